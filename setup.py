@@ -1,0 +1,27 @@
+"""Builds the compiled kernel; everything else about the package stands in pyproject.toml.
+
+LAURELS_SANITIZE=1 builds it under AddressSanitizer, for ``make fuzz``.
+"""
+
+import os
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+SANITIZE = os.environ.get("LAURELS_SANITIZE") == "1"
+FLAGS = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"] if SANITIZE else ["-O3"]
+
+setup(
+    ext_modules=cythonize(
+        [
+            Extension(
+                "laurels.ranking.index",
+                ["src/laurels/ranking/index.pyx"],
+                extra_compile_args=FLAGS,
+                extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
+            )
+        ],
+        compiler_directives={"language_level": "3"},
+        build_dir="build/cython",
+    )
+)
