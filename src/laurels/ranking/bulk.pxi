@@ -1,0 +1,270 @@
+# Bulk: entries from and to packed bytes.
+#
+# Packed, an entry is [f64 score][u64 sequence, on timed boards][u8 length - 1][name], little-endian, with nothing between two; a chunk
+# holds whole entries. Loading appends the entries to leaves, nine tenths full, as they come, and sees on the way whether they came in order.
+# If not, they are sorted (the only time that needs memory beside the index: 32 bytes an entry) and laid anew over the same leaves. Then
+# the table is made at its final size and filled, a batch at a time so that the slots' cache lines come in together; a name that is there already
+# is a duplicate. Last, the inner levels are laid over the leaves from below. Whoever calls discards the index where anything fails.
+
+cdef enum:
+    OUT_OF_MEMORY = -1
+    OUT_OF_ROOM = -2
+    DAMAGED = -3
+    DUPLICATE = -4
+    BATCH = 32          # a step of `range` must be a literal where the kernel runs: 32 is this
+
+cdef struct Load:
+    u32 last        # the leaf that is being filled
+    bint unsorted
+
+cdef struct Pair:
+    u64 key, ref
+
+
+cdef inline u64 key_of_double(double score, bint descending) noexcept nogil:
+    """The score as 64 bits that order as scores stand on the board."""
+    cdef u64 bits
+    score += 0.0        # -0.0 becomes 0.0
+    memcpy(&bits, &score, 8)
+    bits = ~bits if bits >> 63 else bits | (<u64>1 << 63)
+    return ~bits if descending else bits
+
+
+cdef inline double double_of_key(u64 key, bint descending) noexcept nogil:
+    cdef double score
+    if descending:
+        key = ~key
+    key = key & ~(<u64>1 << 63) if key >> 63 else ~key
+    memcpy(&score, &key, 8)
+    return score
+
+
+cdef inline u64 stored_sequence(const Core *c, u64 sequence) noexcept nogil:
+    """The sequence, or where the latest stand first its complement: the lesser always stands before."""
+    return ~sequence if c.latest else sequence
+
+
+cdef void probe_record(const Core *c, u64 key, u64 ref, Probe *p) noexcept nogil:
+    cdef const char *r = record(&c.names, ref)
+    p.key = key
+    p.sequence = read_64(r + 4) if c.timed else 0
+    p.name, p.size = name_bytes(&c.names, r), name_size(&c.names, r)
+
+
+cdef int load_entry(Core *c, Load *l, const Probe *p) noexcept nogil:
+    """Append an entry to the last leaf."""
+    cdef Layout *f = &c.tree.leaf
+    cdef u32 fresh
+    cdef Head *leaf
+    cdef u64 ref
+    if c.tree.n >= MOST_ENTRIES:
+        return OUT_OF_ROOM
+    if record_reserve(&c.names, units_for(&c.names, p.size)) < 0:
+        return OUT_OF_MEMORY
+    if c.tree.root == NONE:
+        if root_reserve(c) < 0:
+            return OUT_OF_MEMORY
+        l.last = c.tree.root
+    leaf = node_of(c, 0, l.last)
+    if leaf.n and not l.unsorted and keys_of(f, leaf)[leaf.n - 1] >= p.key:
+        l.unsorted = (
+            keys_of(f, leaf)[leaf.n - 1] > p.key or against(c, ref_at(f, leaf, leaf.n - 1), p) >= 0
+        )
+    if leaf.n == f.cap and f.cap < c.tree.most:
+        if leaf_enlarge(c) < 0:
+            return OUT_OF_MEMORY
+    elif leaf.n == c.tree.most - c.tree.most // 10:
+        if nodes_reserve(c, 0, 1) < 0:
+            return OUT_OF_MEMORY
+        fresh = node_take(c, 0)
+        node_of(c, 0, l.last).next = fresh
+        node_of(c, 0, fresh).before = l.last
+        l.last = fresh
+    leaf = node_of(c, 0, l.last)
+    ref = record_write(&c.names, p.name, p.size, p.sequence)
+    (<u32 *>record(&c.names, ref))[0] = l.last
+    entry_set(f, leaf, leaf.n, p.key, ref)
+    leaf.n += 1
+    c.tree.n += 1
+    return 0
+
+
+cdef bint stands_before(Core *c, const Pair *a, const Pair *b) noexcept nogil:
+    cdef Probe p
+    if a.key != b.key:
+        return a.key < b.key
+    probe_record(c, b.key, b.ref, &p)
+    return against(c, a.ref, &p) < 0
+
+
+cdef Pair *pairs_sort(Core *c, Pair *a, Pair *b, u64 n) noexcept nogil:
+    """Sort `a` by merging, with `b` as the other half of the work; give whichever holds the result."""
+    cdef u64 width = 1
+    cdef u64 start, middle, stop, i, j, k
+    while width < n:
+        start = 0
+        while start < n:
+            middle, stop = min(start + width, n), min(start + 2 * width, n)
+            i, j = start, middle
+            for k in range(start, stop):
+                if j == stop or (i < middle and not stands_before(c, &a[j], &a[i])):
+                    b[k] = a[i]
+                    i += 1
+                else:
+                    b[k] = a[j]
+                    j += 1
+            start = stop
+        a, b = b, a
+        width *= 2
+    return a
+
+
+cdef int entries_sort(Core *c) noexcept nogil:
+    cdef u64 n = c.tree.n
+    cdef Pair *pairs = <Pair *>resized(NULL, 2 * n * sizeof(Pair))
+    cdef Pair *sorted_pairs
+    cdef u32 number = c.tree.root
+    cdef Layout *f = &c.tree.leaf
+    cdef Head *leaf
+    cdef u64 k = 0
+    cdef u32 i
+    if pairs == NULL:
+        return OUT_OF_MEMORY
+    while number != NONE:
+        leaf = node_of(c, 0, number)
+        for i in range(leaf.n):
+            pairs[k].key, pairs[k].ref = keys_of(f, leaf)[i], ref_at(f, leaf, i)
+            k += 1
+        number = leaf.next
+    sorted_pairs = pairs_sort(c, pairs, pairs + n, n)
+    number, k = c.tree.root, 0
+    while number != NONE:
+        leaf = node_of(c, 0, number)
+        for i in range(leaf.n):
+            entry_set(f, leaf, i, sorted_pairs[k].key, sorted_pairs[k].ref)
+            (<u32 *>record(&c.names, sorted_pairs[k].ref))[0] = number
+            k += 1
+        number = leaf.next
+    free(pairs)
+    return 0
+
+
+cdef int names_build(Core *c) noexcept nogil:
+    """Make and fill the table for the entries in the leaves."""
+    cdef Names *t = &c.names
+    cdef Layout *f = &c.tree.leaf
+    cdef u64 hashes[BATCH]
+    cdef u32 number = c.tree.root
+    cdef u32 depth = 0
+    cdef u32 start, i, stop
+    cdef Head *leaf
+    cdef const char *r
+    cdef u64 ref
+    while c.tree.n * 100 // 84 >> depth > SEGMENT_MOST:
+        depth += 1
+    if table_start(t, depth, <u32>(c.tree.n * 100 // 84 >> depth) + 4) < 0:
+        return OUT_OF_MEMORY
+    while number != NONE:
+        leaf = node_of(c, 0, number)
+        for start in range(0, leaf.n, 32):
+            stop = min(start + BATCH, leaf.n)
+            for i in range(start, stop):
+                hashes[i - start] = record_hash(t, record(t, ref_at(f, leaf, i)))
+                name_prefetch(t, hashes[i - start])
+            for i in range(start, stop):
+                ref = ref_at(f, leaf, i)
+                r = record(t, ref)
+                if name_slot(t, hashes[i - start], name_bytes(t, r), name_size(t, r)) != NULL:
+                    return DUPLICATE
+                if table_reserve(t, hashes[i - start]) < 0:
+                    return OUT_OF_MEMORY
+                slot_add(t, hashes[i - start], ref)
+        number = leaf.next
+    return 0
+
+
+cdef int level_lay(Core *c, u32 level, u32 m, u32 *first) noexcept nogil:
+    """Lay inner nodes over the `m` nodes of a level, a chain from `first`; give their number, and the first of them in `first`."""
+    cdef u32 fan = c.tree.inner.cap
+    cdef u32 k = 1 if m <= fan else (m - 1) // (fan - fan // 10) + 1
+    cdef u32 child = first[0]
+    cdef u32 number, i, j
+    cdef Head *node = NULL
+    if nodes_reserve(c, 1, k) < 0:
+        return OUT_OF_MEMORY
+    for j in range(k):
+        number = node_take(c, level + 1)
+        if node != NULL:
+            node.next = number
+        else:
+            first[0] = number
+        node = node_of(c, level + 1, number)
+        node.n = m // k + (j < m % k)
+        for i in range(node.n):
+            children_of(node)[i] = child
+            node_of(c, level, child).parent = number
+            settle(c, level, node, number, i)
+            child = node_of(c, level, child).next
+    return <int>k
+
+
+cdef int levels_lay(Core *c, u32 last) noexcept nogil:
+    """Lay the inner levels over the chain of leaves."""
+    cdef u32 first = c.tree.root
+    cdef u32 number = first
+    cdef int m = 0
+    while number != NONE:
+        m += 1
+        number = node_of(c, 0, number).next
+    while m > 1:
+        m = level_lay(c, c.tree.height, <u32>m, &first)
+        if m < 0:
+            return m
+        c.tree.height += 1
+    c.tree.root = first
+    mend(c, 0, last)
+    return 0
+
+
+cdef int load_finish(Core *c, Load *l) noexcept nogil:
+    """Make of the appended entries a whole index."""
+    cdef int problem = 0
+    if c.tree.n == 0:
+        return 0
+    if l.unsorted:
+        problem = entries_sort(c)
+    if problem == 0:
+        problem = names_build(c)
+    return levels_lay(c, l.last) if problem == 0 else problem
+
+
+cdef inline u32 packed_size(const Core *c, const char *r) noexcept nogil:
+    return 9 + 8 * c.timed + name_size(&c.names, r)
+
+
+cdef char *pack_entry(const Core *c, u64 key, const char *r, char *out) noexcept nogil:
+    """Write an entry; give the place after it."""
+    cdef double score = double_of_key(key, c.descending)
+    memcpy(out, &score, 8)
+    out += 8
+    if c.timed:
+        write_64(out, stored_sequence(c, read_64(r + 4)))
+        out += 8
+    memcpy(out, r + c.names.length_at, 1 + name_size(&c.names, r))
+    return out + 1 + name_size(&c.names, r)
+
+
+cdef const char *unpack_entry(const Core *c, const char *at, const char *end, Probe *p) noexcept nogil:
+    """Read an entry; give the place after it, or NULL where it is cut off or its score is not finite."""
+    cdef Py_ssize_t head = 9 + 8 * c.timed
+    cdef double score
+    if end - at < head:
+        return NULL
+    memcpy(&score, at, 8)
+    p.size = <u32>(<u8>at[head - 1]) + 1
+    if end - at - head < <Py_ssize_t>p.size or not isfinite(score):
+        return NULL
+    p.key = key_of_double(score, c.descending)
+    p.sequence = stored_sequence(c, read_64(at + 8)) if c.timed else 0
+    p.name = at + head
+    return p.name + p.size

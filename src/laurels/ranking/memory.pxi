@@ -1,0 +1,229 @@
+# Memory: items of one size, numbered, in chunks.
+#
+# Everything the index holds in number (records, leaves, inner nodes) is an item of a `Chunks` and is referred to by its number, never by
+# its address: the chunk's index in the high bits, the place within the chunk in the low `shift` bits. So
+#
+# - growth copies nothing that is already there but the last chunk, which begins at a few dozen bytes and is enlarged by a sixteenth of the
+#   whole (by half while it is tiny) until it is a full chunk of 2 MiB. At most a sixteenth stands empty, at 10 entries and at 10 million;
+# - a full chunk is a mapping of its own, aligned to 2 MiB, for which the kernel is asked to use one huge page: at a million entries the
+#   walks through the page tables are a fifth of the time of a lookup (docs/index.md);
+# - an address (`item`) is good until the next call that may enlarge, so whoever changes the index first reserves all it may need, then
+#   takes addresses, then changes. What can fail fails before anything was changed.
+#
+# Items are not given back one by one; who frees an item keeps it on a list of its own.
+
+from libc.stdint cimport uint8_t as u8, uint16_t as u16, uint32_t as u32, uint64_t as u64
+from libc.string cimport memcmp, memcpy, memmove, memset
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <stdlib.h>
+    #include <string.h>
+    #include <sys/mman.h>
+    #ifdef __SSE2__
+    #include <emmintrin.h>
+    #endif
+    #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    #error "the packed format and the records are little-endian"
+    #endif
+
+    #define CHUNK ((size_t)1 << 21)
+    #define NONE 0xFFFFFFFFu                /* no node */
+    #define MOST_ENTRIES 0xFFFFFFFEu
+    #define PREFETCH(p) __builtin_prefetch(p)
+
+    /* LAURELS_FAULTS: one allocation in so many fails; only the fuzzed build defines it. */
+    #ifdef LAURELS_FAULTS
+    static int unlucky(void) {
+        static uint64_t luck = 88172645463325252u;
+        luck ^= luck << 13, luck ^= luck >> 7, luck ^= luck << 17;
+        return luck % LAURELS_FAULTS == 0;
+    }
+    #else
+    #define unlucky() 0
+    #endif
+
+    static void *resized(void *block, size_t size) { return unlucky() ? NULL : realloc(block, size); }
+
+    static void *mapped(void) {
+        char *all, *start;
+        if (unlucky()) return NULL;
+        all = mmap(NULL, 2 * CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (all == (char *)MAP_FAILED) return NULL;
+        start = (char *)(((uintptr_t)all + CHUNK - 1) & ~(CHUNK - 1));
+        if (start > all) munmap(all, (size_t)(start - all));
+        munmap(start + CHUNK, (size_t)(all + CHUNK - start));
+    #ifdef MADV_HUGEPAGE
+        madvise(start, CHUNK, MADV_HUGEPAGE);
+    #endif
+        return start;
+    }
+
+    static void unmapped(void *chunk) { munmap(chunk, CHUNK); }
+
+    /* The place of x among a[0..n); it must be there. Reads up to a[n rounded up to 16]. */
+    static inline uint32_t place_of(const uint32_t *a, uint32_t n, uint32_t x) {
+        uint32_t i = 0;
+    #ifdef __SSE2__
+        const __m128i want = _mm_set1_epi32((int)x);
+        const __m128i *p = (const __m128i *)a;
+        for (; i < n; i += 16, p += 4) {
+            __m128i u = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_loadu_si128(p), want),
+                                        _mm_cmpeq_epi32(_mm_loadu_si128(p + 1), want));
+            __m128i v = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_loadu_si128(p + 2), want),
+                                        _mm_cmpeq_epi32(_mm_loadu_si128(p + 3), want));
+            int m = _mm_movemask_epi8(_mm_packs_epi16(u, v));
+            if (m) return i + (uint32_t)__builtin_ctz((unsigned)m);
+        }
+        return n;
+    #else
+        while (i < n && a[i] != x) i++;
+        return i;
+    #endif
+    }
+
+    static inline uint32_t sum_of(const uint32_t *a, uint32_t n) {
+        uint32_t s = 0, i;
+        for (i = 0; i < n; i++) s += a[i];
+        return s;
+    }
+
+    /* How many of the ascending a[0..n) are less than x; no branch depends on the data. */
+    static inline uint32_t less_than(const uint64_t *a, uint32_t n, uint64_t x) {
+        const uint64_t *b = a;
+        if (!n) return 0;
+        while (n > 1) {
+            uint32_t half = n >> 1;
+            b += (b[half - 1] < x) ? half : 0;
+            n -= half;
+        }
+        return (uint32_t)(b - a) + (*b < x);
+    }
+
+    static inline uint64_t read_64(const void *p) { uint64_t x; memcpy(&x, p, 8); return x; }
+    static inline uint32_t read_32(const void *p) { uint32_t x; memcpy(&x, p, 4); return x; }
+    static inline void write_64(void *p, uint64_t x) { memcpy(p, &x, 8); }
+
+    static inline uint64_t mixed(uint64_t a, uint64_t b) {
+        __uint128_t m = (__uint128_t)a * b;
+        return (uint64_t)m ^ (uint64_t)(m >> 64);
+    }
+
+    /* After wyhash: seeded multiplication folded to 64 bits, 16 bytes a step. */
+    static inline uint64_t hash_of(const char *p, uint32_t n, uint64_t seed, uint64_t secret) {
+        uint64_t a, b;
+        uint32_t left = n;
+        for (; left > 16; left -= 16, p += 16) seed = mixed(read_64(p) ^ secret, read_64(p + 8) ^ seed);
+        if (left >= 8) {
+            a = read_64(p), b = read_64(p + left - 8);
+        } else if (left >= 4) {
+            a = read_32(p), b = read_32(p + left - 4);
+        } else {
+            a = (uint64_t)(uint8_t)p[0] << 16 | (uint64_t)(uint8_t)p[left >> 1] << 8 | (uint8_t)p[left - 1], b = 0;
+        }
+        return mixed(secret ^ n, mixed(a ^ secret, b ^ seed));
+    }
+
+    static inline int is_ascii(const char *p, uint32_t n) {
+        uint64_t bits = 0;
+        for (; n >= 8; n -= 8, p += 8) bits |= read_64(p);
+        for (; n; n--, p++) bits |= (uint8_t)*p & 0x80u;
+        return !(bits & 0x8080808080808080u);
+    }
+    """
+    const size_t CHUNK
+    const u32 NONE, MOST_ENTRIES
+    void PREFETCH(const void *) noexcept nogil
+    void *resized(void *, size_t) noexcept nogil
+    void free(void *) noexcept nogil
+    void *mapped() noexcept nogil
+    void unmapped(void *) noexcept nogil
+    u32 place_of(const u32 *, u32, u32) noexcept nogil
+    u32 sum_of(const u32 *, u32) noexcept nogil
+    u32 less_than(const u64 *, u32, u64) noexcept nogil
+    u64 read_64(const void *) noexcept nogil
+    void write_64(void *, u64) noexcept nogil
+    u64 hash_of(const char *, u32, u64, u64) noexcept nogil
+    bint is_ascii(const char *, u32) noexcept nogil
+
+cdef struct Chunks:
+    char **at           # count chunks; room pointers held
+    u32 count, room
+    u32 stride          # bytes an item
+    u32 shift           # bits of a number that are the place in the chunk
+    u32 full            # items a full chunk has; only the last may have fewer
+    u32 have, used      # items the last chunk has, and how many of them were handed out
+
+
+cdef void chunks_start(Chunks *c, u32 stride) noexcept nogil:
+    memset(c, 0, sizeof(Chunks))
+    c.stride = stride
+    c.full = <u32>(CHUNK // stride)
+    while (<u32>1 << c.shift) < c.full:
+        c.shift += 1
+
+
+cdef inline char *item(const Chunks *c, u64 number) noexcept nogil:
+    return c.at[number >> c.shift] + (number & ((<u64>1 << c.shift) - 1)) * c.stride
+
+
+cdef inline u64 chunks_next(const Chunks *c) noexcept nogil:
+    """The number of the item that is handed out next."""
+    return (<u64>(c.count - 1) << c.shift) | c.used
+
+
+cdef size_t chunks_bytes(const Chunks *c) noexcept nogil:
+    if c.count == 0:
+        return c.room * sizeof(char *)
+    return c.room * sizeof(char *) + (c.count - 1) * CHUNK + (CHUNK if c.have == c.full else c.have * c.stride)
+
+
+cdef int chunks_begin(Chunks *c) noexcept nogil:
+    """Begin a chunk of no items; -1 where there is no memory."""
+    cdef char **at
+    cdef u32 room
+    if c.count == c.room:
+        room = c.room + (c.room >> 1) + 1
+        at = <char **>resized(c.at, room * sizeof(char *))
+        if at == NULL:
+            return -1
+        c.at, c.room = at, room
+    c.at[c.count] = NULL
+    c.count += 1
+    c.have = c.used = 0
+    return 0
+
+
+cdef int chunks_enlarge(Chunks *c, u32 more) noexcept nogil:
+    """Give the last chunk room for `more` items than are used, as far as a chunk may have; -1 where there is no memory."""
+    cdef size_t total = chunks_bytes(c)
+    cdef size_t step = max(total // 16, min(total // 2, <size_t>4096), <size_t>64)
+    cdef size_t want = min(<size_t>c.full, max(<size_t>(c.used + more), c.have + step // c.stride))
+    cdef char *last = c.at[c.count - 1]
+    cdef char *block
+    if want < c.full:
+        block = <char *>resized(last, want * c.stride)
+        if block == NULL:
+            return -1
+    else:
+        block = <char *>mapped()
+        if block == NULL:
+            return -1
+        if last != NULL:
+            memcpy(block, last, <size_t>c.used * c.stride)
+            free(last)
+    c.at[c.count - 1] = block
+    c.have = <u32>want
+    return 0
+
+
+cdef void chunks_end(Chunks *c) noexcept nogil:
+    cdef u32 i
+    for i in range(c.count):
+        if i + 1 < c.count or c.have == c.full:
+            unmapped(c.at[i])
+        else:
+            free(c.at[i])
+    free(c.at)
+    chunks_start(c, c.stride)

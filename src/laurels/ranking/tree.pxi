@@ -1,0 +1,575 @@
+# The tree: a counted B+ tree, which is the order of the entries.
+#
+# A leaf holds the keys of its entries (the score as 64 bits that order as scores stand on the board, so "less" always means "stands before")
+# and the refs of their records, as parallel arrays, in order. An inner node holds for each child the child's number, how many entries are
+# under it, and the key and ref of the first of them. Every node names its parent, and every record its leaf. Hence
+#
+# - a rank is read upwards: the place in the leaf plus, at each level, the counts left of the child. No score and no name is compared, and the
+#   lines touched at each level are known at once, so they are fetched together;
+# - a score is looked for downwards by keys alone; names are compared only where an inner node or the leaf has the very key;
+# - an update goes down first, with the new score, which brings the target leaf into the cache while the old place is looked up; where both are
+#   one leaf it is one memmove, and no count changes.
+#
+# A full node first shares with a neighbour that has a quarter free, and splits only where none has: random inserts leave leaves 78 % full, not
+# 69 %, and ascending ones too. A node under two fifths is merged with a neighbour where both together fill no more than four fifths, and shares
+# otherwise. Entries that change leaves have their records written, about one an insert.
+#
+# A board of one leaf has it as small as it can be; the leaf is made anew, greater, until it has its full size.
+
+cdef enum:
+    HEAD = 16
+
+cdef struct Head:
+    u32 parent, next, before, n     # next and before: of leaves only
+
+cdef struct Layout:
+    u32 cap, low, merged, roomy     # items: the most, the fewest, the most after a merge, the most a neighbour may have who shares
+    u32 stride, count, keys, lo, hi    # bytes: of a node, and where its arrays begin; the children's begins at HEAD
+
+cdef struct Tree:
+    Chunks leaves, inners
+    Layout leaf, inner
+    u32 most, fan       # caps of full-grown nodes
+    u32 height          # levels of inner nodes
+    u32 root
+    u32 freed[2]        # heads of the lists of freed leaves, inner nodes; the list runs through `parent`
+    u32 spare[2]        # their lengths
+    u64 n
+
+cdef struct Core:
+    Names names
+    Tree tree
+    bint descending, timed, latest
+
+cdef struct Probe:
+    u64 key, sequence, hashed
+    const char *name
+    u32 size
+
+
+# Nodes
+
+
+cdef void layout_start(Layout *f, u32 cap, bint inner) noexcept nogil:
+    cdef u32 arrays = 2 if inner else 0
+    f.cap = cap
+    f.low = max(<u32>(2 if inner else 1), 2 * cap // 5)
+    f.merged = max(2 * f.low - 1, 4 * cap // 5)
+    f.roomy = cap - max(<u32>2, cap // 4)
+    f.count = HEAD + 4 * cap
+    f.lo = HEAD + 4 * cap * arrays
+    f.keys = (f.lo + 4 * cap + 7) & ~<u32>7
+    f.hi = f.keys + 8 * cap
+    f.stride = max(f.hi + cap, HEAD + 4 * ((cap + 15) & ~<u32>15))    # `place_of` reads sixteen at a time
+    f.stride = (f.stride + 63) & ~<u32>63 if f.stride > 448 else (f.stride + 7) & ~<u32>7
+
+
+cdef inline Layout *layout_of(Core *c, u32 level) noexcept nogil:
+    return &c.tree.inner if level else &c.tree.leaf
+
+
+cdef inline Head *node_of(Core *c, u32 level, u32 number) noexcept nogil:
+    return <Head *>item(&c.tree.inners if level else &c.tree.leaves, number)
+
+
+cdef inline u64 *keys_of(const Layout *f, Head *node) noexcept nogil:
+    return <u64 *>(<char *>node + f.keys)
+
+
+cdef inline u32 *lo_of(const Layout *f, Head *node) noexcept nogil:
+    return <u32 *>(<char *>node + f.lo)
+
+
+cdef inline u8 *hi_of(const Layout *f, Head *node) noexcept nogil:
+    return <u8 *>node + f.hi
+
+
+cdef inline u32 *children_of(Head *node) noexcept nogil:
+    return <u32 *>(<char *>node + HEAD)
+
+
+cdef inline u32 *counts_of(const Layout *f, Head *node) noexcept nogil:
+    return <u32 *>(<char *>node + f.count)
+
+
+cdef inline u64 ref_at(const Layout *f, Head *node, u32 i) noexcept nogil:
+    return lo_of(f, node)[i] | <u64>hi_of(f, node)[i] << 32
+
+
+cdef inline void entry_set(const Layout *f, Head *node, u32 i, u64 key, u64 ref) noexcept nogil:
+    keys_of(f, node)[i] = key
+    lo_of(f, node)[i] = <u32>ref
+    hi_of(f, node)[i] = <u8>(ref >> 32)
+
+
+cdef inline void entries_move(const Layout *f, Head *a, u32 i, Head *b, u32 j, u32 k) noexcept nogil:
+    """Copy `k` items of node `a` from place `i` to place `j` of node `b`, which may be the same."""
+    memmove(keys_of(f, b) + j, keys_of(f, a) + i, 8 * <size_t>k)
+    memmove(lo_of(f, b) + j, lo_of(f, a) + i, 4 * <size_t>k)
+    memmove(hi_of(f, b) + j, hi_of(f, a) + i, k)
+
+
+cdef inline void items_move(const Layout *f, u32 level, Head *a, u32 i, Head *b, u32 j, u32 k) noexcept nogil:
+    entries_move(f, a, i, b, j, k)
+    if level:
+        memmove(children_of(b) + j, children_of(a) + i, 4 * <size_t>k)
+        memmove(counts_of(f, b) + j, counts_of(f, a) + i, 4 * <size_t>k)
+
+
+cdef inline u32 leaf_of(Core *c, u64 ref) noexcept nogil:
+    return (<u32 *>record(&c.names, ref))[0]
+
+
+cdef void adopt(Core *c, u32 level, u32 number, Head *node, u32 start, u32 stop) noexcept nogil:
+    """Tell the children, or in a leaf the records, from `start` to `stop` whose they are."""
+    cdef u32 i
+    if level:
+        for i in range(start, stop):
+            node_of(c, level - 1, children_of(node)[i]).parent = number
+    else:
+        for i in range(start, stop):
+            (<u32 *>record(&c.names, ref_at(&c.tree.leaf, node, i)))[0] = number
+
+
+cdef int nodes_reserve(Core *c, u32 kind, u32 k) noexcept nogil:
+    """Keep at least `k` spare leaves (kind 0) or inner nodes (1); -1 where there is no memory."""
+    cdef Tree *t = &c.tree
+    cdef Chunks *of = &t.inners if kind else &t.leaves
+    cdef u32 number
+    while t.spare[kind] < k:
+        if of.count == 0 or of.used == of.full:
+            if chunks_begin(of) < 0:
+                return -1
+        if of.used == of.have and chunks_enlarge(of, 1) < 0:
+            return -1
+        number = <u32>chunks_next(of)
+        of.used += 1
+        (<Head *>item(of, number)).parent = t.freed[kind]
+        t.freed[kind] = number
+        t.spare[kind] += 1
+    return 0
+
+
+cdef u32 node_take(Core *c, u32 level) noexcept nogil:
+    """Hand out an empty node; `nodes_reserve` has made it."""
+    cdef Tree *t = &c.tree
+    cdef u32 kind = 1 if level else 0
+    cdef u32 number = t.freed[kind]
+    cdef Head *node = node_of(c, level, number)
+    t.freed[kind] = node.parent
+    t.spare[kind] -= 1
+    node.parent = node.next = node.before = NONE
+    node.n = 0
+    return number
+
+
+cdef void node_drop(Core *c, u32 level, u32 number) noexcept nogil:
+    cdef u32 kind = 1 if level else 0
+    node_of(c, level, number).parent = c.tree.freed[kind]
+    c.tree.freed[kind] = number
+    c.tree.spare[kind] += 1
+
+
+# Counts and firsts
+
+
+cdef inline u32 weight(Core *c, u32 level, Head *node) noexcept nogil:
+    """The entries under a node."""
+    return sum_of(counts_of(&c.tree.inner, node), node.n) if level else node.n
+
+
+cdef void raise_first(Core *c, u32 level, u32 number) noexcept nogil:
+    """Note a node's first entry in those above it of whom it is the first too."""
+    cdef Head *node = node_of(c, level, number)
+    cdef Head *parent
+    cdef Layout *f = layout_of(c, level)
+    cdef u64 key = keys_of(f, node)[0]
+    cdef u64 ref = ref_at(f, node, 0)
+    cdef u32 i
+    while node.parent != NONE:
+        parent = node_of(c, 1, node.parent)
+        i = place_of(children_of(parent), parent.n, number)
+        entry_set(&c.tree.inner, parent, i, key, ref)
+        if i:
+            return
+        number, node = node.parent, parent
+
+
+cdef void settle(Core *c, u32 level, Head *parent, u32 number, u32 i) noexcept nogil:
+    """Note anew the count and the first entry of child `i` of the inner node `number`, whose children are at `level`."""
+    cdef Head *child = node_of(c, level, children_of(parent)[i])
+    cdef Layout *f = layout_of(c, level)
+    counts_of(&c.tree.inner, parent)[i] = weight(c, level, child)
+    entry_set(&c.tree.inner, parent, i, keys_of(f, child)[0], ref_at(f, child, 0))
+    if i == 0:
+        raise_first(c, level + 1, number)
+
+
+cdef inline void count_up(Core *c, u32 number, Head *node, u32 change) noexcept nogil:
+    """Add to the counts above a leaf, modulo 2^32."""
+    cdef Head *parent
+    while node.parent != NONE:
+        parent = node_of(c, 1, node.parent)
+        counts_of(&c.tree.inner, parent)[place_of(children_of(parent), parent.n, number)] += change
+        number, node = node.parent, parent
+
+
+# Sharing, splitting, merging. Each leaves all counts above as they were.
+
+
+cdef void share(Core *c, u32 level, u32 number, u32 i) noexcept nogil:
+    """Even out children `i` and `i + 1` of the inner node `number`."""
+    cdef Layout *f = layout_of(c, level)
+    cdef Head *parent = node_of(c, level + 1, number)
+    cdef u32 left = children_of(parent)[i]
+    cdef u32 right = children_of(parent)[i + 1]
+    cdef Head *a = node_of(c, level, left)
+    cdef Head *b = node_of(c, level, right)
+    cdef u32 want = (a.n + b.n + 1) >> 1
+    cdef u32 k
+    if a.n < want:
+        k = want - a.n
+        items_move(f, level, b, 0, a, a.n, k)
+        items_move(f, level, b, k, b, 0, b.n - k)
+        adopt(c, level, left, a, a.n, want)
+        b.n -= k
+    else:
+        k = a.n - want
+        items_move(f, level, b, 0, b, k, b.n)
+        items_move(f, level, a, want, b, 0, k)
+        adopt(c, level, right, b, 0, k)
+        b.n += k
+    a.n = want
+    settle(c, level, parent, number, i)
+    settle(c, level, parent, number, i + 1)
+
+
+cdef void split(Core *c, u32 level, u32 number, u32 i) noexcept nogil:
+    """Move the greater half of child `i` of the inner node `number`, which has room, to a new child after it."""
+    cdef Layout *f = layout_of(c, level)
+    cdef u32 fresh = node_take(c, level)
+    cdef Head *parent = node_of(c, level + 1, number)
+    cdef u32 left = children_of(parent)[i]
+    cdef Head *a = node_of(c, level, left)
+    cdef Head *b = node_of(c, level, fresh)
+    cdef u32 keep = (a.n + 1) >> 1
+    items_move(f, level, a, keep, b, 0, a.n - keep)
+    b.n, a.n = a.n - keep, keep
+    adopt(c, level, fresh, b, 0, b.n)
+    b.parent = number
+    if level == 0:
+        b.next, b.before, a.next = a.next, left, fresh
+        if b.next != NONE:
+            node_of(c, 0, b.next).before = fresh
+    items_move(&c.tree.inner, level + 1, parent, i + 1, parent, i + 2, parent.n - i - 1)
+    children_of(parent)[i + 1] = fresh
+    parent.n += 1
+    settle(c, level, parent, number, i)
+    settle(c, level, parent, number, i + 1)
+
+
+cdef void merge(Core *c, u32 level, u32 number, u32 i) noexcept nogil:
+    """Move all of child `i + 1` of the inner node `number` to child `i`, and drop it."""
+    cdef Layout *f = layout_of(c, level)
+    cdef Head *parent = node_of(c, level + 1, number)
+    cdef u32 left = children_of(parent)[i]
+    cdef u32 right = children_of(parent)[i + 1]
+    cdef Head *a = node_of(c, level, left)
+    cdef Head *b = node_of(c, level, right)
+    items_move(f, level, b, 0, a, a.n, b.n)
+    a.n += b.n
+    adopt(c, level, left, a, a.n - b.n, a.n)
+    if level == 0:
+        a.next = b.next
+        if a.next != NONE:
+            node_of(c, 0, a.next).before = left
+    node_drop(c, level, right)
+    items_move(&c.tree.inner, level + 1, parent, i + 2, parent, i + 1, parent.n - i - 2)
+    parent.n -= 1
+    settle(c, level, parent, number, i)
+
+
+cdef void root_raise(Core *c, u32 level) noexcept nogil:
+    """Put a root of one child above the root."""
+    cdef u32 number = node_take(c, level + 1)
+    cdef Head *root = node_of(c, level + 1, number)
+    children_of(root)[0] = c.tree.root
+    root.n = 1
+    node_of(c, level, c.tree.root).parent = number
+    c.tree.root = number
+    c.tree.height += 1
+    settle(c, level, root, number, 0)
+
+
+cdef void make_room(Core *c, u32 level, u32 number) noexcept nogil:
+    """Give a full node room for one more; the nodes that takes are spare."""
+    cdef Layout *f = layout_of(c, level)
+    cdef Head *parent
+    cdef u32 i
+    if node_of(c, level, number).parent == NONE:
+        root_raise(c, level)
+    parent = node_of(c, level + 1, node_of(c, level, number).parent)
+    i = place_of(children_of(parent), parent.n, number)
+    if i and node_of(c, level, children_of(parent)[i - 1]).n <= f.roomy:
+        share(c, level, node_of(c, level, number).parent, i - 1)
+        return
+    if i + 1 < parent.n and node_of(c, level, children_of(parent)[i + 1]).n <= f.roomy:
+        share(c, level, node_of(c, level, number).parent, i)
+        return
+    if parent.n == c.tree.inner.cap:
+        make_room(c, level + 1, node_of(c, level, number).parent)
+        parent = node_of(c, level + 1, node_of(c, level, number).parent)
+        i = place_of(children_of(parent), parent.n, number)
+    split(c, level, node_of(c, level, number).parent, i)
+
+
+cdef bint mend(Core *c, u32 level, u32 number) noexcept nogil:
+    """Bring a node that may have too few up to its least again; tell whether entries changed leaves."""
+    cdef Layout *f = layout_of(c, level)
+    cdef Head *node = node_of(c, level, number)
+    cdef Head *parent
+    cdef u32 above = node.parent
+    cdef u32 i
+    if above == NONE:
+        if level and node.n == 1:
+            c.tree.root = children_of(node)[0]
+            c.tree.height -= 1
+            node_of(c, level - 1, c.tree.root).parent = NONE
+            node_drop(c, level, number)
+        return False
+    if node.n >= f.low:
+        return False
+    parent = node_of(c, level + 1, above)
+    i = place_of(children_of(parent), parent.n, number)
+    if i:
+        i -= 1
+    if node_of(c, level, children_of(parent)[i]).n + node_of(c, level, children_of(parent)[i + 1]).n <= f.merged:
+        merge(c, level, above, i)
+        mend(c, level + 1, above)
+    else:
+        share(c, level, above, i)
+    return True
+
+
+# Looking for
+
+
+cdef int against(Core *c, u64 ref, const Probe *p) noexcept nogil:
+    """Less than, equal to or greater than 0 as the record stands before, at or after a probe of its own key."""
+    cdef const char *r = record(&c.names, ref)
+    cdef u64 sequence
+    cdef u32 size
+    cdef int side
+    if c.timed:
+        sequence = read_64(r + 4)
+        if sequence != p.sequence:
+            return -1 if sequence < p.sequence else 1
+    size = name_size(&c.names, r)
+    side = memcmp(name_bytes(&c.names, r), p.name, min(size, p.size))
+    if side == 0:
+        side = <int>size - <int>p.size
+    return -side if c.descending else side
+
+
+cdef u32 place(Core *c, const Layout *f, Head *node, const Probe *p, int upto) noexcept nogil:
+    """How many of a node's entries stand before the probe (upto 0), or before or at it (upto 1)."""
+    cdef u64 *keys = keys_of(f, node)
+    cdef u32 i = less_than(keys, node.n, p.key)
+    cdef u32 stop, middle
+    if i < node.n and keys[i] == p.key:
+        stop = i + less_than(keys + i, node.n - i, p.key + 1)
+        while i < stop:
+            middle = (i + stop) >> 1
+            if against(c, ref_at(f, node, middle), p) < upto:
+                i = middle + 1
+            else:
+                stop = middle
+    return i
+
+
+cdef inline void keys_prefetch(const Layout *f, Head *node) noexcept nogil:
+    cdef u32 i
+    PREFETCH(node)
+    for i in range(0, 8 * f.cap, 64):
+        PREFETCH(<char *>node + f.keys + i)
+
+
+cdef u32 seek(Core *c, const Probe *p) noexcept nogil:
+    """The leaf where the probe stands or would stand."""
+    cdef u32 number = c.tree.root
+    cdef u32 level, i
+    cdef Head *node
+    for level in range(c.tree.height, 0, -1):
+        node = node_of(c, level, number)
+        i = place(c, &c.tree.inner, node, p, 1)
+        number = children_of(node)[i - (i > 0)]
+        keys_prefetch(layout_of(c, level - 1), node_of(c, level - 1, number))
+    return number
+
+
+cdef inline u32 place_in_leaf(Core *c, Head *leaf, u64 ref) noexcept nogil:
+    cdef Layout *f = &c.tree.leaf
+    cdef u32 i = place_of(lo_of(f, leaf), leaf.n, <u32>ref)
+    while ref_at(f, leaf, i) != ref:
+        i += 1
+    return i
+
+
+cdef u64 rank_above(Core *c, u32 number, Head *node) noexcept nogil:
+    """How many entries stand before the first of a leaf."""
+    cdef u64 rank = 0
+    cdef Head *parent
+    while node.parent != NONE:
+        parent = node_of(c, 1, node.parent)
+        rank += sum_of(counts_of(&c.tree.inner, parent), place_of(children_of(parent), parent.n, number))
+        number, node = node.parent, parent
+    return rank
+
+
+cdef u64 rank_of_key(Core *c, u64 key) noexcept nogil:
+    """How many entries have a lesser key."""
+    cdef u32 number = c.tree.root
+    cdef u32 level, i
+    cdef u64 rank = 0
+    cdef Head *node
+    if c.tree.n == 0:
+        return 0
+    for level in range(c.tree.height, 0, -1):
+        node = node_of(c, level, number)
+        i = less_than(keys_of(&c.tree.inner, node), node.n, key)
+        i -= i > 0
+        rank += sum_of(counts_of(&c.tree.inner, node), i)
+        number = children_of(node)[i]
+    node = node_of(c, 0, number)
+    return rank + less_than(keys_of(&c.tree.leaf, node), node.n, key)
+
+
+cdef u32 leaf_at(Core *c, u64 rank, u32 *place) noexcept nogil:
+    """The leaf of the entry of that rank, and its place there."""
+    cdef u32 number = c.tree.root
+    cdef u32 level, i
+    cdef u32 *counts
+    cdef Head *node
+    for level in range(c.tree.height, 0, -1):
+        node = node_of(c, level, number)
+        counts = counts_of(&c.tree.inner, node)
+        i = 0
+        while rank >= counts[i]:
+            rank -= counts[i]
+            i += 1
+        number = children_of(node)[i]
+    place[0] = <u32>rank
+    return number
+
+
+# Changing
+
+
+cdef int leaf_enlarge(Core *c) noexcept nogil:
+    """Make the only leaf anew with twice the room, as far as a leaf may have; -1 where there is no memory."""
+    cdef Tree *t = &c.tree
+    cdef Tree fresh
+    cdef u32 number
+    cdef Head *old
+    cdef Head *new
+    memcpy(&fresh, t, sizeof(Tree))
+    layout_start(&fresh.leaf, min(t.most, 2 * t.leaf.cap), False)
+    chunks_start(&fresh.leaves, fresh.leaf.stride)
+    if chunks_begin(&fresh.leaves) < 0 or chunks_enlarge(&fresh.leaves, 1) < 0:
+        chunks_end(&fresh.leaves)
+        return -1
+    fresh.leaves.used = 1
+    old, new = node_of(c, 0, t.root), <Head *>item(&fresh.leaves, 0)
+    new[0] = old[0]
+    memcpy(keys_of(&fresh.leaf, new), keys_of(&t.leaf, old), 8 * <size_t>old.n)
+    memcpy(lo_of(&fresh.leaf, new), lo_of(&t.leaf, old), 4 * <size_t>old.n)
+    memcpy(hi_of(&fresh.leaf, new), hi_of(&t.leaf, old), old.n)
+    chunks_end(&t.leaves)
+    memcpy(t, &fresh, sizeof(Tree))
+    return 0
+
+
+cdef void tree_start(Tree *t, u32 most, u32 fan) noexcept nogil:
+    memset(t, 0, sizeof(Tree))
+    t.most, t.fan, t.root = most, fan, NONE
+    t.freed[0] = t.freed[1] = NONE
+    layout_start(&t.leaf, min(most, <u32>4), False)
+    layout_start(&t.inner, fan, True)
+    chunks_start(&t.leaves, t.leaf.stride)
+    chunks_start(&t.inners, t.inner.stride)
+
+
+cdef void tree_end(Tree *t) noexcept nogil:
+    chunks_end(&t.leaves)
+    chunks_end(&t.inners)
+    tree_start(t, t.most, t.fan)
+
+
+cdef int tree_reserve(Core *c, u32 target) noexcept nogil:
+    """Make sure that an entry can be added to the leaf; -1 where there is no memory. The leaf stays the right one."""
+    cdef Tree *t = &c.tree
+    if node_of(c, 0, target).n < t.leaf.cap:
+        return 0
+    if t.leaf.cap < t.most:
+        return leaf_enlarge(c)
+    if nodes_reserve(c, 1, t.height + 1) < 0:
+        return -1
+    return nodes_reserve(c, 0, 1)
+
+
+cdef int root_reserve(Core *c) noexcept nogil:
+    """Make the root of an empty tree; -1 where there is no memory."""
+    if c.tree.root != NONE:
+        return 0
+    if nodes_reserve(c, 0, 1) < 0:
+        return -1
+    c.tree.root = node_take(c, 0)
+    return 0
+
+
+cdef void tree_add(Core *c, const Probe *p, u64 ref, u32 target) noexcept nogil:
+    """Add an entry to the leaf that `seek` gave; `tree_reserve` has made room."""
+    cdef Layout *f = &c.tree.leaf
+    cdef Head *leaf = node_of(c, 0, target)
+    cdef u32 i
+    if leaf.n == f.cap:
+        make_room(c, 0, target)
+        target = seek(c, p)
+        leaf = node_of(c, 0, target)
+    i = place(c, f, leaf, p, 0)
+    entries_move(f, leaf, i, leaf, i + 1, leaf.n - i)
+    entry_set(f, leaf, i, p.key, ref)
+    leaf.n += 1
+    c.tree.n += 1
+    (<u32 *>record(&c.names, ref))[0] = target
+    count_up(c, target, leaf, 1)
+    if i == 0:
+        raise_first(c, 0, target)
+
+
+cdef bint tree_drop(Core *c, u32 number, u32 i) noexcept nogil:
+    """Take out the entry at place `i` of a leaf; tell whether other entries changed leaves."""
+    cdef Layout *f = &c.tree.leaf
+    cdef Head *leaf = node_of(c, 0, number)
+    leaf.n -= 1
+    c.tree.n -= 1
+    entries_move(f, leaf, i + 1, leaf, i, leaf.n - i)
+    count_up(c, number, leaf, <u32>-1)
+    if i == 0 and leaf.n:
+        raise_first(c, 0, number)
+    return leaf.n < f.low and mend(c, 0, number)
+
+
+cdef void leaf_move(Core *c, const Probe *p, u64 ref, u32 number, u32 i) noexcept nogil:
+    """Move the entry at place `i` of a leaf to where the probe stands in the same leaf."""
+    cdef Layout *f = &c.tree.leaf
+    cdef Head *leaf = node_of(c, 0, number)
+    cdef u32 j = place(c, f, leaf, p, 0)
+    if j > i:
+        j -= 1
+        entries_move(f, leaf, i + 1, leaf, i, j - i)
+    else:
+        entries_move(f, leaf, j, leaf, j + 1, i - j)
+    entry_set(f, leaf, j, p.key, ref)
+    if i == 0 or j == 0:
+        raise_first(c, 0, number)
