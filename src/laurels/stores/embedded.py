@@ -1,0 +1,210 @@
+"""The store inside the process: ranking indexes in memory, SQLite files beneath them.
+
+    reads     from the index, at once
+    changes   a record in the journal; answered when it is durable and applied (:mod:`laurels.stores.commits`)
+    start     the compact form in bulk, then the journal's batches since (:meth:`EmbeddedStore.open`)
+    growth    the journal folded into the compact form by a child process (:mod:`laurels.stores.folding`)
+
+The two files are checked against each other and against the mark when they are opened: each knows enough to
+tell when the other is missing, older, or another directory's. A store that does not find everything it once
+acknowledged does not open.
+"""
+
+# ruff: noqa: D102 - the contract documents what every store does
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import ExitStack, closing
+from itertools import groupby, starmap
+from operator import itemgetter
+from typing import TYPE_CHECKING, cast
+
+from msgspec import DecodeError
+
+from laurels.errors import DataDamaged, DirectoryUnusable, StoreUnavailable
+from laurels.ranking import Index
+from laurels.stores import journal
+from laurels.stores.commits import Commits
+from laurels.stores.contract import Board, Capabilities, Change, Entry, Score, Standing, Store
+from laurels.stores.directory import Directory, sync
+from laurels.stores.folding import FOLD_BYTES, Folding
+from laurels.stores.journal import Journal
+from laurels.stores.records import Compare, Drop, Indexes, Put, PutMany, Record, Remove, decode
+from laurels.stores.snapshot import Seal, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+NOTHING = Index()
+"""Stands for every board that does not exist."""
+
+_log = logging.getLogger("laurels.stores")
+
+
+def _open_journal(directory: Directory, seal: Seal | None) -> Journal:
+    path = directory.path / "journal.db"
+    if not (path.exists() or seal or directory.reached or path.with_name("journal.db-wal").exists()):
+        try:
+            journal.create(path)
+            sync(directory.path)
+        except OSError as error:
+            raise DirectoryUnusable(directory.path, str(error)) from error
+    return Journal(path)
+
+
+def _agree(directory: Directory, log: Journal, seal: Seal | None) -> None:
+    compact = directory.path / "boards.db"
+    if log.last < directory.reached:
+        raise DataDamaged(log.path, f"it ends with batch {log.last}, and {directory.reached} was acknowledged")
+    if seal is None and log.first > 1:
+        raise DataDamaged(compact, f"it is missing, and holds what came before batch {log.first} of the journal")
+    if seal is not None and seal.origin != log.origin:
+        raise DataDamaged(compact, "it belongs to another directory than journal.db")
+    if seal is not None and log.last < seal.folded:
+        raise DataDamaged(log.path, f"it ends with batch {log.last}, and boards.db holds batch {seal.folded}")
+    if seal is not None and log.first > seal.folded + 1:
+        raise DataDamaged(compact, f"it ends with batch {seal.folded}, and the journal begins with {log.first}")
+
+
+def _load_compact(path: Path, boards: Indexes, progress: Callable[[int], None]) -> tuple[int, Seal | None]:
+    if not path.exists():
+        return 0, None
+    loaded = 0
+    with closing(Snapshot(path)) as snapshot:
+        for name, chunks in groupby(snapshot.chunks(), key=itemgetter(0)):
+            try:
+                boards[name].load(packed for _, _, packed in chunks)
+            except ValueError as error:
+                raise DataDamaged(path, f"the entries of board {name!r} are not what was written") from error
+            loaded += len(boards[name])
+            progress(loaded)
+        return loaded, snapshot.seal
+
+
+def _replay(log: Journal, after: int, boards: Indexes) -> tuple[int, int]:
+    count = size = 0
+    for lsn, batch in log.rows(after):
+        try:
+            records = decode(batch)
+        except DecodeError as error:
+            raise DataDamaged(log.path, f"batch {lsn} cannot be read") from error
+        for record in records:
+            record.apply(boards)
+        count += len(records)
+        size += len(batch)
+    return count, size
+
+
+def _ignore(_: int) -> None:
+    pass
+
+
+class EmbeddedStore(Store):
+    """A store that keeps a data directory of its own."""
+
+    capabilities = Capabilities(durable=True)
+
+    def __init__(self, directory: Directory, boards: Indexes, commits: Commits) -> None:
+        self._directory = directory
+        self._boards = boards
+        self._commits = commits
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        define: Callable[[str], Board] = Board,
+        *,
+        progress: Callable[[int], None] = _ignore,
+        fold_bytes: int = FOLD_BYTES,
+    ) -> EmbeddedStore:
+        """Take a data directory and load it, in a thread beside the loop; it is made if it is missing.
+
+        ``define`` tells the order of each board that comes into being, ``progress`` is told from that thread how many
+        entries are loaded so far. A journal smaller than ``fold_bytes`` is not folded. Raises DirectoryInUse,
+        DirectoryUnusable or DataDamaged.
+        """
+        return await asyncio.to_thread(cls._load, path, define, progress, fold_bytes)
+
+    @classmethod
+    def _load(
+        cls, path: Path, define: Callable[[str], Board], progress: Callable[[int], None], fold_bytes: int
+    ) -> EmbeddedStore:
+        began = time.monotonic()
+        boards = Indexes(define)
+        with ExitStack() as opened:
+            directory = Directory(path)
+            opened.callback(directory.release)
+            loaded, seal = _load_compact(path / "boards.db", boards, progress)
+            log = _open_journal(directory, seal)
+            opened.callback(log.close)
+            _agree(directory, log, seal)
+            folded = seal.folded if seal else 0
+            count, backlog = _replay(log, folded, boards)
+            opened.pop_all()
+        took = time.monotonic() - began
+        _log.info("Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, count, len(boards), took)
+        folding = Folding(directory, log, folded=folded, backlog=backlog, fold_bytes=fold_bytes)
+        return cls(directory, boards, Commits(log, folding, directory, boards))
+
+    def _index(self, board: Board) -> Index:
+        if self._closed:
+            raise StoreUnavailable("The store is closed")
+        return self._boards.get(board.name, NOTHING)
+
+    async def _keep(self, record: Record) -> bool | Change:
+        batch = self._commits.add(record)
+        place = len(batch.records) - 1
+        await batch
+        if batch.failure is not None:
+            raise StoreUnavailable(f"The journal cannot be written: {batch.failure}") from batch.failure
+        return batch.outcomes[place]
+
+    async def submit(self, board: Board, name: str, score: Score) -> None:
+        await self._keep(Put(board.name, name, float(score)))
+
+    async def change(self, board: Board, name: str, score: Score) -> Change:
+        return cast("Change", await self._keep(Compare(board.name, name, float(score))))
+
+    async def submit_many(self, board: Board, entries: Sequence[Entry]) -> None:
+        if entries:
+            names, scores = [entry.name for entry in entries], [float(entry.score) for entry in entries]
+            await self._keep(PutMany(board.name, names, scores))
+
+    async def standing(self, board: Board, name: str) -> Standing | None:
+        found = self._index(board).standing(name)
+        return Standing(*found) if found else None
+
+    async def page(self, board: Board, start: int, stop: int) -> list[Entry]:
+        return list(starmap(Entry, self._index(board).page(start, stop)))
+
+    async def count(self, board: Board) -> int:
+        return len(self._index(board))
+
+    async def remove(self, board: Board, name: str) -> bool:
+        return cast("bool", await self._keep(Remove(board.name, name)))
+
+    async def drop(self, board: Board) -> bool:
+        return cast("bool", await self._keep(Drop(board.name)))
+
+    async def names(self) -> list[str]:
+        if self._closed:
+            raise StoreUnavailable("The store is closed")
+        return sorted(self._boards)
+
+    async def ready(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("The store is closed")
+        if (failure := self._commits.failure) is not None:
+            raise StoreUnavailable(f"The journal cannot be written: {failure}")
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await self._commits.close()
+            self._directory.release()

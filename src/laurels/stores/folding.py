@@ -1,0 +1,109 @@
+"""When the journal is folded into the compact form, and the child process that does it.
+
+A fold begins when the journal has grown past FOLD_BYTES and past half the compact form, so that what is written
+twice stays in proportion. The work is a process of its own (:mod:`laurels.stores.fold`): it costs the server no
+lock and no memory, runs at the lowest priority, and can die at any moment without harm. What it has done counts
+from the moment it moves its file into place; the server then drops the folded rows from the journal, a slice
+between two commits. A fold that failed is tried again later, and until then the journal grows.
+
+All of this happens in the thread that commits, in steps that take no longer than a commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from laurels.stores.directory import Directory
+    from laurels.stores.journal import Journal
+
+FOLD_BYTES = 16 * 2**20
+POLL_SECONDS = 0.1
+RETRY_SECONDS = 10.0
+SLICE_ROWS = 256
+
+_log = logging.getLogger("laurels.stores")
+
+
+class Folding:
+    """The folds of one directory, advanced by :meth:`step`."""
+
+    def __init__(self, directory: Directory, journal: Journal, *, folded: int, backlog: int, fold_bytes: int) -> None:
+        self._directory = directory
+        self._journal = journal
+        self._folded = folded
+        self._backlog = backlog
+        self._fold_bytes = fold_bytes
+        self._child: subprocess.Popen[bytes] | None = None
+        self._taken = (0, 0)
+        self._not_before = 0.0
+        self._threshold = self._measure()
+
+    def _measure(self) -> int:
+        compact = self._directory.path / "boards.db"
+        return max(self._fold_bytes, compact.stat().st_size // 2 if compact.exists() else 0)
+
+    def grew(self, size: int) -> None:
+        """Count a batch that was appended."""
+        self._backlog += size
+
+    def step(self) -> float | None:
+        """Do what is due, and tell in how many seconds to come again; None: when the journal has grown."""
+        if self._child is not None:
+            return self._watch(self._child)
+        due = self._journal.first < self._folded or self._backlog > self._threshold
+        if not due:
+            return None
+        if (wait := self._not_before - time.monotonic()) > 0:
+            return wait
+        try:
+            return self._advance()
+        except (OSError, sqlite3.Error) as error:
+            return self._later(str(error))
+
+    def _advance(self) -> float:
+        if self._journal.first < self._folded:
+            self._journal.drop(min(self._folded, self._journal.first + SLICE_ROWS))
+            return 0.0
+        self._start()
+        return POLL_SECONDS
+
+    def _start(self) -> None:
+        self._taken = (self._journal.last, self._backlog)
+        lock = self._directory.fold_lock()
+        command = [sys.executable, "-m", "laurels.stores.fold", os.fspath(self._directory.path), str(self._taken[0])]
+        try:
+            self._child = subprocess.Popen(  # noqa: S603 - our own module, on the owner's directory
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[lock]
+            )
+        finally:
+            os.close(lock)
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> float:
+        if child.poll() is None:
+            return POLL_SECONDS
+        self._child = None
+        _, said = child.communicate()
+        if child.returncode:
+            return self._later(said.decode(errors="replace").strip() or f"it ended with {child.returncode}")
+        self._folded = self._taken[0]
+        self._backlog -= self._taken[1]
+        self._threshold = self._measure()
+        return 0.0
+
+    def _later(self, problem: str) -> float:
+        self._not_before = time.monotonic() + RETRY_SECONDS
+        _log.warning("Folding the journal failed and will be tried again: %s", problem)
+        return RETRY_SECONDS
+
+    def stop(self) -> None:
+        """End a fold that is under way; what it did not finish it did not do."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()

@@ -1,0 +1,11 @@
+"""What the tests of every store share."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run the coroutines of tests on asyncio."""
+    return "asyncio"

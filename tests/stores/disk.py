@@ -1,0 +1,63 @@
+"""A data directory read by its documented formats alone, and changed behind its owner's back."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Disk = dict[str, dict[str, float]]
+
+
+def unpacked(packed: bytes) -> Iterator[tuple[str, float]]:
+    """Give the entries of a chunk of the compact form."""
+    at = 0
+    while at < len(packed):
+        score, length = struct.unpack_from("<dB", packed, at)
+        at += 9 + length + 1
+        yield packed[at - length - 1 : at].decode(), score
+
+
+def play(boards: Disk, record: list[object]) -> None:
+    """Do to boards what one record of the journal says."""
+    match record:
+        case [0, str(board), str(name), float(score)]:
+            boards.setdefault(board, {})[name] = score
+        case [1, str(board), list(names), list(scores)]:
+            boards.setdefault(board, {}).update(zip(names, scores, strict=True))
+        case [2, str(board), str(name)]:
+            boards.get(board, {}).pop(name, None)
+        case [3, str(board)]:
+            boards.pop(board, None)
+        case _:
+            raise ValueError(record)
+
+
+def read(directory: Path) -> Disk:
+    """Give the boards and entries that the two files hold between them."""
+    boards: Disk = {}
+    folded = 0
+    if (directory / "boards.db").exists():
+        with closing(sqlite3.connect(directory / "boards.db")) as compact:
+            (folded,) = compact.execute("SELECT folded FROM seal").fetchone()
+            for board, packed in compact.execute("SELECT board, packed FROM chunk"):
+                boards.setdefault(board, {}).update(unpacked(packed))
+    with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
+        for (records,) in journal.execute("SELECT records FROM batch WHERE lsn > ? ORDER BY lsn", (folded,)):
+            for record in msgspec.msgpack.decode(records):
+                play(boards, record)
+    return {board: entries for board, entries in boards.items() if entries}
+
+
+def last(directory: Path) -> int:
+    """Give the lsn of the journal's newest batch."""
+    with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
+        (found,) = journal.execute("SELECT max(lsn) FROM batch").fetchone()
+    return int(found or 0)

@@ -1,0 +1,170 @@
+"""The embedded store: the contract, and what it does beyond it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels.errors import DirectoryInUse, DirectoryUnusable, StoreUnavailable
+from laurels.stores import commits
+from laurels.stores.contract import Board, Entry, Standing
+from laurels.stores.embedded import EmbeddedStore
+from laurels.stores.fold import fold
+from tests.stores import disk
+from tests.stores.conformance import KART, LAPS, Conformance, Kept, fill
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from laurels.stores.contract import Store
+
+pytestmark = pytest.mark.anyio
+
+
+def define(name: str) -> Board:
+    """Tell the order of the boards these tests use."""
+    return LAPS if name == LAPS.name else Board(name)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[EmbeddedStore]:
+    """Give a store over a new directory."""
+    opened = await EmbeddedStore.open(tmp_path / "data", define)
+    yield opened
+    await opened.close()
+
+
+class TestEmbedded(Conformance):
+    """The embedded store keeps the contract."""
+
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[Store]:
+        """Give a store over a new directory."""
+        opened = await EmbeddedStore.open(tmp_path / "data", define)
+        yield opened
+        await opened.close()
+
+    @pytest.fixture
+    def kept(self, tmp_path: Path) -> Kept:
+        """Read the files while the store has them open."""
+
+        async def read(board: Board) -> dict[str, float]:
+            return (await asyncio.to_thread(disk.read, tmp_path / "data")).get(board.name, {})
+
+        return read
+
+
+async def test_reopened(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A store opened again is as it was closed."""
+    await fill(store, LAPS, {"v": 3, "silverhand": 1, "judy": 2})
+    await store.remove(LAPS, "v")
+    await store.close()
+    again = await EmbeddedStore.open(tmp_path / "data", define)
+    assert await again.page(LAPS, 0, 9) == [Entry("silverhand", 1), Entry("judy", 2)]
+    await again.close()
+
+
+async def test_folded(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A store opened on a compact form and a journal after it is the one they were made from."""
+    await fill(store, KART, {f"player-{n}": n for n in range(10_000)})
+    fold(tmp_path / "data", 1)
+    await store.submit(LAPS, "v", 3)
+    await store.submit(KART, "player-0", 10_000)
+    await store.close()
+    again = await EmbeddedStore.open(tmp_path / "data", define)
+    assert await again.page(KART, 0, 2) == [Entry("player-0", 10_000), Entry("player-9999", 9999)]
+    assert (await again.count(KART), await again.standing(LAPS, "v")) == (10_000, Standing(3, 0))
+    await again.close()
+
+
+async def test_progress(store: EmbeddedStore, tmp_path: Path) -> None:
+    """Opening tells how many entries are loaded so far."""
+    await fill(store, KART, {"v": 1, "w": 2})
+    await fill(store, LAPS, {"v": 1})
+    fold(tmp_path / "data", 2)
+    await store.close()
+    seen: list[int] = []
+    await (await EmbeddedStore.open(tmp_path / "data", define, progress=seen.append)).close()
+    assert seen == [2, 3]
+
+
+async def test_unseen_before_durable(store: EmbeddedStore) -> None:
+    """A change that is not acknowledged is seen by no read."""
+    submit = asyncio.ensure_future(store.submit(KART, "v", 1))
+    await asyncio.sleep(0)
+    assert await store.standing(KART, "v") is None
+    await submit
+    assert await store.standing(KART, "v") == Standing(1, 0)
+
+
+async def test_cancelled_waiter(store: EmbeddedStore) -> None:
+    """A caller that gives up takes nobody with it."""
+    waiters = [asyncio.ensure_future(store.submit(KART, f"player-{n}", n)) for n in range(9)]
+    await asyncio.sleep(0)
+    waiters[4].cancel()
+    assert [type(end) for end in await asyncio.gather(*waiters, return_exceptions=True)].count(
+        asyncio.CancelledError
+    ) == 1
+    assert await store.count(KART) == 9
+
+
+async def test_close_settles(store: EmbeddedStore, tmp_path: Path) -> None:
+    """What was submitted before a close is acknowledged and kept."""
+    waiters = [asyncio.ensure_future(store.submit(KART, f"player-{n}", n)) for n in range(100)]
+    await asyncio.sleep(0)
+    await store.close()
+    await asyncio.gather(*waiters)
+    assert len(disk.read(tmp_path / "data")[KART.name]) == 100
+
+
+async def test_crowded(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When too much waits for the disk, callers are turned away at once."""
+    monkeypatch.setattr(commits, "BATCH_BYTES", 1000)
+    waiters = [store.submit(KART, f"player-{n}", n) for n in range(100)]
+    ends = await asyncio.gather(*waiters, return_exceptions=True)
+    refused = sum(isinstance(end, StoreUnavailable) for end in ends)
+    assert (0 < refused < 100, await store.count(KART)) == (True, 100 - refused)
+
+
+async def test_unencodable(store: EmbeddedStore) -> None:
+    """A name that is no text fails alone, and not those that are written with it."""
+    good, bad = store.submit(KART, "v", 1), store.submit(KART, "\ud800", 1)
+    ends = await asyncio.gather(good, bad, return_exceptions=True)
+    assert [type(end) for end in ends] == [type(None), UnicodeEncodeError]
+    assert await store.count(KART) == 1
+
+
+async def test_same_directory(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A directory has one owner, and whoever comes second is told who."""
+    await store.submit(KART, "v", 1)
+    code = "import asyncio, sys, pathlib; from laurels.stores.embedded import EmbeddedStore as E; "
+    code += "asyncio.run(E.open(pathlib.Path(sys.argv[1])))"
+    command = [sys.executable, "-c", code, str(tmp_path / "data")]
+    second = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: ASYNC221, S603
+    assert f"in use by process {os.getpid()}." in second.stderr
+
+
+async def test_same_process(store: EmbeddedStore, tmp_path: Path) -> None:
+    """The owner itself is no exception."""
+    await store.ready()
+    with pytest.raises(DirectoryInUse):
+        await EmbeddedStore.open(tmp_path / "data")
+
+
+async def test_new_directory(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A directory that was missing is made for its owner alone."""
+    await store.ready()
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+async def test_directory_is_a_file(tmp_path: Path) -> None:
+    """A path that is no directory cannot be used."""
+    (tmp_path / "data").touch()
+    with pytest.raises(DirectoryUnusable, match="Not a directory"):
+        await EmbeddedStore.open(tmp_path / "data")
