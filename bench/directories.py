@@ -1,0 +1,60 @@
+"""Data directories made beforehand through the store itself, with nothing folded or with everything."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from bench.requests import BOARD
+from laurels.stores.contract import Board, Entry
+from laurels.stores.embedded import EmbeddedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+NEVER = sys.maxsize
+CONCURRENT = 256
+PATIENCE = 120.0
+WITNESS = Entry("witness", 0)
+WITNESSES = 2
+"""Rows a folded journal may hold: the newest that was folded, and the one that woke the fold."""
+
+
+class NotFolded(Exception):
+    """A fold did not come to its end in time."""
+
+
+async def submit(path: Path, entries: Iterable[tuple[str, int]]) -> None:
+    """Submit entries one by one, many at once, as players do; all stay in the journal."""
+    store = await EmbeddedStore.open(path, fold_bytes=NEVER)
+    rest = iter(entries)
+
+    async def player() -> None:
+        for name, score in rest:
+            await store.submit(Board(BOARD), name, score)
+
+    await asyncio.gather(*(player() for _ in range(CONCURRENT)))
+    await store.close()
+
+
+async def fold(path: Path) -> None:
+    """Have the store fold what its journal holds, and wait until that is dropped from it."""
+    store = await EmbeddedStore.open(path, fold_bytes=1)
+    await store.submit_many(Board("bystander"), [WITNESS])
+    deadline = time.monotonic() + PATIENCE
+    while _rows(path / "journal.db") > WITNESSES:
+        if time.monotonic() > deadline:
+            raise NotFolded(path)
+        await asyncio.sleep(0.1)
+    await store.close()
+
+
+def _rows(journal: Path) -> int:
+    with sqlite3.connect(f"{journal.absolute().as_uri()}?mode=ro", uri=True) as connection:
+        count: int = connection.execute("SELECT count(*) FROM batch").fetchone()[0]
+    connection.close()
+    return count

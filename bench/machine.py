@@ -1,0 +1,73 @@
+"""The two cores of a run: the server under test on one, whatever asks it on the other."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+SERVER_CORE = 0
+CLIENT_CORE = 1
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def pinned(core: int, command: Sequence[str]) -> list[str]:
+    """Give the command that runs ``command`` on one core; the process keeps its id."""
+    return ["taskset", "--cpu-list", str(core), *command]
+
+
+def on_both_cores(command: Sequence[str]) -> list[str]:
+    """Give the command that runs ``command`` wherever there is room."""
+    return ["taskset", "--cpu-list", f"{SERVER_CORE},{CLIENT_CORE}", *command]
+
+
+def family(pid: int) -> Iterator[int]:
+    """Walk a process and its living descendants; those that end meanwhile are left out."""
+    yield pid
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    for child in children:
+        yield from family(child)
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Sum what the processes, their living descendants and their dead children have spent."""
+    return sum(_ticks(member) for pid in pids for member in family(pid)) / TICKS_A_SECOND
+
+
+def _ticks(pid: int) -> int:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    fields = stat.rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15])
+
+
+def description(directory: Path) -> str:
+    """Name the processor, and the median of an fdatasync of 4 KiB in ``directory``."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor"
+    )
+    return f"{model}, {os.cpu_count()} cores; fdatasync of 4 KiB {_sync_seconds(directory) * 1e6:,.0f} µs"
+
+
+def _sync_seconds(directory: Path, rounds: int = 100) -> float:
+    taken = []
+    with tempfile.NamedTemporaryFile(dir=directory) as file:
+        for _ in range(rounds):
+            os.write(file.fileno(), bytes(4096))
+            begun = time.perf_counter()
+            os.fdatasync(file.fileno())
+            taken.append(time.perf_counter() - begun)
+    return statistics.median(taken)

@@ -1,0 +1,1 @@
+"""What Laurels is measured against."""

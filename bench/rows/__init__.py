@@ -1,0 +1,28 @@
+"""The rows of the table, by the names that ``--only`` takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.rows.bulk import bulk
+from bench.rows.clone import clone
+from bench.rows.http import page, standing, submit
+from bench.rows.latency import latency
+from bench.rows.restart import restart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bench.figures import Figure, Run
+
+__all__ = ["ROWS"]
+
+ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
+    "standing": standing,
+    "page": page,
+    "submit": submit,
+    "latency": latency,
+    "import": bulk,
+    "clone": clone,
+    "restart": restart,
+}

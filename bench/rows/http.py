@@ -1,0 +1,110 @@
+"""Requests a second of the three core routes: Laurels, nginx with a fixed answer, and FastAPI over Redis, in turns."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from bench import requests, servers
+from bench.figures import Figure, Measure, Run, Subject, Target, beside
+from bench.load import burst
+from bench.members import batches, members
+from bench.peers import redis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from bench.requests import Request
+    from bench.servers import Server
+
+MEMBERS = 100_000
+PREPARED = 10_000
+SAMPLE = 100
+WARM_UP = 1.0
+
+
+class Disagreement(Exception):
+    """Laurels and its peer gave different answers, so that their speeds cannot be compared."""
+
+    def __init__(self, request: Request, ours: bytes, theirs: bytes) -> None:
+        super().__init__(f"{request.method} {request.path}: laurels answers {ours!r}, FastAPI over Redis {theirs!r}")
+
+
+class Field(Struct, frozen=True):
+    """What runs, each as the servers that work for it; the first is the one that is asked."""
+
+    laurels: tuple[Server, ...]
+    nginx: tuple[Server, ...]
+    fastapi: tuple[Server, ...]
+
+
+def standing(run: Run) -> Iterator[Figure]:
+    """Measure ``GET /{board}/{name}``."""
+    asked = requests.standings(MEMBERS, PREPARED)
+    yield from _compare(run, "standing", asked, nginx=0.8, fastapi=25)
+
+
+def page(run: Run) -> Iterator[Figure]:
+    """Measure pages of 20 at random places."""
+    asked = requests.pages(MEMBERS, PREPARED)
+    yield from _compare(run, "page", asked, nginx=0.6, fastapi=20)
+
+
+def submit(run: Run) -> Iterator[Figure]:
+    """Measure submits: ours each on disk before its answer, those of Redis in its memory."""
+    asked = requests.submits(MEMBERS, PREPARED)
+    yield from _compare(run, "submit", asked, nginx=0.5, fastapi=25)
+
+
+def _compare(run: Run, row: str, asked: list[Request], *, nginx: float, fastapi: float) -> Iterator[Figure]:
+    prepared = requests.save(asked, run.directory / f"{row}.requests")
+    with _running(run.directory / row) as field:
+        _agree(field, asked[:SAMPLE])
+        every = (field.laurels, field.nginx, field.fastapi)
+        for side in every:
+            burst(side, prepared, WARM_UP)
+        rounds = [[_measure(side, prepared, run.seconds) for side in every] for _ in range(run.repeat)]
+    what = f"{row}, {MEMBERS:,} members, 64 connections"
+    against_nginx = [(ours, theirs) for ours, theirs, _ in rounds]
+    yield beside(Subject(row, what, "/s", Target(">=", nginx)), "nginx", against_nginx)
+    against_fastapi = [(ours, theirs) for ours, _, theirs in rounds]
+    yield beside(Subject(row, what, "/s", Target(">=", fastapi)), "FastAPI + Redis", against_fastapi)
+
+
+def _measure(side: Sequence[Server], prepared: Path, seconds: float) -> Measure:
+    done = burst(side, prepared, seconds)
+    return Measure(done.rate, done.cpu)
+
+
+@contextmanager
+def _running(directory: Path) -> Iterator[Field]:
+    directory.mkdir(mode=0o755)
+    with ExitStack() as stack:
+        nginx = stack.enter_context(servers.nginx(directory))
+        store = stack.enter_context(servers.redis(directory))
+        store.await_answer(servers.REDIS_HELLO, servers.REDIS_WELCOME)
+        fastapi = stack.enter_context(servers.fastapi(directory, store.port))
+        laurels = stack.enter_context(servers.laurels(directory, directory / "data"))
+        for server in (nginx, fastapi, laurels):
+            server.await_answer()
+        redis.fill(store.port, requests.BOARD, members(MEMBERS))
+        requests.ask(laurels.port, (requests.batch(batch) for batch in batches(members(MEMBERS))))
+        yield Field(laurels=(laurels,), nginx=(nginx,), fastapi=(fastapi, store))
+
+
+def _agree(field: Field, sample: list[Request]) -> None:
+    """Send a sample and then readings of the same names to both; raise Disagreement where answers differ in meaning."""
+    readings = [requests.Request("GET", request.path) for request in sample]
+    ours = requests.ask(field.laurels[0].port, sample + readings)
+    theirs = requests.ask(field.fastapi[0].port, sample + readings)
+    for request, our, their in zip(sample + readings, ours, theirs, strict=True):
+        if our.status != their.status or _meaning(our.body) != _meaning(their.body):
+            raise Disagreement(request, our.body, their.body)
+
+
+def _meaning(body: bytes) -> object:
+    return json.loads(body) if body else None

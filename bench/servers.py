@@ -1,0 +1,148 @@
+"""The servers of a run: started on the server's core, asked whether they answer, stopped by their own ids."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from bench.machine import SERVER_CORE, cpu_seconds, pinned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).parents[1]
+HTTP_HELLO = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+HTTP_WELCOME = b"HTTP/1.1 "
+REDIS_HELLO = b"PING\r\n"
+REDIS_WELCOME = b"+PONG"
+LAURELS = [sys.executable, "-c", "import sys; from laurels.cli import main; sys.exit(main())"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+
+
+class NotAnswering(Exception):
+    """A server did not answer in time, or died; the end of what it said goes with it."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        said = log.read_text(errors="replace")[-2_000:]
+        super().__init__(f"{name} does not answer. It said:\n{said}")
+
+
+class Server:
+    """A running server: process group, port and log. As a context it is stopped at the end."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], port: int, directory: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.port = port
+        self.log = directory / f"{name}.log"
+        self.begun = time.perf_counter()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=directory,
+                env=environment,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The id of the process and of its group."""
+        return self._process.pid
+
+    def cpu(self) -> float:
+        """Sum the CPU seconds of the server and its children."""
+        return cpu_seconds([self.pid])
+
+    def await_answer(self, hello: bytes = HTTP_HELLO, welcome: bytes = HTTP_WELCOME, patience: float = 120) -> float:
+        """Wait until ``hello`` is answered by what begins with ``welcome``; give the seconds since the start."""
+        while not answers(self.port, hello, welcome):
+            if self._process.poll() is not None or time.perf_counter() - self.begun > patience:
+                raise NotAnswering(self.name, self.log)
+            time.sleep(0.001)
+        return time.perf_counter() - self.begun
+
+    def stop(self, patience: float = 60) -> None:
+        """Ask the process to end, and end its group where it does not or leaves children behind."""
+        self._process.terminate()
+        try:
+            self._process.wait(patience)
+        finally:
+            end_group(self.pid)
+            self._process.wait()
+
+
+def end_group(group: int) -> None:
+    """Kill what is left of a process group that this run started."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def answers(port: int, hello: bytes, welcome: bytes) -> bool:
+    """Tell whether ``hello`` on a new connection is answered by what begins with ``welcome``."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(hello)
+            return connection.recv(4096).startswith(welcome)
+    except (ConnectionError, TimeoutError):
+        return False
+
+
+def free_port() -> int:
+    """Find a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def laurels(directory: Path, data: Path) -> Server:
+    """Start Laurels on a data directory."""
+    port = free_port()
+    options = ["--host", "127.0.0.1", "--port", str(port), "--data", str(data)]
+    return _pinned("laurels", [*LAURELS, "serve", *options], port, directory)
+
+
+def nginx(directory: Path) -> Server:
+    """Start nginx with one worker and a fixed answer."""
+    port = free_port()
+    template = (Path(__file__).parent / "peers" / "nginx.conf").read_text()
+    configuration = directory / "nginx.conf"
+    configuration.write_text(template.format(port=port, directory=directory))
+    return _pinned("nginx", ["nginx", "-e", "stderr", "-c", str(configuration)], port, directory)
+
+
+def redis(directory: Path) -> Server:
+    """Start Redis without persistence of its own accord; it reads and saves ``dump.rdb`` in ``directory``."""
+    port = free_port()
+    options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(directory)]
+    return _pinned("redis", ["redis-server", *options], port, directory)
+
+
+def fastapi(directory: Path, redis_port: int) -> Server:
+    """Start the FastAPI application in one uvicorn worker."""
+    port = free_port()
+    options = ["--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+    command = [sys.executable, "-m", "uvicorn", "bench.peers.fastapi_redis:app", "--log-level", "warning", *options]
+    return _pinned("fastapi", command, port, directory, REDIS_PORT=str(redis_port))
+
+
+def _pinned(name: str, command: Sequence[str], port: int, directory: Path, **environment: str) -> Server:
+    return Server(name, pinned(SERVER_CORE, command), port, directory, {**ENVIRONMENT, **environment})

@@ -1,0 +1,61 @@
+"""The table a run prints, and the same as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.figures import Figure, Measure
+
+CAPTION = (
+    "Figures are medians over the repeats, ratios medians of the ratios of runs taken in turns. CPU is user and system "
+    "time of the server and its children for a request, ours / the peer's."
+)
+
+
+def table(figures: Sequence[Figure], machine: str) -> Table:
+    """Lay the figures out, one a line."""
+    shown = Table(title=machine, caption=CAPTION, caption_justify="left")
+    shown.add_column("what")
+    for heading in ("laurels", "peer", "ratio", "target"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("reached")
+    shown.add_column("CPU µs/request", justify="right", no_wrap=True)
+    for figure in figures:
+        shown.add_row(*_cells(figure))
+    return shown
+
+
+def as_json(figures: Sequence[Figure], machine: str) -> bytes:
+    """Encode the figures with all that is known of them."""
+    return msgspec.json.format(msgspec.json.encode({"machine": machine, "figures": figures}), indent=2) + b"\n"
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    subject = figure.subject
+    what = f"{subject.what}\n[dim]{figure.note}[/dim]" if figure.note else subject.what
+    peer = "" if figure.peer is None else f"{figure.peer_name} {_number(figure.peer.value)}"
+    ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}x"
+    unit = "x" if subject.target.of == "ratio" else f" {subject.unit}"
+    target = f"{subject.target.sense} {subject.target.limit:,g}{unit}"
+    reached = "[green]yes[/green]" if figure.reached else "[red]no[/red]"
+    return what, f"{_number(figure.laurels.value)} {subject.unit}", peer, ratio, target, reached, _cpu(figure)
+
+
+def _cpu(figure: Figure) -> str:
+    return " / ".join(_spent(measure) for measure in (figure.laurels, figure.peer) if measure and measure.cpu)
+
+
+def _spent(measure: Measure) -> str:
+    return f"{measure.cpu:,.1f}"
+
+
+def _number(value: float) -> str:
+    if value >= 1_000:  # noqa: PLR2004
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
