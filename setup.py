@@ -15,11 +15,12 @@ setup(
     ext_modules=cythonize(
         [
             Extension(
-                "laurels.ranking.index",
-                ["src/laurels/ranking/index.pyx"],
+                name,
+                [f"src/{name.replace('.', '/')}.pyx"],
                 extra_compile_args=FLAGS,
                 extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
             )
+            for name in ("laurels.ranking.index", "laurels.skins.plain")
         ],
         compiler_directives={"language_level": "3"},
         build_dir="build/cython",

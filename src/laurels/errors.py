@@ -8,11 +8,15 @@
     ├── Refused                   it was read, and is not accepted
     │   ├── BadBody
     │   └── ScoreRefused
-    └── StoreError
-        ├── StoreUnavailable      try again later; nothing was counted
-        ├── DirectoryInUse        another process owns the data directory
-        ├── DirectoryUnusable     it cannot be made, read or written
-        └── DataDamaged           a file on disk is not what was written
+    ├── StoreError
+    │   ├── StoreUnavailable      try again later; nothing was counted
+    │   ├── DirectoryInUse        another process owns the data directory
+    │   ├── DirectoryUnusable     it cannot be made, read or written
+    │   └── DataDamaged           a file on disk is not what was written
+    └── RequestFailed             a service did not do what a client of ours asked
+        ├── ServerUnreachable     there is no connection to it, or it broke
+        ├── RequestRefused        it said no, and why
+        └── ServerFailed          it could not, or is no Laurels
 
 Each class is named by its condition, builds its own message, and keeps the facts as attributes.
 """
@@ -46,8 +50,7 @@ class BadName(Malformed):
     def __init__(self, parameter: str, problem: str) -> None:
         self.parameter = parameter
         super().__init__(
-            f"The {parameter} {problem}. A {parameter} is 1 to 256 bytes of percent-encoded UTF-8 "
-            "without control characters."
+            f"The {parameter} {problem}. A {parameter} is 1 to 256 bytes of UTF-8 without control characters."
         )
 
 
@@ -74,9 +77,7 @@ class BadBody(Refused):
 class ScoreRefused(Refused):
     """A score is a number that a board cannot keep exactly."""
 
-    def __init__(self, pointer: str, problem: str) -> None:
-        self.pointer = pointer
-        super().__init__(problem)
+    pointer = "/score"
 
 
 class StoreError(LaurelsError):
@@ -127,3 +128,30 @@ class DataDamaged(StoreError):
             f"{file} is damaged: {problem}. Nothing was changed. Put back a copy of the whole directory from "
             "before the damage, or move it away to begin anew."
         )
+
+
+class RequestFailed(LaurelsError):
+    """A service did not do what a client of ours asked.
+
+    ``retry_after`` is in whole seconds, where the service asked for the request to be sent again.
+    """
+
+    def __init__(self, problem: str, *, retry_after: int | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(problem)
+
+
+class ServerUnreachable(RequestFailed):
+    """There is no connection to the service, or it broke; what was asked may have been done."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        self.server = server
+        super().__init__(f"Cannot reach {server}: {reason}. Is `laurels serve` running?")
+
+
+class RequestRefused(RequestFailed):
+    """The service said no (4xx), and why."""
+
+
+class ServerFailed(RequestFailed):
+    """The service could not do what was asked (5xx), or is no Laurels."""

@@ -1,0 +1,5 @@
+"""``python -m laurels``: the command line."""
+
+from laurels.cli import main
+
+main()

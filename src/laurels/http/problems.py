@@ -1,0 +1,61 @@
+"""Errors as RFC 9457 problem documents: one table from error to status."""
+
+from __future__ import annotations
+
+import http
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from laurels import errors
+from laurels.http.messages import PROBLEM, Response
+
+
+class HTTPError(errors.LaurelsError):
+    """A request that HTTP itself answers, before any board is asked."""
+
+    def __init__(self, status: int, detail: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        self.status = status
+        self.headers = headers
+        super().__init__(detail)
+
+
+class Problem(Struct, frozen=True):
+    """The body of every error, in the words of RFC 9457."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    parameter: str | UnsetType = UNSET
+    pointer: str | UnsetType = UNSET
+
+
+_encode = msgspec.json.Encoder().encode
+
+STATUS: dict[type[errors.LaurelsError], int] = {
+    errors.Malformed: 400,
+    errors.Refused: 422,
+    errors.StoreUnavailable: 503,
+}
+
+
+def status_of(error: errors.LaurelsError) -> int:
+    """Give the status that ``error``, or the nearest class above it, stands for; 500 where the table names none."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def problem(error: errors.LaurelsError) -> Response:
+    """Give the response that tells ``error`` to the one who asked."""
+    status = error.status if isinstance(error, HTTPError) else status_of(error)
+    headers = error.headers if isinstance(error, HTTPError) else ()
+    if isinstance(error, errors.StoreUnavailable):
+        headers = ((b"retry-after", b"%d" % error.retry_after),)
+    body = Problem(
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=str(error),
+        parameter=getattr(error, "parameter", UNSET),
+        pointer=getattr(error, "pointer", UNSET),
+    )
+    return Response(status, _encode(body), PROBLEM, headers)

@@ -1,0 +1,232 @@
+"""The routes: a request in, a response out.
+
+    GET POST DELETE  /{board}/{name}     an entry of a board
+    GET POST DELETE  /{board}            a page, a batch, the whole board
+    GET              /                   what this is
+    GET              /-/health           the process answers
+    GET              /-/ready            the store can answer and can write
+
+HEAD is answered as GET (the skin leaves the body out), OPTIONS with what is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from laurels.errors import BadName, BadParameter, LaurelsError
+from laurels.http import wire
+from laurels.http.messages import JSON, Response
+from laurels.http.problems import HTTPError, problem
+from laurels.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from laurels.boards import Boards
+    from laurels.http.messages import Request
+
+    Methods = dict[str, Callable[..., Awaitable[Response]]]
+
+KIB = 1024
+BODY_BYTES = 64 * KIB
+BATCH_BYTES = 1024 * KIB
+DEFAULT_PAGE = 20
+
+ACCEPTED = Response(202)
+ABSENT = Response(200, wire.ABSENT)
+NO_CONTENT = Response(204)
+HEALTHY = Response(200, b'{"status":"ok"}')
+FACE = Response(200, wire.encode({"service": "laurels", "version": __version__}))
+
+_OWN = frozenset({b"", b"-"})
+_NAMES = ("board", "name")
+_ACCEPT = ((b"accept", JSON),)
+_PREFERENCE = b"return=representation"
+_PAGE_PARAMETERS = frozenset({"startRank", "endRank"})
+
+_PAGE = re.compile(rb"startRank=([0-9]{1,18})&endRank=([0-9]{1,18})")
+_RANK = re.compile(r"[0-9]{1,18}")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_JSON_TYPE = re.compile(rb"application/(?:[\w.-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
+_ACCEPTS_JSON = re.compile(
+    rb"(?:^|,)\s*(?:application/json|application/\*|\*/\*)\s*(?:,|$|;(?!\s*q=0(?:\.0*)?\s*(?:,|$)))", re.IGNORECASE
+)
+_REPRESENTATION = re.compile(rb"(?:^|,)\s*return\s*=\s*\"?representation\"?\s*(?:,|;|$)", re.IGNORECASE)
+
+
+def body_limit(path: bytes) -> int:
+    """Tell how many bytes a body sent to ``path`` may have."""
+    return BATCH_BYTES if path.count(b"/") == 1 else BODY_BYTES
+
+
+def too_large(limit: int) -> HTTPError:
+    """Give the error for a body over its limit."""
+    return HTTPError(
+        413, f"The body is larger than {limit // KIB} KiB. Send a batch in parts of 1,000 entries or fewer."
+    )
+
+
+class Routes:
+    """Every route over one set of boards."""
+
+    def __init__(self, boards: Boards) -> None:
+        self._boards = boards
+        entry: Methods = {"GET": self._standing, "HEAD": self._standing, "POST": self._submit, "DELETE": self._remove}
+        board: Methods = {"GET": self._page, "HEAD": self._page, "POST": self._batch, "DELETE": self._drop}
+        self._by_depth = {2: board, 3: entry}
+        self._own: dict[bytes, Methods] = {
+            b"/": {"GET": self._face, "HEAD": self._face},
+            b"/-/health": {"GET": self._health, "HEAD": self._health},
+            b"/-/ready": {"GET": self._ready, "HEAD": self._ready},
+        }
+
+    def has(self, path: bytes) -> bool:
+        """Tell whether ``path`` is answered here; the rest of ``/-/`` is the application's."""
+        return not path.startswith(b"/-/") or path in self._own
+
+    async def answer(self, request: Request) -> Response:
+        """Answer any request. An error of ours becomes a problem document; any other is the skin's to catch."""
+        try:
+            methods, names = self._find(request.path)
+            handler = methods.get(request.method)
+            if handler is None:
+                return _other_method(request.method, methods)
+            return await handler(request, *names)
+        except LaurelsError as error:
+            return problem(error)
+
+    def _find(self, path: bytes) -> tuple[Methods, list[str]]:
+        first, *names = path.split(b"/")
+        if names and not first and names[0] not in _OWN:
+            methods = self._by_depth.get(len(names) + 1)
+            if methods is not None:
+                return methods, [_text(name, what) for name, what in zip(names, _NAMES, strict=False)]
+        elif path in self._own:
+            return self._own[path], []
+        raise HTTPError(
+            404, "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
+        )
+
+    # The three core routes, for requests that are known to be good HTTP
+
+    async def standing(self, board: str, name: str) -> Response:
+        """Answer with score and rank of a name."""
+        standing = await self._boards.standing(board, name)
+        return ABSENT if standing is None else Response(200, wire.encode(standing))
+
+    async def page(self, board: str, start: int, stop: int) -> Response:
+        """Answer with the entries of rank ``start`` up to but not including ``stop``."""
+        return Response(200, b'{"leaderboard":%b}' % await self._boards.page_json(board, start, stop))
+
+    async def submit(self, board: str, name: str, body: wire.Body) -> Response:
+        """Answer a submit whose body has not been read yet."""
+        await self._boards.submit(board, name, wire.read_score(body))
+        return ACCEPTED
+
+    # The routes as a request finds them
+
+    def _standing(self, request: Request, board: str, name: str) -> Awaitable[Response]:
+        _check(request)
+        return self.standing(board, name)
+
+    def _page(self, request: Request, board: str) -> Awaitable[Response]:
+        start, stop = _ranks(request)
+        return self.page(board, start, stop)
+
+    async def _submit(self, request: Request, board: str, name: str) -> Response:
+        _check_body(request)
+        if not _REPRESENTATION.search(request.headers.get(b"prefer", b"")):
+            return await self.submit(board, name, request.body)
+        change = await self._boards.change(board, name, wire.read_score(request.body))
+        return Response(200, wire.encode(wire.Receipt.of(change)), headers=((b"preference-applied", _PREFERENCE),))
+
+    async def _batch(self, request: Request, board: str) -> Response:
+        _check_body(request)
+        entries = wire.read_batch(request.body)
+        refused = await self._boards.submit_many(board, entries)
+        return Response(200, wire.encode(wire.BatchReceipt(len(entries) - len(refused), refused)))
+
+    async def _remove(self, request: Request, board: str, name: str) -> Response:
+        _check(request)
+        await self._boards.remove(board, name)
+        return NO_CONTENT
+
+    async def _drop(self, request: Request, board: str) -> Response:
+        _check(request)
+        await self._boards.drop(board)
+        return NO_CONTENT
+
+    async def _face(self, request: Request) -> Response:
+        _check(request)
+        return FACE
+
+    async def _health(self, request: Request) -> Response:
+        _check(request)
+        return HEALTHY
+
+    async def _ready(self, request: Request) -> Response:
+        _check(request)
+        await self._boards.ready()
+        return HEALTHY
+
+
+def _other_method(method: str, methods: Methods) -> Response:
+    allow = ((b"allow", ", ".join([*methods, "OPTIONS"]).encode()),)
+    if method == "OPTIONS":
+        return Response(204, headers=allow)
+    raise HTTPError(405, f"{method} is not allowed here: use {', '.join(methods)}.", headers=allow)
+
+
+def _text(segment: bytes, parameter: str) -> str:
+    if b"%" in segment:
+        if _BAD_ESCAPE.search(segment):
+            raise BadName(
+                parameter, "has a % that is not followed by two hexadecimal digits: write %25 for a percent sign"
+            )
+        segment = unquote_to_bytes(segment)
+    try:
+        return segment.decode()
+    except UnicodeDecodeError:
+        raise BadName(parameter, "is not UTF-8") from None
+
+
+def _check(request: Request, parameters: frozenset[str] = frozenset()) -> None:
+    """Raise for a query where none is known, and for a client that takes no JSON."""
+    if request.query and not parameters:
+        raise BadParameter(_fields(request.query)[0][0], "This route takes no query parameters.")
+    accept = request.headers.get(b"accept")
+    if accept is not None and not _ACCEPTS_JSON.search(accept):
+        raise HTTPError(406, "There is only application/json here: ask for that, or for */*, in Accept.")
+
+
+def _check_body(request: Request) -> None:
+    _check(request)
+    kind = request.headers.get(b"content-type")
+    if kind is not None and kind != JSON and not _JSON_TYPE.match(kind):
+        raise HTTPError(415, "The body is not JSON. Send Content-Type: application/json.", headers=_ACCEPT)
+    if b"content-encoding" in request.headers:
+        raise HTTPError(415, "The body is encoded. Send it plain, without Content-Encoding.", headers=_ACCEPT)
+
+
+def _ranks(request: Request) -> tuple[int, int]:
+    _check(request, _PAGE_PARAMETERS)
+    plain = _PAGE.fullmatch(request.query)
+    if plain:
+        return int(plain[1]), int(plain[2])
+    ranks: dict[str, int] = {}
+    for key, value in _fields(request.query):
+        if key not in _PAGE_PARAMETERS:
+            raise BadParameter(key, f"There is no parameter {key}. A page takes startRank and endRank.")
+        if key in ranks:
+            raise BadParameter(key, f"{key} stands twice.")
+        if not _RANK.fullmatch(value):
+            raise BadParameter(key, f"{key} is {value!r}: it must be a whole number from 0 to {10**18 - 1}.")
+        ranks[key] = int(value)
+    start = ranks.get("startRank", 0)
+    return start, ranks.get("endRank", start + DEFAULT_PAGE)
+
+
+def _fields(query: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True)

@@ -1,0 +1,1 @@
+"""Ways for requests to come in: thin skins over :mod:`laurels.http`."""

@@ -1,0 +1,434 @@
+"""The fast way in: uvicorn's HTTP protocol, with our routes answered inside the parser's last callback.
+
+uvicorn owns the sockets, TLS, signals and the shutdown; httptools (llhttp) parses. A request of ours needs no task, no
+ASGI scope and no queue: where the routes answer from memory the response is written before the parser returns. A
+request that must wait for the store is driven by the future it waits for.
+
+**One at a time.** While a request waits, ``cycle`` holds a :class:`Turn`, which looks to uvicorn like an unfinished
+request of its own. Whatever is pipelined behind it, comes while the client does not read, or is no route of ours, goes
+uvicorn's way: through its queue to the ASGI application, which has the same routes. So answers keep their order, memory
+stays bounded, and the short way has no special cases.
+
+**Stages.** A connection is idle, in a head, in a body, or waiting. Each stage but the last has a time limit. One
+:class:`Clock` a server looks at all connections once a second; no request pays for a timer.
+
+**Strictness.** llhttp refuses two lengths, a length beside chunks, bare CR or LF and folded lines. Refused here,
+because llhttp lets them pass: chunks under HTTP/1.0, versions other than 1.0 and 1.1, a Host that is missing or given
+twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import httptools
+from msgspec import Struct
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from laurels.errors import LaurelsError
+from laurels.http.messages import Request, add_header
+from laurels.http.problems import HTTPError, problem
+from laurels.http.routes import ACCEPTED, body_limit, too_large
+from laurels.skins.asgi import FAILED
+from laurels.skins.plain import PAGE, STANDING, read
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine
+
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+    from laurels.http.messages import Headers, Response
+    from laurels.skins.asgi import Application
+
+log = logging.getLogger(__name__)
+
+IDLE, HEAD, BODY, WAITING = range(4)
+
+STATUS_LINE = {int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PIPELINE_DEPTH = 100
+OUTBOX_DEPTH = 128
+_ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
+
+
+class Limits(Struct, frozen=True):
+    """What a client may take: bytes, connections, and seconds in each stage of a connection."""
+
+    target_bytes: int = 8 * 1024
+    head_bytes: int = 16 * 1024
+    connections: int = 10_000
+    head_seconds: float = 10
+    body_seconds: float = 30
+    idle_seconds: float = 75
+    write_seconds: float = 60
+
+
+class Turn:
+    """Holds a connection's place for a request that waits; to uvicorn, a cycle like its own."""
+
+    __slots__ = ("bodiless", "disconnected", "keep_alive", "message_event", "response_complete")
+
+    def __init__(self, *, keep_alive: bool, bodiless: bool) -> None:
+        self.keep_alive = keep_alive
+        self.bodiless = bodiless
+        self.response_complete = False
+        self.disconnected = False
+        self.message_event = self
+
+    def set(self) -> None:
+        """Stand in for the event by which uvicorn wakes a cycle: a turn is woken by the store."""
+
+
+class Clock:
+    """The time of one server's connections, kept once a second, and the limits they are held to."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.now = time.monotonic()
+        self.date = b""
+        self.ok = b""
+        self.accepted = b""
+        self._outbox: list[tuple[asyncio.Transport, bytes]] = []
+        self._runs = False
+
+    def run(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
+        """Tick for as long as there are connections, if it does not tick already."""
+        if not self._runs:
+            self._tick(loop, connections)
+
+    def send(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, data: bytes) -> None:
+        """Write at the end of the loop's turn, with what other connections have to write."""
+        if not self._outbox:
+            loop.call_soon(self.flush)
+        self._outbox.append((transport, data))
+        if len(self._outbox) == OUTBOX_DEPTH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all that is kept back."""
+        outbox, self._outbox = self._outbox, []
+        for transport, data in outbox:
+            if not transport.is_closing():
+                transport.write(data)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
+        self.now = time.monotonic()
+        self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
+        self.ok = STATUS_LINE[200] + self.date + b"content-type: application/json\r\ncontent-length: "
+        self.accepted = STATUS_LINE[202] + self.date + b"content-length: 0\r\n\r\n"
+        for connection in list(connections):
+            connection.check_time()
+        self._runs = bool(connections)
+        if self._runs:
+            loop.call_later(1, self._tick, loop, connections)
+
+
+class BoardProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    app: Application
+    cycle: Any  # uvicorn's own, or our Turn
+    url: bytes
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        clock: Clock,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.routes = self.app.routes
+        self.clock = clock
+        self.stage = IDLE
+        self.since = clock.now
+        self.stalled_since = clock.now
+        self.deaf = False
+        self.ours = True
+        self.keep_alive = True
+        self.bodiless = False
+        self.fields: Headers = {}
+        self.content: bytes | bytearray = b""
+        self.head_size = 0
+        self.held = 0
+        self.limit = 0
+        self.turn: Turn | None = None
+        self.coroutine: Coroutine[Any, None, Response]
+
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Join the server's connections, or be turned away where there are too many."""
+        super().connection_made(transport)
+        self.clock.run(self.loop, self.connections)
+        if len(self.connections) > self.clock.limits.connections:
+            self.refuse(HTTPError(503, "There are too many connections.", headers=((b"retry-after", b"1"),)))
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, which calls the ``on_`` methods below."""
+        if self.stage == IDLE and not self.deaf:
+            data = self._answer_plain(data)
+        if self.deaf or not data:
+            return
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.deaf = True
+        except httptools.HttpParserCallbackError:
+            log.exception("Failed to read a request")
+            self.transport.abort()
+        except httptools.HttpParserError as error:
+            self.refuse(HTTPError(400, f"This is not HTTP/1.1: {error}."))
+        if self.stage == HEAD:
+            self.held = 0 if self.held < 0 else self.held + len(data)
+            if self.held > self.clock.limits.head_bytes:
+                self.refuse(self._head_too_large())
+
+    def pause_writing(self) -> None:
+        """Note since when the client does not read."""
+        super().pause_writing()
+        self.stalled_since = self.clock.now
+
+    def shutdown(self) -> None:
+        """Close once what was asked has been answered; a body on its way may still arrive."""
+        self.keep_alive = False
+        if self.stage != BODY or not self.ours:
+            super().shutdown()
+
+    def check_time(self) -> None:
+        """Close, or refuse, where a stage has lasted too long; called once a second."""
+        limits = self.clock.limits
+        lasted = self.clock.now - self.since
+        if self.flow.write_paused and self.clock.now - self.stalled_since > limits.write_seconds:
+            self.transport.abort()
+        elif self.stage == IDLE and lasted > limits.idle_seconds:
+            self.transport.close()
+        elif self.stage == HEAD and lasted > limits.head_seconds:
+            self.refuse(HTTPError(408, f"The head of the request took longer than {limits.head_seconds:g} seconds."))
+        elif self.stage == BODY and lasted > limits.body_seconds:
+            self.refuse(HTTPError(408, f"The body of the request took longer than {limits.body_seconds:g} seconds."))
+
+    def _answer_plain(self, data: bytes) -> bytes:
+        """Answer the plain requests that ``data`` begins with; give what is left of it."""
+        end = 0
+        while self.stage == IDLE and not self.flow.write_paused:
+            plain = read(data, end)
+            if plain is None:
+                break
+            route, end, board, first, second = plain
+            self.stage = WAITING
+            self.turn = None
+            self.keep_alive = True
+            self.bodiless = False
+            if route == STANDING:
+                self.coroutine = self.routes.standing(board, first)
+            elif route == PAGE:
+                self.coroutine = self.routes.page(board, first, second)
+            else:
+                self.coroutine = self.routes.submit(board, first, second)
+            self._step()
+            if end == len(data):
+                return b""
+        return data[end:]
+
+    # The parser's side
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        self.url = b""
+        self.fields = {}
+        self.content = b""
+        self.head_size = 0
+        self.held = -1
+        self.stage = HEAD
+        self.since = self.clock.now
+
+    def on_url(self, url: bytes) -> None:
+        """Take the target, or a part of it."""
+        self.url += url
+        if len(self.url) > self.clock.limits.target_bytes:
+            self.refuse(HTTPError(414, f"The target is longer than {self.clock.limits.target_bytes:,} bytes."))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header line. Trailers are counted and dropped."""
+        self.head_size += len(name) + len(value)
+        if self.head_size > self.clock.limits.head_bytes:
+            self.refuse(self._head_too_large())
+        elif self.stage == HEAD:
+            add_header(self.fields, name.lower(), value)
+
+    def on_headers_complete(self) -> None:
+        """Settle which way the request goes."""
+        if self.deaf:
+            return
+        parser = self.parser
+        version = parser.get_http_version()
+        fault = self._fault(version)
+        if fault is not None:
+            self.refuse(fault)
+            return
+        self.keep_alive = self.keep_alive and version == "1.1" and parser.should_keep_alive()
+        path = self.url.partition(b"?")[0]
+        self.ours = not self._busy() and not self.flow.write_paused and self.routes.has(path)
+        if not self.ours:
+            self._hand_over()
+        if b"content-length" in self.fields or b"transfer-encoding" in self.fields:
+            self._expect_body(path)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if self.deaf:
+            return
+        if not self.ours:
+            super().on_body(body)
+        elif not self.content:
+            self.content = body
+        else:
+            self.content = bytearray(self.content) if isinstance(self.content, bytes) else self.content
+            self.content += body
+        if len(self.content) > self.limit:
+            self.refuse(too_large(self.limit))
+
+    def on_message_complete(self) -> None:
+        """Answer, at once where the routes can."""
+        if self.deaf:
+            return
+        self.stage = WAITING
+        if not self.ours:
+            super().on_message_complete()
+            return
+        path, _, query = self.url.partition(b"?")
+        method = self.parser.get_method().decode()
+        self.bodiless = method == "HEAD"
+        request = Request(method, path, query, self.fields, self.content)
+        self.turn = None
+        self.coroutine = self.routes.answer(request)
+        self._step()
+
+    # One request's way
+
+    def _step(self, _: object = None) -> None:
+        """Run the request's coroutine until it has a response or waits for a future of the store."""
+        coroutine = self.coroutine
+        try:
+            future = coroutine.send(None)
+        except StopIteration as end:
+            self._reply(end.value)
+        except LaurelsError as error:
+            self._reply(problem(error))
+        except Exception:
+            log.exception("Failed to answer %s", self.url)
+            self._reply(FAILED)
+        else:
+            if self.turn is None:
+                self.turn = self.cycle = Turn(keep_alive=self.keep_alive, bodiless=self.bodiless)
+            future._asyncio_future_blocking = False  # noqa: SLF001 - what a task does with what it is handed
+            future.add_done_callback(self._step)
+
+    def _reply(self, response: Response) -> None:
+        turn = self.turn
+        if turn is None:
+            self._write(response, keep_alive=self.keep_alive, bodiless=self.bodiless)
+        else:
+            turn.response_complete = True
+            if not turn.disconnected:
+                self._write(response, keep_alive=turn.keep_alive, bodiless=turn.bodiless)
+        self.on_response_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with what was pipelined behind the request just answered, or rest."""
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.resume_reading()
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.stage == WAITING:
+            self.flow.resume_reading()
+            self.stage = IDLE
+            self.since = self.clock.now
+
+    def refuse(self, error: HTTPError) -> None:
+        """Answer with an error and hear no more. What was asked before is still answered first."""
+        if self.deaf:
+            return
+        self.deaf = True
+        if not self._busy():
+            self._write(problem(error), keep_alive=False, bodiless=False)
+        elif self.stage == BODY:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+
+    def _busy(self) -> bool:
+        return bool(self.cycle) and not self.cycle.response_complete
+
+    def _fault(self, version: str) -> HTTPError | None:
+        host = self.fields.get(b"host")
+        if version == "1.1" and host is not None and b"," not in host and self.url.startswith(b"/"):
+            return None
+        if version not in {"1.0", "1.1"}:
+            return HTTPError(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+        if version == "1.0" and b"transfer-encoding" in self.fields:
+            return HTTPError(400, "HTTP/1.0 has no Transfer-Encoding: send a Content-Length.")
+        if (host is None and version == "1.1") or (host is not None and b"," in host):
+            return HTTPError(400, "A request has exactly one Host header.")
+        self.url = _ABSOLUTE.sub(b"", self.url, count=1) or b"/"
+        return None
+
+    def _hand_over(self) -> None:
+        """Let uvicorn take the request, as if it had parsed it itself."""
+        url = self.url
+        super().on_message_begin()
+        super().on_url(url)
+        for name, value in self.fields.items():
+            super().on_header(name, value)
+        super().on_headers_complete()
+        if len(self.pipeline) >= PIPELINE_DEPTH:
+            self.refuse(HTTPError(503, "Too many requests are pipelined."))
+
+    def _expect_body(self, path: bytes) -> None:
+        self.stage = BODY
+        self.since = self.clock.now
+        self.limit = body_limit(path)
+        if not self.ours:
+            return
+        if int(self.fields.get(b"content-length", b"0")) > self.limit:
+            self.refuse(too_large(self.limit))
+        elif self.fields.get(b"expect", b"").lower() == b"100-continue":
+            self.clock.send(self.loop, self.transport, CONTINUE)
+
+    def _head_too_large(self) -> HTTPError:
+        return HTTPError(431, f"The headers are larger than {self.clock.limits.head_bytes:,} bytes.")
+
+    def _write(self, response: Response, *, keep_alive: bool, bodiless: bool) -> None:
+        clock = self.clock
+        if not keep_alive:
+            clock.flush()
+            self.transport.write(
+                self._head(response, b"connection: close\r\n\r\n") + (b"" if bodiless else response.body)
+            )
+            self.transport.close()
+            self.deaf = True
+        elif response is ACCEPTED:
+            clock.send(self.loop, self.transport, clock.accepted)
+        elif bodiless or response.status != HTTPStatus.OK or response.headers:
+            clock.send(self.loop, self.transport, self._head(response, b"\r\n") + (b"" if bodiless else response.body))
+        else:
+            data = b"%b%d\r\n\r\n%b" % (clock.ok, len(response.body), response.body)
+            clock.send(self.loop, self.transport, data)
+
+    def _head(self, response: Response, end: bytes) -> bytes:
+        lines = [STATUS_LINE[response.status], self.clock.date]
+        lines.extend([b"%b: %b\r\n" % header for header in response.headers])
+        if response.body:
+            lines.append(b"content-type: %b\r\n" % response.content_type)
+        if response.status != HTTPStatus.NO_CONTENT:
+            lines.append(b"content-length: %d\r\n" % len(response.body))
+        return b"".join([*lines, end])
