@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +11,14 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from bench.figures import Run
+from bench.errors import Unmeasured
+from bench.figures import Report, Run
 from bench.machine import CLIENT_CORE, description
 from bench.rows import ROWS
 from bench.table import as_json, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from bench.figures import Figure
+    from collections.abc import Iterable
 
 progress = Console(stderr=True)
 
@@ -36,19 +36,25 @@ def main(only: tuple[str, ...], seconds: float, repeat: int, json_file: Path | N
         Path(scratch).chmod(0o755)
         machine = description(Path(scratch))
         run = Run(seconds=seconds, repeat=repeat, directory=Path(scratch), file=file)
-        figures = list(_measured(run, only or ROWS))
-    Console(width=None if Console().is_terminal else 160).print(table(figures, machine))
+        report = _measured(run, only or ROWS)
+    Console(width=None if Console().is_terminal else 160).print(table(report, machine))
     if json_file:
-        json_file.write_bytes(as_json(figures, machine))
-    raise SystemExit(0 if all(figure.reached for figure in figures) else 1)
+        json_file.write_bytes(as_json(report, machine))
+    raise SystemExit(not report.reached)
 
 
-def _measured(run: Run, rows: Iterable[str]) -> Iterator[Figure]:
+def _measured(run: Run, rows: Iterable[str]) -> Report:
+    report = Report()
     for row in rows:
         progress.print(f"{row} ...")
-        for figure in ROWS[row](run):
-            progress.print(f"  {figure.subject.what}: {figure.laurels.value:,.3g} {figure.subject.unit}")
-            yield figure
+        try:
+            for figure in ROWS[row](run):
+                progress.print(f"  {figure.subject.what}: {figure.laurels.value:,.3g} {figure.subject.unit}")
+                report.figures.append(figure)
+        except (Unmeasured, subprocess.SubprocessError, ConnectionError) as error:
+            progress.print(f"  not measured: {error}", markup=False)
+            report.unmeasured[row] = str(error)
+    return report
 
 
 if __name__ == "__main__":

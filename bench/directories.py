@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from bench.errors import NotFolded
 from bench.requests import BOARD
 from laurels.stores.contract import Board, Entry
 from laurels.stores.embedded import EmbeddedStore
@@ -22,10 +23,6 @@ PATIENCE = 120.0
 WITNESS = Entry("witness", 0)
 WITNESSES = 2
 """Rows a folded journal may hold: the newest that was folded, and the one that woke the fold."""
-
-
-class NotFolded(Exception):
-    """A fold did not come to its end in time."""
 
 
 async def submit(path: Path, entries: Iterable[tuple[str, int]]) -> None:

@@ -55,6 +55,18 @@ class Figure(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Report(Struct):
+    """All that a run found, and why it did not find the rest."""
+
+    figures: list[Figure] = []
+    unmeasured: dict[str, str] = {}
+
+    @property
+    def reached(self) -> bool:
+        """Whether every row was measured and every target reached."""
+        return not self.unmeasured and all(figure.reached for figure in self.figures)
+
+
 class Run(Struct, frozen=True):
     """How long and how often to measure, and where files go."""
 

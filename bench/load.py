@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from bench.errors import LoadFailed
 from bench.machine import CLIENT_CORE, cpu_seconds, pinned
 
 if TYPE_CHECKING:
@@ -27,13 +28,6 @@ class Burst(Struct, frozen=True):
     """Requests a second."""
     cpu: float
     """CPU microseconds a request, of the server and all it needs."""
-
-
-class LoadFailed(Exception):
-    """Some requests were not answered with success, so that the figure would mean nothing."""
-
-    def __init__(self, server: str, said: str) -> None:
-        super().__init__(f"{server} failed under load:\n{said}")
 
 
 def burst(servers: Sequence[Server], prepared: Path, seconds: float) -> Burst:

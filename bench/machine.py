@@ -54,12 +54,12 @@ def _ticks(pid: int) -> int:
 
 
 def description(directory: Path) -> str:
-    """Name the processor, and the median of an fdatasync of 4 KiB in ``directory``."""
+    """Name the processor, how busy it was before the run, and the median of an fdatasync of 4 KiB in ``directory``."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor"
-    )
-    return f"{model}, {os.cpu_count()} cores; fdatasync of 4 KiB {_sync_seconds(directory) * 1e6:,.0f} µs"
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    model = next(models, "unknown processor")
+    sync = f"fdatasync of 4 KiB {_sync_seconds(directory) * 1e6:,.0f} µs"
+    return f"{model}, {os.cpu_count()} cores, load before {os.getloadavg()[0]:.2f}; {sync}"
 
 
 def _sync_seconds(directory: Path, rounds: int = 100) -> float:

@@ -27,6 +27,7 @@ import httptools
 import msgspec
 import uvloop
 
+from bench.errors import LoadFailed
 from bench.requests import SEED, saved
 
 if TYPE_CHECKING:
@@ -47,10 +48,6 @@ class Trace(msgspec.Struct):
     """How late the generator itself was, where a connection was free when the request was due."""
 
 
-class Failed(Exception):
-    """A request was not answered with success."""
-
-
 class Connection(asyncio.Protocol):
     """One keep-alive connection with one request on its way at most."""
 
@@ -67,7 +64,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the stream, if it has not ended."""
-        self.stream.finish(Failed(f"the server closed a connection: {exc}"))
+        self.stream.finish(LoadFailed("the server", f"it closed a connection: {exc}"))
 
     def send(self, due: float, request: bytes) -> None:
         """Send a request that was due at that time."""
@@ -84,7 +81,7 @@ class Connection(asyncio.Protocol):
         if 200 <= status < 300:  # noqa: PLR2004
             self.stream.take_back(self)
         else:
-            self.stream.finish(Failed(f"a request was answered {status}"))
+            self.stream.finish(LoadFailed("the server", f"it answered {status}"))
 
 
 class Stream:
@@ -129,7 +126,7 @@ class Stream:
         if len(self.trace.due) == self._asked:
             self.finish(None)
 
-    def finish(self, problem: Failed | None) -> None:
+    def finish(self, problem: LoadFailed | None) -> None:
         """End the stream, once."""
         if self.finished.done():
             return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from bench.errors import UnexpectedAnswer
 from bench.members import name_of
 
 if TYPE_CHECKING:
@@ -40,13 +41,6 @@ class Answer(Struct, frozen=True):
 
     status: int
     body: bytes
-
-
-class UnexpectedAnswer(Exception):
-    """A server answered otherwise than the run needs."""
-
-    def __init__(self, request: Request, answer: Answer) -> None:
-        super().__init__(f"{request.method} {request.path} was answered {answer.status}: {answer.body[:200]!r}")
 
 
 def standings(members: int, count: int) -> list[Request]:

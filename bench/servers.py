@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from bench.errors import NotAnswering
 from bench.machine import SERVER_CORE, cpu_seconds, pinned
 
 if TYPE_CHECKING:
@@ -23,14 +24,6 @@ REDIS_HELLO = b"PING\r\n"
 REDIS_WELCOME = b"+PONG"
 LAURELS = [sys.executable, "-c", "import sys; from laurels.cli import main; sys.exit(main())"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-
-
-class NotAnswering(Exception):
-    """A server did not answer in time, or died; the end of what it said goes with it."""
-
-    def __init__(self, name: str, log: Path) -> None:
-        said = log.read_text(errors="replace")[-2_000:]
-        super().__init__(f"{name} does not answer. It said:\n{said}")
 
 
 class Server:

@@ -8,17 +8,18 @@ import msgspec
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.figures import Figure, Measure
+    from bench.figures import Figure, Measure, Report
 
 CAPTION = (
     "Figures are medians over the repeats, ratios medians of the ratios of runs taken in turns. CPU is user and system "
     "time of the server and its children for a request, ours / the peer's."
 )
 
+YES = "[green]yes[/green]"
+NO = "[red]no[/red]"
 
-def table(figures: Sequence[Figure], machine: str) -> Table:
+
+def table(report: Report, machine: str) -> Table:
     """Lay the figures out, one a line."""
     shown = Table(title=machine, caption=CAPTION, caption_justify="left")
     shown.add_column("what")
@@ -26,14 +27,16 @@ def table(figures: Sequence[Figure], machine: str) -> Table:
         shown.add_column(heading, justify="right", no_wrap=True)
     shown.add_column("reached")
     shown.add_column("CPU µs/request", justify="right", no_wrap=True)
-    for figure in figures:
+    for figure in report.figures:
         shown.add_row(*_cells(figure))
+    for row in report.unmeasured:
+        shown.add_row(row, "not measured", "", "", "", NO)
     return shown
 
 
-def as_json(figures: Sequence[Figure], machine: str) -> bytes:
+def as_json(report: Report, machine: str) -> bytes:
     """Encode the figures with all that is known of them."""
-    return msgspec.json.format(msgspec.json.encode({"machine": machine, "figures": figures}), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode({"machine": machine, "report": report}), indent=2) + b"\n"
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
@@ -43,7 +46,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}x"
     unit = "x" if subject.target.of == "ratio" else f" {subject.unit}"
     target = f"{subject.target.sense} {subject.target.limit:,g}{unit}"
-    reached = "[green]yes[/green]" if figure.reached else "[red]no[/red]"
+    reached = YES if figure.reached else NO
     return what, f"{_number(figure.laurels.value)} {subject.unit}", peer, ratio, target, reached, _cpu(figure)
 
 

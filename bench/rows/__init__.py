@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bench.rows.bulk import bulk
 from bench.rows.clone import clone
 from bench.rows.http import page, standing, submit
+from bench.rows.index import index
 from bench.rows.latency import latency
 from bench.rows.restart import restart
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ROWS"]
 
 ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
+    "index": index,
     "standing": standing,
     "page": page,
     "submit": submit,

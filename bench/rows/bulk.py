@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bench import servers
+from bench.errors import Incomplete
 from bench.figures import Figure, Measure, Run, Subject, Target, alone, median
 from bench.machine import CLIENT_CORE, pinned
 from bench.members import write_packages
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.servers import Server
-
-
-class Incomplete(Exception):
-    """An import left entries out."""
-
-    def __init__(self, board: str, wanted: tuple[str, int]) -> None:
-        super().__init__(f"After its import the board {board} does not hold {wanted}.")
 
 
 def bulk(run: Run) -> Iterator[Figure]:

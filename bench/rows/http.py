@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from bench import requests, servers
-from bench.figures import Figure, Measure, Run, Subject, Target, beside
+from bench.errors import Disagreement
+from bench.figures import Figure, Measure, Run, Subject, Target, beside, median
 from bench.load import burst
 from bench.members import batches, members
 from bench.peers import redis
@@ -25,13 +26,6 @@ MEMBERS = 100_000
 PREPARED = 10_000
 SAMPLE = 100
 WARM_UP = 1.0
-
-
-class Disagreement(Exception):
-    """Laurels and its peer gave different answers, so that their speeds cannot be compared."""
-
-    def __init__(self, request: Request, ours: bytes, theirs: bytes) -> None:
-        super().__init__(f"{request.method} {request.path}: laurels answers {ours!r}, FastAPI over Redis {theirs!r}")
 
 
 class Field(Struct, frozen=True):
@@ -70,14 +64,25 @@ def _compare(run: Run, row: str, asked: list[Request], *, nginx: float, fastapi:
         rounds = [[_measure(side, prepared, run.seconds) for side in every] for _ in range(run.repeat)]
     what = f"{row}, {MEMBERS:,} members, 64 connections"
     against_nginx = [(ours, theirs) for ours, theirs, _ in rounds]
-    yield beside(Subject(row, what, "/s", Target(">=", nginx)), "nginx", against_nginx)
+    yield beside(Subject(row, what, "/s", Target(">=", nginx)), "nginx", against_nginx, _busy(against_nginx))
     against_fastapi = [(ours, theirs) for ours, _, theirs in rounds]
-    yield beside(Subject(row, what, "/s", Target(">=", fastapi)), "FastAPI + Redis", against_fastapi)
+    subject = Subject(row, what, "/s", Target(">=", fastapi))
+    yield beside(subject, "FastAPI + Redis", against_fastapi, _busy(against_fastapi))
 
 
 def _measure(side: Sequence[Server], prepared: Path, seconds: float) -> Measure:
     done = burst(side, prepared, seconds)
     return Measure(done.rate, done.cpu)
+
+
+def _busy(pairs: Sequence[tuple[Measure, Measure]]) -> str:
+    """Say how much of its core each side used; what is missing went to the generator's limits or to other processes."""
+    ours, theirs = (median(side) for side in zip(*pairs, strict=True))
+    return f"busy {_share(ours):.0%} / {_share(theirs):.0%}"
+
+
+def _share(measure: Measure) -> float:
+    return measure.value * (measure.cpu or 0) / 1e6
 
 
 @contextmanager

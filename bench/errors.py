@@ -1,0 +1,65 @@
+"""Why a row could not be measured, in one tree.
+
+Unmeasured
+├── NotAnswering        a server did not answer in time, or died
+├── UnexpectedAnswer    it answered otherwise than the run needs
+├── LoadFailed          some requests under load were not answered with success
+├── Disagreement        Laurels and a peer gave different answers, so that their speeds cannot be compared
+├── Incomplete          an import left entries out
+└── NotFolded           a fold did not come to its end
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.requests import Answer, Request
+
+
+class Unmeasured(Exception):
+    """A row could not be measured; the others go on."""
+
+
+class NotAnswering(Unmeasured):
+    """A server did not answer in time, or died; the end of what it said goes with it."""
+
+    def __init__(self, server: str, log: Path) -> None:
+        super().__init__(f"{server} does not answer. It said: {log.read_text(errors='replace')[-1_000:]}")
+
+
+class UnexpectedAnswer(Unmeasured):
+    """A server answered otherwise than the run needs."""
+
+    def __init__(self, request: Request, answer: Answer) -> None:
+        super().__init__(f"{request.method} {request.path} was answered {answer.status}: {answer.body[:200]!r}.")
+
+
+class LoadFailed(Unmeasured):
+    """Some requests under load were not answered with success."""
+
+    def __init__(self, server: str, said: str) -> None:
+        super().__init__(f"{server} failed under load: {said}")
+
+
+class Disagreement(Unmeasured):
+    """Laurels and a peer gave different answers, so that their speeds cannot be compared."""
+
+    def __init__(self, request: Request, ours: bytes, theirs: bytes) -> None:
+        super().__init__(f"{request.method} {request.path}: laurels answers {ours!r}, its peer {theirs!r}.")
+
+
+class Incomplete(Unmeasured):
+    """An import left entries out."""
+
+    def __init__(self, board: str, wanted: tuple[str, int]) -> None:
+        super().__init__(f"After its import the board {board} does not end with {wanted}.")
+
+
+class NotFolded(Unmeasured):
+    """A fold did not come to its end in time."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"The journal in {directory} was not folded in time.")

@@ -1,0 +1,64 @@
+"""The index from Python: beside sortedcontainers in time, beside a sorted set of Redis in memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bench import ranking, servers
+from bench.figures import Figure, Measure, Run, Subject, Target, beside
+from bench.machine import SERVER_CORE, pinned
+from bench.members import members
+from bench.peers import redis
+from bench.requests import BOARD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Times = dict[str, dict[str, float]]
+
+SMALL = 100_000
+MEDIUM = 1_000_000
+LARGE = 10_000_000
+
+
+def index(run: Run) -> Iterator[Figure]:
+    """Take the figures of ``bench/ranking.py``, and fill a sorted set with as many names of as many bytes."""
+    rounds = [_times(MEDIUM) for _ in range(run.repeat)]
+    for act, limit in (("standing", 6.0), ("update", 10.0)):
+        pairs = [(_faster(times["laurels"], act), _faster(times["sortedcontainers"], act)) for times in rounds]
+        subject = Subject("index", f"{act} from Python, {MEDIUM:,} members", "/s", Target(">=", limit))
+        yield beside(subject, "sortedcontainers", pairs)
+    yield _growth()
+    yield _bytes(run, rounds[-1])
+
+
+def _growth() -> Figure:
+    large, small = (Measure(_times(size)["laurels"]["standing"]) for size in (LARGE, SMALL))
+    subject = Subject("index", f"standing from Python, {LARGE:,} members", "µs", Target("<=", 2))
+    return beside(subject, f"at {SMALL:,}", [(large, small)])
+
+
+def _bytes(run: Run, times: Times) -> Figure:
+    with servers.redis(run.directory) as server:
+        server.await_answer(servers.REDIS_HELLO, servers.REDIS_WELCOME)
+        before = redis.used_memory(server.port)
+        redis.fill(server.port, BOARD, members(MEDIUM))
+        theirs = Measure((redis.used_memory(server.port) - before) / MEDIUM)
+    subject = Subject("index", f"bytes an entry, {MEDIUM:,} members, 15-byte names", "B", Target("<=", 0.5))
+    note = f"resident memory: {times['laurels']['resident bytes']:.0f} B"
+    return beside(subject, "Redis", [(Measure(times["laurels"]["bytes"]), theirs)], note)
+
+
+def _times(size: int) -> Times:
+    command = pinned(SERVER_CORE, [sys.executable, str(Path(ranking.__file__)), str(size), "--json"])
+    done = subprocess.run(command, env=servers.ENVIRONMENT, stdout=subprocess.PIPE, check=True)
+    return msgspec.json.decode(done.stdout, type=dict[int, dict[str, dict[str, float]]])[size]
+
+
+def _faster(times: dict[str, float], act: str) -> Measure:
+    return Measure(1e6 / times[act])
