@@ -6,6 +6,7 @@ No I/O of its own: everything kept or read goes through one :class:`~laurels.sto
 from __future__ import annotations
 
 import re
+from functools import lru_cache, partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NAME_BYTES = 256
 PAGE_ENTRIES = 1000
 EXACT = 2**53
+BOARDS_KNOWN = 4096
 _DOTS = frozenset({".", ".."})
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -85,7 +87,7 @@ class Boards:
 
     def __init__(self, store: Store, order: Order = "descending") -> None:
         self.store = store
-        self.order: Order = order
+        self._board = lru_cache(BOARDS_KNOWN)(partial(_checked_board, order=order))
 
     def submit(self, board: str, name: str, score: Score) -> Awaitable[None]:
         """Put a name on a board with this score, in place of any it had."""
@@ -139,10 +141,11 @@ class Boards:
         """Return where submits can be kept now; raise StoreUnavailable where not."""
         return self.store.ready()
 
-    def _board(self, name: str) -> Board:
-        if name == "-":
-            raise BadName("board", "'-' is reserved for the service's own routes")
-        return Board(checked_name(name, "board"), self.order)
+
+def _checked_board(name: str, order: Order) -> Board:
+    if name == "-":
+        raise BadName("board", "'-' is reserved for the service's own routes")
+    return Board(checked_name(name, "board"), order)
 
 
 def _page_problem(start: int, stop: int) -> str:

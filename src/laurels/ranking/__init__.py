@@ -1,5 +1,6 @@
 """The ranking index: who stands where, exactly, in O(log n)."""
 
 from laurels.ranking.index import Index
+from laurels.ranking.packed import to_json
 
-__all__ = ["Index"]
+__all__ = ["Index", "to_json"]

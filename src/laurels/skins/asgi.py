@@ -23,6 +23,14 @@ log = logging.getLogger(__name__)
 FAILED = problem(HTTPError(500, "The service failed to answer; its log has the cause. The act may have been counted."))
 
 
+def failure(error: Exception) -> Response:
+    """Give the response to a request whose handling raised; an error that is none of ours goes to the log."""
+    if isinstance(error, LaurelsError):
+        return problem(error)
+    log.error("Failed to answer a request", exc_info=error)
+    return FAILED
+
+
 class Disconnected(Exception):
     """The client left before its request was whole."""
 
@@ -41,9 +49,8 @@ class Application:
             response = await self._answer(scope, receive)
         except Disconnected:
             return
-        except Exception:
-            log.exception("Failed to answer %s %s", scope["method"], scope["path"])
-            response = FAILED
+        except Exception as error:  # noqa: BLE001 - the outermost skin
+            response = failure(error)
         await _send(response, send)
 
     async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Response:
@@ -51,10 +58,7 @@ class Application:
         headers: Headers = {}
         for name, value in scope["headers"]:
             add_header(headers, name, value)
-        try:
-            body = await _body(headers, body_limit(path), receive)
-        except HTTPError as error:
-            return problem(error)
+        body = await _body(headers, body_limit(path), receive)
         return await self.routes.answer(Request(scope["method"], path, scope["query_string"], headers, body))
 
 

@@ -1,18 +1,34 @@
-"""The short way for plain requests: recognises the three core routes where a request is written as most clients write it.
+"""The short way for plain requests: answers the three core routes where a request is written as most clients write it.
 
 A *plain* request is one that no two readers of HTTP could read in two ways: a whole request in one piece of bytes, HTTP/1.1,
 one of the three core routes without percent signs, lines that end in CR LF, exactly one Host, nothing but the headers named
 in ``_HARMLESS`` and ``_READ`` below, at most one Content-Length and the body right behind it. Everything else, good or bad,
 is left to the full parser, so nothing is ever refused here. What is recognised here obeys the rules of names by its alphabet.
 
-It costs about 0.2 microseconds; the full parser and its callbacks cost 3.
+Recognising one costs about 0.1 microseconds; the full parser and its callbacks cost 3.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII
-from libc.string cimport memchr, memcmp
+from libc.string cimport memchr, memcmp, memcpy
 
-STANDING, PAGE, SUBMIT = range(3)
+from laurels.skins.asgi import failure
+
+
+cdef extern from "Python.h":
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    PySendResult PyIter_Send(object coroutine, object value, PyObject **result) except PYGEN_ERROR
+    void Py_DECREF(PyObject *held)
+
+cdef enum Route:
+    NONE
+    STANDING
+    PAGE
+    SUBMIT
 
 cdef enum:
     NAME_BYTES = 256
@@ -135,62 +151,136 @@ cdef const char *read_rank(const char *p, const char *end, const char *key, Py_s
     return p if p > begin else NULL
 
 
-def read(bytes data not None, Py_ssize_t at=0):
-    """Read the plain request that begins at ``at``; give None where none does.
+cdef struct Plain:
+    const char *end         # where the next request begins
+    const char *board
+    const char *name
+    const char *body
+    Py_ssize_t board_size, name_size
+    long long start, stop   # of a page
 
-    The answer is one of ``(STANDING, end, board, name, None)``, ``(PAGE, end, board, start, stop)`` and
-    ``(SUBMIT, end, board, name, body)``; ``end`` is where the next request begins.
-    """
-    cdef const char *base = PyBytes_AS_STRING(data)
-    cdef const char *end = base + PyBytes_GET_SIZE(data)
-    cdef const char *p = base + at
-    cdef const char *board
-    cdef const char *name = NULL
-    cdef Py_ssize_t board_size, name_size = 0
-    cdef long long start = 0, stop = DEFAULT_PAGE
+
+cdef Route recognise(const char *p, const char *end, Plain *plain) noexcept nogil:
+    """Tell which plain request begins at ``p``."""
     cdef bint submit = False
+    cdef const char *begin = p
     cdef Head head
     if end - p < 18:
-        return None
+        return NONE
     if memcmp(p, b"GET /", 5) == 0:
         p += 5
     elif memcmp(p, b"POST /", 6) == 0:
         p += 6
         submit = True
     else:
-        return None
-    board = p
+        return NONE
+    plain.board = p
     p = skip(p, end, SEGMENT)
-    board_size = p - board
-    if not is_name(board, board_size) or p == end:
-        return None
+    plain.board_size = p - plain.board
+    if not is_name(plain.board, plain.board_size) or p == end:
+        return NONE
+    plain.name = NULL
+    plain.start = 0
+    plain.stop = DEFAULT_PAGE
     if p[0] == c"/":
-        name = p + 1
-        p = skip(name, end, SEGMENT)
-        name_size = p - name
-        if not is_name(name, name_size):
-            return None
+        plain.name = p + 1
+        p = skip(plain.name, end, SEGMENT)
+        plain.name_size = p - plain.name
+        if not is_name(plain.name, plain.name_size):
+            return NONE
     elif submit:
-        return None
+        return NONE
     elif p[0] == c"?":
-        p = read_rank(p + 1, end, b"startRank=", 10, &start)
-        if p != NULL and p < end and p[0] == c"&":
-            p = read_rank(p + 1, end, b"endRank=", 8, &stop)
-        else:
-            return None
-        if p == NULL or not 0 < stop - start <= PAGE_ENTRIES:
-            return None
+        p = read_rank(p + 1, end, b"startRank=", 10, &plain.start)
+        if p == NULL or p == end or p[0] != c"&":
+            return NONE
+        p = read_rank(p + 1, end, b"endRank=", 8, &plain.stop)
+        if p == NULL or not 0 < plain.stop - plain.start <= PAGE_ENTRIES:
+            return NONE
     if end - p < 11 or memcmp(p, b" HTTP/1.1\r\n", 11) != 0:
-        return None
+        return NONE
     head.hosts = head.lengths = 0
     head.length = 0
     p = read_headers(p + 11, end, &head)
-    if p == NULL or p - base - at > HEAD_BYTES or head.lengths != submit or end - p < head.length:
-        return None
-    where = PyUnicode_DecodeASCII(board, board_size, NULL)
-    if name == NULL:
-        return PAGE, p - base, where, start, stop
-    who = PyUnicode_DecodeASCII(name, name_size, NULL)
-    if not submit:
-        return STANDING, p - base, where, who, None
-    return SUBMIT, p + head.length - base, where, who, PyBytes_FromStringAndSize(p, head.length)
+    if p == NULL or p - begin > HEAD_BYTES or head.lengths != submit or end - p < head.length:
+        return NONE
+    plain.body = p
+    plain.end = p + head.length
+    return SUBMIT if submit else PAGE if plain.name == NULL else STANDING
+
+
+cdef object begin(object routes, Route route, Plain *plain):
+    """Give the coroutine that answers a plain request."""
+    board = PyUnicode_DecodeASCII(plain.board, plain.board_size, NULL)
+    if route == PAGE:
+        return routes.page(board, plain.start, plain.stop)
+    name = PyUnicode_DecodeASCII(plain.name, plain.name_size, NULL)
+    if route == STANDING:
+        return routes.standing(board, name)
+    return routes.submit(board, name, PyBytes_FromStringAndSize(plain.body, plain.end - plain.body))
+
+
+cdef bytes joined(bytes head, bytes body):
+    """Put a length, the empty line and the body behind a head that ends in ``content-length: ``."""
+    cdef char digits[32]
+    cdef int first = 32
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(body), left = size, length = PyBytes_GET_SIZE(head)
+    cdef bytes whole
+    cdef char *p
+    for mark in b"\n\r\n\r":
+        first -= 1
+        digits[first] = mark
+    while True:
+        first -= 1
+        digits[first] = c"0" + left % 10
+        left //= 10
+        if left == 0:
+            break
+    whole = PyBytes_FromStringAndSize(NULL, length + 32 - first + size)
+    p = PyBytes_AS_STRING(whole)
+    memcpy(p, PyBytes_AS_STRING(head), length)
+    memcpy(p + length, digits + first, 32 - first)
+    memcpy(p + length + 32 - first, PyBytes_AS_STRING(body), size)
+    return whole
+
+
+def answer(object connection, bytes data not None):
+    """Answer the plain requests that ``data`` begins with; give how many bytes they were.
+
+    Stops at the first request that is not plain, that must wait (``connection.wait`` takes it from there), or whose
+    answer the client does not read. An answer other than a bare 200 goes through ``connection.reply``.
+    """
+    cdef const char *base = PyBytes_AS_STRING(data)
+    cdef const char *end = base + PyBytes_GET_SIZE(data)
+    cdef const char *p = base
+    cdef PyObject *result = NULL
+    cdef Plain plain
+    cdef Route route
+    cdef PySendResult sent
+    routes = connection.routes
+    clock = connection.clock
+    connection.since = clock.now
+    while p < end:
+        route = recognise(p, end, &plain)
+        if route == NONE:
+            break
+        p = plain.end
+        coroutine = begin(routes, route, &plain)
+        try:
+            sent = PyIter_Send(coroutine, None, &result)
+        except Exception as error:
+            connection.reply(failure(error))
+            continue
+        outcome = <object>result
+        Py_DECREF(result)
+        if sent == PYGEN_NEXT:
+            connection.coroutine = coroutine
+            connection.wait(outcome)
+            break
+        if outcome.status == 200 and not outcome.headers:
+            clock.send(connection, joined(clock.ok, outcome.body))
+        else:
+            connection.reply(outcome)
+        if connection.flow.write_paused:
+            break
+    return p - base

@@ -30,12 +30,11 @@ import httptools
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from laurels.errors import LaurelsError
 from laurels.http.messages import Request, add_header
 from laurels.http.problems import HTTPError, problem
 from laurels.http.routes import ACCEPTED, body_limit, too_large
-from laurels.skins.asgi import FAILED
-from laurels.skins.plain import PAGE, STANDING, read
+from laurels.skins.asgi import failure
+from laurels.skins.plain import answer
 
 if TYPE_CHECKING:
     import asyncio
@@ -103,12 +102,13 @@ class Clock:
         if not self._runs:
             self._tick(loop, connections)
 
-    def send(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, data: bytes) -> None:
+    def send(self, connection: BoardProtocol, data: bytes) -> None:
         """Write at the end of the loop's turn, with what other connections have to write."""
-        if not self._outbox:
-            loop.call_soon(self.flush)
-        self._outbox.append((transport, data))
-        if len(self._outbox) == OUTBOX_DEPTH:
+        outbox = self._outbox
+        if not outbox:
+            connection.loop.call_soon(self.flush)
+        outbox.append((connection.transport, data))
+        if len(outbox) == OUTBOX_DEPTH:
             self.flush()
 
     def flush(self) -> None:
@@ -175,10 +175,13 @@ class BoardProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, which calls the ``on_`` methods below."""
-        if self.stage == IDLE and not self.deaf:
-            data = self._answer_plain(data)
-        if self.deaf or not data:
+        if self.deaf:
             return
+        if self.stage == IDLE and not self.flow.write_paused:
+            end = answer(self, data)
+            if end == len(data):
+                return
+            data = data[end:]
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -216,29 +219,6 @@ class BoardProtocol(HttpToolsProtocol):
             self.refuse(HTTPError(408, f"The head of the request took longer than {limits.head_seconds:g} seconds."))
         elif self.stage == BODY and lasted > limits.body_seconds:
             self.refuse(HTTPError(408, f"The body of the request took longer than {limits.body_seconds:g} seconds."))
-
-    def _answer_plain(self, data: bytes) -> bytes:
-        """Answer the plain requests that ``data`` begins with; give what is left of it."""
-        end = 0
-        while self.stage == IDLE and not self.flow.write_paused:
-            plain = read(data, end)
-            if plain is None:
-                break
-            route, end, board, first, second = plain
-            self.stage = WAITING
-            self.turn = None
-            self.keep_alive = True
-            self.bodiless = False
-            if route == STANDING:
-                self.coroutine = self.routes.standing(board, first)
-            elif route == PAGE:
-                self.coroutine = self.routes.page(board, first, second)
-            else:
-                self.coroutine = self.routes.submit(board, first, second)
-            self._step()
-            if end == len(data):
-                return b""
-        return data[end:]
 
     # The parser's side
 
@@ -310,34 +290,39 @@ class BoardProtocol(HttpToolsProtocol):
         method = self.parser.get_method().decode()
         self.bodiless = method == "HEAD"
         request = Request(method, path, query, self.fields, self.content)
-        self.turn = None
-        self.coroutine = self.routes.answer(request)
-        self._step()
+        self.run(self.routes.answer(request))
 
     # One request's way
 
-    def _step(self, _: object = None) -> None:
-        """Run the request's coroutine until it has a response or waits for a future of the store."""
-        coroutine = self.coroutine
-        try:
-            future = coroutine.send(None)
-        except StopIteration as end:
-            self._reply(end.value)
-        except LaurelsError as error:
-            self._reply(problem(error))
-        except Exception:
-            log.exception("Failed to answer %s", self.url)
-            self._reply(FAILED)
-        else:
-            if self.turn is None:
-                self.turn = self.cycle = Turn(keep_alive=self.keep_alive, bodiless=self.bodiless)
-            future._asyncio_future_blocking = False  # noqa: SLF001 - what a task does with what it is handed
-            future.add_done_callback(self._step)
+    def run(self, coroutine: Coroutine[Any, None, Response]) -> None:
+        """Run a request's coroutine until it has a response or waits for a future of the store."""
+        self.coroutine = coroutine
+        self._step()
 
-    def _reply(self, response: Response) -> None:
-        turn = self.turn
+    def _step(self, _: object = None) -> None:
+        try:
+            future = self.coroutine.send(None)
+        except StopIteration as end:
+            self.reply(end.value)
+        except Exception as error:  # noqa: BLE001 - the outermost skin
+            self.reply(failure(error))
+        else:
+            self.wait(future)
+
+    def wait(self, future: asyncio.Future[None]) -> None:
+        """Hold the connection's place for ``self.coroutine`` until ``future`` is done."""
+        if self.turn is None:
+            self.stage = WAITING
+            self.turn = self.cycle = Turn(keep_alive=self.keep_alive, bodiless=self.bodiless)
+        future._asyncio_future_blocking = False  # noqa: SLF001 - what a task does with what it is handed
+        future.add_done_callback(self._step)
+
+    def reply(self, response: Response) -> None:
+        """Write the response to the request in hand, and go on."""
+        turn, self.turn = self.turn, None
         if turn is None:
             self._write(response, keep_alive=self.keep_alive, bodiless=self.bodiless)
+            self.bodiless = False
         else:
             turn.response_complete = True
             if not turn.disconnected:
@@ -402,33 +387,31 @@ class BoardProtocol(HttpToolsProtocol):
         if int(self.fields.get(b"content-length", b"0")) > self.limit:
             self.refuse(too_large(self.limit))
         elif self.fields.get(b"expect", b"").lower() == b"100-continue":
-            self.clock.send(self.loop, self.transport, CONTINUE)
+            self.clock.send(self, CONTINUE)
 
     def _head_too_large(self) -> HTTPError:
         return HTTPError(431, f"The headers are larger than {self.clock.limits.head_bytes:,} bytes.")
 
     def _write(self, response: Response, *, keep_alive: bool, bodiless: bool) -> None:
         clock = self.clock
-        if not keep_alive:
+        if response is ACCEPTED and keep_alive:
+            clock.send(self, clock.accepted)
+            return
+        data = self._head(response, keep_alive=keep_alive) + (b"" if bodiless else response.body)
+        if keep_alive:
+            clock.send(self, data)
+        else:
             clock.flush()
-            self.transport.write(
-                self._head(response, b"connection: close\r\n\r\n") + (b"" if bodiless else response.body)
-            )
+            self.transport.write(data)
             self.transport.close()
             self.deaf = True
-        elif response is ACCEPTED:
-            clock.send(self.loop, self.transport, clock.accepted)
-        elif bodiless or response.status != HTTPStatus.OK or response.headers:
-            clock.send(self.loop, self.transport, self._head(response, b"\r\n") + (b"" if bodiless else response.body))
-        else:
-            data = b"%b%d\r\n\r\n%b" % (clock.ok, len(response.body), response.body)
-            clock.send(self.loop, self.transport, data)
 
-    def _head(self, response: Response, end: bytes) -> bytes:
+    def _head(self, response: Response, *, keep_alive: bool) -> bytes:
         lines = [STATUS_LINE[response.status], self.clock.date]
         lines.extend([b"%b: %b\r\n" % header for header in response.headers])
         if response.body:
             lines.append(b"content-type: %b\r\n" % response.content_type)
         if response.status != HTTPStatus.NO_CONTENT:
             lines.append(b"content-length: %d\r\n" % len(response.body))
-        return b"".join([*lines, end])
+        lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+        return b"".join(lines)

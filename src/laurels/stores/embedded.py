@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, cast
 from msgspec import DecodeError
 
 from laurels.errors import DataDamaged, DirectoryUnusable, StoreUnavailable
-from laurels.ranking import Index
+from laurels.ranking import Index, to_json
 from laurels.stores import journal
 from laurels.stores.commits import Commits
 from laurels.stores.contract import Board, Capabilities, Change, Entry, Score, Standing, Store
@@ -182,6 +182,9 @@ class EmbeddedStore(Store):
 
     async def page(self, board: Board, start: int, stop: int) -> list[Entry]:
         return list(starmap(Entry, self._index(board).page(start, stop)))
+
+    async def page_json(self, board: Board, start: int, stop: int) -> bytes:
+        return to_json(self._index(board).dump(start, stop))
 
     async def count(self, board: Board) -> int:
         return len(self._index(board))
