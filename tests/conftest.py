@@ -14,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -32,31 +33,30 @@ class Server:
         return self.process.wait(30)
 
 
-def start(data: Path, *options: str) -> Server:
-    """Start ``laurels serve`` on a free port and wait until it says that it listens."""
-    command = [sys.executable, "-m", "laurels", "serve", "--port", "0", "--data", str(data), *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if found := re.search(r"http://[\d.]+:\d+", line):
-            return Server(process, found[0])
-    raise AssertionError(f"The server ended with {process.wait(30)}: {''.join(said)}")
-
-
 @contextmanager
-def running(data: Path, *options: str) -> Iterator[Server]:
-    """Serve for as long as the block lasts."""
-    server = start(data, *options)
-    try:
-        yield server
-    finally:
-        if server.process.poll() is None:
-            server.process.kill()
-        server.process.wait(30)
-        assert server.process.stderr is not None
-        server.process.stderr.close()
+def started(command: list[str], environment: dict[str, str] | None = None) -> Iterator[Server]:
+    """Run a command that serves, from when it says its URL on stderr to the end of the block."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stderr is not None
+    with process, process.stderr as stderr:
+        lines = []
+        for line in stderr:
+            lines.append(line)
+            if found := re.search(r"http://[\d.]+:\d+", line):
+                break
+        else:
+            raise AssertionError("".join(lines))
+        try:
+            yield Server(process, found[0])
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(30)
+
+
+def running(data: Path, *options: str) -> AbstractContextManager[Server]:
+    """Run ``laurels serve`` on a free port."""
+    return started([sys.executable, "-m", "laurels", "serve", "--port", "0", "--data", str(data), *options])
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from laurels.http.messages import Headers, Response
     from laurels.http.routes import Routes
 
+DRAINED = 1024 * 1024
+
 log = logging.getLogger(__name__)
 
 FAILED = problem(HTTPError(500, "The service failed to answer; its log has the cause. The act may have been counted."))
@@ -58,7 +60,7 @@ class Application:
         headers: Headers = {}
         for name, value in scope["headers"]:
             add_header(headers, name, value)
-        body = await _body(headers, body_limit(path), receive)
+        body = await _body(body_limit(path), receive)
         return await self.routes.answer(Request(scope["method"], path, scope["query_string"], headers, body))
 
 
@@ -91,20 +93,22 @@ class OpeningApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _body(headers: Headers, limit: int, receive: ASGIReceiveCallable) -> bytearray:
-    """Read the whole body; raise HTTPError as soon as it is known to be over ``limit`` bytes."""
-    if int(headers.get(b"content-length", b"0")) > limit:
-        raise too_large(limit)
+async def _body(limit: int, receive: ASGIReceiveCallable) -> bytearray:
+    """Read the whole body; raise HTTPError where it is over ``limit`` bytes.
+
+    A little of what is too much is read all the same, because many servers close on an answer that comes before.
+    """
     body = bytearray()
-    while True:
+    more = True
+    while more and len(body) <= limit + DRAINED:
         message = await receive()
         if message["type"] != "http.request":
             raise Disconnected
         body += message["body"]
-        if len(body) > limit:
-            raise too_large(limit)
-        if not message["more_body"]:
-            return body
+        more = message["more_body"]
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
 
 
 async def _send(response: Response, send: ASGISendCallable) -> None:

@@ -9,8 +9,9 @@ request of its own. Whatever is pipelined behind it, comes while the client does
 uvicorn's way: through its queue to the ASGI application, which has the same routes. So answers keep their order, memory
 stays bounded, and the short way has no special cases.
 
-**Stages.** A connection is idle, in a head, in a body, or waiting. Each stage but the last has a time limit. One
-:class:`Clock` a server looks at all connections once a second; no request pays for a timer.
+**Stages.** A connection is idle, in a head, in a body, waiting, or leaving: after a refusal it hears out what the
+client still sends, for a moment, because closing before would take the refusal from it (RFC 9112, 9.6). Each stage but
+waiting has a time limit. One :class:`Clock` a server looks at all connections once a second; no request pays for a timer.
 
 **Strictness.** llhttp refuses two lengths, a length beside chunks, bare CR or LF and folded lines. Refused here,
 because llhttp lets them pass: chunks under HTTP/1.0, versions other than 1.0 and 1.1, a Host that is missing or given
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-IDLE, HEAD, BODY, WAITING = range(4)
+IDLE, HEAD, BODY, WAITING, LEAVING = range(5)
 
 STATUS_LINE = {int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -67,6 +68,7 @@ class Limits(Struct, frozen=True):
     body_seconds: float = 30
     idle_seconds: float = 75
     write_seconds: float = 60
+    leave_seconds: float = 2
 
 
 class Turn:
@@ -213,6 +215,8 @@ class BoardProtocol(HttpToolsProtocol):
         lasted = self.clock.now - self.since
         if self.flow.write_paused and self.clock.now - self.stalled_since > limits.write_seconds:
             self.transport.abort()
+        elif self.stage == LEAVING and lasted > limits.leave_seconds:
+            self.transport.close()
         elif self.stage == IDLE and lasted > limits.idle_seconds:
             self.transport.close()
         elif self.stage == HEAD and lasted > limits.head_seconds:
@@ -345,11 +349,21 @@ class BoardProtocol(HttpToolsProtocol):
             return
         self.deaf = True
         if not self._busy():
-            self._write(problem(error), keep_alive=False, bodiless=False)
+            self._leave(problem(error))
         elif self.stage == BODY:
             self.transport.close()
         else:
             self.cycle.keep_alive = False
+
+    def _leave(self, response: Response) -> None:
+        self.clock.flush()
+        self.transport.write(self._head(response, keep_alive=False) + response.body)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.stage = LEAVING
+            self.since = self.clock.now
+        else:
+            self.transport.close()
 
     def _busy(self) -> bool:
         return bool(self.cycle) and not self.cycle.response_complete

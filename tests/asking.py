@@ -1,0 +1,84 @@
+"""Asks a server over a real socket, and reads what it says."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+
+class Reply(NamedTuple):
+    """One response."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, read."""
+        return json.loads(self.body)
+
+
+def ask(server: Server, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Reply:
+    """Send one well-formed request; a body that is not bytes goes as JSON."""
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+    content = body if body is None or isinstance(body, (bytes, Iterator)) else json.dumps(body).encode()
+    kind = {} if content is None else {"content-type": "application/json"}
+    try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # a refusal may come before all is sent
+            connection.request(method, path, content, kind | (headers or {}))
+        return _reply(connection.getresponse())
+    finally:
+        connection.close()
+
+
+@contextmanager
+def connected(server: Server) -> Iterator[socket.socket]:
+    """Connect, for a test that speaks for itself."""
+    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+        yield connection
+
+
+def said(connection: socket.socket, count: int, *, method: str = "GET") -> list[Reply]:
+    """Read ``count`` responses; ``method`` tells whether they have bodies."""
+    replies = []
+    with connection.makefile("rb") as stream:
+        for _ in range(count):
+            response = http.client.HTTPResponse(_Kept(stream), method=method)  # type: ignore[arg-type]
+            response.begin()
+            replies.append(_reply(response))
+    return replies
+
+
+def exchange(server: Server, request: bytes, count: int = 1) -> list[Reply]:
+    """Send bytes as they are; read ``count`` responses."""
+    with connected(server) as connection:
+        connection.sendall(request)
+        return said(connection, count)
+
+
+def _reply(response: http.client.HTTPResponse) -> Reply:
+    return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+
+
+class _Kept:
+    """A stream that one response does not close for the next."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def makefile(self, _: str) -> Any:
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

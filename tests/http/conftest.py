@@ -1,0 +1,33 @@
+"""The two ways in: our protocol, and plain ASGI under a server that knows nothing of us."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import Server, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ASGI = [sys.executable, "-m", "uvicorn", "--factory", "laurels.assembly:application", "--port", "0"]
+
+
+@pytest.fixture(scope="session", params=["protocol", "asgi"])
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Give the service as each skin serves it."""
+    if request.param == "protocol":
+        yield request.getfixturevalue("server")
+    else:
+        data = tmp_path_factory.mktemp("asgi")
+        with started(ASGI, os.environ | {"LAURELS_DATA": str(data)}) as server:
+            yield server
+
+
+@pytest.fixture
+def board(request: pytest.FixtureRequest) -> str:
+    """Give a board of the test's own."""
+    return "board-" + str(abs(hash(request.node.nodeid)))

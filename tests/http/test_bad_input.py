@@ -1,0 +1,221 @@
+"""What is refused: each with a clear problem document, and with nothing changed. Over both skins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.asking import ask
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+KIB = 1024
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b"", 400, "it is empty"),
+        (b"{", 400, "truncated"),
+        (b'{"score":42', 400, "truncated"),
+        (b'{"score":42}}', 400, "trailing characters"),
+        (b'{"score":NaN}', 400, "invalid character"),
+        (b'{"score":Infinity}', 400, "invalid character"),
+        (b'{"score":-Infinity}', 400, "invalid character"),
+        (b'{"score":01}', 400, "invalid number"),
+        (b'\xef\xbb\xbf{"score":1}', 400, "invalid character"),
+        (b'{"\xff":1}', 400, "not UTF-8"),
+        (b'{"score":1,"score":2}', 400, "stands twice"),
+        (b'{"score":1,"\\u0073core":2}', 400, "stands twice"),
+        (b"[" * 60_000, 400, "nested too deeply"),
+        (b'{"score":true', 400, "truncated"),
+        (b'{"score":1e400}', 422, "beyond the range of a double"),
+        (b'{"score":-1e400}', 422, "beyond the range of a double"),
+        (b'{"score":1%b}' % (b"0" * 400), 422, "beyond the range of a double"),
+        (b'{"score":9007199254740993}', 422, "would be rounded to 9007199254740992"),
+        (b'{"score":-9007199254740993}', 422, "would be rounded"),
+        (b'{"score":9007199254740993.0}', 422, "would be rounded"),
+        (b'{"score":9007199254740993e0}', 422, "would be rounded"),
+        (b'{"score":true}', 422, "Expected number, got bool"),
+        (b'{"score":"42"}', 422, "Expected number, got string"),
+        (b'{"score":null}', 422, "Expected number, got null"),
+        (b'{"score":[1]}', 422, "Expected number, got array"),
+        (b"{}", 422, "missing required field score"),
+        (b"[]", 422, "Expected object, got array"),
+        (b"42", 422, "Expected object, got int"),
+        (b'{"score":1,"rank":0}', 422, "unknown field rank"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_submit_refused(service: Server, board: str, body: bytes, status: int, says: str) -> None:
+    """A body that is no good submit says why, and the score that was there stays."""
+    ask(service, "POST", f"/{board}/v", {"score": 7})
+    reply = ask(service, "POST", f"/{board}/v", body)
+    assert (reply.status, reply.headers["content-type"]) == (status, "application/problem+json")
+    assert says in reply.json["detail"]
+    assert ask(service, "GET", f"/{board}/v").json == {"score": 7, "rank": 0}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [(b'{"score":"42"}', "/score"), (b'{"score":1e400}', "/score"), (b'{"score":9007199254740993}', "/score")],
+)
+def test_problem_points_at_the_place(service: Server, board: str, body: bytes, pointer: str) -> None:
+    """A problem with a part of the body names the part."""
+    problem = ask(service, "POST", f"/{board}/v", body).json
+    assert problem["pointer"] == pointer
+    assert (problem["type"], problem["title"], problem["status"]) == ("about:blank", "Unprocessable Entity", 422)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b'{"entries":{}}', 422, "Expected array, got object"),
+        (b'{"entries":[],"more":1}', 422, "unknown field more"),
+        (b'{"entries":[{"name":"x","score":1}', 400, "truncated"),
+        (b'{"entries":[{"name":"x","score":1,"score":2}]}', 400, "stands twice"),
+        (b'{"entries":[{"name":"x","score":"1"}],"entries":[]}', 400, "stands twice"),
+        (b'{"entries":[{"name":"\\ud800","score":1}]}', 400, "hex escape"),
+        (b'{"entries":[%b]}' % b",".join([b'{"name":"x","score":1}'] * 1001), 422, "at most 1,000"),
+        (b'{"entries":%b' % (b"[" * 60_000), 400, "nested too deeply"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_batch_refused(service: Server, board: str, body: bytes, status: int, says: str) -> None:
+    """A batch that cannot be read as one is refused whole."""
+    reply = ask(service, "POST", f"/{board}", body)
+    assert (reply.status, says in reply.json["detail"]) == (status, True), reply
+    assert ask(service, "GET", f"/{board}").json == {"leaderboard": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "is empty"),
+        (".", "take out of a path"),
+        ("..", "take out of a path"),
+        ("%2e%2E", "take out of a path"),
+        ("a%00b", "control character"),
+        ("a%0Ab", "control character"),
+        ("%7F", "control character"),
+        ("%C2%85", "control character"),
+        ("%ED%A0%80", "not UTF-8"),
+        ("%FF", "not UTF-8"),
+        ("100%", "two hexadecimal digits"),
+        ("a%2", "two hexadecimal digits"),
+        ("%zz", "two hexadecimal digits"),
+        ("x" * 257, "has 257 bytes"),
+        ("%C3%A9" * 129, "has 258 bytes"),
+    ],
+    ids=lambda value: value[:20],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_name_refused(service: Server, board: str, method: str, name: str, says: str) -> None:
+    """A bad name is a 400 that names the parameter, whatever is asked of it."""
+    reply = ask(service, method, f"/{board}/{name}", {"score": 1} if method == "POST" else None)
+    assert (reply.status, reply.json["parameter"], says in reply.json["detail"]) == (400, "name", True), reply
+
+
+@pytest.mark.parametrize("board_name", [".", "%2E%2E", "a%0Ab", "%FF", "x" * 257], ids=lambda value: value[:20])
+def test_board_name_refused(service: Server, board_name: str) -> None:
+    """The rules for names hold for boards."""
+    assert ask(service, "GET", f"/{board_name}/v").json["parameter"] == "board"
+
+
+def test_board_name_reserved(service: Server) -> None:
+    """The dash names no board, however it is written."""
+    assert ask(service, "POST", "/%2D/v", {"score": 1}).json["parameter"] == "board"
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("startRank=-1", "startRank"),
+        ("startRank=one", "startRank"),
+        ("startRank=", "startRank"),
+        ("startRank=1.5", "startRank"),
+        ("startRank=%D9%A1", "startRank"),
+        ("startRank=1000000000000000000", "startRank"),
+        ("startRank=5&endRank=5", "endRank"),
+        ("startRank=5&endRank=4", "endRank"),
+        ("startRank=0&endRank=1001", "endRank"),
+        ("startRank=0&startRank=0", "startRank"),
+        ("startrank=0", "startrank"),
+        ("start=0", "start"),
+        ("%FF=0", "\ufffd"),
+    ],
+)
+def test_page_refused(service: Server, board: str, query: str, parameter: str) -> None:
+    """A page that cannot be given is a 400 that names the parameter."""
+    reply = ask(service, "GET", f"/{board}?{query}")
+    assert (reply.status, reply.json["parameter"]) == (400, parameter)
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/{board}/v"), ("DELETE", "/{board}"), ("POST", "/{board}/v")])
+def test_query_where_none_is_known(service: Server, board: str, method: str, path: str) -> None:
+    """A parameter that would be ignored is refused."""
+    reply = ask(service, method, path.format(board=board) + "?window=daily", {"score": 1} if method == "POST" else None)
+    assert (reply.status, reply.json["parameter"]) == (400, "window")
+
+
+@pytest.mark.parametrize("path", ["/a/b/c", "/a/b/", "/-/nothing", "/-/boards", "/-", "/-/health/"])
+def test_unknown_route(service: Server, path: str) -> None:
+    """What is not a route is a 404 that says which are."""
+    reply = ask(service, "GET", path)
+    assert (reply.status, "/{board}/{name}" in reply.json["detail"]) == (404, True)
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/{board}/v"), ("PATCH", "/{board}"), ("POST", "/-/health")])
+def test_method_not_allowed(service: Server, board: str, method: str, path: str) -> None:
+    """A method that a route does not have is a 405 that says which it has."""
+    reply = ask(service, method, path.format(board=board))
+    assert (reply.status, "GET" in reply.headers["allow"]) == (405, True)
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("text/html", 406),
+        ("application/json;q=0", 406),
+        ("application/jsonp", 406),
+        ("text/html, application/json;q=0.5", 200),
+        ("application/*", 200),
+        ("text/html,*/*;q=0.8", 200),
+    ],
+)
+def test_accept(service: Server, board: str, accept: str, status: int) -> None:
+    """Only JSON can be had."""
+    assert ask(service, "GET", f"/{board}/v", headers={"accept": accept}).status == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content-type": "application/x-www-form-urlencoded"}, 415),
+        ({"content-type": "text/plain"}, 415),
+        ({"content-encoding": "gzip"}, 415),
+        ({"content-type": "application/json; charset=utf-8"}, 202),
+        ({"content-type": "Application/Vnd.Score+JSON"}, 202),
+    ],
+)
+def test_content_type(service: Server, board: str, headers: dict[str, str], status: int) -> None:
+    """A body says that it is JSON, and is not encoded."""
+    reply = ask(service, "POST", f"/{board}/v", {"score": 1}, headers)
+    assert (reply.status, reply.headers.get("accept")) == (status, "application/json" if status == 415 else None)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "limit", "good"),
+    [("/{board}/v", b'{"score":1}', 64 * KIB, 202), ("/{board}", b'{"entries":[]}', KIB * KIB, 200)],
+    ids=["submit", "batch"],
+)
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_body_limit(
+    service: Server, board: str, path: str, body: bytes, limit: int, good: int, *, chunked: bool
+) -> None:
+    """A submit has at most 64 KiB, a batch 1 MiB, however it is sent."""
+    for size, status in ((limit, good), (limit + 1, 413)):
+        sent = body.ljust(size)
+        assert ask(service, "POST", path.format(board=board), iter([sent]) if chunked else sent).status == status

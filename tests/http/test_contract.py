@@ -1,0 +1,231 @@
+"""The routes, as a client sees them, over both skins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from laurels import __version__
+from tests.asking import ask
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+
+def test_submit_answers_202_and_nothing(service: Server, board: str) -> None:
+    """A submit is accepted with an empty body."""
+    reply = ask(service, "POST", f"/{board}/v", {"score": 42})
+    assert (reply.status, reply.body, reply.headers["content-length"]) == (202, b"", "0")
+
+
+def test_standing_is_score_and_rank(service: Server, board: str) -> None:
+    """A standing has exactly the two fields, rank from 0."""
+    ask(service, "POST", f"/{board}/v", {"score": 2077})
+    ask(service, "POST", f"/{board}/silverhand", {"score": 34})
+    reply = ask(service, "GET", f"/{board}/silverhand")
+    assert (reply.status, reply.body) == (200, b'{"score":34,"rank":1}')
+    assert reply.headers["content-type"] == "application/json"
+
+
+def test_page_is_names_and_scores(service: Server, board: str) -> None:
+    """A page has exactly name and score of each entry, best first."""
+    ask(service, "POST", f"/{board}/silverhand", {"score": 34})
+    ask(service, "POST", f"/{board}/v", {"score": 2077})
+    reply = ask(service, "GET", f"/{board}?startRank=0&endRank=20")
+    assert reply.body == b'{"leaderboard":[{"name":"v","score":2077},{"name":"silverhand","score":34}]}'
+
+
+def test_name_not_on_the_board(service: Server, board: str) -> None:
+    """An absent name is an answer and no error."""
+    reply = ask(service, "GET", f"/{board}/nobody")
+    assert (reply.status, reply.body) == (200, b'{"score":0,"rank":null}')
+
+
+def test_board_that_does_not_exist(service: Server, board: str) -> None:
+    """An absent board is an empty page."""
+    reply = ask(service, "GET", f"/{board}")
+    assert (reply.status, reply.body) == (200, b'{"leaderboard":[]}')
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", [f"p{rank:02}" for rank in range(20)]),
+        ("?startRank=3", [f"p{rank:02}" for rank in range(3, 23)]),
+        ("?endRank=2", ["p00", "p01"]),
+        ("?endRank=25&startRank=24", ["p24"]),
+        ("?startRank=24&endRank=99", ["p24"]),
+        ("?startRank=25", []),
+        ("?startRank=999999999999999998&endRank=999999999999999999", []),
+        ("?startRank=%30&endRank=1", ["p00"]),
+    ],
+)
+def test_page_bounds(service: Server, board: str, query: str, names: list[str]) -> None:
+    """The start is included, the end is not; both have defaults, and a board that ends sooner ends the page."""
+    ask(service, "POST", f"/{board}", {"entries": [{"name": f"p{rank:02}", "score": -rank} for rank in range(25)]})
+    assert [entry["name"] for entry in ask(service, "GET", f"/{board}{query}").json["leaderboard"]] == names
+
+
+def test_equal_scores_stand_by_name_from_z_to_a(service: Server, board: str) -> None:
+    """On a descending board the greater name stands first among equals."""
+    ask(service, "POST", f"/{board}", {"entries": [{"name": name, "score": 7} for name in ("b", "c", "a")]})
+    assert [entry["name"] for entry in ask(service, "GET", f"/{board}").json["leaderboard"]] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "given"),
+    [
+        (b"42", b"42"),
+        (b"42.0", b"42"),
+        (b"-0.0", b"0"),
+        (b"4.25", b"4.25"),
+        (b"1e3", b"1000"),
+        (b"9007199254740992", b"9007199254740992"),
+        (b"-9007199254740994", b"-9007199254740994"),
+        (b"1152921504606846976", b"1152921504606846976"),
+        (b"1e23", b"99999999999999991611392"),
+        (b"99999999999999991611392.0", b"99999999999999991611392"),
+        (b"5e-324", b"5e-324"),
+        (b"0.1", b"0.1"),
+    ],
+)
+def test_score_comes_back_exactly(service: Server, board: str, sent: bytes, given: bytes) -> None:
+    """Whole scores are integers again, others the same double; a page and a standing agree to the byte."""
+    assert ask(service, "POST", f"/{board}/v", b'{"score":%b}' % sent).status == 202
+    assert ask(service, "GET", f"/{board}/v").body == b'{"score":%b,"rank":0}' % given
+    assert ask(service, "GET", f"/{board}").body == b'{"leaderboard":[{"name":"v","score":%b}]}' % given
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["@scope/name", "100%", "a b", "Zoë", "🏆", "...", "-", "a+b&c=d?e#f", 'say "hi"\\', "x" * 256, "é" * 128],
+    ids=ascii,
+)
+def test_names_are_percent_decoded(service: Server, board: str, name: str) -> None:
+    """A name is one segment of UTF-8, and comes back as it was meant."""
+    ask(service, "POST", f"/{board}/{quote(name, safe='')}", {"score": 1})
+    assert ask(service, "GET", f"/{board}/{quote(name, safe='')}").json == {"score": 1, "rank": 0}
+    assert ask(service, "GET", f"/{board}").json == {"leaderboard": [{"name": name, "score": 1}]}
+
+
+def test_board_names_are_percent_decoded(service: Server, board: str) -> None:
+    """The same board is reached however its name is written."""
+    ask(service, "POST", f"/{board}%2F%61/v", {"score": 1})
+    assert ask(service, "GET", f"/{board}%2fa/v").json == {"score": 1, "rank": 0}
+
+
+def test_representation_tells_before_and_after(service: Server, board: str) -> None:
+    """A submit that asks for it is told the standings on both sides of it."""
+    prefer = {"prefer": 'respond-async, return="representation"'}
+    first = ask(service, "POST", f"/{board}/v", {"score": 5}, prefer)
+    assert first.json == {"score": 5, "rank": 0, "previous": None, "changed": True}
+    ask(service, "POST", f"/{board}/w", {"score": 6})
+    second = ask(service, "POST", f"/{board}/v", {"score": 7}, prefer)
+    assert second.json == {"score": 7, "rank": 0, "previous": {"score": 5, "rank": 1}, "changed": True}
+    assert second.headers["preference-applied"] == "return=representation"
+
+
+def test_representation_of_the_same_again(service: Server, board: str) -> None:
+    """A submit of the score that was there has changed nothing."""
+    ask(service, "POST", f"/{board}/v", {"score": 5})
+    reply = ask(service, "POST", f"/{board}/v", {"score": 5.0}, {"prefer": "return=representation"})
+    assert reply.json["changed"] is False
+
+
+def test_batch_tells_what_became_of_it(service: Server, board: str) -> None:
+    """Each entry of a batch is kept or refused on its own."""
+    bad = [{"name": "a", "score": 1}, {"name": "", "score": 2}, {"name": "b", "score": "3"}, {"name": "c", "score": 4}]
+    reply = ask(service, "POST", f"/{board}", {"entries": bad})
+    assert (reply.status, reply.json["accepted"]) == (200, 2)
+    assert [(one["index"], one["name"]) for one in reply.json["refused"]] == [(1, ""), (2, "b")]
+    assert [entry["name"] for entry in ask(service, "GET", f"/{board}").json["leaderboard"]] == ["c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        (b'{"name":"x"}', "missing required field score"),
+        (b'{"score":1}', "missing required field name"),
+        (b'{"name":"x","score":true}', "Expected number, got bool"),
+        (b'{"name":"x","score":1e400}', "beyond the range"),
+        (b'{"name":"x","score":9007199254740993}', "would be rounded"),
+        (b'{"name":"x","score":9007199254740993.0}', "would be rounded"),
+        (b'{"name":"..","score":1}', "take out of a path"),
+        (b'{"name":"a\\u0000b","score":1}', "control character"),
+        (b'{"name":"x","score":1,"more":2}', "unknown field more"),
+        (b"7", "Expected object, got int"),
+        (b'{"name":7,"score":1}', "Expected string, got int"),
+    ],
+)
+def test_entry_refused(service: Server, board: str, entry: bytes, problem: str) -> None:
+    """An entry that is not good is refused with its reason, and the one beside it is kept."""
+    reply = ask(service, "POST", f"/{board}", b'{"entries":[%b,{"name":"good","score":1}]}' % entry)
+    assert (reply.status, reply.json["accepted"], reply.json["refused"][0]["index"]) == (200, 1, 0)
+    assert problem in reply.json["refused"][0]["problem"]
+
+
+def test_batch_of_a_thousand(service: Server, board: str) -> None:
+    """A thousand entries go in one batch, and come back in one page."""
+    entries = [{"name": f"player-{place:04}", "score": 1000 - place} for place in range(1000)]
+    assert ask(service, "POST", f"/{board}", {"entries": entries}).json == {"accepted": 1000, "refused": []}
+    assert ask(service, "GET", f"/{board}?endRank=1000").json == {"leaderboard": entries}
+
+
+def test_later_entry_of_one_name_counts(service: Server, board: str) -> None:
+    """Of two entries of one name in a batch the later stands."""
+    ask(service, "POST", f"/{board}", {"entries": [{"name": "v", "score": 9}, {"name": "v", "score": 3}]})
+    assert ask(service, "GET", f"/{board}/v").json == {"score": 3, "rank": 0}
+
+
+def test_empty_batch_makes_no_board(service: Server, board: str) -> None:
+    """Nothing is accepted, nothing is refused."""
+    assert ask(service, "POST", f"/{board}", {"entries": []}).json == {"accepted": 0, "refused": []}
+
+
+def test_delete_of_a_name(service: Server, board: str) -> None:
+    """A name is taken off its board; doing it again is as good."""
+    ask(service, "POST", f"/{board}/v", {"score": 1})
+    assert [ask(service, "DELETE", f"/{board}/v").status for _ in range(2)] == [204, 204]
+    assert ask(service, "GET", f"/{board}/v").json == {"score": 0, "rank": None}
+
+
+def test_delete_of_a_board(service: Server, board: str) -> None:
+    """A board is dropped with all its entries; doing it again is as good."""
+    ask(service, "POST", f"/{board}/v", {"score": 1})
+    assert [ask(service, "DELETE", f"/{board}").status for _ in range(2)] == [204, 204]
+    assert ask(service, "GET", f"/{board}").json == {"leaderboard": []}
+
+
+@pytest.mark.parametrize("path", ["/-/health", "/-/ready"])
+def test_operations(service: Server, path: str) -> None:
+    """A service that can keep scores says that it is well."""
+    reply = ask(service, "GET", path)
+    assert (reply.status, reply.body) == (200, b'{"status":"ok"}')
+
+
+def test_face(service: Server) -> None:
+    """The root says what this is."""
+    assert ask(service, "GET", "/").json == {"service": "laurels", "version": __version__}
+
+
+@pytest.mark.parametrize("path", ["/{board}/v", "/{board}", "/-/health", "/"])
+def test_head_is_get_without_its_body(service: Server, board: str, path: str) -> None:
+    """HEAD gives the headers of GET, the length included."""
+    get, head = (ask(service, method, path.format(board=board)) for method in ("GET", "HEAD"))
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(get.body)))
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/{board}/v", "GET, HEAD, POST, DELETE, OPTIONS"),
+        ("/{board}", "GET, HEAD, POST, DELETE, OPTIONS"),
+        ("/-/ready", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_options_tells_what_is_allowed(service: Server, board: str, path: str, allow: str) -> None:
+    """OPTIONS names the methods of a route."""
+    reply = ask(service, "OPTIONS", path.format(board=board))
+    assert (reply.status, reply.headers["allow"]) == (204, allow)
