@@ -93,7 +93,10 @@ def _shown(text: str) -> str:
 
 
 def read(file: io.BufferedReader, kind: Format) -> Iterator[Row | BadRow]:
-    """Give the rows of a file in their order, unpacked where they are gzipped; empty lines are passed over."""
+    """Give the rows of a file in their order, unpacked where they are gzipped; empty lines are passed over.
+
+    The file is left open.
+    """
     packed = file.peek(2)[:2] == _GZIP
     unpacked: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
     text = io.TextIOWrapper(unpacked, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
@@ -104,6 +107,8 @@ def read(file: io.BufferedReader, kind: Format) -> Iterator[Row | BadRow]:
             yield row
     except _DAMAGE as damage:
         yield BadRow(line + 1, None, f"the gzip data is damaged, and nothing from here on was read: {damage}")
+    finally:
+        text.detach()
 
 
 def _read_jsonl(text: io.TextIOWrapper) -> Iterator[Row | BadRow]:

@@ -1,0 +1,120 @@
+"""Typed calls to a running service, over HTTP."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from laurels.boards import checked_name
+from laurels.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
+from laurels.http.problems import Problem
+from laurels.http.wire import BatchReceipt, Page, Receipt, Submit
+from laurels.stores.contract import Score, Standing
+
+if TYPE_CHECKING:
+    from laurels.stores.contract import Entry
+
+TIMEOUT = 30.0
+"""Seconds to wait for a connection, and for each part of an answer."""
+
+JSON = {"content-type": "application/json"}
+SUBMIT = JSON | {"prefer": "return=representation"}
+
+
+class _Found(Struct, frozen=True):
+    score: Score
+    rank: int | None
+
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+_read_found = msgspec.json.Decoder(_Found)
+_read_page = msgspec.json.Decoder(Page)
+_read_problem = msgspec.json.Decoder(Problem)
+_read_receipt = msgspec.json.Decoder(Receipt)
+_read_batch_receipt = msgspec.json.Decoder(BatchReceipt)
+
+
+class Client:
+    """A connection to one service. Its methods raise BadName before they ask, and RequestFailed where that fails."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server.rstrip("/")
+        self._http = httpx.AsyncClient(timeout=TIMEOUT)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def submit(self, board: str, name: str, score: Score) -> Receipt:
+        """Submit a score; tell the standings before and after."""
+        answer = await self._ask("POST", _path(board, name), _encode(Submit(score)), SUBMIT)
+        return self._read(_read_receipt, answer)
+
+    async def submit_many(self, board: str, batch: bytes) -> BatchReceipt:
+        """Submit a batch that is encoded as the service reads it."""
+        return self._read(_read_batch_receipt, await self._ask("POST", _path(board), batch, JSON))
+
+    async def standing(self, board: str, name: str) -> Standing | None:
+        """Give the standing of a name, None where it is not on the board."""
+        found = self._read(_read_found, await self._ask("GET", _path(board, name)))
+        return None if found.rank is None else Standing(found.score, found.rank)
+
+    async def page(self, board: str, start: int, stop: int) -> list[Entry]:
+        """Give the entries of rank ``start`` up to but not including ``stop``."""
+        answer = await self._ask("GET", f"{_path(board)}?startRank={start}&endRank={stop}")
+        return self._read(_read_page, answer).leaderboard
+
+    async def _ask(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> bytes:
+        try:
+            response = await self._http.request(method, self._server + path, content=body, headers=headers)
+        except httpx.RequestError as error:
+            raise ServerUnreachable(self._server, _reason(error)) from error
+        if not response.is_success:
+            raise _failure(self._server, response)
+        return response.content
+
+    def _read(self, decoder: msgspec.json.Decoder[T], answer: bytes) -> T:
+        try:
+            return decoder.decode(answer)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ServerFailed(f"{self._server} did not answer as Laurels does: {error}.") from error
+
+
+def _path(board: str, name: str | None = None) -> str:
+    path = "/" + quote(checked_name(board, "board"), safe="")
+    return path if name is None else f"{path}/{quote(checked_name(name), safe='')}"
+
+
+def _failure(server: str, response: httpx.Response) -> RequestFailed:
+    """Give the error for an answer other than 2xx: what its problem document tells, or its bare status."""
+    try:
+        found = _read_problem.decode(response.content)
+        explanation = f"{found.title}: {found.detail}"
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        explanation = f"{server} answered {response.status_code} {response.reason_phrase}, and not why."
+    kind = RequestRefused if response.is_client_error else ServerFailed
+    wait = response.headers.get("retry-after", "")
+    return kind(explanation, retry_after=int(wait) if wait.isdecimal() else None)
+
+
+def _reason(error: BaseException) -> str:
+    """Give what the system said at the root of a request that failed."""
+    if isinstance(error, httpx.TimeoutException):
+        return f"no answer within {TIMEOUT:.0f} seconds"
+    root: BaseException | None = error
+    while root is not None:
+        if isinstance(root, OSError) and root.errno:
+            return (os.strerror(root.errno) if root.errno > 0 else str(root.strerror)).lower()
+        root = root.exceptions[0] if isinstance(root, BaseExceptionGroup) else root.__cause__ or root.__context__
+    return str(error).rstrip(".").lower()

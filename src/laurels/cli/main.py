@@ -1,0 +1,96 @@
+"""The command line's entry: which commands there are, and what their ends mean."""
+
+from __future__ import annotations
+
+import errno
+from importlib import import_module
+from typing import Any
+
+import click
+
+from laurels.errors import LaurelsError, ServerFailed, ServerUnreachable
+from laurels.version import __version__
+
+SECTIONS = {
+    "Service": {"serve": "laurels.cli.serve:serve"},
+    "Scores": {
+        "submit": "laurels.cli.commands:submit",
+        "standing": "laurels.cli.commands:standing",
+        "top": "laurels.cli.commands:top",
+    },
+    "Whole boards": {
+        "import": "laurels.cli.commands:import_",
+        "export": "laurels.cli.commands:export",
+    },
+}
+"""Where each command stands. It is loaded when it is used: a server needs no client, and a client no server."""
+
+REFUSED, FAILED, INTERRUPTED = 1, 3, 130
+
+EPILOG = """\b
+Examples:
+  laurels serve
+  laurels submit mario-kart silverhand 2077
+  laurels standing mario-kart silverhand
+  laurels top mario-kart --count 10
+  laurels import scores.csv.gz --board mario-kart
+  laurels export mario-kart mario-kart.jsonl
+
+\b
+Exit status:
+  0    done
+  1    refused, in whole or in part
+  2    the command line is wrong
+  3    the service could not be reached, or failed
+  130  interrupted
+
+`laurels COMMAND --help` tells more of each. The docs of the HTTP routes are at the service's own address.
+"""
+
+
+class Commands(click.Group):
+    """The group of all commands: in sections where help is asked, and with a status for every end."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Name the commands in the order of their sections."""
+        return [name for section in SECTIONS.values() for name in section]
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Load a command; None where there is none of that name."""
+        place = next((section[name] for section in SECTIONS.values() if name in section), None)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by section."""
+        for title, section in SECTIONS.items():
+            commands = [(name, self.get_command(ctx, name)) for name in section]
+            with formatter.section(title):
+                formatter.write_dl([(name, command.get_short_help_str(80)) for name, command in commands if command])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; tell on stderr why it failed. A pipe that broke is left to click, which ends quietly."""
+        try:
+            return super().invoke(ctx)
+        except LaurelsError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(FAILED if isinstance(error, ServerFailed | ServerUnreachable) else REFUSED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            click.echo(f"Error: {error}.", err=True)
+            ctx.exit(REFUSED)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"max_content_width": 100})
+@click.version_option(__version__, prog_name="laurels")
+def main() -> None:
+    """Leaderboards: submit scores, and ask who stands where.
+
+    A board is made by its first score. Rank 0 stands first.
+    """

@@ -1,0 +1,190 @@
+"""What the commands show: lines and tables for people, JSON for programs, and how far a transfer has come."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+import click
+import msgspec
+from msgspec import Struct
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from laurels.http.wire import Absent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from laurels.cli.rows import BadRow
+    from laurels.cli.transfer import Sent
+    from laurels.http.wire import Receipt
+    from laurels.stores.contract import Entry, Score, Standing
+
+SHOWN_REFUSALS = 20
+UNBOUNDED = 10_000
+"""The width of a table that no terminal bounds, in columns."""
+
+encode = msgspec.json.Encoder().encode
+
+
+class RankedEntry(Struct, frozen=True):
+    """An entry of a page with its rank."""
+
+    rank: int
+    name: str
+    score: Score
+
+
+class RankedPage(Struct, frozen=True):
+    """A page, every entry with its rank."""
+
+    leaderboard: list[RankedEntry]
+
+
+class ImportResult(Struct, frozen=True):
+    """What became of an import; ``problem`` tells why it stopped before the file's end."""
+
+    accepted: int
+    refused: list[BadRow]
+    problem: str | None
+
+
+def show_receipt(receipt: Receipt, *, as_json: bool) -> None:
+    """Show where a submit put its name."""
+    if as_json:
+        click.echo(encode(receipt))
+        return
+    before = f" (before: {_standing(receipt.previous)})" if receipt.previous else ""
+    click.echo(f"score {receipt.score}, rank {receipt.rank}{before}")
+
+
+def show_standing(standing: Standing | None, *, as_json: bool) -> None:
+    """Show a standing, or that there is none."""
+    if as_json:
+        click.echo(encode(standing or Absent()))
+    else:
+        click.echo(_standing(standing) if standing else "nobody of that name on the board")
+
+
+def _standing(standing: Standing) -> str:
+    return f"score {standing.score}, rank {standing.rank}"
+
+
+def show_page(start: int, entries: Sequence[Entry], *, as_json: bool) -> None:
+    """Show entries from rank ``start`` on."""
+    ranked = [RankedEntry(rank, entry.name, entry.score) for rank, entry in enumerate(entries, start)]
+    if as_json:
+        click.echo(encode(RankedPage(ranked)))
+    elif ranked:
+        _show_table(ranked)
+    else:
+        click.echo(f"no entries from rank {start} on" if start else "no entries on the board")
+
+
+def _show_table(entries: Sequence[RankedEntry]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    table.add_column("rank", justify="right")
+    table.add_column("name", overflow="fold")
+    table.add_column("score", justify="right")
+    for entry in entries:
+        table.add_row(str(entry.rank), Text(entry.name), str(entry.score))
+    console = Console()
+    console.print(table, width=None if console.is_terminal else UNBOUNDED)
+
+
+class Watch:
+    """How far a transfer has come: a live line on stderr where that is a terminal."""
+
+    def __init__(self, what: str, total: int | None, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True)
+        self._started = time.monotonic()
+        self._rows = 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f}/s"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=quiet or not self.console.is_terminal,
+        )
+        self._task = self._progress.add_task(what, total=total, rows=0, rate=0)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def move(self, rows: int, position: int | None = None) -> None:
+        """Count ``rows`` more; ``position`` is in the unit of the total."""
+        self._rows += rows
+        self._progress.update(self._task, completed=position, rows=self._rows, rate=self._rate())
+
+    def summary(self, what: str) -> str:
+        """Tell how much was done in which time, and how fast."""
+        seconds = time.monotonic() - self._started
+        return f"{what}, in {seconds:.1f} s ({self._rate():,.0f} rows/s)"
+
+    def _rate(self) -> float:
+        return self._rows / max(time.monotonic() - self._started, 1e-9)
+
+    def line(self, text: str) -> None:
+        """Write a line on stderr, above the live one."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class ImportReport:
+    """The account of an import: refused rows as they come, and a line, or one JSON object, at the end."""
+
+    def __init__(self, board: str, total: int | None, *, as_json: bool) -> None:
+        self._board = board
+        self._as_json = as_json
+        self._watch = Watch(board, total, quiet=as_json)
+        self._listed: list[BadRow] = []
+        self._line = 0
+        self.accepted = 0
+        self.refused = 0
+
+    def __enter__(self) -> Self:
+        self._watch.__enter__()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._watch.__exit__()
+        if self._as_json:
+            problem = (str(error) or "interrupted") if error else None
+            click.echo(encode(ImportResult(self.accepted, self._listed, problem)))
+            return
+        if self.refused > SHOWN_REFUSALS:
+            self._watch.line(f"... and {self.refused - SHOWN_REFUSALS:,} more rows refused (--json lists them all)")
+        self._watch.line(self._stopped() if error else self._finished())
+
+    def add(self, sent: Sent) -> None:
+        """Take in what became of one batch."""
+        for row in sent.refused:
+            self._refuse(row)
+        self.accepted += sent.accepted
+        self._line = sent.line
+        self._watch.move(sent.accepted + len(sent.refused), sent.position)
+
+    def _refuse(self, row: BadRow) -> None:
+        self.refused += 1
+        if self._as_json:
+            self._listed.append(row)
+        elif self.refused <= SHOWN_REFUSALS:
+            self._watch.line(f"line {row.line}: {row.problem}")
+
+    def _finished(self) -> str:
+        return self._watch.summary(f"Kept {self.accepted:,} of {self.accepted + self.refused:,} rows on {self._board}")
+
+    def _stopped(self) -> str:
+        return (
+            f"Stopped after line {self._line}: the service has confirmed {self.accepted:,} rows, {self.refused:,} were "
+            "refused. Running the import again is safe: of two scores of a name the later counts."
+        )
