@@ -11,7 +11,6 @@ cdef enum:
     OUT_OF_ROOM = -2
     DAMAGED = -3
     DUPLICATE = -4
-    BATCH = 32          # a step of `range` must be a literal where the kernel runs: 32 is this
 
 cdef struct Load:
     u32 last        # the leaf that is being filled
@@ -47,7 +46,7 @@ cdef inline u64 stored_sequence(const Core *c, u64 sequence) noexcept nogil:
 cdef void probe_record(const Core *c, u64 key, u64 ref, Probe *p) noexcept nogil:
     cdef const char *r = record(&c.names, ref)
     p.key = key
-    p.sequence = read_64(r + 4) if c.timed else 0
+    p.sequence = read_64(r) if c.timed else 0
     p.name, p.size = name_bytes(&c.names, r), name_size(&c.names, r)
 
 
@@ -82,7 +81,6 @@ cdef int load_entry(Core *c, Load *l, const Probe *p) noexcept nogil:
         l.last = fresh
     leaf = node_of(c, 0, l.last)
     ref = record_write(&c.names, p.name, p.size, p.sequence)
-    (<u32 *>record(&c.names, ref))[0] = l.last
     entry_set(f, leaf, leaf.n, p.key, ref)
     leaf.n += 1
     c.tree.n += 1
@@ -142,7 +140,6 @@ cdef int entries_sort(Core *c) noexcept nogil:
         leaf = node_of(c, 0, number)
         for i in range(leaf.n):
             entry_set(f, leaf, i, sorted_pairs[k].key, sorted_pairs[k].ref)
-            (<u32 *>record(&c.names, sorted_pairs[k].ref))[0] = number
             k += 1
         number = leaf.next
     free(pairs)
@@ -178,7 +175,7 @@ cdef int names_build(Core *c) noexcept nogil:
                     return DUPLICATE
                 if table_reserve(t, hashes[i - start]) < 0:
                     return OUT_OF_MEMORY
-                slot_add(t, hashes[i - start], ref)
+                slot_add(t, hashes[i - start], ref, number)
         number = leaf.next
     return 0
 
@@ -202,7 +199,7 @@ cdef int level_lay(Core *c, u32 level, u32 m, u32 *first) noexcept nogil:
         node.n = m // k + (j < m % k)
         for i in range(node.n):
             children_of(node)[i] = child
-            node_of(c, level, child).parent = number
+            parent_of(c, level, child)[0] = number
             settle(c, level, node, number, i)
             child = node_of(c, level, child).next
     return <int>k
@@ -248,7 +245,7 @@ cdef char *pack_entry(const Core *c, u64 key, const char *r, char *out) noexcept
     memcpy(out, &score, 8)
     out += 8
     if c.timed:
-        write_64(out, stored_sequence(c, read_64(r + 4)))
+        write_64(out, stored_sequence(c, read_64(r)))
         out += 8
     memcpy(out, r + c.names.length_at, 1 + name_size(&c.names, r))
     return out + 1 + name_size(&c.names, r)

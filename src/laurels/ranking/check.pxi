@@ -7,7 +7,7 @@ cdef int check_nodes(Core *c, u32 level, u32 number, u32 parent, u64 *leaves, u6
     cdef Head *node = node_of(c, level, number)
     cdef Head *child
     cdef u32 i
-    assert node.parent == parent, "a node names its parent"
+    assert parent_of(c, level, number)[0] == parent, "a node names its parent"
     assert node.n <= f.cap, "a node has no more than its cap"
     assert node.n >= ((2 if level else 1) if parent == NONE else f.low), "a node has no fewer than its least"
     if level == 0:
@@ -31,7 +31,9 @@ cdef int check_order(Core *c, u64 leaves, dict sizes) except -1:
     cdef u64 n = 0
     cdef u64 ref
     cdef Head *leaf
-    cdef Pair last, this
+    cdef Pair last = Pair(0, 0)
+    cdef Pair this
+    cdef Slot *slot
     cdef Probe p
     for level in range(c.tree.height, 0, -1):
         number = children_of(node_of(c, level, number))[0]
@@ -43,9 +45,10 @@ cdef int check_order(Core *c, u64 leaves, dict sizes) except -1:
             ref = ref_at(&c.tree.leaf, leaf, i)
             this.key, this.ref = keys_of(&c.tree.leaf, leaf)[i], ref
             assert n == 0 or stands_before(c, &last, &this), "each entry stands after the one before"
-            assert leaf_of(c, ref) == number, "a record names its leaf"
             probe_record(c, this.key, ref, &p)
-            assert name_ref(&c.names, name_hash(p.name, p.size), p.name, p.size) == ref, "the table finds each name"
+            slot = name_slot(&c.names, name_hash(p.name, p.size), p.name, p.size)
+            assert slot != NULL and slot_ref(slot) == ref, "the table finds each name"
+            assert slot_leaf(slot) == number, "a slot names the leaf of its entry"
             units = units_for(&c.names, p.size)
             sizes[units] = sizes.get(units, 0) + 1
             last = this
@@ -65,6 +68,7 @@ cdef int check_table(Core *c) except -1:
     cdef u64 slots = 0
     cdef u64 held = 0
     cdef u32 k, count
+    cdef Slot *slot
     while t.doors != NULL and i < <u64>1 << t.depth:
         s = t.doors[i].segment
         assert s.depth <= t.depth, "a segment is no deeper than the table"
@@ -73,15 +77,16 @@ cdef int check_table(Core *c) except -1:
             assert t.doors[j].segment == s and t.doors[j].cap == s.cap, "doors of one segment agree"
         count = 0
         for k in range(s.total):
-            if slots_of(s)[k]:
+            slot = slots_of(s) + k
+            if slot.where:
                 count += 1
-                assert slots_of(s) + k >= home_of(&t.doors[i], slots_of(s)[k] >> REF_BITS), "no slot is before its home"
-                if k and slots_of(s)[k - 1]:
-                    assert slots_of(s)[k - 1] >> REF_BITS <= slots_of(s)[k] >> REF_BITS, "slots stand in the order of tags"
+                assert slot >= home_of(&t.doors[i], slot.tag), "no slot is before its home"
+                if k and (slot - 1).where:
+                    assert (slot - 1).tag <= slot.tag, "slots stand in the order of tags"
                 else:
-                    assert slots_of(s) + k == home_of(&t.doors[i], slots_of(s)[k] >> REF_BITS), "no gap before a slot away from home"
+                    assert slot == home_of(&t.doors[i], slot.tag), "no gap is before a slot away from home"
         assert count == s.count, "a segment knows its count"
-        assert slots_of(s)[s.total - 1] == 0, "the last slot is empty"
+        assert slots_of(s)[s.total - 1].where == 0, "the last slot is empty"
         slots += count
         held += segment_bytes(s)
         i += span
@@ -98,7 +103,8 @@ cdef int check_memory(Core *c, u64 leaves, u64 inners, dict sizes) except -1:
     """Every item that was handed out is in use or on a list of freed ones."""
     cdef u64 ref
     cdef u64 units = c.names.lost + (1 if c.names.records.count and items_used(&c.names.records) else 0)
-    cdef u32 kind, number, k, spare
+    cdef u32 kind, number, spare
+    cdef int k
     for k in range(SIZES):
         units += <u64>sizes.get(k, 0) * k
         ref = c.names.freed[k] if c.names.freed != NULL else 0
@@ -113,6 +119,7 @@ cdef int check_memory(Core *c, u64 leaves, u64 inners, dict sizes) except -1:
             number = node_of(c, kind, number).parent
         assert spare == c.tree.spare[kind], "spare nodes are counted"
     assert leaves + c.tree.spare[0] == items_used(&c.tree.leaves), "every leaf is in the tree or spare"
+    assert items_used(&c.tree.parents) == items_used(&c.tree.leaves), "every leaf has a place for its parent"
     assert inners + c.tree.spare[1] == items_used(&c.tree.inners), "every inner node is in the tree or spare"
     return 0
 

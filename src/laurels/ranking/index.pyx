@@ -107,18 +107,20 @@ cdef int core_put(Core *c, Probe *p) noexcept nogil:
     """Put the probe on the board: 1 where it is new, 0 where it was there, or a problem."""
     cdef u32 target, number, i
     cdef u64 ref
+    cdef Slot *slot
     cdef Head *leaf
     if root_reserve(c) < 0:
         return OUT_OF_MEMORY
     name_prefetch(&c.names, p.hashed)
     target = seek(c, p)
-    ref = name_ref(&c.names, p.hashed, p.name, p.size)
-    if ref == 0:
+    slot = name_slot(&c.names, p.hashed, p.name, p.size)
+    if slot == NULL:
         return core_add(c, p, target)
-    number = leaf_of(c, ref)
+    ref, number = slot_ref(slot), slot_leaf(slot)
     leaf = node_of(c, 0, number)
+    leaf_prefetch(c, leaf)
     i = place_in_leaf(c, leaf, ref)
-    if keys_of(&c.tree.leaf, leaf)[i] == p.key and (not c.timed or read_64(record(&c.names, ref) + 4) == p.sequence):
+    if keys_of(&c.tree.leaf, leaf)[i] == p.key and (not c.timed or read_64(record(&c.names, ref)) == p.sequence):
         return 0
     if number == target:
         leaf_move(c, p, ref, number, i)
@@ -127,9 +129,9 @@ cdef int core_put(Core *c, Probe *p) noexcept nogil:
             return OUT_OF_MEMORY
         if tree_drop(c, number, i):
             target = seek(c, p)
-        tree_add(c, p, ref, target)
+        slot_set(slot, ref, tree_add(c, p, ref, target))
     if c.timed:
-        write_64(record(&c.names, ref) + 4, p.sequence)
+        write_64(record(&c.names, ref), p.sequence)
     return 0
 
 
@@ -141,14 +143,13 @@ cdef int core_add(Core *c, Probe *p, u32 target) noexcept nogil:
     if tree_reserve(c, target) < 0:
         return OUT_OF_MEMORY
     cdef u64 ref = record_write(&c.names, p.name, p.size, p.sequence)
-    slot_add(&c.names, p.hashed, ref)
-    tree_add(c, p, ref, target)
+    slot_add(&c.names, p.hashed, ref, tree_add(c, p, ref, target))
     return 1
 
 
 cdef int core_remove(Core *c, Probe *p) noexcept nogil:
     """Take the probe's name off the board: 1 where it was there, 0 where not, or a problem."""
-    cdef u64 *slot = name_slot(&c.names, p.hashed, p.name, p.size)
+    cdef Slot *slot = name_slot(&c.names, p.hashed, p.name, p.size)
     cdef u64 ref
     cdef u32 number
     if slot == NULL:
@@ -158,10 +159,9 @@ cdef int core_remove(Core *c, Probe *p) noexcept nogil:
         return 1
     if freed_reserve(&c.names) < 0:
         return OUT_OF_MEMORY
-    ref = slot[0] & ((<u64>1 << REF_BITS) - 1)
-    slot_drop(&c.names, p.hashed, slot)
-    number = leaf_of(c, ref)
+    ref, number = slot_ref(slot), slot_leaf(slot)
     tree_drop(c, number, place_in_leaf(c, node_of(c, 0, number), ref))
+    slot_drop(&c.names, p.hashed, slot)
     record_list(&c.names, ref, units_for(&c.names, p.size))
     return 1
 
@@ -216,6 +216,7 @@ cdef class Index:
             Index.__basicsize__
             + names_bytes(&self.core.names)
             + chunks_bytes(&self.core.tree.leaves)
+            + chunks_bytes(&self.core.tree.parents)
             + chunks_bytes(&self.core.tree.inners)
         )
 
@@ -281,13 +282,13 @@ cdef class Index:
         cdef Core *c = &self.core
         cdef Head *leaf
         cdef Probe p
-        cdef u64 ref
+        cdef Slot *slot
         probe_name(name, &p)
-        ref = name_ref(&c.names, p.hashed, p.name, p.size)
-        if ref == 0:
+        slot = name_slot(&c.names, p.hashed, p.name, p.size)
+        if slot == NULL:
             return None
-        leaf = node_of(c, 0, leaf_of(c, ref))
-        return score_of(c, keys_of(&c.tree.leaf, leaf)[place_in_leaf(c, leaf, ref)])
+        leaf = node_of(c, 0, slot_leaf(slot))
+        return score_of(c, keys_of(&c.tree.leaf, leaf)[place_in_leaf(c, leaf, slot_ref(slot))])
 
     def standing(self, str name not None):
         """Give score and rank of ``name``, or None where it is not there. O(log n).
@@ -301,16 +302,18 @@ cdef class Index:
         cdef Core *c = &self.core
         cdef Head *leaf
         cdef Probe p
-        cdef u64 ref
-        cdef u32 number, i
+        cdef Slot *slot
+        cdef u64 rank
+        cdef u32 i
         probe_name(name, &p)
-        ref = name_ref(&c.names, p.hashed, p.name, p.size)
-        if ref == 0:
+        slot = name_slot(&c.names, p.hashed, p.name, p.size)
+        if slot == NULL:
             return None
-        number = leaf_of(c, ref)
-        leaf = node_of(c, 0, number)
-        i = place_in_leaf(c, leaf, ref)
-        return score_of(c, keys_of(&c.tree.leaf, leaf)[i]), i + rank_above(c, number, leaf)
+        leaf = node_of(c, 0, slot_leaf(slot))
+        leaf_prefetch(c, leaf)
+        rank = rank_above(c, slot_leaf(slot))
+        i = place_in_leaf(c, leaf, slot_ref(slot))
+        return score_of(c, keys_of(&c.tree.leaf, leaf)[i]), i + rank
 
     def rank_of_score(self, score):
         """Give the rank of the first entry with this score, or that it would have. O(log n).

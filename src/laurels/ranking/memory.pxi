@@ -62,31 +62,45 @@ cdef extern from *:
 
     static void unmapped(void *chunk) { munmap(chunk, CHUNK); }
 
-    /* The place of x among a[0..n); it must be there. Reads up to a[n rounded up to 16]. */
-    static inline uint32_t place_of(const uint32_t *a, uint32_t n, uint32_t x) {
+    /* The first place of x in a[0..cap), where it must be; reads up to a[cap rounded up to 16]. What may end it early depends on `cap` alone
+       as long as that is 64 at most: a branch that depended on the place would be guessed wrong, after waiting for memory. */
+    static inline uint32_t place_of(const uint32_t *a, uint32_t cap, uint32_t x) {
         uint32_t i = 0;
     #ifdef __SSE2__
         const __m128i want = _mm_set1_epi32((int)x);
-        const __m128i *p = (const __m128i *)a;
-        for (; i < n; i += 16, p += 4) {
-            __m128i u = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_loadu_si128(p), want),
-                                        _mm_cmpeq_epi32(_mm_loadu_si128(p + 1), want));
-            __m128i v = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_loadu_si128(p + 2), want),
-                                        _mm_cmpeq_epi32(_mm_loadu_si128(p + 3), want));
-            int m = _mm_movemask_epi8(_mm_packs_epi16(u, v));
-            if (m) return i + (uint32_t)__builtin_ctz((unsigned)m);
+        for (;; i += 64) {
+            uint64_t found = 0;
+            uint32_t j = 0, end = cap - i < 64 ? cap - i : 64;
+            for (; j < end; j += 16) {
+                const __m128i *p = (const __m128i *)(a + i + j);
+                __m128i u = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_loadu_si128(p), want),
+                                            _mm_cmpeq_epi32(_mm_loadu_si128(p + 1), want));
+                __m128i v = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_loadu_si128(p + 2), want),
+                                            _mm_cmpeq_epi32(_mm_loadu_si128(p + 3), want));
+                found |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_packs_epi16(u, v)) << j;
+            }
+            if (found) return i + (uint32_t)__builtin_ctzll(found);
         }
-        return n;
     #else
-        while (i < n && a[i] != x) i++;
+        while (a[i] != x) i++;
         return i;
     #endif
     }
 
-    static inline uint32_t sum_of(const uint32_t *a, uint32_t n) {
+    /* The sum of a[0..n), reading all of a[0..cap), for the same reason. */
+    static inline uint32_t sum_of(const uint32_t *a, uint32_t n, uint32_t cap) {
         uint32_t s = 0, i;
-        for (i = 0; i < n; i++) s += a[i];
+        for (i = 0; i < cap; i++) s += i < n ? a[i] : 0;
         return s;
+    }
+
+    static inline int same_bytes(const char *a, const char *b, uint32_t n) {
+        uint64_t x, y;
+        if (n < 8 || n > 16) return memcmp(a, b, n) == 0;
+        memcpy(&x, a, 8), memcpy(&y, b, 8);
+        if (x != y) return 0;
+        memcpy(&x, a + n - 8, 8), memcpy(&y, b + n - 8, 8);
+        return x == y;
     }
 
     /* How many of the ascending a[0..n) are less than x; no branch depends on the data. */
@@ -140,7 +154,8 @@ cdef extern from *:
     void *mapped() noexcept nogil
     void unmapped(void *) noexcept nogil
     u32 place_of(const u32 *, u32, u32) noexcept nogil
-    u32 sum_of(const u32 *, u32) noexcept nogil
+    u32 sum_of(const u32 *, u32, u32) noexcept nogil
+    bint same_bytes(const char *, const char *, u32) noexcept nogil
     u32 less_than(const u64 *, u32, u64) noexcept nogil
     u64 read_64(const void *) noexcept nogil
     void write_64(void *, u64) noexcept nogil
@@ -153,15 +168,27 @@ cdef struct Chunks:
     u32 stride          # bytes an item
     u32 shift           # bits of a number that are the place in the chunk
     u32 full            # items a full chunk has; only the last may have fewer
+    u32 most            # chunks there may be
     u32 have, used      # items the last chunk has, and how many of them were handed out
 
 
-cdef void chunks_start(Chunks *c, u32 stride) noexcept nogil:
+cdef void chunks_start(Chunks *c, u32 stride, u32 bits) noexcept nogil:
+    """Begin with no items of `stride` bytes, whose numbers shall have no more than so many bits."""
     memset(c, 0, sizeof(Chunks))
     c.stride = stride
     c.full = <u32>(CHUNK // stride)
     while (<u32>1 << c.shift) < c.full:
         c.shift += 1
+    c.most = <u32>1 << (bits - c.shift)
+
+
+cdef inline bint chunks_mapped(const Chunks *c) noexcept nogil:
+    """Whether full chunks are mappings; those of a side array (`parents`) are too small for that."""
+    return c.full * <size_t>c.stride > CHUNK // 2
+
+
+cdef inline size_t chunk_bytes(const Chunks *c) noexcept nogil:
+    return CHUNK if chunks_mapped(c) else c.full * <size_t>c.stride
 
 
 cdef inline char *item(const Chunks *c, u64 number) noexcept nogil:
@@ -176,13 +203,19 @@ cdef inline u64 chunks_next(const Chunks *c) noexcept nogil:
 cdef size_t chunks_bytes(const Chunks *c) noexcept nogil:
     if c.count == 0:
         return c.room * sizeof(char *)
-    return c.room * sizeof(char *) + (c.count - 1) * CHUNK + (CHUNK if c.have == c.full else c.have * c.stride)
+    return (
+        c.room * sizeof(char *)
+        + (c.count - 1) * chunk_bytes(c)
+        + (chunk_bytes(c) if c.have == c.full else c.have * <size_t>c.stride)
+    )
 
 
 cdef int chunks_begin(Chunks *c) noexcept nogil:
     """Begin a chunk of no items; -1 where there is no memory."""
     cdef char **at
     cdef u32 room
+    if c.count == c.most:
+        return -1
     if c.count == c.room:
         room = c.room + (c.room >> 1) + 1
         at = <char **>resized(c.at, room * sizeof(char *))
@@ -202,7 +235,7 @@ cdef int chunks_enlarge(Chunks *c, u32 more) noexcept nogil:
     cdef size_t want = min(<size_t>c.full, max(<size_t>(c.used + more), c.have + step // c.stride))
     cdef char *last = c.at[c.count - 1]
     cdef char *block
-    if want < c.full:
+    if want < c.full or not chunks_mapped(c):
         block = <char *>resized(last, want * c.stride)
         if block == NULL:
             return -1
@@ -221,9 +254,17 @@ cdef int chunks_enlarge(Chunks *c, u32 more) noexcept nogil:
 cdef void chunks_end(Chunks *c) noexcept nogil:
     cdef u32 i
     for i in range(c.count):
-        if i + 1 < c.count or c.have == c.full:
+        if chunks_mapped(c) and (i + 1 < c.count or c.have == c.full):
             unmapped(c.at[i])
         else:
             free(c.at[i])
     free(c.at)
-    chunks_start(c, c.stride)
+    c.at = NULL
+    c.count = c.room = c.have = c.used = 0
+
+
+cdef int chunks_reserve(Chunks *c) noexcept nogil:
+    """Make sure that one more item can be handed out; -1 where there is no memory."""
+    if (c.count == 0 or c.used == c.full) and chunks_begin(c) < 0:
+        return -1
+    return chunks_enlarge(c, 1) if c.used == c.have else 0

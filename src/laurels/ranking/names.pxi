@@ -1,14 +1,16 @@
 # Names: one record for each entry, and the table that finds it.
 #
-# A record is [u32 leaf][u64 sequence, on timed boards][u8 length - 1][name], rounded up to units of 4 bytes, in chunks of 2^19 units. Its
-# number (the ref, 40 bits, 4 TiB) is what the table and the tree hold. It does not hold the score: it says which leaf does, so a name's
-# standing needs no comparison of scores or names, whatever the ties, and a 15-byte name costs 20 bytes in place of 24. Ref 0 is never
-# handed out. A freed record goes on the list of its size; the list runs through the records themselves.
+# A record is [u64 sequence, on timed boards][u8 length - 1][name], rounded up to units of 4 bytes, in chunks of 2^19 units. Its number (the ref,
+# 36 bits, 256 GiB) is what the table and the tree hold; ref 0 is never handed out. A freed record goes on the list of its size, which runs
+# through the records themselves.
 #
 # The table is extendible hashing. The top `depth` bits of the hash choose a door; doors share a segment until it splits. A segment is
-# [Segment][slots], a slot is [24 bits of the hash, the tag][40 bits ref], 0 where empty. The slots of a segment stand in the order of their tags,
-# each at its home, (tag * cap) >> 24, or as near after it as the earlier ones leave room, with a tail beyond the last home instead
-# of a wrap-around and one empty slot at the very end. That order
+# [Segment][slots], and a slot is 10 bytes: 16 more bits of the hash, the tag; the ref; and the leaf that holds the entry. The leaf stands here and
+# not in the record so that a lookup need not wait for the record: while the name is being fetched and compared, the leaf and what is above it are
+# fetched too. Main memory is 200 ns away, and that is one time less of it. The price is that an entry that changes leaves is looked up by its name.
+#
+# The slots of a segment stand in the order of their tags, each at its home, (tag * cap) >> 16, or as near after it as the earlier ones leave
+# room, with a tail beyond the last home instead of a wrap-around and one empty slot at the very end. That order
 #
 # - ends a search in vain as early as one that finds, so a segment may be 90 % full;
 # - makes enlarging a segment one pass from front to back that reads no record, so segments grow by an eighth and the table is always
@@ -22,8 +24,9 @@
 # The hash is keyed by Python's own per-process randomness, so names cannot be chosen to collide, and PYTHONHASHSEED repeats a run.
 
 cdef enum:
-    REF_BITS = 40
-    TAG_BITS = 24
+    REF_BITS = 36
+    LEAF_BITS = 28
+    TAG_BITS = 16
     SEGMENT_MOST = 2048     # slots; a greater segment splits
     SIZES = 70              # a record has 2 to 68 units, and what is left at the end of a chunk no more
 
@@ -34,13 +37,17 @@ cdef struct Door:
     Segment *segment
     u64 cap
 
+cdef packed struct Slot:
+    u64 where       # leaf << REF_BITS | ref; 0 where empty
+    u16 tag
+
 cdef struct Names:
     Chunks records
     u64 *freed          # heads of the lists of freed records by units, or NULL while none was freed
     Door *doors         # 1 << depth of them, or NULL while there is no name
     size_t segment_bytes
     u32 depth
-    u32 length_at       # where in a record the length stands: 4, or 12 on timed boards
+    u32 length_at       # where in a record the length stands: 0, or 8 on timed boards
     u32 lost            # units too few to be a record at the ends of chunks
 
 cdef u64 SEED = <u64>hash("laurels names seed")
@@ -60,7 +67,7 @@ cdef inline const char *name_bytes(const Names *t, const char *r) noexcept nogil
 
 
 cdef inline u32 units_for(const Names *t, u32 size) noexcept nogil:
-    return (t.length_at + 1 + size + 3) >> 2
+    return max(<u32>2, (t.length_at + 1 + size + 3) >> 2)    # 2 units hold the link of a freed one
 
 
 cdef inline u64 name_hash(const char *name, u32 size) noexcept nogil:
@@ -75,15 +82,27 @@ cdef inline u64 tag_of(u64 hashed) noexcept nogil:
     return hashed & ((<u64>1 << TAG_BITS) - 1)
 
 
-cdef inline u64 *slots_of(Segment *s) noexcept nogil:
-    return <u64 *>(s + 1)
+cdef inline Slot *slots_of(Segment *s) noexcept nogil:
+    return <Slot *>(s + 1)
+
+
+cdef inline u64 slot_ref(const Slot *slot) noexcept nogil:
+    return slot.where & ((<u64>1 << REF_BITS) - 1)
+
+
+cdef inline u32 slot_leaf(const Slot *slot) noexcept nogil:
+    return <u32>(slot.where >> REF_BITS)
+
+
+cdef inline void slot_set(Slot *slot, u64 ref, u32 leaf) noexcept nogil:
+    slot.where = <u64>leaf << REF_BITS | ref
 
 
 cdef inline Door *door_of(const Names *t, u64 hashed) noexcept nogil:
     return &t.doors[(hashed >> 1) >> (63 - t.depth)]
 
 
-cdef inline u64 *home_of(const Door *d, u64 tag) noexcept nogil:
+cdef inline Slot *home_of(const Door *d, u64 tag) noexcept nogil:
     return slots_of(d.segment) + ((tag * d.cap) >> TAG_BITS)
 
 
@@ -92,50 +111,52 @@ cdef inline void name_prefetch(const Names *t, u64 hashed) noexcept nogil:
         PREFETCH(home_of(door_of(t, hashed), tag_of(hashed)))
 
 
-cdef inline u64 *first_of_tag(const Door *d, u64 tag) noexcept nogil:
+cdef inline Slot *first_of_tag(const Door *d, u64 tag) noexcept nogil:
     """The first slot at or after the tag's home that is empty or has no lesser tag."""
-    cdef u64 *at = home_of(d, tag)
-    while at[0] and at[0] >> REF_BITS < tag:
+    cdef Slot *at = home_of(d, tag)
+    while at.where and at.tag < tag:
         at += 1
     return at
 
 
-cdef u64 *name_slot(const Names *t, u64 hashed, const char *name, u32 size) noexcept nogil:
+cdef Slot *slot_of(const Names *t, u64 hashed, u64 ref) noexcept nogil:
+    """The slot of a record that is there."""
+    cdef Slot *at = first_of_tag(door_of(t, hashed), tag_of(hashed))
+    while slot_ref(at) != ref:
+        at += 1
+    return at
+
+
+cdef Slot *name_slot(const Names *t, u64 hashed, const char *name, u32 size) noexcept nogil:
     """The slot that refers to the name's record, or NULL."""
     cdef u64 tag = tag_of(hashed)
-    cdef u64 *at
+    cdef Slot *at
     cdef const char *r
     if t.doors == NULL:
         return NULL
     at = first_of_tag(door_of(t, hashed), tag)
-    while at[0] and at[0] >> REF_BITS == tag:
-        r = record(t, at[0] & ((<u64>1 << REF_BITS) - 1))
-        if name_size(t, r) == size and memcmp(name_bytes(t, r), name, size) == 0:
+    while at.where and at.tag == tag:
+        r = record(t, slot_ref(at))
+        if name_size(t, r) == size and same_bytes(name_bytes(t, r), name, size):
             return at
         at += 1
     return NULL
-
-
-cdef inline u64 name_ref(const Names *t, u64 hashed, const char *name, u32 size) noexcept nogil:
-    """The ref of the name's record, or 0."""
-    cdef u64 *at = name_slot(t, hashed, name, size)
-    return at[0] & ((<u64>1 << REF_BITS) - 1) if at != NULL else 0
 
 
 # Segments
 
 
 cdef inline size_t segment_bytes(const Segment *s) noexcept nogil:
-    return sizeof(Segment) + s.total * sizeof(u64)
+    return sizeof(Segment) + s.total * sizeof(Slot)
 
 
 cdef Segment *segment_new(Names *t, u32 cap, u32 depth) noexcept nogil:
     cdef u32 total = cap + 5 + cap // 64
-    cdef Segment *s = <Segment *>resized(NULL, sizeof(Segment) + total * sizeof(u64))
+    cdef Segment *s = <Segment *>resized(NULL, sizeof(Segment) + total * sizeof(Slot))
     if s == NULL:
         return NULL
     s.cap, s.count, s.depth, s.total = cap, 0, depth, total
-    memset(slots_of(s), 0, total * sizeof(u64))
+    memset(slots_of(s), 0, total * sizeof(Slot))
     t.segment_bytes += segment_bytes(s)
     return s
 
@@ -146,12 +167,12 @@ cdef void segment_free(Names *t, Segment *s) noexcept nogil:
         free(s)
 
 
-cdef bint segment_append(Segment *s, u32 *end, u64 slot) noexcept nogil:
+cdef bint segment_append(Segment *s, u32 *end, const Slot *slot) noexcept nogil:
     """Put the slot after all others, of which `end` is the first place free; False where the tail is full."""
-    cdef u32 at = max(end[0], <u32>(((slot >> REF_BITS) * s.cap) >> TAG_BITS))
+    cdef u32 at = max(end[0], <u32>((<u64>slot.tag * s.cap) >> TAG_BITS))
     if at + 1 >= s.total:
         return False
-    slots_of(s)[at] = slot
+    slots_of(s)[at] = slot[0]
     s.count += 1
     end[0] = at + 1
     return True
@@ -177,8 +198,8 @@ cdef int segment_resize(Names *t, u64 hashed, Segment *old, u32 cap) noexcept no
             return -1
         end, i, fits = 0, 0, True
         while fits and i < old.total:
-            if slots_of(old)[i]:
-                fits = segment_append(new, &end, slots_of(old)[i])
+            if slots_of(old)[i].where:
+                fits = segment_append(new, &end, &slots_of(old)[i])
             i += 1
         if not fits:
             segment_free(t, new)
@@ -206,16 +227,16 @@ cdef bint segment_part(Names *t, Segment *old, Segment *low, Segment *high) noex
     cdef u32 ends[2]
     cdef u32 i
     cdef u64 bit
-    cdef u64 *at = slots_of(old)
+    cdef Slot *at = slots_of(old)
     cdef Segment *halves[2]
     halves[0], halves[1] = low, high
     ends[0] = ends[1] = 0
     for i in range(old.total):
-        if i + 16 < old.total and at[i + 16]:
-            PREFETCH(record(t, at[i + 16] & ((<u64>1 << REF_BITS) - 1)))
-        if at[i]:
-            bit = record_hash(t, record(t, at[i] & ((<u64>1 << REF_BITS) - 1))) >> (63 - old.depth) & 1
-            if not segment_append(halves[bit], &ends[bit], at[i]):
+        if i + 16 < old.total and at[i + 16].where:
+            PREFETCH(record(t, slot_ref(&at[i + 16])))
+        if at[i].where:
+            bit = record_hash(t, record(t, slot_ref(&at[i]))) >> (63 - old.depth) & 1
+            if not segment_append(halves[bit], &ends[bit], &at[i]):
                 return False
     return True
 
@@ -244,12 +265,12 @@ cdef int segment_split(Names *t, u64 hashed, Segment *old) noexcept nogil:
     return 0
 
 
-cdef bint segment_roomy(Segment *s, u64 *at) noexcept nogil:
+cdef bint segment_roomy(Segment *s, const Slot *at) noexcept nogil:
     """Whether one more may come in at `at`: it is not too full, and before the end there is an empty slot."""
-    cdef u64 *last = slots_of(s) + s.total - 1
+    cdef Slot *last = slots_of(s) + s.total - 1
     if s.count >= s.cap - s.cap // 10:
         return False
-    while at[0]:
+    while at.where:
         at += 1
     return at < last
 
@@ -290,26 +311,27 @@ cdef int table_reserve(Names *t, u64 hashed) noexcept nogil:
             return -1
 
 
-cdef void slot_add(Names *t, u64 hashed, u64 ref) noexcept nogil:
+cdef void slot_add(Names *t, u64 hashed, u64 ref, u32 leaf) noexcept nogil:
     """Put in a slot; `table_reserve` has made room."""
     cdef Door *d = door_of(t, hashed)
-    cdef u64 *at = first_of_tag(d, tag_of(hashed))
-    cdef u64 *end = at
-    while end[0]:
+    cdef Slot *at = first_of_tag(d, tag_of(hashed))
+    cdef Slot *end = at
+    while end.where:
         end += 1
-    memmove(at + 1, at, <size_t>(end - at) * sizeof(u64))
-    at[0] = tag_of(hashed) << REF_BITS | ref
+    memmove(at + 1, at, <size_t>(end - at) * sizeof(Slot))
+    at.tag = <u16>tag_of(hashed)
+    slot_set(at, ref, leaf)
     d.segment.count += 1
 
 
-cdef void slot_drop(Names *t, u64 hashed, u64 *at) noexcept nogil:
+cdef void slot_drop(Names *t, u64 hashed, Slot *at) noexcept nogil:
     """Empty a slot and shift back those after it that are not at home; give memory back where most is empty."""
     cdef Door *d = door_of(t, hashed)
-    cdef u64 *end = at + 1
-    while end[0] and home_of(d, end[0] >> REF_BITS) < end:
+    cdef Slot *end = at + 1
+    while end.where and home_of(d, end.tag) < end:
         end += 1
-    memmove(at, at + 1, <size_t>(end - at - 1) * sizeof(u64))
-    (end - 1)[0] = 0
+    memmove(at, at + 1, <size_t>(end - at - 1) * sizeof(Slot))
+    (end - 1).where = 0
     d.segment.count -= 1
     if d.segment.cap > 16 and d.segment.count < d.segment.cap // 2:
         segment_resize(t, hashed, d.segment, d.segment.count + d.segment.count // 4 + 4)
@@ -320,8 +342,8 @@ cdef void slot_drop(Names *t, u64 hashed, u64 *at) noexcept nogil:
 
 cdef void names_start(Names *t, bint timed) noexcept nogil:
     memset(t, 0, sizeof(Names))
-    chunks_start(&t.records, 4)
-    t.length_at = 12 if timed else 4
+    chunks_start(&t.records, 4, REF_BITS)
+    t.length_at = 8 if timed else 0
 
 
 cdef void table_end(Names *t) noexcept nogil:
@@ -340,7 +362,7 @@ cdef void names_end(Names *t) noexcept nogil:
     table_end(t)
     free(t.freed)
     chunks_end(&t.records)
-    names_start(t, t.length_at == 12)
+    names_start(t, t.length_at == 8)
 
 
 cdef size_t names_bytes(const Names *t) noexcept nogil:
@@ -408,11 +430,11 @@ cdef u64 record_take(Names *t, u32 units) noexcept nogil:
 
 
 cdef inline u64 record_write(Names *t, const char *name, u32 size, u64 sequence) noexcept nogil:
-    """Take a record and fill it in, but for its leaf."""
+    """Take a record and fill it in."""
     cdef u64 ref = record_take(t, units_for(t, size))
     cdef char *r = record(t, ref)
-    if t.length_at == 12:
-        write_64(r + 4, sequence)
+    if t.length_at == 8:
+        write_64(r, sequence)
     r[t.length_at] = <char>(size - 1)
     memcpy(r + t.length_at + 1, name, size)
     return ref

@@ -18,9 +18,10 @@
 
 cdef enum:
     HEAD = 16
+    BATCH = 32          # a step of `range` must be a literal where Python is not: 32 is this
 
 cdef struct Head:
-    u32 parent, next, before, n     # next and before: of leaves only
+    u32 parent, next, before, n     # parent: of inner nodes, and the link of spare ones; next and before: of leaves
 
 cdef struct Layout:
     u32 cap, low, merged, roomy     # items: the most, the fewest, the most after a merge, the most a neighbour may have who shares
@@ -28,6 +29,7 @@ cdef struct Layout:
 
 cdef struct Tree:
     Chunks leaves, inners
+    Chunks parents      # of each leaf, by its number
     Layout leaf, inner
     u32 most, fan       # caps of full-grown nodes
     u32 height          # levels of inner nodes
@@ -116,19 +118,33 @@ cdef inline void items_move(const Layout *f, u32 level, Head *a, u32 i, Head *b,
         memmove(counts_of(f, b) + j, counts_of(f, a) + i, 4 * <size_t>k)
 
 
-cdef inline u32 leaf_of(Core *c, u64 ref) noexcept nogil:
-    return (<u32 *>record(&c.names, ref))[0]
+cdef inline u32 *parent_of(Core *c, u32 level, u32 number) noexcept nogil:
+    return &node_of(c, level, number).parent if level else <u32 *>item(&c.tree.parents, number)
+
+
+cdef void slots_move(Core *c, u32 number, Head *leaf, u32 start, u32 stop) noexcept nogil:
+    """Note in the table that the entries from `start` to `stop`, at most BATCH, are in this leaf."""
+    cdef Layout *f = &c.tree.leaf
+    cdef u64 hashes[BATCH]
+    cdef u32 i
+    for i in range(start, stop):
+        PREFETCH(record(&c.names, ref_at(f, leaf, i)))
+    for i in range(start, stop):
+        hashes[i - start] = record_hash(&c.names, record(&c.names, ref_at(f, leaf, i)))
+        name_prefetch(&c.names, hashes[i - start])
+    for i in range(start, stop):
+        slot_set(slot_of(&c.names, hashes[i - start], ref_at(f, leaf, i)), ref_at(f, leaf, i), number)
 
 
 cdef void adopt(Core *c, u32 level, u32 number, Head *node, u32 start, u32 stop) noexcept nogil:
-    """Tell the children, or in a leaf the records, from `start` to `stop` whose they are."""
+    """Let the children, or in a leaf the entries, from `start` to `stop` be known as this node's."""
     cdef u32 i
     if level:
         for i in range(start, stop):
-            node_of(c, level - 1, children_of(node)[i]).parent = number
+            parent_of(c, level - 1, children_of(node)[i])[0] = number
     else:
-        for i in range(start, stop):
-            (<u32 *>record(&c.names, ref_at(&c.tree.leaf, node, i)))[0] = number
+        for i in range(start, stop, 32):
+            slots_move(c, number, node, i, min(i + BATCH, stop))
 
 
 cdef int nodes_reserve(Core *c, u32 kind, u32 k) noexcept nogil:
@@ -137,13 +153,11 @@ cdef int nodes_reserve(Core *c, u32 kind, u32 k) noexcept nogil:
     cdef Chunks *of = &t.inners if kind else &t.leaves
     cdef u32 number
     while t.spare[kind] < k:
-        if of.count == 0 or of.used == of.full:
-            if chunks_begin(of) < 0:
-                return -1
-        if of.used == of.have and chunks_enlarge(of, 1) < 0:
+        if chunks_reserve(of) < 0 or (kind == 0 and chunks_reserve(&t.parents) < 0):
             return -1
         number = <u32>chunks_next(of)
         of.used += 1
+        t.parents.used += kind == 0
         (<Head *>item(of, number)).parent = t.freed[kind]
         t.freed[kind] = number
         t.spare[kind] += 1
@@ -158,8 +172,9 @@ cdef u32 node_take(Core *c, u32 level) noexcept nogil:
     cdef Head *node = node_of(c, level, number)
     t.freed[kind] = node.parent
     t.spare[kind] -= 1
-    node.parent = node.next = node.before = NONE
+    node.next = node.before = NONE
     node.n = 0
+    parent_of(c, level, number)[0] = NONE
     return number
 
 
@@ -175,7 +190,7 @@ cdef void node_drop(Core *c, u32 level, u32 number) noexcept nogil:
 
 cdef inline u32 weight(Core *c, u32 level, Head *node) noexcept nogil:
     """The entries under a node."""
-    return sum_of(counts_of(&c.tree.inner, node), node.n) if level else node.n
+    return sum_of(counts_of(&c.tree.inner, node), node.n, c.tree.inner.cap) if level else node.n
 
 
 cdef void raise_first(Core *c, u32 level, u32 number) noexcept nogil:
@@ -186,13 +201,14 @@ cdef void raise_first(Core *c, u32 level, u32 number) noexcept nogil:
     cdef u64 key = keys_of(f, node)[0]
     cdef u64 ref = ref_at(f, node, 0)
     cdef u32 i
-    while node.parent != NONE:
-        parent = node_of(c, 1, node.parent)
-        i = place_of(children_of(parent), parent.n, number)
+    cdef u32 above = parent_of(c, level, number)[0]
+    while above != NONE:
+        parent = node_of(c, 1, above)
+        i = place_of(children_of(parent), c.tree.inner.cap, number)
         entry_set(&c.tree.inner, parent, i, key, ref)
         if i:
             return
-        number, node = node.parent, parent
+        number, above = above, parent.parent
 
 
 cdef void settle(Core *c, u32 level, Head *parent, u32 number, u32 i) noexcept nogil:
@@ -205,13 +221,14 @@ cdef void settle(Core *c, u32 level, Head *parent, u32 number, u32 i) noexcept n
         raise_first(c, level + 1, number)
 
 
-cdef inline void count_up(Core *c, u32 number, Head *node, u32 change) noexcept nogil:
+cdef inline void count_up(Core *c, u32 number, u32 change) noexcept nogil:
     """Add to the counts above a leaf, modulo 2^32."""
+    cdef u32 above = parent_of(c, 0, number)[0]
     cdef Head *parent
-    while node.parent != NONE:
-        parent = node_of(c, 1, node.parent)
-        counts_of(&c.tree.inner, parent)[place_of(children_of(parent), parent.n, number)] += change
-        number, node = node.parent, parent
+    while above != NONE:
+        parent = node_of(c, 1, above)
+        counts_of(&c.tree.inner, parent)[place_of(children_of(parent), c.tree.inner.cap, number)] += change
+        number, above = above, parent.parent
 
 
 # Sharing, splitting, merging. Each leaves all counts above as they were.
@@ -256,7 +273,7 @@ cdef void split(Core *c, u32 level, u32 number, u32 i) noexcept nogil:
     items_move(f, level, a, keep, b, 0, a.n - keep)
     b.n, a.n = a.n - keep, keep
     adopt(c, level, fresh, b, 0, b.n)
-    b.parent = number
+    parent_of(c, level, fresh)[0] = number
     if level == 0:
         b.next, b.before, a.next = a.next, left, fresh
         if b.next != NONE:
@@ -295,7 +312,7 @@ cdef void root_raise(Core *c, u32 level) noexcept nogil:
     cdef Head *root = node_of(c, level + 1, number)
     children_of(root)[0] = c.tree.root
     root.n = 1
-    node_of(c, level, c.tree.root).parent = number
+    parent_of(c, level, c.tree.root)[0] = number
     c.tree.root = number
     c.tree.height += 1
     settle(c, level, root, number, 0)
@@ -305,22 +322,24 @@ cdef void make_room(Core *c, u32 level, u32 number) noexcept nogil:
     """Give a full node room for one more; the nodes that takes are spare."""
     cdef Layout *f = layout_of(c, level)
     cdef Head *parent
-    cdef u32 i
-    if node_of(c, level, number).parent == NONE:
+    cdef u32 above, i
+    if parent_of(c, level, number)[0] == NONE:
         root_raise(c, level)
-    parent = node_of(c, level + 1, node_of(c, level, number).parent)
-    i = place_of(children_of(parent), parent.n, number)
+    above = parent_of(c, level, number)[0]
+    parent = node_of(c, level + 1, above)
+    i = place_of(children_of(parent), c.tree.inner.cap, number)
     if i and node_of(c, level, children_of(parent)[i - 1]).n <= f.roomy:
-        share(c, level, node_of(c, level, number).parent, i - 1)
+        share(c, level, above, i - 1)
         return
     if i + 1 < parent.n and node_of(c, level, children_of(parent)[i + 1]).n <= f.roomy:
-        share(c, level, node_of(c, level, number).parent, i)
+        share(c, level, above, i)
         return
     if parent.n == c.tree.inner.cap:
-        make_room(c, level + 1, node_of(c, level, number).parent)
-        parent = node_of(c, level + 1, node_of(c, level, number).parent)
-        i = place_of(children_of(parent), parent.n, number)
-    split(c, level, node_of(c, level, number).parent, i)
+        make_room(c, level + 1, above)
+        above = parent_of(c, level, number)[0]
+        parent = node_of(c, level + 1, above)
+        i = place_of(children_of(parent), c.tree.inner.cap, number)
+    split(c, level, above, i)
 
 
 cdef bint mend(Core *c, u32 level, u32 number) noexcept nogil:
@@ -328,19 +347,19 @@ cdef bint mend(Core *c, u32 level, u32 number) noexcept nogil:
     cdef Layout *f = layout_of(c, level)
     cdef Head *node = node_of(c, level, number)
     cdef Head *parent
-    cdef u32 above = node.parent
+    cdef u32 above = parent_of(c, level, number)[0]
     cdef u32 i
     if above == NONE:
         if level and node.n == 1:
             c.tree.root = children_of(node)[0]
             c.tree.height -= 1
-            node_of(c, level - 1, c.tree.root).parent = NONE
+            parent_of(c, level - 1, c.tree.root)[0] = NONE
             node_drop(c, level, number)
         return False
     if node.n >= f.low:
         return False
     parent = node_of(c, level + 1, above)
-    i = place_of(children_of(parent), parent.n, number)
+    i = place_of(children_of(parent), c.tree.inner.cap, number)
     if i:
         i -= 1
     if node_of(c, level, children_of(parent)[i]).n + node_of(c, level, children_of(parent)[i + 1]).n <= f.merged:
@@ -361,7 +380,7 @@ cdef int against(Core *c, u64 ref, const Probe *p) noexcept nogil:
     cdef u32 size
     cdef int side
     if c.timed:
-        sequence = read_64(r + 4)
+        sequence = read_64(r)
         if sequence != p.sequence:
             return -1 if sequence < p.sequence else 1
     size = name_size(&c.names, r)
@@ -394,6 +413,12 @@ cdef inline void keys_prefetch(const Layout *f, Head *node) noexcept nogil:
         PREFETCH(<char *>node + f.keys + i)
 
 
+cdef inline void leaf_prefetch(Core *c, Head *leaf) noexcept nogil:
+    cdef u32 i
+    for i in range(0, c.tree.leaf.stride, 64):
+        PREFETCH(<char *>leaf + i)
+
+
 cdef u32 seek(Core *c, const Probe *p) noexcept nogil:
     """The leaf where the probe stands or would stand."""
     cdef u32 number = c.tree.root
@@ -409,20 +434,23 @@ cdef u32 seek(Core *c, const Probe *p) noexcept nogil:
 
 cdef inline u32 place_in_leaf(Core *c, Head *leaf, u64 ref) noexcept nogil:
     cdef Layout *f = &c.tree.leaf
-    cdef u32 i = place_of(lo_of(f, leaf), leaf.n, <u32>ref)
+    cdef u32 i = place_of(lo_of(f, leaf), f.cap, <u32>ref)
     while ref_at(f, leaf, i) != ref:
         i += 1
     return i
 
 
-cdef u64 rank_above(Core *c, u32 number, Head *node) noexcept nogil:
+cdef u64 rank_above(Core *c, u32 number) noexcept nogil:
     """How many entries stand before the first of a leaf."""
+    cdef u32 above = parent_of(c, 0, number)[0]
+    cdef u32 i
     cdef u64 rank = 0
     cdef Head *parent
-    while node.parent != NONE:
-        parent = node_of(c, 1, node.parent)
-        rank += sum_of(counts_of(&c.tree.inner, parent), place_of(children_of(parent), parent.n, number))
-        number, node = node.parent, parent
+    while above != NONE:
+        parent = node_of(c, 1, above)
+        i = place_of(children_of(parent), c.tree.inner.cap, number)
+        rank += sum_of(counts_of(&c.tree.inner, parent), i, c.tree.inner.cap)
+        number, above = above, parent.parent
     return rank
 
 
@@ -438,7 +466,7 @@ cdef u64 rank_of_key(Core *c, u64 key) noexcept nogil:
         node = node_of(c, level, number)
         i = less_than(keys_of(&c.tree.inner, node), node.n, key)
         i -= i > 0
-        rank += sum_of(counts_of(&c.tree.inner, node), i)
+        rank += sum_of(counts_of(&c.tree.inner, node), i, c.tree.inner.cap)
         number = children_of(node)[i]
     node = node_of(c, 0, number)
     return rank + less_than(keys_of(&c.tree.leaf, node), node.n, key)
@@ -474,7 +502,10 @@ cdef int leaf_enlarge(Core *c) noexcept nogil:
     cdef Head *new
     memcpy(&fresh, t, sizeof(Tree))
     layout_start(&fresh.leaf, min(t.most, 2 * t.leaf.cap), False)
-    chunks_start(&fresh.leaves, fresh.leaf.stride)
+    chunks_start(&fresh.leaves, fresh.leaf.stride, LEAF_BITS)
+    fresh.parents.shift, fresh.parents.full, fresh.parents.most = (
+        fresh.leaves.shift, fresh.leaves.full, fresh.leaves.most
+    )
     if chunks_begin(&fresh.leaves) < 0 or chunks_enlarge(&fresh.leaves, 1) < 0:
         chunks_end(&fresh.leaves)
         return -1
@@ -495,12 +526,15 @@ cdef void tree_start(Tree *t, u32 most, u32 fan) noexcept nogil:
     t.freed[0] = t.freed[1] = NONE
     layout_start(&t.leaf, min(most, <u32>4), False)
     layout_start(&t.inner, fan, True)
-    chunks_start(&t.leaves, t.leaf.stride)
-    chunks_start(&t.inners, t.inner.stride)
+    chunks_start(&t.leaves, t.leaf.stride, LEAF_BITS)
+    chunks_start(&t.inners, t.inner.stride, LEAF_BITS)
+    t.parents = t.leaves
+    t.parents.stride = 4
 
 
 cdef void tree_end(Tree *t) noexcept nogil:
     chunks_end(&t.leaves)
+    chunks_end(&t.parents)
     chunks_end(&t.inners)
     tree_start(t, t.most, t.fan)
 
@@ -527,8 +561,8 @@ cdef int root_reserve(Core *c) noexcept nogil:
     return 0
 
 
-cdef void tree_add(Core *c, const Probe *p, u64 ref, u32 target) noexcept nogil:
-    """Add an entry to the leaf that `seek` gave; `tree_reserve` has made room."""
+cdef u32 tree_add(Core *c, const Probe *p, u64 ref, u32 target) noexcept nogil:
+    """Add an entry to the leaf that `seek` gave, where `tree_reserve` has made room; give the leaf it came to."""
     cdef Layout *f = &c.tree.leaf
     cdef Head *leaf = node_of(c, 0, target)
     cdef u32 i
@@ -541,10 +575,10 @@ cdef void tree_add(Core *c, const Probe *p, u64 ref, u32 target) noexcept nogil:
     entry_set(f, leaf, i, p.key, ref)
     leaf.n += 1
     c.tree.n += 1
-    (<u32 *>record(&c.names, ref))[0] = target
-    count_up(c, target, leaf, 1)
+    count_up(c, target, 1)
     if i == 0:
         raise_first(c, 0, target)
+    return target
 
 
 cdef bint tree_drop(Core *c, u32 number, u32 i) noexcept nogil:
@@ -554,7 +588,7 @@ cdef bint tree_drop(Core *c, u32 number, u32 i) noexcept nogil:
     leaf.n -= 1
     c.tree.n -= 1
     entries_move(f, leaf, i + 1, leaf, i, leaf.n - i)
-    count_up(c, number, leaf, <u32>-1)
+    count_up(c, number, <u32>-1)
     if i == 0 and leaf.n:
         raise_first(c, 0, number)
     return leaf.n < f.low and mend(c, 0, number)
