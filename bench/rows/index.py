@@ -33,14 +33,15 @@ def index(run: Run) -> Iterator[Figure]:
         pairs = [(_faster(times["laurels"], act), _faster(times["sortedcontainers"], act)) for times in rounds]
         subject = Subject("index", f"{act} from Python, {MEDIUM:,} members", "/s", Target(">=", limit))
         yield beside(subject, "sortedcontainers", pairs)
-    yield _growth()
+    yield _growth(run)
     yield _bytes(run, rounds[-1])
 
 
-def _growth() -> Figure:
-    large, small = (Measure(_times(size)["laurels"]["standing"]) for size in (LARGE, SMALL))
+def _growth(run: Run) -> Figure:
+    rounds = [[_times(size)["laurels"]["standing"] for size in (LARGE, SMALL)] for _ in range(run.repeat)]
+    pairs = [(Measure(large), Measure(small)) for large, small in rounds]
     subject = Subject("index", f"standing from Python, {LARGE:,} members", "µs", Target("<=", 2))
-    return beside(subject, f"at {SMALL:,}", [(large, small)])
+    return beside(subject, f"at {SMALL:,}", pairs)
 
 
 def _bytes(run: Run, times: Times) -> Figure:
