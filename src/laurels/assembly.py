@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
+SHUTDOWN_SECONDS = 35  # longer than a body may take
+
+
 class Settings(Struct, frozen=True):
     """What a deployment is told."""
 
@@ -69,7 +72,7 @@ async def _serve(settings: Settings) -> None:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                timeout_graceful_shutdown=int(settings.limits.body_seconds) + 5,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             )
         )
         await server.serve()

@@ -33,6 +33,7 @@ cdef enum Route:
 cdef enum:
     NAME_BYTES = 256
     HEAD_BYTES = 4096
+    BODY_BYTES = 64 * 1024
     BODY_BYTES = 4096
     PAGE_ENTRIES = 1000
     DEFAULT_PAGE = 20
@@ -180,6 +181,7 @@ cdef Route recognise(const char *p, const char *end, Plain *plain) noexcept nogi
     if not is_name(plain.board, plain.board_size) or p == end:
         return NONE
     plain.name = NULL
+    plain.name_size = 0
     plain.start = 0
     plain.stop = DEFAULT_PAGE
     if p[0] == c"/":
@@ -202,7 +204,9 @@ cdef Route recognise(const char *p, const char *end, Plain *plain) noexcept nogi
     head.hosts = head.lengths = 0
     head.length = 0
     p = read_headers(p + 11, end, &head)
-    if p == NULL or p - begin > HEAD_BYTES or head.lengths != submit or end - p < head.length:
+    if p == NULL or p - begin > HEAD_BYTES or head.lengths != submit:
+        return NONE
+    if head.length > BODY_BYTES or end - p < head.length:
         return NONE
     plain.body = p
     plain.end = p + head.length

@@ -11,7 +11,8 @@ stays bounded, and the short way has no special cases.
 
 **Stages.** A connection is idle, in a head, in a body, waiting, or leaving: after a refusal it hears out what the
 client still sends, for a moment, because closing before would take the refusal from it (RFC 9112, 9.6). Each stage but
-waiting has a time limit. One :class:`Clock` a server looks at all connections once a second; no request pays for a timer.
+waiting has a time limit. One :class:`Clock` a server looks at all connections once a second; no request pays for a
+timer.
 
 **Strictness.** llhttp refuses two lengths, a length beside chunks, bare CR or LF and folded lines. Refused here,
 because llhttp lets them pass: chunks under HTTP/1.0, versions other than 1.0 and 1.1, a Host that is missing or given
@@ -25,6 +26,7 @@ import re
 import time
 from email.utils import formatdate
 from http import HTTPStatus
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -55,6 +57,7 @@ STATUS_LINE = {int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encod
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PIPELINE_DEPTH = 100
 OUTBOX_DEPTH = 128
+_ASKING = {HEAD: "The head of the request", BODY: "The body of the request"}
 _ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
 
 
@@ -64,11 +67,8 @@ class Limits(Struct, frozen=True):
     target_bytes: int = 8 * 1024
     head_bytes: int = 16 * 1024
     connections: int = 10_000
-    head_seconds: float = 10
-    body_seconds: float = 30
-    idle_seconds: float = 75
+    seconds: dict[int, float] = {IDLE: 75, HEAD: 10, BODY: 30, WAITING: inf, LEAVING: 2}
     write_seconds: float = 60
-    leave_seconds: float = 2
 
 
 class Turn:
@@ -212,17 +212,15 @@ class BoardProtocol(HttpToolsProtocol):
     def check_time(self) -> None:
         """Close, or refuse, where a stage has lasted too long; called once a second."""
         limits = self.clock.limits
-        lasted = self.clock.now - self.since
         if self.flow.write_paused and self.clock.now - self.stalled_since > limits.write_seconds:
             self.transport.abort()
-        elif self.stage == LEAVING and lasted > limits.leave_seconds:
-            self.transport.close()
-        elif self.stage == IDLE and lasted > limits.idle_seconds:
-            self.transport.close()
-        elif self.stage == HEAD and lasted > limits.head_seconds:
-            self.refuse(HTTPError(408, f"The head of the request took longer than {limits.head_seconds:g} seconds."))
-        elif self.stage == BODY and lasted > limits.body_seconds:
-            self.refuse(HTTPError(408, f"The body of the request took longer than {limits.body_seconds:g} seconds."))
+        if self.clock.now - self.since > limits.seconds[self.stage]:
+            if self.stage in _ASKING:
+                self.refuse(
+                    HTTPError(408, f"{_ASKING[self.stage]} took longer than {limits.seconds[self.stage]:g} seconds.")
+                )
+            else:
+                self.transport.close()
 
     # The parser's side
 
