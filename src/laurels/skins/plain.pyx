@@ -34,7 +34,6 @@ cdef enum:
     NAME_BYTES = 256
     HEAD_BYTES = 4096
     BODY_BYTES = 64 * 1024
-    BODY_BYTES = 4096
     PAGE_ENTRIES = 1000
     DEFAULT_PAGE = 20
 

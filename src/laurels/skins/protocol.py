@@ -67,7 +67,8 @@ class Limits(Struct, frozen=True):
     target_bytes: int = 8 * 1024
     head_bytes: int = 16 * 1024
     connections: int = 10_000
-    seconds: dict[int, float] = {IDLE: 75, HEAD: 10, BODY: 30, WAITING: inf, LEAVING: 2}
+    seconds: tuple[float, ...] = (75, 10, 30, inf, 2)
+    """How long each stage may last: idle, head, body, waiting, leaving."""
     write_seconds: float = 60
 
 
