@@ -61,3 +61,11 @@ def last(directory: Path) -> int:
     with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
         (found,) = journal.execute("SELECT max(lsn) FROM batch").fetchone()
     return int(found or 0)
+
+
+def flip(file: Path, at: int) -> bytes:
+    """Change one byte of a file, and give what it holds then."""
+    data = bytearray(file.read_bytes())
+    data[at] ^= 0x20
+    file.write_bytes(data)
+    return bytes(data)

@@ -146,6 +146,8 @@ class EmbeddedStore(Store):
             _agree(directory, log, seal)
             folded = seal.folded if seal else 0
             count, backlog = _replay(log, folded, boards)
+            with journal.translated(log.path):
+                log.reopen()
             opened.pop_all()
         took = time.monotonic() - began
         _log.info("Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, count, len(boards), took)

@@ -34,7 +34,7 @@ def fold(directory: Path, upto: int) -> None:
     """Make the compact form of a directory hold the journal up to and with ``upto``."""
     with ExitStack() as held:
         log = directory / "journal.db"
-        db = held.enter_context(closing(sqlite3.connect(f"{log.absolute().as_uri()}?mode=ro", uri=True)))
+        db = held.enter_context(closing(journal.reader(log)))
         path = directory / "boards.db"
         old = held.enter_context(closing(snapshot.Snapshot(path))) if path.exists() else None
         after = old.seal.folded if old else 0
@@ -60,7 +60,7 @@ def _renewed(old: Iterable[Chunk], touched: set[str], batches: Iterable[bytes]) 
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)
     os._exit(1)
 
 

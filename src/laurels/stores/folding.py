@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from shutil import disk_usage
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from laurels.stores.journal import Journal
 
 FOLD_BYTES = 16 * 2**20
+SPARE_BYTES = 4 * 2**20
+"""What a fold must leave free, for the journal to go on meanwhile."""
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 10.0
 SLICE_ROWS = 256
@@ -43,11 +46,15 @@ class Folding:
         self._child: subprocess.Popen[bytes] | None = None
         self._taken = (0, 0)
         self._not_before = 0.0
-        self._threshold = self._measure()
+        self._measure()
+        self._discard()
 
-    def _measure(self) -> int:
+    def _measure(self) -> None:
         compact = self._directory.path / "boards.db"
-        return max(self._fold_bytes, compact.stat().st_size // 2 if compact.exists() else 0)
+        self._compact = compact.stat().st_size if compact.exists() else 0
+
+    def _discard(self) -> None:
+        (self._directory.path / "boards.db.new").unlink(missing_ok=True)
 
     def grew(self, size: int) -> None:
         """Count a batch that was appended."""
@@ -55,22 +62,23 @@ class Folding:
 
     def step(self) -> float | None:
         """Do what is due, and tell in how many seconds to come again; None: when the journal has grown."""
-        if self._child is not None:
-            return self._watch(self._child)
-        due = self._journal.first < self._folded or self._backlog > self._threshold
-        if not due:
+        drop = self._journal.first < self._folded
+        if not (self._child or drop or self._backlog > max(self._fold_bytes, self._compact // 2)):
             return None
         if (wait := self._not_before - time.monotonic()) > 0:
             return wait
         try:
-            return self._advance()
+            return self._watch(self._child) if self._child else self._advance(drop=drop)
         except (OSError, sqlite3.Error) as error:
             return self._later(str(error))
 
-    def _advance(self) -> float:
-        if self._journal.first < self._folded:
+    def _advance(self, *, drop: bool) -> float:
+        if drop:
             self._journal.drop(min(self._folded, self._journal.first + SLICE_ROWS))
             return 0.0
+        needed, free = self._compact + self._backlog + SPARE_BYTES, disk_usage(self._directory.path).free
+        if free < needed:
+            return self._later(f"it needs {needed} bytes of space, and {free} are free")
         self._start()
         return POLL_SECONDS
 
@@ -91,10 +99,11 @@ class Folding:
         self._child = None
         _, said = child.communicate()
         if child.returncode:
+            self._discard()
             return self._later(said.decode(errors="replace").strip() or f"it ended with {child.returncode}")
         self._folded = self._taken[0]
         self._backlog -= self._taken[1]
-        self._threshold = self._measure()
+        self._measure()
         return 0.0
 
     def _later(self, problem: str) -> float:

@@ -91,7 +91,7 @@ def create(path: Path) -> None:
 
 
 class Journal:
-    """A journal opened for appending.
+    """A journal, opened for reading until the first write, so that looking at a damaged one changes nothing.
 
     ``first`` and ``last`` are the lsn of the oldest and newest rows, 1 and 0 where there was never any. ``origin`` is
     the same in all files of one data directory.
@@ -101,7 +101,7 @@ class Journal:
         self.path = path
         screen(path)
         with translated(path):
-            self._db = self._connect()
+            self._db = reader(path)
             try:
                 self.origin = origin(self._db, path)
                 first, last = self._db.execute("SELECT min(lsn), max(lsn) FROM batch").fetchone()
@@ -110,14 +110,7 @@ class Journal:
                 raise
         self.first: int = first or 1
         self.last: int = last or 0
-        self._suspect = False
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("PRAGMA secure_delete=OFF")
-        db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-        return db
+        self._suspect = True
 
     def rows(self, after: int) -> Iterator[tuple[int, bytes]]:
         """Give lsn and batch of each row past ``after``; DataDamaged where one is missing or not as written."""
@@ -126,7 +119,7 @@ class Journal:
     def append(self, encoded: bytes | bytearray) -> int:
         """Make a batch durable and give its lsn; :exc:`sqlite3.Error` where it could not be and is not there."""
         if self._suspect:
-            self._recover()
+            self.reopen()
         lsn = self.last + 1
         try:
             self._db.execute("INSERT INTO batch VALUES (?, ?, ?)", (lsn, checksum(lsn, encoded), encoded))
@@ -138,6 +131,8 @@ class Journal:
 
     def drop(self, below: int) -> None:
         """Delete the rows before ``below``, which is at most ``last``."""
+        if self._suspect:
+            self.reopen()
         try:
             self._db.execute("DELETE FROM batch WHERE lsn < ?", (below,))
         except sqlite3.Error:
@@ -145,15 +140,24 @@ class Journal:
             raise
         self.first = below
 
-    def _recover(self) -> None:
+    def reopen(self) -> None:
+        """Connect anew, for writing, and delete what is there but was never acknowledged."""
         self._db.close()
-        self._db = self._connect()
+        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA secure_delete=OFF")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         self._db.execute("DELETE FROM batch WHERE lsn > ?", (self.last,))
         self._suspect = False
 
     def close(self) -> None:
-        """Checkpoint, and let go of the file."""
+        """Let go of the file, with a checkpoint where it was written to."""
         self._db.close()
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """Connect without the means to write, not even by the checkpoint of a connection that ends."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
 
 
 def origin(db: sqlite3.Connection, path: Path) -> bytes:

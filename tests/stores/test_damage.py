@@ -1,0 +1,162 @@
+"""A data directory that is not as it was left does not open, or opens with every entry it had."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels.errors import DataDamaged
+from laurels.stores.embedded import EmbeddedStore
+from laurels.stores.fold import fold
+from laurels.stores.journal import Journal
+from tests.stores import disk
+from tests.stores.conformance import KART, LAPS, fill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from laurels.stores.contract import Entry
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def data(tmp_path: Path) -> Path:
+    """Give a directory with folded batches and others, some in the log only, as a killed process leaves it."""
+    store = await EmbeddedStore.open(tmp_path / "live")
+    await fill(store, KART, {f"player-{n:04}": n for n in range(700)})
+    await fill(store, LAPS, {f"player-{n:04}": n for n in range(70)})
+    await fill(store, KART, {f"player-{n:04}": -n for n in range(700)})
+    await store.close()
+    fold(tmp_path / "live", 2)
+    with closing(Journal(tmp_path / "live/journal.db")) as journal:
+        journal.drop(2)
+    store = await EmbeddedStore.open(tmp_path / "live")
+    for number in range(40):
+        await store.submit(KART, f"player-{number:04}", 9000 + number)
+    shutil.copytree(tmp_path / "live", tmp_path / "killed")
+    await store.close()
+    return tmp_path / "killed"
+
+
+async def entries(directory: Path) -> list[Entry]:
+    """Open a directory and give what is on its boards."""
+    store = await EmbeddedStore.open(directory)
+    found = await store.page(KART, 0, 1000) + await store.page(LAPS, 0, 1000)
+    await store.close()
+    return found
+
+
+async def test_undamaged(data: Path) -> None:
+    """A killed store has every entry after it is opened again."""
+    assert len(await entries(data)) == 770
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """Give what every file that holds entries is made of."""
+    files = (*directory.glob("*.db"), *directory.glob("*-wal"))
+    return {file.name: data for file in files if (data := file.read_bytes())}
+
+
+def clear(directory: Path, files: str) -> None:
+    """Delete files."""
+    for file in directory.glob(files):
+        file.unlink()
+
+
+def garbage(file: Path) -> None:
+    """Write over the beginning of a file."""
+    file.write_bytes(b"garbage" * 20 + file.read_bytes()[140:])
+
+
+def halve(file: Path) -> None:
+    """Cut a file in the middle."""
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def empty(file: Path) -> None:
+    """Cut a file to nothing."""
+    file.write_bytes(b"")
+
+
+def delete(file: Path) -> None:
+    """Delete a file."""
+    file.unlink()
+
+
+@pytest.mark.parametrize("harm", [garbage, halve, empty, delete])
+@pytest.mark.parametrize("name", ["journal.db", "boards.db", "journal.db-wal"])
+async def test_harm(data: Path, harm: Callable[[Path], None], name: str) -> None:
+    """A file that was cut, deleted or written over is noticed, named, and nothing is changed."""
+    harm(data / name)
+    before = contents(data)
+    with pytest.raises(DataDamaged) as caught:
+        await entries(data)
+    assert caught.value.file.name == name.removesuffix("-wal")
+    assert contents(data) == before
+
+
+@pytest.mark.parametrize("name", ["journal.db", "boards.db", "journal.db-wal"])
+async def test_any_byte(data: Path, name: str, tmp_path: Path) -> None:
+    """Whichever byte of a file is another: the damage is noticed, or there was nothing of worth."""
+    whole = await entries(shutil.copytree(data, tmp_path / "whole"))
+    for at in range(0, (data / name).stat().st_size, 211):
+        copy = shutil.copytree(data, tmp_path / "copy")
+        disk.flip(copy / name, at)
+        with suppress(DataDamaged):
+            assert await entries(copy) == whole, at
+        shutil.rmtree(copy)
+
+
+async def test_everything_but_the_mark_deleted(data: Path) -> None:
+    """The mark alone is enough to know that there was something."""
+    clear(data, "*.db*")
+    with pytest.raises(DataDamaged, match="missing"):
+        await entries(data)
+
+
+async def test_older_compact_form(data: Path, tmp_path: Path) -> None:
+    """A compact form from before the last fold lacks what the journal no longer has."""
+    shutil.copy(data / "boards.db", tmp_path)
+    fold(data, disk.last(data))
+    with closing(Journal(data / "journal.db")) as journal:
+        journal.drop(disk.last(data))
+    shutil.copy(tmp_path / "boards.db", data)
+    with pytest.raises(DataDamaged, match=r"boards\.db .* ends with batch 2, and the journal begins with 43"):
+        await entries(data)
+
+
+async def test_older_journal(data: Path, tmp_path: Path) -> None:
+    """A journal from before the last fold lacks what came after it."""
+    fold(data, disk.last(data))
+    clear(data, "lock")
+    clear(data, "journal.db*")
+    store = await EmbeddedStore.open(tmp_path / "new")
+    await store.submit(KART, "v", 1)
+    await store.close()
+    shutil.copy(tmp_path / "new/journal.db", data)
+    with pytest.raises(DataDamaged, match=r"boards\.db is damaged: it belongs to another directory"):
+        await entries(data)
+
+
+async def test_journal_behind_the_compact_form(data: Path, tmp_path: Path) -> None:
+    """Even without the mark a journal that ends before the compact form does is noticed."""
+    shutil.copytree(data, tmp_path / "early")
+    store = await EmbeddedStore.open(data)
+    await store.submit(KART, "v", 1)
+    await store.close()
+    fold(data, disk.last(data))
+    shutil.copy(data / "boards.db", tmp_path / "early")
+    (tmp_path / "early/lock").unlink()
+    with pytest.raises(DataDamaged, match=r"journal\.db .* ends with batch 43, and boards\.db holds batch 44"):
+        await entries(tmp_path / "early")
+
+
+async def test_unreadable_mark(data: Path) -> None:
+    """A lock file that is garbage takes nothing from what is there."""
+    (data / "lock").write_text("garbage")
+    assert len(await entries(data)) == 770

@@ -1,0 +1,217 @@
+"""What the embedded store does while its disk does not do what it should."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels.errors import DirectoryUnusable, StoreUnavailable
+from laurels.stores import folding
+from laurels.stores.contract import Entry, Standing
+from laurels.stores.embedded import EmbeddedStore
+from tests.stores import disk
+from tests.stores.conformance import KART, fill
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+pytestmark = pytest.mark.anyio
+
+
+def run(*command: str | Path) -> bool:
+    """Tell whether a command of the system could be run."""
+    if os.geteuid() or shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of three megabytes."""
+    (tmp_path / "volume").mkdir()
+    if not run("mount", "-t", "tmpfs", "-o", "size=3m", "laurels", tmp_path / "volume"):
+        pytest.skip("file systems cannot be mounted here")
+    yield tmp_path / "volume"
+    run("umount", "-l", tmp_path / "volume")
+
+
+@pytest.fixture
+async def store(volume: Path) -> AsyncIterator[EmbeddedStore]:
+    """Give a store on the small file system."""
+    opened = await EmbeddedStore.open(volume / "data")
+    yield opened
+    await opened.close()
+
+
+def stuff(volume: Path) -> Path:
+    """Leave no byte free."""
+    filler = volume / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "RETRY_SECONDS", 0.1)
+
+
+def children() -> set[str]:
+    """Give the processes this one has started and not seen the end of."""
+    return set().union(*(task.read_text().split() for task in Path("/proc/self/task").glob("*/children")))
+
+
+@contextmanager
+def no_file_may_grow() -> Iterator[None]:
+    """Make every write past the first page of a file an input/output error."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def submit_until_refused(store: EmbeddedStore) -> int:
+    """Submit players 0, 1, 2 and on; give the number of the one that was refused."""
+    for number in range(100_000):
+        try:
+            await store.submit(KART, f"player-{number}", number)
+        except StoreUnavailable:
+            return number
+    raise AssertionError("the disk never filled")
+
+
+async def recovered(store: EmbeddedStore) -> None:
+    """Wait until the store says that it is ready again."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            return await store.ready()
+        except StoreUnavailable:
+            await asyncio.sleep(0.01)
+    raise AssertionError("the store did not recover")
+
+
+async def test_full_disk(store: EmbeddedStore, volume: Path) -> None:
+    """On a full disk a submit is refused, counts nowhere, and reads go on."""
+    stuff(volume)
+    refused = await submit_until_refused(store)
+    with pytest.raises(StoreUnavailable, match="full"):
+        await store.ready()
+    assert await store.standing(KART, f"player-{refused}") is None
+    assert await store.count(KART) == refused
+
+
+async def test_space_again(store: EmbeddedStore, volume: Path) -> None:
+    """Once there is space the store recovers without traffic and without being opened anew."""
+    filler = stuff(volume)
+    accepted = await submit_until_refused(store)
+    filler.unlink()
+    await recovered(store)
+    await store.submit(KART, "v", -1)
+    assert await store.standing(KART, "v") == Standing(-1, accepted)
+    assert len(disk.read(volume / "data")[KART.name]) == accepted + 1
+
+
+async def test_refused_is_not_kept(store: EmbeddedStore, volume: Path) -> None:
+    """A submit that was refused is not there after a restart either."""
+    filler = stuff(volume)
+    refused = await submit_until_refused(store)
+    filler.unlink()
+    await store.close()
+    again = await EmbeddedStore.open(volume / "data")
+    assert (await again.standing(KART, f"player-{refused}"), await again.count(KART)) == (None, refused)
+    await again.close()
+
+
+async def test_whole_batch_is_refused(store: EmbeddedStore) -> None:
+    """All that would have been written together is refused together, each caller with an error of its own."""
+    with no_file_may_grow():
+        ends = await asyncio.gather(*(store.submit(KART, f"v-{n}", n) for n in range(64)), return_exceptions=True)
+    assert {type(end) for end in ends} == {StoreUnavailable}
+    assert (len(set(map(id, ends))), await store.count(KART)) == (64, 0)
+
+
+async def test_failing_writes(store: EmbeddedStore) -> None:
+    """A write error fails the submit it hits, and the next one that can be written succeeds at once."""
+    await store.submit(KART, "v", 1)
+    with no_file_may_grow(), pytest.raises(StoreUnavailable, match="I/O error"):
+        await store.submit(KART, "v", 2)
+    await store.submit(KART, "w", 3)
+    await store.ready()
+    assert await store.page(KART, 0, 9) == [Entry("w", 3), Entry("v", 1)]
+
+
+async def test_close_while_failing(store: EmbeddedStore, volume: Path) -> None:
+    """A store that cannot write closes, and keeps what it acknowledged."""
+    filler = stuff(volume)
+    accepted = await submit_until_refused(store)
+    await store.close()
+    filler.unlink()
+    assert len(disk.read(volume / "data").get(KART.name, {})) == accepted
+
+
+async def test_opening_without_space(volume: Path) -> None:
+    """A new directory on a full disk cannot be used, and the error says so."""
+    stuff(volume)
+    with pytest.raises(DirectoryUnusable, match=r"full|No space"):
+        await EmbeddedStore.open(volume / "data")
+
+
+async def test_read_only(store: EmbeddedStore, volume: Path) -> None:
+    """A directory on a file system mounted for reading cannot be used."""
+    await store.close()
+    assert run("mount", "-o", "remount,ro", volume)
+    with pytest.raises(DirectoryUnusable, match="Read-only"):
+        await EmbeddedStore.open(volume / "data")
+
+
+async def until(store: EmbeddedStore, done: Callable[[], bool]) -> None:
+    """Submit until something has happened."""
+    deadline = time.monotonic() + 30
+    while not done() and time.monotonic() < deadline:
+        await store.submit(KART, "v", 0)
+    assert done()
+
+
+async def test_fold_without_space(volume: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A fold for which there is no space waits until there is, and submits go on."""
+    store = await EmbeddedStore.open(volume / "data", fold_bytes=300_000)
+    await fill(store, KART, {f"player-{n}" * 10: n for n in range(4000)})
+    await until(store, lambda: "bytes of space" in caplog.text)
+    assert run("mount", "-o", "remount,size=32m", volume)
+    await until(store, (volume / "data/boards.db").exists)
+    await store.close()
+    assert len(disk.read(volume / "data")[KART.name]) == 4001
+
+
+async def test_fold_of_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A fold that meets damage says so and leaves everything as it was; submits go on."""
+    store = await EmbeddedStore.open(tmp_path / "data", fold_bytes=30_000)
+    await fill(store, KART, {f"player-{n}": n for n in range(4000)})
+    await until(store, (tmp_path / "data/boards.db").exists)
+    damage = disk.flip(tmp_path / "data/boards.db", 20_000)
+    await fill(store, KART, {f"player-{n}": n for n in range(4000)})
+    await until(store, lambda: "boards.db is damaged" in caplog.text)
+    assert (tmp_path / "data/boards.db").read_bytes() == damage
+    await store.close()
+
+
+async def test_fold_ends_with_its_store(tmp_path: Path) -> None:
+    """A store that is closed during a fold leaves no process and no half a file."""
+    store = await EmbeddedStore.open(tmp_path / "data", fold_bytes=0)
+    await store.submit(KART, "v", 1)
+    await until(store, lambda: children() != set())
+    await store.close()
+    assert children() == set()
