@@ -44,6 +44,13 @@ class LoadFailed(Unmeasured):
         super().__init__(f"{server} failed under load: {said}")
 
 
+class Disturbed(Unmeasured):
+    """Neither a peer nor the generator could use its core: something else ran on the machine."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__(f"Something else ran on the machine while {server} was measured. Measure again without it.")
+
+
 class Disagreement(Unmeasured):
     """Laurels and a peer gave different answers, so that their speeds cannot be compared."""
 

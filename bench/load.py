@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import resource
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from bench.errors import LoadFailed
+from bench.errors import Disturbed, LoadFailed
 from bench.machine import CLIENT_CORE, cpu_seconds, pinned
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).parent / "prepared.lua"
 CONNECTIONS = 64
+TRIES = 5
+UNDISTURBED = 0.85
+"""Which share of its core the server or the generator uses at least, where nothing else runs."""
 
 
 class Burst(Struct, frozen=True):
@@ -28,14 +32,37 @@ class Burst(Struct, frozen=True):
     """Requests a second."""
     cpu: float
     """CPU microseconds a request, of the server and all it needs."""
+    generator: float
+    """Which share of its core the generator used."""
+
+    @property
+    def busy(self) -> float:
+        """Which share of its core the server used."""
+        return self.rate * self.cpu / 1e6
 
 
 def burst(servers: Sequence[Server], prepared: Path, seconds: float) -> Burst:
     """Load the first of ``servers`` for some seconds; the others work for it, and their CPU time counts too."""
     server, pids = servers[0], [server.pid for server in servers]
-    before = cpu_seconds(pids)
+    before, generator = cpu_seconds(pids), _waited_for()
     requests, taken = _wrk(server, prepared, seconds)
-    return Burst(rate=requests / taken, cpu=(cpu_seconds(pids) - before) / requests * 1e6)
+    spent, generated = cpu_seconds(pids) - before, _waited_for() - generator
+    return Burst(rate=requests / taken, cpu=spent / requests * 1e6, generator=generated / taken)
+
+
+def undisturbed(servers: Sequence[Server], prepared: Path, seconds: float) -> Burst:
+    """Load servers that wait for nothing but requests, again where they were kept from their core; raise Disturbed."""
+    for _ in range(TRIES):
+        done = burst(servers, prepared, seconds)
+        if max(done.busy, done.generator) >= UNDISTURBED:
+            return done
+    raise Disturbed(servers[0].name)
+
+
+def _waited_for() -> float:
+    """Sum the CPU seconds of the children that have ended, as every generator has after its burst."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _wrk(server: Server, prepared: Path, seconds: float) -> tuple[int, float]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from bench import requests, servers
 from bench.errors import Disagreement
 from bench.figures import Figure, Measure, Run, Subject, Target, beside, median
-from bench.load import burst
+from bench.load import burst, undisturbed
 from bench.members import batches, members
 from bench.peers import redis
 
@@ -61,7 +61,7 @@ def _compare(run: Run, row: str, asked: list[Request], *, nginx: float, fastapi:
         every = (field.laurels, field.nginx, field.fastapi)
         for side in every:
             burst(side, prepared, WARM_UP)
-        rounds = [[_measure(side, prepared, run.seconds) for side in every] for _ in range(run.repeat)]
+        rounds = [_round(field, prepared, run.seconds) for _ in range(run.repeat)]
     what = f"{row}, {MEMBERS:,} members, 64 connections"
     against_nginx = [(ours, theirs) for ours, theirs, _ in rounds]
     yield beside(Subject(row, what, "/s", Target(">=", nginx)), "nginx", against_nginx, _busy(against_nginx))
@@ -70,13 +70,14 @@ def _compare(run: Run, row: str, asked: list[Request], *, nginx: float, fastapi:
     yield beside(subject, "FastAPI + Redis", against_fastapi, _busy(against_fastapi))
 
 
-def _measure(side: Sequence[Server], prepared: Path, seconds: float) -> Measure:
-    done = burst(side, prepared, seconds)
-    return Measure(done.rate, done.cpu)
+def _round(field: Field, prepared: Path, seconds: float) -> tuple[Measure, Measure, Measure]:
+    ours = burst(field.laurels, prepared, seconds)
+    nginx, fastapi = (undisturbed(peer, prepared, seconds) for peer in (field.nginx, field.fastapi))
+    return Measure(ours.rate, ours.cpu), Measure(nginx.rate, nginx.cpu), Measure(fastapi.rate, fastapi.cpu)
 
 
 def _busy(pairs: Sequence[tuple[Measure, Measure]]) -> str:
-    """Say how much of its core each side used; what is missing went to the generator's limits or to other processes."""
+    """Say which share of its core each side used; the rest it waited, for a disk or for the generator."""
     ours, theirs = (median(side) for side in zip(*pairs, strict=True))
     return f"busy {_share(ours):.0%} / {_share(theirs):.0%}"
 
