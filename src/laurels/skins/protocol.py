@@ -56,7 +56,7 @@ IDLE, HEAD, BODY, WAITING, LEAVING = range(5)
 STATUS_LINE = {int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PIPELINE_DEPTH = 100
-OUTBOX_DEPTH = 128
+OUTBOX_BYTES = 256 * 1024
 _ASKING = {HEAD: "The head of the request", BODY: "The body of the request"}
 _ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
 
@@ -98,6 +98,7 @@ class Clock:
         self.ok = b""
         self.accepted = b""
         self._outbox: list[tuple[asyncio.Transport, bytes]] = []
+        self._held = 0
         self._runs = False
 
     def run(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
@@ -111,12 +112,14 @@ class Clock:
         if not outbox:
             connection.loop.call_soon(self.flush)
         outbox.append((connection.transport, data))
-        if len(outbox) == OUTBOX_DEPTH:
+        self._held += len(data)
+        if self._held > OUTBOX_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Write all that is kept back."""
         outbox, self._outbox = self._outbox, []
+        self._held = 0
         for transport, data in outbox:
             if not transport.is_closing():
                 transport.write(data)
@@ -179,6 +182,8 @@ class BoardProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser, which calls the ``on_`` methods below."""
         if self.deaf:
+            if self.stage != LEAVING:
+                self.flow.pause_reading()
             return
         if self.stage == IDLE and not self.flow.write_paused:
             end = answer(self, data)
@@ -204,8 +209,17 @@ class BoardProtocol(HttpToolsProtocol):
         super().pause_writing()
         self.stalled_since = self.clock.now
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Stay open, where the client has only said that it sends no more and an answer is due."""
+        self.clock.flush()
+        if not self._busy():
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def shutdown(self) -> None:
         """Close once what was asked has been answered; a body on its way may still arrive."""
+        self.clock.flush()
         self.keep_alive = False
         if self.stage != BODY or not self.ours:
             super().shutdown()
@@ -256,10 +270,14 @@ class BoardProtocol(HttpToolsProtocol):
         parser = self.parser
         version = parser.get_http_version()
         fault = self._fault(version)
+        if len(self.pipeline) == PIPELINE_DEPTH:
+            fault = HTTPError(503, "Too many requests are pipelined.")
         if fault is not None:
             self.refuse(fault)
             return
-        self.keep_alive = self.keep_alive and version == "1.1" and parser.should_keep_alive()
+        self.keep_alive = (
+            self.keep_alive and version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        )
         path = self.url.partition(b"?")[0]
         self.ours = not self._busy() and not self.flow.write_paused and self.routes.has(path)
         if not self.ours:
@@ -388,8 +406,6 @@ class BoardProtocol(HttpToolsProtocol):
         for name, value in self.fields.items():
             super().on_header(name, value)
         super().on_headers_complete()
-        if len(self.pipeline) >= PIPELINE_DEPTH:
-            self.refuse(HTTPError(503, "Too many requests are pipelined."))
 
     def _expect_body(self, path: bytes) -> None:
         self.stage = BODY
