@@ -1,18 +1,26 @@
-"""Random acts on an index and on the oracle, for so many seconds: ``python -m tests.ranking.fuzz --seed 1 --seconds 60``.
+"""Random acts on an index and on the oracle: ``python -m tests.ranking.fuzz --seed 1 --seconds 60``.
 
-Meant for a build under AddressSanitizer in which one allocation in so many fails: MemoryError is an answer like any other, after which the
-index must be as it was.
+Meant for a kernel built under AddressSanitizer, in which one allocation in so many fails: MemoryError is an answer
+like any other, after which the index must be as it was. ``--kernel`` names the folder of that build.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.machinery
+import importlib.util
+import itertools
 import random
+import sys
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from laurels.ranking import Index
 from tests.ranking.oracle import Oracle
+
+if TYPE_CHECKING:
+    from laurels.ranking.index import Index, Ties
 
 LETTERS = "ab\u00e9\u20ac\U0001f3c6"
 
@@ -58,13 +66,12 @@ def act(rng: random.Random, index: Index, oracle: Oracle, names: int, scores: in
             index.check()
 
 
-def reload(rng: random.Random, index: Index, *, descending: bool, ties: str, node: int) -> Index:
-    """Dump the index in pieces, shuffled or not, and damaged at times, and load them into another."""
+def reload(rng: random.Random, index: Index, other: Index) -> Index:
+    """Dump the index in pieces, shuffled or not, and damaged at times, and load them into the other."""
     cuts = sorted({0, len(index), *(rng.randrange(len(index) + 1) for _ in range(5))})
-    pieces = [index.dump(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    pieces = [index.dump(a, b) for a, b in itertools.pairwise(cuts)]
     if rng.random() < 0.5:
         rng.shuffle(pieces)
-    other = Index(descending=descending, ties=ties, leaf=node, fan=node)  # type: ignore[arg-type]
     damaged = rng.randbytes(rng.randrange(40))
     with contextlib.suppress(ValueError, MemoryError):
         other.load([*pieces, pieces[-1][:-1] if pieces else b"", damaged])
@@ -75,18 +82,19 @@ def reload(rng: random.Random, index: Index, *, descending: bool, ties: str, nod
     return other
 
 
-def run(seed: int) -> int:
-    """Live one index from empty through a few hundred acts; give the number of answers that were MemoryError."""
-    rng = random.Random(seed)
-    descending, ties = rng.random() < 0.5, rng.choice(["name", "earliest", "latest"])
+def run(kind: type[Index], seed: int) -> int:
+    """Live one index through some thousands of acts; give the number of answers that were MemoryError."""
+    rng = random.Random(seed)  # noqa: S311
+    descending = rng.random() < 0.5
+    ties: Ties = rng.choice(["name", "earliest", "latest"])
     node, names, scores = rng.choice([4, 5, 7, 16, 62]), rng.choice([5, 60, 1000]), rng.choice([1, 3, 1000])
-    index = Index(descending=descending, ties=ties, leaf=node, fan=node)  # type: ignore[arg-type]
-    oracle = Oracle(descending=descending, ties=ties)  # type: ignore[arg-type]
+    index = kind(descending=descending, ties=ties, leaf=node, fan=node)
+    oracle = Oracle(descending=descending, ties=ties)
     refused = 0
     for step in range(rng.choice([50, 500, 5000])):
         try:
             if step % 400 == 399:
-                index = reload(rng, index, descending=descending, ties=ties, node=node)
+                index = reload(rng, index, kind(descending=descending, ties=ties, leaf=node, fan=node))
             act(rng, index, oracle, names, scores)
         except MemoryError:
             refused += 1
@@ -96,16 +104,32 @@ def run(seed: int) -> int:
     return refused
 
 
+def kernel(folder: Path | None) -> type[Index]:
+    """Give the installed Index, or that which was built into the folder."""
+    name = "laurels.ranking.index"
+    if folder is None:
+        return importlib.import_module(name).Index  # type: ignore[no-any-return]
+    [file] = (folder / "laurels" / "ranking").glob("index*.so")
+    loader = importlib.machinery.ExtensionFileLoader(name, str(file))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    loader.exec_module(sys.modules[name])
+    return sys.modules[name].Index  # type: ignore[no-any-return]
+
+
 def main() -> None:
     """Run seed after seed until the time is up."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--kernel", type=Path)
     wanted = parser.parse_args()
+    kind = kernel(wanted.kernel)
     seed, refused, end = wanted.seed, 0, time.monotonic() + wanted.seconds
     while time.monotonic() < end:
         try:
-            refused += run(seed)
+            refused += run(kind, seed)
         except BaseException:
             print(f"seed {seed} failed")  # noqa: T201
             raise

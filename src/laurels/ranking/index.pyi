@@ -1,11 +1,12 @@
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, TypeAlias, final
 
-Score = int | float
-Ties = Literal["name", "earliest", "latest"]
+Score: TypeAlias = int | float
+Ties: TypeAlias = Literal["name", "earliest", "latest"]
 
+@final
 class Index:
-    def __init__(self, *, descending: bool = True, ties: Ties = "name", leaf: int = ..., fan: int = ...) -> None: ...
+    def __init__(self, *, descending: bool = True, ties: Ties = "name", leaf: int = 62, fan: int = 64) -> None: ...
     @property
     def nbytes(self) -> int: ...
     def __len__(self) -> int: ...
