@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from laurels.errors import BadName, BadParameter, LaurelsError
-from laurels.http import wire
 from laurels.http.messages import JSON, Response
 from laurels.http.problems import HTTPError, problem
+from laurels.http.wire import NOBODY, BatchReceipt, Receipt, encode, read_batch, read_score
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from laurels.boards import Boards
     from laurels.http.messages import Request
+    from laurels.http.wire import Body
 
     Methods = dict[str, Callable[..., Awaitable[Response]]]
 
@@ -35,10 +36,10 @@ BATCH_BYTES = 1024 * KIB
 DEFAULT_PAGE = 20
 
 ACCEPTED = Response(202)
-ABSENT = Response(200, wire.ABSENT)
+ABSENT = Response(200, NOBODY)
 NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
-FACE = Response(200, wire.encode({"service": "laurels", "version": __version__}))
+FACE = Response(200, encode({"service": "laurels", "version": __version__}))
 
 _OWN = frozenset({b"", b"-"})
 _NAMES = ("board", "name")
@@ -114,15 +115,15 @@ class Routes:
     async def standing(self, board: str, name: str) -> Response:
         """Answer with score and rank of a name."""
         standing = await self._boards.standing(board, name)
-        return ABSENT if standing is None else Response(200, wire.encode(standing))
+        return ABSENT if standing is None else Response(200, encode(standing))
 
     async def page(self, board: str, start: int, stop: int) -> Response:
         """Answer with the entries of rank ``start`` up to but not including ``stop``."""
         return Response(200, b'{"leaderboard":%b}' % await self._boards.page_json(board, start, stop))
 
-    async def submit(self, board: str, name: str, body: wire.Body) -> Response:
+    async def submit(self, board: str, name: str, body: Body) -> Response:
         """Answer a submit whose body has not been read yet."""
-        await self._boards.submit(board, name, wire.read_score(body))
+        await self._boards.submit(board, name, read_score(body))
         return ACCEPTED
 
     # The routes as a request finds them
@@ -139,14 +140,14 @@ class Routes:
         _check_body(request)
         if not _REPRESENTATION.search(request.headers.get(b"prefer", b"")):
             return await self.submit(board, name, request.body)
-        change = await self._boards.change(board, name, wire.read_score(request.body))
-        return Response(200, wire.encode(wire.Receipt.of(change)), headers=((b"preference-applied", _PREFERENCE),))
+        change = await self._boards.change(board, name, read_score(request.body))
+        return Response(200, encode(Receipt.of(change)), headers=((b"preference-applied", _PREFERENCE),))
 
     async def _batch(self, request: Request, board: str) -> Response:
         _check_body(request)
-        entries = wire.read_batch(request.body)
+        entries = read_batch(request.body)
         refused = await self._boards.submit_many(board, entries)
-        return Response(200, wire.encode(wire.BatchReceipt(len(entries) - len(refused), refused)))
+        return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
     async def _remove(self, request: Request, board: str, name: str) -> Response:
         _check(request)

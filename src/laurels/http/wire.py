@@ -80,7 +80,7 @@ BATCH_ENTRIES = 1000
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 encode = msgspec.json.Encoder().encode
-ABSENT = encode(Absent())
+NOBODY = encode(Absent())
 _read_submit = msgspec.json.Decoder(Submit).decode
 _read_batch = msgspec.json.Decoder(Batch).decode
 _read_raw_batch = msgspec.json.Decoder(RawBatch).decode

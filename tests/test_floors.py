@@ -1,0 +1,81 @@
+"""The floors: what may import what."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "laurels"
+
+MAY_IMPORT = {
+    "version": set[str](),
+    "errors": set[str](),
+    "ranking": set[str](),
+    "stores.contract": {"errors"},
+    "stores": {"errors", "ranking", "stores.contract"},
+    "boards": {"errors", "stores.contract"},
+    "http": {"version", "errors", "stores.contract", "boards"},
+    "skins": {"errors", "http"},
+    "assembly": {"errors", "stores.contract", "stores", "boards", "http", "skins"},
+    "cli": {"version", "errors", "stores.contract", "boards", "http", "assembly"},
+    "__init__": {"version"},
+    "__main__": {"cli"},
+}
+
+MODULES = {
+    str(path.relative_to(SOURCE).with_suffix("")).replace("/", "."): path
+    for path in SOURCE.rglob("*.py*")
+    if "cpython" not in path.name and path.suffix in {".py", ".pyx"}
+}
+
+
+def floor(module: str) -> str:
+    """Give the floor that a module stands on: the longest name in the table that it begins with."""
+    return max((name for name in MAY_IMPORT if f"{module}.".startswith(f"{name}.")), key=len)
+
+
+def imports(module: str) -> set[str]:
+    """Give the modules of ours that a module imports, for types too, wherever in it."""
+    text = MODULES[module].read_text()
+    if MODULES[module].suffix == ".pyx":
+        text = "\n".join(line for line in text.splitlines() if line.startswith(("from laurels", "import laurels")))
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("laurels"):
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    found = {name.removeprefix("laurels.") for name in names}
+    return {name for name in found if name in MODULES} | {
+        f"{name}.__init__" for name in found if f"{name}.__init__" in MODULES
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module: str) -> None:
+    """A module imports from the floors that its own may stand on, and from its own."""
+    reached = {floor(name) for name in imports(module)}
+    assert reached <= MAY_IMPORT[floor(module)] | {floor(module)}
+
+
+def test_no_circles() -> None:
+    """No module imports itself, however far round."""
+    list(TopologicalSorter({module: imports(module) - {module} for module in MODULES}).static_order())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_stand_at_the_top(module: str) -> None:
+    """No function imports anything."""
+    if MODULES[module].suffix == ".py":
+        functions = [
+            node
+            for node in ast.walk(ast.parse(MODULES[module].read_text()))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        assert not [
+            node
+            for function in functions
+            for node in ast.walk(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]

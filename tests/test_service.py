@@ -1,0 +1,177 @@
+"""The service as a process: how it stops, dies, starves and starts again. All over HTTP, on real disks."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.asking import ask, connected, said
+from tests.conftest import running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import Server
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 4 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_stop_ends_well(tmp_path: Path, how: signal.Signals) -> None:
+    """A service that is told to stop exits with 0, and everything is there when it starts again."""
+    with running(tmp_path) as server:
+        ask(server, "POST", "/b/v", {"score": 5})
+        assert server.stop(how) == 0
+    with running(tmp_path) as server:
+        assert ask(server, "GET", "/b/v").json == {"score": 5, "rank": 0}
+
+
+def test_stop_finishes_what_is_in_flight(tmp_path: Path) -> None:
+    """A request whose body is on its way when the service is told to stop is still read, kept and answered."""
+    with running(tmp_path) as server, connected(server) as busy, connected(server):
+        busy.sendall(b"POST /b/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n")
+        busy.sendall(b'{"score"')
+        while ask(server, "GET", "/-/health").status != 200:
+            pass
+        server.process.send_signal(signal.SIGTERM)
+        busy.sendall(b":5}")
+        assert said(busy, 1)[0].status == 202
+        assert server.process.wait(30) == 0
+
+
+class Submitter(threading.Thread):
+    """Submits growing scores to one name until the service dies; remembers the last that was acknowledged."""
+
+    def __init__(self, server: Server, name: str, first: int) -> None:
+        super().__init__()
+        self.server = server
+        self.name_ = name
+        self.acknowledged = first
+
+    def run(self) -> None:
+        """Submit over one connection."""
+        try:
+            with connected(self.server) as connection:
+                while True:
+                    body = b'{"score":%d}' % (self.acknowledged + 1)
+                    head = b"POST /b/%b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+                    connection.sendall(head % (self.name_.encode(), len(body)) + body)
+                    if not connection.recv(1000).startswith(b"HTTP/1.1 202"):
+                        return
+                    self.acknowledged += 1
+        except OSError:
+            return
+
+
+def test_kill_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    """Thirty times the service is killed under load: each score that was acknowledged is there, or a later one."""
+    chance = random.Random(20261123)
+    acknowledged = dict.fromkeys((f"player-{place}" for place in range(16)), 0)
+    for _ in range(30):
+        with running(tmp_path) as server:
+            for name, score in acknowledged.items():
+                assert ask(server, "GET", f"/b/{name}").json["score"] in {score, score + 1}
+            threads = [Submitter(server, name, score) for name, score in acknowledged.items()]
+            for thread in threads:
+                thread.start()
+            time.sleep(chance.uniform(0.02, 0.2))
+            server.stop(signal.SIGKILL)
+            for thread in threads:
+                thread.join()
+            acknowledged = {thread.name_: thread.acknowledged for thread in threads}
+    assert min(acknowledged.values()) > 30
+
+
+def test_full_disk(small_disk: Path) -> None:
+    """A service whose disk is full refuses submits, answers reads, and goes on by itself once there is room."""
+    ballast = small_disk / "ballast"
+    with running(small_disk / "data") as server:
+        ask(server, "POST", "/b/v", {"score": 5})
+        fill(ballast)
+        refused = [ask(server, "POST", "/b", batch(place)) for place in range(20)][-1]
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert ask(server, "GET", "/b/v").json["score"] == 5
+        assert (ask(server, "GET", "/-/ready").status, ask(server, "GET", "/-/health").status) == (503, 200)
+        ballast.unlink()
+        until(lambda: ask(server, "GET", "/-/ready").status == 200)
+        assert ask(server, "POST", "/b/v", {"score": 6}).status == 202
+
+
+def test_second_owner(tmp_path: Path) -> None:
+    """A second service on one data directory says who has it, and how to go on."""
+    with running(tmp_path) as server:
+        second = laurels("serve", "--port", "0", "--data", str(tmp_path))
+    assert second.returncode == 1
+    assert f"in use by process {server.process.pid}" in second.stderr
+    assert "--data" in second.stderr
+
+
+def test_damaged_file(tmp_path: Path) -> None:
+    """A service whose journal is damaged does not start, and names the file and the way out."""
+    with running(tmp_path) as server:
+        ask(server, "POST", "/b/v", {"score": 5})
+        server.stop()
+    (tmp_path / "journal.db").write_bytes(b"not a database" * 1000)
+    again = laurels("serve", "--port", "0", "--data", str(tmp_path))
+    assert again.returncode == 1
+    assert "journal.db is damaged" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+def test_ascending_order(tmp_path: Path) -> None:
+    """A service of lap times puts the lowest first, and equal ones from A to Z."""
+    with running(tmp_path, "--order", "ascending") as server:
+        laps = [{"name": name, "score": score} for name, score in (("b", 61), ("a", 61), ("c", 59.5))]
+        ask(server, "POST", "/laps", {"entries": laps})
+        assert [entry["name"] for entry in ask(server, "GET", "/laps").json["leaderboard"]] == ["c", "a", "b"]
+
+
+def test_port_in_use(tmp_path: Path) -> None:
+    """A service whose port is taken says so and fails."""
+    with running(tmp_path / "one") as server:
+        second = laurels("serve", "--port", str(server.port), "--data", str(tmp_path / "two"))
+    assert second.returncode not in {0, None}
+    assert "address already in use" in second.stderr
+
+
+def laurels(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "laurels", *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def fill(path: Path) -> None:
+    """Write a file until its disk is full."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def batch(place: int) -> dict[str, object]:
+    """Make a batch that needs room on a disk."""
+    return {"entries": [{"name": f"{place}-{entry:0200}", "score": entry} for entry in range(1000)]}
+
+
+def until(reached: Callable[[], bool], seconds: float = 15) -> None:
+    """Ask again until it is so."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline
