@@ -78,8 +78,10 @@ class Client:
     ) -> bytes:
         try:
             response = await self._http.request(method, self._server + path, content=body, headers=headers)
-        except httpx.RequestError as error:
+        except httpx.TransportError as error:
             raise ServerUnreachable(self._server, _reason(error)) from error
+        except httpx.DecodingError as error:
+            raise self._unlike_laurels(error) from error
         if not response.is_success:
             raise _failure(self._server, response)
         return response.content
@@ -88,7 +90,10 @@ class Client:
         try:
             return decoder.decode(answer)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ServerFailed(f"{self._server} did not answer as Laurels does: {error}.") from error
+            raise self._unlike_laurels(error) from error
+
+    def _unlike_laurels(self, error: Exception) -> ServerFailed:
+        return ServerFailed(f"{self._server} did not answer as Laurels does: {str(error).rstrip('.')}.")
 
 
 def _path(board: str, name: str | None = None) -> str:

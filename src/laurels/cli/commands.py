@@ -103,9 +103,21 @@ def standing(*, board: str, name: str, server: str, as_json: bool) -> None:
 
 @click.command()
 @board_argument
-@click.option("--start", type=click.IntRange(0, FURTHEST_RANK), default=0, show_default=True, help="Rank to begin at.")
 @click.option(
-    "--count", type=click.IntRange(1, PAGE_ENTRIES), default=20, show_default=True, help="How many entries to show."
+    "--start",
+    type=click.IntRange(0, FURTHEST_RANK),
+    metavar="RANK",
+    default=0,
+    show_default=True,
+    help="The rank to begin at.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(1, PAGE_ENTRIES),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help=f"How many entries to show, {PAGE_ENTRIES:,} at most.",
 )
 @server_option
 @json_option
@@ -121,7 +133,7 @@ def top(*, board: str, start: int, count: int, server: str, as_json: bool) -> No
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     help="The file to read; - is stdin.",
 )
-@click.option("--board", required=True, help="Board to put the scores on.")
+@click.option("--board", metavar="NAME", required=True, help="The board to put the scores on.")
 @format_option
 @server_option
 @json_option

@@ -34,6 +34,7 @@ Examples:
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
+    metavar="N",
     default=8000,
     envvar="LAURELS_PORT",
     show_default=True,

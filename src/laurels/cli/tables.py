@@ -91,8 +91,7 @@ def _show_table(entries: Sequence[RankedEntry]) -> None:
     table.add_column("score", justify="right")
     for entry in entries:
         table.add_row(str(entry.rank), Text(entry.name), str(entry.score))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else UNBOUNDED)
+    Console(width=None if Console().is_terminal else UNBOUNDED).print(table)
 
 
 class Watch:

@@ -1,0 +1,109 @@
+"""The commands as a user gives them, and a service that fails as it is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from laurels.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Server
+
+Run = Callable[..., Result]
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def run(url: str, *args: object) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(main, [str(arg) for arg in args], env={"LAURELS_SERVER": url}, prog_name="laurels")
+
+
+def start(url: str, *args: object, **streams: int) -> subprocess.Popen[str]:
+    """Start a command in a process of its own, its output to be read."""
+    command = [sys.executable, "-m", "laurels", *(str(arg) for arg in args)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    return subprocess.Popen(command, text=True, env=os.environ | {"LAURELS_SERVER": url}, **pipes)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.fixture
+def laurels(server: Server) -> Run:
+    """Give a function that runs a command against the server."""
+    return lambda *args: run(server.url, *args)
+
+
+@pytest.fixture
+def board(request: pytest.FixtureRequest) -> str:
+    """Give a board of the test's own."""
+    return "board-" + str(abs(hash(request.node.nodeid)))
+
+
+@pytest.fixture
+def stdin(tmp_path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Give a function that sets what stands on this process's stdin."""
+    kept = os.dup(0)
+
+    def put(content: bytes) -> None:
+        (tmp_path / "stdin").write_bytes(content)
+        with (tmp_path / "stdin").open("rb") as file:
+            os.dup2(file.fileno(), 0)
+
+    yield put
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
+class Failing(HTTPServer):
+    """A service that gives the answers it is told, one after another, the last for good, and keeps what it was sent."""
+
+    def __init__(self, answers: list[Answer], *, asked: Callable[[], None]) -> None:
+        self.answers = answers
+        self.asked = asked
+        self.bodies: list[bytes] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Failing
+
+    def do_POST(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))))
+        self.server.asked()
+        answers = self.server.answers
+        status, headers, body = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.send_response(status)
+        for name, value in (headers | {"content-length": str(len(body))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST  # noqa: N815 - the name is the library's
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def failing(*answers: Answer, asked: Callable[[], None] = lambda: None) -> Iterator[Failing]:
+    """Run a service that fails as told."""
+    with Failing(list(answers), asked=asked) as service:
+        thread = Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield service
+        finally:
+            service.shutdown()
+            thread.join()

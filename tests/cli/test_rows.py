@@ -1,0 +1,194 @@
+"""The formats of files."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from laurels.cli.rows import HEADERS, BadRow, Format, Row, created, format_of, number, read, written
+from laurels.stores.contract import Entry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMATS: list[Format] = ["tsv", "csv", "jsonl"]
+NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1)
+SCORES = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+def rows(content: bytes, kind: Format) -> list[Row | BadRow]:
+    """Read all rows of a file."""
+    return list(read(io.BufferedReader(io.BytesIO(content)), kind))
+
+
+def entries(content: bytes, kind: Format) -> list[tuple[str, float]]:
+    """Read the entries of a file that has no bad row."""
+    return [(row.entry.name, row.entry.score) for row in rows(content, kind) if isinstance(row, Row)]
+
+
+def problems(content: bytes, kind: Format) -> list[tuple[int, str | None, str]]:
+    """Read what is wrong with a file, by line."""
+    return [(row.line, row.name, row.problem) for row in rows(content, kind) if isinstance(row, BadRow)]
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("42", 42),
+        ("-5", -5),
+        ("+5", 5),
+        (" 7 ", 7),
+        ("007", 7),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("-1.5e-3", -0.0015),
+        ("1e23", 1e23),
+        ("9007199254740992.0", 9007199254740992.0),
+        ("9007199254740993", 9007199254740993),
+        ("0" * 5000 + "1", 1),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_number_is_read_exactly(text: str, score: float) -> None:
+    """A whole number stays an int of all its digits, any other becomes a double."""
+    assert (number(text), type(number(text))) == (score, type(score))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "there is no score"),
+        ("  ", "there is no score"),
+        ("nan", "not a number"),
+        ("inf", "not a number"),
+        ("1_000", "not a number"),
+        ("1,000", "not a number"),
+        ("0x1F", "not a number"),
+        ("\u0663", "not a number"),
+        (".", "not a number"),
+        ("1e400", "beyond the range of a double"),
+        ("9" * 400, "beyond the range of a double"),
+        ("9007199254740993.0", "would be rounded to 9007199254740992"),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_number_is_refused(text: str, problem: str) -> None:
+    """What is no finite number, or would lose a digit in silence, is no score."""
+    with pytest.raises(ValueError, match=problem):
+        number(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.tsv", "tsv"),
+        ("a.tab", "tsv"),
+        ("a.CSV", "csv"),
+        ("a.b.jsonl.gz", "jsonl"),
+        ("a.ndjson.GZ", "jsonl"),
+        ("a.txt", None),
+        ("a.gz", None),
+        ("csv", None),
+    ],
+)
+def test_format_is_told_by_the_ending(name: str, kind: Format | None) -> None:
+    """A file's name ends in its format, before ``.gz``."""
+    assert format_of(PurePath(name)) == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("tsv", b"v\t2077\nsilver hand\t34\n"),
+        ("tsv", b"v\t2077\r\n\r\nsilver hand\t34"),
+        ("tsv", b"\xef\xbb\xbfname\tscore\nv\t2077\nsilver hand\t34\n"),
+        ("tsv", b"Score\tRank\tPlayer\n2077\t0\tv\n34\t1\tsilver hand\n"),
+        ("csv", b'v,2077\n\n"silver hand","34"\n'),
+        ("csv", b'score,"name",note\n2077,v,"two\nlines"\n34,silver hand,\n'),
+        ("jsonl", b'{"name":"v","score":2077}\n \n{"score": 34, "rank": 1, "name": "silver hand"}'),
+    ],
+    ids=["plain", "crlf", "bom", "tsv-columns", "quoted", "csv-columns", "jsonl"],
+)
+def test_rows_are_read(kind: Format, content: bytes) -> None:
+    """Headers, line ends, quotes and other columns do not hide the entries, packed or not."""
+    expected = [("v", 2077), ("silver hand", 34)]
+    assert entries(content, kind) == entries(gzip.compress(content), kind) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "name", "problem"),
+    [
+        ("tsv", b"v", None, "there is no score"),
+        ("tsv", b"v\t", "v", "there is no score"),
+        ("tsv", b"v\tmany", "v", "the score 'many' is not a number"),
+        ("tsv", b"a\tb\t3", None, "there are 3 columns, where 2 are expected"),
+        ("tsv", b"\xff\t" + b"x" * 70, "\ufffd", f"the score '{'x' * 60}...' is not a number"),
+        ("csv", b"v,1,2", None, "there are 3 columns, where 2 are expected"),
+        ("csv", b'"v"x,1', None, "not CSV: ',' expected after '\"'"),
+        ("csv", b"v\rw,1", None, "not CSV: new-line character seen in unquoted field"),
+        ("jsonl", b"v", None, "JSON is malformed: invalid character (byte 0)"),
+        ("jsonl", b"[1]", None, "Expected object, got array"),
+        ("jsonl", b'{"name":"v"}', None, "Object missing required field score"),
+        ("jsonl", b'{"name":"v","score":"5"}', "v", "the score '\"5\"' is not a number"),
+        ("jsonl", b'{"name":"v","score":true}', "v", "the score 'true' is not a number"),
+        ("jsonl", b'{"name":"\xff","score":1}', None, "the row is not valid UTF-8"),
+    ],
+)
+def test_bad_row_is_told_by_its_line(kind: Format, row: bytes, name: str | None, problem: str) -> None:
+    """A row that cannot be read is told with its line and the reason, and the rows around it are kept."""
+    good = HEADERS[kind] + written([Entry("good", 1)], kind)
+    content = good + row + b"\n" + written([Entry("better", 2)], kind)
+    assert entries(content, kind) == [("good", 1), ("better", 2)]
+    assert problems(content, kind) == [(good.count(b"\n") + 1, name, problem)]
+
+
+def test_quote_that_is_not_closed() -> None:
+    """A stray quote swallows lines, and the report says which."""
+    assert problems(b'v,1\n"w,2\nx,3\n', "csv") == [
+        (2, None, "not CSV: unexpected end of data (in lines 2 to 3, read as one row)")
+    ]
+
+
+@pytest.mark.parametrize(("lost", "put"), [(20, b""), (8, bytes(8))], ids=["cut", "wrong-checksum"])
+def test_damaged_gzip(lost: int, put: bytes) -> None:
+    """What could be unpacked is kept, and where that ended is told."""
+    content = written([Entry(f"name{score}", score) for score in range(100)], "tsv")
+    *kept, last = rows(gzip.compress(content)[:-lost] + put, "tsv")
+    assert all(isinstance(row, Row) for row in kept)
+    assert isinstance(last, BadRow)
+    assert (last.line, last.problem[:24]) == (len(kept) + 1, "the gzip data is damaged")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@given(st.lists(st.tuples(NAMES, SCORES)))
+def test_what_is_written_is_read(kind: Format, board: list[tuple[str, float]]) -> None:
+    """Every name that may stand on a board, and every score, comes back from a file as it was."""
+    content = HEADERS[kind] + written([Entry(name, score) for name, score in board], kind)
+    assert entries(content, kind) == board
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_empty_file(kind: Format) -> None:
+    """A file of nothing has no rows."""
+    assert rows(b"", kind) == []
+
+
+def test_file_is_packed_by_its_ending(tmp_path: Path) -> None:
+    """A name ending in ``.gz`` makes a gzipped file."""
+    with created(tmp_path / "board.tsv.gz") as file:
+        file.write(b"v\t1\n")
+    assert gzip.decompress((tmp_path / "board.tsv.gz").read_bytes()) == b"v\t1\n"
+
+
+def test_file_is_left_as_it_was(tmp_path: Path) -> None:
+    """A file that cannot be finished leaves the one before it, and nothing beside it."""
+    (tmp_path / "board.tsv").write_text("before")
+    with pytest.raises(ZeroDivisionError), created(tmp_path / "board.tsv") as file:
+        file.write(b"v\t%d\n" % (1 // 0))
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("board.tsv", "before")]
