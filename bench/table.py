@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Figures are medians over the repeats, ratios medians of the ratios of runs taken in turns. CPU is user and system "
-    "time of the server and its children for a request, ours / the peer's."
+    "time of the server and its children for a request, ours / the peer's; busy is the share of its core each used."
 )
 
 YES = "[green]yes[/green]"
@@ -21,7 +21,7 @@ NO = "[red]no[/red]"
 
 def table(report: Report, machine: str) -> Table:
     """Lay the figures out, one a line."""
-    shown = Table(title=machine, caption=CAPTION, caption_justify="left")
+    shown = Table(caption=f"{machine}. {CAPTION}", caption_justify="left")
     shown.add_column("what")
     for heading in ("laurels", "peer", "ratio", "target"):
         shown.add_column(heading, justify="right", no_wrap=True)
