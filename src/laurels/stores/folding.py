@@ -29,7 +29,6 @@ SPARE_BYTES = 4 * 2**20
 """What a fold must leave free, for the journal to go on meanwhile."""
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 10.0
-SLICE_ROWS = 256
 
 _log = logging.getLogger("laurels.stores")
 
@@ -74,7 +73,7 @@ class Folding:
 
     def _advance(self, *, drop: bool) -> float:
         if drop:
-            self._journal.drop(min(self._folded, self._journal.first + SLICE_ROWS))
+            self._journal.drop(self._folded)
             return 0.0
         needed, free = self._compact + self._backlog + SPARE_BYTES, disk_usage(self._directory.path).free
         if free < needed:

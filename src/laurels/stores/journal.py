@@ -23,6 +23,7 @@ import os
 import sqlite3
 import zlib
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from laurels.errors import DataDamaged, DirectoryUnusable
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_PAGES = 256
 READ_ROWS = 64
+DROP_ROWS, DROP_BYTES = 256, 2**20
 FORMAT = 1
 MAGIC = b"SQLite format 3\0"
 UNUSABLE = {
@@ -118,27 +120,30 @@ class Journal:
 
     def append(self, encoded: bytes | bytearray) -> int:
         """Make a batch durable and give its lsn; :exc:`sqlite3.Error` where it could not be and is not there."""
-        if self._suspect:
-            self.reopen()
         lsn = self.last + 1
-        try:
-            self._db.execute("INSERT INTO batch VALUES (?, ?, ?)", (lsn, checksum(lsn, encoded), encoded))
-        except sqlite3.Error:
-            self._suspect = True
-            raise
+        self._execute("INSERT INTO batch VALUES (?, ?, ?)", lsn, checksum(lsn, encoded), encoded)
         self.last = lsn
         return lsn
 
     def drop(self, below: int) -> None:
-        """Delete the rows before ``below``, which is at most ``last``."""
+        """Delete the oldest rows, all of them before ``below`` and no more than can be deleted between two commits."""
+        oldest = self._execute(
+            "SELECT lsn, length(records) FROM batch WHERE lsn < ? ORDER BY lsn LIMIT ?", below, DROP_ROWS
+        ).fetchall()
+        sizes = accumulate(length for _, length in oldest)
+        count = max(1, sum(size <= DROP_BYTES for size in sizes))
+        end: int = oldest[count - 1][0]
+        self._execute("DELETE FROM batch WHERE lsn <= ?", end)
+        self.first = end + 1
+
+    def _execute(self, statement: str, *values: int | bytes | bytearray) -> sqlite3.Cursor:
         if self._suspect:
             self.reopen()
         try:
-            self._db.execute("DELETE FROM batch WHERE lsn < ?", (below,))
+            return self._db.execute(statement, values)
         except sqlite3.Error:
             self._suspect = True
             raise
-        self.first = below
 
     def reopen(self) -> None:
         """Connect anew, for writing, and delete what is there but was never acknowledged."""

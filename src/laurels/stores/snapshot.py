@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK_ENTRIES = 4096
+FLUSH_BYTES = 2**20
+"""How much is written before it is flushed: a flood at the end would hold up the journal's own flushes."""
 SCHEMA = """
 CREATE TABLE seal (
     origin BLOB NOT NULL, format INTEGER NOT NULL, folded INTEGER NOT NULL,
@@ -106,17 +108,21 @@ def write(path: Path, origin: bytes, folded: int, chunks: Iterable[Chunk]) -> No
     """Replace the compact form by one of these chunks; until the last moment the old one stands."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    count = digest = 0
+    count = digest = size = 0
 
     def rows() -> Iterator[tuple[str, int, int, bytes]]:
-        nonlocal count, digest
+        nonlocal count, digest, size
         for board, part, packed in chunks:
             crc = _checksum(board, part, packed)
             count += 1
             digest += crc
             yield board, part, crc, packed
+            size += len(packed)
+            if size > FLUSH_BYTES:
+                os.fdatasync(file.fileno())
+                size = 0
 
-    with closing(sqlite3.connect(new, isolation_level=None)) as db:
+    with closing(sqlite3.connect(new, isolation_level=None)) as db, new.open("wb") as file:
         db.execute("PRAGMA journal_mode=OFF")
         db.execute("PRAGMA synchronous=OFF")
         db.executescript(SCHEMA)
@@ -125,7 +131,6 @@ def write(path: Path, origin: bytes, folded: int, chunks: Iterable[Chunk]) -> No
         seal = Seal(origin, FORMAT, folded, count, digest)
         db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?)", (*astuple(seal), seal.crc()))
         db.execute("COMMIT")
-    with new.open("rb") as file:
         os.fsync(file.fileno())
     new.rename(path)
     sync(path.parent)
