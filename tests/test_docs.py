@@ -1,0 +1,72 @@
+"""The docs say what the code does."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels import __version__
+from laurels.http.problems import STATUS
+from laurels.skins.protocol import Limits
+from tests.asking import ask
+from tests.test_floors import MODULES
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+API = (ROOT / "docs" / "http-api.md").read_text()
+
+
+def test_newest_change_is_this_version() -> None:
+    """The changelog's first entry is the package's version."""
+    assert re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == __version__
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every link between pages has its page."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_every_page_is_linked() -> None:
+    """The README leads to every page of docs/."""
+    readme = (ROOT / "README.md").read_text()
+    assert not [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in readme]
+
+
+@pytest.mark.parametrize("path", ["/", "/-/health", "/-/ready"])
+def test_own_routes_are_documented(server: Server, path: str) -> None:
+    """A route of the service's own is in the API page, and is there."""
+    assert f"`GET {path}`" in API
+    assert ask(server, "GET", path).status == 200
+
+
+@pytest.mark.parametrize("status", [*STATUS.values(), 404, 405, 406, 408, 413, 414, 415, 431, 500, 505])
+def test_every_status_is_documented(status: int) -> None:
+    """A status that can be answered has a row in the table of errors."""
+    assert re.search(rf"^\| [\d· ]*{status}[\d· ]* \|", API, re.MULTILINE)
+
+
+def test_limits_are_documented() -> None:
+    """The figures of the API page are those of the code."""
+    limits = Limits()
+    idle, head, body, *_ = limits.seconds
+    for figure in (f"{head} seconds", f"longer than {body}", f"{idle} seconds idle", f"{limits.connections:,} conn"):
+        assert figure in API
+    assert f"over {limits.target_bytes // 1024} KiB; headers over {limits.head_bytes // 1024} KiB" in API
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.endswith("__init__")])
+def test_exports(module: str) -> None:
+    """A package hands on exactly the names it lists, in order."""
+    package = import_module(f"laurels.{module}".removesuffix(".__init__"))
+    names = getattr(package, "__all__", [])
+    assert names == sorted(names)
+    assert all(hasattr(package, name) for name in names)
