@@ -197,7 +197,7 @@ def export(*, board: str, file: Path, kind: rows.Format | None, server: str, as_
     with _target(file) as out, tables.Watch(board, None, quiet=file == STDIO) as watch:
         asyncio.run(_export(board, kind, server, out, watch))
     if file != STDIO:
-        watch.line(watch.summary(f"written to {file}"))
+        watch.line(watch.summary(f"{watch.rows:,} entries written to {file}"))
 
 
 def _target(file: Path) -> AbstractContextManager[IO[bytes]]:

@@ -100,7 +100,7 @@ class Watch:
     def __init__(self, what: str, total: int | None, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True)
         self._started = time.monotonic()
-        self._rows = 0
+        self.rows = 0
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -122,8 +122,8 @@ class Watch:
 
     def move(self, rows: int, position: int | None = None) -> None:
         """Count ``rows`` more; ``position`` is in the unit of the total."""
-        self._rows += rows
-        self._progress.update(self._task, completed=position, rows=self._rows, rate=self._rate())
+        self.rows += rows
+        self._progress.update(self._task, completed=position, rows=self.rows, rate=self._rate())
 
     def summary(self, what: str) -> str:
         """Tell how much was done in which time, and how fast."""
@@ -131,7 +131,7 @@ class Watch:
         return f"{what}, in {seconds:.1f} s ({self._rate():,.0f} rows/s)"
 
     def _rate(self) -> float:
-        return self._rows / max(time.monotonic() - self._started, 1e-9)
+        return self.rows / max(time.monotonic() - self._started, 1e-9)
 
     def line(self, text: str) -> None:
         """Write a line on stderr, above the live one."""

@@ -1,0 +1,42 @@
+"""The reference of the command line."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from laurels.cli import main
+from laurels.version import __version__
+
+GROUP = click.Context(main, info_name="laurels")
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_reference_is_current() -> None:
+    """The page is what the commands say today: python docs/generate.py writes it anew."""
+    assert (DOCS / "cli.md").read_text(encoding="utf-8") == runpy.run_path(str(DOCS / "generate.py"))["reference"]()
+
+
+@pytest.mark.parametrize("name", main.list_commands(GROUP))
+def test_command_explains_itself(name: str) -> None:
+    """Each command has help, and so has each of its parameters."""
+    command = main.get_command(GROUP, name)
+    assert command is not None
+    assert command.help
+    assert all(parameter.help for parameter in command.params)
+
+
+def test_help_lists_every_command() -> None:
+    """The help names each command once, in its section."""
+    sections = CliRunner().invoke(main, ["--help"]).stdout.partition("Service:\n")[2].partition("\n  Examples:")[0]
+    names = [line.split()[0] for line in sections.splitlines() if line.startswith("  ")]
+    assert names == main.list_commands(GROUP)
+
+
+def test_version() -> None:
+    """The version is the package's."""
+    assert CliRunner().invoke(main, ["--version"]).stdout == f"laurels, version {__version__}\n"

@@ -1,0 +1,199 @@
+"""Import and export of whole boards."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import resource
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels.cli.rows import HEADERS, BadRow, Format, Row, written
+from laurels.cli.transfer import ATTEMPTS, batches
+from laurels.stores.contract import Entry
+from tests.asking import ask
+from tests.cli.conftest import failing, run, start
+from tests.conftest import running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from tests.cli.conftest import Answer, Run
+    from tests.conftest import Server
+
+BUSY: Answer = (503, {"retry-after": "0"}, b"")
+KEPT: Answer = (200, {}, b'{"accepted":1,"refused":[]}')
+FORMATS: list[Format] = ["tsv", "csv", "jsonl"]
+SCORES = {f"player {rank}, \u00e9": 5000 - rank for rank in range(2345)}
+
+
+def page(server: Server, board: str, start: int = 0) -> dict[str, float]:
+    """Give up to 1,000 entries of a board by the plain route."""
+    reply = ask(server, "GET", f"/{board}?startRank={start}&endRank={start + 1000}")
+    return {entry["name"]: entry["score"] for entry in reply.json["leaderboard"]}
+
+
+def content(scores: Mapping[str, float], kind: Format) -> bytes:
+    """Give a file with a header."""
+    return HEADERS[kind] + written([Entry(name, score) for name, score in scores.items()], kind)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_import_keeps_every_row(server: Server, laurels: Run, board: str, tmp_path: Path, kind: Format) -> None:
+    """Every row of a file is on the board, and a line tells how many they were."""
+    (tmp_path / f"board.{kind}.gz").write_bytes(gzip.compress(content(SCORES, kind)))
+    found = laurels("import", tmp_path / f"board.{kind}.gz", "--board", board)
+    assert page(server, board) | page(server, board, 1000) | page(server, board, 2000) == SCORES
+    assert found.stderr.startswith(f"Kept 2,345 of 2,345 rows on {board}, in ")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("ending", ["", ".gz"], ids=["plain", "gzip"])
+def test_export_is_what_was_imported(laurels: Run, board: str, tmp_path: Path, kind: Format, ending: str) -> None:
+    """A board comes back to a file as it went in, best first."""
+    (tmp_path / "in").write_bytes(content(SCORES, kind))
+    laurels("import", tmp_path / "in", "--format", kind, "--board", board)
+    found = laurels("export", board, tmp_path / f"out.{kind}{ending}")
+    out = (tmp_path / f"out.{kind}{ending}").read_bytes()
+    assert (gzip.decompress(out) if ending else out) == content(SCORES, kind)
+    assert found.stderr.startswith(f"2,345 entries written to {tmp_path}/out.{kind}{ending}, in ")
+
+
+def test_export_to_stdout(server: Server, laurels: Run, board: str) -> None:
+    """Without a file the entries alone stand on stdout: TSV, or JSON Lines for a program."""
+    ask(server, "POST", f"/{board}/v", {"score": 1})
+    assert laurels("export", board).output == "name\tscore\nv\t1\n"
+    assert laurels("export", board, "--json").output == '{"name":"v","score":1}\n'
+
+
+def test_export_of_full_pages(laurels: Run, board: str, tmp_path: Path) -> None:
+    """A board of whole pages ends where its last one does."""
+    (tmp_path / "in.csv").write_bytes(content({str(score): score for score in range(1000)}, "csv"))
+    laurels("import", tmp_path / "in.csv", "--board", board)
+    assert laurels("export", board).stdout.count("\n") == 1001
+
+
+def test_import_of_stdin(server: Server, laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
+    """A dash reads stdin, as TSV where nothing else is said, packed or not."""
+    stdin(gzip.compress(b"v\t2077\n"))
+    assert laurels("import", "-", "--board", board).exit_code == 0
+    assert page(server, board) == {"v": 2077}
+
+
+def test_later_row_counts(server: Server, laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
+    """Of rows with one name the last counts, however many batches they fill."""
+    stdin(b"".join(b"v\t%d\n" % score for score in range(3500)))
+    laurels("import", "-", "--board", board)
+    assert page(server, board) == {"v": 3499}
+
+
+def test_bad_rows_are_told_in_order(laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
+    """What the file or the service refuses is told by line, the rest is kept, and the exit status is 1."""
+    stdin(b"a\t1\nb\nc\x01\t2\nd\t9007199254740993\n\xff\t3\ne\t4\n" + b"f" * 9999 + b"\t5\n")
+    found = laurels("import", "-", "--board", board)
+    reasons = [line.partition(". ")[0] for line in found.stderr.splitlines()]
+    assert reasons[:-1] == [
+        "line 2: there is no score",
+        "line 3: The name has a control character",
+        "line 4: The score 9007199254740993 would be rounded to 9007199254740992",
+        "line 5: the name is not valid UTF-8",
+        "line 7: The name has 9999 bytes",
+    ]
+    assert (found.exit_code, reasons[-1].partition(",")[0]) == (1, f"Kept 2 of 7 rows on {board}")
+
+
+def test_many_bad_rows(laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
+    """Twenty refused rows are told, the others counted; a program gets them all."""
+    stdin(b"v\n" * 1021)
+    told = laurels("import", "-", "--board", board).stderr.splitlines()
+    assert (len(told), told[20]) == (22, "... and 1,001 more rows refused (--json lists them all)")
+    stdin(b"v\n" * 1021)
+    found = json.loads(laurels("import", "-", "--board", board, "--json").stdout)
+    assert (found["accepted"], len(found["refused"]), found["problem"]) == (0, 1021, None)
+    assert found["refused"][1020] == {"line": 1021, "name": None, "problem": "there is no score"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [
+        (["v"] * 2001, [1000, 1000, 1]),
+        (["\x01" * 250] * 1000, [688, 312]),
+        ([], [0]),
+    ],
+    ids=["by-count", "by-bytes", "empty"],
+)
+def test_batches_fit(rows: list[str], sizes: list[int]) -> None:
+    """A batch holds at most 1,000 rows, and at most 1 MiB as it is sent."""
+    made = list(batches((Row(line, Entry(name, 1)) for line, name in enumerate(rows, 1)), lambda: 0))
+    assert [len(batch.lines) for batch in made] == sizes
+    assert all(len(batch.body()) <= 2**20 for batch in made)
+
+
+def test_batches_tell_how_far_they_reach() -> None:
+    """A batch knows the last line in it, good or bad."""
+    made = list(batches([Row(1, Entry("v", 1)), BadRow(2, None, "")], lambda: 7))
+    assert [(batch.last_line(), batch.position) for batch in made] == [(2, 7)]
+
+
+def test_busy_service_is_asked_again(stdin: Callable[[bytes], None]) -> None:
+    """A batch that the service asks for again is sent again, the same bytes."""
+    stdin(b"v\t1\n")
+    with failing(BUSY, BUSY, KEPT) as service:
+        assert run(service.url, "import", "-", "--board", "b").exit_code == 0
+    assert service.bodies == [b'{"entries":[{"name":"v","score":1}]}'] * 3
+
+
+def test_service_that_stays_busy(stdin: Callable[[bytes], None]) -> None:
+    """An import gives up in the end, with exit status 3."""
+    stdin(b"v\t1\n")
+    with failing(BUSY) as service:
+        assert run(service.url, "import", "-", "--board", "b").exit_code == 3
+    assert len(service.bodies) == ATTEMPTS
+
+
+def test_import_that_stops(stdin: Callable[[bytes], None]) -> None:
+    """A service that fails midway ends the import, which tells how far it came, and exit status 3."""
+    stdin(b"v\t1\n" * 1500)
+    with failing(KEPT, (500, {}, b"")) as service:
+        found = run(service.url, "import", "-", "--board", "b")
+    assert found.exit_code == 3
+    assert found.stderr.startswith(
+        "Stopped after line 1000: the service has confirmed 1 rows, 0 were refused. Running "
+    )
+
+
+def test_import_that_stops_tells_a_program(stdin: Callable[[bytes], None]) -> None:
+    """A program gets the reason beside what was kept."""
+    stdin(b"v\t1\n")
+    with failing((500, {}, b"")) as service:
+        found = run(service.url, "import", "-", "--board", "b", "--json")
+    problem = f"{service.url} answered 500 Internal Server Error, and not why."
+    assert json.loads(found.stdout) == {"accepted": 0, "refused": [], "problem": problem}
+
+
+def test_import_waits_for_a_full_disk(tmp_path: Path) -> None:
+    """While the server cannot write the import waits, and goes on when it can."""
+    (tmp_path / "in.tsv").write_bytes(content(SCORES, "tsv"))
+    with running(tmp_path / "data") as server:
+        unlimited = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        with start(server.url, "import", tmp_path / "in.tsv", "--board", "b") as process:
+            while ask(server, "GET", "/-/ready").status != 503:
+                assert process.poll() is None
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
+            assert process.wait(60) == 0
+        assert len(page(server, "b", 2000)) == 345
+
+
+def test_pipe_that_breaks(laurels: Run, board: str, tmp_path: Path) -> None:
+    """A reader that has enough ends an export quietly."""
+    (tmp_path / "in.tsv").write_bytes(content({"v" * 250 + str(score): score for score in range(1000)}, "tsv"))
+    laurels("import", tmp_path / "in.tsv", "--board", board)
+    os.mkfifo(tmp_path / "out.tsv")
+    reader = Thread(target=lambda: (tmp_path / "out.tsv").open().close())
+    reader.start()
+    assert laurels("export", board, tmp_path / "out.tsv").output == ""
+    reader.join()
