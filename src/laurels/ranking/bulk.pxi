@@ -1,10 +1,11 @@
 # Bulk: entries from and to packed bytes.
 #
-# Packed, an entry is [f64 score][u64 sequence, on timed boards][u8 length - 1][name], little-endian, with nothing between two; a chunk
-# holds whole entries. Loading appends the entries to leaves, nine tenths full, as they come, and sees on the way whether they came in order.
-# If not, they are sorted (the only time that needs memory beside the index: 32 bytes an entry) and laid anew over the same leaves. Then
-# the table is made at its final size and filled, a batch at a time so that the slots' cache lines come in together; a name that is there already
-# is a duplicate. Last, the inner levels are laid over the leaves from below. Whoever calls discards the index where anything fails.
+# Packed, an entry is [f64 score][u64 sequence, on timed boards][u8 length - 1][name], little-endian, with nothing
+# between two; a chunk holds whole entries. Loading appends the entries to leaves, nine tenths full, as they come, and
+# sees on the way whether they came in order. If not, they are sorted (the only time that needs memory beside the index:
+# 32 bytes an entry) and laid anew over the same leaves. Then the table is made at its final size and filled, a batch at
+# a time so that the slots' cache lines come in together; a name that is there already is a duplicate. Last, the inner
+# levels are laid over the leaves from below. Whoever calls discards the index where anything fails.
 
 cdef enum:
     OUT_OF_MEMORY = -1
@@ -181,7 +182,7 @@ cdef int names_build(Core *c) noexcept nogil:
 
 
 cdef int level_lay(Core *c, u32 level, u32 m, u32 *first) noexcept nogil:
-    """Lay inner nodes over the `m` nodes of a level, a chain from `first`; give their number, and the first of them in `first`."""
+    """Lay inner nodes over the `m` nodes of a level, a chain from `first`; give how many, and in `first` the first."""
     cdef u32 fan = c.tree.inner.cap
     cdef u32 k = 1 if m <= fan else (m - 1) // (fan - fan // 10) + 1
     cdef u32 child = first[0]

@@ -1,9 +1,9 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, embedsignature=True
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=True
 """The ranking index: who stands where, exactly.
 
-Names are kept once, in records (names.pxi) that a hash table finds; the order is a counted B+ tree of scores and references to records
-(tree.pxi); both live in numbered chunks (memory.pxi). Every act is O(log n) or O(log n + entries given) in the worst case: nothing is
-rebuilt on the side, and no pause grows with the number of entries.
+Names are kept once, in records that a hash table finds (names.pxi); the order is a counted B+ tree of scores and
+references to records (tree.pxi); both live in numbered chunks (memory.pxi). Every act is O(log n) or O(log n + entries
+given): nothing is rebuilt on the side, and no act does work for all entries but those that say so.
 
 >>> index = Index()
 >>> for name, score in [("v", 2077), ("silverhand", 34), ("johnny", 34)]:
@@ -188,9 +188,10 @@ cdef int trouble(int outcome) except -1:
 cdef class Index:
     """Names and their scores, in order.
 
-    ``ties`` says who stands first among equal scores: by "name", or of the ``sequence`` given to :meth:`put` the "earliest" (least) or the
-    "latest" (greatest), and then by name. By name is by the bytes of UTF-8: A before Z where ascending, Z before A where descending. Scores
-    are doubles; whole ones are given back as ``int``. ``leaf`` and ``fan`` are the most entries of a leaf and children of an inner node.
+    ``ties`` says who stands first among equal scores: by "name", or of the ``sequence`` given to :meth:`put` the
+    "earliest" (least) or the "latest" (greatest), and then by name. By name is by the bytes of UTF-8: A before Z where
+    ascending, Z before A where descending. Scores are doubles; whole ones are given back as ``int``. ``leaf`` and
+    ``fan`` are the most entries of a leaf and children of an inner node.
     """
 
     cdef Core core
@@ -236,8 +237,8 @@ cdef class Index:
     def put(self, str name not None, score, u64 sequence=0):
         """Give ``name`` this score and sequence in place of any it had; tell whether it is new. O(log n).
 
-        The sequence matters, and is kept, only where ties are by it. Raises ValueError for a name of no or of more than 256 bytes, and for
-        a score that is not finite or not exactly a double.
+        The sequence, from 0 to 2^64 - 1, matters and is kept only where ties are by it. Raises ValueError for a name
+        of no or of more than 256 bytes, and for a score that is not finite or not exactly a double.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("v", 2078)
@@ -342,7 +343,9 @@ cdef class Index:
         return stop - first
 
     def page(self, start, stop):
-        """Give the entries of rank ``start`` up to but not including ``stop``, as far as there are any. O(log n + entries).
+        """Give the entries of rank ``start`` up to but not including ``stop``. O(log n + entries).
+
+        Ranks that are not there give nothing, and negative ones are 0.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)
@@ -353,9 +356,9 @@ cdef class Index:
         return self.entries(start, stop)
 
     def range(self, low, high, limit):
-        """Give the first ``limit`` entries with scores from ``low`` to ``high``, both included, and the rank of the first. O(log n + entries).
+        """Give the entries with scores from ``low`` to ``high``, and the rank of the first. O(log n + entries).
 
-        Where there is none, the rank is that which one would have. Infinite bounds are good.
+        At most ``limit`` are given. Both bounds are included, and may be infinite. Where there is no entry, the rank is that which one would have.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)
@@ -369,7 +372,9 @@ cdef class Index:
         return first, self.entries(first, min(stop, first + <u64>most))
 
     def around(self, str name not None, span):
-        """Give ``name`` with up to ``span`` entries before and after it, and the rank of the first; or None. O(log n + entries).
+        """Give ``name`` with up to ``span`` entries before and after it, and the rank of the first. O(log n + entries).
+
+        None where the name is not there.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34), index.put("johnny", 33)
@@ -388,8 +393,8 @@ cdef class Index:
     def dump(self, start, stop):
         """Give the entries of those ranks packed, as :meth:`load` takes them. O(log n + entries).
 
-        An entry is its score (a double), on timed boards its sequence (8 bytes), the length of its name less 1 (one byte) and its name, all
-        little-endian.
+        An entry is its score (a double), its sequence (8 bytes) where ties are by that, the length of its name less 1
+        (one byte) and its name, all little-endian.
 
         >>> index = Index()
         >>> _ = index.put("v", 1)
@@ -406,10 +411,10 @@ cdef class Index:
         return packed
 
     def load(self, chunks):
-        """Fill this index, which must be empty, with packed entries. O(n), or O(n log n) where they are not in the board's order.
+        """Fill this index with packed entries. O(n), or O(n log n) where they are not in the board's order.
 
-        Each chunk holds whole entries. Raises ValueError where the index is not empty, where the bytes are not packed entries, and where a
-        name is there twice; the index is as it was then.
+        Each chunk holds whole entries. Raises ValueError where the index is not empty, where the bytes are not packed
+        entries, and where a name is there twice; the index is as it was then.
 
         >>> index, other = Index(), Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)

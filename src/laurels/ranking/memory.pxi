@@ -1,14 +1,16 @@
 # Memory: items of one size, numbered, in chunks.
 #
-# Everything the index holds in number (records, leaves, inner nodes) is an item of a `Chunks` and is referred to by its number, never by
-# its address: the chunk's index in the high bits, the place within the chunk in the low `shift` bits. So
+# Everything the index holds in number (records, leaves, inner nodes) is an item of a `Chunks` and is referred to by its
+# number, never by its address: the chunk's index in the high bits, the place within the chunk in the low `shift` bits.
+# So
 #
-# - growth copies nothing that is already there but the last chunk, which begins at a few dozen bytes and is enlarged by a sixteenth of the
-#   whole (by half while it is tiny) until it is a full chunk of 2 MiB. At most a sixteenth stands empty, at 10 entries and at 10 million;
-# - a full chunk is a mapping of its own, aligned to 2 MiB, for which the kernel is asked to use one huge page: at a million entries the
-#   walks through the page tables are a fifth of the time of a lookup (docs/index.md);
-# - an address (`item`) is good until the next call that may enlarge, so whoever changes the index first reserves all it may need, then
-#   takes addresses, then changes. What can fail fails before anything was changed.
+# - growth copies nothing that is already there but the last chunk, which begins at a few dozen bytes and is enlarged by
+#   a sixteenth of the whole (by half while it is tiny) until it is a full chunk of 2 MiB. At most a sixteenth stands
+#   empty, at 10 entries and at 10 million;
+# - a full chunk is a mapping of its own, aligned to 2 MiB, for which the kernel is asked to use one huge page: at a
+#   million entries the walks through the page tables are a fifth of the time of a lookup (docs/index.md);
+# - an address (`item`) is good until the next call that may enlarge, so whoever changes the index first reserves all it
+#   may need, then takes addresses, then changes. What can fail fails before anything was changed.
 #
 # Items are not given back one by one; who frees an item keeps it on a list of its own.
 
@@ -62,8 +64,8 @@ cdef extern from *:
 
     static void unmapped(void *chunk) { munmap(chunk, CHUNK); }
 
-    /* The first place of x in a[0..cap), where it must be; reads up to a[cap rounded up to 16]. What may end it early depends on `cap` alone
-       as long as that is 64 at most: a branch that depended on the place would be guessed wrong, after waiting for memory. */
+    /* The first place of x in a[0..cap), where it must be; reads up to a[cap rounded up to 16]. Up to 64, nothing ends
+       it early: a branch that depended on the place would be guessed wrong, after waiting for memory. */
     static inline uint32_t place_of(const uint32_t *a, uint32_t cap, uint32_t x) {
         uint32_t i = 0;
     #ifdef __SSE2__
@@ -229,7 +231,7 @@ cdef int chunks_begin(Chunks *c) noexcept nogil:
 
 
 cdef int chunks_enlarge(Chunks *c, u32 more) noexcept nogil:
-    """Give the last chunk room for `more` items than are used, as far as a chunk may have; -1 where there is no memory."""
+    """Give the last chunk room for `more` items than are used, as far as may be; -1 where there is no memory."""
     cdef size_t total = chunks_bytes(c)
     cdef size_t step = max(total // 16, min(total // 2, <size_t>4096), <size_t>64)
     cdef size_t want = min(<size_t>c.full, max(<size_t>(c.used + more), c.have + step // c.stride))

@@ -1,27 +1,31 @@
 # Names: one record for each entry, and the table that finds it.
 #
-# A record is [u64 sequence, on timed boards][u8 length - 1][name], rounded up to units of 4 bytes, in chunks of 2^19 units. Its number (the ref,
-# 36 bits, 256 GiB) is what the table and the tree hold; ref 0 is never handed out. A freed record goes on the list of its size, which runs
-# through the records themselves.
+# A record is [u64 sequence, on timed boards][u8 length - 1][name], rounded up to units of 4 bytes, in chunks of 2^19
+# units. Its number (the ref, 36 bits, 256 GiB) is what the table and the tree hold; ref 0 is never handed out. A freed
+# record goes on the list of its size, which runs through the records themselves.
 #
-# The table is extendible hashing. The top `depth` bits of the hash choose a door; doors share a segment until it splits. A segment is
-# [Segment][slots], and a slot is 10 bytes: 16 more bits of the hash, the tag; the ref; and the leaf that holds the entry. The leaf stands here and
-# not in the record so that a lookup need not wait for the record: while the name is being fetched and compared, the leaf and what is above it are
-# fetched too. Main memory is 200 ns away, and that is one time less of it. The price is that an entry that changes leaves is looked up by its name.
+# The table is extendible hashing. The top `depth` bits of the hash choose a door; doors share a segment until it
+# splits. A segment is [Segment][slots], and a slot is 10 bytes: 16 more bits of the hash, the tag; the ref; and the
+# leaf that holds the entry. The leaf stands here and not in the record so that a lookup need not wait for the record:
+# while the name is being fetched and compared, the leaf and what is above it are fetched too. Main memory is 200 ns
+# away, and that is one time less of it. The price is that an entry that changes leaves is looked up by its name.
 #
-# The slots of a segment stand in the order of their tags, each at its home, (tag * cap) >> 16, or as near after it as the earlier ones leave
-# room, with a tail beyond the last home instead of a wrap-around and one empty slot at the very end. That order
+# The slots of a segment stand in the order of their tags, each at its home, (tag * cap) >> 16, or as near after it as
+# the earlier ones leave room, with a tail beyond the last home instead of a wrap-around and one empty slot at the very
+# end. That order
 #
 # - ends a search in vain as early as one that finds, so a segment may be 90 % full;
-# - makes enlarging a segment one pass from front to back that reads no record, so segments grow by an eighth and the table is always
-#   between 80 and 90 % full, rather than between 45 and 90 as with doublings;
+# - makes enlarging a segment one pass from front to back that reads no record, so segments grow by an eighth and the
+#   table is always between 80 and 90 % full, rather than between 45 and 90 as with doublings;
 # - makes removal a shift back of what follows, with no tombstones.
 #
-# A segment at its greatest size splits, which reads the names of its 1,800 records to learn one more bit of their hashes: the longest
-# pause there is, some tens of microseconds, at any number of entries. (The doors are copied when they double: 16 bytes per 1,700 entries.)
-# Each door keeps a copy of its segment's cap, so that a lookup goes from the door to the slot without reading the segment's head.
+# A segment at its greatest size splits, which reads the names of its 1,800 records to learn one more bit of their
+# hashes: the longest pause there is, some tens of microseconds, at any number of entries. (The doors are copied when
+# they double: 16 bytes per 1,700 entries.) Each door keeps a copy of its segment's cap, so that a lookup goes from the
+# door to the slot without reading the segment's head.
 #
-# The hash is keyed by Python's own per-process randomness, so names cannot be chosen to collide, and PYTHONHASHSEED repeats a run.
+# The hash is keyed by Python's own per-process randomness, so names cannot be chosen to collide, and PYTHONHASHSEED
+# repeats a run.
 
 cdef enum:
     REF_BITS = 36

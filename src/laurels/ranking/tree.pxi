@@ -1,18 +1,22 @@
 # The tree: a counted B+ tree, which is the order of the entries.
 #
-# A leaf holds the keys of its entries (the score as 64 bits that order as scores stand on the board, so "less" always means "stands before")
-# and the refs of their records, as parallel arrays, in order. An inner node holds for each child the child's number, how many entries are
-# under it, and the key and ref of the first of them. Every node names its parent, and every record its leaf. Hence
+# A leaf holds the keys of its entries (the score as 64 bits that order as scores stand on the board, so "less" always
+# means "stands before") and the refs of their records, as parallel arrays, in order. An inner node holds for each
+# child the child's number, how many entries are under it, and the key and ref of the first of them. The parent of
+# every node is known (of leaves in an array beside them), and of every entry the leaf (in the table). Hence
 #
-# - a rank is read upwards: the place in the leaf plus, at each level, the counts left of the child. No score and no name is compared, and the
-#   lines touched at each level are known at once, so they are fetched together;
-# - a score is looked for downwards by keys alone; names are compared only where an inner node or the leaf has the very key;
-# - an update goes down first, with the new score, which brings the target leaf into the cache while the old place is looked up; where both are
-#   one leaf it is one memmove, and no count changes.
+# - a rank is read upwards: the place in the leaf plus, at each level, the counts left of the child. No score and no
+#   name is compared, so ties cost a standing nothing; and as the parents of leaves are few enough for the cache, the
+#   way up does not wait for the leaf;
+# - a score is looked for downwards by keys alone; names are compared only where a node has the very key;
+# - an update goes down first, with the new score, which brings the target leaf into the cache while the old place is
+#   looked up; where both are one leaf it is one move of memory, and no count changes.
 #
-# A full node first shares with a neighbour that has a quarter free, and splits only where none has: random inserts leave leaves 78 % full, not
-# 69 %, and ascending ones too. A node under two fifths is merged with a neighbour where both together fill no more than four fifths, and shares
-# otherwise. Entries that change leaves have their records written, about one an insert.
+# A full node first shares with a neighbour that has a quarter free, and splits only where none has: random inserts
+# leave leaves three quarters full. A node under two fifths is merged with a neighbour where both together fill no more
+# than four fifths, and shares otherwise. Entries that change leaves are looked up in the table, about one an insert.
+#
+
 #
 # A board of one leaf has it as small as it can be; the leaf is made anew, greater, until it has its full size.
 
@@ -24,7 +28,8 @@ cdef struct Head:
     u32 parent, next, before, n     # parent: of inner nodes, and the link of spare ones; next and before: of leaves
 
 cdef struct Layout:
-    u32 cap, low, merged, roomy     # items: the most, the fewest, the most after a merge, the most a neighbour may have who shares
+    u32 cap, low        # the most items of a node, and the fewest
+    u32 merged, roomy   # the most after a merge, and the most a neighbour may have who shares
     u32 stride, count, keys, lo, hi    # bytes: of a node, and where its arrays begin; the children's begins at HEAD
 
 cdef struct Tree:
@@ -212,7 +217,7 @@ cdef void raise_first(Core *c, u32 level, u32 number) noexcept nogil:
 
 
 cdef void settle(Core *c, u32 level, Head *parent, u32 number, u32 i) noexcept nogil:
-    """Note anew the count and the first entry of child `i` of the inner node `number`, whose children are at `level`."""
+    """Note anew the count and the first entry of child `i`, which is at `level`, of the inner node `number`."""
     cdef Head *child = node_of(c, level, children_of(parent)[i])
     cdef Layout *f = layout_of(c, level)
     counts_of(&c.tree.inner, parent)[i] = weight(c, level, child)
