@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Run = Callable[..., Result]
 Answer = tuple[int, dict[str, str], bytes]
+HANG_UP = 0
 
 
 def run(url: str, *args: object) -> Result:
@@ -68,7 +69,7 @@ def stdin(tmp_path: Path) -> Iterator[Callable[[bytes], None]]:
 class Failing(HTTPServer):
     """A service that gives the answers it is told, one after another, the last for good, and keeps what it was sent."""
 
-    def __init__(self, answers: list[Answer], *, asked: Callable[[], None]) -> None:
+    def __init__(self, answers: list[Answer], *, asked: Callable[[], object]) -> None:
         self.answers = answers
         self.asked = asked
         self.bodies: list[bytes] = []
@@ -84,6 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked()
         answers = self.server.answers
         status, headers, body = answers.pop(0) if len(answers) > 1 else answers[0]
+        if status == HANG_UP:
+            self.close_connection = True
+            return
         self.send_response(status)
         for name, value in (headers | {"content-length": str(len(body))}).items():
             self.send_header(name, value)
@@ -97,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def failing(*answers: Answer, asked: Callable[[], None] = lambda: None) -> Iterator[Failing]:
+def failing(*answers: Answer, asked: Callable[[], object] = lambda: None) -> Iterator[Failing]:
     """Run a service that fails as told."""
     with Failing(list(answers), asked=asked) as service:
         thread = Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from laurels.cli import client
 from tests.asking import ask
-from tests.cli.conftest import failing, run
+from tests.cli.conftest import HANG_UP, failing, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +127,7 @@ def test_wrong_command_line(laurels: Run, command: list[str], problem: str) -> N
         (["top", ""], "The board is empty."),
         (["standing", "b", ".."], "The name is '..'"),
         (["submit", "-", "v", "1"], "Not Found: "),
-        (["submit", "b", "v", "9007199254740993"], "Unprocessable Entity: The score 9007199254740993 would be rounded"),
+        (["submit", "b", "v", "9007199254740993"], "The score 9007199254740993 would be rounded"),
         (["export", "b", "/nowhere/b.csv"], "No such file or directory"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
@@ -186,6 +187,23 @@ def test_service_that_fails(answer: Answer, status: int, problem: str) -> None:
         found = run(service.url, "top", "b")
     assert found.exit_code == status
     assert problem in found.stderr
+
+
+def test_service_that_hangs_up() -> None:
+    """A connection that ends without an answer is told as what it is."""
+    with failing((HANG_UP, {}, b"")) as service:
+        found = run(service.url, "top", "b")
+    assert f"Cannot reach {service.url}: server disconnected without sending a response." in found.stderr
+
+
+def test_service_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that does not answer in time is not waited for."""
+    monkeypatch.setattr(client, "TIMEOUT", 0.1)
+    given_up = Event()
+    with failing((200, {}, b""), asked=lambda: given_up.wait(30)) as service:
+        found = run(service.url, "top", "b")
+        given_up.set()
+    assert f"Cannot reach {service.url}: no answer within 0.1 seconds." in found.stderr
 
 
 def test_interrupt() -> None:

@@ -122,7 +122,7 @@ def test_many_bad_rows(laurels: Run, board: str, stdin: Callable[[bytes], None])
     [
         (["v"] * 2001, [1000, 1000, 1]),
         (["\x01" * 250] * 1000, [688, 312]),
-        ([], [0]),
+        ([], []),
     ],
     ids=["by-count", "by-bytes", "empty"],
 )
@@ -186,6 +186,29 @@ def test_import_waits_for_a_full_disk(tmp_path: Path) -> None:
             resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
             assert process.wait(60) == 0
         assert len(page(server, "b", 2000)) == 345
+
+
+def test_export_into_a_pipe(laurels: Run, board: str, tmp_path: Path) -> None:
+    """A pipe is written to in place, and stays one."""
+    os.mkfifo(tmp_path / "out.csv")
+    read: list[str] = []
+    reader = Thread(target=lambda: read.append((tmp_path / "out.csv").read_text()))
+    reader.start()
+    laurels("export", board, tmp_path / "out.csv")
+    reader.join()
+    assert (read, (tmp_path / "out.csv").is_fifo()) == (["name,score\n"], True)
+
+
+def test_file_that_cannot_be_read(laurels: Run, board: str) -> None:
+    """A file that the system cannot read is told in a line, with exit status 1."""
+    found = laurels("import", "/proc/self/mem", "--format", "tsv", "--board", board)
+    assert (found.exit_code, found.stderr.splitlines()[1]) == (1, "Error: [Errno 5] Input/output error.")
+
+
+def test_import_of_nothing(laurels: Run, board: str) -> None:
+    """A file without rows is no error."""
+    found = laurels("import", "/dev/null", "--format", "csv", "--board", board)
+    assert (found.exit_code, found.stderr[: found.stderr.index(",")]) == (0, f"Kept 0 of 0 rows on {board}")
 
 
 def test_pipe_that_breaks(laurels: Run, board: str, tmp_path: Path) -> None:

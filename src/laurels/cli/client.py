@@ -116,7 +116,7 @@ def _failure(server: str, response: httpx.Response) -> RequestFailed:
 def _reason(error: BaseException) -> str:
     """Give what the system said at the root of a request that failed."""
     if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {TIMEOUT:.0f} seconds"
+        return f"no answer within {TIMEOUT:g} seconds"
     root: BaseException | None = error
     while root is not None:
         if isinstance(root, OSError) and root.errno:

@@ -7,7 +7,6 @@ two rows with one name the later must count.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from concurrent.futures import Future
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
@@ -91,8 +90,9 @@ def batches(rows: Iterable[Row | BadRow], position: Callable[[], int]) -> Iterat
             batch.bad.append(entry)
         else:
             batch.add(row.line, entry)
-    batch.position = position()
-    yield batch
+    if batch.last_line():
+        batch.position = position()
+        yield batch
 
 
 def _encoded(row: Row | BadRow) -> bytes | BadRow:
@@ -160,8 +160,10 @@ async def _aside(act: Callable[[], T]) -> T:
 
 async def pages(client: Client, board: str) -> AsyncIterator[list[Entry]]:
     """Fetch a board from its first entry to its last."""
-    for start in itertools.count(0, PAGE_ENTRIES):
+    start = 0
+    while True:
         page = await client.page(board, start, start + PAGE_ENTRIES)
         yield page
         if len(page) < PAGE_ENTRIES:
             return
+        start += PAGE_ENTRIES
