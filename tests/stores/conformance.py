@@ -1,4 +1,4 @@
-"""What every store must do, whatever it is made of: inherit :class:`Conformance` and give the two fixtures."""
+"""What every store must do, whatever it is made of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from laurels.errors import StoreUnavailable
@@ -27,6 +28,7 @@ CALLS: dict[str, Call] = {
     "submit_many": lambda store: store.submit_many(KART, [Entry("v", 1)]),
     "standing": lambda store: store.standing(KART, "v"),
     "page": lambda store: store.page(KART, 0, 20),
+    "page_json": lambda store: store.page_json(KART, 0, 20),
     "count": lambda store: store.count(KART),
     "remove": lambda store: store.remove(KART, "v"),
     "drop": lambda store: store.drop(KART),
@@ -42,17 +44,11 @@ async def fill(store: Store, board: Board, scores: dict[str, float]) -> None:
 
 @pytest.mark.anyio
 class Conformance:
-    """The promises of :mod:`laurels.stores.contract`."""
+    """The promises of :mod:`laurels.stores.contract`.
 
-    @pytest.fixture
-    async def store(self) -> Store:
-        """Give an open store without boards."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def kept(self) -> Kept:
-        """Give a reader of one board's entries by another road than the store."""
-        raise NotImplementedError
+    An heir has the fixtures ``store``, an open store without boards where LAPS is ascending, and ``kept``, which reads
+    the entries of one board by another road than that store.
+    """
 
     async def test_submit_keeps_the_entry(self, store: Store, kept: Kept) -> None:
         """What submit acknowledged is there for others to see."""
@@ -95,6 +91,13 @@ class Conformance:
         """A page holds its first rank and not its last."""
         await fill(store, KART, {"a": 5, "b": 4, "c": 3, "d": 2})
         assert await store.page(KART, 1, 3) == [Entry("b", 4), Entry("c", 3)]
+
+    @pytest.mark.parametrize(("start", "stop"), [(0, 2), (1, 20), (7, 9)], ids=str)
+    async def test_page_json(self, store: Store, start: int, stop: int) -> None:
+        """A page as JSON says what the page says."""
+        await fill(store, KART, {"a": 5, 'quo"te': 4.5, "é": -(2**53)})
+        as_json = msgspec.json.decode(await store.page_json(KART, start, stop), type=list[Entry])
+        assert as_json == await store.page(KART, start, stop)
 
     async def test_page_ends_with_the_board(self, store: Store) -> None:
         """A page beyond the last entry is as long as there are entries."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,19 +25,17 @@ def unpacked(packed: bytes) -> Iterator[tuple[str, float]]:
         yield packed[at - length - 1 : at].decode(), score
 
 
-def play(boards: Disk, record: list[object]) -> None:
+def play(boards: Disk, record: list[Any]) -> None:
     """Do to boards what one record of the journal says."""
-    match record:
-        case [0, str(board), str(name), float(score)]:
-            boards.setdefault(board, {})[name] = score
-        case [1, str(board), list(names), list(scores)]:
-            boards.setdefault(board, {}).update(zip(names, scores, strict=True))
-        case [2, str(board), str(name)]:
-            boards.get(board, {}).pop(name, None)
-        case [3, str(board)]:
-            boards.pop(board, None)
-        case _:
-            raise ValueError(record)
+    tag, board = int(record[0]), str(record[1])
+    if tag == 0:
+        boards.setdefault(board, {})[record[2]] = record[3]
+    elif tag == 1:
+        boards.setdefault(board, {}).update(zip(record[2], record[3], strict=True))
+    elif tag == 2:
+        boards.get(board, {}).pop(record[2], None)
+    else:
+        boards.pop(board, None)
 
 
 def read(directory: Path) -> Disk:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.stores.contract import Standing
 from laurels.stores.embedded import EmbeddedStore
 from tests.stores.conformance import KART
 from tests.stores.crasher import NAMES, WORKERS
@@ -41,31 +40,47 @@ def kill_fold(server: int) -> bool:
     return bool(folds)
 
 
-def crash(directory: Path, acknowledged: Path, base: int, random: Random) -> dict[int, int]:
-    """Run a process, kill it (and before that perhaps its fold) and give the last score acknowledged to each worker."""
+def submitting(directory: Path, acknowledged: Path, base: int, count: int) -> subprocess.Popen[bytes]:
+    """Start a process that submits ``count`` scores from ``base`` on for each worker."""
+    arguments = (directory, acknowledged, base, count)
+    return subprocess.Popen([sys.executable, "-m", "tests.stores.crasher", *map(str, arguments)])
+
+
+def crash(directory: Path, acknowledged: Path, base: int, random: Random) -> None:
+    """Run a process and kill it, and before that perhaps its fold."""
     acknowledged.touch()
     size, growth = acknowledged.stat().st_size, random.randrange(1, 30_000)
-    command = [sys.executable, "-m", "tests.stores.crasher", str(directory), str(acknowledged), str(base)]
-    with subprocess.Popen(command) as process:
+    with submitting(directory, acknowledged, base, 1_000_000) as process:
         wait(lambda: acknowledged.stat().st_size > size + growth)
         if random.random() < 0.5:
             wait(lambda: kill_fold(process.pid))
         process.kill()
+
+
+def newest(acknowledged: Path) -> dict[int, int]:
+    """Give the last score that each worker was told is kept."""
     lines = acknowledged.read_text().splitlines()
     return {int(worker): int(score) for worker, score in map(str.split, lines)}
 
 
+async def verify(directory: Path, last: dict[int, int]) -> None:
+    """Open the directory: each worker's last scores are there, and at most one more that was under way."""
+    store = await EmbeddedStore.open(directory)
+    for worker, best in last.items():
+        for score in range(best - NAMES + 1, best + 1):
+            found = await store.standing(KART, f"{worker}-{score % NAMES}")
+            allowed = {score, best + 1} if score == best + 1 - NAMES else {score}
+            assert found is not None
+            assert found.score in allowed, (worker, score)
+    assert await store.count(KART) == WORKERS * NAMES
+    await store.close()
+
+
 async def test_kill(tmp_path: Path) -> None:
-    """After each of thirty kills every worker finds its last five scores, and at most one more that was under way."""
-    random = Random(7)  # noqa: S311
+    """After each of thirty kills every acknowledged score is there."""
+    random = Random(7)
+    data, acknowledged = tmp_path / "data", tmp_path / "acknowledged"
+    submitting(data, acknowledged, 0, 10).wait()
     for number in range(1, ROUNDS + 1):
-        last = crash(tmp_path / "data", tmp_path / "acknowledged", number * 1_000_000, random)
-        store = await EmbeddedStore.open(tmp_path / "data")
-        for worker, newest in last.items():
-            for score in range(newest - NAMES + 1, newest + 1):
-                found = await store.standing(KART, f"{worker}-{score % NAMES}")
-                allowed = {score, newest + 1} if (newest + 1 - score) % NAMES == 0 else {score}
-                assert isinstance(found, Standing)
-                assert found.score in allowed, (number, worker, score)
-        assert await store.count(KART) <= WORKERS * NAMES
-        await store.close()
+        crash(data, acknowledged, number * 1_000_000, random)
+        await verify(data, newest(acknowledged))

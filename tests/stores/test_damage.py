@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from laurels.errors import DataDamaged
+from laurels.stores import snapshot
 from laurels.stores.embedded import EmbeddedStore
 from laurels.stores.fold import fold
 from laurels.stores.journal import Journal
@@ -154,6 +156,47 @@ async def test_journal_behind_the_compact_form(data: Path, tmp_path: Path) -> No
     (tmp_path / "early/lock").unlink()
     with pytest.raises(DataDamaged, match=r"journal\.db .* ends with batch 43, and boards\.db holds batch 44"):
         await entries(tmp_path / "early")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "problem"),
+    [
+        ("journal.db", "DELETE FROM batch WHERE lsn = 20", "batch 20 is missing"),
+        ("journal.db", "UPDATE batch SET lsn = 400 WHERE lsn = 43", "batch 43 is missing"),
+        ("journal.db", "UPDATE batch SET records = 'text' WHERE lsn = 20", "batch 20 is not what was written"),
+        ("journal.db", "UPDATE origin SET format = 2", "its format is not 1"),
+        ("journal.db", "DROP TABLE batch", "no such table"),
+        ("boards.db", "DELETE FROM chunk WHERE id = 1", "it holds 1 chunks, and 2 were written"),
+        ("boards.db", "UPDATE chunk SET board = 'laps'", "chunk 0 is not what was written"),
+        ("boards.db", "UPDATE seal SET folded = 1", "its seal is broken"),
+        ("boards.db", "DELETE FROM seal", "its seal is missing"),
+    ],
+)
+async def test_changed_by_hand(data: Path, name: str, change: str, problem: str) -> None:
+    """Files that SQLite finds in order are not, where they do not say what was written."""
+    with closing(sqlite3.connect(data / name)) as db:
+        db.execute(change)
+        db.commit()
+    with pytest.raises(DataDamaged, match=problem):
+        await entries(data)
+
+
+@pytest.mark.parametrize(("name", "problem"), [("journal.db", "batch 44 cannot be read"), ("boards.db", "entries of")])
+async def test_written_wrong(data: Path, name: str, problem: str) -> None:
+    """What bears the right CRC and is no record, or no entries, is not loaded."""
+    with closing(Journal(data / "journal.db")) as journal:
+        if name == "journal.db":
+            journal.append(b"no records")
+        else:
+            snapshot.write(data / name, journal.origin, journal.last, [("mario-kart", 0, b"no entries")])
+    with pytest.raises(DataDamaged, match=problem):
+        await entries(data)
+
+
+async def test_fold_beyond_the_journal(data: Path) -> None:
+    """A fold never takes what is not there for nothing."""
+    with pytest.raises(DataDamaged, match="batch 44 is missing"):
+        fold(data, 44)
 
 
 async def test_unreadable_mark(data: Path) -> None:

@@ -72,14 +72,14 @@ async def test_reopened(store: EmbeddedStore, tmp_path: Path) -> None:
 
 async def test_folded(store: EmbeddedStore, tmp_path: Path) -> None:
     """A store opened on a compact form and a journal after it is the one they were made from."""
-    await fill(store, KART, {f"player-{n}": n for n in range(10_000)})
+    await fill(store, KART, {f"player-{n}": n for n in range(70_000)})
     fold(tmp_path / "data", 1)
     await store.submit(LAPS, "v", 3)
-    await store.submit(KART, "player-0", 10_000)
+    await store.submit(KART, "player-0", 70_000)
     await store.close()
     again = await EmbeddedStore.open(tmp_path / "data", define)
-    assert await again.page(KART, 0, 2) == [Entry("player-0", 10_000), Entry("player-9999", 9999)]
-    assert (await again.count(KART), await again.standing(LAPS, "v")) == (10_000, Standing(3, 0))
+    assert await again.page(KART, 0, 2) == [Entry("player-0", 70_000), Entry("player-69999", 69_999)]
+    assert (await again.count(KART), await again.standing(LAPS, "v")) == (70_000, Standing(3, 0))
     await again.close()
 
 
@@ -92,6 +92,15 @@ async def test_progress(store: EmbeddedStore, tmp_path: Path) -> None:
     seen: list[int] = []
     await (await EmbeddedStore.open(tmp_path / "data", define, progress=seen.append)).close()
     assert seen == [2, 3]
+
+
+async def test_batches_gather(store: EmbeddedStore, tmp_path: Path) -> None:
+    """What comes while the disk is busy is written together afterwards."""
+    first = asyncio.ensure_future(store.submit(KART, "v", 1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.gather(first, *(store.submit(KART, f"player-{n}", n) for n in range(100)))
+    assert (disk.last(tmp_path / "data"), await store.count(KART)) == (2, 101)
 
 
 async def test_unseen_before_durable(store: EmbeddedStore) -> None:
@@ -161,6 +170,13 @@ async def test_new_directory(store: EmbeddedStore, tmp_path: Path) -> None:
     """A directory that was missing is made for its owner alone."""
     await store.ready()
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+async def test_files_in_the_way(tmp_path: Path) -> None:
+    """Whatever else the system refuses is told with the directory's name."""
+    (tmp_path / "data/journal.db.new").mkdir(parents=True)
+    with pytest.raises(DirectoryUnusable, match=r"data .* Is a directory"):
+        await EmbeddedStore.open(tmp_path / "data")
 
 
 async def test_directory_is_a_file(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from laurels.errors import DirectoryInUse, DirectoryUnusable
+from laurels.errors import DirectoryInUse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,13 +47,10 @@ class Directory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            if not path.exists():
-                path.mkdir(mode=0o700, parents=True)
-                sync(path.parent)
-            self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise DirectoryUnusable(path, str(error)) from error
+        if not path.exists():
+            path.mkdir(mode=0o700, parents=True)
+            sync(path.parent)
+        self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self._claim()
         except BaseException:
@@ -66,11 +63,8 @@ class Directory:
         except BlockingIOError as error:
             raise DirectoryInUse(self.path, self._read()[0]) from error
         self.reached = self._read()[1]
-        try:
-            os.pwrite(self._lock, b"%-*d\n%-*d\n" % (PID_WIDTH, os.getpid(), MARK_WIDTH, self.reached), 0)
-            os.close(self.fold_lock())
-        except OSError as error:
-            raise DirectoryUnusable(self.path, str(error)) from error
+        os.pwrite(self._lock, b"%-*d\n%-*d\n" % (PID_WIDTH, os.getpid(), MARK_WIDTH, self.reached), 0)
+        os.close(self.fold_lock())
 
     def _read(self) -> tuple[int | None, int]:
         words = os.pread(self._lock, PID_WIDTH + MARK_WIDTH + 2, 0).split()

@@ -48,11 +48,8 @@ _log = logging.getLogger("laurels.stores")
 def _open_journal(directory: Directory, seal: Seal | None) -> Journal:
     path = directory.path / "journal.db"
     if not (path.exists() or seal or directory.reached or path.with_name("journal.db-wal").exists()):
-        try:
-            journal.create(path)
-            sync(directory.path)
-        except OSError as error:
-            raise DirectoryUnusable(directory.path, str(error)) from error
+        journal.create(path)
+        sync(directory.path)
     return Journal(path)
 
 
@@ -129,7 +126,10 @@ class EmbeddedStore(Store):
         entries are loaded so far. A journal smaller than ``fold_bytes`` is not folded. Raises DirectoryInUse,
         DirectoryUnusable or DataDamaged.
         """
-        return await asyncio.to_thread(cls._load, path, define, progress, fold_bytes)
+        try:
+            return await asyncio.to_thread(cls._load, path, define, progress, fold_bytes)
+        except OSError as error:
+            raise DirectoryUnusable(path, str(error)) from error
 
     @classmethod
     def _load(
@@ -148,10 +148,10 @@ class EmbeddedStore(Store):
             count, backlog = _replay(log, folded, boards)
             with journal.translated(log.path):
                 log.reopen()
+            folding = Folding(directory, log, folded=folded, backlog=backlog, fold_bytes=fold_bytes)
             opened.pop_all()
         took = time.monotonic() - began
         _log.info("Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, count, len(boards), took)
-        folding = Folding(directory, log, folded=folded, backlog=backlog, fold_bytes=fold_bytes)
         return cls(directory, boards, Commits(log, folding, directory, boards))
 
     def _index(self, board: Board) -> Index:

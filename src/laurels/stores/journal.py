@@ -69,8 +69,6 @@ def screen(path: Path) -> None:
             head = file.read(len(MAGIC))
     except FileNotFoundError as error:
         raise DataDamaged(path, "it is missing") from error
-    except OSError as error:
-        raise DirectoryUnusable(path.parent, str(error)) from error
     if head != MAGIC:
         raise DataDamaged(path, "it does not begin as an SQLite file does")
 
