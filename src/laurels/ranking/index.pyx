@@ -358,7 +358,8 @@ cdef class Index:
     def range(self, low, high, limit):
         """Give the entries with scores from ``low`` to ``high``, and the rank of the first. O(log n + entries).
 
-        At most ``limit`` are given. Both bounds are included, and may be infinite. Where there is no entry, the rank is that which one would have.
+        At most ``limit`` are given. Both bounds are included, and may be infinite. Where there is no entry, the rank is
+        that which one would have.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)

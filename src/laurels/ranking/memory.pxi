@@ -8,7 +8,7 @@
 #   a sixteenth of the whole (by half while it is tiny) until it is a full chunk of 2 MiB. At most a sixteenth stands
 #   empty, at 10 entries and at 10 million;
 # - a full chunk is a mapping of its own, aligned to 2 MiB, for which the kernel is asked to use one huge page: at a
-#   million entries the walks through the page tables are a fifth of the time of a lookup (docs/index.md);
+#   million entries that takes a tenth off a lookup (docs/index.md);
 # - an address (`item`) is good until the next call that may enlarge, so whoever changes the index first reserves all it
 #   may need, then takes addresses, then changes. What can fail fails before anything was changed.
 #

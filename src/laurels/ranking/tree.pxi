@@ -16,8 +16,6 @@
 # leave leaves three quarters full. A node under two fifths is merged with a neighbour where both together fill no more
 # than four fifths, and shares otherwise. Entries that change leaves are looked up in the table, about one an insert.
 #
-
-#
 # A board of one leaf has it as small as it can be; the leaf is made anew, greater, until it has its full size.
 
 cdef enum:
