@@ -62,7 +62,7 @@ def write_packages(file: Path, count: int = PACKAGES) -> None:
     """Write a gzipped TSV of package names and download counts, sorted by name.
 
     Of the real file it has the number of rows, the lengths of the names (20 bytes in the mean, half of them scoped) and
-    the curve of the scores, three quarters of which are shared.
+    the curve of the scores, two thirds of which are shared.
     """
     chance = random.Random(SEED)
     words = ["".join(chance.choices(LETTERS, k=chance.choice(WORD_LENGTHS))) for _ in range(WORDS)]
