@@ -61,8 +61,8 @@ def batches(entries: Iterable[tuple[str, int]], size: int = 1_000) -> Iterator[l
 def write_packages(file: Path, count: int = PACKAGES) -> None:
     """Write a gzipped TSV of package names and download counts, sorted by name.
 
-    Of a public registry's list it has the number of rows, about the lengths of the names (19 bytes in the mean, half of them scoped) and
-    the curve of the scores, two thirds of which are shared.
+    Of a public registry's list it has the number of rows, about the lengths of the names (19 bytes in the mean, half of
+    them scoped) and the curve of the scores, two thirds of which are shared.
     """
     chance = random.Random(SEED)
     words = ["".join(chance.choices(LETTERS, k=chance.choice(WORD_LENGTHS))) for _ in range(WORDS)]
