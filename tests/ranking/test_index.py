@@ -214,7 +214,7 @@ def test_load(ties: Ties, size: int, shuffled: bool) -> None:  # noqa: FBT001
     index = filled(*((f"player-{i}", i * 7 % 5) for i in range(size)), ties=ties)
     pieces = [index.dump(i, i + 1) for i in range(size)]
     if shuffled:
-        random.Random(size).shuffle(pieces)  # noqa: S311
+        random.Random(size).shuffle(pieces)
     other = Index(ties=ties)
     other.load(pieces)
     other.check()
@@ -279,9 +279,9 @@ def test_memory_small() -> None:
 @pytest.mark.parametrize("order", ["ascending", "descending", "random"])
 def test_memory_large(order: str) -> None:
     """An entry with a name of 15 bytes takes no more than 54 bytes, however the scores come."""
-    scores = sorted(random.Random(1).sample(range(10**9), 50_000), reverse=order == "descending")  # noqa: S311
+    scores = sorted(random.Random(1).sample(range(10**9), 50_000), reverse=order == "descending")
     if order == "random":
-        random.Random(2).shuffle(scores)  # noqa: S311
+        random.Random(2).shuffle(scores)
     index = filled(*((f"{i * 0x9E3779B97F4A7C15 % 2**60:015x}", score) for i, score in enumerate(scores)))
     index.check()
     assert index.nbytes / len(index) < 54

@@ -1,0 +1,34 @@
+"""The fuzzer itself runs, on the kernel that is installed and on one that is named."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import laurels.ranking.index
+from laurels.ranking import Index
+from tests.ranking.fuzz import kernel
+
+ROOT = Path(__file__).parents[2]
+
+
+def fuzz(*arguments: str) -> str:
+    """Run the fuzzer on one seed that has thousands of acts; give what it prints."""
+    command = [sys.executable, "-m", "tests.ranking.fuzz", "--seconds", "0", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300).stdout
+
+
+def test_installed_kernel() -> None:
+    """Without a kernel named, the installed one is run."""
+    assert kernel(None) is Index
+    assert "passed" in fuzz("--seed", "5")
+
+
+def test_named_kernel(tmp_path: Path) -> None:
+    """A kernel is found in the folder it was built into."""
+    folder = tmp_path / "laurels" / "ranking"
+    folder.mkdir(parents=True)
+    shutil.copy(laurels.ranking.index.__file__, folder)
+    assert "passed" in fuzz("--seed", "5", "--kernel", str(tmp_path))
