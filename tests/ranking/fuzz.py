@@ -67,7 +67,7 @@ def act(rng: random.Random, index: Index, oracle: Oracle, names: int, scores: in
 
 
 def reload(rng: random.Random, index: Index, other: Index) -> Index:
-    """Dump the index in pieces, shuffled or not, and damaged at times, and load them into the other."""
+    """Load the dump, in pieces, shuffled or not, into the other; at first with bytes that are no entries."""
     cuts = sorted({0, len(index), *(rng.randrange(len(index) + 1) for _ in range(5))})
     pieces = [index.dump(a, b) for a, b in itertools.pairwise(cuts)]
     if rng.random() < 0.5:
