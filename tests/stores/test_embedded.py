@@ -103,6 +103,16 @@ async def test_batches_gather(store: EmbeddedStore, tmp_path: Path) -> None:
     assert (disk.last(tmp_path / "data"), await store.count(KART)) == (2, 101)
 
 
+async def test_large_batches_leave_the_loop_free(store: EmbeddedStore) -> None:
+    """While many entries are applied, others are served in between."""
+    filling = asyncio.gather(*(fill(store, KART, {f"{n}-{m}": m for m in range(1000)}) for n in range(50)))
+    seen = set[int]()
+    while not filling.done():
+        seen.add(await store.count(KART))
+        await asyncio.sleep(0)
+    assert (len(seen) > 5, await store.count(KART)) == (True, 50_000)
+
+
 async def test_unseen_before_durable(store: EmbeddedStore) -> None:
     """A change that is not acknowledged is seen by no read."""
     submit = asyncio.ensure_future(store.submit(KART, "v", 1))

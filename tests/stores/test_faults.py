@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import resource
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from laurels.errors import DirectoryUnusable, StoreUnavailable
-from laurels.stores import folding
+from laurels.stores import folding, journal
 from laurels.stores.contract import Entry, Standing
 from laurels.stores.embedded import EmbeddedStore
 from tests.stores import disk
@@ -225,10 +227,42 @@ async def test_fold_that_cannot_start(
     await store.close()
 
 
+async def test_refused_but_written(store: EmbeddedStore, volume: Path) -> None:
+    """A refused batch that the disk kept after all is gone with the next one."""
+    await store.submit(KART, "v", 1)
+    with no_file_may_grow(), pytest.raises(StoreUnavailable):
+        await store.submit(KART, "v", 2)
+    with closing(sqlite3.connect(volume / "data/journal.db")) as other, other:
+        other.execute("INSERT INTO batch VALUES (2, 0, 'what fsync refused')")
+    await store.submit(KART, "v", 3)
+    assert disk.read(volume / "data") == {KART.name: {"v": 3}}
+
+
+async def test_opening_waits_for_a_fold(tmp_path: Path) -> None:
+    """A store does not open while a fold of its predecessor is alive."""
+    await (await EmbeddedStore.open(tmp_path / "data")).close()
+    with (tmp_path / "data/folding").open() as fold:
+        fcntl.flock(fold, fcntl.LOCK_EX)
+        opening = asyncio.ensure_future(EmbeddedStore.open(tmp_path / "data"))
+        assert not (await asyncio.wait([opening], timeout=0.2))[0]
+    await (await opening).close()
+
+
 async def test_opening_with_failing_writes(tmp_path: Path) -> None:
     """A directory in which nothing can be written cannot be used."""
     with no_file_may_grow(), pytest.raises(DirectoryUnusable, match=r"journal\.db: disk I/O error"):
         await EmbeddedStore.open(tmp_path / "data")
+
+
+def test_fold_ends_with_its_parent(tmp_path: Path) -> None:
+    """A fold that hangs ends when the process that started it is gone."""
+    journal.create(tmp_path / "journal.db")
+    os.mkfifo(tmp_path / "boards.db")
+    command = [sys.executable, "-m", "laurels.stores.fold", str(tmp_path), "1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as fold:
+        assert fold.stdin is not None
+        fold.stdin.close()
+        assert fold.wait(30) == 1
 
 
 async def test_fold_ends_with_its_store(tmp_path: Path) -> None:

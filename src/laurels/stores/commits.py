@@ -25,6 +25,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from laurels.errors import StoreUnavailable
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 16 * 2**20
 """How much may wait for the disk before callers are turned away."""
+APPLY_BYTES = 64 * 2**10
+"""How much is applied before the loop may do something else: a few thousand entries."""
 PROBE_SECONDS = 1.0
 
 
@@ -68,6 +71,7 @@ class Commits:
         self._open: Batch | None = None
         self._newest: Batch | None = None
         self._farewell: Batch | None = None
+        self._settling: deque[Batch] = deque()
         self._busy = False
         self._queue: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="laurels-journal", daemon=True).start()
@@ -99,10 +103,21 @@ class Commits:
         self._busy = False
         if self._open is not None:
             self._hand_over(self._open)
+        self._settling.append(batch)
+        if len(self._settling) == 1:
+            self._settle()
+
+    def _settle(self) -> None:
+        batch, boards = self._settling[0], self._boards
         if batch.failure is None:
-            boards = self._boards
-            batch.outcomes = [record.apply(boards) for record in batch.records]
-        batch.set_result(None)
+            done = len(batch.outcomes)
+            portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]
+            batch.outcomes += [record.apply(boards) for record in portion]
+        if batch.failure is not None or len(batch.outcomes) == len(batch.records):
+            batch.set_result(None)
+            self._settling.popleft()
+        if self._settling:
+            batch.get_loop().call_soon(self._settle)
 
     async def close(self) -> None:
         """Settle every batch and end the thread."""

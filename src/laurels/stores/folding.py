@@ -84,10 +84,23 @@ class Folding:
     def _start(self) -> None:
         self._taken = (self._journal.last, self._backlog)
         lock = self._directory.fold_lock()
-        command = [sys.executable, "-m", "laurels.stores.fold", os.fspath(self._directory.path), str(self._taken[0])]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "laurels.stores.fold",
+            os.fspath(self._directory.path),
+            str(self._taken[0]),
+        ]
         try:
             self._child = subprocess.Popen(  # noqa: S603 - our own module, on the owner's directory
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[lock]
+                command,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[lock],
+                start_new_session=True,
             )
         finally:
             os.close(lock)
