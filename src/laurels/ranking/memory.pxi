@@ -4,11 +4,11 @@
 # number, never by its address: the chunk's index in the high bits, the place within the chunk in the low `shift` bits.
 # So
 #
-# - growth copies nothing that is already there but the last chunk, which begins at a few dozen bytes and is enlarged by
-#   a sixteenth of the whole (by half while it is tiny) until it is a full chunk of 2 MiB. At most a sixteenth stands
-#   empty, at 10 entries and at 10 million;
-# - a full chunk is a mapping of its own, aligned to 2 MiB, for which the kernel is asked to use one huge page: at a
-#   million entries that takes a tenth off a lookup (docs/index.md);
+# - growth copies nothing that is there but the first chunk, which begins at a few dozen bytes and is enlarged by a
+#   sixteenth (by half while it is tiny) until it is full, at 2 MiB: ten entries cost a kilobyte;
+# - every later chunk is a mapping of its own, of which only the pages that were touched are memory. The kernel is asked to
+#   make a huge page of it when it is full, which it does in the background and takes a tenth off a lookup; asked
+#   earlier it would do so within the put that touches it first, 5 ms on the machine of docs/index.md;
 # - an address (`item`) is good until the next call that may enlarge, so whoever changes the index first reserves all it
 #   may need, then takes addresses, then changes. What can fail fails before anything was changed.
 #
@@ -31,6 +31,7 @@ cdef extern from *:
     #endif
 
     #define CHUNK ((size_t)1 << 21)
+    #define PAGE ((size_t)4096)
     #define NONE 0xFFFFFFFFu                /* no node */
     #define MOST_ENTRIES 0xFFFFFFFEu
     #define PREFETCH(p) __builtin_prefetch(p)
@@ -56,10 +57,13 @@ cdef extern from *:
         start = (char *)(((uintptr_t)all + CHUNK - 1) & ~(CHUNK - 1));
         if (start > all) munmap(all, (size_t)(start - all));
         munmap(start + CHUNK, (size_t)(all + CHUNK - start));
-    #ifdef MADV_HUGEPAGE
-        madvise(start, CHUNK, MADV_HUGEPAGE);
-    #endif
         return start;
+    }
+
+    static void filled(void *chunk) {
+    #ifdef MADV_HUGEPAGE
+        madvise(chunk, CHUNK, MADV_HUGEPAGE);
+    #endif
     }
 
     static void unmapped(void *chunk) { munmap(chunk, CHUNK); }
@@ -148,12 +152,13 @@ cdef extern from *:
         return !(bits & 0x8080808080808080u);
     }
     """
-    const size_t CHUNK
+    const size_t CHUNK, PAGE
     const u32 NONE, MOST_ENTRIES
     void PREFETCH(const void *) noexcept nogil
     void *resized(void *, size_t) noexcept nogil
     void free(void *) noexcept nogil
     void *mapped() noexcept nogil
+    void filled(void *) noexcept nogil
     void unmapped(void *) noexcept nogil
     u32 place_of(const u32 *, u32, u32) noexcept nogil
     u32 sum_of(const u32 *, u32, u32) noexcept nogil
@@ -185,12 +190,8 @@ cdef void chunks_start(Chunks *c, u32 stride, u32 bits) noexcept nogil:
 
 
 cdef inline bint chunks_mapped(const Chunks *c) noexcept nogil:
-    """Whether full chunks are mappings; those of a side array (`parents`) are too small for that."""
+    """Whether chunks but the first are mappings; those of a side array (`parents`) are too small for that."""
     return c.full * <size_t>c.stride > CHUNK // 2
-
-
-cdef inline size_t chunk_bytes(const Chunks *c) noexcept nogil:
-    return CHUNK if chunks_mapped(c) else c.full * <size_t>c.stride
 
 
 cdef inline char *item(const Chunks *c, u64 number) noexcept nogil:
@@ -203,17 +204,20 @@ cdef inline u64 chunks_next(const Chunks *c) noexcept nogil:
 
 
 cdef size_t chunks_bytes(const Chunks *c) noexcept nogil:
+    """The bytes held; of a mapping that is being filled, the pages that were touched."""
+    cdef size_t held = c.room * sizeof(char *)
     if c.count == 0:
-        return c.room * sizeof(char *)
-    return (
-        c.room * sizeof(char *)
-        + (c.count - 1) * chunk_bytes(c)
-        + (chunk_bytes(c) if c.have == c.full else c.have * <size_t>c.stride)
-    )
+        return held
+    if c.count == 1 or not chunks_mapped(c):
+        return held + (c.count - 1) * (c.full * <size_t>c.stride) + c.have * <size_t>c.stride
+    held += c.full * <size_t>c.stride + (c.count - 2) * CHUNK
+    return held + ((c.used * <size_t>c.stride + PAGE - 1) & ~(PAGE - 1))
 
 
 cdef int chunks_begin(Chunks *c) noexcept nogil:
-    """Begin a chunk of no items; -1 where there is no memory."""
+    """Begin another chunk; -1 where there is no memory."""
+    cdef bint later = c.count and chunks_mapped(c)
+    cdef char *chunk = NULL
     cdef char **at
     cdef u32 room
     if c.count == c.most:
@@ -224,31 +228,27 @@ cdef int chunks_begin(Chunks *c) noexcept nogil:
         if at == NULL:
             return -1
         c.at, c.room = at, room
-    c.at[c.count] = NULL
+    if later:
+        chunk = <char *>mapped()
+        if chunk == NULL:
+            return -1
+    if later and c.count > 1:
+        filled(c.at[c.count - 1])
+    c.at[c.count] = chunk
     c.count += 1
-    c.have = c.used = 0
+    c.have, c.used = c.full if later else 0, 0
     return 0
 
 
 cdef int chunks_enlarge(Chunks *c, u32 more) noexcept nogil:
-    """Give the last chunk room for `more` items than are used, as far as may be; -1 where there is no memory."""
+    """Give a last chunk that is no mapping room for `more` items than are used, as far as may be; -1 for no memory."""
     cdef size_t total = chunks_bytes(c)
     cdef size_t step = max(total // 16, min(total // 2, <size_t>4096), <size_t>64)
     cdef size_t want = min(<size_t>c.full, max(<size_t>(c.used + more), c.have + step // c.stride))
-    cdef char *last = c.at[c.count - 1]
-    cdef char *block
-    if want < c.full or not chunks_mapped(c):
-        block = <char *>resized(last, want * c.stride)
-        if block == NULL:
-            return -1
-    else:
-        block = <char *>mapped()
-        if block == NULL:
-            return -1
-        if last != NULL:
-            memcpy(block, last, <size_t>c.used * c.stride)
-            free(last)
-    c.at[c.count - 1] = block
+    cdef char *chunk = <char *>resized(c.at[c.count - 1], want * c.stride)
+    if chunk == NULL:
+        return -1
+    c.at[c.count - 1] = chunk
     c.have = <u32>want
     return 0
 
@@ -256,7 +256,7 @@ cdef int chunks_enlarge(Chunks *c, u32 more) noexcept nogil:
 cdef void chunks_end(Chunks *c) noexcept nogil:
     cdef u32 i
     for i in range(c.count):
-        if chunks_mapped(c) and (i + 1 < c.count or c.have == c.full):
+        if i and chunks_mapped(c):
             unmapped(c.at[i])
         else:
             free(c.at[i])
