@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from laurels.boards import Boards
     from laurels.http.messages import Request
-    from laurels.http.wire import Body
+    from laurels.stores.contract import Score
 
     Methods = dict[str, Callable[..., Awaitable[Response]]]
 
@@ -121,9 +121,9 @@ class Routes:
         """Answer with the entries of rank ``start`` up to but not including ``stop``."""
         return Response(200, b'{"leaderboard":%b}' % await self._boards.page_json(board, start, stop))
 
-    async def submit(self, board: str, name: str, body: Body) -> Response:
-        """Answer a submit whose body has not been read yet."""
-        await self._boards.submit(board, name, read_score(body))
+    async def submit(self, board: str, name: str, score: Score) -> Response:
+        """Answer a submit once it is kept."""
+        await self._boards.submit(board, name, score)
         return ACCEPTED
 
     # The routes as a request finds them
@@ -138,9 +138,10 @@ class Routes:
 
     async def _submit(self, request: Request, board: str, name: str) -> Response:
         _check_body(request)
+        score = read_score(request.body)
         if not _REPRESENTATION.search(request.headers.get(b"prefer", b"")):
-            return await self.submit(board, name, request.body)
-        change = await self._boards.change(board, name, read_score(request.body))
+            return await self.submit(board, name, score)
+        change = await self._boards.change(board, name, score)
         return Response(200, encode(Receipt.of(change)), headers=((b"preference-applied", _PREFERENCE),))
 
     async def _batch(self, request: Request, board: str) -> Response:

@@ -8,11 +8,16 @@ is left to the full parser, so nothing is ever refused here. What is recognised 
 Recognising one costs about 0.1 microseconds; the full parser and its callbacks cost 3.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.string cimport memchr, memcmp, memcpy
 
+from laurels.errors import LaurelsError
+from laurels.http.problems import problem
+from laurels.http.routes import ACCEPTED
+from laurels.http.wire import read_score
 from laurels.skins.asgi import failure
 
 
@@ -34,6 +39,7 @@ cdef enum:
     NAME_BYTES = 256
     HEAD_BYTES = 4096
     BODY_BYTES = 64 * 1024
+    OUTBOX_BYTES = 256 * 1024
     PAGE_ENTRIES = 1000
     DEFAULT_PAGE = 20
 
@@ -214,13 +220,41 @@ cdef Route recognise(const char *p, const char *end, Plain *plain) noexcept nogi
 
 cdef object begin(object routes, Route route, Plain *plain):
     """Give the coroutine that answers a plain request."""
+    cdef long long score
     board = PyUnicode_DecodeASCII(plain.board, plain.board_size, NULL)
     if route == PAGE:
         return routes.page(board, plain.start, plain.stop)
     name = PyUnicode_DecodeASCII(plain.name, plain.name_size, NULL)
     if route == STANDING:
         return routes.standing(board, name)
-    return routes.submit(board, name, PyBytes_FromStringAndSize(plain.body, plain.end - plain.body))
+    if read_integer(plain.body, plain.end, &score):
+        return routes.submit(board, name, score)
+    return routes.submit(board, name, read_score(PyBytes_FromStringAndSize(plain.body, plain.end - plain.body)))
+
+
+cdef bint read_integer(const char *p, const char *end, long long *score) noexcept nogil:
+    """Read ``{"score":42}``, or the same with a space, where the score is an integer of at most 15 digits."""
+    cdef const char *first
+    cdef bint negative
+    if end - p < 11 or memcmp(p, b'{"score":', 9) != 0:
+        return False
+    p += 9
+    if p[0] == c" ":
+        p += 1
+    negative = p[0] == c"-"
+    p += negative
+    first = p
+    score[0] = 0
+    while p < end and c"0" <= p[0] <= c"9":
+        score[0] = score[0] * 10 + p[0] - c"0"
+        p += 1
+        if p - first > 15:
+            return False
+    if p == first or (first[0] == c"0" and p - first > 1) or end - p != 1 or p[0] != c"}":
+        return False
+    if negative:
+        score[0] = -score[0]
+    return True
 
 
 cdef bytes joined(bytes head, bytes body):
@@ -247,43 +281,127 @@ cdef bytes joined(bytes head, bytes body):
     return whole
 
 
+cdef class Outbox:
+    """The answers of one turn of the event loop, written together at its end.
+
+    One write after another wakes a client on the same machine once; a write between two reads wakes it each time.
+    """
+
+    cdef list transports
+    cdef list pieces
+    cdef Py_ssize_t held
+
+    def __init__(self):
+        self.transports = []
+        self.pieces = []
+
+    cpdef put(self, object connection, bytes data):
+        """Write ``data`` to the connection at the end of the loop's turn, or before, where much is held already."""
+        if self.held == 0:
+            connection.loop.call_soon(self.flush)
+        self.transports.append(connection.transport)
+        self.pieces.append(data)
+        self.held += PyBytes_GET_SIZE(data)
+        if self.held > OUTBOX_BYTES:
+            self.flush()
+
+    def flush(self):
+        """Write all that is held."""
+        cdef Py_ssize_t i
+        transports, pieces = self.transports, self.pieces
+        self.transports, self.pieces, self.held = [], [], 0
+        for i in range(len(pieces)):
+            transport = transports[i]
+            if not transport.is_closing():
+                transport.write(pieces[i])
+
+
+@cython.freelist(64)
+cdef class Turn:
+    """One request's turn on its connection, until it has a response.
+
+    Runs the request's coroutine; one that waits for a future of the store is run on by it. While it waits the turn is the
+    connection's ``cycle``, and looks to uvicorn like one of its own.
+    """
+
+    cdef object connection, coroutine
+    cdef bint bodiless
+    cdef public bint keep_alive, disconnected, response_complete
+
+    def __cinit__(self, connection, coroutine, bint keep_alive, bint bodiless):
+        self.connection = connection
+        self.coroutine = coroutine
+        self.keep_alive = keep_alive
+        self.bodiless = bodiless
+
+    @property
+    def message_event(self):
+        """The event by which uvicorn wakes a cycle of its own."""
+        return self
+
+    def set(self):
+        """Do nothing: a turn is woken by the store."""
+
+    def __call__(self, future=None):
+        """Run until there is a response, or a future to wait for."""
+        cdef PyObject *result = NULL
+        cdef PySendResult sent
+        try:
+            sent = PyIter_Send(self.coroutine, None, &result)
+        except Exception as error:
+            self.finish(failure(error))
+            return
+        outcome = <object>result
+        Py_DECREF(result)
+        if sent == PYGEN_RETURN:
+            self.finish(outcome)
+            return
+        self.connection.hold(self)
+        outcome._asyncio_future_blocking = False  # what a task does with what it is handed
+        outcome.add_done_callback(self)
+
+    cdef finish(self, response):
+        connection = self.connection
+        clock = connection.clock
+        self.response_complete = True
+        if self.disconnected:
+            pass
+        elif not self.keep_alive or self.bodiless or response.headers:
+            connection.write(response, self.keep_alive, self.bodiless)
+        elif response.status == 200:
+            (<Outbox>clock.outbox).put(connection, joined(clock.ok, response.body))
+        elif response is ACCEPTED:
+            (<Outbox>clock.outbox).put(connection, clock.accepted)
+        else:
+            connection.write(response, True, False)
+        connection.on_response_complete()
+
+
 def answer(object connection, bytes data not None):
     """Answer the plain requests that ``data`` begins with; give how many bytes they were.
 
-    Stops at the first request that is not plain, that must wait (``connection.wait`` takes it from there), or whose
-    answer the client does not read. An answer other than a bare 200 goes through ``connection.reply``.
+    Stops at the first request that is not plain, that must wait, or whose answer the client does not read.
     """
     cdef const char *base = PyBytes_AS_STRING(data)
     cdef const char *end = base + PyBytes_GET_SIZE(data)
     cdef const char *p = base
-    cdef PyObject *result = NULL
     cdef Plain plain
     cdef Route route
-    cdef PySendResult sent
+    cdef Turn turn
     routes = connection.routes
-    clock = connection.clock
-    connection.since = clock.now
+    connection.since = connection.clock.now
     while p < end:
         route = recognise(p, end, &plain)
         if route == NONE:
             break
         p = plain.end
-        coroutine = begin(routes, route, &plain)
+        turn = Turn.__new__(Turn, connection, None, True, False)
         try:
-            sent = PyIter_Send(coroutine, None, &result)
-        except Exception as error:
-            connection.reply(failure(error))
-            continue
-        outcome = <object>result
-        Py_DECREF(result)
-        if sent == PYGEN_NEXT:
-            connection.coroutine = coroutine
-            connection.wait(outcome)
-            break
-        if outcome.status == 200 and not outcome.headers:
-            clock.send(connection, joined(clock.ok, outcome.body))
+            turn.coroutine = begin(routes, route, &plain)
+        except LaurelsError as error:
+            turn.finish(problem(error))
         else:
-            connection.reply(outcome)
-        if connection.flow.write_paused:
+            turn()
+        if not turn.response_complete or connection.flow.write_paused:
             break
     return p - base

@@ -4,10 +4,10 @@ uvicorn owns the sockets, TLS, signals and the shutdown; httptools (llhttp) pars
 ASGI scope and no queue: where the routes answer from memory the response is written before the parser returns. A
 request that must wait for the store is driven by the future it waits for.
 
-**One at a time.** While a request waits, ``cycle`` holds a :class:`Turn`, which looks to uvicorn like an unfinished
-request of its own. Whatever is pipelined behind it, comes while the client does not read, or is no route of ours, goes
-uvicorn's way: through its queue to the ASGI application, which has the same routes. So answers keep their order, memory
-stays bounded, and the short way has no special cases.
+**One at a time.** While a request waits, ``cycle`` holds its :class:`~laurels.skins.plain.Turn`, which looks to
+uvicorn like an unfinished request of its own. Whatever is pipelined behind it, comes while the client does not read,
+or is no route of ours, goes uvicorn's way: through its queue to the ASGI application, which has the same routes. So
+answers keep their order, memory stays bounded, and the short way has no special cases.
 
 **Stages.** A connection is idle, in a head, in a body, waiting, or leaving: after a refusal it hears out what the
 client still sends, for a moment, because closing before would take the refusal from it (RFC 9112, 9.6). Each stage but
@@ -35,13 +35,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from laurels.http.messages import Request, add_header
 from laurels.http.problems import HTTPError, problem
-from laurels.http.routes import ACCEPTED, body_limit, too_large
-from laurels.skins.asgi import failure
-from laurels.skins.plain import answer
+from laurels.http.routes import body_limit, too_large
+from laurels.skins.plain import Outbox, Turn, answer
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Coroutine
 
     from uvicorn.config import Config
     from uvicorn.server import ServerState
@@ -56,7 +54,6 @@ IDLE, HEAD, BODY, WAITING, LEAVING = range(5)
 STATUS_LINE = {int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PIPELINE_DEPTH = 100
-OUTBOX_BYTES = 256 * 1024
 _ASKING = {HEAD: "The head of the request", BODY: "The body of the request"}
 _ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
 
@@ -72,22 +69,6 @@ class Limits(Struct, frozen=True):
     write_seconds: float = 60
 
 
-class Turn:
-    """Holds a connection's place for a request that waits; to uvicorn, a cycle like its own."""
-
-    __slots__ = ("bodiless", "disconnected", "keep_alive", "message_event", "response_complete")
-
-    def __init__(self, *, keep_alive: bool, bodiless: bool) -> None:
-        self.keep_alive = keep_alive
-        self.bodiless = bodiless
-        self.response_complete = False
-        self.disconnected = False
-        self.message_event = self
-
-    def set(self) -> None:
-        """Stand in for the event by which uvicorn wakes a cycle: a turn is woken by the store."""
-
-
 class Clock:
     """The time of one server's connections, kept once a second, and the limits they are held to."""
 
@@ -97,32 +78,13 @@ class Clock:
         self.date = b""
         self.ok = b""
         self.accepted = b""
-        self._outbox: list[tuple[asyncio.Transport, bytes]] = []
-        self._held = 0
+        self.outbox = Outbox()
         self._runs = False
 
     def run(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
         """Tick for as long as there are connections, if it does not tick already."""
         if not self._runs:
             self._tick(loop, connections)
-
-    def send(self, connection: BoardProtocol, data: bytes) -> None:
-        """Write at the end of the loop's turn, with what other connections have to write."""
-        outbox = self._outbox
-        if not outbox:
-            connection.loop.call_soon(self.flush)
-        outbox.append((connection.transport, data))
-        self._held += len(data)
-        if self._held > OUTBOX_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write all that is kept back."""
-        outbox, self._outbox = self._outbox, []
-        self._held = 0
-        for transport, data in outbox:
-            if not transport.is_closing():
-                transport.write(data)
 
     def _tick(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
         self.now = time.monotonic()
@@ -161,14 +123,11 @@ class BoardProtocol(HttpToolsProtocol):
         self.deaf = False
         self.ours = True
         self.keep_alive = True
-        self.bodiless = False
         self.fields: Headers = {}
         self.content: bytes | bytearray = b""
         self.head_size = 0
         self.held = 0
         self.limit = 0
-        self.turn: Turn | None = None
-        self.coroutine: Coroutine[Any, None, Response]
 
     # The transport's side
 
@@ -211,7 +170,7 @@ class BoardProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Stay open, where the client has only said that it sends no more and an answer is due."""
-        self.clock.flush()
+        self.clock.outbox.flush()
         if not self._busy():
             return False
         self.cycle.keep_alive = False
@@ -219,7 +178,7 @@ class BoardProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close once what was asked has been answered; a body on its way may still arrive."""
-        self.clock.flush()
+        self.clock.outbox.flush()
         self.keep_alive = False
         if self.stage != BODY or not self.ours:
             super().shutdown()
@@ -309,46 +268,15 @@ class BoardProtocol(HttpToolsProtocol):
             return
         path, _, query = self.url.partition(b"?")
         method = self.parser.get_method().decode()
-        self.bodiless = method == "HEAD"
         request = Request(method, path, query, self.fields, self.content)
-        self.run(self.routes.answer(request))
+        Turn(self, self.routes.answer(request), self.keep_alive, method == "HEAD")()
 
     # One request's way
 
-    def run(self, coroutine: Coroutine[Any, None, Response]) -> None:
-        """Run a request's coroutine until it has a response or waits for a future of the store."""
-        self.coroutine = coroutine
-        self._step()
-
-    def _step(self, _: object = None) -> None:
-        try:
-            future = self.coroutine.send(None)
-        except StopIteration as end:
-            self.reply(end.value)
-        except Exception as error:  # noqa: BLE001 - the outermost skin
-            self.reply(failure(error))
-        else:
-            self.wait(future)
-
-    def wait(self, future: asyncio.Future[None]) -> None:
-        """Hold the connection's place for ``self.coroutine`` until ``future`` is done."""
-        if self.turn is None:
-            self.stage = WAITING
-            self.turn = self.cycle = Turn(keep_alive=self.keep_alive, bodiless=self.bodiless)
-        future._asyncio_future_blocking = False  # noqa: SLF001 - what a task does with what it is handed
-        future.add_done_callback(self._step)
-
-    def reply(self, response: Response) -> None:
-        """Write the response to the request in hand, and go on."""
-        turn, self.turn = self.turn, None
-        if turn is None:
-            self._write(response, keep_alive=self.keep_alive, bodiless=self.bodiless)
-            self.bodiless = False
-        else:
-            turn.response_complete = True
-            if not turn.disconnected:
-                self._write(response, keep_alive=turn.keep_alive, bodiless=turn.bodiless)
-        self.on_response_complete()
+    def hold(self, turn: Turn) -> None:
+        """Keep the connection's place for a request that waits."""
+        self.stage = WAITING
+        self.cycle = turn
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""
@@ -373,7 +301,7 @@ class BoardProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _leave(self, response: Response) -> None:
-        self.clock.flush()
+        self.clock.outbox.flush()
         self.transport.write(self._head(response, keep_alive=False) + response.body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -416,21 +344,18 @@ class BoardProtocol(HttpToolsProtocol):
         if int(self.fields.get(b"content-length", b"0")) > self.limit:
             self.refuse(too_large(self.limit))
         elif self.fields.get(b"expect", b"").lower() == b"100-continue":
-            self.clock.send(self, CONTINUE)
+            self.clock.outbox.put(self, CONTINUE)
 
     def _head_too_large(self) -> HTTPError:
         return HTTPError(431, f"The headers are larger than {self.clock.limits.head_bytes:,} bytes.")
 
-    def _write(self, response: Response, *, keep_alive: bool, bodiless: bool) -> None:
-        clock = self.clock
-        if response is ACCEPTED and keep_alive:
-            clock.send(self, clock.accepted)
-            return
+    def write(self, response: Response, keep_alive: bool, bodiless: bool) -> None:  # noqa: FBT001
+        """Write a response of any kind."""
         data = self._head(response, keep_alive=keep_alive) + (b"" if bodiless else response.body)
         if keep_alive:
-            clock.send(self, data)
+            self.clock.outbox.put(self, data)
         else:
-            clock.flush()
+            self.clock.outbox.flush()
             self.transport.write(data)
             self.transport.close()
             self.deaf = True

@@ -12,8 +12,9 @@ the disk, the larger the batches.
 order, and its waiters woken. So readers see only what is kept, a commit that failed needs no undoing, and a
 restart repeats what happened here.
 
-**One future for each batch**, shared by its waiters: no task and no future for a record. A batch cannot be
-called back, so a waiter that is cancelled stays until it is settled.
+**One future for each batch**, shared by its waiters: no task and no future for a record, and when the batch is
+settled they are called one after the other, not each through the loop. A batch cannot be called back, so a
+waiter that is cancelled stays until it is settled.
 
 **A failed commit** fails its whole batch. The next batch tries again, and without one the thread itself does
 each second, with an empty batch, so that the store is known to be well again as soon as it is.
@@ -32,6 +33,9 @@ from laurels.errors import StoreUnavailable
 from laurels.stores.records import Indexes, Record, begin, encode, seal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
     from laurels.stores.contract import Change
     from laurels.stores.directory import Directory
     from laurels.stores.folding import Folding
@@ -53,6 +57,22 @@ class Batch(asyncio.Future[None]):
         self.encoded = begin()
         self.outcomes: list[bool | Change] = []
         self.failure: sqlite3.Error | None = None
+        self._waiters: list[Callable[[Batch], object]] = []
+
+    def add_done_callback(self, fn: Callable[[Batch], object], *, context: Context | None = None) -> None:
+        """Call ``fn`` when the batch is settled."""
+        self._waiters.append(fn if context is None else lambda batch: context.run(fn, batch))
+
+    def settle(self) -> None:
+        """Be done, and call the waiters."""
+        self.set_result(None)
+        for waiter in self._waiters:
+            waiter(self)
+
+    def check(self) -> None:
+        """Raise StoreUnavailable where the batch could not be written."""
+        if self.failure is not None:
+            raise StoreUnavailable(f"The journal cannot be written: {self.failure}") from self.failure
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002
         """Refuse: a batch belongs to all its waiters."""
@@ -114,8 +134,8 @@ class Commits:
             portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]
             batch.outcomes += [record.apply(boards) for record in portion]
         if batch.failure is not None or len(batch.outcomes) == len(batch.records):
-            batch.set_result(None)
             self._settling.popleft()
+            batch.settle()
         if self._settling:
             batch.get_loop().call_soon(self._settle)
 
@@ -143,7 +163,7 @@ class Commits:
             wait = PROBE_SECONDS if self.failure is not None else self._folding.step()
         self._folding.stop()
         self._journal.close()
-        batch.get_loop().call_soon_threadsafe(batch.set_result, None)
+        batch.get_loop().call_soon_threadsafe(batch.settle)
 
     def _commit(self, encoded: bytes | bytearray) -> sqlite3.Error | None:
         try:

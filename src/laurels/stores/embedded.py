@@ -163,12 +163,13 @@ class EmbeddedStore(Store):
         batch = self._commits.add(record)
         place = len(batch.records) - 1
         await batch
-        if batch.failure is not None:
-            raise StoreUnavailable(f"The journal cannot be written: {batch.failure}") from batch.failure
+        batch.check()
         return batch.outcomes[place]
 
     async def submit(self, board: Board, name: str, score: Score) -> None:
-        await self._keep(Put(board.name, name, float(score)))
+        batch = self._commits.add(Put(board.name, name, float(score)))
+        await batch
+        batch.check()
 
     async def change(self, board: Board, name: str, score: Score) -> Change:
         return cast("Change", await self._keep(Compare(board.name, name, float(score))))
