@@ -52,8 +52,8 @@ docs: $(VENV)/dev.stamp ## Write the generated pages of docs/
 
 fuzz: $(VENV)/dev.stamp ## Run the index under AddressSanitizer for SECONDS (60) from SEED (0)
 	LAURELS_SANITIZE=1 $(BIN)/python setup.py --quiet build_ext --build-lib build/sanitized --build-temp build/sanitized-temp
-	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
-	  $(BIN)/python tests/ranking/fuzz.py --kernel build/sanitized --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=1 PYTHONMALLOC=malloc \
+	  $(BIN)/python -m tests.ranking.fuzz --kernel build/sanitized --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
 
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11
 
