@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
 from laurels.errors import DirectoryInUse, DirectoryUnusable, StoreUnavailable
-from laurels.stores import commits
+from laurels.stores import commits, directory
 from laurels.stores.contract import Board, Entry, Standing
 from laurels.stores.embedded import EmbeddedStore
 from laurels.stores.fold import fold
@@ -174,6 +175,35 @@ async def test_same_process(store: EmbeddedStore, tmp_path: Path) -> None:
     await store.ready()
     with pytest.raises(DirectoryInUse):
         await EmbeddedStore.open(tmp_path / "data")
+
+
+@pytest.fixture
+async def orphaned(tmp_path: Path) -> AsyncIterator[IO[str]]:
+    """Hold the lock of a directory whose owner is dead, as a fold that it was just starting does for an instant."""
+    await (await EmbeddedStore.open(tmp_path / "data")).close()
+    owner = subprocess.Popen(["true"])  # noqa: ASYNC220
+    owner.wait()
+    with (tmp_path / "data/lock").open("r+") as lock:
+        lock.write(f"{owner.pid:<10}\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+async def test_orphaned_lock(orphaned: IO[str], tmp_path: Path) -> None:
+    """A lock that outlives its owner is waited for."""
+    opening = asyncio.ensure_future(EmbeddedStore.open(tmp_path / "data"))
+    assert not (await asyncio.wait([opening], timeout=0.1))[0]
+    fcntl.flock(orphaned, fcntl.LOCK_UN)
+    await (await opening).close()
+
+
+async def test_lock_that_stays(orphaned: IO[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that is not let go of is somebody's."""
+    monkeypatch.setattr(directory, "ORPHAN_SECONDS", 0.0)
+    with pytest.raises(DirectoryInUse):
+        await EmbeddedStore.open(tmp_path / "data")
+    assert not orphaned.closed
 
 
 async def test_new_directory(store: EmbeddedStore, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@
     lock         held by the owner; holds its process id, and the mark
     folding      held by a fold as long as it lives
 
-**Locks** are ``flock``: the kernel lets go of them when their holder dies, however it dies. A fold inherits its
-lock ready made, so that there is no moment in which an orphan runs unlocked; the next owner waits until it is
-gone.
+**Locks** are ``flock``: the kernel lets go of them when their holder dies, however it dies. Only a fold that is
+just being started shares its parent's for an instant, so a lock whose owner is dead is waited for. A fold
+inherits its lock ready made, so that there is no moment in which an orphan runs unlocked; the next owner waits
+until it is gone.
 
 **The mark** is the number of the last batch that was acknowledged. SQLite takes a write-ahead log whose end is
 missing for one that was never longer; the mark, in another file, knows better. It is written after each commit
@@ -18,8 +19,10 @@ commit it can be behind, never ahead.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import time
 from typing import TYPE_CHECKING
 
 from laurels.errors import DirectoryInUse
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PID_WIDTH, MARK_WIDTH = 10, 20
+ORPHAN_SECONDS = 5.0
 
 
 def sync(directory: Path) -> None:
@@ -37,6 +41,15 @@ def sync(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_alive(process: int | None) -> bool:
+    """Tell whether there is such a process, as far as can be seen from here; None is taken for one that is."""
+    try:
+        os.kill(process or os.getpid(), 0)
+    except OSError as error:
+        return error.errno != errno.ESRCH
+    return True
 
 
 class Directory:
@@ -58,13 +71,22 @@ class Directory:
             raise
 
     def _claim(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DirectoryInUse(self.path, self._read()[0]) from error
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while not self._try_lock():
+            owner = self._read()[0]
+            if is_alive(owner) or time.monotonic() > deadline:
+                raise DirectoryInUse(self.path, owner)
+            time.sleep(0.01)
         self.reached = self._read()[1]
         os.pwrite(self._lock, b"%-*d\n%-*d\n" % (PID_WIDTH, os.getpid(), MARK_WIDTH, self.reached), 0)
         os.close(self.fold_lock())
+
+    def _try_lock(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _read(self) -> tuple[int | None, int]:
         words = os.pread(self._lock, PID_WIDTH + MARK_WIDTH + 2, 0).split()
