@@ -108,10 +108,24 @@ async def test_large_batches_leave_the_loop_free(store: EmbeddedStore) -> None:
     """While many entries are applied, others are served in between."""
     filling = asyncio.gather(*(fill(store, KART, {f"{n}-{m}": m for m in range(1000)}) for n in range(50)))
     seen = set[int]()
+    singles: list[asyncio.Future[None]] = []
     while not filling.done():
+        singles.append(asyncio.ensure_future(store.submit(KART, f"single-{len(singles)}", 0)))
         seen.add(await store.count(KART))
         await asyncio.sleep(0)
-    assert (len(seen) > 5, await store.count(KART)) == (True, 50_000)
+    await asyncio.gather(*singles)
+    assert (len(seen) > 5, await store.count(KART)) == (True, 50_000 + len(singles))
+
+
+async def test_waiter_that_raises(store: EmbeddedStore) -> None:
+    """A callback that raises, as one that drives a coroutine by hand may, keeps nobody else waiting."""
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context.get("exception")))
+    by_hand = store.submit(KART, "v", 1)
+    by_hand.send(None).add_done_callback(lambda _: 1 // 0)
+    await asyncio.gather(*(store.submit(KART, f"player-{n}", n) for n in range(9)))
+    by_hand.close()
+    assert (await store.count(KART), [type(error) for error in errors]) == (10, [ZeroDivisionError])
 
 
 async def test_unseen_before_durable(store: EmbeddedStore) -> None:

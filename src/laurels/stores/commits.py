@@ -57,17 +57,25 @@ class Batch(asyncio.Future[None]):
         self.encoded = begin()
         self.outcomes: list[bool | Change] = []
         self.failure: sqlite3.Error | None = None
-        self._waiters: list[Callable[[Batch], object]] = []
+        self._waiters: deque[Callable[[Batch], object]] = deque()
 
     def add_done_callback(self, fn: Callable[[Batch], object], *, context: Context | None = None) -> None:
         """Call ``fn`` when the batch is settled."""
         self._waiters.append(fn if context is None else lambda batch: context.run(fn, batch))
 
     def settle(self) -> None:
-        """Be done, and call the waiters."""
+        """Be done, and call the waiters; one that raises does not keep the others waiting."""
         self.set_result(None)
-        for waiter in self._waiters:
-            waiter(self)
+        self._wake()
+
+    def _wake(self) -> None:
+        waiters = self._waiters
+        try:
+            while waiters:
+                waiters.popleft()(self)
+        finally:
+            if waiters:
+                self.get_loop().call_soon(self._wake)
 
     def check(self) -> None:
         """Raise StoreUnavailable where the batch could not be written."""
@@ -133,11 +141,13 @@ class Commits:
             done = len(batch.outcomes)
             portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]
             batch.outcomes += [record.apply(boards) for record in portion]
-        if batch.failure is not None or len(batch.outcomes) == len(batch.records):
+        settled = batch.failure is not None or len(batch.outcomes) == len(batch.records)
+        if settled:
             self._settling.popleft()
-            batch.settle()
         if self._settling:
             batch.get_loop().call_soon(self._settle)
+        if settled:
+            batch.settle()
 
     async def close(self) -> None:
         """Settle every batch and end the thread."""
