@@ -156,7 +156,7 @@ def test_port_in_use(tmp_path: Path) -> None:
 
 
 def test_import_is_in_order_after_a_restart(tmp_path: Path) -> None:
-    """Real download counts, most of them shared, stand as sorting the file puts them, before and after a restart."""
+    """Real download counts, many of them shared, stand as sorting the file puts them, before and after a restart."""
     rows = [line.split("\t") for line in gzip.decompress(DOWNLOADS.read_bytes()).decode().splitlines()[1:]]
     ordered = sorted(((int(score), name.encode()) for name, score in rows), reverse=True)
     with running(tmp_path) as server:
