@@ -46,6 +46,8 @@ KIB = 1024
         (b"[]", 422, "Expected object, got array"),
         (b"42", 422, "Expected object, got int"),
         (b'{"score":1,"rank":0}', 422, "unknown field rank"),
+        (b'{"score":1,"structure":0}', 422, "unknown field structure."),
+        (b'{"score":1,"out of range":0}', 422, "unknown field out of range."),
     ],
     ids=lambda value: ascii(value)[:40],
 )
@@ -80,6 +82,8 @@ def test_problem_points_at_the_place(service: Server, board: str, body: bytes, p
         (b'{"entries":[{"name":"\\ud800","score":1}]}', 400, "hex escape"),
         (b'{"entries":[%b]}' % b",".join([b'{"name":"x","score":1}'] * 1001), 422, "at most 1,000"),
         (b'{"entries":%b' % (b"[" * 60_000), 400, "nested too deeply"),
+        (b'{"entries":[{"name":"\xff","score":1}]}', 400, "not UTF-8"),
+        (b'{"entries":[{"name":"x","score":"\xff"}]}', 400, "not UTF-8"),
     ],
     ids=lambda value: ascii(value)[:40],
 )
@@ -219,3 +223,9 @@ def test_body_limit(
     for size, status in ((limit, good), (limit + 1, 413)):
         sent = body.ljust(size)
         assert ask(service, "POST", path.format(board=board), iter([sent]) if chunked else sent).status == status
+
+
+def test_any_depth_is_answered(service: Server, board: str) -> None:
+    """However deep an entry nests, it is refused, or the batch is as nested too deeply."""
+    bodies = (b'{"entries":[%b]}' % (b"[" * depth + b"]" * depth) for depth in range(950, 1000))
+    assert {ask(service, "POST", f"/{board}", body).status for body in bodies} <= {200, 400}

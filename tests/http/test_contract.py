@@ -150,14 +150,17 @@ def test_batch_tells_what_became_of_it(service: Server, board: str) -> None:
         (b'{"score":1}', "missing required field name"),
         (b'{"name":"x","score":true}', "Expected number, got bool"),
         (b'{"name":"x","score":1e400}', "beyond the range"),
+        (b'{"name":"x","score":1%b}' % (b"0" * 5000), "beyond the range"),
         (b'{"name":"x","score":9007199254740993}', "would be rounded"),
         (b'{"name":"x","score":9007199254740993.0}', "would be rounded"),
         (b'{"name":"..","score":1}', "take out of a path"),
         (b'{"name":"a\\u0000b","score":1}', "control character"),
         (b'{"name":"x","score":1,"more":2}', "unknown field more"),
+        (b"{%b}" % b",".join(b'"%d":0' % key for key in range(100_000)), "unknown field 0"),
         (b"7", "Expected object, got int"),
         (b'{"name":7,"score":1}', "Expected string, got int"),
     ],
+    ids=lambda value: ascii(value)[:40],
 )
 def test_entry_refused(service: Server, board: str, entry: bytes, problem: str) -> None:
     """An entry that is not good is refused with its reason, and the one beside it is kept."""

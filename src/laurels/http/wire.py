@@ -7,6 +7,7 @@ that may hold such a pair is read once more. The quotes tell cheaply: a good bod
 from __future__ import annotations
 
 import json
+from collections import Counter
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -120,9 +121,9 @@ def read_batch(body: Body) -> list[Entry | Refusal]:
 def _read_one_by_one(body: Body) -> list[Entry | Refusal]:
     try:
         raws = _read_raw_batch(body).entries
+        _check_pairs(body)
     except _UNREADABLE as error:
         _refuse(body, error)
-    _check_pairs(body)
     return [_entry_or_refusal(index, bytes(raw)) for index, raw in enumerate(raws)]
 
 
@@ -132,7 +133,7 @@ def _entry_or_refusal(index: int, raw: bytes) -> Entry | Refusal:
         if _is_large(entry.score):
             _check_digits(raw, entry.score)
     except msgspec.ValidationError as error:
-        found = json.loads(raw)
+        found = json.loads(raw, parse_int=float)
         name = found.get("name") if isinstance(found, dict) else None
         return Refusal(index, name if isinstance(name, str) else "", str(_shape_error(error)))
     except ScoreRefused as error:
@@ -148,13 +149,13 @@ def _check_pairs(body: Body) -> None:
     """Raise BadJSON where an object of ``body`` has one key twice."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in found]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise BadJSON(f"the key {json.dumps(twice)} stands twice in one object")
-        return dict(found)
+        once = dict(found)
+        if len(once) < len(found):
+            counts = Counter(key for key, _ in found)
+            raise BadJSON(f"the key {json.dumps(counts.most_common(1)[0][0])} stands twice in one object")
+        return once
 
-    json.loads(body, object_pairs_hook=pairs)
+    json.loads(body, object_pairs_hook=pairs, parse_int=float)
 
 
 def _check_digits(text: Body, score: Score) -> None:
@@ -191,8 +192,8 @@ def _refuse(body: Body, error: Exception) -> NoReturn:
 
 
 def _shape_error(error: msgspec.ValidationError) -> BadBody | ScoreRefused:
-    what, _, where = str(error).partition(" - at ")
-    if "out of range" in what:
+    what, _, where = str(error).partition(" - at `$")
+    if what.endswith("out of range"):
         return ScoreRefused("The score is beyond the range of a double (about 1.8e308).")
-    what = what.replace("int | float", "number").replace("str", "string").replace("`", "")
-    return BadBody(where.strip("`$").replace(".", "/"), f"{what}.")
+    what = what.replace("`int | float`", "number").replace("`str`", "string").replace("`", "")
+    return BadBody(where.strip("`").replace(".", "/"), f"{what}.")
