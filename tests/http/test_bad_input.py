@@ -164,6 +164,12 @@ def test_query_where_none_is_known(service: Server, board: str, method: str, pat
     assert (reply.status, reply.json["parameter"]) == (400, "window")
 
 
+@pytest.mark.parametrize("query", ["?", "?&", "?&&"])
+def test_query_without_a_parameter(service: Server, board: str, query: str) -> None:
+    """A query in which nothing stands asks for nothing."""
+    assert ask(service, "GET", f"/{board}/v{query}").json == {"score": 0, "rank": None}
+
+
 @pytest.mark.parametrize("path", ["/a/b/c", "/a/b/", "/-/nothing", "/-/boards", "/-", "/-/health/"])
 def test_unknown_route(service: Server, path: str) -> None:
     """What is not a route is a 404 that says which are."""

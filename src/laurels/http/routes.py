@@ -196,8 +196,8 @@ def _text(segment: bytes, parameter: str) -> str:
 
 def _check(request: Request, parameters: frozenset[str] = frozenset()) -> None:
     """Raise for a query where none is known, and for a client that takes no JSON."""
-    if request.query and not parameters:
-        raise BadParameter(_fields(request.query)[0][0], "This route takes no query parameters.")
+    if request.query and not parameters and (fields := _fields(request.query)):
+        raise BadParameter(fields[0][0], "This route takes no query parameters.")
     accept = request.headers.get(b"accept")
     if accept is not None and not _ACCEPTS_JSON.search(accept):
         raise HTTPError(406, "There is only application/json here: ask for that, or for */*, in Accept.")
