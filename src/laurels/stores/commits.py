@@ -8,6 +8,10 @@ Records gather in the open batch. When the thread is idle the batch is handed ov
 iteration, so that all that came with it go along; while the thread is busy the next batch gathers. The slower
 the disk, the larger the batches.
 
+**A crowd travels together.** Callers that have just been answered tend to come back at once. Where there are
+many, the next batch is held for a moment until most have, or they would fall into two halves, each waiting for
+the other's commit before its own: twice the commits and twice the wait.
+
 **Applied after commit.** Only when a batch is durable are its records applied, on the loop and in the journal's
 order, and its waiters woken. So readers see only what is kept, a commit that failed needs no undoing, and a
 restart repeats what happened here.
@@ -26,6 +30,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -46,6 +51,9 @@ BATCH_BYTES = 16 * 2**20
 APPLY_BYTES = 64 * 2**10
 """How much is applied before the loop may do something else: a few thousand entries."""
 PROBE_SECONDS = 1.0
+CROWD = 16
+RETURNING = 0.7
+LINGER_SECONDS = 0.0003
 
 
 class Batch(asyncio.Future[None]):
@@ -128,12 +136,23 @@ class Commits:
         self._queue.put(batch)
 
     def _committed(self, batch: Batch) -> None:
-        self._busy = False
-        if self._open is not None:
-            self._hand_over(self._open)
+        opened = self._open
+        crowd = len(batch.records) + len(opened.records) if opened else 0
+        if opened is None:
+            self._busy = False
+        elif crowd < CROWD:
+            self._hand_over(opened)
         self._settling.append(batch)
         if len(self._settling) == 1:
             self._settle()
+        if opened is not None and crowd >= CROWD:
+            self._linger(opened, int(crowd * RETURNING), time.monotonic() + LINGER_SECONDS)
+
+    def _linger(self, batch: Batch, enough: int, until: float) -> None:
+        if len(batch.records) >= enough or time.monotonic() > until:
+            self._hand_over(batch)
+        else:
+            batch.get_loop().call_soon(self._linger, batch, enough, until)
 
     def _settle(self) -> None:
         batch, boards = self._settling[0], self._boards
