@@ -133,9 +133,15 @@ def test_connection_is_closed(server: Server, request_: bytes) -> None:
     assert received.endswith(NOBODY)
 
 
-def test_absolute_target(server: Server) -> None:
-    """A target with scheme and host is the same route."""
-    assert exchange(server, b"GET http://x:80/wire/v HTTP/1.1\r\nHost: x\r\n\r\n")[0].body == NOBODY
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [(b"http://x:80/wire/v", b'"rank":null'), (b"HTTP://x", b'"service"'), (b"http://x?a=b", b'"parameter":"a"')],
+)
+def test_absolute_target(server: Server, target: bytes, says: bytes) -> None:
+    """A target with scheme and host is the same route, behind a submit too."""
+    request = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target
+    replies = exchange(server, request + post("absolute", "v", 1) + request, 3)
+    assert [says in reply.body for reply in replies] == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +157,10 @@ def test_absolute_target(server: Server) -> None:
         (b"GET /a/b HTTP/1.1\r\nHost: x\0\r\n\r\n", 400),
         (b"GET /a\0b HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET /a\xc3\xa9 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET /a#b/c HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET ftp://x/a/b HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"CONNECT a:80 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET /a/b HTTP/1.1\r\n\r\n", 400),
         (b"GET /a/b HTTP/1.1\r\n" + HOST + HOST + b"\r\n", 400),
         (b"GET /a/b HTTP/1.1\r\n: x\r\n\r\n", 400),

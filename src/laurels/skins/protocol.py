@@ -16,7 +16,7 @@ timer.
 
 **Strictness.** llhttp refuses two lengths, a length beside chunks, bare CR or LF and folded lines. Refused here,
 because llhttp lets them pass: chunks under HTTP/1.0, versions other than 1.0 and 1.1, a Host that is missing or given
-twice.
+twice, a target that is no path or has a fragment (which uvicorn would take off it).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ STATUS_LINE = {int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encod
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PIPELINE_DEPTH = 100
 _ASKING = {HEAD: "The head of the request", BODY: "The body of the request"}
-_ABSOLUTE = re.compile(rb"^https?://[^/?]*", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"^https?://[^/?#]*/?", re.IGNORECASE)
 
 
 class Limits(Struct, frozen=True):
@@ -314,8 +314,8 @@ class BoardProtocol(HttpToolsProtocol):
         return bool(self.cycle) and not self.cycle.response_complete
 
     def _fault(self, version: str) -> HTTPError | None:
-        host = self.fields.get(b"host")
-        if version == "1.1" and host is not None and b"," not in host and self.url.startswith(b"/"):
+        host, url = self.fields.get(b"host"), self.url
+        if version == "1.1" and host is not None and b"," not in host and url.startswith(b"/") and b"#" not in url:
             return None
         if version not in {"1.0", "1.1"}:
             return HTTPError(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
@@ -323,7 +323,9 @@ class BoardProtocol(HttpToolsProtocol):
             return HTTPError(400, "HTTP/1.0 has no Transfer-Encoding: send a Content-Length.")
         if (host is None and version == "1.1") or (host is not None and b"," in host):
             return HTTPError(400, "A request has exactly one Host header.")
-        self.url = _ABSOLUTE.sub(b"", self.url, count=1) or b"/"
+        self.url = _ABSOLUTE.sub(b"/", url, count=1)
+        if not self.url.startswith(b"/") or b"#" in self.url:
+            return HTTPError(400, "The target is no path, or has a fragment: a number sign in a name is %23.")
         return None
 
     def _hand_over(self) -> None:
