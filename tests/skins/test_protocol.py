@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -230,6 +231,18 @@ def test_limits_of_a_connection(strict: Server, request_: bytes, status: int | N
         connection.sendall(request_)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
     assert received[9:12] == (b"" if status is None else b"%d" % status)
+
+
+def test_refused_client_that_stays(strict: Server) -> None:
+    """A connection that was refused is closed, though its client began another request and stays."""
+    with connected(strict) as connection:
+        connection.sendall(b"GET /a/b HTTP/1.1\r\n\r\nGET /a")
+        assert b"".join(iter(lambda: connection.recv(65536), b"")).startswith(b"HTTP/1.1 400")
+        deadline = time.monotonic() + 10
+        with suppress(ConnectionError):
+            while time.monotonic() < deadline:
+                connection.sendall(b"x")
+    assert time.monotonic() < deadline
 
 
 def test_endless_header(strict: Server) -> None:

@@ -200,6 +200,8 @@ class BoardProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a head."""
+        if self.deaf:
+            return
         self.url = b""
         self.fields = {}
         self.content = b""
