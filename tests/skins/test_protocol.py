@@ -124,13 +124,14 @@ def test_head_has_no_body(server: Server) -> None:
     ],
     ids=["close", "1.0", "1.0-no-host", "upgrade", "close-and-more"],
 )
-def test_connection_is_closed(server: Server, request_: bytes) -> None:
+@pytest.mark.parametrize("before", [b"", post("closed", "v", 1)], ids=["first", "behind-a-submit"])
+def test_connection_is_closed(server: Server, request_: bytes, before: bytes) -> None:
     """A client that wants no more gets its answer, a close, and nothing after it."""
     with connected(server) as connection:
-        connection.sendall(request_)
+        connection.sendall(before + request_)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert received.count(b"HTTP/1.1 ") == 1
-    assert b"connection: close" in received
+    assert received.count(b"HTTP/1.1 ") == 1 + bool(before)
+    assert received.count(b"connection: close") == 1
     assert received.endswith(NOBODY)
 
 

@@ -338,6 +338,7 @@ class BoardProtocol(HttpToolsProtocol):
         for name, value in self.fields.items():
             super().on_header(name, value)
         super().on_headers_complete()
+        self.cycle.keep_alive = self.keep_alive
 
     def _expect_body(self, path: bytes) -> None:
         self.stage = BODY
