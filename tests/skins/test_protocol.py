@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import socket
+import struct
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -13,8 +14,11 @@ import pytest
 from uvicorn.protocols.http import httptools_impl
 
 from tests.asking import ask, connected, exchange, said
+from tests.conftest import running
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import Server
 
 HOST = b"Host: x\r\n"
@@ -211,6 +215,18 @@ def test_client_that_leaves_before_its_answer(server: Server) -> None:
     deadline = time.monotonic() + 10
     while ask(server, "GET", "/left/v").json["score"] != 3:
         assert time.monotonic() < deadline
+
+
+def test_client_that_leaves_its_pipeline(tmp_path: Path) -> None:
+    """A client that breaks off amid its pipeline is no fault of the service, and nothing for its log."""
+    with running(tmp_path) as server:
+        for _ in range(10):
+            with connected(server) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.sendall(post("b", "v", 1) * 20)
+        assert server.stop() == 0
+        assert server.process.stderr is not None
+        assert "Traceback" not in server.process.stderr.read()
 
 
 @pytest.mark.parametrize(

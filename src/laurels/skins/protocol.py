@@ -41,7 +41,9 @@ from laurels.skins.plain import Outbox, Turn, answer
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGI3Application
     from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
     from laurels.http.messages import Headers, Response
@@ -128,6 +130,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.head_size = 0
         self.held = 0
         self.limit = 0
+        self.running: Any = None  # the cycle whose answer is next; ``cycle`` is the newest of the pipeline
 
     # The transport's side
 
@@ -137,6 +140,12 @@ class BoardProtocol(HttpToolsProtocol):
         self.clock.run(self.loop, self.connections)
         if len(self.connections) > self.clock.limits.connections:
             self.refuse(HTTPError(503, "There are too many connections.", headers=((b"retry-after", b"1"),)))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the request that is running know; uvicorn tells only the newest."""
+        if self.running is not None:
+            self.running.disconnected = True
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, which calls the ``on_`` methods below."""
@@ -278,7 +287,11 @@ class BoardProtocol(HttpToolsProtocol):
     def hold(self, turn: Turn) -> None:
         """Keep the connection's place for a request that waits."""
         self.stage = WAITING
-        self.cycle = turn
+        self.cycle = self.running = turn
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self.running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""
