@@ -1,0 +1,68 @@
+"""The short way beside the full parser: one more header sends a request the full way, and changes nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.asking import connected
+
+if TYPE_CHECKING:
+    from tests.conftest import Server
+
+LAST = b"GET /plain?endRank=1000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+NAMES = ["v", "-", "-x", ".", "..", "...", "%41", "a" * 256, "a" * 257, "a!$&'()*+,;=:@~_.-", "", "a#b", 'a"b', "x%"]
+RANGES = [(0, 20), (0, 1000), (0, 1001), (5, 5), (5, 4), ("00", 7), (10**15 - 1, 10**15), ("", 1), (1, ""), ("+1", 2)]
+QUERIES = [
+    *("", "?", "?&", "?=", "?x=1", "?startRank=1", "?endRank=3", "?endRank=3&startRank=1", "?startRank=1&endRank=2&"),
+    *(f"?startRank={start}&endRank={stop}" for start, stop in RANGES),
+]
+HEADERS = [
+    *("Content-Type: application/json", "content-type: Application/JSON", "Content-Type: text/plain", "Content-Type:"),
+    *("Accept: */*", "Accept: application/json", "Accept: text/html", "Accept:", "Host: x", "Host: a,b", "Host:"),
+    *("Connection: keep-alive", "Connection: close", "Connection:", "User-Agent:  x\t", "User-Agent: \x7f", "X Y: z"),
+    *("Prefer: respond-async", "Expect: 100-continue", "Content-Encoding: gzip", "Accept-Encoding: br"),
+    *("Content-Length: 0", "Transfer-Encoding: identity", "Keep-Alive: 5", "traceparent: 0", "x\r: y"),
+]
+BODIES = [
+    *('{"score":1}', '{"score": -42}', '{"score":-0}', '{"score":00}', '{"score":-}', '{"score":}', '{"score":1 }'),
+    *('{"score":999999999999999}', '{"score":9999999999999999}', '{"score":9007199254740993}', '{"score":1.5}', "{}"),
+    *('{"score":  1}', '{"score":+1}', '{"score":1}}', '{"score":"1"}', ' {"score":1}', '{"score":1,"score":1}', ""),
+]
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    """Draw a request that is plain or nearly so."""
+    method = draw(st.sampled_from(["GET", "POST", "HEAD", "PUT"]))
+    path = "/plain" + draw(st.sampled_from(["", *(f"/{name}" for name in NAMES)])) + draw(st.sampled_from(QUERIES))
+    body = draw(st.sampled_from(BODIES)) if method == "POST" else ""
+    length = [f"Content-Length: {len(body)}"] if method == "POST" else []
+    lines = ["Host: x", *length, *draw(st.lists(st.sampled_from(HEADERS), max_size=2))]
+    version = draw(st.sampled_from(["HTTP/1.1"] * 9 + ["HTTP/1.0"]))
+    return "\r\n".join([f"{method} {path} {version}", *draw(st.permutations(lines)), "", body]).encode()
+
+
+def answers(server: Server, request: bytes) -> bytes:
+    """Ask, and then for the board, and give all that is answered, without its dates."""
+    with connected(server) as connection:
+        connection.sendall(request + LAST)
+        return re.sub(rb"date: [^\r]*\r\n", b"", b"".join(iter(lambda: connection.recv(65536), b"")))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(request=requests())
+def test_short_way_answers_as_the_full_parser(server: Server, request: bytes) -> None:
+    """What is answered does not depend on the way it came."""
+    first = answers(server, request.replace(b"\r\n", b"\r\nX-Odd: 1\r\n", 1))
+    assert answers(server, request) == first
+
+
+def test_header_that_stands_twice(server: Server) -> None:
+    """Two Content-Types are one that is not JSON, both ways."""
+    twice = b"Content-Type: application/json\r\n" * 2
+    request = b"POST /plain/v HTTP/1.1\r\nHost: x\r\n" + twice + b'Content-Length: 11\r\n\r\n{"score":1}'
+    assert answers(server, request).startswith(b"HTTP/1.1 415")
