@@ -24,7 +24,7 @@ class Server:
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self.process = process
         self.url = url
-        self.host, _, port = url.removeprefix("http://").partition(":")
+        self.host, _, port = url.partition("://")[2].partition(":")
         self.port = int(port)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
@@ -42,7 +42,7 @@ def started(command: list[str], environment: dict[str, str] | None = None) -> It
         lines = []
         for line in stderr:
             lines.append(line)
-            if found := re.search(r"http://[\d.]+:\d+", line):
+            if found := re.search(r"https?://[\d.]+:\d+", line):
                 break
         else:
             raise AssertionError("".join(lines))

@@ -49,12 +49,12 @@ def test_stop_ends_well(tmp_path: Path, how: signal.Signals) -> None:
 
 def test_stop_finishes_what_is_in_flight(tmp_path: Path) -> None:
     """A request whose body is on its way when the service is told to stop is still read, kept and answered."""
-    with running(tmp_path) as server, connected(server) as busy, connected(server):
+    with running(tmp_path) as server, connected(server) as busy, connected(server) as idle:
         busy.sendall(b"POST /b/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n")
         busy.sendall(b'{"score"')
-        while ask(server, "GET", "/-/health").status != 200:
-            pass
+        ask(server, "GET", "/-/health")  # the bytes before it have been read by now
         server.process.send_signal(signal.SIGTERM)
+        assert idle.recv(1) == b""
         busy.sendall(b":5}")
         assert said(busy, 1)[0].status == 202
         assert server.process.wait(30) == 0

@@ -1,8 +1,9 @@
-"""A server with limits small enough to reach."""
+"""Servers with limits small enough to reach, with faults, and with TLS."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,8 @@ from tests.conftest import Server, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+CERTIFICATE = Path(__file__).parent / "localhost.pem"
 
 STRICT = """
 import logging, sys
@@ -23,9 +26,50 @@ limits = Limits(target_bytes=600, head_bytes=1000, connections=8, seconds=(1.5, 
 serve(Settings(port=0, data=Path(sys.argv[1]), limits=limits))
 """
 
+FAULTY = """
+import asyncio, sys
+from functools import partial
+from pathlib import Path
+import uvicorn
+from laurels.boards import Boards
+from laurels.http import Routes
+from laurels.skins.asgi import Application
+from laurels.skins.protocol import BoardProtocol, Clock, Limits
+from laurels.stores.embedded import EmbeddedStore
+
+class Faulty(Routes):
+    def has(self, path):
+        return super().has(path) or 1 / 0
+
+    async def standing(self, board, name):
+        return 1 / 0
+
+async def main(data, certificate=None):
+    application = Application(Faulty(Boards(await EmbeddedStore.open(Path(data)))))
+    http = partial(BoardProtocol, clock=Clock(Limits()))
+    options = {"http": http, "lifespan": "off", "proxy_headers": False, "ssl_certfile": certificate}
+    await uvicorn.Server(uvicorn.Config(application, port=0, **options)).serve()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
 
 @pytest.fixture(scope="session")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Give a server that allows 600 bytes of target, 1,000 of head, 8 connections and a second for each stage."""
     with started([sys.executable, "-c", STRICT, str(tmp_path_factory.mktemp("strict"))]) as server:
+        yield server
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Iterator[Server]:
+    """Give a server that fails at every standing, and at the head of a request for what is the application's."""
+    with started([sys.executable, "-c", FAULTY, str(tmp_path)]) as server:
+        yield server
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[Server]:
+    """Give a server that speaks TLS."""
+    with started([sys.executable, "-c", FAULTY, str(tmp_path), str(CERTIFICATE)]) as server:
         yield server

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import socket
+import ssl
 import struct
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +15,7 @@ from uvicorn.protocols.http import httptools_impl
 
 from tests.asking import ask, connected, exchange, said
 from tests.conftest import running
+from tests.skins.conftest import CERTIFICATE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,9 +225,7 @@ def test_client_that_leaves_its_pipeline(tmp_path: Path) -> None:
             with connected(server) as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.sendall(post("b", "v", 1) * 20)
-        assert server.stop() == 0
-        assert server.process.stderr is not None
-        assert "Traceback" not in server.process.stderr.read()
+        assert "Traceback" not in log_of(server)
 
 
 @pytest.mark.parametrize(
@@ -256,10 +255,17 @@ def test_refused_client_that_stays(strict: Server) -> None:
         connection.sendall(b"GET /a/b HTTP/1.1\r\n\r\nGET /a")
         assert b"".join(iter(lambda: connection.recv(65536), b"")).startswith(b"HTTP/1.1 400")
         deadline = time.monotonic() + 10
-        with suppress(ConnectionError):
-            while time.monotonic() < deadline:
-                connection.sendall(b"x")
-    assert time.monotonic() < deadline
+        while takes_more(connection):
+            assert time.monotonic() < deadline
+
+
+def takes_more(connection: socket.socket) -> bool:
+    """Tell whether the other side is still there to hear anything."""
+    try:
+        connection.sendall(b"x")
+    except ConnectionError:
+        return False
+    return True
 
 
 def test_endless_header(strict: Server) -> None:
@@ -298,6 +304,41 @@ def resident(server: Server) -> int:
     """Give the bytes of memory that a server holds."""
     with open(f"/proc/{server.process.pid}/statm", encoding="ascii") as statm:  # noqa: PTH123
         return int(statm.read().split()[1]) * 4096
+
+
+@pytest.mark.parametrize("request_", [GET, ODD_GET], ids=["plain", "odd"])
+def test_fault_is_a_500_and_is_logged(faulty: Server, request_: bytes) -> None:
+    """A fault of ours is told without its cause, which the log has; the connection goes on."""
+    replies = exchange(faulty, request_ + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 2)
+    assert [reply.status for reply in replies] == [500, 200]
+    assert "ZeroDivisionError" in log_of(faulty)
+
+
+def test_fault_in_a_head_ends_its_connection(faulty: Server) -> None:
+    """A fault before a request is whole costs its connection, is logged, and leaves the others."""
+    with connected(faulty) as connection:
+        connection.sendall(b"GET /-/docs HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(100) == b""
+    assert ask(faulty, "GET", "/").status == 200
+    assert "ZeroDivisionError" in log_of(faulty)
+
+
+def test_tls(secure: Server) -> None:
+    """Answers and refusals go over TLS too."""
+    context = ssl.create_default_context(cafile=CERTIFICATE)
+    with connected(secure) as plain, context.wrap_socket(plain, server_hostname="localhost") as connection:
+        connection.sendall(post("tls", "v", 1))
+        assert said(connection, 1)[0].status == 202
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n")
+        assert [reply.status for reply in said(connection, 2)] == [200, 400]
+        assert connection.recv(1) == b""
+
+
+def log_of(server: Server) -> str:
+    """Stop a server, and give what it wrote."""
+    server.stop()
+    assert server.process.stderr is not None
+    return server.process.stderr.read()
 
 
 def test_uvicorn_is_the_one_we_built_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from laurels.errors import LaurelsError
 from laurels.http.messages import Request, add_header
@@ -56,7 +57,7 @@ class Application:
         await _send(response, send)
 
     async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Response:
-        path = scope.get("raw_path") or scope["path"].encode()
+        path = scope.get("raw_path") or quote(scope["path"]).encode()
         headers: Headers = {}
         for name, value in scope["headers"]:
             add_header(headers, name, value)
@@ -104,8 +105,8 @@ async def _body(limit: int, receive: ASGIReceiveCallable) -> bytearray:
         message = await receive()
         if message["type"] != "http.request":
             raise Disconnected
-        body += message["body"]
-        more = message["more_body"]
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
     if len(body) > limit:
         raise too_large(limit)
     return body
