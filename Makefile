@@ -33,11 +33,13 @@ install: $(VENV)/serve.stamp ## Install laurels into .venv/bin
 run: $(VENV)/serve.stamp ## Serve on http://127.0.0.1:8000 (LAURELS_PORT, LAURELS_DATA, ... change it)
 	exec $(BIN)/laurels serve
 
+# Every line and branch has its test. Python 3.11 loses sight of some in commands that ask over HTTP: it stops tracing a
+# task once another has been cancelled in it (python/cpython#106749, mended in 3.12).
 test: $(VENV)/dev.stamp ## Run the tests, with branch coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/coverage report --fail-under=$$($(BIN)/python -c 'import sys; print(100 if sys.version_info >= (3, 12) else 99)')
 
 check: $(VENV)/dev.stamp ## Lint, formatting and strict types
 	$(BIN)/ruff check
