@@ -347,6 +347,9 @@ cdef class Turn:
 
     def __call__(self, future=None):
         """Run until there is a response, or a future to wait for."""
+        self.run()
+
+    cdef run(self):
         cdef PyObject *result = NULL
         cdef PySendResult sent
         try:
@@ -377,7 +380,8 @@ cdef class Turn:
             (<Outbox>clock.outbox).put(connection, clock.accepted)
         else:
             connection.write(response, True, False)
-        connection.on_response_complete()
+        if connection.stage:  # not idle: the request waited, or came through the full parser
+            connection.on_response_complete()
 
 
 def answer(object connection, bytes data not None):
@@ -404,7 +408,7 @@ def answer(object connection, bytes data not None):
         except LaurelsError as error:
             turn.finish(problem(error))
         else:
-            turn()
-        if not turn.response_complete or connection.flow.write_paused:
+            turn.run()
+        if not turn.response_complete or (p < end and connection.flow.write_paused):
             break
     return p - base
