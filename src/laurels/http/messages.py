@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from msgspec import Struct
 
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
+
+PHRASES = {int(status): status.phrase for status in HTTPStatus} | {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    422: "Unprocessable Content",
+}
+"""What a status is called: as in RFC 9110, which older Pythons do not know yet."""
 
 Headers = dict[bytes, bytes]
 """Names in lower case; the values of a repeated header joined by ``", "``."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http
-
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from laurels import errors
-from laurels.http.messages import PROBLEM, Response
+from laurels.http.messages import PHRASES, PROBLEM, Response
 
 
 class HTTPError(errors.LaurelsError):
@@ -52,7 +50,7 @@ def problem(error: errors.LaurelsError) -> Response:
     if isinstance(error, errors.StoreUnavailable):
         headers = ((b"retry-after", b"%d" % error.retry_after),)
     body = Problem(
-        title=http.HTTPStatus(status).phrase,
+        title=PHRASES[status],
         status=status,
         detail=str(error),
         parameter=getattr(error, "parameter", UNSET),

@@ -33,7 +33,7 @@ import httptools
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from laurels.http.messages import Request, add_header
+from laurels.http.messages import PHRASES, Request, add_header
 from laurels.http.problems import HTTPError, problem
 from laurels.http.routes import body_limit, too_large
 from laurels.skins.plain import Outbox, Turn, answer
@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 IDLE, HEAD, BODY, WAITING, LEAVING = range(5)
 
-STATUS_LINE = {int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+STATUS_LINE = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode()) for status, phrase in PHRASES.items()}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PIPELINE_DEPTH = 100
 _ASKING = {HEAD: "The head of the request", BODY: "The body of the request"}
