@@ -118,6 +118,22 @@ def test_full_disk(small_disk: Path) -> None:
         assert ask(server, "POST", "/b/v", {"score": 6}).status == 202
 
 
+def test_read_only_files(tmp_path: Path) -> None:
+    """A service whose files cannot be written any more refuses submits, answers reads, and goes on once they can."""
+    with running(tmp_path / "data") as server:
+        ask(server, "POST", "/b/v", {"score": 5})
+        files = [str(path) for path in (tmp_path / "data").iterdir() if not path.name.endswith("-shm")]
+        subprocess.run(["chattr", "+i", *files], check=True)
+        try:
+            assert [ask(server, "POST", "/b/v", {"score": 6}).status for _ in range(3)] == [503, 503, 503]
+            assert (ask(server, "GET", "/b/v").json["score"], ask(server, "GET", "/-/ready").status) == (5, 503)
+        finally:
+            subprocess.run(["chattr", "-i", *files], check=True)
+        until(lambda: ask(server, "GET", "/-/ready").status == 200)
+        assert ask(server, "POST", "/b/v", {"score": 7}).status == 202
+        assert ask(server, "GET", "/b/v").json["score"] == 7
+
+
 def test_second_owner(tmp_path: Path) -> None:
     """A second service on one data directory says who has it, and how to go on."""
     with running(tmp_path) as server:
