@@ -132,6 +132,23 @@ async def test_waiter_that_raises(store: EmbeddedStore) -> None:
     assert (await store.count(KART), [type(error) for error in errors]) == (10, [ZeroDivisionError])
 
 
+async def test_waiter_that_raises_in_a_crowd(store: EmbeddedStore) -> None:
+    """A callback that raises does not keep the batch that gathered behind its own from the disk."""
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    first = asyncio.gather(*(store.submit(KART, f"first-{n}", n) for n in range(20)))
+    by_hand = store.submit(KART, "v", 1)
+    batch = by_hand.send(None)
+    batch._asyncio_future_blocking = False  # noqa: SLF001 - as a task does
+    batch.add_done_callback(lambda _: 1 // 0)
+    for _ in range(2):  # the others join the batch, and it is on its way to the disk
+        await asyncio.sleep(0)
+    second = asyncio.gather(*(store.submit(KART, f"second-{n}", n) for n in range(20)))
+    async with asyncio.timeout(10):
+        await asyncio.gather(first, second)
+    by_hand.close()
+    assert await store.count(KART) == 41
+
+
 async def test_unseen_before_durable(store: EmbeddedStore) -> None:
     """A change that is not acknowledged is seen by no read."""
     submit = asyncio.ensure_future(store.submit(KART, "v", 1))

@@ -136,17 +136,15 @@ class Commits:
         self._queue.put(batch)
 
     def _committed(self, batch: Batch) -> None:
-        opened = self._open
-        crowd = len(batch.records) + len(opened.records) if opened else 0
-        if opened is None:
+        if self._open is None:
             self._busy = False
-        elif crowd < CROWD:
-            self._hand_over(opened)
+        else:
+            crowd = len(batch.records) + len(self._open.records)
+            enough = int(crowd * RETURNING) if crowd >= CROWD else 0
+            self._linger(self._open, enough, time.monotonic() + LINGER_SECONDS)
         self._settling.append(batch)
         if len(self._settling) == 1:
             self._settle()
-        if opened is not None and crowd >= CROWD:
-            self._linger(opened, int(crowd * RETURNING), time.monotonic() + LINGER_SECONDS)
 
     def _linger(self, batch: Batch, enough: int, until: float) -> None:
         if len(batch.records) >= enough or time.monotonic() > until:
