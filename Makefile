@@ -4,28 +4,40 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+WHEELS := --no-deps --require-hashes --only-binary=:all:
 KERNEL := $(wildcard src/laurels/*/*.pyx src/laurels/*/*.pxi)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench docs fuzz lock clean
+.PHONY: help install run run-serverless cdk test check bench docs fuzz lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 $(VENV)/serve.stamp: requirements/serve.txt pyproject.toml setup.py $(KERNEL)
 	@$(PYTHON) -c 'import sys, sysconfig, pathlib, venv; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' \
 	  || { echo "Python's venv module or headers are missing. On Debian: apt install python3-venv python3-dev gcc make" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/serve.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) install --require-hashes -r requirements/serve.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/serve.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+$(VENV)/%.stamp: requirements/%.txt $(VENV)/serve.stamp
+	$(PIP) install --require-hashes -r $<
 	@touch $@
 
-$(VENV)/bench.stamp: requirements/bench.txt $(VENV)/serve.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+# What Lambda's functions carry (for both of its processors, and for this machine) and what its Python has beside it.
+build/wheels.stamp: requirements/function.txt requirements/beside.txt $(VENV)/serve.stamp
+	rm -rf build/wheels build/beside
+	$(PIP) download $(WHEELS) --dest build/wheels/here -r requirements/function.txt
+	$(PIP) download $(WHEELS) --dest build/wheels/arm64 --platform manylinux2014_aarch64 -r requirements/function.txt
+	$(PIP) download $(WHEELS) --dest build/wheels/x86_64 --platform manylinux2014_x86_64 -r requirements/function.txt
+	$(PIP) install --require-hashes --target build/beside -r requirements/beside.txt
+	@touch $@
+
+node_modules/.stamp: package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js is missing. On Debian: apt install nodejs npm" >&2; exit 1; }
+	npm ci --silent --no-audit --no-fund
 	@touch $@
 
 install: $(VENV)/serve.stamp ## Install laurels into .venv/bin
@@ -33,9 +45,15 @@ install: $(VENV)/serve.stamp ## Install laurels into .venv/bin
 run: $(VENV)/serve.stamp ## Serve on http://127.0.0.1:8000 (LAURELS_PORT, LAURELS_DATA, ... change it)
 	exec $(BIN)/laurels serve
 
+run-serverless: $(VENV)/serverless.stamp build/wheels.stamp ## Run the serverless stack on http://127.0.0.1:8000, all of it on this machine
+	exec $(BIN)/python -m infra.laptop $(ARGS)
+
+cdk: $(VENV)/infra.stamp build/wheels.stamp node_modules/.stamp ## Run the CDK command: ARGS="deploy -c stageName=dev"
+	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk $(ARGS)
+
 # Every line and branch has its test. Python 3.11 loses sight of some in commands that ask over HTTP: it stops tracing a
 # task once another has been cancelled in it (python/cpython#106749, mended in 3.12).
-test: $(VENV)/dev.stamp ## Run the tests, with branch coverage
+test: $(VENV)/dev.stamp build/wheels.stamp node_modules/.stamp ## Run the tests, with branch coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
@@ -58,12 +76,19 @@ fuzz: $(VENV)/dev.stamp ## Run the index under AddressSanitizer for SECONDS (60)
 	  $(BIN)/python -m tests.ranking.fuzz --kernel build/sanitized --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
 
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11
+LOCKED := build test check function beside laptop infra
+AS_DEV := --constraint requirements/dev.txt
 
 lock: $(VENV)/dev.stamp ## Lock the newest allowed versions
-	$(COMPILE) --upgrade --group build pyproject.toml -o requirements/serve.txt
-	$(COMPILE) --upgrade --group test --group check --constraint requirements/serve.txt pyproject.toml -o requirements/dev.txt
-	$(COMPILE) --upgrade --group bench --constraint requirements/serve.txt pyproject.toml -o requirements/bench.txt
+	$(COMPILE) --upgrade --extra momento $(patsubst %,--group %,$(LOCKED)) pyproject.toml -o requirements/dev.txt
+	$(COMPILE) $(AS_DEV) --group build pyproject.toml -o requirements/serve.txt
+	$(COMPILE) $(AS_DEV) --extra momento --group beside --group laptop pyproject.toml -o requirements/serverless.txt
+	$(COMPILE) $(AS_DEV) --extra momento --group beside --group laptop --group bench pyproject.toml -o requirements/bench.txt
+	$(COMPILE) $(AS_DEV) --group function -o requirements/function.txt
+	$(COMPILE) $(AS_DEV) --group beside -o requirements/beside.txt
+	$(COMPILE) $(AS_DEV) --group infra -o requirements/infra.txt
+	npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean: ## Remove what was built and installed, not the data
-	rm -rf $(VENV) build src/*.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build node_modules src/*.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src -name '*.so' -delete

@@ -19,8 +19,10 @@ MAY_IMPORT = {
     "boards": {"errors", "stores.contract"},
     "http": {"version", "errors", "stores.contract", "boards"},
     "skins": {"errors", "http"},
+    "momento_local": {"version", "errors", "ranking"},
+    "serverless": {"version", "errors", "stores.contract", "stores", "boards", "http", "skins"},
     "assembly": {"errors", "stores.contract", "stores", "boards", "http", "skins"},
-    "cli": {"version", "errors", "stores.contract", "boards", "http", "assembly"},
+    "cli": {"version", "errors", "stores.contract", "stores", "boards", "http", "momento_local", "assembly"},
     "__init__": {"version"},
     "__main__": {"cli"},
 }
