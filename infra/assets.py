@@ -1,0 +1,194 @@
+"""A function's asset: what its handler imports and nothing else, made without Docker and without a network.
+
+The wheels for Lambda's processor lie in ``build/wheels``; what they hold is the locked set or is refused. From the
+handler on, every import statement is followed, in functions and under ``try`` too, through our sources and through
+the wheels; only what is for type checkers is left out. A file that is reached is carried, all others are not. What
+imports itself in a way that no statement shows stands in a table.
+
+Each source has its compiled file beside it, which is used unchecked: Lambda's disk is read-only, and without compiled
+files a cold start takes three times as long. Sources come along so that a traceback in the log shows its lines.
+
+An asset is named by what went into it, so one that is there already is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import fcntl
+import hashlib
+import py_compile
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import ZipFile
+
+from infra.errors import NotCarried, WheelRefused, WheelsMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ROOT = Path(__file__).parent.parent
+WHEELS = ROOT / "build" / "wheels"
+ASSETS = ROOT / "build" / "assets"
+LOCK = ROOT / "requirements" / "function.txt"
+SOURCES = ROOT / "src"
+HANDLERS = "laurels.serverless.handlers"
+ARCHITECTURES = ("arm64", "x86_64", "here")
+TASK_ROOT = "/var/task"
+
+UNSEEN = {
+    "google.protobuf.internal.api_implementation": ("google._upb._message",),
+    "google._upb._message": ("google.protobuf.message", "google.protobuf.internal.well_known_types"),
+    "msgspec._core": ("msgspec._utils",),
+}
+"""Imports that no statement shows: those of compiled modules, and those by a name made at run time."""
+
+DATA = {"grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem"}
+"""Files that a module reads."""
+
+
+def build(architecture: str, directory: Path, handler: str = HANDLERS) -> Path:
+    """Give the asset of the functions in module ``handler``, as a directory of ``directory``.
+
+    ``architecture`` is Lambda's name of a processor, or ``here`` for this machine. Raise AssetError where the asset
+    cannot be made.
+    """
+    wheels = _locked_wheels(architecture)
+    ours = _our_files()
+    reached = _closure({handler}, ours)
+    carried = {path: ours[path] for path in sorted(reached)}
+    if not any(_module(path) == handler for path in carried):
+        raise NotCarried(handler)
+    place = directory / f"{handler.rpartition('.')[2]}-{architecture}-{_fingerprint(wheels, carried)}"
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=directory) as scratch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.exists():
+            files = carried | _unpacked(wheels)
+            _write(Path(scratch) / "asset", {path: files[path] for path in _closure({handler}, files)})
+            (Path(scratch) / "asset").rename(place)
+    return place
+
+
+def _locked_wheels(architecture: str) -> list[Path]:
+    directory = WHEELS / architecture
+    wheels = sorted(directory.glob("*.whl"))
+    if not wheels:
+        raise WheelsMissing(directory)
+    locked = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", LOCK.read_text()))
+    for wheel in wheels:
+        if hashlib.sha256(wheel.read_bytes()).hexdigest() not in locked:
+            raise WheelRefused(wheel, LOCK)
+    return wheels
+
+
+def _our_files() -> dict[str, bytes]:
+    return {str(path.relative_to(SOURCES)): path.read_bytes() for path in SOURCES.glob("laurels/**/*.py")}
+
+
+def _unpacked(wheels: list[Path]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for wheel in wheels:
+        with ZipFile(wheel) as archive:
+            files |= {name: archive.read(name) for name in archive.namelist()}
+    return files
+
+
+def _fingerprint(wheels: list[Path], carried: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256(sys.version.encode())
+    digest.update(Path(__file__).read_bytes())
+    for wheel in wheels:
+        digest.update(wheel.name.encode() + b"\0")
+    digest.update(LOCK.read_bytes())
+    for path, text in carried.items():
+        digest.update(b"%b\0%d\0%b" % (path.encode(), len(text), text))
+    return digest.hexdigest()[:16]
+
+
+def _write(directory: Path, files: Mapping[str, bytes]) -> None:
+    for path, content in files.items():
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        if path.endswith(".py"):
+            py_compile.compile(
+                str(target),
+                dfile=f"{TASK_ROOT}/{path}",
+                doraise=True,
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
+
+
+def _module(path: str) -> str | None:
+    """Name the module that a file holds, None where it holds none."""
+    stem, _, suffixes = path.rpartition("/")[2].partition(".")
+    if suffixes != "py" and not suffixes.endswith("so"):
+        return None
+    parts = [*path.split("/")[:-1], stem]
+    return ".".join(parts[:-1] if stem == "__init__" else parts)
+
+
+def _closure(roots: Iterable[str], files: Mapping[str, bytes]) -> set[str]:
+    """Give the files that hold the modules ``roots`` and all that they import, as far as ``files`` has them."""
+    places = {module: path for path in files if (module := _module(path))}
+    seen: set[str] = set()
+    reached: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if not name or name in seen:
+            continue
+        seen.add(name)
+        waiting.append(name.rpartition(".")[0])
+        waiting.extend(UNSEEN.get(name, ()))
+        if path := places.get(name):
+            reached.add(path)
+            waiting.extend(_imports(name, path, files[path]))
+            reached.update({DATA[name]} if name in DATA else ())
+    return reached
+
+
+def _imports(module: str, path: str, text: bytes) -> set[str]:
+    if not path.endswith(".py"):
+        return set()
+    statements = _Statements(module if path.endswith("/__init__.py") else module.rpartition(".")[0])
+    statements.visit(ast.parse(text))
+    return statements.names
+
+
+class _Statements(ast.NodeVisitor):
+    """The names that the import statements of one module may stand for; ``package`` is what its dots begin from."""
+
+    def __init__(self, package: str) -> None:
+        self.names: set[str] = set()
+        self._package = package.split(".")
+
+    def visit_If(self, node: ast.If) -> None:
+        if ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+            node.body = []
+        self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.names.update(alias.name for alias in node.names)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        above = self._package[: len(self._package) - node.level + 1] if node.level else []
+        base = ".".join([*above, *([node.module] if node.module else [])])
+        self.names.update({base}, (f"{base}.{alias.name}" for alias in node.names))
+
+
+def main() -> None:
+    """Build an asset and print its place."""
+    parser = argparse.ArgumentParser(prog="python -m infra.assets", description="Build a function's asset.")
+    parser.add_argument("--architecture", choices=ARCHITECTURES, default="arm64")
+    parser.add_argument("--handler", default=HANDLERS, help="the module that has the functions [%(default)s]")
+    parser.add_argument("--to", type=Path, default=ASSETS, help="the directory that gets it [%(default)s]")
+    given = parser.parse_args()
+    sys.stdout.write(f"{build(given.architecture, given.to, given.handler)}\n")
+
+
+if __name__ == "__main__":
+    main()

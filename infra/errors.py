@@ -1,0 +1,64 @@
+"""Every error the deployment raises on purpose, in one tree.
+
+LaurelsError
+└── DeploymentError
+    ├── SettingRefused    a setting of the context is not one that can be deployed
+    └── AssetError        a function's asset cannot be built
+        ├── WheelsMissing
+        ├── WheelRefused  a wheel is not one of those that were locked
+        └── NotCarried    a handler needs a module that an asset cannot hold
+
+Each class builds its own message, which says the way out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from laurels.errors import LaurelsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class DeploymentError(LaurelsError):
+    """The stack cannot be deployed as it was asked for."""
+
+
+class SettingRefused(DeploymentError):
+    """A setting of the context is not one that can be deployed."""
+
+    def __init__(self, setting: str, problem: str, remedy: str) -> None:
+        self.setting = setting
+        super().__init__(f"The setting {setting} {problem}. {remedy}")
+
+
+class AssetError(DeploymentError):
+    """A function's asset cannot be built."""
+
+
+class WheelsMissing(AssetError):
+    """There are no wheels for the processor."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        super().__init__(f"There are no wheels in {directory}. Run `make build/wheels.stamp` first: it downloads them.")
+
+
+class WheelRefused(AssetError):
+    """A wheel is not one of those that were locked."""
+
+    def __init__(self, wheel: Path, lock: Path) -> None:
+        self.wheel = wheel
+        super().__init__(
+            f"{wheel} is not one of the wheels that {lock} names. Remove build/wheels.stamp and run "
+            "`make build/wheels.stamp` again."
+        )
+
+
+class NotCarried(AssetError):
+    """A handler needs a module of ours that is no Python source, or is not there."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+        super().__init__(f"A function's asset cannot carry {module}: there is no Python source of that name.")
