@@ -93,6 +93,11 @@ class Boards:
         """Put a name on a board with this score, in place of any it had."""
         return self.store.submit(self._board(board), checked_name(name), checked_score(score))
 
+    @property
+    def tells_changes(self) -> bool:
+        """Tell whether :meth:`change` can be kept by this store; it raises NotKept where not."""
+        return self.store.capabilities.one_state
+
     def change(self, board: str, name: str, score: Score) -> Awaitable[Change]:
         """Submit, and tell the standings before and after."""
         return self.store.change(self._board(board), checked_name(name), checked_score(score))

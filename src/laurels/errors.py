@@ -10,13 +10,21 @@
     │   └── ScoreRefused
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
+    │   │   ├── CacheMissing      Momento has no cache of that name
+    │   │   └── KeyRefused        Momento does not take the key, or it is none
+    │   ├── LimitReached          more was asked than the store's account may
+    │   ├── StoreRefused          the store will not do it, however often it is asked
+    │   ├── NotKept               the store has never promised it
     │   ├── DirectoryInUse        another process owns the data directory
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   └── DataDamaged           a file on disk is not what was written
-    └── RequestFailed             a service did not do what a client of ours asked
-        ├── ServerUnreachable     there is no connection to it, or it broke
-        ├── RequestRefused        it said no, and why
-        └── ServerFailed          it could not, or is no Laurels
+    ├── RequestFailed             a service did not do what a client of ours asked
+    │   ├── ServerUnreachable     there is no connection to it, or it broke
+    │   ├── RequestRefused        it said no, and why
+    │   └── ServerFailed          it could not, or is no Laurels
+    └── CallRefused               a local Momento server does not do what a call asks
+        ├── NotAuthenticated      there is no key, or it is wrong, has expired or was revoked
+        └── NotPermitted          the key is good, and does not allow it
 
 Each class is named by its condition, builds its own message, and keeps the facts as attributes.
 """
@@ -95,6 +103,50 @@ class StoreUnavailable(StoreError):
         super().__init__(f"{problem}. Nothing was counted: try again.")
 
 
+class CacheMissing(StoreUnavailable):
+    """Momento has no cache of the name that boards are to be kept in."""
+
+    def __init__(self, cache: str) -> None:
+        self.cache = cache
+        super().__init__(
+            f"There is no Momento cache {cache!r}: create it with `laurels momento create-cache {cache}`",
+            retry_after=10,
+        )
+
+
+class KeyRefused(StoreUnavailable):
+    """Momento does not take the key, or the key cannot even be read. No part of the key is ever told."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"The Momento key is refused: {problem}", retry_after=60)
+
+
+class LimitReached(StoreError):
+    """More was asked of the store than its account may have; nothing was counted.
+
+    ``retry_after`` is in whole seconds.
+    """
+
+    def __init__(self, problem: str, *, retry_after: int = 1) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"{problem}. Nothing was counted: try again more slowly, or have the account's limit raised.")
+
+
+class StoreRefused(StoreError):
+    """The store will not do what was asked, however often; nothing was counted."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"The store refused: {problem}. Nothing was counted, and trying again will not help.")
+
+
+class NotKept(StoreError):
+    """The store was asked for what its capabilities do not promise."""
+
+    def __init__(self, promise: str) -> None:
+        self.promise = promise
+        super().__init__(f"This store cannot {promise}: its capabilities say so. Use the embedded store for that.")
+
+
 class DirectoryInUse(StoreError):
     """Another process owns the data directory."""
 
@@ -155,3 +207,23 @@ class RequestRefused(RequestFailed):
 
 class ServerFailed(RequestFailed):
     """The service could not do what was asked (5xx), or is no Laurels."""
+
+
+class CallRefused(LaurelsError):
+    """A local Momento server does not do what a call asks."""
+
+
+class NotAuthenticated(CallRefused):
+    """The call brings no key, or one that is wrong, has expired or was revoked."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}. `laurels momento-local` prints the keys that it takes.")
+
+
+class NotPermitted(CallRefused):
+    """The key is good, and does not allow what it was brought for."""
+
+    def __init__(self, act: str, cache: str | None) -> None:
+        self.act = act
+        self.cache = cache
+        super().__init__(f"The API key does not allow to {act}{f' in {cache}' if cache else ''}: use one that does.")

@@ -34,6 +34,7 @@ _encode = msgspec.json.Encoder().encode
 STATUS: dict[type[errors.LaurelsError], int] = {
     errors.Malformed: 400,
     errors.Refused: 422,
+    errors.LimitReached: 429,
     errors.StoreUnavailable: 503,
 }
 
@@ -47,7 +48,7 @@ def problem(error: errors.LaurelsError) -> Response:
     """Give the response that tells ``error`` to the one who asked."""
     status = error.status if isinstance(error, HTTPError) else status_of(error)
     headers = error.headers if isinstance(error, HTTPError) else ()
-    if isinstance(error, errors.StoreUnavailable):
+    if isinstance(error, errors.StoreUnavailable | errors.LimitReached):
         headers = ((b"retry-after", b"%d" % error.retry_after),)
     body = Problem(
         title=PHRASES[status],

@@ -139,7 +139,8 @@ class Routes:
     async def _submit(self, request: Request, board: str, name: str) -> Response:
         _check_body(request)
         score = read_score(request.body)
-        if not _REPRESENTATION.search(request.headers.get(b"prefer", b"")):
+        wanted = _REPRESENTATION.search(request.headers.get(b"prefer", b""))
+        if not wanted or not self._boards.tells_changes:  # RFC 7240: a preference that cannot be kept is passed over
             return await self.submit(board, name, score)
         change = await self._boards.change(board, name, score)
         return Response(200, encode(Receipt.of(change)), headers=((b"preference-applied", _PREFERENCE),))

@@ -9,10 +9,14 @@ scores stand as sorted sets order their members: by the bytes of their names, A 
 when descending.
 
 **Atomicity.** Each call is one act on one state of the board. What an answer holds (score, rank, neighbours) never
-mixes two states. A call that raised has changed nothing, with one exception: after
-:exc:`~laurels.errors.StoreUnavailable` a store beyond this process may have acted before the connection broke.
+mixes two states, unless the store's capabilities say that it may. A call that raised has changed nothing, with one
+exception: after :exc:`~laurels.errors.StoreUnavailable` a store beyond this process may have acted before the
+connection broke.
 
 **Visibility.** A change that has been acknowledged is seen by every later read. One that has not is seen by none.
+
+**Capabilities.** What a store does not promise it says beforehand, in its :class:`Capabilities`. Where it is asked for
+it all the same it raises :exc:`~laurels.errors.NotKept`: it never gives less in silence.
 
 **Missing.** A name that is not on the board, and a board that does not exist, are answers and no errors.
 """
@@ -67,11 +71,23 @@ class Capabilities(Struct, frozen=True):
     """Which promises a store keeps beyond the contract's own."""
 
     durable: bool
-    """An acknowledged change survives the death of the process and of the machine's power."""
+    """An acknowledged change survives the death of the process and of the machine's power, and no time ends it."""
+
+    one_state: bool = True
+    """An answer of several parts is of one state. Without it the score and the rank of a standing may be of two moments
+    close together, what :meth:`Store.remove` and :meth:`Store.drop` found may have gone by another hand, and
+    :meth:`Store.change` raises NotKept."""
+
+    listing: bool = True
+    """The store knows which boards it has. Without it :meth:`Store.names` raises NotKept."""
 
 
 class Store(ABC):
-    """A keeper of boards. Every method may raise :exc:`~laurels.errors.StoreUnavailable`."""
+    """A keeper of boards.
+
+    Every method may raise :exc:`~laurels.errors.StoreUnavailable`. Where the store is an account with a service, also
+    :exc:`~laurels.errors.LimitReached` and :exc:`~laurels.errors.StoreRefused`.
+    """
 
     capabilities: Capabilities
 
@@ -84,7 +100,10 @@ class Store(ABC):
 
     @abstractmethod
     async def change(self, board: Board, name: str, score: Score) -> Change:
-        """Submit as :meth:`submit` does, and report the standings just before and just after, in one act."""
+        """Submit as :meth:`submit` does, and report the standings just before and just after, in one act.
+
+        Raises NotKept, and submits nothing, where the capabilities exclude ``one_state``.
+        """
 
     @abstractmethod
     async def submit_many(self, board: Board, entries: Sequence[Entry]) -> None:
@@ -122,7 +141,7 @@ class Store(ABC):
 
     @abstractmethod
     async def names(self) -> list[str]:
-        """Give the names of all boards, sorted by their bytes."""
+        """Give the names of all boards, sorted by their bytes; raise NotKept without the capability ``listing``."""
 
     @abstractmethod
     async def ready(self) -> None:
