@@ -24,7 +24,10 @@
     │   └── ServerFailed          it could not, or is no Laurels
     └── CallRefused               a local Momento server does not do what a call asks
         ├── NotAuthenticated      there is no key, or it is wrong, has expired or was revoked
-        └── NotPermitted          the key is good, and does not allow it
+        ├── NotPermitted          the key is good, and does not allow it
+        ├── BadArgument           what was sent is not what it should be
+        ├── NotThere              there is nothing of that name
+        └── AlreadyThere          the name is taken
 
 Each class is named by its condition, builds its own message, and keeps the facts as attributes.
 """
@@ -227,3 +230,25 @@ class NotPermitted(CallRefused):
         self.act = act
         self.cache = cache
         super().__init__(f"The API key does not allow to {act}{f' in {cache}' if cache else ''}: use one that does.")
+
+
+class BadArgument(CallRefused):
+    """What was sent is not what it should be; the message says what would be right."""
+
+
+class NotThere(CallRefused):
+    """There is no cache, key or role of that name."""
+
+    def __init__(self, what: str, name: str) -> None:
+        self.what = what
+        self.name = name
+        super().__init__(f"There is no {what} {name!r}.")
+
+
+class AlreadyThere(CallRefused):
+    """There is already a cache or role of that name."""
+
+    def __init__(self, what: str, name: str) -> None:
+        self.what = what
+        self.name = name
+        super().__init__(f"There is already a {what} {name!r}.")
