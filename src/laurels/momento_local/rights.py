@@ -1,0 +1,120 @@
+"""What a key may do: rules over caches, their items and topics, as Momento's roles and tokens state them.
+
+A rule stands in a message (``permissionmessages``) where a key or a token carries it, and in JSON where a role does.
+Both are read into one form here. What Momento's documentation leaves open is *assumed*: that listing and making caches
+is resource management, that flushing one is too, and that an increment is a write though it tells the new score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+from momento_wire_types import permissionmessages_pb2 as messages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Verb = Literal["read", "write", "list"]
+Family = Literal["cache", "topic", "resource_management", "auth_management", "account_management"]
+
+READ, WRITE, BOTH = frozenset[Verb]({"read"}), frozenset[Verb]({"write"}), frozenset[Verb]({"read", "write"})
+EVERY = BOTH | frozenset[Verb]({"list"})
+
+
+class Act(Enum):
+    """What a call does, as the family and the verb that a rule must give; the two of topics name the topic as item."""
+
+    READ = ("cache", "read")
+    WRITE = ("cache", "write")
+    SUBSCRIBE = ("topic", "read")
+    PUBLISH = ("topic", "write")
+    LIST_CACHES = ("resource_management", "list")
+    MANAGE_CACHES = ("resource_management", "write")
+    LIST_KEYS = ("auth_management", "list")
+    MANAGE_KEYS = ("auth_management", "write")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The verbs given for one cache or all (None), and there for one item, for those of a prefix, or for all."""
+
+    family: Family
+    verbs: frozenset[Verb]
+    cache: str | None = None
+    item: bytes | None = None
+    prefix: bytes = b""
+
+    def allows(self, act: Act, cache: str | None, item: bytes | None) -> bool:
+        """Tell whether the act is allowed; one on no item in particular needs a rule for all of them."""
+        family, verb = act.value
+        return self.family == family and verb in self.verbs and self.cache in {None, cache} and self._holds(item, item)
+
+    def covers(self, other: Rule) -> bool:
+        """Tell whether everything that the other rule allows is allowed by this one."""
+        return (
+            self.family == other.family
+            and self.verbs >= other.verbs
+            and self.cache in {None, other.cache}
+            and self._holds(other.item, other.prefix if other.item is None else other.item)
+        )
+
+    def _holds(self, item: bytes | None, prefix: bytes | None) -> bool:
+        return item == self.item if self.item is not None else (prefix or b"").startswith(self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a key may do: everything, or what any of its rules allows."""
+
+    rules: tuple[Rule, ...] = ()
+    everything: bool = False
+
+    def allow(self, act: Act, cache: str | None, item: bytes | None) -> bool:
+        """Tell whether the act is allowed."""
+        return self.everything or any(rule.allows(act, cache, item) for rule in self.rules)
+
+    def cover(self, other: Rights) -> bool:
+        """Tell whether the other rights give nothing that these do not: each rule of theirs is within one of these."""
+        return self.everything or (
+            not other.everything and all(any(mine.covers(rule) for mine in self.rules) for rule in other.rules)
+        )
+
+
+SUPER_USER = Rights(everything=True)
+
+CACHE_ROLES = {messages.CacheReadWrite: BOTH, messages.CacheReadOnly: READ, messages.CacheWriteOnly: WRITE}
+TOPIC_ROLES = {messages.TopicReadWrite: BOTH, messages.TopicReadOnly: READ, messages.TopicWriteOnly: WRITE}
+
+
+def from_message(permissions: messages.Permissions) -> Rights:
+    """Read what a token carries; a permission for functions, which this server has not, gives nothing."""
+    if permissions.WhichOneof("kind") == "super_user":
+        return SUPER_USER
+    return Rights(tuple(_rules(permissions.explicit.permissions)))
+
+
+def _rules(permissions: Iterable[messages.PermissionsType]) -> Iterable[Rule]:
+    for permission in permissions:
+        kind = permission.WhichOneof("kind")
+        if kind == "cache_permissions":
+            yield _cache_rule(permission.cache_permissions)
+        elif kind == "topic_permissions":
+            yield _topic_rule(permission.topic_permissions)
+
+
+def _cache_rule(given: messages.PermissionsType.CachePermissions) -> Rule:
+    cache = None if given.HasField("all_caches") else given.cache_selector.cache_name
+    verbs = CACHE_ROLES.get(given.role, frozenset())
+    if given.item_selector.HasField("key"):
+        return Rule("cache", verbs, cache, given.item_selector.key)
+    return Rule("cache", verbs, cache, prefix=given.item_selector.key_prefix)
+
+
+def _topic_rule(given: messages.PermissionsType.TopicPermissions) -> Rule:
+    cache = None if given.HasField("all_caches") else given.cache_selector.cache_name
+    verbs = TOPIC_ROLES.get(given.role, frozenset())
+    if given.topic_selector.HasField("topic_name"):
+        return Rule("topic", verbs, cache, given.topic_selector.topic_name.encode())
+    return Rule("topic", verbs, cache, prefix=given.topic_selector.topic_name_prefix.encode())
