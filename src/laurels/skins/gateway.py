@@ -1,0 +1,160 @@
+"""API Gateway's events as requests, and responses as it expects them of a function. No I/O.
+
+What the two kinds of API do to a request before a function sees it, from events recorded on them:
+
+| | REST API | HTTP API, payload 1.0 | HTTP API, payload 2.0 |
+|---|---|---|---|
+| ``version`` of the event | absent | ``"1.0"`` | ``"2.0"`` |
+| path and path parameters | percent-encoded | decoded | decoded |
+| query | decoded, ``+`` too; keys in any order | decoded | as it came |
+| headers | in the client's case; several values apart | lower case; several apart | lower case; several joined by commas |
+| what is not there | null | null or absent | absent |
+
+The path of an event may begin with a stage or a custom domain's base path. Its path parameters do not, so a request's
+path is put together from those. An HTTP API decodes before it looks for the route: there a name with a slash needs the
+greedy route ``/{board}/{name+}``.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Struct
+
+from laurels.http.messages import Request, add_header
+from laurels.http.routes import body_limit, too_large
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from laurels.http.messages import Headers, Response
+
+SEGMENTS = ("board", "name")
+DEFAULT_STAGE = "$default"
+ALLOWED_HEADERS = b"content-type, prefer, idempotency-key"
+EXPOSED_HEADERS = b"preference-applied, retry-after"
+
+
+class ProxyEvent(Struct, frozen=True, rename="camel"):
+    """What a REST API sends, and an HTTP API in payload format 1.0."""
+
+    http_method: str
+    path: str
+    version: str | None = None
+    path_parameters: dict[str, str] | None = None
+    query_string_parameters: dict[str, str] | None = None
+    multi_value_query_string_parameters: dict[str, list[str]] | None = None
+    headers: dict[str, str] | None = None
+    multi_value_headers: dict[str, list[str]] | None = None
+    body: str | None = None
+    is_base64_encoded: bool = False
+
+
+class Line(Struct, frozen=True):
+    """The request line of an :class:`HTTPEvent`."""
+
+    method: str
+
+
+class Context(Struct, frozen=True):
+    """Where an :class:`HTTPEvent` came from."""
+
+    http: Line
+    stage: str = DEFAULT_STAGE
+
+
+class HTTPEvent(Struct, frozen=True, rename="camel"):
+    """What an HTTP API sends in payload format 2.0."""
+
+    raw_path: str
+    request_context: Context
+    raw_query_string: str = ""
+    path_parameters: dict[str, str] | None = None
+    headers: dict[str, str] = {}
+    body: str | None = None
+    is_base64_encoded: bool = False
+
+
+def request(event: dict[str, Any]) -> Request:
+    """Read an event; raise HTTPError for a body over its limit, ValidationError for what API Gateway never sent."""
+    if event.get("version") == "2.0":
+        return _of_http_api(msgspec.convert(event, HTTPEvent))
+    return _of_proxy(msgspec.convert(event, ProxyEvent))
+
+
+def answer(response: Response, method: str = "GET", origin: str | None = None) -> dict[str, Any]:
+    """Give a response as API Gateway takes it in either format; ``origin`` may read it from a browser (CORS)."""
+    headers: Headers = {}
+    for name, value in response.headers:
+        add_header(headers, name, value)
+    if response.body:
+        headers[b"content-type"] = response.content_type
+    if origin is not None:
+        _open_to(origin, headers)
+    body, encoded = _text(b"" if method == "HEAD" else response.body)
+    return {
+        "statusCode": response.status,
+        "headers": {name.decode(): value.decode() for name, value in headers.items()},
+        "body": body,
+        "isBase64Encoded": encoded,
+    }
+
+
+def _of_proxy(event: ProxyEvent) -> Request:
+    encoded = event.version is None
+    path = _path(event.path_parameters, encoded=encoded) or (event.path if encoded else quote(event.path))
+    query = event.multi_value_query_string_parameters or event.query_string_parameters or {}
+    headers = event.multi_value_headers or {name: [value] for name, value in (event.headers or {}).items()}
+    lines = ((name, value) for name, values in headers.items() for value in values)
+    return _request(event, event.http_method, path, urlencode(query, doseq=True), lines)
+
+
+def _of_http_api(event: HTTPEvent) -> Request:
+    context = event.request_context
+    stage = "" if context.stage == DEFAULT_STAGE else f"/{context.stage}"
+    path = _path(event.path_parameters, encoded=False) or quote(event.raw_path.removeprefix(stage))
+    return _request(event, context.http.method, path, event.raw_query_string, event.headers.items())
+
+
+def _request(
+    event: ProxyEvent | HTTPEvent, method: str, path: str, query: str, lines: Iterable[tuple[str, str]]
+) -> Request:
+    headers: Headers = {}
+    for name, value in lines:
+        add_header(headers, name.lower().encode(), value.encode())
+    target = path.encode()
+    return Request(method, target, query.encode(), headers, _body(event, body_limit(target)))
+
+
+def _path(parameters: dict[str, str] | None, *, encoded: bool) -> str:
+    """Put the path together from the names in it; nothing where the route has none."""
+    found = [(parameters or {})[name] for name in SEGMENTS if name in (parameters or {})]
+    return "".join(f"/{name if encoded else quote(name, safe='')}" for name in found)
+
+
+def _body(event: ProxyEvent | HTTPEvent, limit: int) -> bytes:
+    text = event.body or ""
+    body = b64decode(text) if event.is_base64_encoded else text.encode()
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+def _text(body: bytes) -> tuple[str, bool]:
+    try:
+        return body.decode(), False
+    except UnicodeDecodeError:
+        return b64encode(body).decode(), True
+
+
+def _open_to(origin: str, headers: Headers) -> None:
+    headers[b"access-control-allow-origin"] = origin.encode()
+    headers[b"access-control-expose-headers"] = EXPOSED_HEADERS
+    if origin != "*":
+        add_header(headers, b"vary", b"origin")
+    if b"allow" in headers:
+        headers[b"access-control-allow-methods"] = headers[b"allow"]
+        headers[b"access-control-allow-headers"] = ALLOWED_HEADERS
