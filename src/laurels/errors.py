@@ -27,7 +27,8 @@
         ├── NotPermitted          the key is good, and does not allow it
         ├── BadArgument           what was sent is not what it should be
         ├── NotThere              there is nothing of that name
-        └── AlreadyThere          the name is taken
+        ├── AlreadyThere          the name is taken
+        └── WrongKind             the item is of another kind than the call is for
 
 Each class is named by its condition, builds its own message, and keeps the facts as attributes.
 """
@@ -242,7 +243,7 @@ class NotThere(CallRefused):
     def __init__(self, what: str, name: str) -> None:
         self.what = what
         self.name = name
-        super().__init__(f"There is no {what} {name!r}.")
+        super().__init__(f"There is no {what} {name!r}: create it first.")
 
 
 class AlreadyThere(CallRefused):
@@ -251,4 +252,12 @@ class AlreadyThere(CallRefused):
     def __init__(self, what: str, name: str) -> None:
         self.what = what
         self.name = name
-        super().__init__(f"There is already a {what} {name!r}.")
+        super().__init__(f"There is already a {what} {name!r}: use it, or choose another name.")
+
+
+class WrongKind(CallRefused):
+    """An item is of another kind than the call is for."""
+
+    def __init__(self, key: bytes, kind: str, wanted: str) -> None:
+        self.key = key
+        super().__init__(f"The item {key!r} is a {kind}, not a {wanted}. Delete it first, or use another key.")
