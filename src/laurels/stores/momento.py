@@ -1,22 +1,56 @@
 """The store on Momento's sorted sets, through the official SDK.
 
-A board is one sorted set of one cache: the element's value is the name, its score the score. Momento keeps equal scores
-as the contract orders them, and takes a whole set away a time (7 days by default) after its last submit.
+A board is one sorted set of one cache: the value of an element is the name, its score the score. Momento keeps equal
+scores as the contract orders them, and takes a whole set away a time (7 days by default) after its last submit.
+
+The SDK gives its errors as answers, and each is translated here, once (:data:`ERRORS`). A client of the SDK is bound to
+one key: a new key gets a new client, and the old one is closed when the last act on it has ended.
 """
+
+# ruff: noqa: D102 - the contract documents what every store does
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from dataclasses import replace
-from typing import Protocol
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from momento import CredentialProvider
-from momento.errors import SdkException
+from grpc import RpcError
+from grpc.aio import Metadata
+from momento import CacheClientAsync, Configurations, CredentialProvider
+from momento.errors import MomentoErrorCode, SdkException, convert_error
+from momento.internal.services import Service
+from momento.requests import SortOrder
+from momento.responses import CacheSortedSetFetch, CacheSortedSetGetRank, CacheSortedSetGetScore
+from momento.responses.mixins import ErrorResponseMixin
+from momento_wire_types import cacheclient_pb2 as wire
 
-from laurels.errors import KeyRefused
+from laurels.errors import CacheMissing, KeyRefused, LimitReached, NotKept, StoreRefused, StoreUnavailable
+from laurels.stores.contract import Board, Capabilities, Change, Entry, Order, Score, Standing, Store
 
-LOCAL = re.compile(r"http://([^/:]+):([0-9]+)/?")
-KEY_KINDS = "It must be a v1 key, a legacy key or a v2 key of Momento, as its console gives it"
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from momento.config import Configuration
+
+    from laurels.errors import StoreError
+
+TTL = timedelta(days=7)
+FURTHEST_RANK = 2**31 - 1
+"""Ranks are 32-bit integers on the wire, and a set of 5 MB ends long before."""
+RESERVED = "-"
+"""No board has this name."""
+
+_ORDERS: dict[Order, SortOrder] = {"descending": SortOrder.DESCENDING, "ascending": SortOrder.ASCENDING}
+_LOCAL = re.compile(r"http://([^/:]+):([0-9]+)/?")
+_KINDS = "A key of Momento's is wanted, v1, v2 or legacy, as its console gives it"
+
+_log = logging.getLogger("laurels.stores")
+
+R = TypeVar("R")
 
 
 class Keys(Protocol):
@@ -52,8 +86,8 @@ def credentials(key: str, endpoint: str | None = None) -> CredentialProvider:
     """
     key = key.strip()
     if not (key.isascii() and key.isprintable()):
-        raise KeyRefused(f"it has characters that no key has. {KEY_KINDS}")
-    local = LOCAL.fullmatch(endpoint or "")
+        raise KeyRefused(f"it has characters that no key has. {_KINDS}")
+    local = _LOCAL.fullmatch(endpoint or "")
     if local is None:
         return _read(key, endpoint)
     host, port = local[1], int(local[2])
@@ -72,9 +106,228 @@ def _read(key: str, endpoint: str | None) -> CredentialProvider:
     try:
         known = CredentialProvider.from_api_key_v2(key, endpoint or "its own")
     except SdkException:
-        raise KeyRefused(f"it cannot be read. {KEY_KINDS}") from None
+        raise KeyRefused(f"it cannot be read. {_KINDS}") from None
     if not endpoint:
-        raise KeyRefused(
-            "it is a v2 key, which needs its endpoint: set that in MOMENTO_ENDPOINT (on Lambda, in context)"
-        )
+        raise KeyRefused("it is a v2 key, which needs Momento's endpoint beside it, and none is set")
     return known
+
+
+def _unavailable(problem: str) -> Callable[[str, SdkException], StoreError]:
+    return lambda _, __: StoreUnavailable(f"Momento {problem}")
+
+
+def _refused(_: str, error: SdkException) -> StoreError:
+    return StoreRefused(error.message)
+
+
+Code = MomentoErrorCode
+
+ERRORS: dict[Code, Callable[[str, SdkException], StoreError]] = {
+    Code.LIMIT_EXCEEDED_ERROR: lambda _, error: LimitReached(f"Momento: {error.message_wrapper}"),
+    Code.TIMEOUT_ERROR: _unavailable("did not answer in time"),
+    Code.SERVER_UNAVAILABLE: _unavailable("cannot be reached"),
+    Code.CONNECTION_ERROR: _unavailable("cannot be reached"),
+    Code.CANCELLED_ERROR: _unavailable("broke the call off"),
+    Code.INTERNAL_SERVER_ERROR: _unavailable("failed"),
+    Code.UNKNOWN_SERVICE_ERROR: _unavailable("failed in a way it does not name"),
+    Code.UNKNOWN_ERROR: _unavailable("could not be asked, or gave no answer that its SDK knows"),
+    Code.CLIENT_RESOURCE_EXHAUSTED: _unavailable("could not be asked: this process is short of memory or connections"),
+    Code.AUTHENTICATION_ERROR: lambda _, __: KeyRefused("it is wrong, has expired or was revoked"),
+    Code.PERMISSION_ERROR: lambda cache, _: KeyRefused(f"it has not the right to do this in the cache {cache!r}"),
+    Code.NOT_FOUND_ERROR: lambda cache, _: CacheMissing(cache),
+    Code.ALREADY_EXISTS_ERROR: _refused,
+    Code.BAD_REQUEST_ERROR: _refused,
+    Code.FAILED_PRECONDITION_ERROR: _refused,
+    Code.INVALID_ARGUMENT_ERROR: _refused,
+}
+"""What each error of the SDK is here; it is made of the cache's name and the SDK's own exception.
+
+What Momento says goes no further where it could tell of this network or of the key; it is kept as the cause.
+"""
+
+
+class _Line:
+    """One client, of one key. Enter it for each act; once retired it is closed when the last act has ended."""
+
+    def __init__(self, key: str, client: CacheClientAsync) -> None:
+        self.key = key
+        self.closed = asyncio.Event()
+        self._client = client
+        self._acts = 0
+        self._retired = self._closing = False
+
+    async def __aenter__(self) -> CacheClientAsync:
+        self._acts += 1
+        return self._client
+
+    async def __aexit__(self, *_: object) -> None:
+        self._acts -= 1
+        if self._retired:
+            await self.retire()
+
+    async def retire(self) -> None:
+        """Let no act in any more, and close the client if none is under way."""
+        self._retired = True
+        if self._acts or self._closing:
+            return
+        self._closing = True
+        try:
+            await self._client.__aexit__(None, None, None)
+        finally:
+            self.closed.set()
+
+
+class MomentoStore(Store):
+    """A store that keeps its boards in one cache of Momento's. It belongs to the event loop of its first act.
+
+    ``endpoint`` is for keys that do not hold their own. ``ttl`` is how long a board stays after its last submit.
+    """
+
+    capabilities = Capabilities(durable=False, one_state=False, listing=False)
+
+    def __init__(
+        self,
+        cache: str,
+        keys: Keys,
+        endpoint: str | None = None,
+        *,
+        ttl: timedelta = TTL,
+        configuration: Configuration | None = None,
+    ) -> None:
+        self._cache = cache
+        self._keys = keys
+        self._endpoint = endpoint
+        self._ttl = ttl
+        self._configuration = configuration or Configurations.Lambda.latest()
+        self._lines: list[_Line] = []
+        self._closed = False
+
+    async def _ask(self, question: Callable[[CacheClientAsync], Awaitable[R]]) -> R:
+        """Put a question with the key of the moment; where that is refused and there is another, once more with it."""
+        key = await self._keys.current()
+        try:
+            return await self._put(key, question)
+        except KeyRefused as refusal:
+            _log.error("%s", refusal)
+            renewed = await self._keys.refused(key)
+            if renewed == key:
+                raise
+        return await self._put(renewed, question)
+
+    async def _put(self, key: str, question: Callable[[CacheClientAsync], Awaitable[R]]) -> R:
+        if self._closed:
+            raise StoreUnavailable("The store is closed")
+        if not self._lines or self._lines[-1].key != key:
+            client = CacheClientAsync(self._configuration, credentials(key, self._endpoint), self._ttl)
+            self._lines.append(_Line(key, client))
+        async with self._lines[-1] as client:
+            if len(self._lines) > 1:
+                await self._retire_old()
+            return await question(client)
+
+    async def _retire_old(self) -> None:
+        *old, current = self._lines
+        self._lines = [*(line for line in old if not line.closed.is_set()), current]
+        for line in old:
+            await line.retire()
+
+    def _check(self, answer: object) -> None:
+        if isinstance(answer, ErrorResponseMixin):
+            raise self._translated(answer.inner_exception) from answer.inner_exception
+
+    def _translated(self, error: SdkException) -> StoreError:
+        return ERRORS[error.error_code](self._cache, error)
+
+    async def submit(self, board: Board, name: str, score: Score) -> None:
+        await self._ask(lambda client: self._submit(client, board, {name: float(score)}))
+
+    async def submit_many(self, board: Board, entries: Sequence[Entry]) -> None:
+        if entries:
+            scores = {entry.name: float(entry.score) for entry in entries}
+            await self._ask(lambda client: self._submit(client, board, scores))
+
+    async def _submit(self, client: CacheClientAsync, board: Board, scores: dict[str, float]) -> None:
+        self._check(await client.sorted_set_put_elements(self._cache, board.name, scores))
+
+    async def change(self, board: Board, name: str, score: Score) -> Change:  # noqa: ARG002
+        raise NotKept("tell what a submit changed")
+
+    async def standing(self, board: Board, name: str) -> Standing | None:
+        return await self._ask(lambda client: self._standing(client, board, name))
+
+    async def _standing(self, client: CacheClientAsync, board: Board, name: str) -> Standing | None:
+        found, place = await asyncio.gather(
+            client.sorted_set_get_score(self._cache, board.name, name),
+            client.sorted_set_get_rank(self._cache, board.name, name, _ORDERS[board.order]),
+        )
+        self._check(found)
+        if not isinstance(found, CacheSortedSetGetScore.Hit):
+            return None
+        self._check(place)
+        return Standing(_score(found.score), int(place.rank)) if isinstance(place, CacheSortedSetGetRank.Hit) else None
+
+    async def page(self, board: Board, start: int, stop: int) -> list[Entry]:
+        if start >= FURTHEST_RANK:
+            return []
+        return await self._ask(lambda client: self._page(client, board, start, min(stop, FURTHEST_RANK)))
+
+    async def _page(self, client: CacheClientAsync, board: Board, start: int, stop: int) -> list[Entry]:
+        found = await client.sorted_set_fetch_by_rank(self._cache, board.name, start, stop, _ORDERS[board.order])
+        self._check(found)
+        if not isinstance(found, CacheSortedSetFetch.Hit):
+            return []
+        return [Entry(value.decode(errors="replace"), _score(score)) for value, score in found.value_list_bytes]
+
+    async def count(self, board: Board) -> int:
+        return await self._ask(lambda client: self._count(client, board))
+
+    async def _count(self, client: CacheClientAsync, board: Board) -> int:
+        """Ask for the length as the SDK's own calls do inside, because it has none for that."""
+        inner = client._data_client  # noqa: SLF001
+        try:
+            answer = await inner._build_stub().SortedSetLength(  # noqa: SLF001
+                wire._SortedSetLengthRequest(set_name=board.name.encode()),  # noqa: SLF001
+                metadata=Metadata(("cache", self._cache)),
+                timeout=inner._default_deadline_seconds,  # noqa: SLF001
+            )
+        except RpcError as error:
+            raise self._translated(convert_error(error, Service.CACHE)) from error
+        length: int = answer.found.length
+        return length
+
+    async def remove(self, board: Board, name: str) -> bool:
+        return await self._ask(lambda client: self._remove(client, board, name))
+
+    async def _remove(self, client: CacheClientAsync, board: Board, name: str) -> bool:
+        found = await client.sorted_set_get_score(self._cache, board.name, name)
+        self._check(found)
+        self._check(await client.sorted_set_remove_element(self._cache, board.name, name))
+        return isinstance(found, CacheSortedSetGetScore.Hit)
+
+    async def drop(self, board: Board) -> bool:
+        return await self._ask(lambda client: self._drop(client, board))
+
+    async def _drop(self, client: CacheClientAsync, board: Board) -> bool:
+        found = await self._page(client, board, 0, 1)
+        self._check(await client.delete(self._cache, board.name))
+        return bool(found)
+
+    async def names(self) -> list[str]:
+        raise NotKept("list its boards")
+
+    async def ready(self) -> None:
+        """Remove what cannot be there: that takes the cache and the right to write, and changes nothing."""
+        await self._ask(self._ready)
+
+    async def _ready(self, client: CacheClientAsync) -> None:
+        self._check(await client.sorted_set_remove_element(self._cache, RESERVED, RESERVED))
+
+    async def close(self) -> None:
+        self._closed = True
+        for line in self._lines:
+            await line.retire()
+            await line.closed.wait()
+
+
+def _score(score: float) -> Score:
+    return int(score) if score.is_integer() else score
