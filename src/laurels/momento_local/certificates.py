@@ -1,0 +1,41 @@
+"""The certificate of a local Momento server, and the authority that signed it.
+
+An SDK trusts the authority whose file ``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`` names. A key of its own endpoint leads the
+SDKs to ``cache.localhost``, ``control.localhost`` and ``token.localhost``; one that names hosts leads them to these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trustme
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOSTS = ("localhost", "cache.localhost", "control.localhost", "token.localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """What a server shows, the key that proves it, and what its clients are to trust: in PEM."""
+
+    chain: bytes
+    private_key: bytes
+    authority: bytes
+
+    def write_authority(self, path: Path) -> None:
+        """Put a file for clients to trust, in place of any there is."""
+        path.write_bytes(self.authority)
+
+
+def issue(*hosts: str) -> Certificates:
+    """Make an authority, and a certificate of it for this machine and for other hosts."""
+    authority = trustme.CA(organization_name="Laurels, a local Momento server")
+    certificate = authority.issue_cert(*dict.fromkeys(HOSTS + hosts))
+    return Certificates(
+        b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
+        certificate.private_key_pem.bytes(),
+        authority.cert_pem.bytes(),
+    )
