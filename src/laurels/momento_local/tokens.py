@@ -9,81 +9,77 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from momento_wire_types import auth_pb2 as auth
-from momento_wire_types import auth_pb2_grpc, token_pb2_grpc
-from momento_wire_types import token_pb2 as token
+from momento_wire_types import token_pb2 as wire
 
 from laurels.errors import BadArgument, NotPermitted
 from laurels.momento_local.rights import Act, from_message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from momento_wire_types import permissionmessages_pb2 as messages
 
-    from laurels.momento_local.keys import Keys
+    from laurels.momento_local.keys import Keys, Token
 
 LONGEST_DISPOSABLE = 3600
 
 
-class Tokens(token_pb2_grpc.TokenServicer):
-    """Makes disposable tokens, which live an hour at most and send their holders to ``endpoint``."""
+class Tokens:
+    """Makes keys and tokens, which send their holders to ``endpoint``; each request brings the key that allows it."""
 
     def __init__(self, keys: Keys, endpoint: str) -> None:
         self._keys = keys
         self._endpoint = endpoint
 
-    async def GenerateDisposableToken(
-        self, request: token._GenerateDisposableTokenRequest, _context: Any
-    ) -> token._GenerateDisposableTokenResponse:
-        """Make a token of some of the rights that the key in the request has."""
+    def calls(self) -> Mapping[str, Callable[[Any, Any], Any]]:
+        """Give what answers each call, from its metadata and its request."""
+        return {
+            "GenerateDisposableToken": lambda _, request: self.generate_disposable(request),
+            "GenerateApiToken": lambda _, request: self.generate(request),
+            "RefreshApiToken": lambda _, request: self.refresh(request),
+        }
+
+    def generate_disposable(
+        self, request: wire._GenerateDisposableTokenRequest
+    ) -> wire._GenerateDisposableTokenResponse:
+        """Make a token of some of the rights that the key has, which lives an hour at most."""
         lifetime = request.expires.valid_for_seconds
-        if not 0 < lifetime <= LONGEST_DISPOSABLE:
-            raise BadArgument(f"A disposable token lives 1 to {LONGEST_DISPOSABLE} seconds, not {lifetime}.")
-        _delegate(self._keys, request.auth_token, request.permissions)
-        made = self._keys.token(request.permissions, lifetime, request.token_id)
-        return token._GenerateDisposableTokenResponse(
-            api_key=made.api_key, endpoint=self._endpoint, valid_until=made.expires
+        if lifetime > LONGEST_DISPOSABLE:
+            raise BadArgument(f"A disposable token lives {LONGEST_DISPOSABLE} seconds at most, not {lifetime}.")
+        token = self._token(request.auth_token, request.permissions, lifetime, request.token_id)
+        return wire._GenerateDisposableTokenResponse(
+            api_key=token.api_key, endpoint=self._endpoint, valid_until=token.expires
         )
 
-
-class Auth(auth_pb2_grpc.AuthServicer):
-    """Makes v1 keys, which send their holders to ``endpoint``, and renews them."""
-
-    def __init__(self, keys: Keys, endpoint: str) -> None:
-        self._keys = keys
-        self._endpoint = endpoint
-
-    async def GenerateApiToken(
-        self, request: auth._GenerateApiTokenRequest, _context: Any
-    ) -> auth._GenerateApiTokenResponse:
-        """Make a key of some of the rights that the key in the request has."""
+    def generate(self, request: auth._GenerateApiTokenRequest) -> auth._GenerateApiTokenResponse:
+        """Make a v1 key of some of the rights that the key has, which must be one that may manage keys."""
         lifetime = request.expires.valid_for_seconds if request.HasField("expires") else None
-        if lifetime == 0:
-            raise BadArgument("A key lives 1 second at least, or never expires.")
         self._keys.check(request.auth_token, Act.MANAGE_KEYS)
-        _delegate(self._keys, request.auth_token, request.permissions)
-        made = self._keys.token(request.permissions, lifetime, request.token_id)
-        return auth._GenerateApiTokenResponse(
-            api_key=made.api_key,
-            refresh_token=self._keys.refresh_token(made.api_key),
-            endpoint=self._endpoint,
-            valid_until=made.expires or 0,
-        )
+        token = self._token(request.auth_token, request.permissions, lifetime, request.token_id)
+        return auth._GenerateApiTokenResponse(**self._told(token))
 
-    async def RefreshApiToken(
-        self, request: auth._RefreshApiTokenRequest, _context: Any
-    ) -> auth._RefreshApiTokenResponse:
-        """Make a key of the same rights and lifetime as one that has not expired."""
-        made = self._keys.renewed(request.api_key, request.refresh_token)
-        return auth._RefreshApiTokenResponse(
-            api_key=made.api_key,
-            refresh_token=self._keys.refresh_token(made.api_key),
-            endpoint=self._endpoint,
-            valid_until=made.expires or 0,
-        )
+    def refresh(self, request: auth._RefreshApiTokenRequest) -> auth._RefreshApiTokenResponse:
+        """Make a v1 key of the same rights and lifetime as one that has not expired."""
+        token = self._keys.renewed(request.api_key, request.refresh_token)
+        return auth._RefreshApiTokenResponse(**self._told(token))
 
+    def _told(self, token: Token) -> dict[str, Any]:
+        """Give the fields that tell of a v1 key; one that never expires is valid until 0, as the SDKs read it."""
+        return {
+            "api_key": token.api_key,
+            "refresh_token": self._keys.refresh_token(token.api_key),
+            "endpoint": self._endpoint,
+            "valid_until": token.expires or 0,
+        }
 
-def _delegate(keys: Keys, authorization: str, permissions: messages.Permissions) -> None:
-    """Raise NotPermitted where permissions are more than a key has; BadArgument where there are none."""
-    if permissions.WhichOneof("kind") is None:
-        raise BadArgument("A key needs permissions: super_user, or explicit ones.")
-    if not keys.grant(authorization).rights.cover(from_message(permissions)):
-        raise NotPermitted("give rights that it has not itself", None)
+    def _token(
+        self, authorization: str, permissions: messages.Permissions, lifetime: int | None, token_id: str
+    ) -> Token:
+        """Make a token; raise NotPermitted where it would give more than the key has."""
+        if lifetime == 0:
+            raise BadArgument("`expires` is missing, or 0 seconds: a token lives 1 second at least.")
+        if permissions.WhichOneof("kind") is None:
+            raise BadArgument("`permissions` is empty: give super_user, or explicit permissions.")
+        if not self._keys.grant(authorization).rights.cover(from_message(permissions)):
+            raise NotPermitted("give rights that it has not itself", None)
+        return self._keys.token(permissions, lifetime, token_id)
