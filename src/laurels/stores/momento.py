@@ -214,9 +214,12 @@ class MomentoStore(Store):
                 raise
         return await self._put(renewed, question)
 
-    async def _put(self, key: str, question: Callable[[CacheClientAsync], Awaitable[R]]) -> R:
+    def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailable("The store is closed")
+
+    async def _put(self, key: str, question: Callable[[CacheClientAsync], Awaitable[R]]) -> R:
+        self._check_open()
         if not self._lines or self._lines[-1].key != key:
             client = CacheClientAsync(self._configuration, credentials(key, self._endpoint), self._ttl)
             self._lines.append(_Line(key, client))
@@ -250,6 +253,7 @@ class MomentoStore(Store):
         self._check(await client.sorted_set_put_elements(self._cache, board.name, scores))
 
     async def change(self, board: Board, name: str, score: Score) -> Change:  # noqa: ARG002
+        self._check_open()
         raise NotKept("tell what a submit changed")
 
     async def standing(self, board: Board, name: str) -> Standing | None:
@@ -313,6 +317,7 @@ class MomentoStore(Store):
         return bool(found)
 
     async def names(self) -> list[str]:
+        self._check_open()
         raise NotKept("list its boards")
 
     async def ready(self) -> None:
