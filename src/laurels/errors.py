@@ -11,7 +11,8 @@
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
     │   │   ├── CacheMissing      Momento has no cache of that name
-    │   │   └── KeyRefused        Momento does not take the key, or it is none
+    │   │   ├── KeyRefused        Momento does not take the key, or it is none
+    │   │   └── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
     │   ├── LimitReached          more was asked than the store's account may
     │   ├── StoreRefused          the store will not do it, however often it is asked
     │   ├── NotKept               the store has never promised it
@@ -22,6 +23,8 @@
     │   ├── ServerUnreachable     there is no connection to it, or it broke
     │   ├── RequestRefused        it said no, and why
     │   └── ServerFailed          it could not, or is no Laurels
+    ├── NotListening              a server cannot have the port that it is to listen on
+    ├── BadSetting                a deployment is told what it cannot be
     └── CallRefused               a local Momento server does not do what a call asks
         ├── NotAuthenticated      there is no key, or it is wrong, has expired or was revoked
         ├── NotPermitted          the key is good, and does not allow it
@@ -125,6 +128,15 @@ class KeyRefused(StoreUnavailable):
         super().__init__(f"The Momento key is refused: {problem}", retry_after=60)
 
 
+class KeyUnreadable(StoreUnavailable):
+    """The parameter with the store's key cannot be read; the message leaves name and reason to the log."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__("The key to the store cannot be read", retry_after=5)
+
+
 class LimitReached(StoreError):
     """More was asked of the store than its account may have; nothing was counted.
 
@@ -211,6 +223,23 @@ class RequestRefused(RequestFailed):
 
 class ServerFailed(RequestFailed):
     """The service could not do what was asked (5xx), or is no Laurels."""
+
+
+class NotListening(LaurelsError):
+    """A server cannot have the port that it is to listen on."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(
+            f"Cannot listen on {address}: it is in use, or not this machine's. Choose another with --port."
+        )
+
+
+class BadSetting(LaurelsError):
+    """The environment tells a deployment what it cannot be."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem} Correct it in the function's environment and deploy again.")
 
 
 class CallRefused(LaurelsError):

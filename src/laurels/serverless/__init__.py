@@ -1,0 +1,1 @@
+"""The service as functions on AWS Lambda, on boards that Momento keeps."""

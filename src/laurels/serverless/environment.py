@@ -1,0 +1,50 @@
+"""What a function's environment tells it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from laurels.errors import BadSetting
+from laurels.stores.contract import Order  # noqa: TC001 - msgspec reads the annotations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "LAURELS_"
+WEEK = 7 * 24 * 60 * 60
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The variables of the environment by their names without ``LAURELS_``, in lower case."""
+
+    stage: str
+    key_parameter: str
+    momento_cache: str
+    momento_endpoint: str | None = None
+    order: Order = "descending"
+    ttl_seconds: Annotated[int, Meta(gt=0)] = WEEK
+    cors_origin: str | None = None
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Read the settings, an empty variable as none; raise BadSetting for one that is missing or of the wrong form."""
+    told = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and value
+    }
+    try:
+        return msgspec.convert(told, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSetting(_problem(error)) from None
+
+
+def _problem(error: msgspec.ValidationError) -> str:
+    what, _, where = str(error).partition(" - at `$")
+    if where:
+        return f"{PREFIX}{where.strip('.`').upper()} is wrong: {what}."
+    field = what.split("`")[1]
+    return f"{PREFIX}{field.upper()} is missing."

@@ -1,0 +1,62 @@
+"""A function for the life of its execution environment: one event loop, one store and one key for all invocations."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from laurels.boards import Boards
+from laurels.errors import StoreError
+from laurels.http import Routes
+from laurels.serverless.key import ParameterKeys
+from laurels.serverless.observations import Observations
+from laurels.skins import gateway
+from laurels.skins.asgi import failure
+from laurels.stores.momento import MomentoStore
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from laurels.http import Request
+    from laurels.serverless.environment import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Function:
+    """The routes on one cache of Momento's, for API Gateway."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._observations = Observations(settings.stage)
+        self._origin = settings.cors_origin
+        self._loop = asyncio.new_event_loop()
+        self._store = MomentoStore(
+            settings.momento_cache,
+            ParameterKeys(settings.key_parameter),
+            settings.momento_endpoint,
+            ttl=timedelta(seconds=settings.ttl_seconds),
+        )
+        self._routes = Routes(Boards(self._store, settings.order))
+
+    def warm(self) -> None:
+        """Have the key and a connection before the first request; what cannot be had is left to the requests."""
+        try:
+            self._loop.run_until_complete(self._store.ready())
+        except StoreError as error:
+            log.warning("Not ready yet: %s", error)
+
+    def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Answer one event of API Gateway's."""
+        self._observations.begin(context)
+        request: Request | None = None
+        begun = time.perf_counter()
+        try:
+            request = gateway.request(event)
+            response = self._loop.run_until_complete(self._routes.answer(request))
+        except Exception as error:  # noqa: BLE001 - the outermost skin
+            response = failure(error)
+        self._observations.tell(request, response.status, (time.perf_counter() - begun) * 1e3)
+        return gateway.answer(response, request.method if request else "GET", self._origin)

@@ -1,0 +1,32 @@
+"""The functions as Lambda calls them, one a route. What can be done before the first request is done at import."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from laurels.serverless import environment
+from laurels.serverless.function import Function
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    Answer = dict[str, Any]
+
+function = Function(environment.read(os.environ))
+function.warm()
+
+
+def submit_score(event: dict[str, Any], context: LambdaContext) -> Answer:
+    """Answer ``POST /{board}/{name}``."""
+    return function.answer(event, context)
+
+
+def get_standing(event: dict[str, Any], context: LambdaContext) -> Answer:
+    """Answer ``GET /{board}/{name}``."""
+    return function.answer(event, context)
+
+
+def get_leaderboard(event: dict[str, Any], context: LambdaContext) -> Answer:
+    """Answer ``GET /{board}``."""
+    return function.answer(event, context)

@@ -1,0 +1,95 @@
+"""The store's key, kept in SSM's Parameter Store as a SecureString.
+
+Only the parameter's name is in the environment. The key is read at the first need and kept five minutes; then one
+request reads it again while others go on with the one there is. Where that cannot be, the old key serves on. A key that
+was refused is read again at once, at most once a minute. A rotated key is so taken up without a new deployment.
+
+Time is the wall clock's: a frozen environment's monotonic clock may stand still. One that was set back ends what is
+kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
+
+from laurels.errors import KeyUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEPT_SECONDS = 300
+RETRY_SECONDS = 30
+REFUSED_SECONDS = 60
+CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+
+log = logging.getLogger(__name__)
+
+
+class ParameterKeys:
+    """The key in one parameter; what :class:`~laurels.stores.momento.Keys` asks for."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.time) -> None:
+        self.name = name
+        self._clock = clock
+        self._key: str | None = None
+        self._due = 0.0
+        self._heed_refusals_from = 0.0
+        self._reading = asyncio.Lock()
+
+    async def current(self) -> str:
+        """Give the key to use now; raise KeyUnreadable where none could be read yet."""
+        if self._key is None or (self._passed(self._due, KEPT_SECONDS) and not self._reading.locked()):
+            async with self._reading:
+                if self._key is None or self._passed(self._due, KEPT_SECONDS):
+                    await self._read()
+        return self._known()
+
+    async def refused(self, key: str) -> str:
+        """Hear that ``key`` was refused, and give the one to use now, which may be the same."""
+        async with self._reading:
+            if key == self._key and self._passed(self._heed_refusals_from, REFUSED_SECONDS):
+                self._heed_refusals_from = self._clock() + REFUSED_SECONDS
+                await self._read()
+        return self._known()
+
+    def _known(self) -> str:
+        assert self._key is not None  # noqa: S101 - both ways here have read one or raised
+        return self._key
+
+    def _passed(self, due: float, kept: float) -> bool:
+        return not 0 < due - self._clock() <= kept
+
+    async def _read(self) -> None:
+        try:
+            key = await asyncio.to_thread(self._fetch)
+        except KeyUnreadable as error:
+            if self._key is None:
+                log.error("The key cannot be read from the parameter %s: %s", error.name, error.reason)  # noqa: TRY400
+                raise
+            log.warning("The parameter %s cannot be read, the old key serves on: %s", error.name, error.reason)
+            self._due = self._clock() + RETRY_SECONDS
+            return
+        if self._key not in {None, key}:
+            log.info("The key in the parameter %s has changed and is taken up", self.name)
+        self._key = key
+        self._due = self._clock() + KEPT_SECONDS
+
+    def _fetch(self) -> str:
+        try:
+            answer = self._parameters.get_parameter(Name=self.name, WithDecryption=True)
+        except (BotoCoreError, ClientError) as error:
+            raise KeyUnreadable(self.name, str(error)) from error
+        key: str = answer["Parameter"]["Value"]
+        return key
+
+    @cached_property
+    def _parameters(self) -> Any:
+        return Session().create_client("ssm", config=CONFIG)
