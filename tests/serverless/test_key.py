@@ -1,0 +1,143 @@
+"""The key's life, against a real SSM server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels.errors import KeyUnreadable
+from laurels.serverless.key import KEPT_SECONDS, REFUSED_SECONDS, RETRY_SECONDS, ParameterKeys
+from tests.serverless.conftest import PARAMETER
+
+if TYPE_CHECKING:
+    from tests.serverless.conftest import ParameterStore
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock:
+    """A clock that goes only when told to."""
+
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Give a clock."""
+    return Clock()
+
+
+@pytest.fixture
+async def keys(ssm: ParameterStore, clock: Clock) -> ParameterKeys:
+    """Give the keys of the parameter, the first of them read."""
+    ssm.put("first")
+    keys = ParameterKeys(PARAMETER, clock)
+    assert await keys.current() == "first"
+    ssm.put("second")
+    return keys
+
+
+async def test_key_is_kept(keys: ParameterKeys, clock: Clock) -> None:
+    """Until five minutes are over nothing is read."""
+    clock.now += KEPT_SECONDS - 1
+    assert await keys.current() == "first"
+
+
+@pytest.mark.parametrize("seconds", [KEPT_SECONDS, -1], ids=["after five minutes", "clock set back"])
+async def test_rotated_key_is_taken_up(keys: ParameterKeys, clock: Clock, seconds: float) -> None:
+    """At the end of five minutes the parameter is read again."""
+    clock.now += seconds
+    assert await keys.current() == "second"
+
+
+async def test_one_request_reads(keys: ParameterKeys, clock: Clock) -> None:
+    """Of requests at once one waits for the new key, and the others go on with the old."""
+    clock.now += KEPT_SECONDS
+    assert await asyncio.gather(*(keys.current() for _ in range(3))) == ["second", "first", "first"]
+
+
+async def test_first_read_is_shared(ssm: ParameterStore) -> None:
+    """Where there is no key yet, requests at once wait for one reading."""
+    ssm.put("first")
+    keys = ParameterKeys(PARAMETER)
+    assert await asyncio.gather(*(keys.current() for _ in range(3))) == ["first"] * 3
+
+
+async def test_old_key_serves_on(
+    keys: ParameterKeys, clock: Clock, ssm: ParameterStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While SSM is unreachable the old key serves, the log says so, and half a minute later it is tried again."""
+    ssm.server.stop()
+    clock.now += KEPT_SECONDS
+    assert [await keys.current(), await keys.current()] == ["first"] * 2
+    clock.now += RETRY_SECONDS
+    assert await keys.current() == "first"
+    told = [record.getMessage() for record in caplog.records if record.name == "laurels.serverless.key"]
+    assert len(told) == 2
+    assert "the old key serves on: Could not connect" in told[0]
+
+
+async def test_reading_succeeds_again(keys: ParameterKeys, clock: Clock, ssm: ParameterStore) -> None:
+    """What failed is tried again after half a minute, and then taken up."""
+    ssm.delete()
+    clock.now += KEPT_SECONDS
+    assert await keys.current() == "first"
+    ssm.put("third")
+    clock.now += RETRY_SECONDS
+    assert await keys.current() == "third"
+
+
+async def test_refused_key_is_read_again(keys: ParameterKeys) -> None:
+    """A key that was refused is read again at once."""
+    assert await keys.refused("first") == "second"
+
+
+async def test_refused_key_is_read_once_a_minute(keys: ParameterKeys, clock: Clock, ssm: ParameterStore) -> None:
+    """A key that is refused again within a minute stays; after it the parameter is read."""
+    assert await keys.refused("first") == "second"
+    ssm.put("third")
+    assert await keys.refused("second") == "second"
+    clock.now += REFUSED_SECONDS
+    assert await keys.refused("second") == "third"
+
+
+async def test_key_that_was_replaced_meanwhile(keys: ParameterKeys, clock: Clock) -> None:
+    """Who comes late with the old key's refusal is given the new one, and nothing is read."""
+    clock.now += KEPT_SECONDS
+    await keys.current()
+    assert await keys.refused("first") == "second"
+
+
+async def test_refused_key_while_ssm_is_unreachable(keys: ParameterKeys, ssm: ParameterStore) -> None:
+    """There is no other key, so the same is given."""
+    ssm.server.stop()
+    assert await keys.refused("first") == "first"
+
+
+async def test_missing_parameter(ssm: ParameterStore, caplog: pytest.LogCaptureFixture) -> None:
+    """Without any key there is a StoreUnavailable that leaves the reason to the log; the next request tries again."""
+    keys = ParameterKeys(PARAMETER)
+    with pytest.raises(KeyUnreadable, match=r"^The key to the store cannot be read\. Nothing was counted"):
+        await keys.current()
+    assert f"parameter {PARAMETER}: An error occurred (ParameterNotFound)" in caplog.text
+    ssm.put("first")
+    assert await keys.current() == "first"
+
+
+async def test_key_is_not_told(
+    keys: ParameterKeys, clock: Clock, ssm: ParameterStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither our log nor a repr has the key."""
+    caplog.set_level(logging.DEBUG, "laurels")
+    ssm.put("sesame-opens")
+    clock.now += KEPT_SECONDS
+    assert await keys.current() == "sesame-opens"
+    assert "has changed" in caplog.text
+    assert "sesame" not in caplog.text + repr(keys) + str(keys)
