@@ -13,6 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "laurels"
 MAY_IMPORT = {
     "version": set[str](),
     "errors": set[str](),
+    "extras": {"errors"},
     "ranking": set[str](),
     "stores.contract": {"errors"},
     "stores": {"errors", "ranking", "stores.contract"},
@@ -21,8 +22,8 @@ MAY_IMPORT = {
     "skins": {"errors", "http"},
     "momento_local": {"version", "errors", "ranking"},
     "serverless": {"version", "errors", "stores.contract", "stores", "boards", "http", "skins"},
-    "assembly": {"errors", "stores.contract", "stores", "boards", "http", "skins"},
-    "cli": {"version", "errors", "stores.contract", "stores", "boards", "http", "momento_local", "assembly"},
+    "assembly": {"errors", "extras", "stores.contract", "stores", "boards", "http", "skins"},
+    "cli": {"version", "errors", "extras", "stores.contract", "stores", "boards", "http", "momento_local", "assembly"},
     "__init__": {"version"},
     "__main__": {"cli"},
 }

@@ -23,6 +23,7 @@
     │   ├── ServerUnreachable     there is no connection to it, or it broke
     │   ├── RequestRefused        it said no, and why
     │   └── ServerFailed          it could not, or is no Laurels
+    ├── ExtraMissing              what was asked for needs packages that are not installed
     ├── NotListening              a server cannot have the port that it is to listen on
     ├── BadSetting                a deployment is told what it cannot be
     └── CallRefused               a local Momento server does not do what a call asks
@@ -223,6 +224,15 @@ class RequestRefused(RequestFailed):
 
 class ServerFailed(RequestFailed):
     """The service could not do what was asked (5xx), or is no Laurels."""
+
+
+class ExtraMissing(LaurelsError):
+    """What was asked for needs packages that only an extra of this one brings."""
+
+    def __init__(self, extra: str, package: str) -> None:
+        self.extra = extra
+        self.package = package
+        super().__init__(f"This needs the package {package}, which is not installed: pip install 'laurels[{extra}]'")
 
 
 class NotListening(LaurelsError):

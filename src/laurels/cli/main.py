@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-from importlib import import_module
 from typing import Any
 
 import click
 
-from laurels.errors import LaurelsError, ServerFailed, ServerUnreachable
+from laurels.errors import ExtraMissing, LaurelsError, ServerFailed, ServerUnreachable
+from laurels.extras import load
 from laurels.version import __version__
 
 SECTIONS = {
@@ -22,6 +22,7 @@ SECTIONS = {
         "import": "laurels.cli.commands:import_",
         "export": "laurels.cli.commands:export",
     },
+    "Development": {"momento-local": "laurels.cli.momento_local:momento_local"},
 }
 """Where each command stands. It is loaded when it is used: a server needs no client, and a client no server."""
 
@@ -60,16 +61,21 @@ class Commands(click.Group):
         place = next((section[name] for section in SECTIONS.values() if name in section), None)
         if place is None:
             return None
-        module, _, attribute = place.partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = load(place)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by section."""
         for title, section in SECTIONS.items():
-            commands = [(name, self.get_command(ctx, name)) for name in section]
             with formatter.section(title):
-                formatter.write_dl([(name, command.get_short_help_str(80)) for name, command in commands if command])
+                formatter.write_dl([(name, self._short_help(ctx, name)) for name in section])
+
+    def _short_help(self, ctx: click.Context, name: str) -> str:
+        try:
+            command = self.get_command(ctx, name)
+        except ExtraMissing as missing:
+            return f"(not installed: pip install 'laurels[{missing.extra}]')"
+        return command.get_short_help_str(80) if command else ""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; tell on stderr why it failed. A pipe that broke is left to click, which ends quietly."""
