@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.momento import momento
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+__all__ = ["momento"]
 
 
 class Server:

@@ -1,0 +1,1 @@
+"""A server that speaks Momento's protocol, for machines without an account."""

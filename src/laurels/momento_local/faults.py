@@ -1,0 +1,98 @@
+"""Faults on request: calls that fail or wait, so that users can test their retries."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import inf
+
+import grpc
+from momento_wire_types import auth_pb2, cacheclient_pb2, cachepubsub_pb2, controlclient_pb2, token_pb2
+
+from laurels.errors import BadArgument
+
+CALLS = {
+    method.name: service.full_name
+    for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2, token_pb2, auth_pb2)
+    for service in module.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+"""Each call that there is, and its service."""
+STATUSES = {status.name: status for status in grpc.StatusCode if status is not grpc.StatusCode.OK}
+FORM = "CALL:STATUS or CALL:delay=200ms, and :COUNT behind it unless it is for good"
+DELAY = re.compile(r"delay=(?P<number>\d+(\.\d+)?)(?P<unit>ms|s)")
+UNITS = {"ms": 0.001, "s": 1.0}
+
+
+@dataclass(slots=True)
+class Fault:
+    """One call's error (``status``) or ``delay`` in seconds, for the next ``left`` calls."""
+
+    call: str
+    status: grpc.StatusCode | None
+    delay: float
+    left: float
+
+    def __str__(self) -> str:
+        what = self.status.name if self.status else f"delay={self.delay * 1000:g}ms"
+        return f"{self.call}:{what}" if self.left == inf else f"{self.call}:{what}:{self.left:.0f}"
+
+
+def parse(text: str) -> Fault:
+    """Read a fault: ``SortedSetPut:UNAVAILABLE:3``, ``SortedSetFetch:delay=200ms``.
+
+    Raises BadArgument, which says what would be right.
+    """
+    call, what, count, *rest = [*text.split(":"), "", ""][: max(3, text.count(":") + 1)]
+    if not what or rest:
+        raise BadArgument(f"{text!r} is no fault: give {FORM}.")
+    if call not in CALLS:
+        near = get_close_matches(call, CALLS, n=3) or ["SortedSetPut", "SortedSetFetch", "Get"]
+        raise BadArgument(f"There is no call {call!r}: give the name that it has on the wire, as {', '.join(near)}.")
+    if count and not re.fullmatch(r"[1-9]\d*", count):
+        raise BadArgument(f"{count!r} is no count: give how many calls it is for, at least 1, or leave it out.")
+    status, delay = _effect(what)
+    return Fault(call, status, delay, int(count) if count else inf)
+
+
+def _effect(what: str) -> tuple[grpc.StatusCode | None, float]:
+    if what in STATUSES:
+        return STATUSES[what], 0.0
+    delay = DELAY.fullmatch(what)
+    if delay is None:
+        raise BadArgument(f"{what!r} is neither a delay (delay=200ms, delay=1.5s) nor one of {', '.join(STATUSES)}.")
+    return None, float(delay["number"]) * UNITS[delay["unit"]]
+
+
+class Faults:
+    """The faults that are still to come, in the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self._planned: list[Fault] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._planned)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self._planned))
+
+    def plan(self, text: str) -> None:
+        """Add a fault, as `parse` reads it."""
+        self._planned.append(parse(text))
+
+    def clear(self) -> None:
+        """Let all calls be answered as they should."""
+        self._planned.clear()
+
+    def strike(self, call: str) -> tuple[float, grpc.StatusCode | None]:
+        """Give what befalls the call that is made now: the sum of its delays, and the first of its errors."""
+        delay, status = 0.0, None
+        for fault in [fault for fault in self._planned if fault.call == call]:
+            if fault.status is not None and status is not None:
+                continue
+            delay, status = delay + fault.delay, status or fault.status
+            fault.left -= 1
+            if not fault.left:
+                self._planned.remove(fault)
+        return delay, status

@@ -1,0 +1,215 @@
+"""The gRPC server: each call of Momento's services, admitted in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.message_factory import GetMessageClass
+from momento_wire_types import cacheclient_pb2, cachepubsub_pb2, common_pb2, controlclient_pb2
+
+from laurels.errors import (
+    AlreadyThere,
+    BadArgument,
+    CallRefused,
+    NotAuthenticated,
+    NotListening,
+    NotPermitted,
+    NotThere,
+    WrongKind,
+)
+from laurels.momento_local import cache, control
+from laurels.momento_local.caches import Caches
+from laurels.momento_local.faults import Faults
+from laurels.momento_local.rights import Act
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+    from laurels.momento_local.keys import Keys
+
+    Metadata = Mapping[str, str]
+    Answer = Callable[[Metadata, Any], Any]
+    Handle = Callable[[Any, grpc.aio.ServicerContext], Any]
+
+STATUS = {
+    NotAuthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
+    BadArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    NotThere: grpc.StatusCode.NOT_FOUND,
+    AlreadyThere: grpc.StatusCode.ALREADY_EXISTS,
+    WrongKind: grpc.StatusCode.FAILED_PRECONDITION,
+}
+"""The status with which each refusal is answered."""
+
+OPTIONS = (
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.max_receive_message_length", 5_243_000),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.so_reuseport", 0),
+)
+"""The SDKs ping while no call is under way, and send items of up to 5 MB; a second server must not share a port."""
+
+HEARTBEAT_SECONDS = 5.0
+
+
+class MomentoServer:
+    """Caches, and the calls on them. ``clock`` tells seconds, of which only the difference counts."""
+
+    def __init__(
+        self, keys: Keys, *, clock: Callable[[], float] = time.monotonic, heartbeat: float = HEARTBEAT_SECONDS
+    ) -> None:
+        self.caches = Caches(clock, page=time.time_ns() // 1_000_000)
+        self.faults = Faults()
+        self._check = keys.check
+        self._heartbeat = heartbeat
+        self._server = grpc.aio.server(options=OPTIONS)
+        items = {name: self._answering(self._item_answer(name)) for name in cache.CALLS}
+        wholes = {name: self._answering(self._cache_answer(name)) for name in control.CALLS}
+        self._serve(cacheclient_pb2.DESCRIPTOR.services_by_name["Scs"], items)
+        self._serve(controlclient_pb2.DESCRIPTOR.services_by_name["ScsControl"], wholes)
+        topics = {"Publish": self._answering(self._publish), "Subscribe": self._subscribe}
+        self._serve(cachepubsub_pb2.DESCRIPTOR.services_by_name["Pubsub"], topics)
+
+    def add(self, service: ServiceDescriptor, servicer: object) -> None:
+        """Answer the calls of another service too, by the methods of an object, which may raise CallRefused.
+
+        It must be added before the start.
+        """
+        self._serve(service, {method.name: getattr(servicer, method.name) for method in service.methods})
+
+    def listen(self, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
+        """Take a port, 0 for a free one, for TLS where there are credentials; give the port taken.
+
+        Raises NotListening where it cannot be had.
+        """
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            taken: int = (
+                self._server.add_secure_port(address, credentials)
+                if credentials
+                else self._server.add_insecure_port(address)
+            )
+        except RuntimeError as exc:
+            raise NotListening(address) from exc
+        return taken
+
+    async def start(self) -> None:
+        """Begin to answer on the ports taken."""
+        await self._server.start()
+
+    async def stop(self, patience: float = 1.0) -> None:
+        """End the subscriptions, let the calls under way end for so many seconds, and stop."""
+        self.caches.end()
+        await self._server.stop(patience)
+
+    def _serve(self, service: ServiceDescriptor, handles: Mapping[str, Handle]) -> None:
+        """Answer the calls of a service; those without a handle are not implemented."""
+        handlers = {}
+        for method in service.methods:
+            make, admit = grpc.unary_unary_rpc_method_handler, self._admitting
+            if method.server_streaming:
+                make, admit = grpc.unary_stream_rpc_method_handler, self._admitting_stream
+            handlers[method.name] = make(
+                admit(method.name, handles[method.name]) if method.name in handles else _unknown(method),
+                GetMessageClass(method.input_type).FromString,
+                GetMessageClass(method.output_type).SerializeToString,
+            )
+        self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service.full_name, handlers)])
+
+    def _admitting(self, name: str, answer: Handle) -> Handle:
+        """Make the handler of a call: its faults first, then its answer or the status of its refusal."""
+        faults = self.faults
+
+        async def handle(request: Any, context: grpc.aio.ServicerContext) -> Any:
+            if faults:
+                await self._strike(name, context)
+            try:
+                return await answer(request, context)
+            except CallRefused as refusal:
+                await context.abort(STATUS[type(refusal)], str(refusal))
+
+        return handle
+
+    def _admitting_stream(self, name: str, answer: Handle) -> Handle:
+        """Make the handler of a call that is answered by a stream, in the same way."""
+
+        async def handle(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+            await self._strike(name, context)
+            try:
+                async for message in answer(request, context):
+                    yield message
+            except CallRefused as refusal:
+                await context.abort(STATUS[type(refusal)], str(refusal))
+
+        return handle
+
+    async def _strike(self, name: str, context: grpc.aio.ServicerContext) -> None:
+        delay, status = self.faults.strike(name)
+        await asyncio.sleep(delay)
+        if status:
+            await context.abort(status, f"A fault that was asked for: {name} answers {status.name}.")
+
+    def _answering(self, answer: Answer) -> Handle:
+        async def handle(request: Any, context: grpc.aio.ServicerContext) -> Any:
+            return answer(dict(context.invocation_metadata()), request)
+
+        return handle
+
+    def _item_answer(self, name: str) -> Answer:
+        act, field, call = cache.CALLS[name]
+        check, caches = self._check, self.caches
+        reads_others = name == "SortedSetUnionStore"
+
+        def answer(metadata: Metadata, request: Any) -> Any:
+            cache_name = metadata.get("cache", "")
+            check(metadata.get("authorization"), act, cache_name, getattr(request, field))
+            if reads_others:
+                for source in request.sources:
+                    check(metadata.get("authorization"), Act.READ, cache_name, source.set_name)
+            return call(caches[cache_name], request)
+
+        return answer
+
+    def _cache_answer(self, name: str) -> Answer:
+        act, call = control.CALLS[name]
+
+        def answer(metadata: Metadata, request: Any) -> Any:
+            self._check(metadata.get("authorization"), act, getattr(request, "cache_name", None))
+            return call(self.caches, request)
+
+        return answer
+
+    def _publish(self, metadata: Metadata, request: cachepubsub_pb2._PublishRequest) -> common_pb2._Empty:
+        self._check(metadata.get("authorization"), Act.PUBLISH, request.cache_name, request.topic.encode())
+        if request.value.WhichOneof("kind") is None:
+            raise BadArgument("The call does not say what to publish: give `text` or `binary`.")
+        self.caches[request.cache_name].topic(request.topic).publish(request.value)
+        return common_pb2._Empty()
+
+    async def _subscribe(
+        self, request: cachepubsub_pb2._SubscriptionRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[cachepubsub_pb2._SubscriptionItem]:
+        authorization = dict(context.invocation_metadata()).get("authorization")
+        self._check(authorization, Act.SUBSCRIBE, request.cache_name, request.topic.encode())
+        topic = self.caches[request.cache_name].topic(request.topic)
+        number, page = request.resume_at_topic_sequence_number, request.sequence_page
+        async for item in topic.follow(number, page, self._heartbeat):
+            yield item
+        raise NotThere("cache", request.cache_name)
+
+
+def _unknown(method: MethodDescriptor) -> Handle:
+    """Make the handler of a call that is not implemented."""
+
+    async def handle(_request: Any, context: grpc.aio.ServicerContext) -> None:
+        problem = f"The local Momento server has no {method.name}: it has sorted sets, scalars and topics."
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, problem)
+
+    return handle

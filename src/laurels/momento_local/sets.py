@@ -1,0 +1,137 @@
+"""A sorted set: values of any bytes, in order of their scores, on the ranking index."""
+
+from __future__ import annotations
+
+from math import inf, isfinite, isnan, nextafter
+from typing import TYPE_CHECKING, NamedTuple
+
+from laurels.errors import BadArgument
+from laurels.momento_local.values import SHORT, LongValues, short_name
+from laurels.ranking import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Range(NamedTuple):
+    """The scores from ``low`` to ``high``, each included unless it is said to be out."""
+
+    low: float = -inf
+    high: float = inf
+    low_out: bool = False
+    high_out: bool = False
+
+
+class SortedSet:
+    """Values and their scores.
+
+    The order is by score, and by the bytes of the value among equal scores; descending is the exact reverse. The whole
+    set is gone when the moment ``expires`` has come.
+    """
+
+    kind = "sorted set"
+
+    def __init__(self, expires: float) -> None:
+        self.expires = expires
+        self._index = Index(descending=False)
+        self._long = LongValues()
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def put(self, value: bytes, score: float) -> None:
+        """Give a value this score in place of any it had; raise BadArgument where it is not finite. O(log n)."""
+        self._index.put(self._find(value) or self._take(value), finite(score))
+
+    def score(self, value: bytes) -> float | None:
+        """Give the score of a value, or None where it is not there. O(1)."""
+        name = self._find(value)
+        return None if name is None else self._index.score(name)
+
+    def rank(self, value: bytes, *, descending: bool) -> int | None:
+        """Give the rank of a value, or None where it is not there. O(log n)."""
+        name = self._find(value)
+        standing = None if name is None else self._index.standing(name)
+        if standing is None:
+            return None
+        return len(self._index) - 1 - standing[1] if descending else standing[1]
+
+    def remove(self, value: bytes) -> None:
+        """Take a value off, if it is there. O(log n)."""
+        name = self._find(value)
+        if name is not None and self._index.remove(name) and len(name) > SHORT:
+            self._long.drop(value)
+
+    def page(self, start: int, stop: int, *, descending: bool) -> list[tuple[bytes, float]]:
+        """Give the values of those ranks, negative ones counted from the end. O(log n + values)."""
+        size = len(self._index)
+        start, stop, _ = slice(start, stop).indices(size)
+        if not descending:
+            return self._values(self._index.page(start, stop))
+        return self._values(self._index.page(size - stop, size - start))[::-1]
+
+    def within(self, scores: Range, offset: int, count: int, *, descending: bool) -> list[tuple[bytes, float]]:
+        """Give ``count`` of the values within those scores, all if it is negative, after ``offset`` of them."""
+        first, found = self._between(scores)
+        count = found if count < 0 else count
+        if descending:
+            first = len(self._index) - first - found
+        start = first + min(offset, found)
+        return self.page(start, min(start + count, first + found), descending=descending)
+
+    def count(self, scores: Range) -> int:
+        """Give the number of values within those scores. O(log n)."""
+        return self._between(scores)[1]
+
+    def entries(self) -> Iterable[tuple[bytes, float]]:
+        """Give all values, in ascending order."""
+        return self._values(self._index.page(0, len(self._index)))
+
+    def check(self) -> None:
+        """Raise AssertionError where the set is not as it must be. O(n)."""
+        self._index.check()
+        self._long.check()
+        if sum(len(name) > SHORT for name, _ in self._index.page(0, len(self))) != len(self._long):
+            raise AssertionError("the index has other long values than are named")
+
+    def _between(self, scores: Range) -> tuple[int, int]:
+        """Give the ascending rank of the first value within those scores, and how many there are."""
+        low, high = _bound(scores.low, inf, out=scores.low_out), _bound(scores.high, -inf, out=scores.high_out)
+        return self._index.rank_of_score(low), self._index.count(low, high)
+
+    def _find(self, value: bytes) -> str | None:
+        """Give the name that a value has or would have; None for a long one that is not there."""
+        name = short_name(value)
+        return name if len(name) <= SHORT else self._long.find(value)
+
+    def _take(self, value: bytes) -> str:
+        """Name a long value that is not there."""
+        renamed = self._long.take(value)
+        scores = [self._index.score(old) for old, _ in renamed]
+        for old, _ in renamed:
+            self._index.remove(old)
+        for (_, new), score in zip(renamed, scores, strict=True):
+            self._index.put(new, score or 0)
+        return self._long.find(value) or ""
+
+    def _values(self, entries: list[tuple[str, int | float]]) -> list[tuple[bytes, float]]:
+        return [(self._value(name), score) for name, score in entries]
+
+    def _value(self, name: str) -> bytes:
+        if len(name) > SHORT:
+            return self._long.value(name)
+        return name[name[0] == "\0" :].encode("latin-1")
+
+
+def finite(score: float) -> float:
+    """Give a score that can be kept; raise BadArgument for another."""
+    if not isfinite(score):
+        raise BadArgument(f"The score {score} is not finite: give a number.")
+    return score
+
+
+def _bound(score: float, towards: float, *, out: bool) -> float:
+    """Give the bound of a range as one that is included."""
+    if isnan(score):
+        raise BadArgument("A bound of the scores is not a number: give one, or leave it unbounded.")
+    return nextafter(score, towards) if out else score

@@ -1,0 +1,66 @@
+"""A local Momento server in a process of its own, for any test that needs one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+from momento_wire_types import cacheclient_pb2_grpc, cachepubsub_pb2_grpc, controlclient_pb2, controlclient_pb2_grpc
+
+from momento import CredentialProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NUMBERS = itertools.count(1)
+
+
+class Momento:
+    """A running ``laurels momento-local``; stubs speak to it past the SDKs."""
+
+    def __init__(self, process: subprocess.Popen[str], host: str, port: int, channel: grpc.Channel) -> None:
+        self.process = process
+        self.host = host
+        self.port = port
+        self.caches = controlclient_pb2_grpc.ScsControlStub(channel)  # type: ignore[no-untyped-call]
+        self.items = cacheclient_pb2_grpc.ScsStub(channel)  # type: ignore[no-untyped-call]
+        self.topics = cachepubsub_pb2_grpc.PubsubStub(channel)  # type: ignore[no-untyped-call]
+
+    @property
+    def credentials(self) -> CredentialProvider:
+        """What every client of the Python SDK takes."""
+        return CredentialProvider.for_momento_local(self.host, self.port)
+
+    def new_cache(self) -> str:
+        """Make a cache of a name that no other test has; give the name."""
+        name = f"cache-{next(NUMBERS)}"
+        self.caches.CreateCache(controlclient_pb2._CreateCacheRequest(cache_name=name))
+        return name
+
+
+@contextmanager
+def momento_running(*options: str) -> Iterator[Momento]:
+    """Run ``laurels momento-local`` on a free port, to the end of the block."""
+    command = [sys.executable, "-m", "laurels", "momento-local", "--port", "0", "--json", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process, process.stdout as stdout:
+        try:
+            told = json.loads(stdout.readline())
+            with grpc.insecure_channel(f"{told['host']}:{told['port']}") as channel:
+                yield Momento(process, told["host"], told["port"], channel)
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def momento() -> Iterator[Momento]:
+    """Give one local Momento server for the whole run; a test uses caches of its own."""
+    with momento_running() as momento:
+        yield momento
