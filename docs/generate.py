@@ -60,7 +60,8 @@ def _row(ctx: click.Context, parameter: click.Parameter) -> str:
     if isinstance(parameter, click.Option):
         title = parameter.opts[0] if parameter.is_flag else f"{parameter.opts[0]} {metavar}"
         if parameter.show_default:
-            default = f"`{parameter.get_default(ctx)}`"
+            shown = parameter.show_default
+            default = f"`{shown if isinstance(shown, str) else parameter.get_default(ctx)}`"
     about = getattr(parameter, "help", None) or ""
     variable = f"`{parameter.envvar}`" if parameter.envvar else ""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{title}`", about, default, variable)) + " |"

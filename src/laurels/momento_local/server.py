@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message_factory import GetMessageClass
-from momento_wire_types import cacheclient_pb2, cachepubsub_pb2, common_pb2, controlclient_pb2
+from momento_wire_types import auth_pb2, cacheclient_pb2, cachepubsub_pb2, common_pb2, controlclient_pb2, token_pb2
 
 from laurels.errors import (
     AlreadyThere,
@@ -60,29 +60,34 @@ HEARTBEAT_SECONDS = 5.0
 
 
 class MomentoServer:
-    """Caches, and the calls on them. ``clock`` tells seconds, of which only the difference counts."""
+    """Caches, and the calls on them. ``clock`` tells seconds, of which only the difference counts.
+
+    ``tokens`` answers the calls for tokens and keys, by their names.
+    """
 
     def __init__(
-        self, keys: Keys, *, clock: Callable[[], float] = time.monotonic, heartbeat: float = HEARTBEAT_SECONDS
+        self,
+        keys: Keys,
+        *,
+        tokens: Mapping[str, Answer] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
         self.caches = Caches(clock, page=time.time_ns() // 1_000_000)
         self.faults = Faults()
         self._check = keys.check
         self._heartbeat = heartbeat
         self._server = grpc.aio.server(options=OPTIONS)
-        items = {name: self._answering(self._item_answer(name)) for name in cache.CALLS}
-        wholes = {name: self._answering(self._cache_answer(name)) for name in control.CALLS}
-        self._serve(cacheclient_pb2.DESCRIPTOR.services_by_name["Scs"], items)
-        self._serve(controlclient_pb2.DESCRIPTOR.services_by_name["ScsControl"], wholes)
-        topics = {"Publish": self._answering(self._publish), "Subscribe": self._subscribe}
-        self._serve(cachepubsub_pb2.DESCRIPTOR.services_by_name["Pubsub"], topics)
-
-    def add(self, service: ServiceDescriptor, servicer: object) -> None:
-        """Answer the calls of another service too, by the methods of an object, which may raise CallRefused.
-
-        It must be added before the start.
-        """
-        self._serve(service, {method.name: getattr(servicer, method.name) for method in service.methods})
+        answers: dict[str, Answer] = {
+            **{name: self._item_answer(name) for name in cache.CALLS},
+            **{name: self._cache_answer(name) for name in control.CALLS},
+            "Publish": self._publish,
+            "Subscribe": self._subscribe,
+            **(tokens or {}),
+        }
+        for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2, token_pb2, auth_pb2):
+            for service in module.DESCRIPTOR.services_by_name.values():
+                self._serve(service, answers)
 
     def listen(self, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
         """Take a port, 0 for a free one, for TLS where there are credentials; give the port taken.
@@ -109,21 +114,21 @@ class MomentoServer:
         self.caches.end()
         await self._server.stop(patience)
 
-    def _serve(self, service: ServiceDescriptor, handles: Mapping[str, Handle]) -> None:
-        """Answer the calls of a service; those without a handle are not implemented."""
+    def _serve(self, service: ServiceDescriptor, answers: Mapping[str, Answer]) -> None:
+        """Answer the calls of a service; those without an answer are not implemented."""
         handlers = {}
         for method in service.methods:
             make, admit = grpc.unary_unary_rpc_method_handler, self._admitting
             if method.server_streaming:
                 make, admit = grpc.unary_stream_rpc_method_handler, self._admitting_stream
             handlers[method.name] = make(
-                admit(method.name, handles[method.name]) if method.name in handles else _unknown(method),
+                admit(method.name, answers[method.name]) if method.name in answers else _unknown(method),
                 GetMessageClass(method.input_type).FromString,
                 GetMessageClass(method.output_type).SerializeToString,
             )
         self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service.full_name, handlers)])
 
-    def _admitting(self, name: str, answer: Handle) -> Handle:
+    def _admitting(self, name: str, answer: Answer) -> Handle:
         """Make the handler of a call: its faults first, then its answer or the status of its refusal."""
         faults = self.faults
 
@@ -131,19 +136,19 @@ class MomentoServer:
             if faults:
                 await self._strike(name, context)
             try:
-                return await answer(request, context)
+                return answer(dict(context.invocation_metadata()), request)
             except CallRefused as refusal:
                 await context.abort(STATUS[type(refusal)], str(refusal))
 
         return handle
 
-    def _admitting_stream(self, name: str, answer: Handle) -> Handle:
+    def _admitting_stream(self, name: str, answer: Answer) -> Handle:
         """Make the handler of a call that is answered by a stream, in the same way."""
 
         async def handle(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
             await self._strike(name, context)
             try:
-                async for message in answer(request, context):
+                async for message in answer(dict(context.invocation_metadata()), request):
                     yield message
             except CallRefused as refusal:
                 await context.abort(STATUS[type(refusal)], str(refusal))
@@ -155,12 +160,6 @@ class MomentoServer:
         await asyncio.sleep(delay)
         if status:
             await context.abort(status, f"A fault that was asked for: {name} answers {status.name}.")
-
-    def _answering(self, answer: Answer) -> Handle:
-        async def handle(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            return answer(dict(context.invocation_metadata()), request)
-
-        return handle
 
     def _item_answer(self, name: str) -> Answer:
         act, field, call = cache.CALLS[name]
@@ -194,10 +193,9 @@ class MomentoServer:
         return common_pb2._Empty()
 
     async def _subscribe(
-        self, request: cachepubsub_pb2._SubscriptionRequest, context: grpc.aio.ServicerContext
+        self, metadata: Metadata, request: cachepubsub_pb2._SubscriptionRequest
     ) -> AsyncIterator[cachepubsub_pb2._SubscriptionItem]:
-        authorization = dict(context.invocation_metadata()).get("authorization")
-        self._check(authorization, Act.SUBSCRIBE, request.cache_name, request.topic.encode())
+        self._check(metadata.get("authorization"), Act.SUBSCRIBE, request.cache_name, request.topic.encode())
         topic = self.caches[request.cache_name].topic(request.topic)
         number, page = request.resume_at_topic_sequence_number, request.sequence_page
         async for item in topic.follow(number, page, self._heartbeat):

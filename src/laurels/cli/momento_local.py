@@ -1,0 +1,222 @@
+"""The command that runs a Momento server on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+import grpc
+import msgspec
+import uvicorn
+
+from laurels.errors import BadArgument, NotListening
+from laurels.momento_local.accounts import Account
+from laurels.momento_local.certificates import issue
+from laurels.momento_local.connecting import Connections
+from laurels.momento_local.faults import parse
+from laurels.momento_local.keys import SECRET_BYTES, Keys
+from laurels.momento_local.server import MomentoServer
+from laurels.momento_local.tokens import AUTH, TOKEN, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+TLS_PORT, ACCOUNT_PORT = 8443, 8081
+EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - where it listens, no place to connect to
+
+EPILOG = """\b
+Examples:
+  laurels momento-local
+  laurels momento-local --cache boards --env-file momento.env && . ./momento.env
+  laurels momento-local --tls --secret-file momento.secret
+  laurels momento-local --fault SortedSetPut:UNAVAILABLE:3 --fault SortedSetFetch:delay=200ms
+"""
+
+
+class Settings(NamedTuple):
+    """What the command line asks for; ``tls_port`` is None where there shall be no TLS."""
+
+    host: str
+    port: int
+    tls_port: int | None
+    account_port: int
+    ca_file: Path
+    secret_file: Path | None
+    needs_key: bool
+    caches: tuple[str, ...]
+    faults: tuple[str, ...]
+
+
+def _faults(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            parse(value)
+        except BadArgument as error:
+            raise click.BadParameter(str(error)) from error
+    return values
+
+
+def _port_option(name: str, default: int, about: str) -> Callable[[F], F]:
+    """Make the option of a port, None where it is not given."""
+    return click.option(
+        name,
+        type=click.IntRange(0, 65535),
+        metavar="N",
+        show_default=str(default),
+        help=f"{about}; 0 takes a free one, and so does --port 0.",
+    )
+
+
+def _file_option(name: str, about: str, default: Path | None = None) -> Callable[[F], F]:
+    return click.option(
+        name,
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=default,
+        show_default=default is not None,
+        help=about,
+    )
+
+
+@click.command(epilog=EPILOG)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=8080,
+    show_default=True,
+    help="Port to listen on without TLS; 0 takes a free one.",
+)
+@click.option("--tls", is_flag=True, help="Listen with TLS too, as a program needs it that is told nothing but a key.")
+@_port_option("--tls-port", TLS_PORT, "Port to listen on with TLS")
+@_port_option("--account-port", ACCOUNT_PORT, "Port of the account API, which makes and revokes keys over HTTP")
+@click.option("--cache", "caches", metavar="NAME", multiple=True, help="Create a cache at the start. Can be repeated.")
+@click.option(
+    "--fault",
+    "faults",
+    metavar="FAULT",
+    multiple=True,
+    callback=_faults,
+    help="Fail or delay a call: CALL:STATUS or CALL:delay=200ms, and :COUNT for so many calls. Can be repeated.",
+)
+@click.option("--require-key", "needs_key", is_flag=True, help="Refuse calls that bring no key at all.")
+@_file_option("--secret-file", "Keep what signs the keys in this file, so that the next start has the same keys.")
+@_file_option("--env-file", "Write the keys to this file, as shell exports that only you may read.")
+@_file_option("--ca-file", "Where --tls puts the certificate that clients are to trust.", Path("momento-local-ca.pem"))
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
+def momento_local(
+    *,
+    port: int,
+    tls: bool,
+    tls_port: int | None,
+    account_port: int | None,
+    env_file: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run a Momento server on this machine, for programs that use Momento and need no account for it.
+
+    It prints its keys, and the lines of code that connect the official Python and JavaScript SDKs to it. What it keeps
+    is in memory: it is gone when the server ends. Every key that a call brings is checked; a call without any key, as
+    forMomentoLocal of the SDKs makes it, may do everything unless --require-key is given.
+
+    It has every call on sorted sets, get, set and delete, topics, caches, disposable tokens and API keys; any other
+    call answers UNIMPLEMENTED. Faults can be changed while it runs, over the account API: PUT /-/faults.
+    """
+    tls_port = _chosen(tls_port, TLS_PORT, port) if tls else None
+    settings = Settings(port=port, tls_port=tls_port, account_port=_chosen(account_port, ACCOUNT_PORT, port), **options)
+
+    def announce(connections: Connections) -> None:
+        if env_file:
+            connections.write_exports(env_file)
+        click.echo(msgspec.json.encode(connections) if as_json else connections.page())
+
+    asyncio.run(_serve(settings, announce))
+
+
+def _chosen(given: int | None, usual: int, port: int) -> int:
+    """Give the number of another port: where it is not told, a free one if the first port is."""
+    return (usual if port else 0) if given is None else given
+
+
+async def _serve(settings: Settings, announce: Callable[[Connections], None]) -> None:
+    """Serve until SIGINT or SIGTERM; announce where, once it can be reached."""
+    keys = Keys(_secret(settings.secret_file), time.time, is_open=not settings.needs_key)
+    tokens = Tokens(keys)
+    momento = MomentoServer(keys)
+    momento.add(TOKEN, tokens)
+    momento.add(AUTH, tokens)
+    for cache in settings.caches:
+        momento.caches.create(cache)
+    for fault in settings.faults:
+        momento.faults.plan(fault)
+    with _listening(settings.host, settings.account_port) as account:
+        connections = _listen(momento, keys, settings, account.getsockname()[1])
+        tokens.endpoint = f"localhost:{connections.tls_port or connections.port}"
+        await momento.start()
+        announce(connections)
+        await _serve_account(Account(keys, momento.faults), account)
+        await momento.stop()
+
+
+async def _serve_account(account: Account, listening: socket.socket) -> None:
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
+    config = uvicorn.Config(account, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False)
+    await uvicorn.Server(config).serve([listening])
+
+
+def _listen(momento: MomentoServer, keys: Keys, settings: Settings, account_port: int) -> Connections:
+    """Take the ports, and tell where they are."""
+    host = "localhost" if settings.host in EVERYWHERE else settings.host
+    port = momento.listen(settings.host, settings.port)
+    tls_port, ca_file, endpoint = None, None, f"http://{host}:{port}"
+    if settings.tls_port is not None:
+        tls_port = _listen_with_tls(momento, settings, settings.tls_port)
+        ca_file, endpoint = str(settings.ca_file.absolute()), f"localhost:{tls_port}"
+    at = endpoint.removeprefix("http://")
+    return Connections(
+        host=host,
+        port=port,
+        account_url=f"http://{host}:{account_port}",
+        endpoint=endpoint,
+        api_key=keys.owner(),
+        v1_api_key=keys.v1(at),
+        legacy_api_key=keys.legacy(at),
+        tls_port=tls_port,
+        ca_file=ca_file,
+        needs_key=settings.needs_key,
+    )
+
+
+def _listen_with_tls(momento: MomentoServer, settings: Settings, port: int) -> int:
+    certificates = issue(*({settings.host} - EVERYWHERE))
+    certificates.write_authority(settings.ca_file)
+    credentials = grpc.ssl_server_credentials([(certificates.private_key, certificates.chain)])
+    return momento.listen(settings.host, port, credentials)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as exc:
+        raise NotListening(f"{host}:{port}") from exc
+
+
+def _secret(file: Path | None) -> bytes:
+    """Read what signs the keys, which is made where there is none."""
+    if file is None:
+        return secrets.token_bytes(SECRET_BYTES)
+    if not file.exists():
+        file.touch(0o600)
+        file.write_bytes(secrets.token_bytes(SECRET_BYTES))
+    return file.read_bytes()

@@ -1,0 +1,109 @@
+"""What tells a program where a local Momento server is: facts, shell exports, and the lines that the SDKs connect with.
+
+Without TLS an SDK needs its own way of connecting to such a server. With TLS a program needs no other line than it has:
+its keys lead it here. JavaScript looks up names as the machine does, where ``cache.localhost`` need not be known: so it
+is told of ``localhost`` alone, by the legacy key.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PYTHON_OPEN = """\
+from momento import CredentialProvider
+credentials = CredentialProvider.for_momento_local("{host}", {port})"""
+
+PYTHON_PLAIN = """\
+import os
+from momento import CredentialProvider
+credentials = CredentialProvider(os.environ["MOMENTO_API_KEY"], "{host}", "{host}", "{host}", {port})"""
+
+PYTHON_V2 = """\
+from momento import CredentialProvider
+credentials = CredentialProvider.from_environment_variables_v2()"""
+
+PYTHON_STRING = """\
+import os
+from momento import CredentialProvider
+credentials = CredentialProvider.from_disposable_token(os.environ["V1_API_KEY"])"""
+
+JAVASCRIPT_OPEN = """\
+const {{CredentialProvider}} = require('@gomomento/sdk');
+const credentialProvider = CredentialProvider.forMomentoLocal({{hostname: '{host}', port: {port}}});"""
+
+JAVASCRIPT_STRING = """\
+const {{CredentialProvider}} = require('@gomomento/sdk');
+const credentialProvider = CredentialProvider.fromEnvironmentVariable('LEGACY_API_KEY');"""
+
+SHELL = """\
+curl -H "Authorization: $MOMENTO_API_KEY" "$MOMENTO_ACCOUNT_URL/api-keys\""""
+
+
+class Connections(Struct, frozen=True, omit_defaults=True):
+    """Where a server is, and the keys that may do everything there.
+
+    ``endpoint`` goes with the v2 key: with TLS as the SDKs take it, else as the URL that ``laurels`` takes.
+    """
+
+    host: str
+    port: int
+    account_url: str
+    endpoint: str
+    api_key: str
+    v1_api_key: str
+    legacy_api_key: str
+    tls_port: int | None = None
+    ca_file: str | None = None
+    needs_key: bool = False
+
+    def exports(self) -> str:
+        """Give the shell's lines that set the keys and the places, as the SDKs' own examples name them."""
+        variables = {
+            "MOMENTO_API_KEY": self.api_key,
+            "MOMENTO_ENDPOINT": self.endpoint,
+            "V1_API_KEY": self.v1_api_key,
+            "LEGACY_API_KEY": self.legacy_api_key,
+            "MOMENTO_ACCOUNT_URL": self.account_url,
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": self.ca_file,
+        }
+        return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items() if value)
+
+    def write_exports(self, path: Path) -> None:
+        """Put the exports in a file that only its owner may read, in place of any there is."""
+        path.unlink(missing_ok=True)
+        path.touch(0o600, exist_ok=False)
+        path.write_text(self.exports(), encoding="utf-8")
+
+    def page(self) -> str:
+        """Tell a reader all of it, in lines to copy."""
+        places = f"{self.host}:{self.port}" + (f", with TLS on localhost:{self.tls_port}" if self.tls_port else "")
+        blocks = [
+            f"A local Momento server listens on {places}; its account API is {self.account_url}. Ctrl-C stops it.",
+            _block("Keys that may do everything, as shell exports", self.exports().rstrip()),
+        ]
+        blocks += [_block(title, code.format(host=self.host, port=self.port)) for title, code in self._lines()]
+        if not self.tls_port:
+            blocks.append("Programs that take nothing but a key reach this server by TLS: start it with --tls.")
+        return "\n\n".join(blocks)
+
+    def _lines(self) -> list[tuple[str, str]]:
+        plain = [("Python, without TLS", PYTHON_PLAIN)]
+        if not self.needs_key:
+            plain += [("Python, without TLS and without a key", PYTHON_OPEN)]
+            plain += [("JavaScript, without TLS and without a key", JAVASCRIPT_OPEN)]
+        tls = [
+            ("Python, with TLS", PYTHON_V2),
+            ("Python, with TLS and nothing but one key string", PYTHON_STRING),
+            ("JavaScript, with TLS and nothing but one key string", JAVASCRIPT_STRING),
+        ]
+        return [*plain, *(tls if self.tls_port else []), ("Shell, for the account API", SHELL)]
+
+
+def _block(title: str, code: str) -> str:
+    return f"{title}:\n\n" + "\n".join(f"    {line}" for line in code.splitlines())
