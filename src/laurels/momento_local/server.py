@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message_factory import GetMessageClass
-from momento_wire_types import auth_pb2, cacheclient_pb2, cachepubsub_pb2, common_pb2, controlclient_pb2, token_pb2
+from momento_wire_types import cacheclient_pb2, cachepubsub_pb2, common_pb2, controlclient_pb2
 
 from laurels.errors import (
     AlreadyThere,
@@ -60,18 +60,10 @@ HEARTBEAT_SECONDS = 5.0
 
 
 class MomentoServer:
-    """Caches, and the calls on them. ``clock`` tells seconds, of which only the difference counts.
-
-    ``tokens`` answers the calls for tokens and keys, by their names.
-    """
+    """Caches, and the calls on them. ``clock`` tells seconds, of which only the difference counts."""
 
     def __init__(
-        self,
-        keys: Keys,
-        *,
-        tokens: Mapping[str, Answer] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        heartbeat: float = HEARTBEAT_SECONDS,
+        self, keys: Keys, *, clock: Callable[[], float] = time.monotonic, heartbeat: float = HEARTBEAT_SECONDS
     ) -> None:
         self.caches = Caches(clock, page=time.time_ns() // 1_000_000)
         self.faults = Faults()
@@ -83,11 +75,21 @@ class MomentoServer:
             **{name: self._cache_answer(name) for name in control.CALLS},
             "Publish": self._publish,
             "Subscribe": self._subscribe,
-            **(tokens or {}),
         }
-        for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2, token_pb2, auth_pb2):
+        for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2):
             for service in module.DESCRIPTOR.services_by_name.values():
                 self._serve(service, answers)
+
+    def add(self, service: ServiceDescriptor, servicer: object) -> None:
+        """Answer the calls of another service too, by the methods of an object, which may raise CallRefused.
+
+        It must be added before the start.
+        """
+        handlers = {
+            method.name: _handler(method, self._guarding(method.name, getattr(servicer, method.name)))
+            for method in service.methods
+        }
+        self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service.full_name, handlers)])
 
     def listen(self, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
         """Take a port, 0 for a free one, for TLS where there are credentials; give the port taken.
@@ -118,14 +120,10 @@ class MomentoServer:
         """Answer the calls of a service; those without an answer are not implemented."""
         handlers = {}
         for method in service.methods:
-            make, admit = grpc.unary_unary_rpc_method_handler, self._admitting
-            if method.server_streaming:
-                make, admit = grpc.unary_stream_rpc_method_handler, self._admitting_stream
-            handlers[method.name] = make(
-                admit(method.name, answers[method.name]) if method.name in answers else _unknown(method),
-                GetMessageClass(method.input_type).FromString,
-                GetMessageClass(method.output_type).SerializeToString,
-            )
+            admit = self._admitting_stream if method.server_streaming else self._admitting
+            known = method.name in answers
+            handle = admit(method.name, answers[method.name]) if known else _unknown(method.name)
+            handlers[method.name] = _handler(method, handle)
         self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service.full_name, handlers)])
 
     def _admitting(self, name: str, answer: Answer) -> Handle:
@@ -150,6 +148,18 @@ class MomentoServer:
             try:
                 async for message in answer(dict(context.invocation_metadata()), request):
                     yield message
+            except CallRefused as refusal:
+                await context.abort(STATUS[type(refusal)], str(refusal))
+
+        return handle
+
+    def _guarding(self, name: str, method: Handle) -> Handle:
+        """Make the handler of a call that another object answers, in the same way."""
+
+        async def handle(request: Any, context: grpc.aio.ServicerContext) -> Any:
+            await self._strike(name, context)
+            try:
+                return await method(request, context)
             except CallRefused as refusal:
                 await context.abort(STATUS[type(refusal)], str(refusal))
 
@@ -203,11 +213,19 @@ class MomentoServer:
         raise NotThere("cache", request.cache_name)
 
 
-def _unknown(method: MethodDescriptor) -> Handle:
+def _handler(method: MethodDescriptor, handle: Handle) -> grpc.RpcMethodHandler:
+    """Make what gRPC calls, with the messages of that call."""
+    make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
+    return make(
+        handle, GetMessageClass(method.input_type).FromString, GetMessageClass(method.output_type).SerializeToString
+    )
+
+
+def _unknown(name: str) -> Handle:
     """Make the handler of a call that is not implemented."""
 
     async def handle(_request: Any, context: grpc.aio.ServicerContext) -> None:
-        problem = f"The local Momento server has no {method.name}: it has sorted sets, scalars and topics."
+        problem = f"The local Momento server has no {name}: it has sorted sets, scalars and topics."
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, problem)
 
     return handle
