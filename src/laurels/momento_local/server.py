@@ -70,26 +70,23 @@ class MomentoServer:
         self._check = keys.check
         self._heartbeat = heartbeat
         self._server = grpc.aio.server(options=OPTIONS)
-        answers: dict[str, Answer] = {
-            **{name: self._item_answer(name) for name in cache.CALLS},
-            **{name: self._cache_answer(name) for name in control.CALLS},
-            "Publish": self._publish,
-            "Subscribe": self._subscribe,
+        handles: dict[str, Handle] = {
+            **{name: self._admitting(name, self._item_answer(name)) for name in cache.CALLS},
+            **{name: self._admitting(name, self._cache_answer(name)) for name in control.CALLS},
+            "Publish": self._admitting("Publish", self._publish),
+            "Subscribe": self._admitting_stream("Subscribe", self._subscribe),
         }
         for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2):
             for service in module.DESCRIPTOR.services_by_name.values():
-                self._serve(service, answers)
+                self._serve(service, handles)
 
     def add(self, service: ServiceDescriptor, servicer: object) -> None:
         """Answer the calls of another service too, by the methods of an object, which may raise CallRefused.
 
         It must be added before the start.
         """
-        handlers = {
-            method.name: _handler(method, self._guarding(method.name, getattr(servicer, method.name)))
-            for method in service.methods
-        }
-        self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service.full_name, handlers)])
+        names = [method.name for method in service.methods if hasattr(servicer, method.name)]
+        self._serve(service, {name: self._guarding(name, getattr(servicer, name)) for name in names})
 
     def listen(self, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
         """Take a port, 0 for a free one, for TLS where there are credentials; give the port taken.
@@ -116,14 +113,12 @@ class MomentoServer:
         self.caches.end()
         await self._server.stop(patience)
 
-    def _serve(self, service: ServiceDescriptor, answers: Mapping[str, Answer]) -> None:
-        """Answer the calls of a service; those without an answer are not implemented."""
-        handlers = {}
-        for method in service.methods:
-            admit = self._admitting_stream if method.server_streaming else self._admitting
-            known = method.name in answers
-            handle = admit(method.name, answers[method.name]) if known else _unknown(method.name)
-            handlers[method.name] = _handler(method, handle)
+    def _serve(self, service: ServiceDescriptor, handles: Mapping[str, Handle]) -> None:
+        """Answer the calls of a service; those without a handle are not implemented."""
+        handlers = {
+            method.name: _handler(method, handles.get(method.name) or _unknown(method.name))
+            for method in service.methods
+        }
         self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service.full_name, handlers)])
 
     def _admitting(self, name: str, answer: Answer) -> Handle:
