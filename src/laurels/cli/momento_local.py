@@ -42,17 +42,22 @@ Examples:
 
 
 class Settings(NamedTuple):
-    """What the command line asks for; ``tls_port`` is None where there shall be no TLS."""
+    """What the command line asks for; a port is None where it does not say."""
 
     host: str
     port: int
+    tls: bool
     tls_port: int | None
-    account_port: int
+    account_port: int | None
     ca_file: Path
     secret_file: Path | None
     needs_key: bool
     caches: tuple[str, ...]
     faults: tuple[str, ...]
+
+    def chosen(self, port: int | None, usual: int) -> int:
+        """Give the number of another port: where it is not told, a free one if the first port is."""
+        return port if port is not None else usual if self.port else 0
 
 
 def _faults(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -112,27 +117,18 @@ def _file_option(name: str, about: str, default: Path | None = None) -> Callable
 @_file_option("--env-file", "Write the keys to this file, as shell exports that only you may read.")
 @_file_option("--ca-file", "Where --tls puts the certificate that clients are to trust.", Path("momento-local-ca.pem"))
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
-def momento_local(
-    *,
-    port: int,
-    tls: bool,
-    tls_port: int | None,
-    account_port: int | None,
-    env_file: Path | None,
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Run a Momento server on this machine, for programs that use Momento and need no account for it.
+def momento_local(*, env_file: Path | None, as_json: bool, **options: Any) -> None:
+    """Run a Momento server on this machine.
 
-    It prints its keys, and the lines of code that connect the official Python and JavaScript SDKs to it. What it keeps
-    is in memory: it is gone when the server ends. Every key that a call brings is checked; a call without any key, as
-    forMomentoLocal of the SDKs makes it, may do everything unless --require-key is given.
+    Programs that use Momento need no account for it. It prints its keys, and the lines of code that connect the
+    official Python and JavaScript SDKs to it. What it keeps is in memory: it is gone when the server ends. Every key
+    that a call brings is checked; a call without any key, as forMomentoLocal of the SDKs makes it, may do everything
+    unless --require-key is given.
 
     It has every call on sorted sets, get, set and delete, topics, caches, disposable tokens and API keys; any other
     call answers UNIMPLEMENTED. Faults can be changed while it runs, over the account API: PUT /-/faults.
     """
-    tls_port = _chosen(tls_port, TLS_PORT, port) if tls else None
-    settings = Settings(port=port, tls_port=tls_port, account_port=_chosen(account_port, ACCOUNT_PORT, port), **options)
+    settings = Settings(**options)
 
     def announce(connections: Connections) -> None:
         if env_file:
@@ -140,11 +136,6 @@ def momento_local(
         click.echo(msgspec.json.encode(connections) if as_json else connections.page())
 
     asyncio.run(_serve(settings, announce))
-
-
-def _chosen(given: int | None, usual: int, port: int) -> int:
-    """Give the number of another port: where it is not told, a free one if the first port is."""
-    return (usual if port else 0) if given is None else given
 
 
 async def _serve(settings: Settings, announce: Callable[[Connections], None]) -> None:
@@ -158,7 +149,7 @@ async def _serve(settings: Settings, announce: Callable[[Connections], None]) ->
         momento.caches.create(cache)
     for fault in settings.faults:
         momento.faults.plan(fault)
-    with _listening(settings.host, settings.account_port) as account:
+    with _listening(settings.host, settings.chosen(settings.account_port, ACCOUNT_PORT)) as account:
         connections = _listen(momento, keys, settings, account.getsockname()[1])
         tokens.endpoint = f"localhost:{connections.tls_port or connections.port}"
         await momento.start()
@@ -179,8 +170,8 @@ def _listen(momento: MomentoServer, keys: Keys, settings: Settings, account_port
     host = "localhost" if settings.host in EVERYWHERE else settings.host
     port = momento.listen(settings.host, settings.port)
     tls_port, ca_file, endpoint = None, None, f"http://{host}:{port}"
-    if settings.tls_port is not None:
-        tls_port = _listen_with_tls(momento, settings, settings.tls_port)
+    if settings.tls:
+        tls_port = _listen_with_tls(momento, settings)
         ca_file, endpoint = str(settings.ca_file.absolute()), f"localhost:{tls_port}"
     at = endpoint.removeprefix("http://")
     return Connections(
@@ -197,11 +188,11 @@ def _listen(momento: MomentoServer, keys: Keys, settings: Settings, account_port
     )
 
 
-def _listen_with_tls(momento: MomentoServer, settings: Settings, port: int) -> int:
+def _listen_with_tls(momento: MomentoServer, settings: Settings) -> int:
     certificates = issue(*({settings.host} - EVERYWHERE))
     certificates.write_authority(settings.ca_file)
     credentials = grpc.ssl_server_credentials([(certificates.private_key, certificates.chain)])
-    return momento.listen(settings.host, port, credentials)
+    return momento.listen(settings.host, settings.chosen(settings.tls_port, TLS_PORT), credentials)
 
 
 def _listening(host: str, port: int) -> socket.socket:
