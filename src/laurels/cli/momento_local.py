@@ -22,7 +22,7 @@ from laurels.momento_local.connecting import Connections
 from laurels.momento_local.faults import parse
 from laurels.momento_local.keys import SECRET_BYTES, Keys
 from laurels.momento_local.server import MomentoServer
-from laurels.momento_local.tokens import AUTH, TOKEN, Tokens
+from laurels.momento_local.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,9 +142,7 @@ async def _serve(settings: Settings, announce: Callable[[Connections], None]) ->
     """Serve until SIGINT or SIGTERM; announce where, once it can be reached."""
     keys = Keys(_secret(settings.secret_file), time.time, is_open=not settings.needs_key)
     tokens = Tokens(keys)
-    momento = MomentoServer(keys)
-    momento.add(TOKEN, tokens)
-    momento.add(AUTH, tokens)
+    momento = MomentoServer(keys, tokens=tokens.calls())
     for cache in settings.caches:
         momento.caches.create(cache)
     for fault in settings.faults:

@@ -15,6 +15,8 @@ from laurels.errors import BadArgument, NotPermitted
 from laurels.momento_local.rights import Act, from_message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from momento_wire_types import permissionmessages_pb2 as messages
 
     from laurels.momento_local.keys import Keys, Token
@@ -22,23 +24,24 @@ if TYPE_CHECKING:
 LONGEST_DISPOSABLE = 3600
 
 
-TOKEN = wire.DESCRIPTOR.services_by_name["Token"]
-AUTH = auth.DESCRIPTOR.services_by_name["Auth"]
-
-
 class Tokens:
-    """Answers the calls of both services: makes keys and tokens, which send their holders to ``endpoint``.
-
-    Each request brings the key that allows it.
-    """
+    """Makes keys and tokens, which send their holders to ``endpoint``; each request brings the key that allows it."""
 
     endpoint = "localhost"
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    async def GenerateDisposableToken(
-        self, request: wire._GenerateDisposableTokenRequest, _context: object
+    def calls(self) -> dict[str, Callable[[Any, Any], Any]]:
+        """Give what answers each call, from its metadata and its request."""
+        return {
+            "GenerateDisposableToken": lambda _, request: self.generate_disposable(request),
+            "GenerateApiToken": lambda _, request: self.generate(request),
+            "RefreshApiToken": lambda _, request: self.refresh(request),
+        }
+
+    def generate_disposable(
+        self, request: wire._GenerateDisposableTokenRequest
     ) -> wire._GenerateDisposableTokenResponse:
         """Make a token of some of the rights that the key has, which lives an hour at most."""
         lifetime = request.expires.valid_for_seconds
@@ -49,18 +52,14 @@ class Tokens:
             api_key=token.api_key, endpoint=self.endpoint, valid_until=token.expires
         )
 
-    async def GenerateApiToken(
-        self, request: auth._GenerateApiTokenRequest, _context: object
-    ) -> auth._GenerateApiTokenResponse:
+    def generate(self, request: auth._GenerateApiTokenRequest) -> auth._GenerateApiTokenResponse:
         """Make a v1 key of some of the rights that the key has, which must be one that may manage keys."""
         lifetime = request.expires.valid_for_seconds if request.HasField("expires") else None
         self._keys.check(request.auth_token, Act.MANAGE_KEYS)
         token = self._token(request.auth_token, request.permissions, lifetime, request.token_id)
         return auth._GenerateApiTokenResponse(**self._told(token))
 
-    async def RefreshApiToken(
-        self, request: auth._RefreshApiTokenRequest, _context: object
-    ) -> auth._RefreshApiTokenResponse:
+    def refresh(self, request: auth._RefreshApiTokenRequest) -> auth._RefreshApiTokenResponse:
         """Make a v1 key of the same rights and lifetime as one that has not expired."""
         token = self._keys.renewed(request.api_key, request.refresh_token)
         return auth._RefreshApiTokenResponse(**self._told(token))
