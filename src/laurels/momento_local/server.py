@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message_factory import GetMessageClass
-from momento_wire_types import cacheclient_pb2, cachepubsub_pb2, common_pb2, controlclient_pb2
+from momento_wire_types import auth_pb2, cacheclient_pb2, cachepubsub_pb2, common_pb2, controlclient_pb2, token_pb2
 
 from laurels.errors import (
     AlreadyThere,
@@ -60,10 +60,18 @@ HEARTBEAT_SECONDS = 5.0
 
 
 class MomentoServer:
-    """Caches, and the calls on them. ``clock`` tells seconds, of which only the difference counts."""
+    """Caches, and the calls on them. ``clock`` tells seconds, of which only the difference counts.
+
+    ``tokens`` answers the calls for tokens and keys, by their names.
+    """
 
     def __init__(
-        self, keys: Keys, *, clock: Callable[[], float] = time.monotonic, heartbeat: float = HEARTBEAT_SECONDS
+        self,
+        keys: Keys,
+        *,
+        tokens: Mapping[str, Answer] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
         self.caches = Caches(clock, page=time.time_ns() // 1_000_000)
         self.faults = Faults()
@@ -76,7 +84,8 @@ class MomentoServer:
             "Publish": self._admitting("Publish", self._publish),
             "Subscribe": self._admitting_stream("Subscribe", self._subscribe),
         }
-        for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2):
+        handles |= {name: self._admitting(name, answer) for name, answer in (tokens or {}).items()}
+        for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2, *((token_pb2, auth_pb2) if tokens else ())):
             for service in module.DESCRIPTOR.services_by_name.values():
                 self._serve(service, handles)
 
