@@ -1,0 +1,50 @@
+"""What an account needs once in each region before a stage can be deployed: API Gateway's leave to write logs.
+
+It is a setting of the account and not of an API, so it is no part of a stage: the first stage destroyed would take it
+from the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import App, Aws, Stack
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_iam as iam
+
+from infra.functions import acknowledge
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+NAME = "laurels-account"
+POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+
+
+class AccountStack(Stack):
+    """The account's role for API Gateway's logs."""
+
+    def __init__(self, scope: Construct) -> None:
+        super().__init__(scope, NAME, stack_name=NAME, description="Laurels: what all stages of an account share")
+        role = iam.Role(
+            self,
+            "GatewayLogs",
+            role_name=f"{NAME}-gateway-logs-{Aws.REGION}",
+            assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
+            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(POLICY)],
+        )
+        acknowledge(
+            role, f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{POLICY}]", "It is made for this."
+        )
+        apigateway.CfnAccount(self, "Account", cloud_watch_role_arn=role.role_arn)
+
+
+def main() -> None:
+    """Synthesize."""
+    app = App()
+    AccountStack(app)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""A Lambda function with its own role and its own log group, and the three functions of the routes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from aws_cdk import Acknowledgment, ArnFormat, Aws, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.assets import ASSETS, build
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from infra.settings import Settings
+
+MEMORY_MB = 1024
+ROUTE_SECONDS = 10
+RUNTIME = lambda_.Runtime(f"python3.{sys.version_info.minor}", lambda_.RuntimeFamily.PYTHON)
+"""The Python that synthesizes: an asset's compiled files are for no other."""
+
+
+class Function(Construct):
+    """One handler as a function. It may log and trace; ``statements`` are what else it may do."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        handler: str,
+        description: str,
+        settings: Settings,
+        environment: dict[str, str],
+        statements: Sequence[iam.PolicyStatement],
+        seconds: int = ROUTE_SECONDS,
+    ) -> None:
+        super().__init__(scope, id_)
+        full_name = f"{settings.name}-{name}"
+        self.log_group = own_log_group(self, "Logs", name=f"/aws/lambda/{full_name}", settings=settings)
+        role = own_role(
+            self,
+            "Role",
+            name=full_name,
+            statements=[write_logs(self.log_group), _write_traces(), *statements],
+        )
+        asset = build(settings.architecture, ASSETS, handler.rpartition(".")[0])
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=full_name,
+            description=description,
+            runtime=RUNTIME,
+            architecture=getattr(lambda_.Architecture, settings.architecture.upper().replace("ARM64", "ARM_64")),
+            handler=handler,
+            code=lambda_.Code.from_asset(str(asset), asset_hash=asset.name.rpartition("-")[2]),
+            memory_size=MEMORY_MB,
+            timeout=Duration.seconds(seconds),
+            role=role.without_policy_updates(),  # it has what it needs
+            log_group=self.log_group,
+            tracing=lambda_.Tracing.ACTIVE,
+            environment=_common_environment(settings) | environment,
+        )
+        acknowledge(role, "AwsSolutions-IAM5[Resource::*]", "X-Ray's actions know no resources.")
+        acknowledge(self.function, "AwsSolutions-L1", "Its Python is the one that compiled its asset.")
+
+
+class Functions(Construct):
+    """A function for each of the three core routes."""
+
+    def __init__(self, scope: Construct, id_: str, *, settings: Settings) -> None:
+        super().__init__(scope, id_)
+        self._settings = settings
+        self.submit_score = self._route("submit-score", "Keep the score of a name on a board")
+        self.get_standing = self._route("get-standing", "Give score and rank of a name on a board")
+        self.get_leaderboard = self._route("get-leaderboard", "Give a page of a board")
+
+    @property
+    def all(self) -> tuple[Function, Function, Function]:
+        """All three."""
+        return self.submit_score, self.get_standing, self.get_leaderboard
+
+    def _route(self, name: str, description: str) -> Function:
+        return Function(
+            self,
+            name.title().replace("-", ""),
+            name=name,
+            handler=f"laurels.serverless.handlers.{name.replace('-', '_')}",
+            description=description,
+            settings=self._settings,
+            environment=_route_environment(self._settings),
+            statements=use_parameter(self, self._settings.key_parameter, settings=self._settings),
+        )
+
+
+def own_log_group(scope: Construct, id_: str, *, name: str, settings: Settings) -> logs.LogGroup:
+    """Make a log group that goes with the stack, unless the stage is a lasting one."""
+    group = logs.LogGroup(
+        scope,
+        id_,
+        log_group_name=name,
+        removal_policy=RemovalPolicy.RETAIN if settings.is_lasting else RemovalPolicy.DESTROY,
+    )
+    group.node.default_child.retention_in_days = settings.log_retention_days
+    return group
+
+
+def own_role(scope: Construct, id_: str, *, name: str, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
+    """Make a function's role, which may do what the statements say. Roles are an account's: the name has the region."""
+    return iam.Role(
+        scope,
+        id_,
+        role_name=f"{name}-{Aws.REGION}",
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        inline_policies={"act": iam.PolicyDocument(statements=list(statements))},
+    )
+
+
+def use_parameter(
+    scope: Construct, name: str, *, settings: Settings, actions: Sequence[str] = ("ssm:GetParameter",)
+) -> list[iam.PolicyStatement]:
+    """Allow ``actions`` on exactly one parameter, and what its key needs for them where that is a customer's own.
+
+    The key that AWS manages for SSM needs no statement: its policy lets in whoever may use the parameter.
+    """
+    arn = Stack.of(scope).format_arn(
+        service="ssm",
+        resource="parameter",
+        resource_name=name.removeprefix("/"),
+        arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+    )
+    statements = [iam.PolicyStatement(actions=list(actions), resources=[arn])]
+    if settings.parameter_key_arn:
+        uses = ["kms:Decrypt", "kms:Encrypt"] if "ssm:PutParameter" in actions else ["kms:Decrypt"]
+        statements.append(iam.PolicyStatement(actions=uses, resources=[settings.parameter_key_arn]))
+    return statements
+
+
+def write_logs(group: logs.LogGroup) -> iam.PolicyStatement:
+    """Allow to write to one log group."""
+    return iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn])
+
+
+def acknowledge(scope: Construct, rule: str, reason: str) -> None:
+    """Say why a rule of cdk-nag's does not hold here."""
+    Validations.of(scope).acknowledge(Acknowledgment(id=rule, reason=reason))
+
+
+def _write_traces() -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"])
+
+
+def _common_environment(settings: Settings) -> dict[str, str]:
+    return {
+        "LAURELS_STAGE": settings.stage_name,
+        "POWERTOOLS_SERVICE_NAME": "laurels",
+        "POWERTOOLS_METRICS_NAMESPACE": "Laurels",
+        "POWERTOOLS_LOG_LEVEL": "INFO" if settings.is_lasting else "DEBUG",
+    }
+
+
+def _route_environment(settings: Settings) -> dict[str, str]:
+    optional = {
+        "LAURELS_MOMENTO_ENDPOINT": settings.momento_endpoint,
+        "LAURELS_CORS_ORIGIN": settings.cors_origin,
+    }
+    return {
+        "LAURELS_KEY_PARAMETER": settings.key_parameter,
+        "LAURELS_MOMENTO_CACHE": settings.name,
+        "LAURELS_ORDER": settings.order,
+        "LAURELS_TTL_SECONDS": str(settings.ttl_seconds),
+    } | {name: value for name, value in optional.items() if value}

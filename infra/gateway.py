@@ -1,0 +1,242 @@
+"""The REST API before the functions.
+
+The gateway answers by itself only what the functions would answer with the same status: so it costs no invocation,
+and the contract holds. Its answers are problem documents as those of the service are.
+
+- A body that claims to be JSON (``application/json``, or no type at all) and is none is a 400. The model of a body is
+  any JSON, because a body of the wrong shape is a 422, which the gateway does not know; a body that claims another type
+  has no model and goes on, to be a 415. One answer does differ: a compressed body is a 400 here, for the validator
+  reads it as it came, and a 415 from the function.
+- Both parts of the path are required. The parameters of a page are known to the API, but their form is checked by the
+  function: the validator looks no further than whether one is there.
+- A method that a route does not have is a 405 with ``Allow``, from a mock. Of a path that is no route the gateway says
+  403 by itself, "Missing Authentication Token"; here it is the 404 that it is.
+- HEAD goes to the function of GET. The gateway leaves the body out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aws_cdk import aws_apigateway as apigateway
+from constructs import Construct
+
+from infra.functions import acknowledge, own_log_group
+from laurels.http.messages import JSON, PHRASES, PROBLEM
+from laurels.http.problems import Problem
+from laurels.skins.gateway import ALLOWED_HEADERS, EXPOSED_HEADERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from infra.functions import Function, Functions
+    from infra.settings import Settings
+
+QUOTED_PROBLEM = f"'{PROBLEM.decode()}'"
+RETRY = {"Retry-After": "'1'"}
+PREFLIGHT_SECONDS = 3600
+ENTRY_PARTS = ("board", "name")
+PAGE_PARAMETERS = ("startRank", "endRank")
+NO_ROUTE = "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
+FAILED = "The service failed to answer; its log has the cause. The act may have been counted."
+
+ANSWERS: dict[str, tuple[int, str]] = {
+    "BAD_REQUEST_BODY": (400, "The body is not valid JSON."),
+    "BAD_REQUEST_PARAMETERS": (400, "The path has no board or no name."),
+    "MISSING_AUTHENTICATION_TOKEN": (404, NO_ROUTE),
+    "RESOURCE_NOT_FOUND": (404, NO_ROUTE),
+    "REQUEST_TOO_LARGE": (413, "The body is larger than 64 KiB."),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "The body is not JSON. Send Content-Type: application/json."),
+    "THROTTLED": (429, "There are more requests than this deployment allows. Nothing was counted: try again."),
+    "QUOTA_EXCEEDED": (429, "There are more requests than this deployment allows. Nothing was counted: try again."),
+    "ACCESS_DENIED": (403, "The request is not allowed."),
+    "WAF_FILTERED": (403, "The request is not allowed."),
+    "DEFAULT_4XX": (400, "The request cannot be read."),
+    "INTEGRATION_TIMEOUT": (503, "The service did not answer in time. The act may have been counted."),
+    "INTEGRATION_FAILURE": (503, "The service could not be reached. The act may have been counted."),
+    "DEFAULT_5XX": (500, FAILED),
+}
+"""What the gateway answers by itself: its name for it, the status, and the detail."""
+
+LOGGED = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "method": "$context.httpMethod",
+    "route": "$context.resourcePath",
+    "status": "$context.status",
+    "bytes": "$context.responseLength",
+    "milliseconds": "$context.responseLatency",
+    "functionMilliseconds": "$context.integrationLatency",
+    "functionStatus": "$context.integrationStatus",
+    "errorType": "$context.error.responseType",
+    "sourceIp": "$context.identity.sourceIp",
+    "userAgent": "$context.identity.userAgent",
+    "trace": "$context.xrayTraceId",
+}
+"""A line of the access log: no bodies, and no names of players, which only the path has."""
+
+
+class Gateway(Construct):
+    """The routes, each to its function."""
+
+    def __init__(self, scope: Construct, id_: str, *, functions: Functions, settings: Settings) -> None:
+        super().__init__(scope, id_)
+        self._settings = settings
+        self.api = self._made_api()
+        self._validator = self.api.add_request_validator(
+            "Validator",
+            request_validator_name=settings.name,
+            validate_request_body=True,
+            validate_request_parameters=True,
+        )
+        board = self.api.root.add_resource("{board}")
+        self._read(board, functions.get_leaderboard, parts=ENTRY_PARTS[:1], query=PAGE_PARAMETERS)
+        self._refuse_others(board, "GET, HEAD, OPTIONS")
+        name = board.add_resource("{name}")
+        self._read(name, functions.get_standing, parts=ENTRY_PARTS)
+        self._write(name, functions.submit_score)
+        self._refuse_others(name, "GET, HEAD, OPTIONS, POST")
+        for kind, (status, detail) in ANSWERS.items():
+            self._answer(kind, status, detail)
+
+    def _made_api(self) -> apigateway.RestApi:
+        settings = self._settings
+        access = own_log_group(self, "AccessLogs", name=f"/aws/apigateway/{settings.name}", settings=settings)
+        api = apigateway.RestApi(
+            self,
+            "Api",
+            rest_api_name=settings.name,
+            description="Leaderboards: submit scores, and ask who stands where",
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            cloud_watch_role=False,
+            deploy_options=apigateway.StageOptions(
+                stage_name=settings.stage_name,
+                access_log_destination=apigateway.LogGroupLogDestination(access),
+                access_log_format=apigateway.AccessLogFormat.custom(msgspec.json.encode(LOGGED).decode()),
+                logging_level=apigateway.MethodLoggingLevel.ERROR,
+                data_trace_enabled=False,
+                tracing_enabled=True,
+                throttling_rate_limit=settings.rate_limit,
+                throttling_burst_limit=settings.burst_limit,
+            ),
+        )
+        execution = own_log_group(
+            self,
+            "ExecutionLogs",
+            name=f"API-Gateway-Execution-Logs_{api.rest_api_id}/{settings.stage_name}",
+            settings=settings,
+        )
+        api.deployment_stage.node.add_dependency(execution)
+        acknowledge(
+            api.deployment_stage,
+            "AwsSolutions-APIG3",
+            "A firewall costs more than the rest; put one before prod if needed.",
+        )
+        return api
+
+    def _read(self, resource: apigateway.Resource, function: Function, **validated: Any) -> None:
+        for method in ("GET", "HEAD"):
+            self._add(resource, method, function, **validated)
+
+    def _write(self, resource: apigateway.Resource, function: Function) -> None:
+        model = self.api.add_model(
+            "AnyJson",
+            model_name="AnyJson",
+            content_type=JSON.decode(),
+            description="Any JSON: its shape is for the function to judge",
+            schema=apigateway.JsonSchema(schema=apigateway.JsonSchemaVersion.DRAFT4),
+        )
+        self._add(resource, "POST", function, parts=ENTRY_PARTS, models={JSON.decode(): model})
+
+    def _add(
+        self,
+        resource: apigateway.Resource,
+        method: str,
+        function: Function,
+        *,
+        parts: Sequence[str],
+        query: Sequence[str] = (),
+        models: Mapping[str, apigateway.IModel] | None = None,
+    ) -> None:
+        added = resource.add_method(
+            method,
+            apigateway.LambdaIntegration(function.function, allow_test_invoke=False),
+            authorization_type=apigateway.AuthorizationType.NONE,
+            request_validator=self._validator,
+            request_parameters={f"method.request.path.{name}": True for name in parts}
+            | {f"method.request.querystring.{name}": False for name in query},
+            request_models=models,
+        )
+        _acknowledge_public(added)
+
+    def _refuse_others(self, resource: apigateway.Resource, allowed: str) -> None:
+        """Answer OPTIONS with what is allowed, and every other method with 405."""
+        allow = {"Allow": f"'{allowed}'"}
+        preflight = self._cors() | (
+            {
+                "Access-Control-Allow-Methods": f"'{allowed}'",
+                "Access-Control-Allow-Headers": f"'{ALLOWED_HEADERS.decode()}'",
+                "Access-Control-Max-Age": f"'{PREFLIGHT_SECONDS}'",
+            }
+            if self._settings.cors_origin
+            else {}
+        )
+        _mock(resource, "OPTIONS", 204, allow | preflight)
+        refused = _problem(405, f"This method is not allowed here: use {allowed}.")
+        _mock(resource, "ANY", 405, allow | self._cors() | {"Content-Type": QUOTED_PROBLEM}, refused)
+
+    def _answer(self, kind: str, status: int, detail: str) -> None:
+        retry = RETRY if status in {429, 503} else {}
+        self.api.add_gateway_response(
+            kind.title().replace("_", ""),
+            type=apigateway.ResponseType.of(kind),
+            status_code=str(status),
+            response_headers={"Content-Type": QUOTED_PROBLEM} | retry | self._cors(),
+            templates={"application/json": _problem(status, detail)},
+        )
+
+    def _cors(self) -> dict[str, str]:
+        if not self._settings.cors_origin:
+            return {}
+        return {
+            "Access-Control-Allow-Origin": f"'{self._settings.cors_origin}'",
+            "Access-Control-Expose-Headers": f"'{EXPOSED_HEADERS.decode()}'",
+        }
+
+
+def _problem(status: int, detail: str) -> str:
+    return msgspec.json.encode(Problem(title=PHRASES[status], status=status, detail=detail)).decode()
+
+
+def _mock(
+    resource: apigateway.Resource, method: str, status: int, headers: dict[str, str], body: str | None = None
+) -> None:
+    """Let the gateway itself answer a method."""
+    added = resource.add_method(
+        method,
+        apigateway.MockIntegration(
+            passthrough_behavior=apigateway.PassthroughBehavior.WHEN_NO_TEMPLATES,
+            request_templates={"application/json": f'{{"statusCode": {status}}}'},
+            integration_responses=[
+                apigateway.IntegrationResponse(
+                    status_code=str(status),
+                    response_parameters={f"method.response.header.{name}": value for name, value in headers.items()},
+                    response_templates={"application/json": body} if body else None,
+                )
+            ],
+        ),
+        authorization_type=apigateway.AuthorizationType.NONE,
+        method_responses=[
+            apigateway.MethodResponse(
+                status_code=str(status),
+                response_parameters={f"method.response.header.{name}": True for name in headers},
+            )
+        ],
+    )
+    _acknowledge_public(added)
+
+
+def _acknowledge_public(method: apigateway.Method) -> None:
+    acknowledge(method, "AwsSolutions-APIG4", "A leaderboard is public; the deployment's own gate may stand before it.")
+    acknowledge(method, "AwsSolutions-COG4", "A leaderboard is public; the deployment's own gate may stand before it.")

@@ -1,0 +1,54 @@
+"""A new Momento key every so many days, without a deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from infra.functions import Function, use_parameter
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+SECONDS = 60
+
+
+class Rotation(Construct):
+    """A function that looks every hour whether the key is due: what was killed half-way goes on within the hour."""
+
+    def __init__(self, scope: Construct, id_: str, *, days: int, settings: Settings) -> None:
+        super().__init__(scope, id_)
+        optional = {"LAURELS_MOMENTO_ENDPOINT": settings.momento_endpoint} if settings.momento_endpoint else {}
+        self.function = Function(
+            self,
+            "KeyRotation",
+            name="rotation",
+            handler="laurels.serverless.rotation.handler",
+            description="Make a new Momento key, store it, and only then retire the old one",
+            settings=settings,
+            environment={
+                "LAURELS_ADMIN_KEY_PARAMETER": settings.admin_key_parameter,
+                "LAURELS_KEY_PARAMETER": settings.key_parameter,
+                "LAURELS_ROTATE_DAYS": str(days),
+            }
+            | optional,
+            statements=[
+                *use_parameter(self, settings.admin_key_parameter, settings=settings),
+                *use_parameter(
+                    self, settings.key_parameter, settings=settings, actions=("ssm:GetParameter", "ssm:PutParameter")
+                ),
+            ],
+            seconds=SECONDS,
+        )
+        events.Rule(
+            self,
+            "Hourly",
+            rule_name=f"{settings.name}-rotation",
+            description="Look whether the Momento key is due",
+            schedule=events.Schedule.rate(Duration.hours(1)),
+            targets=[targets.LambdaFunction(self.function.function)],
+        )

@@ -1,0 +1,190 @@
+"""What a deployment may be told, as CDK context: ``-c stageName=FEAT-123``.
+
+Every setting is one field of :class:`Settings`; its description says what is right and is part of the error for what
+is not. Names are as narrow as the narrowest of the AWS names that they become a part of.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+import msgspec
+from msgspec import Meta, Struct
+
+from infra.errors import SettingRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DAY = 86400
+SEGMENT = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?\Z"
+
+StageName = Annotated[
+    str,
+    Meta(
+        pattern=SEGMENT,
+        description="It is part of the name of every resource: 1 to 24 letters, digits and hyphens, with a letter or a "
+        "digit at both ends, as in FEAT-123.",
+    ),
+]
+ParameterSegment = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_.-]{1,64}\Z",
+        description="It is part of a parameter's name: 1 to 64 letters, digits, dots, hyphens and underscores.",
+    ),
+]
+StageNames = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9-]*(?:,[A-Za-z0-9-]+)*\Z",
+        description="It is a list of stage names with commas between them, as in prod,staging.",
+    ),
+]
+Origin = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:\*|https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?)\Z",
+        description="It is * for any origin, or one origin as browsers send it, as in https://game.example.",
+    ),
+]
+Host = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9.-]+(?::[0-9]{1,5})?\Z",
+        description="It is a host without a scheme, as in cell-us-east-1-1.prod.a.momentohq.com.",
+    ),
+]
+Days = Annotated[int, Meta(ge=1, le=3650, description="It is a whole number of days from 1 to 3650.")]
+Retention = Annotated[
+    Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+    Meta(description="It is a number of days that CloudWatch knows, as 1, 7, 30, 90 or 365."),
+]
+Rate = Annotated[int, Meta(ge=1, le=10_000, description="It is a whole number from 1 to 10000, of requests a second.")]
+Burst = Annotated[int, Meta(ge=1, le=5_000, description="It is a whole number from 1 to 5000, of requests at once.")]
+Flag = Annotated[bool, Meta(description="It is true or false.")]
+KeyArn = Annotated[
+    str,
+    Meta(
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+\Z",
+        description="It is the ARN of a KMS key, as in arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab.",
+    ),
+]
+TopicArn = Annotated[
+    str,
+    Meta(
+        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}\Z",
+        description="It is the ARN of an SNS topic, as in arn:aws:sns:eu-west-1:123456789012:alarms.",
+    ),
+]
+Address = Annotated[
+    str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+\Z", description="It is an e-mail address, as in ops@game.example.")
+]
+Architecture = Annotated[Literal["arm64", "x86_64"], Meta(description="It is arm64 or x86_64.")]
+Order = Annotated[
+    Literal["descending", "ascending"],
+    Meta(description="It is descending, where higher is better, or ascending, where lower is."),
+]
+
+
+class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
+    """One deployment's settings, checked."""
+
+    stage_name: StageName = "dev"
+    ssm_stage_name: ParameterSegment
+    architecture: Architecture = "arm64"
+    order: Order = "descending"
+    ttl_days: Days = 7
+    momento_endpoint: Host | None = None
+    parameter_key_arn: KeyArn | None = None
+    cors_origin: Origin | None = None
+    rate_limit: Rate = 100
+    burst_limit: Burst = 200
+    lasting_stages: StageNames = "prod"
+    log_retention_days: Retention
+    alarm_topic_arn: TopicArn | None = None
+    alarm_email: Address | None = None
+    manage_cache: Flag = False
+    rotate_key_days: Days | None = None
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the stage keeps its logs and its cache when it is destroyed."""
+        return self.stage_name in self.lasting_stages.split(",")
+
+    @property
+    def name(self) -> str:
+        """The name of the stack and of the Momento cache, and how all other names begin."""
+        return f"laurels-{self.stage_name}"
+
+    @property
+    def ttl_seconds(self) -> int:
+        """How long a board lives after its last submit."""
+        return self.ttl_days * DAY
+
+    @property
+    def key_parameter(self) -> str:
+        """The name of the SSM parameter with the Momento key that the functions use."""
+        return f"/leaderboard-api/{self.ssm_stage_name}/momento-api-key"
+
+    @property
+    def admin_key_parameter(self) -> str:
+        """The name of the SSM parameter with the Momento key that may make caches and keys."""
+        return f"/leaderboard-api/{self.ssm_stage_name}/momento-super-user-key"
+
+
+FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
+EPHEMERAL_LOG_DAYS = 7
+LASTING_LOG_DAYS = 90
+
+
+def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
+    """Read the settings from CDK's context, and give with them the defaults that were taken.
+
+    What is no setting is left alone, for CDK keeps flags of its own there, unless it nearly is one. Raise
+    SettingRefused.
+    """
+    for name in context.keys() - FIELDS.keys():
+        _check_spelling(name)
+    given = {name: context[name] for name in FIELDS if context.get(name) not in {None, ""}}
+    stage = given.get("stageName", "dev")
+    lasting = str(given.get("lastingStages", "prod")).split(",")
+    derived = {
+        "ssmStageName": stage,
+        "logRetentionDays": LASTING_LOG_DAYS if stage in lasting else EPHEMERAL_LOG_DAYS,
+    }
+    settings = _converted(given, derived)
+    if settings.rotate_key_days and settings.ssm_stage_name != settings.stage_name:
+        raise SettingRefused(
+            "rotateKeyDays",
+            f"is given, but the key is that of the stage {settings.ssm_stage_name}",
+            "Rotate it in the stage that owns it.",
+        )
+    taken = {
+        name: value
+        for name in FIELDS
+        if name not in given and (value := getattr(settings, FIELDS[name].name)) is not None
+    }
+    return settings, taken
+
+
+def _converted(given: dict[str, Any], derived: dict[str, Any]) -> Settings:
+    for name, value in given.items():
+        try:
+            msgspec.convert(value, FIELDS[name].type, strict=False)
+        except msgspec.ValidationError:
+            raise SettingRefused(name, f"is {value!r}", _description(FIELDS[name].type)) from None
+    return msgspec.convert(derived | given, Settings, strict=False)
+
+
+def _description(kind: Any) -> str:
+    """Find what is right in the type of a field, which may stand in a union with None."""
+    described = kind if hasattr(kind, "__metadata__") else get_args(kind)[0]
+    return str(described.__metadata__[0].description)
+
+
+def _check_spelling(name: str) -> None:
+    plain = {known.lower(): known for known in FIELDS}
+    for near in get_close_matches(name.lower().replace("-", "").replace("_", ""), plain, cutoff=0.85):
+        raise SettingRefused(name, "is not one of the settings", f"Did you mean {plain[near]}?")

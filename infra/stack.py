@@ -1,0 +1,56 @@
+"""One environment: functions, gateway, monitoring, and what was opted into."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import CfnOutput, Stack, Tags
+
+from infra.cache import Cache
+from infra.functions import Functions
+from infra.gateway import Gateway
+from infra.monitoring import Monitoring
+from infra.rotation import Rotation
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from infra.functions import Function
+    from infra.settings import Settings
+
+
+class LaurelsStack(Stack):
+    """Everything of one stage; its name is that of the stage."""
+
+    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+        super().__init__(
+            scope,
+            settings.name,
+            stack_name=settings.name,
+            description=f"Laurels, a leaderboard service: stage {settings.stage_name}",
+        )
+        functions = Functions(self, "Functions", settings=settings)
+        gateway = Gateway(self, "Gateway", functions=functions, settings=settings)
+        Monitoring(
+            self,
+            "Monitoring",
+            stage=gateway.api.deployment_stage,
+            routes=functions.all,
+            others=self._opted_into(settings),
+            settings=settings,
+        )
+        Tags.of(self).add("laurels:stage", settings.stage_name)
+        CfnOutput(self, "Endpoint", value=gateway.api.url, description="Where the leaderboard is")
+        CfnOutput(self, "KeyParameter", value=settings.key_parameter, description="Where the Momento key has to be")
+        CfnOutput(self, "Cache", value=self._told(settings), description="The Momento cache that the boards are in")
+
+    def _opted_into(self, settings: Settings) -> list[Function]:
+        functions = []
+        if settings.manage_cache:
+            functions.append(Cache(self, "MomentoCache", settings=settings).function)
+        if settings.rotate_key_days:
+            functions.append(Rotation(self, "Rotation", days=settings.rotate_key_days, settings=settings).function)
+        return functions
+
+    def _told(self, settings: Settings) -> str:
+        return settings.name if settings.manage_cache else f"Run: laurels momento create-cache {settings.name}"
