@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from grpc import RpcError
 from grpc.aio import Metadata
-from momento import CacheClientAsync, Configurations, CredentialProvider
-from momento.errors import MomentoErrorCode, SdkException, convert_error
+from momento.errors import SdkException, convert_error, exceptions
 from momento.internal.services import Service
 from momento.requests import SortOrder
 from momento.responses import CacheSortedSetFetch, CacheSortedSetGetRank, CacheSortedSetGetScore
@@ -30,6 +29,7 @@ from momento_wire_types import cacheclient_pb2 as wire
 
 from laurels.errors import CacheMissing, KeyRefused, LimitReached, NotKept, StoreRefused, StoreUnavailable
 from laurels.stores.contract import Board, Capabilities, Change, Entry, Order, Score, Standing, Store
+from momento import CacheClientAsync, Configurations, CredentialProvider
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -117,32 +117,31 @@ def _unavailable(problem: str) -> Callable[[str, SdkException], StoreError]:
 
 
 def _refused(_: str, error: SdkException) -> StoreError:
-    return StoreRefused(error.message)
+    return StoreRefused(error.message.rstrip("."))
 
 
-Code = MomentoErrorCode
-
-ERRORS: dict[Code, Callable[[str, SdkException], StoreError]] = {
-    Code.LIMIT_EXCEEDED_ERROR: lambda _, error: LimitReached(f"Momento: {error.message_wrapper}"),
-    Code.TIMEOUT_ERROR: _unavailable("did not answer in time"),
-    Code.SERVER_UNAVAILABLE: _unavailable("cannot be reached"),
-    Code.CONNECTION_ERROR: _unavailable("cannot be reached"),
-    Code.CANCELLED_ERROR: _unavailable("broke the call off"),
-    Code.INTERNAL_SERVER_ERROR: _unavailable("failed"),
-    Code.UNKNOWN_SERVICE_ERROR: _unavailable("failed in a way it does not name"),
-    Code.UNKNOWN_ERROR: _unavailable("could not be asked, or gave no answer that its SDK knows"),
-    Code.CLIENT_RESOURCE_EXHAUSTED: _unavailable("could not be asked: this process is short of memory or connections"),
-    Code.AUTHENTICATION_ERROR: lambda _, __: KeyRefused("it is wrong, has expired or was revoked"),
-    Code.PERMISSION_ERROR: lambda cache, _: KeyRefused(f"it has not the right to do this in the cache {cache!r}"),
-    Code.NOT_FOUND_ERROR: lambda cache, _: CacheMissing(cache),
-    Code.ALREADY_EXISTS_ERROR: _refused,
-    Code.BAD_REQUEST_ERROR: _refused,
-    Code.FAILED_PRECONDITION_ERROR: _refused,
-    Code.INVALID_ARGUMENT_ERROR: _refused,
+ERRORS: dict[type[SdkException], Callable[[str, SdkException], StoreError]] = {
+    exceptions.LimitExceededException: lambda _, error: LimitReached(f"Momento: {error.message_wrapper}"),
+    exceptions.TimeoutException: _unavailable("did not answer in time"),
+    exceptions.ServerUnavailableException: _unavailable("cannot be reached"),
+    exceptions.ConnectionException: _unavailable("cannot be reached"),
+    exceptions.CancelledException: _unavailable("broke the call off"),
+    exceptions.InternalServerException: _unavailable("failed"),
+    exceptions.UnknownServiceException: _unavailable("failed and did not say how"),
+    exceptions.UnknownException: _unavailable("could not be asked, or gave no answer that its SDK knows"),
+    exceptions.ClientResourceExhaustedException: _unavailable("could not be asked: this process is short of memory"),
+    exceptions.AuthenticationException: lambda _, __: KeyRefused("it is wrong, has expired or was revoked"),
+    exceptions.PermissionDeniedException: lambda cache, _: KeyRefused(f"it may not do this in the cache {cache!r}"),
+    exceptions.NotFoundException: lambda cache, _: CacheMissing(cache),
+    exceptions.AlreadyExistsException: _refused,
+    exceptions.BadRequestException: _refused,
+    exceptions.FailedPreconditionException: _refused,
+    exceptions.InvalidArgumentException: _refused,
 }
-"""What each error of the SDK is here; it is made of the cache's name and the SDK's own exception.
+"""What each error of the SDK is here, made of the cache's name and the SDK's own exception.
 
-What Momento says goes no further where it could tell of this network or of the key; it is kept as the cause.
+By class, because two classes share a code. What Momento says goes no further where it could tell of this network or of
+the key; it is kept as the cause.
 """
 
 
@@ -207,8 +206,7 @@ class MomentoStore(Store):
         key = await self._keys.current()
         try:
             return await self._put(key, question)
-        except KeyRefused as refusal:
-            _log.error("%s", refusal)
+        except KeyRefused:
             renewed = await self._keys.refused(key)
             if renewed == key:
                 raise
@@ -220,13 +218,20 @@ class MomentoStore(Store):
 
     async def _put(self, key: str, question: Callable[[CacheClientAsync], Awaitable[R]]) -> R:
         self._check_open()
+        try:
+            async with self._line(key) as client:
+                if len(self._lines) > 1:
+                    await self._retire_old()
+                return await question(client)
+        except KeyRefused as refusal:
+            _log.error("%s", refusal)
+            raise
+
+    def _line(self, key: str) -> _Line:
         if not self._lines or self._lines[-1].key != key:
             client = CacheClientAsync(self._configuration, credentials(key, self._endpoint), self._ttl)
             self._lines.append(_Line(key, client))
-        async with self._lines[-1] as client:
-            if len(self._lines) > 1:
-                await self._retire_old()
-            return await question(client)
+        return self._lines[-1]
 
     async def _retire_old(self) -> None:
         *old, current = self._lines
@@ -239,7 +244,7 @@ class MomentoStore(Store):
             raise self._translated(answer.inner_exception) from answer.inner_exception
 
     def _translated(self, error: SdkException) -> StoreError:
-        return ERRORS[error.error_code](self._cache, error)
+        return ERRORS[type(error)](self._cache, error)
 
     async def submit(self, board: Board, name: str, score: Score) -> None:
         await self._ask(lambda client: self._submit(client, board, {name: float(score)}))

@@ -1,0 +1,334 @@
+"""The Momento store: the contract, and what it makes of Momento's errors, against the local server."""
+
+# ruff: noqa: SLF001 - Momento's messages begin with an underscore
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from momento.errors import SdkException
+from momento_wire_types import cacheclient_pb2 as wire
+from momento_wire_types import common_pb2
+
+from laurels.errors import CacheMissing, KeyRefused, LimitReached, StoreRefused, StoreUnavailable
+from laurels.momento_local.keys import Keys as LocalKeys
+from laurels.momento_local.server import MomentoServer
+from laurels.stores.contract import Board, Entry, Standing, Store
+from laurels.stores.momento import ERRORS, TTL, FixedKey, MomentoStore, credentials
+from momento import CacheClientAsync, Configurations
+from tests.stores.conformance import CALLS, KART, Conformance, Kept
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.momento import Momento
+
+pytestmark = pytest.mark.anyio
+
+ASKING = {name: call for name, call in CALLS.items() if name not in {"change", "names"}}
+WIRE = {
+    "submit": "SortedSetPut",
+    "submit_many": "SortedSetPut",
+    "standing": "SortedSetGetScore",
+    "page": "SortedSetFetch",
+    "page_json": "SortedSetFetch",
+    "count": "SortedSetLength",
+    "remove": "SortedSetRemove",
+    "drop": "Delete",
+    "ready": "SortedSetRemove",
+}
+"""The call on the wire that each method cannot do without."""
+
+CONFIGURATION = Configurations.Lambda.latest()
+IMPATIENT = CONFIGURATION.with_client_timeout(timedelta(milliseconds=100))
+
+
+class TestMomento(Conformance):
+    """The Momento store keeps the contract, as far as its capabilities say."""
+
+    @pytest.fixture
+    def cache(self, momento: Momento) -> str:
+        """Give a new cache."""
+        return momento.new_cache()
+
+    @pytest.fixture
+    async def store(self, momento: Momento, cache: str) -> AsyncIterator[Store]:
+        """Give a store over a new cache."""
+        store = MomentoStore(cache, FixedKey(""), f"http://{momento.host}:{momento.port}")
+        yield store
+        await store.close()
+
+    @pytest.fixture
+    def kept(self, momento: Momento, cache: str) -> Kept:
+        """Ask for the whole set on the wire, past the SDK."""
+        everything = wire._SortedSetFetchRequest._ByIndex(
+            unbounded_start=common_pb2._Unbounded(), unbounded_end=common_pb2._Unbounded()
+        )
+
+        async def read(board: Board) -> dict[str, float]:
+            request = wire._SortedSetFetchRequest(set_name=board.name.encode(), by_index=everything, with_scores=True)
+            answer = await asyncio.to_thread(momento.items.SortedSetFetch, request, metadata=[("cache", cache)])
+            return {one.value.decode(): one.score for one in answer.found.values_with_scores.elements}
+
+        return read
+
+
+class Turning:
+    """Keys of which the next is given when one was refused, and the last for good."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = list(keys)
+        self.refusals: list[str] = []
+
+    async def current(self) -> str:
+        """Give the first that is left."""
+        return self.keys[0]
+
+    async def refused(self, key: str) -> str:
+        """Take the key away, unless it is the last."""
+        self.refusals.append(key)
+        if len(self.keys) > 1:
+            self.keys.remove(key)
+        return self.keys[0]
+
+
+@dataclass
+class Local:
+    """A local Momento server in this process, with one cache, ``boards``, and with a clock to be set."""
+
+    now: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        self.keys = LocalKeys(b"secret" * 6, lambda: self.now)
+        self.server = MomentoServer(self.keys, clock=lambda: self.now)
+        self.server.caches.create("boards")
+        self.endpoint = f"http://127.0.0.1:{self.server.listen('127.0.0.1', 0)}"
+
+    @asynccontextmanager
+    async def store(self, keys: Turning | None = None, **options: Any) -> AsyncIterator[MomentoStore]:
+        """Give a store over the cache."""
+        store = MomentoStore("boards", keys or Turning(self.key()), self.endpoint, **options)
+        yield store
+        await store.close()
+
+    def key(self, role: str = "owner") -> str:
+        """Make a v2 key of a role: ``owner``, or ``viewer`` which may only read."""
+        return self.keys.issue(role, "a test's", None)[0]
+
+    def fail(self, fault: str) -> None:
+        """Let calls fail as told."""
+        self.server.faults.plan(fault)
+
+    async def struck(self) -> None:
+        """Wait until the faults that were told have all befallen a call."""
+        async with asyncio.timeout(10):
+            while self.server.faults:  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def local() -> AsyncIterator[Local]:
+    """Give a server whose clock, faults and keys are at hand."""
+    local = Local()
+    await local.server.start()
+    yield local
+    await local.server.stop(0)
+
+
+@pytest.mark.parametrize("name", ASKING)
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("RESOURCE_EXHAUSTED", LimitReached),
+        ("UNAVAILABLE", StoreUnavailable),
+        ("DEADLINE_EXCEEDED", StoreUnavailable),
+        ("CANCELLED", StoreUnavailable),
+        ("UNKNOWN", StoreUnavailable),
+        ("INTERNAL", StoreUnavailable),
+        ("UNAUTHENTICATED", KeyRefused),
+        ("PERMISSION_DENIED", KeyRefused),
+        ("NOT_FOUND", CacheMissing),
+        ("INVALID_ARGUMENT", StoreRefused),
+        ("FAILED_PRECONDITION", StoreRefused),
+        ("OUT_OF_RANGE", StoreRefused),
+    ],
+)
+async def test_errors_are_ours(local: Local, name: str, status: str, kind: type[Exception]) -> None:
+    """Whatever Momento answers to whatever call, what is raised is the error of ours for it."""
+    async with local.store() as store:
+        await store.submit(KART, "v", 1)
+        local.fail(f"{WIRE[name]}:{status}")
+        with pytest.raises(kind) as caught:
+            await ASKING[name](store)
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("name", ASKING)
+async def test_missing_cache(local: Local, name: str) -> None:
+    """A cache that is not there is named, with the command that makes it."""
+    local.server.caches.delete("boards")
+    async with local.store() as store:
+        with pytest.raises(
+            CacheMissing, match="no Momento cache 'boards': create it with `laurels momento create-cache b"
+        ):
+            await ASKING[name](store)
+
+
+@pytest.mark.parametrize("name", ASKING)
+async def test_dead_server(local: Local, name: str) -> None:
+    """A server that is not there is an outage, and no word of its address goes out."""
+    await local.server.stop(0)
+    async with local.store() as store:
+        with pytest.raises(StoreUnavailable, match=r"^Momento cannot be reached\. Nothing was counted") as caught:
+            await ASKING[name](store)
+    assert "127.0.0.1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ASKING)
+async def test_slow_server(local: Local, name: str) -> None:
+    """A server that does not answer within the SDK's time is an outage."""
+    async with local.store(configuration=IMPATIENT) as store:
+        await store.ready()
+        local.fail(f"{WIRE[name]}:delay=5s")
+        with pytest.raises(StoreUnavailable, match="Momento did not answer in time"):
+            await ASKING[name](store)
+
+
+async def test_outage_ends(local: Local) -> None:
+    """The SDK's own retries bridge a short outage."""
+    local.fail("SortedSetPut:UNAVAILABLE:3")
+    async with local.store() as store:
+        await store.submit(KART, "v", 1)
+        assert await store.standing(KART, "v") == Standing(1, 0)
+
+
+def test_every_error_has_its_translation() -> None:
+    """No error that the SDK can give is left to chance."""
+    assert set(ERRORS) == set(SdkException.__subclasses__())
+
+
+async def test_limit_says_which(local: Local) -> None:
+    """A limit is told in Momento's words, with when to come again."""
+    local.fail("SortedSetPut:RESOURCE_EXHAUSTED")
+    async with local.store() as store:
+        with pytest.raises(LimitReached, match="Momento: Limit exceeded for this account") as caught:
+            await store.submit(KART, "v", 1)
+    assert caught.value.retry_after == 1
+
+
+async def test_item_of_another_kind(local: Local) -> None:
+    """A key of the cache that something else has taken is refused in Momento's words."""
+    login = credentials(local.key(), local.endpoint)
+    async with local.store() as store, CacheClientAsync(CONFIGURATION, login, TTL) as client:
+        await client.set("boards", KART.name, "no set")
+        with pytest.raises(StoreRefused, match=r"The store refused: .*scalar"):
+            await store.submit(KART, "v", 1)
+
+
+async def test_refused_key_is_replaced(local: Local, caplog: pytest.LogCaptureFixture) -> None:
+    """Where another key is at hand when one is refused, the act is done with that."""
+    stale, info = local.keys.issue("owner", "old", None)
+    local.keys.revoke(info.key_id)
+    async with local.store(Turning(stale, local.key())) as store:
+        await store.submit(KART, "v", 1)
+        assert await store.standing(KART, "v") == Standing(1, 0)
+    assert [record.message for record in caplog.records if record.name == "laurels.stores"] == [
+        "The Momento key is refused: it is wrong, has expired or was revoked. Nothing was counted: try again."
+    ]
+
+
+async def test_refused_keys(local: Local, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the next key is refused too, that is the end, and every refusal is in the log."""
+    keys = Turning(local.key("viewer"), local.key("viewer"), local.key())
+    async with local.store(keys) as store:
+        with pytest.raises(KeyRefused, match="it may not do this in the cache 'boards'"):
+            await store.submit(KART, "v", 1)
+    assert (len(keys.refusals), caplog.text.count("The Momento key is refused")) == (1, 2)
+
+
+async def test_read_only_key_is_not_ready(local: Local) -> None:
+    """A store that may only read is not ready, and serves what may be read."""
+    async with local.store(Turning(local.key("viewer"))) as store:
+        assert await store.page(KART, 0, 9) == []
+        with pytest.raises(KeyRefused):
+            await store.ready()
+
+
+async def test_ready_changes_nothing(local: Local) -> None:
+    """To be asked whether it is ready makes no item."""
+    async with local.store() as store:
+        await store.ready()
+    assert len(local.server.caches["boards"]) == 0
+
+
+async def test_keys_stay_secret(local: Local, caplog: pytest.LogCaptureFixture) -> None:
+    """No log at any level, error or repr has the key."""
+    caplog.set_level(1)
+    key = local.key("viewer")
+    async with local.store(Turning(key)) as store:
+        with pytest.raises(KeyRefused) as caught:
+            await store.submit(KART, "v", 1)
+    told = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(store) + repr(caught.value.__cause__)
+    assert not [part for part in key.split(".") if part in told]
+
+
+async def test_new_key_takes_over(local: Local) -> None:
+    """A new key is used from the next act on, and calls under way with the old one end well."""
+    keys = Turning(local.key())
+    async with local.store(keys) as store:
+        await store.submit(KART, "v", 1)
+        local.fail("SortedSetFetch:delay=300ms:1")
+        slow = asyncio.create_task(store.page(KART, 0, 9))
+        await local.struck()
+        keys.keys = [local.key()]
+        assert await store.standing(KART, "v") == Standing(1, 0)
+        assert not slow.done()
+        assert await slow == [Entry("v", 1)]
+
+
+async def test_old_clients_are_closed(local: Local) -> None:
+    """However often the key changes, one client is left."""
+    keys = Turning(local.key())
+    async with local.store(keys) as store:
+        for _ in range(5):
+            keys.keys = [local.key()]
+            await asyncio.gather(*(store.submit(KART, f"v{n}", n) for n in range(10)))
+        await store.ready()
+        assert len(store._lines) == 1
+
+
+async def test_close_waits_for_acts(local: Local) -> None:
+    """An act under way ends well before a store is closed."""
+    async with local.store() as store:
+        await store.submit(KART, "v", 1)
+        local.fail("SortedSetFetch:delay=200ms:1")
+        slow = asyncio.create_task(store.page(KART, 0, 9))
+        await local.struck()
+    assert slow.done()
+    assert await slow == [Entry("v", 1)]
+
+
+@pytest.mark.parametrize(("days", "names"), [(6.9, ["w", "v"]), (7.1, [])], ids=["within", "after"])
+async def test_board_goes_after_its_last_submit(local: Local, days: float, names: list[str]) -> None:
+    """A board stays 7 days from its last submit, whatever is read meanwhile."""
+    async with local.store() as store:
+        await store.submit(KART, "v", 1)
+        local.now += timedelta(days=6).total_seconds()
+        await store.submit(KART, "w", 2)
+        local.now += timedelta(days=days).total_seconds()
+        assert [entry.name for entry in await store.page(KART, 0, 9)] == names
+
+
+async def test_ttl_is_a_setting(local: Local) -> None:
+    """A store may be told another time."""
+    async with local.store(ttl=timedelta(minutes=1)) as store:
+        await store.submit(KART, "v", 1)
+        local.now += 61
+        assert await store.page(KART, 0, 9) == []
