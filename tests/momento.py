@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import grpc
+import msgspec
 import pytest
 from momento_wire_types import cacheclient_pb2_grpc, cachepubsub_pb2_grpc, controlclient_pb2, controlclient_pb2_grpc
 
+from laurels.momento_local.connecting import Connections
 from momento import CredentialProvider
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ NUMBERS = itertools.count(1)
 class Momento:
     """A running ``laurels momento-local``; stubs speak to it past the SDKs."""
 
-    def __init__(self, process: subprocess.Popen[str], host: str, port: int, channel: grpc.Channel) -> None:
+    def __init__(self, process: subprocess.Popen[str], told: Connections, channel: grpc.Channel) -> None:
         self.process = process
-        self.host = host
-        self.port = port
+        self.told = told
+        self.host = told.host
+        self.port = told.port
         self.caches = controlclient_pb2_grpc.ScsControlStub(channel)  # type: ignore[no-untyped-call]
         self.items = cacheclient_pb2_grpc.ScsStub(channel)  # type: ignore[no-untyped-call]
         self.topics = cachepubsub_pb2_grpc.PubsubStub(channel)  # type: ignore[no-untyped-call]
@@ -46,15 +48,16 @@ class Momento:
 
 @contextmanager
 def momento_running(*options: str) -> Iterator[Momento]:
-    """Run ``laurels momento-local`` on a free port, to the end of the block."""
-    command = [sys.executable, "-m", "laurels", "momento-local", "--port", "0", "--json", *options]
+    """Run ``laurels momento-local`` on free ports, to the end of the block."""
+    ports = ["--port", "0", "--account-port", "0"]
+    command = [sys.executable, "-m", "laurels", "momento-local", *ports, "--json", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process, process.stdout as stdout:
         try:
-            told = json.loads(stdout.readline())
-            with grpc.insecure_channel(f"{told['host']}:{told['port']}") as channel:
-                yield Momento(process, told["host"], told["port"], channel)
+            told = msgspec.json.decode(stdout.readline(), type=Connections)
+            with grpc.insecure_channel(f"{told.host}:{told.port}") as channel:
+                yield Momento(process, told, channel)
         finally:
             process.terminate()
 
