@@ -1,10 +1,14 @@
-"""A real SSM server for the functions, moto's."""
+"""What the functions stand on: a real SSM server (moto's), and processes as Lambda's execution environments are."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 from botocore.session import Session
@@ -35,6 +39,68 @@ class ParameterStore:
     def delete(self, name: str = PARAMETER) -> None:
         """Keep it no longer, if it was kept."""
         self._client.delete_parameters(Names=[name])
+
+
+class Execution:
+    """A running execution environment; ``log`` is what it has told of itself."""
+
+    def __init__(self, process: subprocess.Popen[str], answers: IO[str], log: Path) -> None:
+        self._process = process
+        self._answers = answers
+        self._log = log
+
+    def invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
+        """Call a function with an event, and give what it gave."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"function": function, "event": event}) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._answers.readline())
+        return answer
+
+    @property
+    def text(self) -> str:
+        """All that was told."""
+        return self._log.read_text()
+
+    def lines(self, message: str) -> list[dict[str, Any]]:
+        """Give the log lines of ours that have this message."""
+        told = [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
+        return [line for line in told if line.get("message") == message]
+
+    @property
+    def environment(self) -> str:
+        """The variables that the process was started with."""
+        return Path(f"/proc/{self._process.pid}/environ").read_text()
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """What was measured, in CloudWatch's embedded format."""
+        told = [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
+        return [line for line in told if "_aws" in line]
+
+
+@contextmanager
+def executing(settings: dict[str, str], log: Path) -> Iterator[Execution]:
+    """Start the functions with these settings in a process of their own, to the end of the block."""
+    reading, writing = os.pipe()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("LAURELS_", "POWERTOOLS_"))
+    }
+    with os.fdopen(reading) as answers, log.open("w") as told:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.serverless.invoker", str(writing)],
+            stdin=subprocess.PIPE,
+            stdout=told,
+            stderr=told,
+            text=True,
+            pass_fds=[writing],
+            env=environment | {"AWS_LAMBDA_FUNCTION_NAME": "laurels-test"} | settings,
+        )
+        os.close(writing)
+        with process:
+            if not answers.readline():
+                raise AssertionError(log.read_text())
+            yield Execution(process, answers, log)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ What the two kinds of API do to a request before a function sees it, from events
 | ``version`` of the event | absent | ``"1.0"`` | ``"2.0"`` |
 | path and path parameters | percent-encoded | decoded | decoded |
 | query | decoded, ``+`` too; keys in any order | decoded | as it came |
-| headers | in the client's case; several values apart | lower case; several apart | lower case; several joined by commas |
+| headers | in the client's case; several values apart | lower case; several apart | lower case; joined by commas |
 | what is not there | null | null or absent | absent |
 
 The path of an event may begin with a stage or a custom domain's base path. Its path parameters do not, so a request's

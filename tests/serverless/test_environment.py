@@ -1,0 +1,48 @@
+"""What the environment of a function may tell it."""
+
+from __future__ import annotations
+
+import pytest
+
+from laurels.errors import BadSetting
+from laurels.serverless.environment import Settings, read
+
+LEAST = {"LAURELS_STAGE": "dev", "LAURELS_KEY_PARAMETER": "/key", "LAURELS_MOMENTO_CACHE": "laurels-dev"}
+
+
+def test_least() -> None:
+    """Stage, parameter and cache must be told; the rest has defaults. Variables of others are passed over."""
+    told = LEAST | {"LAURELS_CORS_ORIGIN": "", "LAURELS_ADMIN_KEY_PARAMETER": "/admin", "PATH": "/bin"}
+    assert read(told) == Settings(
+        stage="dev",
+        key_parameter="/key",
+        momento_cache="laurels-dev",
+        momento_endpoint=None,
+        order="descending",
+        ttl_seconds=604_800,
+        cors_origin=None,
+    )
+
+
+def test_all() -> None:
+    """Everything can be told."""
+    told = {"ORDER": "ascending", "TTL_SECONDS": "86400", "MOMENTO_ENDPOINT": "e", "CORS_ORIGIN": "*"}
+    settings = read(LEAST | {f"LAURELS_{name}": value for name, value in told.items()})
+    assert (settings.order, settings.ttl_seconds) == ("ascending", 86_400)
+    assert (settings.momento_endpoint, settings.cors_origin) == ("e", "*")
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({"LAURELS_STAGE": ""}, r"^LAURELS_STAGE is missing\. Correct it"),
+        ({"LAURELS_TTL_SECONDS": "a week"}, r"^LAURELS_TTL_SECONDS is wrong: Expected `int`"),
+        ({"LAURELS_TTL_SECONDS": "0"}, r"^LAURELS_TTL_SECONDS is wrong: Expected `int` >= 1\."),
+        ({"LAURELS_ORDER": "up"}, r"^LAURELS_ORDER is wrong: Invalid enum value 'up'\."),
+    ],
+    ids=["missing", "no number", "too small", "unknown"],
+)
+def test_refused(told: dict[str, str], problem: str) -> None:
+    """A setting that cannot be is named, with what is wrong."""
+    with pytest.raises(BadSetting, match=problem):
+        read(LEAST | told)

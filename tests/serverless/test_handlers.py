@@ -1,0 +1,291 @@
+"""The functions, called as Lambda calls them, on a real Momento server and a real SSM."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from laurels.boards import Boards
+from laurels.http import Response, Routes
+from laurels.stores.contract import Board
+from laurels.stores.embedded import EmbeddedStore
+from tests.serverless.conftest import PARAMETER, executing
+from tests.serverless.recorded import RECORDED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.momento import Momento
+    from tests.serverless.conftest import Execution, ParameterStore
+    from tests.serverless.recorded import Recorded
+
+BOARDS = ("rest-page", "rest-standing-odd-name")
+ENTRIES = ("rest-submit", "rest-submit-base64", "rest-submit-odd-name")
+STANDING = RECORDED["rest-standing"].event
+
+
+@pytest.fixture
+def settings(momento: Momento, ssm: ParameterStore) -> dict[str, str]:
+    """Give the environment of a function on a cache of its own; SSM has the key."""
+    ssm.put(momento.told.api_key)
+    return {
+        "LAURELS_STAGE": "dev",
+        "LAURELS_KEY_PARAMETER": PARAMETER,
+        "LAURELS_MOMENTO_CACHE": momento.new_cache(),
+        "LAURELS_MOMENTO_ENDPOINT": momento.told.endpoint,
+    }
+
+
+@pytest.fixture
+def execution(settings: dict[str, str], tmp_path: Path) -> Iterator[Execution]:
+    """Give a warm execution environment."""
+    with executing(settings, tmp_path / "log") as execution:
+        yield execution
+
+
+class Accounts:
+    """The account API of the local Momento server."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def make_key(self) -> tuple[str, str]:
+        """Make a key that may do everything; give its id and its text."""
+        asked = {"role_id": "owner", "description": "test", "expiry": "never"}
+        made = self._client.post("/api-keys", json=asked).raise_for_status().json()
+        return made["key_info"]["key_id"], made["api_key"]
+
+    def revoke(self, key_id: str) -> None:
+        """Take a key away."""
+        self._client.delete(f"/api-keys/{key_id}").raise_for_status()
+
+
+@pytest.fixture
+def accounts(momento: Momento) -> Iterator[Accounts]:
+    """Give the account API."""
+    headers = {"authorization": momento.told.api_key}
+    with httpx.Client(base_url=momento.told.account_url, headers=headers) as client:
+        yield Accounts(client)
+
+
+def function_of(recorded: Recorded) -> str:
+    """Name the function that the route of a request leads to."""
+    if recorded.sent.method == "POST":
+        return "submit_score"
+    return "get_standing" if recorded.sent.target.count("/") == 2 else "get_leaderboard"
+
+
+async def answered(data: Path, recorded: Recorded) -> Response:
+    """Answer as the self-hosted service does, where the same was submitted before."""
+    store = await EmbeddedStore.open(data, Board)
+    routes = Routes(Boards(store))
+    for name in ENTRIES:
+        assert (await routes.answer(RECORDED[name].sent.request)).status == 202
+    answer = await routes.answer(recorded.sent.request)
+    await store.close()
+    return answer
+
+
+@pytest.fixture(scope="module")
+def one_for_all(momento: Momento, running_ssm: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Execution]:
+    """Give an execution environment that many tests share."""
+    store: ParameterStore = running_ssm()
+    store.put(momento.told.api_key, "/shared")
+    settings = store.environment | {
+        "LAURELS_STAGE": "dev",
+        "LAURELS_KEY_PARAMETER": "/shared",
+        "LAURELS_MOMENTO_CACHE": momento.new_cache(),
+        "LAURELS_MOMENTO_ENDPOINT": momento.told.endpoint,
+    }
+    with executing(settings, tmp_path_factory.mktemp("shared") / "log") as execution:
+        yield execution
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("recorded", RECORDED.values(), ids=RECORDED)
+async def test_same_bytes_as_self_hosted(one_for_all: Execution, recorded: Recorded, tmp_path: Path) -> None:
+    """A function on Momento answers an event as the embedded service answers the request behind it."""
+    for name in BOARDS:
+        dropped = RECORDED[name].event | {"httpMethod": "DELETE", "body": None}
+        one_for_all.invoke("get_leaderboard", {**dropped, **_without_query_and_name(dropped)})
+    for name in ENTRIES:
+        assert one_for_all.invoke("submit_score", RECORDED[name].event)["statusCode"] == 202
+    answer = one_for_all.invoke(function_of(recorded), recorded.event)
+    expected = await answered(tmp_path, recorded)
+    body = b"" if recorded.sent.method == "HEAD" else expected.body
+    assert (answer["statusCode"], answer["body"].encode()) == (expected.status, body)
+    kind = {"content-type": expected.content_type.decode()} if expected.body else {}
+    assert answer["headers"] == kind | {name.decode(): value.decode() for name, value in expected.headers}
+
+
+def _without_query_and_name(event: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "pathParameters": {"board": event["pathParameters"]["board"]},
+        "multiValueQueryStringParameters": None,
+        "queryStringParameters": None,
+    }
+
+
+def test_one_line_a_request(execution: Execution) -> None:
+    """Each request has one line, with its id, status and time; the first says that it was a cold start."""
+    for _ in range(2):
+        execution.invoke("get_standing", STANDING)
+    lines = execution.lines("Answered")
+    assert [(line["status"], line["cold_start"]) for line in lines] == [(200, True), (200, False)]
+    assert {line["function_name"] for line in lines} == {"laurels-test"}
+    assert len({line["function_request_id"] for line in lines}) == 2
+
+
+def test_metrics(execution: Execution) -> None:
+    """Each request is counted by its status and timed; the first is counted as a cold start too."""
+    for _ in range(2):
+        execution.invoke("get_standing", STANDING)
+    first, second = execution.metrics
+    assert first["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Laurels"
+    assert (first["stage"], first["function_name"], first["Answers"], first["ColdStart"]) == (
+        "dev",
+        "laurels-test",
+        [1.0],
+        [1.0],
+    )
+    assert second["Status200"] == [1.0]
+    assert "ColdStart" not in second
+
+
+@pytest.mark.parametrize(("stage", "asked"), [("prod", 0), ("dev", 1)])
+def test_names_are_told_only_outside_production(
+    settings: dict[str, str], tmp_path: Path, stage: str, asked: int
+) -> None:
+    """In production a request's line has no name of a player; elsewhere a line for debugging has."""
+    with executing(settings | {"LAURELS_STAGE": stage}, tmp_path / "log") as execution:
+        execution.invoke("get_standing", RECORDED["rest-standing-odd-name"].event)
+        assert len(execution.lines("Answered")) == 1
+        assert len(execution.lines("Asked")) == asked
+        assert ("scope" in execution.text) is (stage != "prod")
+
+
+def test_level_by_the_environment(settings: dict[str, str], tmp_path: Path) -> None:
+    """The deployment may choose the level itself."""
+    with executing(settings | {"POWERTOOLS_LOG_LEVEL": "ERROR"}, tmp_path / "log") as execution:
+        assert execution.invoke("get_standing", STANDING)["statusCode"] == 200
+        assert not execution.lines("Answered")
+
+
+def test_browsers(settings: dict[str, str], tmp_path: Path) -> None:
+    """Answers are open to the configured origin."""
+    with executing(settings | {"LAURELS_CORS_ORIGIN": "https://game.example"}, tmp_path / "log") as execution:
+        answer = execution.invoke("get_standing", STANDING)
+    assert answer["headers"]["access-control-allow-origin"] == "https://game.example"
+
+
+def test_ascending(settings: dict[str, str], tmp_path: Path) -> None:
+    """The deployment's order is kept."""
+    with executing(settings | {"LAURELS_ORDER": "ascending"}, tmp_path / "log") as execution:
+        for name in ENTRIES:
+            execution.invoke("submit_score", RECORDED[name].event)
+        assert execution.invoke("get_standing", STANDING)["body"] == '{"score":2077,"rank":1}'
+
+
+def test_key_that_is_not_there_yet(
+    settings: dict[str, str], ssm: ParameterStore, momento: Momento, tmp_path: Path
+) -> None:
+    """Without a key each request is a 503 that says when to come again, until there is one."""
+    ssm.delete()
+    with executing(settings, tmp_path / "log") as execution:
+        answer = execution.invoke("get_standing", STANDING)
+        assert (answer["statusCode"], answer["headers"]) == (
+            503,
+            {"retry-after": "5", "content-type": "application/problem+json"},
+        )
+        assert json.loads(answer["body"])["detail"].startswith("The key to the store cannot be read.")
+        assert PARAMETER not in answer["body"]
+        assert PARAMETER in execution.text
+        ssm.put(momento.told.api_key)
+        assert execution.invoke("get_standing", STANDING)["statusCode"] == 200
+
+
+def test_ssm_that_is_unreachable(settings: dict[str, str], ssm: ParameterStore, tmp_path: Path) -> None:
+    """A function that begins while SSM cannot be reached lives, and answers 503."""
+    ssm.server.stop()
+    with executing(settings, tmp_path / "log") as execution:
+        assert execution.invoke("get_standing", STANDING)["statusCode"] == 503
+        assert "Could not connect" in execution.text
+
+
+def test_ssm_that_goes(execution: Execution, ssm: ParameterStore) -> None:
+    """A function that has its key needs SSM no more for a while."""
+    ssm.server.stop()
+    assert execution.invoke("get_standing", STANDING)["statusCode"] == 200
+
+
+def test_rotation(settings: dict[str, str], accounts: Accounts, ssm: ParameterStore, tmp_path: Path) -> None:
+    """A key that was rotated, the old one revoked, costs no request: it is taken up when the old one is refused."""
+    first, second = accounts.make_key(), accounts.make_key()
+    ssm.put(first[1])
+    with executing(settings, tmp_path / "log") as execution:
+        assert execution.invoke("submit_score", RECORDED["rest-submit"].event)["statusCode"] == 202
+        ssm.put(second[1])
+        accounts.revoke(first[0])
+        assert execution.invoke("get_standing", STANDING)["body"] == '{"score":2077,"rank":0}'
+        assert execution.lines(f"The key in the parameter {PARAMETER} has changed and is taken up")
+
+
+def test_refused_key(settings: dict[str, str], accounts: Accounts, ssm: ParameterStore, tmp_path: Path) -> None:
+    """A key that Momento refuses, with no other in SSM, is a 503, and the log says why."""
+    key_id, key = accounts.make_key()
+    ssm.put(key)
+    with executing(settings, tmp_path / "log") as execution:
+        accounts.revoke(key_id)
+        answer = execution.invoke("get_standing", STANDING)
+        assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "60")
+        assert "The Momento key is refused" in execution.text
+
+
+def test_key_is_told_nowhere(settings: dict[str, str], accounts: Accounts, ssm: ParameterStore, tmp_path: Path) -> None:
+    """Whatever happens to keys, with every logger at DEBUG, none of them is in a log, an answer or an environment."""
+    keys = [accounts.make_key() for _ in range(2)]
+    ssm.put(keys[0][1])
+    with executing(settings | {"POWERTOOLS_LOG_LEVEL": "DEBUG"}, tmp_path / "log") as execution:
+        answers = [execution.invoke("get_standing", STANDING)]
+        ssm.put(keys[1][1])
+        accounts.revoke(keys[0][0])
+        answers.append(execution.invoke("get_standing", STANDING))
+        accounts.revoke(keys[1][0])
+        answers.append(execution.invoke("submit_score", RECORDED["rest-submit"].event))
+        answers.append(execution.invoke("submit_score", {"Records": []}))
+        assert [answer["statusCode"] for answer in answers] == [200, 200, 503, 500]
+        for secret in (
+            part for _, key in keys for part in (key, key.split(".")[2], base64.b64encode(key.encode()).decode())
+        ):
+            assert secret not in execution.text + json.dumps(answers) + repr(settings) + execution.environment
+
+
+def test_fault_of_ours(execution: Execution) -> None:
+    """What is none of our errors is a 500, with its traceback in the log, and the function goes on."""
+    answer = execution.invoke("get_standing", {"Records": []})
+    assert (answer["statusCode"], json.loads(answer["body"])["title"]) == (500, "Internal Server Error")
+    (line,) = execution.lines("Failed to answer a request")
+    assert (line["exception_name"], line["level"]) == ("ValidationError", "ERROR")
+    assert line["function_request_id"]
+    assert execution.invoke("get_standing", STANDING)["statusCode"] == 200
+
+
+def test_body_too_large(execution: Execution) -> None:
+    """A body over 64 KiB is a 413."""
+    event = RECORDED["rest-submit"].event | {"body": "x" * (64 * 1024 + 1)}
+    assert execution.invoke("submit_score", event)["statusCode"] == 413
+
+
+def test_wrong_setting(settings: dict[str, str], tmp_path: Path) -> None:
+    """A function that is told what it cannot be does not begin, and says what is wrong."""
+    wrong = settings | {"LAURELS_ORDER": "up"}
+    with (
+        pytest.raises(AssertionError, match=r"LAURELS_ORDER is wrong: Invalid enum value 'up'"),
+        executing(wrong, tmp_path / "log"),
+    ):
+        pass
