@@ -60,8 +60,8 @@ def build(architecture: str, directory: Path, handler: str = HANDLERS) -> Path:
     ours = _our_files()
     reached = _closure({handler}, ours)
     carried = {path: ours[path] for path in sorted(reached)}
-    if not any(_module(path) == handler for path in carried):
-        raise NotCarried(handler)
+    for module in {handler} - {_module(path) for path in carried} | _compiled(carried):
+        raise NotCarried(module)
     place = directory / f"{handler.rpartition('.')[2]}-{architecture}-{_fingerprint(wheels, carried)}"
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=directory) as scratch:
@@ -86,7 +86,12 @@ def _locked_wheels(architecture: str) -> list[Path]:
 
 
 def _our_files() -> dict[str, bytes]:
-    return {str(path.relative_to(SOURCES)): path.read_bytes() for path in SOURCES.glob("laurels/**/*.py")}
+    paths = [*SOURCES.glob("laurels/**/*.py"), *SOURCES.glob("laurels/**/*.pyx")]
+    return {str(path.relative_to(SOURCES)): path.read_bytes() for path in paths}
+
+
+def _compiled(paths: Iterable[str]) -> set[str]:
+    return {_module(path) or "" for path in paths if path.endswith(".pyx")}
 
 
 def _unpacked(wheels: list[Path]) -> dict[str, bytes]:
@@ -125,7 +130,7 @@ def _write(directory: Path, files: Mapping[str, bytes]) -> None:
 def _module(path: str) -> str | None:
     """Name the module that a file holds, None where it holds none."""
     stem, _, suffixes = path.rpartition("/")[2].partition(".")
-    if suffixes != "py" and not suffixes.endswith("so"):
+    if suffixes not in {"py", "pyx"} and not suffixes.endswith("so"):
         return None
     parts = [*path.split("/")[:-1], stem]
     return ".".join(parts[:-1] if stem == "__init__" else parts)

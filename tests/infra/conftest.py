@@ -1,0 +1,89 @@
+"""Stages synthesized in this process, each once in a run."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from infra.settings import read
+from infra.stack import LaurelsStack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Properties = dict[str, Any]
+
+STAGES: dict[str, dict[str, str]] = {
+    "dev": {},
+    "prod": {"stageName": "prod"},
+    "feature": {"stageName": "FEAT-123", "ssmStageName": "dev"},
+    "everything": {
+        "stageName": "full",
+        "architecture": "x86_64",
+        "order": "ascending",
+        "ttlDays": "1",
+        "momentoEndpoint": "cell-1.prod.a.momentohq.com",
+        "parameterKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab",
+        "corsOrigin": "https://game.example",
+        "rateLimit": "5",
+        "burstLimit": "10",
+        "logRetentionDays": "30",
+        "alarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:pager",
+        "alarmEmail": "ops@game.example",
+        "manageCache": "true",
+        "rotateKeyDays": "30",
+    },
+    "lasting": {"stageName": "prod", "manageCache": "true"},
+}
+
+
+class Synthesized:
+    """One stage's template, and what cdk-nag said of it."""
+
+    def __init__(self, directory: Path, context: dict[str, str]) -> None:
+        app = App(context=context, outdir=str(directory))
+        self.settings, _ = read(app.node.get_all_context())
+        LaurelsStack(app, settings=self.settings)
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+        app.synth()
+        self.file = directory / f"{self.settings.name}.template.json"
+        self.template: dict[str, Any] = json.loads(self.file.read_text())
+        self.nagged = json.loads((directory / "validation-report.json").read_text())["pluginReports"]
+
+    def of(self, kind: str, **known: Any) -> list[Properties]:
+        """Give the properties of all resources of a kind that have the ``known`` ones."""
+        found = [made["Properties"] for made in self.template["Resources"].values() if made["Type"] == f"AWS::{kind}"]
+        return [properties for properties in found if all(properties.get(key) == known[key] for key in known)]
+
+    def one(self, kind: str, **known: Any) -> Properties:
+        """Give the properties of the only resource of a kind that has the ``known`` ones."""
+        (found,) = self.of(kind, **known)
+        return found
+
+    def output(self, name: str) -> Any:
+        """Give the value of an output."""
+        return self.template["Outputs"][name]["Value"]
+
+
+@pytest.fixture(scope="session")
+def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
+    """Give any of the stages of :data:`STAGES`."""
+    return cache(lambda name: Synthesized(tmp_path_factory.mktemp(name), STAGES[name]))
+
+
+@pytest.fixture(scope="session")
+def dev(synthesized: Callable[[str], Synthesized]) -> Synthesized:
+    """Give the stage that no setting makes."""
+    return synthesized("dev")
+
+
+@pytest.fixture(scope="session")
+def everything(synthesized: Callable[[str], Synthesized]) -> Synthesized:
+    """Give a stage with every setting set."""
+    return synthesized("everything")
