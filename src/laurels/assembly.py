@@ -7,9 +7,10 @@ import resource
 import signal
 import sys
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import uvicorn
@@ -17,19 +18,22 @@ import uvloop
 from msgspec import Struct
 
 from laurels.boards import Boards
+from laurels.errors import BadStore
+from laurels.extras import load
 from laurels.http import Routes
 from laurels.skins.asgi import Application, OpeningApplication
 from laurels.skins.protocol import BoardProtocol, Clock, Limits
-from laurels.stores.contract import Board, Order
+from laurels.stores.contract import Board, Order, Store
 from laurels.stores.embedded import EmbeddedStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
 SHUTDOWN_SECONDS = 35
 """How long clients have to take their answers at the end: longer than a body may take."""
+TTL_SECONDS = 7 * 24 * 60 * 60
 
 
 class Settings(Struct, frozen=True):
@@ -37,15 +41,52 @@ class Settings(Struct, frozen=True):
 
     host: str = "127.0.0.1"
     port: int = 8000
+    store: str = "embedded"
     data: Path = Path("laurels-data")
     order: Order = "descending"
+    ttl_seconds: int = TTL_SECONDS
     limits: Limits = Limits()
+
+
+async def _open_embedded(_: str, settings: Settings) -> Store:
+    return await EmbeddedStore.open(settings.data, partial(Board, order=settings.order))
+
+
+async def _open_momento(cache: str, settings: Settings) -> Store:
+    """Take the key from the environment, as the examples of Momento's SDK do."""
+    key, endpoint = os.environ.get("MOMENTO_API_KEY", ""), os.environ.get("MOMENTO_ENDPOINT")
+    opened = load("laurels.stores.momento:opened")
+    store: Store = await opened(cache, key, endpoint, ttl=timedelta(seconds=settings.ttl_seconds))
+    return store
+
+
+class _Kind(NamedTuple):
+    open: Callable[[str, Settings], Awaitable[Store]]
+    has_place: bool
+    inline: bool
+    """Its acts end at once or wait for plain futures, so that our protocol may drive them."""
+
+
+STORES = {
+    "embedded": _Kind(_open_embedded, has_place=False, inline=True),
+    "momento": _Kind(_open_momento, has_place=True, inline=False),
+}
+"""What opens the store of each scheme, given the place that follows it in the URL."""
+
+
+def _store(url: str) -> tuple[_Kind, str]:
+    scheme, _, place = url.partition(":")
+    kind = STORES.get(scheme)
+    if kind is None or kind.has_place != bool(place):
+        raise BadStore(url)
+    return kind, place
 
 
 @asynccontextmanager
 async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     """Open the store and give the routes over it; close it at the end. Raises StoreError."""
-    store = await EmbeddedStore.open(settings.data, partial(Board, order=settings.order))
+    kind, place = _store(settings.store)
+    store = await kind.open(place, settings)
     try:
         yield Routes(Boards(store, settings.order))
     finally:
@@ -61,13 +102,14 @@ def serve(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    inline = _store(settings.store)[0].inline
     async with open_routes(settings) as routes:
         server = uvicorn.Server(
             uvicorn.Config(
                 Application(routes),
                 host=settings.host,
                 port=settings.port,
-                http=partial(BoardProtocol, clock=Clock(settings.limits)),  # type: ignore[arg-type]
+                http=partial(BoardProtocol, clock=Clock(settings.limits)) if inline else "httptools",  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -83,6 +125,8 @@ async def _serve(settings: Settings) -> None:
 
 
 def application() -> OpeningApplication:
-    """Make the application for any ASGI server; ``LAURELS_DATA`` and ``LAURELS_ORDER`` are its settings."""
-    settings = {name: value for name in ("data", "order") if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
-    return OpeningApplication(open_routes(msgspec.convert(settings, Settings, dec_hook=lambda kind, text: kind(text))))
+    """Make the application for any ASGI server; its settings are variables such as ``LAURELS_DATA``."""
+    names = ("store", "data", "order", "ttl_seconds")
+    told = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
+    settings = msgspec.convert(told, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
+    return OpeningApplication(open_routes(settings))

@@ -16,6 +16,7 @@
     │   ├── LimitReached          more was asked than the store's account may
     │   ├── StoreRefused          the store will not do it, however often it is asked
     │   ├── NotKept               the store has never promised it
+    │   ├── BadStore              there is no store of that URL
     │   ├── DirectoryInUse        another process owns the data directory
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   └── DataDamaged           a file on disk is not what was written
@@ -162,6 +163,14 @@ class NotKept(StoreError):
     def __init__(self, promise: str) -> None:
         self.promise = promise
         super().__init__(f"This store cannot {promise}: its capabilities say so. Use the embedded store for that.")
+
+
+class BadStore(StoreError):
+    """There is no store of the URL that was given."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(f"{url!r} is no store: it must be embedded, or momento:CACHE with the name of a cache.")
 
 
 class DirectoryInUse(StoreError):

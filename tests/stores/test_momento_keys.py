@@ -50,9 +50,9 @@ def test_local_server(key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "endpoint", "problem"),
     [
-        (V2, None, "needs Momento's endpoint beside it"),
-        (V2, "", "needs Momento's endpoint beside it"),
-        ("", None, "it cannot be read"),
+        (V2, None, "needs its endpoint beside it"),
+        (V2, "", "needs its endpoint beside it"),
+        ("", None, "there is none: MOMENTO_API_KEY"),
         ("secret-nonsense", "cell.momentohq.com", "it cannot be read"),
         (base64.b64encode(b"secret-nonsense").decode(), None, "it cannot be read"),
         (base64.b64encode(b'{"secret": "nonsense"}').decode(), None, "it cannot be read"),

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from laurels.assembly import Settings
+from laurels.assembly import TTL_SECONDS, Settings
 from laurels.assembly import serve as run
-
-if TYPE_CHECKING:
-    from laurels.stores.contract import Order
 
 EPILOG = """\b
 Examples:
   laurels serve
   laurels serve --host 0.0.0.0 --port 80 --data /var/lib/laurels
   LAURELS_PORT=9000 laurels serve --order ascending
+  MOMENTO_API_KEY=... MOMENTO_ENDPOINT=... laurels serve --store momento:boards
 """
 
 
@@ -42,13 +40,22 @@ Examples:
     help="Port to listen on; 0 takes a free one.",
 )
 @click.option(
+    "--store",
+    metavar="URL",
+    default="embedded",
+    envvar="LAURELS_STORE",
+    show_default=True,
+    show_envvar=True,
+    help="What keeps the boards: embedded (a directory of this machine), or momento:CACHE (a cache of Momento's).",
+)
+@click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("laurels-data"),
     envvar="LAURELS_DATA",
     show_default=True,
     show_envvar=True,
-    help="Directory that keeps the boards; made where there is none.",
+    help="Directory of the embedded store; made where there is none.",
 )
 @click.option(
     "--order",
@@ -59,11 +66,24 @@ Examples:
     show_envvar=True,
     help="Which scores stand first: the highest, or the lowest (lap times).",
 )
-def serve(*, host: str, port: int, data: Path, order: Order) -> None:
+@click.option(
+    "--ttl-seconds",
+    type=click.IntRange(1),
+    metavar="N",
+    default=TTL_SECONDS,
+    envvar="LAURELS_TTL_SECONDS",
+    show_default=True,
+    show_envvar=True,
+    help="How long a board stays after its last score, with Momento. The embedded store keeps boards for good.",
+)
+def serve(**settings: Any) -> None:
     """Run the service until it is told to stop.
 
-    An acknowledged score is on disk. One process owns a data directory. Ctrl-C or SIGTERM stops the service after it
-    has finished what is under way.
+    An acknowledged score is on disk, with the embedded store. One process owns a data directory. Ctrl-C or SIGTERM
+    stops the service after it has finished what is under way.
+
+    With --store momento:CACHE the boards are in a cache of Momento's, for any number of processes. The key stands in
+    MOMENTO_API_KEY, and the endpoint of a v2 key in MOMENTO_ENDPOINT.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    run(Settings(host=host, port=port, data=data, order=order))
+    run(Settings(**settings))

@@ -27,7 +27,7 @@ from momento.responses import CacheSortedSetFetch, CacheSortedSetGetRank, CacheS
 from momento.responses.mixins import ErrorResponseMixin
 from momento_wire_types import cacheclient_pb2 as wire
 
-from laurels.errors import CacheMissing, KeyRefused, LimitReached, NotKept, StoreRefused, StoreUnavailable
+from laurels.errors import CacheMissing, KeyRefused, LimitReached, NotKept, StoreError, StoreRefused, StoreUnavailable
 from laurels.stores.contract import Board, Capabilities, Change, Entry, Order, Score, Standing, Store
 from momento import CacheClientAsync, Configurations, CredentialProvider
 
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from momento.config import Configuration
-
-    from laurels.errors import StoreError
 
 TTL = timedelta(days=7)
 FURTHEST_RANK = 2**31 - 1
@@ -89,6 +87,8 @@ def credentials(key: str, endpoint: str | None = None) -> CredentialProvider:
         raise KeyRefused(f"it has characters that no key has. {_KINDS}")
     local = _LOCAL.fullmatch(endpoint or "")
     if local is None:
+        if not key:
+            raise KeyRefused("there is none: MOMENTO_API_KEY, or the parameter of a function, is to hold it")
         return _read(key, endpoint)
     host, port = local[1], int(local[2])
     if not key:
@@ -108,7 +108,7 @@ def _read(key: str, endpoint: str | None) -> CredentialProvider:
     except SdkException:
         raise KeyRefused(f"it cannot be read. {_KINDS}") from None
     if not endpoint:
-        raise KeyRefused("it is a v2 key, which needs Momento's endpoint beside it, and none is set")
+        raise KeyRefused("it is a v2 key, which needs its endpoint beside it, in MOMENTO_ENDPOINT")
     return known
 
 
@@ -337,6 +337,19 @@ class MomentoStore(Store):
         for line in self._lines:
             await line.retire()
             await line.closed.wait()
+
+
+async def opened(cache: str, key: str, endpoint: str | None, *, ttl: timedelta = TTL) -> MomentoStore:
+    """Give a store for a process that serves for long, once it is ready; raise StoreError where it is not."""
+    store = MomentoStore(
+        cache, FixedKey(key), endpoint, ttl=ttl, configuration=Configurations.InRegion.Default.latest()
+    )
+    try:
+        await store.ready()
+    except StoreError:
+        await store.close()
+        raise
+    return store
 
 
 def _score(score: float) -> Score:

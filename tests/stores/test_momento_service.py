@@ -1,0 +1,125 @@
+"""The service over the Momento store: ``laurels serve --store momento:CACHE``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from momento_wire_types import controlclient_pb2
+
+from laurels.momento_local.keys import Keys
+from tests.asking import ask
+from tests.conftest import Server, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.momento import Momento
+
+SERVE = [sys.executable, "-m", "laurels", "serve", "--port", "0", "--store"]
+
+
+def told(momento: Momento) -> dict[str, str]:
+    """Give the environment in which the SDK reaches the server."""
+    return os.environ | {"MOMENTO_ENDPOINT": f"http://{momento.host}:{momento.port}"}
+
+
+def ended(command: list[str], environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run a command to its end; give its status and what it wrote on stderr."""
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    return process.returncode, process.stderr
+
+
+@pytest.fixture
+def cache(momento: Momento) -> str:
+    """Give a new cache."""
+    return momento.new_cache()
+
+
+@pytest.fixture
+def service(momento: Momento, cache: str) -> Iterator[Server]:
+    """Give a service over the cache."""
+    with started([*SERVE, f"momento:{cache}"], told(momento)) as server:
+        yield server
+
+
+def test_core_routes(service: Server) -> None:
+    """The core routes answer as over any store."""
+    for name, score in {"silverhand": 34, "v": 2077}.items():
+        assert ask(service, "POST", f"/kart/{name}", {"score": score}).status == 202
+    assert ask(service, "GET", "/kart/silverhand").body == b'{"score":34,"rank":1}'
+    page = b'{"leaderboard":[{"name":"v","score":2077},{"name":"silverhand","score":34}]}'
+    assert ask(service, "GET", "/kart?startRank=0&endRank=20").body == page
+
+
+def test_preference_is_passed_over(service: Server) -> None:
+    """A store that cannot tell a change in one act has the preference for it ignored, as RFC 7240 lets it."""
+    reply = ask(service, "POST", "/kart/v", {"score": 1}, {"prefer": "return=representation"})
+    assert (reply.status, reply.body, "preference-applied" in reply.headers) == (202, b"", False)
+
+
+def test_the_rest_of_the_routes(service: Server) -> None:
+    """Batches, deletes and readiness work, too."""
+    entries = [{"name": name, "score": 1} for name in ("a", "b", "c")]
+    assert ask(service, "POST", "/kart", {"entries": entries}).json == {"accepted": 3, "refused": []}
+    assert [ask(service, "DELETE", path).status for path in ("/kart/a", "/kart/a", "/kart")] == [204, 204, 204]
+    assert ask(service, "GET", "/-/ready").status == 200
+
+
+def test_missing_cache_while_it_serves(service: Server, momento: Momento, cache: str) -> None:
+    """A cache that is deleted under the service makes it say so, with when to come again."""
+    momento.caches.DeleteCache(controlclient_pb2._DeleteCacheRequest(cache_name=cache))  # noqa: SLF001 - as it is called
+    reply = ask(service, "POST", "/kart/v", {"score": 1})
+    assert (reply.status, "laurels momento create-cache" in reply.json["detail"]) == (503, True)
+    assert reply.headers["retry-after"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("store", "says"),
+    [
+        ("momento:not-there", "no Momento cache 'not-there': create it with `laurels momento create-cache not-there`"),
+        ("momento:", "'momento:' is no store: it must be embedded, or momento:CACHE"),
+        ("embedded:x", "'embedded:x' is no store"),
+        ("sqlite", "'sqlite' is no store"),
+    ],
+)
+def test_no_such_store(momento: Momento, store: str, says: str) -> None:
+    """A store that is not there ends the service before it begins, with the way out."""
+    status, error = ended([*SERVE, store], told(momento))
+    assert (status, says in error, "Traceback" in error) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({}, "there is none: MOMENTO_API_KEY"),
+        ({"MOMENTO_API_KEY": "nonsense"}, "it cannot be read"),
+        (
+            {"MOMENTO_API_KEY": Keys(b"secret" * 6, lambda: 0).owner()},
+            "needs its endpoint beside it, in MOMENTO_ENDPOINT",
+        ),
+    ],
+    ids=["none", "no key", "v2 without endpoint"],
+)
+def test_without_a_key(environment: dict[str, str], says: str) -> None:
+    """Without a key that leads somewhere the service ends before it begins, and says what is missing."""
+    status, error = ended([*SERVE, "momento:boards"], os.environ | environment)
+    assert (status, says in error, "Traceback" in error) == (1, True, False)
+
+
+def test_without_the_extra() -> None:
+    """Where Momento's SDK is not installed, the store says how to install it."""
+    code = "import sys; sys.modules['momento'] = None; from laurels.cli import main; main(prog_name='laurels')"
+    status, error = ended([sys.executable, "-c", code, "serve", "--store", "momento:boards"])
+    assert (status, "pip install 'laurels[momento]'" in error, "Traceback" in error) == (1, True, False)
+
+
+def test_ready_made_application(momento: Momento, cache: str) -> None:
+    """Any ASGI server serves it, too, by the environment alone."""
+    environment = told(momento) | {"LAURELS_STORE": f"momento:{cache}", "LAURELS_TTL_SECONDS": "60"}
+    command = [sys.executable, "-m", "uvicorn", "--factory", "laurels.assembly:application", "--port", "0"]
+    with started(command, environment) as server:
+        assert ask(server, "POST", "/kart/v", {"score": 1}).status == 202
