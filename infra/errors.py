@@ -3,6 +3,7 @@
 LaurelsError
 └── DeploymentError
     ├── SettingRefused    a setting of the context is not one that can be deployed
+    ├── NotStarted        a local server of the stack on one machine did not start
     └── AssetError        a function's asset cannot be built
         ├── WheelsMissing
         ├── WheelRefused  a wheel is not one of those that were locked
@@ -62,3 +63,11 @@ class NotCarried(AssetError):
     def __init__(self, module: str) -> None:
         self.module = module
         super().__init__(f"A function's asset cannot carry {module}: there is no Python source of that name.")
+
+
+class NotStarted(DeploymentError):
+    """A local server ended before it was ready."""
+
+    def __init__(self, module: str, log: Path) -> None:
+        self.log = log
+        super().__init__(f"`python -m {module}` did not start. It said:\n{log.read_text()}")

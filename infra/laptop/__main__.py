@@ -1,0 +1,65 @@
+"""The command that runs the stack: ``python -m infra.laptop``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+import msgspec
+
+from infra.assets import ROOT
+from infra.errors import DeploymentError
+from infra.laptop.stack import Places, open_stack
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--stage", default="dev", show_default=True, help="Name of the stage; it is in the names of all parts.")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / "build" / "laptop",
+    help="Where logs and keys lie.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write where the parts are as one JSON object on stdout.")
+def main(*, host: str, port: int, stage: str, directory: Path, as_json: bool) -> None:
+    """Run the serverless stack on this machine until it is told to stop.
+
+    Real Lambda runtimes run the very asset that a deployment uploads; SSM is moto's, Momento is the local one. What is
+    submitted is in memory, and gone at the end.
+    """
+    try:
+        asyncio.run(_run(host, port, stage, directory.absolute(), as_json=as_json))
+    except (DeploymentError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _run(host: str, port: int, stage: str, directory: Path, *, as_json: bool) -> None:
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
+    async with open_stack(host, port, stage, directory) as (places, server):
+        if as_json:
+            click.echo(msgspec.json.encode(places))
+        click.echo(_told(places), err=True)
+        await server.run_until_stopped()
+
+
+def _told(places: Places) -> str:
+    return f"""\
+The serverless stack runs at {places.url}: gateway, three functions, SSM and Momento. Ctrl-C stops it.
+
+  curl -i --json '{{"score": 2077}}' {places.url}/mario-kart/v
+  curl {places.url}/mario-kart/v
+  curl '{places.url}/mario-kart?startRank=0&endRank=20'
+
+  key    {places.parameter} in SSM at {places.ssm_url}
+  cache  {places.cache} in Momento at {places.momento["MOMENTO_ENDPOINT"]}
+  logs   {places.logs}
+"""
+
+
+if __name__ == "__main__":
+    main()

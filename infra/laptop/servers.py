@@ -1,0 +1,51 @@
+"""The local servers of the stack, each a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from infra.errors import NotStarted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+
+@asynccontextmanager
+async def running(command: Sequence[str], ready: str, log: Path) -> AsyncIterator[re.Match[str]]:
+    """Run ``python -m COMMAND`` to the end of the block; give what matched ``ready`` in its output.
+
+    Raises NotStarted.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *command),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    with log.open("wb", buffering=0) as kept:
+        found = await _found(ready, process.stdout, kept.write)
+        if found is None:
+            await process.wait()
+            raise NotStarted(command[0], log)
+        drain = asyncio.create_task(_found("$^", process.stdout, kept.write))
+        try:
+            yield found
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+            await drain
+
+
+async def _found(pattern: str, stream: asyncio.StreamReader, keep: Callable[[bytes], int]) -> re.Match[str] | None:
+    async for line in stream:
+        keep(line)
+        if found := re.search(pattern, line.decode()):
+            return found
+    return None

@@ -1,0 +1,190 @@
+"""The parts of the stack, put together: Momento, and of AWS the parameters, the functions and their gateway."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import uuid
+from contextlib import ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+import httpx
+import uvicorn
+from msgspec import Struct
+
+from infra import assets, settings
+from infra.laptop.front import ROUTES, Front
+from infra.laptop.runtime import REGION, Function, Setup
+from infra.laptop.servers import running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+    from types import FrameType
+
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+    from infra.settings import Settings
+
+    Answer = Callable[[HTTPScope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
+
+BESIDE = assets.ROOT / "build" / "beside"
+MOTO = ("moto.server", "-H", "127.0.0.1", "-p", "0")
+MOTO_READY = r"Running on (http://[\d.:]+)"
+MOMENTO = ("laurels", "momento-local", "--port", "0", "--tls", "--require-key")
+MOMENTO_READY = "listens on"
+
+
+class Places(Struct, frozen=True):
+    """Where the parts of a running stack are; ``momento`` are the variables that programs connect to it with."""
+
+    url: str
+    ssm_url: str
+    parameter: str
+    cache: str
+    momento: dict[str, str]
+    logs: str
+
+
+class Server(uvicorn.Server):
+    """One server for the front and for the Runtime API of each function, each at a port of its own."""
+
+    def __init__(self, sockets: ExitStack) -> None:
+        self._sockets = sockets
+        self._listening: list[socket.socket] = []
+        self._answers: dict[int, Answer] = {}
+        self._functions: list[Function] = []
+        super().__init__(
+            uvicorn.Config(
+                self._answer,
+                interface="asgi3",
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+            )
+        )
+
+    def listen(self, host: str, port: int) -> int:
+        """Take a port, 0 for a free one; give the port taken."""
+        taken = self._sockets.enter_context(socket.create_server((host, port)))
+        self._listening.append(taken)
+        return int(taken.getsockname()[1])
+
+    def add(self, setup: Setup) -> Function:
+        """Add a function."""
+        port = self.listen("127.0.0.1", 0)
+        function = Function(setup, f"127.0.0.1:{port}")
+        self._functions.append(function)
+        self._answers[port] = function.answer
+        return function
+
+    def show(self, port: int, front: Front) -> None:
+        """Answer requests to ``port`` by ``front``."""
+        self._answers[port] = front.answer
+
+    async def run_until_stopped(self) -> None:
+        """Start the functions' environments, and serve until SIGINT or SIGTERM."""
+        for function in self._functions:
+            await function.start()
+        await self.serve(self._listening)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End the environments first: they wait for an invocation that will not come."""
+        for function in self._functions:
+            function.kill()
+        super().handle_exit(sig, frame)
+
+    async def _answer(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "http" and scope["server"] is not None:
+            await self._answers[scope["server"][1] or 0](scope, receive, send)
+
+
+@asynccontextmanager
+async def open_stack(host: str, port: int, stage: str, directory: Path) -> AsyncIterator[tuple[Places, Server]]:
+    """Start every part in its order, and stop all of them at the end of the block.
+
+    The server that it gives is to be run. Raises DeploymentError.
+    """
+    chosen, _ = settings.read({"stageName": stage})
+    logs = directory / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    asset = assets.build("here", assets.ASSETS)
+    files = ("--ca-file", str(directory / "momento-ca.pem"), "--env-file", str(directory / "momento.env"))
+    momento = (*MOMENTO, "--cache", chosen.name, *files)
+    async with (
+        running(momento, MOMENTO_READY, logs / "momento.log"),
+        running(MOTO, MOTO_READY, logs / "ssm.log") as ssm,
+    ):
+        exports = _exported(directory / "momento.env")
+        _keep(ssm[1], chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
+        _keep(ssm[1], chosen.key_parameter, make_key(exports, chosen.name))
+        with ExitStack() as sockets:
+            server = Server(sockets)
+            front = server.listen(host, port)
+            environment = _environment(chosen, ssm[1], exports)
+            functions = {
+                name: server.add(
+                    Setup(
+                        name=name,
+                        handler=f"{assets.HANDLERS}.{name}",
+                        path=(asset, BESIDE),
+                        environment=environment,
+                        log=logs / f"{name}.log",
+                    )
+                )
+                for name in ROUTES.values()
+            }
+            server.show(front, Front(functions, stage))
+            url = f"http://{host}:{front}"
+            yield Places(url, ssm[1], chosen.key_parameter, chosen.name, exports, str(logs)), server
+
+
+def _exported(file: Path) -> dict[str, str]:
+    """Read what ``--env-file`` wrote."""
+    lines = (shlex.split(line) for line in file.read_text().splitlines())
+    return dict(variable.split("=", 1) for _, variable in lines)
+
+
+def make_key(exports: dict[str, str], cache: str) -> str:
+    """Make a key with which functions may use one cache and nothing else, as an operator would."""
+    rule = {"type": "cache", "permissions": ["read", "write"], "caches": {"name": cache}, "items": "*"}
+    with httpx.Client(
+        base_url=exports["MOMENTO_ACCOUNT_URL"], headers={"authorization": exports["MOMENTO_API_KEY"]}
+    ) as account:
+        role = account.post("/roles", json={"role_name": uuid.uuid4().hex, "permissions": {"rules": [rule]}})
+        role_id = role.raise_for_status().json()["role_id"]
+        made = account.post("/api-keys", json={"role_id": role_id, "description": cache, "expiry": "never"})
+        return str(made.raise_for_status().json()["api_key"])
+
+
+def _keep(ssm_url: str, name: str, value: str) -> None:
+    """Store a parameter as an operator would."""
+    client = boto3.client(
+        "ssm",
+        endpoint_url=ssm_url,
+        region_name=REGION,
+        aws_access_key_id="laptop",
+        aws_secret_access_key="laptop",  # noqa: S106 - moto takes any
+    )
+    client.put_parameter(Name=name, Value=value, Type="SecureString")
+
+
+def _environment(chosen: Settings, ssm_url: str, exports: dict[str, str]) -> dict[str, str]:
+    """Give what the functions' environment has beside what a deployment gives it: where AWS and Momento are."""
+    return {
+        "LAURELS_STAGE": chosen.stage_name,
+        "LAURELS_KEY_PARAMETER": chosen.key_parameter,
+        "LAURELS_MOMENTO_CACHE": chosen.name,
+        "LAURELS_MOMENTO_ENDPOINT": exports["MOMENTO_ENDPOINT"],
+        "LAURELS_ORDER": chosen.order,
+        "LAURELS_TTL_SECONDS": str(chosen.ttl_seconds),
+        "POWERTOOLS_SERVICE_NAME": "laurels",
+        "POWERTOOLS_METRICS_NAMESPACE": "Laurels",
+        "POWERTOOLS_LOG_LEVEL": "DEBUG",
+        "AWS_ENDPOINT_URL_SSM": ssm_url,
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": exports["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"],
+    }
