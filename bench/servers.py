@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 HTTP_HELLO = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 HTTP_WELCOME = b"HTTP/1.1 "
+HTTP_2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+HTTP_2_WELCOME = b"\0\0"
 REDIS_HELLO = b"PING\r\n"
 REDIS_WELCOME = b"+PONG"
 LAURELS = [sys.executable, "-c", "import sys; from laurels.cli import main; sys.exit(main())"]
@@ -111,6 +113,13 @@ def laurels(directory: Path, data: Path) -> Server:
     port = free_port()
     options = ["--host", "127.0.0.1", "--port", str(port), "--data", str(data)]
     return _pinned("laurels", [*LAURELS, "serve", *options], port, directory)
+
+
+def momento(directory: Path) -> Server:
+    """Start the local Momento server."""
+    port = free_port()
+    options = ["--port", str(port), "--account-port", "0"]
+    return _pinned("momento-local", [*LAURELS, "momento-local", *options], port, directory)
 
 
 def nginx(directory: Path) -> Server:

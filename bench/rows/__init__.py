@@ -9,6 +9,7 @@ from bench.rows.clone import clone
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
 from bench.rows.latency import latency
+from bench.rows.momento import momento
 from bench.rows.restart import restart
 
 if TYPE_CHECKING:
@@ -27,4 +28,5 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "import": bulk,
     "clone": clone,
     "restart": restart,
+    "momento": momento,
 }
