@@ -211,7 +211,7 @@ class Account:
         if scope["type"] != "http":
             raise NotImplementedError(f"There is only HTTP here, no {scope['type']}.")
         try:
-            status, answer = 200, self._answer(await _read(scope, receive))
+            status, answer = self._answer(await _read(scope, receive))
         except CallRefused as error:
             status, code = STATUS[type(error)]
             answer = Refusal(code, str(error))
@@ -219,15 +219,16 @@ class Account:
         await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
         await send({"type": "http.response.body", "body": msgspec.json.encode(answer), "more_body": False})
 
-    def _answer(self, asked: Asked) -> Struct:
+    def _answer(self, asked: Asked) -> tuple[int, Struct]:
         route = "/api-keys/{key_id}" if asked.path.startswith("/api-keys/") else asked.path
         if (asked.method, route) not in ROUTES:
-            raise NotThere("call", f"{asked.method} {asked.path}")
+            there_are = ", ".join(" ".join(known) for known in ROUTES)
+            return 404, Refusal("NotFound", f"There is no {asked.method} {asked.path}; there are {there_are}.")
         act, answer = ROUTES[asked.method, route]
         if not asked.authorization and not route.startswith("/-/"):
             raise NotAuthenticated("The Authorization header brings no API key")
         self._parts.keys.check(asked.authorization, act)
-        return answer(self._parts, asked)
+        return 200, answer(self._parts, asked)
 
 
 async def _read(scope: HTTPScope, receive: ASGIReceiveCallable) -> Asked:

@@ -1,0 +1,226 @@
+"""The account API of the local Momento server, over HTTP."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from momento.errors import MomentoErrorCode
+
+from laurels.momento_local.accounts import LONGEST_BODY
+from momento import CacheClient, Configurations, CredentialProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.momento import Momento
+
+DAY = timedelta(days=1)
+ROLE = {
+    "role_name": "one-set",
+    "permissions": {
+        "rules": [
+            {"type": "cache", "permissions": ["read"], "caches": {"name": "boards"}, "items": {"key_prefix": "a/"}},
+            {"type": "cache", "permissions": ["write"], "caches": "*", "items": {"key": "b"}},
+            {"type": "cache", "permissions": ["list"], "caches": "*", "items": "*"},
+            {"type": "topic", "permissions": ["read"], "caches": "*", "topics": {"prefix": "room-"}},
+            {"type": "topic", "permissions": ["write"], "caches": "*", "topics": {"name": "news"}},
+            {"type": "topic", "permissions": ["list"], "caches": "*", "topics": "*"},
+            {"type": "auth_management", "permissions": ["list"], "items": "*"},
+            {"type": "resource_management", "permissions": ["list"], "resources": "*"},
+            {"type": "account_management", "permissions": ["read"]},
+        ]
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def account(momento: Momento) -> Iterator[httpx.Client]:
+    """Give a client of the account API with the owner's key."""
+    headers = {"Authorization": momento.told.api_key}
+    with httpx.Client(base_url=momento.told.account_url, headers=headers) as client:
+        yield client
+
+
+def made(account: httpx.Client, role: str = "owner", description: str = "test", expiry: object = "never") -> Any:
+    """Make a key; give what is answered."""
+    body = {"role_id": role, "description": description, "expiry": expiry}
+    return account.post("/api-keys", json=body).raise_for_status().json()
+
+
+def refusal(momento: Momento, key: str) -> MomentoErrorCode | None:
+    """Give the error with which the SDK is refused that puts with a key, None where it is not."""
+    credentials = CredentialProvider(key, momento.host, momento.host, momento.host, momento.port)
+    with CacheClient(Configurations.Laptop.latest(), credentials, DAY) as client:
+        return getattr(client.set(momento.new_cache(), "key", "value"), "error_code", None)
+
+
+def test_made_key_is_told_of(account: httpx.Client) -> None:
+    """A new key is shown once; what is known of it is in the list too."""
+    answer = made(account, "viewer", "a dashboard")
+    info = answer["key_info"]
+    assert {name: info[name] for name in ("account_id", "description", "role_id")} == {
+        "account_id": "local",
+        "description": "a dashboard",
+        "role_id": "viewer",
+    }
+    assert abs(info["issued_at_epoch_seconds"] - time.time()) < 60
+    assert info in account.get("/api-keys").json()["key_info"]
+
+
+def test_key_expires_as_asked(account: httpx.Client) -> None:
+    """When a key expires is told in the seconds that were asked for, and not at all for one that never does."""
+    soon = int(time.time()) + 100
+    assert made(account, expiry=soon)["key_info"]["expires_at_epoch_seconds"] == soon
+    assert "expires_at_epoch_seconds" not in made(account)["key_info"]
+
+
+def test_revoked_key_is_refused_by_the_sdk(momento: Momento, account: httpx.Client) -> None:
+    """A key is good as soon as it is made, and no more as soon as it is revoked."""
+    answer = made(account)
+    assert refusal(momento, answer["api_key"]) is None
+    assert account.delete(f"/api-keys/{answer['key_info']['key_id']}").json() == {}
+    assert refusal(momento, answer["api_key"]) == MomentoErrorCode.AUTHENTICATION_ERROR
+
+
+def test_key_of_a_viewer_may_not_write(momento: Momento, account: httpx.Client) -> None:
+    """A key has the rights of its role."""
+    assert refusal(momento, made(account, "viewer")["api_key"]) == MomentoErrorCode.PERMISSION_ERROR
+
+
+def test_pages_of_keys_lead_through_all(account: httpx.Client) -> None:
+    """Pages name every key once, also where one was revoked between them."""
+    keys = {made(account)["key_info"]["key_id"] for _ in range(5)}
+    found: list[str] = []
+    page: dict[str, Any] = {"next_token": ""}
+    while "next_token" in page:
+        page = account.get("/api-keys", params={"limit": "2", "next_token": page["next_token"]}).json()
+        found += [info["key_id"] for info in page["key_info"]]
+        for revoked in keys & {found[-1]}:
+            account.delete(f"/api-keys/{revoked}")
+    assert keys <= set(found)
+    assert len(found) == len(set(found))
+
+
+def test_made_role_gives_its_rights(account: httpx.Client) -> None:
+    """A role is told as it was made, and a key can have it."""
+    role = account.post("/roles", json=ROLE).json()
+    assert role["permissions"] == ROLE["permissions"]
+    assert role in account.get("/roles", params={"type": "custom"}).json()["roles"]
+    reader = httpx.get(
+        account.base_url.join("/roles"), headers={"Authorization": made(account, role["role_id"])["api_key"]}
+    )
+    assert [found["role_name"] for found in reader.json()["roles"]] == ["one-set", "Operator", "Owner", "Viewer"]
+
+
+def test_role_of_a_taken_name_is_refused(account: httpx.Client) -> None:
+    """No two roles have one name."""
+    answer = account.post("/roles", json=ROLE | {"role_name": "Owner"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "AlreadyExists")
+
+
+def bad_role(**rule: object) -> dict[str, Any]:
+    """Give the body for a role of one rule."""
+    return {"role_name": "bad", "permissions": {"rules": [rule]}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "message"),
+    [
+        pytest.param("POST", "/api-keys", b"{", 400, "not as it should be", id="no JSON"),
+        pytest.param("POST", "/api-keys", {"role_id": "owner"}, 400, "missing required field", id="a field is missing"),
+        pytest.param(
+            "POST",
+            "/api-keys",
+            {"role_id": "owner", "description": "", "expiry": "soon"},
+            400,
+            "expiry",
+            id="neither never nor a number",
+        ),
+        pytest.param(
+            "POST",
+            "/api-keys",
+            {"role_id": "owner", "description": "", "expiry": 1},
+            400,
+            "has passed",
+            id="in the past",
+        ),
+        pytest.param(
+            "POST",
+            "/api-keys",
+            {"role_id": "nobody", "description": "", "expiry": "never"},
+            404,
+            "There is no role 'nobody'",
+            id="no such role",
+        ),
+        pytest.param("POST", "/api-keys", b" " * (LONGEST_BODY + 1), 400, "over 65536 bytes", id="too long"),
+        pytest.param("DELETE", "/api-keys/nothing", None, 404, "There is no API key 'nothing'", id="no such key"),
+        pytest.param("GET", "/api-keys?limit=0", None, 400, "a number of 1 to 100, not '0'", id="limit of 0"),
+        pytest.param("GET", "/api-keys?limit=101", None, 400, "a number of 1 to 100", id="limit of 101"),
+        pytest.param("GET", "/api-keys?limit=many", None, 400, "a number of 1 to 100", id="limit that is no number"),
+        pytest.param("GET", "/roles?type=any", None, 400, "system or custom", id="no such type"),
+        pytest.param(
+            "GET", "/nowhere", None, 404, "There is no GET /nowhere; there are POST /api-keys,", id="no such call"
+        ),
+        pytest.param("PUT", "/-/faults", {"faults": ["Gett:UNAVAILABLE"]}, 400, "Get", id="no such fault"),
+        pytest.param(
+            "POST",
+            "/roles",
+            bad_role(type="cache", permissions=["read"], caches="*", items={}),
+            400,
+            "either `key` or `key_prefix`",
+            id="no item",
+        ),
+        pytest.param(
+            "POST",
+            "/roles",
+            bad_role(type="topic", permissions=["read"], caches="*", topics={"name": "a", "prefix": "b"}),
+            400,
+            "either `name` or `prefix`",
+            id="two kinds of topics",
+        ),
+        pytest.param(
+            "POST", "/roles", bad_role(type="store", permissions=["read"]), 400, "Invalid value 'store'", id="no stores"
+        ),
+    ],
+)
+def test_bad_request_is_refused(
+    account: httpx.Client, method: str, path: str, body: object, status: int, message: str
+) -> None:
+    """What is wrong is said in the body, in the form that every error has."""
+    content = {"content": body} if isinstance(body, bytes) else {"json": body} if body else {}
+    answer = account.request(method, path, headers={"Content-Type": "application/json"}, **content)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"code", "message"}
+    assert message in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "code"),
+    [("", 401, "Unauthenticated"), ("wrong", 401, "Unauthenticated"), ("viewer", 403, "PermissionDenied")],
+)
+def test_key_is_checked(account: httpx.Client, key: str, status: int, code: str) -> None:
+    """Whoever makes keys needs a key for it, on a server too that lets calls of Momento pass without one."""
+    key = made(account, "viewer")["api_key"] if key == "viewer" else key
+    body = {"role_id": "owner", "description": "", "expiry": "never"}
+    answer = account.post("/api-keys", json=body, headers={"Authorization": key})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_body_must_be_json(account: httpx.Client) -> None:
+    """A body that does not say that it is JSON is refused."""
+    answer = account.post("/api-keys", content=b"{}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "Bad Request")
+
+
+def test_faults_change_while_the_server_runs(momento: Momento, account: httpx.Client) -> None:
+    """Faults that are put befall the calls that follow, and are told of until they are through."""
+    faults = {"faults": ["Set:UNAVAILABLE:7"]}
+    assert account.put("/-/faults", json=faults).json() == faults
+    assert refusal(momento, "") == MomentoErrorCode.SERVER_UNAVAILABLE
+    assert account.get("/-/faults").json()["faults"][0].startswith("Set:UNAVAILABLE:")
+    account.put("/-/faults", json={"faults": []})
+    assert refusal(momento, "") is None
