@@ -88,7 +88,7 @@ def executing(settings: dict[str, str], log: Path) -> Iterator[Execution]:
     }
     with os.fdopen(reading) as answers, log.open("w") as told:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.serverless.invoker", str(writing)],
+            [sys.executable, "-c", f"from tests.serverless.invoker import main; main({writing})"],
             stdin=subprocess.PIPE,
             stdout=told,
             stderr=told,

@@ -17,11 +17,11 @@ from importlib import import_module
 from awslambdaric.lambda_context import LambdaContext
 
 
-def main() -> None:
+def main(descriptor: int) -> None:
     """Serve until stdin ends."""
     logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
     handlers = import_module("laurels.serverless.handlers")
-    with os.fdopen(int(sys.argv[1]), "w") as answers:
+    with os.fdopen(descriptor, "w") as answers:
         answers.write("\n")
         answers.flush()
         for line in sys.stdin:
@@ -29,7 +29,3 @@ def main() -> None:
             context = LambdaContext(str(uuid.uuid4()), None, None, 0)
             answers.write(json.dumps(getattr(handlers, asked["function"])(asked["event"], context)) + "\n")
             answers.flush()
-
-
-if __name__ == "__main__":
-    main()
