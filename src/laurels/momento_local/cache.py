@@ -190,8 +190,10 @@ def length_by_score(cache: Cache, request: wire._SortedSetLengthByScoreRequest) 
 
 def union_store(cache: Cache, request: wire._SortedSetUnionStoreRequest) -> wire._SortedSetUnionStoreResponse:
     """Keep the union of some sets, with weighted and combined scores, in place of any item; an empty one is none."""
-    combine = COMBINE[request.aggregate]
     union: dict[bytes, float] = {}
+    combine = COMBINE.get(request.aggregate)
+    if combine is None:
+        raise BadArgument(f"There is no aggregate {request.aggregate}: give SUM, MIN or MAX.")
     for source in request.sources:
         found = cache.sorted_set(source.set_name)
         for value, score in found.entries() if found else ():

@@ -181,8 +181,10 @@ class MomentoServer:
         reads_others = name == "SortedSetUnionStore"
 
         def answer(metadata: Metadata, request: Any) -> Any:
-            cache_name = metadata.get("cache", "")
-            check(metadata.get("authorization"), act, cache_name, getattr(request, field))
+            cache_name, key = metadata.get("cache", ""), getattr(request, field)
+            check(metadata.get("authorization"), act, cache_name, key)
+            if not key:
+                raise BadArgument(f"{field} is empty: give at least one byte.")
             if reads_others:
                 for source in request.sources:
                     check(metadata.get("authorization"), Act.READ, cache_name, source.set_name)
