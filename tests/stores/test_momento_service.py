@@ -12,6 +12,7 @@ from momento_wire_types import controlclient_pb2
 
 from laurels.momento_local.keys import Keys
 from tests.asking import ask
+from tests.cli.conftest import run
 from tests.conftest import Server, started
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ def test_preference_is_passed_over(service: Server) -> None:
     """A store that cannot tell a change in one act has the preference for it ignored, as RFC 7240 lets it."""
     reply = ask(service, "POST", "/kart/v", {"score": 1}, {"prefer": "return=representation"})
     assert (reply.status, reply.body, "preference-applied" in reply.headers) == (202, b"", False)
+
+
+def test_command_line(service: Server) -> None:
+    """The command line's submit shows the standing after it, where the service cannot tell the one before."""
+    assert run(service.url, "submit", "kart", "v", "34").stdout == "score 34, rank 0\n"
+    assert run(service.url, "submit", "kart", "v", "35", "--json").stdout == '{"score":35,"rank":0}\n'
 
 
 def test_the_rest_of_the_routes(service: Server) -> None:

@@ -54,10 +54,10 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def submit(self, board: str, name: str, score: Score) -> Receipt:
-        """Submit a score; tell the standings before and after."""
+    async def submit(self, board: str, name: str, score: Score) -> Receipt | None:
+        """Submit a score; tell the standings before and after, or None where the service cannot tell them."""
         answer = await self._ask("POST", _path(board, name), _encode(Submit(score)), SUBMIT)
-        return self._read(_read_receipt, answer)
+        return self._read(_read_receipt, answer) if answer else None
 
     async def submit_many(self, board: str, batch: bytes) -> BatchReceipt:
         """Submit a batch that is encoded as the service reads it."""

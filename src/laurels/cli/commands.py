@@ -16,12 +16,13 @@ import httpx
 from laurels.boards import PAGE_ENTRIES
 from laurels.cli import rows, tables, transfer
 from laurels.cli.client import Client
+from laurels.http.wire import Receipt
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Awaitable, Callable
 
-    from laurels.stores.contract import Score
+    from laurels.stores.contract import Score, Standing
 
 STDIO = Path("-")
 FURTHEST_RANK = 10**18 - 1 - PAGE_ENTRIES
@@ -85,9 +86,19 @@ def asked(server: str, question: Callable[[Client], Awaitable[T]]) -> T:
 @server_option
 @json_option
 def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -> None:
-    """Put NAME on BOARD with SCORE, in place of any score it had."""
-    receipt = asked(server, lambda client: client.submit(board, name, score))
-    tables.show_receipt(receipt, as_json=as_json)
+    """Put NAME on BOARD with SCORE, in place of any score it had.
+
+    Shows where NAME stands, and where it stood before if the service's store can tell.
+    """
+
+    async def ask(client: Client) -> Receipt | Standing | None:
+        return await client.submit(board, name, score) or await client.standing(board, name)
+
+    found = asked(server, ask)
+    if isinstance(found, Receipt):
+        tables.show_receipt(found, as_json=as_json)
+    else:
+        tables.show_standing(found, as_json=as_json)
 
 
 @click.command(epilog=DASH)

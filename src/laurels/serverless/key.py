@@ -33,6 +33,21 @@ CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", 
 log = logging.getLogger(__name__)
 
 
+def connected() -> Any:
+    """Give a client of SSM's; the environment says where it is, and with which rights."""
+    return Session().create_client("ssm", config=CONFIG)
+
+
+def parameter(name: str, client: Callable[[], Any] = connected) -> str:
+    """Give what a parameter holds, decrypted; raise KeyUnreadable where it cannot be read."""
+    try:
+        answer = client().get_parameter(Name=name, WithDecryption=True)
+    except (BotoCoreError, ClientError) as error:
+        raise KeyUnreadable(name, str(error)) from error
+    value: str = answer["Parameter"]["Value"]
+    return value
+
+
 class ParameterKeys:
     """The key in one parameter; what :class:`~laurels.stores.momento.Keys` asks for."""
 
@@ -83,13 +98,8 @@ class ParameterKeys:
         self._due = self._clock() + KEPT_SECONDS
 
     def _fetch(self) -> str:
-        try:
-            answer = self._parameters.get_parameter(Name=self.name, WithDecryption=True)
-        except (BotoCoreError, ClientError) as error:
-            raise KeyUnreadable(self.name, str(error)) from error
-        key: str = answer["Parameter"]["Value"]
-        return key
+        return parameter(self.name, lambda: self._parameters)
 
     @cached_property
     def _parameters(self) -> Any:
-        return Session().create_client("ssm", config=CONFIG)
+        return connected()
