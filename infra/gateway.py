@@ -22,9 +22,9 @@ import msgspec
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
+from infra.answers import ANSWERS, METHODS, OTHER_METHOD, refusal
 from infra.functions import acknowledge, own_log_group
-from laurels.http.messages import JSON, PHRASES, PROBLEM
-from laurels.http.problems import Problem
+from laurels.http.messages import JSON, PROBLEM
 from laurels.skins.gateway import ALLOWED_HEADERS, EXPOSED_HEADERS
 
 if TYPE_CHECKING:
@@ -38,27 +38,6 @@ RETRY = {"Retry-After": "'1'"}
 PREFLIGHT_SECONDS = 3600
 ENTRY_PARTS = ("board", "name")
 PAGE_PARAMETERS = ("startRank", "endRank")
-NO_ROUTE = "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
-FAILED = "The service failed to answer; its log has the cause. The act may have been counted."
-
-ANSWERS: dict[str, tuple[int, str]] = {
-    "BAD_REQUEST_BODY": (400, "The body is not valid JSON."),
-    "BAD_REQUEST_PARAMETERS": (400, "The path has no board or no name."),
-    "MISSING_AUTHENTICATION_TOKEN": (404, NO_ROUTE),
-    "RESOURCE_NOT_FOUND": (404, NO_ROUTE),
-    "REQUEST_TOO_LARGE": (413, "The body is larger than 64 KiB."),
-    "UNSUPPORTED_MEDIA_TYPE": (415, "The body is not JSON. Send Content-Type: application/json."),
-    "THROTTLED": (429, "There are more requests than this deployment allows. Nothing was counted: try again."),
-    "QUOTA_EXCEEDED": (429, "There are more requests than this deployment allows. Nothing was counted: try again."),
-    "ACCESS_DENIED": (403, "The request is not allowed."),
-    "WAF_FILTERED": (403, "The request is not allowed."),
-    "DEFAULT_4XX": (400, "The request cannot be read."),
-    "INTEGRATION_TIMEOUT": (503, "The service did not answer in time. The act may have been counted."),
-    "INTEGRATION_FAILURE": (503, "The service could not be reached. The act may have been counted."),
-    "DEFAULT_5XX": (500, FAILED),
-}
-"""What the gateway answers by itself: its name for it, the status, and the detail."""
-
 LOGGED = {
     "requestId": "$context.requestId",
     "time": "$context.requestTimeEpoch",
@@ -92,11 +71,11 @@ class Gateway(Construct):
         )
         board = self.api.root.add_resource("{board}")
         self._read(board, functions.get_leaderboard, parts=ENTRY_PARTS[:1], query=PAGE_PARAMETERS)
-        self._refuse_others(board, "GET, HEAD, OPTIONS")
+        self._refuse_others(board, METHODS["/{board}"])
         name = board.add_resource("{name}")
         self._read(name, functions.get_standing, parts=ENTRY_PARTS)
         self._write(name, functions.submit_score)
-        self._refuse_others(name, "GET, HEAD, OPTIONS, POST")
+        self._refuse_others(name, METHODS["/{board}/{name}"])
         for kind, (status, detail) in ANSWERS.items():
             self._answer(kind, status, detail)
 
@@ -183,7 +162,7 @@ class Gateway(Construct):
             else {}
         )
         _mock(resource, "OPTIONS", 204, allow | preflight)
-        refused = _problem(405, f"This method is not allowed here: use {allowed}.")
+        refused = refusal(405, OTHER_METHOD.format(allowed)).body.decode()
         _mock(resource, "ANY", 405, allow | self._cors() | {"Content-Type": QUOTED_PROBLEM}, refused)
 
     def _answer(self, kind: str, status: int, detail: str) -> None:
@@ -193,7 +172,7 @@ class Gateway(Construct):
             type=apigateway.ResponseType.of(kind),
             status_code=str(status),
             response_headers={"Content-Type": QUOTED_PROBLEM} | retry | self._cors(),
-            templates={"application/json": _problem(status, detail)},
+            templates={"application/json": refusal(status, detail).body.decode()},
         )
 
     def _cors(self) -> dict[str, str]:
@@ -203,10 +182,6 @@ class Gateway(Construct):
             "Access-Control-Allow-Origin": f"'{self._settings.cors_origin}'",
             "Access-Control-Expose-Headers": f"'{EXPOSED_HEADERS.decode()}'",
         }
-
-
-def _problem(status: int, detail: str) -> str:
-    return msgspec.json.encode(Problem(title=PHRASES[status], status=status, detail=detail)).decode()
 
 
 def _mock(

@@ -1,11 +1,13 @@
 """What API Gateway does for a REST API with Lambda proxy integrations: HTTP in, events out, and back.
 
-The events are those of payload format 1.0: paths stay percent-encoded, query parameters come decoded. Of the gateway's
-own checks there are the routes and the size of a body; its throttling and CORS are not here.
+The events are those of payload format 1.0: paths stay percent-encoded, query parameters come decoded. What the gateway
+answers by itself it answers here too: what is no route, a method that a route does not have, a body that is too large
+or no JSON. Its throttling and CORS are not here.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import uuid
@@ -16,7 +18,9 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct, field
 
+from infra.answers import ANSWERS, METHODS, OTHER_METHOD, refusal
 from infra.laptop.runtime import ACCOUNT, FunctionFailed, read_body, send_answer
+from laurels.http.messages import JSON, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,11 +32,14 @@ if TYPE_CHECKING:
 BODY_BYTES = 10 * 1024 * 1024
 ROUTES = {
     ("GET", "/{board}"): "get_leaderboard",
+    ("HEAD", "/{board}"): "get_leaderboard",
     ("GET", "/{board}/{name}"): "get_standing",
+    ("HEAD", "/{board}/{name}"): "get_standing",
     ("POST", "/{board}/{name}"): "submit_score",
 }
 """Which function answers which method of which resource."""
 
+RESOURCES = {1: "/{board}", 2: "/{board}/{name}"}
 Lists = dict[str, list[str]]
 
 
@@ -89,13 +96,12 @@ class Answer(Struct, rename="camel"):
     is_base64_encoded: bool = False
 
 
-class Problem(Struct):
-    """The body of an answer that the gateway itself gives."""
+class Refused(Exception):
+    """The gateway answers by itself; ``kind`` is its name for that."""
 
-    title: str
-    status: int
-    detail: str
-    type: str = "about:blank"
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(kind)
 
 
 class Front:
@@ -106,29 +112,33 @@ class Front:
         self.stage = stage
 
     async def answer(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Answer one request, by the function of its route."""
+        """Answer one request: by the function of its route, or as the gateway does by itself."""
+        body = await read_body(receive)
+        try:
+            await _send(send, await self._invoked(scope, body))
+        except Refused as refused:
+            status, detail = ANSWERS[refused.kind]
+            await _send(send, refusal(status, detail))
+        except FunctionFailed as failed:
+            sys.stderr.write(f"{failed}\n")
+            await _send(send, refusal(*ANSWERS["DEFAULT_5XX"]))
+
+    async def _invoked(self, scope: HTTPScope, body: bytes) -> Response:
         path = scope["raw_path"].decode("latin-1")
         names = path.split("/")[1:]
-        resource = "/{board}" if len(names) == 1 else "/{board}/{name}"
+        resource = RESOURCES.get(len(names))
+        if resource is None or not all(names):
+            raise Refused("MISSING_AUTHENTICATION_TOKEN")
         function = ROUTES.get((scope["method"], resource))
-        if function is None or not all(names) or len(names) > resource.count("/"):
-            await _refuse(send, 404, "Not Found", "There is no such route.")
-            return
-        body = await read_body(receive)
+        if function is None:
+            return _other_method(scope["method"], METHODS[resource])
         if len(body) > BODY_BYTES:
-            await _refuse(send, 413, "Content Too Large", "The body is larger than 10 MiB.")
-            return
+            raise Refused("REQUEST_TOO_LARGE")
         event = self._event(scope, resource, path, body)
-        try:
-            said = await self.functions[function].invoke(msgspec.json.encode(event))
-            answer = msgspec.json.decode(said, type=Answer)
-        except (FunctionFailed, msgspec.ValidationError) as error:
-            sys.stderr.write(f"{error}\n")
-            await _refuse(send, 502, "Bad Gateway", "The function failed; its log has the cause.")
-            return
-        content = b64decode(answer.body) if answer.is_base64_encoded else answer.body.encode()
-        headers = _lists(answer.headers.items()) | answer.multi_value_headers
-        await send_answer(send, answer.status_code, content, [(n, v) for n, values in headers.items() for v in values])
+        if scope["method"] == "POST":
+            _check_body(event)
+        said = await self.functions[function].invoke(msgspec.json.encode(event))
+        return _response(said)
 
     def _event(self, scope: HTTPScope, resource: str, path: str, body: bytes) -> Event:
         client = scope["client"] or ("127.0.0.1", 0)
@@ -162,6 +172,40 @@ def _header_name(name: bytes) -> str:
     return name.decode("latin-1").title()
 
 
-async def _refuse(send: ASGISendCallable, status: int, title: str, detail: str) -> None:
-    body = msgspec.json.encode(Problem(title, status, detail))
-    await send_answer(send, status, body, [("content-type", "application/problem+json")])
+def _check_body(event: Event) -> None:
+    """Validate a body as the method's model says: what claims to be JSON is JSON."""
+    kind = event.headers.get("Content-Type", JSON.decode())
+    if kind.partition(";")[0].strip().lower() == JSON.decode():
+        try:
+            json.loads(event.body or "")
+        except ValueError:
+            raise Refused("BAD_REQUEST_BODY") from None
+
+
+def _other_method(method: str, allowed: str) -> Response:
+    allow = ((b"allow", allowed.encode()),)
+    if method == "OPTIONS":
+        return Response(204, headers=allow)
+    refused = refusal(405, OTHER_METHOD.format(allowed))
+    return Response(405, refused.body, refused.content_type, allow)
+
+
+def _response(said: bytes) -> Response:
+    try:
+        answer = msgspec.json.decode(said, type=Answer)
+    except msgspec.ValidationError as error:
+        raise FunctionFailed(f"A function gave back what is no answer: {error}") from error
+    body = b64decode(answer.body) if answer.is_base64_encoded else answer.body.encode()
+    lists = {
+        name.lower(): values for name, values in (_lists(answer.headers.items()) | answer.multi_value_headers).items()
+    }
+    kind = lists.pop("content-type", [JSON.decode()])[-1].encode()
+    headers = tuple((name.encode(), value.encode()) for name, values in lists.items() for value in values)
+    return Response(answer.status_code, body, kind, headers)
+
+
+async def _send(send: ASGISendCallable, response: Response) -> None:
+    headers = [*response.headers]
+    if response.body:
+        headers.append((b"content-type", response.content_type))
+    await send_answer(send, response.status, response.body, headers)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 API = "/2018-06-01/runtime"
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-JSON = (("content-type", "application/json"),)
+JSON = ((b"content-type", b"application/json"),)
 
 
 class FunctionFailed(Exception):
@@ -55,14 +55,15 @@ class _Invocation:
         self.deadline = time.time() + seconds
         self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-    def headers(self, function: str) -> list[tuple[str, str]]:
+    def headers(self, function: str) -> list[tuple[bytes, bytes]]:
         trace = f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Sampled=0"
-        return [
-            ("lambda-runtime-aws-request-id", self.id),
-            ("lambda-runtime-deadline-ms", str(int(self.deadline * 1000))),
-            ("lambda-runtime-invoked-function-arn", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"),
-            ("lambda-runtime-trace-id", trace),
-        ]
+        told = {
+            "lambda-runtime-aws-request-id": self.id,
+            "lambda-runtime-deadline-ms": str(int(self.deadline * 1000)),
+            "lambda-runtime-invoked-function-arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}",
+            "lambda-runtime-trace-id": trace,
+        }
+        return [(name.encode(), value.encode()) for name, value in told.items()]
 
     def succeed(self, answer: bytes) -> None:
         if not self.answer.done():
@@ -197,9 +198,9 @@ async def read_body(receive: ASGIReceiveCallable) -> bytes:
     return body
 
 
-async def send_answer(send: ASGISendCallable, status: int, body: bytes, headers: Iterable[tuple[str, str]]) -> None:
+async def send_answer(send: ASGISendCallable, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
     """Send a whole answer; ``headers`` are all it has but its length, which a 204 does not have."""
-    told = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    told = list(headers)
     if status != HTTPStatus.NO_CONTENT:
         told.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": told, "trailers": False})

@@ -69,8 +69,12 @@ class Server(uvicorn.Server):
         )
 
     def listen(self, host: str, port: int) -> int:
-        """Take a port, 0 for a free one; give the port taken."""
+        """Take a port, 0 for a free one; give the port taken.
+
+        What is accepted there sends at once: asyncio sees to that only where a socket names its protocol.
+        """
         taken = self._sockets.enter_context(socket.create_server((host, port)))
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._listening.append(taken)
         return int(taken.getsockname()[1])
 

@@ -1,0 +1,40 @@
+"""What the gateway answers by itself, as problem documents like those of the service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from laurels.http.problems import HTTPError, problem
+
+if TYPE_CHECKING:
+    from laurels.http.messages import Response
+
+METHODS = {"/{board}": "GET, HEAD, OPTIONS", "/{board}/{name}": "GET, HEAD, OPTIONS, POST"}
+"""The methods that each resource has."""
+
+OTHER_METHOD = "This method is not allowed here: use {}."
+NO_ROUTE = "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
+FAILED = "The service failed to answer; its log has the cause. The act may have been counted."
+
+ANSWERS: dict[str, tuple[int, str]] = {
+    "BAD_REQUEST_BODY": (400, "The body is not valid JSON."),
+    "BAD_REQUEST_PARAMETERS": (400, "The path has no board or no name."),
+    "MISSING_AUTHENTICATION_TOKEN": (404, NO_ROUTE),
+    "RESOURCE_NOT_FOUND": (404, NO_ROUTE),
+    "REQUEST_TOO_LARGE": (413, "The body is larger than 64 KiB."),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "The body is not JSON. Send Content-Type: application/json."),
+    "THROTTLED": (429, "There are more requests than this deployment allows. Nothing was counted: try again."),
+    "QUOTA_EXCEEDED": (429, "There are more requests than this deployment allows. Nothing was counted: try again."),
+    "ACCESS_DENIED": (403, "The request is not allowed."),
+    "WAF_FILTERED": (403, "The request is not allowed."),
+    "DEFAULT_4XX": (400, "The request cannot be read."),
+    "INTEGRATION_TIMEOUT": (503, "The service did not answer in time. The act may have been counted."),
+    "INTEGRATION_FAILURE": (503, "The service could not be reached. The act may have been counted."),
+    "DEFAULT_5XX": (500, FAILED),
+}
+"""What the gateway answers by itself: its name for it, the status, and the detail."""
+
+
+def refusal(status: int, detail: str) -> Response:
+    """Give an answer of the gateway's own."""
+    return problem(HTTPError(status, detail))
