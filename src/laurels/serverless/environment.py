@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -12,6 +12,8 @@ from laurels.stores.contract import Order  # noqa: TC001 - msgspec reads the ann
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+S = TypeVar("S", bound=Struct)
 
 PREFIX = "LAURELS_"
 WEEK = 7 * 24 * 60 * 60
@@ -30,14 +32,19 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """Read the settings, an empty variable as none; raise BadSetting for one that is missing or of the wrong form."""
+    """Read the settings of a function that answers a route."""
+    return read_as(Settings, environment)
+
+
+def read_as(kind: type[S], environment: Mapping[str, str]) -> S:
+    """Read settings, an empty variable as none; raise BadSetting for one that is missing or of the wrong form."""
     told = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
         if name.startswith(PREFIX) and value
     }
     try:
-        return msgspec.convert(told, Settings, strict=False)
+        return msgspec.convert(told, kind, strict=False)
     except msgspec.ValidationError as error:
         raise BadSetting(_problem(error)) from None
 

@@ -131,7 +131,7 @@ ERRORS: dict[type[SdkException], Callable[[str, SdkException], StoreError]] = {
     exceptions.UnknownException: _unavailable("could not be asked, or gave no answer that its SDK knows"),
     exceptions.ClientResourceExhaustedException: _unavailable("could not be asked: this process is short of memory"),
     exceptions.AuthenticationException: lambda _, __: KeyRefused("it is wrong, has expired or was revoked"),
-    exceptions.PermissionDeniedException: lambda cache, _: KeyRefused(f"it may not do this in the cache {cache!r}"),
+    exceptions.PermissionDeniedException: lambda _, __: KeyRefused("it has no right to do this"),
     exceptions.NotFoundException: lambda cache, _: CacheMissing(cache),
     exceptions.AlreadyExistsException: _refused,
     exceptions.BadRequestException: _refused,
@@ -143,6 +143,17 @@ ERRORS: dict[type[SdkException], Callable[[str, SdkException], StoreError]] = {
 By class, because two classes share a code. What Momento says goes no further where it could tell of this network or of
 the key; it is kept as the cause.
 """
+
+
+def checked(cache: str, answer: R) -> R:
+    """Give the SDK's answer back unless it is an error; raise ours then. ``cache`` is the one that was asked for."""
+    if isinstance(answer, ErrorResponseMixin):
+        raise _translated(cache, answer.inner_exception) from answer.inner_exception
+    return answer
+
+
+def _translated(cache: str, error: SdkException) -> StoreError:
+    return ERRORS[type(error)](cache, error)
 
 
 class _Line:
@@ -240,11 +251,7 @@ class MomentoStore(Store):
             await line.retire()
 
     def _check(self, answer: object) -> None:
-        if isinstance(answer, ErrorResponseMixin):
-            raise self._translated(answer.inner_exception) from answer.inner_exception
-
-    def _translated(self, error: SdkException) -> StoreError:
-        return ERRORS[type(error)](self._cache, error)
+        checked(self._cache, answer)
 
     async def submit(self, board: Board, name: str, score: Score) -> None:
         await self._ask(lambda client: self._submit(client, board, {name: float(score)}))
@@ -300,7 +307,7 @@ class MomentoStore(Store):
                 timeout=inner._default_deadline_seconds,  # noqa: SLF001
             )
         except RpcError as error:
-            raise self._translated(convert_error(error, Service.CACHE)) from error
+            raise _translated(self._cache, convert_error(error, Service.CACHE)) from error
         length: int = answer.found.length
         return length
 
