@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from momento import CacheClientAsync, Configurations
+from tests.momento import momento_running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tests.momento import Momento
 
@@ -32,3 +33,11 @@ async def client(momento: Momento, anyio_backend: str) -> AsyncIterator[CacheCli
     """Give a client of the official SDK, with a TTL of an hour."""
     async with CacheClientAsync(Configurations.Laptop.v1(), momento.credentials, timedelta(hours=1)) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Momento]:
+    """Give a server that listens with TLS too."""
+    authority = tmp_path_factory.mktemp("secure") / "ca.pem"
+    with momento_running("--tls", "--ca-file", str(authority)) as momento:
+        yield momento
