@@ -1,0 +1,80 @@
+"""The functions, as Lambda is told of them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels.serverless import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.infra.conftest import Synthesized
+
+HANDLERS = {
+    "laurels-dev-submit-score": "laurels.serverless.handlers.submit_score",
+    "laurels-dev-get-standing": "laurels.serverless.handlers.get_standing",
+    "laurels-dev-get-leaderboard": "laurels.serverless.handlers.get_leaderboard",
+}
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_settings(dev: Synthesized, name: str) -> None:
+    """A function has its handler, 1,024 MB, less time than the gateway, tracing, and the Python that made it."""
+    made = dev.one("Lambda::Function", FunctionName=name)
+    assert (made["Handler"], made["MemorySize"], made["Architectures"]) == (HANDLERS[name], 1024, ["arm64"])
+    assert (made["TracingConfig"], made["Timeout"] < 29) == ({"Mode": "Active"}, True)
+    assert made["Runtime"] == f"python3.{sys.version_info.minor}"
+
+
+def test_environment(dev: Synthesized) -> None:
+    """The environment has names and settings, and no key."""
+    made = dev.one("Lambda::Function", FunctionName="laurels-dev-get-standing")
+    assert made["Environment"]["Variables"] == {
+        "LAURELS_KEY_PARAMETER": "/leaderboard-api/dev/momento-api-key",
+        "LAURELS_MOMENTO_CACHE": "laurels-dev",
+        "LAURELS_ORDER": "descending",
+        "LAURELS_STAGE": "dev",
+        "LAURELS_TTL_SECONDS": "604800",
+        "POWERTOOLS_LOG_LEVEL": "DEBUG",
+        "POWERTOOLS_METRICS_NAMESPACE": "Laurels",
+        "POWERTOOLS_SERVICE_NAME": "laurels",
+    }
+
+
+def test_the_function_reads_what_it_is_told(everything: Synthesized) -> None:
+    """The functions read the environment that the stack writes, every setting of it."""
+    made = everything.one("Lambda::Function", FunctionName="laurels-full-submit-score")
+    assert environment.read(made["Environment"]["Variables"]) == environment.Settings(
+        stage="full",
+        key_parameter="/leaderboard-api/full/momento-api-key",
+        momento_cache="laurels-full",
+        momento_endpoint="cell-1.prod.a.momentohq.com",
+        order="ascending",
+        ttl_seconds=86400,
+        cors_origin="https://game.example",
+    )
+
+
+@pytest.mark.parametrize(("stage", "level"), [("dev", "DEBUG"), ("prod", "INFO"), ("feature", "DEBUG")])
+def test_log_level(synthesized: Callable[[str], Synthesized], stage: str, level: str) -> None:
+    """Only stages that do not last tell everything."""
+    levels = {
+        made["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] for made in synthesized(stage).of("Lambda::Function")
+    }
+    assert levels == {level}
+
+
+def test_one_asset_for_the_routes(dev: Synthesized) -> None:
+    """The functions of the routes have one asset between them."""
+    assert len({made["Code"]["S3Key"] for made in dev.of("Lambda::Function")}) == 1
+
+
+def test_other_processor(everything: Synthesized) -> None:
+    """A stage can run on the other processor."""
+    ours = [made for made in everything.of("Lambda::Function") if made["Runtime"].startswith("python")]
+    assert {made["Architectures"][0] for made in ours} == {"x86_64"}
+    assert len(ours) == 5

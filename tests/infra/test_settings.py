@@ -1,0 +1,106 @@
+"""Settings are read from CDK's context, and refused where AWS would refuse them later."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.assets import ROOT
+from infra.errors import SettingRefused
+from infra.settings import FIELDS, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REFUSED: dict[str, list[object]] = {
+    "stageName": ["feature/x", "a_b", "-a", "a-", "a" * 25, "naïve", "a b", "a\n", 5],
+    "ssmStageName": ["a/b", "a b", "é"],
+    "architecture": ["arm", "x86"],
+    "order": ["up"],
+    "ttlDays": ["0", "a week", "1.5"],
+    "momentoEndpoint": ["https://cell.momentohq.com", "cell/"],
+    "parameterKeyArn": ["alias/mine", "arn:aws:kms:eu-west-1:1:key/a"],
+    "corsOrigin": ["game.example", "https://game.example/path", "'*'"],
+    "rateLimit": ["0", "10001"],
+    "burstLimit": ["0", "many"],
+    "lastingStages": ["prod staging"],
+    "logRetentionDays": ["8"],
+    "alarmTopicArn": ["alarms"],
+    "alarmEmail": ["ops"],
+    "manageCache": ["maybe"],
+    "rotateKeyDays": ["-1"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]])
+def test_refused(name: str, value: object) -> None:
+    """A setting that cannot be deployed is refused with its name, its value and what would be right."""
+    with pytest.raises(SettingRefused, match=r"It is .*\.$") as refusal:
+        read({name: value})
+    assert str(refusal.value).startswith(f"The setting {name} is {value!r}. ")
+
+
+def test_all_settings_can_be_refused() -> None:
+    """There is a refusal for every setting."""
+    assert REFUSED.keys() == FIELDS.keys()
+
+
+@pytest.mark.parametrize("name", ["stagename", "stage-name", "StageName", "stage_name", "stagNeame"])
+def test_misspelt(name: str) -> None:
+    """What nearly is a setting is refused, for it would deploy another stage than was meant."""
+    with pytest.raises(SettingRefused, match=r"Did you mean stageName\?"):
+        read({name: "prod"})
+
+
+def test_defaults() -> None:
+    """Without any setting the stage is dev, with its own key; all defaults are told."""
+    settings, taken = read({"@aws-cdk/core:flag": True, "stageName": ""})
+    assert (settings.name, settings.key_parameter) == ("laurels-dev", "/leaderboard-api/dev/momento-api-key")
+    assert (taken["stageName"], taken["ssmStageName"], taken["logRetentionDays"]) == ("dev", "dev", 7)
+
+
+def test_given() -> None:
+    """What was given is no default; the key is that of the stage named for it."""
+    settings, taken = read({"stageName": "FEAT-123", "ssmStageName": "dev"})
+    assert (settings.name, settings.key_parameter) == ("laurels-FEAT-123", "/leaderboard-api/dev/momento-api-key")
+    assert not taken.keys() & {"stageName", "ssmStageName"}
+
+
+@pytest.mark.parametrize(("stage", "days"), [("prod", 90), ("staging", 90), ("dev", 7)])
+def test_lasting_stages(stage: str, days: int) -> None:
+    """Stages that last keep their logs longer."""
+    settings, _ = read({"stageName": stage, "lastingStages": "prod,staging"})
+    assert (settings.is_lasting, settings.log_retention_days) == (stage != "dev", days)
+
+
+def test_rotates_its_own_key_only() -> None:
+    """A stage does not rotate the key of another."""
+    with pytest.raises(SettingRefused, match="in the stage that owns it"):
+        read({"stageName": "FEAT-123", "ssmStageName": "dev", "rotateKeyDays": "30"})
+
+
+def run(context: dict[str, str], directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run the app as CDK does."""
+    told = {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(directory)}
+    command = [sys.executable, "-m", "infra.app"]
+    return subprocess.run(command, env=os.environ | told, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_app_ends_with_the_reason(tmp_path: Path) -> None:
+    """The app ends with the refusal as its only words."""
+    ended = run({"stageName": "feature/x"}, tmp_path)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "1 to 24 letters, digits and hyphens" in ended.stderr
+
+
+def test_app_says_which_defaults_it_took(tmp_path: Path) -> None:
+    """The app makes the stage that the context names, and tells the defaults in one line."""
+    ended = run({"stageName": "FEAT-9"}, tmp_path)
+    assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
+    assert "ssmStageName=FEAT-9, architecture=arm64" in ended.stderr
+    assert (tmp_path / "laurels-FEAT-9.template.json").exists()

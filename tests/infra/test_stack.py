@@ -1,0 +1,192 @@
+"""What a stage is made of: names, permissions, what stays behind."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.infra.conftest import STAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.infra.conftest import Synthesized
+
+NAMES = {
+    "AWS::ApiGateway::RequestValidator": "Name",
+    "AWS::ApiGateway::RestApi": "Name",
+    "AWS::ApiGateway::Stage": "StageName",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
+    "AWS::Events::Rule": "Name",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::Logs::MetricFilter": "FilterName",
+    "AWS::SNS::Topic": "TopicName",
+    "Custom::MomentoCache": "CacheName",
+}
+WITHIN_OTHERS = {
+    "AWS::ApiGateway::Deployment",
+    "AWS::ApiGateway::GatewayResponse",
+    "AWS::ApiGateway::Method",
+    "AWS::ApiGateway::Model",
+    "AWS::ApiGateway::Resource",
+    "AWS::Lambda::Permission",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+}
+ROUTES = ["submit-score", "get-standing", "get-leaderboard"]
+
+
+def names(stage: Synthesized) -> list[str]:
+    """Give the name of every resource that has one of its own."""
+    resources = stage.template["Resources"].values()
+    return [json.dumps(made["Properties"][NAMES[made["Type"]]]) for made in resources if made["Type"] in NAMES]
+
+
+def parameter(name: str) -> dict[str, Any]:
+    """Give a parameter's ARN as a template has it."""
+    parts = ["arn:", {"Ref": "AWS::Partition"}, ":ssm:", {"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
+    return {"Fn::Join": ["", [*parts, f":parameter/leaderboard-api/{name}"]]}
+
+
+def statements(stage: Synthesized, function: str) -> list[dict[str, Any]]:
+    """Give what a function may do beyond writing logs and traces."""
+    (role,) = [role for role in stage.of("IAM::Role") if f'-{function}-"' in json.dumps(role["RoleName"])]
+    (policy,) = role["Policies"]
+    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    assert found[0]["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+    assert found[1] == {
+        "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+        "Effect": "Allow",
+        "Resource": "*",
+    }
+    return found[2:]
+
+
+def allow(actions: str | list[str], resource: Any) -> dict[str, Any]:
+    """Give a statement as a template has it."""
+    return {"Action": actions, "Effect": "Allow", "Resource": resource}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_names_carry_the_stage(synthesized: Callable[[str], Synthesized], stage: str) -> None:
+    """Whatever has a name has the stage in it; all else is a part of something that has."""
+    made = synthesized(stage)
+    assert not [name for name in names(made) if made.settings.stage_name not in name]
+    assert {resource["Type"] for resource in made.template["Resources"].values()} <= NAMES.keys() | WITHIN_OTHERS
+
+
+def test_stages_stand_side_by_side(dev: Synthesized, synthesized: Callable[[str], Synthesized]) -> None:
+    """Two stages share no name; of the other's, the one only reads its key."""
+    assert not set(names(dev)) & set(names(synthesized("feature")))
+    assert statements(synthesized("feature"), "get-standing") == [
+        allow("ssm:GetParameter", parameter("dev/momento-api-key"))
+    ]
+
+
+@pytest.mark.parametrize("function", ROUTES)
+def test_least_privilege(dev: Synthesized, function: str) -> None:
+    """A function of a route may read exactly one parameter, and write its own logs and traces."""
+    assert statements(dev, function) == [allow("ssm:GetParameter", parameter("dev/momento-api-key"))]
+
+
+def test_no_role_beyond_its_own(everything: Synthesized) -> None:
+    """There are no policies but those written in the roles."""
+    assert not everything.of("IAM::Policy")
+    assert not [role for role in everything.of("IAM::Role") if "ManagedPolicyArns" in role]
+
+
+def test_own_logs(dev: Synthesized) -> None:
+    """Each role may write the log group of its own function, and each function logs there."""
+    groups = {
+        role["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"]["Fn::GetAtt"][0]
+        for role in dev.of("IAM::Role")
+    }
+    assert groups == {function["LoggingConfig"]["LogGroup"]["Ref"] for function in dev.of("Lambda::Function")}
+    assert len(groups) == 3
+
+
+@pytest.mark.parametrize("function", ROUTES)
+def test_customer_key(everything: Synthesized, function: str) -> None:
+    """A parameter under a customer's key needs leave to decrypt with exactly that key."""
+    key = everything.settings.parameter_key_arn
+    assert allow("kms:Decrypt", key) in statements(everything, function)
+
+
+def test_cache_owner(everything: Synthesized) -> None:
+    """The function that owns the cache may read the super-user key, and nothing else does but rotation."""
+    assert statements(everything, "cache")[0] == allow("ssm:GetParameter", parameter("full/momento-super-user-key"))
+    for function in ROUTES:
+        assert "super-user" not in json.dumps(statements(everything, function))
+
+
+def test_rotation(everything: Synthesized) -> None:
+    """Rotation may read the super-user key, and read and write the key of the functions."""
+    key = everything.settings.parameter_key_arn
+    assert statements(everything, "rotation") == [
+        allow("ssm:GetParameter", parameter("full/momento-super-user-key")),
+        allow("kms:Decrypt", key),
+        allow(["ssm:GetParameter", "ssm:PutParameter"], parameter("full/momento-api-key")),
+        allow(["kms:Decrypt", "kms:Encrypt"], key),
+    ]
+
+
+def test_rotation_looks_hourly(everything: Synthesized) -> None:
+    """The schedule calls the function every hour; how many days a key lasts is in its environment."""
+    assert everything.one("Events::Rule")["ScheduleExpression"] == "rate(1 hour)"
+    rotation = everything.one("Lambda::Function", FunctionName="laurels-full-rotation")
+    assert rotation["Environment"]["Variables"]["LAURELS_ROTATE_DAYS"] == "30"
+
+
+def test_provider(everything: Synthesized) -> None:
+    """CDK's function before the cache's owner may call it and write its own logs."""
+    (role,) = [role for role in everything.of("IAM::Role") if "cache-provider" in json.dumps(role["RoleName"])]
+    actions = [statement["Action"] for statement in role["Policies"][0]["PolicyDocument"]["Statement"]]
+    assert actions == [["logs:CreateLogStream", "logs:PutLogEvents"], ["lambda:GetFunction", "lambda:InvokeFunction"]]
+
+
+@pytest.mark.parametrize("stage", ["dev", "feature"])
+def test_opt_ins_are_not_there_by_themselves(synthesized: Callable[[str], Synthesized], stage: str) -> None:
+    """Without opting in there are the three functions and no custom resource, schedule or topic."""
+    made = synthesized(stage)
+    kinds = {resource["Type"] for resource in made.template["Resources"].values()}
+    assert len(made.of("Lambda::Function")) == 3
+    assert not kinds & {"Custom::MomentoCache", "AWS::Events::Rule", "AWS::SNS::Topic"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "policy", "days"),
+    [("dev", "Delete", 7), ("everything", "Delete", 30), ("lasting", "Retain", 90)],
+)
+def test_what_stays_behind(synthesized: Callable[[str], Synthesized], stage: str, policy: str, days: int) -> None:
+    """Destroying an ephemeral stage leaves nothing; a lasting one's logs and cache stay."""
+    resources = synthesized(stage).template["Resources"].values()
+    kept = [made for made in resources if made["Type"] in {"AWS::Logs::LogGroup", "Custom::MomentoCache"}]
+    assert {made["DeletionPolicy"] for made in kept} == {policy}
+    assert {made["Properties"].get("RetentionInDays", days) for made in kept} == {days}
+    assert not [made for made in resources if made.get("DeletionPolicy") == "Retain" and made not in kept]
+
+
+def test_every_function_has_an_own_log_group(everything: Synthesized) -> None:
+    """Lambda makes no log group by itself, which would stay behind; CDK's own function is no exception."""
+    groups = {
+        group["LogGroupName"] for group in everything.of("Logs::LogGroup") if isinstance(group["LogGroupName"], str)
+    }
+    functions = {function["FunctionName"] for function in everything.of("Lambda::Function")}
+    assert groups == {f"/aws/lambda/{name}" for name in functions} | {"/aws/apigateway/laurels-full"}
+
+
+def test_outputs(dev: Synthesized) -> None:
+    """The deployment tells the endpoint, and the command that makes the cache."""
+    assert json.dumps(dev.output("Endpoint")).endswith('"/"]]}')
+    assert dev.output("Cache") == "Run: laurels momento create-cache laurels-dev"
+    assert dev.output("KeyParameter") == "/leaderboard-api/dev/momento-api-key"
+
+
+def test_cache_output(everything: Synthesized) -> None:
+    """Where the cache is made with the stage, there is nothing to run."""
+    assert everything.output("Cache") == "laurels-full"
