@@ -115,11 +115,17 @@ def laurels(directory: Path, data: Path) -> Server:
     return _pinned("laurels", [*LAURELS, "serve", *options], port, directory)
 
 
-def momento(directory: Path) -> Server:
+def momento(directory: Path, *options: str) -> Server:
     """Start the local Momento server."""
     port = free_port()
-    options = ["--port", str(port), "--account-port", "0"]
-    return _pinned("momento-local", [*LAURELS, "momento-local", *options], port, directory)
+    ports = ["--port", str(port), "--account-port", "0"]
+    return _pinned("momento-local", [*LAURELS, "momento-local", *ports, *options], port, directory)
+
+
+def ssm(directory: Path) -> Server:
+    """Start moto's server, which has AWS's Parameter Store."""
+    port = free_port()
+    return _pinned("ssm", [sys.executable, "-m", "moto.server", "-p", str(port)], port, directory)
 
 
 def nginx(directory: Path) -> Server:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.rows.bulk import bulk
 from bench.rows.clone import clone
+from bench.rows.function import function
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
 from bench.rows.latency import latency
@@ -29,4 +30,5 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "clone": clone,
     "restart": restart,
     "momento": momento,
+    "function": function,
 }
