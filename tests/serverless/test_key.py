@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,6 +131,34 @@ async def test_missing_parameter(ssm: ParameterStore, caplog: pytest.LogCaptureF
     assert f"parameter {PARAMETER}: An error occurred (ParameterNotFound)" in caplog.text
     ssm.put("first")
     assert await keys.current() == "first"
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Answers with 200 and what SSM would never say."""
+
+    says = b""
+
+    def do_POST(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.send_header("content-length", str(len(self.says)))
+        self.end_headers()
+        self.wfile.write(self.says)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing on stderr."""
+
+
+@pytest.mark.parametrize("says", [b"<html>Log in</html>", b"\xff\xfe"], ids=["a page", "no text"])
+@pytest.mark.usefixtures("ssm")
+async def test_answer_that_is_not_of_ssm(monkeypatch: pytest.MonkeyPatch, says: bytes) -> None:
+    """What something between here and SSM answers in its place is no key."""
+    with HTTPServer(("127.0.0.1", 0), type("Saying", (Stranger,), {"says": says})) as server:
+        Thread(target=server.handle_request).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(KeyUnreadable) as caught:
+            await ParameterKeys(PARAMETER).current()
+    assert caught.value.reason == "what answered is not SSM"
 
 
 async def test_key_is_not_told(

@@ -41,10 +41,11 @@ def connected() -> Any:
 def parameter(name: str, client: Callable[[], Any] = connected) -> str:
     """Give what a parameter holds, decrypted; raise KeyUnreadable where it cannot be read."""
     try:
-        answer = client().get_parameter(Name=name, WithDecryption=True)
+        value: str = client().get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
     except (BotoCoreError, ClientError) as error:
         raise KeyUnreadable(name, str(error)) from error
-    value: str = answer["Parameter"]["Value"]
+    except (LookupError, UnicodeDecodeError) as error:
+        raise KeyUnreadable(name, "what answered is not SSM") from error
     return value
 
 
