@@ -64,7 +64,7 @@ check: $(VENV)/dev.stamp ## Lint, formatting and strict types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(VENV)/bench.stamp ## Measure against the peers (needs wrk, nginx and redis-server); ARGS="--help" tells more
+bench: $(VENV)/bench.stamp build/wheels.stamp ## Measure against the peers (needs wrk, nginx and redis-server); ARGS="--help" tells more
 	$(BIN)/python -m bench $(ARGS)
 
 docs: $(VENV)/dev.stamp ## Write the generated pages of docs/
