@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from laurels.http import Response
 from laurels.http.problems import HTTPError
@@ -31,6 +33,17 @@ def test_event_says_what_was_sent(recorded: Recorded) -> None:
     assert {name: read.headers.get(name, b"").replace(b", ", b",") for name in sent.headers} == {
         name: value.replace(b", ", b",") for name, value in sent.headers.items()
     }
+
+
+@given(board=st.text(min_size=1), name=st.text(min_size=1), safe=st.sampled_from(["", "@+:!'()*,;=&$"]))
+def test_names_arrive_to_the_letter(board: str, name: str, safe: str) -> None:
+    """Any name, however far its client encoded it, is the same through both kinds of API."""
+    as_sent = {"board": quote(board, safe=safe), "name": quote(name, safe=safe)}
+    through_rest = gateway.request(RECORDED["rest-standing"].event | {"pathParameters": as_sent})
+    decoded = {"board": board, "name": name}
+    through_http = gateway.request(RECORDED["http-standing"].event | {"pathParameters": decoded})
+    for read in (through_rest, through_http):
+        assert [unquote_to_bytes(segment).decode() for segment in read.path.split(b"/")] == ["", board, name]
 
 
 @pytest.mark.parametrize("name", ["rest-submit", "http-submit"])
