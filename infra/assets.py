@@ -19,6 +19,7 @@ import fcntl
 import hashlib
 import py_compile
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -38,6 +39,7 @@ SOURCES = ROOT / "src"
 HANDLERS = "laurels.serverless.handlers"
 ARCHITECTURES = ("arm64", "x86_64", "here")
 TASK_ROOT = "/var/task"
+KEPT = 5
 
 UNSEEN = {
     "google.protobuf.internal.api_implementation": ("google._upb._message",),
@@ -62,7 +64,8 @@ def build(architecture: str, directory: Path, handler: str = HANDLERS) -> Path:
     carried = {path: ours[path] for path in sorted(reached)}
     for module in {handler} - {_module(path) for path in carried} | _compiled(carried):
         raise NotCarried(module)
-    place = directory / f"{handler.rpartition('.')[2]}-{architecture}-{_fingerprint(wheels, carried)}"
+    kind = f"{handler.rpartition('.')[2]}-{architecture}"
+    place = directory / f"{kind}-{_fingerprint(wheels, carried)}"
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=directory) as scratch:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -70,7 +73,14 @@ def build(architecture: str, directory: Path, handler: str = HANDLERS) -> Path:
             files = carried | _unpacked(wheels)
             _write(Path(scratch) / "asset", {path: files[path] for path in _closure({handler}, files)})
             (Path(scratch) / "asset").rename(place)
+            _forget(directory.glob(f"{kind}-*"))
     return place
+
+
+def _forget(assets: Iterable[Path]) -> None:
+    """Remove all but the latest of some assets: the one before may still be in use."""
+    for old in sorted(assets, key=lambda asset: asset.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old)
 
 
 def _locked_wheels(architecture: str) -> list[Path]:

@@ -14,7 +14,8 @@ from infra.functions import Function, use_parameter
 if TYPE_CHECKING:
     from infra.settings import Settings
 
-SECONDS = 60
+SECONDS = 120
+ACTIONS = ("ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter")
 
 
 class Rotation(Construct):
@@ -22,7 +23,6 @@ class Rotation(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, days: int, settings: Settings) -> None:
         super().__init__(scope, id_)
-        optional = {"LAURELS_MOMENTO_ENDPOINT": settings.momento_endpoint} if settings.momento_endpoint else {}
         self.function = Function(
             self,
             "KeyRotation",
@@ -34,13 +34,10 @@ class Rotation(Construct):
                 "LAURELS_ADMIN_KEY_PARAMETER": settings.admin_key_parameter,
                 "LAURELS_KEY_PARAMETER": settings.key_parameter,
                 "LAURELS_ROTATE_DAYS": str(days),
-            }
-            | optional,
+            },
             statements=[
                 *use_parameter(self, settings.admin_key_parameter, settings=settings),
-                *use_parameter(
-                    self, settings.key_parameter, settings=settings, actions=("ssm:GetParameter", "ssm:PutParameter")
-                ),
+                *use_parameter(self, settings.key_parameter, settings=settings, actions=ACTIONS),
             ],
             seconds=SECONDS,
         )

@@ -155,18 +155,29 @@ def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
         "logRetentionDays": LASTING_LOG_DAYS if stage in lasting else EPHEMERAL_LOG_DAYS,
     }
     settings = _converted(given, derived)
-    if settings.rotate_key_days and settings.ssm_stage_name != settings.stage_name:
-        raise SettingRefused(
-            "rotateKeyDays",
-            f"is given, but the key is that of the stage {settings.ssm_stage_name}",
-            "Rotate it in the stage that owns it.",
-        )
+    if settings.rotate_key_days:
+        _check_rotation(settings)
     taken = {
         name: value
         for name in FIELDS
         if name not in given and (value := getattr(settings, FIELDS[name].name)) is not None
     }
     return settings, taken
+
+
+def _check_rotation(settings: Settings) -> None:
+    if settings.ssm_stage_name != settings.stage_name:
+        raise SettingRefused(
+            "rotateKeyDays",
+            f"is given, but the key is that of the stage {settings.ssm_stage_name}",
+            "Rotate it in the stage that owns it.",
+        )
+    if not settings.momento_endpoint:
+        raise SettingRefused(
+            "momentoEndpoint",
+            "is missing: the keys that rotation makes do not tell where they belong",
+            "Give it beside rotateKeyDays, as in cell-us-east-1-1.prod.a.momentohq.com.",
+        )
 
 
 def _converted(given: dict[str, Any], derived: dict[str, Any]) -> Settings:

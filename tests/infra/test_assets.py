@@ -104,6 +104,16 @@ def test_built_once(tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
+def test_old_ones_go(tmp_path: Path) -> None:
+    """Of assets of one kind only the latest stay."""
+    for number in range(7):
+        (tmp_path / f"handlers-here-{number}").mkdir()
+        os.utime(tmp_path / f"handlers-here-{number}", (number, number))
+    made = assets.build("here", tmp_path)
+    kept = {path for path in tmp_path.iterdir() if path.is_dir()}
+    assert kept == {made, *(tmp_path / f"handlers-here-{number}" for number in range(3, 7))}
+
+
 def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints where the asset is."""
     monkeypatch.setattr(sys, "argv", ["assets", "--architecture", "here"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -84,6 +85,12 @@ def test_rotates_its_own_key_only() -> None:
         read({"stageName": "FEAT-123", "ssmStageName": "dev", "rotateKeyDays": "30"})
 
 
+def test_rotation_needs_the_endpoint() -> None:
+    """The keys that rotation makes go with an endpoint that they do not tell."""
+    with pytest.raises(SettingRefused, match="momentoEndpoint is missing"):
+        read({"rotateKeyDays": "30"})
+
+
 def run(context: dict[str, str], directory: Path) -> subprocess.CompletedProcess[str]:
     """Run the app as CDK does."""
     told = {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(directory)}
@@ -104,3 +111,12 @@ def test_app_says_which_defaults_it_took(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
     assert "ssmStageName=FEAT-9, architecture=arm64" in ended.stderr
     assert (tmp_path / "laurels-FEAT-9.template.json").exists()
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_documented(name: str) -> None:
+    """Every setting has its row in the docs, with its default."""
+    row = re.search(rf"^\| `{name}` \|.*\| (.*) \|$", (ROOT / "docs" / "deploying.md").read_text(), re.MULTILINE)
+    default = read({})[1].get(name)
+    assert row
+    assert name == "ssmStageName" or default is None or f"`{str(default).lower()}`" in row[1]

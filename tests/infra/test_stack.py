@@ -130,7 +130,7 @@ def test_rotation(everything: Synthesized) -> None:
     assert statements(everything, "rotation") == [
         allow("ssm:GetParameter", parameter("full/momento-super-user-key")),
         allow("kms:Decrypt", key),
-        allow(["ssm:GetParameter", "ssm:PutParameter"], parameter("full/momento-api-key")),
+        allow(["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter"], parameter("full/momento-api-key")),
         allow(["kms:Decrypt", "kms:Encrypt"], key),
     ]
 
