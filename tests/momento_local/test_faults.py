@@ -1,0 +1,138 @@
+"""Faults on request: as they are written, and as the official SDK meets them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+from momento.errors import MomentoErrorCode
+from momento.responses import CacheGet, CacheSortedSetFetch, CacheSortedSetIncrementScore
+from momento_wire_types import cacheclient_pb2 as wire
+from momento_wire_types import cachepubsub_pb2 as pubsub
+
+from laurels.errors import BadArgument
+from laurels.momento_local.faults import Faults, parse
+from momento import CacheClientAsync, Configurations
+from tests.momento import momento_running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.momento import Momento
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SortedSetPut:UNAVAILABLE:3", "SortedSetFetch:delay=200ms", "Get:delay=1500ms:1", "Subscribe:NOT_FOUND"],
+)
+def test_a_fault_reads_as_it_is_written(text: str) -> None:
+    """A fault is written as it was read."""
+    assert str(parse(text)) == text
+
+
+def test_a_delay_may_be_in_seconds() -> None:
+    """A delay is in milliseconds or seconds."""
+    assert parse("Get:delay=1.5s").delay == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no fault: give CALL:STATUS or CALL:delay=200ms"),
+        ("Get", "no fault"),
+        ("Get:INTERNAL:1:2", "no fault"),
+        ("sortedSetPut:INTERNAL", "as SortedSetPut"),
+        ("Nonsense:INTERNAL", "There is no call 'Nonsense'"),
+        ("Get:BROKEN", "neither a delay .* nor one of CANCELLED"),
+        ("Get:OK", "neither a delay"),
+        ("Get:delay=5", "neither a delay"),
+        ("Get:INTERNAL:0", "'0' is no count"),
+        ("Get:INTERNAL:few", "'few' is no count"),
+    ],
+)
+def test_what_is_no_fault_is_refused(text: str, said: str) -> None:
+    """What is not a fault is refused with what would be right."""
+    with pytest.raises(BadArgument, match=said):
+        parse(text)
+
+
+def test_delays_add_and_errors_take_turns() -> None:
+    """One call meets all of its delays and the first of its errors; the next error waits for the next call."""
+    faults = Faults()
+    for text in ("Get:delay=200ms:1", "Get:delay=100ms", "Get:INTERNAL:1", "Get:UNAVAILABLE:2", "Set:ABORTED"):
+        faults.plan(text)
+    met = [faults.strike("Get") for _ in range(4)]
+    assert [delay for delay, _ in met] == pytest.approx([0.3, 0.1, 0.1, 0.1])
+    status = grpc.StatusCode
+    assert [error for _, error in met] == [status.INTERNAL, status.UNAVAILABLE, status.UNAVAILABLE, None]
+    assert str(faults) == "Get:delay=100ms\nSet:ABORTED"
+
+
+def test_faults_can_be_cleared() -> None:
+    """Without faults nothing befalls a call."""
+    faults = Faults()
+    faults.plan("Get:INTERNAL")
+    faults.clear()
+    assert not faults
+    assert faults.strike("Get") == (0.0, None)
+
+
+@pytest.fixture(scope="module")
+def troubled() -> Iterator[Momento]:
+    """Give a server with faults."""
+    faults = [
+        "Get:UNAVAILABLE:2",
+        "SortedSetIncrement:UNAVAILABLE:1",
+        "SortedSetFetch:delay=60s:1",
+        "Set:RESOURCE_EXHAUSTED:1",
+        "Subscribe:UNAUTHENTICATED:1",
+    ]
+    with momento_running(*(option for fault in faults for option in ("--fault", fault))) as momento:
+        yield momento
+
+
+@pytest.fixture
+async def client(troubled: Momento, anyio_backend: str) -> CacheClientAsync:  # noqa: ARG001 - it comes first
+    """Give a client of the server with faults, that waits two seconds."""
+    configuration = Configurations.Laptop.v1().with_client_timeout(timedelta(seconds=2))
+    return CacheClientAsync(configuration, troubled.credentials, timedelta(hours=1))
+
+
+@pytest.mark.anyio
+async def test_the_sdk_retries_what_may_be_retried(troubled: Momento, client: CacheClientAsync) -> None:
+    """The SDK makes an idempotent call again until it succeeds, and an increment never."""
+    async with client:
+        cache = troubled.new_cache()
+        assert isinstance(await client.get(cache, "k"), CacheGet.Miss)
+        once = await client.sorted_set_increment_score(cache, "board", "a", 1.0)
+        assert getattr(once, "error_code", None) == MomentoErrorCode.SERVER_UNAVAILABLE
+        again = await client.sorted_set_increment_score(cache, "board", "a", 1.0)
+    assert isinstance(again, CacheSortedSetIncrementScore.Success)
+    assert again.score == pytest.approx(1.0)
+
+
+@pytest.mark.anyio
+async def test_a_delay_beyond_the_deadline_is_a_time_out(troubled: Momento, client: CacheClientAsync) -> None:
+    """A call that is held up for longer than the client waits times out, and the next goes through."""
+    async with client:
+        cache = troubled.new_cache()
+        slow = await client.sorted_set_fetch_by_rank(cache, "board")
+        assert getattr(slow, "error_code", None) == MomentoErrorCode.TIMEOUT_ERROR
+        assert isinstance(await client.sorted_set_fetch_by_rank(cache, "board"), CacheSortedSetFetch.Miss)
+
+
+def test_a_fault_says_that_it_was_asked_for(troubled: Momento) -> None:
+    """The details of a fault tell it from an error of the server."""
+    with pytest.raises(grpc.RpcError) as caught:
+        troubled.items.Set(wire._SetRequest(cache_key=b"k"), metadata=(("cache", "any"),))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "was asked for" in caught.value.details()
+
+
+def test_a_subscription_can_fail(troubled: Momento) -> None:
+    """A stream meets its faults at its beginning."""
+    with pytest.raises(grpc.RpcError) as caught:
+        next(troubled.topics.Subscribe(pubsub._SubscriptionRequest(cache_name="any", topic="news")))
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED

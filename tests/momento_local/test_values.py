@@ -1,0 +1,90 @@
+"""The names of values: any bytes, in their own order, within what the index takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from laurels.momento_local.sets import SortedSet
+from laurels.momento_local.values import SHORT, LongValues, short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROUNDS = 300
+
+
+def in_front(place: int) -> bytes:
+    """Give a long value that comes before all that were given before."""
+    return b"\xff" * SHORT + (ROUNDS - place).to_bytes(2, "big")
+
+
+def behind(place: int) -> bytes:
+    """Give a long value that comes after all that were given before."""
+    return b"\xff" * SHORT + place.to_bytes(2, "big")
+
+
+def between(place: int) -> bytes:
+    """Give a long value that comes between the last two that were given."""
+    return b"\xff" * SHORT + b"\x02" * place + (b"\x01" if place % 2 else b"\x03")
+
+
+@given(st.binary(max_size=SHORT - 1), st.binary(max_size=SHORT - 1))
+def test_short_names_keep_the_order(one: bytes, other: bytes) -> None:
+    """Short values are in the order of the UTF-8 of their names, which is no more than 225 bytes."""
+    names = short_name(one).encode(), short_name(other).encode()
+    assert (names[0] < names[1], names[0] == names[1]) == (one < other, one == other)
+    assert all(0 < len(name) <= 225 for name in names)
+
+
+@pytest.mark.parametrize("value_of", [in_front, behind, between], ids=lambda of: of.__name__)
+def test_long_names_make_room(value_of: Callable[[int], bytes]) -> None:
+    """However long values come, there is room between their names, which stay in order."""
+    long = LongValues()
+    renamed = [long.take(value_of(place)) for place in range(ROUNDS)]
+    long.check()
+    assert 1 <= sum(map(bool, renamed)) < 6
+    assert all(len(name.encode()) <= 256 for value in map(value_of, range(ROUNDS)) if (name := long.find(value) or ""))
+
+
+def test_a_set_keeps_its_scores_when_values_are_renamed() -> None:
+    """A set of long values that were renamed has each at its score."""
+    held = SortedSet(expires=0)
+    for place in range(ROUNDS):
+        held.put(in_front(place), place % 7)
+    held.check()
+    assert sorted(held.entries()) == sorted((in_front(place), place % 7) for place in range(ROUNDS))
+
+
+def test_dropped_names_leave_nothing() -> None:
+    """A set whose long values were all removed holds nothing of them."""
+    held = SortedSet(expires=0)
+    for remains in (True, False):
+        for place in range(9):
+            held.put(behind(place), 1) if remains else held.remove(behind(place))
+    held.check()
+    assert len(held) == 0
+    assert held.score(behind(1)) is None
+
+
+def test_check_finds_a_name_too_many() -> None:
+    """A long value that the index does not hold is found out."""
+    held = SortedSet(expires=0)
+    held._long.take(behind(1))
+    with pytest.raises(AssertionError, match="other long values"):
+        held.check()
+
+
+@pytest.mark.parametrize("part", ["_values", "_groups"])
+def test_check_finds_what_is_out_of_order(part: str) -> None:
+    """Names that are not in the order of their values are found out."""
+    long = LongValues()
+    for place in range(3):
+        long.take(behind(place))
+    held = getattr(long, part)
+    held[next(iter(held))] = held.pop(list(held)[-1]) if part == "_values" else []
+    with pytest.raises(AssertionError):
+        long.check()
