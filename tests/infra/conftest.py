@@ -10,8 +10,7 @@ import pytest
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
-from infra.settings import read
-from infra.stack import LaurelsStack
+from infra.app import add_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +47,7 @@ class Synthesized:
 
     def __init__(self, directory: Path, context: dict[str, str]) -> None:
         app = App(context=context, outdir=str(directory))
-        self.settings, _ = read(app.node.get_all_context())
-        LaurelsStack(app, settings=self.settings)
+        self.settings, _ = add_stage(app)
         Validations.of(app).add_plugins(AwsSolutionsChecks(app))
         app.synth()
         self.file = directory / f"{self.settings.name}.template.json"
