@@ -17,6 +17,7 @@ import argparse
 import ast
 import fcntl
 import hashlib
+import platform
 import py_compile
 import re
 import shutil
@@ -113,7 +114,7 @@ def _unpacked(wheels: list[Path]) -> dict[str, bytes]:
 
 
 def _fingerprint(wheels: list[Path], carried: Mapping[str, bytes]) -> str:
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256(platform.python_version().encode())
     digest.update(Path(__file__).read_bytes())
     for wheel in wheels:
         digest.update(wheel.name.encode() + b"\0")
