@@ -100,6 +100,7 @@ class Gateway(Construct):
                 throttling_burst_limit=settings.burst_limit,
             ),
         )
+        api.node.try_remove_child("Endpoint")  # an output of CDK's; the stack has its own
         execution = own_log_group(
             self,
             "ExecutionLogs",

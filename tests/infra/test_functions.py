@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.serverless import environment
+from laurels.serverless import caches, environment
+from laurels.serverless.rotation import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,21 @@ def test_the_function_reads_what_it_is_told(everything: Synthesized) -> None:
         order="ascending",
         ttl_seconds=86400,
         cors_origin="https://game.example",
+    )
+
+
+def test_the_others_read_what_they_are_told(everything: Synthesized) -> None:
+    """So do the functions that are opted into."""
+    cache, rotation = (
+        everything.one("Lambda::Function", FunctionName=f"laurels-full-{name}")["Environment"]["Variables"]
+        for name in ("cache", "rotation")
+    )
+    admin = "/leaderboard-api/full/momento-super-user-key"
+    assert environment.read_as(caches.Settings, cache) == caches.Settings(
+        admin_key_parameter=admin, momento_endpoint="cell-1.prod.a.momentohq.com"
+    )
+    assert environment.read_as(Settings, rotation) == Settings(
+        key_parameter="/leaderboard-api/full/momento-api-key", admin_key_parameter=admin, rotate_days=30
     )
 
 

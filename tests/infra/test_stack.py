@@ -80,6 +80,12 @@ def test_names_carry_the_stage(synthesized: Callable[[str], Synthesized], stage:
     assert {resource["Type"] for resource in made.template["Resources"].values()} <= NAMES.keys() | WITHIN_OTHERS
 
 
+def test_longest_names_fit(everything: Synthesized) -> None:
+    """The longest stage in the region of the longest name has roles of the 64 characters that AWS allows."""
+    fixed = [role["RoleName"]["Fn::Join"][1][0].replace("full", "", 1) for role in everything.of("IAM::Role")]
+    assert max(map(len, fixed)) + 24 + len("ap-southeast-1") <= 64
+
+
 def test_stages_stand_side_by_side(dev: Synthesized, synthesized: Callable[[str], Synthesized]) -> None:
     """Two stages share no name; of the other's, the one only reads its key."""
     assert not set(names(dev)) & set(names(synthesized("feature")))
@@ -182,6 +188,7 @@ def test_every_function_has_an_own_log_group(everything: Synthesized) -> None:
 
 def test_outputs(dev: Synthesized) -> None:
     """The deployment tells the endpoint, and the command that makes the cache."""
+    assert dev.template["Outputs"].keys() == {"Endpoint", "Cache", "KeyParameter"}
     assert json.dumps(dev.output("Endpoint")).endswith('"/"]]}')
     assert dev.output("Cache") == "Run: laurels momento create-cache laurels-dev"
     assert dev.output("KeyParameter") == "/leaderboard-api/dev/momento-api-key"
