@@ -151,16 +151,20 @@ async def _serve(settings: Settings, announce: Callable[[Connections], None]) ->
         connections = _listen(momento, keys, settings, account.getsockname()[1])
         tokens.endpoint = f"localhost:{connections.tls_port or connections.port}"
         await momento.start()
+        server = _account_server(Account(keys, momento.faults))
         announce(connections)
-        await _serve_account(Account(keys, momento.faults), account)
+        await server.serve([account])
         await momento.stop()
 
 
-async def _serve_account(account: Account, listening: socket.socket) -> None:
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
+def _account_server(account: Account) -> uvicorn.Server:
+    """Make the server of the account API, with which the whole ends when it is told to."""
     config = uvicorn.Config(account, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False)
-    await uvicorn.Server(config).serve([listening])
+    server = uvicorn.Server(config)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        # Until uvicorn has its own handlers; and again after them, when it raises anew what has ended it.
+        signal.signal(ending, lambda *_: setattr(server, "should_exit", True))
+    return server
 
 
 def _listen(momento: MomentoServer, keys: Keys, settings: Settings, account_port: int) -> Connections:
@@ -208,4 +212,9 @@ def _secret(file: Path | None) -> bytes:
     if not file.exists():
         file.touch(0o600)
         file.write_bytes(secrets.token_bytes(SECRET_BYTES))
-    return file.read_bytes()
+    secret = file.read_bytes()
+    if len(secret) < SECRET_BYTES:
+        raise BadArgument(
+            f"{file} is too short for a secret: give {SECRET_BYTES} bytes or more, or the name of no file."
+        )
+    return secret

@@ -1,0 +1,247 @@
+"""The command that runs a local Momento server, and the lines that it prints."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from momento.errors import MomentoErrorCode
+from momento.responses import ListCaches
+
+from momento import CacheClient, Configurations, CredentialProvider
+from tests.momento import momento_running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.momento import Momento
+
+ROOT = Path(__file__).parents[2]
+LAST = "    curl"
+MINUTE = timedelta(minutes=1)
+
+PYTHON = """
+from datetime import timedelta
+from momento import CacheClient, Configurations
+with CacheClient(Configurations.Laptop.latest(), credentials, timedelta(minutes=1)) as client:
+    client.sorted_set_put_element("boards", "played", "v", 2077.0)
+    print(client.sorted_set_get_score("boards", "played", "v").score)
+"""
+JAVASCRIPT = """
+const {CacheClient, Configurations} = require('@gomomento/sdk');
+(async () => {
+  const configuration = Configurations.Laptop.latest();
+  const client = await CacheClient.create({configuration, credentialProvider, defaultTtlSeconds: 60});
+  await client.sortedSetPutElement('boards', 'played', 'v', 2077);
+  console.log((await client.sortedSetGetScore('boards', 'played', 'v')).score());
+  client.close();
+})();
+"""
+PROGRAMS = {
+    "Python": ([sys.executable, "-c"], PYTHON, "2077.0"),
+    "JavaScript": (["node", "-e"], JAVASCRIPT, "2077"),
+    "Shell": (["sh", "-c"], "", '"role_id":"owner"'),
+}
+
+OPEN = [
+    "Python, without TLS and without a key",
+    "JavaScript, without TLS and without a key",
+]
+TLS = [
+    "Python, with TLS",
+    "Python, with TLS and nothing but one key string",
+    "JavaScript, with TLS and nothing but one key string",
+]
+BLOCKS = ["Python, without TLS", *OPEN, *TLS, "Shell, for the account API"]
+
+
+class Page(NamedTuple):
+    """What a server has printed, and the file that it has written."""
+
+    text: str
+    env_file: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def blocks(self) -> dict[str, str]:
+        """Give the lines to copy, by their titles."""
+        title, found = "", dict[str, str]()
+        for part in self.text.split("\n\n"):
+            if part.startswith("    "):
+                found[title] = "".join(f"{line[4:]}\n" for line in part.splitlines())
+            title = part.strip().removesuffix(":")
+        return found
+
+
+@contextmanager
+def printed(directory: Path, *options: str) -> Iterator[Page]:
+    """Run the command in a directory, and read what it prints."""
+    env_file = directory / "momento.env"
+    command = [sys.executable, "-m", "laurels", "momento-local", "--port", "0", "--env-file", str(env_file), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=directory)
+    assert process.stdout is not None
+    with process, process.stdout as stdout:
+        lines = []
+        for line in stdout:
+            lines.append(line)
+            if line.startswith(LAST):
+                break
+        try:
+            yield Page("".join(lines), env_file, process)
+        finally:
+            process.terminate()
+
+
+def tried(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a directory, where it ends by itself."""
+    command = [sys.executable, "-m", "laurels", "momento-local", "--port", "0", *options]
+    return subprocess.run(command, capture_output=True, text=True, cwd=directory, timeout=30, check=False)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """Give what a server with TLS prints."""
+    with printed(tmp_path_factory.mktemp("printed"), "--tls", "--cache", "boards") as page:
+        yield page
+
+
+@pytest.mark.parametrize("title", BLOCKS)
+def test_printed_lines_connect(page: Page, title: str) -> None:
+    """Each block of lines, run as it is printed behind the printed exports, connects a program to the server."""
+    (runner, program, expected) = PROGRAMS[title.partition(",")[0]]
+    command = ["sh", "-c", f'. {page.env_file} && exec "$@"', "sh", *runner, page.blocks[title] + program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert expected in done.stdout, done.stderr
+
+
+def test_printed_exports_are_those_of_the_file(page: Page) -> None:
+    """The exports that are printed are written too, to a file for its owner alone."""
+    text = page.env_file.read_text()
+    assert page.blocks["Keys that may do everything, as shell exports"] == text
+    assert [line.partition("=")[0].removeprefix("export ") for line in text.splitlines()] == [
+        "MOMENTO_API_KEY",
+        "MOMENTO_ENDPOINT",
+        "V1_API_KEY",
+        "LEGACY_API_KEY",
+        "MOMENTO_ACCOUNT_URL",
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    ]
+    assert stat.S_IMODE(page.env_file.stat().st_mode) == 0o600
+
+
+def test_all_blocks_are_tested(page: Page) -> None:
+    """There are no other lines to copy."""
+    assert list(page.blocks) == ["Keys that may do everything, as shell exports", *BLOCKS]
+
+
+def test_page_without_tls(tmp_path: Path) -> None:
+    """Without TLS, and where a key is needed, no lines are printed that would not work; an old file is replaced."""
+    (tmp_path / "momento.env").write_text("old")
+    with printed(tmp_path, "--require-key") as page:
+        assert list(page.blocks)[1:] == ["Python, without TLS", "Shell, for the account API"]
+        assert page.process.stdout is not None
+        assert "start it with --tls" in page.process.stdout.readline() + page.process.stdout.readline()
+    assert stat.S_IMODE(page.env_file.stat().st_mode) == 0o600
+    assert "old" not in page.env_file.read_text()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda ending: ending.name)
+def test_signal_ends_it_well(tmp_path: Path, ending: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end the server, with a good status."""
+    with printed(tmp_path) as page:
+        page.process.send_signal(ending)
+        assert page.process.wait(30) == 0
+
+
+def test_secret_file_keeps_the_keys(tmp_path: Path) -> None:
+    """Servers of one secret file have the same key; the file is made for its owner alone."""
+    secret = tmp_path / "secret"
+    with (
+        momento_running("--secret-file", str(secret)) as first,
+        momento_running("--secret-file", str(secret)) as second,
+    ):
+        assert first.told.api_key == second.told.api_key
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+
+
+def test_key_can_be_required() -> None:
+    """Where a key is required, a call without one is refused, and one with a key is not."""
+    with momento_running("--require-key") as momento:
+        for key, expected in (("", MomentoErrorCode.AUTHENTICATION_ERROR), (momento.told.api_key, None)):
+            credentials = CredentialProvider(key, momento.host, momento.host, momento.host, momento.port)
+            with CacheClient(Configurations.Laptop.latest(), credentials, MINUTE) as client:
+                assert getattr(client.create_cache("boards"), "error_code", None) == expected
+
+
+def test_caches_and_faults_are_there_at_the_start() -> None:
+    """Caches and faults that are asked for are there with the first call; a fault is kept to its count."""
+    options = ["--cache", "one", "--cache", "two", "--fault", "ListCaches:PERMISSION_DENIED:1"]
+    with (
+        momento_running(*options) as momento,
+        CacheClient(Configurations.Laptop.latest(), momento.credentials, MINUTE) as client,
+    ):
+        assert isinstance(client.list_caches(), ListCaches.Error)
+        listed = client.list_caches()
+        assert isinstance(listed, ListCaches.Success)
+        assert sorted(cache.name for cache in listed.caches) == ["one", "two"]
+
+
+def test_reachable_from_everywhere() -> None:
+    """A server that listens everywhere tells the name under which this machine finds it."""
+    with momento_running("--host", "0.0.0.0") as momento:  # noqa: S104
+        assert momento.told.endpoint == f"http://localhost:{momento.port}"
+        assert momento.new_cache()
+
+
+def test_endpoint_of_tls_is_as_the_sdks_take_it(secure: Momento) -> None:
+    """With TLS the endpoint is a bare host and port, and the authority's file is told whole."""
+    assert secure.told.endpoint == f"localhost:{secure.told.tls_port}"
+    assert Path(str(secure.told.ca_file)).is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--fault", "Nothing:UNAVAILABLE"], 2, "There is no call 'Nothing'"),
+        (["--cache", ""], 1, "Error: "),
+        (["--secret-file", "short"], 1, "32 bytes"),
+        (["--ca-file", "nowhere/ca.pem", "--tls"], 1, "nowhere/ca.pem"),
+    ],
+    ids=["fault", "cache", "secret", "authority"],
+)
+def test_bad_option_is_refused(tmp_path: Path, options: list[str], status: int, message: str) -> None:
+    """An option that makes no sense ends the command with what would be right."""
+    (tmp_path / "short").write_bytes(b"short")
+    done = tried(tmp_path, *options)
+    assert (done.returncode, message in done.stderr) == (status, True), done.stderr
+
+
+@pytest.mark.parametrize("option", ["--port", "--account-port", "--tls-port"])
+def test_taken_port_is_refused(tmp_path: Path, option: str) -> None:
+    """A port that another program has is told, with the way out."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        done = tried(tmp_path, "--tls", option, str(port))
+    assert done.returncode == 1
+    assert f"Error: Cannot listen on 127.0.0.1:{port}: it is in use" in done.stderr
+
+
+def test_json(secure: Momento) -> None:
+    """One JSON object tells all that a program needs."""
+    command = [sys.executable, "-m", "laurels", "momento-local", "--port", "0", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process, process.stdout as stdout:
+        told = json.loads(stdout.readline())
+        process.terminate()
+    assert {"host", "port", "account_url", "endpoint", "api_key", "v1_api_key", "legacy_api_key"} == set(told)
+    assert told["api_key"] != secure.told.api_key
