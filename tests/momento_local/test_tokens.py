@@ -1,0 +1,184 @@
+"""Disposable tokens and v1 keys of the local Momento server, by the official Python SDK and by its stubs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from momento.auth.access_control.disposable_token_scope import DisposableTokenProps
+from momento.auth.access_control.disposable_token_scopes import DisposableTokenScopes as Scopes
+from momento.config.auth_configurations import AuthConfigurations
+from momento.errors import MomentoErrorCode as Code
+from momento.responses import GenerateDisposableToken
+from momento.utilities import ExpiresIn
+from momento_wire_types import auth_pb2, auth_pb2_grpc, cachepubsub_pb2, token_pb2, token_pb2_grpc
+from momento_wire_types import permissionmessages_pb2 as messages
+
+from laurels.momento_local.keys import EVERYTHING
+from laurels.momento_local.tokens import LONGEST_DISPOSABLE
+from momento import AuthClient, CacheClient, Configurations, CredentialProvider, TopicClient, TopicConfigurations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from momento.auth.access_control.disposable_token_scope import DisposableTokenScope
+
+    from tests.momento import Momento
+
+MINUTE = timedelta(minutes=1)
+READER = messages.Permissions(
+    explicit=messages.ExplicitPermissions(
+        permissions=[
+            messages.PermissionsType(
+                cache_permissions=messages.PermissionsType.CachePermissions(
+                    role=messages.CacheReadOnly, all_caches=messages.PermissionsType.All()
+                )
+            )
+        ]
+    )
+)
+
+
+def at(momento: Momento, credentials: CredentialProvider) -> CredentialProvider:
+    """Lead credentials to the server without TLS."""
+    host = momento.host
+    return replace(credentials, cache_endpoint=host, control_endpoint=host, token_endpoint=host, port=momento.port)
+
+
+def token_of(momento: Momento, scope: DisposableTokenScope, token_id: str | None = None) -> CredentialProvider:
+    """Give the credentials of a new token."""
+    with AuthClient(AuthConfigurations.Laptop.latest(), momento.credentials) as client:
+        made = client.generate_disposable_token(scope, ExpiresIn.minutes(1), DisposableTokenProps(token_id))
+    assert isinstance(made, GenerateDisposableToken.Success)
+    return at(momento, CredentialProvider.from_disposable_token(made.auth_token))
+
+
+@pytest.fixture(scope="module")
+def stubs(momento: Momento) -> Iterator[tuple[Any, Any]]:
+    """Give the stubs of the services for keys and for tokens."""
+    with grpc.insecure_channel(f"{momento.host}:{momento.port}") as channel:
+        yield auth_pb2_grpc.AuthStub(channel), token_pb2_grpc.TokenStub(channel)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (Scopes.cache_read_write, [None, None, None]),
+        (Scopes.cache_read_only, [None, Code.PERMISSION_ERROR, Code.PERMISSION_ERROR]),
+        (lambda cache: Scopes.cache_key_read_write(cache, "mine"), [None, None, Code.PERMISSION_ERROR]),
+        (
+            lambda cache: Scopes.cache_key_prefix_write_only(cache, "mi"),
+            [Code.PERMISSION_ERROR, None, Code.PERMISSION_ERROR],
+        ),
+        (lambda _: Scopes.cache_read_write("another"), [Code.PERMISSION_ERROR] * 3),
+        (lambda cache: Scopes.topic_publish_only(cache, "scores"), [Code.PERMISSION_ERROR] * 3),
+    ],
+    ids=["all of the cache", "read only", "one set", "sets that begin alike", "another cache", "a topic"],
+)
+def test_token_allows_what_its_scope_says(
+    momento: Momento, scope: Callable[[str], DisposableTokenScope], expected: list[Code | None]
+) -> None:
+    """The holder of a token reads its set, writes it, and writes another, as far as the scope goes."""
+    cache = momento.new_cache()
+    with CacheClient(Configurations.Laptop.latest(), token_of(momento, scope(cache)), MINUTE) as client:
+        answers = [
+            client.sorted_set_get_score(cache, "mine", "v"),
+            client.sorted_set_put_element(cache, "mine", "v", 1.0),
+            client.sorted_set_increment_score(cache, "other", "v", 1.0),
+        ]
+        assert [getattr(answer, "error_code", None) for answer in answers] == expected
+        assert getattr(client.list_caches(), "error_code", None) == Code.PERMISSION_ERROR
+
+
+def test_publisher_is_named_by_its_token(momento: Momento) -> None:
+    """A subscriber is told which token published; one that may only publish does not subscribe."""
+    cache = momento.new_cache()
+    credentials = token_of(momento, Scopes.topic_publish_only(cache, "scores"), "silverhand")
+    items = momento.topics.Subscribe(cachepubsub_pb2._SubscriptionRequest(cache_name=cache, topic="scores"))
+    assert next(items).HasField("heartbeat")
+    with TopicClient(TopicConfigurations.Default.latest(), credentials) as client:
+        client.publish(cache, "scores", "2077")
+        assert getattr(client.subscribe(cache, "scores"), "error_code", None) == Code.PERMISSION_ERROR
+    assert next(items).item.publisher_id == "silverhand"
+    items.cancel()
+
+
+def test_token_tells_when_it_expires(momento: Momento) -> None:
+    """A token tells the moment at which it ends, and the endpoint that it leads to."""
+    with AuthClient(AuthConfigurations.Laptop.latest(), momento.credentials) as client:
+        made = client.generate_disposable_token(Scopes.cache_read_only("any"), ExpiresIn.minutes(30))
+    assert isinstance(made, GenerateDisposableToken.Success)
+    assert abs(made.expires_at.epoch() - time.time() - 1800) < 60
+    assert made.endpoint == f"localhost:{momento.port}"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "message"),
+    [
+        ({"permissions": READER}, grpc.StatusCode.INVALID_ARGUMENT, "1 second at least"),
+        ({"permissions": READER, "seconds": LONGEST_DISPOSABLE + 1}, grpc.StatusCode.INVALID_ARGUMENT, "3600 seconds"),
+        ({"seconds": 60}, grpc.StatusCode.INVALID_ARGUMENT, "`permissions` is empty"),
+        ({"permissions": READER, "seconds": 60, "key": "wrong"}, grpc.StatusCode.UNAUTHENTICATED, "none of this"),
+    ],
+    ids=["no end", "too long", "no permissions", "wrong key"],
+)
+def test_bad_request_for_a_token_is_refused(
+    stubs: tuple[Any, Any], request_: dict[str, Any], status: grpc.StatusCode, message: str
+) -> None:
+    """What a token cannot be made of is refused, with what would be right."""
+    expires = token_pb2._GenerateDisposableTokenRequest.Expires(valid_for_seconds=request_.get("seconds", 0))
+    request = token_pb2._GenerateDisposableTokenRequest(
+        expires=expires, auth_token=request_.get("key", ""), permissions=request_.get("permissions")
+    )
+    with pytest.raises(grpc.RpcError) as refused:
+        stubs[1].GenerateDisposableToken(request)
+    assert refused.value.code() == status
+    assert message in refused.value.details()
+
+
+def test_key_is_renewed(momento: Momento, stubs: tuple[Any, Any]) -> None:
+    """A generated key is good, and so are the one that renews it and the one that renews that."""
+    request = auth_pb2._GenerateApiTokenRequest(
+        auth_token=momento.told.api_key,
+        expires=auth_pb2._GenerateApiTokenRequest.Expires(valid_for_seconds=60),
+        permissions=EVERYTHING,
+    )
+    made = stubs[0].GenerateApiToken(request)
+    for _ in range(2):
+        request = auth_pb2._RefreshApiTokenRequest(api_key=made.api_key, refresh_token=made.refresh_token)
+        made = stubs[0].RefreshApiToken(request)
+    assert abs(made.valid_until - time.time() - 60) < 30
+    credentials = at(momento, replace(momento.credentials, auth_token=made.api_key))
+    with CacheClient(Configurations.Laptop.latest(), credentials, MINUTE) as client:
+        assert getattr(client.list_caches(), "error_code", None) is None
+
+
+def test_key_makes_no_more_than_it_may(stubs: tuple[Any, Any]) -> None:
+    """Who may read may neither make a key nor a token that may do everything."""
+    request = auth_pb2._GenerateApiTokenRequest(never={}, permissions=READER)
+    reader = stubs[0].GenerateApiToken(request)
+    assert reader.valid_until == 0
+    expires = token_pb2._GenerateDisposableTokenRequest.Expires(valid_for_seconds=60)
+    for call, request in (
+        (stubs[0].GenerateApiToken, auth_pb2._GenerateApiTokenRequest(auth_token=reader.api_key, permissions=READER)),
+        (
+            stubs[1].GenerateDisposableToken,
+            token_pb2._GenerateDisposableTokenRequest(
+                auth_token=reader.api_key, expires=expires, permissions=EVERYTHING
+            ),
+        ),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            call(request)
+        assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_login_is_not_implemented(stubs: tuple[Any, Any]) -> None:
+    """What the service for keys has beyond that is not there."""
+    with pytest.raises(grpc.RpcError) as refused:
+        next(stubs[0].Login(auth_pb2._LoginRequest()))
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
