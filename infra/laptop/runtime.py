@@ -84,6 +84,7 @@ class Function:
         self._waiting: asyncio.Queue[_Invocation] = asyncio.Queue()
         self._current: _Invocation | None = None
         self._turn = asyncio.Lock()
+        self._starting = asyncio.Lock()
 
     async def invoke(self, event: bytes) -> bytes:
         """Run the function once; give what its handler returned, as JSON. Raises FunctionFailed."""
@@ -102,8 +103,16 @@ class Function:
 
     async def start(self) -> None:
         """Start the environment where none runs."""
+        async with self._starting:
+            if self.process is None or self.process.returncode is not None:
+                await self._start()
+
+    def kill(self) -> None:
+        """End the environment, whatever it does."""
         if self.process is not None and self.process.returncode is None:
-            return
+            self.process.kill()
+
+    async def _start(self) -> None:
         self._waiting = asyncio.Queue()
         with self.setup.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -115,11 +124,6 @@ class Function:
                 stderr=log,
             )
         self._watch = asyncio.create_task(self._watched(self.process))
-
-    def kill(self) -> None:
-        """End the environment, whatever it does."""
-        if self.process is not None and self.process.returncode is None:
-            self.process.kill()
 
     async def _watched(self, process: asyncio.subprocess.Process) -> None:
         status = await process.wait()

@@ -115,7 +115,7 @@ async def open_stack(host: str, port: int, stage: str, directory: Path) -> Async
     """
     chosen, _ = settings.read({"stageName": stage})
     logs = directory / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     asset = assets.build("here", assets.ASSETS)
     files = ("--ca-file", str(directory / "momento-ca.pem"), "--env-file", str(directory / "momento.env"))
     momento = (*MOMENTO, "--cache", chosen.name, *files)
@@ -125,7 +125,7 @@ async def open_stack(host: str, port: int, stage: str, directory: Path) -> Async
     ):
         exports = _exported(directory / "momento.env")
         _keep(ssm[1], chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
-        _keep(ssm[1], chosen.key_parameter, make_key(exports, chosen.name))
+        _keep(ssm[1], chosen.key_parameter, make_key(exports, chosen.name)[0])
         with ExitStack() as sockets:
             server = Server(sockets)
             front = server.listen(host, port)
@@ -153,8 +153,8 @@ def _exported(file: Path) -> dict[str, str]:
     return dict(variable.split("=", 1) for _, variable in lines)
 
 
-def make_key(exports: dict[str, str], cache: str) -> str:
-    """Make a key with which functions may use one cache and nothing else, as an operator would."""
+def make_key(exports: dict[str, str], cache: str) -> tuple[str, str]:
+    """Make a key with which functions may use one cache and nothing else, as an operator would; give it and its id."""
     rule = {"type": "cache", "permissions": ["read", "write"], "caches": {"name": cache}, "items": "*"}
     with httpx.Client(
         base_url=exports["MOMENTO_ACCOUNT_URL"], headers={"authorization": exports["MOMENTO_API_KEY"]}
@@ -162,7 +162,8 @@ def make_key(exports: dict[str, str], cache: str) -> str:
         role = account.post("/roles", json={"role_name": uuid.uuid4().hex, "permissions": {"rules": [rule]}})
         role_id = role.raise_for_status().json()["role_id"]
         made = account.post("/api-keys", json={"role_id": role_id, "description": cache, "expiry": "never"})
-        return str(made.raise_for_status().json()["api_key"])
+        key = made.raise_for_status().json()
+        return key["api_key"], key["key_info"]["key_id"]
 
 
 def _keep(ssm_url: str, name: str, value: str) -> None:
