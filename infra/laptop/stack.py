@@ -140,7 +140,7 @@ async def open_stack(host: str, port: int, stage: str, directory: Path) -> Async
                         log=logs / f"{name}.log",
                     )
                 )
-                for name in ROUTES.values()
+                for name in sorted(set(ROUTES.values()))
             }
             server.show(front, Front(functions, stage))
             url = f"http://{host}:{front}"
