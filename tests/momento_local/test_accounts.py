@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -208,6 +210,25 @@ def test_key_is_checked(account: httpx.Client, key: str, status: int, code: str)
     body = {"role_id": "owner", "description": "", "expiry": "never"}
     answer = account.post("/api-keys", json=body, headers={"Authorization": key})
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_body_in_parts_is_read_whole(account: httpx.Client) -> None:
+    """A body may come in parts."""
+    parts = (part for part in (b'{"role_id": "owner", "desc', b'ription": "", "expiry": "never"}'))
+    answer = account.post("/api-keys", content=parts, headers={"Content-Type": "application/json"})
+    assert answer.json()["key_info"]["role_id"] == "owner"
+
+
+def test_client_that_leaves_makes_nothing(momento: Momento, account: httpx.Client) -> None:
+    """A body that breaks off before its end makes no key, whatever it could be read as."""
+    body = json.dumps({"role_id": "owner", "description": "broken off", "expiry": "never"})
+    head = f"POST /api-keys HTTP/1.1\r\nHost: {momento.host}\r\nAuthorization: {momento.told.api_key}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body) + 1}\r\n\r\n"
+    with socket.create_connection((account.base_url.host, account.base_url.port or 0)) as connection:
+        connection.sendall((head + body).encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert not connection.recv(1000).startswith(b"HTTP/1.1 200")
+    assert "broken off" not in account.get("/api-keys").text
 
 
 def test_body_must_be_json(account: httpx.Client) -> None:

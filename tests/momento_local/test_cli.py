@@ -95,6 +95,8 @@ def printed(directory: Path, *options: str) -> Iterator[Page]:
             lines.append(line)
             if line.startswith(LAST):
                 break
+        else:  # pragma: no cover - what a failing test shows
+            raise AssertionError("".join(lines))
         try:
             yield Page("".join(lines), env_file, process)
         finally:

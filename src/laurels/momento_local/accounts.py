@@ -29,7 +29,7 @@ from laurels.momento_local.roles import Role, RoleRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
     from laurels.momento_local.faults import Faults
     from laurels.momento_local.keys import KeyInfo, Keys
@@ -201,15 +201,13 @@ ROUTES: dict[tuple[str, str], tuple[Act, Callable[[Parts, Asked], Struct]]] = {
 
 
 class Account:
-    """The account API as an ASGI application."""
+    """The account API as an ASGI application, for HTTP alone."""
 
     def __init__(self, keys: Keys, faults: Faults) -> None:
         self._parts = Parts(keys, faults)
 
-    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            raise NotImplementedError(f"There is only HTTP here, no {scope['type']}.")
         try:
             status, answer = self._answer(await _read(scope, receive))
         except CallRefused as error:
