@@ -1,0 +1,104 @@
+"""The local Momento server with TLS, by the official Python SDK, which is told nothing but a key."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from cryptography import x509
+
+from laurels.momento_local.certificates import HOSTS, issue
+
+if TYPE_CHECKING:
+    from tests.momento import Momento
+
+PROGRAM = """
+import json, sys
+from datetime import timedelta
+from momento import AuthClient, CacheClient, Configurations, CredentialProvider
+from momento.auth.access_control.disposable_token_scopes import DisposableTokenScopes
+from momento.config.auth_configurations import AuthConfigurations
+from momento.utilities import ExpiresIn
+
+def told(credentials):
+    minute = timedelta(minutes=1)
+    configuration = Configurations.Laptop.latest().with_client_timeout(timedelta(seconds=5))
+    with CacheClient(configuration, credentials, minute) as client:
+        answers = [
+            client.sorted_set_get_score(cache, "set", "v"),
+            client.sorted_set_put_element(cache, "set", "v", 1.0),
+            client.list_caches(),
+        ]
+    return [answer.error_code.name if hasattr(answer, "error_code") else "ok" for answer in answers]
+
+kind, key, endpoint, cache = sys.argv[1:]
+if kind == "v2":
+    credentials = CredentialProvider.from_api_key_v2(key, endpoint)
+else:
+    credentials = CredentialProvider.from_disposable_token(key)
+if kind == "token":
+    with AuthClient(AuthConfigurations.Laptop.latest(), credentials) as client:
+        made = client.generate_disposable_token(DisposableTokenScopes.cache_read_only(cache), ExpiresIn.minutes(1))
+    credentials = CredentialProvider.from_disposable_token(made.auth_token)
+print(json.dumps(told(credentials)))
+"""
+
+OK = ["ok", "ok", "ok"]
+WRONG = ["AUTHENTICATION_ERROR"] * 3
+READER = ["ok", "PERMISSION_ERROR"]
+
+
+def told(momento: Momento, kind: str, key: str, **environment: str) -> Any:
+    """Run the program with a key; give whether it could read, write and list caches."""
+    command = [sys.executable, "-c", PROGRAM, kind, key, momento.told.endpoint, momento.new_cache()]
+    trust = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(momento.told.ca_file)} | environment
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | trust, timeout=60, check=False)
+    assert not done.returncode, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("kind", ["v2", "v1", "legacy"])
+def test_key_of_each_kind_does_everything(secure: Momento, kind: str) -> None:
+    """Each kind of key leads an unmodified program to the server, and lets it do everything."""
+    keys = {"v2": secure.told.api_key, "v1": secure.told.v1_api_key, "legacy": secure.told.legacy_api_key}
+    assert told(secure, kind, keys[kind]) == OK
+
+
+def test_token_leads_to_the_server(secure: Momento) -> None:
+    """A disposable token leads its holder to the server too, and lets it do what it is for."""
+    assert told(secure, "token", secure.told.v1_api_key) == [*READER, "PERMISSION_ERROR"]
+
+
+def test_viewer_reads(secure: Momento) -> None:
+    """A v2 key of the role that reads everything may not write."""
+    body = {"role_id": "viewer", "description": "reads", "expiry": "never"}
+    headers = {"Authorization": secure.told.api_key}
+    made = httpx.post(f"{secure.told.account_url}/api-keys", json=body, headers=headers).json()
+    assert told(secure, "v2", made["api_key"]) == [*READER, "ok"]
+
+
+def test_key_of_another_server_is_refused(secure: Momento, momento: Momento) -> None:
+    """A key that another server has made is none."""
+    assert told(secure, "v2", momento.told.api_key) == WRONG
+
+
+def test_server_without_trust_is_refused(secure: Momento, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A program that trusts another authority sends its key to nobody."""
+    other = tmp_path_factory.mktemp("other") / "ca.pem"
+    issue().write_authority(other)
+    answers = told(secure, "v1", secure.told.v1_api_key, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(other))
+    assert set(answers) == {"SERVER_UNAVAILABLE"}
+
+
+def test_certificate_names_this_machine_and_others() -> None:
+    """A certificate is for all the names that keys lead to, and for the hosts that are added."""
+    certificates = issue("10.0.0.1", "localhost")
+    certificate = x509.load_pem_x509_certificate(certificates.chain)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(name.value) for name in names] == [*HOSTS, "10.0.0.1"]
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(certificates.authority))
