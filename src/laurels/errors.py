@@ -24,6 +24,7 @@
     │   ├── ServerUnreachable     there is no connection to it, or it broke
     │   ├── RequestRefused        it said no, and why
     │   └── ServerFailed          it could not, or is no Laurels
+    ├── AccountRefused            Momento's account API did not do what the rotation of keys asked
     ├── ExtraMissing              what was asked for needs packages that are not installed
     ├── NotListening              a server cannot have the port that it is to listen on
     ├── BadSetting                a deployment is told what it cannot be
@@ -233,6 +234,15 @@ class RequestRefused(RequestFailed):
 
 class ServerFailed(RequestFailed):
     """The service could not do what was asked (5xx), or is no Laurels."""
+
+
+class AccountRefused(LaurelsError):
+    """Momento's account API did not do what it was asked; ``status`` is None where it gave no answer."""
+
+    def __init__(self, request: str, status: int | None, problem: str) -> None:
+        self.status = status
+        said = "" if status is None else f" with {status}"
+        super().__init__(f"Momento's account API failed {request}{said}: {problem}. The next run goes on from there.")
 
 
 class ExtraMissing(LaurelsError):
