@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import httpx
 import pytest
 from momento.errors import MomentoErrorCode
 from momento.responses import ListCaches
@@ -197,11 +198,17 @@ def test_caches_and_faults_are_there_at_the_start() -> None:
         assert sorted(cache.name for cache in listed.caches) == ["one", "two"]
 
 
-def test_reachable_from_everywhere() -> None:
-    """A server that listens everywhere tells the name under which this machine finds it."""
-    with momento_running("--host", "0.0.0.0") as momento:  # noqa: S104
-        assert momento.told.endpoint == f"http://localhost:{momento.port}"
-        assert momento.new_cache()
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("0.0.0.0", "localhost"), ("::1", "[::1]"), ("localhost", "localhost")],  # noqa: S104
+)
+def test_host_is_told_as_it_is_reached(tmp_path: Path, host: str, name: str) -> None:
+    """A server tells the name under which this machine finds it, in all that it tells."""
+    with momento_running("--host", host, "--tls", "--ca-file", str(tmp_path / "ca.pem")) as momento:
+        assert (momento.host, momento.told.place) == (name, f"localhost:{momento.told.tls_port}")
+        assert httpx.get(f"{momento.told.account_url}/-/faults").json() == {"faults": []}
+        with CacheClient(Configurations.Laptop.latest(), momento.credentials, MINUTE) as client:
+            assert isinstance(client.list_caches(), ListCaches.Success)
 
 
 def test_endpoint_of_tls_is_as_the_sdks_take_it(secure: Momento) -> None:
@@ -235,6 +242,21 @@ def test_taken_port_is_refused(tmp_path: Path, option: str) -> None:
         done = tried(tmp_path, "--tls", option, str(port))
     assert done.returncode == 1
     assert f"Error: Cannot listen on 127.0.0.1:{port}: it is in use" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["momento-local"], 1, "pip install 'laurels[momento]'"),
+        (["--help"], 0, "momento-local  (not installed: pip install 'laurels[momento]')"),
+    ],
+)
+def test_missing_package_is_told(arguments: list[str], status: int, message: str) -> None:
+    """Where the packages for Momento are not installed, the command says how to install them, and so does the help."""
+    program = "import sys; sys.modules['grpc'] = None; from laurels.cli import main; main()"
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, message in done.stdout + done.stderr) == (status, True), done
 
 
 def test_json(secure: Momento) -> None:

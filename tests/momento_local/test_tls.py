@@ -12,7 +12,7 @@ import httpx
 import pytest
 from cryptography import x509
 
-from laurels.momento_local.certificates import HOSTS, issue
+from laurels.momento_local.certificates import issue
 
 if TYPE_CHECKING:
     from tests.momento import Momento
@@ -90,15 +90,24 @@ def test_key_of_another_server_is_refused(secure: Momento, momento: Momento) -> 
 def test_server_without_trust_is_refused(secure: Momento, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A program that trusts another authority sends its key to nobody."""
     other = tmp_path_factory.mktemp("other") / "ca.pem"
-    issue().write_authority(other)
+    issue("localhost").write_authority(other)
     answers = told(secure, "v1", secure.told.v1_api_key, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(other))
     assert set(answers) == {"SERVER_UNAVAILABLE"}
 
 
-def test_certificate_names_this_machine_and_others() -> None:
-    """A certificate is for all the names that keys lead to, and for the hosts that are added."""
-    certificates = issue("10.0.0.1", "localhost")
+@pytest.mark.parametrize(
+    ("host", "more"),
+    [
+        ("0.0.0.0", ["0.0.0.0"]),  # noqa: S104
+        ("127.0.0.1", []),
+        ("games.example", ["games.example", "cache.games.example", "control.games.example", "token.games.example"]),
+    ],
+)
+def test_certificate_names_this_machine_and_its_host(host: str, more: list[str]) -> None:
+    """A certificate is for every name that a key can lead to: those of this machine, and those of the host."""
+    certificates = issue(host)
     certificate = x509.load_pem_x509_certificate(certificates.chain)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert [str(name.value) for name in names] == [*HOSTS, "10.0.0.1"]
+    here = ["localhost", "cache.localhost", "control.localhost", "token.localhost", "127.0.0.1", "::1"]
+    assert [str(name.value) for name in names] == here + more
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(certificates.authority))

@@ -113,7 +113,7 @@ def test_token_tells_when_it_expires(momento: Momento) -> None:
         made = client.generate_disposable_token(Scopes.cache_read_only("any"), ExpiresIn.minutes(30))
     assert isinstance(made, GenerateDisposableToken.Success)
     assert abs(made.expires_at.epoch() - time.time() - 1800) < 60
-    assert made.endpoint == f"localhost:{momento.port}"
+    assert made.endpoint == f"{momento.host}:{momento.port}"
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 TLS_PORT, ACCOUNT_PORT = 8443, 8081
-EVERYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - where it listens, no place to connect to
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - where it listens, no place to connect to
+LOOPBACK = {"127.0.0.1", "::1"}
 
 EPILOG = """\b
 Examples:
@@ -149,7 +150,7 @@ async def _serve(settings: Settings, announce: Callable[[Connections], None]) ->
         momento.faults.plan(fault)
     with _listening(settings.host, settings.chosen(settings.account_port, ACCOUNT_PORT)) as account:
         connections = _listen(momento, keys, settings, account.getsockname()[1])
-        tokens.endpoint = f"localhost:{connections.tls_port or connections.port}"
+        tokens.endpoint = connections.place
         await momento.start()
         server = _account_server(Account(keys, momento.faults))
         announce(connections)
@@ -170,20 +171,21 @@ def _account_server(account: Account) -> uvicorn.Server:
 def _listen(momento: MomentoServer, keys: Keys, settings: Settings, account_port: int) -> Connections:
     """Take the ports, and tell where they are."""
     host = "localhost" if settings.host in EVERYWHERE else settings.host
+    host = f"[{host}]" if ":" in host else host
     port = momento.listen(settings.host, settings.port)
-    tls_port, ca_file, endpoint = None, None, f"http://{host}:{port}"
+    tls_port, ca_file, place = None, None, f"{host}:{port}"
     if settings.tls:
         tls_port = _listen_with_tls(momento, settings)
-        ca_file, endpoint = str(settings.ca_file.absolute()), f"localhost:{tls_port}"
-    at = endpoint.removeprefix("http://")
+        ca_file = str(settings.ca_file.absolute())
+        place = f"{'localhost' if settings.host in LOOPBACK else host}:{tls_port}"
     return Connections(
         host=host,
         port=port,
         account_url=f"http://{host}:{account_port}",
-        endpoint=endpoint,
+        endpoint=place if settings.tls else f"http://{place}",
         api_key=keys.owner(),
-        v1_api_key=keys.v1(at),
-        legacy_api_key=keys.legacy(at),
+        v1_api_key=keys.v1(place),
+        legacy_api_key=keys.legacy(place),
         tls_port=tls_port,
         ca_file=ca_file,
         needs_key=settings.needs_key,
@@ -191,7 +193,7 @@ def _listen(momento: MomentoServer, keys: Keys, settings: Settings, account_port
 
 
 def _listen_with_tls(momento: MomentoServer, settings: Settings) -> int:
-    certificates = issue(*({settings.host} - EVERYWHERE))
+    certificates = issue(settings.host)
     certificates.write_authority(settings.ca_file)
     credentials = grpc.ssl_server_credentials([(certificates.private_key, certificates.chain)])
     return momento.listen(settings.host, settings.chosen(settings.tls_port, TLS_PORT), credentials)

@@ -7,6 +7,7 @@ SDKs to ``cache.localhost``, ``control.localhost`` and ``token.localhost``; one 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import trustme
@@ -14,7 +15,8 @@ import trustme
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOSTS = ("localhost", "cache.localhost", "control.localhost", "token.localhost", "127.0.0.1", "::1")
+PREFIXES = ("", "cache.", "control.", "token.")
+ADDRESSES = ("127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,20 @@ class Certificates:
         path.write_bytes(self.authority)
 
 
-def issue(*hosts: str) -> Certificates:
-    """Make an authority, and a certificate of it for this machine and for other hosts."""
+def issue(host: str) -> Certificates:
+    """Make an authority, and a certificate of it for this machine and for a host that it listens on."""
     authority = trustme.CA(organization_name="Laurels, a local Momento server")
-    certificate = authority.issue_cert(*dict.fromkeys(HOSTS + hosts))
+    certificate = authority.issue_cert(*dict.fromkeys((*_names("localhost"), *ADDRESSES, *_names(host))))
     return Certificates(
         b"".join(blob.bytes() for blob in certificate.cert_chain_pems),
         certificate.private_key_pem.bytes(),
         authority.cert_pem.bytes(),
     )
+
+
+def _names(host: str) -> list[str]:
+    """Give the names under which a host is called: an address has but one."""
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        return [prefix + host for prefix in PREFIXES]

@@ -62,6 +62,11 @@ class Connections(Struct, frozen=True, omit_defaults=True):
     ca_file: str | None = None
     needs_key: bool = False
 
+    @property
+    def place(self) -> str:
+        """Where the keys lead: a host and a port."""
+        return self.endpoint.removeprefix("http://")
+
     def exports(self) -> str:
         """Give the shell's lines that set the keys and the places, as the SDKs' own examples name them."""
         variables = {
@@ -82,7 +87,7 @@ class Connections(Struct, frozen=True, omit_defaults=True):
 
     def page(self) -> str:
         """Tell a reader all of it, in lines to copy."""
-        places = f"{self.host}:{self.port}" + (f", with TLS on localhost:{self.tls_port}" if self.tls_port else "")
+        places = f"{self.host}:{self.port}" + (f", with TLS on {self.place}" if self.tls_port else "")
         blocks = [
             f"A local Momento server listens on {places}; its account API is {self.account_url}. Ctrl-C stops it.",
             _block("Keys that may do everything, as shell exports", self.exports().rstrip()),
