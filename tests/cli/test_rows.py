@@ -192,3 +192,12 @@ def test_file_is_left_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), created(tmp_path / "board.tsv") as file:
         file.write(b"v\t%d\n" % (1 // 0))
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("board.tsv", "before")]
+
+
+def test_reading_ends_after_its_file() -> None:
+    """Rows that nobody goes on to read make no trouble once their file is closed."""
+    file: io.BufferedReader = io.BufferedReader(io.BytesIO(b"v\t1\nw\t2\n"))
+    reading = read(file, "tsv")
+    assert isinstance(next(reading), Row)
+    file.close()
+    reading.close()

@@ -24,7 +24,7 @@ from laurels.boards import EXACT
 from laurels.stores.contract import Entry, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path, PurePath
 
 Format = Literal["tsv", "csv", "jsonl"]
@@ -92,7 +92,7 @@ def _shown(text: str) -> str:
     return ascii(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
-def read(file: io.BufferedReader, kind: Format) -> Iterator[Row | BadRow]:
+def read(file: io.BufferedReader, kind: Format) -> Generator[Row | BadRow]:
     """Give the rows of a file in their order, unpacked where they are gzipped; empty lines are passed over.
 
     The file is left open.
@@ -108,7 +108,8 @@ def read(file: io.BufferedReader, kind: Format) -> Iterator[Row | BadRow]:
     except _DAMAGE as damage:
         yield BadRow(line + 1, None, f"the gzip data is damaged, and nothing from here on was read: {damage}")
     finally:
-        text.detach()
+        if not text.closed:
+            text.detach()
 
 
 def _read_jsonl(text: io.TextIOWrapper) -> Iterator[Row | BadRow]:
