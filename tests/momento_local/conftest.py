@@ -16,10 +16,16 @@ if TYPE_CHECKING:
     from tests.momento import Momento
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Run the coroutines of tests on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def one_loop(anyio_backend: str) -> None:  # noqa: ARG001 - it comes first
+    """Keep the loop for all of them: what gRPC still has for one that is closed fails in the next."""
+    return
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def cache(momento: Momento) -> str:
 
 
 @pytest.fixture
-async def client(momento: Momento, anyio_backend: str) -> AsyncIterator[CacheClientAsync]:  # noqa: ARG001 - first
+async def client(momento: Momento, one_loop: None) -> AsyncIterator[CacheClientAsync]:  # noqa: ARG001 - first
     """Give a client of the official SDK, with a TTL of an hour."""
     async with CacheClientAsync(Configurations.Laptop.v1(), momento.credentials, timedelta(hours=1)) as client:
         yield client

@@ -94,7 +94,7 @@ def troubled() -> Iterator[Momento]:
 
 
 @pytest.fixture
-async def client(troubled: Momento, anyio_backend: str) -> CacheClientAsync:  # noqa: ARG001 - it comes first
+async def client(troubled: Momento, one_loop: None) -> CacheClientAsync:  # noqa: ARG001 - it comes first
     """Give a client of the server with faults, that waits two seconds."""
     configuration = Configurations.Laptop.v1().with_client_timeout(timedelta(seconds=2))
     return CacheClientAsync(configuration, troubled.credentials, timedelta(hours=1))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from momento.auth.access_control.disposable_token_scope import DisposableTokenProps
+from momento.auth.access_control.disposable_token_scopes import DisposableTokenScopes
 from momento.config import TopicConfigurations
+from momento.config.auth_configurations import AuthConfigurations
 from momento.errors import MomentoErrorCode
-from momento.responses import TopicPublish, TopicSubscribe, TopicSubscriptionItem
+from momento.responses import GenerateDisposableToken, TopicPublish, TopicSubscribe, TopicSubscriptionItem
+from momento.utilities.expiration import ExpiresIn
 from momento_wire_types import cachepubsub_pb2 as pubsub
 from momento_wire_types import controlclient_pb2 as control
 
 from laurels.momento_local.topics import HEARTBEAT, KEPT, Topic
-from momento import TopicClientAsync
+from momento import AuthClientAsync, CredentialProvider, TopicClientAsync
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -46,7 +51,7 @@ def texts(messages: Iterator[Any], count: int) -> list[str]:
 
 
 @pytest.fixture
-async def topics(momento: Momento, anyio_backend: str) -> AsyncIterator[TopicClientAsync]:  # noqa: ARG001 - first
+async def topics(momento: Momento, one_loop: None) -> AsyncIterator[TopicClientAsync]:  # noqa: ARG001 - first
     """Give a client of the official SDK, whose subscriptions live for an hour."""
     configuration = TopicConfigurations.Default.v1().with_client_timeout(timedelta(hours=1))
     async with TopicClientAsync(configuration, momento.credentials) as topics:
@@ -64,6 +69,7 @@ async def test_what_is_published_arrives(topics: TopicClientAsync, cache: str) -
     assert not any(isinstance(item, TopicSubscriptionItem.Error) for item in items)
     assert [getattr(item, "value", None) for item in items] == ["one", b"\xff", "three"]
     assert [getattr(item, "sequence_number", None) for item in items] == [1, 2, 3]
+    subscription.unsubscribe()
 
 
 @pytest.mark.anyio
@@ -148,6 +154,35 @@ async def test_heartbeats_in_silence() -> None:
     topic.publish(pubsub._TopicValue(text="a"), publisher="someone")
     item = next(message for message in [await anext(messages), await anext(messages)] if message.HasField("item"))
     assert (item.item.value.text, item.item.publisher_id) == ("a", "someone")
+
+
+@pytest.mark.anyio
+async def test_two_items_at_once() -> None:
+    """Who waits gets both of two items that are published in one turn of the loop."""
+    topic = Topic(page=1)
+    messages = topic.follow(0, 0, beat=60)
+    assert await anext(messages) == HEARTBEAT
+    waiting = asyncio.ensure_future(anext(messages))
+    await asyncio.sleep(0)
+    for text in ("a", "b"):
+        topic.publish(pubsub._TopicValue(text=text))
+    items = [await waiting, await anext(messages)]
+    assert [message.item.value.text for message in items] == ["a", "b"]
+
+
+@pytest.mark.anyio
+async def test_who_publishes_is_told(momento: Momento, cache: str) -> None:
+    """An item carries the id of the disposable token that it was published with."""
+    told = momento.told
+    credentials = CredentialProvider(told.api_key, told.host, told.host, told.host, told.port)
+    async with AuthClientAsync(AuthConfigurations.Laptop.latest(), credentials) as auth:
+        scope = DisposableTokenScopes.topic_publish_only(cache, "news")
+        token = await auth.generate_disposable_token(scope, ExpiresIn.minutes(1), DisposableTokenProps("me"))
+    assert isinstance(token, GenerateDisposableToken.Success)
+    request = pubsub._PublishRequest(cache_name=cache, topic="news", value=pubsub._TopicValue(text="a"))
+    key = CredentialProvider.from_disposable_token(token.auth_token).auth_token
+    momento.topics.Publish(request, metadata=(("authorization", key),))
+    assert next(subscribe(momento, cache)).item.publisher_id == "me"
 
 
 @pytest.mark.anyio

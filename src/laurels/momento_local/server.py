@@ -75,27 +75,19 @@ class MomentoServer:
     ) -> None:
         self.caches = Caches(clock, page=time.time_ns() // 1_000_000)
         self.faults = Faults()
-        self._check = keys.check
+        self._keys = keys
         self._heartbeat = heartbeat
         self._server = grpc.aio.server(options=OPTIONS)
         handles: dict[str, Handle] = {
             **{name: self._admitting(name, self._item_answer(name)) for name in cache.CALLS},
             **{name: self._admitting(name, self._cache_answer(name)) for name in control.CALLS},
             "Publish": self._admitting("Publish", self._publish),
-            "Subscribe": self._admitting_stream("Subscribe", self._subscribe),
+            "Subscribe": self._subscribe,
         }
         handles |= {name: self._admitting(name, answer) for name, answer in (tokens or {}).items()}
-        for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2, *((token_pb2, auth_pb2) if tokens else ())):
+        for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2, token_pb2, auth_pb2):
             for service in module.DESCRIPTOR.services_by_name.values():
                 self._serve(service, handles)
-
-    def add(self, service: ServiceDescriptor, servicer: object) -> None:
-        """Answer the calls of another service too, by the methods of an object, which may raise CallRefused.
-
-        It must be added before the start.
-        """
-        names = [method.name for method in service.methods if hasattr(servicer, method.name)]
-        self._serve(service, {name: self._guarding(name, getattr(servicer, name)) for name in names})
 
     def listen(self, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
         """Take a port, 0 for a free one, for TLS where there are credentials; give the port taken.
@@ -144,31 +136,6 @@ class MomentoServer:
 
         return handle
 
-    def _admitting_stream(self, name: str, answer: Answer) -> Handle:
-        """Make the handler of a call that is answered by a stream, in the same way."""
-
-        async def handle(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-            await self._strike(name, context)
-            try:
-                async for message in answer(dict(context.invocation_metadata()), request):
-                    yield message
-            except CallRefused as refusal:
-                await context.abort(STATUS[type(refusal)], str(refusal))
-
-        return handle
-
-    def _guarding(self, name: str, method: Handle) -> Handle:
-        """Make the handler of a call that another object answers, in the same way."""
-
-        async def handle(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            await self._strike(name, context)
-            try:
-                return await method(request, context)
-            except CallRefused as refusal:
-                await context.abort(STATUS[type(refusal)], str(refusal))
-
-        return handle
-
     async def _strike(self, name: str, context: grpc.aio.ServicerContext) -> None:
         delay, status = self.faults.strike(name)
         await asyncio.sleep(delay)
@@ -177,7 +144,7 @@ class MomentoServer:
 
     def _item_answer(self, name: str) -> Answer:
         act, field, call = cache.CALLS[name]
-        check, caches = self._check, self.caches
+        check, caches = self._keys.check, self.caches
         reads_others = name == "SortedSetUnionStore"
 
         def answer(metadata: Metadata, request: Any) -> Any:
@@ -196,27 +163,34 @@ class MomentoServer:
         act, call = control.CALLS[name]
 
         def answer(metadata: Metadata, request: Any) -> Any:
-            self._check(metadata.get("authorization"), act, getattr(request, "cache_name", None))
+            self._keys.check(metadata.get("authorization"), act, getattr(request, "cache_name", None))
             return call(self.caches, request)
 
         return answer
 
     def _publish(self, metadata: Metadata, request: cachepubsub_pb2._PublishRequest) -> common_pb2._Empty:
-        self._check(metadata.get("authorization"), Act.PUBLISH, request.cache_name, request.topic.encode())
+        authorization = metadata.get("authorization")
+        self._keys.check(authorization, Act.PUBLISH, request.cache_name, request.topic.encode())
         if request.value.WhichOneof("kind") is None:
             raise BadArgument("The call does not say what to publish: give `text` or `binary`.")
-        self.caches[request.cache_name].topic(request.topic).publish(request.value)
+        publisher = self._keys.grant(authorization).token_id
+        self.caches[request.cache_name].topic(request.topic).publish(request.value, publisher)
         return common_pb2._Empty()
 
     async def _subscribe(
-        self, metadata: Metadata, request: cachepubsub_pb2._SubscriptionRequest
+        self, request: cachepubsub_pb2._SubscriptionRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[cachepubsub_pb2._SubscriptionItem]:
-        self._check(metadata.get("authorization"), Act.SUBSCRIBE, request.cache_name, request.topic.encode())
-        topic = self.caches[request.cache_name].topic(request.topic)
+        await self._strike("Subscribe", context)
+        authorization = dict(context.invocation_metadata()).get("authorization")
         number, page = request.resume_at_topic_sequence_number, request.sequence_page
-        async for item in topic.follow(number, page, self._heartbeat):
-            yield item
-        raise NotThere("cache", request.cache_name)
+        try:
+            self._keys.check(authorization, Act.SUBSCRIBE, request.cache_name, request.topic.encode())
+            topic = self.caches[request.cache_name].topic(request.topic)
+            async for item in topic.follow(number, page, self._heartbeat):
+                yield item
+            raise NotThere("cache", request.cache_name)
+        except CallRefused as refusal:
+            await context.abort(STATUS[type(refusal)], str(refusal))
 
 
 def _handler(method: MethodDescriptor, handle: Handle) -> grpc.RpcMethodHandler:

@@ -79,13 +79,10 @@ class Topic:
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.add(waiting)
         try:
-            async with asyncio.timeout(seconds):
-                await waiting
-        except TimeoutError:
-            return False
+            done, _ = await asyncio.wait({waiting}, timeout=seconds)
         finally:
             self._waiting.discard(waiting)
-        return True
+        return bool(done)
 
     def _wake(self) -> None:
         for waiting in self._waiting:
