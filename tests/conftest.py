@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+from collections import deque
 from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,12 +52,15 @@ def started(command: list[str], environment: dict[str, str] | None = None) -> It
                 break
         else:  # pragma: no cover - what a failing test shows
             raise AssertionError("".join(lines))
+        reading = Thread(target=deque, args=(stderr, 0))  # a full pipe would stop the server
+        reading.start()
         try:
             yield Server(process, found[0])
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait(30)
+            reading.join(30)
 
 
 def running(data: Path, *options: str) -> AbstractContextManager[Server]:

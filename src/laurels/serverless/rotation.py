@@ -78,21 +78,21 @@ class Look(Struct, frozen=True):
 
 def handler(_event: object, _context: object) -> dict[str, Any]:
     """Look once, and do what is to be done; tell the ids of the keys that were revoked and made."""
-    return rotate(environment.read_as(Settings, os.environ), time.time())
+    settings = environment.read_as(Settings, os.environ)
+    return rotate(settings, connected(), time.time())
 
 
-def rotate(settings: Settings, now: float) -> dict[str, Any]:
+def rotate(settings: Settings, ssm: Any, now: float) -> dict[str, Any]:
     """Look once at the time ``now``. Raises BadSetting, and AccountRefused where Momento's account API fails."""
     try:
-        return _rotate(settings, now)
+        return _rotate(settings, ssm, now)
     except KeyUnreadable as error:
         raise BadSetting(f"The parameter {error.name} cannot be read: {error.reason}.") from error
     except (BotoCoreError, ClientError) as error:
         raise BadSetting(f"The parameter {settings.key_parameter} cannot be used: {error}.") from error
 
 
-def _rotate(settings: Settings, now: float) -> dict[str, Any]:
-    ssm = connected()
+def _rotate(settings: Settings, ssm: Any, now: float) -> dict[str, Any]:
     momento = Account(parameter(settings.admin_key_parameter, lambda: ssm), settings.momento_account_url)
     found = _look(ssm, momento, settings.key_parameter)
     old = found.old(now)
