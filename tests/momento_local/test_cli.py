@@ -159,10 +159,23 @@ def test_page_without_tls(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda ending: ending.name)
 def test_signal_ends_it_well(tmp_path: Path, ending: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end the server, with a good status."""
+    """Ctrl-C and SIGTERM end the server, with a good status, at its first moment too."""
     with printed(tmp_path) as page:
         page.process.send_signal(ending)
         assert page.process.wait(30) == 0
+
+
+def test_half_a_request_does_not_hold_the_end() -> None:
+    """A client that has begun a request and goes on with nothing does not keep the server."""
+    with momento_running() as momento:
+        url = httpx.URL(momento.told.account_url)
+        with socket.create_connection((url.host, url.port or 0)) as connection:
+            connection.sendall(
+                b"POST /api-keys HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")
+            momento.process.terminate()
+            assert momento.process.wait(30) == 0
 
 
 def test_secret_file_keeps_the_keys(tmp_path: Path) -> None:

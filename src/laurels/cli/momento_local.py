@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+SHUTDOWN_SECONDS = 1
 TLS_PORT, ACCOUNT_PORT = 8443, 8081
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - where it listens, no place to connect to
 LOOPBACK = {"127.0.0.1", "::1"}
@@ -36,7 +37,7 @@ LOOPBACK = {"127.0.0.1", "::1"}
 EPILOG = """\b
 Examples:
   laurels momento-local
-  laurels momento-local --cache boards --env-file momento.env && . ./momento.env
+  laurels momento-local --cache boards --env-file momento.env
   laurels momento-local --tls --secret-file momento.secret
   laurels momento-local --fault SortedSetPut:UNAVAILABLE:3 --fault SortedSetFetch:delay=200ms
 """
@@ -160,8 +161,18 @@ async def _serve(settings: Settings, announce: Callable[[Connections], None]) ->
 
 def _account_server(account: Account) -> uvicorn.Server:
     """Make the server of the account API, with which the whole ends when it is told to."""
-    config = uvicorn.Config(account, lifespan="off", ws="none", log_config=None, access_log=False, server_header=False)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            account,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+    )
     for ending in (signal.SIGINT, signal.SIGTERM):
         # Until uvicorn has its own handlers; and again after them, when it raises anew what has ended it.
         signal.signal(ending, lambda *_: setattr(server, "should_exit", True))
