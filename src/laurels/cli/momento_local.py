@@ -211,11 +211,14 @@ def _listen_with_tls(momento: MomentoServer, settings: Settings) -> int:
 
 
 def _listening(host: str, port: int) -> socket.socket:
+    """Take a port; what is accepted there sends at once: asyncio sees to that only where sockets name a protocol."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listening = socket.create_server((host, port), family=family)
     except OSError as exc:
         raise NotListening(f"{host}:{port}") from exc
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _secret(file: Path | None) -> bytes:
