@@ -124,7 +124,7 @@ def own_role(scope: Construct, id_: str, *, name: str, statements: Sequence[iam.
 def use_parameter(
     scope: Construct, name: str, *, settings: Settings, actions: Sequence[str] = ("ssm:GetParameter",)
 ) -> list[iam.PolicyStatement]:
-    """Allow ``actions`` on exactly one parameter, and what its key needs for them where that is a customer's own.
+    """Allow ``actions`` on exactly one parameter, and to decrypt with its key where that is a customer's own.
 
     The key that AWS manages for SSM needs no statement: its policy lets in whoever may use the parameter.
     """
@@ -136,8 +136,7 @@ def use_parameter(
     )
     statements = [iam.PolicyStatement(actions=list(actions), resources=[arn])]
     if settings.parameter_key_arn:
-        uses = ["kms:Decrypt", "kms:Encrypt"] if "ssm:PutParameter" in actions else ["kms:Decrypt"]
-        statements.append(iam.PolicyStatement(actions=uses, resources=[settings.parameter_key_arn]))
+        statements.append(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[settings.parameter_key_arn]))
     return statements
 
 

@@ -172,6 +172,12 @@ def _check_rotation(settings: Settings) -> None:
             f"is given, but the key is that of the stage {settings.ssm_stage_name}",
             "Rotate it in the stage that owns it.",
         )
+    if settings.parameter_key_arn:
+        raise SettingRefused(
+            "rotateKeyDays",
+            "is given, but what rotation stores is under the key that AWS manages, not under parameterKeyArn",
+            "Leave out one of the two.",
+        )
     if not settings.momento_endpoint:
         raise SettingRefused(
             "momentoEndpoint",

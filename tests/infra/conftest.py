@@ -28,7 +28,6 @@ STAGES: dict[str, dict[str, str]] = {
         "order": "ascending",
         "ttlDays": "1",
         "momentoEndpoint": "cell-1.prod.a.momentohq.com",
-        "parameterKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab",
         "corsOrigin": "https://game.example",
         "rateLimit": "5",
         "burstLimit": "10",
@@ -38,7 +37,11 @@ STAGES: dict[str, dict[str, str]] = {
         "manageCache": "true",
         "rotateKeyDays": "30",
     },
-    "lasting": {"stageName": "prod", "manageCache": "true"},
+    "lasting": {
+        "stageName": "prod",
+        "manageCache": "true",
+        "parameterKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab",
+    },
 }
 
 

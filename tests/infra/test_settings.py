@@ -91,6 +91,12 @@ def test_rotation_needs_the_endpoint() -> None:
         read({"rotateKeyDays": "30"})
 
 
+def test_rotation_keeps_no_customer_key() -> None:
+    """A key that rotation stored would no longer be under the customer's: that is refused, not done in silence."""
+    with pytest.raises(SettingRefused, match="Leave out one of the two"):
+        read({"rotateKeyDays": "30", "parameterKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab"})
+
+
 def run(context: dict[str, str], directory: Path) -> subprocess.CompletedProcess[str]:
     """Run the app as CDK does."""
     told = {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(directory)}
