@@ -34,11 +34,15 @@ def _page() -> Iterator[str]:
         for name in names:
             command = main.get_command(group, name)
             assert command is not None  # noqa: S101 - a section names only commands that are
-            yield from _command(click.Context(command, info_name=name, parent=group), command, "###")
+            ctx = click.Context(command, info_name=name, parent=group)
+            yield from _command(ctx, command, "###")
+            if isinstance(command, click.Group):
+                for part in command.commands.values():
+                    yield from _command(click.Context(part, info_name=part.name, parent=ctx), part, "####")
 
 
 def _command(ctx: click.Context, command: click.Command, level: str) -> Iterator[str]:
-    yield f"{level} laurels{'' if ctx.parent is None else ' ' + str(ctx.info_name)}\n"
+    yield f"{level} {ctx.command_path}\n"
     usage = " ".join(command.collect_usage_pieces(ctx))
     yield f"```\n{ctx.command_path} {usage}\n```\n"
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):

@@ -8,6 +8,7 @@ from typing import Any
 from laurels.errors import ExtraMissing
 
 EXTRAS = {
+    "botocore": "aws",
     "cryptography": "momento",
     "google": "momento",
     "grpc": "momento",

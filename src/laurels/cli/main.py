@@ -22,6 +22,7 @@ SECTIONS = {
         "import": "laurels.cli.commands:import_",
         "export": "laurels.cli.commands:export",
     },
+    "Momento": {"momento": "laurels.cli.momento:momento"},
     "Development": {"momento-local": "laurels.cli.momento_local:momento_local"},
 }
 """Where each command stands. It is loaded when it is used: a server needs no client, and a client no server."""

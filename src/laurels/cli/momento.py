@@ -1,0 +1,121 @@
+"""The commands that make, delete and list the caches of Momento."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from msgspec import Struct
+
+from laurels.errors import KeyUnreadable
+from laurels.extras import load
+from laurels.http.wire import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+EPILOG = """\b
+Examples:
+  MOMENTO_API_KEY=... MOMENTO_ENDPOINT=... laurels momento create-cache boards
+  laurels momento caches --key-parameter /leaderboard-api/dev/momento-super-user-key
+"""
+
+
+class Made(Struct, frozen=True):
+    """What became of a cache that was to be made."""
+
+    cache: str
+    created: bool
+
+
+class Deleted(Struct, frozen=True):
+    """What became of a cache that was to be deleted."""
+
+    cache: str
+    deleted: bool
+
+
+class Caches(Struct, frozen=True):
+    """The caches there are."""
+
+    caches: list[str]
+
+
+def with_key(command: F) -> F:
+    """Give a command the options that tell its key and where that leads."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout."),
+        click.option(
+            "--endpoint",
+            metavar="HOST",
+            envvar="MOMENTO_ENDPOINT",
+            show_envvar=True,
+            help="Where a v2 key leads; http://HOST:PORT is a local server.",
+        ),
+        click.option(
+            "--key-parameter",
+            metavar="NAME",
+            help="Take the key from this parameter of AWS's Parameter Store, in place of MOMENTO_API_KEY.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _asked(act: str, *names: str, key_parameter: str | None, endpoint: str | None) -> Any:
+    """Do one act of :mod:`laurels.stores.momento_caches`, with the key from where it is said to be."""
+    if key_parameter is None:
+        key = os.environ.get("MOMENTO_API_KEY", "")
+    else:
+        try:
+            key = load("laurels.serverless.key:parameter")(key_parameter)
+        except KeyUnreadable as error:
+            raise click.ClickException(f"The parameter {error.name} cannot be read: {error.reason}.") from error
+    return asyncio.run(load(f"laurels.stores.momento_caches:{act}")(*names, key, endpoint))
+
+
+@click.group(epilog=EPILOG)
+def momento() -> None:
+    """Make, delete and list the caches of Momento that boards are kept in.
+
+    The key stands in MOMENTO_API_KEY, or in a parameter of AWS's Parameter Store. It must be one that may do this.
+    """
+
+
+@momento.command()
+@click.argument("name", help="A cache's name.")
+@with_key
+def create_cache(*, name: str, as_json: bool, **where: str | None) -> None:
+    """Make the cache NAME; one that is there already stays as it is."""
+    made: bool = _asked("create", name, **where)
+    if as_json:
+        click.echo(encode(Made(name, made)))
+    else:
+        click.echo(f"The cache {name} is made." if made else f"The cache {name} is there already.")
+
+
+@momento.command()
+@click.argument("name", help="A cache's name.")
+@with_key
+def delete_cache(*, name: str, as_json: bool, **where: str | None) -> None:
+    """Delete the cache NAME with all boards in it, without asking."""
+    deleted: bool = _asked("delete", name, **where)
+    if as_json:
+        click.echo(encode(Deleted(name, deleted)))
+    else:
+        click.echo(f"The cache {name} is deleted." if deleted else f"There is no cache {name}.")
+
+
+@momento.command()
+@with_key
+def caches(*, as_json: bool, **where: str | None) -> None:
+    """List the caches there are."""
+    names: list[str] = _asked("names", **where)
+    if as_json:
+        click.echo(encode(Caches(names)))
+    else:
+        click.echo("\n".join(names) or "There is no cache.")

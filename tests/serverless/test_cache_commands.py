@@ -1,0 +1,109 @@
+"""The commands that make, delete and list caches."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from laurels.cli import main
+
+if TYPE_CHECKING:
+    from click.testing import Result
+
+    from tests.momento import Momento
+    from tests.serverless.conftest import ParameterStore
+
+ADMIN = "/leaderboard-api/dev/momento-super-user-key"
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch: pytest.MonkeyPatch, momento: Momento) -> None:
+    """Tell the commands where Momento is, and the key."""
+    monkeypatch.setenv("MOMENTO_API_KEY", momento.told.api_key)
+    monkeypatch.setenv("MOMENTO_ENDPOINT", momento.told.endpoint)
+
+
+def run(*args: str) -> Result:
+    """Run a command on caches."""
+    return CliRunner().invoke(main, ["momento", *args], prog_name="laurels")
+
+
+def test_life_of_a_cache() -> None:
+    """A cache is made, listed and deleted; each may be done again, and says so."""
+    said = [run(command, "shelf").stdout for command in ("create-cache", "create-cache")]
+    assert said == ["The cache shelf is made.\n", "The cache shelf is there already.\n"]
+    assert "shelf\n" in run("caches").stdout
+    said = [run(command, "shelf").stdout for command in ("delete-cache", "delete-cache")]
+    assert said == ["The cache shelf is deleted.\n", "There is no cache shelf.\n"]
+
+
+def test_as_json() -> None:
+    """Each says the same as JSON."""
+    assert run("create-cache", "shelf", "--json").stdout == '{"cache":"shelf","created":true}\n'
+    assert '"shelf"' in run("caches", "--json").stdout
+    assert run("delete-cache", "shelf", "--json").stdout == '{"cache":"shelf","deleted":true}\n'
+
+
+def test_key_from_a_parameter(ssm: ParameterStore, momento: Momento, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key may stand in a parameter."""
+    monkeypatch.delenv("MOMENTO_API_KEY")
+    ssm.put(momento.told.v1_api_key, ADMIN)
+    assert (
+        run("create-cache", "from-parameter", "--key-parameter", ADMIN).stdout == "The cache from-parameter is made.\n"
+    )
+
+
+@pytest.mark.usefixtures("ssm")
+def test_missing_parameter() -> None:
+    """A parameter that is not there is told with its name and the reason."""
+    result = run("caches", "--key-parameter", "/nothing/here")
+    assert result.exit_code == 1
+    assert "Error: The parameter /nothing/here cannot be read: " in result.stderr
+    assert "ParameterNotFound" in result.stderr
+
+
+def test_refused_key(monkeypatch: pytest.MonkeyPatch, momento: Momento) -> None:
+    """A key that may not manage caches is told to be the reason."""
+    monkeypatch.setenv("MOMENTO_ENDPOINT", f"http://127.0.0.1:{momento.port}")
+    monkeypatch.setenv("MOMENTO_API_KEY", "nonsense")
+    result = run("create-cache", "shelf")
+    assert (result.exit_code, "The Momento key is refused: it cannot be read" in result.stderr) == (1, True)
+
+
+def test_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outage is told, and is not taken for an account without caches."""
+    monkeypatch.setenv("MOMENTO_ENDPOINT", "http://127.0.0.1:1")
+    result = run("caches")
+    assert (result.exit_code, "Momento cannot be reached" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("package", "args", "extra"),
+    [("botocore", ["--key-parameter", "p"], "aws"), ("momento", [], "momento")],
+)
+def test_missing_package(monkeypatch: pytest.MonkeyPatch, package: str, args: list[str], extra: str) -> None:
+    """Where a package is not installed the command says what to install."""
+    for name in [name for name in sys.modules if name.startswith(("laurels.serverless", "laurels.stores.momento"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, f"{package}.config", None)
+    result = run("caches", *args)
+    assert (result.exit_code, f"pip install 'laurels[{extra}]'" in result.stderr) == (1, True)
+
+
+def test_help_without_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The help of all commands stays whole where some cannot be used, and tells what to install for them."""
+    monkeypatch.delitem(sys.modules, "laurels.cli.momento_local", raising=False)
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    shown = CliRunner().invoke(main, ["--help"]).stdout
+    assert "pip install 'laurels[momento]'" in shown
+
+
+def test_missing_module_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that is missing for another reason is a fault, and is not explained away."""
+    monkeypatch.delitem(sys.modules, "laurels.cli.momento", raising=False)
+    monkeypatch.setitem(sys.modules, "asyncio", None)
+    assert isinstance(run("caches").exception, ModuleNotFoundError)
