@@ -5,14 +5,15 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 from momento.errors import MomentoErrorCode
 from momento.responses import CacheFlush, CreateCache, DeleteCache, ListCaches
 from momento_wire_types import cachepubsub_pb2 as pubsub
 
-from laurels.errors import NotListening
+from laurels.errors import CallRefused, NotListening
 from laurels.momento_local.keys import Keys
-from laurels.momento_local.server import MomentoServer
+from laurels.momento_local.server import STATUS, MomentoServer
 from tests.momento import momento_running
 
 if TYPE_CHECKING:
@@ -74,10 +75,18 @@ async def test_an_address_of_another_machine_is_told() -> None:
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT], ids=lambda sign: sign.name)
 async def test_it_ends_when_told(sign: signal.Signals) -> None:
-    """A signal ends the server, also while somebody subscribes, and leaves no error."""
+    """A signal ends the server, and those who subscribe are told to come back: the cache is not said to be gone."""
     request = pubsub._SubscriptionRequest(cache_name="boards", topic="news")
     with momento_running("--cache", "boards") as momento:
         messages: Any = momento.topics.Subscribe(request, timeout=30)
         next(messages)
         momento.process.send_signal(sign)
-        assert momento.process.wait(20) == 0
+        with pytest.raises(grpc.RpcError) as caught:
+            next(messages)
+        assert (caught.value.code(), momento.process.wait(20)) == (grpc.StatusCode.UNAVAILABLE, 0)
+
+
+async def test_every_refusal_has_its_status() -> None:
+    """Whatever a call is refused for, the client is told by a status of its own."""
+    assert set(STATUS) == set(CallRefused.__subclasses__())
+    assert len(set(STATUS.values())) == len(STATUS)

@@ -77,6 +77,7 @@ class MomentoServer:
         self.faults = Faults()
         self._keys = keys
         self._heartbeat = heartbeat
+        self._stopping = False
         self._server = grpc.aio.server(options=OPTIONS)
         handles: dict[str, Handle] = {
             **{name: self._admitting(name, self._item_answer(name)) for name in cache.CALLS},
@@ -111,6 +112,7 @@ class MomentoServer:
 
     async def stop(self, patience: float = 1.0) -> None:
         """End the subscriptions, let the calls under way end for so many seconds, and stop."""
+        self._stopping = True
         self.caches.end()
         await self._server.stop(patience)
 
@@ -188,6 +190,8 @@ class MomentoServer:
             topic = self.caches[request.cache_name].topic(request.topic)
             async for item in topic.follow(number, page, self._heartbeat):
                 yield item
+            if self._stopping:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "The server is stopping. Subscribe again.")
             raise NotThere("cache", request.cache_name)
         except CallRefused as refusal:
             await context.abort(STATUS[type(refusal)], str(refusal))
