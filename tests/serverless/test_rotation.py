@@ -19,6 +19,7 @@ from laurels.momento_local.keys import Keys
 from laurels.serverless.account import Account, KeyInfo
 from laurels.serverless.key import connected, parameter
 from laurels.serverless.rotation import DAY_SECONDS, GRACE_SECONDS, ROLE, RULES, Settings, handler, rotate
+from tests.cli.conftest import failing
 from tests.serverless.conftest import PARAMETER
 
 if TYPE_CHECKING:
@@ -262,3 +263,22 @@ def test_new_key_is_not_shown(deployment: Deployment) -> None:
     assert (made.api_key in repr(made), made.key_info.key_id in repr(made)) == (False, True)
     deployment.account.revoke(made.key_info.key_id)
     deployment.account.revoke(made.key_info.key_id)
+
+
+def test_busy_account(deployment: Deployment) -> None:
+    """What may be asked again is, where the account API is busy for a moment."""
+    with failing((503, {}, b""), (200, {}, b'{"key_info":[]}')) as service:
+        assert list(Account(deployment.by_hand, service.url).issued()) == []
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"key_info":[{"id":1}]}', b"[]"])
+def test_undocumented_answer(deployment: Deployment, body: bytes) -> None:
+    """An answer other than the documented one is not taken for an account without keys."""
+    with failing((200, {}, body)) as service, pytest.raises(AccountRefused, match="not as its documentation says"):
+        list(Account(deployment.by_hand, service.url).issued())
+
+
+def test_unexplained_refusal(deployment: Deployment) -> None:
+    """A key that could not be revoked is not taken for revoked."""
+    with failing((200, {}, b"")) as service, pytest.raises(AccountRefused, match="with 501: it did not say why"):
+        Account(deployment.by_hand, service.url).revoke("some-key")
