@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_cdk import App, Validations
+from aws_cdk.assertions import Template
 from cdk_nag import AwsSolutionsChecks
 
 from infra.app import add_stage
@@ -55,12 +56,13 @@ class Synthesized:
         app.synth()
         self.file = directory / f"{self.settings.name}.template.json"
         self.template: dict[str, Any] = json.loads(self.file.read_text())
+        self._resources = Template.from_json(self.template)
         self.nagged = json.loads((directory / "validation-report.json").read_text())["pluginReports"]
 
     def of(self, kind: str, **known: Any) -> list[Properties]:
         """Give the properties of all resources of a kind that have the ``known`` ones."""
-        found = [made["Properties"] for made in self.template["Resources"].values() if made["Type"] == f"AWS::{kind}"]
-        return [properties for properties in found if all(properties.get(key) == known[key] for key in known)]
+        found = self._resources.find_resources(f"AWS::{kind}", {"Properties": known})
+        return [made["Properties"] for made in found.values()]
 
     def one(self, kind: str, **known: Any) -> Properties:
         """Give the properties of the only resource of a kind that has the ``known`` ones."""
