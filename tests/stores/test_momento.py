@@ -50,6 +50,18 @@ CONFIGURATION = Configurations.Lambda.latest()
 IMPATIENT = CONFIGURATION.with_client_timeout(timedelta(milliseconds=100))
 
 
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """Keep one loop for all tests here: what gRPC still has for one that is closed fails in the next."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def one_loop(anyio_backend: str) -> None:  # noqa: ARG001 - it comes first
+    """Hold the loop."""
+    return
+
+
 class TestMomento(Conformance):
     """The Momento store keeps the contract, as far as its capabilities say."""
 
