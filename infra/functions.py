@@ -64,7 +64,7 @@ class Function(Construct):
             role=role.without_policy_updates(),  # it has what it needs
             log_group=self.log_group,
             tracing=lambda_.Tracing.ACTIVE,
-            environment=_common_environment(settings) | environment,
+            environment=settings.environment | environment,
         )
         acknowledge(role, "AwsSolutions-IAM5[Resource::*]", "X-Ray's actions know no resources.")
         acknowledge(self.function, "AwsSolutions-L1", "Its Python is the one that compiled its asset.")
@@ -93,7 +93,7 @@ class Functions(Construct):
             handler=f"laurels.serverless.handlers.{name.replace('-', '_')}",
             description=description,
             settings=self._settings,
-            environment=_route_environment(self._settings),
+            environment=self._settings.route_environment,
             statements=use_parameter(self, self._settings.key_parameter, settings=self._settings),
         )
 
@@ -152,25 +152,3 @@ def acknowledge(scope: Construct, rule: str, reason: str) -> None:
 
 def _write_traces() -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"])
-
-
-def _common_environment(settings: Settings) -> dict[str, str]:
-    return {
-        "LAURELS_STAGE": settings.stage_name,
-        "POWERTOOLS_SERVICE_NAME": "laurels",
-        "POWERTOOLS_METRICS_NAMESPACE": "Laurels",
-        "POWERTOOLS_LOG_LEVEL": "INFO" if settings.is_lasting else "DEBUG",
-    }
-
-
-def _route_environment(settings: Settings) -> dict[str, str]:
-    optional = {
-        "LAURELS_MOMENTO_ENDPOINT": settings.momento_endpoint,
-        "LAURELS_CORS_ORIGIN": settings.cors_origin,
-    }
-    return {
-        "LAURELS_KEY_PARAMETER": settings.key_parameter,
-        "LAURELS_MOMENTO_CACHE": settings.name,
-        "LAURELS_ORDER": settings.order,
-        "LAURELS_TTL_SECONDS": str(settings.ttl_seconds),
-    } | {name: value for name, value in optional.items() if value}

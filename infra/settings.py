@@ -133,6 +133,27 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
         """The name of the SSM parameter with the Momento key that may make caches and keys."""
         return f"/leaderboard-api/{self.ssm_stage_name}/momento-super-user-key"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of every function."""
+        return {
+            "LAURELS_STAGE": self.stage_name,
+            "POWERTOOLS_SERVICE_NAME": "laurels",
+            "POWERTOOLS_METRICS_NAMESPACE": "Laurels",
+            "POWERTOOLS_LOG_LEVEL": "INFO" if self.is_lasting else "DEBUG",
+        }
+
+    @property
+    def route_environment(self) -> dict[str, str]:
+        """What the functions of the routes have beside it."""
+        optional = {"LAURELS_MOMENTO_ENDPOINT": self.momento_endpoint, "LAURELS_CORS_ORIGIN": self.cors_origin}
+        return {
+            "LAURELS_KEY_PARAMETER": self.key_parameter,
+            "LAURELS_MOMENTO_CACHE": self.name,
+            "LAURELS_ORDER": self.order,
+            "LAURELS_TTL_SECONDS": str(self.ttl_seconds),
+        } | {name: value for name, value in optional.items() if value}
+
 
 FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
 EPHEMERAL_LOG_DAYS = 7

@@ -39,6 +39,7 @@ ROUTES = {
 }
 """Which function answers which method of which resource."""
 
+FUNCTIONS = sorted(set(ROUTES.values()))
 RESOURCES = {1: "/{board}", 2: "/{board}/{name}"}
 Lists = dict[str, list[str]]
 

@@ -14,7 +14,7 @@ import uvicorn
 from msgspec import Struct
 
 from infra import assets, settings
-from infra.laptop.front import ROUTES, Front
+from infra.laptop.front import FUNCTIONS, Front
 from infra.laptop.runtime import REGION, Function, Setup
 from infra.laptop.servers import running
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
-    from infra.settings import Settings
-
     Answer = Callable[[HTTPScope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
 
 BESIDE = assets.ROOT / "build" / "beside"
@@ -34,6 +32,7 @@ MOTO = ("moto.server", "-H", "127.0.0.1", "-p", "0")
 MOTO_READY = r"Running on (http://[\d.:]+)"
 MOMENTO = ("laurels", "momento-local", "--port", "0", "--tls", "--require-key")
 MOMENTO_READY = "listens on"
+TRUSTED = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
 
 class Places(Struct, frozen=True):
@@ -113,38 +112,39 @@ async def open_stack(host: str, port: int, stage: str, directory: Path) -> Async
 
     The server that it gives is to be run. Raises DeploymentError.
     """
-    chosen, _ = settings.read({"stageName": stage})
+    name = settings.read({"stageName": stage})[0].name
     logs = directory / "logs"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     asset = assets.build("here", assets.ASSETS)
     files = ("--ca-file", str(directory / "momento-ca.pem"), "--env-file", str(directory / "momento.env"))
-    momento = (*MOMENTO, "--cache", chosen.name, *files)
+    momento = (*MOMENTO, "--cache", name, *files)
     async with (
         running(momento, MOMENTO_READY, logs / "momento.log"),
         running(MOTO, MOTO_READY, logs / "ssm.log") as ssm,
     ):
         exports = _exported(directory / "momento.env")
+        chosen, _ = settings.read({"stageName": stage, "momentoEndpoint": exports["MOMENTO_ENDPOINT"]})
         _keep(ssm[1], chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
         _keep(ssm[1], chosen.key_parameter, make_key(exports, chosen.name)[0])
         with ExitStack() as sockets:
             server = Server(sockets)
             front = server.listen(host, port)
-            environment = _environment(chosen, ssm[1], exports)
-            functions = {
-                name: server.add(
-                    Setup(
-                        name=name,
-                        handler=f"{assets.HANDLERS}.{name}",
-                        path=(asset, BESIDE),
-                        environment=environment,
-                        log=logs / f"{name}.log",
-                    )
-                )
-                for name in sorted(set(ROUTES.values()))
-            }
+            places = {"AWS_ENDPOINT_URL_SSM": ssm[1], TRUSTED: exports[TRUSTED]}
+            environment = chosen.environment | chosen.route_environment | places
+            functions = {function: server.add(_setup(function, asset, environment, logs)) for function in FUNCTIONS}
             server.show(front, Front(functions, stage))
             url = f"http://{host}:{front}"
             yield Places(url, ssm[1], chosen.key_parameter, chosen.name, exports, str(logs)), server
+
+
+def _setup(function: str, asset: Path, environment: dict[str, str], logs: Path) -> Setup:
+    return Setup(
+        name=function,
+        handler=f"{assets.HANDLERS}.{function}",
+        path=(asset, BESIDE),
+        environment=environment,
+        log=logs / f"{function}.log",
+    )
 
 
 def _exported(file: Path) -> dict[str, str]:
@@ -176,20 +176,3 @@ def _keep(ssm_url: str, name: str, value: str) -> None:
         aws_secret_access_key="laptop",  # noqa: S106 - moto takes any
     )
     client.put_parameter(Name=name, Value=value, Type="SecureString")
-
-
-def _environment(chosen: Settings, ssm_url: str, exports: dict[str, str]) -> dict[str, str]:
-    """Give what the functions' environment has beside what a deployment gives it: where AWS and Momento are."""
-    return {
-        "LAURELS_STAGE": chosen.stage_name,
-        "LAURELS_KEY_PARAMETER": chosen.key_parameter,
-        "LAURELS_MOMENTO_CACHE": chosen.name,
-        "LAURELS_MOMENTO_ENDPOINT": exports["MOMENTO_ENDPOINT"],
-        "LAURELS_ORDER": chosen.order,
-        "LAURELS_TTL_SECONDS": str(chosen.ttl_seconds),
-        "POWERTOOLS_SERVICE_NAME": "laurels",
-        "POWERTOOLS_METRICS_NAMESPACE": "Laurels",
-        "POWERTOOLS_LOG_LEVEL": "DEBUG",
-        "AWS_ENDPOINT_URL_SSM": ssm_url,
-        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": exports["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"],
-    }
