@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import grpc
 import msgspec
 import pytest
+from momento import CredentialProvider
 from momento_wire_types import cacheclient_pb2_grpc, cachepubsub_pb2_grpc, controlclient_pb2, controlclient_pb2_grpc
 
 from laurels.momento_local.connecting import Connections
-from momento import CredentialProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

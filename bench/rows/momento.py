@@ -8,6 +8,7 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+from momento import CacheClientAsync, Configurations, CredentialProvider
 from momento.responses import (
     CacheSortedSetFetch,
     CacheSortedSetGetRank,
@@ -20,7 +21,6 @@ from bench import servers
 from bench.errors import LoadFailed
 from bench.figures import Figure, Measure, Run, Subject, Target, alone, median
 from bench.members import batches, members, name_of
-from momento import CacheClientAsync, Configurations, CredentialProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-
 from momento import CacheClientAsync, Configurations
+
 from tests.momento import momento_running
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from momento import CacheClient, Configurations, CredentialProvider
 from momento.errors import MomentoErrorCode
 
 from laurels.momento_local.accounts import LONGEST_BODY
-from momento import CacheClient, Configurations, CredentialProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

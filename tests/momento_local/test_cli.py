@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
+from momento import CacheClient, Configurations, CredentialProvider
 from momento.errors import MomentoErrorCode
 from momento.responses import ListCaches
 
-from momento import CacheClient, Configurations, CredentialProvider
 from tests.momento import momento_running
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from tests.momento import momento_running
 
 if TYPE_CHECKING:
     from momento import CacheClientAsync
+
     from tests.momento import Momento
 
 pytestmark = pytest.mark.anyio

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from momento import CacheClientAsync, Configurations
 from momento.errors import MomentoErrorCode
 from momento.responses import CacheGet, CacheSortedSetFetch, CacheSortedSetIncrementScore
 from momento_wire_types import cacheclient_pb2 as wire
@@ -14,7 +15,6 @@ from momento_wire_types import cachepubsub_pb2 as pubsub
 
 from laurels.errors import BadArgument
 from laurels.momento_local.faults import Faults, parse
-from momento import CacheClientAsync, Configurations
 from tests.momento import momento_running
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from momento import AuthClient, CacheClient, Configurations, CredentialProvider, TopicClient, TopicConfigurations
 from momento.auth.access_control.disposable_token_scope import DisposableTokenProps
 from momento.auth.access_control.disposable_token_scopes import DisposableTokenScopes as Scopes
 from momento.config.auth_configurations import AuthConfigurations
@@ -20,7 +21,6 @@ from momento_wire_types import permissionmessages_pb2 as messages
 
 from laurels.momento_local.keys import EVERYTHING
 from laurels.momento_local.tokens import LONGEST_DISPOSABLE
-from momento import AuthClient, CacheClient, Configurations, CredentialProvider, TopicClient, TopicConfigurations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

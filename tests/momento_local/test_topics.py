@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from momento import AuthClientAsync, CredentialProvider, TopicClientAsync
 from momento.auth.access_control.disposable_token_scope import DisposableTokenProps
 from momento.auth.access_control.disposable_token_scopes import DisposableTokenScopes
 from momento.config import TopicConfigurations
@@ -20,7 +21,6 @@ from momento_wire_types import cachepubsub_pb2 as pubsub
 from momento_wire_types import controlclient_pb2 as control
 
 from laurels.momento_local.topics import HEARTBEAT, KEPT, Topic
-from momento import AuthClientAsync, CredentialProvider, TopicClientAsync
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from momento import CacheClientAsync, Configurations
 from momento.errors import SdkException
 from momento_wire_types import cacheclient_pb2 as wire
 from momento_wire_types import common_pb2
@@ -22,7 +23,6 @@ from laurels.momento_local.keys import Keys as LocalKeys
 from laurels.momento_local.server import MomentoServer
 from laurels.stores.contract import Board, Entry, Standing, Store
 from laurels.stores.momento import ERRORS, TTL, FixedKey, MomentoStore, credentials
-from momento import CacheClientAsync, Configurations
 from tests.stores.conformance import CALLS, KART, Conformance, Kept
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from grpc import RpcError
 from grpc.aio import Metadata
+from momento import CacheClientAsync, Configurations, CredentialProvider
 from momento.errors import SdkException, convert_error, exceptions
 from momento.internal.services import Service
 from momento.requests import SortOrder
@@ -29,7 +30,6 @@ from momento_wire_types import cacheclient_pb2 as wire
 
 from laurels.errors import CacheMissing, KeyRefused, LimitReached, NotKept, StoreError, StoreRefused, StoreUnavailable
 from laurels.stores.contract import Board, Capabilities, Change, Entry, Order, Score, Standing, Store
-from momento import CacheClientAsync, Configurations, CredentialProvider
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from momento import CacheClientAsync, Configurations
 from momento.responses import CreateCache, ListCaches
 
 from laurels.errors import CacheMissing
 from laurels.stores.momento import TTL, checked, credentials
-from momento import CacheClientAsync, Configurations
 
 
 def _client(key: str, endpoint: str | None) -> CacheClientAsync:
