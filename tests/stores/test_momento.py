@@ -21,6 +21,7 @@ from momento_wire_types import common_pb2
 from laurels.errors import CacheMissing, KeyRefused, LimitReached, StoreRefused, StoreUnavailable
 from laurels.momento_local.keys import Keys as LocalKeys
 from laurels.momento_local.server import MomentoServer
+from laurels.stores import momento as stores_momento
 from laurels.stores.contract import Board, Entry, Standing, Store
 from laurels.stores.momento import ERRORS, TTL, FixedKey, MomentoStore, credentials
 from tests.stores.conformance import CALLS, KART, Conformance, Kept
@@ -221,6 +222,19 @@ async def test_outage_ends(local: Local) -> None:
         assert await store.standing(KART, "v") == Standing(1, 0)
 
 
+async def test_long_outage_ends(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an outage the next act connects anew, and does not wait for gRPC to try again."""
+    monkeypatch.setattr(stores_momento, "FRESH_SECONDS", 0)
+    async with local.store() as store:
+        await local.server.stop(0)
+        for _ in range(3):
+            tried = store._lines[-1:]
+            with pytest.raises(StoreUnavailable):
+                await store.submit(KART, "v", 1)
+            assert store._lines[-1:] != tried
+        assert len(store._lines) == 1
+
+
 def test_every_error_has_its_translation() -> None:
     """No error that the SDK can give is left to chance."""
     assert set(ERRORS) == set(SdkException.__subclasses__())
@@ -263,6 +277,13 @@ async def test_refused_keys(local: Local, caplog: pytest.LogCaptureFixture) -> N
         with pytest.raises(KeyRefused, match="it has no right to do this"):
             await store.submit(KART, "v", 1)
     assert (len(keys.refusals), caplog.text.count("The Momento key is refused")) == (1, 2)
+
+
+async def test_unreadable_key(local: Local, caplog: pytest.LogCaptureFixture) -> None:
+    """A key that cannot be read is in the log as one that Momento refuses, and another is asked for."""
+    async with local.store(Turning("nonsense", local.key())) as store:
+        await store.submit(KART, "v", 1)
+    assert "The Momento key is refused: it cannot be read" in caplog.text
 
 
 async def test_read_only_key_is_not_ready(local: Local) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 TTL = timedelta(days=7)
 FURTHEST_RANK = 2**31 - 1
 """Ranks are 32-bit integers on the wire, and a set of 5 MB ends long before."""
+FRESH_SECONDS = 1
+"""How long a client is kept that cannot connect. gRPC's own would try again only after up to two minutes."""
 RESERVED = "-"
 """No board has this name."""
 
@@ -161,6 +164,8 @@ class _Line:
 
     def __init__(self, key: str, client: CacheClientAsync) -> None:
         self.key = key
+        self.made = time.time()
+        self.is_broken = False
         self.closed = asyncio.Event()
         self._client = client
         self._acts = 0
@@ -230,25 +235,29 @@ class MomentoStore(Store):
     async def _put(self, key: str, question: Callable[[CacheClientAsync], Awaitable[R]]) -> R:
         self._check_open()
         try:
-            async with self._line(key) as client:
+            line = self._line(key)
+            async with line as client:
                 if len(self._lines) > 1:
                     await self._retire_old()
                 return await question(client)
         except KeyRefused as refusal:
             _log.error("%s", refusal)
             raise
+        except StoreUnavailable as outage:
+            is_down = isinstance(outage.__cause__, exceptions.ServerUnavailableException)
+            line.is_broken = is_down and not 0 <= time.time() - line.made < FRESH_SECONDS
+            raise
 
     def _line(self, key: str) -> _Line:
-        if not self._lines or self._lines[-1].key != key:
+        if not self._lines or self._lines[-1].key != key or self._lines[-1].is_broken:
             client = CacheClientAsync(self._configuration, credentials(key, self._endpoint), self._ttl)
             self._lines.append(_Line(key, client))
         return self._lines[-1]
 
     async def _retire_old(self) -> None:
-        *old, current = self._lines
-        self._lines = [*(line for line in old if not line.closed.is_set()), current]
-        for line in old:
+        for line in self._lines[:-1]:
             await line.retire()
+        self._lines = [line for line in self._lines if not line.closed.is_set()]
 
     def _check(self, answer: object) -> None:
         checked(self._cache, answer)
