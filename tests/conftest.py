@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections import deque
 from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -32,6 +31,12 @@ class Server:
         self.url = url
         self.host, _, port = url.partition("://")[2].partition(":")
         self.port = int(port)
+        self.said: list[str] = []
+        self.reading = Thread(target=self._read)
+
+    def _read(self) -> None:
+        """Read on to the end: a full pipe would stop the server."""
+        self.said.extend(self.process.stderr or ())
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, wait for the end, and give the exit status."""
@@ -52,15 +57,15 @@ def started(command: list[str], environment: dict[str, str] | None = None) -> It
                 break
         else:  # pragma: no cover - what a failing test shows
             raise AssertionError("".join(lines))
-        reading = Thread(target=deque, args=(stderr, 0))  # a full pipe would stop the server
-        reading.start()
+        server = Server(process, found[0])
+        server.reading.start()
         try:
-            yield Server(process, found[0])
+            yield server
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait(30)
-            reading.join(30)
+            server.reading.join(30)
 
 
 def running(data: Path, *options: str) -> AbstractContextManager[Server]:

@@ -22,7 +22,8 @@ from pathlib import Path
 from laurels.assembly import Settings, serve
 from laurels.skins.protocol import Limits
 logging.basicConfig(level=logging.INFO)
-limits = Limits(target_bytes=600, head_bytes=1000, connections=8, seconds=(1.5, 1, 1, inf, 1), write_seconds=1)
+idle = float(sys.argv[2])
+limits = Limits(target_bytes=600, head_bytes=1000, connections=8, seconds=(idle, 1, 1, inf, 1), write_seconds=1)
 serve(Settings(port=0, data=Path(sys.argv[1]), limits=limits))
 """
 
@@ -57,7 +58,14 @@ asyncio.run(main(*sys.argv[1:]))
 @pytest.fixture(scope="session")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Give a server that allows 600 bytes of target, 1,000 of head, 8 connections and a second for each stage."""
-    with started([sys.executable, "-c", STRICT, str(tmp_path_factory.mktemp("strict"))]) as server:
+    with started([sys.executable, "-c", STRICT, str(tmp_path_factory.mktemp("strict")), "1.5"]) as server:
+        yield server
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Server]:
+    """Give a server whose connections may be idle for a millisecond, less than its start takes."""
+    with started([sys.executable, "-c", STRICT, str(tmp_path), "0.001"]) as server:
         yield server
 
 

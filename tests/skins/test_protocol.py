@@ -268,6 +268,11 @@ def takes_more(connection: socket.socket) -> bool:
     return True
 
 
+def test_first_connection_after_a_pause(hasty: Server) -> None:
+    """A connection's time begins when it is made, however long there was none before it."""
+    assert ask(hasty, "GET", "/-/health").status == 200
+
+
 def test_endless_header(strict: Server) -> None:
     """A header line without an end is cut off once it is over the limit."""
     with connected(strict) as connection:
@@ -337,8 +342,8 @@ def test_tls(secure: Server) -> None:
 def log_of(server: Server) -> str:
     """Stop a server, and give what it wrote."""
     server.stop()
-    assert server.process.stderr is not None
-    return server.process.stderr.read()
+    server.reading.join(30)
+    return "".join(server.said)
 
 
 def test_uvicorn_is_the_one_we_built_on() -> None:

@@ -86,18 +86,23 @@ class Clock:
     def run(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
         """Tick for as long as there are connections, if it does not tick already."""
         if not self._runs:
-            self._tick(loop, connections)
+            self._runs = True
+            self._read()
+            loop.call_later(1, self._tick, loop, connections)
 
     def _tick(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
-        self.now = time.monotonic()
-        self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
-        self.ok = STATUS_LINE[200] + self.date + b"content-type: application/json\r\ncontent-length: "
-        self.accepted = STATUS_LINE[202] + self.date + b"content-length: 0\r\n\r\n"
+        self._read()
         for connection in list(connections):
             connection.check_time()
         self._runs = bool(connections)
         if self._runs:
             loop.call_later(1, self._tick, loop, connections)
+
+    def _read(self) -> None:
+        self.now = time.monotonic()
+        self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
+        self.ok = STATUS_LINE[200] + self.date + b"content-type: application/json\r\ncontent-length: "
+        self.accepted = STATUS_LINE[202] + self.date + b"content-length: 0\r\n\r\n"
 
 
 class BoardProtocol(HttpToolsProtocol):
@@ -138,6 +143,7 @@ class BoardProtocol(HttpToolsProtocol):
         """Join the server's connections, or be turned away where there are too many."""
         super().connection_made(transport)
         self.clock.run(self.loop, self.connections)
+        self.since = self.stalled_since = self.clock.now
         if len(self.connections) > self.clock.limits.connections:
             self.refuse(HTTPError(503, "There are too many connections.", headers=((b"retry-after", b"1"),)))
 
