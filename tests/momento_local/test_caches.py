@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from laurels.errors import AlreadyThere, BadArgument, NotThere, WrongKind
 from laurels.momento_local.caches import Cache, Caches, Scalar
 from laurels.momento_local.sets import Range, SortedSet
 
-
-class Clock:
-    """A clock that stands until it is set."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Give a clock."""
-    return Clock()
+if TYPE_CHECKING:
+    from tests.clock import Clock
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from laurels.errors import NotAuthenticated, NotPermitted, NotThere
 from laurels.momento_local import keys as keys_module
 from laurels.momento_local.keys import EVERYTHING, Keys
 from laurels.momento_local.rights import SUPER_USER, Act, Rights, Rule, from_message
+from tests.clock import Clock
 
 SECRET = bytes(32)
 CACHE = messages.PermissionsType.CachePermissions
@@ -20,23 +21,6 @@ ALL = messages.PermissionsType.All()
 ITEM = messages.PermissionsType.CacheItemSelector
 ONE_TOPIC = messages.PermissionsType.TopicSelector
 ONE = messages.PermissionsType.CacheSelector(cache_name="one")
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """Tell the seconds since the epoch."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Give a clock that stands still."""
-    return Clock()
 
 
 @pytest.fixture

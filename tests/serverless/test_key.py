@@ -15,25 +15,10 @@ from laurels.serverless.key import KEPT_SECONDS, REFUSED_SECONDS, RETRY_SECONDS,
 from tests.serverless.conftest import PARAMETER
 
 if TYPE_CHECKING:
+    from tests.clock import Clock
     from tests.serverless.conftest import ParameterStore
 
 pytestmark = pytest.mark.anyio
-
-
-class Clock:
-    """A clock that goes only when told to."""
-
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Give a clock."""
-    return Clock()
 
 
 @pytest.fixture
