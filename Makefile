@@ -86,7 +86,7 @@ lock: $(VENV)/dev.stamp ## Lock the newest allowed versions
 	$(COMPILE) $(AS_DEV) --extra momento --group beside --group laptop --group bench pyproject.toml -o requirements/bench.txt
 	$(COMPILE) $(AS_DEV) --group function -o requirements/function.txt
 	$(COMPILE) $(AS_DEV) --group beside -o requirements/beside.txt
-	$(COMPILE) $(AS_DEV) --group infra -o requirements/infra.txt
+	$(COMPILE) $(AS_DEV) --extra momento --group infra pyproject.toml -o requirements/infra.txt
 	npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean: ## Remove what was built and installed, not the data

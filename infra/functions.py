@@ -99,12 +99,13 @@ class Functions(Construct):
 
 
 def own_log_group(scope: Construct, id_: str, *, name: str, settings: Settings) -> logs.LogGroup:
-    """Make a log group that goes with the stack, unless the stage is a lasting one."""
+    """Make a log group that goes with the stack, unless the stage is a lasting one.
+
+    A first deployment that failed takes its groups along even there: the next one could not make them again.
+    """
+    kept = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
     group = logs.LogGroup(
-        scope,
-        id_,
-        log_group_name=name,
-        removal_policy=RemovalPolicy.RETAIN if settings.is_lasting else RemovalPolicy.DESTROY,
+        scope, id_, log_group_name=name, removal_policy=kept if settings.is_lasting else RemovalPolicy.DESTROY
     )
     group.node.default_child.retention_in_days = settings.log_retention_days
     return group

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.assets import ROOT
 from tests.infra.conftest import STAGES
 
 if TYPE_CHECKING:
@@ -162,16 +165,31 @@ def test_opt_ins_are_not_there_by_themselves(synthesized: Callable[[str], Synthe
 
 
 @pytest.mark.parametrize(
-    ("stage", "policy", "days"),
-    [("dev", "Delete", 7), ("everything", "Delete", 30), ("lasting", "Retain", 90)],
+    ("stage", "policies", "days"),
+    [
+        ("dev", {"Delete"}, 7),
+        ("everything", {"Delete"}, 30),
+        ("lasting", {"RetainExceptOnCreate", "Retain"}, 90),
+    ],
 )
-def test_what_stays_behind(synthesized: Callable[[str], Synthesized], stage: str, policy: str, days: int) -> None:
+def test_what_stays_behind(
+    synthesized: Callable[[str], Synthesized], stage: str, policies: set[str], days: int
+) -> None:
     """Destroying an ephemeral stage leaves nothing; a lasting one's logs and cache stay."""
     resources = synthesized(stage).template["Resources"].values()
     kept = [made for made in resources if made["Type"] in {"AWS::Logs::LogGroup", "Custom::MomentoCache"}]
-    assert {made["DeletionPolicy"] for made in kept} == {policy}
+    assert {made["DeletionPolicy"] for made in kept} == policies
     assert {made["Properties"].get("RetentionInDays", days) for made in kept} == {days}
-    assert not [made for made in resources if made.get("DeletionPolicy") == "Retain" and made not in kept]
+    assert not [made for made in resources if made.get("DeletionPolicy", "Delete") != "Delete" and made not in kept]
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy"), [("AWS::Logs::LogGroup", "RetainExceptOnCreate"), ("Custom::MomentoCache", "Retain")]
+)
+def test_failed_first_deployment(synthesized: Callable[[str], Synthesized], kind: str, policy: str) -> None:
+    """A lasting stage that could not be deployed leaves no logs in the way of the next try, and no boards are lost."""
+    resources = synthesized("lasting").template["Resources"].values()
+    assert {made["DeletionPolicy"] for made in resources if made["Type"] == kind} == {policy}
 
 
 def test_every_function_has_an_own_log_group(everything: Synthesized) -> None:
@@ -189,6 +207,13 @@ def test_outputs(dev: Synthesized) -> None:
     assert json.dumps(dev.output("Endpoint")).endswith('"/"]]}')
     assert dev.output("Cache") == "Run: laurels momento create-cache laurels-dev"
     assert dev.output("KeyParameter") == "/leaderboard-api/dev/momento-api-key"
+
+
+def test_told_command_is_installed() -> None:
+    """With the CDK come the packages of the command that the deployment tells to run."""
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["momento"]
+    locked = re.findall(r"^([\w-]+)==", (ROOT / "requirements" / "infra.txt").read_text(), re.MULTILINE)
+    assert {re.split("[=<>]", requirement)[0] for requirement in needed} <= set(locked)
 
 
 def test_cache_output(everything: Synthesized) -> None:
