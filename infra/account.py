@@ -17,7 +17,8 @@ from infra.functions import acknowledge
 if TYPE_CHECKING:
     from constructs import Construct
 
-NAME = "laurels-account"
+NAME = "laurels"
+"""No stage's stack has this name: theirs go on with a hyphen."""
 POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 
 

@@ -13,8 +13,9 @@ import pytest
 from aws_cdk import App, Stack, Validations, aws_sns
 from cdk_nag import AwsSolutionsChecks
 
-from infra.account import AccountStack
+from infra.account import NAME, AccountStack
 from infra.assets import ROOT
+from infra.settings import read
 from tests.infra.conftest import STAGES
 
 if TYPE_CHECKING:
@@ -59,15 +60,21 @@ def test_account(tmp_path: Path) -> None:
     AccountStack(app)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
-    linted = lint(tmp_path / "laurels-account.template.json")
+    linted = lint(tmp_path / f"{NAME}.template.json")
     assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_account_is_no_stage() -> None:
+    """No stage can be deployed over what all stages share, whatever its name."""
+    settings, _ = read({"stageName": "account"})
+    assert not NAME.startswith(settings.name.removesuffix("account"))
 
 
 def test_account_command(tmp_path: Path) -> None:
     """The account's app makes a role that API Gateway writes logs with, and names it to API Gateway."""
     command = [sys.executable, "-m", "infra.account"]
     subprocess.run(command, cwd=ROOT, env=os.environ | {"CDK_OUTDIR": str(tmp_path)}, check=True)
-    made = json.loads((tmp_path / "laurels-account.template.json").read_text())["Resources"].values()
+    made = json.loads((tmp_path / f"{NAME}.template.json").read_text())["Resources"].values()
     assert sorted(resource["Type"] for resource in made) == ["AWS::ApiGateway::Account", "AWS::IAM::Role"]
 
 
