@@ -235,6 +235,60 @@ async def test_long_outage_ends(local: Local, monkeypatch: pytest.MonkeyPatch) -
         assert len(store._lines) == 1
 
 
+class Network:
+    """What is between a store and a server: it can lose the connections there are, and tells neither end."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._carried: set[asyncio.StreamReader] = set()
+
+    def lose(self) -> None:
+        """Carry nothing any more but what is connected from now on."""
+        self._carried.clear()
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry a new connection."""
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._carried |= {reader, there}
+        await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while some := await reader.read(2**16):
+            if reader in self._carried:
+                writer.write(some)
+        writer.close()
+
+
+@asynccontextmanager
+async def between(local: Local) -> AsyncIterator[Network]:
+    """Put a network before the server."""
+    network = Network(int(local.endpoint.rpartition(":")[2]))
+    async with await asyncio.start_server(network.connect, "127.0.0.1", 0) as listening:
+        local.endpoint = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        yield network
+
+
+async def test_lost_connection(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a connection that was lost without a word one act hears nothing; the next has a new one."""
+    monkeypatch.setattr(stores_momento, "FRESH_SECONDS", 0)
+    async with between(local) as network, local.store() as store:
+        await store.submit(KART, "v", 1)
+        network.lose()
+        with pytest.raises(StoreUnavailable, match="did not answer in time"):
+            await store.standing(KART, "v")
+        assert await store.standing(KART, "v") == Standing(1, 0)
+
+
+async def test_long_pause(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a pause so long that the connection may be lost, the first act has a new one already."""
+    async with between(local) as network, local.store() as store:
+        await store.submit(KART, "v", 1)
+        network.lose()
+        monkeypatch.setattr(stores_momento, "IDLE_SECONDS", 0)
+        assert await store.standing(KART, "v") == Standing(1, 0)
+        assert len(store._lines) == 1
+
+
 def test_every_error_has_its_translation() -> None:
     """No error that the SDK can give is left to chance."""
     assert set(ERRORS) == set(SdkException.__subclasses__())

@@ -12,6 +12,7 @@ one key: a new key gets a new client, and the old one is closed when the last ac
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 import time
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from grpc import RpcError
 from grpc.aio import Metadata
 from momento import CacheClientAsync, Configurations, CredentialProvider
+from momento.config.transport.transport_strategy import StaticGrpcConfiguration
 from momento.errors import SdkException, convert_error, exceptions
 from momento.internal.services import Service
 from momento.requests import SortOrder
@@ -42,6 +44,11 @@ FURTHEST_RANK = 2**31 - 1
 """Ranks are 32-bit integers on the wire, and a set of 5 MB ends long before."""
 FRESH_SECONDS = 1
 """How long a client is kept that cannot connect. gRPC's own would try again only after up to two minutes."""
+IDLE_SECONDS = 240
+"""How long a client is kept that is not used. Networks forget a quiet connection, after 350 seconds at AWS."""
+BREAKING = (exceptions.ServerUnavailableException, exceptions.TimeoutException)
+"""What ends a connection; silence too: a lost one is noticed by gRPC only after a quarter of an hour."""
+SENT_BYTES = 2**23
 RESERVED = "-"
 """No board has this name."""
 
@@ -164,14 +171,20 @@ class _Line:
 
     def __init__(self, key: str, client: CacheClientAsync) -> None:
         self.key = key
-        self.made = time.time()
+        self.made = self.used = time.time()
         self.is_broken = False
         self.closed = asyncio.Event()
         self._client = client
         self._acts = 0
         self._retired = self._closing = False
 
+    @property
+    def is_good(self) -> bool:
+        """Whether an act may go over its connection."""
+        return not self.is_broken and 0 <= time.time() - self.used < IDLE_SECONDS
+
     async def __aenter__(self) -> CacheClientAsync:
+        self.used = time.time()
         self._acts += 1
         return self._client
 
@@ -214,6 +227,7 @@ class MomentoStore(Store):
         self._endpoint = endpoint
         self._ttl = ttl
         self._configuration = configuration or Configurations.Lambda.latest()
+        self._numbers = itertools.count(SENT_BYTES)
         self._lines: list[_Line] = []
         self._closed = False
 
@@ -244,13 +258,14 @@ class MomentoStore(Store):
             _log.error("%s", refusal)
             raise
         except StoreUnavailable as outage:
-            is_down = isinstance(outage.__cause__, exceptions.ServerUnavailableException)
+            is_down = isinstance(outage.__cause__, BREAKING)
             line.is_broken = is_down and not 0 <= time.time() - line.made < FRESH_SECONDS
             raise
 
     def _line(self, key: str) -> _Line:
-        if not self._lines or self._lines[-1].key != key or self._lines[-1].is_broken:
-            client = CacheClientAsync(self._configuration, credentials(key, self._endpoint), self._ttl)
+        if not self._lines or self._lines[-1].key != key or not self._lines[-1].is_good:
+            configuration = _apart(self._configuration, next(self._numbers))
+            client = CacheClientAsync(configuration, credentials(key, self._endpoint), self._ttl)
             self._lines.append(_Line(key, client))
         return self._lines[-1]
 
@@ -366,6 +381,22 @@ async def opened(cache: str, key: str, endpoint: str | None, *, ttl: timedelta =
         await store.close()
         raise
     return store
+
+
+def _apart(configuration: Configuration, sent_bytes: int) -> Configuration:
+    """Give a client a connection of its own: gRPC has one for all channels that are alike to the last option."""
+    strategy = configuration.get_transport_strategy()
+    known = strategy.get_grpc_configuration()
+    own = StaticGrpcConfiguration(
+        known.get_deadline(),
+        known.get_root_certificates_pem(),
+        sent_bytes,
+        known.get_max_receive_message_length(),
+        known.get_keepalive_permit_without_calls(),  # type: ignore[arg-type] # 0 and 1 stand for the two
+        known.get_keepalive_time(),
+        known.get_keepalive_timeout(),
+    )
+    return configuration.with_transport_strategy(strategy.with_grpc_configuration(own))
 
 
 def _score(score: float) -> Score:
