@@ -58,6 +58,7 @@ def act(rng: random.Random, index: Index, oracle: Oracle, names: int, scores: in
             assert index.range(low, high, 10) == oracle.range(low, high, 10)
         case 12:
             assert index.rank_of_score(what) == oracle.rank_of_score(what)
+            assert index.rank_after(who, what, when) == oracle.rank_after(who, what, when)
         case 13:
             assert index.count(low, high) == len(oracle.range(low, high, names)[1])
         case 14:

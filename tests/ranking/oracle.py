@@ -43,6 +43,13 @@ class Oracle:
         """Count the better scores."""
         return sum(held > score if self.descending else held < score for held, _ in self.held.values())
 
+    def rank_after(self, name: str, score: Score, sequence: int) -> int:
+        """Count the entries that do not stand after it, one by one."""
+        sign = 0 if self.ties == "name" else 1 if self.descending == (self.ties == "latest") else -1
+        place = (score, sign * sequence, name.encode())
+        places = [(held, sign * when, other.encode()) for other, (held, when) in self.held.items()]
+        return sum(other >= place if self.descending else other <= place for other in places)
+
     def range(self, low: Score, high: Score, limit: int) -> tuple[int, list[tuple[str, Score]]]:
         """Give the entries between the scores."""
         between = [entry for entry in self.entries() if low <= entry[1] <= high]

@@ -159,6 +159,25 @@ def test_between(low: float, high: float, descending: bool) -> None:  # noqa: FB
     assert index.count(low, high) == len(oracle.range(low, high, 9)[1])
 
 
+@pytest.mark.parametrize("ties", ["name", "earliest", "latest"])
+@pytest.mark.parametrize("descending", [True, False], ids=["descending", "ascending"])
+def test_after_every_entry(ties: Ties, descending: bool) -> None:  # noqa: FBT001
+    """After an entry stands the next, through thousands of ties, and also where the entry has gone."""
+    index = filled(*((f"player-{i}", i % 3) for i in range(3000)), ties=ties, descending=descending)
+    for rank, (name, score) in enumerate(index.page(0, 3000)):
+        assert index.rank_after(name, score, int(name[7:])) == rank + 1
+        index.remove(name)
+        assert index.rank_after(name, score, int(name[7:])) == rank
+        index.put(name, score, int(name[7:]))
+
+
+def test_after_refused() -> None:
+    """A place has a good name and a finite score."""
+    for name, score in (("", 1), ("v", math.inf)):
+        with pytest.raises(ValueError, match=r"name|finite"):
+            Index().rank_after(name, score)
+
+
 @pytest.mark.parametrize(("limit", "length"), [(-1, 0), (0, 0), (1, 1), (10**30, 2)])
 def test_range_limit(limit: int, length: int) -> None:
     """A range is cut to its limit."""
@@ -191,6 +210,7 @@ def test_empty() -> None:
     index = Index()
     index.check()
     assert (index.page(0, 9), index.rank_of_score(1), index.range(0, 1, 9), index.dump(0, 9)) == ([], 0, (0, []), b"")
+    assert index.rank_after("v", 1) == 0
 
 
 @pytest.mark.parametrize("wrong", [{"ties": "random"}, {"leaf": 3}, {"fan": 3}, {"leaf": 1025}, {"fan": 1025}])

@@ -78,6 +78,11 @@ class Model(RuleBasedStateMachine):
         assert self.index.range(low, high, limit) == self.oracle.range(low, high, limit)
         assert self.index.count(low, high) == len(self.oracle.range(low, high, 999)[1])
 
+    @rule(name=NAMES, score=SCORES, sequence=st.integers(0, 3))
+    def ask_place(self, name: str, score: Score, sequence: int) -> None:
+        """Ask what stands after a place, whoever has it."""
+        assert self.index.rank_after(name, score, sequence) == self.oracle.rank_after(name, score, sequence)
+
     @rule(start=RANKS, stop=RANKS)
     def ask_page(self, start: int, stop: int) -> None:
         """Ask for a page."""

@@ -329,6 +329,23 @@ cdef class Index:
         """
         return rank_of_key(&self.core, key_of_bound(score, self.core.descending))
 
+    def rank_after(self, str name not None, score, u64 sequence=0):
+        """Give the rank of the first entry that stands after ``name`` with this score and sequence. O(log n).
+
+        That is how many entries stand before or at that place, whether the name stands there, elsewhere or nowhere.
+
+        >>> index = Index()
+        >>> index.put("v", 2077), index.put("silverhand", 34), index.put("johnny", 34)
+        (True, True, True)
+        >>> index.rank_after("silverhand", 34), index.rank_after("nobody", 34), index.rank_after("v", 33)
+        (2, 2, 3)
+        """
+        cdef Probe p
+        probe_name(name, &p)
+        p.key = key_of_score(score, self.core.descending)
+        p.sequence = stored_sequence(&self.core, sequence)
+        return rank_of_place(&self.core, &p)
+
     def count(self, low, high):
         """Give the number of entries with scores from ``low`` to ``high``, both included. O(log n).
 

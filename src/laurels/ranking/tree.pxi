@@ -475,6 +475,23 @@ cdef u64 rank_of_key(Core *c, u64 key) noexcept nogil:
     return rank + less_than(keys_of(&c.tree.leaf, node), node.n, key)
 
 
+cdef u64 rank_of_place(Core *c, const Probe *p) noexcept nogil:
+    """How many entries stand before or at the probe."""
+    cdef u32 number = c.tree.root
+    cdef u32 level, i
+    cdef u64 rank = 0
+    cdef Head *node
+    if c.tree.n == 0:
+        return 0
+    for level in range(c.tree.height, 0, -1):
+        node = node_of(c, level, number)
+        i = place(c, &c.tree.inner, node, p, 1)
+        i -= i > 0
+        rank += sum_of(counts_of(&c.tree.inner, node), i, c.tree.inner.cap)
+        number = children_of(node)[i]
+    return rank + place(c, &c.tree.leaf, node_of(c, 0, number), p, 1)
+
+
 cdef u32 leaf_at(Core *c, u64 rank, u32 *place) noexcept nogil:
     """The leaf of the entry of that rank, and its place there."""
     cdef u32 number = c.tree.root
