@@ -274,9 +274,10 @@ async def test_lost_connection(local: Local, monkeypatch: pytest.MonkeyPatch) ->
     async with between(local) as network, local.store() as store:
         await store.submit(KART, "v", 1)
         network.lose()
-        with pytest.raises(StoreUnavailable, match="did not answer in time"):
-            await store.standing(KART, "v")
-        assert await store.standing(KART, "v") == Standing(1, 0)
+        async with store._lines[-1]:  # as an act does that still waits on it
+            with pytest.raises(StoreUnavailable, match="did not answer in time"):
+                await store.standing(KART, "v")
+            assert await store.standing(KART, "v") == Standing(1, 0)
 
 
 async def test_long_pause(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
