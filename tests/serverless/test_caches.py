@@ -56,6 +56,13 @@ def test_life_of_a_cache(momento: Momento) -> None:
     assert "laurels-dev" not in names(momento)
 
 
+def test_told(caplog: pytest.LogCaptureFixture) -> None:
+    """What was done is in the log, though Lambda's Python begins with warnings."""
+    handler(event("Create", "laurels-told"), None)
+    handler(event("Delete", "laurels-told", "laurels-told"), None)
+    assert caplog.messages == ["The cache laurels-told is made", "The cache laurels-told is deleted"]
+
+
 def test_another_name(momento: Momento) -> None:
     """A changed name is another cache: it has an id of its own, and the old one is left to be deleted by its id."""
     handler(event("Create", "laurels-old"), None)

@@ -113,6 +113,18 @@ def test_superseded_key_is_revoked_later(deployment: Deployment) -> None:
     assert [key.key_id for key in deployment.ours] == [second]
 
 
+def test_history_in_any_order(deployment: Deployment) -> None:
+    """Which key is stored is told by the versions, whose order SSM does not promise."""
+
+    def turn(parsed: dict[str, Any], **_: object) -> None:
+        parsed["Parameters"].reverse()
+
+    deployment.ssm.meta.events.register("after-call.ssm.GetParameterHistory", turn)
+    first = deployment.look()["made"]
+    deployment.look(DUE)
+    assert deployment.look(LATER) == {"revoked": [first], "made": None}
+
+
 def test_keys_may_only_read_and_write_items(deployment: Deployment) -> None:
     """A key of the rotation's own may use caches, and manage nothing."""
     deployment.look()

@@ -21,6 +21,7 @@ from laurels.serverless.key import parameter
 from laurels.stores import momento_caches
 
 log = logging.getLogger(__name__)
+log.setLevel(logging.INFO)
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ import logging
 import os
 import re
 import time
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -106,14 +107,11 @@ def _rotate(settings: Settings, ssm: Any, now: float) -> dict[str, Any]:
 def _look(ssm: Any, momento: Account, name: str) -> Look:
     arn = ssm.get_parameter(Name=name)["Parameter"]["ARN"]
     pages = ssm.get_paginator("get_parameter_history").paginate(Name=name)
-    versions = [
-        (version.get("Description", ""), version["LastModifiedDate"])
-        for page in pages
-        for version in page["Parameters"]
-    ]
-    description, since = versions[-1]
+    versions = sorted((version for page in pages for version in page["Parameters"]), key=itemgetter("Version"))
+    *earlier, description = [version.get("Description", "") for version in versions]
+    since = versions[-1]["LastModifiedDate"]
     known = _STORED.fullmatch(description)
-    is_certain = known is not None and description not in {earlier for earlier, _ in versions[:-1]}
+    is_certain = known is not None and description not in earlier
     ours = [key for key in momento.issued() if key.description == _description(arn)]
     return Look(arn, known[1] if known and is_certain else None, since.timestamp(), ours)
 
