@@ -38,6 +38,14 @@ RETRY = {"Retry-After": "'1'"}
 PREFLIGHT_SECONDS = 3600
 ENTRY_PARTS = ("board", "name")
 PAGE_PARAMETERS = ("startRank", "endRank")
+SENT_TYPES = (
+    JSON.decode(),
+    "application/x-www-form-urlencoded",
+    "application/octet-stream",
+    "multipart/form-data",
+    "text/plain",
+)
+"""The types of bodies that a mock looks past: a body of another type it answers with 415."""
 LOGGED = {
     "requestId": "$context.requestId",
     "time": "$context.requestTimeEpoch",
@@ -193,7 +201,7 @@ def _mock(
         method,
         apigateway.MockIntegration(
             passthrough_behavior=apigateway.PassthroughBehavior.WHEN_NO_TEMPLATES,
-            request_templates={"application/json": f'{{"statusCode": {status}}}'},
+            request_templates=dict.fromkeys(SENT_TYPES, f'{{"statusCode": {status}}}'),
             integration_responses=[
                 apigateway.IntegrationResponse(
                     status_code=str(status),

@@ -89,6 +89,13 @@ def test_other_methods(dev: Synthesized, part: str) -> None:
     assert (body["status"], header(response, "Content-Type")) == (405, "application/problem+json")
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", "text/plain"])
+@pytest.mark.parametrize("part", FUNCTIONS)
+def test_other_methods_with_a_body(dev: Synthesized, part: str, kind: str) -> None:
+    """They are refused whatever they send: a mock that does not know the type of a body would answer 415."""
+    assert methods(dev)["ANY", part]["Integration"]["RequestTemplates"][kind] == '{"statusCode": 405}'
+
+
 @pytest.mark.parametrize("part", FUNCTIONS)
 def test_options(dev: Synthesized, part: str) -> None:
     """OPTIONS gives 204 with what is allowed, and nothing to browsers elsewhere."""
