@@ -5,13 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from math import inf
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from laurels.errors import NotKept, StoreUnavailable
-from laurels.stores.contract import Board, Change, Entry, Standing, Store
+from laurels.stores.contract import (
+    Board,
+    Bucket,
+    Change,
+    Entry,
+    Place,
+    Ranked,
+    Slice,
+    Standing,
+    Store,
+    Summary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -30,6 +42,12 @@ CALLS: dict[str, Call] = {
     "standing": lambda store: store.standing(KART, "v"),
     "page": lambda store: store.page(KART, 0, 20),
     "page_json": lambda store: store.page_json(KART, 0, 20),
+    "around": lambda store: store.around(KART, "v", 5),
+    "of_names": lambda store: store.of_names(KART, ["v"]),
+    "within": lambda store: store.within(KART, 0, 1, 20),
+    "after": lambda store: store.after(KART, Entry("v", 1), 20),
+    "summary": lambda store: store.summary(KART),
+    "place": lambda store: store.place(KART, 1),
     "count": lambda store: store.count(KART),
     "remove": lambda store: store.remove(KART, "v"),
     "drop": lambda store: store.drop(KART),
@@ -164,6 +182,136 @@ class Conformance:
             before = sorted(change.previous.score for change in changes if change.previous)
             after = sorted(change.current.score for change in changes)
             assert (len(before), after) == (49, list(range(50)))
+
+    @pytest.mark.parametrize(
+        ("name", "span", "first", "names"),
+        [("c", 1, 1, "bcd"), ("c", 0, 2, "c"), ("a", 2, 0, "abc"), ("e", 1, 3, "de"), ("c", 500, 0, "abcde")],
+    )
+    async def test_around(self, store: Store, name: str, span: int, first: int, names: str) -> None:
+        """The neighbours of a name are up to so many on either side, as far as the board goes."""
+        await fill(store, LAPS, {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5})
+        with promised(store.capabilities.one_state):
+            found = await store.around(LAPS, name, span)
+            assert found == Slice(first, [Entry(one, 1 + "abcde".index(one)) for one in names])
+
+    async def test_around_nobody(self, store: Store) -> None:
+        """A name that is not on the board has no neighbours."""
+        await store.submit(KART, "v", 1)
+        with promised(store.capabilities.one_state):
+            assert (await store.around(KART, "w", 5), await store.around(GHOST, "v", 5)) == (None, None)
+
+    async def test_of_names(self, store: Store) -> None:
+        """The entries of some names come in the board's order, with their ranks on the board."""
+        await fill(store, KART, {"a": 7, "b": 7, "c": 9, "d": 1})
+        with promised(store.capabilities.one_state):
+            found = await store.of_names(KART, ["d", "nobody", "a", "b", "a"])
+            assert found == [Ranked("b", 7, 1), Ranked("a", 7, 2), Ranked("d", 1, 3)]
+            assert await store.of_names(GHOST, ["a"]) == []
+
+    @pytest.mark.parametrize(
+        ("low", "high", "limit", "first", "names"),
+        [
+            (2, 3, 9, 1, "cb"),
+            (-inf, 2, 9, 2, "ba"),
+            (3, inf, 9, 0, "dc"),
+            (-inf, inf, 3, 0, "dcb"),
+            (1.5, 1.75, 9, 3, ""),
+            (5, inf, 9, 0, ""),
+        ],
+    )
+    async def test_within(self, store: Store, low: float, high: float, limit: int, first: int, names: str) -> None:
+        """Both ends count; the rank is that of the first entry, or that which one would have."""
+        await fill(store, KART, {"a": 1, "b": 2, "c": 3, "d": 4})
+        with promised(store.capabilities.one_state):
+            found = await store.within(KART, low, high, limit)
+            assert found == Slice(first, [Entry(one, 1 + "abcd".index(one)) for one in names])
+
+    async def test_within_a_missing_board(self, store: Store) -> None:
+        """There is nothing between two scores of a board that does not exist."""
+        with promised(store.capabilities.one_state):
+            assert await store.within(GHOST, -inf, inf, 9) == Slice(0, [])
+
+    @pytest.mark.parametrize("board", [KART, LAPS], ids=["descending", "ascending"])
+    async def test_after_goes_through_ties(self, store: Store, board: Board) -> None:
+        """One entry after the other, a board is gone through as it stands."""
+        await fill(store, board, {name: len(name) for name in ["a", "b", "é", "aa", "bb", "B", "ccc"]})
+        with promised(store.capabilities.one_state):
+            seen = await store.page(board, 0, 1)
+            while found := (await store.after(board, seen[-1], 1)).entries:
+                seen += found
+            assert seen == await store.page(board, 0, 9)
+
+    async def test_after_what_has_gone(self, store: Store) -> None:
+        """A place keeps its meaning when the entry that named it moves or goes, and others come before it."""
+        await fill(store, KART, {"a": 4, "b": 3, "c": 3, "d": 1})
+        await fill(store, KART, {"c": 9, "new": 5})
+        await store.remove(KART, "a")
+        with promised(store.capabilities.one_state):
+            assert await store.after(KART, Entry("c", 3), 9) == Slice(2, [Entry("b", 3), Entry("d", 1)])
+            assert await store.after(KART, Entry("a", 4), 1) == Slice(2, [Entry("b", 3)])
+            assert await store.after(KART, Entry("d", 1), 9) == Slice(4, [])
+            assert await store.after(GHOST, Entry("d", 1), 9) == Slice(0, [])
+
+    @pytest.mark.parametrize(
+        ("board", "best", "worst", "percentiles"),
+        [(KART, 200, 1, {50: 100, 90: 180, 99: 198}), (LAPS, 1, 200, {50: 101, 90: 21, 99: 3})],
+        ids=["descending", "ascending"],
+    )
+    async def test_summary(
+        self, store: Store, board: Board, best: float, worst: float, percentiles: dict[int, float]
+    ) -> None:
+        """Percentiles are scores of entries, counted from the worst; the buckets hold every entry once."""
+        await fill(store, board, {f"player-{score}": score for score in range(1, 201)})
+        with promised(store.capabilities.one_state):
+            found = await store.summary(board)
+            assert (found.count, found.best, found.worst, found.percentiles) == (200, best, worst, percentiles)
+            assert [bucket.count for bucket in found.histogram] == [20] * 10
+            assert found.histogram[0] == Bucket(1, 20.9, 20)
+
+    @pytest.mark.parametrize(
+        ("scores", "buckets"),
+        [
+            ([7, 7, 7], [Bucket(7, 7, 3)]),
+            ([0, 10, 10, 9.5], [*(Bucket(n, n + 1, int(n == 0)) for n in range(9)), Bucket(9, 10, 3)]),
+            ([1, 1 + 2**-52], [Bucket(1, 1 + 2**-52, 2)]),
+            ([1, 1 + 2**-51], [Bucket(1, 1 + 2**-52, 1), Bucket(1 + 2**-52, 1 + 2**-51, 1)]),
+        ],
+        ids=["one score", "last edge", "neighbouring doubles", "three doubles"],
+    )
+    async def test_histogram(self, store: Store, scores: list[float], buckets: list[Bucket]) -> None:
+        """A bucket holds its first edge and not its last, but for the last bucket."""
+        await fill(store, KART, {f"player-{place}": score for place, score in enumerate(scores)})
+        with promised(store.capabilities.one_state):
+            assert (await store.summary(KART)).histogram == buckets
+
+    async def test_histogram_of_all_doubles(self, store: Store) -> None:
+        """The widest board there can be has its ten buckets too."""
+        most = int(1.7976931348623157e308)
+        await fill(store, KART, {"a": most, "b": 0, "c": -most})
+        with promised(store.capabilities.one_state):
+            found = (await store.summary(KART)).histogram
+            assert [bucket.count for bucket in found] == [1, 0, 0, 0, 0, 1, 0, 0, 0, 1]
+            assert (found[0].low, found[5].low, found[9].high) == (-most, 0, most)
+
+    async def test_summary_of_one_entry(self, store: Store) -> None:
+        """One entry is the best, the worst, and every percentile."""
+        await store.submit(KART, "v", 1.5)
+        with promised(store.capabilities.one_state):
+            found = Summary(1, 1.5, 1.5, {50: 1.5, 90: 1.5, 99: 1.5}, [Bucket(1.5, 1.5, 1)])
+            assert await store.summary(KART) == found
+
+    async def test_summary_of_a_missing_board(self, store: Store) -> None:
+        """A board that does not exist has no entries, and no scores."""
+        with promised(store.capabilities.one_state):
+            assert await store.summary(GHOST) == Summary(0, None, None, {50: None, 90: None, 99: None}, [])
+
+    @pytest.mark.parametrize(("score", "rank"), [(10, 0), (9, 0), (8, 1), (7, 1), (0, 3)])
+    async def test_place(self, store: Store, score: float, rank: int) -> None:
+        """A score stands behind all that are better, and before its equals."""
+        await fill(store, KART, {"a": 7, "b": 7, "c": 9})
+        with promised(store.capabilities.one_state):
+            assert await store.place(KART, score) == Place(rank, 3)
+            assert await store.place(GHOST, score) == Place(0, 0)
 
     async def test_submit_many(self, store: Store, kept: Kept) -> None:
         """Of two entries with one name the later counts."""

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-ASKING = {name: call for name, call in CALLS.items() if name not in {"change", "names"}}
 WIRE = {
     "submit": "SortedSetPut",
     "submit_many": "SortedSetPut",
@@ -45,7 +44,8 @@ WIRE = {
     "drop": "Delete",
     "ready": "SortedSetRemove",
 }
-"""The call on the wire that each method cannot do without."""
+"""The call on the wire that each method cannot do without. The other methods are refused."""
+ASKING = {name: CALLS[name] for name in WIRE}
 
 CONFIGURATION = Configurations.Lambda.latest()
 IMPATIENT = CONFIGURATION.with_client_timeout(timedelta(milliseconds=100))

@@ -60,6 +60,60 @@ class Standing(Struct, frozen=True, gc=False):
     rank: int
 
 
+class Ranked(Struct, frozen=True, gc=False):
+    """An entry and its rank."""
+
+    name: str
+    score: Score
+    rank: int
+
+
+class Slice(Struct, frozen=True):
+    """Entries that stand one behind the other on a board, of one moment.
+
+    ``first`` is the rank of the first of them; where there are none, the rank that one would have.
+    """
+
+    first: int
+    entries: list[Entry]
+
+    def ranked(self) -> list[Ranked]:
+        """Give each entry its rank."""
+        return [Ranked(entry.name, entry.score, rank) for rank, entry in enumerate(self.entries, self.first)]
+
+
+class Bucket(Struct, frozen=True, rename={"low": "from", "high": "to"}, gc=False):
+    """How many entries have scores from ``low`` up to but not including ``high``; the last bucket includes it."""
+
+    low: Score
+    high: Score
+    count: int
+
+
+class Summary(Struct, frozen=True):
+    """A board in a few figures, of one moment.
+
+    ``best`` is the score of rank 0 and ``worst`` that of the last rank. Percentiles are by nearest rank and count from
+    the worst entry, whatever the order: that of p is the worst score that no fewer than p percent of the entries do not
+    surpass, so the 99th is near the best. The histogram has ten buckets of equal width from the least score to the
+    greatest, fewer where doubles are not that close, and one where all scores are equal. Of a board that does not
+    exist the scores are None, and there are no buckets.
+    """
+
+    count: int
+    best: Score | None
+    worst: Score | None
+    percentiles: dict[int, Score | None]
+    histogram: list[Bucket]
+
+
+class Place(Struct, frozen=True, gc=False):
+    """Where a score would stand: how many entries are better, and how many there are."""
+
+    rank: int
+    count: int
+
+
 class Change(Struct, frozen=True):
     """What a submit did: the standing before it, or None for a new name, and the one after."""
 
@@ -76,7 +130,8 @@ class Capabilities(Struct, frozen=True):
     one_state: bool = True
     """An answer of several parts is of one state. Without it the score and the rank of a standing may be of two moments
     close together, what :meth:`Store.remove` and :meth:`Store.drop` found may have gone by another hand, and
-    :meth:`Store.change` raises NotKept."""
+    :meth:`Store.change`, :meth:`Store.around`, :meth:`Store.of_names`, :meth:`Store.within`, :meth:`Store.after`,
+    :meth:`Store.summary` and :meth:`Store.place` raise NotKept."""
 
     listing: bool = True
     """The store knows which boards it has. Without it :meth:`Store.names` raises NotKept."""
@@ -126,6 +181,40 @@ class Store(ABC):
         For stores that can write it at less cost than making the entries.
         """
         return _encode(await self.page(board, start, stop))
+
+    @abstractmethod
+    async def around(self, board: Board, name: str, span: int) -> Slice | None:
+        """Give ``name`` with up to ``span`` entries on either side of it, or None where it is not on the board.
+
+        Raises NotKept without the capability ``one_state``, as do all reads from here to :meth:`place`.
+        """
+
+    @abstractmethod
+    async def of_names(self, board: Board, names: Sequence[str]) -> list[Ranked]:
+        """Give the entries of those ``names`` that are on the board, in rank order, each once."""
+
+    @abstractmethod
+    async def within(self, board: Board, low: Score, high: Score, limit: int) -> Slice:
+        """Give the entries with scores from ``low`` to ``high``, both included, but at most the first ``limit``.
+
+        Either bound may be infinite.
+        """
+
+    @abstractmethod
+    async def after(self, board: Board, entry: Entry, limit: int) -> Slice:
+        """Give the ``limit`` entries that stand next after the place of ``entry``.
+
+        A place is a score and a name, whether or not an entry stands there now: nothing that has kept its own place is
+        skipped or given twice, whatever else was submitted or removed meanwhile.
+        """
+
+    @abstractmethod
+    async def summary(self, board: Board) -> Summary:
+        """Give the board in a few figures, at a cost that does not grow with its size but by a logarithm."""
+
+    @abstractmethod
+    async def place(self, board: Board, score: Score) -> Place:
+        """Tell where ``score`` would stand; the board stays as it is."""
 
     @abstractmethod
     async def count(self, board: Board) -> int:

@@ -19,7 +19,7 @@ import logging
 import time
 from contextlib import ExitStack, closing
 from itertools import groupby, starmap
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, cast
 
 from msgspec import DecodeError
@@ -28,12 +28,25 @@ from laurels.errors import DataDamaged, DirectoryUnusable, StoreUnavailable
 from laurels.ranking import Index, to_json
 from laurels.stores import journal
 from laurels.stores.commits import Commits
-from laurels.stores.contract import Board, Capabilities, Change, Entry, Score, Standing, Store
+from laurels.stores.contract import (
+    Board,
+    Capabilities,
+    Change,
+    Entry,
+    Place,
+    Ranked,
+    Score,
+    Slice,
+    Standing,
+    Store,
+    Summary,
+)
 from laurels.stores.directory import Directory, sync
 from laurels.stores.folding import FOLD_BYTES, Folding
 from laurels.stores.journal import Journal
 from laurels.stores.records import Compare, Drop, Indexes, Put, PutMany, Record, Remove, decode
 from laurels.stores.snapshot import Seal, Snapshot
+from laurels.stores.summary import summarize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,6 +107,10 @@ def _replay(log: Journal, after: int, boards: Indexes) -> tuple[int, int]:
         count += len(records)
         size += len(batch)
     return count, size
+
+
+def _slice(first: int, entries: list[tuple[str, Score]]) -> Slice:
+    return Slice(first, list(starmap(Entry, entries)))
 
 
 def _ignore(_: int) -> None:
@@ -188,6 +205,30 @@ class EmbeddedStore(Store):
 
     async def page_json(self, board: Board, start: int, stop: int) -> bytes:
         return to_json(self._index(board).dump(start, stop))
+
+    async def around(self, board: Board, name: str, span: int) -> Slice | None:
+        found = self._index(board).around(name, span)
+        return _slice(*found) if found else None
+
+    async def of_names(self, board: Board, names: Sequence[str]) -> list[Ranked]:
+        index = self._index(board)
+        found = [Ranked(name, *standing) for name in set(names) if (standing := index.standing(name))]
+        return sorted(found, key=attrgetter("rank"))
+
+    async def within(self, board: Board, low: Score, high: Score, limit: int) -> Slice:
+        return _slice(*self._index(board).range(low, high, limit))
+
+    async def after(self, board: Board, entry: Entry, limit: int) -> Slice:
+        index = self._index(board)
+        first = index.rank_after(entry.name, entry.score)
+        return _slice(first, index.page(first, first + limit))
+
+    async def summary(self, board: Board) -> Summary:
+        return summarize(self._index(board))
+
+    async def place(self, board: Board, score: Score) -> Place:
+        index = self._index(board)
+        return Place(index.rank_of_score(score), len(index))
 
     async def count(self, board: Board) -> int:
         return len(self._index(board))

@@ -18,7 +18,7 @@ import re
 import time
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from grpc import RpcError
 from grpc.aio import Metadata
@@ -32,7 +32,20 @@ from momento.responses.mixins import ErrorResponseMixin
 from momento_wire_types import cacheclient_pb2 as wire
 
 from laurels.errors import CacheMissing, KeyRefused, LimitReached, NotKept, StoreError, StoreRefused, StoreUnavailable
-from laurels.stores.contract import Board, Capabilities, Change, Entry, Order, Score, Standing, Store
+from laurels.stores.contract import (
+    Board,
+    Capabilities,
+    Change,
+    Entry,
+    Order,
+    Place,
+    Ranked,
+    Score,
+    Slice,
+    Standing,
+    Store,
+    Summary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -274,6 +287,10 @@ class MomentoStore(Store):
             await line.retire()
         self._lines = [line for line in self._lines if not line.closed.is_set()]
 
+    def _refuse(self, promise: str) -> NoReturn:
+        self._check_open()
+        raise NotKept(promise)
+
     def _check(self, answer: object) -> None:
         checked(self._cache, answer)
 
@@ -289,8 +306,7 @@ class MomentoStore(Store):
         self._check(await client.sorted_set_put_elements(self._cache, board.name, scores))
 
     async def change(self, board: Board, name: str, score: Score) -> Change:  # noqa: ARG002
-        self._check_open()
-        raise NotKept("tell what a submit changed")
+        self._refuse("tell what a submit changed")
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         return await self._ask(lambda client: self._standing(client, board, name))
@@ -317,6 +333,24 @@ class MomentoStore(Store):
         if not isinstance(found, CacheSortedSetFetch.Hit):
             return []
         return [Entry(value.decode(errors="replace"), _score(score)) for value, score in found.value_list_bytes]
+
+    async def around(self, board: Board, name: str, span: int) -> Slice | None:  # noqa: ARG002
+        self._refuse("give the neighbours of a name")
+
+    async def of_names(self, board: Board, names: Sequence[str]) -> list[Ranked]:  # noqa: ARG002
+        self._refuse("give the ranks of several names")
+
+    async def within(self, board: Board, low: Score, high: Score, limit: int) -> Slice:  # noqa: ARG002
+        self._refuse("give the ranks of the entries between two scores")
+
+    async def after(self, board: Board, entry: Entry, limit: int) -> Slice:  # noqa: ARG002
+        self._refuse("go on after an entry")
+
+    async def summary(self, board: Board) -> Summary:  # noqa: ARG002
+        self._refuse("sum a board up")
+
+    async def place(self, board: Board, score: Score) -> Place:  # noqa: ARG002
+        self._refuse("tell the rank of a score")
 
     async def count(self, board: Board) -> int:
         return await self._ask(lambda client: self._count(client, board))
@@ -353,8 +387,7 @@ class MomentoStore(Store):
         return bool(found)
 
     async def names(self) -> list[str]:
-        self._check_open()
-        raise NotKept("list its boards")
+        self._refuse("list its boards")
 
     async def ready(self) -> None:
         """Remove what cannot be there: that takes the cache and the right to write, and changes nothing."""
