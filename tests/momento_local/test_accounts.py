@@ -118,9 +118,10 @@ def test_made_role_gives_its_rights(account: httpx.Client) -> None:
     assert [found["role_name"] for found in reader.json()["roles"]] == ["one-set", "Operator", "Owner", "Viewer"]
 
 
-def test_role_of_a_taken_name_is_refused(account: httpx.Client) -> None:
-    """No two roles have one name."""
-    answer = account.post("/roles", json=ROLE | {"role_name": "Owner"})
+@pytest.mark.parametrize("name", ["Owner", "owner"])
+def test_role_of_a_taken_name_is_refused(account: httpx.Client, name: str) -> None:
+    """No two roles have one name, and none takes the place of one of the system's."""
+    answer = account.post("/roles", json=ROLE | {"role_name": name})
     assert (answer.status_code, answer.json()["code"]) == (409, "AlreadyExists")
 
 
@@ -163,6 +164,9 @@ def bad_role(**rule: object) -> dict[str, Any]:
         pytest.param("GET", "/api-keys?limit=0", None, 400, "a number of 1 to 100, not '0'", id="limit of 0"),
         pytest.param("GET", "/api-keys?limit=101", None, 400, "a number of 1 to 100", id="limit of 101"),
         pytest.param("GET", "/api-keys?limit=many", None, 400, "a number of 1 to 100", id="limit that is no number"),
+        pytest.param(
+            "GET", f"/api-keys?limit={'1' * 5000}", None, 400, "a number of 1 to 100", id="limit of 5,000 digits"
+        ),
         pytest.param("GET", "/roles?type=any", None, 400, "system or custom", id="no such type"),
         pytest.param(
             "GET", "/nowhere", None, 404, "There is no GET /nowhere; there are POST /api-keys,", id="no such call"
@@ -183,6 +187,9 @@ def bad_role(**rule: object) -> dict[str, Any]:
             400,
             "either `name` or `prefix`",
             id="two kinds of topics",
+        ),
+        pytest.param(
+            "POST", "/roles", {"role_name": "", "permissions": {"rules": []}}, 400, "length >= 1", id="no name"
         ),
         pytest.param(
             "POST", "/roles", bad_role(type="store", permissions=["read"]), 400, "Invalid value 'store'", id="no stores"

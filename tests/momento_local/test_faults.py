@@ -50,6 +50,9 @@ def test_a_delay_may_be_in_seconds() -> None:
         ("Get:delay=5", "neither a delay"),
         ("Get:INTERNAL:0", "'0' is no count"),
         ("Get:INTERNAL:few", "'few' is no count"),
+        pytest.param("Get:INTERNAL:1" + "0" * 5000, "is no count", id="a count of 5,001 digits"),
+        pytest.param("Get:delay=1" + "0" * 400 + "s", "neither a delay", id="a delay of 401 digits"),
+        ("Get:INTERNAL:", "'' is no count"),
     ],
 )
 def test_what_is_no_fault_is_refused(text: str, said: str) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PAGE = 100
+LIMITS = {str(number): number for number in range(1, PAGE + 1)}
 LONGEST_BODY = 64 * 1024
 
 
@@ -119,9 +120,9 @@ class Asked:
     def limit(self) -> int:
         """Give how many things the page shall have at most; raise BadArgument where that is no number of 1 to 100."""
         text = self.query.get("limit", str(PAGE))
-        if not text.isdecimal() or not 0 < int(text) <= PAGE:
+        if text not in LIMITS:
             raise BadArgument(f"`limit` is a number of 1 to {PAGE}, not {text!r}.")
-        return int(text)
+        return LIMITS[text]
 
 
 class Parts(NamedTuple):

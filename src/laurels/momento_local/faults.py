@@ -21,7 +21,8 @@ CALLS = {
 """Each call that there is, and its service."""
 STATUSES = {status.name: status for status in grpc.StatusCode if status is not grpc.StatusCode.OK}
 FORM = "CALL:STATUS or CALL:delay=200ms, and :COUNT behind it unless it is for good"
-DELAY = re.compile(r"delay=(?P<number>\d+(\.\d+)?)(?P<unit>ms|s)")
+DELAY = re.compile(r"delay=(?P<number>\d{1,9}(\.\d+)?)(?P<unit>ms|s)")
+COUNT = re.compile(r"[1-9]\d{0,8}")
 UNITS = {"ms": 0.001, "s": 1.0}
 
 
@@ -44,13 +45,14 @@ def parse(text: str) -> Fault:
 
     Raises BadArgument, which says what would be right.
     """
-    call, what, count, *rest = [*text.split(":"), "", ""][: max(3, text.count(":") + 1)]
-    if not what or rest:
+    call, _, effect = text.partition(":")
+    what, is_counted, count = effect.partition(":")
+    if not what or ":" in count:
         raise BadArgument(f"{text!r} is no fault: give {FORM}.")
     if call not in CALLS:
         near = get_close_matches(call, CALLS, n=3) or ["SortedSetPut", "SortedSetFetch", "Get"]
         raise BadArgument(f"There is no call {call!r}: give the name that it has on the wire, as {', '.join(near)}.")
-    if count and not re.fullmatch(r"[1-9]\d*", count):
+    if is_counted and not COUNT.fullmatch(count):
         raise BadArgument(f"{count!r} is no count: give how many calls it is for, at least 1, or leave it out.")
     status, delay = _effect(what)
     return Fault(call, status, delay, int(count) if count else inf)

@@ -6,9 +6,9 @@ the three system roles: that they are their names in small letters is *assumed*.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from laurels.errors import AlreadyThere, NotThere
 from laurels.momento_local.rights import SUPER_USER, Family, Rights, Rule, Verb
@@ -127,7 +127,7 @@ class Permissions(Struct, frozen=True, forbid_unknown_fields=True):
 class RoleRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """What a new role is made of."""
 
-    role_name: str
+    role_name: Annotated[str, Meta(min_length=1)]
     permissions: Permissions
     description: str | None = None
 
@@ -182,7 +182,7 @@ class Roles:
 
     def add(self, request: RoleRequest) -> Role:
         """Make a role, which is known by its name (*assumed*); raise AlreadyThere where the name is taken."""
-        if any(role.role_name == request.role_name for role in self):
+        if any(request.role_name in {role.role_name, role.role_id} for role in self):
             raise AlreadyThere("role", request.role_name)
         role = Role(request.role_name, request.role_name, "custom", request.permissions, request.description)
         self._roles[role.role_id] = role
