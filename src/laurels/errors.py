@@ -8,6 +8,7 @@
     ├── Refused                   it was read, and is not accepted
     │   ├── BadBody
     │   └── ScoreRefused
+    ├── NotOnBoard                what was asked about a name takes one that is on the board
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
     │   │   ├── CacheMissing      Momento has no cache of that name
@@ -67,9 +68,8 @@ class BadName(Malformed):
 
     def __init__(self, parameter: str, problem: str) -> None:
         self.parameter = parameter
-        super().__init__(
-            f"The {parameter} {problem}. A {parameter} is 1 to 256 bytes of UTF-8 without control characters."
-        )
+        what = "board" if parameter == "board" else "name"
+        super().__init__(f"The {what} {problem}. A {what} is 1 to 256 bytes of UTF-8 without control characters.")
 
 
 class BadParameter(Malformed):
@@ -96,6 +96,14 @@ class ScoreRefused(Refused):
     """A score is a number that a board cannot keep exactly."""
 
     pointer = "/score"
+
+
+class NotOnBoard(LaurelsError):
+    """What was asked about a name takes one that is on the board."""
+
+    def __init__(self, parameter: str, name: str) -> None:
+        self.parameter = parameter
+        super().__init__(f"{name!r} is not on this board. Ask about a name that is, or submit a score for it first.")
 
 
 class StoreError(LaurelsError):
@@ -257,10 +265,10 @@ class ExtraMissing(LaurelsError):
 class NotListening(LaurelsError):
     """A server cannot have the port that it is to listen on."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, option: str) -> None:
         self.address = address
         super().__init__(
-            f"Cannot listen on {address}: it is in use, or not this machine's. Choose another with --port."
+            f"Cannot listen on {address}: it is in use, or not this machine's. Choose another with {option}."
         )
 
 

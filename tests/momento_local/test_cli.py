@@ -157,6 +157,14 @@ def test_page_without_tls(tmp_path: Path) -> None:
     assert "old" not in page.env_file.read_text()
 
 
+def test_exports_go_where_a_link_leads(tmp_path: Path) -> None:
+    """A link stays one, and what it leads to may be a pipe."""
+    (tmp_path / "momento.env").symlink_to("/dev/stdout")
+    with printed(tmp_path) as page:
+        assert page.text.startswith("export MOMENTO_API_KEY=")
+        assert page.env_file.is_symlink()
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda ending: ending.name)
 def test_signal_ends_it_well(tmp_path: Path, ending: signal.Signals) -> None:
     """Ctrl-C and SIGTERM end the server, with a good status, at its first moment too."""
@@ -237,24 +245,29 @@ def test_endpoint_of_tls_is_as_the_sdks_take_it(secure: Momento) -> None:
         (["--cache", ""], 1, "Error: "),
         (["--secret-file", "short"], 1, "32 bytes"),
         (["--ca-file", "nowhere/ca.pem", "--tls"], 1, "nowhere/ca.pem"),
+        (["--env-file", "nowhere/momento.env"], 1, "nowhere/momento.env"),
     ],
-    ids=["fault", "cache", "secret", "authority"],
+    ids=["fault", "cache", "secret", "authority", "exports"],
 )
 def test_bad_option_is_refused(tmp_path: Path, options: list[str], status: int, message: str) -> None:
     """An option that makes no sense ends the command with what would be right."""
     (tmp_path / "short").write_bytes(b"short")
     done = tried(tmp_path, *options)
     assert (done.returncode, message in done.stderr) == (status, True), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--port", "--account-port", "--tls-port"])
 def test_taken_port_is_refused(tmp_path: Path, option: str) -> None:
     """A port that another program has is told, with the way out."""
+    trusted = tmp_path / "momento-local-ca.pem"
+    trusted.write_text("of the server that has the port")
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         done = tried(tmp_path, "--tls", option, str(port))
-    assert done.returncode == 1
+    assert (done.returncode, trusted.read_text()) == (1, "of the server that has the port")
     assert f"Error: Cannot listen on 127.0.0.1:{port}: it is in use" in done.stderr
+    assert f"Choose another with {option}." in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -153,10 +153,12 @@ async def _serve(settings: Settings, announce: Callable[[Connections], None]) ->
         connections = _listen(momento, keys, settings, account.getsockname()[1])
         tokens.endpoint = connections.place
         await momento.start()
-        server = _account_server(Account(keys, momento.faults))
-        announce(connections)
-        await server.serve([account])
-        await momento.stop()
+        try:
+            server = _account_server(Account(keys, momento.faults))
+            announce(connections)
+            await server.serve([account])
+        finally:
+            await momento.stop()
 
 
 def _account_server(account: Account) -> uvicorn.Server:
@@ -205,9 +207,10 @@ def _listen(momento: MomentoServer, keys: Keys, settings: Settings, account_port
 
 def _listen_with_tls(momento: MomentoServer, settings: Settings) -> int:
     certificates = issue(settings.host)
-    certificates.write_authority(settings.ca_file)
     credentials = grpc.ssl_server_credentials([(certificates.private_key, certificates.chain)])
-    return momento.listen(settings.host, settings.chosen(settings.tls_port, TLS_PORT), credentials)
+    port = momento.listen(settings.host, settings.chosen(settings.tls_port, TLS_PORT), credentials)
+    certificates.write_authority(settings.ca_file)
+    return port
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -216,7 +219,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         listening = socket.create_server((host, port), family=family)
     except OSError as exc:
-        raise NotListening(f"{host}:{port}") from exc
+        raise NotListening(f"{host}:{port}", "--account-port") from exc
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 

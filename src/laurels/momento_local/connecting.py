@@ -7,7 +7,9 @@ is told of ``localhost`` alone, by the legacy key.
 
 from __future__ import annotations
 
+import os
 import shlex
+import stat
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -80,10 +82,12 @@ class Connections(Struct, frozen=True, omit_defaults=True):
         return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items() if value)
 
     def write_exports(self, path: Path) -> None:
-        """Put the exports in a file that only its owner may read, in place of any there is."""
-        path.unlink(missing_ok=True)
-        path.touch(0o600, exist_ok=False)
-        path.write_text(self.exports(), encoding="utf-8")
+        """Put the exports in a file that only its owner may read, in place of what it holds."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.fchmod(descriptor, 0o600)
+            file.write(self.exports())
 
     def page(self) -> str:
         """Tell a reader all of it, in lines to copy."""

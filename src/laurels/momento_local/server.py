@@ -103,7 +103,7 @@ class MomentoServer:
                 else self._server.add_insecure_port(address)
             )
         except RuntimeError as exc:
-            raise NotListening(address) from exc
+            raise NotListening(address, "--tls-port" if credentials else "--port") from exc
         return taken
 
     async def start(self) -> None:
