@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from infra.assets import ROOT
-from infra.errors import DeploymentError
 from infra.laptop.stack import Places, open_stack
+from laurels.errors import LaurelsError
 
 
 @click.command()
@@ -33,7 +33,7 @@ def main(*, host: str, port: int, stage: str, directory: Path, as_json: bool) ->
     """
     try:
         asyncio.run(_run(host, port, stage, directory.absolute(), as_json=as_json))
-    except (DeploymentError, OSError) as error:
+    except (LaurelsError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -17,6 +17,7 @@ from infra import assets, settings
 from infra.laptop.front import FUNCTIONS, Front
 from infra.laptop.runtime import REGION, Function, Setup
 from infra.laptop.servers import running
+from laurels.errors import NotListening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -68,11 +69,14 @@ class Server(uvicorn.Server):
         )
 
     def listen(self, host: str, port: int) -> int:
-        """Take a port, 0 for a free one; give the port taken.
+        """Take a port, 0 for a free one; give the port taken, or raise NotListening.
 
         What is accepted there sends at once: asyncio sees to that only where a socket names its protocol.
         """
-        taken = self._sockets.enter_context(socket.create_server((host, port)))
+        try:
+            taken = self._sockets.enter_context(socket.create_server((host, port)))
+        except OSError as exc:
+            raise NotListening(f"{host}:{port}") from exc
         taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._listening.append(taken)
         return int(taken.getsockname()[1])
@@ -110,7 +114,7 @@ class Server(uvicorn.Server):
 async def open_stack(host: str, port: int, stage: str, directory: Path) -> AsyncIterator[tuple[Places, Server]]:
     """Start every part in its order, and stop all of them at the end of the block.
 
-    The server that it gives is to be run. Raises DeploymentError.
+    The server that it gives is to be run. Raises DeploymentError, and NotListening.
     """
     name = settings.read({"stageName": stage})[0].name
     logs = directory / "logs"

@@ -31,9 +31,10 @@ ALARMS = {
 
 @pytest.mark.parametrize("name", ALARMS)
 def test_alarms(dev: Synthesized, name: str) -> None:
-    """Each alarm has its metric and its threshold; silence is no alarm, and without a target nothing is told."""
+    """Each alarm has its metric and what that may not exceed; silence is none, and without a target nothing is told."""
     alarm = dev.one("CloudWatch::Alarm", AlarmName=f"laurels-dev-{name}")
     assert (alarm["MetricName"], alarm["Threshold"]) == ALARMS[name]
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
     assert (alarm["TreatMissingData"], alarm.get("AlarmActions")) == ("notBreaching", None)
 
 

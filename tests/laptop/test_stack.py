@@ -74,11 +74,11 @@ def test_killed_function(tmp_path: Path) -> None:
 
 
 def test_port_in_use(tmp_path: Path) -> None:
-    """A port that is taken is an error that says so, and no process is left."""
+    """A port that is taken is an error that says the way out, and no process is left."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [sys.executable, "-m", "infra.laptop", "--port", str(taken.getsockname()[1])]
         ended = subprocess.run([*command, "--directory", str(tmp_path)], capture_output=True, text=True, check=False)
-    assert (ended.returncode, "in use" in ended.stderr, "Traceback" in ended.stderr) == (1, True, False)
+    assert (ended.returncode, "another with --port" in ended.stderr, "Traceback" in ended.stderr) == (1, True, False)
 
 
 def test_stage_that_aws_refuses(tmp_path: Path) -> None:
