@@ -46,6 +46,12 @@ def test_names_arrive_to_the_letter(board: str, name: str, safe: str) -> None:
         assert [unquote_to_bytes(segment).decode() for segment in read.path.split(b"/")] == ["", board, name]
 
 
+def test_path_without_parameters() -> None:
+    """A route that catches all has no names apart: then the path is read, which an HTTP API has decoded."""
+    event = RECORDED["http-payload-1"].event | {"path": "/mario kart/é", "pathParameters": None}
+    assert gateway.request(event).path == b"/mario%20kart/%C3%A9"
+
+
 @pytest.mark.parametrize("name", ["rest-submit", "http-submit"])
 @pytest.mark.parametrize("size", [BODY_BYTES, BODY_BYTES + 1], ids=["largest", "too large"])
 def test_body_limit(name: str, size: int) -> None:
