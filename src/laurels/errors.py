@@ -11,6 +11,7 @@
     ├── NotOnBoard                what was asked about a name takes one that is on the board
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
+    │   │   ├── AnswerLost        no answer came back; what was sent may have been counted
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not take the key, or it is none
     │   │   └── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
@@ -116,9 +117,17 @@ class StoreUnavailable(StoreError):
     ``retry_after`` is in whole seconds.
     """
 
+    outcome = "Nothing was counted"
+
     def __init__(self, problem: str, *, retry_after: int = 1) -> None:
         self.retry_after = retry_after
-        super().__init__(f"{problem}. Nothing was counted: try again.")
+        super().__init__(f"{problem}. {self.outcome}: try again.")
+
+
+class AnswerLost(StoreUnavailable):
+    """A store beyond this process gave no answer: nobody knows whether the act was counted."""
+
+    outcome = "What was sent may have been counted all the same"
 
 
 class CacheMissing(StoreUnavailable):

@@ -10,8 +10,8 @@ when descending.
 
 **Atomicity.** Each call is one act on one state of the board. What an answer holds (score, rank, neighbours) never
 mixes two states, unless the store's capabilities say that it may. A call that raised has changed nothing, with one
-exception: after :exc:`~laurels.errors.StoreUnavailable` a store beyond this process may have acted before the
-connection broke.
+exception: after :exc:`~laurels.errors.AnswerLost` a store beyond this process may have acted before the connection
+broke.
 
 **Visibility.** A change that has been acknowledged is seen by every later read. One that has not is seen by none.
 

@@ -31,7 +31,16 @@ from momento.responses import CacheSortedSetFetch, CacheSortedSetGetRank, CacheS
 from momento.responses.mixins import ErrorResponseMixin
 from momento_wire_types import cacheclient_pb2 as wire
 
-from laurels.errors import CacheMissing, KeyRefused, LimitReached, NotKept, StoreError, StoreRefused, StoreUnavailable
+from laurels.errors import (
+    AnswerLost,
+    CacheMissing,
+    KeyRefused,
+    LimitReached,
+    NotKept,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+)
 from laurels.stores.contract import (
     Board,
     Capabilities,
@@ -135,8 +144,8 @@ def _read(key: str, endpoint: str | None) -> CredentialProvider:
     return known
 
 
-def _unavailable(problem: str) -> Callable[[str, SdkException], StoreError]:
-    return lambda _, __: StoreUnavailable(f"Momento {problem}")
+def _lost(problem: str) -> Callable[[str, SdkException], StoreError]:
+    return lambda _, __: AnswerLost(f"Momento {problem}")
 
 
 def _refused(_: str, error: SdkException) -> StoreError:
@@ -145,14 +154,16 @@ def _refused(_: str, error: SdkException) -> StoreError:
 
 ERRORS: dict[type[SdkException], Callable[[str, SdkException], StoreError]] = {
     exceptions.LimitExceededException: lambda _, error: LimitReached(f"Momento: {error.message_wrapper}"),
-    exceptions.TimeoutException: _unavailable("did not answer in time"),
-    exceptions.ServerUnavailableException: _unavailable("cannot be reached"),
-    exceptions.ConnectionException: _unavailable("cannot be reached"),
-    exceptions.CancelledException: _unavailable("broke the call off"),
-    exceptions.InternalServerException: _unavailable("failed"),
-    exceptions.UnknownServiceException: _unavailable("failed and did not say how"),
-    exceptions.UnknownException: _unavailable("could not be asked, or gave no answer that its SDK knows"),
-    exceptions.ClientResourceExhaustedException: _unavailable("could not be asked: this process is short of memory"),
+    exceptions.TimeoutException: _lost("did not answer in time"),
+    exceptions.ServerUnavailableException: _lost("cannot be reached"),
+    exceptions.ConnectionException: _lost("cannot be reached"),
+    exceptions.CancelledException: _lost("broke the call off"),
+    exceptions.InternalServerException: _lost("failed"),
+    exceptions.UnknownServiceException: _lost("failed and did not say how"),
+    exceptions.UnknownException: _lost("could not be asked, or gave no answer that its SDK knows"),
+    exceptions.ClientResourceExhaustedException: lambda _, __: StoreUnavailable(
+        "Momento could not be asked: this process is short of memory"
+    ),
     exceptions.AuthenticationException: lambda _, __: KeyRefused("it is wrong, has expired or was revoked"),
     exceptions.PermissionDeniedException: lambda _, __: KeyRefused("it has no right to do this"),
     exceptions.NotFoundException: lambda cache, _: CacheMissing(cache),
@@ -271,8 +282,8 @@ class MomentoStore(Store):
             _log.error("%s", refusal)
             raise
         except StoreUnavailable as outage:
-            is_down = isinstance(outage.__cause__, BREAKING)
-            line.is_broken = is_down and not 0 <= time.time() - line.made < FRESH_SECONDS
+            if isinstance(outage.__cause__, BREAKING) and not 0 <= time.time() - line.made < FRESH_SECONDS:
+                line.is_broken = True
             raise
 
     def _line(self, key: str) -> _Line:
