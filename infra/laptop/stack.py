@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
         try:
             taken = self._sockets.enter_context(socket.create_server((host, port)))
         except OSError as exc:
-            raise NotListening(f"{host}:{port}") from exc
+            raise NotListening(f"{host}:{port}", "--port") from exc
         taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._listening.append(taken)
         return int(taken.getsockname()[1])

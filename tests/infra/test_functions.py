@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.serverless import caches, environment
+from laurels.serverless.key import connected
 from laurels.serverless.rotation import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,14 @@ def test_settings(dev: Synthesized, name: str) -> None:
     assert (made["Handler"], made["MemorySize"], made["Architectures"]) == (HANDLERS[name], 1024, ["arm64"])
     assert (made["TracingConfig"], made["Timeout"] < 29) == ({"Mode": "Active"}, True)
     assert made["Runtime"] == f"python3.{sys.version_info.minor}"
+
+
+def test_silent_parameter_store(dev: Synthesized, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where SSM does not answer there is time left to say so, also when it was asked twice."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    asking = connected().meta.config
+    longest = (asking.connect_timeout + asking.read_timeout) * asking.retries["total_max_attempts"]
+    assert longest < dev.one("Lambda::Function", FunctionName="laurels-dev-get-standing")["Timeout"]
 
 
 def test_environment(dev: Synthesized) -> None:
