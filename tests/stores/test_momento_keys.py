@@ -47,6 +47,12 @@ def test_local_server(key: str) -> None:
     assert (found.cache_endpoint, found.control_endpoint, found.port) == ("127.0.0.1", "127.0.0.1", 8080)
 
 
+def test_local_server_of_ipv6() -> None:
+    """An endpoint is read as `laurels momento-local --host ::1` tells it."""
+    found = credentials(V2, "http://[::1]:8080")
+    assert (found.cache_endpoint, found.port) == ("[::1]", 8080)
+
+
 @pytest.mark.parametrize(
     ("key", "endpoint", "problem"),
     [
@@ -59,10 +65,16 @@ def test_local_server(key: str) -> None:
         (base64.b64encode(b'["secret-nonsense"]').decode(), None, "it cannot be read"),
         (base64.b64encode(b"\xffsecret-nonsense").decode(), None, "it cannot be read"),
         ("secret-nonsense", "http://127.0.0.1:8080", "it cannot be read"),
+        (V2, "https://cell.momentohq.com", "endpoint 'https://cell.momentohq.com' is neither"),
+        (V2, "http://localhost", "endpoint 'http://localhost' is neither"),
+        ("", "http://localhost:65536", "endpoint 'http://localhost:65536' is neither"),
         ("sécret-nonsense", None, "characters that no key has"),
         ("secret\nnonsense", None, "characters that no key has"),
     ],
-    ids=["v2 alone", "v2 at nothing", "none", "text", "base64", "JSON", "list", "no UTF-8", "local", "accent", "lines"],
+    ids=[
+        *("v2 alone", "v2 at nothing", "none", "text", "base64", "JSON", "list", "no UTF-8", "local"),
+        *("https", "no port", "no such port", "accent", "lines"),
+    ],
 )
 def test_no_key(key: str, endpoint: str | None, problem: str) -> None:
     """What is no key is refused, and nothing of it is told."""

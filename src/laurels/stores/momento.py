@@ -71,11 +71,12 @@ IDLE_SECONDS = 240
 BREAKING = (exceptions.ServerUnavailableException, exceptions.TimeoutException)
 """What ends a connection; silence too: a lost one is noticed by gRPC only after a quarter of an hour."""
 SENT_BYTES = 2**23
+LAST_PORT = 2**16 - 1
 RESERVED = "-"
 """No board has this name."""
 
 _ORDERS: dict[Order, SortOrder] = {"descending": SortOrder.DESCENDING, "ascending": SortOrder.ASCENDING}
-_LOCAL = re.compile(r"http://([^/:]+):([0-9]+)/?")
+_LOCAL = re.compile(r"http://(\[[^/]+\]|[^/:]+):([0-9]{1,5})/?")
 _KINDS = "A key of Momento's is wanted, v1, v2 or legacy, as its console gives it"
 
 _log = logging.getLogger("laurels.stores")
@@ -118,6 +119,8 @@ def credentials(key: str, endpoint: str | None = None) -> CredentialProvider:
     if not (key.isascii() and key.isprintable()):
         raise KeyRefused(f"it has characters that no key has. {_KINDS}")
     local = _LOCAL.fullmatch(endpoint or "")
+    if "/" in (endpoint or "") and (local is None or int(local[2]) > LAST_PORT):
+        raise KeyRefused(f"its endpoint {endpoint!r} is neither a host's name nor http://HOST:PORT of a local server")
     if local is None:
         if not key:
             raise KeyRefused("there is none: MOMENTO_API_KEY, or the parameter of a function, is to hold it")
