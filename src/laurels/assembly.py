@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 import uvicorn
@@ -33,7 +33,7 @@ SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
 SHUTDOWN_SECONDS = 35
 """How long clients have to take their answers at the end: longer than a body may take."""
-TTL_SECONDS = 7 * 24 * 60 * 60
+TTL_SECONDS, LONGEST_TTL_SECONDS = 7 * 24 * 60 * 60, 10**9
 
 
 class Settings(Struct, frozen=True):
@@ -44,7 +44,7 @@ class Settings(Struct, frozen=True):
     store: str = "embedded"
     data: Path = Path("laurels-data")
     order: Order = "descending"
-    ttl_seconds: int = TTL_SECONDS
+    ttl_seconds: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_TTL_SECONDS)] = TTL_SECONDS
     limits: Limits = Limits()
 
 

@@ -124,6 +124,16 @@ def test_without_the_extra() -> None:
     assert (status, "pip install 'laurels[momento]'" in error, "Traceback" in error) == (1, True, False)
 
 
+@pytest.mark.parametrize("seconds", ["0", "1000000001", "week"])
+def test_time_to_live_has_bounds(seconds: str) -> None:
+    """A time to live that no board can have is refused, on the command line and by the ready-made application."""
+    status, error = ended([*SERVE, "momento:boards", "--ttl-seconds", seconds])
+    assert (status, "'--ttl-seconds'" in error, "Traceback" in error) == (2, True, False)
+    code = "from laurels.assembly import application; application()"
+    status, error = ended([sys.executable, "-c", code], os.environ | {"LAURELS_TTL_SECONDS": seconds})
+    assert (status, "$.ttl_seconds" in error) == (1, True)
+
+
 def test_ready_made_application(momento: Momento, cache: str) -> None:
     """Any ASGI server serves it, too, by the environment alone."""
     environment = told(momento) | {"LAURELS_STORE": f"momento:{cache}", "LAURELS_TTL_SECONDS": "60"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from laurels.assembly import TTL_SECONDS, Settings
+from laurels.assembly import LONGEST_TTL_SECONDS, TTL_SECONDS, Settings
 from laurels.assembly import serve as run
 
 EPILOG = """\b
@@ -68,7 +68,7 @@ Examples:
 )
 @click.option(
     "--ttl-seconds",
-    type=click.IntRange(1),
+    type=click.IntRange(1, LONGEST_TTL_SECONDS),
     metavar="N",
     default=TTL_SECONDS,
     envvar="LAURELS_TTL_SECONDS",
