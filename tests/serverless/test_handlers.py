@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 BOARDS = ("rest-page", "rest-standing-odd-name")
 ENTRIES = ("rest-submit", "rest-submit-base64", "rest-submit-odd-name")
 STANDING = RECORDED["rest-standing"].event
+NOBODY = '{"leaderboard":[]}'
 
 
 @pytest.fixture
@@ -189,6 +191,15 @@ def test_ascending(settings: dict[str, str], tmp_path: Path) -> None:
         for name in ENTRIES:
             execution.invoke("submit_score", RECORDED[name].event)
         assert execution.invoke("get_standing", STANDING)["body"] == '{"score":2077,"rank":1}'
+
+
+def test_time_to_live(settings: dict[str, str], tmp_path: Path) -> None:
+    """A board is gone its time after the last submit."""
+    with executing(settings | {"LAURELS_TTL_SECONDS": "1"}, tmp_path / "log") as execution:
+        assert execution.invoke("submit_score", RECORDED["rest-submit"].event)["statusCode"] == 202
+        deadline = time.monotonic() + 30
+        while execution.invoke("get_leaderboard", RECORDED["rest-page-no-query"].event)["body"] != NOBODY:
+            assert time.monotonic() < deadline
 
 
 def test_key_that_is_not_there_yet(

@@ -18,7 +18,7 @@ from laurels.errors import AccountRefused, BadSetting
 from laurels.momento_local.keys import Keys
 from laurels.serverless.account import Account, KeyInfo
 from laurels.serverless.key import connected, parameter
-from laurels.serverless.rotation import DAY_SECONDS, GRACE_SECONDS, ROLE, RULES, Settings, handler, rotate
+from laurels.serverless.rotation import DAY_SECONDS, GRACE_SECONDS, ROLE, RULES, Look, Settings, handler, rotate
 from tests.cli.conftest import failing
 from tests.serverless.conftest import PARAMETER
 
@@ -111,6 +111,17 @@ def test_superseded_key_is_revoked_later(deployment: Deployment) -> None:
     assert deployment.look(LATER) == {"revoked": [first], "made": None}
     assert (deployment.works(old), deployment.works(deployment.stored)) == (False, True)
     assert [key.key_id for key in deployment.ours] == [second]
+
+
+@pytest.mark.parametrize(
+    ("stored", "made", "old"),
+    [(-LATER, -LATER, ["other"]), (-60, -LATER, []), (-LATER, -60, [])],
+    ids=["nobody can need it", "functions may still hold it", "another look may just store it"],
+)
+def test_old_keys(stored: float, made: float, old: list[str]) -> None:
+    """A key of ours is old when both it and the one that is stored have been there for a while."""
+    look = Look(ARN, "stored", stored, [KeyInfo("stored", "", stored), KeyInfo("other", "", made)])
+    assert look.old(0) == old
 
 
 def test_history_in_any_order(deployment: Deployment) -> None:
