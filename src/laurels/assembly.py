@@ -64,7 +64,7 @@ class _Kind(NamedTuple):
     open: Callable[[str, Settings], Awaitable[Store]]
     has_place: bool
     inline: bool
-    """Its acts end at once or wait for plain futures, so that our protocol may drive them."""
+    """Its acts end at once or wait for plain futures, so that our protocol may drive them without a task."""
 
 
 STORES = {
@@ -109,7 +109,7 @@ async def _serve(settings: Settings) -> None:
                 Application(routes),
                 host=settings.host,
                 port=settings.port,
-                http=partial(BoardProtocol, clock=Clock(settings.limits)) if inline else "httptools",  # type: ignore[arg-type]
+                http=partial(BoardProtocol, clock=Clock(settings.limits), inline=inline),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,

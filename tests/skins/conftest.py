@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from tests.conftest import Server, started
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.momento import Momento
+
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 
 STRICT = """
@@ -22,9 +25,9 @@ from pathlib import Path
 from laurels.assembly import Settings, serve
 from laurels.skins.protocol import Limits
 logging.basicConfig(level=logging.INFO)
-idle = float(sys.argv[2])
+idle, store = float(sys.argv[2]), sys.argv[3]
 limits = Limits(target_bytes=600, head_bytes=1000, connections=8, seconds=(idle, 1, 1, inf, 1), write_seconds=1)
-serve(Settings(port=0, data=Path(sys.argv[1]), limits=limits))
+serve(Settings(port=0, store=store, data=Path(sys.argv[1]), limits=limits))
 """
 
 FAULTY = """
@@ -55,17 +58,21 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-@pytest.fixture(scope="session")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="session", params=["embedded", "momento"])
+def strict(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, momento: Momento
+) -> Iterator[Server]:
     """Give a server that allows 600 bytes of target, 1,000 of head, 8 connections and a second for each stage."""
-    with started([sys.executable, "-c", STRICT, str(tmp_path_factory.mktemp("strict")), "1.5"]) as server:
+    store = "embedded" if request.param == "embedded" else f"momento:{momento.new_cache()}"
+    command = [sys.executable, "-c", STRICT, str(tmp_path_factory.mktemp("strict")), "1.5", store]
+    with started(command, os.environ | {"MOMENTO_ENDPOINT": f"http://{momento.host}:{momento.port}"}) as server:
         yield server
 
 
 @pytest.fixture
 def hasty(tmp_path: Path) -> Iterator[Server]:
     """Give a server whose connections may be idle for a millisecond, less than its start takes."""
-    with started([sys.executable, "-c", STRICT, str(tmp_path), "0.001"]) as server:
+    with started([sys.executable, "-c", STRICT, str(tmp_path), "0.001", "embedded"]) as server:
         yield server
 
 

@@ -7,7 +7,8 @@ request that must wait for the store is driven by the future it waits for.
 **One at a time.** While a request waits, ``cycle`` holds its :class:`~laurels.skins.plain.Turn`, which looks to
 uvicorn like an unfinished request of its own. Whatever is pipelined behind it, comes while the client does not read,
 or is no route of ours, goes uvicorn's way: through its queue to the ASGI application, which has the same routes. So
-answers keep their order, memory stays bounded, and the short way has no special cases.
+answers keep their order, memory stays bounded, and the short way has no special cases. Where a store needs a task for
+its acts (``inline`` is false), everything goes that way, within the same limits.
 
 **Stages.** A connection is idle, in a head, in a body, waiting, or leaving: after a refusal it hears out what the
 client still sends, for a moment, because closing before would take the refusal from it (RFC 9112, 9.6). Each stage but
@@ -120,10 +121,12 @@ class BoardProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         clock: Clock,
+        inline: bool = True,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.routes = self.app.routes
         self.clock = clock
+        self.inline = inline
         self.stage = IDLE
         self.since = clock.now
         self.stalled_since = clock.now
@@ -159,7 +162,7 @@ class BoardProtocol(HttpToolsProtocol):
             if self.stage != LEAVING:
                 self.flow.pause_reading()
             return
-        if self.stage == IDLE and not self.flow.write_paused:
+        if self.stage == IDLE and self.inline and not self.flow.write_paused:
             end = answer(self, data)
             if end == len(data):
                 return
@@ -255,7 +258,7 @@ class BoardProtocol(HttpToolsProtocol):
             self.keep_alive and version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         )
         path = self.url.partition(b"?")[0]
-        self.ours = not self._busy() and not self.flow.write_paused and self.routes.has(path)
+        self.ours = self.inline and not self._busy() and not self.flow.write_paused and self.routes.has(path)
         if not self.ours:
             self._hand_over()
         if b"content-length" in self.fields or b"transfer-encoding" in self.fields:
@@ -314,7 +317,7 @@ class BoardProtocol(HttpToolsProtocol):
         if self.deaf:
             return
         self.deaf = True
-        if not self._busy():
+        if not self._busy() or self._listens():
             self._leave(problem(error))
         elif self.stage == BODY:
             self.transport.close()
@@ -333,6 +336,10 @@ class BoardProtocol(HttpToolsProtocol):
 
     def _busy(self) -> bool:
         return bool(self.cycle) and not self.cycle.response_complete
+
+    def _listens(self) -> bool:
+        """Tell whether the only request under way is one of uvicorn's, unanswered, whose body is still to come."""
+        return self.stage == BODY and self.cycle is self.running and not self.cycle.response_started
 
     def _fault(self, version: str) -> HTTPError | None:
         host, url = self.fields.get(b"host"), self.url
