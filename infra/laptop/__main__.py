@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import msgspec
 from infra.assets import ROOT
 from infra.laptop.stack import Places, open_stack
 from laurels.errors import LaurelsError
+
+FOREIGN = {"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"}
+"""Variables that lead away from this machine, beside those of AWS."""
 
 
 @click.command()
@@ -31,6 +35,8 @@ def main(*, host: str, port: int, stage: str, directory: Path, as_json: bool) ->
     Real Lambda runtimes run the very asset that a deployment uploads; SSM is moto's, Momento is the local one. What is
     submitted is in memory, and gone at the end.
     """
+    for name in [name for name in os.environ if name in FOREIGN or name.startswith("AWS_")]:
+        del os.environ[name]
     try:
         asyncio.run(_run(host, port, stage, directory.absolute(), as_json=as_json))
     except (LaurelsError, OSError) as error:

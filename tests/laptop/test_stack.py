@@ -62,6 +62,16 @@ def test_end(tmp_path: Path, how: signal.Signals) -> None:
     assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
 
 
+def test_whatever_the_user_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies, and settings of AWS's that lead nowhere, are none of the stack's business."""
+    for name in ("HTTP_PROXY", "http_proxy", "AWS_ENDPOINT_URL"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name, value in {"AWS_PROFILE": "nobody", "AWS_DEFAULT_REGION": "eu-central-1"}.items():
+        monkeypatch.setenv(name, value)
+    with stack_running(tmp_path) as stack:
+        assert ask(stack, "GET", "/b/v").status == 200
+
+
 def test_killed_function(tmp_path: Path) -> None:
     """A function's process that is killed is replaced, and its boards are Momento's; one request may see it die."""
     with stack_running(tmp_path) as stack:
