@@ -93,7 +93,9 @@ def test_other_methods(dev: Synthesized, part: str) -> None:
 @pytest.mark.parametrize("part", FUNCTIONS)
 def test_other_methods_with_a_body(dev: Synthesized, part: str, kind: str) -> None:
     """They are refused whatever they send: a mock that does not know the type of a body would answer 415."""
-    assert methods(dev)["ANY", part]["Integration"]["RequestTemplates"][kind] == '{"statusCode": 405}'
+    integration = methods(dev)["ANY", part]["Integration"]
+    assert integration["RequestTemplates"][kind] == '{"statusCode": 405}'
+    assert integration["PassthroughBehavior"] == "WHEN_NO_TEMPLATES"
 
 
 @pytest.mark.parametrize("part", FUNCTIONS)

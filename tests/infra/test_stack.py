@@ -83,6 +83,11 @@ def test_names_carry_the_stage(synthesized: Callable[[str], Synthesized], stage:
     assert {resource["Type"] for resource in made.template["Resources"].values()} <= NAMES.keys() | WITHIN_OTHERS
 
 
+def test_tag(dev: Synthesized) -> None:
+    """The bill can be told apart by stage."""
+    assert all({"Key": "laurels:stage", "Value": "dev"} in function["Tags"] for function in dev.of("Lambda::Function"))
+
+
 def test_longest_names_fit(everything: Synthesized) -> None:
     """The longest stage in the region of the longest name has roles of the 64 characters that AWS allows."""
     fixed = [role["RoleName"]["Fn::Join"][1][0].replace("full", "", 1) for role in everything.of("IAM::Role")]
