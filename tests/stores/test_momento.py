@@ -235,6 +235,18 @@ async def test_long_outage_ends(local: Local, monkeypatch: pytest.MonkeyPatch) -
         assert len(store._lines) == 1
 
 
+async def test_young_client_is_kept(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a server cannot be reached there are not as many new connections as there are acts."""
+    monkeypatch.setattr(stores_momento, "FRESH_SECONDS", 3600)
+    async with local.store() as store:
+        await local.server.stop(0)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await store.submit(KART, "v", 1)
+            assert len(store._lines) == 1
+        assert not store._lines[0].is_broken
+
+
 class Network:
     """What is between a store and a server: it can lose the connections there are, and tells neither end."""
 
@@ -313,6 +325,14 @@ async def test_item_of_another_kind(local: Local) -> None:
             await store.submit(KART, "v", 1)
 
 
+async def test_name_that_is_no_text(local: Local) -> None:
+    """What another program has put beside the names, in bytes that are no UTF-8, takes no page away."""
+    login = credentials(local.key(), local.endpoint)
+    async with local.store() as store, CacheClientAsync(CONFIGURATION, login, TTL) as client:
+        await client.sorted_set_put_element("boards", KART.name, b"\xff", 1.0)
+        assert await store.page(KART, 0, 9) == [Entry("\ufffd", 1)]
+
+
 async def test_refused_key_is_replaced(local: Local, caplog: pytest.LogCaptureFixture) -> None:
     """Where another key is at hand when one is refused, the act is done with that."""
     stale, info = local.keys.issue("owner", "old", None)
@@ -323,6 +343,23 @@ async def test_refused_key_is_replaced(local: Local, caplog: pytest.LogCaptureFi
     assert [record.message for record in caplog.records if record.name == "laurels.stores"] == [
         "The Momento key is refused: it is wrong, has expired or was revoked. Nothing was counted: try again."
     ]
+
+
+async def test_refused_key_that_is_the_only_one(local: Local, caplog: pytest.LogCaptureFixture) -> None:
+    """A refused key is not sent again where there is no other."""
+    async with local.store(FixedKey(local.key("viewer"))) as store:
+        with pytest.raises(KeyRefused):
+            await store.submit(KART, "v", 1)
+    assert caplog.text.count("The Momento key is refused") == 1
+
+
+async def test_standing_without_its_rank(local: Local) -> None:
+    """Where only the rank cannot be had, that is an error, and no name that is missing."""
+    async with local.store() as store:
+        await store.submit(KART, "v", 1)
+        local.fail("SortedSetGetRank:RESOURCE_EXHAUSTED")
+        with pytest.raises(LimitReached):
+            await store.standing(KART, "v")
 
 
 async def test_refused_keys(local: Local, caplog: pytest.LogCaptureFixture) -> None:
