@@ -347,7 +347,7 @@ async def test_refused_key_is_replaced(local: Local, caplog: pytest.LogCaptureFi
 
 async def test_refused_key_that_is_the_only_one(local: Local, caplog: pytest.LogCaptureFixture) -> None:
     """A refused key is not sent again where there is no other."""
-    async with local.store(FixedKey(local.key("viewer"))) as store:
+    async with local.store(Turning(local.key("viewer"))) as store:
         with pytest.raises(KeyRefused):
             await store.submit(KART, "v", 1)
     assert caplog.text.count("The Momento key is refused") == 1
