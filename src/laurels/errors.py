@@ -43,6 +43,7 @@ Each class is named by its condition, builds its own message, and keeps the fact
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class CacheMissing(StoreUnavailable):
     def __init__(self, cache: str) -> None:
         self.cache = cache
         super().__init__(
-            f"There is no Momento cache {cache!r}: create it with `laurels momento create-cache {cache}`",
+            f"There is no Momento cache {cache!r}: create it with `laurels momento create-cache {quote(cache)}`",
             retry_after=10,
         )
 

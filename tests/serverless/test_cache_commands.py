@@ -65,6 +65,14 @@ def test_missing_parameter() -> None:
     assert "ParameterNotFound" in result.stderr
 
 
+def test_parameter_without_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where AWS's settings say nothing of a region, that is the reason, in one sentence."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    assert run("caches", "--key-parameter", "/key").stderr.endswith("You must specify a region.\n")
+
+
 def test_refused_key(monkeypatch: pytest.MonkeyPatch, momento: Momento) -> None:
     """A key that may not manage caches is told to be the reason."""
     monkeypatch.setenv("MOMENTO_ENDPOINT", f"http://127.0.0.1:{momento.port}")

@@ -194,6 +194,11 @@ async def test_missing_cache(local: Local, name: str) -> None:
             await ASKING[name](store)
 
 
+def test_missing_cache_of_an_odd_name() -> None:
+    """The command that makes a cache can be copied, whatever the name."""
+    assert "`laurels momento create-cache 'my boards'`" in str(CacheMissing("my boards"))
+
+
 @pytest.mark.parametrize("name", ASKING)
 async def test_dead_server(local: Local, name: str) -> None:
     """A server that is not there is an outage that leaves open what was counted, and its address stays untold."""

@@ -74,7 +74,8 @@ def _asked(act: str, *names: str, key_parameter: str | None, endpoint: str | Non
         try:
             key = load("laurels.serverless.key:parameter")(key_parameter)
         except KeyUnreadable as error:
-            raise click.ClickException(f"The parameter {error.name} cannot be read: {error.reason}.") from error
+            reason = error.reason.rstrip(".")
+            raise click.ClickException(f"The parameter {error.name} cannot be read: {reason}.") from error
     return asyncio.run(load(f"laurels.stores.momento_caches:{act}")(*names, key, endpoint))
 
 
