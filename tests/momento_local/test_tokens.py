@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from momento.config.auth_configurations import AuthConfigurations
 from momento.errors import MomentoErrorCode as Code
 from momento.responses import GenerateDisposableToken
 from momento.utilities import ExpiresIn
-from momento_wire_types import auth_pb2, auth_pb2_grpc, cachepubsub_pb2, token_pb2, token_pb2_grpc
+from momento_wire_types import auth_pb2, auth_pb2_grpc, cacheclient_pb2, cachepubsub_pb2, token_pb2, token_pb2_grpc
 from momento_wire_types import permissionmessages_pb2 as messages
 
 from laurels.momento_local.keys import EVERYTHING
@@ -24,6 +25,7 @@ from laurels.momento_local.tokens import LONGEST_DISPOSABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from momento.auth.access_control.disposable_token_scope import DisposableTokenScope
 
@@ -92,6 +94,23 @@ def test_token_allows_what_its_scope_says(
         ]
         assert [getattr(answer, "error_code", None) for answer in answers] == expected
         assert getattr(client.list_caches(), "error_code", None) == Code.PERMISSION_ERROR
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome"),
+    [(b"mine", nullcontext()), (b"other", pytest.raises(grpc.RpcError, match="PERMISSION_DENIED"))],
+    ids=["its own set", "another set"],
+)
+def test_union_reads_no_more_than_its_token_may(
+    momento: Momento, source: bytes, outcome: AbstractContextManager[object]
+) -> None:
+    """The holder of a token of one set makes no union of another there."""
+    cache = momento.new_cache()
+    key = token_of(momento, Scopes.cache_key_read_write(cache, "mine")).auth_token
+    request = cacheclient_pb2._SortedSetUnionStoreRequest(set_name=b"mine", ttl_milliseconds=1000)
+    request.sources.add(set_name=source, weight=1)
+    with outcome:
+        momento.items.SortedSetUnionStore(request, metadata=(("cache", cache), ("authorization", key)))
 
 
 def test_publisher_is_named_by_its_token(momento: Momento) -> None:

@@ -252,6 +252,12 @@ def test_bad_publish(momento: Momento, cache: str, topic: str) -> None:
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_a_large_set_is_put_whole(call: Caller) -> None:
+    """A put is of as much as one item may hold: 5 MB."""
+    call.put(b"heavy", {bytes([number]) * 1_000_000: number for number in range(1, 6)})
+    assert call(wire._SortedSetLengthRequest(set_name=b"heavy")).found.length == 5
+
+
 def test_a_large_set_is_fetched_whole(call: Caller) -> None:
     """A set is fetched whole, however large a message that makes."""
     call.put(b"board", {b"%060d" % number: float(number) for number in range(20_000)})
