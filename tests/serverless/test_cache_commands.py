@@ -85,7 +85,7 @@ def test_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     """An outage is told, and is not taken for an account without caches."""
     monkeypatch.setenv("MOMENTO_ENDPOINT", "http://127.0.0.1:1")
     result = run("caches")
-    assert (result.exit_code, "Momento cannot be reached" in result.stderr) == (1, True)
+    assert (result.exit_code, "Momento cannot be reached" in result.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from laurels.errors import ExtraMissing, LaurelsError, ServerFailed, ServerUnreachable
+from laurels.errors import AnswerLost, ExtraMissing, LaurelsError, ServerFailed, ServerUnreachable
 from laurels.extras import load
 from laurels.version import __version__
 
@@ -43,7 +43,7 @@ Exit status:
   0    done
   1    refused, in whole or in part
   2    the command line is wrong
-  3    the service could not be reached, or failed
+  3    the service, or Momento, could not be reached, or failed
   130  interrupted
 
 `laurels COMMAND --help` tells more of each. The docs of the HTTP routes are at the service's own address.
@@ -84,7 +84,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except LaurelsError as error:
             click.echo(f"Error: {error}", err=True)
-            ctx.exit(FAILED if isinstance(error, ServerFailed | ServerUnreachable) else REFUSED)
+            ctx.exit(FAILED if isinstance(error, AnswerLost | ServerFailed | ServerUnreachable) else REFUSED)
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise

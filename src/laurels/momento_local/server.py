@@ -51,7 +51,6 @@ OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.max_receive_message_length", 5_243_000),
-    ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),
 )
 """The SDKs ping while no call is under way, and send items of up to 5 MB; a second server must not share a port."""
