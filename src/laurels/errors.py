@@ -11,7 +11,7 @@
     ├── NotOnBoard                what was asked about a name takes one that is on the board
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
-    │   │   ├── AnswerLost        no answer came back; what was sent may have been counted
+    │   │   ├── AnswerLost        no answer came back; what was asked may have been done
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not take the key, or it is none
     │   │   └── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
@@ -128,7 +128,7 @@ class StoreUnavailable(StoreError):
 class AnswerLost(StoreUnavailable):
     """A store beyond this process gave no answer: nobody knows whether the act was counted."""
 
-    outcome = "What was sent may have been counted all the same"
+    outcome = "What was asked may have been done all the same"
 
 
 class CacheMissing(StoreUnavailable):

@@ -204,7 +204,7 @@ async def test_dead_server(local: Local, name: str) -> None:
     """A server that is not there is an outage that leaves open what was counted, and its address stays untold."""
     await local.server.stop(0)
     async with local.store() as store:
-        with pytest.raises(StoreUnavailable, match=r"^Momento cannot be reached\. What was sent may") as caught:
+        with pytest.raises(StoreUnavailable, match=r"^Momento cannot be reached\. What was asked may") as caught:
             await ASKING[name](store)
     assert "127.0.0.1" not in str(caught.value)
 
@@ -215,7 +215,7 @@ async def test_slow_server(local: Local, name: str) -> None:
     async with local.store(configuration=IMPATIENT) as store:
         await store.ready()
         local.fail(f"{WIRE[name]}:delay=5s")
-        with pytest.raises(AnswerLost, match=r"not answer in time\. What was sent may have been counted all the same"):
+        with pytest.raises(AnswerLost, match=r"not answer in time\. What was asked may have been done all the same"):
             await ASKING[name](store)
 
 
