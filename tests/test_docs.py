@@ -11,6 +11,7 @@ import pytest
 
 from laurels import __version__
 from laurels.http.problems import STATUS
+from laurels.http.reads import READS
 from laurels.skins.protocol import Limits
 from tests.asking import ask
 from tests.test_floors import MODULES
@@ -41,11 +42,20 @@ def test_every_page_is_linked() -> None:
     assert not [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in readme]
 
 
-@pytest.mark.parametrize("path", ["/", "/-/health", "/-/ready"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/-/health", "/-/ready", "/-/boards/{board}/summary", "/-/boards/{board}/rank?score=1234"],
+)
 def test_own_routes_are_documented(server: Server, path: str) -> None:
     """A route of the service's own is in the API page, and is there."""
     assert f"`GET {path}`" in API
-    assert ask(server, "GET", path).status == 200
+    assert ask(server, "GET", path.format(board="kart")).status == 200
+
+
+@pytest.mark.parametrize("parameter", sorted({parameter for read in READS for parameter in read.takes}))
+def test_every_parameter_is_documented(parameter: str) -> None:
+    """Whatever a read of a board takes stands in the API page."""
+    assert re.search(rf"[?&]{parameter}=", API)
 
 
 @pytest.mark.parametrize("status", [*STATUS.values(), 404, 405, 406, 408, 413, 414, 415, 431, 500, 505])

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache, partial
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from laurels.errors import BadName, BadParameter, ScoreRefused
-from laurels.stores.contract import Board
+from laurels.errors import BadName, BadParameter, NotKept, NotOnBoard, ScoreRefused
+from laurels.stores.contract import Board, Ranked, Slice
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from laurels.stores.contract import Change, Entry, Order, Score, Standing, Store
+    from laurels.stores.contract import Change, Entry, Order, Place, Score, Standing, Store, Summary
 
 NAME_BYTES = 256
 PAGE_ENTRIES = 1000
+SPAN_ENTRIES = 500
+NAMES_ASKED = 100
 EXACT = 2**53
 BOARDS_KNOWN = 4096
 _DOTS = frozenset({".", ".."})
@@ -76,6 +78,20 @@ class Refusal(Struct, frozen=True, gc=False):
     index: int
     name: str
     problem: str
+
+
+class Stretch(Struct, frozen=True):
+    """Entries that stand one behind the other, and whether there is one behind the last."""
+
+    entries: list[Ranked]
+    is_followed: bool
+
+
+class Found(Struct, frozen=True):
+    """Of some names those that are on a board, in rank order, and the others as they were asked for."""
+
+    entries: list[Ranked]
+    missing: list[str]
 
 
 class Boards:
@@ -134,6 +150,60 @@ class Boards:
             raise BadParameter("endRank", _page_problem(start, stop))
         return self.store.page_json(self._board(board), start, stop)
 
+    async def page(self, board: str, start: int, stop: int, *, going_on: bool = False) -> Stretch:
+        """Give the same entries with their ranks.
+
+        ``going_on`` tells that those after them are to be asked for; NotKept is raised where :meth:`after` would be.
+        """
+        if not 0 < stop - start <= PAGE_ENTRIES:
+            raise BadParameter("endRank", _page_problem(start, stop))
+        if going_on and not self.store.capabilities.one_state:
+            raise NotKept("go on after a page")
+        entries = await self.store.page(self._board(board), start, stop + 1)
+        return _stretch(Slice(start, entries), stop - start)
+
+    async def after(self, board: str, entry: Entry, limit: int) -> Stretch:
+        """Give the entries that stand next after the place of ``entry``, 1,000 at most, wherever it stands now."""
+        _check_number("limit", limit, 1, PAGE_ENTRIES)
+        checked_name(entry.name)
+        checked_score(entry.score)
+        return _stretch(await self.store.after(self._board(board), entry, limit + 1), limit)
+
+    async def around(self, board: str, name: str, span: int) -> list[Ranked]:
+        """Give a name with up to ``span`` entries, 500 at most, on either side; raise NotOnBoard where it is not."""
+        _check_number("span", span, 0, SPAN_ENTRIES)
+        found = await self.store.around(self._board(board), checked_name(name, "around"), span)
+        if found is None:
+            raise NotOnBoard("around", name)
+        return found.ranked()
+
+    async def of_names(self, board: str, names: Sequence[str]) -> Found:
+        """Give the entries of these names, 100 at most and each once."""
+        if len(names) > NAMES_ASKED:
+            raise BadParameter("name", f"{len(names)} names are asked for: ask for at most {NAMES_ASKED} at a time.")
+        if len(set(names)) < len(names):
+            twice = next(name for place, name in enumerate(names) if name in names[:place])
+            raise BadParameter("name", f"The name {twice!r} stands twice: ask for each name once.")
+        entries = await self.store.of_names(self._board(board), [checked_name(name) for name in names])
+        found = {entry.name for entry in entries}
+        return Found(entries, [name for name in names if name not in found])
+
+    async def within(self, board: str, low: Score | None, high: Score | None, limit: int) -> list[Ranked]:
+        """Give the best entries, 1,000 at most, with scores from ``low`` to ``high``; None leaves an end open."""
+        _check_number("limit", limit, 1, PAGE_ENTRIES)
+        if low is not None and high is not None and low > high:
+            raise BadParameter("maxScore", f"No score is from {low} to {high}: maxScore is not below minScore.")
+        ends = -inf if low is None else low, inf if high is None else high
+        return (await self.store.within(self._board(board), *ends, limit)).ranked()
+
+    def summary(self, board: str) -> Awaitable[Summary]:
+        """Give a board in a few figures."""
+        return self.store.summary(self._board(board))
+
+    def place(self, board: str, score: Score) -> Awaitable[Place]:
+        """Tell where a score would stand."""
+        return self.store.place(self._board(board), score)
+
     def remove(self, board: str, name: str) -> Awaitable[bool]:
         """Take a name off a board; tell whether it was there."""
         return self.store.remove(self._board(board), checked_name(name))
@@ -159,3 +229,12 @@ def _page_problem(start: int, stop: int) -> str:
     return (
         f"The range from startRank {start} to endRank {stop} spans {stop - start} ranks: a page holds {PAGE_ENTRIES:,}."
     )
+
+
+def _check_number(parameter: str, number: int, least: int, most: int) -> None:
+    if not least <= number <= most:
+        raise BadParameter(parameter, f"{parameter} is {number}: it must be from {least} to {most:,}.")
+
+
+def _stretch(found: Slice, limit: int) -> Stretch:
+    return Stretch(Slice(found.first, found.entries[:limit]).ranked(), len(found.entries) > limit)

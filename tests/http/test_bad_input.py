@@ -157,6 +157,84 @@ def test_page_refused(service: Server, board: str, query: str, parameter: str) -
     assert (reply.status, reply.json["parameter"]) == (400, parameter)
 
 
+@pytest.mark.parametrize(
+    ("query", "parameter", "says"),
+    [
+        (
+            "span=5",
+            "span",
+            "span goes with a read around a name, not here: a page takes startRank, endRank and include",
+        ),
+        ("limit=5", "limit", "limit goes with a read between scores"),
+        ("score=5", "score", "There is no parameter score"),
+        ("around=v&startRank=0", "startRank", "a read around a name takes around and span."),
+        ("name=v&around=v", "name", "name goes with a read of names, not here"),
+        ("name=v&limit=1", "limit", "a read of names takes name."),
+        ("minScore=1&cursor=x", "cursor", "cursor goes with the page behind a cursor"),
+        ("cursor=x&startRank=0", "startRank", "the page behind a cursor takes cursor and include."),
+        ("around=v&include=rank", "include", "include goes with a page"),
+        ("minScore=1&window=daily", "window", "There is no parameter window: a read between scores takes minScore,"),
+        ("around=", "around", "The name is empty"),
+        ("around=a%00", "around", "control character"),
+        ("around=%FF", "around", "around is not UTF-8"),
+        ("around=100%", "around", "two hexadecimal digits"),
+        ("around=v&around=w", "around", "around stands twice"),
+        ("around=v&span=501", "span", "span is 501: it must be from 0 to 500"),
+        ("around=v&span=-1", "span", "a whole number"),
+        ("name=v&name=w&name=v", "name", "The name 'v' stands twice"),
+        ("name=v&name=..", "name", "take out of a path"),
+        ("name=v&name=%C3", "name", "name is not UTF-8"),
+        ("&".join(f"name={n}" for n in range(101)), "name", "101 names are asked for"),
+        ("minScore=x", "minScore", "must be a number"),
+        ("minScore=", "minScore", "must be a number"),
+        ("minScore=NaN", "minScore", "must be a number"),
+        ("maxScore=Infinity", "maxScore", "must be a number"),
+        ("maxScore=01", "maxScore", "must be a number"),
+        ("maxScore=1e+3", "maxScore", "a plus in it %2B"),
+        ("maxScore=%D9%A1", "maxScore", "must be a number"),
+        ("maxScore=1%2C%22score%22:2", "maxScore", "must be a number"),
+        ("maxScore=1e400", "maxScore", "beyond the range of a double"),
+        ("maxScore=1" + "0" * 5000, "maxScore", "beyond the range of a double"),
+        ("minScore=9007199254740993", "minScore", "would be rounded"),
+        ("minScore=2&maxScore=1", "maxScore", "maxScore is not below minScore"),
+        ("minScore=1&minScore=1", "minScore", "minScore stands twice"),
+        ("minScore=1&limit=0", "limit", "limit is 0: it must be from 1 to 1,000"),
+        ("minScore=1&limit=1001", "limit", "limit is 1001"),
+        ("include=", "include", "There are rank and cursor"),
+        ("include=metadata", "include", "There is no field 'metadata' to include. There are rank and cursor."),
+        ("include=rank,submittedAt", "include", "There is no field 'submittedAt'"),
+        ("include=rank&include=cursor", "include", "include stands twice"),
+        ("include=rank&startRank=5&endRank=5", "endRank", "is empty"),
+        ("include=cursor&endRank=1001", "endRank", "a page holds 1,000"),
+    ],
+    ids=lambda value: value[:40],
+)
+def test_read_refused(service: Server, board: str, query: str, parameter: str, says: str) -> None:
+    """A read that cannot be given is a 400 that names the parameter and says what would be right."""
+    reply = ask(service, "GET", f"/{board}?{query}")
+    assert (reply.status, reply.json["parameter"], says in reply.json["detail"]) == (400, parameter, True), reply
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [
+        ("/-/boards/{board}/rank", "score"),
+        ("/-/boards/{board}/rank?score=", "score"),
+        ("/-/boards/{board}/rank?score=1&score=2", "score"),
+        ("/-/boards/{board}/rank?score=1&startRank=0", "startRank"),
+        ("/-/boards/{board}/summary?buckets=5", "buckets"),
+        ("/-/boards/{board}/summary?=", ""),
+        ("/-/boards/-/summary", "board"),
+        ("/-/boards//summary", "board"),
+        ("/-/boards/%2e%2e/rank?score=1", "board"),
+    ],
+)
+def test_figures_refused(service: Server, board: str, path: str, parameter: str) -> None:
+    """What is asked wrongly about a whole board is a 400 that names the parameter."""
+    reply = ask(service, "GET", path.format(board=board))
+    assert (reply.status, reply.json["parameter"]) == (400, parameter)
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/{board}/v"), ("DELETE", "/{board}"), ("POST", "/{board}/v")])
 def test_query_where_none_is_known(service: Server, board: str, method: str, path: str) -> None:
     """A parameter that would be ignored is refused."""
@@ -170,14 +248,18 @@ def test_query_without_a_parameter(service: Server, board: str, query: str) -> N
     assert ask(service, "GET", f"/{board}/v{query}").json == {"score": 0, "rank": None}
 
 
-@pytest.mark.parametrize("path", ["/a/b/c", "/a/b/", "/-/nothing", "/-/boards", "/-", "/-/health/"])
+@pytest.mark.parametrize(
+    "path", ["/a/b/c", "/a/b/", "/-/nothing", "/-/boards", "/-", "/-/health/", "/-/boards/a", "/-/boards/a/b"]
+)
 def test_unknown_route(service: Server, path: str) -> None:
     """What is not a route is a 404 that says which are."""
     reply = ask(service, "GET", path)
     assert (reply.status, "/{board}/{name}" in reply.json["detail"]) == (404, True)
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/{board}/v"), ("PATCH", "/{board}"), ("POST", "/-/health")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/{board}/v"), ("PATCH", "/{board}"), ("POST", "/-/boards/{board}/rank")]
+)
 def test_method_not_allowed(service: Server, board: str, method: str, path: str) -> None:
     """A method that a route does not have is a 405 that says which it has."""
     reply = ask(service, method, path.format(board=board))

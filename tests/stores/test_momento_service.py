@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from momento_wire_types import controlclient_pb2
 
+from laurels.http.cursor import write_cursor
 from laurels.momento_local.keys import Keys
+from laurels.stores.contract import Entry
 from tests.asking import ask
 from tests.cli.conftest import run
 from tests.conftest import Server, started
@@ -60,6 +62,17 @@ def test_preference_is_passed_over(service: Server) -> None:
     """A store that cannot tell a change in one act has the preference for it ignored, as RFC 7240 lets it."""
     reply = ask(service, "POST", "/kart/v", {"score": 1}, {"prefer": "return=representation"})
     assert (reply.status, reply.body, "preference-applied" in reply.headers) == (202, b"", False)
+
+
+def test_reads(service: Server) -> None:
+    """A page has its ranks; what takes more than one call is refused, with the reason, and is no outage."""
+    ask(service, "POST", "/kart/v", {"score": 34})
+    assert ask(service, "GET", "/kart?include=rank").json == {"leaderboard": [{"name": "v", "score": 34, "rank": 0}]}
+    reads = ["kart?around=v", "kart?name=v", "kart?minScore=1", "kart?include=cursor"]
+    reads += [f"kart?cursor={write_cursor('kart', 20, Entry('v', 34))}"]
+    for read in [*reads, "-/boards/kart/summary", "-/boards/kart/rank?score=1"]:
+        reply = ask(service, "GET", f"/{read}")
+        assert (reply.status, "This store cannot" in reply.json["detail"]) == (422, True), read
 
 
 def test_command_line(service: Server) -> None:

@@ -34,6 +34,8 @@ _encode = msgspec.json.Encoder().encode
 STATUS: dict[type[errors.LaurelsError], int] = {
     errors.Malformed: 400,
     errors.Refused: 422,
+    errors.NotKept: 422,
+    errors.NotOnBoard: 404,
     errors.LimitReached: 429,
     errors.StoreUnavailable: 503,
 }

@@ -1,7 +1,9 @@
 """The routes: a request in, a response out.
 
     GET POST DELETE  /{board}/{name}     an entry of a board
-    GET POST DELETE  /{board}            a page, a batch, the whole board
+    GET POST DELETE  /{board}            a page or another read, a batch, the whole board
+    GET              /-/boards/{board}/summary    the board in a few figures
+    GET              /-/boards/{board}/rank       where a score would stand
     GET              /                   what this is
     GET              /-/health           the process answers
     GET              /-/ready            the store can answer and can write
@@ -13,12 +15,13 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote_to_bytes
 
 from laurels.errors import BadName, BadParameter, LaurelsError
 from laurels.http.messages import JSON, Response
 from laurels.http.problems import HTTPError, problem
-from laurels.http.wire import NOBODY, BatchReceipt, Receipt, encode, read_batch, read_score
+from laurels.http.query import Query, decoded
+from laurels.http.reads import PAGE, page_ranks, placed_score, wanted_read
+from laurels.http.wire import NOBODY, BatchReceipt, Receipt, ScoreRank, encode, read_batch, read_score
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from laurels.boards import Boards
     from laurels.http.messages import Request
+    from laurels.http.reads import Read
     from laurels.stores.contract import Score
 
     Methods = dict[str, Callable[..., Awaitable[Response]]]
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
 KIB = 1024
 BODY_BYTES = 64 * KIB
 BATCH_BYTES = 1024 * KIB
-DEFAULT_PAGE = 20
 
 ACCEPTED = Response(202)
 ABSENT = Response(200, NOBODY)
@@ -45,11 +48,9 @@ _OWN = frozenset({b"", b"-"})
 _NAMES = ("board", "name")
 _ACCEPT = ((b"accept", JSON),)
 _PREFERENCE = b"return=representation"
-_PAGE_PARAMETERS = frozenset({"startRank", "endRank"})
 
 _PAGE = re.compile(rb"startRank=([0-9]{1,18})&endRank=([0-9]{1,18})")
-_RANK = re.compile(r"[0-9]{1,18}")
-_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_OF_BOARD = re.compile(rb"/-/boards/([^/]*)/(summary|rank)")
 _JSON_TYPE = re.compile(rb"application/(?:[\w.-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 _ACCEPTS_JSON = re.compile(
     rb"(?:^|,)\s*(?:application/json|application/\*|\*/\*)\s*(?:,|$|;(?!\s*q=0(?:\.0*)?\s*(?:,|$)))", re.IGNORECASE
@@ -82,10 +83,14 @@ class Routes:
             b"/-/health": {"GET": self._health, "HEAD": self._health},
             b"/-/ready": {"GET": self._ready, "HEAD": self._ready},
         }
+        self._of_board: dict[bytes, Methods] = {
+            b"summary": {"GET": self._summary, "HEAD": self._summary},
+            b"rank": {"GET": self._rank, "HEAD": self._rank},
+        }
 
     def has(self, path: bytes) -> bool:
         """Tell whether ``path`` is answered here; the rest of ``/-/`` is the application's."""
-        return not path.startswith(b"/-/") or path in self._own
+        return not path.startswith(b"/-/") or path in self._own or _OF_BOARD.fullmatch(path) is not None
 
     async def answer(self, request: Request) -> Response:
         """Answer any request. An error of ours becomes a problem document; any other is the skin's to catch."""
@@ -106,6 +111,8 @@ class Routes:
                 return methods, [_text(name, what) for name, what in zip(names, _NAMES, strict=False)]
         elif path in self._own:
             return self._own[path], []
+        elif found := _OF_BOARD.fullmatch(path):
+            return self._of_board[found[2]], [_text(found[1], "board")]
         raise HTTPError(
             404, "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
         )
@@ -133,8 +140,18 @@ class Routes:
         return self.standing(board, name)
 
     def _page(self, request: Request, board: str) -> Awaitable[Response]:
-        start, stop = _ranks(request)
-        return self.page(board, start, stop)
+        _check_accept(request)
+        plain = _PAGE.fullmatch(request.query)
+        if plain:
+            return self.page(board, int(plain[1]), int(plain[2]))
+        query = Query(request.query)
+        read = wanted_read(query)
+        if read is PAGE and "include" not in query:
+            return self.page(board, *page_ranks(query))
+        return self._read(read, board, query)
+
+    async def _read(self, read: Read, board: str, query: Query) -> Response:
+        return Response(200, encode(await read.answer(self._boards, board, query)))
 
     async def _submit(self, request: Request, board: str, name: str) -> Response:
         _check_body(request)
@@ -161,6 +178,15 @@ class Routes:
         await self._boards.drop(board)
         return NO_CONTENT
 
+    async def _summary(self, request: Request, board: str) -> Response:
+        _check(request)
+        return Response(200, encode(await self._boards.summary(board)))
+
+    async def _rank(self, request: Request, board: str) -> Response:
+        _check_accept(request)
+        score = placed_score(Query(request.query))
+        return Response(200, encode(ScoreRank.of(await self._boards.place(board, score))))
+
     async def _face(self, request: Request) -> Response:
         _check(request)
         return FACE
@@ -183,22 +209,20 @@ def _other_method(method: str, methods: Methods) -> Response:
 
 
 def _text(segment: bytes, parameter: str) -> str:
-    if b"%" in segment:
-        if _BAD_ESCAPE.search(segment):
-            raise BadName(
-                parameter, "has a % that is not followed by two hexadecimal digits: write %25 for a percent sign"
-            )
-        segment = unquote_to_bytes(segment)
     try:
-        return segment.decode()
-    except UnicodeDecodeError:
-        raise BadName(parameter, "is not UTF-8") from None
+        return decoded(segment)
+    except ValueError as error:
+        raise BadName(parameter, str(error)) from None
 
 
-def _check(request: Request, parameters: frozenset[str] = frozenset()) -> None:
-    """Raise for a query where none is known, and for a client that takes no JSON."""
-    if request.query and not parameters and (fields := _fields(request.query)):
-        raise BadParameter(fields[0][0], "This route takes no query parameters.")
+def _check(request: Request) -> None:
+    """Raise for a query, and for a client that takes no JSON."""
+    if request.query and (first := next(iter(Query(request.query)), None)) is not None:
+        raise BadParameter(first, "This route takes no query parameters.")
+    _check_accept(request)
+
+
+def _check_accept(request: Request) -> None:
     accept = request.headers.get(b"accept")
     if accept is not None and not _ACCEPTS_JSON.search(accept):
         raise HTTPError(406, "There is only application/json here: ask for that, or for */*, in Accept.")
@@ -211,25 +235,3 @@ def _check_body(request: Request) -> None:
         raise HTTPError(415, "The body is not JSON. Send Content-Type: application/json.", headers=_ACCEPT)
     if b"content-encoding" in request.headers:
         raise HTTPError(415, "The body is encoded. Send it plain, without Content-Encoding.", headers=_ACCEPT)
-
-
-def _ranks(request: Request) -> tuple[int, int]:
-    _check(request, _PAGE_PARAMETERS)
-    plain = _PAGE.fullmatch(request.query)
-    if plain:
-        return int(plain[1]), int(plain[2])
-    ranks: dict[str, int] = {}
-    for key, value in _fields(request.query):
-        if key not in _PAGE_PARAMETERS:
-            raise BadParameter(key, f"There is no parameter {key}. A page takes startRank and endRank.")
-        if key in ranks:
-            raise BadParameter(key, f"{key} stands twice.")
-        if not _RANK.fullmatch(value):
-            raise BadParameter(key, f"{key} is {value!r}: it must be a whole number from 0 to {10**18 - 1}.")
-        ranks[key] = int(value)
-    start = ranks.get("startRank", 0)
-    return start, ranks.get("endRank", start + DEFAULT_PAGE)
-
-
-def _fields(query: bytes) -> list[tuple[str, str]]:
-    return parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True)

@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from laurels.boards import EXACT, Refusal
 from laurels.errors import BadBody, BadJSON, ScoreRefused
-from laurels.stores.contract import Change, Entry, Score, Standing
+from laurels.stores.contract import Change, Entry, Place, Ranked, Score, Standing
 
 Body = bytes | bytearray
 
@@ -61,6 +61,26 @@ class Page(Struct, frozen=True):
     """The entries of a page, best first; written by the store as JSON, read by clients."""
 
     leaderboard: list[Entry]
+
+
+class Reading(Struct, frozen=True):
+    """Entries with more about them than a page has; ``next`` is the cursor of the page behind, None at the end."""
+
+    leaderboard: list[Entry] | list[Ranked]
+    next: str | UnsetType | None = UNSET
+    missing: list[str] | UnsetType = UNSET
+
+
+class ScoreRank(Struct, frozen=True):
+    """Where a score would stand; ``percentile`` is the percentage of entries that are no better, None of no entries."""
+
+    rank: int
+    percentile: float | None
+
+    @classmethod
+    def of(cls, place: Place) -> ScoreRank:
+        """Tell a place."""
+        return cls(place.rank, 100 * (place.count - place.rank) / place.count if place.count else None)
 
 
 class Receipt(Struct, frozen=True):

@@ -1,0 +1,86 @@
+"""The query of a request: its parameters, each read strictly as what it is to be."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from laurels.boards import checked_score
+from laurels.errors import BadParameter, ScoreRefused
+from laurels.http.wire import read_score
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from laurels.stores.contract import Score
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+
+
+def decoded(text: bytes) -> str:
+    """Take percent-encoding off UTF-8; raise ValueError with what is wrong, to be told after the name of the thing."""
+    if b"%" in text:
+        if _BAD_ESCAPE.search(text):
+            raise ValueError("has a % that is not followed by two hexadecimal digits: write %25 for a percent sign")
+        text = unquote_to_bytes(text)
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
+
+
+class Query:
+    """The parameters of one request by their names, in the order they came.
+
+    A plus is a space in their values, as in a form. The values are read when they are asked for.
+    """
+
+    def __init__(self, query: bytes) -> None:
+        self._values: dict[str, list[bytes]] = {}
+        for field in query.split(b"&"):
+            if field:
+                key, _, value = field.replace(b"+", b" ").partition(b"=")
+                self._values.setdefault(unquote_to_bytes(key).decode(errors="replace"), []).append(value)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def texts(self, key: str) -> list[str]:
+        """Give all values of a parameter."""
+        try:
+            return [decoded(value) for value in self._values[key]]
+        except ValueError as error:
+            raise BadParameter(key, f"{key} {error}.") from None
+
+    def text(self, key: str) -> str:
+        """Give the only value of a parameter that is there."""
+        if len(self._values[key]) > 1:
+            raise BadParameter(key, f"{key} stands twice.")
+        return self.texts(key)[0]
+
+    def number(self, key: str, default: int) -> int:
+        """Give a whole number, or ``default`` where there is none."""
+        if key not in self:
+            return default
+        value = self.text(key)
+        if not _WHOLE.fullmatch(value):
+            raise BadParameter(key, f"{key} is {value!r}: it must be a whole number from 0 to {10**18 - 1}.")
+        return int(value)
+
+    def score(self, key: str) -> Score | None:
+        """Give a score, which is read as in the body of a submit, or None where there is none."""
+        if key not in self:
+            return None
+        value = self.text(key)
+        if not _NUMBER.fullmatch(value):
+            raise BadParameter(key, f"{key} is {value!r}: it must be a number as JSON has them, and a plus in it %2B.")
+        try:
+            return checked_score(read_score(b'{"score":%b}' % value.encode()))
+        except ScoreRefused as error:
+            raise BadParameter(key, str(error)) from None

@@ -1,0 +1,264 @@
+"""The reads beyond the core routes, as a client sees them, over both skins."""
+
+from __future__ import annotations
+
+import base64
+import random
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from laurels.http.cursor import Cursor, write_cursor
+from laurels.stores.contract import Entry
+from tests.asking import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.conftest import Server
+
+
+def fill(service: Server, board: str, scores: Mapping[str, float]) -> None:
+    """Put each name on the board."""
+    entries = [{"name": name, "score": score} for name, score in scores.items()]
+    assert ask(service, "POST", f"/{board}", {"entries": entries}).json["accepted"] == len(entries)
+
+
+def ranked(*entries: tuple[str, float, int]) -> list[dict[str, Any]]:
+    """Write entries as an answer has them."""
+    return [{"name": name, "score": score, "rank": rank} for name, score, rank in entries]
+
+
+def test_around(service: Server, board: str) -> None:
+    """A name comes with its neighbours and their ranks."""
+    fill(service, board, {"v": 2077, "silverhand": 34, "johnny": 34, "a+b": 0.5})
+    reply = ask(service, "GET", f"/{board}?around=johnny&span=1")
+    assert reply.body == (
+        b'{"leaderboard":[{"name":"silverhand","score":34,"rank":1},{"name":"johnny","score":34,"rank":2},'
+        b'{"name":"a+b","score":0.5,"rank":3}]}'
+    )
+    assert ask(service, "GET", f"/{board}?span=0&around=a%2Bb").json == {"leaderboard": ranked(("a+b", 0.5, 3))}
+
+
+def test_around_spans_five(service: Server, board: str) -> None:
+    """Without a span there are five on either side."""
+    fill(service, board, {f"p{rank:02}": -rank for rank in range(20)})
+    found = ask(service, "GET", f"/{board}?around=p10").json["leaderboard"]
+    assert [entry["rank"] for entry in found] == list(range(5, 16))
+
+
+@pytest.mark.parametrize("filled", [True, False], ids=["board", "no board"])
+def test_around_nobody(service: Server, board: str, *, filled: bool) -> None:
+    """A name that is not there is a 404 that says so, as is one on a board that is not there."""
+    if filled:
+        fill(service, board, {"v": 1})
+    reply = ask(service, "GET", f"/{board}?around=nobody")
+    assert (reply.status, reply.json["parameter"]) == (404, "around")
+    assert "'nobody' is not on this board" in reply.json["detail"]
+
+
+def test_names(service: Server, board: str) -> None:
+    """Names come in rank order, with the ranks they have on the board; the missing as they were asked for."""
+    fill(service, board, {"v": 2077, "silverhand": 34, "b": 1, "Zoë f": 0})
+    reply = ask(service, "GET", f"/{board}?name=y&name=Zo%C3%AB+f&name=b&name=x&name=v")
+    assert reply.json == {"leaderboard": ranked(("v", 2077, 0), ("b", 1, 2), ("Zoë f", 0, 3)), "missing": ["y", "x"]}
+
+
+def test_a_hundred_names(service: Server, board: str) -> None:
+    """A hundred names are asked for at once; where all are there, none is missing."""
+    names = [f"player-{number}" for number in range(100)]
+    fill(service, board, dict.fromkeys(names, 1))
+    reply = ask(service, "GET", f"/{board}?" + "&".join(f"name={name}" for name in names)).json
+    assert (len(reply["leaderboard"]), reply["missing"]) == (100, [])
+
+
+@pytest.mark.parametrize(
+    ("query", "ranks"),
+    [
+        ("minScore=3&maxScore=5", [4, 5, 6]),
+        ("minScore=8", [0, 1]),
+        ("maxScore=1.5", [8]),
+        ("maxScore=-1e3", []),
+        ("minScore=2&maxScore=2.0", [7]),
+        ("minScore=8E0", [0, 1]),
+        ("minScore=1&limit=2", [0, 1]),
+        ("limit=1&maxScore=4", [5]),
+    ],
+)
+def test_scores(service: Server, board: str, query: str, ranks: list[int]) -> None:
+    """Both ends count, one may be left open, and the best come first."""
+    fill(service, board, {f"p{score}": score for score in range(1, 10)})
+    expected = ranked(*((f"p{9 - rank}", 9 - rank, rank) for rank in ranks))
+    assert ask(service, "GET", f"/{board}?{query}").json == {"leaderboard": expected}
+
+
+def test_scores_of_twenty(service: Server, board: str) -> None:
+    """Without a limit there are twenty at most."""
+    fill(service, board, {f"p{score}": score for score in range(30)})
+    assert len(ask(service, "GET", f"/{board}?minScore=0").json["leaderboard"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("query", "keys"),
+    [
+        ("include=rank", {"name", "score", "rank"}),
+        ("include=cursor", {"name", "score"}),
+        ("startRank=0&endRank=20&include=cursor,rank", {"name", "score", "rank"}),
+    ],
+)
+def test_page_includes(service: Server, board: str, query: str, keys: set[str]) -> None:
+    """A page has ranks and a cursor where they are asked for, and only there."""
+    fill(service, board, {"v": 2, "w": 1})
+    reply = ask(service, "GET", f"/{board}?{query}").json
+    assert [set(entry) for entry in reply["leaderboard"]] == [keys, keys]
+    assert ("next" in reply, reply.get("next")) == ("cursor" in query, None)
+
+
+def test_ranks_of_a_page(service: Server, board: str) -> None:
+    """A page's ranks begin where it does."""
+    fill(service, board, {"v": 2, "w": 1, "x": 0})
+    reply = ask(service, "GET", f"/{board}?startRank=1&include=rank")
+    assert reply.json == {"leaderboard": ranked(("w", 1, 1), ("x", 0, 2))}
+
+
+def test_next_page(service: Server, board: str) -> None:
+    """A page behind a cursor is as long as the one before it, and has what is asked for anew."""
+    fill(service, board, {f"p{number}": 0 for number in range(5)})
+    first = ask(service, "GET", f"/{board}?endRank=2&include=cursor").json
+    second = ask(service, "GET", f"/{board}?cursor={first['next']}&include=rank,cursor").json
+    assert second["leaderboard"] == ranked(("p2", 0, 2), ("p1", 0, 3))
+    assert ask(service, "GET", f"/{board}?cursor={second['next']}").json == {
+        "leaderboard": [{"name": "p0", "score": 0}]
+    }
+
+
+@pytest.mark.parametrize("last", [("v", 2**80), ("é" * 128, -0.1), ("a", 5e-324)], ids=["great", "long", "least"])
+def test_cursor_holds_any_entry(service: Server, board: str, last: tuple[str, float]) -> None:
+    """A cursor stands in a query as it is, whatever entry it names."""
+    fill(service, board, {last[0]: last[1], "end": -1})
+    cursor = ask(service, "GET", f"/{board}?endRank=1&include=cursor").json["next"]
+    assert quote(cursor, safe="") == cursor
+    assert ask(service, "GET", f"/{board}?cursor={cursor}").json == {"leaderboard": [{"name": "end", "score": -1}]}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cursors_while_others_submit(service: Server, board: str, seed: int) -> None:
+    """Who keeps their standing is given once, in order, whatever becomes of the others between two pages."""
+    rng = random.Random(seed)
+    still = {f"still-{number}": number % 4 for number in range(30)}
+    restless = [f"restless-{number}" for number in range(30)]
+    fill(service, board, still | dict.fromkeys(restless, 2))
+    seen: list[str] = []
+    reply = ask(service, "GET", f"/{board}?endRank=7&include=cursor").json
+    while True:
+        seen += [entry["name"] for entry in reply["leaderboard"] if entry["name"] in still]
+        if reply["next"] is None:
+            break
+        fill(service, board, {name: rng.randrange(5) for name in rng.sample(restless, 9)})
+        ask(service, "DELETE", f"/{board}/{rng.choice(restless)}")
+        reply = ask(service, "GET", f"/{board}?cursor={reply['next']}&include=cursor").json
+    assert seen == sorted(still, key=lambda name: (still[name], name), reverse=True)
+
+
+def altered(cursor: str, place: int) -> str:
+    """Put another letter in one place."""
+    return cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :]
+
+
+def test_cursor_altered(service: Server, board: str) -> None:
+    """Whatever letter of a cursor is changed, cut off or added, it is refused."""
+    good = write_cursor(board, 20, Entry("v", 1))
+    bad = [altered(good, place) for place in range(len(good))]
+    bad += [good[:-1], good + "A", good + "=", good + "%0A", "", "!", "%C3%A9", "next"]
+    replies = [ask(service, "GET", f"/{board}?cursor={cursor}") for cursor in bad]
+    assert {(reply.status, reply.json["parameter"]) for reply in replies} == {(400, "cursor")}
+    assert ask(service, "GET", f"/{board}?cursor={good}").status == 200
+
+
+def test_cursor_of_another_board(service: Server, board: str) -> None:
+    """A cursor is good for its own board only."""
+    reply = ask(service, "GET", f"/{board}?cursor={write_cursor('another', 20, Entry('v', 1))}")
+    assert (reply.status, "none of this board's" in reply.json["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("size", "entry", "status"),
+    [(0, Entry("v", 1), 400), (1001, Entry("v", 1), 400), (20, Entry("", 1), 400), (20, Entry("v", float("nan")), 422)],
+    ids=["no size", "too large", "no name", "no number"],
+)
+def test_cursor_forged(service: Server, board: str, size: int, entry: Entry, status: int) -> None:
+    """A cursor that was made by hand asks for no more than may be asked for."""
+    assert ask(service, "GET", f"/{board}?cursor={write_cursor(board, size, entry)}").status == status
+
+
+def test_cursor_has_a_version() -> None:
+    """A cursor begins with its version, so that one of another make is told."""
+    text = write_cursor("kart", 20, Entry("v", 1))
+    assert base64.urlsafe_b64decode(text + "==")[:2] == bytes([0x90 + len(Cursor.__struct_fields__), 1])
+
+
+def test_summary(service: Server, board: str) -> None:
+    """A board in a few figures."""
+    fill(service, board, {f"p{score}": score for score in range(101)})
+    buckets = [{"from": edge, "to": edge + 10, "count": 10 + (edge == 90)} for edge in range(0, 100, 10)]
+    assert ask(service, "GET", f"/-/boards/{board}/summary").json == {
+        "count": 101,
+        "best": 100,
+        "worst": 0,
+        "percentiles": {"50": 50, "90": 90, "99": 99},
+        "histogram": buckets,
+    }
+
+
+def test_summary_of_no_board(service: Server, board: str) -> None:
+    """A board that does not exist has no scores, and that is no error."""
+    assert ask(service, "GET", f"/-/boards/{board}/summary").body == (
+        b'{"count":0,"best":null,"worst":null,"percentiles":{"50":null,"90":null,"99":null},"histogram":[]}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("score", "answer"),
+    [
+        ("2078", {"rank": 0, "percentile": 100}),
+        ("34", {"rank": 1, "percentile": 75}),
+        ("0.5", {"rank": 3, "percentile": 25}),
+        ("-1e300", {"rank": 4, "percentile": 0}),
+    ],
+)
+def test_rank_of_a_score(service: Server, board: str, score: str, answer: dict[str, float]) -> None:
+    """A score would stand behind those better; the percentile counts who is not."""
+    fill(service, board, {"v": 2077, "silverhand": 34, "johnny": 34, "d": 0})
+    assert ask(service, "GET", f"/-/boards/{board}/rank?score={score}").json == answer
+
+
+def test_rank_of_a_score_on_no_board(service: Server, board: str) -> None:
+    """On a board that does not exist every score would be the first, and a percentage of nobody is none."""
+    assert ask(service, "GET", f"/-/boards/{board}/rank?score=1").body == b'{"rank":0,"percentile":null}'
+
+
+def test_percentiles_agree(service: Server, board: str) -> None:
+    """The score of a percentile is the worst whose own percentile is no less."""
+    fill(service, board, {f"p{number}": number**2 % 97 for number in range(60)})
+    page = ask(service, "GET", f"/{board}?endRank=1000").json["leaderboard"]
+    scores = sorted({entry["score"] for entry in page})
+    rank = f"/-/boards/{board}/rank?score="
+    percentile = {score: ask(service, "GET", f"{rank}{score}").json["percentile"] for score in scores}
+    for percent, score in ask(service, "GET", f"/-/boards/{board}/summary").json["percentiles"].items():
+        assert score == min(score for score in scores if percentile[score] >= int(percent))
+
+
+@pytest.mark.parametrize("path", ["/{board}?around=v", "/{board}?name=v", "/-/boards/{board}/summary"])
+def test_head_and_accept(service: Server, board: str, path: str) -> None:
+    """These reads are routes like any other: HEAD is GET without its body, and there is only JSON."""
+    fill(service, board, {"v": 1})
+    get, head = (ask(service, method, path.format(board=board)) for method in ("GET", "HEAD"))
+    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(get.body)))
+    assert ask(service, "GET", path.format(board=board), headers={"accept": "text/html"}).status == 406
+
+
+def test_boards_with_any_name(service: Server, board: str) -> None:
+    """The name of a board is percent-decoded wherever it stands."""
+    ask(service, "POST", f"/{board}%2F%C3%A9/v", {"score": 1})
+    assert ask(service, "GET", f"/-/boards/{board}%2f%c3%a9/summary").json["count"] == 1
