@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -38,14 +39,17 @@ def main(*, host: str, port: int, stage: str, directory: Path, as_json: bool) ->
     for name in [name for name in os.environ if name in FOREIGN or name.startswith("AWS_")]:
         del os.environ[name]
     try:
-        asyncio.run(_run(host, port, stage, directory.absolute(), as_json=as_json))
+        with suppress(asyncio.CancelledError):
+            asyncio.run(_run(host, port, stage, directory.absolute(), as_json=as_json))
     except (LaurelsError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 
 async def _run(host: str, port: int, stage: str, directory: Path, *, as_json: bool) -> None:
+    running = asyncio.current_task()
+    assert running is not None  # noqa: S101 - this is one
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
+        asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
     async with open_stack(host, port, stage, directory) as (places, server):
         if as_json:
             click.echo(msgspec.json.encode(places))

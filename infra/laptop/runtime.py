@@ -112,6 +112,12 @@ class Function:
         if self.process is not None and self.process.returncode is None:
             self.process.kill()
 
+    async def end(self) -> None:
+        """End the environment, and wait until it has ended."""
+        self.kill()
+        if self.process is not None:
+            await self.process.wait()
+
     async def _start(self) -> None:
         self._waiting = asyncio.Queue()
         with self.setup.log.open("ab") as log:

@@ -29,18 +29,25 @@ async def running(command: Sequence[str], ready: str, log: Path) -> AsyncIterato
     )
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     with log.open("wb", buffering=0) as kept:
-        found = await _found(ready, process.stdout, kept.write)
-        if found is None:
-            await process.wait()
-            raise NotStarted(command[0], log)
-        drain = asyncio.create_task(_found("$^", process.stdout, kept.write))
         try:
-            yield found
+            found = await _found(ready, process.stdout, kept.write)
+            if found is None:
+                await process.wait()
+                raise NotStarted(command[0], log)
+            drain = asyncio.create_task(_found("$^", process.stdout, kept.write))
+            try:
+                yield found
+            finally:
+                _end(process)
+                await drain
         finally:
-            if process.returncode is None:
-                process.terminate()
+            _end(process)
             await process.wait()
-            await drain
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
 
 
 async def _found(pattern: str, stream: asyncio.StreamReader, keep: Callable[[bytes], int]) -> re.Match[str] | None:

@@ -95,15 +95,19 @@ class Server(uvicorn.Server):
 
     async def run_until_stopped(self) -> None:
         """Start the functions' environments, and serve until SIGINT or SIGTERM."""
-        for function in self._functions:
-            await function.start()
-        await self.serve(self._listening)
+        try:
+            for function in self._functions:
+                await function.start()
+            await self.serve(self._listening)
+        finally:
+            for function in self._functions:
+                await function.end()
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """End the environments first: they wait for an invocation that will not come."""
         for function in self._functions:
             function.kill()
-        super().handle_exit(sig, frame)
+        self.should_exit = True
 
     async def _answer(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "http" and scope["server"] is not None:

@@ -62,6 +62,19 @@ def test_end(tmp_path: Path, how: signal.Signals) -> None:
     assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
 
 
+@pytest.mark.parametrize("started", [1, 2, 3], ids=["momento", "ssm", "a function"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_end_before_it_serves(tmp_path: Path, started: int, how: signal.Signals) -> None:
+    """A stack that is told to stop while it starts stops, and leaves no process behind."""
+    command = [sys.executable, "-m", "infra.laptop", "--port", "0", "--directory", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while len(parts := children(process.pid)) < started:
+            assert process.poll() is None
+        process.send_signal(how)
+        assert process.wait(20) == 0
+    assert not [pid for pid in parts if Path(f"/proc/{pid}").exists()]
+
+
 def test_whatever_the_user_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxies, and settings of AWS's that lead nowhere, are none of the stack's business."""
     for name in ("HTTP_PROXY", "http_proxy", "AWS_ENDPOINT_URL"):
