@@ -133,6 +133,14 @@ def test_next_page(service: Server, board: str) -> None:
     }
 
 
+def test_last_page(service: Server, board: str) -> None:
+    """A page that ends where the board does has no next, be it full, and one behind the end has none either."""
+    fill(service, board, {"v": 4, "w": 3, "x": 2, "y": 1})
+    first = ask(service, "GET", f"/{board}?endRank=2&include=cursor").json
+    full = (f"{board}?cursor={first['next']}", f"{board}?startRank=2&endRank=4", f"{board}?startRank=4")
+    assert [ask(service, "GET", f"/{path}&include=cursor").json["next"] for path in full] == [None, None, None]
+
+
 @pytest.mark.parametrize("last", [("v", 2**80), ("é" * 128, -0.1), ("a", 5e-324)], ids=["great", "long", "least"])
 def test_cursor_holds_any_entry(service: Server, board: str, last: tuple[str, float]) -> None:
     """A cursor stands in a query as it is, whatever entry it names."""
