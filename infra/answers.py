@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from laurels.http.problems import HTTPError, problem
 
 if TYPE_CHECKING:
     from laurels.http.messages import Response
+
+
+class Remainder(Struct, frozen=True):
+    """A problem document that does not repeat the status."""
+
+    title: str
+    detail: str
+    type: str = "about:blank"
+
 
 METHODS = {"/{board}": "GET, HEAD, OPTIONS", "/{board}/{name}": "GET, HEAD, OPTIONS, POST"}
 """The methods that each resource has."""
@@ -27,12 +38,16 @@ ANSWERS: dict[str, tuple[int, str]] = {
     "QUOTA_EXCEEDED": (429, "There are more requests than this deployment allows. Nothing was counted: try again."),
     "ACCESS_DENIED": (403, "The request is not allowed."),
     "WAF_FILTERED": (403, "The request is not allowed."),
-    "DEFAULT_4XX": (400, "The request cannot be read."),
     "INTEGRATION_TIMEOUT": (503, "The service did not answer in time. The act may have been counted."),
     "INTEGRATION_FAILURE": (503, "The service could not be reached. The act may have been counted."),
-    "DEFAULT_5XX": (500, FAILED),
 }
 """What the gateway answers by itself: its name for it, the status, and the detail."""
+
+DEFAULTS = {
+    "DEFAULT_4XX": Remainder("Request refused", "The gateway cannot take this request."),
+    "DEFAULT_5XX": Remainder("Service failed", FAILED),
+}
+"""What it answers where the table above has no row. The status is its own: to set it here would set every other."""
 
 
 def refusal(status: int, detail: str) -> Response:

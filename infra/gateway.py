@@ -22,7 +22,7 @@ import msgspec
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
-from infra.answers import ANSWERS, METHODS, OTHER_METHOD, refusal
+from infra.answers import ANSWERS, DEFAULTS, METHODS, OTHER_METHOD, refusal
 from infra.functions import acknowledge, own_log_group
 from laurels.http.messages import JSON, PROBLEM
 from laurels.skins.gateway import ALLOWED_HEADERS, EXPOSED_HEADERS
@@ -85,7 +85,9 @@ class Gateway(Construct):
         self._write(name, functions.submit_score)
         self._refuse_others(name, METHODS["/{board}/{name}"])
         for kind, (status, detail) in ANSWERS.items():
-            self._answer(kind, status, detail)
+            self._answer(kind, refusal(status, detail).body, status)
+        for kind, remainder in DEFAULTS.items():
+            self._answer(kind, msgspec.json.encode(remainder))
 
     def _made_api(self) -> apigateway.RestApi:
         settings = self._settings
@@ -174,14 +176,14 @@ class Gateway(Construct):
         refused = refusal(405, OTHER_METHOD.format(allowed)).body.decode()
         _mock(resource, "ANY", 405, allow | self._cors() | {"Content-Type": QUOTED_PROBLEM}, refused)
 
-    def _answer(self, kind: str, status: int, detail: str) -> None:
+    def _answer(self, kind: str, body: bytes, status: int | None = None) -> None:
         retry = RETRY if status in {429, 503} else {}
         self.api.add_gateway_response(
             kind.title().replace("_", ""),
             type=apigateway.ResponseType.of(kind),
-            status_code=str(status),
+            status_code=str(status) if status else None,
             response_headers={"Content-Type": QUOTED_PROBLEM} | retry | self._cors(),
-            templates={"application/json": refusal(status, detail).body.decode()},
+            templates={"application/json": body.decode()},
         )
 
     def _cors(self) -> dict[str, str]:

@@ -168,7 +168,7 @@ def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
     """
     for name in context.keys() - FIELDS.keys():
         _check_spelling(name)
-    given = {name: context[name] for name in FIELDS if context.get(name) not in {None, ""}}
+    given = {name: context[name] for name in FIELDS if context.get(name) is not None}
     stage = given.get("stageName", "dev")
     lasting = str(given.get("lastingStages", "prod")).split(",")
     derived = {

@@ -18,9 +18,9 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct, field
 
-from infra.answers import ANSWERS, METHODS, OTHER_METHOD, refusal
+from infra.answers import ANSWERS, DEFAULTS, METHODS, OTHER_METHOD, refusal
 from infra.laptop.runtime import ACCOUNT, FunctionFailed, read_body, send_answer
-from laurels.http.messages import JSON, Response
+from laurels.http.messages import JSON, PROBLEM, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -122,7 +122,7 @@ class Front:
             await _send(send, refusal(status, detail))
         except FunctionFailed as failed:
             sys.stderr.write(f"{failed}\n")
-            await _send(send, refusal(*ANSWERS["DEFAULT_5XX"]))
+            await _send(send, Response(502, msgspec.json.encode(DEFAULTS["DEFAULT_5XX"]), PROBLEM))
 
     async def _invoked(self, scope: HTTPScope, body: bytes) -> Response:
         path = scope["raw_path"].decode("latin-1")

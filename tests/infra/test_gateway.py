@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from infra.answers import ANSWERS
+from infra.answers import ANSWERS, DEFAULTS, Remainder
 from laurels.http.problems import Problem
 from laurels.skins import gateway
 
@@ -124,7 +124,16 @@ def test_own_answers(dev: Synthesized, kind: str) -> None:
     assert header(answer, "Access-Control-Allow-Origin") is None
 
 
-@pytest.mark.parametrize("kind", ANSWERS)
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_remaining_answers(dev: Synthesized, kind: str) -> None:
+    """What has no row of its own keeps its status, and is a problem document that does not name one."""
+    answer = dev.one("ApiGateway::GatewayResponse", ResponseType=kind)
+    problem = msgspec.json.decode(answer["ResponseTemplates"]["application/json"], type=Remainder)
+    assert ("StatusCode" in answer, header(answer, "Content-Type")) == (False, "application/problem+json")
+    assert "status" not in msgspec.to_builtins(problem)
+
+
+@pytest.mark.parametrize("kind", [*ANSWERS, *DEFAULTS])
 def test_browsers_may_read_them(everything: Synthesized, kind: str) -> None:
     """With an origin the gateway's own answers can be read by its scripts, the time to retry too."""
     answer = everything.one("ApiGateway::GatewayResponse", ResponseType=kind)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REFUSED: dict[str, list[object]] = {
-    "stageName": ["feature/x", "a_b", "-a", "a-", "a" * 25, "naïve", "a b", "a\n", 5],
+    "stageName": ["", "feature/x", "a_b", "-a", "a-", "a" * 25, "naïve", "a b", "a\n", 5],
     "ssmStageName": ["a/b", "a b", "é"],
     "architecture": ["arm", "x86"],
     "order": ["up"],
-    "ttlDays": ["0", "a week", "1.5"],
+    "ttlDays": ["", "0", "a week", "1.5"],
     "momentoEndpoint": ["https://cell.momentohq.com", "cell/"],
     "parameterKeyArn": ["alias/mine", "arn:aws:kms:eu-west-1:1:key/a"],
     "corsOrigin": ["game.example", "https://game.example/path", "'*'"],
@@ -60,7 +60,7 @@ def test_misspelt(name: str) -> None:
 
 def test_defaults() -> None:
     """Without any setting the stage is dev, with its own key; all defaults are told."""
-    settings, taken = read({"@aws-cdk/core:flag": True, "stageName": ""})
+    settings, taken = read({"@aws-cdk/core:flag": True})
     assert (settings.name, settings.key_parameter) == ("laurels-dev", "/leaderboard-api/dev/momento-api-key")
     assert (taken["stageName"], taken["ssmStageName"], taken["logRetentionDays"]) == ("dev", "dev", 7)
 
