@@ -15,6 +15,7 @@ import pytest
 
 from tests.clock import clock
 from tests.momento import momento
+from tests.processes import end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,9 +64,7 @@ def started(command: list[str], environment: dict[str, str] | None = None) -> It
         try:
             yield server
         finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(30)
+            end(process)
             server.reading.join(30)
 
 

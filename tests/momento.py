@@ -15,6 +15,7 @@ from momento import CredentialProvider
 from momento_wire_types import cacheclient_pb2_grpc, cachepubsub_pb2_grpc, controlclient_pb2, controlclient_pb2_grpc
 
 from laurels.momento_local.connecting import Connections
+from tests.processes import end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def momento_running(*options: str) -> Iterator[Momento]:
             with grpc.insecure_channel(f"{told.host}:{told.port}") as channel:
                 yield Momento(process, told, channel)
         finally:
-            process.terminate()
+            end(process)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 from infra.laptop.runtime import REGION
 from infra.laptop.stack import Places
 from tests.conftest import Server
+from tests.processes import end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +50,7 @@ def stack_running(directory: Path, *options: str) -> Iterator[Stack]:
         try:
             yield Stack(process, msgspec.json.decode(stdout.readline(), type=Places))
         finally:
-            if process.poll() is None:
-                process.terminate()
+            end(process)
 
 
 @pytest.fixture(scope="session")

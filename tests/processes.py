@@ -1,0 +1,17 @@
+"""The processes that tests start."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """End a server; one that does not end by itself fails its test and holds nobody up."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:  # pragma: no cover - what a failing test shows
+            process.kill()
+            raise
