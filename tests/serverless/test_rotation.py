@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
+import random
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -242,6 +246,36 @@ def test_killed_at_any_step(
             deployment.look(LATER)
         assert (deployment.works(deployment.stored), len(deployment.ours)) == (True, 1)
     assert passing >= 5
+
+
+ROTATING = """
+from laurels.serverless.rotation import handler
+print("ready", flush=True)
+handler({}, None)
+"""
+
+
+def test_killed_processes(deployment: Deployment, ssm: ParameterStore) -> None:
+    """Rotations are killed at times of chance: the stored key works after each, and in the end there is one key."""
+    chance = random.Random(20261123)
+    told = {
+        "LAURELS_KEY_PARAMETER": PARAMETER,
+        "LAURELS_ADMIN_KEY_PARAMETER": ADMIN,
+        "LAURELS_ROTATE_DAYS": "0",
+        "LAURELS_MOMENTO_ACCOUNT_URL": deployment.settings.momento_account_url,
+    }
+    for _ in range(30):
+        command = [sys.executable, "-c", ROTATING]
+        with subprocess.Popen(command, env=os.environ | ssm.environment | told, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0, 0.15))
+            process.kill()
+        assert deployment.works(deployment.stored)
+    for after in (LATER, 2 * LATER):
+        deployment.look(after)
+    assert [deployment.works(deployment.stored), len(deployment.ours)] == [True, 1]
 
 
 def test_handler(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
