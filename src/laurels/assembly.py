@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import uvicorn
@@ -23,7 +23,7 @@ from laurels.extras import load
 from laurels.http import Routes
 from laurels.skins.asgi import Application, OpeningApplication
 from laurels.skins.protocol import BoardProtocol, Clock, Limits
-from laurels.stores.contract import Board, Order, Store
+from laurels.stores.contract import TTL_SECONDS, Board, Order, Store, TTLSeconds
 from laurels.stores.embedded import EmbeddedStore
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
 SHUTDOWN_SECONDS = 35
 """How long clients have to take their answers at the end: longer than a body may take."""
-TTL_SECONDS, LONGEST_TTL_SECONDS = 7 * 24 * 60 * 60, 10**9
 
 
 class Settings(Struct, frozen=True):
@@ -44,7 +43,7 @@ class Settings(Struct, frozen=True):
     store: str = "embedded"
     data: Path = Path("laurels-data")
     order: Order = "descending"
-    ttl_seconds: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_TTL_SECONDS)] = TTL_SECONDS
+    ttl_seconds: TTLSeconds = TTL_SECONDS
     limits: Limits = Limits()
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from laurels.assembly import LONGEST_TTL_SECONDS, TTL_SECONDS, Settings
+from laurels.assembly import Settings
 from laurels.assembly import serve as run
+from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
 
 EPILOG = """\b
 Examples:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from laurels.errors import BadSetting
-from laurels.stores.contract import Order  # noqa: TC001 - msgspec reads the annotations
+from laurels.stores.contract import TTL_SECONDS, Order, TTLSeconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Struct)
 
 PREFIX = "LAURELS_"
-WEEK = 7 * 24 * 60 * 60
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -27,7 +26,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     momento_cache: str
     momento_endpoint: str | None = None
     order: Order = "descending"
-    ttl_seconds: Annotated[int, Meta(gt=0)] = WEEK
+    ttl_seconds: TTLSeconds = TTL_SECONDS
     cors_origin: str | None = None
 
 

@@ -24,10 +24,10 @@ it all the same it raises :exc:`~laurels.errors.NotKept`: it never gives less in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _encode = msgspec.json.Encoder().encode
 
 Order = Literal["descending", "ascending"]
+TTL_SECONDS, LONGEST_TTL_SECONDS = 7 * 24 * 60 * 60, 10**9
+"""How long a store that forgets keeps a board after its last submit, unless it is told; and the most it may be told."""
+TTLSeconds = Annotated[int, Meta(ge=1, le=LONGEST_TTL_SECONDS)]
 Score = int | float
 """A finite number, exactly a double. Whole scores are given back as ``int``."""
 

@@ -42,6 +42,7 @@ from laurels.errors import (
     StoreUnavailable,
 )
 from laurels.stores.contract import (
+    TTL_SECONDS,
     Board,
     Capabilities,
     Change,
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 
     from momento.config import Configuration
 
-TTL = timedelta(days=7)
+TTL = timedelta(seconds=TTL_SECONDS)
 FURTHEST_RANK = 2**31 - 1
 """Ranks are 32-bit integers on the wire, and a set of 5 MB ends long before."""
 FRESH_SECONDS = 1
