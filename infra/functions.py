@@ -12,14 +12,13 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.assets import ASSETS, build
+from infra.settings import MEMORY_MB, ROUTE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from infra.settings import Settings
 
-MEMORY_MB = 1024
-ROUTE_SECONDS = 10
 RUNTIME = lambda_.Runtime(f"python3.{sys.version_info.minor}", lambda_.RuntimeFamily.PYTHON)
 """The Python that synthesizes: an asset's compiled files are for no other."""
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DAY = 86400
+MEMORY_MB = 1024
+ROUTE_SECONDS = 10
+"""What each function has, and how long one that answers a route may take."""
 SEGMENT = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?\Z"
 
 StageName = Annotated[

@@ -19,8 +19,9 @@ import msgspec
 from msgspec import Struct, field
 
 from infra.answers import ANSWERS, DEFAULTS, METHODS, OTHER_METHOD, refusal
-from infra.laptop.runtime import ACCOUNT, FunctionFailed, read_body, send_answer
+from infra.laptop.runtime import ACCOUNT, FunctionFailed
 from laurels.http.messages import JSON, PROBLEM, Response
+from laurels.skins.asgi import read_body, send_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -114,15 +115,15 @@ class Front:
 
     async def answer(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer one request: by the function of its route, or as the gateway does by itself."""
-        body = await read_body(receive)
+        body = bytes(await read_body(sys.maxsize, receive))
         try:
-            await _send(send, await self._invoked(scope, body))
+            await send_response(await self._invoked(scope, body), send)
         except Refused as refused:
             status, detail = ANSWERS[refused.kind]
-            await _send(send, refusal(status, detail))
+            await send_response(refusal(status, detail), send)
         except FunctionFailed as failed:
             sys.stderr.write(f"{failed}\n")
-            await _send(send, Response(502, msgspec.json.encode(DEFAULTS["DEFAULT_5XX"]), PROBLEM))
+            await send_response(Response(502, msgspec.json.encode(DEFAULTS["DEFAULT_5XX"]), PROBLEM), send)
 
     async def _invoked(self, scope: HTTPScope, body: bytes) -> Response:
         path = scope["raw_path"].decode("latin-1")
@@ -203,10 +204,3 @@ def _response(said: bytes) -> Response:
     kind = lists.pop("content-type", [JSON.decode()])[-1].encode()
     headers = tuple((name.encode(), value.encode()) for name, values in lists.items() for value in values)
     return Response(answer.status_code, body, kind, headers)
-
-
-async def _send(send: ASGISendCallable, response: Response) -> None:
-    headers = [*response.headers]
-    if response.body:
-        headers.append((b"content-type", response.content_type))
-    await send_answer(send, response.status, response.body, headers)

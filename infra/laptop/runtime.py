@@ -11,13 +11,15 @@ import asyncio
 import sys
 import time
 import uuid
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from infra.settings import MEMORY_MB, ROUTE_SECONDS
+from laurels.http.messages import Response
+from laurels.skins.asgi import read_body, send_response
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 API = "/2018-06-01/runtime"
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-JSON = ((b"content-type", b"application/json"),)
 
 
 class FunctionFailed(Exception):
@@ -44,8 +45,8 @@ class Setup(Struct, frozen=True, kw_only=True):
     path: tuple[Path, ...]
     environment: dict[str, str]
     log: Path
-    memory: int = 1024
-    seconds: float = 10
+    memory: int = MEMORY_MB
+    seconds: float = ROUTE_SECONDS
 
 
 class _Invocation:
@@ -55,7 +56,7 @@ class _Invocation:
         self.deadline = time.time() + seconds
         self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-    def headers(self, function: str) -> list[tuple[bytes, bytes]]:
+    def headers(self, function: str) -> tuple[tuple[bytes, bytes], ...]:
         trace = f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Sampled=0"
         told = {
             "lambda-runtime-aws-request-id": self.id,
@@ -63,7 +64,7 @@ class _Invocation:
             "lambda-runtime-invoked-function-arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}",
             "lambda-runtime-trace-id": trace,
         }
-        return [(name.encode(), value.encode()) for name, value in told.items()]
+        return tuple((name.encode(), value.encode()) for name, value in told.items())
 
     def succeed(self, answer: bytes) -> None:
         if not self.answer.done():
@@ -95,8 +96,7 @@ class Function:
             try:
                 return await asyncio.wait_for(invocation.answer, self.setup.seconds)
             except TimeoutError:
-                self.kill()
-                await self._watch
+                await self.end()
                 raise FunctionFailed(f"{self.setup.name} took longer than {self.setup.seconds} seconds.") from None
             finally:
                 self._current = None
@@ -142,19 +142,19 @@ class Function:
         if path == f"{API}/invocation/next":
             await self._next(receive, send)
             return
-        body = await read_body(receive)
+        body = bytes(await read_body(sys.maxsize, receive))
         invocation = self._current
         if path == f"{API}/init/error":
             if invocation is not None:
                 invocation.fail(f"{self.setup.name} did not start: {body.decode()}")
         elif invocation is None or f"/{invocation.id}/" not in path:
-            await send_answer(send, 400, b'{"errorType":"InvalidRequestID"}', JSON)
+            await send_response(Response(400, b'{"errorType":"InvalidRequestID"}'), send)
             return
         elif path.endswith("/response"):
             invocation.succeed(body)
         else:
             invocation.fail(f"{self.setup.name} raised: {body.decode()}")
-        await send_answer(send, 202, b'{"status":"OK"}', JSON)
+        await send_response(Response(202, b'{"status":"OK"}'), send)
 
     async def _next(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Hand over the next invocation, however long that takes, unless the environment ends first."""
@@ -168,7 +168,7 @@ class Function:
             coming.cancel()
             return
         invocation = coming.result()
-        await send_answer(send, 200, invocation.event, [*JSON, *invocation.headers(self.setup.name)])
+        await send_response(Response(200, invocation.event, headers=invocation.headers(self.setup.name)), send)
 
     def _environment(self) -> dict[str, str]:
         setup = self.setup
@@ -193,25 +193,3 @@ class Function:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         return lambda_sets | setup.environment
-
-
-async def read_body(receive: ASGIReceiveCallable) -> bytes:
-    """Read the whole body of a request."""
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            break
-        body += message["body"]
-        more = message["more_body"]
-    return body
-
-
-async def send_answer(send: ASGISendCallable, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Send a whole answer; ``headers`` are all it has but its length, which a 204 does not have."""
-    told = list(headers)
-    if status != HTTPStatus.NO_CONTENT:
-        told.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": told, "trailers": False})
-    await send({"type": "http.response.body", "body": body, "more_body": False})

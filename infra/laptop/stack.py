@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import socket
 import uuid
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import boto3
@@ -18,6 +18,7 @@ from infra.laptop.front import FUNCTIONS, Front
 from infra.laptop.runtime import REGION, Function, Setup
 from infra.laptop.servers import running
 from laurels.errors import NotListening
+from laurels.skins.asgi import Disconnected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -111,7 +112,8 @@ class Server(uvicorn.Server):
 
     async def _answer(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "http" and scope["server"] is not None:
-            await self._answers[scope["server"][1] or 0](scope, receive, send)
+            with suppress(Disconnected):
+                await self._answers[scope["server"][1] or 0](scope, receive, send)
 
 
 @asynccontextmanager

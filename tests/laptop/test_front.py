@@ -22,8 +22,12 @@ def get_leaderboard(event, context):
     return {"body": "without a status"}
 def get_standing(event, context):
     raise ValueError("a fault")
+calls = 0
 def submit_score(event, context):
-    return {"statusCode": 202, "body": "aGVsbG8=", "isBase64Encoded": True, "multiValueHeaders": {"X-Two": ["1", "2"]}}
+    global calls
+    calls += 1
+    headers = {"X-Two": ["1", "2"], "X-Calls": [str(calls)]}
+    return {"statusCode": 202, "body": "aGVsbG8=", "isBase64Encoded": True, "multiValueHeaders": headers}
 """
 
 
@@ -80,3 +84,16 @@ async def test_body_beyond_the_gateway(tmp_path: Path) -> None:
     async with front(tmp_path) as client:
         reply = await client.post("/b/v", content=bytes(BODY_BYTES + 1))
     assert (reply.status_code, reply.json()["status"]) == (413, 413)
+
+
+@pytest.mark.anyio
+async def test_client_that_leaves(tmp_path: Path) -> None:
+    """A request whose client leaves before it is whole reaches no function."""
+    async with front(tmp_path) as client:
+        _, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        writer.write(b"POST /b/v HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 11\r\n\r\nhalf")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        first, second = [await client.post("/b/v", json={"score": 1}) for _ in range(2)]
+    assert [reply.headers["x-calls"] for reply in (first, second)] == ["1", "2"]

@@ -54,14 +54,14 @@ class Application:
             return
         except Exception as error:  # noqa: BLE001 - the outermost skin
             response = failure(error)
-        await _send(response, send)
+        await send_response(response, send)
 
     async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Response:
         path = scope.get("raw_path") or quote(scope["path"]).encode()
         headers: Headers = {}
         for name, value in scope["headers"]:
             add_header(headers, name, value)
-        body = await _body(body_limit(path), receive)
+        body = await read_body(body_limit(path), receive)
         return await self.routes.answer(Request(scope["method"], path, scope["query_string"], headers, body))
 
 
@@ -94,8 +94,8 @@ class OpeningApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _body(limit: int, receive: ASGIReceiveCallable) -> bytearray:
-    """Read the whole body; raise HTTPError where it is over ``limit`` bytes.
+async def read_body(limit: int, receive: ASGIReceiveCallable) -> bytearray:
+    """Read the whole body; raise HTTPError where it is over ``limit`` bytes, Disconnected where its client has left.
 
     A little of what is too much is read all the same, because many servers close on an answer that comes before.
     """
@@ -112,7 +112,8 @@ async def _body(limit: int, receive: ASGIReceiveCallable) -> bytearray:
     return body
 
 
-async def _send(response: Response, send: ASGISendCallable) -> None:
+async def send_response(response: Response, send: ASGISendCallable) -> None:
+    """Send a whole response."""
     headers = [*response.headers]
     if response.status != 204:  # noqa: PLR2004
         headers.append((b"content-length", b"%d" % len(response.body)))
