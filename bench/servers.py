@@ -108,11 +108,11 @@ def free_port() -> int:
     return port
 
 
-def laurels(directory: Path, data: Path) -> Server:
+def laurels(directory: Path, data: Path, *options: str) -> Server:
     """Start Laurels on a data directory."""
     port = free_port()
-    options = ["--host", "127.0.0.1", "--port", str(port), "--data", str(data)]
-    return _pinned("laurels", [*LAURELS, "serve", *options], port, directory)
+    place = ["--host", "127.0.0.1", "--port", str(port), "--data", str(data)]
+    return _pinned("laurels", [*LAURELS, "serve", *place, *options], port, directory)
 
 
 def momento(directory: Path, *options: str) -> Server:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.rows.bulk import bulk
 from bench.rows.clone import clone
+from bench.rows.features import batch, features
 from bench.rows.function import function
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
@@ -26,6 +27,8 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "page": page,
     "submit": submit,
     "latency": latency,
+    "features": features,
+    "batch": batch,
     "import": bulk,
     "clone": clone,
     "restart": restart,

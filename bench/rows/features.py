@@ -1,0 +1,98 @@
+"""A board with every feature a definition can switch on, beside a plain one: each on a server of its own, in turns."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bench import requests, servers
+from bench.figures import Figure, Measure, Run, Subject, Target, alone, beside, median
+from bench.load import burst
+from bench.members import batches, members
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bench.requests import Request
+    from bench.servers import Server
+
+MEMBERS = 100_000
+PREPARED = 10_000
+BATCHES = 200
+BATCH_ENTRIES = 1_000
+WARM_UP = 1.0
+WINDOWS = 'windows = ["daily", "weekly", "monthly"]\n'
+FEATURES = f"""
+operator = "increment"
+ties = "earliest"
+ranking = "dense"
+scores = {{ min = 0, max = 1_000_000_000_000, integer = true }}
+{WINDOWS}keep = {{ daily = 30, weekly = 12 }}
+time_zone = "Europe/Berlin"
+ttl = "365d"
+"""
+
+
+def features(run: Run) -> Iterator[Figure]:
+    """Measure submits and standings of a board with all features on, beside those of a plain board."""
+    kinds = {
+        "submit": requests.submits(MEMBERS, PREPARED),
+        "standing": requests.standings(MEMBERS, PREPARED),
+    }
+    with _running(run.directory / "plain", "") as plain, _running(run.directory / "full", FEATURES) as full:
+        for kind, asked in kinds.items():
+            prepared = requests.save(asked, run.directory / f"features-{kind}.requests")
+            pairs = _pairs(run, full, plain, prepared)
+            what = f"{kind} on a board with all features on, {MEMBERS:,} members"
+            yield beside(Subject("features", what, "/s", Target(">=", 0.5)), "plain board", pairs)
+
+
+def batch(run: Run) -> Iterator[Figure]:
+    """Measure batches of a thousand entries, each batch on disk before its answer."""
+    prepared = requests.save(_batches(), run.directory / "batches.requests")
+    for what, definition, wanted in (("a plain board", "", 150_000), ("a board with three windows", WINDOWS, 60_000)):
+        with _running(run.directory / f"batch-{wanted}", definition) as server:
+            burst((server,), prepared, WARM_UP)
+            measures = [_entries(server, prepared, run.seconds) for _ in range(run.repeat)]
+        subject = Subject(
+            "batch",
+            f"batches of {BATCH_ENTRIES:,} on {what}, durable",
+            "entries/s",
+            Target(">=", wanted, of="figure"),
+        )
+        yield alone(subject, median(measures))
+
+
+def _batches() -> list[Request]:
+    """Give batches over all members, each with new scores."""
+    entries = [entry for _ in range(BATCHES * BATCH_ENTRIES // MEMBERS) for entry in members(MEMBERS)]
+    return [requests.batch((name, score + turn) for name, score in some) for turn, some in enumerate(batches(entries))]
+
+
+def _entries(server: Server, prepared: Path, seconds: float) -> Measure:
+    done = burst((server,), prepared, seconds)
+    return Measure(done.rate * BATCH_ENTRIES, done.cpu / BATCH_ENTRIES)
+
+
+def _pairs(run: Run, full: Server, plain: Server, prepared: Path) -> list[tuple[Measure, Measure]]:
+    for server in (full, plain):
+        burst((server,), prepared, WARM_UP)
+    return [(_burst(full, prepared, run.seconds), _burst(plain, prepared, run.seconds)) for _ in range(run.repeat)]
+
+
+def _burst(server: Server, prepared: Path, seconds: float) -> Measure:
+    done = burst((server,), prepared, seconds)
+    return Measure(done.rate, done.cpu)
+
+
+@contextmanager
+def _running(directory: Path, definition: str) -> Iterator[Server]:
+    """Run a server whose board is defined so, with all members on it."""
+    directory.mkdir(mode=0o755)
+    boards = directory / "boards.toml"
+    boards.write_text(f"[boards.{requests.BOARD}]\n{definition}")
+    with servers.laurels(directory, directory / "data", "--boards", str(boards)) as server:
+        server.await_answer()
+        requests.ask(server.port, (requests.batch(some) for some in batches(members(MEMBERS))))
+        yield server
