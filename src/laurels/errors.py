@@ -12,6 +12,7 @@
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
     │   │   ├── AnswerLost        no answer came back; what was asked may have been done
+    │   │   │   └── SumUncertain  a score may have been added, and would be once more
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not take the key, or it is none
     │   │   └── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
@@ -119,16 +120,24 @@ class StoreUnavailable(StoreError):
     """
 
     outcome = "Nothing was counted"
+    remedy = "try again"
 
     def __init__(self, problem: str, *, retry_after: int = 1) -> None:
+        self.problem = problem
         self.retry_after = retry_after
-        super().__init__(f"{problem}. {self.outcome}: try again.")
+        super().__init__(f"{problem}. {self.outcome}: {self.remedy}.")
 
 
 class AnswerLost(StoreUnavailable):
     """A store beyond this process gave no answer: nobody knows whether the act was counted."""
 
     outcome = "What was asked may have been done all the same"
+
+
+class SumUncertain(AnswerLost):
+    """Nobody knows whether a score was added; where it was, the same submit again adds it once more."""
+
+    remedy = "look at the standing before trying again, because a score that is added twice counts twice"
 
 
 class CacheMissing(StoreUnavailable):
