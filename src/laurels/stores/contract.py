@@ -241,6 +241,9 @@ class Capabilities(Struct, frozen=True):
     """Sums are refused where they must be. Without it those beyond 2^53 are rounded as doubles are, and boards under
     ``increment`` have no bounds."""
 
+    batched_sums: bool = True
+    """A batch may go to a board under ``increment``. Without it :meth:`Store.submit_many` raises NotKept there."""
+
     operators: frozenset[Operator] = OPERATORS
     ties: frozenset[Ties] = TIES
     rankings: frozenset[Ranking] = RANKINGS
