@@ -1,7 +1,9 @@
 """The store on Momento's sorted sets, through the official SDK.
 
 A board is one sorted set of one cache: the value of an element is the name, its score the score. Momento keeps equal
-scores as the contract orders them, and takes a whole set away a time (7 days by default) after its last submit.
+scores as the contract orders them by name, adds to a score in one act, and takes a whole set away a time after its last
+submit: that of the board's definition, or the store's own (7 days by default). An addition is sent once: where its
+answer was lost neither the SDK nor this store sends it again.
 
 The SDK gives its errors as answers, and each is translated here, once (:data:`ERRORS`). A client of the SDK is bound to
 one key: a new key gets a new client, and the old one is closed when the last act on it has ended.
@@ -26,7 +28,7 @@ from momento import CacheClientAsync, Configurations, CredentialProvider
 from momento.config.transport.transport_strategy import StaticGrpcConfiguration
 from momento.errors import SdkException, convert_error, exceptions
 from momento.internal.services import Service
-from momento.requests import SortOrder
+from momento.requests import CollectionTtl, SortOrder
 from momento.responses import CacheSortedSetFetch, CacheSortedSetGetRank, CacheSortedSetGetScore
 from momento.responses.mixins import ErrorResponseMixin
 from momento_wire_types import cacheclient_pb2 as wire
@@ -40,27 +42,32 @@ from laurels.errors import (
     StoreError,
     StoreRefused,
     StoreUnavailable,
+    SumUncertain,
 )
 from laurels.stores.contract import (
     TTL_SECONDS,
+    Attempt,
     Board,
     Capabilities,
     Change,
-    Entry,
+    Once,
     Order,
+    Period,
     Place,
     Ranked,
+    Refusal,
     Score,
-    Slice,
     Standing,
     Store,
     Summary,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from momento.config import Configuration
+
+    from laurels.definition import Definition
 
 TTL = timedelta(seconds=TTL_SECONDS)
 FURTHEST_RANK = 2**31 - 1
@@ -239,7 +246,19 @@ class MomentoStore(Store):
     ``endpoint`` is for keys that do not hold their own. ``ttl`` is how long a board stays after its last submit.
     """
 
-    capabilities = Capabilities(durable=False, one_state=False, listing=False)
+    capabilities = Capabilities(
+        durable=False,
+        one_state=False,
+        listing=False,
+        defining=False,
+        attempts=False,
+        windows=False,
+        exact_sums=False,
+        batched_sums=False,
+        operators=frozenset({"latest", "increment"}),
+        ties=frozenset({"name"}),
+        rankings=frozenset({"ordinal"}),
+    )
 
     def __init__(
         self,
@@ -306,30 +325,54 @@ class MomentoStore(Store):
         self._check_open()
         raise NotKept(promise)
 
+    def _check_kept(self, board: Board) -> None:
+        self._check_open()
+        self.capabilities.check(board.definition)
+
     def _check(self, answer: object) -> None:
         checked(self._cache, answer)
 
     async def submit(self, board: Board, name: str, score: Score) -> None:
-        await self._ask(lambda client: self._submit(client, board, {name: float(score)}))
+        self._check_kept(board)
+        if board.definition.operator == "increment":
+            await self._ask(lambda client: self._add(client, board, name, float(score)))
+        else:
+            await self._ask(lambda client: self._submit(client, board, {name: float(score)}))
 
-    async def submit_many(self, board: Board, entries: Sequence[Entry]) -> None:
-        if entries:
-            scores = {entry.name: float(entry.score) for entry in entries}
+    async def submit_many(
+        self, board: Board, batch: Sequence[Attempt | Refusal], once: Once | None = None
+    ) -> list[Refusal]:
+        self._check_kept(board)
+        attempts = [one for one in batch if isinstance(one, Attempt)]
+        if once or any(attempt.metadata is not None for attempt in attempts):
+            self._refuse("keep what comes with a score, as its metadata or its idempotency key")
+        if board.definition.operator == "increment":
+            self._refuse("take a batch of scores to be added in one act")
+        if attempts:
+            scores = {attempt.name: float(attempt.score) for attempt in attempts}
             await self._ask(lambda client: self._submit(client, board, scores))
+        return [one for one in batch if isinstance(one, Refusal)]
 
     async def _submit(self, client: CacheClientAsync, board: Board, scores: dict[str, float]) -> None:
-        self._check(await client.sorted_set_put_elements(self._cache, board.name, scores))
+        self._check(await client.sorted_set_put_elements(self._cache, board.key, scores, ttl=_ttl(board)))
 
-    async def change(self, board: Board, name: str, score: Score) -> Change:  # noqa: ARG002
-        self._refuse("tell what a submit changed")
+    async def _add(self, client: CacheClientAsync, board: Board, name: str, amount: float) -> None:
+        try:
+            self._check(await client.sorted_set_increment_score(self._cache, board.key, name, amount, ttl=_ttl(board)))
+        except AnswerLost as lost:
+            raise SumUncertain(lost.problem) from lost.__cause__
+
+    async def change(self, board: Board, attempt: Attempt, once: Once | None = None) -> Change:  # noqa: ARG002
+        self._refuse("tell what a submit changed, or keep what comes with it")
 
     async def standing(self, board: Board, name: str) -> Standing | None:
+        self._check_kept(board)
         return await self._ask(lambda client: self._standing(client, board, name))
 
     async def _standing(self, client: CacheClientAsync, board: Board, name: str) -> Standing | None:
         found, place = await asyncio.gather(
-            client.sorted_set_get_score(self._cache, board.name, name),
-            client.sorted_set_get_rank(self._cache, board.name, name, _ORDERS[board.order]),
+            client.sorted_set_get_score(self._cache, board.key, name),
+            client.sorted_set_get_rank(self._cache, board.key, name, _ORDERS[board.definition.order]),
         )
         self._check(found)
         if not isinstance(found, CacheSortedSetGetScore.Hit):
@@ -337,28 +380,43 @@ class MomentoStore(Store):
         self._check(place)
         return Standing(_score(found.score), int(place.rank)) if isinstance(place, CacheSortedSetGetRank.Hit) else None
 
-    async def page(self, board: Board, start: int, stop: int) -> list[Entry]:
+    async def page(self, board: Board, start: int, stop: int, *, noted: bool = False) -> list[Ranked]:
+        self._check_kept(board)
+        if noted:
+            self._refuse("give metadata")
         if start >= FURTHEST_RANK:
             return []
         return await self._ask(lambda client: self._page(client, board, start, min(stop, FURTHEST_RANK)))
 
-    async def _page(self, client: CacheClientAsync, board: Board, start: int, stop: int) -> list[Entry]:
-        found = await client.sorted_set_fetch_by_rank(self._cache, board.name, start, stop, _ORDERS[board.order])
+    async def _page(self, client: CacheClientAsync, board: Board, start: int, stop: int) -> list[Ranked]:
+        order = _ORDERS[board.definition.order]
+        found = await client.sorted_set_fetch_by_rank(self._cache, board.key, start, stop, order)
         self._check(found)
         if not isinstance(found, CacheSortedSetFetch.Hit):
             return []
-        return [Entry(value.decode(errors="replace"), _score(score)) for value, score in found.value_list_bytes]
+        return [
+            Ranked(value.decode(errors="replace"), _score(score), rank)
+            for rank, (value, score) in enumerate(found.value_list_bytes, start)
+        ]
 
-    async def around(self, board: Board, name: str, span: int) -> Slice | None:  # noqa: ARG002
+    async def around(self, board: Board, name: str, span: int, *, noted: bool = False) -> list[Ranked]:  # noqa: ARG002
         self._refuse("give the neighbours of a name")
 
-    async def of_names(self, board: Board, names: Sequence[str]) -> list[Ranked]:  # noqa: ARG002
+    async def of_names(self, board: Board, names: Sequence[str], *, noted: bool = False) -> list[Ranked]:  # noqa: ARG002
         self._refuse("give the ranks of several names")
 
-    async def within(self, board: Board, low: Score, high: Score, limit: int) -> Slice:  # noqa: ARG002
+    async def within(
+        self,
+        board: Board,  # noqa: ARG002
+        low: Score,  # noqa: ARG002
+        high: Score,  # noqa: ARG002
+        limit: int,  # noqa: ARG002
+        *,
+        noted: bool = False,  # noqa: ARG002
+    ) -> list[Ranked]:
         self._refuse("give the ranks of the entries between two scores")
 
-    async def after(self, board: Board, entry: Entry, limit: int) -> Slice:  # noqa: ARG002
+    async def after(self, board: Board, entry: Ranked, limit: int, *, noted: bool = False) -> list[Ranked]:  # noqa: ARG002
         self._refuse("go on after an entry")
 
     async def summary(self, board: Board) -> Summary:  # noqa: ARG002
@@ -368,6 +426,7 @@ class MomentoStore(Store):
         self._refuse("tell the rank of a score")
 
     async def count(self, board: Board) -> int:
+        self._check_kept(board)
         return await self._ask(lambda client: self._count(client, board))
 
     async def _count(self, client: CacheClientAsync, board: Board) -> int:
@@ -375,7 +434,7 @@ class MomentoStore(Store):
         inner = client._data_client  # noqa: SLF001
         try:
             answer = await inner._build_stub().SortedSetLength(  # noqa: SLF001
-                wire._SortedSetLengthRequest(set_name=board.name.encode()),  # noqa: SLF001
+                wire._SortedSetLengthRequest(set_name=board.key.encode()),  # noqa: SLF001
                 metadata=Metadata(("cache", self._cache)),
                 timeout=inner._default_deadline_seconds,  # noqa: SLF001
             )
@@ -385,24 +444,39 @@ class MomentoStore(Store):
         return length
 
     async def remove(self, board: Board, name: str) -> bool:
+        self._check_kept(board)
         return await self._ask(lambda client: self._remove(client, board, name))
 
     async def _remove(self, client: CacheClientAsync, board: Board, name: str) -> bool:
-        found = await client.sorted_set_get_score(self._cache, board.name, name)
+        found = await client.sorted_set_get_score(self._cache, board.key, name)
         self._check(found)
-        self._check(await client.sorted_set_remove_element(self._cache, board.name, name))
+        self._check(await client.sorted_set_remove_element(self._cache, board.key, name))
         return isinstance(found, CacheSortedSetGetScore.Hit)
 
     async def drop(self, board: Board) -> bool:
+        self._check_kept(board)
         return await self._ask(lambda client: self._drop(client, board))
 
     async def _drop(self, client: CacheClientAsync, board: Board) -> bool:
         found = await self._page(client, board, 0, 1)
-        self._check(await client.delete(self._cache, board.name))
+        self._check(await client.delete(self._cache, board.key))
         return bool(found)
 
-    async def names(self) -> list[str]:
+    async def names(self, after: str = "", limit: int | None = None) -> list[str]:  # noqa: ARG002
         self._refuse("list its boards")
+
+    async def periods(self, board: Board) -> list[Period]:  # noqa: ARG002
+        self._refuse("list the periods of a board")
+
+    async def definitions(self) -> Mapping[str, Definition]:
+        self._check_open()
+        return {}
+
+    async def define(self, name: str, definition: Definition) -> None:  # noqa: ARG002
+        self._refuse("keep definitions")
+
+    async def undefine(self, name: str) -> bool:  # noqa: ARG002
+        self._refuse("keep definitions")
 
     async def ready(self) -> None:
         """Remove what cannot be there: that takes the cache and the right to write, and changes nothing."""
@@ -445,6 +519,12 @@ def _apart(configuration: Configuration, sent_bytes: int) -> Configuration:
         known.get_keepalive_timeout(),
     )
     return configuration.with_transport_strategy(strategy.with_grpc_configuration(own))
+
+
+def _ttl(board: Board) -> CollectionTtl:
+    """Say how long the set of a board stays from now on; the client knows it of a board that does not say it."""
+    seconds = board.definition.ttl_seconds
+    return CollectionTtl(None if seconds is None else timedelta(seconds=seconds), refresh_ttl=True)
 
 
 def _score(score: float) -> Score:
