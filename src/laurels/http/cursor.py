@@ -1,22 +1,26 @@
 """Cursors: a place on a board, and how many entries to give after it, as text that a client hands back as it came.
 
-A cursor names the last entry that was given, by its score and its name. That is a place which no submit can move, so
-what is read after it is right whatever has happened since. The text is URL-safe base64 of a msgpack array: the version,
-the size, the score, the name, and a seal over these and the board's name. The seal tells a cursor that was changed, or
-is of another board; it keeps no secret, since all that a cursor can ask for may be asked for.
+A cursor names the last entry that was given, by its score, its sequence and its name. That is a place which no submit
+can move, so what is read after it is right whatever has happened since. The text is URL-safe base64 of a msgpack array:
+the version, the size, score, sequence and name, the window and the period that are read, and a seal over these and the
+board's name. The seal tells a cursor that was changed, or is of another board; it keeps no secret, since all that a
+cursor can ask for may be asked for.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import Struct
 
 from laurels.errors import BadParameter
-from laurels.stores.contract import Entry
+from laurels.stores.contract import Ranked
+
+if TYPE_CHECKING:
+    from laurels.stores.contract import Board
 
 SEAL_BYTES = 8
 
@@ -24,27 +28,28 @@ SEAL_BYTES = 8
 class Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The next ``size`` entries after a place."""
 
-    version: Literal[1]
+    version: Literal[2]
     size: int
     score: float
+    sequence: int
     name: str
+    window: str
+    period: str
     seal: bytes = b""
 
     @property
-    def entry(self) -> Entry:
-        """The place."""
-        return Entry(self.name, self.score)
+    def entry(self) -> Ranked:
+        """The place; its rank is not known."""
+        return Ranked(self.name, self.score, 0, self.sequence)
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Cursor).decode
 
 
-def write_cursor(board: str, size: int, last: Entry) -> str:
-    """Give the cursor of the ``size`` entries of a board after ``last``."""
-    plain = Cursor(1, size, float(last.score), last.name)
-    seal = blake2b(_encode((board, plain)), digest_size=SEAL_BYTES, person=b"laurels").digest()
-    return urlsafe_b64encode(_encode(msgspec.structs.replace(plain, seal=seal))).rstrip(b"=").decode()
+def write_cursor(board: Board, size: int, last: Ranked) -> str:
+    """Give the cursor of the ``size`` entries of a board, or of a period of it, after ``last``."""
+    return _sealed(board.name, Cursor(2, size, float(last.score), last.sequence, last.name, board.window, board.period))
 
 
 def read_cursor(board: str, text: str) -> Cursor:
@@ -54,6 +59,11 @@ def read_cursor(board: str, text: str) -> Cursor:
     except (ValueError, msgspec.DecodeError):
         pass
     else:
-        if text == write_cursor(board, cursor.size, cursor.entry):
+        if text == _sealed(board, msgspec.structs.replace(cursor, seal=b"")):
             return cursor
     raise BadParameter("cursor", 'The cursor is none of this board\'s: send the "next" of a page of it as it came.')
+
+
+def _sealed(board: str, plain: Cursor) -> str:
+    seal = blake2b(_encode((board, plain)), digest_size=SEAL_BYTES, person=b"laurels").digest()
+    return urlsafe_b64encode(_encode(msgspec.structs.replace(plain, seal=seal))).rstrip(b"=").decode()

@@ -2,6 +2,9 @@
 
     GET POST DELETE  /{board}/{name}     an entry of a board
     GET POST DELETE  /{board}            a page or another read, a batch, the whole board
+    GET              /-/boards           the boards and their definitions
+    GET PUT DELETE   /-/boards/{board}   the definition of a board
+    GET              /-/boards/{board}/periods    its periods
     GET              /-/boards/{board}/summary    the board in a few figures
     GET              /-/boards/{board}/rank       where a score would stand
     GET              /                   what this is
@@ -20,8 +23,30 @@ from laurels.errors import BadName, BadParameter, LaurelsError
 from laurels.http.messages import JSON, Response
 from laurels.http.problems import HTTPError, problem
 from laurels.http.query import Query, decoded
-from laurels.http.reads import PAGE, page_ranks, placed_score, wanted_read
-from laurels.http.wire import NOBODY, BatchReceipt, Receipt, ScoreRank, encode, read_batch, read_score
+from laurels.http.reads import (
+    PAGE,
+    board_asked,
+    check_window_only,
+    listed_boards,
+    page_ranks,
+    placed_score,
+    wanted_read,
+)
+from laurels.http.wire import (
+    NOBODY,
+    BatchReceipt,
+    Listed,
+    ListedPeriod,
+    Listing,
+    Periods,
+    Receipt,
+    ScoreRank,
+    encode,
+    read_batch,
+    read_definition,
+    read_submit,
+)
+from laurels.stores.contract import Attempt
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -30,7 +55,7 @@ if TYPE_CHECKING:
     from laurels.boards import Boards
     from laurels.http.messages import Request
     from laurels.http.reads import Read
-    from laurels.stores.contract import Score
+    from laurels.stores.contract import Board, Score
 
     Methods = dict[str, Callable[..., Awaitable[Response]]]
 
@@ -42,7 +67,7 @@ ACCEPTED = Response(202)
 ABSENT = Response(200, NOBODY)
 NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
-FACE = Response(200, encode({"service": "laurels", "version": __version__}))
+FACE = Response(200, encode({"service": "laurels", "version": __version__, "docs": "/-/docs"}))
 
 _OWN = frozenset({b"", b"-"})
 _NAMES = ("board", "name")
@@ -50,7 +75,8 @@ _ACCEPT = ((b"accept", JSON),)
 _PREFERENCE = b"return=representation"
 
 _PAGE = re.compile(rb"startRank=([0-9]{1,18})&endRank=([0-9]{1,18})")
-_OF_BOARD = re.compile(rb"/-/boards/([^/]*)/(summary|rank)")
+_OF_BOARD = re.compile(rb"/-/boards/([^/]*)(?:/(summary|rank|periods))?")
+_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
 _JSON_TYPE = re.compile(rb"application/(?:[\w.-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 _ACCEPTS_JSON = re.compile(
     rb"(?:^|,)\s*(?:application/json|application/\*|\*/\*)\s*(?:,|$|;(?!\s*q=0(?:\.0*)?\s*(?:,|$)))", re.IGNORECASE
@@ -79,11 +105,19 @@ class Routes:
         board: Methods = {"GET": self._page, "HEAD": self._page, "POST": self._batch, "DELETE": self._drop}
         self._by_depth = {2: board, 3: entry}
         self._own: dict[bytes, Methods] = {
+            b"/-/boards": {"GET": self._list, "HEAD": self._list},
             b"/": {"GET": self._face, "HEAD": self._face},
             b"/-/health": {"GET": self._health, "HEAD": self._health},
             b"/-/ready": {"GET": self._ready, "HEAD": self._ready},
         }
-        self._of_board: dict[bytes, Methods] = {
+        self._of_board: dict[bytes | None, Methods] = {
+            None: {
+                "GET": self._definition,
+                "HEAD": self._definition,
+                "PUT": self._define,
+                "DELETE": self._undefine,
+            },
+            b"periods": {"GET": self._periods, "HEAD": self._periods},
             b"summary": {"GET": self._summary, "HEAD": self._summary},
             b"rank": {"GET": self._rank, "HEAD": self._rank},
         }
@@ -121,12 +155,12 @@ class Routes:
 
     async def standing(self, board: str, name: str) -> Response:
         """Answer with score and rank of a name."""
-        standing = await self._boards.standing(board, name)
+        standing = await self._boards.standing(self._boards.board(board), name)
         return ABSENT if standing is None else Response(200, encode(standing))
 
-    async def page(self, board: str, start: int, stop: int) -> Response:
-        """Answer with the entries of rank ``start`` up to but not including ``stop``."""
-        return Response(200, b'{"leaderboard":%b}' % await self._boards.page_json(board, start, stop))
+    def page(self, board: str, start: int, stop: int) -> Awaitable[Response]:
+        """Answer with the entries at the places from ``start`` up to but not including ``stop``."""
+        return self._plain_page(self._boards.board(board), start, stop)
 
     async def submit(self, board: str, name: str, score: Score) -> Response:
         """Answer a submit once it is kept."""
@@ -135,9 +169,18 @@ class Routes:
 
     # The routes as a request finds them
 
-    def _standing(self, request: Request, board: str, name: str) -> Awaitable[Response]:
-        _check(request)
-        return self.standing(board, name)
+    async def _standing(self, request: Request, board: str, name: str) -> Response:
+        standing = await self._boards.standing(self._asked(request, board, "the standing of a name"), name)
+        return ABSENT if standing is None else Response(200, encode(standing))
+
+    def _asked(self, request: Request, board: str, what: str) -> Board:
+        """Give the board or the period that a request is about, which has no other parameters."""
+        _check_accept(request)
+        if not request.query:
+            return self._boards.board(board)
+        query = Query(request.query)
+        check_window_only(query, what)
+        return board_asked(self._boards, board, query)
 
     def _page(self, request: Request, board: str) -> Awaitable[Response]:
         _check_accept(request)
@@ -147,45 +190,88 @@ class Routes:
         query = Query(request.query)
         read = wanted_read(query)
         if read is PAGE and "include" not in query:
-            return self.page(board, *page_ranks(query))
+            return self._plain_page(board_asked(self._boards, board, query), *page_ranks(query))
         return self._read(read, board, query)
+
+    async def _plain_page(self, board: Board, start: int, stop: int) -> Response:
+        return Response(200, b'{"leaderboard":%b}' % await self._boards.page_json(board, start, stop))
 
     async def _read(self, read: Read, board: str, query: Query) -> Response:
         return Response(200, encode(await read.answer(self._boards, board, query)))
 
     async def _submit(self, request: Request, board: str, name: str) -> Response:
         _check_body(request)
-        score = read_score(request.body)
+        score, metadata = read_submit(request.body)
+        key = _key(request)
         wanted = _REPRESENTATION.search(request.headers.get(b"prefer", b""))
-        if not wanted or not self._boards.tells_changes:  # RFC 7240: a preference that cannot be kept is passed over
-            return await self.submit(board, name, score)
-        change = await self._boards.change(board, name, score)
+        if metadata is None and key is None and not (wanted and self._boards.store.capabilities.one_state):
+            return await self.submit(board, name, score)  # RFC 7240: a preference that cannot be kept is passed over
+        change = await self._boards.change(board, Attempt(name, score, metadata), key)
+        if not wanted:
+            return ACCEPTED
         return Response(200, encode(Receipt.of(change)), headers=((b"preference-applied", _PREFERENCE),))
 
     async def _batch(self, request: Request, board: str) -> Response:
         _check_body(request)
         entries = read_batch(request.body)
-        refused = await self._boards.submit_many(board, entries)
+        refused = await self._boards.submit_many(board, entries, _key(request))
         return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
     async def _remove(self, request: Request, board: str, name: str) -> Response:
-        _check(request)
-        await self._boards.remove(board, name)
+        await self._boards.remove(self._asked(request, board, "the removal of a name"), name)
         return NO_CONTENT
 
     async def _drop(self, request: Request, board: str) -> Response:
-        _check(request)
-        await self._boards.drop(board)
+        await self._boards.drop(self._asked(request, board, "the removal of a board"))
         return NO_CONTENT
 
-    async def _summary(self, request: Request, board: str) -> Response:
+    async def _list(self, request: Request) -> Response:
+        _check_accept(request)
+        after, limit = listed_boards(Query(request.query))
+        found = await self._boards.definitions(after, limit + 1)
+        listed = [Listed(name, declared, definition) for name, definition, declared in found[:limit]]
+        return Response(200, encode(Listing(listed, listed[-1].name if len(found) > limit else None)))
+
+    async def _definition(self, request: Request, board: str) -> Response:
         _check(request)
-        return Response(200, encode(await self._boards.summary(board)))
+        return Response(200, encode(await self._boards.definition(board)))
+
+    async def _define(self, request: Request, board: str) -> Response:
+        _check_body(request)
+        definition = read_definition(request.body)
+        is_new = await self._boards.define(board, definition)
+        return Response(201 if is_new else 200, encode(definition))
+
+    async def _undefine(self, request: Request, board: str) -> Response:
+        _check(request)
+        await self._boards.undefine(board)
+        return NO_CONTENT
+
+    async def _periods(self, request: Request, board: str) -> Response:
+        _check(request)
+        found = await self._boards.periods(board)
+        return Response(
+            200,
+            encode(
+                Periods(
+                    [
+                        ListedPeriod(one.window, one.period, one.start, one.stop, one.count, one.is_current)
+                        for one in found
+                    ]
+                )
+            ),
+        )
+
+    async def _summary(self, request: Request, board: str) -> Response:
+        return Response(200, encode(await self._boards.summary(self._asked(request, board, "the summary of a board"))))
 
     async def _rank(self, request: Request, board: str) -> Response:
         _check_accept(request)
-        score = placed_score(Query(request.query))
-        return Response(200, encode(ScoreRank.of(await self._boards.place(board, score))))
+        query = Query(request.query)
+        score = placed_score(query)
+        return Response(
+            200, encode(ScoreRank.of(await self._boards.place(board_asked(self._boards, board, query), score)))
+        )
 
     async def _face(self, request: Request) -> Response:
         _check(request)
@@ -213,6 +299,18 @@ def _text(segment: bytes, parameter: str) -> str:
         return decoded(segment)
     except ValueError as error:
         raise BadName(parameter, str(error)) from None
+
+
+def _key(request: Request) -> str | None:
+    """Give the idempotency key of a request, if it has one."""
+    key = request.headers.get(b"idempotency-key")
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        raise BadParameter(
+            "Idempotency-Key", "The header Idempotency-Key must be 1 to 255 visible ASCII characters, and stand once."
+        )
+    return key.decode()
 
 
 def _check(request: Request) -> None:

@@ -9,26 +9,34 @@ from __future__ import annotations
 import json
 from collections import Counter
 from decimal import Decimal
-from typing import Any, NoReturn
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from laurels.boards import EXACT, Refusal
+from laurels.boards import EXACT
+from laurels.definition import Definition
 from laurels.errors import BadBody, BadJSON, ScoreRefused
-from laurels.stores.contract import Change, Entry, Place, Ranked, Score, Standing
+from laurels.stores.contract import Attempt, Change, Entry, Place, Refusal, Score, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Body = bytes | bytearray
 
 
-class Submit(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """The body of a submit."""
+class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """The body of a submit; null is no metadata."""
 
     score: int | float
+    metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
 
 
-class StrictEntry(Entry, frozen=True, forbid_unknown_fields=True, gc=False):
+class StrictEntry(Attempt, frozen=True, forbid_unknown_fields=True, gc=False):
     """One entry of a batch, with nothing else in it."""
+
+    metadata: Raw = None  # type: ignore[assignment]  # as in Submit
 
 
 class Batch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,10 +71,23 @@ class Page(Struct, frozen=True):
     leaderboard: list[Entry]
 
 
+class ReadEntry(Struct, frozen=True, rename="camel", gc=False):
+    """An entry with more about it than a page has; ``submitted_at`` is RFC 3339, in UTC, to the millisecond.
+
+    What was asked for and is not there is null.
+    """
+
+    name: str
+    score: Score
+    rank: int | UnsetType = UNSET
+    metadata: Raw | UnsetType = UNSET
+    submitted_at: str | UnsetType | None = UNSET
+
+
 class Reading(Struct, frozen=True):
     """Entries with more about them than a page has; ``next`` is the cursor of the page behind, None at the end."""
 
-    leaderboard: list[Entry] | list[Ranked]
+    leaderboard: list[ReadEntry]
     next: str | UnsetType | None = UNSET
     missing: list[str] | UnsetType = UNSET
 
@@ -80,7 +101,7 @@ class ScoreRank(Struct, frozen=True):
     @classmethod
     def of(cls, place: Place) -> ScoreRank:
         """Tell a place."""
-        return cls(place.rank, 100 * (place.count - place.rank) / place.count if place.count else None)
+        return cls(place.rank, 100 * (place.count - place.better) / place.count if place.count else None)
 
 
 class Receipt(Struct, frozen=True):
@@ -94,11 +115,46 @@ class Receipt(Struct, frozen=True):
     @classmethod
     def of(cls, change: Change) -> Receipt:
         """Tell a change."""
-        return cls(change.current.score, change.current.rank, change.previous, change.previous != change.current)
+        return cls(change.current.score, change.current.rank, change.previous, change.counted)
+
+
+class Listed(Struct, frozen=True):
+    """A board of the list of boards; ``declared`` tells whether it has a definition of its own."""
+
+    name: str
+    declared: bool
+    definition: Definition
+
+
+class Listing(Struct, frozen=True):
+    """Boards by their names; ``next`` is what to go on after, None at the end."""
+
+    boards: list[Listed]
+    next: str | None
+
+
+class ListedPeriod(Struct, frozen=True):
+    """A period that has entries. It begins at ``start`` and ends before ``stop``, both in the board's time zone."""
+
+    window: str
+    period: str
+    start: str
+    stop: str
+    count: int
+    current: bool
+
+
+class Periods(Struct, frozen=True):
+    """The periods of a board, by window and from the oldest."""
+
+    periods: list[ListedPeriod]
 
 
 BATCH_ENTRIES = 1000
+METADATA_BYTES = 1024
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_score = attrgetter("score")
 
 encode = msgspec.json.Encoder().encode
 NOBODY = encode(Absent())
@@ -106,39 +162,62 @@ _read_submit = msgspec.json.Decoder(Submit).decode
 _read_batch = msgspec.json.Decoder(Batch).decode
 _read_raw_batch = msgspec.json.Decoder(RawBatch).decode
 _read_entry = msgspec.json.Decoder(StrictEntry).decode
+_read_definition = msgspec.json.Decoder(Definition).decode
 _read_any = msgspec.json.Decoder(Any).decode
 
 
 def read_score(body: Body) -> Score:
-    """Read the body of a submit; raise BadJSON, BadBody or ScoreRefused for one that is not good."""
+    """Read the body of a submit that may be no more than a score; raises as :func:`read_submit`."""
+    return read_submit(body)[0]
+
+
+def read_submit(body: Body) -> tuple[Score, bytes | None]:
+    """Read the score and the metadata of a submit; raise BadJSON, BadBody or ScoreRefused for one that is not good."""
     try:
-        score = _read_submit(body).score
+        submit = _read_submit(body)
     except _UNREADABLE as error:
         _refuse(body, error)
     if body.count(b'"') != 2:  # noqa: PLR2004 - the two around "score"
         _check_pairs(body)
-    if _is_large(score):
-        _check_digits(body, score)
-    return score
+    if _is_large(submit.score):
+        _check_digits(body, submit.score)
+    return submit.score, _metadata(submit.metadata)
 
 
-def read_batch(body: Body) -> list[Entry | Refusal]:
-    """Read the body of a batch, with a refusal in the place of each entry that cannot be read; raises as read_score."""
+def read_batch(body: Body) -> Sequence[Attempt | Refusal]:
+    """Read the body of a batch, with a refusal in the place of each bad entry; raises as :func:`read_submit`."""
     try:
-        entries: list[Entry | Refusal] = list(_read_batch(body).entries)
+        found = _read_batch(body).entries
     except _UNREADABLE:
         entries = _read_one_by_one(body)
     else:
-        if body.count(b'"') != 2 + 6 * len(entries):
-            _check_pairs(body)
-        if any(_is_large(entry.score) for entry in entries if isinstance(entry, Entry)):
-            entries = _read_one_by_one(body)
+        entries = _read_further(body, found)
     if len(entries) > BATCH_ENTRIES:
         raise BadBody("/entries", f"The batch has {len(entries)} entries. Send at most {BATCH_ENTRIES:,} at a time.")
     return entries
 
 
-def _read_one_by_one(body: Body) -> list[Entry | Refusal]:
+def read_definition(body: Body) -> Definition:
+    """Read a board's definition, of which not all is known to be good; raises BadJSON and BadBody."""
+    try:
+        definition = _read_definition(body)
+    except _UNREADABLE as error:
+        _refuse(body, error)
+    _check_pairs(body)
+    return definition
+
+
+def _read_further(body: Body, found: list[StrictEntry]) -> Sequence[Attempt | Refusal]:
+    """Look at what msgspec lets pass: great scores, metadata, and one key twice."""
+    if any(map(_is_large, map(_score, found))):
+        return _read_one_by_one(body)
+    if body.count(b'"') == 2 + 6 * len(found):
+        return found
+    _check_pairs(body)
+    return [_attempt_or_refusal(index, entry) for index, entry in enumerate(found)]
+
+
+def _read_one_by_one(body: Body) -> Sequence[Attempt | Refusal]:
     try:
         raws = _read_raw_batch(body).entries
         _check_pairs(body)
@@ -147,18 +226,41 @@ def _read_one_by_one(body: Body) -> list[Entry | Refusal]:
     return [_entry_or_refusal(index, bytes(raw)) for index, raw in enumerate(raws)]
 
 
-def _entry_or_refusal(index: int, raw: bytes) -> Entry | Refusal:
+def _entry_or_refusal(index: int, raw: bytes) -> Attempt | Refusal:
     try:
         entry = _read_entry(raw)
-        if _is_large(entry.score):
-            _check_digits(raw, entry.score)
     except msgspec.ValidationError as error:
         found = json.loads(raw, parse_int=float)
         name = found.get("name") if isinstance(found, dict) else None
         return Refusal(index, name if isinstance(name, str) else "", str(_shape_error(error)))
+    try:
+        if _is_large(entry.score):
+            _check_digits(raw, entry.score)
     except ScoreRefused as error:
         return Refusal(index, entry.name, str(error))
-    return entry
+    return _attempt_or_refusal(index, entry)
+
+
+def _attempt_or_refusal(index: int, entry: StrictEntry) -> Attempt | Refusal:
+    try:
+        return Attempt(entry.name, entry.score, _metadata(entry.metadata))
+    except BadBody as error:
+        return Refusal(index, entry.name, str(error))
+
+
+def _metadata(raw: Raw | None) -> bytes | None:
+    """Give metadata without the spaces between its parts, its numbers and strings as they were written."""
+    if raw is None:
+        return None
+    try:
+        metadata = msgspec.json.format(bytes(raw), indent=-1)
+        _read_any(metadata)
+    except _UNREADABLE as error:
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise BadBody("/metadata", f"The metadata cannot be kept: {problem}.") from None
+    if len(metadata) > METADATA_BYTES:
+        raise BadBody("/metadata", f"The metadata has {len(metadata):,} bytes as compact JSON. Send at most 1,024.")
+    return None if metadata == b"null" else metadata
 
 
 def _is_large(score: Score) -> bool:
