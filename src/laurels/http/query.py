@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from laurels.boards import checked_score
 from laurels.errors import BadParameter, ScoreRefused
-from laurels.http.wire import read_score
+from laurels.http.wire import read_submit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,6 @@ class Query:
         if not _NUMBER.fullmatch(value):
             raise BadParameter(key, f"{key} is {value!r}: it must be a number as JSON has them, and a plus in it %2B.")
         try:
-            return checked_score(read_score(b'{"score":%b}' % value.encode()))
+            return checked_score(read_submit(b'{"score":%b}' % value.encode())[0])
         except ScoreRefused as error:
             raise BadParameter(key, str(error)) from None

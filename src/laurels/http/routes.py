@@ -167,6 +167,11 @@ class Routes:
         await self._boards.submit(board, name, score)
         return ACCEPTED
 
+    async def attempt(self, board: str, name: str, score: Score, metadata: bytes) -> Response:
+        """Answer a submit with metadata once it is kept."""
+        await self._boards.change(board, Attempt(name, score, metadata))
+        return ACCEPTED
+
     # The routes as a request finds them
 
     async def _standing(self, request: Request, board: str, name: str) -> Response:

@@ -166,11 +166,6 @@ _read_definition = msgspec.json.Decoder(Definition).decode
 _read_any = msgspec.json.Decoder(Any).decode
 
 
-def read_score(body: Body) -> Score:
-    """Read the body of a submit that may be no more than a score; raises as :func:`read_submit`."""
-    return read_submit(body)[0]
-
-
 def read_submit(body: Body) -> tuple[Score, bytes | None]:
     """Read the score and the metadata of a submit; raise BadJSON, BadBody or ScoreRefused for one that is not good."""
     try:

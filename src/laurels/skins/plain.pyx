@@ -18,7 +18,7 @@ from libc.string cimport memchr, memcmp, memcpy
 from laurels.errors import LaurelsError
 from laurels.http.problems import problem
 from laurels.http.routes import ACCEPTED
-from laurels.http.wire import read_score
+from laurels.http.wire import read_submit
 from laurels.skins.asgi import failure
 
 
@@ -232,7 +232,10 @@ cdef object begin(object routes, Route route, Plain *plain):
         return routes.standing(board, name)
     if read_integer(plain.body, plain.end, &score):
         return routes.submit(board, name, score)
-    return routes.submit(board, name, read_score(PyBytes_FromStringAndSize(plain.body, plain.end - plain.body)))
+    number, metadata = read_submit(PyBytes_FromStringAndSize(plain.body, plain.end - plain.body))
+    if metadata is None:
+        return routes.submit(board, name, number)
+    return routes.attempt(board, name, number, metadata)
 
 
 cdef bint read_integer(const char *p, const char *end, long long *score) noexcept nogil:
