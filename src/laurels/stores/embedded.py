@@ -18,25 +18,28 @@ import asyncio
 import logging
 import time
 from contextlib import ExitStack, closing
-from itertools import groupby, starmap
+from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, cast
 
 from msgspec import DecodeError
 
+from laurels.definition import PLAIN, Definition
 from laurels.errors import DataDamaged, DirectoryUnusable, StoreUnavailable
 from laurels.ranking import Index, to_json
 from laurels.stores import journal
 from laurels.stores.commits import Commits
 from laurels.stores.contract import (
+    Attempt,
     Board,
     Capabilities,
     Change,
-    Entry,
+    Once,
+    Period,
     Place,
     Ranked,
+    Refusal,
     Score,
-    Slice,
     Standing,
     Store,
     Summary,
@@ -49,7 +52,7 @@ from laurels.stores.snapshot import Seal, Snapshot
 from laurels.stores.summary import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 NOTHING = Index()
@@ -109,8 +112,8 @@ def _replay(log: Journal, after: int, boards: Indexes) -> tuple[int, int]:
     return count, size
 
 
-def _slice(first: int, entries: list[tuple[str, Score]]) -> Slice:
-    return Slice(first, list(starmap(Entry, entries)))
+def _ranked(first: int, entries: list[tuple[str, Score]]) -> list[Ranked]:
+    return [Ranked(name, score, rank) for rank, (name, score) in enumerate(entries, first)]
 
 
 def _ignore(_: int) -> None:
@@ -132,28 +135,27 @@ class EmbeddedStore(Store):
     async def open(
         cls,
         path: Path,
-        define: Callable[[str], Board] = Board,
+        default: Definition = PLAIN,
         *,
+        clock: Callable[[], float] = time.time,
         progress: Callable[[int], None] = _ignore,
         fold_bytes: int = FOLD_BYTES,
     ) -> EmbeddedStore:
         """Take a data directory and load it, in a thread beside the loop; it is made if it is missing.
 
-        ``define`` tells the order of each board that comes into being, ``progress`` is told from that thread how many
+        Boards that are not declared have the definition ``default``. ``progress`` is told from that thread how many
         entries are loaded so far. A journal smaller than ``fold_bytes`` is not folded. Raises DirectoryInUse,
         DirectoryUnusable or DataDamaged.
         """
         try:
-            return await asyncio.to_thread(cls._load, path, define, progress, fold_bytes)
+            return await asyncio.to_thread(cls._load, path, default, progress, fold_bytes)
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
 
     @classmethod
-    def _load(
-        cls, path: Path, define: Callable[[str], Board], progress: Callable[[int], None], fold_bytes: int
-    ) -> EmbeddedStore:
+    def _load(cls, path: Path, default: Definition, progress: Callable[[int], None], fold_bytes: int) -> EmbeddedStore:
         began = time.monotonic()
-        boards = Indexes(define)
+        boards = Indexes(default)
         with ExitStack() as opened:
             directory = Directory(path)
             opened.callback(directory.release)
@@ -174,7 +176,7 @@ class EmbeddedStore(Store):
     def _index(self, board: Board) -> Index:
         if self._closed:
             raise StoreUnavailable("The store is closed")
-        return self._boards.get(board.name, NOTHING)
+        return self._boards.get(board.key, NOTHING)
 
     async def _keep(self, record: Record) -> bool | Change:
         batch = self._commits.add(record)
@@ -188,47 +190,56 @@ class EmbeddedStore(Store):
         await batch
         batch.check()
 
-    async def change(self, board: Board, name: str, score: Score) -> Change:
-        return cast("Change", await self._keep(Compare(board.name, name, float(score))))
+    async def change(self, board: Board, attempt: Attempt, once: Once | None = None) -> Change:
+        if once or attempt.metadata is not None:
+            raise NotImplementedError
+        return cast("Change", await self._keep(Compare(board.name, attempt.name, float(attempt.score))))
 
-    async def submit_many(self, board: Board, entries: Sequence[Entry]) -> None:
-        if entries:
-            names, scores = [entry.name for entry in entries], [float(entry.score) for entry in entries]
+    async def submit_many(
+        self, board: Board, batch: Sequence[Attempt | Refusal], once: Once | None = None
+    ) -> list[Refusal]:
+        if once:
+            raise NotImplementedError
+        attempts = [entry for entry in batch if isinstance(entry, Attempt)]
+        if attempts:
+            names, scores = [entry.name for entry in attempts], [float(entry.score) for entry in attempts]
             await self._keep(PutMany(board.name, names, scores))
+        return [entry for entry in batch if isinstance(entry, Refusal)]
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
         return Standing(*found) if found else None
 
-    async def page(self, board: Board, start: int, stop: int) -> list[Entry]:
-        return list(starmap(Entry, self._index(board).page(start, stop)))
+    async def page(self, board: Board, start: int, stop: int, *, noted: bool = False) -> list[Ranked]:
+        return _ranked(start, self._index(board).page(start, stop))
 
     async def page_json(self, board: Board, start: int, stop: int) -> bytes:
         return to_json(self._index(board).dump(start, stop))
 
-    async def around(self, board: Board, name: str, span: int) -> Slice | None:
+    async def around(self, board: Board, name: str, span: int, *, noted: bool = False) -> list[Ranked] | None:
         found = self._index(board).around(name, span)
-        return _slice(*found) if found else None
+        return _ranked(*found) if found else None
 
-    async def of_names(self, board: Board, names: Sequence[str]) -> list[Ranked]:
+    async def of_names(self, board: Board, names: Sequence[str], *, noted: bool = False) -> list[Ranked]:
         index = self._index(board)
         found = [Ranked(name, *standing) for name in set(names) if (standing := index.standing(name))]
         return sorted(found, key=attrgetter("rank"))
 
-    async def within(self, board: Board, low: Score, high: Score, limit: int) -> Slice:
-        return _slice(*self._index(board).range(low, high, limit))
+    async def within(self, board: Board, low: Score, high: Score, limit: int, *, noted: bool = False) -> list[Ranked]:
+        return _ranked(*self._index(board).range(low, high, limit))
 
-    async def after(self, board: Board, entry: Entry, limit: int) -> Slice:
+    async def after(self, board: Board, entry: Ranked, limit: int, *, noted: bool = False) -> list[Ranked]:
         index = self._index(board)
         first = index.rank_after(entry.name, entry.score)
-        return _slice(first, index.page(first, first + limit))
+        return _ranked(first, index.page(first, first + limit))
 
     async def summary(self, board: Board) -> Summary:
         return summarize(self._index(board))
 
     async def place(self, board: Board, score: Score) -> Place:
         index = self._index(board)
-        return Place(index.rank_of_score(score), len(index))
+        better = index.rank_of_score(score)
+        return Place(better, better, len(index))
 
     async def count(self, board: Board) -> int:
         return len(self._index(board))
@@ -239,10 +250,29 @@ class EmbeddedStore(Store):
     async def drop(self, board: Board) -> bool:
         return cast("bool", await self._keep(Drop(board.name)))
 
-    async def names(self) -> list[str]:
+    async def names(self, after: str = "", limit: int | None = None) -> list[str]:
+        self._check_open()
+        return [name for name in sorted(self._boards) if name > after][:limit]
+
+    async def periods(self, board: Board) -> list[Period]:
+        self._check_open()
+        return []
+
+    async def definitions(self) -> Mapping[str, Definition]:
+        self._check_open()
+        return self._boards.declared
+
+    async def define(self, name: str, definition: Definition) -> None:
+        self._check_open()
+        self._boards.declared[name] = definition
+
+    async def undefine(self, name: str) -> bool:
+        self._check_open()
+        return self._boards.declared.pop(name, None) is not None
+
+    def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailable("The store is closed")
-        return sorted(self._boards)
 
     async def ready(self) -> None:
         if self._closed:

@@ -19,9 +19,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from laurels.definition import PLAIN
 from laurels.errors import LaurelsError
 from laurels.stores import journal, snapshot
-from laurels.stores.contract import Board
 from laurels.stores.records import Indexes, decode
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def fold(directory: Path, upto: int) -> None:
 
 
 def _renewed(old: Iterable[Chunk], touched: set[str], batches: Iterable[bytes]) -> Iterator[Chunk]:
-    boards = Indexes(Board)
+    boards = Indexes(PLAIN)
     for name, chunks in groupby(old, key=itemgetter(0)):
         if name in touched:
             boards[name].load(packed for _, _, packed in chunks)

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from laurels.ranking import Index
-from laurels.stores.contract import Board, Change, Standing
+from laurels.stores.contract import Change, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from laurels.definition import Definition
 
 ARRAY32 = 0xDD
 """The msgpack byte before a four-byte count and that many values."""
@@ -34,12 +34,14 @@ ARRAY32 = 0xDD
 class Indexes(dict[str, Index]):
     """The index of each board that has entries; a board comes into being when it is subscripted."""
 
-    def __init__(self, define: Callable[[str], Board]) -> None:
+    def __init__(self, default: Definition) -> None:
         super().__init__()
-        self._define = define
+        self.default = default
+        self.declared: dict[str, Definition] = {}
 
     def __missing__(self, name: str) -> Index:
-        index = self[name] = Index(descending=self._define(name).order == "descending")
+        definition = self.declared.get(name, self.default)
+        index = self[name] = Index(descending=definition.order == "descending")
         return index
 
 
