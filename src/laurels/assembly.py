@@ -18,12 +18,13 @@ import uvloop
 from msgspec import Struct
 
 from laurels.boards import Boards
+from laurels.definition import BoardsFile, Definition
 from laurels.errors import BadStore
 from laurels.extras import load
 from laurels.http import Routes
 from laurels.skins.asgi import Application, OpeningApplication
 from laurels.skins.protocol import BoardProtocol, Clock, Limits
-from laurels.stores.contract import TTL_SECONDS, Board, Order, Store, TTLSeconds
+from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
 from laurels.stores.embedded import EmbeddedStore
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Settings(Struct, frozen=True):
 
 
 async def _open_embedded(_: str, settings: Settings) -> Store:
-    return await EmbeddedStore.open(settings.data, partial(Board, order=settings.order))
+    return await EmbeddedStore.open(settings.data, Definition(order=settings.order))
 
 
 async def _open_momento(cache: str, settings: Settings) -> Store:
@@ -87,7 +88,9 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     kind, place = _store(settings.store)
     store = await kind.open(place, settings)
     try:
-        yield Routes(Boards(store, settings.order))
+        boards = Boards(store, BoardsFile(default=Definition(order=settings.order)))
+        await boards.declare()
+        yield Routes(boards)
     finally:
         await store.close()
 

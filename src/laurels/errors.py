@@ -7,7 +7,12 @@
     │   └── BadParameter
     ├── Refused                   it was read, and is not accepted
     │   ├── BadBody
+    │   ├── BadDefinition         a board cannot promise that
+    │   ├── KeyReused             an idempotency key came with another request before
     │   └── ScoreRefused
+    ├── DefinitionConflict        what a board holds, or its file, contradicts a change of its definition
+    ├── NotDeclared               the deployment takes scores for declared boards only
+    ├── NotDefined                the board has neither a definition nor entries
     ├── NotOnBoard                what was asked about a name takes one that is on the board
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
@@ -95,10 +100,66 @@ class BadBody(Refused):
         super().__init__(problem)
 
 
+class BadDefinition(Refused):
+    """A board's definition says what no board can promise; ``pointer`` (RFC 6901) says where in it.
+
+    ``where`` names the file and the table of a definition that stands in one.
+    """
+
+    def __init__(self, pointer: str, problem: str, where: str = "") -> None:
+        self.pointer = pointer
+        self.problem = problem
+        super().__init__(f"{where}: {problem}" if where else problem)
+
+
+class KeyReused(Refused):
+    """An idempotency key came with another request within its lifetime."""
+
+    parameter = "Idempotency-Key"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key came with another body less than 24 hours ago. Send a retry as the first try was, and "
+            "anything new under a key of its own."
+        )
+
+
 class ScoreRefused(Refused):
     """A score is a number that a board cannot keep exactly."""
 
     pointer = "/score"
+
+
+class DefinitionConflict(LaurelsError):
+    """What a board holds, or the file that declares it, contradicts a change of its definition; nothing was changed."""
+
+    def __init__(self, board: str, problem: str) -> None:
+        self.board = board
+        self.problem = problem
+        super().__init__(f"The definition of the board {board!r} cannot change so: {problem}.")
+
+
+class NotDeclared(LaurelsError):
+    """The deployment takes scores for declared boards only, and this one is not."""
+
+    parameter = "board"
+
+    def __init__(self, board: str) -> None:
+        self.board = board
+        super().__init__(
+            f"There is no board {board!r}, and only declared boards take scores here: PUT its definition to "
+            "/-/boards/{board} first, or declare it in the boards file."
+        )
+
+
+class NotDefined(LaurelsError):
+    """The board has neither a definition of its own nor entries."""
+
+    parameter = "board"
+
+    def __init__(self, board: str) -> None:
+        self.board = board
+        super().__init__(f"There is no board {board!r}: it is not declared, and has no entries.")
 
 
 class NotOnBoard(LaurelsError):

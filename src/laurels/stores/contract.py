@@ -51,18 +51,18 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
-from laurels.definition import PLAIN, Definition, Operator, Order, Ranking, Score, Ties
+from laurels.definition import LONGEST_TTL_SECONDS, PLAIN, Definition, Operator, Order, Ranking, Score, Ties
 from laurels.errors import NotKept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Order", "Score"]
+__all__ = ["LONGEST_TTL_SECONDS", "Order", "Score"]
 
 _encode = msgspec.json.Encoder().encode
 
-TTL_SECONDS, LONGEST_TTL_SECONDS = 7 * 24 * 60 * 60, 10**9
-"""How long a store that forgets keeps a board after its last submit, unless it is told; and the most it may be told."""
+TTL_SECONDS = 7 * 24 * 60 * 60
+"""How long a store that forgets keeps a board after its last submit, unless it is told."""
 TTLSeconds = Annotated[int, Meta(ge=1, le=LONGEST_TTL_SECONDS)]
 ONCE_SECONDS = 24 * 60 * 60
 """How long an idempotency key is remembered."""

@@ -1,0 +1,59 @@
+"""What may stand on a board: which names and which scores are good."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from laurels.errors import BadName, ScoreRefused
+
+if TYPE_CHECKING:
+    from laurels.definition import Score
+
+NAME_BYTES = 256
+EXACT = 2**53
+_DOTS = frozenset({".", ".."})
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+def checked_name(name: str, parameter: str = "name") -> str:
+    """Give ``name`` back where it may stand on a board; raise BadName where not.
+
+    ``.`` and ``..`` are refused because clients and proxies take them out of a path before it arrives.
+    """
+    if name.isascii() and name.isprintable() and 0 < len(name) <= NAME_BYTES and name not in _DOTS:
+        return name
+    if not name:
+        raise BadName(parameter, "is empty")
+    if name in _DOTS:
+        raise BadName(parameter, f"is {name!r}, which clients take out of a path")
+    if _CONTROL.search(name):
+        raise BadName(parameter, "has a control character")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise BadName(parameter, "has half of a surrogate pair") from None
+    if size > NAME_BYTES:
+        raise BadName(parameter, f"has {size} bytes")
+    return name
+
+
+def checked_score(score: Score) -> Score:
+    """Give ``score`` back where a double holds it exactly; raise ScoreRefused where not."""
+    if -EXACT <= score <= EXACT:
+        return score
+    if isinstance(score, float):
+        if isfinite(score):
+            return score
+        raise ScoreRefused("The score is not finite. A score is a finite number.")
+    try:
+        exact = int(float(score)) == score
+    except OverflowError:
+        raise ScoreRefused("The score is beyond the range of a double (about 1.8e308).") from None
+    if not exact:
+        raise ScoreRefused(
+            f"The score {score} would be rounded to {float(score):.0f}. Beyond 2^53 only integers that a double "
+            "holds exactly are kept.",
+        )
+    return score
