@@ -1,21 +1,16 @@
 # Bulk: entries from and to packed bytes.
 #
-# Packed, an entry is [f64 score][u64 sequence, on timed boards][u8 length - 1][name], little-endian, with nothing
+# Packed, an entry is [f64 score][u64 sequence, on stamped boards][u8 length - 1][name], little-endian, with nothing
 # between two; a chunk holds whole entries. Loading appends the entries to leaves, nine tenths full, as they come, and
 # sees on the way whether they came in order. If not, they are sorted (the only time that needs memory beside the index:
 # 32 bytes an entry) and laid anew over the same leaves. Then the table is made at its final size and filled, a batch at
 # a time so that the slots' cache lines come in together; a name that is there already is a duplicate. Last, the inner
 # levels are laid over the leaves from below. Whoever calls discards the index where anything fails.
 
-cdef enum:
-    OUT_OF_MEMORY = -1
-    OUT_OF_ROOM = -2
-    DAMAGED = -3
-    DUPLICATE = -4
-
 cdef struct Load:
     u32 last        # the leaf that is being filled
     bint unsorted
+    bint sequences  # whether the entries have them
 
 cdef struct Pair:
     u64 key, ref
@@ -44,10 +39,14 @@ cdef inline u64 stored_sequence(const Core *c, u64 sequence) noexcept nogil:
     return ~sequence if c.latest else sequence
 
 
+cdef inline bint is_whole(double score) noexcept nogil:
+    return score == floor(score)
+
+
 cdef void probe_record(const Core *c, u64 key, u64 ref, Probe *p) noexcept nogil:
     cdef const char *r = record(&c.names, ref)
     p.key = key
-    p.sequence = read_64(r) if c.timed else 0
+    p.sequence = record_sequence(&c.names, r)
     p.name, p.size = name_bytes(&c.names, r), name_size(&c.names, r)
 
 
@@ -237,7 +236,7 @@ cdef int load_finish(Core *c, Load *l) noexcept nogil:
 
 
 cdef inline u32 packed_size(const Core *c, const char *r) noexcept nogil:
-    return 9 + 8 * c.timed + name_size(&c.names, r)
+    return 9 + c.names.length_at + name_size(&c.names, r)
 
 
 cdef char *pack_entry(const Core *c, u64 key, const char *r, char *out) noexcept nogil:
@@ -245,16 +244,16 @@ cdef char *pack_entry(const Core *c, u64 key, const char *r, char *out) noexcept
     cdef double score = double_of_key(key, c.descending)
     memcpy(out, &score, 8)
     out += 8
-    if c.timed:
+    if c.names.length_at:
         write_64(out, stored_sequence(c, read_64(r)))
         out += 8
     memcpy(out, r + c.names.length_at, 1 + name_size(&c.names, r))
     return out + 1 + name_size(&c.names, r)
 
 
-cdef const char *unpack_entry(const Core *c, const char *at, const char *end, Probe *p) noexcept nogil:
+cdef const char *unpack_entry(const Core *c, const char *at, const char *end, bint sequences, Probe *p) noexcept nogil:
     """Read an entry; give the place after it, or NULL where it is cut off or its score is not finite."""
-    cdef Py_ssize_t head = 9 + 8 * c.timed
+    cdef Py_ssize_t head = 17 if sequences else 9
     cdef double score
     if end - at < head:
         return NULL
@@ -263,6 +262,45 @@ cdef const char *unpack_entry(const Core *c, const char *at, const char *end, Pr
     if end - at - head < <Py_ssize_t>p.size or not isfinite(score):
         return NULL
     p.key = key_of_double(score, c.descending)
-    p.sequence = stored_sequence(c, read_64(at + 8)) if c.timed else 0
+    p.sequence = stored_sequence(c, read_64(at + 8) if sequences else 0)
     p.name = at + head
     return p.name + p.size
+
+
+cdef u64 core_pack(Core *c, u64 first, u64 after, char *out) noexcept nogil:
+    """Write the entries at those places to `out`, where it is not NULL; give their size."""
+    cdef Layout *f = &c.tree.leaf
+    cdef u64 size = 0
+    cdef u32 i, number
+    cdef Head *leaf
+    cdef const char *r
+    if first == after:
+        return 0
+    number = leaf_at(c, first, &i)
+    while first < after:
+        leaf = node_of(c, 0, number)
+        records_prefetch(c, leaf, i, after - first)
+        while i < leaf.n and first < after:
+            r = record(&c.names, ref_at(f, leaf, i))
+            size += packed_size(c, r)
+            if out != NULL:
+                out = pack_entry(c, keys_of(f, leaf)[i], r, out)
+            i += 1
+            first += 1
+        number, i = leaf.next, 0
+    return size
+
+
+cdef bint core_is_whole(Core *c) noexcept nogil:
+    cdef u32 i, number
+    cdef Head *leaf
+    if c.tree.n == 0:
+        return True
+    number = leaf_at(c, 0, &i)
+    while number != NONE:
+        leaf = node_of(c, 0, number)
+        for i in range(leaf.n):
+            if not is_whole(double_of_key(keys_of(&c.tree.leaf, leaf)[i], c.descending)):
+                return False
+        number = leaf.next
+    return True

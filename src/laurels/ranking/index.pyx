@@ -2,8 +2,8 @@
 """The ranking index: who stands where, exactly.
 
 Names are kept once, in records that a hash table finds (names.pxi); the order is a counted B+ tree of scores and
-references to records (tree.pxi); both live in numbered chunks (memory.pxi). Every act is O(log n) or O(log n + entries
-given): nothing is rebuilt on the side, and no act does work for all entries but those that say so.
+references to records (tree.pxi, places.pxi); both live in numbered chunks (memory.pxi). Every act (acts.pxi) is O(log n)
+or O(log n + entries given): nothing is rebuilt on the side, and no act does work for all entries but those that say so.
 
 >>> index = Index()
 >>> for name, score in [("v", 2077), ("silverhand", 34), ("johnny", 34)]:
@@ -20,192 +20,59 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_FromDouble
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_FromDouble, PyLong_FromLongLong
 from cpython.ref cimport Py_INCREF
-from libc.math cimport isfinite, isnan
+from libc.math cimport fabs, floor, isfinite, isnan
+from libc.stdlib cimport malloc
 
 include "memory.pxi"
 include "names.pxi"
 include "tree.pxi"
+include "places.pxi"
 include "bulk.pxi"
+include "acts.pxi"
 include "check.pxi"
-
-cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
-    object PyUnicode_New(Py_ssize_t, Py_UCS4)
-    void *PyUnicode_DATA(object)
-    object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
-    bint PyFloat_Check(object)
-    bint PyLong_Check(object)
-    double PyLong_AsDouble(object) except? -1.0
-    ctypedef struct PyObject
-    Py_ssize_t PyNumber_AsSsize_t(object, PyObject *) except? -1
-
-cdef double EXACT = 9007199254740992.0      # 2^53: below it every int is a double
-
-
-cdef double double_of(object score) except? -1.0:
-    """A number as the double that it is."""
-    cdef double d
-    if PyFloat_Check(score):
-        return PyFloat_AS_DOUBLE(score)
-    if not PyLong_Check(score):
-        raise TypeError(f"a score is an int or a float, not {type(score).__name__}")
-    try:
-        d = PyLong_AsDouble(score)
-    except OverflowError:
-        raise ValueError("the score is too great for a double") from None
-    if not -EXACT < d < EXACT and int(d) != score:
-        raise ValueError(f"the score {score} is not exactly a double")
-    return d
-
-
-cdef u64 key_of_score(object score, bint descending) except 0:
-    cdef double d = double_of(score)
-    if not isfinite(d):
-        raise ValueError("a score must be finite")
-    return key_of_double(d, descending)
-
-
-cdef u64 key_of_bound(object score, bint descending) except 0:
-    """The key of a score that is only asked for: it may be infinite."""
-    cdef double d = double_of(score)
-    if isnan(d):
-        raise ValueError("a score must be a number")
-    return key_of_double(d, descending)
-
-
-cdef inline object score_of(const Core *c, u64 key):
-    cdef double d = double_of_key(key, c.descending)
-    if -EXACT < d < EXACT:
-        if d == <double><long long>d:
-            return PyLong_FromLongLong(<long long>d)
-        return PyFloat_FromDouble(d)
-    return PyLong_FromDouble(d)
-
-
-cdef inline int probe_name(str name, Probe *p) except -1:
-    cdef Py_ssize_t size = 0
-    p.name = PyUnicode_AsUTF8AndSize(name, &size)
-    if size == 0 or size > 256:
-        raise ValueError(f"a name is 1 to 256 bytes of UTF-8, not {size}")
-    p.size = <u32>size
-    p.hashed = name_hash(p.name, p.size)
-    return 0
-
-
-cdef inline object name_of(const Core *c, u64 ref):
-    cdef const char *r = record(&c.names, ref)
-    cdef u32 size = name_size(&c.names, r)
-    cdef object name
-    if not is_ascii(name_bytes(&c.names, r), size):
-        return PyUnicode_DecodeUTF8(name_bytes(&c.names, r), size, "strict")
-    name = PyUnicode_New(size, 127)
-    memcpy(PyUnicode_DATA(name), name_bytes(&c.names, r), size)
-    return name
-
-
-cdef int core_put(Core *c, Probe *p) noexcept nogil:
-    """Put the probe on the board: 1 where it is new, 0 where it was there, or a problem."""
-    cdef u32 target, number, i
-    cdef u64 ref
-    cdef Slot *slot
-    cdef Head *leaf
-    if root_reserve(c) < 0:
-        return OUT_OF_MEMORY
-    name_prefetch(&c.names, p.hashed)
-    target = seek(c, p)
-    slot = name_slot(&c.names, p.hashed, p.name, p.size)
-    if slot == NULL:
-        return core_add(c, p, target)
-    ref, number = slot_ref(slot), slot_leaf(slot)
-    leaf = node_of(c, 0, number)
-    leaf_prefetch(c, leaf)
-    i = place_in_leaf(c, leaf, ref)
-    if keys_of(&c.tree.leaf, leaf)[i] == p.key and (not c.timed or read_64(record(&c.names, ref)) == p.sequence):
-        return 0
-    if number == target:
-        leaf_move(c, p, ref, number, i)
-    else:
-        if tree_reserve(c, target) < 0:
-            return OUT_OF_MEMORY
-        if tree_drop(c, number, i):
-            target = seek(c, p)
-        slot_set(slot, ref, tree_add(c, p, ref, target))
-    if c.timed:
-        write_64(record(&c.names, ref), p.sequence)
-    return 0
-
-
-cdef int core_add(Core *c, Probe *p, u32 target) noexcept nogil:
-    if c.tree.n >= MOST_ENTRIES:
-        return OUT_OF_ROOM
-    if record_reserve(&c.names, units_for(&c.names, p.size)) < 0 or table_reserve(&c.names, p.hashed) < 0:
-        return OUT_OF_MEMORY
-    if tree_reserve(c, target) < 0:
-        return OUT_OF_MEMORY
-    cdef u64 ref = record_write(&c.names, p.name, p.size, p.sequence)
-    slot_add(&c.names, p.hashed, ref, tree_add(c, p, ref, target))
-    return 1
-
-
-cdef int core_remove(Core *c, Probe *p) noexcept nogil:
-    """Take the probe's name off the board: 1 where it was there, 0 where not, or a problem."""
-    cdef Slot *slot = name_slot(&c.names, p.hashed, p.name, p.size)
-    cdef u64 ref
-    cdef u32 number
-    if slot == NULL:
-        return 0
-    if c.tree.n == 1:
-        core_clear(c)
-        return 1
-    if freed_reserve(&c.names) < 0:
-        return OUT_OF_MEMORY
-    ref, number = slot_ref(slot), slot_leaf(slot)
-    tree_drop(c, number, place_in_leaf(c, node_of(c, 0, number), ref))
-    slot_drop(&c.names, p.hashed, slot)
-    record_list(&c.names, ref, units_for(&c.names, p.size))
-    return 1
-
-
-cdef void core_clear(Core *c) noexcept nogil:
-    names_end(&c.names)
-    tree_end(&c.tree)
-
-
-cdef int trouble(int outcome) except -1:
-    """Raise what a negative outcome means; hand on any other."""
-    if outcome == OUT_OF_MEMORY:
-        raise MemoryError
-    if outcome == OUT_OF_ROOM:
-        raise OverflowError("an index holds at most 4,294,967,294 entries")
-    if outcome == DAMAGED:
-        raise ValueError("the packed entries are damaged")
-    if outcome == DUPLICATE:
-        raise ValueError("a name is there twice")
-    return outcome
+include "values.pxi"
 
 
 @cython.final
 cdef class Index:
     """Names and their scores, in order.
 
-    ``ties`` says who stands first among equal scores: by "name", or of the ``sequence`` given to :meth:`put` the
-    "earliest" (least) or the "latest" (greatest), and then by name. By name is by the bytes of UTF-8: A before Z where
-    ascending, Z before A where descending. Scores are doubles; whole ones are given back as ``int``. ``leaf`` and
-    ``fan`` are the most entries of a leaf and children of an inner node.
+    ``ties`` says who stands first among equal scores: by "name", or of the sequences the "earliest" (least) or the
+    "latest" (greatest), and then by name. By name is by the bytes of UTF-8: A before Z where ascending, Z before A where
+    descending. A ``stamped`` index keeps an entry's sequence, from 0 to 2^64 - 1, also where ties are by name; another
+    has none. An entry's place is its position, from 0; its rank is the place itself where ``ranking`` is "ordinal", how
+    many entries are better where it is "competition", and how many scores are better where it is "dense". Scores are
+    doubles; whole ones are given back as ``int``. ``leaf`` and ``fan`` are the most entries of a leaf and children of an
+    inner node.
     """
 
     cdef Core core
 
-    def __cinit__(self, *, bint descending=True, str ties not None="name", u32 leaf=62, u32 fan=64):
-        if ties not in ("name", "earliest", "latest"):
-            raise ValueError(f"ties are by name, earliest or latest, not {ties!r}")
+    def __cinit__(
+        self,
+        *,
+        bint descending=True,
+        str ties not None="name",
+        str operator not None="latest",
+        str ranking not None="ordinal",
+        bint stamped=False,
+        u32 leaf=62,
+        u32 fan=64,
+    ):
+        if ties not in TIES:
+            raise ValueError(f"ties are by {', '.join(TIES)}, not {ties!r}")
+        if operator not in OPERATORS:
+            raise ValueError(f"an operator is one of {', '.join(OPERATORS)}, not {operator!r}")
+        if ranking not in RANKINGS:
+            raise ValueError(f"a ranking is one of {', '.join(RANKINGS)}, not {ranking!r}")
         if not 4 <= leaf <= 1024 or not 4 <= fan <= 1024:
             raise ValueError("leaf and fan are from 4 to 1024")
-        self.core.descending = descending
-        self.core.timed = ties != "name"
-        self.core.latest = ties == "latest"
-        names_start(&self.core.names, self.core.timed)
-        tree_start(&self.core.tree, leaf, fan)
+        cdef Core *c = &self.core
+        c.descending = descending
+        c.timed, c.latest = ties != "name", ties == "latest"
+        c.operator, c.ranking = OPERATORS.index(operator), RANKINGS.index(ranking)
+        names_start(&c.names, stamped or c.timed)
+        tree_start(&c.tree, leaf, fan)
 
     def __dealloc__(self):
         core_clear(&self.core)
@@ -237,18 +104,70 @@ cdef class Index:
     def put(self, str name not None, score, u64 sequence=0):
         """Give ``name`` this score and sequence in place of any it had; tell whether it is new. O(log n).
 
-        The sequence, from 0 to 2^64 - 1, matters and is kept only where ties are by it. Raises ValueError for a name
-        of no or of more than 256 bytes, and for a score that is not finite or not exactly a double.
+        Raises ValueError for a name of no or of more than 256 bytes, and for a score that is not finite or not exactly
+        a double.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("v", 2078)
         (True, False)
         """
         cdef Probe p
-        probe_name(name, &p)
-        p.key = key_of_score(score, self.core.descending)
-        p.sequence = stored_sequence(&self.core, sequence)
-        return trouble(core_put(&self.core, &p)) == 1
+        probe(&self.core, name, score, sequence, &p)
+        return trouble(core_put(&self.core, &p, True)) == ADDED
+
+    def submit(self, str name not None, score, u64 sequence=0, bint anew=False):
+        """Submit a score by the operator; give 0 where it did not count, 1 where it did, 2 where the name is new.
+
+        O(log n). Under "best" a score counts where it is better, under "increment" it is added, and under "latest" it
+        counts; the very score that the name has counts only where it comes ``anew``, and then brings its sequence.
+        Raises ValueError as :meth:`put` does, and OverflowError, which says why, for a sum that is not finite and for
+        one of whole numbers that is not exactly a double.
+
+        >>> index = Index(operator="best")
+        >>> index.submit("v", 34), index.submit("v", 33), index.submit("v", 35), index.submit("v", 35)
+        (2, 0, 1, 0)
+        >>> index = Index(operator="increment")
+        >>> index.submit("v", 34), index.submit("v", 33), index.score("v")
+        (2, 1, 67)
+        """
+        cdef Probe p
+        cdef int outcome
+        probe(&self.core, name, score, sequence, &p)
+        outcome = core_submit(&self.core, &p, anew)
+        if outcome == INFINITE or outcome == INEXACT:
+            sum_trouble(outcome, self.score(name), score)
+        return trouble(outcome)
+
+    def submit_many(self, names, scores, u64 sequence):
+        """Submit each name with its score, in turn; give how many counted. O(entries * log n).
+
+        Entry i has the sequence ``sequence + 2 * i``. Raises ValueError, and submits none, where one could not be
+        submitted, and under "increment", where any might be refused. After a MemoryError the first of them have been
+        submitted.
+
+        >>> index = Index(operator="best")
+        >>> index.submit_many(["v", "silverhand", "v"], [2077, 34, 2076], 0)
+        2
+        """
+        cdef Core *c = &self.core
+        cdef tuple each = tuple(names)
+        cdef tuple values = tuple(scores)
+        cdef Py_ssize_t n = len(each)
+        cdef Py_ssize_t i
+        cdef Probe *probes
+        if n != len(values):
+            raise ValueError(f"there are {n} names, but {len(values)} scores")
+        if c.operator == INCREMENT:
+            raise ValueError("sums may be refused: submit them one by one")
+        probes = <Probe *>malloc(max(n, 1) * sizeof(Probe))
+        if probes == NULL:
+            raise MemoryError
+        try:
+            for i in range(n):
+                probe(c, <str?>each[i], values[i], sequence + 2 * <u64>i, &probes[i])
+            return trouble(core_submit_many(c, probes, n))
+        finally:
+            free(probes)
 
     def remove(self, str name not None):
         """Take ``name`` off; tell whether it was there. O(log n).
@@ -280,46 +199,158 @@ cdef class Index:
         >>> index.score("v"), index.score("nobody")
         (20.77, None)
         """
-        cdef Core *c = &self.core
-        cdef Head *leaf
-        cdef Probe p
-        cdef Slot *slot
-        probe_name(name, &p)
-        slot = name_slot(&c.names, p.hashed, p.name, p.size)
-        if slot == NULL:
+        cdef u32 number, i
+        if not self.find(name, &number, &i):
             return None
-        leaf = node_of(c, 0, slot_leaf(slot))
-        return score_of(c, keys_of(&c.tree.leaf, leaf)[place_in_leaf(c, leaf, slot_ref(slot))])
+        return score_of(&self.core, keys_of(&self.core.tree.leaf, node_of(&self.core, 0, number))[i])
 
     def standing(self, str name not None):
         """Give score and rank of ``name``, or None where it is not there. O(log n).
 
-        >>> index = Index()
-        >>> index.put("v", 2077), index.put("silverhand", 34)
-        (True, True)
-        >>> index.standing("silverhand")
-        (34, 1)
+        >>> index = Index(ranking="competition")
+        >>> index.put("v", 2077), index.put("silverhand", 34), index.put("johnny", 34)
+        (True, True, True)
+        >>> index.standing("silverhand"), index.standing("johnny")
+        ((34, 1), (34, 1))
+        """
+        cdef Core *c = &self.core
+        cdef u64 rank
+        cdef u32 number, i
+        if not self.find(name, &number, &i):
+            return None
+        rank = rank_of_entry(c, number, i)
+        return score_of(c, keys_of(&c.tree.leaf, node_of(c, 0, number))[i]), rank
+
+    def place_of(self, str name not None):
+        """Give the place of ``name``, or None where it is not there. O(log n).
+
+        >>> index = Index(ranking="competition")
+        >>> index.put("v", 2077), index.put("silverhand", 34), index.put("johnny", 34)
+        (True, True, True)
+        >>> index.place_of("silverhand"), index.place_of("johnny")
+        (1, 2)
+        """
+        cdef u32 number, i
+        if not self.find(name, &number, &i):
+            return None
+        return places_above(&self.core, number) + i
+
+    def row(self, str name not None):
+        """Give name, score, rank and sequence of ``name``, or None where it is not there. O(log n).
+
+        >>> index = Index(stamped=True)
+        >>> _ = index.put("v", 2077, 7)
+        >>> index.row("v")
+        ('v', 2077, 0, 7)
         """
         cdef Core *c = &self.core
         cdef Head *leaf
-        cdef Probe p
-        cdef Slot *slot
-        cdef u64 rank
-        cdef u32 i
-        probe_name(name, &p)
-        slot = name_slot(&c.names, p.hashed, p.name, p.size)
-        if slot == NULL:
+        cdef u32 number, i
+        if not self.find(name, &number, &i):
             return None
-        leaf = node_of(c, 0, slot_leaf(slot))
-        leaf_prefetch(c, leaf)
-        rank = rank_above(c, slot_leaf(slot))
-        i = place_in_leaf(c, leaf, slot_ref(slot))
-        return score_of(c, keys_of(&c.tree.leaf, leaf)[i]), i + rank
+        leaf = node_of(c, 0, number)
+        return row_of(c, keys_of(&c.tree.leaf, leaf)[i], ref_at(&c.tree.leaf, leaf, i), rank_of_entry(c, number, i))
+
+    def rows(self, start, stop):
+        """Give name, score, rank and sequence of the entries at the places from ``start`` up to but not ``stop``.
+
+        O(log n + entries). The sequence is 0 where the index has none.
+
+        >>> index = Index(ties="latest", ranking="competition")
+        >>> index.put("v", 34, 1), index.put("silverhand", 34, 2), index.put("johnny", 33, 3)
+        (True, True, True)
+        >>> index.rows(1, 20)
+        [('v', 34, 0, 1), ('johnny', 33, 2, 3)]
+        """
+        cdef Core *c = &self.core
+        cdef Layout *f = &c.tree.leaf
+        cdef u64 first, after, n, rank, last
+        cdef u64 k = 0
+        cdef u32 i, number
+        cdef u64 *keys
+        cdef Head *leaf
+        cdef list out
+        cdef tuple entry
+        self.clip(start, stop, &first, &after)
+        n = after - first
+        out = PyList_New(n)
+        if n == 0:
+            return out
+        number = leaf_at(c, first, &i)
+        rank = rank_of_entry(c, number, i)
+        last = keys_of(f, node_of(c, 0, number))[i]
+        while True:
+            leaf = node_of(c, 0, number)
+            keys = keys_of(f, leaf)
+            records_prefetch(c, leaf, i, n - k)
+            while i < leaf.n and k < n:
+                if c.ranking == ORDINAL or keys[i] != last:
+                    rank = rank + 1 if c.ranking == DENSE else first + k
+                    last = keys[i]
+                entry = row_of(c, last, ref_at(f, leaf, i), rank)
+                Py_INCREF(entry)
+                PyList_SET_ITEM(out, k, entry)
+                i += 1
+                k += 1
+            if k == n:
+                return out
+            number, i = leaf.next, 0
+
+    def page(self, start, stop):
+        """Give name and score of the entries at the places from ``start`` up to but not ``stop``. O(log n + entries).
+
+        Places that are not there give nothing, and negative ones are 0.
+
+        >>> index = Index()
+        >>> index.put("v", 2077), index.put("silverhand", 34)
+        (True, True)
+        >>> index.page(0, 1), index.page(1, 20), index.page(2, 20)
+        ([('v', 2077)], [('silverhand', 34)], [])
+        """
+        cdef Core *c = &self.core
+        cdef Layout *f = &c.tree.leaf
+        cdef u64 first, after, n
+        cdef u64 k = 0
+        cdef u32 i, number
+        cdef Head *leaf
+        cdef list out
+        cdef tuple entry
+        self.clip(start, stop, &first, &after)
+        n = after - first
+        out = PyList_New(n)
+        if n == 0:
+            return out
+        number = leaf_at(c, first, &i)
+        while True:
+            leaf = node_of(c, 0, number)
+            records_prefetch(c, leaf, i, n - k)
+            while i < leaf.n and k < n:
+                entry = (name_of(c, ref_at(f, leaf, i)), score_of(c, keys_of(f, leaf)[i]))
+                Py_INCREF(entry)
+                PyList_SET_ITEM(out, k, entry)
+                i += 1
+                k += 1
+            if k == n:
+                return out
+            number, i = leaf.next, 0
+
+    def place_of_score(self, score):
+        """Give the place of the first entry with this score, or that it would have: how many entries are better.
+
+        O(log n). An infinite score is good here.
+
+        >>> index = Index()
+        >>> index.put("v", 2077), index.put("silverhand", 34)
+        (True, True)
+        >>> index.place_of_score(35), index.place_of_score(34), index.place_of_score(33)
+        (1, 1, 2)
+        """
+        return place_of_key(&self.core, key_of_bound(score, self.core.descending))
 
     def rank_of_score(self, score):
         """Give the rank of the first entry with this score, or that it would have. O(log n).
 
-        That is how many entries stand before every entry with the score. An infinite score is good here.
+        An infinite score is good here.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)
@@ -329,22 +360,44 @@ cdef class Index:
         """
         return rank_of_key(&self.core, key_of_bound(score, self.core.descending))
 
-    def rank_after(self, str name not None, score, u64 sequence=0):
-        """Give the rank of the first entry that stands after ``name`` with this score and sequence. O(log n).
+    def place_after(self, str name not None, score, u64 sequence=0):
+        """Give the place of the first entry that stands after ``name`` with this score and sequence. O(log n).
 
         That is how many entries stand before or at that place, whether the name stands there, elsewhere or nowhere.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34), index.put("johnny", 34)
         (True, True, True)
-        >>> index.rank_after("silverhand", 34), index.rank_after("nobody", 34), index.rank_after("v", 33)
+        >>> index.place_after("silverhand", 34), index.place_after("nobody", 34), index.place_after("v", 33)
         (2, 2, 3)
         """
         cdef Probe p
-        probe_name(name, &p)
-        p.key = key_of_score(score, self.core.descending)
-        p.sequence = stored_sequence(&self.core, sequence)
-        return rank_of_place(&self.core, &p)
+        probe(&self.core, name, score, sequence, &p)
+        return place_after(&self.core, &p)
+
+    def rank_after(self, str name not None, score, u64 sequence=0):
+        """As place_after.
+
+        >>> Index().rank_after("v", 1)
+        0
+        """
+        return self.place_after(name, score, sequence)
+
+    def places(self, low, high):
+        """Give the places of the entries with scores from ``low`` to ``high``: the first, and that after the last.
+
+        O(log n). Both bounds are included, and may be infinite. Where there is no entry, both are the place that one
+        would have.
+
+        >>> index = Index()
+        >>> index.put("v", 2077), index.put("silverhand", 34)
+        (True, True)
+        >>> index.places(0, 100), index.places(100, 200)
+        ((1, 2), (1, 1))
+        """
+        cdef u64 first, stop
+        self.between(low, high, &first, &stop)
+        return first, stop
 
     def count(self, low, high):
         """Give the number of entries with scores from ``low`` to ``high``, both included. O(log n).
@@ -359,80 +412,63 @@ cdef class Index:
         self.between(low, high, &first, &stop)
         return stop - first
 
-    def page(self, start, stop):
-        """Give the entries of rank ``start`` up to but not including ``stop``. O(log n + entries).
-
-        Ranks that are not there give nothing, and negative ones are 0.
+    def is_whole(self):
+        """Tell whether all scores are whole numbers. O(n), a nanosecond or two an entry.
 
         >>> index = Index()
-        >>> index.put("v", 2077), index.put("silverhand", 34)
-        (True, True)
-        >>> index.page(0, 1), index.page(1, 20), index.page(2, 20)
-        ([('v', 2077)], [('silverhand', 34)], [])
+        >>> index.put("v", 2077), index.is_whole(), index.put("silverhand", 3.4), index.is_whole()
+        (True, True, True, False)
         """
-        return self.entries(start, stop)
+        return core_is_whole(&self.core)
 
     def range(self, low, high, limit):
-        """Give the entries with scores from ``low`` to ``high``, and the rank of the first. O(log n + entries).
+        """As places, with a page.
 
-        At most ``limit`` are given. Both bounds are included, and may be infinite. Where there is no entry, the rank is
-        that which one would have.
-
-        >>> index = Index()
-        >>> index.put("v", 2077), index.put("silverhand", 34)
-        (True, True)
-        >>> index.range(0, 100, 10)
-        (1, [('silverhand', 34)])
+        >>> Index().range(0, 1, 2)
+        (0, [])
         """
         cdef u64 first, stop
         cdef Py_ssize_t most = max(0, PyNumber_AsSsize_t(limit, NULL))
         self.between(low, high, &first, &stop)
-        return first, self.entries(first, min(stop, first + <u64>most))
+        return first, self.page(first, min(stop, first + <u64>most))
 
     def around(self, str name not None, span):
-        """Give ``name`` with up to ``span`` entries before and after it, and the rank of the first. O(log n + entries).
+        """As place_of, with a page.
 
-        None where the name is not there.
-
-        >>> index = Index()
-        >>> index.put("v", 2077), index.put("silverhand", 34), index.put("johnny", 33)
-        (True, True, True)
-        >>> index.around("johnny", 1)
-        (1, [('silverhand', 34), ('johnny', 33)])
+        >>> Index().around("v", 1)
         """
-        cdef object standing = self.standing(name)
-        cdef Py_ssize_t rank, reach
-        if standing is None:
+        cdef object place = self.place_of(name)
+        cdef Py_ssize_t reach
+        if place is None:
             return None
-        rank = standing[1]
         reach = min(<Py_ssize_t>self.core.tree.n, max(0, PyNumber_AsSsize_t(span, NULL)))
-        return max(0, rank - reach), self.entries(max(0, rank - reach), rank + reach + 1)
+        return max(0, place - reach), self.page(max(0, place - reach), place + reach + 1)
 
     def dump(self, start, stop):
-        """Give the entries of those ranks packed, as :meth:`load` takes them. O(log n + entries).
+        """Give the entries at those places packed, as :meth:`load` takes them. O(log n + entries).
 
-        An entry is its score (a double), its sequence (8 bytes) where ties are by that, the length of its name less 1
-        (one byte) and its name, all little-endian.
+        An entry is its score (a double), its sequence (8 bytes) where the index keeps them, the length of its name less
+        1 (one byte) and its name, all little-endian.
 
         >>> index = Index()
         >>> _ = index.put("v", 1)
         >>> index.dump(0, 1)
         b'\\x00\\x00\\x00\\x00\\x00\\x00\\xf0?\\x00v'
         """
-        cdef Core *c = &self.core
         cdef u64 first, after, size
         cdef bytes packed
         self.clip(start, stop, &first, &after)
-        size = self.packed(first, after, NULL)
+        size = core_pack(&self.core, first, after, NULL)
         packed = PyBytes_FromStringAndSize(NULL, size)
-        self.packed(first, after, PyBytes_AS_STRING(packed))
+        core_pack(&self.core, first, after, PyBytes_AS_STRING(packed))
         return packed
 
-    def load(self, chunks):
+    def load(self, chunks, *, bint sequences=True):
         """Fill this index with packed entries. O(n), or O(n log n) where they are not in the board's order.
 
-        Each chunk holds whole entries. Raises ValueError where the index is not empty, where the bytes are not packed
-        entries, and where a name is there twice; the index is as it was then.
+        Each chunk holds whole entries; with ``sequences`` as :meth:`dump` of such an index gives them, without them
+        each has 0. Raises ValueError where the index is not empty, where the bytes are not packed entries, and where a
+        name is there twice; the index is as it was then.
 
         >>> index, other = Index(), Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)
@@ -441,17 +477,13 @@ cdef class Index:
         >>> other.page(0, 2)
         [('v', 2077), ('silverhand', 34)]
         """
-        cdef Index fresh
+        cdef Index fresh = Index()
         cdef Load state
         if self.core.tree.n:
             raise ValueError("only an empty index can be loaded")
-        fresh = Index(
-            descending=self.core.descending,
-            ties=("latest" if self.core.latest else "earliest") if self.core.timed else "name",
-            leaf=self.core.tree.most,
-            fan=self.core.tree.fan,
-        )
+        core_start(&fresh.core, &self.core)
         state.last, state.unsorted = NONE, False
+        state.sequences = sequences and self.core.names.length_at
         for chunk in chunks:
             fresh.append(chunk, &state)
         trouble(load_finish(&fresh.core, &state))
@@ -471,7 +503,7 @@ cdef class Index:
         cdef const char *end = at + PyBytes_GET_SIZE(chunk)
         cdef Probe p
         while at < end:
-            at = unpack_entry(&self.core, at, end, &p)
+            at = unpack_entry(&self.core, at, end, state.sequences, &p)
             if at == NULL:
                 trouble(DAMAGED)
             if not is_ascii(p.name, p.size):
@@ -479,71 +511,34 @@ cdef class Index:
             trouble(load_entry(&self.core, state, &p))
         return 0
 
+    cdef inline bint find(self, str name, u32 *number, u32 *i) except -1:
+        """Find the leaf of a name's entry and its place there; False where there is none."""
+        cdef Core *c = &self.core
+        cdef Head *leaf
+        cdef Probe p
+        cdef Slot *slot
+        probe_name(name, &p)
+        slot = name_slot(&c.names, p.hashed, p.name, p.size)
+        if slot == NULL:
+            return False
+        number[0] = slot_leaf(slot)
+        leaf = node_of(c, 0, number[0])
+        leaf_prefetch(c, leaf)
+        i[0] = place_in_leaf(c, leaf, slot_ref(slot))
+        return True
+
     cdef int clip(self, start, stop, u64 *first, u64 *after) except -1:
-        """Ranks as slices take them, but for the negative, which are 0."""
+        """Places as slices take them, but for the negative, which are 0."""
         cdef u64 n = self.core.tree.n
         after[0] = min(n, <u64>max(0, PyNumber_AsSsize_t(stop, NULL)))
         first[0] = min(after[0], <u64>max(0, PyNumber_AsSsize_t(start, NULL)))
         return 0
 
     cdef int between(self, low, high, u64 *first, u64 *stop) except -1:
-        """The ranks of the entries with scores between two bounds."""
+        """The places of the entries with scores between two bounds."""
         cdef bint descending = self.core.descending
         cdef u64 before = key_of_bound(high if descending else low, descending)
         cdef u64 last = key_of_bound(low if descending else high, descending)
-        first[0] = rank_of_key(&self.core, before)
-        stop[0] = rank_of_key(&self.core, last + 1) if last >= before else first[0]
+        first[0] = place_of_key(&self.core, before)
+        stop[0] = place_of_key(&self.core, last + 1) if last >= before else first[0]
         return 0
-
-    cdef list entries(self, start, stop):
-        cdef Core *c = &self.core
-        cdef Layout *f = &c.tree.leaf
-        cdef u64 first, after, k, n
-        cdef u32 i, j, number
-        cdef Head *leaf
-        cdef list out
-        cdef tuple entry
-        self.clip(start, stop, &first, &after)
-        n, k = after - first, 0
-        out = PyList_New(n)
-        if n == 0:
-            return out
-        number = leaf_at(c, first, &i)
-        while True:
-            leaf = node_of(c, 0, number)
-            for j in range(i, <u32>min(<u64>leaf.n, i + n - k)):
-                PREFETCH(record(&c.names, ref_at(f, leaf, j)))
-            while i < leaf.n and k < n:
-                entry = (name_of(c, ref_at(f, leaf, i)), score_of(c, keys_of(f, leaf)[i]))
-                Py_INCREF(entry)
-                PyList_SET_ITEM(out, k, entry)
-                i += 1
-                k += 1
-            if k == n:
-                return out
-            number, i = leaf.next, 0
-
-    cdef u64 packed(self, u64 first, u64 after, char *out) noexcept nogil:
-        """Write the entries of those ranks to `out`, where it is not NULL; give their size."""
-        cdef Core *c = &self.core
-        cdef Layout *f = &c.tree.leaf
-        cdef u64 size = 0
-        cdef u32 i, j, number
-        cdef Head *leaf
-        cdef const char *r
-        if first == after:
-            return 0
-        number = leaf_at(c, first, &i)
-        while first < after:
-            leaf = node_of(c, 0, number)
-            for j in range(i, leaf.n):
-                PREFETCH(record(&c.names, ref_at(f, leaf, j)))
-            while i < leaf.n and first < after:
-                r = record(&c.names, ref_at(f, leaf, i))
-                size += packed_size(c, r)
-                if out != NULL:
-                    out = pack_entry(c, keys_of(f, leaf)[i], r, out)
-                i += 1
-                first += 1
-            number, i = leaf.next, 0
-        return size

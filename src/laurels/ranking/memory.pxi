@@ -14,7 +14,7 @@
 #
 # Items are not given back one by one; who frees an item keeps it on a list of its own.
 
-from libc.stdint cimport uint8_t as u8, uint16_t as u16, uint32_t as u32, uint64_t as u64
+from libc.stdint cimport int64_t as i64, uint8_t as u8, uint16_t as u16, uint32_t as u32, uint64_t as u64
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 cdef extern from *:

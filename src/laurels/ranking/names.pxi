@@ -1,6 +1,6 @@
 # Names: one record for each entry, and the table that finds it.
 #
-# A record is [u64 sequence, on timed boards][u8 length - 1][name], rounded up to units of 4 bytes, in chunks of 2^19
+# A record is [u64 sequence, on stamped boards][u8 length - 1][name], rounded up to units of 4 bytes, in chunks of 2^19
 # units. Its number (the ref, 36 bits, 256 GiB) is what the table and the tree hold; ref 0 is never handed out. A freed
 # record goes on the list of its size, which runs through the records themselves.
 #
@@ -51,7 +51,7 @@ cdef struct Names:
     Door *doors         # 1 << depth of them, or NULL while there is no name
     size_t segment_bytes
     u32 depth
-    u32 length_at       # where in a record the length stands: 0, or 8 on timed boards
+    u32 length_at       # where in a record the length stands: 0, or 8 on stamped boards
     u32 lost            # units too few to be a record at the ends of chunks
 
 cdef u64 SEED = <u64>hash("laurels names seed")
@@ -68,6 +68,11 @@ cdef inline u32 name_size(const Names *t, const char *r) noexcept nogil:
 
 cdef inline const char *name_bytes(const Names *t, const char *r) noexcept nogil:
     return r + t.length_at + 1
+
+
+cdef inline u64 record_sequence(const Names *t, const char *r) noexcept nogil:
+    """The sequence as it is stored; 0 where there is none."""
+    return read_64(r) if t.length_at else 0
 
 
 cdef inline u32 units_for(const Names *t, u32 size) noexcept nogil:
@@ -344,10 +349,10 @@ cdef void slot_drop(Names *t, u64 hashed, Slot *at) noexcept nogil:
 # Records
 
 
-cdef void names_start(Names *t, bint timed) noexcept nogil:
+cdef void names_start(Names *t, bint stamped) noexcept nogil:
     memset(t, 0, sizeof(Names))
     chunks_start(&t.records, 4, REF_BITS)
-    t.length_at = 8 if timed else 0
+    t.length_at = 8 if stamped else 0
 
 
 cdef void table_end(Names *t) noexcept nogil:
@@ -437,7 +442,7 @@ cdef inline u64 record_write(Names *t, const char *name, u32 size, u64 sequence)
     """Take a record and fill it in."""
     cdef u64 ref = record_take(t, units_for(t, size))
     cdef char *r = record(t, ref)
-    if t.length_at == 8:
+    if t.length_at:
         write_64(r, sequence)
     r[t.length_at] = <char>(size - 1)
     memcpy(r + t.length_at + 1, name, size)

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, cdivision=True
 """Packed entries as JSON: a page goes from the index to the wire without an object for each entry.
 
-Packed entries are what :meth:`Index.dump` gives: a double, the length of the name less 1 (one byte), the name. The JSON is
-to the byte what msgspec writes for the same entries; a score with a fraction, or beyond 2^53, is left to msgspec itself.
+Packed entries are what :meth:`Index.dump` gives: a double, 8 bytes of sequence where the index is stamped, the length of
+the name less 1 (one byte), the name. The JSON is to the byte what msgspec writes for the same entries; a score with a fraction, or beyond 2^53, is left to msgspec itself.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -59,8 +59,8 @@ cdef char *put_score(char *out, double score) except NULL:
             return put_text(out, digits + first, 20 - first)
 
 
-def to_json(bytes packed not None):
-    """Give a JSON array of ``{"name", "score"}`` objects. O(entries).
+def to_json(bytes packed not None, bint stamped=False):
+    """Give a JSON array of ``{"name", "score"}`` objects; the entries have sequences where ``stamped``. O(entries).
 
     >>> from laurels.ranking.index import Index
     >>> index = Index()
@@ -71,13 +71,13 @@ def to_json(bytes packed not None):
     cdef const char *p = PyBytes_AS_STRING(packed)
     cdef const char *end = p + PyBytes_GET_SIZE(packed)
     cdef const char *q = p
-    cdef Py_ssize_t size, room = 2
+    cdef Py_ssize_t size, room = 2, head = 17 if stamped else 9
     cdef double score
     cdef char *out
     cdef char *at
     while q < end:
-        size = <unsigned char>q[8] + 1
-        q += 9 + size
+        size = <unsigned char>q[head - 1] + 1
+        q += head + size
         room += 400 + 6 * size
     out = at = <char *>malloc(room)
     if out == NULL:
@@ -86,15 +86,15 @@ def to_json(bytes packed not None):
         at = put_text(at, b"[", 1)
         while p < end:
             memcpy(&score, p, 8)
-            size = <unsigned char>p[8] + 1
+            size = <unsigned char>p[head - 1] + 1
             if at > out + 1:
                 at = put_text(at, b",", 1)
             at = put_text(at, b'{"name":"', 9)
-            at = put_name(at, p + 9, size)
+            at = put_name(at, p + head, size)
             at = put_text(at, b'","score":', 10)
             at = put_score(at, score)
             at = put_text(at, b"}", 1)
-            p += 9 + size
+            p += head + size
         at = put_text(at, b"]", 1)
         return PyBytes_FromStringAndSize(out, at - out)
     finally:

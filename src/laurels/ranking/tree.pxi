@@ -44,7 +44,10 @@ cdef struct Tree:
 cdef struct Core:
     Names names
     Tree tree
-    bint descending, timed, latest
+    bint descending
+    bint timed          # ties are by the sequence
+    bint latest         # with the greatest first
+    u32 operator, ranking
 
 cdef struct Probe:
     u64 key, sequence, hashed
@@ -371,143 +374,6 @@ cdef bint mend(Core *c, u32 level, u32 number) noexcept nogil:
     else:
         share(c, level, above, i)
     return True
-
-
-# Looking for
-
-
-cdef int against(Core *c, u64 ref, const Probe *p) noexcept nogil:
-    """Less than, equal to or greater than 0 as the record stands before, at or after a probe of its own key."""
-    cdef const char *r = record(&c.names, ref)
-    cdef u64 sequence
-    cdef u32 size
-    cdef int side
-    if c.timed:
-        sequence = read_64(r)
-        if sequence != p.sequence:
-            return -1 if sequence < p.sequence else 1
-    size = name_size(&c.names, r)
-    side = memcmp(name_bytes(&c.names, r), p.name, min(size, p.size))
-    if side == 0:
-        side = <int>size - <int>p.size
-    return -side if c.descending else side
-
-
-cdef u32 place(Core *c, const Layout *f, Head *node, const Probe *p, int upto) noexcept nogil:
-    """How many of a node's entries stand before the probe (upto 0), or before or at it (upto 1)."""
-    cdef u64 *keys = keys_of(f, node)
-    cdef u32 i = less_than(keys, node.n, p.key)
-    cdef u32 stop, middle
-    if i < node.n and keys[i] == p.key:
-        stop = i + less_than(keys + i, node.n - i, p.key + 1)
-        while i < stop:
-            middle = (i + stop) >> 1
-            if against(c, ref_at(f, node, middle), p) < upto:
-                i = middle + 1
-            else:
-                stop = middle
-    return i
-
-
-cdef inline void keys_prefetch(const Layout *f, Head *node) noexcept nogil:
-    cdef u32 i
-    PREFETCH(node)
-    for i in range(0, 8 * f.cap, 64):
-        PREFETCH(<char *>node + f.keys + i)
-
-
-cdef inline void leaf_prefetch(Core *c, Head *leaf) noexcept nogil:
-    cdef u32 i
-    for i in range(0, c.tree.leaf.stride, 64):
-        PREFETCH(<char *>leaf + i)
-
-
-cdef u32 seek(Core *c, const Probe *p) noexcept nogil:
-    """The leaf where the probe stands or would stand."""
-    cdef u32 number = c.tree.root
-    cdef u32 level, i
-    cdef Head *node
-    for level in range(c.tree.height, 0, -1):
-        node = node_of(c, level, number)
-        i = place(c, &c.tree.inner, node, p, 1)
-        number = children_of(node)[i - (i > 0)]
-        keys_prefetch(layout_of(c, level - 1), node_of(c, level - 1, number))
-    return number
-
-
-cdef inline u32 place_in_leaf(Core *c, Head *leaf, u64 ref) noexcept nogil:
-    cdef Layout *f = &c.tree.leaf
-    cdef u32 i = place_of(lo_of(f, leaf), f.cap, <u32>ref)
-    while ref_at(f, leaf, i) != ref:
-        i += 1
-    return i
-
-
-cdef u64 rank_above(Core *c, u32 number) noexcept nogil:
-    """How many entries stand before the first of a leaf."""
-    cdef u32 above = parent_of(c, 0, number)[0]
-    cdef u32 i
-    cdef u64 rank = 0
-    cdef Head *parent
-    while above != NONE:
-        parent = node_of(c, 1, above)
-        i = place_of(children_of(parent), c.tree.inner.cap, number)
-        rank += sum_of(counts_of(&c.tree.inner, parent), i, c.tree.inner.cap)
-        number, above = above, parent.parent
-    return rank
-
-
-cdef u64 rank_of_key(Core *c, u64 key) noexcept nogil:
-    """How many entries have a lesser key."""
-    cdef u32 number = c.tree.root
-    cdef u32 level, i
-    cdef u64 rank = 0
-    cdef Head *node
-    if c.tree.n == 0:
-        return 0
-    for level in range(c.tree.height, 0, -1):
-        node = node_of(c, level, number)
-        i = less_than(keys_of(&c.tree.inner, node), node.n, key)
-        i -= i > 0
-        rank += sum_of(counts_of(&c.tree.inner, node), i, c.tree.inner.cap)
-        number = children_of(node)[i]
-    node = node_of(c, 0, number)
-    return rank + less_than(keys_of(&c.tree.leaf, node), node.n, key)
-
-
-cdef u64 rank_of_place(Core *c, const Probe *p) noexcept nogil:
-    """How many entries stand before or at the probe."""
-    cdef u32 number = c.tree.root
-    cdef u32 level, i
-    cdef u64 rank = 0
-    cdef Head *node
-    if c.tree.n == 0:
-        return 0
-    for level in range(c.tree.height, 0, -1):
-        node = node_of(c, level, number)
-        i = place(c, &c.tree.inner, node, p, 1)
-        i -= i > 0
-        rank += sum_of(counts_of(&c.tree.inner, node), i, c.tree.inner.cap)
-        number = children_of(node)[i]
-    return rank + place(c, &c.tree.leaf, node_of(c, 0, number), p, 1)
-
-
-cdef u32 leaf_at(Core *c, u64 rank, u32 *place) noexcept nogil:
-    """The leaf of the entry of that rank, and its place there."""
-    cdef u32 number = c.tree.root
-    cdef u32 level, i
-    cdef u32 *counts
-    cdef Head *node
-    for level in range(c.tree.height, 0, -1):
-        node = node_of(c, level, number)
-        counts = counts_of(&c.tree.inner, node)
-        i = 0
-        while rank >= counts[i]:
-            rank -= counts[i]
-            i += 1
-        number = children_of(node)[i]
-    place[0] = <u32>rank
-    return number
 
 
 # Changing

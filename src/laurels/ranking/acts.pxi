@@ -1,0 +1,172 @@
+# Acts: what changes a board, by its operator.
+#
+# An act finds its name once. Under "latest" the way down to the new score's leaf is begun before the name is looked up,
+# so that both are fetched at once; under "best" and "increment" the name's score comes first, as it decides what the new
+# one is and whether there is one. Scores are compared by their keys, where "less" means "better".
+#
+# An act first reserves all memory it may need and then changes anything, so that one that fails has changed nothing.
+
+cdef enum:
+    LATEST
+    BEST
+    INCREMENT
+
+cdef enum:
+    UNCOUNTED
+    REPLACED
+    ADDED
+
+cdef enum:
+    OUT_OF_MEMORY = -1
+    OUT_OF_ROOM = -2
+    DAMAGED = -3
+    DUPLICATE = -4
+    INFINITE = -5
+    INEXACT = -6
+
+
+cdef int core_submit(Core *c, Probe *p, bint anew) noexcept nogil:
+    """Submit the probe's score, by the operator; give whether it counted and was new, or a problem.
+
+    One with the very score that the name has counts only `anew`, which then brings but its sequence.
+    """
+    cdef Slot *slot
+    cdef u32 i, target
+    cdef int problem
+    if c.operator == LATEST:
+        return core_put(c, p, anew)
+    slot = name_slot(&c.names, p.hashed, p.name, p.size)
+    if slot == NULL:
+        if root_reserve(c) < 0:
+            return OUT_OF_MEMORY
+        return core_add(c, p, seek(c, p))
+    cdef u32 number = slot_leaf(slot)
+    cdef Head *leaf = node_of(c, 0, number)
+    leaf_prefetch(c, leaf)
+    i = place_in_leaf(c, leaf, slot_ref(slot))
+    cdef u64 key = keys_of(&c.tree.leaf, leaf)[i]
+    if c.operator == INCREMENT:
+        problem = probe_increase(c, p, key)
+        if problem < 0:
+            return problem
+    if p.key == key and not (anew and c.names.length_at):
+        return REPLACED if anew else UNCOUNTED
+    if p.key > key and c.operator == BEST:
+        return UNCOUNTED
+    return core_move(c, p, slot, number, i, seek(c, p))
+
+
+cdef i64 core_submit_many(Core *c, Probe *probes, Py_ssize_t n) noexcept nogil:
+    """Submit one after the other; give how many counted, or a problem."""
+    cdef Py_ssize_t i, j
+    cdef i64 counted = 0
+    cdef int outcome
+    for i in range(n):
+        if i % BATCH == 0:
+            for j in range(i, min(i + BATCH, n)):
+                name_prefetch(&c.names, probes[j].hashed)
+        outcome = core_submit(c, &probes[i], False)
+        if outcome < 0:
+            return outcome
+        counted += outcome != UNCOUNTED
+    return counted
+
+
+cdef int probe_increase(const Core *c, Probe *p, u64 key) noexcept nogil:
+    """Add to the probe's score that of the key; less than 0 where there is no such sum."""
+    cdef double a = double_of_key(key, c.descending)
+    cdef double b = double_of_key(p.key, c.descending)
+    cdef double sum = a + b
+    if not isfinite(sum):
+        return INFINITE
+    if is_whole(a) and is_whole(b) and (sum - a != b if fabs(a) >= fabs(b) else sum - b != a):
+        return INEXACT
+    p.key = key_of_double(sum, c.descending)
+    return 0
+
+
+cdef int core_put(Core *c, Probe *p, bint anew) noexcept nogil:
+    """Submit as under "latest", whatever the operator."""
+    cdef u32 target, number, i
+    cdef Head *leaf
+    cdef Slot *slot
+    if root_reserve(c) < 0:
+        return OUT_OF_MEMORY
+    name_prefetch(&c.names, p.hashed)
+    target = seek(c, p)
+    slot = name_slot(&c.names, p.hashed, p.name, p.size)
+    if slot == NULL:
+        return core_add(c, p, target)
+    number = slot_leaf(slot)
+    leaf = node_of(c, 0, number)
+    leaf_prefetch(c, leaf)
+    i = place_in_leaf(c, leaf, slot_ref(slot))
+    if keys_of(&c.tree.leaf, leaf)[i] == p.key and not (anew and c.names.length_at):
+        return REPLACED if anew else UNCOUNTED
+    return core_move(c, p, slot, number, i, target)
+
+
+cdef int core_move(Core *c, const Probe *p, Slot *slot, u32 number, u32 i, u32 target) noexcept nogil:
+    """Let the entry at place `i` of a leaf have the probe's score and sequence; `target` is the leaf for them."""
+    cdef u64 ref = slot_ref(slot)
+    if keys_of(&c.tree.leaf, node_of(c, 0, number))[i] == p.key and not (
+        c.timed and read_64(record(&c.names, ref)) != p.sequence
+    ):
+        pass
+    elif number == target:
+        leaf_move(c, p, ref, number, i)
+    else:
+        if tree_reserve(c, target) < 0:
+            return OUT_OF_MEMORY
+        if tree_drop(c, number, i):
+            target = seek(c, p)
+        slot_set(slot, ref, tree_add(c, p, ref, target))
+    if c.names.length_at:
+        write_64(record(&c.names, ref), p.sequence)
+    return REPLACED
+
+
+cdef int core_add(Core *c, const Probe *p, u32 target) noexcept nogil:
+    """Add the probe, whose name is not there; `target` is the leaf for it."""
+    if c.tree.n >= MOST_ENTRIES:
+        return OUT_OF_ROOM
+    if record_reserve(&c.names, units_for(&c.names, p.size)) < 0 or table_reserve(&c.names, p.hashed) < 0:
+        return OUT_OF_MEMORY
+    if tree_reserve(c, target) < 0:
+        return OUT_OF_MEMORY
+    cdef u64 ref = record_write(&c.names, p.name, p.size, p.sequence)
+    slot_add(&c.names, p.hashed, ref, tree_add(c, p, ref, target))
+    return ADDED
+
+
+cdef int core_remove(Core *c, const Probe *p) noexcept nogil:
+    """Take the probe's name off the board: 1 where it was there, 0 where not, or a problem."""
+    cdef Slot *slot = name_slot(&c.names, p.hashed, p.name, p.size)
+    cdef u64 ref
+    cdef u32 number
+    if slot == NULL:
+        return 0
+    if c.tree.n == 1:
+        core_clear(c)
+        return 1
+    if freed_reserve(&c.names) < 0:
+        return OUT_OF_MEMORY
+    ref, number = slot_ref(slot), slot_leaf(slot)
+    tree_drop(c, number, place_in_leaf(c, node_of(c, 0, number), ref))
+    slot_drop(&c.names, p.hashed, slot)
+    record_list(&c.names, ref, units_for(&c.names, p.size))
+    return 1
+
+
+cdef void core_start(Core *c, const Core *like) noexcept nogil:
+    """Make an empty core of the kind of another."""
+    memset(c, 0, sizeof(Core))
+    c.descending, c.timed, c.latest = like.descending, like.timed, like.latest
+    c.operator, c.ranking = like.operator, like.ranking
+    names_start(&c.names, like.names.length_at != 0)
+    tree_start(&c.tree, like.tree.most, like.tree.fan)
+
+
+cdef void core_clear(Core *c) noexcept nogil:
+    names_end(&c.names)
+    tree_end(&c.tree)
