@@ -1,0 +1,184 @@
+"""The examples of the docs: one story, which goes so on every service that begins without boards."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Exchange(NamedTuple):
+    """A request that is really sent, and its answer, to the byte unless it ``varies`` with the time."""
+
+    operation: str
+    about: str
+    target: str
+    status: int
+    answer: bytes = b""
+    body: bytes | None = None
+    header: tuple[str, str] | None = None
+    varies: bool = False
+
+
+_DEFINED = (
+    b'{"order":"descending","operator":"best","ties":"earliest","ranking":"competition",'
+    b'"scores":{"min":0,"max":1000000,"integer":true},"windows":["daily","weekly"],"time_zone":"Europe/Berlin",'
+    b'"keep":{"daily":30},"ttl":null}'
+)
+_PREFER = ("Prefer", "return=representation")
+_KEY = ("Idempotency-Key", "6f6c9f0e-lap-1")
+
+STORY = (
+    Exchange(
+        "define",
+        "A board of best scores",
+        "/-/boards/mario-kart",
+        201,
+        _DEFINED,
+        b'{"operator": "best", "ties": "earliest", "ranking": "competition", '
+        b'"scores": {"min": 0, "max": 1000000, "integer": true}, '
+        b'"windows": ["daily", "weekly"], "time_zone": "Europe/Berlin", "keep": {"daily": 30}}',
+    ),
+    Exchange("submit", "A score", "/mario-kart/v", 202, body=b'{"score": 2077}'),
+    Exchange(
+        "submit",
+        "A score with metadata and a key",
+        "/mario-kart/silverhand",
+        202,
+        body=b'{"score": 34, "metadata": {"car": "porsche"}}',
+        header=_KEY,
+    ),
+    Exchange(
+        "submit",
+        "A score, and where it stands",
+        "/mario-kart/silverhand",
+        200,
+        b'{"score":2077,"rank":0,"previous":{"score":34,"rank":1},"changed":true}',
+        b'{"score": 2077}',
+        _PREFER,
+    ),
+    Exchange(
+        "submit",
+        "A score that the board does not take",
+        "/mario-kart/v",
+        422,
+        b"{}",
+        b'{"score": -1}',
+    ),
+    Exchange(
+        "submit_many",
+        "Three entries, one of them refused",
+        "/mario-kart",
+        200,
+        b"{}",
+        b'{"entries": [{"name": "panam", "score": 1500}, {"name": "judy", "score": 1500}, '
+        b'{"name": "t-bug", "score": -5}]}',
+    ),
+    Exchange("standing", "A standing", "/mario-kart/judy", 200, b'{"score":1500,"rank":2}'),
+    Exchange("standing", "Nobody of that name", "/mario-kart/nobody", 200, b'{"score":0,"rank":null}'),
+    Exchange("standing", "A standing of this week", "/mario-kart/panam?window=weekly", 200, b'{"score":1500,"rank":2}'),
+    Exchange(
+        "read",
+        "A page",
+        "/mario-kart?startRank=0&endRank=20",
+        200,
+        b'{"leaderboard":[{"name":"v","score":2077},{"name":"silverhand","score":2077},{"name":"panam","score":1500},'
+        b'{"name":"judy","score":1500}]}',
+    ),
+    Exchange(
+        "read",
+        "A name and its neighbours",
+        "/mario-kart?around=silverhand&span=1",
+        200,
+        b'{"leaderboard":[{"name":"v","score":2077,"rank":0},{"name":"silverhand","score":2077,"rank":0},'
+        b'{"name":"panam","score":1500,"rank":2}]}',
+    ),
+    Exchange(
+        "read",
+        "Chosen names",
+        "/mario-kart?name=judy&name=v&name=rogue",
+        200,
+        b'{"leaderboard":[{"name":"v","score":2077,"rank":0},{"name":"judy","score":1500,"rank":2}],"missing":["rogue"]}',
+    ),
+    Exchange(
+        "read",
+        "Entries between two scores",
+        "/mario-kart?minScore=1000&maxScore=2000&limit=1",
+        200,
+        b'{"leaderboard":[{"name":"panam","score":1500,"rank":2}]}',
+    ),
+    Exchange(
+        "read",
+        "All there is to know of a page",
+        "/mario-kart?endRank=1&include=rank,metadata,submittedAt,cursor",
+        200,
+        b'{"leaderboard":[{"name":"v","score":2077,"rank":0,"metadata":null,"submittedAt":"2026-11-22T05:00:00.123Z"}],'
+        b'"next":"mAIBy0CgOgAAAAAAoXbPAAY"}',
+        varies=True,
+    ),
+    Exchange(
+        "read",
+        "An empty range",
+        "/mario-kart?startRank=5&endRank=5",
+        400,
+        b"{}",
+    ),
+    Exchange(
+        "read",
+        "The neighbours of nobody",
+        "/mario-kart?around=nobody",
+        404,
+        b"{}",
+    ),
+    Exchange(
+        "boards",
+        "All boards",
+        "/-/boards",
+        200,
+        b'{"boards":[{"name":"mario-kart","declared":true,"definition":' + _DEFINED + b'}],"next":null}',
+    ),
+    Exchange("definition", "A definition", "/-/boards/mario-kart", 200, _DEFINED),
+    Exchange("definition", "A board that is not there", "/-/boards/luigi-kart", 404, b"{}"),
+    Exchange(
+        "define",
+        "A change",
+        "/-/boards/mario-kart",
+        200,
+        _DEFINED.replace(b'"ttl":null', b'"ttl":"30d"'),
+        _DEFINED.replace(b'"ttl":null', b'"ttl":"30d"'),
+    ),
+    Exchange(
+        "define",
+        "A change that the entries contradict",
+        "/-/boards/mario-kart",
+        409,
+        b"{}",
+        b'{"operator": "increment"}',
+    ),
+    Exchange(
+        "define",
+        "A definition that no board can keep",
+        "/-/boards/luigi-kart",
+        422,
+        b"{}",
+        b'{"windows": ["hourly"]}',
+    ),
+    Exchange(
+        "periods",
+        "Today and this week",
+        "/-/boards/mario-kart/periods",
+        200,
+        b'{"periods":[{"window":"daily","period":"2026-11-22","start":"2026-11-22T00:00:00+01:00",'
+        b'"stop":"2026-11-23T00:00:00+01:00","count":4,"current":true},{"window":"weekly","period":"2026-W47",'
+        b'"start":"2026-11-16T00:00:00+01:00","stop":"2026-11-23T00:00:00+01:00","count":4,"current":true}]}',
+        varies=True,
+    ),
+    Exchange("summary", "A summary", "/-/boards/mario-kart/summary", 200, b"{}"),
+    Exchange(
+        "rank", "Where 1800 would stand", "/-/boards/mario-kart/rank?score=1800", 200, b'{"rank":2,"percentile":50.0}'
+    ),
+    Exchange("remove", "A name is taken off", "/mario-kart/judy", 204),
+    Exchange("drop", "All entries are dropped", "/mario-kart", 204),
+    Exchange("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
+    Exchange("face", "What this is", "/", 200, b"{}"),
+    Exchange("health", "It answers", "/-/health", 200, b'{"status":"ok"}'),
+    Exchange("ready", "It can keep scores", "/-/ready", 200, b'{"status":"ok"}'),
+)

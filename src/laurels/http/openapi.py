@@ -1,0 +1,262 @@
+"""The OpenAPI 3.1 document, written from the operations and from the structs that the code reads and writes.
+
+The structs here are the parts of such a document, as far as they are used. A schema is plain JSON.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from laurels.definition import Bounds, Definition
+from laurels.http.examples import STORY
+from laurels.http.fields import FIELDS
+from laurels.http.messages import JSON, PHRASES, PROBLEM
+from laurels.http.operations import ABOUT, EVERYWHERE, OPERATIONS, PARAMETERS, RENAMED, STATUSES, TAGS
+from laurels.http.problems import Problem
+from laurels.http.wire import Batch, StrictEntry, Submit
+from laurels.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from laurels.http.examples import Exchange
+    from laurels.http.operations import Answer, Operation, Schema
+
+AS_SENT = {kind.__name__ for kind in (Batch, Bounds, Definition, StrictEntry, Submit)}
+"""The bodies of requests: what has a default there may be left out. In an answer it is always written."""
+_REF = "#/components/schemas/{name}"
+
+
+class Example(Struct, frozen=True):
+    """A body that is really sent or given."""
+
+    summary: str
+    value: Any
+
+
+class MediaType(Struct, frozen=True, omit_defaults=True):
+    """A body of one content type."""
+
+    schema: Schema
+    examples: dict[str, Example] = {}
+
+
+class HeaderObject(Struct, frozen=True, omit_defaults=True):
+    """A header of an answer."""
+
+    description: str
+    schema: Schema
+    required: bool = False
+
+
+class ParameterObject(Struct, frozen=True, omit_defaults=True, rename={"where": "in"}):
+    """A part of the path, the query or the head of a request."""
+
+    name: str
+    where: str
+    description: str
+    schema: Schema
+    required: bool = False
+    style: str | None = None
+    explode: bool | None = None
+    example: Any = None
+
+
+class RequestBody(Struct, frozen=True):
+    """The body of a request."""
+
+    content: dict[str, MediaType]
+    required: bool = True
+
+
+class ResponseObject(Struct, frozen=True, omit_defaults=True):
+    """An answer of one status."""
+
+    description: str
+    headers: dict[str, HeaderObject] = {}
+    content: dict[str, MediaType] = {}
+
+
+class OperationObject(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One method of one path."""
+
+    operation_id: str
+    summary: str
+    description: str
+    tags: list[str]
+    responses: dict[str, ResponseObject]
+    parameters: list[ParameterObject] = []
+    request_body: RequestBody | None = None
+
+
+class Named(Struct, frozen=True):
+    """A title and what it stands for."""
+
+    name: str
+    description: str
+
+
+class Info(Struct, frozen=True):
+    """What the document is about."""
+
+    title: str
+    version: str
+    description: str
+    license: dict[str, str]
+
+
+class Components(Struct, frozen=True):
+    """What several operations share, and the answers that any request may get."""
+
+    schemas: dict[str, Schema]
+    responses: dict[str, ResponseObject]
+
+
+class Document(Struct, frozen=True):
+    """The whole."""
+
+    openapi: str
+    info: Info
+    servers: list[dict[str, str]]
+    tags: list[Named]
+    paths: dict[str, dict[str, OperationObject]]
+    components: Components
+
+
+@cache
+def document() -> bytes:
+    """Give the document as JSON."""
+    return msgspec.json.encode(described())
+
+
+@cache
+def described() -> Document:
+    """Give the document."""
+    paths: dict[str, dict[str, OperationObject]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return Document(
+        "3.1.1",
+        Info("Laurels", __version__, ABOUT, {"name": "MIT", "identifier": "MIT"}),
+        [{"url": "/"}],
+        [Named(name, about) for name, about in TAGS.items()],
+        paths,
+        Components(_schemas(), {str(status): _error(status, ()) for status in EVERYWHERE}),
+    )
+
+
+def _operation(operation: Operation) -> OperationObject:
+    story = [exchange for exchange in STORY if exchange.operation == operation.name]
+    responses = {str(answer.status): _answer(answer, story) for answer in operation.answers}
+    responses |= {str(status): _error(status, story) for status in operation.errors}
+    return OperationObject(
+        operation.name,
+        operation.title,
+        operation.about,
+        [operation.tag],
+        dict(sorted(responses.items())),
+        [_parameter(key) for key in operation.parameters],
+        _body(operation.body, story) if operation.body else None,
+    )
+
+
+def _parameter(key: str) -> ParameterObject:
+    known = PARAMETERS[key]
+    is_list = known.schema["type"] == "array"
+    return ParameterObject(
+        RENAMED.get(key, key),
+        known.where,
+        known.about,
+        known.schema,
+        required=known.is_required,
+        style="form" if is_list else None,
+        explode=known.is_repeated if is_list else None,
+        example=known.example,
+    )
+
+
+def _body(kind: type, story: Iterable[Exchange]) -> RequestBody:
+    sent = {exchange.about: exchange.body for exchange in story if exchange.body is not None}
+    return RequestBody({JSON.decode(): MediaType(_schema_of((kind,)), _examples(sent))})
+
+
+def _answer(answer: Answer, story: Iterable[Exchange]) -> ResponseObject:
+    headers = {name: HeaderObject("What was done of `Prefer`.", {"type": "string"}) for name in answer.headers}
+    if not answer.bodies:
+        return ResponseObject(answer.about, headers)
+    if isinstance(answer.bodies, bytes):
+        schema = {"type": "object" if answer.bodies == JSON else "string"}
+        return ResponseObject(answer.about, headers, {answer.bodies.decode(): MediaType(schema)})
+    given = _given(answer.status, story)
+    return ResponseObject(answer.about, headers, {JSON.decode(): MediaType(_schema_of(answer.bodies), given)})
+
+
+def _error(status: int, story: Iterable[Exchange]) -> ResponseObject:
+    content = {PROBLEM.decode(): MediaType(_schema_of((Problem,)), _given(status, story))}
+    return ResponseObject(f"{PHRASES[status]}. {STATUSES[status]}", _error_headers(status), content)
+
+
+def _error_headers(status: int) -> dict[str, HeaderObject]:
+    if status == 405:  # noqa: PLR2004
+        return {"Allow": HeaderObject("The methods that the route has.", {"type": "string"}, required=True)}
+    if status in {429, 503}:
+        seconds = {"type": "integer", "minimum": 0}
+        return {"Retry-After": HeaderObject("When to come again, in seconds.", seconds, required=True)}
+    return {}
+
+
+def _given(status: int, story: Iterable[Exchange]) -> dict[str, Example]:
+    return _examples({one.about: one.answer for one in story if one.status == status and one.answer})
+
+
+def _examples(bodies: dict[str, bytes]) -> dict[str, Example]:
+    return {
+        "".join(word.capitalize() for word in about.split()): Example(about, msgspec.json.decode(body))
+        for about, body in bodies.items()
+    }
+
+
+def _schema_of(kinds: Iterable[type]) -> Schema:
+    refs = [{"$ref": _REF.format(name=kind.__name__)} for kind in kinds]
+    return refs[0] if len(refs) == 1 else {"anyOf": refs}
+
+
+def _schemas() -> dict[str, Schema]:
+    kinds = [operation.body for operation in OPERATIONS if operation.body]
+    kinds += [
+        kind
+        for operation in OPERATIONS
+        for answer in operation.answers
+        if isinstance(answer.bodies, tuple)
+        for kind in answer.bodies
+    ]
+    _, found = msgspec.json.schema_components([*dict.fromkeys(kinds), Problem], ref_template=_REF)
+    return {name: told(name, schema) for name, schema in sorted(found.items())}
+
+
+def told(name: str, schema: Schema) -> Schema:
+    """Give a struct's schema with what is known of its fields; one that only answers has all its fields."""
+    fields = {field: _simple(of) | FIELDS[name].get(field, {}) for field, of in schema["properties"].items()}
+    if name not in AS_SENT:
+        written = [field for field, of in fields.items() if of.pop("default", ...) is not ...]
+        schema = schema | {"required": [field for field in fields if field in {*schema["required"], *written}]}
+    return schema | {"description": _prose(schema.get("description", "")), "properties": fields}
+
+
+def _prose(docstring: str) -> str:
+    return " ".join(cleandoc(docstring).replace("``", "`").split())
+
+
+def _simple(schema: Schema) -> Schema:
+    """Give a schema in which a number is one type: msgspec writes that of a score as an integer or a number."""
+    kinds = schema.get("anyOf", [])
+    if {"type": "integer"} in kinds and {"type": "number"} in kinds:
+        types = [kind["type"] for kind in kinds if kind != {"type": "integer"}]
+        rest = {key: value for key, value in schema.items() if key != "anyOf"}
+        return {"type": types[0] if len(types) == 1 else types, **rest}
+    return schema
