@@ -163,17 +163,23 @@ def test_page_refused(service: Server, board: str, query: str, parameter: str) -
         (
             "span=5",
             "span",
-            "span goes with a read around a name, not here: a page takes startRank, endRank and include",
+            "span goes with a read around a name, not here: a page takes startRank, endRank, include, window",
         ),
         ("limit=5", "limit", "limit goes with a read between scores"),
         ("score=5", "score", "There is no parameter score"),
-        ("around=v&startRank=0", "startRank", "a read around a name takes around and span."),
+        ("around=v&startRank=0", "startRank", "a read around a name takes around, span, include, window"),
         ("name=v&around=v", "name", "name goes with a read of names, not here"),
-        ("name=v&limit=1", "limit", "a read of names takes name."),
+        ("name=v&limit=1", "limit", "a read of names takes name, include, window and period."),
         ("minScore=1&cursor=x", "cursor", "cursor goes with the page behind a cursor"),
-        ("cursor=x&startRank=0", "startRank", "the page behind a cursor takes cursor and include."),
-        ("around=v&include=rank", "include", "include goes with a page"),
-        ("minScore=1&window=daily", "window", "There is no parameter window: a read between scores takes minScore,"),
+        ("cursor=x&startRank=0", "startRank", "the page behind a cursor takes cursor, include, window"),
+        ("around=v&include=cursor", "include", "cursor goes with a page, not here. There are rank, metadata and"),
+        ("name=v&include=next", "include", "There is no field 'next' to include. There are rank, metadata and"),
+        ("minScore=1&windows=daily", "windows", "There is no parameter windows: a read between scores takes minScore,"),
+        ("window=daily", "window", "daily"),
+        ("window=", "window", ""),
+        ("window=daily&window=daily", "window", "window stands twice"),
+        ("period=2026-11-22", "period", "period goes with window"),
+        ("period=", "period", "period goes with window"),
         ("around=", "around", "The name is empty"),
         ("around=a%00", "around", "control character"),
         ("around=%FF", "around", "around is not UTF-8"),
@@ -200,9 +206,9 @@ def test_page_refused(service: Server, board: str, query: str, parameter: str) -
         ("minScore=1&minScore=1", "minScore", "minScore stands twice"),
         ("minScore=1&limit=0", "limit", "limit is 0: it must be from 1 to 1,000"),
         ("minScore=1&limit=1001", "limit", "limit is 1001"),
-        ("include=", "include", "There are rank and cursor"),
-        ("include=metadata", "include", "There is no field 'metadata' to include. There are rank and cursor."),
-        ("include=rank,submittedAt", "include", "There is no field 'submittedAt'"),
+        ("include=", "include", "There are rank, metadata, submittedAt and cursor"),
+        ("include=meta", "include", "There is no field 'meta' to include. There are rank, metadata, submittedAt and"),
+        ("include=rank,submittedat", "include", "There is no field 'submittedat'"),
         ("include=rank&include=cursor", "include", "include stands twice"),
         ("include=rank&startRank=5&endRank=5", "endRank", "is empty"),
         ("include=cursor&endRank=1001", "endRank", "a page holds 1,000"),
@@ -224,6 +230,17 @@ def test_read_refused(service: Server, board: str, query: str, parameter: str, s
         ("/-/boards/{board}/rank?score=1&startRank=0", "startRank"),
         ("/-/boards/{board}/summary?buckets=5", "buckets"),
         ("/-/boards/{board}/summary?=", ""),
+        ("/-/boards/{board}/summary?window=daily", "window"),
+        ("/-/boards/{board}/rank?score=1&period=2026-11-22", "period"),
+        ("/-/boards/{board}/periods?window=daily", "window"),
+        ("/-/boards/{board}?after=a", "after"),
+        ("/-/boards?limit=0", "limit"),
+        ("/-/boards?limit=1001", "limit"),
+        ("/-/boards?limit=all", "limit"),
+        ("/-/boards?after=a&after=b", "after"),
+        ("/-/boards?before=a", "before"),
+        ("/-/boards/a%00", "board"),
+        ("/-/boards/%2D/periods", "board"),
         ("/-/boards/-/summary", "board"),
         ("/-/boards//summary", "board"),
         ("/-/boards/%2e%2e/rank?score=1", "board"),
@@ -235,11 +252,22 @@ def test_figures_refused(service: Server, board: str, path: str, parameter: str)
     assert (reply.status, reply.json["parameter"]) == (400, parameter)
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/{board}/v"), ("DELETE", "/{board}"), ("POST", "/{board}/v")])
-def test_query_where_none_is_known(service: Server, board: str, method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "parameter"),
+    [
+        ("GET", "/{board}/v?include=rank", "include"),
+        ("DELETE", "/{board}?startRank=0", "startRank"),
+        ("DELETE", "/{board}/v?name=v", "name"),
+        ("DELETE", "/{board}/v?period=2026-11-22", "period"),
+        ("POST", "/{board}/v?window=daily", "window"),
+        ("POST", "/{board}?window=daily", "window"),
+        ("PUT", "/-/boards/{board}?window=daily", "window"),
+    ],
+)
+def test_query_where_none_is_known(service: Server, board: str, method: str, path: str, parameter: str) -> None:
     """A parameter that would be ignored is refused."""
-    reply = ask(service, method, path.format(board=board) + "?window=daily", {"score": 1} if method == "POST" else None)
-    assert (reply.status, reply.json["parameter"]) == (400, "window")
+    reply = ask(service, method, path.format(board=board), {"score": 1} if method in {"POST", "PUT"} else None)
+    assert (reply.status, reply.json["parameter"]) == (400, parameter)
 
 
 @pytest.mark.parametrize("query", ["?", "?&", "?&&"])
@@ -249,7 +277,7 @@ def test_query_without_a_parameter(service: Server, board: str, query: str) -> N
 
 
 @pytest.mark.parametrize(
-    "path", ["/a/b/c", "/a/b/", "/-/nothing", "/-/boards", "/-", "/-/health/", "/-/boards/a", "/-/boards/a/b"]
+    "path", ["/a/b/c", "/a/b/", "/-/nothing", "/-", "/-/health/", "/-/boards/a/b", "/-/boards/a/rank/", "/-/board"]
 )
 def test_unknown_route(service: Server, path: str) -> None:
     """What is not a route is a 404 that says which are."""
@@ -258,7 +286,8 @@ def test_unknown_route(service: Server, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("PUT", "/{board}/v"), ("PATCH", "/{board}"), ("POST", "/-/boards/{board}/rank")]
+    ("method", "path"),
+    [("PUT", "/{board}/v"), ("PATCH", "/{board}"), ("POST", "/-/boards/{board}/rank"), ("POST", "/-/boards/{board}")],
 )
 def test_method_not_allowed(service: Server, board: str, method: str, path: str) -> None:
     """A method that a route does not have is a 405 that says which it has."""

@@ -210,7 +210,7 @@ def test_operations(service: Server, path: str) -> None:
 
 def test_face(service: Server) -> None:
     """The root says what this is."""
-    assert ask(service, "GET", "/").json == {"service": "laurels", "version": __version__}
+    assert ask(service, "GET", "/").json == {"service": "laurels", "version": __version__, "docs": "/-/docs"}
 
 
 @pytest.mark.parametrize("path", ["/{board}/v", "/{board}", "/-/health", "/"])

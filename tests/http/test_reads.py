@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from laurels.http.cursor import Cursor, write_cursor
-from laurels.stores.contract import Entry
+from laurels.stores.contract import Board, Ranked
 from tests.asking import ask
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def altered(cursor: str, place: int) -> str:
 
 def test_cursor_altered(service: Server, board: str) -> None:
     """Whatever letter of a cursor is changed, cut off or added, it is refused."""
-    good = write_cursor(board, 20, Entry("v", 1))
+    good = write_cursor(Board(board), 20, Ranked("v", 1, 0))
     bad = [altered(good, place) for place in range(len(good))]
     bad += [good[:-1], good + "A", good + "=", good + "%0A", "", "!", "%C3%A9", "next"]
     replies = [ask(service, "GET", f"/{board}?cursor={cursor}") for cursor in bad]
@@ -186,24 +186,36 @@ def test_cursor_altered(service: Server, board: str) -> None:
 
 def test_cursor_of_another_board(service: Server, board: str) -> None:
     """A cursor is good for its own board only."""
-    reply = ask(service, "GET", f"/{board}?cursor={write_cursor('another', 20, Entry('v', 1))}")
+    reply = ask(service, "GET", f"/{board}?cursor={write_cursor(Board('another'), 20, Ranked('v', 1, 0))}")
     assert (reply.status, "none of this board's" in reply.json["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize(
     ("size", "entry", "status"),
-    [(0, Entry("v", 1), 400), (1001, Entry("v", 1), 400), (20, Entry("", 1), 400), (20, Entry("v", float("nan")), 422)],
+    [
+        (0, Ranked("v", 1, 0), 400),
+        (1001, Ranked("v", 1, 0), 400),
+        (20, Ranked("", 1, 0), 400),
+        (20, Ranked("v", float("nan"), 0), 422),
+    ],
     ids=["no size", "too large", "no name", "no number"],
 )
-def test_cursor_forged(service: Server, board: str, size: int, entry: Entry, status: int) -> None:
+def test_cursor_forged(service: Server, board: str, size: int, entry: Ranked, status: int) -> None:
     """A cursor that was made by hand asks for no more than may be asked for."""
-    assert ask(service, "GET", f"/{board}?cursor={write_cursor(board, size, entry)}").status == status
+    assert ask(service, "GET", f"/{board}?cursor={write_cursor(Board(board), size, entry)}").status == status
+
+
+@pytest.mark.parametrize("sequence", [-1, 2**64 - 1, 2**63], ids=["less than none", "last", "half"])
+def test_cursor_with_any_sequence(service: Server, board: str, sequence: int) -> None:
+    """A cursor that was made by hand may name a sequence that no store ever gave."""
+    cursor = write_cursor(Board(board), 20, Ranked("v", 1, 0, sequence))
+    assert ask(service, "GET", f"/{board}?cursor={cursor}").status in {200, 400}
 
 
 def test_cursor_has_a_version() -> None:
     """A cursor begins with its version, so that one of another make is told."""
-    text = write_cursor("kart", 20, Entry("v", 1))
-    assert base64.urlsafe_b64decode(text + "==")[:2] == bytes([0x90 + len(Cursor.__struct_fields__), 1])
+    text = write_cursor(Board("kart"), 20, Ranked("v", 1, 0))
+    assert base64.urlsafe_b64decode(text + "==")[:2] == bytes([0x90 + len(Cursor.__struct_fields__), 2])
 
 
 def test_summary(service: Server, board: str) -> None:

@@ -151,7 +151,6 @@ class Periods(Struct, frozen=True):
 
 
 BATCH_ENTRIES = 1000
-METADATA_BYTES = 1024
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _score = attrgetter("score")
@@ -253,8 +252,6 @@ def _metadata(raw: Raw | None) -> bytes | None:
     except _UNREADABLE as error:
         problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise BadBody("/metadata", f"The metadata cannot be kept: {problem}.") from None
-    if len(metadata) > METADATA_BYTES:
-        raise BadBody("/metadata", f"The metadata has {len(metadata):,} bytes as compact JSON. Send at most 1,024.")
     return None if metadata == b"null" else metadata
 
 
