@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from laurels.boards import Boards
+from laurels.definition import BoardsFile, Definition
 from laurels.errors import StoreError
 from laurels.http import Routes
 from laurels.serverless.key import ParameterKeys
@@ -39,7 +40,9 @@ class Function:
             settings.momento_endpoint,
             ttl=timedelta(seconds=settings.ttl_seconds),
         )
-        self._routes = Routes(Boards(self._store, settings.order))
+        boards = Boards(self._store, BoardsFile(default=Definition(order=settings.order)))
+        self._loop.run_until_complete(boards.declare())
+        self._routes = Routes(boards)
 
     def warm(self) -> None:
         """Have the key and a connection before the first request; what cannot be had is left to the requests."""
