@@ -250,7 +250,18 @@ class Capabilities(Struct, frozen=True):
 
     def check(self, definition: Definition) -> None:
         """Raise NotKept where boards of this definition cannot be kept."""
-        raise NotImplementedError
+        bounds = definition.scores
+        asked = {
+            f"keep boards under the operator {definition.operator!r}": definition.operator in self.operators,
+            f"order ties by {definition.ties!r}": definition.ties in self.ties,
+            f"rank by {definition.ranking!r}": definition.ranking in self.rankings,
+            "keep windows beside a board": self.windows or not definition.windows,
+            "end boards by a time to live": self.ttl or not definition.ttl,
+            "hold sums to bounds": self.exact_sums or definition.operator != "increment" or bounds == Bounds(),
+        }
+        for promise, is_kept in asked.items():
+            if not is_kept:
+                raise NotKept(promise)
 
 
 class Store(ABC):
@@ -316,9 +327,7 @@ class Store(ABC):
         """Give the entries of those ``names`` that are on the board, in the board's order, each once."""
 
     @abstractmethod
-    async def within(
-        self, board: Board, low: Score, high: Score, limit: int, *, noted: bool = False
-    ) -> list[Ranked]:
+    async def within(self, board: Board, low: Score, high: Score, limit: int, *, noted: bool = False) -> list[Ranked]:
         """Give the entries with scores from ``low`` to ``high``, both included, but at most the first ``limit``.
 
         Either bound may be infinite.
