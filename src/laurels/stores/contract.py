@@ -6,22 +6,22 @@ is) are settled before a store is called: a store receives only what may be kept
 
 **Order.** Rank 0 stands first: the highest score on a ``descending`` board, the lowest on an ``ascending`` one. Equal
 scores stand by the board's ``ties``: by ``name`` as sorted sets order their members (by bytes, A before Z when
-ascending, Z before A when descending), or with the ``earliest`` or the ``latest`` first, by when the attempt that counts
-was kept. A *place* is an entry's position in that order, from 0; pages count places. A *rank* is what the board's
-``ranking`` makes of it: the place itself (``ordinal``), the number of entries that are better (``competition``), or the
-number of scores that are better (``dense``).
+ascending, Z before A when descending), or with the ``earliest`` or the ``latest`` first, by when the attempt that
+counts was kept. A *place* is an entry's position in that order, from 0; pages count places. A *rank* is what the
+board's ``ranking`` makes of it: the place itself (``ordinal``), the number of entries that are better
+(``competition``), or the number of scores that are better (``dense``).
 
 **Operator.** An attempt is a score that was submitted. Under ``latest`` it takes the place of the name's score, under
-``best`` only where it is better, and under ``increment`` it is added. An attempt that does not count changes nothing, and
-neither does one with the very score that the name has, unless it brings metadata: that is what a retry looks like. The
-time and the metadata of an entry are those of the last attempt that counted. A sum that is not finite, that would lose
-the last digit of whole numbers beyond 2^53, or that the board's bounds exclude, is refused and changes nothing; bounds
-hold for the sum on the board itself, not for those in its windows.
+``best`` only where it is better, and under ``increment`` it is added. An attempt that does not count changes nothing,
+and neither does one with the very score that the name has, unless it brings metadata: that is what a retry looks like.
+The time and the metadata of an entry are those of the last attempt that counted. A sum that is not finite, that would
+lose the last digit of whole numbers beyond 2^53, or that the board's bounds exclude, is refused and changes nothing;
+bounds hold for the sum on the board itself, not for those in its windows.
 
 **Windows.** A period of a window is a board of its own, with a key of its own (:attr:`Board.key`). A submit to a board
-feeds it and the periods in :attr:`Board.feeds`, by the same operator, in one act; where that begins a period, those before
-:attr:`Feed.oldest` go. Removing a name from a board, or dropping it, does so in all its periods; of one period, in that
-alone.
+feeds it and the periods in :attr:`Board.feeds`, by the same operator, in one act; where that begins a period, those
+before :attr:`Feed.oldest` go. Removing a name from a board, or dropping it, does so in all its periods; of one period,
+in that alone.
 
 **Time to live.** A board whose definition has a ``ttl`` is gone, with its periods, so long after its last submit.
 
@@ -30,8 +30,8 @@ mixes two states, unless the store's capabilities say that it may. A call that r
 exception: after :exc:`~laurels.errors.AnswerLost` a store beyond this process may have acted before the connection
 broke.
 
-**Once.** An act with a :class:`Once` whose key was used within its lifetime changes nothing and gives the first answer; it
-raises KeyReused where the print is another. That holds for acts at the same moment, and across crashes and restarts.
+**Once.** An act with a :class:`Once` whose key was used within its lifetime changes nothing and gives the first answer;
+it raises KeyReused where the print is another. That holds for acts at the same moment, and across crashes and restarts.
 An act that raised has not used its key.
 
 **Visibility.** A change that has been acknowledged is seen by every later read. One that has not is seen by none.
@@ -51,7 +51,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
-from laurels.definition import LONGEST_TTL_SECONDS, PLAIN, Definition, Operator, Order, Ranking, Score, Ties
+from laurels.definition import LONGEST_TTL_SECONDS, PLAIN, Bounds, Definition, Operator, Order, Ranking, Score, Ties
 from laurels.errors import NotKept
 
 if TYPE_CHECKING:
@@ -228,8 +228,8 @@ class Capabilities(Struct, frozen=True):
     are defined by the deployment alone."""
 
     attempts: bool = True
-    """The store keeps what comes with an attempt: its time, its metadata, its key. Without it acts with metadata or with
-    a :class:`Once`, and reads that ask for metadata, raise NotKept."""
+    """The store keeps what comes with an attempt: its time, its metadata, its key. Without it acts with metadata or
+    with a :class:`Once`, and reads that ask for metadata, raise NotKept."""
 
     windows: bool = True
     """One act can feed several boards."""
@@ -337,8 +337,8 @@ class Store(ABC):
     async def after(self, board: Board, entry: Ranked, limit: int, *, noted: bool = False) -> list[Ranked]:
         """Give the ``limit`` entries that stand next after the place of ``entry``.
 
-        A place is a score, a sequence and a name, whether or not an entry stands there now: nothing that has kept its own
-        place is skipped or given twice, whatever else was submitted or removed meanwhile.
+        A place is a score, a sequence and a name, whether or not an entry stands there now: nothing that has kept its
+        own place is skipped or given twice, whatever else was submitted or removed meanwhile.
         """
 
     @abstractmethod
@@ -380,9 +380,9 @@ class Store(ABC):
     async def define(self, name: str, definition: Definition) -> None:
         """Keep a board's definition from now on; raise DefinitionConflict where stored entries contradict it.
 
-        They do where they would not stand so, or would not be there, had the definition always been this one: the order,
-        the operator and the ties change only while nothing is stored, the time zone while no period is, and a window
-        leaves only when it has no periods. Bounds must hold every score of the board.
+        They do where they would not stand so, or would not be there, had the definition always been this one: the
+        order, the operator and the ties change only while nothing is stored, the time zone while no period is, and a
+        window leaves only when it has no periods. Bounds must hold every score of the board.
         """
 
     @abstractmethod
