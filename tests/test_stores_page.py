@@ -1,0 +1,96 @@
+"""The tables of docs/stores.md say what the stores keep."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tomllib
+from typing import TYPE_CHECKING, get_args, get_type_hints
+
+import msgspec
+import pytest
+
+from laurels.definition import Definition
+from laurels.errors import NotKept
+from laurels.stores.contract import Capabilities
+from laurels.stores.embedded import EmbeddedStore
+from laurels.stores.momento import MomentoStore
+from tests.asking import ask
+from tests.conftest import started
+from tests.test_docs import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from laurels.stores.contract import Store
+    from tests.conftest import Server
+    from tests.momento import Momento
+
+STORES: list[type[Store]] = [EmbeddedStore, MomentoStore]
+ROW = re.compile(r"^\| (`.*) \| (yes|no) \| (yes|no) \|$", re.MULTILINE)
+SECTIONS = (ROOT / "docs" / "stores.md").read_text().split("\n## ")
+CAPABILITIES, DEFINITIONS, REQUESTS = (
+    {first: [cell == "yes" for cell in cells] for first, *cells in ROW.findall(section)} for section in SECTIONS[1:]
+)
+"""The three tables: what stands in the first cell, and whether each store keeps it."""
+
+
+def quoted(cell: str) -> list[str]:
+    """Give what stands between backticks."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def is_kept(store: type[Store], definition: Definition) -> bool:
+    """Tell whether a store takes a definition."""
+    try:
+        store.capabilities.check(definition)
+    except NotKept:
+        return False
+    return True
+
+
+def test_capabilities() -> None:
+    """Every capability has its row, in the order of the contract, with what each store declares."""
+    flags = [name for name, kind in get_type_hints(Capabilities).items() if kind is bool]
+    declared = [(name, [getattr(store.capabilities, name) for store in STORES]) for name in flags]
+    assert [(quoted(cell)[0], kept) for cell, kept in CAPABILITIES.items()] == declared
+
+
+@pytest.mark.parametrize("cell", DEFINITIONS)
+def test_definitions(cell: str) -> None:
+    """A definition is taken or refused by each store as its row says."""
+    definition = msgspec.convert(tomllib.loads("\n".join(quoted(cell))), Definition)
+    assert [is_kept(store, definition) for store in STORES] == DEFINITIONS[cell]
+
+
+@pytest.mark.parametrize("field", msgspec.structs.fields(Definition), ids=lambda field: field.name)
+def test_every_part_of_a_definition_has_its_row(field: msgspec.structs.FieldInfo) -> None:
+    """Each field of a definition, and each of its values where they are counted, stands in the table."""
+    lines = {line for cell in DEFINITIONS for line in quoted(cell) if line.startswith(f"{field.name} = ")}
+    values = {f'{field.name} = "{value}"' for value in get_args(field.type) if isinstance(value, str)}
+    assert lines
+    assert values <= lines
+
+
+@pytest.fixture(scope="module")
+def services(server: Server, momento: Momento) -> Iterator[list[Server]]:
+    """Give a service over each store."""
+    command = [sys.executable, "-m", "laurels", "serve", "--port", "0", "--store", f"momento:{momento.new_cache()}"]
+    environment = os.environ | {"MOMENTO_ENDPOINT": f"http://{momento.host}:{momento.port}"}
+    with started(command, environment) as other:
+        yield [server, other]
+
+
+@pytest.mark.parametrize("cell", REQUESTS)
+def test_requests(services: list[Server], cell: str) -> None:
+    """A request is answered, or refused for what the store cannot keep, as its row says."""
+    request, *parts = quoted(cell)
+    method, _, path = request.partition(" ")
+    board = f"row-{list(REQUESTS).index(cell)}"
+    body = next((part.encode() for part in parts if part.startswith("{")), None)
+    headers = dict(part.split(": ") for part in parts if not part.startswith("{"))
+    for service, is_answered in zip(services, REQUESTS[cell], strict=True):
+        ask(service, "POST", f"/{board}/v", {"score": 1})
+        reply = ask(service, method, path.format(board=board), body, headers)
+        assert reply.status in ({200, 201, 202, 204} if is_answered else {422}), reply.body
