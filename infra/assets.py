@@ -6,7 +6,8 @@ the wheels; only what is for type checkers is left out. A file that is reached i
 imports itself in a way that no statement shows stands in a table.
 
 Each source has its compiled file beside it, which is used unchecked: Lambda's disk is read-only, and without compiled
-files a cold start takes three times as long. Sources come along so that a traceback in the log shows its lines.
+files a cold start takes three times as long. Sources come along so that a traceback in the log shows its lines. What a
+deployment wants beside the code, such as its boards file, is carried as it is.
 
 An asset is named by what went into it, so one that is there already is not made again.
 """
@@ -51,13 +52,16 @@ UNSEEN = {
 
 DATA = {"grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem"}
 """Files that a module reads."""
+NOTHING: Mapping[str, bytes] = {}
 
 
-def build(architecture: str, directory: Path, handler: str = HANDLERS) -> Path:
+def build(
+    architecture: str, directory: Path, handler: str = HANDLERS, beside: Mapping[str, bytes] = NOTHING
+) -> Path:
     """Give the asset of the functions in module ``handler``, as a directory of ``directory``.
 
-    ``architecture`` is Lambda's name of a processor, or ``here`` for this machine. Raise AssetError where the asset
-    cannot be made.
+    ``architecture`` is Lambda's name of a processor, or ``here`` for this machine; ``beside`` are more files, by their
+    names in the asset. Raise AssetError where the asset cannot be made.
     """
     wheels = _locked_wheels(architecture)
     ours = _our_files()
@@ -66,13 +70,14 @@ def build(architecture: str, directory: Path, handler: str = HANDLERS) -> Path:
     for module in {handler} - {_module(path) for path in carried} | _compiled(carried):
         raise NotCarried(module)
     kind = f"{handler.rpartition('.')[2]}-{architecture}"
-    place = directory / f"{kind}-{_fingerprint(wheels, carried)}"
+    place = directory / f"{kind}-{_fingerprint(wheels, {**carried, **beside})}"
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=directory) as scratch:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
             files = carried | _unpacked(wheels)
-            _write(Path(scratch) / "asset", {path: files[path] for path in _closure({handler}, files)})
+            whole = {path: files[path] for path in _closure({handler}, files)}
+            _write(Path(scratch) / "asset", {**whole, **beside})
             (Path(scratch) / "asset").rename(place)
             _forget(directory.glob(f"{kind}-*"))
     return place

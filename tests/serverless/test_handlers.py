@@ -12,7 +12,6 @@ import pytest
 
 from laurels.boards import Boards
 from laurels.http import Response, Routes
-from laurels.stores.contract import Board
 from laurels.stores.embedded import EmbeddedStore
 from tests.serverless.conftest import PARAMETER, executing
 from tests.serverless.recorded import RECORDED
@@ -84,7 +83,7 @@ def function_of(recorded: Recorded) -> str:
 
 async def answered(data: Path, recorded: Recorded) -> Response:
     """Answer as the self-hosted service does, where the same was submitted before."""
-    store = await EmbeddedStore.open(data, Board)
+    store = await EmbeddedStore.open(data)
     routes = Routes(Boards(store))
     for name in ENTRIES:
         assert (await routes.answer(RECORDED[name].sent.request)).status == 202
