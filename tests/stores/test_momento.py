@@ -14,27 +14,40 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from momento import CacheClientAsync, Configurations
-from momento.errors import SdkException
+from momento.errors import SdkException, exceptions
 from momento_wire_types import cacheclient_pb2 as wire
 from momento_wire_types import common_pb2
 
-from laurels.errors import AnswerLost, CacheMissing, KeyRefused, LimitReached, StoreRefused, StoreUnavailable
+from laurels.definition import Bounds, Definition
+from laurels.errors import (
+    AnswerLost,
+    CacheMissing,
+    KeyRefused,
+    LimitReached,
+    NotKept,
+    StoreRefused,
+    StoreUnavailable,
+    SumUncertain,
+)
 from laurels.momento_local.keys import Keys as LocalKeys
 from laurels.momento_local.server import MomentoServer
 from laurels.stores import momento as stores_momento
-from laurels.stores.contract import Board, Entry, Standing, Store
+from laurels.stores.contract import Attempt, Board, Once, Ranked, Standing, Store
 from laurels.stores.momento import ERRORS, TTL, FixedKey, MomentoStore, credentials
 from tests.stores.conformance import CALLS, KART, Conformance, Kept
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tests.momento import Momento
 
 pytestmark = pytest.mark.anyio
 
+SUMS = Board("sums", Definition(operator="increment"))
+
 WIRE = {
     "submit": "SortedSetPut",
+    "add": "SortedSetIncrement",
     "submit_many": "SortedSetPut",
     "standing": "SortedSetGetScore",
     "page": "SortedSetFetch",
@@ -45,7 +58,9 @@ WIRE = {
     "ready": "SortedSetRemove",
 }
 """The call on the wire that each method cannot do without. The other methods are refused."""
-ASKING = {name: CALLS[name] for name in WIRE}
+ASKING = {name: call for name, call in CALLS.items() if name in WIRE} | {
+    "add": lambda store: store.submit(SUMS, "v", 1)
+}
 
 CONFIGURATION = Configurations.Lambda.latest()
 IMPATIENT = CONFIGURATION.with_client_timeout(timedelta(milliseconds=100))
@@ -86,7 +101,7 @@ class TestMomento(Conformance):
         )
 
         async def read(board: Board) -> dict[str, float]:
-            request = wire._SortedSetFetchRequest(set_name=board.name.encode(), by_index=everything, with_scores=True)
+            request = wire._SortedSetFetchRequest(set_name=board.key.encode(), by_index=everything, with_scores=True)
             answer = await asyncio.to_thread(momento.items.SortedSetFetch, request, metadata=[("cache", cache)])
             return {one.value.decode(): one.score for one in answer.found.values_with_scores.elements}
 
@@ -175,6 +190,7 @@ async def local() -> AsyncIterator[Local]:
 )
 async def test_errors_are_ours(local: Local, name: str, status: str, kind: type[Exception]) -> None:
     """Whatever Momento answers to whatever call, what is raised is the error of ours for it."""
+    kind = SumUncertain if (name, kind) == ("add", AnswerLost) else kind
     async with local.store() as store:
         await store.submit(KART, "v", 1)
         local.fail(f"{WIRE[name]}:{status}")
@@ -335,7 +351,7 @@ async def test_name_that_is_no_text(local: Local) -> None:
     login = credentials(local.key(), local.endpoint)
     async with local.store() as store, CacheClientAsync(CONFIGURATION, login, TTL) as client:
         await client.sorted_set_put_element("boards", KART.name, b"\xff", 1.0)
-        assert await store.page(KART, 0, 9) == [Entry("\ufffd", 1)]
+        assert await store.page(KART, 0, 9) == [Ranked("\ufffd", 1, 0)]
 
 
 async def test_refused_key_is_replaced(local: Local, caplog: pytest.LogCaptureFixture) -> None:
@@ -420,7 +436,7 @@ async def test_new_key_takes_over(local: Local) -> None:
         keys.keys = [local.key()]
         assert await store.standing(KART, "v") == Standing(1, 0)
         assert not slow.done()
-        assert await slow == [Entry("v", 1)]
+        assert await slow == [Ranked("v", 1, 0)]
 
 
 async def test_old_clients_are_closed(local: Local) -> None:
@@ -442,7 +458,7 @@ async def test_close_waits_for_acts(local: Local) -> None:
         slow = asyncio.create_task(store.page(KART, 0, 9))
         await local.struck()
     assert slow.done()
-    assert await slow == [Entry("v", 1)]
+    assert await slow == [Ranked("v", 1, 0)]
 
 
 @pytest.mark.parametrize(("days", "names"), [(6.9, ["w", "v"]), (7.1, [])], ids=["within", "after"])
@@ -462,3 +478,96 @@ async def test_ttl_is_a_setting(local: Local) -> None:
         await store.submit(KART, "v", 1)
         local.now += 61
         assert await store.page(KART, 0, 9) == []
+
+
+@pytest.mark.parametrize(("ttl", "kept"), [("30d", 29), ("90s", 0), (None, 6)], ids=str)
+async def test_ttl_of_a_definition(local: Local, ttl: str | None, kept: int) -> None:
+    """A board stays as long after its last submit as its definition says, whatever the store is told of the others."""
+    async with local.store() as store:
+        for operator in ("latest", "increment"):
+            board = Board(operator, Definition(operator=operator, ttl=ttl))
+            await store.submit(board, "v", 1)
+            local.now += 60
+            await store.submit(board, "v", 2)
+            local.now += 60 + kept * 86_400
+            assert await store.count(board) == 1
+            local.now += 86_400
+            assert await store.count(board) == 0
+
+
+async def test_additions_lose_nothing(local: Local) -> None:
+    """32 writers at once, over two stores, add up to what they all added."""
+    async with local.store() as one, local.store() as other:
+        stores = [one, other] * 16
+        for _ in range(10):
+            await asyncio.gather(*(store.submit(SUMS, "v", number) for number, store in enumerate(stores)))
+        assert await one.standing(SUMS, "v") == Standing(10 * sum(range(32)), 0)
+
+
+async def test_additions_are_sent_once(local: Local) -> None:
+    """An addition whose answer was lost may have counted: it is not sent again, and the error says what to do."""
+    async with local.store(configuration=IMPATIENT) as store:
+        local.fail("SortedSetIncrement:UNAVAILABLE:1")
+        with pytest.raises(SumUncertain, match="look at the standing before trying again") as caught:
+            await store.submit(SUMS, "v", 1)
+        assert isinstance(caught.value.__cause__, exceptions.ServerUnavailableException)
+        assert await store.standing(SUMS, "v") is None
+
+
+async def test_sum_that_is_not_finite(local: Local) -> None:
+    """A sum beyond all doubles is refused, and the score stays."""
+    async with local.store() as store:
+        await store.submit(SUMS, "v", 1.7e308)
+        with pytest.raises(StoreRefused, match="not finite"):
+            await store.submit(SUMS, "v", 1.7e308)
+        assert await store.standing(SUMS, "v") == Standing(int(1.7e308), 0)
+
+
+async def test_batch_of_additions(local: Local) -> None:
+    """A batch of additions would be as many acts as it has entries, so it is refused whole."""
+    async with local.store() as store:
+        with pytest.raises(NotKept, match="a batch of scores to be added"):
+            await store.submit_many(SUMS, [Attempt("v", 1)])
+        assert await store.count(SUMS) == 0
+
+
+@pytest.mark.parametrize(
+    ("attempt", "once"), [(Attempt("v", 1, b"{}"), None), (Attempt("v", 1), Once(b"k" * 16, b"p" * 16))], ids=str
+)
+async def test_what_comes_with_an_attempt(local: Local, attempt: Attempt, once: Once | None) -> None:
+    """Neither metadata nor a key can be kept, and no score is taken without them."""
+    async with local.store() as store:
+        for act in (store.submit_many(KART, [attempt], once), store.change(KART, attempt, once)):
+            with pytest.raises(NotKept, match="cannot"):
+                await act
+        with pytest.raises(NotKept, match="give metadata"):
+            await store.page(KART, 0, 9, noted=True)
+        assert await store.count(KART) == 0
+
+
+UNKEPT = [
+    Definition(operator="best"),
+    Definition(ties="earliest"),
+    Definition(ranking="dense"),
+    Definition(windows=("daily",)),
+    Definition(operator="increment", scores=Bounds(max=9)),
+]
+
+
+@pytest.mark.parametrize("definition", UNKEPT, ids=str)
+@pytest.mark.parametrize("call", ["submit", "submit_many", "standing", "page", "count", "remove", "drop"])
+async def test_boards_that_cannot_be_kept(local: Local, call: str, definition: Definition) -> None:
+    """A board whose definition promises more than Momento keeps gets no act, nor a weaker one in silence."""
+    board = Board("kart", definition)
+    calls: dict[str, Callable[[MomentoStore], Awaitable[object]]] = {
+        "submit": lambda store: store.submit(board, "v", 1),
+        "submit_many": lambda store: store.submit_many(board, [Attempt("v", 1)]),
+        "standing": lambda store: store.standing(board, "v"),
+        "page": lambda store: store.page(board, 0, 9),
+        "count": lambda store: store.count(board),
+        "remove": lambda store: store.remove(board, "v"),
+        "drop": lambda store: store.drop(board),
+    }
+    async with local.store() as store:
+        with pytest.raises(NotKept):
+            await calls[call](store)
