@@ -1,0 +1,212 @@
+"""Windows and their periods: the calendar of a board, in its own time zone. Nothing here asks for the time.
+
+A window divides all time by *boundaries*, which are times of a wall clock in the board's time zone: what a cron line
+says, and for ``daily``, ``weekly`` and ``monthly`` midnight, that of Mondays, and that of the first of each month.
+
+A wall clock skips times and shows others twice. A boundary that it skips comes at the instant of the skip, and one that
+it shows twice comes the first time, so that boundaries keep their order and a period never comes back. Lines whose
+minute or hour begins with a star mean the time as it passes, as Debian's cron has it: theirs are not made up for, and
+come both times.
+
+A period begins at a boundary and ends at the next. Its name is that of its day, week (ISO 8601) or month, or, of a cron
+line, the instant in UTC at which it began: names of one window order as their times.
+
+Instants are in seconds since the epoch. A wall time is a datetime without a zone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+from heapq import merge
+from itertools import groupby, islice, takewhile
+from math import floor
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from msgspec import Struct
+
+from laurels.errors import BadParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KNOWN = 256
+FIRST_YEAR = 1970
+"""No clock is before it."""
+_NO_TIME, _SECOND = timedelta(), timedelta(seconds=1)
+_SOME_TIME = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall time
+
+
+class _Form(NamedTuple):
+    """When a window begins its periods, how they are named, and what makes a name a day."""
+
+    line: str
+    name: str
+    example: str
+    day: str = ""
+    day_name: str = ""
+
+
+NAMED = {
+    "daily": _Form("0 0 * * *", "%Y-%m-%d", "2026-11-22"),
+    "weekly": _Form("0 0 * * 1", "%G-W%V", "2026-W47", "-1", "-%u"),
+    "monthly": _Form("0 0 1 * *", "%Y-%m", "2026-11"),
+}
+FIELDS = "minute 0-59, hour 0-23, day of the month 1-31, month 1-12, day of the week 0-7"
+_FIELD_COUNT = 5
+INSTEAD = {
+    "@hourly": "0 * * * *",
+    "@daily": "daily",
+    "@midnight": "daily",
+    "@weekly": "weekly",
+    "@monthly": "monthly",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+"""What to write for the names that cron has for lines."""
+
+
+class Span(Struct, frozen=True, gc=False):
+    """A period: from the instant ``start`` until just before ``stop``."""
+
+    period: str
+    start: int
+    stop: int
+
+
+def checked_window(text: str) -> str:
+    """Give the one way to write a window; raise ValueError with what is wrong, to be told after the window."""
+    if text in NAMED:
+        return text
+    line = " ".join(text.upper().split())
+    count = line.count(" ") + 1
+    if count == 1:
+        raise ValueError(f"is no window: {_nearest(text)}")
+    if count != _FIELD_COUNT:
+        seconds = " (there is none for seconds)" if count == _FIELD_COUNT + 1 else ""
+        raise ValueError(f"has {count} fields: a cron line has {_FIELD_COUNT}{seconds}, {FIELDS}")
+    try:
+        next(CronSim(line, _SOME_TIME))
+    except CronSimError as error:
+        raise ValueError(f"has a {str(error).lower()}: a cron line has {FIELDS}") from None
+    except StopIteration:
+        raise ValueError("never comes: no month has such a day") from None
+    return line
+
+
+def _nearest(text: str) -> str:
+    words = {name: name for name in NAMED} | INSTEAD | {key[1:]: window for key, window in INSTEAD.items()}
+    close = get_close_matches(text.strip().lower(), words, n=1)
+    if close:
+        return f'write "{words[close[0]]}"'
+    return 'it must be "daily", "weekly", "monthly", or a cron line such as "0 6 * * 1"'
+
+
+class Calendar:
+    """The periods of one window in one time zone, both of which are good ones."""
+
+    def __init__(self, window: str, time_zone: str) -> None:
+        self.window = window
+        self.zone = ZoneInfo(time_zone)
+        self._is_line = window not in NAMED
+        self._form = NAMED.get(window) or _Form(window, "%Y-%m-%dT%H:%MZ", "2026-11-22T05:00Z")
+        self._passes = (0, 1) if "*" in {field[0] for field in self._form.line.split()[:2]} else (0,)
+        self._latest = Span("", 0, 0)
+        self._past = lru_cache(KNOWN)(self._find_past)
+
+    def span_at(self, instant: float) -> Span:
+        """Give the period of an instant. Within the one that was given last it costs next to nothing."""
+        if not self._latest.start <= instant < self._latest.stop:
+            start, wall = next(self._begun(instant))
+            stop = min(next(self._ahead(instant, fold)) for fold in self._passes)
+            self._latest = Span(self._name(start, wall), start, stop)
+        return self._latest
+
+    def past(self, span: Span, count: int) -> str:
+        """Give the name of the period that is ``count`` before a span; nothing where that is before all clocks."""
+        return self._past(span.start, count)
+
+    def span_of(self, period: str) -> Span:
+        """Give a period by its name; raise BadParameter where it is none."""
+        wall = self._read(period)
+        if self._is_line:
+            start = int(wall.replace(tzinfo=UTC).timestamp())
+            return Span(period, start, self.span_at(start).stop)
+        walls = wall, next(CronSim(self._form.line, wall))
+        return Span(period, *(come for wall in walls for come in self._comes(wall, 0)))
+
+    def check(self, period: str) -> None:
+        """Raise BadParameter where a name cannot be that of a period."""
+        self._read(period)
+
+    def _name(self, start: int, wall: datetime) -> str:
+        return (datetime.fromtimestamp(start, UTC) if self._is_line else wall).strftime(self._form.name)
+
+    def _read(self, period: str) -> datetime:
+        form = self._form
+        try:
+            wall = datetime.strptime(period + form.day, form.name + form.day_name)  # noqa: DTZ007 - a wall time
+        except ValueError:
+            wall = None
+        if wall is None or wall.strftime(form.name) != period:
+            begun = " for the instant in UTC at which it began" if self._is_line else ""
+            raise BadParameter(
+                "period",
+                f"{period!r} is no period of the window {self.window!r}: it is named as {form.example!r}{begun}.",
+            )
+        return wall
+
+    def _find_past(self, start: int, count: int) -> str:
+        on_clocks = takewhile(lambda begun: begun[1].year >= FIRST_YEAR, self._begun(start))
+        return next((self._name(*begun) for begun in islice(on_clocks, count, None)), "")
+
+    def _begun(self, instant: float) -> Iterator[tuple[int, datetime]]:
+        """Walk back over the boundaries that have come: when they did, and the last wall time that came then."""
+        passes = merge(*(self._back(instant, fold) for fold in self._passes), reverse=True)
+        return (next(same) for _, same in groupby(passes, key=itemgetter(0)))
+
+    def _back(self, instant: float, fold: int) -> Iterator[tuple[int, datetime]]:
+        shown, twice = self._shown(instant)
+        for wall in CronSim(self._form.line, shown + twice + _SECOND, reverse=True):
+            for come in self._comes(wall, fold):
+                if come <= instant:
+                    yield come, wall
+
+    def _ahead(self, instant: float, fold: int) -> Iterator[int]:
+        shown, twice = self._shown(instant)
+        walls = CronSim(self._form.line, shown - twice)
+        return (come for wall in walls for come in self._comes(wall, fold) if come > instant)
+
+    def _shown(self, instant: float) -> tuple[datetime, timedelta]:
+        """Give what the wall clock shows, and how much of that time it shows twice."""
+        moment = datetime.fromtimestamp(floor(instant), self.zone)
+        return moment.replace(tzinfo=None, fold=0), _twice(moment)
+
+    def _comes(self, wall: datetime, fold: int) -> Iterator[int]:
+        """Give the instant at which the wall clock shows a time, the first or the second time.
+
+        Of a time that is skipped give the instant of the skip, or none where that is not made up for.
+        """
+        instant = self._meant(wall, fold)
+        if self._shown(instant)[0] == wall:
+            yield instant
+        elif len(self._passes) == 1:
+            before, after = self._meant(wall, 1), self._meant(wall, 0)
+            ahead = self._offset(after)
+            yield before + bisect_left(range(before, after), 1, key=lambda second: self._offset(second) == ahead)
+
+    def _meant(self, wall: datetime, fold: int) -> int:
+        return int(wall.replace(tzinfo=self.zone, fold=fold).timestamp())
+
+    def _offset(self, instant: int) -> timedelta | None:
+        return datetime.fromtimestamp(instant, self.zone).utcoffset()
+
+
+def _twice(moment: datetime) -> timedelta:
+    first, second = moment.replace(fold=0).utcoffset(), moment.replace(fold=1).utcoffset()
+    return (first or _NO_TIME) - (second or _NO_TIME)

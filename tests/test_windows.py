@@ -1,0 +1,229 @@
+"""Windows: every instant is in one period, through years of clocks that are put forward and back."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from laurels.errors import BadParameter
+from laurels.windows import Calendar, Span, checked_window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+YEARS = {
+    "Europe/Berlin": 2026,
+    "Europe/London": 2026,
+    "America/New_York": 2026,
+    "America/Sao_Paulo": 2018,  # put forward at midnight
+    "America/St_Johns": 2006,  # put back at 00:01, to the day before
+    "Asia/Beirut": 2025,  # put forward at midnight
+    "Australia/Lord_Howe": 2026,  # by half an hour
+    "Africa/Casablanca": 2026,  # back for Ramadan
+    "Pacific/Apia": 2011,  # skipped 30 December
+    "Asia/Kathmandu": 2026,
+}
+"""Years of clocks that do what clocks do there."""
+MINUTE, YEAR = 60, 365 * 24 * 60 * 60
+HOUR = timedelta(hours=1)
+
+
+def instant(text: str) -> float:
+    """Read an instant in ISO 8601."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def shown(instant: int, zone: ZoneInfo) -> datetime:
+    """Give what the wall clock shows."""
+    return datetime.fromtimestamp(instant, zone).replace(tzinfo=None, fold=0)
+
+
+def near(zone: str) -> Iterator[list[tuple[int, datetime]]]:
+    """Give the minutes about each change of the clock in its year, and the latest time that it has shown in each."""
+    clock = ZoneInfo(zone)
+    start = int(datetime(YEARS[zone], 1, 1, tzinfo=UTC).timestamp())
+    for hour in range(start, start + YEAR, 3600):
+        if hour == start or shown(hour, clock) - shown(hour - 3600, clock) != HOUR:
+            minutes = range(hour - 36 * 3600, hour + 36 * 3600, MINUTE)
+            yield list(zip(minutes, accumulate((shown(minute, clock) for minute in minutes), max), strict=True))
+
+
+NAMES = {"daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m"}
+
+
+@pytest.mark.parametrize("window", NAMES)
+@pytest.mark.parametrize("zone", YEARS)
+def test_days_weeks_and_months(zone: str, window: str) -> None:
+    """The period is that of the latest time that the wall clock has shown."""
+    calendar = Calendar(window, zone)
+    for minute, latest in (moment for minutes in near(zone) for moment in minutes):
+        assert calendar.span_at(minute).period == latest.strftime(NAMES[window])
+
+
+FIXED: dict[str, Callable[[datetime], bool]] = {
+    "30 2 * * *": lambda wall: (wall.hour, wall.minute) == (2, 30),
+    "0,20,40 0 * * *": lambda wall: wall.hour == 0 and wall.minute in {0, 20, 40},
+    "15 1-3,23 * * *": lambda wall: wall.hour in {1, 2, 3, 23} and wall.minute == 15,
+    "59 23 * * SAT": lambda wall: wall.isoweekday() == 6 and (wall.hour, wall.minute) == (23, 59),
+}
+
+
+@pytest.mark.parametrize("line", FIXED)
+@pytest.mark.parametrize("zone", YEARS)
+def test_lines_of_the_wall_clock(zone: str, line: str) -> None:
+    """A period begins when the wall clock first comes to a time of the line, or skips it."""
+    calendar = Calendar(line, zone)
+    for minutes in near(zone):
+        start = 0
+        for (_, before), (minute, latest) in pairwise(minutes):
+            passed = (
+                before + timedelta(minutes=more) for more in range(1, (latest - before) // timedelta(minutes=1) + 1)
+            )
+            start = minute if any(map(FIXED[line], passed)) else start
+            assert not start or calendar.span_at(minute).start == start
+
+
+PASSING: dict[str, Callable[[datetime], bool]] = {
+    "*/20 * * * *": lambda wall: wall.minute % 20 == 0,
+    "15 * * * *": lambda wall: wall.minute == 15,
+    "*/30 0-2,23 * * *": lambda wall: wall.hour in {0, 1, 2, 23} and wall.minute % 30 == 0,
+}
+
+
+@pytest.mark.parametrize("line", PASSING)
+@pytest.mark.parametrize("zone", YEARS)
+def test_lines_of_passing_time(zone: str, line: str) -> None:
+    """Where minute or hour begins with a star, a period begins whenever the wall clock shows a time of the line."""
+    calendar, clock = Calendar(line, zone), ZoneInfo(zone)
+    for minutes in near(zone):
+        start = 0
+        for minute, _ in minutes:
+            start = minute if PASSING[line](shown(minute, clock)) else start
+            assert not start or calendar.span_at(minute).start == start
+
+
+windows = st.sampled_from([*NAMES, *FIXED, *PASSING, "0 6 1 * *", "0 0 29 2 *", "30 4 1,15 * 5", "0 0 * * MON#1"])
+zones = st.sampled_from([*YEARS, *sorted(available_timezones() - {"localtime"})])
+instants = st.floats(instant("1981-01-01T00:00Z"), instant("2100-01-01T00:00Z"))
+
+
+@given(windows, zones, instants)
+@settings(deadline=None, max_examples=500)
+def test_one_period_after_another(window: str, zone: str, now: float) -> None:
+    """Every instant is in one period, which ends where the next begins, and names and instants come one by one."""
+    calendar = Calendar(window, zone)
+    span = calendar.span_at(now)
+    before, after = calendar.span_at(span.start - 0.001), calendar.span_at(span.stop)
+    assert span.start <= now < span.stop
+    assert (before.stop, after.start) == (span.start, span.stop)
+    assert before.period < span.period < after.period
+    assert calendar.past(span, 1) == before.period
+    assert calendar.span_of(span.period) == span
+
+
+@given(windows, zones, st.lists(instants))
+@settings(deadline=None)
+def test_clock_goes_anywhere(window: str, zone: str, nows: list[float]) -> None:
+    """What was asked before does not change the period of an instant."""
+    calendar = Calendar(window, zone)
+    assert [calendar.span_at(now) for now in nows] == [Calendar(window, zone).span_at(now) for now in nows]
+
+
+SPANS = {
+    "no day that is skipped": ("daily", "Pacific/Apia", "2011-12-30T10:00+00:00", "2011-12-31", 24),
+    "a day of 23 hours": ("daily", "Europe/Berlin", "2026-03-29T12:00+00:00", "2026-03-29", 23),
+    "a day of 25 hours": ("daily", "Europe/Berlin", "2026-10-25T12:00+00:00", "2026-10-25", 25),
+    "a day that begins at one": ("daily", "Asia/Beirut", "2025-03-30T00:00+02:00", "2025-03-30", 23),
+    "a week of two years": ("weekly", "UTC", "2027-01-01T00:00+00:00", "2026-W53", 7 * 24),
+    "a month": ("monthly", "Asia/Kathmandu", "2026-11-30T23:59+05:45", "2026-11", 30 * 24),
+    "a line once a year": ("0 0 1 1 *", "UTC", "2026-11-22T00:00+00:00", "2026-01-01T00:00Z", 365 * 24),
+    "a line in New York": ("0 0 * * *", "America/New_York", "2026-11-22T00:00-05:00", "2026-11-22T05:00Z", 24),
+}
+
+
+@pytest.mark.parametrize(("window", "zone", "now", "period", "hours"), SPANS.values(), ids=SPANS)
+def test_names_and_lengths(window: str, zone: str, now: str, period: str, hours: int) -> None:
+    """A period has the name of its day, week or month, or of its beginning, and is as long as the clock makes it."""
+    span = Calendar(window, zone).span_at(instant(now))
+    assert (span.period, (span.stop - span.start) / 3600) == (period, hours)
+
+
+def test_skipped_day() -> None:
+    """A day that the clock skips has a name, and no instant."""
+    span = Calendar("daily", "Pacific/Apia").span_of("2011-12-30")
+    assert span == Span("2011-12-30", int(instant("2011-12-30T10:00+00:00")), int(instant("2011-12-30T10:00+00:00")))
+
+
+@pytest.mark.parametrize(("window", "count", "period"), [("daily", 30, "2026-10-23"), ("0 0 29 2 *", 2000, "")])
+def test_past(window: str, count: int, period: str) -> None:
+    """The past is counted by the calendar, and ends before all clocks."""
+    calendar = Calendar(window, "UTC")
+    assert calendar.past(calendar.span_at(instant("2026-11-22T12:00+00:00")), count) == period
+
+
+BAD_PERIODS = {
+    "another window's": ("daily", "2026-W47", "2026-11-22"),
+    "no such month": ("monthly", "2026-13", "2026-11"),
+    "short": ("daily", "2026-1-2", "2026-11-22"),
+    "no such week": ("weekly", "2025-W53", "2026-W47"),
+    "the year 0": ("daily", "0000-01-01", "2026-11-22"),
+    "with seconds": ("0 6 * * 1", "2026-11-22T05:00:00Z", "2026-11-22T05:00Z"),
+    "empty": ("0 6 * * 1", "", "2026-11-22T05:00Z"),
+}
+
+
+@pytest.mark.parametrize(("window", "period", "example"), BAD_PERIODS.values(), ids=BAD_PERIODS)
+def test_bad_period(window: str, period: str, example: str) -> None:
+    """A name of the wrong form is refused, and the right form is told."""
+    with pytest.raises(BadParameter, match=f"'{example}'"):
+        Calendar(window, "UTC").check(period)
+
+
+GOOD_WINDOWS = {"weekly": "weekly", "0  6 * * 1": "0 6 * * 1", " 0 6\t* * mon": "0 6 * * MON"}
+
+
+@pytest.mark.parametrize(("text", "window"), GOOD_WINDOWS.items(), ids=GOOD_WINDOWS.values())
+def test_one_way_to_write(text: str, window: str) -> None:
+    """Spaces and letters' cases make no other window."""
+    assert checked_window(text) == window
+
+
+BAD_WINDOWS = {
+    "Daily": 'write "daily"',
+    "@weekly": 'write "weekly"',
+    "hourly": 'write "0 * * * *"',
+    "fortnightly?!": "it must be",
+    "0 6 * *": "has 4 fields",
+    "0 0 6 * * 1": "none for seconds",
+    "60 * * * *": "bad minute",
+    "0 0 30 2 *": "bad day-of-month",
+    "0 0 */29 2 MON#5": "never comes",
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), BAD_WINDOWS.items(), ids=BAD_WINDOWS)
+def test_bad_window(text: str, problem: str) -> None:
+    """What is no window is refused, with what would be right."""
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        checked_window(text)
+
+
+@given(st.text(st.sampled_from("0123456789*/,-#LW FMONSUTJA?@"), max_size=20) | st.text(max_size=12))
+@settings(max_examples=1000)
+def test_any_text_is_a_window_or_none(text: str) -> None:
+    """A window has one form, or there is a reason why it is none."""
+    try:
+        window = checked_window(text)
+    except ValueError as error:
+        problem = str(error)
+        assert problem.startswith(("is no window: ", "has ", "never comes"))
+    else:
+        assert checked_window(window) == window
+        assert Calendar(window, "Europe/Berlin").span_at(instant("2026-11-22T00:00Z")).start > 0
