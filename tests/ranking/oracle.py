@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from laurels.ranking.index import Score, Ties
+    from laurels.ranking.index import Operator, Ranking, Row, Score, Ties
 
 
 @dataclass
@@ -15,6 +17,9 @@ class Oracle:
 
     descending: bool = True
     ties: Ties = "name"
+    operator: Operator = "latest"
+    ranking: Ranking = "ordinal"
+    stamped: bool = False
     held: dict[str, tuple[Score, int]] = field(default_factory=dict)
 
     def entries(self) -> list[tuple[str, Score]]:
@@ -25,40 +30,75 @@ class Oracle:
         names.sort(key=lambda name: self.held[name][0], reverse=self.descending)
         return [(name, self.held[name][0]) for name in names]
 
+    def rows(self) -> list[Row]:
+        """Give all entries in order, with their ranks and sequences."""
+        rows: list[Row] = []
+        ranks: dict[Score, int] = {}
+        for place, (name, score) in enumerate(self.entries()):
+            shared = ranks.setdefault(score, len(ranks) if self.ranking == "dense" else place)
+            rows.append((name, score, place if self.ranking == "ordinal" else shared, self.sequence(name)))
+        return rows
+
+    def sequence(self, name: str) -> int:
+        """Give the sequence that a name has, if they are kept."""
+        return self.held[name][1] if self.stamped or self.ties != "name" else 0
+
     def put(self, name: str, score: Score, sequence: int) -> bool:
         """Replace what the name had; tell whether it is new."""
         new = name not in self.held
         self.held[name] = (score, sequence)
         return new
 
+    def submit(self, name: str, score: Score, sequence: int, *, anew: bool) -> int | None:
+        """Put a score as the operator says; give whether it counted and was new, and None where it is refused."""
+        if name not in self.held:
+            self.held[name] = (score, sequence)
+            return 2
+        old = self.held[name][0]
+        if self.operator == "increment":
+            total = float(old) + float(score)
+            whole = Fraction(old).denominator == Fraction(score).denominator == 1
+            if math.isinf(total) or (whole and Fraction(total) != Fraction(old) + Fraction(score)):
+                return None
+            score = total
+        if (score == old and not anew) or (self.operator == "best" and self.is_better(old, score)):
+            return 0
+        self.held[name] = (score, sequence)
+        return 1
+
+    def is_better(self, score: Score, other: Score) -> bool:
+        """Tell whether one score stands before another."""
+        return score > other if self.descending else score < other
+
     def remove(self, name: str) -> bool:
         """Forget the name; tell whether it was there."""
         return self.held.pop(name, None) is not None
 
-    def standing(self, name: str) -> tuple[Score, int] | None:
-        """Give score and rank."""
-        return next(((score, rank) for rank, (other, score) in enumerate(self.entries()) if other == name), None)
+    def row(self, name: str) -> Row | None:
+        """Give the entry of a name."""
+        return next((row for row in self.rows() if row[0] == name), None)
+
+    def place_of(self, name: str) -> int | None:
+        """Give the position."""
+        return next((place for place, row in enumerate(self.entries()) if row[0] == name), None)
+
+    def place_of_score(self, score: Score) -> int:
+        """Count the better entries."""
+        return sum(self.is_better(held, score) for held, _ in self.held.values())
 
     def rank_of_score(self, score: Score) -> int:
-        """Count the better scores."""
-        return sum(held > score if self.descending else held < score for held, _ in self.held.values())
+        """Count the better entries, or the better scores."""
+        better = [held for held, _ in self.held.values() if self.is_better(held, score)]
+        return len(set(better) if self.ranking == "dense" else better)
 
-    def rank_after(self, name: str, score: Score, sequence: int) -> int:
+    def place_after(self, name: str, score: Score, sequence: int) -> int:
         """Count the entries that do not stand after it, one by one."""
         sign = 0 if self.ties == "name" else 1 if self.descending == (self.ties == "latest") else -1
         place = (score, sign * sequence, name.encode())
         places = [(held, sign * when, other.encode()) for other, (held, when) in self.held.items()]
         return sum(other >= place if self.descending else other <= place for other in places)
 
-    def range(self, low: Score, high: Score, limit: int) -> tuple[int, list[tuple[str, Score]]]:
-        """Give the entries between the scores."""
-        between = [entry for entry in self.entries() if low <= entry[1] <= high]
-        return self.rank_of_score(high if self.descending else low), between[:limit]
-
-    def around(self, name: str, span: int) -> tuple[int, list[tuple[str, Score]]] | None:
-        """Give the neighbours."""
-        standing = self.standing(name)
-        if standing is None:
-            return None
-        first = max(0, standing[1] - span)
-        return first, self.entries()[first : standing[1] + span + 1]
+    def places(self, low: Score, high: Score) -> tuple[int, int]:
+        """Count the entries before those between the scores, and those."""
+        first = self.place_of_score(high if self.descending else low)
+        return first, first + sum(low <= held <= high for held, _ in self.held.values())

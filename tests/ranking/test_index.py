@@ -151,12 +151,12 @@ def test_page(start: int, stop: int, names: str) -> None:
 @pytest.mark.parametrize("descending", [True, False], ids=["descending", "ascending"])
 @pytest.mark.parametrize(("low", "high"), [(1, 2), (1.5, 1.7), (2, 1), (-math.inf, math.inf), (3, 9), (-9, 0), (2, 2)])
 def test_between(low: float, high: float, descending: bool) -> None:  # noqa: FBT001
-    """A range has both ends, and the rank of its first; a count is its length."""
+    """Places between scores have both ends; a count is how many."""
     entries = [("a", 1), ("b", 2), ("c", 2), ("d", 3)]
     index, oracle = filled(*entries, descending=descending), Oracle(descending=descending)
     oracle.held = {name: (score, 0) for name, score in entries}
-    assert index.range(low, high, 9) == oracle.range(low, high, 9)
-    assert index.count(low, high) == len(oracle.range(low, high, 9)[1])
+    first, stop = oracle.places(low, high)
+    assert (index.places(low, high), index.count(low, high)) == ((first, stop), stop - first)
 
 
 @pytest.mark.parametrize("ties", ["name", "earliest", "latest"])
@@ -164,10 +164,10 @@ def test_between(low: float, high: float, descending: bool) -> None:  # noqa: FB
 def test_after_every_entry(ties: Ties, descending: bool) -> None:  # noqa: FBT001
     """After an entry stands the next, through thousands of ties, and also where the entry has gone."""
     index = filled(*((f"player-{i}", i % 3) for i in range(3000)), ties=ties, descending=descending)
-    for rank, (name, score) in enumerate(index.page(0, 3000)):
-        assert index.rank_after(name, score, int(name[7:])) == rank + 1
+    for place, (name, score) in enumerate(index.page(0, 3000)):
+        assert index.place_after(name, score, int(name[7:])) == place + 1
         index.remove(name)
-        assert index.rank_after(name, score, int(name[7:])) == rank
+        assert index.place_after(name, score, int(name[7:])) == place
         index.put(name, score, int(name[7:]))
 
 
@@ -175,48 +175,46 @@ def test_after_refused() -> None:
     """A place has a good name and a finite score."""
     for name, score in (("", 1), ("v", math.inf)):
         with pytest.raises(ValueError, match=r"name|finite"):
-            Index().rank_after(name, score)
-
-
-@pytest.mark.parametrize(("limit", "length"), [(-1, 0), (0, 0), (1, 1), (10**30, 2)])
-def test_range_limit(limit: int, length: int) -> None:
-    """A range is cut to its limit."""
-    assert len(filled(("a", 1), ("b", 1)).range(0, 1, limit)[1]) == length
+            Index().place_after(name, score)
 
 
 def test_nan_bound() -> None:
     """NaN is no bound."""
     with pytest.raises(ValueError, match="number"):
-        Index().rank_of_score(math.nan)
-
-
-@pytest.mark.parametrize(("span", "answer"), [(0, (1, "b")), (1, (0, "abc")), (-1, (1, "b")), (10**30, (0, "abc"))])
-def test_around(span: int, answer: tuple[int, str]) -> None:
-    """The neighbours are cut at both ends of the board."""
-    index = filled(("a", 3), ("b", 2), ("c", 1))
-    around = index.around("b", span)
-    assert around is not None
-    assert (around[0], "".join(name for name, _ in around[1])) == answer
+        Index().place_of_score(math.nan)
 
 
 def test_missing() -> None:
     """A name that is not there is an answer, and no error."""
     index = filled(("v", 1))
-    assert (index.standing("x"), index.score("x"), index.around("x", 1), index.remove("x")) == (None, None, None, False)
+    assert (index.standing("x"), index.score("x"), index.place_of("x"), index.row("x")) == (None,) * 4
+    assert index.remove("x") is False
 
 
 def test_empty() -> None:
     """An empty index answers everything."""
     index = Index()
     index.check()
-    assert (index.page(0, 9), index.rank_of_score(1), index.range(0, 1, 9), index.dump(0, 9)) == ([], 0, (0, []), b"")
-    assert index.rank_after("v", 1) == 0
+    assert (index.page(0, 9), index.rows(0, 9), index.dump(0, 9), index.is_whole()) == ([], [], b"", True)
+    assert (index.rank_of_score(1), index.places(0, 1), index.place_after("v", 1)) == (0, (0, 0), 0)
 
 
-@pytest.mark.parametrize("wrong", [{"ties": "random"}, {"leaf": 3}, {"fan": 3}, {"leaf": 1025}, {"fan": 1025}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ties": "random"},
+        {"operator": "worst"},
+        {"ranking": "olympic"},
+        {"leaf": 3},
+        {"fan": 3},
+        {"leaf": 1025},
+        {"fan": 1025},
+    ],
+    ids=str,
+)
 def test_arguments_refused(wrong: dict[str, Any]) -> None:
     """A shape that cannot be is a ValueError."""
-    with pytest.raises(ValueError, match=r"ties|leaf"):
+    with pytest.raises(ValueError, match=r"ties|operator|ranking|leaf"):
         Index(**wrong)
 
 

@@ -164,7 +164,7 @@ cdef void core_start(Core *c, const Core *like) noexcept nogil:
     c.descending, c.timed, c.latest = like.descending, like.timed, like.latest
     c.operator, c.ranking = like.operator, like.ranking
     names_start(&c.names, like.names.length_at != 0)
-    tree_start(&c.tree, like.tree.most, like.tree.fan)
+    tree_start(&c.tree, like.tree.most, like.tree.fan, like.tree.inner.firsts != 0)
 
 
 cdef void core_clear(Core *c) noexcept nogil:

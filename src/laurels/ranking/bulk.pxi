@@ -247,7 +247,7 @@ cdef char *pack_entry(const Core *c, u64 key, const char *r, char *out) noexcept
     if c.names.length_at:
         write_64(out, stored_sequence(c, read_64(r)))
         out += 8
-    memcpy(out, r + c.names.length_at, 1 + name_size(&c.names, r))
+    copy_bytes(out, r + c.names.length_at, 1 + name_size(&c.names, r))
     return out + 1 + name_size(&c.names, r)
 
 

@@ -18,6 +18,8 @@ cdef int check_nodes(Core *c, u32 level, u32 number, u32 parent, u64 *leaves, u6
         child = node_of(c, level - 1, children_of(node)[i])
         check_nodes(c, level - 1, children_of(node)[i], number, leaves, inners)
         assert counts_of(f, node)[i] == weight(c, level - 1, child), "a count is what is under the child"
+        if f.firsts:
+            assert firsts_of(f, node)[i] == firsts_under(c, level - 1, child), "firsts are what is under the child"
         assert keys_of(f, node)[i] == keys_of(layout_of(c, level - 1), child)[0], "a key is the first under the child"
         assert ref_at(f, node, i) == ref_at(layout_of(c, level - 1), child, 0), "a ref is the first under the child"
     return 0

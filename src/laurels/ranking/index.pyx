@@ -2,7 +2,7 @@
 """The ranking index: who stands where, exactly.
 
 Names are kept once, in records that a hash table finds (names.pxi); the order is a counted B+ tree of scores and
-references to records (tree.pxi, places.pxi); both live in numbered chunks (memory.pxi). Every act (acts.pxi) is O(log n)
+references to records (tree.pxi, places.pxi, dense.pxi); both live in numbered chunks (memory.pxi). Every act (acts.pxi) is O(log n)
 or O(log n + entries given): nothing is rebuilt on the side, and no act does work for all entries but those that say so.
 
 >>> index = Index()
@@ -27,6 +27,7 @@ include "memory.pxi"
 include "names.pxi"
 include "tree.pxi"
 include "places.pxi"
+include "dense.pxi"
 include "bulk.pxi"
 include "acts.pxi"
 include "check.pxi"
@@ -72,7 +73,7 @@ cdef class Index:
         c.timed, c.latest = ties != "name", ties == "latest"
         c.operator, c.ranking = OPERATORS.index(operator), RANKINGS.index(ranking)
         names_start(&c.names, stamped or c.timed)
-        tree_start(&c.tree, leaf, fan)
+        tree_start(&c.tree, leaf, fan, c.ranking == DENSE)
 
     def __dealloc__(self):
         core_clear(&self.core)
@@ -307,32 +308,7 @@ cdef class Index:
         >>> index.page(0, 1), index.page(1, 20), index.page(2, 20)
         ([('v', 2077)], [('silverhand', 34)], [])
         """
-        cdef Core *c = &self.core
-        cdef Layout *f = &c.tree.leaf
-        cdef u64 first, after, n
-        cdef u64 k = 0
-        cdef u32 i, number
-        cdef Head *leaf
-        cdef list out
-        cdef tuple entry
-        self.clip(start, stop, &first, &after)
-        n = after - first
-        out = PyList_New(n)
-        if n == 0:
-            return out
-        number = leaf_at(c, first, &i)
-        while True:
-            leaf = node_of(c, 0, number)
-            records_prefetch(c, leaf, i, n - k)
-            while i < leaf.n and k < n:
-                entry = (name_of(c, ref_at(f, leaf, i)), score_of(c, keys_of(f, leaf)[i]))
-                Py_INCREF(entry)
-                PyList_SET_ITEM(out, k, entry)
-                i += 1
-                k += 1
-            if k == n:
-                return out
-            number, i = leaf.next, 0
+        return self.entries(start, stop)
 
     def place_of_score(self, score):
         """Give the place of the first entry with this score, or that it would have: how many entries are better.
@@ -533,6 +509,34 @@ cdef class Index:
         after[0] = min(n, <u64>max(0, PyNumber_AsSsize_t(stop, NULL)))
         first[0] = min(after[0], <u64>max(0, PyNumber_AsSsize_t(start, NULL)))
         return 0
+
+    cdef list entries(self, start, stop):
+        cdef Core *c = &self.core
+        cdef Layout *f = &c.tree.leaf
+        cdef u64 first, after, n
+        cdef u64 k = 0
+        cdef u32 i, number
+        cdef Head *leaf
+        cdef list out
+        cdef tuple entry
+        self.clip(start, stop, &first, &after)
+        n = after - first
+        out = PyList_New(n)
+        if n == 0:
+            return out
+        number = leaf_at(c, first, &i)
+        while True:
+            leaf = node_of(c, 0, number)
+            records_prefetch(c, leaf, i, n - k)
+            while i < leaf.n and k < n:
+                entry = (name_of(c, ref_at(f, leaf, i)), score_of(c, keys_of(f, leaf)[i]))
+                Py_INCREF(entry)
+                PyList_SET_ITEM(out, k, entry)
+                i += 1
+                k += 1
+            if k == n:
+                return out
+            number, i = leaf.next, 0
 
     cdef int between(self, low, high, u64 *first, u64 *stop) except -1:
         """The places of the entries with scores between two bounds."""

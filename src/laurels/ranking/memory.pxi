@@ -109,6 +109,20 @@ cdef extern from *:
         return x == y;
     }
 
+    /* Copies a name: for an unknown length, a compiler's own copy takes longer to begin than a name takes. */
+    static inline void copy_bytes(char *to, const char *from, uint32_t n) {
+        uint64_t a, b, c, d;
+        if (n < 8 || n > 32) {
+            memcpy(to, from, n);
+        } else if (n <= 16) {
+            memcpy(&a, from, 8), memcpy(&b, from + n - 8, 8);
+            memcpy(to, &a, 8), memcpy(to + n - 8, &b, 8);
+        } else {
+            memcpy(&a, from, 8), memcpy(&b, from + 8, 8), memcpy(&c, from + n - 16, 8), memcpy(&d, from + n - 8, 8);
+            memcpy(to, &a, 8), memcpy(to + 8, &b, 8), memcpy(to + n - 16, &c, 8), memcpy(to + n - 8, &d, 8);
+        }
+    }
+
     /* How many of the ascending a[0..n) are less than x; no branch depends on the data. */
     static inline uint32_t less_than(const uint64_t *a, uint32_t n, uint64_t x) {
         const uint64_t *b = a;
@@ -163,6 +177,7 @@ cdef extern from *:
     u32 place_of(const u32 *, u32, u32) noexcept nogil
     u32 sum_of(const u32 *, u32, u32) noexcept nogil
     bint same_bytes(const char *, const char *, u32) noexcept nogil
+    void copy_bytes(char *, const char *, u32) noexcept nogil
     u32 less_than(const u64 *, u32, u64) noexcept nogil
     u64 read_64(const void *) noexcept nogil
     void write_64(void *, u64) noexcept nogil

@@ -445,5 +445,5 @@ cdef inline u64 record_write(Names *t, const char *name, u32 size, u64 sequence)
     if t.length_at:
         write_64(r, sequence)
     r[t.length_at] = <char>(size - 1)
-    memcpy(r + t.length_at + 1, name, size)
+    copy_bytes(r + t.length_at + 1, name, size)
     return ref

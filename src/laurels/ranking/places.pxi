@@ -1,8 +1,8 @@
 # Places: where an entry stands or would stand, and what its rank is.
 #
 # A place is a position in the order, from 0. It is read upwards from an entry's leaf (tree.pxi), or downwards for a
-# score or a probe. The rank is what the ranking makes of it: the place itself, or the number of entries that are better,
-# which is the place of the first of those with the very score.
+# score or a probe. The rank is what the ranking makes of it: the place itself; the number of entries that are better,
+# which is the place of the first of those with the very score; or the number of scores that are better (dense.pxi).
 
 cdef enum:
     ORDINAL
@@ -153,19 +153,26 @@ cdef u32 leaf_at(Core *c, u64 place, u32 *i) noexcept nogil:
 # Ranks
 
 
-cdef u64 rank_of_entry(Core *c, u32 number, u32 i) noexcept nogil:
+cdef inline u64 rank_of_entry(Core *c, u32 number, u32 i) noexcept nogil:
     """The rank of the entry at place `i` of a leaf."""
-    cdef Head *leaf
-    cdef u64 *keys
-    if c.ranking == COMPETITION:
-        leaf = node_of(c, 0, number)
-        keys = keys_of(&c.tree.leaf, leaf)
-        i = less_than(keys, leaf.n, keys[i])
-        if i == 0:
-            return place_of_key(c, keys[0])
-    return places_above(c, number) + i
+    if c.ranking == ORDINAL:
+        return places_above(c, number) + i
+    return dense_rank(c, number, i) if c.ranking == DENSE else competition_rank(c, number, i)
+
+
+cdef u64 competition_rank(Core *c, u32 number, u32 i) noexcept nogil:
+    """The place of the first entry with the key of that at place `i` of a leaf."""
+    cdef Head *leaf = node_of(c, 0, number)
+    cdef u64 *keys = keys_of(&c.tree.leaf, leaf)
+    i = less_than(keys, leaf.n, keys[i])
+    return places_above(c, number) + i if i else place_of_key(c, keys[0])
 
 
 cdef u64 rank_of_key(Core *c, u64 key) noexcept nogil:
     """The rank of the first entry with that key, or that it would have."""
-    return place_of_key(c, key)
+    cdef u64 place = place_of_key(c, key)
+    cdef u32 number, i
+    if c.ranking != DENSE or place == 0:
+        return place
+    number = leaf_at(c, place - 1, &i)
+    return dense_rank(c, number, i) + 1

@@ -12,6 +12,9 @@
 # - an update goes down first, with the new score, which brings the target leaf into the cache while the old place is
 #   looked up; where both are one leaf it is one move of memory, and no count changes.
 #
+# Where the ranking is dense, an inner node also holds for each child how many of the entries under it are the first of
+# their score, on the whole board: dense.pxi.
+#
 # A full node first shares with a neighbour that has a quarter free, and splits only where none has: random inserts
 # leave leaves three quarters full. A node under two fifths is merged with a neighbour where both together fill no more
 # than four fifths, and shares otherwise. Entries that change leaves are looked up in the table, about one an insert.
@@ -28,7 +31,7 @@ cdef struct Head:
 cdef struct Layout:
     u32 cap, low        # the most items of a node, and the fewest
     u32 merged, roomy   # the most after a merge, and the most a neighbour may have who shares
-    u32 stride, count, keys, lo, hi    # bytes: of a node, and where its arrays begin; the children's begins at HEAD
+    u32 stride, count, firsts, keys, lo, hi     # bytes: of a node, and where its arrays begin; the children's begins at HEAD
 
 cdef struct Tree:
     Chunks leaves, inners
@@ -58,13 +61,14 @@ cdef struct Probe:
 # Nodes
 
 
-cdef void layout_start(Layout *f, u32 cap, bint inner) noexcept nogil:
-    cdef u32 arrays = 2 if inner else 0
+cdef void layout_start(Layout *f, u32 cap, u32 arrays) noexcept nogil:
+    """Lay out leaves (0 arrays beside the entries), inner nodes (2) or inner nodes of a dense ranking (3)."""
     f.cap = cap
-    f.low = max(<u32>(2 if inner else 1), 2 * cap // 5)
+    f.low = max(<u32>(2 if arrays else 1), 2 * cap // 5)
     f.merged = max(2 * f.low - 1, 4 * cap // 5)
     f.roomy = cap - max(<u32>2, cap // 4)
     f.count = HEAD + 4 * cap
+    f.firsts = HEAD + 8 * cap if arrays == 3 else 0
     f.lo = HEAD + 4 * cap * arrays
     f.keys = (f.lo + 4 * cap + 7) & ~<u32>7
     f.hi = f.keys + 8 * cap
@@ -100,6 +104,10 @@ cdef inline u32 *counts_of(const Layout *f, Head *node) noexcept nogil:
     return <u32 *>(<char *>node + f.count)
 
 
+cdef inline u32 *firsts_of(const Layout *f, Head *node) noexcept nogil:
+    return <u32 *>(<char *>node + f.firsts)
+
+
 cdef inline u64 ref_at(const Layout *f, Head *node, u32 i) noexcept nogil:
     return lo_of(f, node)[i] | <u64>hi_of(f, node)[i] << 32
 
@@ -122,6 +130,8 @@ cdef inline void items_move(const Layout *f, u32 level, Head *a, u32 i, Head *b,
     if level:
         memmove(children_of(b) + j, children_of(a) + i, 4 * <size_t>k)
         memmove(counts_of(f, b) + j, counts_of(f, a) + i, 4 * <size_t>k)
+        if f.firsts:
+            memmove(firsts_of(f, b) + j, firsts_of(f, a) + i, 4 * <size_t>k)
 
 
 cdef inline u32 *parent_of(Core *c, u32 level, u32 number) noexcept nogil:
@@ -222,6 +232,8 @@ cdef void settle(Core *c, u32 level, Head *parent, u32 number, u32 i) noexcept n
     cdef Head *child = node_of(c, level, children_of(parent)[i])
     cdef Layout *f = layout_of(c, level)
     counts_of(&c.tree.inner, parent)[i] = weight(c, level, child)
+    if c.tree.inner.firsts:
+        firsts_of(&c.tree.inner, parent)[i] = firsts_under(c, level, child)
     entry_set(&c.tree.inner, parent, i, keys_of(f, child)[0], ref_at(f, child, 0))
     if i == 0:
         raise_first(c, level + 1, number)
@@ -387,7 +399,7 @@ cdef int leaf_enlarge(Core *c) noexcept nogil:
     cdef Head *old
     cdef Head *new
     memcpy(&fresh, t, sizeof(Tree))
-    layout_start(&fresh.leaf, min(t.most, 2 * t.leaf.cap), False)
+    layout_start(&fresh.leaf, min(t.most, 2 * t.leaf.cap), 0)
     chunks_start(&fresh.leaves, fresh.leaf.stride, LEAF_BITS)
     fresh.parents.shift, fresh.parents.full, fresh.parents.most = (
         fresh.leaves.shift, fresh.leaves.full, fresh.leaves.most
@@ -406,12 +418,12 @@ cdef int leaf_enlarge(Core *c) noexcept nogil:
     return 0
 
 
-cdef void tree_start(Tree *t, u32 most, u32 fan) noexcept nogil:
+cdef void tree_start(Tree *t, u32 most, u32 fan, bint dense) noexcept nogil:
     memset(t, 0, sizeof(Tree))
     t.most, t.fan, t.root = most, fan, NONE
     t.freed[0] = t.freed[1] = NONE
-    layout_start(&t.leaf, min(most, <u32>4), False)
-    layout_start(&t.inner, fan, True)
+    layout_start(&t.leaf, min(most, <u32>4), 0)
+    layout_start(&t.inner, fan, 3 if dense else 2)
     chunks_start(&t.leaves, t.leaf.stride, LEAF_BITS)
     chunks_start(&t.inners, t.inner.stride, LEAF_BITS)
     t.parents = t.leaves
@@ -422,7 +434,7 @@ cdef void tree_end(Tree *t) noexcept nogil:
     chunks_end(&t.leaves)
     chunks_end(&t.parents)
     chunks_end(&t.inners)
-    tree_start(t, t.most, t.fan)
+    tree_start(t, t.most, t.fan, t.inner.firsts != 0)
 
 
 cdef int tree_reserve(Core *c, u32 target) noexcept nogil:
@@ -464,6 +476,8 @@ cdef u32 tree_add(Core *c, const Probe *p, u64 ref, u32 target) noexcept nogil:
     count_up(c, target, 1)
     if i == 0:
         raise_first(c, 0, target)
+    if c.tree.inner.firsts:
+        firsts_note(c, target, i, 1)
     return target
 
 
@@ -471,6 +485,8 @@ cdef bint tree_drop(Core *c, u32 number, u32 i) noexcept nogil:
     """Take out the entry at place `i` of a leaf; tell whether other entries changed leaves."""
     cdef Layout *f = &c.tree.leaf
     cdef Head *leaf = node_of(c, 0, number)
+    if c.tree.inner.firsts:
+        firsts_note(c, number, i, <u32>-1)
     leaf.n -= 1
     c.tree.n -= 1
     entries_move(f, leaf, i + 1, leaf, i, leaf.n - i)
@@ -485,6 +501,8 @@ cdef void leaf_move(Core *c, const Probe *p, u64 ref, u32 number, u32 i) noexcep
     cdef Layout *f = &c.tree.leaf
     cdef Head *leaf = node_of(c, 0, number)
     cdef u32 j = place(c, f, leaf, p, 0)
+    if c.tree.inner.firsts:
+        firsts_note(c, number, i, <u32>-1)
     if j > i:
         j -= 1
         entries_move(f, leaf, i + 1, leaf, i, j - i)
@@ -493,3 +511,5 @@ cdef void leaf_move(Core *c, const Probe *p, u64 ref, u32 number, u32 i) noexcep
     entry_set(f, leaf, j, p.key, ref)
     if i == 0 or j == 0:
         raise_first(c, 0, number)
+    if c.tree.inner.firsts:
+        firsts_note(c, number, j, 1)

@@ -83,11 +83,11 @@ cdef inline object name_of(const Core *c, u64 ref):
     if not is_ascii(name_bytes(&c.names, r), size):
         return PyUnicode_DecodeUTF8(name_bytes(&c.names, r), size, "strict")
     name = PyUnicode_New(size, 127)
-    memcpy(PyUnicode_DATA(name), name_bytes(&c.names, r), size)
+    copy_bytes(<char *>PyUnicode_DATA(name), name_bytes(&c.names, r), size)
     return name
 
 
-cdef inline object row_of(const Core *c, u64 key, u64 ref, u64 rank):
+cdef object row_of(const Core *c, u64 key, u64 ref, u64 rank):
     cdef u64 sequence = record_sequence(&c.names, record(&c.names, ref))
     return name_of(c, ref), score_of(c, key), rank, stored_sequence(c, sequence)
 
