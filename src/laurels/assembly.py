@@ -22,6 +22,7 @@ from laurels.definition import BoardsFile, Definition
 from laurels.errors import BadStore
 from laurels.extras import load
 from laurels.http import Routes
+from laurels.http.documents import DOCUMENTS
 from laurels.skins.asgi import Application, OpeningApplication
 from laurels.skins.protocol import BoardProtocol, Clock, Limits
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
@@ -90,7 +91,7 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     try:
         boards = Boards(store, BoardsFile(default=Definition(order=settings.order)))
         await boards.declare()
-        yield Routes(boards)
+        yield Routes(boards, DOCUMENTS)
     finally:
         await store.close()
 

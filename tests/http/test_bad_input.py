@@ -175,7 +175,7 @@ def test_page_refused(service: Server, board: str, query: str, parameter: str) -
         ("around=v&include=cursor", "include", "cursor goes with a page, not here. There are rank, metadata and"),
         ("name=v&include=next", "include", "There is no field 'next' to include. There are rank, metadata and"),
         ("minScore=1&windows=daily", "windows", "There is no parameter windows: a read between scores takes minScore,"),
-        ("window=daily", "window", "daily"),
+        ("window=daily", "window", "window"),
         ("window=", "window", ""),
         ("window=daily&window=daily", "window", "window stands twice"),
         ("period=2026-11-22", "period", "period goes with window"),

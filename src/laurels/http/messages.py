@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from msgspec import Struct
@@ -43,3 +44,7 @@ class Response(Struct, frozen=True, gc=False):
     body: bytes = b""
     content_type: bytes = JSON
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Documents = Mapping[bytes, Callable[[], Response]]
+"""Responses that stand, by the paths of their requests."""

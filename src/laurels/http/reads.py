@@ -109,8 +109,10 @@ def _fields(boards: Boards, query: Query, known: tuple[str, ...] = FIELDS) -> fr
     fields = query.text("include").split(",") if "include" in query else []
     for field in fields:
         if field not in known:
-            elsewhere = "cursor goes with a page, not here" if field == "cursor" else f"There is no field {field!r}"
-            raise BadParameter("include", f"{elsewhere} to include. There are {_listed(known)}.")
+            problem = (
+                "cursor goes with a page, not here" if field == "cursor" else f"There is no field {field!r} to include"
+            )
+            raise BadParameter("include", f"{problem}. There are {_listed(known)}.")
     if "submittedAt" in fields and not boards.store.capabilities.attempts:
         raise NotKept("tell when a score was submitted")
     return frozenset(fields)

@@ -7,9 +7,10 @@
     GET              /-/boards/{board}/periods    its periods
     GET              /-/boards/{board}/summary    the board in a few figures
     GET              /-/boards/{board}/rank       where a score would stand
-    GET              /                   what this is
+    GET              /                   what this is, to a browser a page
     GET              /-/health           the process answers
     GET              /-/ready            the store can answer and can write
+    GET              /-/...              the documents that the routes are given
 
 HEAD is answered as GET (the skin leaves the body out), OPTIONS with what is allowed.
 """
@@ -17,6 +18,7 @@ HEAD is answered as GET (the skin leaves the body out), OPTIONS with what is all
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from laurels.errors import BadName, BadParameter, LaurelsError
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from laurels.boards import Boards
-    from laurels.http.messages import Request
+    from laurels.http.messages import Documents, Request
     from laurels.http.reads import Read
     from laurels.stores.contract import Board, Score
 
@@ -67,7 +69,11 @@ ACCEPTED = Response(202)
 ABSENT = Response(200, NOBODY)
 NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
-FACE = Response(200, encode({"service": "laurels", "version": __version__, "docs": "/-/docs"}))
+_ABOUT = encode({"service": "laurels", "version": __version__, "docs": "/-/docs"})
+FACE = Response(200, _ABOUT, headers=((b"vary", b"accept"),))
+FACE = Response(
+    200, encode({"service": "laurels", "version": __version__, "docs": "/-/docs"}), headers=((b"vary", b"accept"),)
+)
 
 _OWN = frozenset({b"", b"-"})
 _NAMES = ("board", "name")
@@ -76,6 +82,7 @@ _PREFERENCE = b"return=representation"
 
 _PAGE = re.compile(rb"startRank=([0-9]{1,18})&endRank=([0-9]{1,18})")
 _OF_BOARD = re.compile(rb"/-/boards/([^/]*)(?:/(summary|rank|periods))?")
+_QUALITY = re.compile(rb"[01](?:\.[0-9]{0,3})?")
 _JSON_TYPE = re.compile(rb"application/(?:[\w.-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 _ACCEPTS_JSON = re.compile(
     rb"(?:^|,)\s*(?:application/json|application/\*|\*/\*)\s*(?:,|$|;(?!\s*q=0(?:\.0*)?\s*(?:,|$)))", re.IGNORECASE
@@ -96,14 +103,17 @@ def too_large(limit: int) -> HTTPError:
 
 
 class Routes:
-    """Every route over one set of boards."""
+    """Every route over one set of boards; of ``documents`` that of ``/`` is for browsers."""
 
-    def __init__(self, boards: Boards) -> None:
+    def __init__(self, boards: Boards, documents: Documents = MappingProxyType({})) -> None:
         self._boards = boards
+        self._documents = documents
         entry: Methods = {"GET": self._standing, "HEAD": self._standing, "POST": self._submit, "DELETE": self._remove}
         board: Methods = {"GET": self._page, "HEAD": self._page, "POST": self._batch, "DELETE": self._drop}
         self._by_depth = {2: board, 3: entry}
+        document: Methods = {"GET": self._document, "HEAD": self._document}
         self._own: dict[bytes, Methods] = {
+            **dict.fromkeys(documents, document),
             b"/-/boards": {"GET": self._list, "HEAD": self._list},
             b"/": {"GET": self._face, "HEAD": self._face},
             b"/-/health": {"GET": self._health, "HEAD": self._health},
@@ -152,10 +162,9 @@ class Routes:
 
     # The three core routes, for requests that are known to be good HTTP
 
-    async def standing(self, board: str, name: str) -> Response:
+    def standing(self, board: str, name: str) -> Awaitable[Response]:
         """Answer with score and rank of a name."""
-        standing = await self._boards.standing(self._boards.board(board), name)
-        return ABSENT if standing is None else Response(200, encode(standing))
+        return self._plain_standing(self._boards.board(board), name)
 
     def page(self, board: str, start: int, stop: int) -> Awaitable[Response]:
         """Answer with the entries at the places from ``start`` up to but not including ``stop``."""
@@ -173,8 +182,12 @@ class Routes:
 
     # The routes as a request finds them
 
-    async def _standing(self, request: Request, board: str, name: str) -> Response:
-        standing = await self._boards.standing(self._asked(request, board, "the standing of a name"), name)
+    def _standing(self, request: Request, board: str, name: str) -> Awaitable[Response]:
+        where = self._asked(request, board, "the standing of a name")
+        return self._plain_standing(where, name) if request.query else self.standing(board, name)
+
+    async def _plain_standing(self, board: Board, name: str) -> Response:
+        standing = await self._boards.standing(board, name)
         return ABSENT if standing is None else Response(200, encode(standing))
 
     def _asked(self, request: Request, board: str, what: str) -> Board:
@@ -278,8 +291,20 @@ class Routes:
         )
 
     async def _face(self, request: Request) -> Response:
+        accept = request.headers.get(b"accept", b"*/*")
+        if request.path in self._documents and quality(accept, b"text/html") > quality(accept, JSON):
+            _check_query(request)
+            return self._documents[request.path]()
         _check(request)
         return FACE
+
+    async def _document(self, request: Request) -> Response:
+        _check_query(request)
+        response = self._documents[request.path]()
+        kind = response.content_type.partition(b";")[0]
+        if not quality(request.headers.get(b"accept", b"*/*"), kind):
+            raise HTTPError(406, f"There is only {kind.decode()} here: ask for that, or for */*, in Accept.")
+        return response
 
     async def _health(self, request: Request) -> Response:
         _check(request)
@@ -311,11 +336,26 @@ def _key(request: Request) -> str | None:
     return None if key is None else key.decode("latin-1")
 
 
+def quality(accept: bytes, kind: bytes) -> float:
+    """Tell from 0 to 1 how welcome a media type is; what an Accept names most closely counts."""
+    found = {b"*/*": 0.0}
+    for item in accept.lower().split(b","):
+        name, *parameters = (part.strip() for part in item.split(b";"))
+        told = next((part[2:] for part in parameters if part.startswith(b"q=")), b"1")
+        found[name] = float(told) if _QUALITY.fullmatch(told) else 0
+    ranges = (kind, kind.partition(b"/")[0] + b"/*", b"*/*")
+    return next(found[name] for name in ranges if name in found)
+
+
 def _check(request: Request) -> None:
     """Raise for a query, and for a client that takes no JSON."""
+    _check_query(request)
+    _check_accept(request)
+
+
+def _check_query(request: Request) -> None:
     if request.query and (first := next(iter(Query(request.query)), None)) is not None:
         raise BadParameter(first, "This route takes no query parameters.")
-    _check_accept(request)
 
 
 def _check_accept(request: Request) -> None:

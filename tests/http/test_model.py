@@ -1,0 +1,367 @@
+"""The service against a naive model, over its own requests and answers: whatever is asked, the two agree."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from laurels.boards import Boards
+from laurels.definition import BoardsFile
+from laurels.http import Request, Routes
+from laurels.stores.embedded import EmbeddedStore
+from tests.clock import Clock
+from tests.http.model import SIX_HOURS, Model, Place, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXAMPLES = int(os.environ.get("LAURELS_EXAMPLES", "40"))
+
+STARTS = [
+    1772951400.5,  # 2026-03-08 01:30 in New York, half an hour before its clocks leap ahead
+    1793507400.25,  # 2026-11-01 00:30 there, before they fall back
+    1798759800.0,  # 2026-12-31 23:30 UTC, in week 53 of the year
+    1835308799.0,  # the last second of 2028-02-27, UTC
+]
+ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"]
+WINDOWS = ["daily", "weekly", "monthly", SIX_HOURS]
+BOARDS = ["kart", "b/2", "declared"]
+NAMES = ["v", "silverhand", "johnny", "a b", "Zoë", "🏆"]
+KEYS = ["k1", "k2", '"3"']
+
+boards, names, keys = st.sampled_from(BOARDS), st.sampled_from(NAMES), st.none() | st.sampled_from(KEYS)
+scores = st.integers(-3, 3) | st.sampled_from([0.5, -1.5, 10, 2**53, 1e300])
+metadata = st.none() | st.sampled_from([{}, {"car": "pipe"}, [1, 2], "é", 0, {"a": {"b": [None, True]}}])
+attempts = st.tuples(names, scores, metadata)
+windows = st.none() | st.sampled_from(WINDOWS)
+included = st.lists(st.sampled_from(["rank", "metadata", "submittedAt", "cursor"]), unique=True)
+bounds = st.fixed_dictionaries(
+    {}, optional={"min": st.just(-2), "max": st.sampled_from([5, 10]), "integer": st.booleans()}
+)
+
+
+@st.composite
+def definitions(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a definition, of which any field may be left out."""
+    fields = st.fixed_dictionaries(
+        {},
+        optional={
+            "order": st.sampled_from(["descending", "ascending"]),
+            "operator": st.sampled_from(["latest", "best", "increment"]),
+            "ties": st.sampled_from(["name", "earliest", "latest"]),
+            "ranking": st.sampled_from(["ordinal", "competition", "dense"]),
+            "scores": bounds,
+            "windows": st.lists(st.sampled_from(WINDOWS), unique=True, max_size=3),
+            "time_zone": st.sampled_from(ZONES),
+            "ttl": st.sampled_from(["90m", "20h", "5d"]),
+        },
+    )
+    definition = draw(fields)
+    kept = st.dictionaries(st.sampled_from(list(definition.get("windows", [""]))), st.integers(0, 3))
+    return definition | ({"keep": draw(kept)} if definition.get("windows") else {})
+
+
+class Answer(NamedTuple):
+    """A response."""
+
+    status: int
+    json: Any
+
+
+class Service:
+    """The routes over a store on disk, on a clock that is moved by hand."""
+
+    def __init__(self, clock: Clock, file: BoardsFile) -> None:
+        self.clock = clock
+        self.file = file
+        self.data = Path(tempfile.mkdtemp())
+        self.loop = asyncio.Runner()
+        self.open()
+
+    def open(self) -> None:
+        """Start over what is on disk."""
+        self.loop.run(self._open())
+
+    async def _open(self) -> None:
+        self.store = await EmbeddedStore.open(self.data, self.file.default, clock=self.clock)
+        boards = Boards(self.store, self.file, clock=self.clock)
+        await boards.declare()
+        self.routes = Routes(boards)
+
+    def close(self) -> None:
+        """Stop."""
+        self.loop.run(self.store.close())
+
+    def end(self) -> None:
+        """Stop, and leave nothing behind."""
+        self.close()
+        self.loop.close()
+        shutil.rmtree(self.data)
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str | None) -> Answer:
+        """Ask one request."""
+        path, _, query = path.partition("?")
+        lines = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items() if value}
+        content = b"" if body is None else json.dumps(body).encode()
+        request = Request(method, path.encode(), query.encode(), lines, content)
+        response = self.loop.run(self.routes.answer(request))
+        return Answer(response.status, json.loads(response.body) if response.body else None)
+
+
+def at(*segments: str, **query: Any) -> str:
+    """Write a target; parameters that are None are left out."""
+    path = "".join("/" + quote(segment, safe="") for segment in segments)
+    told = urlencode({key: value for key, value in query.items() if value is not None}, doseq=True)
+    return f"{path}?{told}" if told else path
+
+
+def shown(entries: list[dict[str, Any]], fields: list[str], *, ranked: bool = False) -> list[dict[str, Any]]:
+    """Leave out of a model's entries what was not asked for."""
+    wanted = {"name", "score", *fields} | ({"rank"} if ranked else set())
+    return [{key: value for key, value in entry.items() if key in wanted} for entry in entries]
+
+
+class Machine(RuleBasedStateMachine):
+    """Asks the service and the model the same."""
+
+    @initialize(
+        start=st.sampled_from(STARTS),
+        default=definitions(),
+        declared=definitions(),
+        only=st.booleans(),
+    )
+    def start(self, start: float, default: dict[str, Any], declared: dict[str, Any], *, only: bool) -> None:
+        """Deploy, with some file of boards."""
+        self.clock = Clock()
+        self.clock.now = start
+        file = {"default": default, "boards": {"declared": declared}, "declared_only": only}
+        self.service = Service(self.clock, msgspec.convert(file, BoardsFile))
+        self.model = Model(start, default, {"declared": declared}, only=only)
+        self.cursors: list[tuple[str, str, Place, int]] = []
+
+    def teardown(self) -> None:
+        """Stop the service."""
+        if hasattr(self, "service"):
+            self.service.end()
+
+    def agree(self, status: int, expected: Callable[[], Any], answer: Answer) -> None:
+        """Compare an answer with the model's, or with the status of its problem."""
+        try:
+            wanted = Answer(status, expected())
+        except Problem as problem:
+            wanted = Answer(problem.status, answer.json)
+        assert answer == wanted
+
+    # What changes boards
+
+    @rule(board=boards, attempt=attempts, key=keys, told=st.booleans())
+    def submit(self, board: str, attempt: tuple[str, float, Any], key: str | None, *, told: bool) -> None:
+        """Submit one score."""
+        name, score, noted = attempt
+        prefer = "return=representation" if told else None
+        body = {"score": score} | ({"metadata": noted} if noted is not None else {})
+        answer = self.service.ask("POST", at(board, name), body, prefer=prefer, idempotency_key=key)
+        expected = lambda: self.model.submit(board, name, score, noted, key)  # noqa: E731
+        self.agree(200 if told else 202, expected if told else lambda: expected() and None, answer)
+
+    @rule(board=boards, batch=st.lists(attempts, min_size=1, max_size=6), key=keys)
+    def batch(self, board: str, batch: list[tuple[str, float, Any]], key: str | None) -> None:
+        """Submit many at once."""
+        entries = [{"name": name, "score": score, "metadata": noted} for name, score, noted in batch]
+        answer = self.service.ask("POST", at(board), {"entries": entries}, idempotency_key=key)
+        if answer.status == 200:
+            assert all(refusal.get("problem") for refusal in answer.json["refused"])
+            refused = [(refusal["index"], refusal["name"]) for refusal in answer.json["refused"]]
+            answer = Answer(200, answer.json | {"refused": refused})
+        self.agree(200, lambda: self.model.batch(board, batch, key), answer)
+
+    @rule(board=boards, name=names, window=windows, back=st.integers(0, 4))
+    def remove(self, board: str, name: str, window: str | None, back: int) -> None:
+        """Take a name off a board or off a period."""
+        where = self.period(board, window, back)
+        answer = self.service.ask("DELETE", at(board, name, **where))
+        self.agree(204, lambda: self.model.remove(board, self.model.key(board, **where), name), answer)
+
+    @rule(board=boards, window=windows, back=st.integers(0, 4))
+    def drop(self, board: str, window: str | None, back: int) -> None:
+        """Drop a board or a period."""
+        where = self.period(board, window, back)
+        answer = self.service.ask("DELETE", at(board, **where))
+        self.agree(204, lambda: self.model.drop(board, self.model.key(board, **where)), answer)
+
+    @rule(board=boards, definition=definitions(), close=st.booleans())
+    def define(self, board: str, definition: dict[str, Any], *, close: bool) -> None:
+        """Define a board, by a new definition or by the one it has with some fields changed."""
+        if close:
+            definition = self.model.definition(board) | dict(list(definition.items())[:1])
+            definition["keep"] = {
+                key: count for key, count in definition["keep"].items() if key in definition["windows"]
+            }
+        is_new = board not in self.model.own
+        answer = self.service.ask("PUT", at("-", "boards", board), definition)
+        expected = lambda: self.model.define(board, definition) is None or self.model.definition(board)  # noqa: E731
+        self.agree(201 if is_new else 200, expected, answer)
+
+    @rule(board=boards)
+    def undefine(self, board: str) -> None:
+        """Take a board's definition away."""
+        self.agree(204, lambda: self.model.undefine(board), self.service.ask("DELETE", at("-", "boards", board)))
+
+    @rule(seconds=st.sampled_from([1, 59, 3_601, 21_611, 43_207, 86_413, 3 * 86_400 + 7, 8 * 86_400, 33 * 86_400]))
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self.clock.now += seconds
+        self.model.now = self.clock.now
+
+    @rule()
+    def restart(self) -> None:
+        """Stop the service, and start it over what is on disk."""
+        self.service.close()
+        self.service.open()
+
+    # What asks
+
+    def period(self, board: str, window: str | None, back: int) -> dict[str, str | None]:
+        """Name a period ``back`` before the current one, which is named too where ``back`` is odd; 4 is the next."""
+        return self.model.named(board, window, back)
+
+    @rule(board=boards, name=names, window=windows, back=st.integers(0, 4))
+    def standing(self, board: str, name: str, window: str | None, back: int) -> None:
+        """Ask who stands where."""
+        where = self.period(board, window, back)
+        answer = self.service.ask("GET", at(board, name, **where))
+        self.agree(200, lambda: self.model.standing(board, self.model.key(board, **where), name), answer)
+
+    @rule(
+        board=boards,
+        window=windows,
+        back=st.integers(0, 4),
+        start=st.integers(0, 3),
+        size=st.integers(1, 8),
+        fields=included,
+    )
+    def page(self, board: str, window: str | None, back: int, start: int, size: int, fields: list[str]) -> None:
+        """Read a page; keep its cursor."""
+        where = self.period(board, window, back)
+        include = ",".join(fields) or None
+        answer = self.service.ask("GET", at(board, startRank=start, endRank=start + size, include=include, **where))
+        following = answer.json.pop("next", None)
+
+        def expected() -> Any:
+            key = self.model.key(board, **where)
+            found = self.model.page(board, key, start, start + size)
+            is_followed = len(self.model.page(board, key, 0, 10**6)) > start + size
+            assert ("cursor" in fields and is_followed) == (following is not None)
+            if following:
+                last = self.model.seen(board, key)[found[-1]["name"]]
+                place = Place(*key, found[-1]["name"], last.score, last.sequence)
+                self.cursors.append((board, following, place, size))
+            return {"leaderboard": shown(found, fields)}
+
+        self.agree(200, expected, answer)
+
+    @precondition(lambda self: self.cursors)
+    @rule(data=st.data(), fields=included)
+    def after(self, data: st.DataObject, fields: list[str]) -> None:
+        """Go on behind a page that was read some time ago."""
+        board, cursor, place, size = data.draw(st.sampled_from(self.cursors))
+        answer = self.service.ask("GET", at(board, cursor=cursor, include=",".join(fields) or None))
+        answer.json.pop("next", None)
+        self.agree(200, lambda: {"leaderboard": shown(self.model.after(board, place, size), fields)}, answer)
+
+    @rule(board=boards, window=windows, back=st.integers(0, 4), name=names, span=st.integers(0, 3))
+    def around(self, board: str, window: str | None, back: int, name: str, span: int) -> None:
+        """Read a name and its neighbours."""
+        where = self.period(board, window, back)
+        answer = self.service.ask("GET", at(board, around=name, span=span, include="metadata", **where))
+
+        def expected() -> Any:
+            found = self.model.around(board, self.model.key(board, **where), name, span)
+            return {"leaderboard": shown(found, ["metadata"], ranked=True)}
+
+        self.agree(200, expected, answer)
+
+    @rule(board=boards, window=windows, back=st.integers(0, 4), asked=st.lists(names, unique=True, min_size=1))
+    def chosen(self, board: str, window: str | None, back: int, asked: list[str]) -> None:
+        """Read the entries of some names."""
+        where = self.period(board, window, back)
+        answer = self.service.ask("GET", at(board, name=asked, include="submittedAt", **where))
+
+        def expected() -> Any:
+            found, missing = self.model.of_names(board, self.model.key(board, **where), asked)
+            return {"leaderboard": shown(found, ["submittedAt"], ranked=True), "missing": missing}
+
+        self.agree(200, expected, answer)
+
+    @rule(board=boards, window=windows, back=st.integers(0, 4), ends=st.tuples(scores, scores), limit=st.integers(1, 4))
+    def within(self, board: str, window: str | None, back: int, ends: tuple[float, float], limit: int) -> None:
+        """Read the entries between two scores."""
+        where = self.period(board, window, back)
+        low, high = sorted(ends)
+        answer = self.service.ask("GET", at(board, minScore=low, maxScore=json.dumps(high), limit=limit, **where))
+
+        def expected() -> Any:
+            found = self.model.within(board, self.model.key(board, **where), low, high, limit)
+            return {"leaderboard": shown(found, [], ranked=True)}
+
+        self.agree(200, expected, answer)
+
+    @rule(board=boards, window=windows, back=st.integers(0, 4), score=scores)
+    def rank_of(self, board: str, window: str | None, back: int, score: float) -> None:
+        """Ask where a score would stand."""
+        where = self.period(board, window, back)
+        answer = self.service.ask("GET", at("-", "boards", board, "rank", score=score, **where))
+        self.agree(200, lambda: self.model.rank_of(board, self.model.key(board, **where), score), answer)
+
+    @rule(board=boards, window=windows, back=st.integers(0, 4))
+    def summary(self, board: str, window: str | None, back: int) -> None:
+        """Ask for the figures."""
+        where = self.period(board, window, back)
+        answer = self.service.ask("GET", at("-", "boards", board, "summary", **where))
+        histogram = answer.json.pop("histogram", [])
+        assert sum(bucket["count"] for bucket in histogram) == answer.json.get("count", 0)
+        self.agree(200, lambda: self.model.figures(board, self.model.key(board, **where)), answer)
+
+    @rule(board=boards)
+    def periods(self, board: str) -> None:
+        """List the periods of a board."""
+        answer = self.service.ask("GET", at("-", "boards", board, "periods"))
+        self.agree(200, lambda: {"periods": self.model.periods(board)}, answer)
+
+    @rule(board=boards)
+    def definition(self, board: str) -> None:
+        """Ask for a definition."""
+        answer = self.service.ask("GET", at("-", "boards", board))
+        self.agree(200, lambda: self.model.shown_definition(board), answer)
+
+    @rule(limit=st.none() | st.integers(1, 3), after=st.none() | boards)
+    def listing(self, limit: int | None, after: str | None) -> None:
+        """List the boards."""
+        answer = self.service.ask("GET", at("-", "boards", limit=limit, after=after))
+        listed = [board for board in self.model.listed() if board["name"] > (after or "")]
+        following = listed[limit - 1]["name"] if limit and len(listed) > limit else None
+        self.agree(200, lambda: {"boards": listed[:limit], "next": following}, answer)
+
+    @invariant()
+    def same_boards(self) -> None:
+        """Every board of all time stands the same in both."""
+        for board in BOARDS if hasattr(self, "service") else ():
+            answer = self.service.ask("GET", at(board, include="rank,metadata,submittedAt"))
+            assert answer.json == {"leaderboard": self.model.page(board, ("", ""), 0, 20)}
+
+
+Machine.TestCase.settings = settings(
+    max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestService = Machine.TestCase
