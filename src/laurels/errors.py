@@ -27,7 +27,8 @@
     │   ├── BadStore              there is no store of that URL
     │   ├── DirectoryInUse        another process owns the data directory
     │   ├── DirectoryUnusable     it cannot be made, read or written
-    │   └── DataDamaged           a file on disk is not what was written
+    │   ├── DataDamaged           a file on disk is not what was written
+    │   └── NewerFormat           a file on disk is of a version of Laurels that is newer than this one
     ├── RequestFailed             a service did not do what a client of ours asked
     │   ├── ServerUnreachable     there is no connection to it, or it broke
     │   ├── RequestRefused        it said no, and why
@@ -294,6 +295,18 @@ class DataDamaged(StoreError):
         super().__init__(
             f"{file} is damaged: {problem}. Nothing was changed. Put back a copy of the whole directory from "
             "before the damage, or move it away to begin anew."
+        )
+
+
+class NewerFormat(StoreError):
+    """A file of the data directory was written by a version of Laurels that this one comes before."""
+
+    def __init__(self, file: Path, found: int, known: int) -> None:
+        self.file = file
+        self.found = found
+        super().__init__(
+            f"{file} has format {found}, and this version of Laurels knows those up to {known}. Nothing was changed. "
+            "Run the version that wrote it, or a later one."
         )
 
 
