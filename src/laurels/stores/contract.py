@@ -125,7 +125,7 @@ class Refusal(Struct, frozen=True, gc=False):
     problem: str
 
 
-class Once(Struct, frozen=True, gc=False):
+class Once(Struct, frozen=True, array_like=True, gc=False):
     """What makes an act count once: a key, 16 bytes, and a print of what the act is, 16 bytes."""
 
     key: bytes
