@@ -286,4 +286,4 @@ def _inline(text: str) -> str:
 
 
 def _anchor(name: str) -> str:
-    return name.lower()
+    return f"about-{name.lower()}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from laurels.version import __version__
+
 
 class Exchange(NamedTuple):
     """A request that is really sent, and its answer, to the byte unless it ``varies`` with the time."""
@@ -178,7 +180,13 @@ STORY = (
     Exchange("remove", "A name is taken off", "/mario-kart/judy", 204),
     Exchange("drop", "All entries are dropped", "/mario-kart", 204),
     Exchange("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
-    Exchange("face", "What this is", "/", 200, b"{}"),
+    Exchange(
+        "face",
+        "What this is",
+        "/",
+        200,
+        b'{"service":"laurels","version":"%b","docs":"/-/docs"}' % __version__.encode(),
+    ),
     Exchange("health", "It answers", "/-/health", 200, b'{"status":"ok"}'),
     Exchange("ready", "It can keep scores", "/-/ready", 200, b'{"status":"ok"}'),
 )
