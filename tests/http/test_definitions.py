@@ -1,0 +1,294 @@
+"""Boards' definitions and what they promise, as a client sees them, over both skins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.asking import Reply, ask
+from tests.conftest import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Server
+
+PLAIN: dict[str, Any] = {
+    "order": "descending",
+    "operator": "latest",
+    "ties": "name",
+    "ranking": "ordinal",
+    "scores": {"min": None, "max": None, "integer": False},
+    "windows": [],
+    "time_zone": "UTC",
+    "keep": {},
+    "ttl": None,
+}
+LAPS = PLAIN | {
+    "order": "ascending",
+    "operator": "best",
+    "ties": "earliest",
+    "ranking": "competition",
+    "scores": {"min": 0, "max": 1_000_000, "integer": True},
+    "windows": ["daily", "weekly", "0 6 * * 1-5"],
+    "time_zone": "Europe/Paris",
+    "keep": {"daily": 30},
+    "ttl": "7d",
+}
+FILE = """
+declared_only = true
+[boards.kart]
+operator = "best"
+ties = "earliest"
+"""
+
+
+def define(service: Server, board: str, **definition: Any) -> Reply:
+    """Give a board a definition."""
+    return ask(service, "PUT", f"/-/boards/{board}", definition)
+
+
+def fill(service: Server, board: str, *scores: tuple[str, float]) -> Reply:
+    """Submit scores in one batch."""
+    return ask(service, "POST", f"/{board}", {"entries": [{"name": name, "score": score} for name, score in scores]})
+
+
+def ranks(service: Server, board: str, query: str = "include=rank") -> list[tuple[str, float, int]]:
+    """Read names, scores and ranks."""
+    found = ask(service, "GET", f"/{board}?{query}").json["leaderboard"]
+    return [(entry["name"], entry["score"], entry["rank"]) for entry in found]
+
+
+@pytest.fixture
+def declared(tmp_path: Path) -> Iterator[Server]:
+    """Give a service with a file of boards, and no others."""
+    file = tmp_path / "boards.toml"
+    file.write_text(FILE)
+    with running(tmp_path / "data", "--boards", str(file)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("definition", [PLAIN, LAPS], ids=["plain", "laps"])
+def test_definition_goes_round(service: Server, board: str, definition: dict[str, Any]) -> None:
+    """What is put is what is given, with all its fields; to put it again changes nothing."""
+    first, again = (define(service, board, **definition) for _ in range(2))
+    assert [(reply.status, reply.json) for reply in (first, again)] == [(201, definition), (200, definition)]
+    assert ask(service, "GET", f"/-/boards/{board}").json == definition
+
+
+def test_definition_of_some_fields(service: Server, board: str) -> None:
+    """Fields that are left out are as they are by default."""
+    assert define(service, board, operator="best").json == PLAIN | {"operator": "best"}
+    assert define(service, board).json == PLAIN
+
+
+def test_definition_of_a_board_without_one(service: Server, board: str) -> None:
+    """A board that has entries has the default definition; one that has neither is a 404."""
+    reply = ask(service, "GET", f"/-/boards/{board}")
+    assert (reply.status, board in reply.json["detail"]) == (404, True)
+    ask(service, "POST", f"/{board}/v", {"score": 1})
+    assert ask(service, "GET", f"/-/boards/{board}").json == PLAIN
+
+
+def test_definition_dropped(service: Server, board: str) -> None:
+    """A board whose definition is dropped has the default one; doing it again is as good."""
+    define(service, board, operator="best")
+    assert [ask(service, "DELETE", f"/-/boards/{board}").status for _ in range(2)] == [204, 204]
+    assert ask(service, "GET", f"/-/boards/{board}").status == 404
+
+
+@pytest.mark.parametrize(
+    ("definition", "pointer", "says"),
+    [
+        ({"order": "up"}, "/order", "up"),
+        ({"operator": "sum"}, "/operator", "sum"),
+        ({"ties": 1}, "/ties", "string"),
+        ({"ranking": None}, "/ranking", "null"),
+        ({"scores": {"min": "0"}}, "/scores/min", "string"),
+        ({"scores": {"least": 0}}, "/scores", "least"),
+        ({"scores": {"min": 2, "max": 1}}, "/scores", "max"),
+        ({"scores": {"max": 2**53 + 1}}, "/scores/max", ""),
+        ({"windows": "daily"}, "/windows", "string"),
+        ({"windows": ["hourly"]}, "/windows", "hourly"),
+        ({"windows": ["daily", "daily"]}, "/windows", "daily"),
+        ({"windows": ["60 * * * *"]}, "/windows", "60"),
+        ({"windows": ["daily", 7]}, "/windows/1", "int"),
+        ({"time_zone": "Mars/Olympus"}, "/time_zone", "Mars"),
+        ({"time_zone": "../../etc/passwd"}, "/time_zone", ""),
+        ({"keep": {"daily": 3}}, "/keep", "daily"),
+        ({"windows": ["daily"], "keep": {"daily": -1}}, "/keep", ""),
+        ({"ttl": "soon"}, "/ttl", "soon"),
+        ({"ttl": "0d"}, "/ttl", ""),
+        ({"ttl": 7}, "/ttl", "int"),
+        ({"sort": "desc"}, "", "sort"),
+    ],
+    ids=str,
+)
+def test_definition_refused(service: Server, board: str, definition: dict[str, Any], pointer: str, says: str) -> None:
+    """A definition that is none is a 422 that points at the field, and nothing is defined."""
+    reply = define(service, board, **definition)
+    assert (reply.status, says in reply.json["detail"]) == (422, True), reply
+    assert reply.json["pointer"].startswith(pointer)
+    assert ask(service, "GET", f"/-/boards/{board}").status == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"", 400), (b"{", 400), (b'{"ttl":"1d","ttl":"2d"}', 400), (b'{"scores":{"min":1,"min":2}}', 400), (b"[]", 422)],
+    ids=ascii,
+)
+def test_definition_that_cannot_be_read(service: Server, board: str, body: bytes, status: int) -> None:
+    """A definition is read as strictly as any body."""
+    assert ask(service, "PUT", f"/-/boards/{board}", body).status == status
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"order": "ascending"}, "order"),
+        ({"operator": "best"}, "operator"),
+        ({"ties": "latest"}, "ties"),
+        ({"scores": {"min": 2}}, "min"),
+        ({"scores": {"max": 8}}, "max"),
+        ({"scores": {"integer": True}}, "integer"),
+    ],
+    ids=str,
+)
+def test_change_that_entries_contradict(service: Server, board: str, change: dict[str, Any], says: str) -> None:
+    """A definition under which the entries would not be as they are is a 409 that says why, and changes nothing."""
+    fill(service, board, ("v", 1), ("w", 8.5))
+    reply = define(service, board, **change)
+    assert (reply.status, says in reply.json["detail"]) == (409, True), reply
+    assert ask(service, "GET", f"/-/boards/{board}").json == PLAIN
+
+
+def test_change_that_entries_allow(service: Server, board: str) -> None:
+    """Ranking, bounds that hold what is there, and further windows change at any time."""
+    fill(service, board, ("v", 1), ("w", 1))
+    assert define(service, board, ranking="competition", scores={"min": 1}, windows=["daily"]).status == 201
+    assert ranks(service, board) == [("w", 1, 0), ("v", 1, 0)]
+
+
+def test_boards_are_listed(service: Server, board: str) -> None:
+    """All boards that are declared or have entries are listed by their names, a part at a time."""
+    define(service, f"{board}-a", ttl="1d")
+    ask(service, "POST", f"/{board}-b%2F%C3%A9/v", {"score": 1})
+    define(service, f"{board}-c")
+    first = ask(service, "GET", f"/-/boards?after={board}-&limit=2").json
+    assert [(one["name"], one["declared"]) for one in first["boards"]] == [
+        (f"{board}-a", True),
+        (f"{board}-b/é", False),
+    ]
+    assert first["boards"][0]["definition"] == PLAIN | {"ttl": "1d"}
+    second = ask(service, "GET", f"/-/boards?after={quote(first['next'], safe='')}&limit=1").json
+    assert [one["name"] for one in second["boards"]] == [f"{board}-c"]
+
+
+def test_last_of_the_boards(service: Server, board: str) -> None:
+    """The list ends with null, and behind its end there is nothing."""
+    ask(service, "POST", f"/{board}/v", {"score": 1})
+    assert ask(service, "GET", "/-/boards?limit=1000").json["next"] is None
+    assert ask(service, "GET", "/-/boards?after=%F4%8F%BF%BF").json == {"boards": [], "next": None}
+
+
+def test_best_counts_what_is_better(service: Server, board: str) -> None:
+    """Under best a score counts only where it is better than the one before, by the board's order."""
+    define(service, board, operator="best", order="ascending")
+    told = [
+        ask(service, "POST", f"/{board}/v", {"score": score}, {"prefer": "return=representation"}).json
+        for score in (30, 31, 30, 29.5)
+    ]
+    assert [(one["score"], one["changed"]) for one in told] == [(30, True), (30, False), (30, False), (29.5, True)]
+
+
+def test_increment_adds(service: Server, board: str) -> None:
+    """Under increment scores are added, in a plain submit and in a batch."""
+    define(service, board, operator="increment")
+    ask(service, "POST", f"/{board}/v", {"score": 40})
+    fill(service, board, ("v", 1.5), ("v", -0.5))
+    assert ask(service, "GET", f"/{board}/v").json == {"score": 41, "rank": 0}
+
+
+def test_sum_that_cannot_be(service: Server, board: str) -> None:
+    """A sum that would lose a digit, or is out of bounds, is a 422, and in a batch refused alone."""
+    define(service, board, operator="increment", scores={"min": 0})
+    fill(service, board, ("v", 2**53))
+    reply = ask(service, "POST", f"/{board}/v", {"score": 1})
+    assert (reply.status, reply.json["pointer"]) == (422, "/score")
+    assert [one["index"] for one in fill(service, board, ("w", 1), ("v", 1), ("w", -2)).json["refused"]] == [1, 2]
+    assert ranks(service, board) == [("v", 2**53, 0), ("w", 1, 1)]
+
+
+@pytest.mark.parametrize("score", [-1, 11, 0.5])
+def test_score_out_of_bounds(service: Server, board: str, score: float) -> None:
+    """A score that the board does not take is a 422, however it comes, and nothing is stored."""
+    define(service, board, scores={"min": 0, "max": 10, "integer": True})
+    for headers in ({}, {"prefer": "return=representation"}, {"idempotency-key": "k"}):
+        reply = ask(service, "POST", f"/{board}/v", {"score": score}, headers)
+        assert (reply.status, reply.json["pointer"]) == (422, "/score")
+    assert [one["index"] for one in fill(service, board, ("v", score), ("w", 10)).json["refused"]] == [0]
+    assert ranks(service, board) == [("w", 10, 0)]
+
+
+@pytest.mark.parametrize(
+    ("ties", "names"), [("name", ["z", "m", "a"]), ("earliest", ["m", "z", "a"]), ("latest", ["a", "z", "m"])]
+)
+def test_ties(service: Server, board: str, ties: str, names: list[str]) -> None:
+    """Among equals the one stands first that the board's ties say, on every read."""
+    define(service, board, ties=ties)
+    fill(service, board, ("m", 7), ("z", 7), ("a", 7))
+    assert [name for name, _, _ in ranks(service, board)] == names
+    assert [name for name, _, _ in ranks(service, board, f"around={names[1]}&span=1")] == names
+    assert [name for name, _, _ in ranks(service, board, "name=a&name=m&name=z")] == names
+
+
+@pytest.mark.parametrize(
+    ("ranking", "expected"), [("ordinal", [0, 1, 2, 3]), ("competition", [0, 1, 1, 3]), ("dense", [0, 1, 1, 2])]
+)
+def test_rankings_agree(service: Server, board: str, ranking: str, expected: list[int]) -> None:
+    """A rank is the same in a standing, on a page, behind a cursor, among neighbours, among names and by score."""
+    define(service, board, ranking=ranking)
+    fill(service, board, ("a", 9), ("c", 7), ("b", 7), ("d", 5))
+    names = ["a", "c", "b", "d"]
+    cursor = ask(service, "GET", f"/{board}?endRank=2&include=cursor").json["next"]
+    assert [ask(service, "GET", f"/{board}/{name}").json["rank"] for name in names] == expected
+    for query in ("include=rank", "around=b", "name=d&name=a&name=b&name=c", "minScore=0"):
+        assert ranks(service, board, query) == list(zip(names, [9, 7, 7, 5], expected, strict=True))
+    assert [rank for _, _, rank in ranks(service, board, f"cursor={cursor}&include=rank")] == expected[2:]
+
+
+@pytest.mark.parametrize(
+    ("ranking", "answer"),
+    [("competition", {"rank": 3, "percentile": 25}), ("dense", {"rank": 2, "percentile": 25})],
+)
+def test_rank_of_a_score_by_the_ranking(service: Server, board: str, ranking: str, answer: dict[str, float]) -> None:
+    """Where a score would stand is told by the ranking; the percentile counts entries."""
+    define(service, board, ranking=ranking)
+    fill(service, board, ("a", 9), ("b", 7), ("c", 7), ("d", 5))
+    assert ask(service, "GET", f"/-/boards/{board}/rank?score=6").json == answer
+
+
+def test_file_declares(declared: Server) -> None:
+    """A board of the file has its definition there, and nothing else may change it."""
+    assert ask(declared, "GET", "/-/boards/kart").json == PLAIN | {"operator": "best", "ties": "earliest"}
+    replies = [define(declared, "kart"), ask(declared, "DELETE", "/-/boards/kart")]
+    assert [(reply.status, "file" in reply.json["detail"]) for reply in replies] == [(409, True), (409, True)]
+
+
+@pytest.mark.parametrize("target", ["/other/v", "/other"])
+def test_declared_only(declared: Server, target: str) -> None:
+    """A submit to a board that is not declared is a 404 that says so; to read it is to read one that is not there."""
+    body = {"score": 1} if target == "/other/v" else {"entries": [{"name": "v", "score": 1}]}
+    reply = ask(declared, "POST", target, body)
+    assert (reply.status, "declared" in reply.json["detail"]) == (404, True)
+    assert ask(declared, "GET", "/other").json == {"leaderboard": []}
+    assert ask(declared, "GET", "/other/v").json == {"score": 0, "rank": None}
+
+
+def test_declared_only_and_then_declared(declared: Server) -> None:
+    """A board that is defined over HTTP is declared."""
+    assert define(declared, "other").status == 201
+    assert ask(declared, "POST", "/other/v", {"score": 1}).status == 202
