@@ -55,9 +55,7 @@ DATA = {"grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem"}
 NOTHING: Mapping[str, bytes] = {}
 
 
-def build(
-    architecture: str, directory: Path, handler: str = HANDLERS, beside: Mapping[str, bytes] = NOTHING
-) -> Path:
+def build(architecture: str, directory: Path, handler: str = HANDLERS, beside: Mapping[str, bytes] = NOTHING) -> Path:
     """Give the asset of the functions in module ``handler``, as a directory of ``directory``.
 
     ``architecture`` is Lambda's name of a processor, or ``here`` for this machine; ``beside`` are more files, by their

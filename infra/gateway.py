@@ -7,7 +7,7 @@ and the contract holds. Its answers are problem documents as those of the servic
   any JSON, because a body of the wrong shape is a 422, which the gateway does not know; a body that claims another type
   has no model and goes on, to be a 415. One answer does differ: a compressed body is a 400 here, for the validator
   reads it as it came, and a 415 from the function.
-- Both parts of the path are required. The parameters of a page are known to the API, but their form is checked by the
+- Both parts of the path are required. The parameters of reads are known to the API, but their form is checked by the
   function: the validator looks no further than whether one is there.
 - A method that a route does not have is a 405 with ``Allow``, from a mock. Of a path that is no route the gateway says
   403 by itself, "Missing Authentication Token"; here it is the 404 that it is.
@@ -25,6 +25,7 @@ from constructs import Construct
 from infra.answers import ANSWERS, DEFAULTS, METHODS, OTHER_METHOD, refusal
 from infra.functions import acknowledge, own_log_group
 from laurels.http.messages import JSON, PROBLEM
+from laurels.http.reads import READS, WINDOW
 from laurels.skins.gateway import ALLOWED_HEADERS, EXPOSED_HEADERS
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ QUOTED_PROBLEM = f"'{PROBLEM.decode()}'"
 RETRY = {"Retry-After": "'1'"}
 PREFLIGHT_SECONDS = 3600
 ENTRY_PARTS = ("board", "name")
-PAGE_PARAMETERS = ("startRank", "endRank")
+READ_PARAMETERS = sorted({parameter for read in READS for parameter in read.takes})
 SENT_TYPES = (
     JSON.decode(),
     "application/x-www-form-urlencoded",
@@ -78,10 +79,10 @@ class Gateway(Construct):
             validate_request_parameters=True,
         )
         board = self.api.root.add_resource("{board}")
-        self._read(board, functions.get_leaderboard, parts=ENTRY_PARTS[:1], query=PAGE_PARAMETERS)
+        self._read(board, functions.get_leaderboard, parts=ENTRY_PARTS[:1], query=READ_PARAMETERS)
         self._refuse_others(board, METHODS["/{board}"])
         name = board.add_resource("{name}")
-        self._read(name, functions.get_standing, parts=ENTRY_PARTS)
+        self._read(name, functions.get_standing, parts=ENTRY_PARTS, query=WINDOW)
         self._write(name, functions.submit_score)
         self._refuse_others(name, METHODS["/{board}/{name}"])
         for kind, (status, detail) in ANSWERS.items():

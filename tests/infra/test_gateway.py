@@ -10,6 +10,7 @@ import pytest
 
 from infra.answers import ANSWERS, DEFAULTS, Remainder
 from laurels.http.problems import Problem
+from laurels.http.reads import READS
 from laurels.skins import gateway
 
 if TYPE_CHECKING:
@@ -60,11 +61,12 @@ def test_no_other_routes(dev: Synthesized) -> None:
     assert methods(dev).keys() == {*ROUTES, *others}
 
 
-def test_page_parameters(dev: Synthesized) -> None:
-    """The parameters of a page are known, and may be left out."""
+@pytest.mark.parametrize("parameter", sorted({parameter for read in READS for parameter in read.takes}))
+def test_parameters_of_reads(dev: Synthesized, parameter: str) -> None:
+    """The parameters of reads are known, and may be left out; no answer is kept for others who leave them out."""
     parameters = methods(dev)["GET", "{board}"]["RequestParameters"]
-    assert not parameters["method.request.querystring.startRank"]
-    assert not parameters["method.request.querystring.endRank"]
+    assert not parameters[f"method.request.querystring.{parameter}"]
+    assert "CacheKeyParameters" not in methods(dev)["GET", "{board}"]["Integration"]
 
 
 def test_validator(dev: Synthesized) -> None:

@@ -26,6 +26,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     momento_cache: str
     momento_endpoint: str | None = None
     order: Order = "descending"
+    """That of all boards, where no file declares them."""
+    boards: str | None = None
+    """The file that declares them, as JSON."""
     ttl_seconds: TTLSeconds = TTL_SECONDS
     cors_origin: str | None = None
 

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from laurels.boards import Boards
 from laurels.definition import BoardsFile, Definition
-from laurels.errors import StoreError
+from laurels.errors import BadSetting, StoreError
 from laurels.http import Routes
 from laurels.serverless.key import ParameterKeys
 from laurels.serverless.observations import Observations
@@ -40,7 +43,7 @@ class Function:
             settings.momento_endpoint,
             ttl=timedelta(seconds=settings.ttl_seconds),
         )
-        boards = Boards(self._store, BoardsFile(default=Definition(order=settings.order)))
+        boards = Boards(self._store, _declared(settings))
         self._loop.run_until_complete(boards.declare())
         self._routes = Routes(boards)
 
@@ -63,3 +66,13 @@ class Function:
             response = failure(error)
         self._observations.tell(request, response.status, (time.perf_counter() - begun) * 1e3)
         return gateway.answer(response, request.method if request else "GET", self._origin)
+
+
+def _declared(settings: Settings) -> BoardsFile:
+    """Give what the deployment declares. Its file was checked when it was deployed."""
+    if settings.boards is None:
+        return BoardsFile(default=Definition(order=settings.order))
+    try:
+        return msgspec.json.decode(Path(settings.boards).read_bytes(), type=BoardsFile)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadSetting(f"LAURELS_BOARDS is wrong: {error}.") from error
