@@ -200,10 +200,14 @@ cdef class Index:
         >>> index.score("v"), index.score("nobody")
         (20.77, None)
         """
-        cdef u32 number, i
-        if not self.find(name, &number, &i):
+        cdef Core *c = &self.core
+        cdef Head *leaf
+        cdef u64 ref
+        cdef u32 number
+        if not self.find(name, &number, &ref):
             return None
-        return score_of(&self.core, keys_of(&self.core.tree.leaf, node_of(&self.core, 0, number))[i])
+        leaf = node_of(c, 0, number)
+        return score_of(c, keys_of(&c.tree.leaf, leaf)[place_in_leaf(c, leaf, ref)])
 
     def standing(self, str name not None):
         """Give score and rank of ``name``, or None where it is not there. O(log n).
@@ -215,11 +219,11 @@ cdef class Index:
         ((34, 1), (34, 1))
         """
         cdef Core *c = &self.core
-        cdef u64 rank
+        cdef u64 rank, ref
         cdef u32 number, i
-        if not self.find(name, &number, &i):
+        if not self.find(name, &number, &ref):
             return None
-        rank = rank_of_entry(c, number, i)
+        rank = rank_of_ref(c, number, ref, &i)
         return score_of(c, keys_of(&c.tree.leaf, node_of(c, 0, number))[i]), rank
 
     def place_of(self, str name not None):
@@ -231,10 +235,11 @@ cdef class Index:
         >>> index.place_of("silverhand"), index.place_of("johnny")
         (1, 2)
         """
-        cdef u32 number, i
-        if not self.find(name, &number, &i):
+        cdef u64 ref
+        cdef u32 number
+        if not self.find(name, &number, &ref):
             return None
-        return places_above(&self.core, number) + i
+        return places_above(&self.core, number) + place_in_leaf(&self.core, node_of(&self.core, 0, number), ref)
 
     def row(self, str name not None):
         """Give name, score, rank and sequence of ``name``, or None where it is not there. O(log n).
@@ -245,12 +250,12 @@ cdef class Index:
         ('v', 2077, 0, 7)
         """
         cdef Core *c = &self.core
-        cdef Head *leaf
+        cdef u64 rank, ref
         cdef u32 number, i
-        if not self.find(name, &number, &i):
+        if not self.find(name, &number, &ref):
             return None
-        leaf = node_of(c, 0, number)
-        return row_of(c, keys_of(&c.tree.leaf, leaf)[i], ref_at(&c.tree.leaf, leaf, i), rank_of_entry(c, number, i))
+        rank = rank_of_ref(c, number, ref, &i)
+        return row_of(c, keys_of(&c.tree.leaf, node_of(c, 0, number))[i], ref, rank)
 
     def rows(self, start, stop):
         """Give name, score, rank and sequence of the entries at the places from ``start`` up to but not ``stop``.
@@ -487,20 +492,17 @@ cdef class Index:
             trouble(load_entry(&self.core, state, &p))
         return 0
 
-    cdef inline bint find(self, str name, u32 *number, u32 *i) except -1:
-        """Find the leaf of a name's entry and its place there; False where there is none."""
+    cdef inline bint find(self, str name, u32 *number, u64 *ref) except -1:
+        """Find a name's record and the leaf of its entry, and ask for that; False where there is none."""
         cdef Core *c = &self.core
-        cdef Head *leaf
         cdef Probe p
         cdef Slot *slot
         probe_name(name, &p)
         slot = name_slot(&c.names, p.hashed, p.name, p.size)
         if slot == NULL:
             return False
-        number[0] = slot_leaf(slot)
-        leaf = node_of(c, 0, number[0])
-        leaf_prefetch(c, leaf)
-        i[0] = place_in_leaf(c, leaf, slot_ref(slot))
+        number[0], ref[0] = slot_leaf(slot), slot_ref(slot)
+        leaf_prefetch(c, node_of(c, 0, number[0]))
         return True
 
     cdef int clip(self, start, stop, u64 *first, u64 *after) except -1:

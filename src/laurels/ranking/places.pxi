@@ -160,6 +160,13 @@ cdef inline u64 rank_of_entry(Core *c, u32 number, u32 i) noexcept nogil:
     return dense_rank(c, number, i) if c.ranking == DENSE else competition_rank(c, number, i)
 
 
+cdef inline u64 rank_of_ref(Core *c, u32 number, u64 ref, u32 *i) noexcept nogil:
+    """The rank of an entry of a leaf, and its place there; the way up is read while the leaf is being fetched."""
+    cdef u64 rank = places_above(c, number) if c.ranking == ORDINAL else 0
+    i[0] = place_in_leaf(c, node_of(c, 0, number), ref)
+    return rank + i[0] if c.ranking == ORDINAL else rank_of_entry(c, number, i[0])
+
+
 cdef u64 competition_rank(Core *c, u32 number, u32 i) noexcept nogil:
     """The place of the first entry with the key of that at place `i` of a leaf."""
     cdef Head *leaf = node_of(c, 0, number)
