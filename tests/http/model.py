@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from math import ceil, isfinite
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -74,35 +74,34 @@ class Problem(Exception):
 
 def period_now(window: str, zone: str, now: float) -> int:
     """Give a number to the period that ``now`` is in; the one before has the number before."""
-    if window == SIX_HOURS:
-        return int(now // (6 * 3600))
-    day = datetime.fromtimestamp(now, ZoneInfo(zone)).date()
-    return {"daily": day.toordinal(), "weekly": (day.toordinal() - 1) // 7, "monthly": day.year * 12 + day.month - 1}[
-        window
-    ]
-
-
-def first_day(window: str, number: int) -> date:
-    """Give the day that a period of days begins on."""
-    if window == "monthly":
-        return date(number // 12, number % 12 + 1, 1)
-    return date.fromordinal(number if window == "daily" else number * 7 + 1)
-
-
-def period_name(window: str, number: int) -> str:
-    """Name a period."""
-    if window == SIX_HOURS:
-        return f"{datetime.fromtimestamp(number * 6 * 3600, UTC):%Y-%m-%dT%H:%MZ}"
-    day = first_day(window, number)
-    year, week, _ = day.isocalendar()
-    return {"daily": f"{day}", "weekly": f"{year}-W{week:02}", "monthly": f"{day:%Y-%m}"}[window]
+    clock = datetime.fromtimestamp(now, ZoneInfo(zone))
+    day = clock.toordinal()
+    return {
+        "daily": day,
+        "weekly": (day - 1) // 7,
+        "monthly": clock.year * 12 + clock.month - 1,
+        SIX_HOURS: day * 4 + clock.hour // 6,
+    }[window]
 
 
 def begins(window: str, zone: str, number: int) -> datetime:
     """Give the moment that a period begins at, in its board's time zone."""
+    day = {
+        "daily": lambda: date.fromordinal(number),
+        "weekly": lambda: date.fromordinal(number * 7 + 1),
+        "monthly": lambda: date(number // 12, number % 12 + 1, 1),
+        SIX_HOURS: lambda: date.fromordinal(number // 4),
+    }[window]()
+    return datetime.combine(day, time(number % 4 * 6 if window == SIX_HOURS else 0), ZoneInfo(zone))
+
+
+def period_name(window: str, zone: str, number: int) -> str:
+    """Name a period."""
+    begin = begins(window, zone, number)
     if window == SIX_HOURS:
-        return datetime.fromtimestamp(number * 6 * 3600, ZoneInfo(zone))
-    return datetime.combine(first_day(window, number), datetime.min.time(), ZoneInfo(zone))
+        return f"{begin.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+    year, week, _ = begin.isocalendar()
+    return {"daily": f"{begin:%Y-%m-%d}", "weekly": f"{year}-W{week:02}", "monthly": f"{begin:%Y-%m}"}[window]
 
 
 def ranked(ranking: str, scores: list[float]) -> list[int]:
@@ -156,15 +155,16 @@ class Model:
 
     def is_kept(self, board: str, key: Key) -> bool:
         """Tell whether a period may be read."""
-        definition = self.definition(board)
-        current = period_now(key[0], definition["time_zone"], self.now)
-        past = definition["keep"].get(key[0], 100_000)
-        oldest = max(current - past, 0 if key[0] == SIX_HOURS else 1)
-        return period_name(key[0], oldest) <= key[1] <= period_name(key[0], current)
+        definition, (window, period) = self.definition(board), key
+        zone, past = definition["time_zone"], definition["keep"].get(window)
+        current = period_now(window, zone, self.now)
+        oldest = "" if past is None else period_name(window, zone, current - past)
+        return oldest <= period <= period_name(window, zone, current)
 
     def current(self, board: str, window: str) -> str:
         """Name the current period of a window."""
-        return period_name(window, period_now(window, self.definition(board)["time_zone"], self.now))
+        zone = self.definition(board)["time_zone"]
+        return period_name(window, zone, period_now(window, zone, self.now))
 
     def key(self, board: str, window: str | None, period: str | None) -> Key:
         """Tell what a request is about."""
@@ -237,9 +237,10 @@ class Model:
         """Name a window, and its period ``back`` periods ago: 0 is the current one, unnamed, and 4 the next."""
         if window is None:
             return {"window": None, "period": None}
-        current = period_now(window, self.definition(board)["time_zone"], self.now)
+        zone = self.definition(board)["time_zone"]
+        current = period_now(window, zone, self.now)
         number = current + 1 if back == 4 else current - back
-        return {"window": window, "period": period_name(window, number) if back else None}
+        return {"window": window, "period": period_name(window, zone, number) if back else None}
 
     def check_declared(self, board: str) -> None:
         """Refuse a submit to a board that must be declared and is not."""
@@ -368,12 +369,12 @@ class Model:
         for window in sorted({window for window, _ in self.stored(board) if window}):
             now = period_now(window, zone, self.now)
             for number in range(now - 400, now + 1):
-                entries = self.seen(board, (window, period_name(window, number)))
+                entries = self.seen(board, (window, period_name(window, zone, number)))
                 if entries:
                     found.append(
                         {
                             "window": window,
-                            "period": period_name(window, number),
+                            "period": period_name(window, zone, number),
                             "start": begins(window, zone, number).isoformat(),
                             "stop": begins(window, zone, number + 1).isoformat(),
                             "count": len(entries),
@@ -410,13 +411,12 @@ class Model:
         except Problem as problem:
             raise Problem(409, "bounds") from problem
 
-    def define(self, board: str, definition: dict[str, Json]) -> bool:
-        """Give a board a definition of its own; tell whether it had none."""
+    def define(self, board: str, definition: dict[str, Json]) -> Json:
+        """Give a board a definition of its own; give it back with all its fields."""
         new = whole(definition)
         self.check_change(board, new)
-        was = board in self.own
         self.own[board] = new
-        return not was
+        return new
 
     def undefine(self, board: str) -> None:
         """Take a board's own definition away."""
