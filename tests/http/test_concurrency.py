@@ -1,0 +1,141 @@
+"""Many clients at once: nothing is lost or counted twice, and no answer contradicts itself. Over both skins."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from itertools import pairwise
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from tests.asking import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.conftest import Server
+
+WRITERS, EACH, NAMES = 32, 40, 7
+JSON = {"content-type": "application/json"}
+
+
+class Client:
+    """A connection that is kept."""
+
+    def __init__(self, service: Server) -> None:
+        self._connection = HTTPConnection(service.host, service.port, timeout=30)
+
+    def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
+        """Ask, and give the answer's JSON."""
+        content = None if body is None else msgspec.json.encode(body)
+        self._connection.request(method, path, content, JSON | (headers or {}))
+        with self._connection.getresponse() as response:
+            assert response.status < 300, response.status
+            told = response.read()
+        return msgspec.json.decode(told) if told else None
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+
+def attempts(writer: int) -> Iterable[tuple[str, int]]:
+    """Give what a writer submits, the same at every call."""
+    rng = random.Random(writer)
+    return [(f"p{rng.randrange(NAMES)}", rng.randrange(1, 1000)) for _ in range(EACH)]
+
+
+def write(service: Server, board: str, writer: int, how: str) -> None:
+    """Submit all of a writer's attempts, one after another or as batches; those with keys are sent twice."""
+    client = Client(service)
+    for number, (name, score) in enumerate(attempts(writer)):
+        if how == "batch":
+            client.ask("POST", f"/{board}", {"entries": [{"name": name, "score": score}, {"name": "all", "score": 1}]})
+        elif how == "key":
+            for _ in range(2):
+                client.ask("POST", f"/{board}/{name}", {"score": score}, {"idempotency-key": f"{writer}-{number}"})
+        else:
+            client.ask("POST", f"/{board}/{name}", {"score": score})
+    client.close()
+
+
+def read(service: Server, board: str, done: Event, seed: int) -> int:
+    """Read until all is written, and look at each answer for contradictions; give how many there were."""
+    client, rng, count = Client(service), random.Random(seed), 0
+    reads = ["include=rank", "name=p1&name=p5&name=p3", "minScore=1&limit=100", "startRank=2&endRank=5&include=rank"]
+    while not done.is_set() or not count:
+        found = client.ask("GET", f"/{board}?{rng.choice(reads)}{rng.choice(['', '&window=daily'])}")["leaderboard"]
+        check(found)
+        summary = client.ask("GET", f"/-/boards/{board}/summary")
+        assert sum(bucket["count"] for bucket in summary["histogram"]) == summary["count"]
+        count += 1
+    client.close()
+    return count
+
+
+def check(entries: list[dict[str, Any]]) -> None:
+    """See that ranks by competition fit scores, and scores fall."""
+    for first, second in pairwise(entries):
+        assert first["score"] >= second["score"]
+        assert (first["rank"] == second["rank"]) == (first["score"] == second["score"])
+        assert first["rank"] <= second["rank"]
+    assert len({entry["name"] for entry in entries}) == len(entries)
+
+
+def expected(operator: str) -> dict[str, int]:
+    """Give what each name has when all has been counted once."""
+    scores: dict[str, list[int]] = {}
+    for writer in range(WRITERS):
+        for name, score in attempts(writer):
+            scores.setdefault(name, []).append(score)
+    return {name: sum(all_) if operator == "increment" else max(all_) for name, all_ in scores.items()}
+
+
+@pytest.mark.parametrize("how", ["submit", "key", "batch"])
+@pytest.mark.parametrize("operator", ["increment", "best"])
+def test_nothing_is_lost(service: Server, board: str, operator: str, how: str) -> None:
+    """What 32 clients submit at once is all counted, once, in every window, while answers stay consistent."""
+    definition = {"operator": operator, "ranking": "competition", "ties": "earliest", "windows": ["daily", "0 0 1 1 *"]}
+    assert ask(service, "PUT", f"/-/boards/{board}", definition).status == 201
+    done = Event()
+    with ThreadPoolExecutor(WRITERS + 2) as pool:
+        readers = [pool.submit(read, service, board, done, seed) for seed in range(2)]
+        for writing in [pool.submit(write, service, board, writer, how) for writer in range(WRITERS)]:
+            writing.result()
+        done.set()
+        assert all(reader.result() for reader in readers)
+    totals = expected(operator) | ({"all": WRITERS * EACH if operator == "increment" else 1} if how == "batch" else {})
+    for window in ("", "&window=0+0+1+1+*"):
+        found = ask(service, "GET", f"/{board}?endRank=100{window}").json["leaderboard"]
+        assert {entry["name"]: entry["score"] for entry in found} == totals
+
+
+def test_one_key_at_one_moment(service: Server, board: str) -> None:
+    """Of 32 clients that send one submit with one key at once, one counts, and all are told the same."""
+    ask(service, "PUT", f"/-/boards/{board}", {"operator": "increment"})
+    headers = {"idempotency-key": "k", "prefer": "return=representation"}
+    with ThreadPoolExecutor(WRITERS) as pool:
+        asked = [pool.submit(ask, service, "POST", f"/{board}/v", {"score": 5}, headers) for _ in range(WRITERS)]
+        assert {(future.result().status, future.result().body) for future in asked} == {
+            (200, b'{"score":5,"rank":0,"previous":null,"changed":true}')
+        }
+    assert ask(service, "GET", f"/{board}/v").json == {"score": 5, "rank": 0}
+
+
+def test_around_agrees_with_itself(service: Server, board: str) -> None:
+    """A name's neighbours stand at the ranks beside its own, however the board moves under them."""
+    ask(service, "POST", f"/{board}", {"entries": [{"name": f"p{number}", "score": number} for number in range(50)]})
+    with ThreadPoolExecutor(4) as pool:
+        writing = [pool.submit(write, service, board, writer, "submit") for writer in range(3)]
+        client = Client(service)
+        while not all(future.done() for future in writing):
+            found = client.ask("GET", f"/{board}?around=p25&span=4")["leaderboard"]
+            ranks = [entry["rank"] for entry in found]
+            assert ranks == list(range(ranks[0], ranks[0] + len(ranks)))
+        client.close()
+        for future in writing:
+            future.result()
