@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,28 +20,79 @@ Score = int | float
 LONGEST_TTL_SECONDS = 10**9
 UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 """What a time to live is counted in, in seconds."""
+WINDOWS, WINDOW_CHARACTERS, PERIODS_KEPT = 8, 100, 1000
 
 
 class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
     """Which scores a board takes."""
 
-    min: Score | None = None
-    max: Score | None = None
-    integer: bool = False
+    min: Annotated[Score | None, Meta(description="The least score.", examples=[0])] = None
+    max: Annotated[Score | None, Meta(description="The greatest score.", examples=[1_000_000])] = None
+    integer: Annotated[bool, Meta(description="Whether only whole scores are taken.")] = False
+
+
+Window = Annotated[str, Meta(max_length=WINDOW_CHARACTERS, examples=["daily", "weekly", "monthly", "0 17 * * FRI"])]
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a board promises."""
 
-    order: Order = "descending"
-    operator: Operator = "latest"
-    ties: Ties = "name"
-    ranking: Ranking = "ordinal"
-    scores: Bounds = Bounds()
-    windows: tuple[str, ...] = ()
-    time_zone: str = "UTC"
-    keep: dict[str, int] = {}
-    ttl: str | None = None
+    order: Annotated[
+        Order,
+        Meta(description="Which scores stand first: the higher ones (`descending`), or the lower ones (lap times)."),
+    ] = "descending"
+    operator: Annotated[
+        Operator,
+        Meta(
+            description="What an attempt does to the score that the name has: `latest` takes its place, `best` does so "
+            "where it is better, `increment` is added to it."
+        ),
+    ] = "latest"
+    ties: Annotated[
+        Ties,
+        Meta(
+            description="Who stands first among equal scores: by `name` as sorted sets order members (A before Z when "
+            "ascending, Z before A when descending), or who reached the score `earliest`, or `latest`."
+        ),
+    ] = "name"
+    ranking: Annotated[
+        Ranking,
+        Meta(description="How ranks count after a tie: `ordinal` 0,1,2,3, `competition` 0,1,1,3, `dense` 0,1,1,2."),
+    ] = "ordinal"
+    scores: Annotated[
+        Bounds, Meta(description="Which scores are taken. Others are refused with 422, and nothing is stored.")
+    ] = Bounds()
+    windows: Annotated[
+        tuple[Window, ...],
+        Meta(
+            description="Boards beside the all-time one, fed by the same submit, that begin anew with each period: "
+            "`daily`, `weekly` (from Monday), `monthly`, or a cron line such as `0 17 * * FRI`.",
+            examples=[["daily", "weekly", "monthly"]],
+            max_length=WINDOWS,
+        ),
+    ] = ()
+    time_zone: Annotated[
+        str,
+        Meta(
+            description="The zone of days, weeks, months and cron lines, by its IANA name.",
+            examples=["Europe/Berlin"],
+        ),
+    ] = "UTC"
+    keep: Annotated[
+        dict[Window, Annotated[int, Meta(ge=1, le=PERIODS_KEPT)]],
+        Meta(
+            description="How many past periods of a window stay readable beside the current one; all, where none is "
+            "said.",
+            examples=[{"daily": 30, "weekly": 12}],
+        ),
+    ] = {}
+    ttl: Annotated[
+        Annotated[str, Meta(pattern="^[1-9][0-9]*[smhd]$", max_length=11)] | None,
+        Meta(
+            description="How long the board stays after its last submit: a whole number and `s`, `m`, `h` or `d`.",
+            examples=["7d"],
+        ),
+    ] = None
 
     @property
     def ttl_seconds(self) -> int | None:
@@ -53,11 +104,15 @@ PLAIN = Definition()
 
 
 class BoardsFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a deployment declares: boards by their names, and what all other boards promise, or that there are none."""
+    """What a deployment declares."""
 
-    default: Definition = PLAIN
-    boards: dict[str, Definition] = {}
-    declared_only: bool = False
+    default: Annotated[Definition, Meta(description="What boards promise that have no definition of their own.")] = (
+        PLAIN
+    )
+    boards: Annotated[dict[str, Definition], Meta(description="What each board promises, by its name.")] = {}
+    declared_only: Annotated[
+        bool, Meta(description="Whether scores for boards that have no definition of their own are refused with 404.")
+    ] = False
 
 
 NO_FILE = BoardsFile()

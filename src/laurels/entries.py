@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NAME_BYTES = 256
 EXACT = 2**53
+RESERVED = "-"
 _DOTS = frozenset({".", ".."})
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -37,6 +38,13 @@ def checked_name(name: str, parameter: str = "name") -> str:
     if size > NAME_BYTES:
         raise BadName(parameter, f"has {size} bytes")
     return name
+
+
+def checked_board(name: str) -> str:
+    """Give ``name`` back where it may be that of a board; raise BadName where not."""
+    if name == RESERVED:
+        raise BadName("board", f"{RESERVED!r} is reserved for the service's own routes")
+    return checked_name(name, "board")
 
 
 def checked_score(score: Score) -> Score:

@@ -36,6 +36,7 @@
     ├── AccountRefused            Momento's account API did not do what the rotation of keys asked
     ├── ExtraMissing              what was asked for needs packages that are not installed
     ├── NotListening              a server cannot have the port that it is to listen on
+    ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     ├── BadSetting                a deployment is told what it cannot be
     └── CallRefused               a local Momento server does not do what a call asks
         ├── NotAuthenticated      there is no key, or it is wrong, has expired or was revoked
@@ -120,8 +121,8 @@ class KeyReused(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            "This Idempotency-Key came with another body less than 24 hours ago. Send a retry as the first try was, and "
-            "anything new under a key of its own."
+            "This Idempotency-Key came with another body less than 24 hours ago. Send a retry as the first try was, "
+            "and anything new under a key of its own."
         )
 
 
@@ -363,6 +364,14 @@ class NotListening(LaurelsError):
         super().__init__(
             f"Cannot listen on {address}: it is in use, or not this machine's. Choose another with {option}."
         )
+
+
+class BoardsFileUnusable(LaurelsError):
+    """The file that declares boards cannot be read as such."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The boards file {file} cannot be used: {problem}. Correct it, or name another.")
 
 
 class BadSetting(LaurelsError):

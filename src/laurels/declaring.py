@@ -1,0 +1,180 @@
+"""Reading definitions: what is wrong with one is told by its field, with what would be right."""
+
+from __future__ import annotations
+
+import json
+import re
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec.structs import replace
+
+from laurels.definition import LONGEST_TTL_SECONDS, PERIODS_KEPT, UNITS, WINDOWS, Bounds, Definition
+from laurels.errors import BadDefinition
+from laurels.windows import checked_window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from laurels.definition import Score
+
+    Path = tuple[str | int, ...]
+
+CHOICES = {field: get_args(kind) for field, kind in get_type_hints(Definition).items() if get_origin(kind) is Literal}
+RIGHT = {
+    "scores": "it must hold min, max and integer, or some of them",
+    "min": "it must be a number that a double holds exactly",
+    "max": "it must be a number that a double holds exactly",
+    "integer": "it must be true or false",
+    "windows": f'it must be a list of at most {WINDOWS}, such as ["daily", "weekly"]',
+    "time_zone": 'it must be the name of a time zone, such as "Europe/Berlin"',
+    "keep": 'it must tell of windows how many past periods stay readable, such as 30 of "daily"',
+    "ttl": 'it must be a whole number and a unit, such as "7d", "12h", "30m" or "90s"',
+} | {field: f"it must be {' or '.join(map(json.dumps, choices))}" for field, choices in CHOICES.items()}
+EACH = {
+    "windows": 'it must be "daily", "weekly", "monthly", or a short cron line such as "0 6 * * 1"',
+    "keep": f"it must be a whole number from 1 to {PERIODS_KEPT:,}",
+}
+"""What would be right, by field; and of each window in a list or a table."""
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_SHOWN = 60
+
+
+def read_definition(table: object) -> Definition:
+    """Read a definition from what JSON or TOML makes of one; raise BadDefinition."""
+    if not isinstance(table, dict):
+        raise BadDefinition("", f"A definition is {_shown(table)}: it must hold fields such as order and windows.")
+    _check_fields(table, Definition)
+    if isinstance(table.get("scores"), dict):
+        _check_fields(table["scores"], Bounds, "scores")
+    try:
+        definition = msgspec.convert(table, Definition)
+    except msgspec.ValidationError as error:
+        _refuse(table, str(error))
+    return checked_definition(definition)
+
+
+def checked_definition(definition: Definition) -> Definition:
+    """Give a definition in the one way to write it; raise BadDefinition where no board can promise that."""
+    if definition.time_zone not in time_zones():
+        raise _wrong(("time_zone",), definition.time_zone, RIGHT["time_zone"], time_zones())
+    if (definition.ttl_seconds or 0) > LONGEST_TTL_SECONDS:
+        raise _wrong(("ttl",), definition.ttl, f"it must be at most {LONGEST_TTL_SECONDS // UNITS['d']}d")
+    windows = tuple(_checked_windows(definition.windows))
+    return replace(
+        definition,
+        scores=_checked_bounds(definition.scores),
+        windows=windows,
+        keep=dict(_checked_keep(definition.keep, windows)),
+    )
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """Give the names of all time zones."""
+    return frozenset(files("tzdata").joinpath("zones").read_text().split())
+
+
+def _check_fields(table: dict[str, Any], kind: type[Definition | Bounds], *path: str) -> None:
+    fields = kind.__struct_fields__
+    for field in table:
+        if field not in fields:
+            what = f"{path[0]} has" if path else "A definition has"
+            problem = f"{what} no field {_shown(field)}{near(field, fields)}. It has {', '.join(fields)}."
+            raise BadDefinition(_pointer((*path, field)), problem)
+
+
+def _refuse(table: dict[str, Any], problem: str) -> NoReturn:
+    """Raise what msgspec found: a field is of another kind, which its path at the end of ``problem`` tells."""
+    steps = _STEP.findall(problem.rpartition("$")[2])
+    path: Path = tuple(name or int(index) for name, index in steps)
+    value: Any = table
+    for step in path:
+        value = value[step]
+    if path == ("keep",) and isinstance(value, dict):  # msgspec does not tell of which window
+        wrong = ((window, count) for window, count in value.items() if not _is_count(count))
+        window, value = next(wrong, (next(iter(value)), value))
+        path = "keep", window
+    field, *inner = map(str, path)
+    right = EACH[field] if inner and field in EACH else RIGHT[inner[0] if inner else field]
+    raise _wrong(path, value, right, CHOICES.get(field, ()))
+
+
+def _is_count(count: object) -> bool:
+    return type(count) is int and 1 <= count <= PERIODS_KEPT
+
+
+def _checked_bounds(bounds: Bounds) -> Bounds:
+    least, greatest = _checked_bound(bounds, "min", bounds.min), _checked_bound(bounds, "max", bounds.max)
+    if least is not None and greatest is not None and least > greatest:
+        raise _wrong(("scores", "max"), greatest, f"it must not be below scores.min, which is {least}")
+    return Bounds(least, greatest, bounds.integer)
+
+
+def _checked_bound(bounds: Bounds, which: str, bound: Score | None) -> Score | None:
+    if bound is None:
+        return None
+    try:
+        is_exact = isfinite(double := float(bound)) and double == bound
+    except OverflowError:
+        is_exact = False
+    if not is_exact:
+        raise _wrong(("scores", which), bound, RIGHT[which])
+    if double.is_integer():
+        return int(double)
+    if bounds.integer:
+        raise _wrong(("scores", which), bound, "it must be whole, because scores.integer is true")
+    return double
+
+
+def _checked_windows(windows: Iterable[str]) -> Iterator[str]:
+    seen = set()
+    for index, text in enumerate(windows):
+        window = _checked_window(("windows", index), text)
+        if window in seen:
+            raise _wrong(("windows", index), text, "it stands twice")
+        seen.add(window)
+        yield window
+
+
+def _checked_window(path: Path, text: str) -> str:
+    try:
+        return checked_window(text)
+    except ValueError as error:
+        raise BadDefinition(_pointer(path), f"The window {_shown(text)} {error}.") from None
+
+
+def _checked_keep(keep: dict[str, int], windows: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    for text, count in keep.items():
+        window = _checked_window(("keep", text), text)
+        if window not in windows:
+            declared = f"its windows are {', '.join(map(_shown, windows))}" if windows else "it has no windows"
+            raise BadDefinition(
+                _pointer(("keep", text)), f"keep tells of {_shown(text)}, which is no window of the board: {declared}."
+            )
+        yield window, count
+
+
+def _wrong(path: Path, value: object, right: str, choices: Iterable[str] = ()) -> BadDefinition:
+    first, *rest = path
+    label = str(first) + "".join(f".{step}" if str(step).isidentifier() else f"[{_shown(step)}]" for step in rest)
+    return BadDefinition(_pointer(path), f"{label} is {_shown(value)}: {right}{near(value, choices)}.")
+
+
+def near(value: object, choices: Iterable[str]) -> str:
+    """Give what was perhaps meant, to be told after what was wrong."""
+    close = get_close_matches(str(value), choices, n=1, cutoff=0.5)
+    return f"; perhaps you mean {_shown(close[0])}" if close else ""
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _pointer(path: Path) -> str:
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
