@@ -1,0 +1,125 @@
+"""Ranks by the ranking, places, and sequences: every way of asking gives the same."""
+
+from __future__ import annotations
+
+import math
+import random
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels.ranking import Index, to_json
+
+if TYPE_CHECKING:
+    from laurels.ranking.index import Ranking, Ties
+
+RANKINGS: list[Ranking] = ["ordinal", "competition", "dense"]
+
+
+@pytest.mark.parametrize(
+    ("ranking", "ranks"),
+    [("ordinal", [0, 1, 2, 3, 4]), ("competition", [0, 1, 1, 3, 4]), ("dense", [0, 1, 1, 2, 3])],
+)
+@pytest.mark.parametrize("descending", [True, False], ids=["descending", "ascending"])
+def test_rankings(ranking: Ranking, ranks: list[int], *, descending: bool) -> None:
+    """Those who tie share a rank or not, as the ranking says; a page that begins among them knows."""
+    index = Index(ranking=ranking, descending=descending)
+    index.submit_many("abcde", [9, 8, 8, 7, 6] if descending else [6, 7, 7, 8, 9], 0)
+    for start in range(5):
+        assert [rank for *_, rank, _ in index.rows(start, 5)] == ranks[start:]
+
+
+@pytest.mark.parametrize("ranking", RANKINGS)
+@pytest.mark.parametrize("scores", [1, 7, 300, 10**6])
+@pytest.mark.parametrize("node", [4, 7, 62])
+def test_all_agree(ranking: Ranking, scores: int, node: int) -> None:
+    """A row, a standing, a place and a page say the same of every name, while names come and go."""
+    rng, index = random.Random(scores), Index(ranking=ranking, ties="earliest", leaf=node, fan=node)
+    for i in range(3000):
+        index.put(f"player-{rng.randrange(900)}", rng.randrange(scores), i)
+        index.remove(f"player-{rng.randrange(900)}")
+    index.check()
+    rows = index.rows(0, 900)
+    assert [index.row(name) for name, *_ in rows] == rows
+    assert [index.standing(name) for name, *_ in rows] == [row[1:3] for row in rows]
+    assert [index.place_of(name) for name, *_ in rows] == list(range(len(rows)))
+    assert [index.place_after(name, score, when) for name, score, _, when in rows] == [*range(1, len(rows) + 1)]
+
+
+@pytest.mark.parametrize("ranking", RANKINGS)
+def test_scores_of_none(ranking: Ranking) -> None:
+    """A score that nobody has would have the rank that it would get."""
+    index = Index(ranking=ranking)
+    index.submit_many([f"player-{i}" for i in range(3000)], [i // 300 * 2 for i in range(3000)], 0)
+    better = {"ordinal": 1500, "competition": 1500, "dense": 5}[ranking]
+    assert (index.rank_of_score(9), index.rank_of_score(8)) == (better, better)
+    assert (index.rank_of_score(math.inf), index.rank_of_score(-math.inf)) == (0, 10 if ranking == "dense" else 3000)
+
+
+def test_dense_in_one_score() -> None:
+    """12,000 who share a score are one score to those behind them, until the last has left it."""
+    index = Index(ranking="dense")
+    names = [f"player-{i}" for i in range(12_000)]
+    index.submit_many(["first", "last", *names], [2, 0, *[1] * 12_000], 0)
+    assert index.standing("last") == (0, 2)
+    index.submit_many(names[1:], [3] * 11_999, 0)
+    assert (index.standing("last"), index.standing(names[0])) == ((0, 3), (1, 2))
+    index.remove(names[0])
+    assert index.standing("last") == (0, 2)
+    index.check()
+
+
+@pytest.mark.parametrize(("ties", "stamped"), [("name", True), ("earliest", False), ("latest", False)])
+def test_sequences_kept(ties: Ties, *, stamped: bool) -> None:
+    """Sequences of 64 bits come back as they were, by every way and through a dump."""
+    index, other = Index(ties=ties, stamped=stamped), Index(ties=ties, stamped=stamped)
+    index.put("v", 1, 2**64 - 1)
+    other.load([index.dump(0, 1)])
+    assert other.rows(0, 1) == [other.row("v")] == [("v", 1, 0, 2**64 - 1)]
+
+
+@pytest.mark.parametrize("ties", ["name", "earliest", "latest"])
+def test_load_without_sequences(ties: Ties) -> None:
+    """What was dumped without sequences is loaded into an index that has them, each 0, and stands by name."""
+    old, index = Index(), Index(ties=ties, stamped=True)
+    old.submit_many([f"player-{i}" for i in range(500)], [i % 3 for i in range(500)], 0)
+    index.load([old.dump(0, 500)], sequences=False)
+    index.check()
+    assert index.rows(0, 500) == old.rows(0, 500)
+
+
+@pytest.mark.parametrize("sequences", [True, False])
+def test_load_unstamped(*, sequences: bool) -> None:
+    """An index without sequences takes entries without them, whatever is said."""
+    old, index = Index(), Index()
+    old.put("v", 1)
+    index.load([old.dump(0, 1)], sequences=sequences)
+    assert index.page(0, 9) == [("v", 1)]
+
+
+def test_load_keeps_kind() -> None:
+    """A loaded index ranks and submits as it did before."""
+    index = Index(descending=False, operator="best", ranking="dense", ties="latest")
+    index.load([struct.pack("<dQB", 7, 1, 0) + b"v", struct.pack("<dQB", 7, 2, 0) + b"w"])
+    assert (index.submit("v", 8, 3), index.submit("x", 9, 4)) == (0, 2)
+    assert index.rows(0, 9) == [("w", 7, 0, 2), ("v", 7, 0, 1), ("x", 9, 1, 4)]
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+def test_stamped_json(*, stamped: bool) -> None:
+    """A page of packed entries becomes the same JSON with sequences as without."""
+    index = Index(stamped=stamped)
+    index.submit_many(["v", 'a"\n', "\u00e9" * 128], [20.5, 2**60, -1], 0)
+    wanted = '[{"name":"a\\"\\n","score":1152921504606846976},{"name":"v","score":20.5},{"name":"%s","score":-1}]'
+    assert to_json(index.dump(0, 9), stamped).decode() == wanted % ("\u00e9" * 128)
+
+
+@pytest.mark.parametrize("kind", ["dense", "stamped"])
+def test_memory(kind: str) -> None:
+    """A dense ranking costs a fifth of a byte an entry, a sequence what it takes."""
+    names, scores = [f"player-{i:08}" for i in range(50_000)], random.Random(1).sample(range(10**9), 50_000)
+    index, plain = Index(ranking="dense") if kind == "dense" else Index(stamped=True), Index()
+    index.submit_many(names, scores, 0)
+    plain.submit_many(names, scores, 0)
+    assert 0 < index.nbytes - plain.nbytes < (0.2 if kind == "dense" else 9) * 50_000

@@ -1,0 +1,178 @@
+"""What submits do, by the operator."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from laurels.ranking import Index
+
+if TYPE_CHECKING:
+    from laurels.ranking.index import Operator, Score, Ties
+
+OPERATORS: list[Operator] = ["latest", "best", "increment"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "descending", "outcome", "score"),
+    [
+        pytest.param("latest", True, 1, 33, id="latest"),
+        pytest.param("best", True, 0, 34, id="best descending"),
+        pytest.param("best", False, 1, 33, id="best ascending"),
+        pytest.param("increment", True, 1, 67, id="increment"),
+    ],
+)
+def test_operators(operator: Operator, outcome: int, score: Score, *, descending: bool) -> None:
+    """A second score replaces the first, counts where it is better, or is added."""
+    index = Index(operator=operator, descending=descending)
+    assert (index.submit("v", 34), index.submit("v", 33), index.score("v")) == (2, outcome, score)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_very_same_score(operator: Operator) -> None:
+    """A submit that leaves the score as it was counts only anew, and then brings its sequence."""
+    index = Index(operator=operator, stamped=True)
+    index.submit("v", 0, 1)
+    assert (index.submit("v", 0, 2), index.row("v")) == (0, ("v", 0, 0, 1))
+    assert (index.submit("v", 0, 3, anew=True), index.row("v")) == (1, ("v", 0, 0, 3))
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize(("ties", "names"), [("earliest", "wv"), ("latest", "vw"), ("name", "wv")])
+def test_anew_moves(operator: Operator, ties: Ties, names: str) -> None:
+    """An attempt that counts anew stands among equal scores by its own sequence."""
+    index = Index(operator=operator, ties=ties)
+    index.submit("v", 0, 1)
+    index.submit("w", 0, 2)
+    index.submit("v", 0, 3, anew=True)
+    assert "".join(name for name, *_ in index.rows(0, 2)) == names
+
+
+def test_anew_without_sequences() -> None:
+    """A submit anew counts also where there is nothing to keep of it."""
+    index = Index()
+    assert (index.submit("v", 1, anew=True), index.submit("v", 1, anew=True)) == (2, 1)
+
+
+def test_worse_anew() -> None:
+    """What is not better does not count under best, anew or not."""
+    index = Index(operator="best")
+    assert (index.submit("v", 2), index.submit("v", 1, anew=True)) == (2, 0)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_put_replaces(operator: Operator) -> None:
+    """A put replaces score and sequence, whatever the operator."""
+    index = Index(operator=operator, stamped=True)
+    index.put("v", 34, 1)
+    assert (index.put("v", 33, 2), index.put("v", 33, 3), index.row("v")) == (False, False, ("v", 33, 0, 3))
+
+
+@pytest.mark.parametrize(
+    ("score", "more", "total"),
+    [
+        pytest.param(1, 2.5, 3.5, id="fraction"),
+        pytest.param(3, -5, -2, id="less"),
+        pytest.param(2**53 - 1, 1, 2**53, id="to 2^53"),
+        pytest.param(2**53, 2, 2**53 + 2, id="beyond 2^53"),
+        pytest.param(-(2**53), 2**53, 0, id="to nothing"),
+        pytest.param(2**60, 2**1000, None, id="whole beyond all digits"),
+        pytest.param(2.0**1000, 0.5, 2**1000, id="fraction lost"),
+        pytest.param(0.1, 0.2, 0.1 + 0.2, id="rounded fraction"),
+    ],
+)
+@pytest.mark.parametrize("descending", [True, False], ids=["descending", "ascending"])
+def test_sums(score: Score, more: Score, total: Score | None, *, descending: bool) -> None:
+    """Sums are those of doubles, and those of whole numbers exact."""
+    index = Index(operator="increment", descending=descending)
+    index.submit("v", score)
+    if total is None:
+        with pytest.raises(OverflowError):
+            index.submit("v", more)
+    else:
+        index.submit("v", more)
+        assert index.score("v") == total
+
+
+@pytest.mark.parametrize(
+    ("score", "more", "reason"),
+    [
+        pytest.param(1.7e308, 1.7e308, "the sum of 1.7e+308 and 1.7e+308 is not finite", id="infinite"),
+        pytest.param(-1.7e308, -1.7e308, "is not finite", id="less than all"),
+        pytest.param(2**53, 1, "the sum of 9007199254740992 and 1 would lose its last digits", id="first to lose"),
+        pytest.param(1, 2**53, "would lose its last digits", id="the other way round"),
+        pytest.param(-(2**53), -1, "would lose its last digits", id="negative"),
+        pytest.param(1e300, 1, "would lose its last digits", id="far apart"),
+    ],
+)
+def test_sums_refused(score: Score, more: Score, reason: str) -> None:
+    """A sum that is not finite, or of whole numbers and not exact, says why and changes nothing."""
+    index = Index(operator="increment", ties="latest")
+    index.submit("v", score, 1)
+    with pytest.raises(OverflowError, match=reason.replace("+", r"\+")):
+        index.submit("v", more, 2)
+    assert index.rows(0, 2) == [("v", score, 0, 1)]
+
+
+@pytest.mark.parametrize("score", [math.inf, math.nan, 2**53 + 1, "1"])
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_submits_refused(operator: Operator, score: Any) -> None:
+    """A score that is not exactly a finite double is refused, as a put of it is."""
+    index = Index(operator=operator)
+    with pytest.raises((ValueError, TypeError)):
+        index.submit("v", score)
+    assert len(index) == 0
+
+
+def test_batch() -> None:
+    """A batch is submitted in its order, and every entry has a sequence of its own, two apart."""
+    index = Index(operator="best", ties="earliest")
+    assert index.submit_many(["v", "w", "v", "x", "v"], [1, 3, 2, 3, 1], 10) == 4
+    assert index.rows(0, 9) == [("w", 3, 0, 12), ("x", 3, 1, 16), ("v", 2, 2, 14)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 1000])
+def test_batch_sizes(size: int) -> None:
+    """A batch of any size is the same as its submits one by one."""
+    index, other = Index(stamped=True), Index(stamped=True)
+    names, scores = [f"player-{i * 7 % 600}" for i in range(size)], [i % 5 for i in range(size)]
+    counted = [other.submit(name, score, 4 + 2 * i) for i, (name, score) in enumerate(zip(names, scores, strict=True))]
+    assert index.submit_many(names, scores, 4) == sum(map(bool, counted))
+    index.check()
+    assert index.dump(0, size) == other.dump(0, size)
+
+
+@pytest.mark.parametrize(
+    ("names", "scores", "error"),
+    [
+        pytest.param(["v", "w"], [1], ValueError, id="more names"),
+        pytest.param(["v"], [1, 2], ValueError, id="more scores"),
+        pytest.param(["v", ""], [1, 1], ValueError, id="bad name"),
+        pytest.param(["v", "w"], [1, math.inf], ValueError, id="bad score"),
+        pytest.param(["v", 1], [1, 1], TypeError, id="no name"),
+        pytest.param(["v", None], [1, 1], TypeError, id="none"),
+        pytest.param(["v", "w"], [1, "1"], TypeError, id="no score"),
+    ],
+)
+def test_batch_refused(names: Any, scores: Any, error: type[Exception]) -> None:
+    """Where one of a batch cannot be submitted, none is."""
+    index = Index()
+    with pytest.raises(error):
+        index.submit_many(names, scores, 0)
+    assert len(index) == 0
+
+
+def test_batch_of_sums() -> None:
+    """Sums may be refused, each on its own: they are no batch."""
+    with pytest.raises(ValueError, match="one by one"):
+        Index(operator="increment").submit_many(["v"], [1], 0)
+
+
+def test_whole_again() -> None:
+    """Scores are all whole again when the last that is not has gone, whatever their size."""
+    index = Index()
+    index.submit_many([f"player-{i}" for i in range(200)], [i * 1e290 for i in range(200)], 0)
+    index.put("v", 0.5)
+    assert (index.is_whole(), index.remove("v"), index.is_whole()) == (False, True, True)
