@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from laurels import declaring
 from laurels.boards import EXACT
-from laurels.definition import Definition
+from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
 from laurels.errors import BadBody, BadJSON, ScoreRefused
 from laurels.stores.contract import Attempt, Change, Entry, Place, Refusal, Score, Standing
 
@@ -161,7 +162,6 @@ _read_submit = msgspec.json.Decoder(Submit).decode
 _read_batch = msgspec.json.Decoder(Batch).decode
 _read_raw_batch = msgspec.json.Decoder(RawBatch).decode
 _read_entry = msgspec.json.Decoder(StrictEntry).decode
-_read_definition = msgspec.json.Decoder(Definition).decode
 _read_any = msgspec.json.Decoder(Any).decode
 
 
@@ -192,13 +192,13 @@ def read_batch(body: Body) -> Sequence[Attempt | Refusal]:
 
 
 def read_definition(body: Body) -> Definition:
-    """Read a board's definition, of which not all is known to be good; raises BadJSON and BadBody."""
+    """Read a board's definition; raises BadJSON and BadDefinition."""
     try:
-        definition = _read_definition(body)
+        table = _read_any(body)
     except _UNREADABLE as error:
         _refuse(body, error)
     _check_pairs(body)
-    return definition
+    return declaring.read_definition(table)
 
 
 def _read_further(body: Body, found: list[StrictEntry]) -> Sequence[Attempt | Refusal]:
