@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
 from msgspec import Struct
 
 from laurels.boards import checked_name
+from laurels.definition import Definition
 from laurels.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
 from laurels.http.problems import Problem
-from laurels.http.wire import BatchReceipt, Page, Receipt, Submit
+from laurels.http.wire import BatchReceipt, ListedPeriod, Listing, Page, Periods, Receipt, Submit
 from laurels.stores.contract import Score, Standing
 
 if TYPE_CHECKING:
@@ -24,6 +25,20 @@ TIMEOUT = 30.0
 
 JSON = {"content-type": "application/json"}
 SUBMIT = JSON | {"prefer": "return=representation"}
+
+
+class RankedEntry(Struct, frozen=True):
+    """An entry of a page with its rank."""
+
+    rank: int
+    name: str
+    score: Score
+
+
+class RankedPage(Struct, frozen=True):
+    """A page, every entry with its rank."""
+
+    leaderboard: list[RankedEntry]
 
 
 class _Found(Struct, frozen=True):
@@ -39,6 +54,25 @@ _read_page = msgspec.json.Decoder(Page)
 _read_problem = msgspec.json.Decoder(Problem)
 _read_receipt = msgspec.json.Decoder(Receipt)
 _read_batch_receipt = msgspec.json.Decoder(BatchReceipt)
+_read_ranked_page = msgspec.json.Decoder(RankedPage)
+_read_listing = msgspec.json.Decoder(Listing)
+_read_definition = msgspec.json.Decoder(Definition)
+_read_periods = msgspec.json.Decoder(Periods)
+
+
+class Period(Struct, frozen=True):
+    """A period of a window; of the current one the window alone, and of the board of all time neither."""
+
+    window: str | None = None
+    period: str | None = None
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters that ask for it."""
+        return {key: value for key, value in (("window", self.window), ("period", self.period)) if value is not None}
+
+
+ALL_TIME = Period()
 
 
 class Client:
@@ -63,15 +97,41 @@ class Client:
         """Submit a batch that is encoded as the service reads it."""
         return self._read(_read_batch_receipt, await self._ask("POST", _path(board), batch, JSON))
 
-    async def standing(self, board: str, name: str) -> Standing | None:
+    async def standing(self, board: str, name: str, when: Period = ALL_TIME) -> Standing | None:
         """Give the standing of a name, None where it is not on the board."""
-        found = self._read(_read_found, await self._ask("GET", _path(board, name)))
+        found = self._read(_read_found, await self._ask("GET", _path(board, name) + _query(when.query)))
         return None if found.rank is None else Standing(found.score, found.rank)
 
     async def page(self, board: str, start: int, stop: int) -> list[Entry]:
-        """Give the entries of rank ``start`` up to but not including ``stop``."""
+        """Give the entries at the places from ``start`` up to but not including ``stop``."""
         answer = await self._ask("GET", f"{_path(board)}?startRank={start}&endRank={stop}")
         return self._read(_read_page, answer).leaderboard
+
+    async def ranked(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[RankedEntry]:
+        """Give the same entries with their ranks."""
+        query = _query({"startRank": str(start), "endRank": str(stop), "include": "rank"} | when.query)
+        return self._read(_read_ranked_page, await self._ask("GET", _path(board) + query)).leaderboard
+
+    async def boards(self, after: str | None = None) -> Listing:
+        """Give the first boards, or those behind a name."""
+        query = "" if after is None else _query({"after": after})
+        return self._read(_read_listing, await self._ask("GET", f"/-/boards{query}"))
+
+    async def definition(self, board: str) -> Definition:
+        """Give the definition of a board."""
+        return self._read(_read_definition, await self._ask("GET", _own_path(board)))
+
+    async def define(self, board: str, definition: bytes) -> Definition:
+        """Give a board a definition, encoded as JSON; tell what the service made of it."""
+        return self._read(_read_definition, await self._ask("PUT", _own_path(board), definition, JSON))
+
+    async def undefine(self, board: str) -> None:
+        """Drop a board's definition."""
+        await self._ask("DELETE", _own_path(board))
+
+    async def periods(self, board: str) -> list[ListedPeriod]:
+        """Give the periods of a board that have entries."""
+        return self._read(_read_periods, await self._ask("GET", f"{_own_path(board)}/periods")).periods
 
     async def _ask(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
@@ -99,6 +159,14 @@ class Client:
 def _path(board: str, name: str | None = None) -> str:
     path = "/" + quote(checked_name(board, "board"), safe="")
     return path if name is None else f"{path}/{quote(checked_name(name), safe='')}"
+
+
+def _own_path(board: str) -> str:
+    return "/-/boards" + _path(board)
+
+
+def _query(parameters: dict[str, str]) -> str:
+    return f"?{urlencode(parameters)}" if parameters else ""
 
 
 def _failure(server: str, response: httpx.Response) -> RequestFailed:

@@ -15,7 +15,7 @@ import httpx
 
 from laurels.boards import PAGE_ENTRIES
 from laurels.cli import rows, tables, transfer
-from laurels.cli.client import Client
+from laurels.cli.client import Client, Period
 from laurels.http.wire import Receipt
 
 if TYPE_CHECKING:
@@ -60,6 +60,12 @@ server_option = click.option(
 )
 board_argument = click.argument("board", help="A board's name.")
 name_argument = click.argument("name", help="The name of who has the score.")
+window_option = click.option(
+    "--window", metavar="WINDOW", help="Of this window of the board: daily, weekly, monthly, or its cron line."
+)
+period_option = click.option(
+    "--period", metavar="PERIOD", help="Of this period of the window, such as 2026-11-22; by default the current one."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
 format_option = click.option(
     "--format",
@@ -86,8 +92,9 @@ def asked(server: str, question: Callable[[Client], Awaitable[T]]) -> T:
 @server_option
 @json_option
 def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -> None:
-    """Put NAME on BOARD with SCORE, in place of any score it had.
+    """Submit SCORE for NAME on BOARD.
 
+    It takes the place of NAME's score, or counts as BOARD's operator says (laurels boards show BOARD).
     Shows where NAME stands, and where it stood before if the service's store can tell.
     """
 
@@ -104,11 +111,13 @@ def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -
 @click.command(epilog=DASH)
 @board_argument
 @name_argument
+@window_option
+@period_option
 @server_option
 @json_option
-def standing(*, board: str, name: str, server: str, as_json: bool) -> None:
+def standing(*, board: str, name: str, server: str, as_json: bool, **when: str | None) -> None:
     """Show score and rank of NAME on BOARD."""
-    found = asked(server, lambda client: client.standing(board, name))
+    found = asked(server, lambda client: client.standing(board, name, Period(**when)))
     tables.show_standing(found, as_json=as_json)
 
 
@@ -130,11 +139,13 @@ def standing(*, board: str, name: str, server: str, as_json: bool) -> None:
     show_default=True,
     help=f"How many entries to show, {PAGE_ENTRIES:,} at most.",
 )
+@window_option
+@period_option
 @server_option
 @json_option
-def top(*, board: str, start: int, count: int, server: str, as_json: bool) -> None:
+def top(*, board: str, start: int, count: int, server: str, as_json: bool, **when: str | None) -> None:
     """Show who stands first on BOARD, with ranks from 0."""
-    entries = asked(server, lambda client: client.page(board, start, start + count))
+    entries = asked(server, lambda client: client.ranked(board, start, start + count, Period(**when)))
     tables.show_page(start, entries, as_json=as_json)
 
 
@@ -153,10 +164,11 @@ def import_(*, file: Path, board: str, kind: rows.Format | None, server: str, as
 
     FILE is TSV, CSV or JSON Lines ({"name": ..., "score": ...}), plain or gzipped. TSV and CSV have a name and a
     score in each row, or a header that tells which columns these are. TSV has no quoting: a name there cannot have a
-    tab or a line break. Of two rows with one name the later counts.
+    tab or a line break. Of two rows with one name the later counts, or what BOARD's operator says.
 
     A row that is not good is told on stderr with its line and the reason, and the others are kept; the exit status
-    then is 1. Where the service fails it is 3, and how far the import came is told. Running it again is safe.
+    then is 1. Where the service fails it is 3, and how far the import came is told. Running it again is safe, unless
+    the board adds scores (operator increment).
     """
     kind = kind or _kind(file)
     with _source(file) as source:

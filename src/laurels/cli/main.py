@@ -18,6 +18,7 @@ SECTIONS = {
         "standing": "laurels.cli.commands:standing",
         "top": "laurels.cli.commands:top",
     },
+    "Boards": {"boards": "laurels.cli.boards:boards"},
     "Whole boards": {
         "import": "laurels.cli.commands:import_",
         "export": "laurels.cli.commands:export",
@@ -37,6 +38,7 @@ Examples:
   laurels top mario-kart --count 10
   laurels import scores.csv.gz --board mario-kart
   laurels export mario-kart mario-kart.jsonl
+  laurels boards check boards.toml
 
 \b
 Exit status:

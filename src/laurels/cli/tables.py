@@ -13,35 +13,24 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from laurels.cli.client import RankedPage
 from laurels.http.wire import Absent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
+    from laurels.cli.client import RankedEntry
     from laurels.cli.rows import BadRow
     from laurels.cli.transfer import Sent
     from laurels.http.wire import Receipt
-    from laurels.stores.contract import Entry, Score, Standing
+    from laurels.stores.contract import Standing
 
 SHOWN_REFUSALS = 20
 UNBOUNDED = 10_000
 """The width of a table that no terminal bounds, in columns."""
 
 encode = msgspec.json.Encoder().encode
-
-
-class RankedEntry(Struct, frozen=True):
-    """An entry of a page with its rank."""
-
-    rank: int
-    name: str
-    score: Score
-
-
-class RankedPage(Struct, frozen=True):
-    """A page, every entry with its rank."""
-
-    leaderboard: list[RankedEntry]
 
 
 class ImportResult(Struct, frozen=True):
@@ -73,24 +62,26 @@ def _standing(standing: Standing) -> str:
     return f"score {standing.score}, rank {standing.rank}"
 
 
-def show_page(start: int, entries: Sequence[Entry], *, as_json: bool) -> None:
-    """Show entries from rank ``start`` on."""
-    ranked = [RankedEntry(rank, entry.name, entry.score) for rank, entry in enumerate(entries, start)]
+def show_page(start: int, entries: list[RankedEntry], *, as_json: bool) -> None:
+    """Show the entries from place ``start`` on."""
     if as_json:
-        click.echo(encode(RankedPage(ranked)))
-    elif ranked:
-        _show_table(ranked)
+        click.echo(encode(RankedPage(entries)))
+    elif entries:
+        rows = [(str(entry.rank), entry.name, str(entry.score)) for entry in entries]
+        show_table(("rank", "name", "score"), rows, numbers={"rank", "score"})
     else:
         click.echo(f"no entries from rank {start} on" if start else "no entries on the board")
 
 
-def _show_table(entries: Sequence[RankedEntry]) -> None:
+def show_table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: AbstractSet[str] = frozenset()
+) -> None:
+    """Show rows in columns; those that are ``numbers`` stand to the right."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    table.add_column("rank", justify="right")
-    table.add_column("name", overflow="fold")
-    table.add_column("score", justify="right")
-    for entry in entries:
-        table.add_row(str(entry.rank), Text(entry.name), str(entry.score))
+    for title in titles:
+        table.add_column(title, justify="right" if title in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
     Console(width=None if Console().is_terminal else UNBOUNDED).print(table)
 
 
@@ -185,5 +176,5 @@ class ImportReport:
     def _stopped(self) -> str:
         return (
             f"Stopped after line {self._line}: the service has confirmed {self.accepted:,} rows, {self.refused:,} were "
-            "refused. Running the import again is safe: of two scores of a name the later counts."
+            "refused. Running the import again is safe, unless the board adds scores (operator increment)."
         )
