@@ -21,42 +21,6 @@ PERIOD = _said("Its name; names of one window order as their times.")
 REFUSED_NAME = _said("The entry's name, or nothing where it has none.")
 
 FIELDS: dict[str, dict[str, Schema]] = {
-    "Definition": {
-        "order": _said(
-            "Which scores stand first: `descending` the higher ones, `ascending` the lower ones (lap times)."
-        ),
-        "operator": _said(
-            "What an attempt does to the score that the name has: `latest` takes its place, `best` does so where it is "
-            "better, `increment` is added to it."
-        ),
-        "ties": _said(
-            "Who stands first among equal scores: by `name` as sorted sets order members (A before Z when ascending, Z "
-            "before A when descending), or who reached the score `earliest`, or `latest`."
-        ),
-        "ranking": _said("How ranks count after a tie: `ordinal` 0,1,2,3, `competition` 0,1,1,3, `dense` 0,1,1,2."),
-        "scores": _said("Which scores are taken. Others are refused with 422, and nothing is stored."),
-        "windows": _said(
-            "Boards beside the all-time one, fed by the same submit, that begin anew with each period: `daily`, "
-            "`weekly` (from Monday), `monthly`, or a cron line such as `0 17 * * FRI`.",
-            examples=[["daily", "weekly", "monthly"]],
-        ),
-        "time_zone": _said(
-            "The zone of days, weeks, months and cron lines, by its IANA name.", examples=["Europe/Berlin"]
-        ),
-        "keep": _said(
-            "How many past periods of a window stay readable beside the current one; all, where none is said.",
-            examples=[{"daily": 30, "weekly": 12}],
-        ),
-        "ttl": _said(
-            "How long the whole board stays after its last submit: a whole number and `s`, `m`, `h` or `d`.",
-            examples=["7d"],
-        ),
-    },
-    "Bounds": {
-        "min": _said("The least score."),
-        "max": _said("The greatest score."),
-        "integer": _said("Whether only whole scores are taken."),
-    },
     "Submit": {"score": SCORE, "metadata": METADATA},
     "StrictEntry": {"name": NAME, "score": SCORE, "metadata": METADATA},
     "Batch": {"entries": _said("The entries, in the order in which they are submitted.", maxItems=1000)},
@@ -147,4 +111,4 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "pointer": _said("Where in the body the fault is (RFC 6901), where it is there.", format="json-pointer"),
     },
 }
-"""By struct and field; each adds to what the struct itself tells."""
+"""By struct and field; each adds to what the struct itself tells. A definition tells all of it itself."""

@@ -241,7 +241,7 @@ def _schemas() -> dict[str, Schema]:
 
 def told(name: str, schema: Schema) -> Schema:
     """Give a struct's schema with what is known of its fields; one that only answers has all its fields."""
-    fields = {field: _simple(of) | FIELDS[name].get(field, {}) for field, of in schema["properties"].items()}
+    fields = {field: _simple(of) | FIELDS.get(name, {}).get(field, {}) for field, of in schema["properties"].items()}
     if name not in AS_SENT:
         written = [field for field, of in fields.items() if of.pop("default", ...) is not ...]
         schema = schema | {"required": [field for field in fields if field in {*schema["required"], *written}]}

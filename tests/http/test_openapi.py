@@ -1,0 +1,131 @@
+"""The OpenAPI document against the service that it describes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import msgspec
+import pytest
+import schemathesis
+
+from laurels import __version__
+from laurels.http.examples import STORY
+from laurels.http.fields import FIELDS
+from laurels.http.openapi import document
+from laurels.http.operations import EVERYWHERE, OPERATIONS, PARAMETERS, RENAMED, STATUSES, Operation
+from laurels.http.problems import STATUS
+from laurels.http.reads import READS
+from tests.asking import Reply, ask
+from tests.conftest import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Server
+
+DOCUMENT = msgspec.json.decode(document())
+SCHEMAS = DOCUMENT["components"]["schemas"]
+BY_NAME = {operation.name: operation for operation in OPERATIONS}
+PATHS = sorted({operation.path for operation in OPERATIONS})
+EXAMPLES = [
+    pytest.param(media["schema"], example["value"], id=f"{path} {method} {key}")
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+    for body in [operation.get("requestBody", {}), *operation["responses"].values()]
+    for media in body.get("content", {}).values()
+    for key, example in media.get("examples", {}).items()
+]
+
+
+def check(schema: dict[str, Any], value: object) -> None:
+    """Raise where a value does not fit a schema of the document."""
+    whole = schema | {"components": DOCUMENT["components"]}
+    jsonschema_rs.validate(whole, value, validate_formats=True)
+
+
+def content(operation: Operation, status: int) -> dict[str, Any]:
+    """Give what an answer may hold, by its content type."""
+    answer = DOCUMENT["paths"][operation.path][operation.method.lower()]["responses"][str(status)]
+    found: dict[str, Any] = answer.get("content", {})
+    return found
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Reply]]:
+    """Tell the story of the examples to a service of its own; give the answers."""
+    with running(tmp_path_factory.mktemp("story")) as server:
+        yield [
+            ask(server, BY_NAME[one.operation].method, one.target, one.body, dict([one.header] if one.header else []))
+            for one in STORY
+        ]
+
+
+def test_document_is_valid() -> None:
+    """It is OpenAPI 3.1 by the rules of that, and tells the package's version."""
+    schemathesis.openapi.from_dict(DOCUMENT).validate()
+    assert (DOCUMENT["openapi"], DOCUMENT["info"]["version"]) == ("3.1.1", __version__)
+
+
+def test_document_is_served(service: Server) -> None:
+    """The service hands it out as it is."""
+    reply = ask(service, "GET", "/-/openapi.json")
+    assert (reply.status, reply.headers["content-type"], reply.body) == (200, "application/json", document())
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_methods_are_those_of_the_routes(service: Server, path: str) -> None:
+    """Each path has just the methods that the service allows there."""
+    allowed = ask(service, "OPTIONS", path.format(board="kart", name="v")).headers["allow"].split(", ")
+    assert {operation.method for operation in OPERATIONS if operation.path == path} == set(allowed) - {
+        "HEAD",
+        "OPTIONS",
+    }
+
+
+@pytest.mark.parametrize("place", range(len(STORY)), ids=[f"{one.operation} {one.about}" for one in STORY])
+def test_example_is_real(told: list[Reply], place: int) -> None:
+    """An example that is sent gets the answer that stands beside it, or one as like as the time allows."""
+    one, reply = STORY[place], told[place]
+    assert (reply.status, b"" if one.varies else reply.body) == (one.status, b"" if one.varies else one.answer)
+    for kind, media in content(BY_NAME[one.operation], one.status).items():
+        assert reply.headers["content-type"] == kind
+        check(media["schema"], reply.json)
+
+
+@pytest.mark.parametrize(("schema", "value"), EXAMPLES)
+def test_example_fits_its_schema(schema: dict[str, Any], value: object) -> None:
+    """A body that is shown is one that the document describes."""
+    check(schema, value)
+
+
+def test_every_operation_has_an_example() -> None:
+    """The story leaves out nothing but the document itself, and its page."""
+    assert {one.operation for one in STORY} == set(BY_NAME) - {"document", "docs"}
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS))
+def test_every_field_is_explained(name: str) -> None:
+    """Each field of a body has its words, and there are no words for fields that are not."""
+    fields = SCHEMAS[name]["properties"]
+    assert all(field["description"] for field in fields.values())
+    assert set(FIELDS.get(name, fields)) == set(fields)
+
+
+def test_no_words_are_left_over() -> None:
+    """There are no words for structs that no body has, nor for parameters that no operation takes."""
+    assert set(FIELDS) <= set(SCHEMAS)
+    assert set(PARAMETERS) == {key for operation in OPERATIONS for key in operation.parameters}
+
+
+def test_reads_have_their_parameters() -> None:
+    """What a read of a board takes is what the document says."""
+    taken = {key for read in READS for key in read.takes}
+    assert {RENAMED.get(key, key) for key in BY_NAME["read"].parameters} == taken | {"board"}
+
+
+def test_every_status_is_described() -> None:
+    """Each status that an error has stands at an operation, or with those that any request may get."""
+    described = {*EVERYWHERE, *(status for operation in OPERATIONS for status in operation.errors)}
+    assert described == set(STATUSES)
+    assert described >= set(STATUS.values())
