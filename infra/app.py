@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from aws_cdk import App
 
-from infra.errors import DeploymentError
 from infra.settings import read
 from infra.stack import LaurelsStack
+from laurels.errors import LaurelsError
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -27,7 +27,7 @@ def main() -> None:
     app = App()
     try:
         _, taken = add_stage(app)
-    except DeploymentError as error:
+    except LaurelsError as error:
         sys.exit(str(error))
     sys.stderr.write(f"Defaults taken: {', '.join(f'{name}={value}' for name, value in taken.items())}.\n")
     app.synth()

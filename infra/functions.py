@@ -11,11 +11,12 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.assets import ASSETS, build
+from infra.assets import ASSETS, NOTHING, build
+from infra.boards import declared
 from infra.settings import MEMORY_MB, ROUTE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from infra.settings import Settings
 
@@ -24,7 +25,10 @@ RUNTIME = lambda_.Runtime(f"python3.{sys.version_info.minor}", lambda_.RuntimeFa
 
 
 class Function(Construct):
-    """One handler as a function. It may log and trace; ``statements`` are what else it may do."""
+    """One handler as a function. It may log and trace; ``statements`` are what else it may do.
+
+    ``beside`` are the files that it has beside its code.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class Function(Construct):
         environment: dict[str, str],
         statements: Sequence[iam.PolicyStatement],
         seconds: int = ROUTE_SECONDS,
+        beside: Mapping[str, bytes] = NOTHING,
     ) -> None:
         super().__init__(scope, id_)
         full_name = f"{settings.name}-{name}"
@@ -48,7 +53,7 @@ class Function(Construct):
             name=full_name,
             statements=[write_logs(self.log_group), _write_traces(), *statements],
         )
-        asset = build(settings.architecture, ASSETS, handler.rpartition(".")[0])
+        asset = build(settings.architecture, ASSETS, handler.rpartition(".")[0], beside)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -75,6 +80,7 @@ class Functions(Construct):
     def __init__(self, scope: Construct, id_: str, *, settings: Settings) -> None:
         super().__init__(scope, id_)
         self._settings = settings
+        self._beside = declared(settings)
         self.submit_score = self._route("submit-score", "Keep the score of a name on a board")
         self.get_standing = self._route("get-standing", "Give score and rank of a name on a board")
         self.get_leaderboard = self._route("get-leaderboard", "Give a page of a board")
@@ -94,6 +100,7 @@ class Functions(Construct):
             settings=self._settings,
             environment=self._settings.route_environment,
             statements=use_parameter(self, self._settings.key_parameter, settings=self._settings),
+            beside=self._beside,
         )
 
 

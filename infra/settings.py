@@ -21,6 +21,8 @@ DAY = 86400
 MEMORY_MB = 1024
 ROUTE_SECONDS = 10
 """What each function has, and how long one that answers a route may take."""
+BOARDS = "boards.json"
+"""The name in an asset of what declares the boards."""
 SEGMENT = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?\Z"
 
 StageName = Annotated[
@@ -89,6 +91,10 @@ Order = Annotated[
     Literal["descending", "ascending"],
     Meta(description="It is descending, where higher is better, or ascending, where lower is."),
 ]
+BoardsFile = Annotated[
+    str,
+    Meta(pattern=r"^.+\.toml\Z", description="It is a TOML file with the definitions of boards, as in boards.toml."),
+]
 
 
 class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -97,7 +103,8 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     stage_name: StageName = "dev"
     ssm_stage_name: ParameterSegment
     architecture: Architecture = "arm64"
-    order: Order = "descending"
+    order: Order | None = None
+    boards_file: BoardsFile | None = None
     ttl_days: Days = 7
     momento_endpoint: Host | None = None
     parameter_key_arn: KeyArn | None = None
@@ -149,11 +156,15 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def route_environment(self) -> dict[str, str]:
         """What the functions of the routes have beside it."""
-        optional = {"LAURELS_MOMENTO_ENDPOINT": self.momento_endpoint, "LAURELS_CORS_ORIGIN": self.cors_origin}
+        optional = {
+            "LAURELS_MOMENTO_ENDPOINT": self.momento_endpoint,
+            "LAURELS_CORS_ORIGIN": self.cors_origin,
+            "LAURELS_ORDER": None if self.boards_file else self.order,
+            "LAURELS_BOARDS": BOARDS if self.boards_file else None,
+        }
         return {
             "LAURELS_KEY_PARAMETER": self.key_parameter,
             "LAURELS_MOMENTO_CACHE": self.name,
-            "LAURELS_ORDER": self.order,
             "LAURELS_TTL_SECONDS": str(self.ttl_seconds),
         } | {name: value for name, value in optional.items() if value}
 
@@ -177,7 +188,7 @@ def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
     derived = {
         "ssmStageName": stage,
         "logRetentionDays": LASTING_LOG_DAYS if stage in lasting else EPHEMERAL_LOG_DAYS,
-    }
+    } | ({} if "boardsFile" in given else {"order": "descending"})
     settings = _converted(given, derived)
     if settings.rotate_key_days:
         _check_rotation(settings)

@@ -24,13 +24,18 @@ FOREIGN = {"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy",
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--stage", default="dev", show_default=True, help="Name of the stage; it is in the names of all parts.")
 @click.option(
+    "--boards",
+    metavar="FILE",
+    help="A TOML file with the definitions of boards, as the setting boardsFile of a deployment.",
+)
+@click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
     default=ROOT / "build" / "laptop",
     help="Where logs and keys lie.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write where the parts are as one JSON object on stdout.")
-def main(*, host: str, port: int, stage: str, directory: Path, as_json: bool) -> None:
+def main(*, host: str, port: int, stage: str, boards: str | None, directory: Path, as_json: bool) -> None:
     """Run the serverless stack on this machine until it is told to stop.
 
     Real Lambda runtimes run the very asset that a deployment uploads; SSM is moto's, Momento is the local one. What is
@@ -40,17 +45,18 @@ def main(*, host: str, port: int, stage: str, directory: Path, as_json: bool) ->
         del os.environ[name]
     try:
         with suppress(asyncio.CancelledError):
-            asyncio.run(_run(host, port, stage, directory.absolute(), as_json=as_json))
+            context = {"stageName": stage} | ({"boardsFile": boards} if boards else {})
+            asyncio.run(_run(host, port, context, directory.absolute(), as_json=as_json))
     except (LaurelsError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 
-async def _run(host: str, port: int, stage: str, directory: Path, *, as_json: bool) -> None:
+async def _run(host: str, port: int, context: dict[str, str], directory: Path, *, as_json: bool) -> None:
     running = asyncio.current_task()
     assert running is not None  # noqa: S101 - this is one
     for ending in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
-    async with open_stack(host, port, stage, directory) as (places, server):
+    async with open_stack(host, port, context, directory) as (places, server):
         if as_json:
             click.echo(msgspec.json.encode(places))
         click.echo(_told(places), err=True)

@@ -14,6 +14,7 @@ import uvicorn
 from msgspec import Struct
 
 from infra import assets, settings
+from infra.boards import declared
 from infra.laptop.front import FUNCTIONS, Front
 from infra.laptop.runtime import REGION, Function, Setup
 from infra.laptop.servers import running
@@ -21,7 +22,7 @@ from laurels.errors import NotListening
 from laurels.skins.asgi import Disconnected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
     from types import FrameType
 
@@ -117,15 +118,19 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def open_stack(host: str, port: int, stage: str, directory: Path) -> AsyncIterator[tuple[Places, Server]]:
+async def open_stack(
+    host: str, port: int, context: Mapping[str, str], directory: Path
+) -> AsyncIterator[tuple[Places, Server]]:
     """Start every part in its order, and stop all of them at the end of the block.
 
-    The server that it gives is to be run. Raises DeploymentError, and NotListening.
+    ``context`` are settings as a deployment is given them. The server that it gives is to be run. Raises
+    DeploymentError, NotListening, and what is wrong with a boards file.
     """
-    name = settings.read({"stageName": stage})[0].name
+    chosen, _ = settings.read(context)
+    name = chosen.name
     logs = directory / "logs"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    asset = assets.build("here", assets.ASSETS)
+    asset = assets.build("here", assets.ASSETS, beside=declared(chosen))
     files = ("--ca-file", str(directory / "momento-ca.pem"), "--env-file", str(directory / "momento.env"))
     momento = (*MOMENTO, "--cache", name, *files)
     async with (
@@ -133,7 +138,7 @@ async def open_stack(host: str, port: int, stage: str, directory: Path) -> Async
         running(MOTO, MOTO_READY, logs / "ssm.log") as ssm,
     ):
         exports = _exported(directory / "momento.env")
-        chosen, _ = settings.read({"stageName": stage, "momentoEndpoint": exports["MOMENTO_ENDPOINT"]})
+        chosen, _ = settings.read({**context, "momentoEndpoint": exports["MOMENTO_ENDPOINT"]})
         _keep(ssm[1], chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
         _keep(ssm[1], chosen.key_parameter, make_key(exports, chosen.name)[0])
         with ExitStack() as sockets:
@@ -142,7 +147,7 @@ async def open_stack(host: str, port: int, stage: str, directory: Path) -> Async
             places = {"AWS_ENDPOINT_URL_SSM": ssm[1], TRUSTED: exports[TRUSTED]}
             environment = chosen.environment | chosen.route_environment | places
             functions = {function: server.add(_setup(function, asset, environment, logs)) for function in FUNCTIONS}
-            server.show(front, Front(functions, stage))
+            server.show(front, Front(functions, chosen.stage_name))
             url = f"http://{host}:{front}"
             yield Places(url, ssm[1], chosen.key_parameter, chosen.name, exports, str(logs)), server
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,9 +16,10 @@ from infra.app import add_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 Properties = dict[str, Any]
+
+BOARDS = Path(__file__).parent / "boards.toml"
 
 STAGES: dict[str, dict[str, str]] = {
     "dev": {},
@@ -38,6 +40,7 @@ STAGES: dict[str, dict[str, str]] = {
         "manageCache": "true",
         "rotateKeyDays": "30",
     },
+    "boards": {"stageName": "boards", "boardsFile": str(BOARDS)},
     "lasting": {
         "stageName": "prod",
         "manageCache": "true",

@@ -23,6 +23,7 @@ REFUSED: dict[str, list[object]] = {
     "ssmStageName": ["a/b", "a b", "é"],
     "architecture": ["arm", "x86"],
     "order": ["up"],
+    "boardsFile": ["", "boards.json", "boards"],
     "ttlDays": ["", "0", "a week", "1.5"],
     "momentoEndpoint": ["https://cell.momentohq.com", "cell/"],
     "parameterKeyArn": ["alias/mine", "arn:aws:kms:eu-west-1:1:key/a"],

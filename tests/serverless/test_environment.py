@@ -19,6 +19,7 @@ def test_least() -> None:
         momento_cache="laurels-dev",
         momento_endpoint=None,
         order="descending",
+        boards=None,
         ttl_seconds=604_800,
         cors_origin=None,
     )
@@ -26,10 +27,10 @@ def test_least() -> None:
 
 def test_all() -> None:
     """Everything can be told."""
-    told = {"ORDER": "ascending", "TTL_SECONDS": "86400", "MOMENTO_ENDPOINT": "e", "CORS_ORIGIN": "*"}
+    told = {"ORDER": "ascending", "TTL_SECONDS": "86400", "MOMENTO_ENDPOINT": "e", "CORS_ORIGIN": "*", "BOARDS": "b"}
     settings = read(LEAST | {f"LAURELS_{name}": value for name, value in told.items()})
     assert (settings.order, settings.ttl_seconds) == ("ascending", 86_400)
-    assert (settings.momento_endpoint, settings.cors_origin) == ("e", "*")
+    assert (settings.momento_endpoint, settings.cors_origin, settings.boards) == ("e", "*", "b")
 
 
 @pytest.mark.parametrize(
