@@ -1,8 +1,8 @@
 """The store inside the process: ranking indexes in memory, SQLite files beneath them.
 
-    reads     from the index, at once
+    reads     from the index, at once; metadata and first answers from the files (:mod:`laurels.stores.archive`)
     changes   a record in the journal; answered when it is durable and applied (:mod:`laurels.stores.commits`)
-    start     the compact form in bulk, then the journal's batches since (:meth:`EmbeddedStore.open`)
+    start     the compact form in bulk, then the journal's batches since (:mod:`laurels.stores.loading`)
     growth    the journal folded into the compact form by a child process (:mod:`laurels.stores.folding`)
 
 The two files are checked against each other and against the mark when they are opened: each knows enough to
@@ -18,17 +18,17 @@ import asyncio
 import logging
 import time
 from contextlib import ExitStack, closing
-from itertools import groupby
-from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, cast
-
-from msgspec import DecodeError
+from itertools import islice
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from laurels.definition import PLAIN, Definition
-from laurels.errors import DataDamaged, DirectoryUnusable, StoreUnavailable
-from laurels.ranking import Index, to_json
-from laurels.stores import journal
-from laurels.stores.commits import Commits
+from laurels.errors import DataDamaged, DefinitionConflict, DirectoryUnusable, StoreUnavailable
+from laurels.ranking import to_json
+from laurels.stores import journal, loading
+from laurels.stores.answers import Answers
+from laurels.stores.archive import Archive
+from laurels.stores.commits import Commits, Files, Ticks
 from laurels.stores.contract import (
     Attempt,
     Board,
@@ -43,28 +43,51 @@ from laurels.stores.contract import (
     Standing,
     Store,
     Summary,
+    key_of,
 )
 from laurels.stores.directory import Directory, sync
 from laurels.stores.folding import FOLD_BYTES, Folding
-from laurels.stores.journal import Journal
-from laurels.stores.records import Compare, Drop, Indexes, Put, PutMany, Record, Remove, decode
+from laurels.stores.journal import OLDEST_FORMAT, Journal
+from laurels.stores.records import (
+    DEFAULT,
+    Compare,
+    Define,
+    Drop,
+    Outcome,
+    Put,
+    PutMany,
+    Record,
+    Remove,
+    Report,
+    Submit,
+    SubmitMany,
+    Undefine,
+    encode_definition,
+)
 from laurels.stores.snapshot import Seal, Snapshot
+from laurels.stores.state import NOTHING, State
 from laurels.stores.summary import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-NOTHING = Index()
-"""Stands for every board that does not exist."""
+    from laurels.ranking import Index
+
+Row: TypeAlias = tuple[str, Score, int, int]
+"""A name, its score, its rank and the sequence of its attempt."""
+
+NAMES_READ = 256
+"""How many names of boards are read at once."""
 
 _log = logging.getLogger("laurels.stores")
 
 
-def _open_journal(directory: Directory, seal: Seal | None) -> Journal:
+def _open_journal(directory: Directory, default: Definition) -> Journal:
     path = directory.path / "journal.db"
-    if not (path.exists() or seal or directory.reached or path.with_name("journal.db-wal").exists()):
-        journal.create(path)
+    others = directory.path / "boards.db", path.with_name("journal.db-wal")
+    if not (path.exists() or directory.reached or any(other.exists() for other in others)):
+        journal.create(path, encode_definition(default))
         sync(directory.path)
     return Journal(path)
 
@@ -75,7 +98,7 @@ def _agree(directory: Directory, log: Journal, seal: Seal | None) -> None:
         raise DataDamaged(log.path, f"it ends with batch {log.last}, and {directory.reached} was acknowledged")
     if seal is None and log.first > 1:
         raise DataDamaged(compact, f"it is missing, and holds what came before batch {log.first} of the journal")
-    if seal is not None and seal.origin != log.origin:
+    if seal is not None and seal.origin != log.origin.id:
         raise DataDamaged(compact, "it belongs to another directory than journal.db")
     if seal is not None and log.last < seal.folded:
         raise DataDamaged(log.path, f"it ends with batch {log.last}, and boards.db holds batch {seal.folded}")
@@ -83,41 +106,60 @@ def _agree(directory: Directory, log: Journal, seal: Seal | None) -> None:
         raise DataDamaged(compact, f"it ends with batch {seal.folded}, and the journal begins with {log.first}")
 
 
-def _load_compact(path: Path, boards: Indexes, progress: Callable[[int], None]) -> tuple[int, Seal | None]:
-    if not path.exists():
-        return 0, None
-    loaded = 0
-    with closing(Snapshot(path)) as snapshot:
-        for name, chunks in groupby(snapshot.chunks(), key=itemgetter(0)):
-            try:
-                boards[name].load(packed for _, _, packed in chunks)
-            except ValueError as error:
-                raise DataDamaged(path, f"the entries of board {name!r} are not what was written") from error
-            loaded += len(boards[name])
-            progress(loaded)
-        return loaded, snapshot.seal
-
-
-def _replay(log: Journal, after: int, boards: Indexes) -> tuple[int, int]:
-    count = size = 0
-    for lsn, batch in log.rows(after):
-        try:
-            records = decode(batch)
-        except DecodeError as error:
-            raise DataDamaged(log.path, f"batch {lsn} cannot be read") from error
-        for record in records:
-            record.apply(boards)
-        count += len(records)
-        size += len(batch)
-    return count, size
-
-
-def _ranked(first: int, entries: list[tuple[str, Score]]) -> list[Ranked]:
-    return [Ranked(name, score, rank) for rank, (name, score) in enumerate(entries, first)]
-
-
 def _ignore(_: int) -> None:
     pass
+
+
+class Opening:
+    """A data directory that is being loaded: its files, and the state that they hold."""
+
+    def __init__(self, path: Path, default: Definition, opened: ExitStack, read: ExitStack) -> None:
+        self.directory = Directory(path)
+        opened.callback(self.directory.release)
+        compact = path / "boards.db"
+        self._compact = read.enter_context(closing(Snapshot(compact))) if compact.exists() else None
+        self.journal = _open_journal(self.directory, default)
+        opened.callback(self.journal.close)
+        seal = self._compact.seal if self._compact else None
+        _agree(self.directory, self.journal, seal)
+        self.folded = seal.folded if seal else 0
+        self._first = Definition(order=default.order)
+        self.state = loading.begin(self.journal.origin, self._compact, self._first)
+        self.answers: list[tuple[Once, int, Outcome | None]] = []
+
+    def load(self, progress: Callable[[int], None]) -> int:
+        """Load the compact form, and give how many entries that were."""
+        loaded = 0
+        for loaded in loading.load(self.state, self._compact) if self._compact else ():
+            progress(loaded)
+        return loaded
+
+    def replay(self) -> loading.Replay:
+        """Apply the journal; DataDamaged where metadata is missing."""
+        replay = loading.Replay(self.journal.path, self.journal.rows(self.folded), self.state)
+        noted = set[int]()
+        for record, first, outcome in replay:
+            noted.update(sequence for _, sequence in record.notes(first))
+            once = record.identity()
+            if once and first >> 1 > self.journal.answered:
+                self.answers.append((once, first >> 1, outcome))
+        for sequence, body in self.journal.notes(self.folded) if noted else ():
+            replay.size += len(body)
+            noted.discard(sequence)
+        if noted:
+            raise DataDamaged(self.journal.path, f"note {min(noted)} is missing")
+        return replay
+
+    def upgrade(self) -> None:
+        """Connect for writing, and bring a journal of the first format up to date."""
+        with journal.translated(self.journal.path):
+            self.journal.reopen()
+            if self.journal.origin.format == OLDEST_FORMAT:
+                self.journal.upgrade(encode_definition(self._first))
+
+    def folding(self, backlog: int, fold_bytes: int) -> Folding:
+        """Give what will fold the journal, of which so many bytes are not folded."""
+        return Folding(self.directory, self.journal, folded=self.folded, backlog=backlog, fold_bytes=fold_bytes)
 
 
 class EmbeddedStore(Store):
@@ -125,10 +167,13 @@ class EmbeddedStore(Store):
 
     capabilities = Capabilities(durable=True)
 
-    def __init__(self, directory: Directory, boards: Indexes, commits: Commits) -> None:
-        self._directory = directory
-        self._boards = boards
-        self._commits = commits
+    def __init__(self, files: Files, state: State, clock: Callable[[], float]) -> None:
+        self._directory = files.directory
+        self._state = state
+        self._ticks = Ticks(clock, state.sequence >> 1)
+        self._archive = Archive(files.directory.path)
+        self._answers = Answers(self._archive.answer, self._ticks.now)
+        self._commits = Commits(files, state, self._ticks, self._answers)
         self._closed = False
 
     @classmethod
@@ -143,145 +188,246 @@ class EmbeddedStore(Store):
     ) -> EmbeddedStore:
         """Take a data directory and load it, in a thread beside the loop; it is made if it is missing.
 
-        Boards that are not declared have the definition ``default``. ``progress`` is told from that thread how many
-        entries are loaded so far. A journal smaller than ``fold_bytes`` is not folded. Raises DirectoryInUse,
-        DirectoryUnusable or DataDamaged.
+        Boards that are not declared have the definition ``default``; where those that are there contradict it,
+        DefinitionConflict is raised. ``clock`` gives the seconds since the epoch. ``progress`` is told from that thread
+        how many entries are loaded so far. A journal smaller than ``fold_bytes`` is not folded. Raises DirectoryInUse,
+        DirectoryUnusable, NewerFormat or DataDamaged.
         """
         try:
-            return await asyncio.to_thread(cls._load, path, default, progress, fold_bytes)
+            files, state, answers = await asyncio.to_thread(cls._load, path, default, progress, fold_bytes)
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
+        store = cls(files, state, clock)
+        for answer in answers:
+            store._answers.know(*answer)
+        try:
+            await store._take_default(default)
+        except BaseException:
+            await store.close()
+            raise
+        return store
 
     @classmethod
-    def _load(cls, path: Path, default: Definition, progress: Callable[[int], None], fold_bytes: int) -> EmbeddedStore:
+    def _load(
+        cls, path: Path, default: Definition, progress: Callable[[int], None], fold_bytes: int
+    ) -> tuple[Files, State, list[tuple[Once, int, Outcome | None]]]:
         began = time.monotonic()
-        boards = Indexes(default)
-        with ExitStack() as opened:
-            directory = Directory(path)
-            opened.callback(directory.release)
-            loaded, seal = _load_compact(path / "boards.db", boards, progress)
-            log = _open_journal(directory, seal)
-            opened.callback(log.close)
-            _agree(directory, log, seal)
-            folded = seal.folded if seal else 0
-            count, backlog = _replay(log, folded, boards)
-            with journal.translated(log.path):
-                log.reopen()
-            folding = Folding(directory, log, folded=folded, backlog=backlog, fold_bytes=fold_bytes)
+        with ExitStack() as opened, ExitStack() as read:
+            opening = Opening(path, default, opened, read)
+            loaded = opening.load(progress)
+            replay = opening.replay()
+            opening.upgrade()
+            folding = opening.folding(replay.size, fold_bytes)
             opened.pop_all()
         took = time.monotonic() - began
-        _log.info("Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, count, len(boards), took)
-        return cls(directory, boards, Commits(log, folding, directory, boards))
+        boards = len(opening.state.names)
+        _log.info(
+            "Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, replay.count, boards, took
+        )
+        return Files(opening.directory, opening.journal, folding), opening.state, opening.answers
 
-    def _index(self, board: Board) -> Index:
+    async def _take_default(self, default: Definition) -> None:
+        if default == self._state.default:
+            return
+        for board in self._state.undeclared():
+            problem = None if self._is_over(board) else self._state.problem(board, default)
+            if problem:
+                way = "it has the default definition: declare it as it was, or start with the default that was"
+                raise DefinitionConflict(board, f"{problem} ({way})")
+        await self._keep(Define(DEFAULT, encode_definition(default)))
+
+    def _is_over(self, board: str) -> bool:
+        return bool(self._state.renewed) and self._state.is_over(board, self._ticks.now())
+
+    def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailable("The store is closed")
-        return self._boards.get(board.key, NOTHING)
 
-    async def _keep(self, record: Record) -> bool | Change:
+    # Changes
+
+    async def _keep(self, record: Record) -> Outcome:
         batch = self._commits.add(record)
         place = len(batch.records) - 1
         await batch
-        batch.check()
+        batch.check(record)
+        return batch.outcomes[place]
+
+    async def _keep_once(
+        self, record: Record, count: int, notes: Sequence[tuple[int, bytes]], once: Once | None
+    ) -> Outcome:
+        """Keep a record of ``count`` attempts with their metadata, or give what came of the one with its key before."""
+        if once and (answer := await self._answers.claim(once)) is not None:
+            return answer
+        try:
+            batch = self._commits.add(record)
+        except BaseException:
+            if once:
+                self._answers.release(once.key)
+            raise
+        place = len(batch.records) - 1
+        batch.describe(count, notes, once)
+        await batch
+        batch.check(record)
         return batch.outcomes[place]
 
     async def submit(self, board: Board, name: str, score: Score) -> None:
-        batch = self._commits.add(Put(board.name, name, float(score)))
+        record = Put(board.name, name, float(score)) if board.is_plain else _submit(board, name, score)
+        batch = self._commits.add(record)
         await batch
-        batch.check()
+        batch.check(record)
 
     async def change(self, board: Board, attempt: Attempt, once: Once | None = None) -> Change:
-        if once or attempt.metadata is not None:
-            raise NotImplementedError
-        return cast("Change", await self._keep(Compare(board.name, attempt.name, float(attempt.score))))
+        name, score, metadata = attempt.name, float(attempt.score), attempt.metadata
+        if board.is_plain and once is None and metadata is None:
+            return cast("Change", await self._keep(Compare(board.name, name, score)))
+        record = Report(board.name, name, score, board.feeds, metadata is not None, once)
+        notes = [(0, metadata)] if metadata is not None else []
+        return cast("Change", await self._keep_once(record, 1, notes, once))
 
     async def submit_many(
         self, board: Board, batch: Sequence[Attempt | Refusal], once: Once | None = None
     ) -> list[Refusal]:
-        if once:
-            raise NotImplementedError
         attempts = [entry for entry in batch if isinstance(entry, Attempt)]
-        if attempts:
-            names, scores = [entry.name for entry in attempts], [float(entry.score) for entry in attempts]
-            await self._keep(PutMany(board.name, names, scores))
-        return [entry for entry in batch if isinstance(entry, Refusal)]
+        refused = [entry for entry in batch if isinstance(entry, Refusal)]
+        if not attempts and not once:
+            self._check_open()
+            return refused
+        names, scores = [entry.name for entry in attempts], [float(entry.score) for entry in attempts]
+        notes = [(place, entry.metadata) for place, entry in enumerate(attempts) if entry.metadata is not None]
+        record: Record = PutMany(board.name, names, scores)
+        if not board.is_plain or refused or notes or once:
+            noted = [place for place, _ in notes]
+            record = SubmitMany(board.name, names, scores, board.feeds, noted, once, refused)
+        return cast("list[Refusal]", await self._keep_once(record, max(1, len(names)), notes, once))
+
+    async def remove(self, board: Board, name: str) -> bool:
+        return cast("bool", await self._keep(Remove(board.key, name)))
+
+    async def drop(self, board: Board) -> bool:
+        return cast("bool", await self._keep(Drop(board.key)))
+
+    async def define(self, name: str, definition: Definition) -> None:
+        await self._keep(Define(name, encode_definition(definition)))
+
+    async def undefine(self, name: str) -> bool:
+        return cast("bool", await self._keep(Undefine(name)))
+
+    # Reads
+
+    def _index(self, board: Board) -> Index:
+        if self._closed:
+            raise StoreUnavailable("The store is closed")
+        if self._state.renewed and self._is_over(board.name):
+            return NOTHING
+        return self._state.get(board.key, NOTHING)
+
+    async def _ranked(self, board: Board, read: Callable[[Index], list[Row]], *, noted: bool) -> list[Ranked]:
+        rows = read(self._index(board))
+        if not noted:
+            return list(map(_entry, rows))
+        missing: list[tuple[str, int]] = []
+        while wanted := [(name, sequence) for name, _, _, sequence in rows if sequence & 1]:
+            found = await self._archive.metadata(board.key, wanted)
+            before, missing = missing, [entry for entry in wanted if entry[1] not in found]
+            if not missing:
+                return [_entry(row, found.get(row[3])) for row in rows]
+            if missing == before:
+                raise DataDamaged(self._directory.path, f"the metadata of {missing[0][0]!r} is missing")
+            rows = read(self._index(board))
+        return list(map(_entry, rows))
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
         return Standing(*found) if found else None
 
     async def page(self, board: Board, start: int, stop: int, *, noted: bool = False) -> list[Ranked]:
-        return _ranked(start, self._index(board).page(start, stop))
+        return await self._ranked(board, lambda index: index.rows(start, stop), noted=noted)
 
     async def page_json(self, board: Board, start: int, stop: int) -> bytes:
-        return to_json(self._index(board).dump(start, stop))
+        return to_json(self._index(board).dump(start, stop), stamped=True)
 
     async def around(self, board: Board, name: str, span: int, *, noted: bool = False) -> list[Ranked] | None:
-        found = self._index(board).around(name, span)
-        return _ranked(*found) if found else None
+        found = await self._ranked(board, lambda index: _around(index, name, span), noted=noted)
+        return found or None
 
     async def of_names(self, board: Board, names: Sequence[str], *, noted: bool = False) -> list[Ranked]:
-        index = self._index(board)
-        found = [Ranked(name, *standing) for name in set(names) if (standing := index.standing(name))]
-        return sorted(found, key=attrgetter("rank"))
+        return await self._ranked(board, lambda index: _of_names(index, names), noted=noted)
 
     async def within(self, board: Board, low: Score, high: Score, limit: int, *, noted: bool = False) -> list[Ranked]:
-        return _ranked(*self._index(board).range(low, high, limit))
+        def read(index: Index) -> list[Row]:
+            first, stop = index.places(low, high)
+            return index.rows(first, min(stop, first + limit))
+
+        return await self._ranked(board, read, noted=noted)
 
     async def after(self, board: Board, entry: Ranked, limit: int, *, noted: bool = False) -> list[Ranked]:
-        index = self._index(board)
-        first = index.rank_after(entry.name, entry.score)
-        return _ranked(first, index.page(first, first + limit))
+        def read(index: Index) -> list[Row]:
+            first = index.place_after(entry.name, entry.score, entry.sequence)
+            return index.rows(first, first + limit)
+
+        return await self._ranked(board, read, noted=noted)
 
     async def summary(self, board: Board) -> Summary:
         return summarize(self._index(board))
 
     async def place(self, board: Board, score: Score) -> Place:
         index = self._index(board)
-        better = index.rank_of_score(score)
-        return Place(better, better, len(index))
+        return Place(index.rank_of_score(score), index.place_of_score(score), len(index))
 
     async def count(self, board: Board) -> int:
         return len(self._index(board))
 
-    async def remove(self, board: Board, name: str) -> bool:
-        return cast("bool", await self._keep(Remove(board.name, name)))
-
-    async def drop(self, board: Board) -> bool:
-        return cast("bool", await self._keep(Drop(board.name)))
-
     async def names(self, after: str = "", limit: int | None = None) -> list[str]:
         self._check_open()
-        return [name for name in sorted(self._boards) if name > after][:limit]
+        return list(islice(self._names(after), limit))
+
+    def _names(self, after: str) -> Iterator[str]:
+        names = self._state.names
+        place = names.place_after(after, 0) if after else 0
+        while rows := names.rows(place, place + NAMES_READ):
+            yield from (name for name, *_ in rows if not self._is_over(name))
+            place += NAMES_READ
 
     async def periods(self, board: Board) -> list[Period]:
         self._check_open()
-        return []
+        windows = {} if self._is_over(board.name) else self._state.periods.get(board.name, {})
+        return [
+            Period(window, period, len(self._state[key_of(board.name, window, period)]))
+            for window in sorted(windows)
+            for period in windows[window]
+        ]
 
     async def definitions(self) -> Mapping[str, Definition]:
         self._check_open()
-        return self._boards.declared
-
-    async def define(self, name: str, definition: Definition) -> None:
-        self._check_open()
-        self._boards.declared[name] = definition
-
-    async def undefine(self, name: str) -> bool:
-        self._check_open()
-        return self._boards.declared.pop(name, None) is not None
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable("The store is closed")
+        return MappingProxyType(self._state.declared)
 
     async def ready(self) -> None:
-        if self._closed:
-            raise StoreUnavailable("The store is closed")
+        self._check_open()
         if (failure := self._commits.failure) is not None:
             raise StoreUnavailable(f"The journal cannot be written: {failure}")
 
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
+            await self._archive.close()
             await self._commits.close()
             self._directory.release()
+
+
+def _submit(board: Board, name: str, score: Score) -> Submit:
+    return Submit(board.name, name, float(score), board.feeds)
+
+
+def _entry(row: Row, metadata: bytes | None = None) -> Ranked:
+    name, score, rank, sequence = row
+    return Ranked(name, score, rank, sequence, sequence >> 1 or None, metadata)
+
+
+def _around(index: Index, name: str, span: int) -> list[Row]:
+    place = index.place_of(name)
+    return [] if place is None else index.rows(max(0, place - span), place + span + 1)
+
+
+def _of_names(index: Index, names: Sequence[str]) -> list[Row]:
+    places = sorted(place for name in set(names) if (place := index.place_of(name)) is not None)
+    return [index.rows(place, place + 1)[0] for place in places]

@@ -1,8 +1,10 @@
 """Fold the journal into the compact form: ``python -m laurels.stores.fold DIRECTORY LSN``.
 
-Reads the old compact form once, copying the chunks of boards that the journal does not touch and loading the
-others; applies the journal's batches up to LSN as a restart would; and writes the new form. It reads the
+Reads the old compact form, loading the keys that the journal touches; applies the journal's batches up to LSN as a
+restart would; and writes the new form, copying the chunks of the other keys that are still there. It reads the
 journal through a connection that cannot write, so the server's stays the only one that does.
+
+A batch whose answers are not on disk yet (:mod:`laurels.stores.answers`) is not folded, nor what comes after it.
 
 The process ends when its standard input does, which is when its parent is gone.
 """
@@ -14,49 +16,113 @@ import sqlite3
 import sys
 import threading
 from contextlib import ExitStack, closing
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from laurels.definition import PLAIN
-from laurels.errors import LaurelsError
-from laurels.stores import journal, snapshot
-from laurels.stores.records import Indexes, decode
+from laurels.errors import DataDamaged, LaurelsError
+from laurels.stores import journal, loading, snapshot
+from laurels.stores.records import DEFAULT, At, Remove, encode_definition
+from laurels.stores.snapshot import About, Contents, Snapshot
+from laurels.stores.state import ELSEWHERE, NOTHING, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from laurels.stores.snapshot import Chunk
+    from laurels.stores.snapshot import Chunk, Note
+    from laurels.stores.state import State
 
 
 def fold(directory: Path, upto: int) -> None:
-    """Make the compact form of a directory hold the journal up to and with ``upto``."""
+    """Make the compact form of a directory hold the journal up to and with ``upto``, or as far as it is answered."""
+    path, log = directory / "boards.db", directory / "journal.db"
     with ExitStack() as held:
-        log = directory / "journal.db"
+        old = held.enter_context(closing(Snapshot(path))) if path.exists() else None
         db = held.enter_context(closing(journal.reader(log)))
-        path = directory / "boards.db"
-        old = held.enter_context(closing(snapshot.Snapshot(path))) if path.exists() else None
-        after = old.seal.folded if old else 0
-        touched = {record.board for _, batch in journal.read(db, log, after, upto) for record in decode(batch)}
-        batches = (batch for _, batch in journal.read(db, log, after, upto))
-        chunks = _renewed(old.chunks() if old else (), touched, batches)
-        snapshot.write(path, journal.origin(db, log), upto, chunks)
+        work = Fold(log, db, old, upto)
+        if work.upto > work.after or old is None:
+            work.apply()
+            snapshot.write(path, work.origin.id, work.upto, work.contents())
 
 
-def _renewed(old: Iterable[Chunk], touched: set[str], batches: Iterable[bytes]) -> Iterator[Chunk]:
-    boards = Indexes(PLAIN)
-    for name, chunks in groupby(old, key=itemgetter(0)):
-        if name in touched:
-            boards[name].load(packed for _, _, packed in chunks)
-        else:
-            yield from chunks
-    for batch in batches:
-        for record in decode(batch):
-            record.apply(boards)
-    for name, index in boards.items():
-        for part, start in enumerate(range(0, len(index), snapshot.CHUNK_ENTRIES)):
-            yield name, part, index.dump(start, start + snapshot.CHUNK_ENTRIES)
+class Fold:
+    """One fold: the batches past ``after`` up to ``upto``, on what the old compact form holds."""
+
+    def __init__(self, log: Path, db: sqlite3.Connection, old: Snapshot | None, upto: int) -> None:
+        self._log = log
+        self._db = db
+        self._old = old
+        self.origin = journal.origin(db, log)
+        self.after = old.seal.folded if old else 0
+        self._keys: set[str] = set()
+        self._boards: set[str] = set()
+        self.upto = self._look(upto)
+        self._state = loading.begin(self.origin, old, PLAIN)
+        self._noted: dict[int, tuple[tuple[str, str], ...]] = {}
+
+    def _look(self, upto: int) -> int:
+        """Find which keys are touched, and how far the batches are answered."""
+        answered = journal.answered(self._db)
+        for lsn, batch in journal.read(self._db, self._log, self.after, upto):
+            records = loading.read(self._log, lsn, batch)
+            begun = records[0] if records else None
+            if isinstance(begun, At) and begun.tick > answered and any(record.identity() for record in records):
+                return lsn - 1
+            for record in records:
+                self._keys.update(record.needs())
+                if isinstance(record, Remove):
+                    self._boards.add(record.key)
+        return upto
+
+    def _is_touched(self, key: str) -> bool:
+        is_old = self._old is not None and not self._old.is_whole
+        return is_old or key in self._keys or key.partition("\n")[0] in self._boards
+
+    def apply(self) -> None:
+        """Load what is touched, and apply the batches."""
+        if self._old:
+            list(loading.load(self._state, self._old, self._is_touched))
+        rows = journal.read(self._db, self._log, self.after, self.upto)
+        for record, first, _ in loading.Replay(self._log, rows, self._state):
+            for name, sequence in record.notes(first):
+                self._noted[sequence] = tuple((key, name) for key in record.needs())
+
+    def contents(self) -> Contents:
+        """Give what the new compact form is made of."""
+        return Contents(self._state.sequence, self._chunks(), about(self._state), self._notes())
+
+    def _is_elsewhere(self, key: str) -> bool:
+        return self._state.get(key) is ELSEWHERE
+
+    def _chunks(self) -> Iterator[Chunk]:
+        if self._old:
+            yield from self._old.chunks(self._is_elsewhere)
+        for key, index in self._state.items():
+            for part, chunk in enumerate(packed(index)):
+                yield key, part, chunk
+
+    def _notes(self) -> Iterator[Note]:
+        for note in self._old.notes() if self._old else ():
+            if self._is_elsewhere(note[0]) or self._counts(*note[:3]):
+                yield note
+        for sequence, body in journal.read_notes(self._db, self._log, self.after, self.upto):
+            for key, name in self._noted.pop(sequence, ()):
+                if self._counts(key, name, sequence):
+                    yield key, name, sequence, body
+        if self._noted:
+            raise DataDamaged(self._log, f"note {next(iter(self._noted))} is missing")
+
+    def _counts(self, key: str, name: str, sequence: int) -> bool:
+        row = self._state.get(key, NOTHING).row(name)
+        return row is not None and row[3] == sequence
+
+
+def about(state: State) -> Iterator[About]:
+    """Give what is known of boards beside their entries."""
+    yield About(DEFAULT, encode_definition(state.default), None)
+    for name in sorted(state.declared.keys() | state.renewed.keys()):
+        definition = state.declared.get(name)
+        yield About(name, encode_definition(definition) if definition else None, state.renewed.get(name))
 
 
 def _end_with_parent() -> None:

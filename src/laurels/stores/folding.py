@@ -3,8 +3,8 @@
 A fold begins when the journal has grown past FOLD_BYTES and past half the compact form, so that what is written
 twice stays in proportion. The work is a process of its own (:mod:`laurels.stores.fold`): it costs the server no
 lock and no memory, runs at the lowest priority, and can die at any moment without harm. What it has done counts
-from the moment it moves its file into place; the server then drops the folded rows from the journal, a slice
-between two commits. A fold that failed is tried again later, and until then the journal grows.
+from the moment it moves its file into place, as far as it says there; the server then drops the folded rows from the
+journal, a slice between two commits. A fold that failed is tried again later, and until then the journal grows.
 
 All of this happens in the thread that commits, in steps that take no longer than a commit.
 """
@@ -17,8 +17,12 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from shutil import disk_usage
 from typing import TYPE_CHECKING
+
+from laurels.errors import DataDamaged
+from laurels.stores.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from laurels.stores.directory import Directory
@@ -43,7 +47,7 @@ class Folding:
         self._backlog = backlog
         self._fold_bytes = fold_bytes
         self._child: subprocess.Popen[bytes] | None = None
-        self._taken = (0, 0)
+        self._taken = 0
         self._not_before = 0.0
         self._measure()
         self._discard()
@@ -68,7 +72,7 @@ class Folding:
             return wait
         try:
             return self._watch(self._child) if self._child else self._advance(drop=drop)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, DataDamaged) as error:
             return self._later(str(error))
 
     def _advance(self, *, drop: bool) -> float:
@@ -82,7 +86,7 @@ class Folding:
         return POLL_SECONDS
 
     def _start(self) -> None:
-        self._taken = (self._journal.last, self._backlog)
+        self._taken = self._backlog
         lock = self._directory.fold_lock()
         command = [
             sys.executable,
@@ -90,7 +94,7 @@ class Folding:
             "-m",
             "laurels.stores.fold",
             os.fspath(self._directory.path),
-            str(self._taken[0]),
+            str(self._journal.last),
         ]
         try:
             self._child = subprocess.Popen(  # noqa: S603 - our own module, on the owner's directory
@@ -113,10 +117,18 @@ class Folding:
         if child.returncode:
             self._discard()
             return self._later(said.decode(errors="replace").strip() or f"it ended with {child.returncode}")
-        self._folded = self._taken[0]
-        self._backlog -= self._taken[1]
+        if not self._note_folded():
+            self._not_before = time.monotonic() + RETRY_SECONDS
+            return RETRY_SECONDS
+        self._backlog -= self._taken
         self._measure()
         return 0.0
+
+    def _note_folded(self) -> bool:
+        before = self._folded
+        with closing(Snapshot(self._directory.path / "boards.db")) as snapshot:
+            self._folded = snapshot.seal.folded
+        return self._folded > before
 
     def _later(self, problem: str) -> float:
         self._not_before = time.monotonic() + RETRY_SECONDS
