@@ -31,7 +31,8 @@ class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
     integer: Annotated[bool, Meta(description="Whether only whole scores are taken.")] = False
 
 
-Window = Annotated[str, Meta(max_length=WINDOW_CHARACTERS, examples=["daily", "weekly", "monthly", "0 17 * * FRI"])]
+_FORMS = {"anyOf": [{"enum": ["daily", "weekly", "monthly"]}, {"pattern": r"^\S+(\s+\S+){4}$"}]}
+Window = Annotated[str, Meta(max_length=WINDOW_CHARACTERS, examples=["0 17 * * FRI"], extra_json_schema=_FORMS)]
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,0 +1,251 @@
+"""The commands about boards, with real files and a real server."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import pytest
+
+from laurels.cli import promises
+from laurels.definition import PLAIN, Bounds, Definition
+from tests.asking import ask
+from tests.cli.conftest import run
+from tests.conftest import running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.conftest import Run
+    from tests.conftest import Server
+
+DOCS = Path(__file__).parents[2] / "docs"
+FILE = """
+[boards.mario-kart]
+operator = "best"
+ties = "earliest"
+scores = { min = 0, max = 1_000_000, integer = true }
+windows = ["daily"]
+time_zone = "Europe/Berlin"
+keep = { daily = 30 }
+
+[boards.laps]
+order = "ascending"
+ttl = "7d"
+"""
+KART = 'operator = "best"\nties = "earliest"\nwindows = ["daily"]\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Give a file of two boards."""
+    path = tmp_path / "boards.toml"
+    path.write_text(FILE)
+    return path
+
+
+def test_check_tells_what_boards_promise(laurels: Run, file: Path) -> None:
+    """A file that is good is told board by board, in words, and what the others have by default."""
+    lines = laurels("boards", "check", file).stdout.splitlines()
+    assert "  operator   best: a score counts where it is better" in lines
+    assert "  scores     whole numbers from 0 to 1000000" in lines
+    assert [line for line in lines if line and not line.startswith(" ")] == ["mario-kart", "laps", "All other boards"]
+
+
+def test_check_of_declared_boards_only(laurels: Run, file: Path) -> None:
+    """Where only declared boards are taken there is no default to tell."""
+    file.write_text("declared_only = true\n" + FILE)
+    assert laurels("boards", "check", file).stdout.splitlines()[-1] == "There are no other boards."
+
+
+def test_check_gives_json(laurels: Run, file: Path) -> None:
+    """A program gets each definition whole, and when the current periods end."""
+    kart, laps = json.loads(laurels("boards", "check", file, "--json").stdout)["boards"]
+    assert (kart["name"], kart["definition"]["keep"], laps["periods"]) == ("mario-kart", {"daily": 30}, [])
+    period = kart["periods"][0]
+    assert period["period"] == period["start"][:10]
+    assert datetime.fromisoformat(period["start"]) < datetime.fromisoformat(period["stop"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[boards.kart]\nwindows = ["dayly"]\n', ["boards.toml", "kart", "dayly", '"daily"']),
+        ('[boards.kart]\noprator = "best"\n', ["boards.toml", "kart", "oprator", "operator"]),
+        ("[boards.kart\n", ["boards.toml", "not TOML", "line 1"]),
+    ],
+    ids=["window", "field", "TOML"],
+)
+def test_check_tells_what_is_wrong(laurels: Run, file: Path, text: str, told: list[str]) -> None:
+    """A file that is not good is refused with the file, the board and the field, and what would be right."""
+    file.write_text(text)
+    found = laurels("boards", "check", file)
+    assert found.exit_code == 1
+    assert [word for word in told if word not in found.stderr] == []
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        (Bounds(), "any numbers"),
+        (Bounds(integer=True), "whole numbers"),
+        (Bounds(min=-1.5), "numbers from -1.5"),
+        (Bounds(max=3, integer=True), "whole numbers to 3"),
+    ],
+    ids=["any", "whole", "from", "to"],
+)
+def test_bounds_in_words(bounds: Bounds, told: str) -> None:
+    """Which scores are taken is told in a few words."""
+    assert promises.bounds(bounds) == told
+
+
+def test_windows_in_words() -> None:
+    """A window is told with its current period and when that ends, on the clock of the board's zone."""
+    definition = Definition(windows=("daily", "0 17 * * FRI"), time_zone="Europe/Berlin", keep={"daily": 30})
+    now = datetime.fromisoformat("2026-10-25T12:00:00+01:00").timestamp()  # a day of 25 hours
+    assert list(promises.told(definition, now))[5:] == [
+        "  daily      2026-10-25 until 2026-10-26 00:00 +0100 (Europe/Berlin), 30 past ones kept",
+        "  window     0 17 * * FRI, 2026-10-23T15:00Z until 2026-10-30 17:00 +0100 (Europe/Berlin), all past ones kept",
+        "  ttl        none",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("definition", "told"),
+    [
+        (PLAIN, ""),
+        (Definition(operator="best", windows=("daily",)), 'operator best, windows ["daily"]'),
+    ],
+    ids=["plain", "more"],
+)
+def test_definition_in_short(definition: Definition, told: str) -> None:
+    """In a list stands only what is not as it is everywhere."""
+    assert promises.in_short(definition) == told
+
+
+def schema(laurels: Run) -> dict[str, Any]:
+    """Give the schema that the command writes."""
+    found: dict[str, Any] = json.loads(laurels("boards", "schema").stdout)
+    return found
+
+
+def test_schema_is_published(laurels: Run) -> None:
+    """The schema beside the docs is the one that the command writes."""
+    assert (DOCS / "boards.schema.json").read_text() == laurels("boards", "schema").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "is_good"),
+    [
+        (FILE, True),
+        ("declared_only = true", True),
+        ('[default]\nwindows = ["0 17 * * FRI"]', True),
+        ('[boards.kart]\nwindows = ["hourly"]', False),
+        ("[boards.kart]\nkeep = { daily = 0 }", False),
+        ('[boards.kart]\nttl = "a week"', False),
+        ('[boards.kart]\noprator = "best"', False),
+        ("[board.kart]", False),
+    ],
+)
+def test_schema_tells_good_files(laurels: Run, text: str, *, is_good: bool) -> None:
+    """What an editor accepts by the schema is what the service takes."""
+    validator = jsonschema_rs.Draft7Validator(schema(laurels))
+    assert validator.is_valid(tomllib.loads(text)) is is_good
+
+
+@pytest.mark.parametrize(
+    "text",
+    [KART, json.dumps(tomllib.loads(KART)), f'[boards."{{board}}"]\n{KART}'],
+    ids=["TOML", "JSON", "file of boards"],
+)
+def test_define_and_show(laurels: Run, board: str, tmp_path: Path, text: str) -> None:
+    """A definition comes from a file of its own, or from a table of a boards file, and is shown again."""
+    (tmp_path / "definition").write_text(text.replace("{board}", board))
+    assert laurels("boards", "define", board, tmp_path / "definition").stdout.startswith(f"{board}\n  order")
+    shown = json.loads(laurels("boards", "show", board, "--json").stdout)
+    assert (shown["operator"], shown["ties"], shown["windows"]) == ("best", "earliest", ["daily"])
+    assert (
+        laurels("boards", "show", board).stdout.splitlines()[2]
+        == "  operator   best: a score counts where it is better"
+    )
+
+
+def test_define_from_stdin(laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
+    """A definition may come through a pipe."""
+    stdin(b'{"order": "ascending"}')
+    assert json.loads(laurels("boards", "define", board, "-", "--json").stdout)["order"] == "ascending"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("order: descending", "neither JSON nor TOML"),
+        ("[boards.laps]", "has no [boards.kart]: it has laps"),
+        (b"\xff", "neither JSON nor TOML"),
+    ],
+    ids=["YAML", "other board", "bytes"],
+)
+def test_define_from_no_definition(laurels: Run, tmp_path: Path, text: str | bytes, told: str) -> None:
+    """A file that has no definition of the board is told apart before anything is asked."""
+    (tmp_path / "file").write_bytes(text if isinstance(text, bytes) else text.encode())
+    found = laurels("boards", "define", "kart", tmp_path / "file")
+    assert (found.exit_code, told in found.stderr) == (2, True)
+
+
+def test_define_tells_what_is_wrong(laurels: Run, board: str, tmp_path: Path) -> None:
+    """A definition that the service refuses is told with its reason."""
+    (tmp_path / "file").write_text('windows = ["hourly"]')
+    found = laurels("boards", "define", board, tmp_path / "file")
+    assert (found.exit_code, '"hourly" is no window' in found.stderr) == (1, True)
+
+
+def test_drop_keeps_the_entries(server: Server, laurels: Run, board: str, tmp_path: Path) -> None:
+    """Without its definition a board has the default one, and its entries."""
+    (tmp_path / "file").write_text('ranking = "dense"')
+    laurels("boards", "define", board, tmp_path / "file")
+    ask(server, "POST", f"/{board}/v", {"score": 1})
+    assert laurels("boards", "drop", board).stdout == f"{board} has the default definition.\n"
+    assert json.loads(laurels("boards", "show", board, "--json").stdout)["ranking"] == "ordinal"
+    assert laurels("standing", board, "v").stdout == "score 1, rank 0\n"
+
+
+def test_show_of_no_board(laurels: Run, board: str) -> None:
+    """A board that is neither declared nor has entries is told as such."""
+    found = laurels("boards", "show", board)
+    assert (found.exit_code, "There is no board" in found.stderr) == (1, True)
+
+
+def test_list_goes_on_to_the_end(server: Server, laurels: Run, board: str) -> None:
+    """More boards than one answer holds are all listed, with what they promise."""
+    for place in range(101):
+        assert ask(server, "PUT", f"/-/boards/{board}-{place:03}", {"operator": "best"}).status == 201
+    listed = [one["name"] for one in json.loads(laurels("boards", "list", "--json").stdout)["boards"]]
+    assert [name for name in listed if name.startswith(board)] == [f"{board}-{place:03}" for place in range(101)]
+    row = next(line for line in laurels("boards", "list").stdout.splitlines() if line.startswith(f"{board}-100"))
+    assert row.split() == [f"{board}-100", "yes", "operator", "best"]
+
+
+def test_periods_and_reads_of_one(server: Server, laurels: Run, board: str) -> None:
+    """A period is listed, and read by its name or as the current one."""
+    ask(server, "PUT", f"/-/boards/{board}", {"windows": ["daily"], "ranking": "dense"})
+    ask(server, "POST", f"/{board}", {"entries": [{"name": name, "score": 5} for name in "ab"]})
+    (period,) = json.loads(laurels("boards", "periods", board, "--json").stdout)["periods"]
+    assert laurels("boards", "periods", board).stdout.splitlines()[1].split()[:2] == ["daily", period["period"]]
+    assert laurels("standing", board, "a", "--window", "daily").stdout == "score 5, rank 0\n"
+    top = laurels("top", board, "--window", "daily", "--period", period["period"]).stdout
+    assert [line.split() for line in top.splitlines()[1:]] == [["0", "b", "5"], ["0", "a", "5"]]
+
+
+def test_no_periods(laurels: Run, board: str) -> None:
+    """A board without windows has no periods."""
+    assert laurels("boards", "periods", board).stdout == "no periods with entries\n"
+
+
+def test_no_boards(tmp_path: Path) -> None:
+    """A service without boards lists none."""
+    with running(tmp_path) as server:
+        assert run(server.url, "boards", "list").stdout == "no boards\n"
