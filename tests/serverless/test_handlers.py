@@ -8,9 +8,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 import pytest
 
 from laurels.boards import Boards
+from laurels.definition import BoardsFile, Definition
 from laurels.http import Response, Routes
 from laurels.stores.embedded import EmbeddedStore
 from tests.serverless.conftest import PARAMETER, executing
@@ -192,6 +194,17 @@ def test_ascending(settings: dict[str, str], tmp_path: Path) -> None:
         assert execution.invoke("get_standing", STANDING)["body"] == '{"score":2077,"rank":1}'
 
 
+def test_declared_boards(settings: dict[str, str], tmp_path: Path) -> None:
+    """A board is what the deployment's file says, and the others are what it says by default."""
+    board = RECORDED["rest-submit"].event["pathParameters"]["board"]
+    file = BoardsFile(Definition(order="ascending"), {board: Definition(operator="increment")})
+    (tmp_path / "boards.json").write_bytes(msgspec.json.encode(file))
+    with executing(settings | {"LAURELS_BOARDS": str(tmp_path / "boards.json")}, tmp_path / "log") as execution:
+        for _ in range(2):
+            execution.invoke("submit_score", RECORDED["rest-submit"].event)
+        assert execution.invoke("get_standing", STANDING)["body"] == '{"score":4154,"rank":0}'
+
+
 def test_time_to_live(settings: dict[str, str], tmp_path: Path) -> None:
     """A board is gone its time after the last submit."""
     with executing(settings | {"LAURELS_TTL_SECONDS": "1"}, tmp_path / "log") as execution:
@@ -291,8 +304,17 @@ def test_body_too_large(execution: Execution) -> None:
     assert execution.invoke("submit_score", event)["statusCode"] == 413
 
 
-def test_wrong_setting(settings: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ({"LAURELS_ORDER": "up"}, "LAURELS_ORDER is wrong: Invalid enum value 'up'"),
+        ({"LAURELS_BOARDS": "nowhere.json"}, r"LAURELS_BOARDS is wrong: .* No such file or directory: 'nowhere\.json'"),
+        ({"LAURELS_BOARDS": "/dev/null"}, "LAURELS_BOARDS is wrong: Input data was truncated"),
+    ],
+    ids=["order", "no file", "no JSON"],
+)
+def test_wrong_setting(settings: dict[str, str], tmp_path: Path, told: dict[str, str], problem: str) -> None:
     """A function that is told what it cannot be does not begin, and says what is wrong."""
-    wrong = executing(settings | {"LAURELS_ORDER": "up"}, tmp_path / "log")
-    with pytest.raises(AssertionError, match=r"LAURELS_ORDER is wrong: Invalid enum value 'up'"):
+    wrong = executing(settings | told, tmp_path / "log")
+    with pytest.raises(AssertionError, match=problem):
         wrong.__enter__()
