@@ -3,11 +3,16 @@
 Each figure is from Python, strings in and tuples out, one core; names are 15 bytes, scores random. The names asked for
 are made just before they are asked for, as a request's are, in blocks that are not timed. A time is the median of the
 blocks, in microseconds. Bytes are an entry's, by the index's own exact count, and by the process's resident memory.
+
+``--crowd`` times boards on which 12,000 share one score, beside the same boards where each of them has a score of his
+own: a name of the crowd leaves for a score nearby or comes back, and is asked for. By name is the default board; by
+time one with the earliest first among equals, and dense ranks.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import sys
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BLOCK = 10_000
+CROWD = 12_000
+MIDDLE = 500_000_000
 MOST_FOR_SORTED_LIST = 2_000_000
 
 
@@ -158,21 +165,58 @@ def rows(n: int, *, scores: int, blocks: int) -> dict[str, dict[str, float]]:
     return figures
 
 
+def crowd(index: Index, n: int, apart: int, blocks: int) -> dict[str, float]:
+    """Time a board whose crowd have scores so far apart."""
+    rng, sequence = random.Random(1), itertools.count(2, 2)
+    homes = {name_of(i): MIDDLE + apart * i for i in range(CROWD)}
+    everybody = homes | {name_of(i): rng.randrange(2 * MIDDLE) for i in range(CROWD, n)}
+    for name in rng.sample(list(everybody), n):
+        index.submit(name, everybody[name], next(sequence))
+
+    def updates(names: list[str], nearby: list[int]) -> None:
+        for name, score in zip(names, nearby, strict=True):
+            index.submit(name, MIDDLE - score if score % 2 else homes[name], next(sequence))
+
+    def standings(names: list[str], _: list[int]) -> None:
+        for name in names:
+            index.standing(name)
+
+    return {
+        "update": timed(updates, some_names(CROWD, blocks), 1000),
+        "standing": timed(standings, some_names(CROWD, blocks), 1000),
+    }
+
+
+def crowds(n: int, *, scores: int, blocks: int) -> dict[str, dict[str, float]]:
+    """Give the figures of boards with and without ties, of both kinds, and the bytes of a stamped entry."""
+    figures = {
+        f"{kind}, {'apart' if apart else 'tied'}": crowd(board, n, apart, blocks)
+        for apart in (0, 1)
+        for kind, board in (("by name", Index()), ("by time", Index(ties="earliest", ranking="dense")))
+    }
+    for kind, stamped in (("plain", Index()), ("stamped", Index(stamped=True))):
+        timed(acts(stamped)["put"], all_names(n), scores)
+        figures[kind] = {"bytes": stamped.nbytes / n}
+    return figures
+
+
 def main() -> None:
     """Print the figures of each size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--scores", type=int, default=1_000_000_000, help="how many scores there are")
     parser.add_argument("--blocks", type=int, default=30, help="rounds of 10,000 acts")
+    parser.add_argument("--crowd", action="store_true", help="boards with a crowd of ties, beside the same without")
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()
-    result = {n: rows(n, scores=wanted.scores, blocks=wanted.blocks) for n in wanted.sizes}
+    take = crowds if wanted.crowd else rows
+    result = {n: take(n, scores=wanted.scores, blocks=wanted.blocks) for n in wanted.sizes}
     if wanted.json:
         json.dump(result, sys.stdout, indent=2)
         return
     for n, contenders in result.items():
         print(f"\n{n:,} members{'':12}" + "".join(f"{who:>18}" for who in contenders))  # noqa: T201
-        for what in contenders["laurels"]:
+        for what in dict.fromkeys(itertools.chain(*contenders.values())):
             cells = (f"{figures[what]:18.3f}" if what in figures else f"{'':18}" for figures in contenders.values())
             print(f"{what:24}" + "".join(cells))  # noqa: T201
 

@@ -14,6 +14,7 @@ from bench.figures import Figure, Measure, Run, Subject, Target, beside
 from bench.machine import SERVER_CORE, pinned
 from bench.members import members
 from bench.peers import redis
+from bench.ranking import CROWD
 from bench.requests import BOARD
 
 if TYPE_CHECKING:
@@ -35,6 +36,19 @@ def index(run: Run) -> Iterator[Figure]:
         yield beside(subject, "sortedcontainers", pairs)
     yield _growth(run)
     yield _bytes(run, rounds[-1])
+    yield from _crowd(run)
+
+
+def _crowd(run: Run) -> Iterator[Figure]:
+    """Take what 12,000 who share a score cost, beside the same board where nobody does."""
+    rounds = [_times(SMALL, "--crowd") for _ in range(run.repeat)]
+    for kind, about in (("by name", "ties by name"), ("by time", "ties by time, dense ranks")):
+        for act in ("update", "standing"):
+            pairs = [(Measure(times[f"{kind}, tied"][act]), Measure(times[f"{kind}, apart"][act])) for times in rounds]
+            what = f"{act}, {CROWD:,} of {SMALL:,} sharing a score, {about}"
+            yield beside(Subject("index", what, "µs", Target("<=", 1.25)), "no ties", pairs)
+    pairs = [(Measure(times["stamped"]["bytes"]), Measure(times["plain"]["bytes"])) for times in rounds]
+    yield beside(Subject("index", "bytes an entry with its sequence", "B", Target("<=", 1.25)), "without", pairs)
 
 
 def _growth(run: Run) -> Figure:
@@ -55,8 +69,8 @@ def _bytes(run: Run, times: Times) -> Figure:
     return beside(subject, "Redis", [(Measure(times["laurels"]["bytes"]), theirs)], note)
 
 
-def _times(size: int) -> Times:
-    command = pinned(SERVER_CORE, [sys.executable, str(Path(ranking.__file__)), str(size), "--json"])
+def _times(size: int, *options: str) -> Times:
+    command = pinned(SERVER_CORE, [sys.executable, str(Path(ranking.__file__)), str(size), "--json", *options])
     done = subprocess.run(command, env=servers.ENVIRONMENT, stdout=subprocess.PIPE, check=True)
     return msgspec.json.decode(done.stdout, type=dict[int, dict[str, dict[str, float]]])[size]
 

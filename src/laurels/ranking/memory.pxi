@@ -110,6 +110,22 @@ cdef extern from *:
         return x == y;
     }
 
+    /* Less than, equal to or greater than 0 as a stands before, with or after b by their bytes, a prefix first. */
+    static inline int order_of(const char *a, uint32_t na, const char *b, uint32_t nb) {
+        uint32_t n = na < nb ? na : nb, i = 0;
+        uint64_t x, y;
+        int side;
+        if (n < 8) {
+            side = memcmp(a, b, n);
+            return side ? side : (int)na - (int)nb;
+        }
+        for (;; i = i + 8 < n - 8 ? i + 8 : n - 8) {
+            memcpy(&x, a + i, 8), memcpy(&y, b + i, 8);
+            if (x != y) return __builtin_bswap64(x) < __builtin_bswap64(y) ? -1 : 1;
+            if (i == n - 8) return (int)na - (int)nb;
+        }
+    }
+
     /* Copies a name: for an unknown length, a compiler's own copy takes longer to begin than a name takes. */
     static inline void copy_bytes(char *to, const char *from, uint32_t n) {
         uint64_t a, b, c, d;
@@ -178,6 +194,7 @@ cdef extern from *:
     u32 place_of(const u32 *, u32, u32) noexcept nogil
     u32 sum_of(const u32 *, u32, u32) noexcept nogil
     bint same_bytes(const char *, const char *, u32) noexcept nogil
+    int order_of(const char *, u32, const char *, u32) noexcept nogil
     void copy_bytes(char *, const char *, u32) noexcept nogil
     u32 less_than(const u64 *, u32, u64) noexcept nogil
     u64 read_64(const void *) noexcept nogil

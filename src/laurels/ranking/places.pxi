@@ -14,16 +14,12 @@ cdef int against(Core *c, u64 ref, const Probe *p) noexcept nogil:
     """Less than, equal to or greater than 0 as the record stands before, at or after a probe of its own key."""
     cdef const char *r = record(&c.names, ref)
     cdef u64 sequence
-    cdef u32 size
     cdef int side
     if c.timed:
         sequence = read_64(r)
         if sequence != p.sequence:
             return -1 if sequence < p.sequence else 1
-    size = name_size(&c.names, r)
-    side = memcmp(name_bytes(&c.names, r), p.name, min(size, p.size))
-    if side == 0:
-        side = <int>size - <int>p.size
+    side = order_of(name_bytes(&c.names, r), name_size(&c.names, r), p.name, p.size)
     return -side if c.descending else side
 
 
