@@ -51,10 +51,10 @@ class SortedSet:
     def rank(self, value: bytes, *, descending: bool) -> int | None:
         """Give the rank of a value, or None where it is not there. O(log n)."""
         name = self._find(value)
-        standing = None if name is None else self._index.standing(name)
-        if standing is None:
+        place = None if name is None else self._index.place_of(name)
+        if place is None:
             return None
-        return len(self._index) - 1 - standing[1] if descending else standing[1]
+        return len(self._index) - 1 - place if descending else place
 
     def remove(self, value: bytes) -> None:
         """Take a value off, if it is there. O(log n)."""
@@ -97,7 +97,8 @@ class SortedSet:
     def _between(self, scores: Range) -> tuple[int, int]:
         """Give the ascending rank of the first value within those scores, and how many there are."""
         low, high = _bound(scores.low, inf, out=scores.low_out), _bound(scores.high, -inf, out=scores.high_out)
-        return self._index.rank_of_score(low), self._index.count(low, high)
+        first, stop = self._index.places(low, high)
+        return first, stop - first
 
     def _find(self, value: bytes) -> str | None:
         """Give the name that a value has or would have; None for a long one that is not there."""
