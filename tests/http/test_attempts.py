@@ -153,6 +153,7 @@ def test_metadata_behind_a_cursor(service: Server, board: str) -> None:
         (b"null", b"null"),
         (json.dumps(LARGEST, separators=(",", ":")).encode(), json.dumps(LARGEST, separators=(",", ":")).encode()),
         (b'[1%b,"x"]' % (b" " * 5000), b'[1,"x"]'),
+        (b"[" * 500 + b"]" * 500, b"[" * 500 + b"]" * 500),
     ],
     ids=lambda value: ascii(value)[:40],
 )
@@ -168,8 +169,9 @@ def test_metadata_comes_back_as_it_was_written(service: Server, board: str, sent
     [
         (json.dumps(LARGEST | {"z": 1}).encode(), 422, "1,024"),
         (b'"%b"' % (b"\xc3\xa9" * 512), 422, "1,026"),
-        (b"[" * 600 + b"]" * 600, 422, "nested too deeply"),
+        (b"[" * 600 + b"]" * 600, 422, "1,200"),
         (b"1e400", 422, "out of range"),
+        (b"[" * 30_000 + b"]" * 30_000, 400, "nested too deeply"),
         (b'{"a":1,"a":2}', 400, "stands twice"),
         (b'{"a":1,"\\u0061":2}', 400, "stands twice"),
         (b'"\\ud800"', 400, "truncated"),

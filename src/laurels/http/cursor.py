@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from laurels.errors import BadParameter
 from laurels.stores.contract import Ranked
@@ -31,7 +31,7 @@ class Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     version: Literal[2]
     size: int
     score: float
-    sequence: int
+    sequence: Annotated[int, Meta(ge=0)]
     name: str
     window: str
     period: str

@@ -195,6 +195,8 @@ def read_definition(body: Body) -> Definition:
     """Read a board's definition; raises BadJSON and BadDefinition."""
     try:
         table = _read_any(body)
+    except msgspec.ValidationError:
+        raise BadBody("", "A number of the definition is beyond the range of a double (about 1.8e308).") from None
     except _UNREADABLE as error:
         _refuse(body, error)
     _check_pairs(body)
@@ -214,9 +216,9 @@ def _read_further(body: Body, found: list[StrictEntry]) -> Sequence[Attempt | Re
 def _read_one_by_one(body: Body) -> Sequence[Attempt | Refusal]:
     try:
         raws = _read_raw_batch(body).entries
-        _check_pairs(body)
     except _UNREADABLE as error:
         _refuse(body, error)
+    _check_pairs(body)
     return [_entry_or_refusal(index, bytes(raw)) for index, raw in enumerate(raws)]
 
 
@@ -249,9 +251,8 @@ def _metadata(raw: Raw | None) -> bytes | None:
     try:
         metadata = msgspec.json.format(bytes(raw), indent=-1)
         _read_any(metadata)
-    except _UNREADABLE as error:
-        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BadBody("/metadata", f"The metadata cannot be kept: {problem}.") from None
+    except msgspec.ValidationError as error:
+        raise BadBody("/metadata", f"The metadata cannot be kept: {error}.") from None
     return None if metadata == b"null" else metadata
 
 
@@ -269,7 +270,10 @@ def _check_pairs(body: Body) -> None:
             raise BadJSON(f"the key {json.dumps(counts.most_common(1)[0][0])} stands twice in one object")
         return once
 
-    json.loads(body, object_pairs_hook=pairs, parse_int=float)
+    try:
+        json.loads(body, object_pairs_hook=pairs, parse_int=float)
+    except (UnicodeDecodeError, RecursionError) as error:  # in metadata, which msgspec has only passed over
+        _refuse(body, error)
 
 
 def _check_digits(text: Body, score: Score) -> None:
