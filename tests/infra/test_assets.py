@@ -104,6 +104,12 @@ def test_built_once(tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
+def test_files_beside(tmp_path: Path) -> None:
+    """What goes along lies at the top, as it is, and makes it another asset."""
+    made = [assets.build("here", tmp_path, beside={"boards.json": text}) for text in (b"{}", b"[]")]
+    assert [(asset / "boards.json").read_bytes() for asset in made] == [b"{}", b"[]"]
+
+
 def test_old_ones_go(tmp_path: Path) -> None:
     """Of assets of one kind only the latest stay."""
     for number in range(7):
