@@ -14,6 +14,7 @@ import pytest
 from infra.laptop.runtime import REGION
 from infra.laptop.stack import Places
 from tests.conftest import Server
+from tests.infra.conftest import BOARDS
 from tests.processes import end
 
 if TYPE_CHECKING:
@@ -55,6 +56,6 @@ def stack_running(directory: Path, *options: str) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give one stack for the whole run; a test uses boards of its own names."""
-    with stack_running(tmp_path_factory.mktemp("stack")) as stack:
+    """Give one stack for the whole run, with declared boards; a test uses boards of its own names."""
+    with stack_running(tmp_path_factory.mktemp("stack"), "--boards", str(BOARDS)) as stack:
         yield stack
