@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import tomllib
 from datetime import datetime
@@ -16,7 +15,7 @@ from msgspec import Struct
 
 from laurels.boards_file import read_boards
 from laurels.cli import promises
-from laurels.cli.commands import asked, board_argument, json_option, server_option
+from laurels.cli.commands import asked, board_argument, json_option, server_option, source_of
 from laurels.cli.tables import encode, show_table
 from laurels.definition import BoardsFile, Definition
 from laurels.http.wire import Listed, Listing, Periods
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from laurels.cli.client import Client
     from laurels.http.fields import Schema
 
-STDIN = Path("-")
 EPILOG = """\b
 Examples:
   laurels boards check boards.toml
@@ -178,7 +176,8 @@ def define(*, board: str, file: Path, server: str, as_json: bool) -> None:
 
 def _definition_in(file: Path, board: str) -> bytes:
     """Give the definition that a file has for a board, as JSON that is not checked further."""
-    text = sys.stdin.buffer.read() if file == STDIN else file.read_bytes()
+    with source_of(file) as source:
+        text = source.read()
     if text.lstrip().startswith(b"{"):
         return text
     try:

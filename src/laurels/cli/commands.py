@@ -171,13 +171,13 @@ def import_(*, file: Path, board: str, kind: rows.Format | None, server: str, as
     the board adds scores (operator increment).
     """
     kind = kind or _kind(file)
-    with _source(file) as source:
+    with source_of(file) as source:
         report = asyncio.run(_import(source, board, kind, server, as_json=as_json))
     if report.refused:
         click.get_current_context().exit(1)
 
 
-def _source(file: Path) -> AbstractContextManager[io.BufferedReader]:
+def source_of(file: Path) -> AbstractContextManager[io.BufferedReader]:
     """Open what is imported; stdin is never closed, for that would wait for a thread that reads it."""
     if file == STDIO:
         return nullcontext(os.fdopen(0, "rb", closefd=False))

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec import UNSET, UnsetType
+
+from laurels.http.messages import PHRASES
+from laurels.http.problems import Problem
+from laurels.http.wire import encode
 from laurels.version import __version__
 
 
@@ -20,10 +25,23 @@ class Exchange(NamedTuple):
     varies: bool = False
 
 
+def _problem(
+    status: int, detail: str, *, parameter: str | UnsetType = UNSET, pointer: str | UnsetType = UNSET
+) -> bytes:
+    return encode(Problem(PHRASES[status], status, detail, parameter=parameter, pointer=pointer))
+
+
 _DEFINED = (
     b'{"order":"descending","operator":"best","ties":"earliest","ranking":"competition",'
     b'"scores":{"min":0,"max":1000000,"integer":true},"windows":["daily","weekly"],"time_zone":"Europe/Berlin",'
     b'"keep":{"daily":30},"ttl":null}'
+)
+_SUMMARY = (
+    b'{"count":4,"best":2077,"worst":1500,"percentiles":{"50":1500,"90":2077,"99":2077},"histogram":['
+    b'{"from":1500,"to":1557.7,"count":2},{"from":1557.7,"to":1615.4,"count":0},{"from":1615.4,"to":1673.1,"count":0},'
+    b'{"from":1673.1,"to":1730.8,"count":0},{"from":1730.8,"to":1788.5,"count":0},{"from":1788.5,"to":1846.2,"count":0},'
+    b'{"from":1846.2,"to":1903.9,"count":0},{"from":1903.9,"to":1961.6,"count":0},{"from":1961.6,"to":2019.3,"count":0},'
+    b'{"from":2019.3,"to":2077,"count":2}]}'
 )
 _PREFER = ("Prefer", "return=representation")
 _KEY = ("Idempotency-Key", "6f6c9f0e-lap-1")
@@ -62,7 +80,7 @@ STORY = (
         "A score that the board does not take",
         "/mario-kart/v",
         422,
-        b"{}",
+        _problem(422, "The score -1 is too low: this board takes none below 0.", pointer="/score"),
         b'{"score": -1}',
     ),
     Exchange(
@@ -70,7 +88,8 @@ STORY = (
         "Three entries, one of them refused",
         "/mario-kart",
         200,
-        b"{}",
+        b'{"accepted":2,"refused":[{"index":2,"name":"t-bug","problem":"The score -5 is too low: this board takes none '
+        b'below 0."}]}',
         b'{"entries": [{"name": "panam", "score": 1500}, {"name": "judy", "score": 1500}, '
         b'{"name": "t-bug", "score": -5}]}',
     ),
@@ -113,7 +132,7 @@ STORY = (
         "/mario-kart?endRank=1&include=rank,metadata,submittedAt,cursor",
         200,
         b'{"leaderboard":[{"name":"v","score":2077,"rank":0,"metadata":null,"submittedAt":"2026-11-22T05:00:00.123Z"}],'
-        b'"next":"mAIBy0CgOgAAAAAAoXbPAAY"}',
+        b'"next":"mAIBy0CgOgAAAAAAzwAMwe2mgnoMoXagoMQI6E7LoGg8g5Y"}',
         varies=True,
     ),
     Exchange(
@@ -121,14 +140,22 @@ STORY = (
         "An empty range",
         "/mario-kart?startRank=5&endRank=5",
         400,
-        b"{}",
+        _problem(
+            400,
+            "The range from startRank 5 to endRank 5 is empty: endRank is exclusive and above startRank.",
+            parameter="endRank",
+        ),
     ),
     Exchange(
         "read",
         "The neighbours of nobody",
         "/mario-kart?around=nobody",
         404,
-        b"{}",
+        _problem(
+            404,
+            "'nobody' is not on this board. Ask about a name that is, or submit a score for it first.",
+            parameter="around",
+        ),
     ),
     Exchange(
         "boards",
@@ -138,7 +165,13 @@ STORY = (
         b'{"boards":[{"name":"mario-kart","declared":true,"definition":' + _DEFINED + b'}],"next":null}',
     ),
     Exchange("definition", "A definition", "/-/boards/mario-kart", 200, _DEFINED),
-    Exchange("definition", "A board that is not there", "/-/boards/luigi-kart", 404, b"{}"),
+    Exchange(
+        "definition",
+        "A board that is not there",
+        "/-/boards/luigi-kart",
+        404,
+        _problem(404, "There is no board 'luigi-kart': it is not declared, and has no entries.", parameter="board"),
+    ),
     Exchange(
         "define",
         "A change",
@@ -152,7 +185,11 @@ STORY = (
         "A change that the entries contradict",
         "/-/boards/mario-kart",
         409,
-        b"{}",
+        _problem(
+            409,
+            "The definition of the board 'mario-kart' cannot change so: it has entries that were kept with operator "
+            "'best', not 'increment'; drop its entries first.",
+        ),
         b'{"operator": "increment"}',
     ),
     Exchange(
@@ -160,8 +197,13 @@ STORY = (
         "A definition that no board can keep",
         "/-/boards/luigi-kart",
         422,
-        b"{}",
-        b'{"windows": ["hourly"]}',
+        _problem(
+            422,
+            'time_zone is "Europe/Atlantis": it must be the name of a time zone, such as "Europe/Berlin"; perhaps you '
+            'mean "Europe/Athens".',
+            pointer="/time_zone",
+        ),
+        b'{"windows": ["daily"], "time_zone": "Europe/Atlantis"}',
     ),
     Exchange(
         "periods",
@@ -173,7 +215,7 @@ STORY = (
         b'"start":"2026-11-16T00:00:00+01:00","stop":"2026-11-23T00:00:00+01:00","count":4,"current":true}]}',
         varies=True,
     ),
-    Exchange("summary", "A summary", "/-/boards/mario-kart/summary", 200, b"{}"),
+    Exchange("summary", "A summary", "/-/boards/mario-kart/summary", 200, _SUMMARY),
     Exchange(
         "rank", "Where 1800 would stand", "/-/boards/mario-kart/rank?score=1800", 200, b'{"rank":2,"percentile":50.0}'
     ),

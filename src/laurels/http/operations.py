@@ -236,9 +236,9 @@ OPERATIONS = (
         "/{board}",
         "Scores",
         "Read a board",
-        "Gives entries in the board's order. Which ones, the parameters tell: a page (`startRank`, `endRank`), the page "
-        "behind another (`cursor`), neighbours of a name (`around`, `span`), chosen names (`name`, repeated), or the "
-        "entries between two scores (`minScore`, `maxScore`, `limit`). Parameters of two of these do not go together. "
+        "Gives entries in the board's order. Which ones, the parameters tell: a page (`startRank`, `endRank`), the "
+        "page behind another (`cursor`), a name and neighbours (`around`, `span`), chosen names (`name`, repeated), or "
+        "the entries between two scores (`minScore`, `maxScore`, `limit`). Parameters of two of these do not go together. "
         "`include`, `window` and `period` go with all. A board that does not exist is an empty page.",
         (Answer(200, "The entries.", (wire.Reading,)),),
         ("board", *_OF_READS),
