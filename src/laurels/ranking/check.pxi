@@ -130,6 +130,8 @@ cdef int check_core(Core *c) except -1:
     cdef u64 leaves = 0
     cdef u64 inners = 0
     cdef dict sizes = {}
+    assert c.names.length_at or not c.timed, "where ties are by sequences, they are kept"
+    assert (c.tree.inner.firsts != 0) == (c.ranking == DENSE), "firsts are counted where the ranking is dense"
     if c.tree.n:
         check_nodes(c, c.tree.height, c.tree.root, NONE, &leaves, &inners)
         check_order(c, leaves, sizes)

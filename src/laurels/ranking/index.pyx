@@ -356,14 +356,6 @@ cdef class Index:
         probe(&self.core, name, score, sequence, &p)
         return place_after(&self.core, &p)
 
-    def rank_after(self, str name not None, score, u64 sequence=0):
-        """As place_after.
-
-        >>> Index().rank_after("v", 1)
-        0
-        """
-        return self.place_after(name, score, sequence)
-
     def places(self, low, high):
         """Give the places of the entries with scores from ``low`` to ``high``: the first, and that after the last.
 
@@ -401,29 +393,6 @@ cdef class Index:
         (True, True, True, False)
         """
         return core_is_whole(&self.core)
-
-    def range(self, low, high, limit):
-        """As places, with a page.
-
-        >>> Index().range(0, 1, 2)
-        (0, [])
-        """
-        cdef u64 first, stop
-        cdef Py_ssize_t most = max(0, PyNumber_AsSsize_t(limit, NULL))
-        self.between(low, high, &first, &stop)
-        return first, self.page(first, min(stop, first + <u64>most))
-
-    def around(self, str name not None, span):
-        """As place_of, with a page.
-
-        >>> Index().around("v", 1)
-        """
-        cdef object place = self.place_of(name)
-        cdef Py_ssize_t reach
-        if place is None:
-            return None
-        reach = min(<Py_ssize_t>self.core.tree.n, max(0, PyNumber_AsSsize_t(span, NULL)))
-        return max(0, place - reach), self.page(max(0, place - reach), place + reach + 1)
 
     def dump(self, start, stop):
         """Give the entries at those places packed, as :meth:`load` takes them. O(log n + entries).
