@@ -18,7 +18,8 @@ import uvloop
 from msgspec import Struct
 
 from laurels.boards import Boards
-from laurels.definition import BoardsFile, Definition
+from laurels.boards_file import read_boards
+from laurels.definition import PLAIN, BoardsFile, Definition
 from laurels.errors import BadStore
 from laurels.extras import load
 from laurels.http import Routes
@@ -44,16 +45,17 @@ class Settings(Struct, frozen=True):
     port: int = 8000
     store: str = "embedded"
     data: Path = Path("laurels-data")
-    order: Order = "descending"
+    boards: Path | None = None
+    order: Order | None = None
     ttl_seconds: TTLSeconds = TTL_SECONDS
     limits: Limits = Limits()
 
 
-async def _open_embedded(_: str, settings: Settings) -> Store:
-    return await EmbeddedStore.open(settings.data, Definition(order=settings.order))
+async def _open_embedded(_: str, settings: Settings, default: Definition) -> Store:
+    return await EmbeddedStore.open(settings.data, default)
 
 
-async def _open_momento(cache: str, settings: Settings) -> Store:
+async def _open_momento(cache: str, settings: Settings, _: Definition) -> Store:
     """Take the key from the environment, as the examples of Momento's SDK do."""
     key, endpoint = os.environ.get("MOMENTO_API_KEY", ""), os.environ.get("MOMENTO_ENDPOINT")
     opened = load("laurels.stores.momento:opened")
@@ -62,7 +64,7 @@ async def _open_momento(cache: str, settings: Settings) -> Store:
 
 
 class _Kind(NamedTuple):
-    open: Callable[[str, Settings], Awaitable[Store]]
+    open: Callable[[str, Settings, Definition], Awaitable[Store]]
     has_place: bool
     inline: bool
     """Its acts end at once or wait for plain futures, so that our protocol may drive them without a task."""
@@ -83,13 +85,23 @@ def _store(url: str) -> tuple[_Kind, str]:
     return kind, place
 
 
+def _declared(settings: Settings) -> BoardsFile:
+    if settings.boards is None:
+        return BoardsFile(default=Definition(order=settings.order or PLAIN.order))
+    return read_boards(settings.boards, settings.order)
+
+
 @asynccontextmanager
 async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
-    """Open the store and give the routes over it; close it at the end. Raises StoreError."""
+    """Open the store and give the routes over it; close it at the end.
+
+    Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
+    """
     kind, place = _store(settings.store)
-    store = await kind.open(place, settings)
+    declared = _declared(settings)
+    store = await kind.open(place, settings, declared.default)
     try:
-        boards = Boards(store, BoardsFile(default=Definition(order=settings.order)))
+        boards = Boards(store, declared)
         await boards.declare()
         yield Routes(boards, DOCUMENTS)
     finally:
@@ -97,7 +109,7 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is under way. Raises StoreError where the store cannot open."""
+    """Serve until SIGINT or SIGTERM, then finish what is under way. Raises as :func:`open_routes`."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -129,7 +141,7 @@ async def _serve(settings: Settings) -> None:
 
 def application() -> OpeningApplication:
     """Make the application for any ASGI server; its settings are variables such as ``LAURELS_DATA``."""
-    names = ("store", "data", "order", "ttl_seconds")
+    names = ("store", "data", "boards", "order", "ttl_seconds")
     told = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(told, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     return OpeningApplication(open_routes(settings))

@@ -5,34 +5,42 @@ No I/O of its own: everything kept or read goes through one :class:`~laurels.sto
 
 from __future__ import annotations
 
+import asyncio
 import time
+from bisect import bisect_right, insort
+from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 from math import inf
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from laurels.definition import NO_FILE, BoardsFile, Definition
-from laurels.entries import EXACT, checked_name, checked_score
+from laurels.entries import EXACT, checked_board, checked_name, checked_score
 from laurels.errors import (
     BadBody,
+    BadDefinition,
     BadName,
     BadParameter,
     DefinitionConflict,
+    NotDeclared,
     NotDefined,
     NotKept,
     NotOnBoard,
     ScoreRefused,
 )
-from laurels.stores.contract import Attempt, Board, Once, Refusal, Score
+from laurels.stores.contract import Attempt, Board, Feed, Once, Refusal, Score
+from laurels.windows import Calendar, checked_window
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
-    from laurels.stores.contract import Change, Place, Ranked, Standing, Store, Summary
+    from laurels.stores.contract import Change, Period, Place, Ranked, Standing, Store, Summary
 
 __all__ = ["EXACT", "checked_name", "checked_score"]
 
@@ -42,10 +50,11 @@ NAMES_ASKED = 100
 METADATA_BYTES = 1024
 KEY_CHARACTERS = 255
 BOARDS_KNOWN = 4096
+CALENDARS_KNOWN = 256
 NOWHERE = "-"
-"""The key of a board that shows no entries: no board has that name."""
+"""The key of what is kept from sight: no board has that name."""
 
-_print = msgspec.msgpack.Encoder().encode
+_calendar = lru_cache(CALENDARS_KNOWN)(Calendar)
 
 
 class Stretch(Struct, frozen=True):
@@ -73,11 +82,34 @@ class PeriodInfo(Struct, frozen=True):
     is_current: bool
 
 
+class _Feeding:
+    """A board with windows, as a submit finds it at its time: with the periods that it feeds."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._since, self._until = inf, -inf
+
+    def at(self, now: float) -> Board:
+        """Give the board with its feeds. Until one of its periods ends that costs next to nothing."""
+        if not self._since <= now < self._until:
+            name, definition = self._board.name, self._board.definition
+            calendars = [_calendar(window, definition.time_zone) for window in definition.windows]
+            spans = [calendar.span_at(now) for calendar in calendars]
+            feeds = (
+                Feed(calendar.window, span.period, _oldest(calendar, definition, now))
+                for calendar, span in zip(calendars, spans, strict=True)
+            )
+            self._board = Board(name, definition, feeds=tuple(feeds))
+            self._since = max((span.start for span in spans), default=-inf)
+            self._until = min((span.stop for span in spans), default=inf)
+        return self._board
+
+
 class Boards:
     """All boards of one store, as the deployment's file and the definitions that the store keeps declare them.
 
     Methods that only pass an act on to the store give its awaitable, so that no coroutine stands between the two.
-    They raise BadName, BadParameter and ScoreRefused before the store is asked; its errors pass through.
+    They raise BadName, BadParameter, ScoreRefused and NotDeclared before the store is asked; its errors pass through.
     """
 
     def __init__(self, store: Store, file: BoardsFile = NO_FILE, *, clock: Callable[[], float] = time.time) -> None:
@@ -85,52 +117,124 @@ class Boards:
         self._file = file
         self._clock = clock
         self._definitions = dict(file.boards)
-        self.board: Callable[[str], Board] = lru_cache(BOARDS_KNOWN)(self._known)
+        self._names = sorted(self._definitions)
+        self._changing: dict[str, asyncio.Event] = {}
+        self._known = lru_cache(BOARDS_KNOWN)(self._find)
+        self._simple = lru_cache(BOARDS_KNOWN)(self._find_simple)
+        self._feeding = lru_cache(BOARDS_KNOWN)(self._find_feeding)
+        self.board: Callable[[str], Board] = self._known
         """Give the board of a name, of all times; where the rules keep it from sight, one without entries."""
 
     async def declare(self) -> None:
         """Have the store keep the file's definitions, and take up those that it keeps; once, before all else.
 
-        Raises NotKept where the store cannot keep one, and DefinitionConflict where stored entries contradict one.
+        Raises BadDefinition where the store cannot keep one, DefinitionConflict where stored entries contradict one.
         """
-        for definition in (self._file.default, *self._file.boards.values()):
-            self.store.capabilities.check(definition)
+        self._check_kept("[default]", self._file.default)
+        for name, definition in self._file.boards.items():
+            self._check_kept(f"[boards.{name}]", definition)
         kept = await self.store.definitions()
-        if self.store.capabilities.defining:
-            for name, definition in self._file.boards.items():
-                if kept.get(name) != definition:
-                    await self.store.define(name, definition)
+        for name, definition in self._file.boards.items():
+            if self.store.capabilities.defining and kept.get(name) != definition:
+                await self.store.define(name, definition)
         self._definitions = dict(kept) | self._file.boards
+        self._names = sorted(self._definitions)
         self._forget()
 
+    def _check_kept(self, table: str, definition: Definition) -> None:
+        try:
+            self.store.capabilities.check(definition)
+        except NotKept as error:
+            raise BadDefinition("", str(error), f"The boards file, {table}") from error
+
     def _forget(self) -> None:
-        self.board = lru_cache(BOARDS_KNOWN)(self._known)
+        for cache in (self._known, self._simple, self._feeding):
+            cache.cache_clear()
 
-    def _known(self, name: str) -> Board:
-        if name == "-":
-            raise BadName("board", "'-' is reserved for the service's own routes")
-        definition = self._definitions.get(checked_name(name, "board"), self._file.default)
-        return Board(name, definition)
+    # Which board it is
 
-    def period_of(self, name: str, window: str, period: str | None) -> Board:  # noqa: ARG002
-        """Give a period of a window of a board, the current one where ``period`` is None."""
-        self.board(name)
-        raise BadParameter("window", f"The board {name!r} has no windows.")
+    def _find(self, name: str) -> Board:
+        board = Board(checked_board(name), self._definitions.get(name, self._file.default))
+        return _hidden(board) if self._is_closed(name) else board
+
+    def _is_closed(self, name: str) -> bool:
+        return self._file.declared_only and name not in self._definitions
+
+    def _find_open(self, name: str) -> Board:
+        if self._is_closed(checked_board(name)):
+            raise NotDeclared(name)
+        return self.board(name)
+
+    def _find_simple(self, name: str) -> Board | None:
+        """Give the board where a submit asks no more of the rules than a good name and score."""
+        board = self._find_open(name)
+        definition = board.definition
+        is_ruled = definition.windows or definition.scores != NO_FILE.default.scores or name in self._changing
+        return None if is_ruled else board
+
+    def _find_feeding(self, name: str) -> _Feeding:
+        return _Feeding(self._find_open(name))
+
+    def _target(self, name: str) -> Board:
+        """Give the board as a submit finds it now."""
+        return self._simple(name) or self._feeding(name).at(self._clock())
+
+    def period_of(self, name: str, window: str, period: str | None) -> Board:
+        """Give a period of a window of a board, the current one where ``period`` is None.
+
+        One that is not kept any more, or has not begun, is given as one without entries. Raises BadParameter where the
+        board has no such window, or the window no such period.
+        """
+        where = self.board(name)
+        definition = where.definition
+        calendar = _calendar(_window_of(definition, window), definition.time_zone)
+        now = self._clock()
+        current = calendar.span_at(now).period
+        if period is None:
+            period = current
+        calendar.check(period)
+        found = Board(name, definition, calendar.window, period)
+        is_kept = _oldest(calendar, definition, now) <= period <= current
+        return found if is_kept and where.key != NOWHERE else _hidden(found)
+
+    async def periods(self, name: str) -> list[PeriodInfo]:
+        """Give the periods of a board that have entries and can be read, by window and from the oldest."""
+        where = self.board(name)
+        found = []
+        for period in await self.store.periods(where):
+            if self.period_of(name, period.window, period.period).key != NOWHERE:
+                calendar = _calendar(period.window, where.definition.time_zone)
+                found.append(_told(calendar, period, calendar.span_at(self._clock()).period))
+        return found
+
+    # Acts
 
     def submit(self, board: str, name: str, score: Score) -> Awaitable[None]:
         """Submit a score for a name."""
-        return self.store.submit(self.board(board), checked_name(name), checked_score(score))
+        where = self._simple(board)
+        if where is None:
+            return self._submit(board, name, score)
+        return self.store.submit(where, checked_name(name), checked_score(score))
+
+    async def _submit(self, board: str, name: str, score: Score) -> None:
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = self._target(board)
+        await self.store.submit(where, checked_name(name), _bounded(checked_score(score), where.definition))
 
     @property
     def tells_changes(self) -> bool:
         """Tell whether :meth:`change` can be kept by this store; it raises NotKept where not."""
         return self.store.capabilities.one_state
 
-    def change(self, board: str, attempt: Attempt, key: str | None = None) -> Awaitable[Change]:
+    async def change(self, board: str, attempt: Attempt, key: str | None = None) -> Change:
         """Submit, and tell the standings before and after; a ``key`` makes it count once."""
-        where = self.board(board)
-        attempt = Attempt(checked_name(attempt.name), checked_score(attempt.score), _checked_metadata(attempt.metadata))
-        return self.store.change(where, attempt, _once(key, (board, attempt.name), [attempt]))
+        once = _once(key, (board, attempt.name), [attempt])
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = self._target(board)
+        _check_attempt(attempt, where.definition)
+        return await self.store.change(where, attempt, once)
 
     async def submit_many(
         self, board: str, batch: Sequence[Attempt | Refusal], key: str | None = None
@@ -139,10 +243,23 @@ class Boards:
 
         A refusal in the batch stands for one that could not even be read, and is told with the rest.
         """
-        where = self.board(board)
         once = _once(key, (board, ""), batch)
-        checked = [_checked_attempt(index, attempt) for index, attempt in enumerate(batch)]
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = self._target(board)
+        refused = dict(_refused(batch, where.definition))
+        checked = [refused.get(index, attempt) for index, attempt in enumerate(batch)] if refused else batch
         return await self.store.submit_many(where, checked, once)
+
+    def remove(self, where: Board, name: str) -> Awaitable[bool]:
+        """Take a name off a board and its periods, or off one period; tell whether it was there."""
+        return self.store.remove(_shown(where), checked_name(name))
+
+    def drop(self, where: Board) -> Awaitable[bool]:
+        """Remove a board with all its entries and periods, or one period; tell whether it was there."""
+        return self.store.drop(_shown(where))
+
+    # Reads
 
     def standing(self, where: Board, name: str) -> Awaitable[Standing | None]:
         """Give score and rank of a name, None where it is not on the board."""
@@ -211,13 +328,7 @@ class Boards:
         """Tell where a score would stand."""
         return self.store.place(where, score)
 
-    def remove(self, where: Board, name: str) -> Awaitable[bool]:
-        """Take a name off a board and its periods, or off one period; tell whether it was there."""
-        return self.store.remove(where, checked_name(name))
-
-    def drop(self, where: Board) -> Awaitable[bool]:
-        """Remove a board with all its entries and periods, or one period; tell whether it was there."""
-        return self.store.drop(where)
+    # Definitions
 
     async def definition(self, name: str) -> Definition:
         """Give the definition of a board; raise NotDefined where it is neither declared nor has entries."""
@@ -229,44 +340,82 @@ class Boards:
     async def definitions(self, after: str, limit: int) -> list[tuple[str, Definition, bool]]:
         """Give boards that are declared or have entries, by the bytes of their names: the first after ``after``.
 
-        Each with its definition, and whether it has one of its own.
+        Each with its definition, and whether it has one of its own. Raises NotKept where only the store could tell.
         """
-        names = sorted({*self._definitions, *await self.store.names(after, limit)}, key=str.encode)
-        found = islice((name for name in names if name.encode() > after.encode()), limit)
-        return [(name, self.board(name).definition, name in self._definitions) for name in found]
+        stored = [] if self._file.declared_only else await self.store.names(after, limit)
+        first = bisect_right(self._names, after)
+        names = (name for name, _ in groupby(merge(self._names[first : first + limit], stored)))
+        return [(name, self.board(name).definition, name in self._definitions) for name in islice(names, limit)]
 
     async def define(self, name: str, definition: Definition) -> bool:
         """Give a board this definition from now on; tell whether it had none of its own."""
-        self.board(name)
-        self._check_free(name)
-        self.store.capabilities.check(definition)
-        await self.store.define(name, definition)
-        is_new = name not in self._definitions
-        self._definitions[name] = definition
-        self._forget()
+        async with self._redefined(name):
+            self.store.capabilities.check(definition)
+            await self.store.define(name, definition)
+            is_new = name not in self._definitions
+            if is_new:
+                insort(self._names, name)
+            self._definitions[name] = definition
         return is_new
 
     async def undefine(self, name: str) -> bool:
         """Give a board the default definition from now on; tell whether it had one of its own."""
-        self.board(name)
-        self._check_free(name)
-        was = await self.store.undefine(name)
-        self._definitions.pop(name, None)
-        self._forget()
+        async with self._redefined(name):
+            was = await self.store.undefine(name)
+            if self._definitions.pop(name, None):
+                self._names.remove(name)
         return was
 
-    def _check_free(self, name: str) -> None:
-        if name in self._file.boards:
+    @asynccontextmanager
+    async def _redefined(self, name: str) -> AsyncIterator[None]:
+        """Let submits to a board wait until its definition has changed or has not, so that none comes late."""
+        if checked_board(name) in self._file.boards:
             raise DefinitionConflict(name, "it is declared in the boards file; change it there and restart")
-
-    async def periods(self, name: str) -> list[PeriodInfo]:
-        """Give the periods of a board that have entries and are kept."""
-        self.board(name)
-        return []
+        while name in self._changing:
+            await self._changing[name].wait()
+        self._changing[name] = asyncio.Event()
+        self._forget()
+        try:
+            yield
+        finally:
+            self._changing.pop(name).set()
+            self._forget()
 
     def ready(self) -> Awaitable[None]:
         """Return where submits can be kept now; raise StoreUnavailable where not."""
         return self.store.ready()
+
+
+def _hidden(board: Board) -> Board:
+    force_setattr(board, "key", NOWHERE)
+    return board
+
+
+def _shown(board: Board) -> Board:
+    return board if board.key != NOWHERE else Board(board.name, board.definition, board.window, board.period)
+
+
+def _window_of(definition: Definition, text: str) -> str:
+    try:
+        window = checked_window(text)
+    except ValueError as error:
+        raise BadParameter("window", f"The window {text!r} {error}.") from None
+    if window not in definition.windows:
+        has = f"it has {', '.join(map(repr, definition.windows))}" if definition.windows else "it has none"
+        raise BadParameter("window", f"{window!r} is no window of this board: {has}.")
+    return window
+
+
+def _oldest(calendar: Calendar, definition: Definition, now: float) -> str:
+    """Give the oldest period that is kept, or nothing where all are."""
+    count = definition.keep.get(calendar.window)
+    return calendar.past(calendar.span_at(now), count) if count else ""
+
+
+def _told(calendar: Calendar, period: Period, current: str) -> PeriodInfo:
+    span = calendar.span_of(period.period)
+    start, stop = (datetime.fromtimestamp(end, calendar.zone).isoformat() for end in (span.start, span.stop))
+    return PeriodInfo(period.window, period.period, start, stop, period.count, period.period == current)
 
 
 def _page_problem(start: int, stop: int) -> str:
@@ -286,30 +435,49 @@ def _stretch(found: list[Ranked], limit: int) -> Stretch:
     return Stretch(found[:limit], len(found) > limit)
 
 
-def _checked_attempt(index: int, attempt: Attempt | Refusal) -> Attempt | Refusal:
-    if isinstance(attempt, Refusal):
-        return attempt
-    try:
-        checked_name(attempt.name)
-        checked_score(attempt.score)
-        _checked_metadata(attempt.metadata)
-    except (BadBody, BadName, ScoreRefused) as error:
-        return Refusal(index, attempt.name, str(error))
-    return attempt
+def _refused(batch: Sequence[Attempt | Refusal], definition: Definition) -> Iterator[tuple[int, Refusal]]:
+    for index, attempt in enumerate(batch):
+        if not isinstance(attempt, Refusal):
+            try:
+                _check_attempt(attempt, definition)
+            except (BadBody, BadName, ScoreRefused) as error:
+                yield index, Refusal(index, attempt.name, str(error))
 
 
-def _checked_metadata(metadata: bytes | None) -> bytes | None:
-    if metadata is not None and len(metadata) > METADATA_BYTES:
-        raise BadBody("/metadata", f"The metadata has {len(metadata):,} bytes of JSON: it may have {METADATA_BYTES:,}.")
-    return metadata
+def _check_attempt(attempt: Attempt, definition: Definition) -> None:
+    checked_name(attempt.name)
+    _bounded(checked_score(attempt.score), definition)
+    if attempt.metadata is not None and len(attempt.metadata) > METADATA_BYTES:
+        size = len(attempt.metadata)
+        raise BadBody("/metadata", f"The metadata has {size:,} bytes of JSON: it may have {METADATA_BYTES:,}.")
+
+
+def _bounded(score: Score, definition: Definition) -> Score:
+    """Give a score back where a board takes it; of one that is to be added only the store knows what comes of it."""
+    bounds = definition.scores
+    if bounds.integer and score != int(score):
+        raise ScoreRefused(f"The score {score} is not whole, and this board takes only whole scores.")
+    if definition.operator != "increment":
+        if bounds.min is not None and score < bounds.min:
+            raise ScoreRefused(f"The score {score} is too low: this board takes none below {bounds.min}.")
+        if bounds.max is not None and score > bounds.max:
+            raise ScoreRefused(f"The score {score} is too high: this board takes none above {bounds.max}.")
+    return score
 
 
 def _once(key: str | None, scope: tuple[str, str], batch: Sequence[Attempt | Refusal]) -> Once | None:
     if key is None:
         return None
     if not (0 < len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable() and " " not in key):
-        raise BadParameter(
-            "Idempotency-Key", f"The Idempotency-Key must be 1 to {KEY_CHARACTERS} visible ASCII characters, as a UUID."
-        )
-    named = blake2b("\n".join((*scope, key)).encode(), digest_size=16).digest()
-    return Once(named, blake2b(_print(batch), digest_size=16).digest())
+        problem = f"The Idempotency-Key must be 1 to {KEY_CHARACTERS} visible ASCII characters, such as a UUID."
+        raise BadParameter("Idempotency-Key", problem)
+    said = [part if isinstance(part, Refusal) else (part.name, _number(part.score), part.metadata) for part in batch]
+    return Once(_digest("\n".join((*scope, key))), _digest(repr(said)))
+
+
+def _number(score: Score) -> Score:
+    return int(score) if isinstance(score, float) and score.is_integer() else score
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()

@@ -8,20 +8,23 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from laurels.declaring import near, read_definition
-from laurels.definition import BoardsFile, Definition
+from laurels.definition import PLAIN, BoardsFile, Definition
 from laurels.entries import checked_board
 from laurels.errors import BadDefinition, BadName, BoardsFileUnusable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from laurels.definition import Order
+
 _BARE = re.compile(r"[\w-]+", re.ASCII)
 
 
-def read_boards(path: Path) -> BoardsFile:
+def read_boards(path: Path, order: Order | None = None) -> BoardsFile:
     """Read a boards file; raise BoardsFileUnusable where it is none, and BadDefinition for what it declares.
 
-    The messages name the file, the board and the field.
+    ``order`` is that of the default definition, where the file has none. The messages name the file, the board and the
+    field.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -31,10 +34,10 @@ def read_boards(path: Path) -> BoardsFile:
         raise BoardsFileUnusable(path, "it is not UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise BoardsFileUnusable(path, f"it is not TOML: {error}") from error
-    return _declared(table, path.name)
+    return _declared(table, path.name, order)
 
 
-def _declared(table: dict[str, Any], file: str) -> BoardsFile:
+def _declared(table: dict[str, Any], file: str, order: Order | None) -> BoardsFile:
     for field, value in table.items():
         if field not in BoardsFile.__struct_fields__:
             raise BadDefinition("", _stray(field, value), file)
@@ -43,7 +46,12 @@ def _declared(table: dict[str, Any], file: str) -> BoardsFile:
         raise BadDefinition("", "boards must hold a table for each board, such as [boards.mario-kart].", file)
     if not isinstance(declared_only, bool):
         raise BadDefinition("", "declared_only must be true or false.", file)
-    default = _definition(table.get("default", {}), f"{file}, [default]")
+    where = f"{file}, [default]"
+    default = _definition(table["default"], where) if "default" in table else Definition(order=order or PLAIN.order)
+    if order not in {None, default.order}:
+        raise BadDefinition(
+            "/order", f"order is {default.order!r}, and the setting order {order!r}: leave one out.", where
+        )
     named = {name: _definition(of, _checked_where(name, file)) for name, of in boards.items()}
     return BoardsFile(default, named, declared_only)
 

@@ -16,6 +16,7 @@ EPILOG = """\b
 Examples:
   laurels serve
   laurels serve --host 0.0.0.0 --port 80 --data /var/lib/laurels
+  laurels serve --boards boards.toml
   LAURELS_PORT=9000 laurels serve --order ascending
   MOMENTO_API_KEY=... MOMENTO_ENDPOINT=... laurels serve --store momento:boards
 """
@@ -59,13 +60,19 @@ Examples:
     help="Directory of the embedded store; made where there is none.",
 )
 @click.option(
+    "--boards",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LAURELS_BOARDS",
+    show_envvar=True,
+    help="TOML file that declares boards, and what all others promise.",
+)
+@click.option(
     "--order",
     type=click.Choice(["descending", "ascending"]),
-    default="descending",
     envvar="LAURELS_ORDER",
-    show_default=True,
+    show_default="descending",
     show_envvar=True,
-    help="Which scores stand first: the highest, or the lowest (lap times).",
+    help="Which scores stand first on boards that nothing declares: the highest, or the lowest (lap times).",
 )
 @click.option(
     "--ttl-seconds",
