@@ -3,75 +3,68 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from laurels.errors import NotKept, StoreUnavailable
+from laurels.definition import Definition
+from laurels.errors import StoreUnavailable
 from laurels.stores.contract import (
+    Attempt,
     Board,
     Bucket,
     Change,
     Entry,
     Place,
     Ranked,
-    Slice,
     Standing,
     Store,
     Summary,
 )
+from tests.stores.promises import KART, Kept, Promises, fill, promised, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
-KART = Board("mario-kart")
-LAPS = Board("laps", "ascending")
+    Call = Callable[[Store], Coroutine[None, None, object]]
+
+LAPS = Board("laps", Definition(order="ascending"))
 GHOST = Board("ghost")
-
-Kept = Callable[[Board], Awaitable[dict[str, float]]]
-Call = Callable[[Store], "Coroutine[None, None, object]"]
 
 CALLS: dict[str, Call] = {
     "submit": lambda store: store.submit(KART, "v", 1),
-    "change": lambda store: store.change(KART, "v", 1),
-    "submit_many": lambda store: store.submit_many(KART, [Entry("v", 1)]),
+    "change": lambda store: store.change(KART, Attempt("v", 1)),
+    "submit_many": lambda store: store.submit_many(KART, [Attempt("v", 1)]),
     "standing": lambda store: store.standing(KART, "v"),
     "page": lambda store: store.page(KART, 0, 20),
     "page_json": lambda store: store.page_json(KART, 0, 20),
     "around": lambda store: store.around(KART, "v", 5),
     "of_names": lambda store: store.of_names(KART, ["v"]),
     "within": lambda store: store.within(KART, 0, 1, 20),
-    "after": lambda store: store.after(KART, Entry("v", 1), 20),
+    "after": lambda store: store.after(KART, Ranked("v", 1, 0), 20),
     "summary": lambda store: store.summary(KART),
     "place": lambda store: store.place(KART, 1),
     "count": lambda store: store.count(KART),
     "remove": lambda store: store.remove(KART, "v"),
     "drop": lambda store: store.drop(KART),
     "names": lambda store: store.names(),
+    "periods": lambda store: store.periods(KART),
+    "definitions": lambda store: store.definitions(),
+    "define": lambda store: store.define("laps", LAPS.definition),
+    "undefine": lambda store: store.undefine("laps"),
     "ready": lambda store: store.ready(),
 }
 
 
-def promised(capability: bool) -> AbstractContextManager[object]:  # noqa: FBT001 - it reads as it is meant
-    """Expect what follows to go as it says where the store has the capability, and to be refused where not."""
-    return nullcontext() if capability else pytest.raises(NotKept, match="its capabilities say so")
-
-
-async def fill(store: Store, board: Board, scores: dict[str, float]) -> None:
-    """Put each name on the board with its score."""
-    await store.submit_many(board, [Entry(name, score) for name, score in scores.items()])
-
-
 @pytest.mark.anyio
-class Conformance:
+class Conformance(Promises):
     """The promises of :mod:`laurels.stores.contract`.
 
-    An heir has the fixtures ``store``, an open store without boards where LAPS is ascending, and ``kept``, which reads
-    the entries of one board by another road than that store.
+    An heir has the fixtures ``store``, an open store without entries to which LAPS is declared where it keeps
+    definitions, and ``kept``, which reads the entries of one board by another road than that store. What takes time to
+    show is in :class:`~tests.stores.promises.InTime`.
     """
 
     async def test_submit_keeps_the_entry(self, store: Store, kept: Kept) -> None:
@@ -114,21 +107,27 @@ class Conformance:
     async def test_page_is_half_open(self, store: Store) -> None:
         """A page holds its first rank and not its last."""
         await fill(store, KART, {"a": 5, "b": 4, "c": 3, "d": 2})
-        assert await store.page(KART, 1, 3) == [Entry("b", 4), Entry("c", 3)]
+        assert shown(await store.page(KART, 1, 3)) == [("b", 4, 1), ("c", 3, 2)]
 
     @pytest.mark.parametrize(("start", "stop"), [(0, 2), (1, 20), (7, 9)], ids=str)
     async def test_page_json(self, store: Store, start: int, stop: int) -> None:
         """A page as JSON says what the page says."""
         await fill(store, KART, {"a": 5, 'quo"te': 4.5, "é": -(2**53)})
         as_json = await store.page_json(KART, start, stop)
-        assert msgspec.json.decode(as_json, type=list[Entry]) == await store.page(KART, start, stop)
+        assert [Entry(*each[:2]) for each in shown(await store.page(KART, start, stop))] == msgspec.json.decode(
+            as_json, type=list[Entry]
+        )
         assert as_json == await Store.page_json(store, KART, start, stop)
 
     async def test_page_ends_with_the_board(self, store: Store) -> None:
         """A page beyond the last entry is as long as there are entries."""
         await fill(store, KART, {"a": 5, "b": 4})
-        assert [await store.page(KART, 1, 20), await store.page(KART, 7, 20)] == [[Entry("b", 4)], []]
-        assert [await store.page(KART, 1, 2**40), await store.page(KART, 2**40, 2**41)] == [[Entry("b", 4)], []]
+        assert [shown(await store.page(KART, start, stop)) for start, stop in [(1, 20), (7, 20), (1, 2**40)]] == [
+            [("b", 4, 1)],
+            [],
+            [("b", 4, 1)],
+        ]
+        assert await store.page(KART, 2**40, 2**41) == []
 
     @pytest.mark.parametrize("score", [0, -1, 2**53, -(2**53), 2**80, 0.1, -1e-300, 1.5], ids=repr)
     async def test_scores_are_exact(self, store: Store, score: float) -> None:
@@ -141,7 +140,7 @@ class Conformance:
     async def test_names_are_any_text(self, store: Store, kept: Kept, name: str) -> None:
         """Names of boards and players are kept to the letter."""
         await store.submit(Board(name), name, 1)
-        assert (await kept(Board(name)), await store.page(Board(name), 0, 1)) == ({name: 1}, [Entry(name, 1)])
+        assert (await kept(Board(name)), shown(await store.page(Board(name), 0, 1))) == ({name: 1}, [(name, 1, 0)])
         with promised(store.capabilities.listing):
             assert await store.names() == [name]
 
@@ -166,19 +165,19 @@ class Conformance:
         """A name that was not there has no previous standing."""
         await store.submit(KART, "v", 2077)
         with promised(store.capabilities.one_state):
-            assert await store.change(KART, "silverhand", 34) == Change(None, Standing(34, 1))
+            assert await store.change(KART, Attempt("silverhand", 34)) == Change(None, Standing(34, 1))
 
     async def test_change_of_a_standing(self, store: Store, kept: Kept) -> None:
         """A change tells the standings just before and just after."""
         await fill(store, KART, {"v": 2077, "silverhand": 34})
         with promised(store.capabilities.one_state):
-            assert await store.change(KART, "silverhand", 9000) == Change(Standing(34, 1), Standing(9000, 0))
+            assert await store.change(KART, Attempt("silverhand", 9000)) == Change(Standing(34, 1), Standing(9000, 0))
         assert (await kept(KART))["silverhand"] == (9000 if store.capabilities.one_state else 34)
 
     async def test_changes_are_one_after_another(self, store: Store) -> None:
         """Of many changes at once each sees exactly those before it."""
         with promised(store.capabilities.one_state):
-            changes = await asyncio.gather(*(store.change(KART, "v", score) for score in range(50)))
+            changes = await asyncio.gather(*(store.change(KART, Attempt("v", score)) for score in range(50)))
             before = sorted(change.previous.score for change in changes if change.previous)
             after = sorted(change.current.score for change in changes)
             assert (len(before), after) == (49, list(range(50)))
@@ -192,7 +191,8 @@ class Conformance:
         await fill(store, LAPS, {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5})
         with promised(store.capabilities.one_state):
             found = await store.around(LAPS, name, span)
-            assert found == Slice(first, [Entry(one, 1 + "abcde".index(one)) for one in names])
+            assert found is not None
+            assert shown(found) == [(one, 1 + "abcde".index(one), first + at) for at, one in enumerate(names)]
 
     async def test_around_nobody(self, store: Store) -> None:
         """A name that is not on the board has no neighbours."""
@@ -205,7 +205,7 @@ class Conformance:
         await fill(store, KART, {"a": 7, "b": 7, "c": 9, "d": 1})
         with promised(store.capabilities.one_state):
             found = await store.of_names(KART, ["d", "nobody", "a", "b", "a"])
-            assert found == [Ranked("b", 7, 1), Ranked("a", 7, 2), Ranked("d", 1, 3)]
+            assert shown(found) == [("b", 7, 1), ("a", 7, 2), ("d", 1, 3)]
             assert await store.of_names(GHOST, ["a"]) == []
 
     @pytest.mark.parametrize(
@@ -220,16 +220,16 @@ class Conformance:
         ],
     )
     async def test_within(self, store: Store, low: float, high: float, limit: int, first: int, names: str) -> None:
-        """Both ends count; the rank is that of the first entry, or that which one would have."""
+        """Both ends count, and the best come first."""
         await fill(store, KART, {"a": 1, "b": 2, "c": 3, "d": 4})
         with promised(store.capabilities.one_state):
             found = await store.within(KART, low, high, limit)
-            assert found == Slice(first, [Entry(one, 1 + "abcd".index(one)) for one in names])
+            assert shown(found) == [(one, 1 + "abcd".index(one), first + at) for at, one in enumerate(names)]
 
     async def test_within_a_missing_board(self, store: Store) -> None:
         """There is nothing between two scores of a board that does not exist."""
         with promised(store.capabilities.one_state):
-            assert await store.within(GHOST, -inf, inf, 9) == Slice(0, [])
+            assert await store.within(GHOST, -inf, inf, 9) == []
 
     @pytest.mark.parametrize("board", [KART, LAPS], ids=["descending", "ascending"])
     async def test_after_goes_through_ties(self, store: Store, board: Board) -> None:
@@ -237,20 +237,20 @@ class Conformance:
         await fill(store, board, {name: len(name) for name in ["a", "b", "é", "aa", "bb", "B", "ccc"]})
         with promised(store.capabilities.one_state):
             seen = await store.page(board, 0, 1)
-            while found := (await store.after(board, seen[-1], 1)).entries:
+            while found := await store.after(board, seen[-1], 1):
                 seen += found
             assert seen == await store.page(board, 0, 9)
 
     async def test_after_what_has_gone(self, store: Store) -> None:
         """A place keeps its meaning when the entry that named it moves or goes, and others come before it."""
         await fill(store, KART, {"a": 4, "b": 3, "c": 3, "d": 1})
+        a, c, _, d = await store.page(KART, 0, 9)
         await fill(store, KART, {"c": 9, "new": 5})
         await store.remove(KART, "a")
         with promised(store.capabilities.one_state):
-            assert await store.after(KART, Entry("c", 3), 9) == Slice(2, [Entry("b", 3), Entry("d", 1)])
-            assert await store.after(KART, Entry("a", 4), 1) == Slice(2, [Entry("b", 3)])
-            assert await store.after(KART, Entry("d", 1), 9) == Slice(4, [])
-            assert await store.after(GHOST, Entry("d", 1), 9) == Slice(0, [])
+            assert shown(await store.after(KART, c, 9)) == [("b", 3, 2), ("d", 1, 3)]
+            assert shown(await store.after(KART, a, 1)) == [("b", 3, 2)]
+            assert [await store.after(KART, d, 9), await store.after(GHOST, d, 9)] == [[], []]
 
     @pytest.mark.parametrize(
         ("board", "best", "worst", "percentiles"),
@@ -310,12 +310,12 @@ class Conformance:
         """A score stands behind all that are better, and before its equals."""
         await fill(store, KART, {"a": 7, "b": 7, "c": 9})
         with promised(store.capabilities.one_state):
-            assert await store.place(KART, score) == Place(rank, 3)
-            assert await store.place(GHOST, score) == Place(0, 0)
+            assert await store.place(KART, score) == Place(rank, rank, 3)
+            assert await store.place(GHOST, score) == Place(0, 0, 0)
 
     async def test_submit_many(self, store: Store, kept: Kept) -> None:
         """Of two entries with one name the later counts."""
-        await store.submit_many(KART, [Entry("v", 1), Entry("w", 2), Entry("v", 3)])
+        await store.submit_many(KART, [Attempt("v", 1), Attempt("w", 2), Attempt("v", 3)])
         assert await kept(KART) == {"v": 3, "w": 2}
 
     async def test_submit_many_of_nothing(self, store: Store) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.clock import clock
+
+__all__ = ["clock"]
+
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from laurels.stores.embedded import EmbeddedStore
-from tests.stores.conformance import KART
+from tests.stores.promises import KART
 
 WORKERS = 32
 NAMES = 5

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+from collections.abc import Sequence
 from contextlib import closing
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,44 +16,123 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Disk = dict[str, dict[str, float]]
+Feeds = Sequence[tuple[str, str, str]]
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Boards:
+    """What the journal says was done, as its documentation tells what each record means."""
+
+    def __init__(self) -> None:
+        self.entries: Disk = {}
+        self.definitions: dict[str, dict[str, Any]] = {}
+        self.renewed: dict[str, int] = {}
+        self.tick = 0
+
+    def submit(self, board: str, feeds: Feeds, name: str, score: float) -> None:
+        """Submit to a board and its periods, or to none of them where one cannot have the sum."""
+        scores = {}
+        for key in (board, *(f"{board}\n{window}\n{period}" for window, period, _ in feeds)):
+            scores[key] = self._weigh(board, key, name, score)
+        bounds = self.definitions.get(board, {}).get("scores", {})
+        if None in scores.values() or not self._is_within(bounds, scores[board]):
+            return
+        for window, period, oldest in feeds:
+            if f"{board}\n{window}\n{period}" not in self.entries:
+                self._prune(f"{board}\n{window}\n", oldest)
+        for key, total in scores.items():
+            self.entries.setdefault(key, {})[name] = total or 0.0
+        self.renewed[board] = self.tick
+
+    def _prune(self, window: str, oldest: str) -> None:
+        gone = [key for key in self.entries if key.startswith(window) and key.removeprefix(window) < oldest]
+        for key in gone:
+            del self.entries[key]
+
+    def _weigh(self, board: str, key: str, name: str, score: float) -> float | None:
+        definition, had = self.definitions.get(board, {}), self.entries.get(key, {}).get(name)
+        if had is None or definition.get("operator", "latest") == "latest":
+            return score
+        if definition["operator"] == "best":
+            return min(had, score) if definition["order"] == "ascending" else max(had, score)
+        total, are_whole = had + score, had.is_integer() and score.is_integer()
+        is_exact = isfinite(total) and (not are_whole or int(had) + int(score) == int(total))
+        return total if is_exact else None
+
+    @staticmethod
+    def _is_within(bounds: dict[str, Any], score: float | None) -> bool:
+        low, high = bounds.get("min"), bounds.get("max")
+        if score is None or (bounds.get("integer") and not score.is_integer()):
+            return False
+        return (low is None or low <= score) and (high is None or score <= high)
+
+    def advance(self, tick: int) -> None:
+        """Let boards go whose time is over."""
+        self.tick = tick
+        for board, renewed in list(self.renewed.items()):
+            ttl = self.definitions.get(board, {}).get("ttl")
+            if ttl and renewed + int(ttl[:-1]) * UNITS[ttl[-1]] * 1_000_000 <= tick:
+                self.entries = {key: has for key, has in self.entries.items() if key.partition("\n")[0] != board}
+                del self.renewed[board]
+
+    def play(self, record: list[Any]) -> None:
+        """Do what one record says."""
+        tag, *fields = record
+        (self._submit, self._submit_many, self._remove, self._drop, self.advance, self._define, self._undefine)[
+            tag % 7
+        ](*fields)
+        self.entries = {key: entries for key, entries in self.entries.items() if entries}
+
+    def _submit(self, board: str, name: str, score: float, feeds: Feeds = (), *_: object) -> None:
+        self.submit(board, feeds, name, score)
+
+    def _submit_many(self, board: str, names: list[str], scores: list[float], feeds: Feeds = (), *_: object) -> None:
+        for name, score in zip(names, scores, strict=True):
+            self.submit(board, feeds, name, score)
+
+    def _keys(self, key: str) -> list[str]:
+        return [each for each in self.entries if each == key or each.startswith(f"{key}\n")]
+
+    def _remove(self, key: str, name: str) -> None:
+        for each in self._keys(key):
+            self.entries[each].pop(name, None)
+
+    def _drop(self, key: str) -> None:
+        for each in self._keys(key):
+            del self.entries[each]
+
+    def _define(self, board: str, definition: bytes) -> None:
+        self.definitions[board] = msgspec.json.decode(definition)
+
+    def _undefine(self, board: str) -> None:
+        self.definitions.pop(board, None)
 
 
 def unpacked(packed: bytes) -> Iterator[tuple[str, float]]:
     """Give the entries of a chunk of the compact form."""
     at = 0
     while at < len(packed):
-        score, length = struct.unpack_from("<dB", packed, at)
-        at += 9 + length + 1
+        score, _, length = struct.unpack_from("<dQB", packed, at)
+        at += 17 + length + 1
         yield packed[at - length - 1 : at].decode(), score
 
 
-def play(boards: Disk, record: list[Any]) -> None:
-    """Do to boards what one record of the journal says."""
-    tag, board = int(record[0]), str(record[1])
-    if tag == 0:
-        boards.setdefault(board, {})[record[2]] = record[3]
-    elif tag == 1:
-        boards.setdefault(board, {}).update(zip(record[2], record[3], strict=True))
-    elif tag == 2:
-        boards.get(board, {}).pop(record[2], None)
-    else:
-        boards.pop(board, None)
-
-
 def read(directory: Path) -> Disk:
-    """Give the boards and entries that the two files hold between them."""
-    boards: Disk = {}
+    """Give the entries by their keys that the two files hold between them."""
+    boards = Boards()
     folded = 0
     if (directory / "boards.db").exists():
         with closing(sqlite3.connect(directory / "boards.db")) as compact:
             (folded,) = compact.execute("SELECT folded FROM seal").fetchone()
             for board, packed in compact.execute("SELECT board, packed FROM chunk"):
-                boards.setdefault(board, {}).update(unpacked(packed))
+                boards.entries.setdefault(board, {}).update(unpacked(packed))
+            for name, definition in compact.execute("SELECT name, definition FROM board WHERE definition NOT NULL"):
+                boards.definitions[name] = msgspec.json.decode(definition)
     with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
         for (records,) in journal.execute("SELECT records FROM batch WHERE lsn > ? ORDER BY lsn", (folded,)):
             for record in msgspec.msgpack.decode(records):
-                play(boards, record)
-    return {board: entries for board, entries in boards.items() if entries}
+                boards.play(record)
+    return boards.entries
 
 
 def last(directory: Path) -> int:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.stores.embedded import EmbeddedStore
-from tests.stores.conformance import KART
 from tests.stores.crasher import NAMES, WORKERS
+from tests.stores.promises import KART
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,14 +14,16 @@ from laurels.stores import snapshot
 from laurels.stores.embedded import EmbeddedStore
 from laurels.stores.fold import fold
 from laurels.stores.journal import Journal
+from laurels.stores.snapshot import Contents
 from tests.stores import disk
-from tests.stores.conformance import KART, LAPS, fill
+from tests.stores.conformance import LAPS
+from tests.stores.promises import KART, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from laurels.stores.contract import Entry
+    from laurels.stores.contract import Ranked
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +47,7 @@ async def data(tmp_path: Path) -> Path:
     return tmp_path / "killed"
 
 
-async def entries(directory: Path) -> list[Entry]:
+async def entries(directory: Path) -> list[Ranked]:
     """Open a directory and give what is on its boards."""
     store = await EmbeddedStore.open(directory)
     found = await store.page(KART, 0, 1000) + await store.page(LAPS, 0, 1000)
@@ -164,10 +166,12 @@ async def test_journal_behind_the_compact_form(data: Path, tmp_path: Path) -> No
         ("journal.db", "DELETE FROM batch WHERE lsn = 20", "batch 20 is missing"),
         ("journal.db", "UPDATE batch SET lsn = 400 WHERE lsn = 43", "batch 43 is missing"),
         ("journal.db", "UPDATE batch SET records = 'text' WHERE lsn = 20", "batch 20 is not what was written"),
-        ("journal.db", "UPDATE origin SET format = 2", "its format is not 1"),
+        ("journal.db", "UPDATE origin SET format = 1", "what it says of itself is not what was written"),
+        ("journal.db", "UPDATE origin SET format = 0", "its format is 0"),
+        ("journal.db", "DELETE FROM origin", "it does not say what it is"),
         ("journal.db", "DROP TABLE batch", "no such table"),
-        ("boards.db", "DELETE FROM chunk WHERE id = 1", "it holds 1 chunks, and 2 were written"),
-        ("boards.db", "UPDATE chunk SET board = 'laps'", "chunk 0 is not what was written"),
+        ("boards.db", "DELETE FROM chunk WHERE id = 1", "it holds 2 chunks and boards, and 3 were written"),
+        ("boards.db", "UPDATE chunk SET board = 'laps'", "chunk 1 is not what was written"),
         ("boards.db", "UPDATE seal SET folded = 1", "its seal is broken"),
         ("boards.db", "DELETE FROM seal", "its seal is missing"),
     ],
@@ -188,7 +192,8 @@ async def test_written_wrong(data: Path, name: str, problem: str) -> None:
         if name == "journal.db":
             journal.append(b"no records")
         else:
-            snapshot.write(data / name, journal.origin, journal.last, [("mario-kart", 0, b"no entries")])
+            contents = Contents(1, [("mario-kart", 0, b"no entries")], [], [])
+            snapshot.write(data / name, journal.origin.id, journal.last, contents)
     with pytest.raises(DataDamaged, match=problem):
         await entries(data)
 

@@ -13,41 +13,39 @@ import pytest
 
 from laurels.errors import DirectoryInUse, DirectoryUnusable, StoreUnavailable
 from laurels.stores import commits, directory
-from laurels.stores.contract import Board, Entry, Standing
+from laurels.stores.contract import Board, Standing
 from laurels.stores.embedded import EmbeddedStore
 from laurels.stores.fold import fold
 from tests.stores import disk
-from tests.stores.conformance import KART, LAPS, Conformance, Kept, fill
+from tests.stores.conformance import LAPS, Conformance
+from tests.stores.promises import KART, InTime, Kept, fill, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from laurels.stores.contract import Store
+    from tests.clock import Clock
 
 pytestmark = pytest.mark.anyio
-
-
-def define(name: str) -> Board:
-    """Tell the order of the boards these tests use."""
-    return LAPS if name == LAPS.name else Board(name)
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[EmbeddedStore]:
     """Give a store over a new directory."""
-    opened = await EmbeddedStore.open(tmp_path / "data", define)
+    opened = await EmbeddedStore.open(tmp_path / "data")
     yield opened
     await opened.close()
 
 
-class TestEmbedded(Conformance):
+class TestEmbedded(Conformance, InTime):
     """The embedded store keeps the contract."""
 
     @pytest.fixture
-    async def store(self, tmp_path: Path) -> AsyncIterator[Store]:
+    async def store(self, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
         """Give a store over a new directory."""
-        opened = await EmbeddedStore.open(tmp_path / "data", define)
+        opened = await EmbeddedStore.open(tmp_path / "data", clock=clock)
+        await opened.define(LAPS.name, LAPS.definition)
         yield opened
         await opened.close()
 
@@ -56,18 +54,19 @@ class TestEmbedded(Conformance):
         """Read the files while the store has them open."""
 
         async def read(board: Board) -> dict[str, float]:
-            return (await asyncio.to_thread(disk.read, tmp_path / "data")).get(board.name, {})
+            return (await asyncio.to_thread(disk.read, tmp_path / "data")).get(board.key, {})
 
         return read
 
 
 async def test_reopened(store: EmbeddedStore, tmp_path: Path) -> None:
     """A store opened again is as it was closed."""
+    await store.define(LAPS.name, LAPS.definition)
     await fill(store, LAPS, {"v": 3, "silverhand": 1, "judy": 2})
     await store.remove(LAPS, "v")
     await store.close()
-    again = await EmbeddedStore.open(tmp_path / "data", define)
-    assert await again.page(LAPS, 0, 9) == [Entry("silverhand", 1), Entry("judy", 2)]
+    again = await EmbeddedStore.open(tmp_path / "data")
+    assert shown(await again.page(LAPS, 0, 9)) == [("silverhand", 1, 0), ("judy", 2, 1)]
     await again.close()
 
 
@@ -78,8 +77,8 @@ async def test_folded(store: EmbeddedStore, tmp_path: Path) -> None:
     await store.submit(LAPS, "v", 3)
     await store.submit(KART, "player-0", 70_000)
     await store.close()
-    again = await EmbeddedStore.open(tmp_path / "data", define)
-    assert await again.page(KART, 0, 2) == [Entry("player-0", 70_000), Entry("player-69999", 69_999)]
+    again = await EmbeddedStore.open(tmp_path / "data")
+    assert shown(await again.page(KART, 0, 2)) == [("player-0", 70_000, 0), ("player-69999", 69_999, 1)]
     assert (await again.count(KART), await again.standing(LAPS, "v")) == (70_000, Standing(3, 0))
     await again.close()
 
@@ -91,7 +90,7 @@ async def test_progress(store: EmbeddedStore, tmp_path: Path) -> None:
     fold(tmp_path / "data", 2)
     await store.close()
     seen: list[int] = []
-    await (await EmbeddedStore.open(tmp_path / "data", define, progress=seen.append)).close()
+    await (await EmbeddedStore.open(tmp_path / "data", progress=seen.append)).close()
     assert seen == [2, 3]
 
 

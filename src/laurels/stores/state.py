@@ -219,14 +219,13 @@ class State(dict[str, Index]):
 
     def _add(self, key: str, name: str, score: Score) -> Score:
         had = self.get(key, NOTHING).score(name)
-        if had is None:
-            return score
-        self._sum.put("sum", had)
+        self._sum.clear()
         try:
+            self._sum.submit("sum", had or 0)
             self._sum.submit("sum", score)
         except OverflowError as error:
             raise ScoreRefused(f"The score is refused: {error}.") from error
-        return self._sum.score("sum") or 0
+        return self._sum.page(0, 1)[0][1]
 
     def remove(self, key: str, name: str) -> bool:
         """Take a name off a board and its periods, or off one period; tell whether it was there."""
