@@ -5,7 +5,6 @@ The asset has what was read, as JSON: functions need no reader of TOML, nor the 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,15 +23,16 @@ if TYPE_CHECKING:
 def declared(settings: Settings) -> dict[str, bytes]:
     """Give what declares the boards, by its name in the asset; nothing where no setting names a file.
 
-    Raise BoardsFileUnusable where there is none, BadDefinition for what no board can promise, or none in Momento.
+    Raise BoardsFileUnusable where it is none, BadDefinition for what no board can promise, none in Momento, or none in
+    the order that another setting says.
     """
     if settings.boards_file is None:
         return {}
     path = Path(settings.boards_file)
-    file = read_boards(path)
+    file = read_boards(path, settings.order)
     _check_kept(file.default, f"{path.name}, [default]")
     for name, definition in file.boards.items():
-        _check_kept(definition, f"{path.name}, [boards.{json.dumps(name, ensure_ascii=False)}]")
+        _check_kept(definition, f"{path.name}, [boards.{name}]")
     return {BOARDS: msgspec.json.encode(file)}
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 REFUSED = {
     '[boards.kart]\norder = "up"': r"boards\.toml, \[boards\.kart\]: .*order",
-    '[boards.kart]\noperator = "best"': r"boards\.toml, \[boards\.\"kart\"\]: This store cannot .* operator 'best'",
-    '[boards.kart]\nwindows = ["daily"]': r"\[boards\.\"kart\"\]: This store cannot keep windows",
+    '[boards.kart]\noperator = "best"': r"boards\.toml, \[boards\.kart\]: This store cannot .* operator 'best'",
+    '[boards.kart]\nwindows = ["daily"]': r"\[boards\.kart\]: This store cannot keep windows",
     '[default]\nties = "earliest"': r"boards\.toml, \[default\]: This store cannot order ties by 'earliest'",
 }
 
@@ -51,6 +51,23 @@ def test_refused(tmp_path: Path, text: str, problem: str) -> None:
     file.write_text(text)
     with pytest.raises(BadDefinition, match=problem):
         declared(read({"boardsFile": str(file)})[0])
+
+
+@pytest.mark.parametrize("text", ["", '[default]\norder = "ascending"'], ids=["the setting", "both alike"])
+def test_order(tmp_path: Path, text: str) -> None:
+    """The setting is the order of what the file says nothing of."""
+    file = tmp_path / "boards.toml"
+    file.write_text(text)
+    carried = declared(read({"boardsFile": str(file), "order": "ascending"})[0])
+    assert msgspec.json.decode(carried["boards.json"], type=BoardsFile).default.order == "ascending"
+
+
+def test_two_orders(tmp_path: Path) -> None:
+    """Where the file says another order than the setting, neither is taken."""
+    file = tmp_path / "boards.toml"
+    file.write_text('[default]\norder = "descending"')
+    with pytest.raises(BadDefinition, match="leave one out"):
+        declared(read({"boardsFile": str(file), "order": "ascending"})[0])
 
 
 def test_no_such_file() -> None:
