@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.asking import ask
+from tests.conftest import running
+from tests.infra.conftest import BOARDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.conftest import Server
     from tests.laptop.conftest import Stack
 
@@ -22,8 +26,13 @@ SUBMITS = [
     ("/same/%F0%9F%98%80", 1e300),
     ("/same/v", 2078),
     ("/s%2Fame/v", 1),
+    ("/distance/v", 2.5),
+    ("/distance/v", 39.5),
+    ("/distance/silverhand", -1),
+    ("/laps/v", 61),
+    ("/laps/silverhand", 59),
 ]
-"""What stands on the boards; three of them are tied or far out."""
+"""What stands on the boards; three of them are tied or far out, and two boards are declared."""
 
 
 class Ask(NamedTuple):
@@ -42,13 +51,23 @@ ASKS = [
     Ask("GET", "/nothing"),
     Ask("GET", "/same"),
     Ask("GET", "/s%2Fame"),
+    Ask("GET", "/distance"),
+    Ask("GET", "/laps?include=rank"),
+    Ask("GET", "/laps?window=daily"),
+    Ask("GET", "/laps/v?window=daily"),
+    Ask("GET", "/laps?window=daily&period=2026-11-22"),
+    Ask("GET", "/laps?period=2026-11-22"),
+    Ask("POST", "/laps/v", b'{"score":-1}'),
+    Ask("POST", "/laps/v", b'{"score":60.5}'),
+    Ask("POST", "/laps/v", b'{"score":60,"more":7}'),
+    Ask("POST", "/laps/v", b'{"score":60}', {"idempotency-key": "\t"}),
     Ask("GET", "/same?startRank=0&endRank=20"),
     Ask("GET", "/same?startRank=1&endRank=3"),
     Ask("GET", "/same?endRank=2"),
     Ask("GET", "/same?startRank=900"),
     Ask("GET", "/same?startRank=%31"),
     Ask("GET", "/same?include=rank"),
-    Ask("GET", "/same?include=metadata"),
+    Ask("GET", "/same?include=everything"),
     Ask("GET", "/same?span=5"),
     Ask("GET", "/same?around=v&startRank=0"),
     Ask("GET", "/same?name=v&name=v"),
@@ -84,11 +103,12 @@ TOLD = ("content-type", "content-length", "accept", "retry-after")
 
 
 @pytest.fixture(scope="module")
-def both(server: Server, stack: Stack) -> tuple[Server, Stack]:
-    """Give both services, with the same entries."""
-    for one in (server, stack):
-        assert {ask(one, "POST", path, {"score": score}).status for path, score in SUBMITS} == {202}
-    return server, stack
+def both(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Stack]]:
+    """Give both services, with the same boards declared and the same entries."""
+    with running(tmp_path_factory.mktemp("served"), "--boards", str(BOARDS)) as server:
+        for one in (server, stack):
+            assert {ask(one, "POST", path, {"score": score}).status for path, score in SUBMITS} == {202}
+        yield server, stack
 
 
 def replied(to: Server, request: Ask) -> tuple[int, bytes, dict[str, str]]:
@@ -112,6 +132,26 @@ def test_same_refusal(both: tuple[Server, Stack], body: bytes) -> None:
     replies = [ask(one, "POST", "/same/v", body) for one in both]
     assert [(reply.status, reply.json["title"]) for reply in replies] == [(400, "Bad Request")] * 2
     assert all(reply.json["detail"].startswith("The body is not valid JSON") for reply in replies)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [(b'{"score":1,"metadata":{}}', {}), (b'{"score":1}', {"idempotency-key": "1"})],
+    ids=["metadata", "key"],
+)
+def test_what_momento_cannot_keep(stack: Stack, body: bytes, headers: dict[str, str]) -> None:
+    """What comes with a score is refused, not dropped in silence; a key reaches the function."""
+    reply = ask(stack, "POST", "/same/v", body, headers)
+    assert (reply.status, "cannot" in reply.json["detail"]) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/-/health", 200), ("/-/ready", 200), ("/-/boards", 422), ("/-/docs", 404), ("/-/boards/laps", 404)],
+)
+def test_own_routes(stack: Stack, path: str, status: int) -> None:
+    """Of the service's own routes those are there that functions can answer, and the others say that they are not."""
+    assert ask(stack, "GET", path).status == status
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", "/same/v"), ("DELETE", "/same/v"), ("POST", "/same")])
