@@ -12,13 +12,14 @@ from momento_wire_types import controlclient_pb2
 
 from laurels.http.cursor import write_cursor
 from laurels.momento_local.keys import Keys
-from laurels.stores.contract import Entry
+from laurels.stores.contract import Board, Ranked
 from tests.asking import ask
 from tests.cli.conftest import run
 from tests.conftest import Server, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.momento import Momento
 
@@ -69,10 +70,43 @@ def test_reads(service: Server) -> None:
     ask(service, "POST", "/kart/v", {"score": 34})
     assert ask(service, "GET", "/kart?include=rank").json == {"leaderboard": [{"name": "v", "score": 34, "rank": 0}]}
     reads = ["kart?around=v", "kart?name=v", "kart?minScore=1", "kart?include=cursor"]
-    reads += [f"kart?cursor={write_cursor('kart', 20, Entry('v', 34))}"]
+    reads += [f"kart?cursor={write_cursor(Board('kart'), 20, Ranked('v', 34, 0))}"]
     for read in [*reads, "-/boards/kart/summary", "-/boards/kart/rank?score=1"]:
         reply = ask(service, "GET", f"/{read}")
         assert (reply.status, "This store cannot" in reply.json["detail"]) == (422, True), read
+
+
+def test_definitions_are_not_kept(service: Server) -> None:
+    """A board's definition can be asked for; to give it one takes a file, or another store."""
+    ask(service, "POST", "/kart/v", {"score": 34})
+    assert ask(service, "GET", "/-/boards/kart").json["operator"] == "latest"
+    for reply in (ask(service, "PUT", "/-/boards/kart", {"order": "ascending"}), ask(service, "GET", "/-/boards")):
+        assert (reply.status, "This store cannot" in reply.json["detail"]) == (422, True)
+
+
+def test_declared_board(momento: Momento, cache: str, tmp_path: Path) -> None:
+    """A board is what the service's file says."""
+    file = tmp_path / "boards.toml"
+    file.write_text('[boards.distance]\noperator = "increment"\n')
+    with started([*SERVE, f"momento:{cache}", "--boards", str(file)], told(momento)) as service:
+        replies = [ask(service, "POST", "/distance/v", {"score": 2}).status for _ in range(2)]
+        assert (replies, ask(service, "GET", "/distance/v").json["score"]) == ([202, 202], 4)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('operator = "best"', "cannot keep boards under the operator 'best'"),
+        ('windows = ["daily"]', "cannot keep windows beside a board"),
+        ('ranking = "dense"', "cannot rank by 'dense'"),
+    ],
+)
+def test_boards_that_momento_cannot_keep(momento: Momento, cache: str, tmp_path: Path, line: str, says: str) -> None:
+    """A service does not begin with boards that its store cannot keep, and says which and why."""
+    file = tmp_path / "boards.toml"
+    file.write_text(f"[boards.kart]\n{line}\n")
+    status, told_of = ended([*SERVE, f"momento:{cache}", "--boards", str(file)], told(momento))
+    assert (status, "[boards.kart]" in told_of, says in told_of) == (1, True, True)
 
 
 def test_command_line(service: Server) -> None:
