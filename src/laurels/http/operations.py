@@ -98,7 +98,9 @@ PARAMETERS = {
         "and gets the first answer; another request with that key is refused.",
         {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     ),
-    "window": Parameter("query", "A window of the board: `daily`, `weekly`, `monthly`, or its cron line.", _TEXT),
+    "window": Parameter(
+        "query", "A window of the board: `daily`, `weekly`, `monthly`, or its cron line.", _TEXT, "daily"
+    ),
     "period": Parameter(
         "query",
         "A period of the window, such as `2026-11-22`, `2026-W47`, `2026-11`, or `2026-11-22T05:00Z`, the instant at "
@@ -178,7 +180,7 @@ class Health(Struct, frozen=True):
     status: Literal["ok"]
 
 
-_READ = (400, 404, 406, 422, 429, 503)
+_READ = (400, 404, 406, 414, 422, 429, 503)
 _WRITE = (400, 404, 406, 413, 415, 422, 429, 503)
 _GONE = Answer(204, "It is not there, whether or not it was.")
 _PERIOD = ("window", "period")
@@ -236,10 +238,10 @@ OPERATIONS = (
         "/{board}",
         "Scores",
         "Read a board",
-        "Gives entries in the board's order. Which ones, the parameters tell: a page (`startRank`, `endRank`), the "
-        "page behind another (`cursor`), a name and neighbours (`around`, `span`), chosen names (`name`, repeated), or "
-        "the entries between two scores (`minScore`, `maxScore`, `limit`). Parameters of two of these do not go together. "
-        "`include`, `window` and `period` go with all. A board that does not exist is an empty page.",
+        "Gives entries in the board's order. The parameters tell which: a page (`startRank`, `endRank`), the page "
+        "behind another (`cursor`), a name and its neighbours (`around`, `span`), chosen names (`name`, repeated), or "
+        "the entries between two scores (`minScore`, `maxScore`, `limit`). One of these at a time; `include`, `window` "
+        "and `period` go with all. A board that does not exist is an empty page.",
         (Answer(200, "The entries.", (wire.Reading,)),),
         ("board", *_OF_READS),
         None,

@@ -1,0 +1,93 @@
+"""What Schemathesis cannot know of the service, and checks of ours beside its own; it loads this file by its path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+
+from laurels.http.reads import EVERYWHERE, READS
+
+_PERIOD = {"window", "period"}
+UNTOLD = {
+    "submit": {"/score", "Idempotency-Key"},
+    "submit_many": {"Idempotency-Key"},
+    "standing": _PERIOD,
+    "read": _PERIOD
+    | {"startRank", "endRank", "include", "cursor", "around", "span", "name", "limit"}
+    | {"minScore", "maxScore"},
+    "remove": _PERIOD,
+    "drop": _PERIOD,
+    "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl"},
+    "summary": _PERIOD,
+    "rank": _PERIOD,
+}
+"""What, of each operation, may be refused although it fits the schema: parameters, and fields by their pointers."""
+
+
+_ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu", "UTC")
+_WINDOWS = ("daily", "weekly", "monthly", "0 17 * * FRI", "*/7 * * * *")
+
+
+def operation_of(case: Any) -> str:
+    """Give the name of the operation that a case is of."""
+    name: str = case.operation.definition.raw["operationId"]
+    return name
+
+
+@schemathesis.hook
+def map_case(_: Any, case: Any) -> Any:
+    """Make most of the data that fits the schema data that is good, so that it gets further than the first rule."""
+    if case.meta and case.meta.generation.mode.is_positive:
+        if operation_of(case) == "read" and case.query:
+            kinds = [read.takes for read in READS if any(key in case.query for key in set(read.takes) - {*EVERYWHERE})]
+            takes = kinds[-1] if kinds else EVERYWHERE
+            case.query = {key: value for key, value in case.query.items() if key in takes}
+        if operation_of(case) == "define" and isinstance(case.body, dict):
+            case.body = case.body | {
+                "time_zone": _ZONES[len(str(case.body)) % len(_ZONES)],
+                "windows": _WINDOWS[: len(case.body.get("windows", ()))],
+            }
+            kept = zip(case.body["windows"], case.body.get("keep", {}).values(), strict=False)
+            case.body["keep"] = dict(kept)
+    return case
+
+
+@schemathesis.check
+def refusals_say_why(_: Any, response: Any, case: Any) -> None:
+    """Hold an error to saying what was wrong, and one for good data to what the schema cannot tell."""
+    if response.status_code < 400:
+        return
+    problem = response.json()
+    assert problem["status"] == response.status_code
+    assert problem["detail"].endswith((".", "?"))
+    if case.meta and case.meta.generation.mode.is_positive and response.status_code in {400, 422}:
+        blamed = problem.get("parameter") or "/" + problem["pointer"].split("/")[1]
+        assert blamed in UNTOLD.get(operation_of(case), ())
+
+
+@schemathesis.check
+def batches_count_their_entries(_: Any, response: Any, case: Any) -> None:
+    """Count the entries of a batch: each is accepted or refused."""
+    if operation_of(case) == "submit_many" and response.status_code == 200:
+        receipt = response.json()
+        assert receipt["accepted"] + len(receipt["refused"]) == len(case.body["entries"])
+
+
+@schemathesis.check
+class EveryOperationSucceeds:
+    """Each operation gives a good answer at least once, or nothing was tried that could find a fault."""
+
+    def __init__(self) -> None:
+        self.tried: set[str] = set()
+        self.good: set[str] = set()
+
+    def after_response(self, _: Any, response: Any, case: Any) -> None:
+        """Note an answer."""
+        self.tried.add(case.operation.label)
+        if response.status_code < 300:
+            self.good.add(case.operation.label)
+
+    def after_run(self, _: Any) -> None:
+        """Look at them all."""
+        assert self.good == self.tried

@@ -1,0 +1,32 @@
+"""Schemathesis against the live service, in all its phases and with all its checks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import running
+
+HERE = Path(__file__).parent
+COMMAND = [str(Path(sys.executable).with_name("st")), "--no-color", "--config-file", str(HERE / "schemathesis.toml")]
+
+
+def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
+    """Examples, coverage, fuzzing and stateful tests end without a finding, whatever is sent."""
+    (tmp_path / "boards.toml").write_text('[default]\nwindows = ["daily"]\n')
+    with running(tmp_path / "data", "--boards", str(tmp_path / "boards.toml")) as server:
+        found = subprocess.run(
+            [*COMMAND, "run", f"{server.url}/-/openapi.json"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+            cwd=tmp_path,
+            env=os.environ | {"SCHEMATHESIS_HOOKS": str(HERE / "checks.py")},
+        )
+    assert found.returncode == 0, found.stdout[-5000:]
+    assert [phase in found.stdout for phase in ("✅ Examples", "✅ Coverage", "✅ Fuzzing", "✅ Stateful")] == [
+        True
+    ] * 4
