@@ -172,10 +172,8 @@ class Calendar:
 
     def _back(self, instant: float, fold: int) -> Iterator[tuple[int, datetime]]:
         shown, twice = self._shown(instant)
-        for wall in CronSim(self._form.line, shown + twice + _SECOND, reverse=True):
-            for come in self._comes(wall, fold):
-                if come <= instant:
-                    yield come, wall
+        walls = CronSim(self._form.line, shown + twice + _SECOND, reverse=True)
+        return ((come, wall) for wall in walls for come in self._comes(wall, fold) if come <= instant)
 
     def _ahead(self, instant: float, fold: int) -> Iterator[int]:
         shown, twice = self._shown(instant)

@@ -1,0 +1,138 @@
+"""Definitions: what is wrong with one is told by its field, and which changes stored entries contradict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from laurels.declaring import read_definition
+from laurels.definition import PLAIN, Bounds, Definition, Stored, contradiction
+from laurels.errors import BadDefinition
+
+LONG = "x" * 101
+BAD: list[tuple[object, str, str]] = [
+    ([], "", "fields such as order"),
+    ({"oder": "descending"}, "/oder", 'perhaps you mean "order"'),
+    ({"colour": 3}, "/colour", "It has order, operator, ties"),
+    ({"order": "desc"}, "/order", 'perhaps you mean "descending"'),
+    ({"order": None}, "/order", 'must be "descending" or "ascending"'),
+    ({"operator": "max"}, "/operator", '"latest" or "best" or "increment"'),
+    ({"ties": 3}, "/ties", '"name" or "earliest" or "latest"'),
+    ({"ranking": "standard"}, "/ranking", '"ordinal" or "competition" or "dense"'),
+    ({"scores": 3}, "/scores", "must hold min, max and integer"),
+    ({"scores": {"least": 1}}, "/scores/least", "It has min, max, integer"),
+    ({"scores": {"min": True}}, "/scores/min", "must be a number"),
+    ({"scores": {"min": "0"}}, "/scores/min", 'scores.min is "0"'),
+    ({"scores": {"min": float("-inf")}}, "/scores/min", "a double holds exactly"),
+    ({"scores": {"max": 2**53 + 1}}, "/scores/max", "a double holds exactly"),
+    ({"scores": {"max": 10**400}}, "/scores/max", "a double holds exactly"),
+    ({"scores": {"min": 3, "max": 1}}, "/scores/max", "not be below scores.min, which is 3"),
+    ({"scores": {"max": 0.5, "integer": True}}, "/scores/max", "must be whole"),
+    ({"scores": {"integer": 1}}, "/scores/integer", "true or false"),
+    ({"windows": "daily"}, "/windows", 'a list of at most 8, such as ["daily"'),
+    ({"windows": ["daily"] * 9}, "/windows", "at most 8"),
+    ({"windows": ["daily", 7]}, "/windows/1", "windows[1] is 7"),
+    ({"windows": [LONG]}, "/windows/0", "short cron line"),
+    ({"windows": ["hourly"]}, "/windows/0", 'write "0 * * * *"'),
+    ({"windows": ["0 6 * * 1", "daily", "0  6 * * 1"]}, "/windows/2", "stands twice"),
+    ({"time_zone": 1}, "/time_zone", "the name of a time zone"),
+    ({"time_zone": "europe/berlin"}, "/time_zone", 'perhaps you mean "Europe/Berlin"'),
+    ({"time_zone": "localtime"}, "/time_zone", "the name of a time zone"),
+    ({"time_zone": "../Berlin"}, "/time_zone", "the name of a time zone"),
+    ({"keep": 30}, "/keep", "of windows how many"),
+    ({"windows": ["daily"], "keep": {"daily": 0}}, "/keep/daily", "from 1 to 1,000"),
+    ({"windows": ["daily"], "keep": {"daily": True}}, "/keep/daily", "keep.daily is true"),
+    ({"windows": ["weekly"], "keep": {"daily": 3}}, "/keep/daily", 'its windows are "weekly"'),
+    ({"keep": {"*/5 * * * *": 3}}, "/keep/*~15 * * * *", "it has no windows"),
+    ({"keep": {"day": 3}}, "/keep/day", 'write "daily"'),
+    ({"keep": {LONG: 3}}, f"/keep/{LONG}", "from 1 to 1,000"),
+    ({"ttl": "7 days"}, "/ttl", 'such as "7d"'),
+    ({"ttl": "0d"}, "/ttl", "a whole number and a unit"),
+    ({"ttl": 7}, "/ttl", "a whole number and a unit"),
+    ({"ttl": "11575d"}, "/ttl", "at most 11574d"),
+]
+
+
+@pytest.mark.parametrize(("table", "pointer", "says"), BAD, ids=lambda value: ascii(value)[:50])
+def test_bad_definition(table: object, pointer: str, says: str) -> None:
+    """What no board can promise is refused; the pointer says where it stands, and the message what would be right."""
+    with pytest.raises(BadDefinition) as raised:
+        read_definition(table)
+    assert raised.value.pointer == pointer
+    assert says in str(raised.value)
+
+
+def test_what_is_not_said_is_plain() -> None:
+    """A definition that says nothing promises what boards promise by default."""
+    assert read_definition({}) == PLAIN
+
+
+def test_one_way_to_write() -> None:
+    """Two ways to write one definition read as one."""
+    spaced = {"scores": {"max": 1e6, "min": -0.5}, "windows": ["0  6 * * mon"], "keep": {" 0 6 * * MON ": 3}}
+    assert read_definition(spaced) == Definition(
+        scores=Bounds(-0.5, 1_000_000), windows=("0 6 * * MON",), keep={"0 6 * * MON": 3}
+    )
+
+
+@pytest.mark.parametrize(
+    ("ttl", "seconds"), [("90s", 90), ("30m", 1800), ("12h", 43200), ("7d", 604800), (None, None)], ids=str
+)
+def test_time_to_live(ttl: str | None, seconds: int | None) -> None:
+    """A time to live is counted in seconds, minutes, hours or days."""
+    assert read_definition({"ttl": ttl}).ttl_seconds == seconds
+
+
+names = st.sampled_from(["order", "operator", "scores", "windows", "keep", "ttl", "min", "daily", "x"])
+anything: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["best", "daily"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names | st.text(max_size=5), inner, max_size=4),
+)
+
+
+@given(anything)
+def test_anything_is_a_definition_or_none(table: Any) -> None:
+    """Whatever JSON holds is a definition, which is written as it was read, or refused."""
+    try:
+        definition = read_definition(table)
+    except BadDefinition:
+        return
+    assert read_definition(msgspec.to_builtins(definition)) == definition
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(definition), type=Definition) == definition
+
+
+OLD = Definition(windows=("daily", "weekly"), time_zone="Europe/Berlin", keep={"daily": 3})
+NOTHING = Stored(0, 0, 0, lambda: True)
+ENTRIES = Stored(2, 1, 7.5, lambda: False)
+PERIODS = Stored(2, 1, 7.5, lambda: False, frozenset({"daily"}))
+
+CHANGES: list[tuple[dict[str, Any], Stored, str | None]] = [
+    ({"order": "ascending"}, ENTRIES, "drop its entries first"),
+    ({"operator": "best"}, ENTRIES, "drop its entries first"),
+    ({"ties": "earliest"}, ENTRIES, "drop its entries first"),
+    ({"order": "ascending", "operator": "best", "ties": "latest"}, NOTHING, None),
+    ({"ranking": "dense"}, PERIODS, None),
+    ({"keep": {}}, PERIODS, None),
+    ({"ttl": "1d"}, PERIODS, None),
+    ({"windows": ("monthly", "daily")}, PERIODS, None),
+    ({"windows": ()}, PERIODS, "window 'daily'"),
+    ({"windows": ()}, ENTRIES, None),
+    ({"time_zone": "UTC"}, PERIODS, "drop its periods first"),
+    ({"time_zone": "UTC"}, ENTRIES, None),
+    ({"scores": Bounds(min=1, max=7.5)}, ENTRIES, None),
+    ({"scores": Bounds(min=2)}, ENTRIES, "score 1, and scores.min would be 2"),
+    ({"scores": Bounds(max=7)}, ENTRIES, "score 7.5, and scores.max would be 7"),
+    ({"scores": Bounds(integer=True)}, ENTRIES, "not whole"),
+    ({"scores": Bounds(min=2, max=0, integer=True)}, NOTHING, None),
+]
+
+
+@pytest.mark.parametrize(("change", "stored", "says"), CHANGES, ids=lambda value: ascii(value)[:60])
+def test_contradiction(change: dict[str, Any], stored: Stored, says: str | None) -> None:
+    """Stored entries contradict a change under which they would not stand so, or would not be there."""
+    problem = contradiction(OLD, msgspec.structs.replace(OLD, **change), stored)
+    assert (problem is None) if says is None else (says in str(problem))
