@@ -58,18 +58,32 @@ cdef int core_submit(Core *c, Probe *p, bint anew) noexcept nogil:
 
 cdef i64 core_submit_many(Core *c, Probe *probes, Py_ssize_t n) noexcept nogil:
     """Submit one after the other; give how many counted, or a problem."""
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i
     cdef i64 counted = 0
     cdef int outcome
     for i in range(n):
         if i % BATCH == 0:
-            for j in range(i, min(i + BATCH, n)):
-                name_prefetch(&c.names, probes[j].hashed)
+            entries_prefetch(c, &probes[i], min(n - i, <Py_ssize_t>BATCH))
         outcome = core_submit(c, &probes[i], False)
         if outcome < 0:
             return outcome
         counted += outcome != UNCOUNTED
     return counted
+
+
+cdef void entries_prefetch(Core *c, const Probe *probes, Py_ssize_t n) noexcept nogil:
+    """Ask for the slots of some names, then for the records and leaves that these are likely to lead to."""
+    cdef Py_ssize_t i
+    cdef Slot *slot
+    if c.names.doors == NULL:
+        return
+    for i in range(n):
+        name_prefetch(&c.names, probes[i].hashed)
+    for i in range(n):
+        slot = first_of_tag(door_of(&c.names, probes[i].hashed), tag_of(probes[i].hashed))
+        if slot.where:
+            PREFETCH(record(&c.names, slot_ref(slot)))
+            leaf_prefetch(c, node_of(c, 0, slot_leaf(slot)))
 
 
 cdef int probe_increase(const Core *c, Probe *p, u64 key) noexcept nogil:
