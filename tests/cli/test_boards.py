@@ -119,8 +119,9 @@ def test_windows_in_words() -> None:
     [
         (PLAIN, ""),
         (Definition(operator="best", windows=("daily",)), 'operator best, windows ["daily"]'),
+        (Definition(scores=Bounds(min=0)), "scores numbers from 0"),
     ],
-    ids=["plain", "more"],
+    ids=["plain", "more", "bounds"],
 )
 def test_definition_in_short(definition: Definition, told: str) -> None:
     """In a list stands only what is not as it is everywhere."""

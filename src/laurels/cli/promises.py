@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from laurels.definition import PLAIN
+from laurels.definition import PLAIN, Bounds
 from laurels.windows import Calendar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from laurels.definition import Bounds, Definition
+    from laurels.definition import Definition
 
 WORDS = {
     "order": {"descending": "the higher score stands first", "ascending": "the lower score stands first"},
@@ -71,4 +71,6 @@ def in_short(definition: Definition) -> str:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, Bounds):
+        return bounds(value)
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
