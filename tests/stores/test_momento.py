@@ -34,7 +34,8 @@ from laurels.momento_local.server import MomentoServer
 from laurels.stores import momento as stores_momento
 from laurels.stores.contract import Attempt, Board, Once, Ranked, Standing, Store
 from laurels.stores.momento import ERRORS, TTL, FixedKey, MomentoStore, credentials
-from tests.stores.conformance import CALLS, KART, Conformance, Kept
+from tests.stores.conformance import CALLS, Conformance
+from tests.stores.promises import KART, Kept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
