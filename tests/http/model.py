@@ -209,8 +209,11 @@ class Model:
         """Give the score that a name has where an attempt counts."""
         if definition["operator"] != "increment":
             return score
-        total = (held.score if held else 0) + score
-        if not isfinite(total) or (isinstance(total, int) and int(float(total)) != total):
+        both = (held.score if held else 0, score)
+        total = sum(both)
+        if all(float(one).is_integer() for one in both) and isfinite(total):
+            total = sum(map(int, both))
+        if not isfinite(total) or float(total) != total:
             raise Problem(422, "sum")
         return total
 
@@ -386,14 +389,16 @@ class Model:
     # Changing
 
     def remove(self, board: str, key: Key, name: str) -> None:
-        """Take a name off a board, or off one period."""
-        for one in list(self.stored(board)) if key == ALL_TIME and not self.hidden(board) else [key]:
-            self.seen(board, one).pop(name, None)
+        """Take a name off a board with its periods, or off one period, be they in sight or not."""
+        for one, entries in self.stored(board).items():
+            if key in {one, ALL_TIME}:
+                entries.pop(name, None)
 
     def drop(self, board: str, key: Key) -> None:
         """Drop a board with its periods, or one period."""
-        for one in list(self.stored(board)) if key == ALL_TIME and not self.hidden(board) else [key]:
-            self.seen(board, one).clear()
+        for one, entries in self.stored(board).items():
+            if key in {one, ALL_TIME}:
+                entries.clear()
 
     def check_change(self, board: str, new: dict[str, Json]) -> None:
         """Refuse a definition that the entries of a board contradict."""

@@ -44,7 +44,8 @@ boards, names, keys = st.sampled_from(BOARDS), st.sampled_from(NAMES), st.none()
 scores = st.integers(-3, 3) | st.sampled_from([0.5, -1.5, 10, 2**53, 1e300])
 metadata = st.none() | st.sampled_from([{}, {"car": "pipe"}, [1, 2], "é", 0, {"a": {"b": [None, True]}}])
 attempts = st.tuples(names, scores, metadata)
-windows = st.none() | st.sampled_from(WINDOWS)
+windows = st.none() | st.integers(0, 2) | st.integers(0, 2) | st.sampled_from(WINDOWS)
+"""None, one of the board's windows by its number, or any."""
 included = st.lists(st.sampled_from(["rank", "metadata", "submittedAt", "cursor"]), unique=True)
 bounds = st.fixed_dictionaries(
     {}, optional={"min": st.just(-2), "max": st.sampled_from([5, 10]), "integer": st.booleans()}
@@ -68,7 +69,7 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
         },
     )
     definition = draw(fields)
-    kept = st.dictionaries(st.sampled_from(list(definition.get("windows", [""]))), st.integers(0, 3))
+    kept = st.dictionaries(st.sampled_from(list(definition.get("windows", [""]))), st.integers(1, 3))
     return definition | ({"keep": draw(kept)} if definition.get("windows") else {})
 
 
@@ -148,6 +149,7 @@ class Machine(RuleBasedStateMachine):
         file = {"default": default, "boards": {"declared": declared}, "declared_only": only}
         self.service = Service(self.clock, msgspec.convert(file, BoardsFile))
         self.model = Model(start, default, {"declared": declared}, only=only)
+        self.keyed: list[tuple[str, Any, str]] = []
         self.cursors: list[tuple[str, str, Place, int]] = []
 
     def teardown(self) -> None:
@@ -168,7 +170,13 @@ class Machine(RuleBasedStateMachine):
     @rule(board=boards, attempt=attempts, key=keys, told=st.booleans())
     def submit(self, board: str, attempt: tuple[str, float, Any], key: str | None, *, told: bool) -> None:
         """Submit one score."""
+        self.send(board, attempt, key, told=told)
+
+    def send(self, board: str, attempt: tuple[str, float, Any], key: str | None, *, told: bool) -> None:
+        """Submit to both."""
         name, score, noted = attempt
+        if key:
+            self.keyed.append((board, attempt, key))
         prefer = "return=representation" if told else None
         body = {"score": score} | ({"metadata": noted} if noted is not None else {})
         answer = self.service.ask("POST", at(board, name), body, prefer=prefer, idempotency_key=key)
@@ -182,6 +190,12 @@ class Machine(RuleBasedStateMachine):
     @rule(board=boards, batch=st.lists(attempts, min_size=1, max_size=6), key=keys)
     def batch(self, board: str, batch: list[tuple[str, float, Any]], key: str | None) -> None:
         """Submit many at once."""
+        self.send_many(board, batch, key)
+
+    def send_many(self, board: str, batch: list[tuple[str, float, Any]], key: str | None) -> None:
+        """Submit to both."""
+        if key:
+            self.keyed.append((board, batch, key))
         entries = [{"name": name, "score": score, "metadata": noted} for name, score, noted in batch]
         answer = self.service.ask("POST", at(board), {"entries": entries}, idempotency_key=key)
         if answer.status == 200:
@@ -190,15 +204,25 @@ class Machine(RuleBasedStateMachine):
             answer = Answer(200, answer.json | {"refused": refused})
         self.agree(200, lambda: self.model.batch(board, batch, key), answer)
 
+    @precondition(lambda self: self.keyed)
+    @rule(data=st.data(), told=st.booleans())
+    def replay(self, data: st.DataObject, *, told: bool) -> None:
+        """Send once more what had a key."""
+        board, sent, key = data.draw(st.sampled_from(self.keyed[-6:]))
+        if isinstance(sent, list):
+            self.send_many(board, sent, key)
+        else:
+            self.send(board, sent, key, told=told)
+
     @rule(board=boards, name=names, window=windows, back=st.integers(0, 4))
-    def remove(self, board: str, name: str, window: str | None, back: int) -> None:
+    def remove(self, board: str, name: str, window: str | int | None, back: int) -> None:
         """Take a name off a board or off a period."""
         where = self.period(board, window, back)
         answer = self.service.ask("DELETE", at(board, name, **where))
         self.agree(204, lambda: self.model.remove(board, self.model.key(board, **where), name), answer)
 
     @rule(board=boards, window=windows, back=st.integers(0, 4))
-    def drop(self, board: str, window: str | None, back: int) -> None:
+    def drop(self, board: str, window: str | int | None, back: int) -> None:
         """Drop a board or a period."""
         where = self.period(board, window, back)
         answer = self.service.ask("DELETE", at(board, **where))
@@ -235,12 +259,15 @@ class Machine(RuleBasedStateMachine):
 
     # What asks
 
-    def period(self, board: str, window: str | None, back: int) -> dict[str, str | None]:
+    def period(self, board: str, window: str | int | None, back: int) -> dict[str, str | None]:
         """Name a period ``back`` before the current one, which is named too where ``back`` is odd; 4 is the next."""
+        if isinstance(window, int):
+            known = self.model.definition(board)["windows"]
+            window = known[window % len(known)] if known else None
         return self.model.named(board, window, back)
 
     @rule(board=boards, name=names, window=windows, back=st.integers(0, 4))
-    def standing(self, board: str, name: str, window: str | None, back: int) -> None:
+    def standing(self, board: str, name: str, window: str | int | None, back: int) -> None:
         """Ask who stands where."""
         where = self.period(board, window, back)
         answer = self.service.ask("GET", at(board, name, **where))
@@ -254,7 +281,7 @@ class Machine(RuleBasedStateMachine):
         size=st.integers(1, 8),
         fields=included,
     )
-    def page(self, board: str, window: str | None, back: int, start: int, size: int, fields: list[str]) -> None:
+    def page(self, board: str, window: str | int | None, back: int, start: int, size: int, fields: list[str]) -> None:
         """Read a page; keep its cursor."""
         where = self.period(board, window, back)
         include = ",".join(fields) or None
@@ -284,7 +311,7 @@ class Machine(RuleBasedStateMachine):
         self.agree(200, lambda: {"leaderboard": shown(self.model.after(board, place, size), fields)}, answer)
 
     @rule(board=boards, window=windows, back=st.integers(0, 4), name=names, span=st.integers(0, 3))
-    def around(self, board: str, window: str | None, back: int, name: str, span: int) -> None:
+    def around(self, board: str, window: str | int | None, back: int, name: str, span: int) -> None:
         """Read a name and its neighbours."""
         where = self.period(board, window, back)
         answer = self.service.ask("GET", at(board, around=name, span=span, include="metadata", **where))
@@ -296,7 +323,7 @@ class Machine(RuleBasedStateMachine):
         self.agree(200, expected, answer)
 
     @rule(board=boards, window=windows, back=st.integers(0, 4), asked=st.lists(names, unique=True, min_size=1))
-    def chosen(self, board: str, window: str | None, back: int, asked: list[str]) -> None:
+    def chosen(self, board: str, window: str | int | None, back: int, asked: list[str]) -> None:
         """Read the entries of some names."""
         where = self.period(board, window, back)
         answer = self.service.ask("GET", at(board, name=asked, include="submittedAt", **where))
@@ -308,7 +335,7 @@ class Machine(RuleBasedStateMachine):
         self.agree(200, expected, answer)
 
     @rule(board=boards, window=windows, back=st.integers(0, 4), ends=st.tuples(scores, scores), limit=st.integers(1, 4))
-    def within(self, board: str, window: str | None, back: int, ends: tuple[float, float], limit: int) -> None:
+    def within(self, board: str, window: str | int | None, back: int, ends: tuple[float, float], limit: int) -> None:
         """Read the entries between two scores."""
         where = self.period(board, window, back)
         low, high = sorted(ends)
@@ -321,14 +348,14 @@ class Machine(RuleBasedStateMachine):
         self.agree(200, expected, answer)
 
     @rule(board=boards, window=windows, back=st.integers(0, 4), score=scores)
-    def rank_of(self, board: str, window: str | None, back: int, score: float) -> None:
+    def rank_of(self, board: str, window: str | int | None, back: int, score: float) -> None:
         """Ask where a score would stand."""
         where = self.period(board, window, back)
         answer = self.service.ask("GET", at("-", "boards", board, "rank", score=score, **where))
         self.agree(200, lambda: self.model.rank_of(board, self.model.key(board, **where), score), answer)
 
     @rule(board=boards, window=windows, back=st.integers(0, 4))
-    def summary(self, board: str, window: str | None, back: int) -> None:
+    def summary(self, board: str, window: str | int | None, back: int) -> None:
         """Ask for the figures."""
         where = self.period(board, window, back)
         answer = self.service.ask("GET", at("-", "boards", board, "summary", **where))
