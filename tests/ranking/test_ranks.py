@@ -70,6 +70,18 @@ def test_dense_in_one_score() -> None:
     index.check()
 
 
+def test_dense_of_near_scores() -> None:
+    """Scores one double apart are two scores."""
+    index = Index(ranking="dense", leaf=4, fan=4)
+    near = [1.0]
+    for _ in range(40):
+        near.append(math.nextafter(near[-1], 2))
+    index.submit_many([f"player-{i}" for i in range(41)], near, 0)
+    index.check()
+    assert [rank for *_, rank, _ in index.rows(0, 41)] == list(range(41))
+    assert [index.standing(f"player-{40 - i}") for i in range(41)] == [(near[40 - i], i) for i in range(41)]
+
+
 @pytest.mark.parametrize(("ties", "stamped"), [("name", True), ("earliest", False), ("latest", False)])
 def test_sequences_kept(ties: Ties, *, stamped: bool) -> None:
     """Sequences of 64 bits come back as they were, by every way and through a dump."""

@@ -11,7 +11,7 @@
 # only if that entry is in the next one. Sharing, splitting and merging change no entry's part.
 #
 # That costs 4 bytes for each child of an inner node, a tenth of a byte an entry, and nothing where the ranking is another.
-# A second tree of the distinct scores would cost half as much as the first where there are no ties.
+# A second tree of the distinct scores would take some 17 bytes for each of them, and another way down for every update.
 
 
 cdef inline u32 changes(const u64 *keys, u32 start, u32 stop) noexcept nogil:
