@@ -51,11 +51,11 @@ class Settings(Struct, frozen=True):
     limits: Limits = Limits()
 
 
-async def _open_embedded(_: str, settings: Settings, default: Definition) -> Store:
-    return await EmbeddedStore.open(settings.data, default)
+async def _open_embedded(_: str, settings: Settings, file: BoardsFile) -> Store:
+    return await EmbeddedStore.open(settings.data, file.default, declared=file.boards.items())
 
 
-async def _open_momento(cache: str, settings: Settings, _: Definition) -> Store:
+async def _open_momento(cache: str, settings: Settings, _: BoardsFile) -> Store:
     """Take the key from the environment, as the examples of Momento's SDK do."""
     key, endpoint = os.environ.get("MOMENTO_API_KEY", ""), os.environ.get("MOMENTO_ENDPOINT")
     opened = load("laurels.stores.momento:opened")
@@ -64,7 +64,7 @@ async def _open_momento(cache: str, settings: Settings, _: Definition) -> Store:
 
 
 class _Kind(NamedTuple):
-    open: Callable[[str, Settings, Definition], Awaitable[Store]]
+    open: Callable[[str, Settings, BoardsFile], Awaitable[Store]]
     has_place: bool
     inline: bool
     """Its acts end at once or wait for plain futures, so that our protocol may drive them without a task."""
@@ -85,7 +85,7 @@ def _store(url: str) -> tuple[_Kind, str]:
     return kind, place
 
 
-def _declared(settings: Settings) -> BoardsFile:
+def _boards_file(settings: Settings) -> BoardsFile:
     if settings.boards is None:
         return BoardsFile(default=Definition(order=settings.order or PLAIN.order))
     return read_boards(settings.boards, settings.order)
@@ -98,10 +98,10 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
     kind, place = _store(settings.store)
-    declared = _declared(settings)
-    store = await kind.open(place, settings, declared.default)
+    file = _boards_file(settings)
+    store = await kind.open(place, settings, file)
     try:
-        boards = Boards(store, declared)
+        boards = Boards(store, file)
         await boards.declare()
         yield Routes(boards, DOCUMENTS)
     finally:

@@ -69,7 +69,7 @@ from laurels.stores.state import NOTHING, State
 from laurels.stores.summary import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from laurels.ranking import Index
@@ -177,21 +177,22 @@ class EmbeddedStore(Store):
         self._closed = False
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913 - a deployment's settings, all but one by name
         cls,
         path: Path,
         default: Definition = PLAIN,
         *,
+        declared: Iterable[tuple[str, Definition]] = (),
         clock: Callable[[], float] = time.time,
         progress: Callable[[int], None] = _ignore,
         fold_bytes: int = FOLD_BYTES,
     ) -> EmbeddedStore:
         """Take a data directory and load it, in a thread beside the loop; it is made if it is missing.
 
-        Boards that are not declared have the definition ``default``; where those that are there contradict it,
-        DefinitionConflict is raised. ``clock`` gives the seconds since the epoch. ``progress`` is told from that thread
-        how many entries are loaded so far. A journal smaller than ``fold_bytes`` is not folded. Raises DirectoryInUse,
-        DirectoryUnusable, NewerFormat or DataDamaged.
+        Boards that are not declared have the definition ``default``; those that are ``declared`` are so before it
+        changes. Where what is there contradicts any, DefinitionConflict is raised. ``clock`` gives the seconds since
+        the epoch. ``progress`` is told from that thread how many entries are loaded so far. A journal smaller than
+        ``fold_bytes`` is not folded. Raises DirectoryInUse, DirectoryUnusable, NewerFormat or DataDamaged.
         """
         try:
             files, state, answers = await asyncio.to_thread(cls._load, path, default, progress, fold_bytes)
@@ -201,6 +202,7 @@ class EmbeddedStore(Store):
         for answer in answers:
             store._answers.know(*answer)
         try:
+            await store._declare(declared)
             await store._take_default(default)
         except BaseException:
             await store.close()
@@ -225,6 +227,11 @@ class EmbeddedStore(Store):
             "Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, replay.count, boards, took
         )
         return Files(opening.directory, opening.journal, folding), opening.state, opening.answers
+
+    async def _declare(self, declared: Iterable[tuple[str, Definition]]) -> None:
+        for name, definition in declared:
+            if self._state.declared.get(name) != definition:
+                await self.define(name, definition)
 
     async def _take_default(self, default: Definition) -> None:
         if default == self._state.default:
@@ -274,7 +281,8 @@ class EmbeddedStore(Store):
         record = Put(board.name, name, float(score)) if board.is_plain else _submit(board, name, score)
         batch = self._commits.add(record)
         await batch
-        batch.check(record)
+        if batch.trouble:
+            batch.check(record)
 
     async def change(self, board: Board, attempt: Attempt, once: Once | None = None) -> Change:
         name, score, metadata = attempt.name, float(attempt.score), attempt.metadata
