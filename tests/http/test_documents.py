@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.http.routes import quality
+from laurels.http.headers import quality
 from tests.asking import ask
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def test_openapi_is_json(service: Server) -> None:
         (b"application/*;q=0.5, */*", 0.5),
         (b"Application/JSON ; q=0.25, */*", 0.25),
         (b"application/json;q=7", 0),
+        (b"application/json;q=1.5", 0),
         (b"application/json;charset=utf-8;q=0.5", 0.5),
         (b"", 0),
         (b",;", 0),

@@ -22,7 +22,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from laurels.errors import BadName, BadParameter, LaurelsError
-from laurels.http.messages import JSON, Response
+from laurels.http.headers import (
+    REPRESENTATION,
+    check_accept,
+    check_content,
+    check_kind,
+    key,
+    wants_html,
+    wants_representation,
+)
+from laurels.http.messages import Response
 from laurels.http.problems import HTTPError, problem
 from laurels.http.query import Query, decoded
 from laurels.http.reads import (
@@ -77,17 +86,9 @@ FACE = Response(
 
 _OWN = frozenset({b"", b"-"})
 _NAMES = ("board", "name")
-_ACCEPT = ((b"accept", JSON),)
-_PREFERENCE = b"return=representation"
-
 _PAGE = re.compile(rb"startRank=([0-9]{1,18})&endRank=([0-9]{1,18})")
 _OF_BOARD = re.compile(rb"/-/boards/([^/]*)(?:/(summary|rank|periods))?")
-_QUALITY = re.compile(rb"[01](?:\.[0-9]{0,3})?")
-_JSON_TYPE = re.compile(rb"application/(?:[\w.-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
-_ACCEPTS_JSON = re.compile(
-    rb"(?:^|,)\s*(?:application/json|application/\*|\*/\*)\s*(?:,|$|;(?!\s*q=0(?:\.0*)?\s*(?:,|$)))", re.IGNORECASE
-)
-_REPRESENTATION = re.compile(rb"(?:^|,)\s*return\s*=\s*\"?representation\"?\s*(?:,|;|$)", re.IGNORECASE)
+_APPLIED = ((b"preference-applied", REPRESENTATION),)
 
 
 def body_limit(path: bytes) -> int:
@@ -192,7 +193,7 @@ class Routes:
 
     def _asked(self, request: Request, board: str, what: str) -> Board:
         """Give the board or the period that a request is about, which has no other parameters."""
-        _check_accept(request)
+        check_accept(request)
         if not request.query:
             return self._boards.board(board)
         query = Query(request.query)
@@ -200,7 +201,7 @@ class Routes:
         return board_asked(self._boards, board, query)
 
     def _page(self, request: Request, board: str) -> Awaitable[Response]:
-        _check_accept(request)
+        check_accept(request)
         plain = _PAGE.fullmatch(request.query)
         if plain:
             return self.page(board, int(plain[1]), int(plain[2]))
@@ -219,19 +220,16 @@ class Routes:
     async def _submit(self, request: Request, board: str, name: str) -> Response:
         _check_body(request)
         score, metadata = read_submit(request.body)
-        key = _key(request)
-        wanted = _REPRESENTATION.search(request.headers.get(b"prefer", b""))
-        if metadata is None and key is None and not (wanted and self._boards.store.capabilities.one_state):
+        is_told, once = wants_representation(request), key(request)
+        if metadata is None and once is None and not (is_told and self._boards.tells_changes):
             return await self.submit(board, name, score)  # RFC 7240: a preference that cannot be kept is passed over
-        change = await self._boards.change(board, Attempt(name, score, metadata), key)
-        if not wanted:
-            return ACCEPTED
-        return Response(200, encode(Receipt.of(change)), headers=((b"preference-applied", _PREFERENCE),))
+        change = await self._boards.change(board, Attempt(name, score, metadata), once)
+        return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if is_told else ACCEPTED
 
     async def _batch(self, request: Request, board: str) -> Response:
         _check_body(request)
         entries = read_batch(request.body)
-        refused = await self._boards.submit_many(board, entries, _key(request))
+        refused = await self._boards.submit_many(board, entries, key(request))
         return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
     async def _remove(self, request: Request, board: str, name: str) -> Response:
@@ -243,7 +241,7 @@ class Routes:
         return NO_CONTENT
 
     async def _list(self, request: Request) -> Response:
-        _check_accept(request)
+        check_accept(request)
         after, limit = listed_boards(Query(request.query))
         found = await self._boards.definitions(after, limit + 1)
         listed = [Listed(name, declared, definition) for name, definition, declared in found[:limit]]
@@ -266,44 +264,32 @@ class Routes:
 
     async def _periods(self, request: Request, board: str) -> Response:
         _check(request)
-        found = await self._boards.periods(board)
-        return Response(
-            200,
-            encode(
-                Periods(
-                    [
-                        ListedPeriod(one.window, one.period, one.start, one.stop, one.count, one.is_current)
-                        for one in found
-                    ]
-                )
-            ),
-        )
+        listed = [
+            ListedPeriod(one.window, one.period, one.start, one.stop, one.count, one.is_current)
+            for one in await self._boards.periods(board)
+        ]
+        return Response(200, encode(Periods(listed)))
 
     async def _summary(self, request: Request, board: str) -> Response:
         return Response(200, encode(await self._boards.summary(self._asked(request, board, "the summary of a board"))))
 
     async def _rank(self, request: Request, board: str) -> Response:
-        _check_accept(request)
+        check_accept(request)
         query = Query(request.query)
         score = placed_score(query)
-        return Response(
-            200, encode(ScoreRank.of(await self._boards.place(board_asked(self._boards, board, query), score)))
-        )
+        place = await self._boards.place(board_asked(self._boards, board, query), score)
+        return Response(200, encode(ScoreRank.of(place)))
 
     async def _face(self, request: Request) -> Response:
-        accept = request.headers.get(b"accept", b"*/*")
-        if request.path in self._documents and quality(accept, b"text/html") > quality(accept, JSON):
-            _check_query(request)
-            return self._documents[request.path]()
+        if request.path in self._documents and wants_html(request):
+            return await self._document(request)
         _check(request)
         return FACE
 
     async def _document(self, request: Request) -> Response:
         _check_query(request)
         response = self._documents[request.path]()
-        kind = response.content_type.partition(b";")[0]
-        if not quality(request.headers.get(b"accept", b"*/*"), kind):
-            raise HTTPError(406, f"There is only {kind.decode()} here: ask for that, or for */*, in Accept.")
+        check_kind(request, response.content_type)
         return response
 
     async def _health(self, request: Request) -> Response:
@@ -330,27 +316,10 @@ def _text(segment: bytes, parameter: str) -> str:
         raise BadName(parameter, str(error)) from None
 
 
-def _key(request: Request) -> str | None:
-    """Give the idempotency key of a request, if it has one."""
-    key = request.headers.get(b"idempotency-key")
-    return None if key is None else key.decode("latin-1")
-
-
-def quality(accept: bytes, kind: bytes) -> float:
-    """Tell from 0 to 1 how welcome a media type is; what an Accept names most closely counts."""
-    found = {b"*/*": 0.0}
-    for item in accept.lower().split(b","):
-        name, *parameters = (part.strip() for part in item.split(b";"))
-        told = next((part[2:] for part in parameters if part.startswith(b"q=")), b"1")
-        found[name] = float(told) if _QUALITY.fullmatch(told) else 0
-    ranges = (kind, kind.partition(b"/")[0] + b"/*", b"*/*")
-    return next(found[name] for name in ranges if name in found)
-
-
 def _check(request: Request) -> None:
     """Raise for a query, and for a client that takes no JSON."""
     _check_query(request)
-    _check_accept(request)
+    check_accept(request)
 
 
 def _check_query(request: Request) -> None:
@@ -358,16 +327,6 @@ def _check_query(request: Request) -> None:
         raise BadParameter(first, "This route takes no query parameters.")
 
 
-def _check_accept(request: Request) -> None:
-    accept = request.headers.get(b"accept")
-    if accept is not None and not _ACCEPTS_JSON.search(accept):
-        raise HTTPError(406, "There is only application/json here: ask for that, or for */*, in Accept.")
-
-
 def _check_body(request: Request) -> None:
     _check(request)
-    kind = request.headers.get(b"content-type")
-    if kind is not None and kind != JSON and not _JSON_TYPE.match(kind):
-        raise HTTPError(415, "The body is not JSON. Send Content-Type: application/json.", headers=_ACCEPT)
-    if b"content-encoding" in request.headers:
-        raise HTTPError(415, "The body is encoded. Send it plain, without Content-Encoding.", headers=_ACCEPT)
+    check_content(request)
