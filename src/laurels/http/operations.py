@@ -199,7 +199,7 @@ OPERATIONS = (
             Answer(202, "The score is kept, and in the ranking."),
             Answer(
                 200,
-                "The same, with the standings after and before, where `Prefer: return=representation` asks for them.",
+                "The score is kept. Standings after and before, where `Prefer: return=representation` asks for them.",
                 (wire.Receipt,),
                 ("Preference-Applied",),
             ),
