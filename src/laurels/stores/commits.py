@@ -86,6 +86,7 @@ class Ticks:
 class Batch(asyncio.Future[None]):
     """Records that become durable together; done when they have, or when ``failure`` says why they could not.
 
+    ``trouble`` tells whether that, or the refusal of a record, is to be raised by :meth:`check`.
     ``notes`` are the metadata, with the number of sequences that are taken before each; ``onces`` tells of acts with
     keys: their places among the records, and the sequences taken before. ``answers`` are to acts of earlier batches.
     """
@@ -97,6 +98,7 @@ class Batch(asyncio.Future[None]):
         self.tick = 0
         self.outcomes: list[Outcome] = []
         self.refused: dict[int, LaurelsError] = {}
+        self.trouble = False
         self.notes: list[Note] = []
         self.onces: list[tuple[int, int, Once]] = []
         self.answers: list[Answer] = []
@@ -128,12 +130,14 @@ class Batch(asyncio.Future[None]):
 
     def apply(self, state: State, records: list[Record]) -> None:
         """Apply the next of the records."""
+        done = self.outcomes.append
         for record in records:
             try:
-                self.outcomes.append(record.apply(state))
+                done(record.apply(state))
             except LaurelsError as error:
-                self.outcomes.append(False)
+                done(False)  # noqa: FBT003 - nobody asks
                 self.refused[id(record)] = error
+                self.trouble = True
 
     def add_done_callback(self, fn: Callable[[Batch], object], *, context: Context | None = None) -> None:
         """Call ``fn`` when the batch is settled."""
@@ -157,7 +161,7 @@ class Batch(asyncio.Future[None]):
         """Raise StoreUnavailable where the batch could not be written, and why where the record was refused."""
         if self.failure is not None:
             raise StoreUnavailable(f"The journal cannot be written: {self.failure}") from self.failure
-        if self.refused and (error := self.refused.get(id(record))):
+        if error := self.refused.get(id(record)):
             raise error
 
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002
@@ -237,6 +241,7 @@ class Commits:
 
     def _settle(self) -> None:
         batch = self._settling[0]
+        batch.trouble |= batch.failure is not None
         if batch.failure is None:
             done = len(batch.outcomes)
             portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]

@@ -45,7 +45,7 @@ DEFAULT = "-"
 HEAD = b"\xdd\0\0\0\0\x92\x04\xcf" + bytes(8)
 """A msgpack array of a four-byte count, and in it the first record: At, with eight bytes for the tick."""
 
-Outcome: TypeAlias = bool | Change | list[Refusal]
+Outcome: TypeAlias = int | Change | list[Refusal]
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -86,7 +86,7 @@ class Put(Record, tag=0, frozen=True, gc=False):
         if state.renewed:
             state.renew(self.board)
         try:
-            return state[self.board].submit(self.name, self.score, sequence) > 0
+            return state[self.board].submit(self.name, self.score, sequence)
         except OverflowError as error:
             raise ScoreRefused(f"The score is refused: {error}.") from error
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Feed, Score
 
 SECOND = 1_000_000
+EXACT = 2**53
 DUMPED = 4096
 """How many entries are packed at once."""
 NOTHING = Index(stamped=True)
@@ -68,6 +69,19 @@ class State(dict[str, Index]):
     that have periods, and these from the oldest. ``renewed`` tells when boards with a time to live had their last
     submit. ``names`` holds the names of all boards, by their bytes.
     """
+
+    __slots__ = (
+        "_awaited",
+        "_ends",
+        "_sum",
+        "declared",
+        "default",
+        "names",
+        "periods",
+        "renewed",
+        "sequence",
+        "step",
+    )
 
     def __init__(self, default: Definition) -> None:
         super().__init__()
@@ -206,26 +220,27 @@ class State(dict[str, Index]):
             self._forget(key_of(board, feed.window, period))
 
     def _check_sum(self, board: str, feeds: Sequence[Feed], name: str, score: Score) -> None:
-        total = self._add(board, name, score)
-        bounds = self.definition(board).scores
+        total, bounds = self._add(board, name, score), self.definition(board).scores
         if bounds.min is not None and total < bounds.min:
-            raise ScoreRefused(f"The sum {total} would be below {bounds.min}, the least score of this board.")
+            raise ScoreRefused(f"The sum {total:.15g} would be below {bounds.min}, the least score of this board.")
         if bounds.max is not None and total > bounds.max:
-            raise ScoreRefused(f"The sum {total} would be above {bounds.max}, the greatest score of this board.")
-        if bounds.integer and isinstance(total, float):
+            raise ScoreRefused(f"The sum {total:.15g} would be above {bounds.max}, the greatest score of this board.")
+        if bounds.integer and not float(total).is_integer():
             raise ScoreRefused(f"The sum {total} would not be whole, as the scores of this board are.")
         for feed in feeds:
             self._add(key_of(board, feed.window, feed.period), name, score)
 
     def _add(self, key: str, name: str, score: Score) -> Score:
-        had = self.get(key, NOTHING).score(name)
-        self._sum.clear()
-        try:
-            self._sum.submit("sum", had or 0)
-            self._sum.submit("sum", score)
-        except OverflowError as error:
-            raise ScoreRefused(f"The score is refused: {error}.") from error
-        return self._sum.page(0, 1)[0][1]
+        had = self.get(key, NOTHING).score(name) or 0
+        total = had + score
+        if not -EXACT < total < EXACT:  # there may be no such sum: an index decides, and this one is nobody's
+            self._sum.clear()
+            try:
+                self._sum.submit("sum", had)
+                self._sum.submit("sum", score)
+            except OverflowError as error:
+                raise ScoreRefused(f"The score is refused: {error}.") from error
+        return total
 
     def remove(self, key: str, name: str) -> bool:
         """Take a name off a board and its periods, or off one period; tell whether it was there."""
