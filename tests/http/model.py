@@ -420,12 +420,19 @@ class Model:
         """Give a board a definition of its own; give it back with all its fields."""
         new = whole(definition)
         self.check_change(board, new)
+        self.change_ttl(board, new)
         self.own[board] = new
         return new
+
+    def change_ttl(self, board: str, new: dict[str, Json]) -> None:
+        """Let the time of a board that was given a time to live count from now."""
+        if new["ttl"] and not self.definition(board)["ttl"]:
+            self.touched[board] = self.now
 
     def undefine(self, board: str) -> None:
         """Take a board's own definition away."""
         self.check_change(board, self.default)
+        self.change_ttl(board, self.default)
         self.own.pop(board, None)
 
     def shown_definition(self, board: str) -> Json:

@@ -23,7 +23,8 @@ feeds it and the periods in :attr:`Board.feeds`, by the same operator, in one ac
 before :attr:`Feed.oldest` go. Removing a name from a board, or dropping it, does so in all its periods; of one period,
 in that alone.
 
-**Time to live.** A board whose definition has a ``ttl`` is gone, with its periods, so long after its last submit.
+**Time to live.** A board whose definition has a ``ttl`` is gone, with its periods, so long after its last submit, or
+after it was given a ``ttl`` where it had none.
 
 **Atomicity.** Each call is one act on one state of the board. What an answer holds (score, rank, neighbours) never
 mixes two states, unless the store's capabilities say that it may. A call that raised has changed nothing, with one
