@@ -1,13 +1,86 @@
-"""The rules that no request over HTTP can break, because JSON and UTF-8 cannot say it; other doors can."""
+"""The rules of boards, over the embedded store, at chosen times and through other doors than HTTP."""
 
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime
 from math import inf, nan
+from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.boards import checked_name, checked_score
-from laurels.errors import BadName, ScoreRefused
+from laurels.boards import Boards, checked_name, checked_score
+from laurels.definition import BoardsFile, Bounds, Definition
+from laurels.errors import (
+    BadBody,
+    BadName,
+    BadParameter,
+    DefinitionConflict,
+    KeyReused,
+    NotDeclared,
+    NotDefined,
+    ScoreRefused,
+)
+from laurels.stores.contract import Attempt, Change, Refusal
+from laurels.stores.embedded import EmbeddedStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from laurels.boards import PeriodInfo
+    from tests.clock import Clock
+
+    Open = Callable[[BoardsFile], Awaitable[Boards]]
+
+pytestmark = pytest.mark.anyio
+
+WINDOWS = ("daily", "weekly", "monthly", "0 6 * * MON")
+KART = Definition(windows=WINDOWS, time_zone="Europe/Berlin", keep={"daily": 2})
+BOUNDED = Definition(scores=Bounds(0, 10, integer=True))
+SUM = Definition(operator="increment", scores=Bounds(0, 10, integer=True))
+NOON = datetime.fromisoformat("2026-03-28T12:00:00+01:00").timestamp()
+HOUR, DAY = 60 * 60, 24 * 60 * 60
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run the coroutines of tests on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def opened(tmp_path: Path, clock: Clock) -> AsyncIterator[Open]:
+    """Open the boards of a file over a store of its own."""
+    clock.now = NOON
+    stores = []
+
+    async def opened(file: BoardsFile) -> Boards:
+        stores.append(await EmbeddedStore.open(tmp_path / "data", file.default, clock=clock))
+        boards = Boards(stores[-1], file, clock=clock)
+        await boards.declare()
+        return boards
+
+    yield opened
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+async def boards(opened: Open) -> Boards:
+    """Give boards of which two are declared."""
+    return await opened(BoardsFile(boards={"kart": KART, "bounded": BOUNDED}))
+
+
+async def names(boards: Boards, window: str, period: str | None = None) -> list[str]:
+    """Give who is on a period of the board with windows."""
+    found = await boards.page(boards.period_of("kart", window, period), 0, 10)
+    return [entry.name for entry in found.entries]
+
+
+def daily(periods: list[PeriodInfo]) -> list[str]:
+    """Give the days among periods."""
+    return [period.period for period in periods if period.window == "daily"]
 
 
 @pytest.mark.parametrize("score", [inf, -inf, nan])
@@ -21,3 +94,285 @@ def test_name_is_unicode() -> None:
     """Half of a surrogate pair has no UTF-8."""
     with pytest.raises(BadName, match="surrogate pair"):
         checked_name("a\ud800")
+
+
+async def test_submit_feeds_windows(boards: Boards) -> None:
+    """One submit is on the board and in the current period of each of its windows."""
+    await boards.submit("kart", "v", 5)
+    assert [await names(boards, window) for window in WINDOWS] == [["v"]] * 4
+    assert await boards.standing(boards.board("kart"), "v") is not None
+
+
+async def test_periods_begin_by_the_clock(boards: Boards, clock: Clock) -> None:
+    """At midnight of the board's zone a day begins and the others go on; the day before is read by its name."""
+    await boards.submit("kart", "v", 5)
+    clock.now = NOON + 12 * HOUR - 0.001
+    assert await names(boards, "daily") == ["v"]
+    clock.now = NOON + 12 * HOUR
+    assert (await names(boards, "daily"), await names(boards, "weekly")) == ([], ["v"])
+    await boards.submit("kart", "w", 5)
+    assert (await names(boards, "daily"), await names(boards, "daily", "2026-03-28")) == (["w"], ["v"])
+
+
+async def test_clock_that_jumps(boards: Boards, clock: Clock) -> None:
+    """A submit feeds the periods of its instant, wherever the clock was before."""
+    for name, ahead in {"v": 0, "w": 400 * DAY, "x": 0, "y": -DAY}.items():
+        clock.now = NOON + ahead
+        await boards.submit("kart", name, 5)
+    assert await names(boards, "daily", "2026-03-27") == ["y"]
+    clock.now = NOON
+    assert await names(boards, "weekly") == ["y", "x", "v"]
+
+
+async def test_down_at_the_boundary(opened: Open, clock: Clock) -> None:
+    """A process that was down at the boundary misses nothing."""
+    boards = await opened(BoardsFile(boards={"kart": KART}))
+    await boards.submit("kart", "v", 5)
+    await boards.store.close()
+    clock.now = NOON + DAY
+    boards = await opened(BoardsFile(boards={"kart": KART}))
+    assert (await names(boards, "daily"), await names(boards, "daily", "2026-03-28")) == ([], ["v"])
+
+
+async def test_periods_are_told(boards: Boards, clock: Clock) -> None:
+    """Each period with entries is told with its ends, its length by the clocks of its zone, and whether it is over."""
+    await boards.submit("kart", "v", 5)
+    clock.now = NOON + DAY
+    await boards.submit("kart", "w", 5)
+    *_, first, second = [period for period in await boards.periods("kart") if period.window == "daily"]
+    assert (first.period, first.start, first.stop) == ("2026-03-28", "2026-03-28T00:00:00+01:00", second.start)
+    assert (second.stop, second.count) == ("2026-03-30T00:00:00+02:00", 1)
+    assert [first.is_current, second.is_current] == [False, True]
+
+
+async def test_keep(boards: Boards, clock: Clock) -> None:
+    """As many past periods as are kept stay readable; older ones are as if they were not there."""
+    await boards.submit("kart", "v", 5)
+    clock.now = NOON + 2 * DAY
+    assert (await names(boards, "daily", "2026-03-28"), daily(await boards.periods("kart"))) == (["v"], ["2026-03-28"])
+    clock.now = NOON + 3 * DAY
+    assert (await names(boards, "daily", "2026-03-28"), daily(await boards.periods("kart"))) == ([], [])
+    assert await names(boards, "monthly", "2026-03") == ["v"]
+
+
+async def test_what_is_not_kept_comes_back(boards: Boards, clock: Clock) -> None:
+    """A period that is out of sight is still there where no submit has pruned it, until it is dropped by its name."""
+    await boards.submit("kart", "v", 5)
+    clock.now = NOON + 3 * DAY
+    where = boards.period_of("kart", "daily", "2026-03-28")
+    assert (await boards.drop(where), await boards.drop(where)) == (True, False)
+
+
+async def test_future(boards: Boards, clock: Clock) -> None:
+    """A period that has not begun is as if it were not there, even where the clock had gone ahead."""
+    clock.now = NOON + DAY
+    await boards.submit("kart", "v", 5)
+    clock.now = NOON
+    assert (await names(boards, "daily", "2026-03-29"), daily(await boards.periods("kart"))) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("board", "window", "period", "says"),
+    [
+        ("plain", "daily", None, "it has none"),
+        ("kart", "0 0 1 1 *", None, "it has 'daily', 'weekly', 'monthly', '0 6"),
+        ("kart", "hourly", None, 'write "0 [*]'),
+        ("kart", "daily", "2026-W47", "it is named as '2026-11-22'"),
+        ("kart", "0  6 * * mon", "2026-11-22", "the instant in UTC at which it began"),
+    ],
+)
+async def test_no_such_period(boards: Boards, board: str, window: str, period: str | None, says: str) -> None:
+    """A window that the board does not have, and a period that the window cannot have, are refused."""
+    with pytest.raises(BadParameter, match=says):
+        boards.period_of(board, window, period)
+
+
+async def test_one_way_to_ask(boards: Boards) -> None:
+    """A window is found however its line is written."""
+    assert boards.period_of("kart", " 0 6  * * mon", None) == boards.period_of("kart", "0 6 * * MON", None)
+
+
+@pytest.mark.parametrize(
+    ("score", "says"), [(-1, "none below 0"), (11, "none above 10"), (0.5, "only whole"), (inf, "not finite")]
+)
+async def test_bounds(boards: Boards, score: float, says: str) -> None:
+    """A score that the board does not take is refused at every door, and nothing is stored."""
+    with pytest.raises(ScoreRefused, match=says):
+        await boards.submit("bounded", "v", score)
+    with pytest.raises(ScoreRefused, match=says):
+        await boards.change("bounded", Attempt("v", score))
+    (refusal,) = await boards.submit_many("bounded", [Attempt("v", score)])
+    assert (refusal.index, refusal.name) == (0, "v")
+    assert await boards.standing(boards.board("bounded"), "v") is None
+
+
+@pytest.mark.parametrize("score", [0, 10, 10.0])
+async def test_within_bounds(boards: Boards, score: float) -> None:
+    """Both ends of the bounds are taken, and a whole number that is written as a fraction."""
+    await boards.submit("bounded", "v", score)
+    assert (await boards.change("bounded", Attempt("v", score))).current.score == score
+
+
+async def test_bounds_of_sums(opened: Open) -> None:
+    """Of a score that is added only whole numbers are asked; the bounds hold for what comes of it."""
+    boards = await opened(BoardsFile(boards={"sum": SUM}))
+    assert (await boards.change("sum", Attempt("v", 9))).current.score == 9
+    assert (await boards.change("sum", Attempt("v", -8))).current.score == 1
+    with pytest.raises(ScoreRefused):
+        await boards.submit("sum", "v", 10)
+    with pytest.raises(ScoreRefused, match="only whole"):
+        await boards.submit("sum", "v", 0.5)
+
+
+async def test_batch(boards: Boards) -> None:
+    """Each entry of a batch is accepted or refused on its own, also those that could not be read."""
+    unread = Refusal(1, "?", "It cannot be read.")
+    batch: list[Attempt | Refusal] = [
+        Attempt("a", 1),
+        unread,
+        Attempt("", 1),
+        Attempt("b", 1, b"x" * 1025),
+        Attempt("c", 11),
+        Attempt("d", 2),
+    ]
+    refused = await boards.submit_many("bounded", batch)
+    assert [(refusal.index, refusal.name) for refusal in refused] == [(1, "?"), (2, ""), (3, "b"), (4, "c")]
+    assert [entry.name for entry in (await boards.page(boards.board("bounded"), 0, 9)).entries] == ["d", "a"]
+
+
+async def test_metadata(boards: Boards) -> None:
+    """Metadata has at most 1 KiB."""
+    with pytest.raises(BadBody, match=r"1,025 bytes"):
+        await boards.change("kart", Attempt("v", 1, b"x" * 1025))
+
+
+@pytest.mark.parametrize("key", ["", "a b", "\x7f", "é", "k" * 256], ids=["empty", "space", "control", "é", "long"])
+async def test_bad_key(boards: Boards, key: str) -> None:
+    """A key is visible ASCII, and not long."""
+    with pytest.raises(BadParameter, match="1 to 255 visible ASCII"):
+        await boards.change("kart", Attempt("v", 1), key)
+
+
+async def test_key_counts_once(opened: Open) -> None:
+    """A retry changes nothing and gets the first answer, however its score is written."""
+    boards = await opened(BoardsFile(default=Definition(operator="increment")))
+    first = await boards.change("sum", Attempt("v", 5), "k")
+    await boards.submit("sum", "w", 9)
+    assert await boards.change("sum", Attempt("v", 5.0), "k") == first
+    assert (await boards.standing(boards.board("sum"), "v")).score == 5  # type: ignore[union-attr]
+
+
+async def test_key_of_a_batch(opened: Open) -> None:
+    """A batch that is sent again counts once, with what was refused of it."""
+    boards = await opened(BoardsFile(default=Definition(operator="increment", scores=Bounds(max=10))))
+    batch: list[Attempt | Refusal] = [Attempt("v", 5), Attempt("v", 6), Refusal(2, "?", "It cannot be read.")]
+    first = await boards.submit_many("sum", batch, "k")
+    assert [refusal.index for refusal in first] == [1, 2]
+    assert await boards.submit_many("sum", batch, "k") == first
+
+
+@pytest.mark.parametrize("again", [Attempt("v", 6), Attempt("v", 5, b"1")], ids=["another score", "other metadata"])
+async def test_key_with_another_body(boards: Boards, again: Attempt) -> None:
+    """A key that came with something else is refused."""
+    await boards.change("plain", Attempt("v", 5), "k")
+    with pytest.raises(KeyReused):
+        await boards.change("plain", again, "k")
+
+
+async def test_scope_of_a_key(boards: Boards) -> None:
+    """A key is of one name of one board, or of the batches of one board."""
+    for board, name in (("a", "v"), ("a", "w"), ("b", "v")):
+        assert (await boards.change(board, Attempt(name, 5), "k")).previous is None
+    assert await boards.submit_many("a", [Attempt("v", 6)], "k") == []
+    assert (await boards.change("a", Attempt("v", 7))).previous.score == 6  # type: ignore[union-attr]
+
+
+async def test_define(boards: Boards) -> None:
+    """A definition holds from the next submit on, and the default again when it is dropped."""
+    assert (await boards.define("b", BOUNDED), await boards.define("b", KART)) == (True, False)
+    await boards.submit("b", "v", 50)
+    assert (await boards.periods("b"))[0].count == 1
+    for period in await boards.periods("b"):
+        await boards.drop(boards.period_of("b", period.window, period.period))
+    assert (await boards.undefine("b"), await boards.undefine("b")) == (True, False)
+    assert await boards.definition("b") == Definition()
+
+
+async def test_submits_while_a_definition_changes(boards: Boards) -> None:
+    """Acts that come while definitions change wait, and feed what the last of them says."""
+    await boards.submit("b", "v0", 1)
+
+    async def submit(number: int) -> None:
+        await boards.submit("b", f"v{number}", 1)
+
+    changes = [boards.define("b", KART), boards.define("b", Definition(windows=("daily",)))]
+    other = [boards.change("b", Attempt("v1", 1)), boards.submit_many("b", [Attempt("v2", 1)])]
+    await asyncio.gather(*changes, *map(submit, range(3, 7)), *other)
+    assert await boards.store.count(boards.board("b")) == 7
+    assert await boards.store.count(boards.period_of("b", "daily", None)) == 6
+
+
+async def test_definition_waits_for_keys(boards: Boards) -> None:
+    """A definition does not overtake an act whose key is still looked for, and which contradicts it."""
+    acts = boards.change("b", Attempt("v", 50), "k"), boards.submit_many("b", [Attempt("w", 60)], "k")
+    change, refused, defined = await asyncio.gather(*acts, boards.define("b", BOUNDED), return_exceptions=True)
+    assert (isinstance(change, Change), refused, type(defined)) == (True, [], DefinitionConflict)
+
+
+async def test_conflict_leaves_all_as_it_was(boards: Boards) -> None:
+    """A definition that entries contradict is refused, and the old one holds."""
+    await boards.submit("b", "v", 50)
+    with pytest.raises(DefinitionConflict):
+        await boards.define("b", BOUNDED)
+    await boards.submit("b", "w", 60)
+    assert await boards.definition("b") == Definition()
+
+
+async def test_definitions(boards: Boards) -> None:
+    """Declared boards and those with entries are listed by their bytes, page by page."""
+    for name in ("a", "kart", "z", "\U0001f3c1", "\uffff"):
+        await boards.submit(name, "v", 5)
+    await boards.define("m", BOUNDED)
+    pages = [await boards.definitions("", 3), await boards.definitions("kart", 3), await boards.definitions("z", 3)]
+    assert [[(name, declared) for name, _, declared in page] for page in pages] == [
+        [("a", False), ("bounded", True), ("kart", True)],
+        [("m", True), ("z", False), ("\uffff", False)],
+        [("\uffff", False), ("\U0001f3c1", False)],
+    ]
+
+
+async def test_definitions_come_back(opened: Open) -> None:
+    """Definitions that were put are there after a restart, and the file's go before them."""
+    boards = await opened(BoardsFile())
+    await boards.define("a", BOUNDED)
+    await boards.define("b", BOUNDED)
+    await boards.store.close()
+    boards = await opened(BoardsFile(boards={"a": KART}))
+    assert [await boards.definition(name) for name in "ab"] == [KART, BOUNDED]
+
+
+async def test_declared_only(opened: Open) -> None:
+    """Undeclared boards take no scores and show none, but can be removed; a definition that is put declares one."""
+    before = await opened(BoardsFile())
+    await before.submit("old", "v", 5)
+    await before.store.close()
+    boards = await opened(BoardsFile(declared_only=True))
+    with pytest.raises(NotDeclared):
+        await boards.submit("old", "w", 5)
+    with pytest.raises(NotDefined):
+        await boards.definition("old")
+    assert (await boards.summary(boards.board("old"))).count == 0
+    assert (await boards.periods("old"), await boards.definitions("", 9)) == ([], [])
+    await boards.define("old", BOUNDED)
+    assert (await boards.standing(boards.board("old"), "v")).rank == 0  # type: ignore[union-attr]
+    await boards.undefine("old")
+    assert await boards.remove(boards.board("old"), "v")
+
+
+@pytest.mark.parametrize("name", ["-", "", "a\n"])
+async def test_bad_board(boards: Boards, name: str) -> None:
+    """A board has a good name at every door."""
+    with pytest.raises(BadName):
+        await boards.change(name, Attempt("v", 1))
+    with pytest.raises(BadName):
+        await boards.define(name, BOUNDED)

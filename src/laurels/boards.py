@@ -11,34 +11,31 @@ from bisect import bisect_right, insort
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache
-from hashlib import blake2b
 from heapq import merge
 from itertools import groupby, islice
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from laurels.attempts import bounded, check_attempt, once_of, refusals
 from laurels.definition import NO_FILE, BoardsFile, Definition
 from laurels.entries import EXACT, checked_board, checked_name, checked_score
 from laurels.errors import (
-    BadBody,
     BadDefinition,
-    BadName,
     BadParameter,
     DefinitionConflict,
     NotDeclared,
     NotDefined,
     NotKept,
     NotOnBoard,
-    ScoreRefused,
 )
-from laurels.stores.contract import Attempt, Board, Feed, Once, Refusal, Score
+from laurels.stores.contract import Attempt, Board, Feed, Refusal, Score
 from laurels.windows import Calendar, checked_window
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from laurels.stores.contract import Change, Period, Place, Ranked, Standing, Store, Summary
 
@@ -47,13 +44,12 @@ __all__ = ["EXACT", "checked_name", "checked_score"]
 PAGE_ENTRIES = 1000
 SPAN_ENTRIES = 500
 NAMES_ASKED = 100
-METADATA_BYTES = 1024
-KEY_CHARACTERS = 255
 BOARDS_KNOWN = 4096
 CALENDARS_KNOWN = 256
 NOWHERE = "-"
 """The key of what is kept from sight: no board has that name."""
 
+T = TypeVar("T")
 _calendar = lru_cache(CALENDARS_KNOWN)(Calendar)
 
 
@@ -119,6 +115,7 @@ class Boards:
         self._definitions = dict(file.boards)
         self._names = sorted(self._definitions)
         self._changing: dict[str, asyncio.Event] = {}
+        self._under_way: dict[str, set[asyncio.Future[None]]] = {}
         self._known = lru_cache(BOARDS_KNOWN)(self._find)
         self._simple = lru_cache(BOARDS_KNOWN)(self._find_simple)
         self._feeding = lru_cache(BOARDS_KNOWN)(self._find_feeding)
@@ -220,7 +217,7 @@ class Boards:
         while board in self._changing:
             await self._changing[board].wait()
         where = self._target(board)
-        await self.store.submit(where, checked_name(name), _bounded(checked_score(score), where.definition))
+        await self.store.submit(where, checked_name(name), bounded(checked_score(score), where.definition))
 
     @property
     def tells_changes(self) -> bool:
@@ -229,12 +226,13 @@ class Boards:
 
     async def change(self, board: str, attempt: Attempt, key: str | None = None) -> Change:
         """Submit, and tell the standings before and after; a ``key`` makes it count once."""
-        once = _once(key, (board, attempt.name), [attempt])
+        once = once_of(key, (board, attempt.name), [attempt])
         while board in self._changing:
             await self._changing[board].wait()
         where = self._target(board)
-        _check_attempt(attempt, where.definition)
-        return await self.store.change(where, attempt, once)
+        check_attempt(attempt, where.definition)
+        act = self.store.change(where, attempt, once)
+        return await (self._keyed(board, act) if once else act)
 
     async def submit_many(
         self, board: str, batch: Sequence[Attempt | Refusal], key: str | None = None
@@ -243,13 +241,27 @@ class Boards:
 
         A refusal in the batch stands for one that could not even be read, and is told with the rest.
         """
-        once = _once(key, (board, ""), batch)
+        once = once_of(key, (board, ""), batch)
         while board in self._changing:
             await self._changing[board].wait()
         where = self._target(board)
-        refused = dict(_refused(batch, where.definition))
+        refused = dict(refusals(batch, where.definition))
         checked = [refused.get(index, attempt) for index, attempt in enumerate(batch)] if refused else batch
-        return await self.store.submit_many(where, checked, once)
+        act = self.store.submit_many(where, checked, once)
+        return await (self._keyed(board, act) if once else act)
+
+    async def _keyed(self, board: str, act: Awaitable[T]) -> T:
+        """Do an act with a key, which the store may first look for: a change of the definition waits for its end."""
+        done = asyncio.get_running_loop().create_future()
+        under_way = self._under_way.setdefault(board, set())
+        under_way.add(done)
+        try:
+            return await act
+        finally:
+            done.set_result(None)
+            under_way.discard(done)
+            if not under_way:
+                del self._under_way[board]
 
     def remove(self, where: Board, name: str) -> Awaitable[bool]:
         """Take a name off a board and its periods, or off one period; tell whether it was there."""
@@ -368,7 +380,10 @@ class Boards:
 
     @asynccontextmanager
     async def _redefined(self, name: str) -> AsyncIterator[None]:
-        """Let submits to a board wait until its definition has changed or has not, so that none comes late."""
+        """Let submits to a board wait until its definition has changed or has not, so that none comes late.
+
+        An awaitable that :meth:`submit` gave before is of the old definition: it is to be awaited at once.
+        """
         if checked_board(name) in self._file.boards:
             raise DefinitionConflict(name, "it is declared in the boards file; change it there and restart")
         while name in self._changing:
@@ -376,6 +391,8 @@ class Boards:
         self._changing[name] = asyncio.Event()
         self._forget()
         try:
+            if under_way := self._under_way.get(name):
+                await asyncio.wait(under_way)
             yield
         finally:
             self._changing.pop(name).set()
@@ -433,51 +450,3 @@ def _check_number(parameter: str, number: int, least: int, most: int) -> None:
 
 def _stretch(found: list[Ranked], limit: int) -> Stretch:
     return Stretch(found[:limit], len(found) > limit)
-
-
-def _refused(batch: Sequence[Attempt | Refusal], definition: Definition) -> Iterator[tuple[int, Refusal]]:
-    for index, attempt in enumerate(batch):
-        if not isinstance(attempt, Refusal):
-            try:
-                _check_attempt(attempt, definition)
-            except (BadBody, BadName, ScoreRefused) as error:
-                yield index, Refusal(index, attempt.name, str(error))
-
-
-def _check_attempt(attempt: Attempt, definition: Definition) -> None:
-    checked_name(attempt.name)
-    _bounded(checked_score(attempt.score), definition)
-    if attempt.metadata is not None and len(attempt.metadata) > METADATA_BYTES:
-        size = len(attempt.metadata)
-        raise BadBody("/metadata", f"The metadata has {size:,} bytes of JSON: it may have {METADATA_BYTES:,}.")
-
-
-def _bounded(score: Score, definition: Definition) -> Score:
-    """Give a score back where a board takes it; of one that is to be added only the store knows what comes of it."""
-    bounds = definition.scores
-    if bounds.integer and score != int(score):
-        raise ScoreRefused(f"The score {score} is not whole, and this board takes only whole scores.")
-    if definition.operator != "increment":
-        if bounds.min is not None and score < bounds.min:
-            raise ScoreRefused(f"The score {score} is too low: this board takes none below {bounds.min}.")
-        if bounds.max is not None and score > bounds.max:
-            raise ScoreRefused(f"The score {score} is too high: this board takes none above {bounds.max}.")
-    return score
-
-
-def _once(key: str | None, scope: tuple[str, str], batch: Sequence[Attempt | Refusal]) -> Once | None:
-    if key is None:
-        return None
-    if not (0 < len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable() and " " not in key):
-        problem = f"The Idempotency-Key must be 1 to {KEY_CHARACTERS} visible ASCII characters, such as a UUID."
-        raise BadParameter("Idempotency-Key", problem)
-    said = [part if isinstance(part, Refusal) else (part.name, _number(part.score), part.metadata) for part in batch]
-    return Once(_digest("\n".join((*scope, key))), _digest(repr(said)))
-
-
-def _number(score: Score) -> Score:
-    return int(score) if isinstance(score, float) and score.is_integer() else score
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
