@@ -1,130 +1,258 @@
-"""A store against a dictionary: the acts that every store knows, to be drawn in any sequence."""
+"""A store against dictionaries: the acts that every store knows, to be drawn in any sequence."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from hashlib import blake2b
 from operator import gt, lt
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from laurels.stores.contract import Board, Change, Entry, Place, Ranked, Slice, Standing
+from laurels.definition import Bounds, Definition
+from laurels.errors import DefinitionConflict, KeyReused, ScoreRefused
+from laurels.stores.contract import Attempt, Board, Once, Place, Ranked, Refusal, key_of
+from tests.stores.model import LIFETIME, Model, RefusedByModel, shown_rows
+from tests.stores.promises import keeps, shown
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
+    from random import Random
 
     from laurels.stores.contract import Store
+    from tests.stores.model import Row
 
-BOARDS = st.sampled_from([Board("kart"), Board("laps", "ascending"), Board("tiny")])
+NAMES_OF_BOARDS = ["kart", "laps", "tiny"]
+NAMES = st.sampled_from(NAMES_OF_BOARDS)
 PLAYERS = st.sampled_from(["a", "b", "c", "d", "é", "😀", "aa", "B"])
-SCORES = st.sampled_from([0, 1, 1.5, -7, 2**60])
+SCORES = st.sampled_from([0, 1, 1.5, -7, 2**53, 2**60])
+METADATA = st.sampled_from([None, None, b"{}", b'{"a":[1]}'])
+ATTEMPTS = st.builds(Attempt, PLAYERS, SCORES, METADATA)
+BATCHES = st.lists(ATTEMPTS | st.just(Refusal(0, "x", "is no score")), max_size=9)
+KEYS = st.sampled_from([None, None, b"1" * 16, b"2" * 16])
+DAYS = st.sampled_from([None, None, 9, 10, 11, 12])
+DEFINITIONS = st.builds(
+    Definition,
+    order=st.sampled_from(["descending", "ascending"]),
+    operator=st.sampled_from(["latest", "best", "increment"]),
+    ties=st.sampled_from(["name", "earliest", "latest"]),
+    ranking=st.sampled_from(["ordinal", "competition", "dense"]),
+    scores=st.sampled_from([Bounds(), Bounds(), Bounds(min=-10, max=2**60)]),
+    windows=st.sampled_from([(), ("daily",), ("weekly", "daily")]),
+    ttl=st.sampled_from([None, None, "1h"]),
+)
 
 
-def define(name: str) -> Board:
-    """Tell the order of the boards of this model."""
-    return Board(name, "ascending" if name == "laps" else "descending")
+def has(capability: str) -> Callable[[StoreMachine], bool]:
+    """Tell whether the machine's store has a capability."""
+    return lambda machine: bool(getattr(machine.store.capabilities, capability))
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """A store and what it should hold. An heir sets ``runner`` and ``store``."""
+    """A store and what it should hold. An heir sets ``runner`` and ``store``; its clock is that of ``model``."""
 
     runner: asyncio.Runner
     store: Store
 
     def __init__(self) -> None:
         super().__init__()
-        self.model: dict[str, dict[str, float]] = {}
+        self.model = Model()
+        self.seen: list[tuple[Ranked, Row]] = []
 
-    def page(self, board: Board) -> list[Entry]:
-        """Give a whole board as it should stand."""
-        ordered = sorted(
-            ((score, name.encode()) for name, score in self.model.get(board.name, {}).items()),
-            reverse=board.order == "descending",
-        )
-        return [Entry(name.decode(), score) for score, name in ordered]
+    # Changes
 
-    def standing(self, board: Board, name: str) -> Standing | None:
-        """Give the standing that a name should have."""
-        ranks = {entry.name: Standing(entry.score, rank) for rank, entry in enumerate(self.page(board))}
-        return ranks.get(name)
+    @rule(name=NAMES, player=PLAYERS, score=SCORES)
+    def submit(self, name: str, player: str, score: float) -> None:
+        """Submit one score."""
+        board = self.model.board(name)
+        try:
+            self.model.submit(board, Attempt(player, score))
+        except RefusedByModel:
+            self.submit_refused(board, player, score)
+        else:
+            self.runner.run(self.store.submit(board, player, score))
 
-    def is_after(self, board: Board, entry: Entry, other: Entry) -> bool:
-        """Tell whether the one stands after the other."""
-        one, two = ((each.score, each.name.encode()) for each in (entry, other))
-        return one < two if board.order == "descending" else one > two
+    def submit_refused(self, board: Board, player: str, score: float) -> None:
+        """Submit a score that cannot be added."""
+        with pytest.raises(ScoreRefused):
+            self.runner.run(self.store.submit(board, player, score))
 
-    @rule(board=BOARDS, name=PLAYERS, score=SCORES)
-    def submit(self, board: Board, name: str, score: float) -> None:
-        """Submit one entry."""
-        self.runner.run(self.store.submit(board, name, score))
-        self.model.setdefault(board.name, {})[name] = score
+    def once(self, key: bytes | None, *act: object) -> tuple[Once | None, object]:
+        """Give what makes an act count once, and the answer that its key got before, KeyReused where to another."""
+        if key is None or not self.store.capabilities.attempts:
+            return None, None
+        once = Once(key, blake2b(repr(act).encode(), digest_size=16).digest())
+        self.model.pass_time()
+        print_, when, answer = self.model.answers.get(key, (b"", -LIFETIME, None))
+        if when + LIFETIME <= self.model.latest:
+            return once, None
+        return once, answer if print_ == once.print else KeyReused
 
-    @precondition(lambda self: self.store.capabilities.one_state)
-    @rule(board=BOARDS, name=PLAYERS, score=SCORES)
-    def change(self, board: Board, name: str, score: float) -> None:
-        """Submit one entry and compare what it is said to have changed."""
-        before = self.standing(board, name)
-        change = self.runner.run(self.store.change(board, name, score))
-        self.model.setdefault(board.name, {})[name] = score
-        assert change == Change(before, self.standing(board, name) or Standing(0, -1))
+    def know(self, once: Once | None, answer: object) -> None:
+        """Remember the first answer."""
+        if once:
+            self.model.answers[once.key] = once.print, self.model.latest, answer
 
-    @rule(board=BOARDS, entries=st.lists(st.builds(Entry, PLAYERS, SCORES), max_size=9))
-    def submit_many(self, board: Board, entries: list[Entry]) -> None:
-        """Submit several entries."""
-        self.runner.run(self.store.submit_many(board, entries))
-        if entries:
-            self.model.setdefault(board.name, {}).update({entry.name: entry.score for entry in entries})
+    @precondition(has("one_state"))
+    @rule(name=NAMES, attempt=ATTEMPTS, key=KEYS)
+    def change(self, name: str, attempt: Attempt, key: bytes | None) -> None:
+        """Submit one attempt and compare what it is said to have changed."""
+        board = self.model.board(name)
+        once, answer = self.once(key, name, attempt)
+        changing = self.store.change(board, attempt, once)
+        if answer is KeyReused:
+            with pytest.raises(KeyReused):
+                self.runner.run(changing)
+            return
+        try:
+            expected = answer or self.model.change(board, attempt)
+        except RefusedByModel:
+            with pytest.raises(ScoreRefused):
+                self.runner.run(changing)
+        else:
+            assert self.runner.run(changing) == expected
+            if answer is None:
+                self.know(once, expected)
 
-    @rule(board=BOARDS, name=PLAYERS)
-    def remove(self, board: Board, name: str) -> None:
+    @rule(name=NAMES, batch=BATCHES, key=KEYS)
+    def submit_many(self, name: str, batch: list[Attempt | Refusal], key: bytes | None) -> None:
+        """Submit several attempts."""
+        board, can = self.model.board(name), self.store.capabilities
+        if board.definition.operator == "increment" and not can.batched_sums:
+            return
+        batch = [self.placed(place, each) for place, each in enumerate(batch)]
+        once, answer = self.once(key, name, batch)
+        submitting = self.store.submit_many(board, batch, once)
+        if answer is KeyReused:
+            with pytest.raises(KeyReused):
+                self.runner.run(submitting)
+            return
+        expected = answer if answer is not None else self.model.submit_many(board, batch)
+        assert [each.index for each in self.runner.run(submitting)] == expected
+        if answer is None:
+            self.know(once, expected)
+
+    def placed(self, place: int, entry: Attempt | Refusal) -> Attempt | Refusal:
+        """Give an entry of a batch as it may stand there."""
+        if isinstance(entry, Refusal):
+            return Refusal(place, entry.name, entry.problem)
+        return entry if self.store.capabilities.attempts else Attempt(entry.name, entry.score)
+
+    @rule(name=NAMES, player=PLAYERS, day=DAYS)
+    def remove(self, name: str, player: str, day: int | None) -> None:
         """Remove one entry."""
-        entries = self.model.get(board.name, {})
-        assert self.runner.run(self.store.remove(board, name)) == (entries.pop(name, None) is not None)
-        if not entries:
-            self.model.pop(board.name, None)
+        board = self.model.board(name, day=day)
+        assert self.runner.run(self.store.remove(board, player)) == self.model.remove(board, player)
 
-    @rule(board=BOARDS, name=PLAYERS)
-    def ask(self, board: Board, name: str) -> None:
+    @rule(name=NAMES, day=DAYS)
+    def drop(self, name: str, day: int | None) -> None:
+        """Drop a board, or a period of it."""
+        board = self.model.board(name, day=day)
+        self.model.pass_time()
+        assert self.runner.run(self.store.drop(board)) == self.model.drop(board)
+
+    @rule(name=NAMES, definition=DEFINITIONS)
+    def define(self, name: str, definition: Definition) -> None:
+        """Declare a board, which its entries may contradict."""
+        if not keeps(self.store, definition) or (definition.ttl and not self.store.capabilities.defining):
+            return
+        is_wrong = self.model.contradicts(name, definition)
+        if self.store.capabilities.defining:
+            with pytest.raises(DefinitionConflict) if is_wrong else nullcontext():
+                self.runner.run(self.store.define(name, definition))
+        if not is_wrong:
+            self.model.define(name, definition)
+
+    @precondition(has("defining"))
+    @rule(name=NAMES)
+    def undefine(self, name: str) -> None:
+        """Declare a board no longer, which its entries may contradict."""
+        is_wrong = self.model.contradicts(name, self.model.default)
+        with pytest.raises(DefinitionConflict) if is_wrong else nullcontext():
+            assert self.runner.run(self.store.undefine(name)) == (name in self.model.declared)
+        if not is_wrong:
+            self.model.define(name, None)
+
+    @precondition(has("defining"))
+    @rule(seconds=st.sampled_from([7, 701, 1409, 2903, -503, 90_001]))
+    def pass_time(self, seconds: int) -> None:
+        """Move the clock."""
+        self.model.now += seconds
+
+    @rule()
+    def next_day(self) -> None:
+        """Begin a day."""
+        self.model.day += 1
+
+    # Questions
+
+    @rule(name=NAMES, player=PLAYERS, day=DAYS)
+    def ask(self, name: str, player: str, day: int | None) -> None:
         """Ask for a standing, and for how many there are."""
-        assert self.runner.run(self.store.standing(board, name)) == self.standing(board, name)
-        assert self.runner.run(self.store.count(board)) == len(self.model.get(board.name, {}))
+        board = self.model.board(name, day=day)
+        assert self.runner.run(self.store.standing(board, player)) == self.model.standing(board, player)
+        assert self.runner.run(self.store.count(board)) == len(self.model.of(board))
 
-    @precondition(lambda self: self.store.capabilities.one_state)
-    @rule(board=BOARDS, name=PLAYERS, names=st.lists(PLAYERS, max_size=4), span=st.integers(0, 3))
-    def ask_names(self, board: Board, name: str, names: list[str], span: int) -> None:
+    @precondition(has("one_state"))
+    @rule(name=NAMES, players=st.lists(PLAYERS, min_size=1, max_size=4), span=st.integers(0, 3), day=DAYS)
+    def ask_names(self, name: str, players: list[str], span: int, day: int | None) -> None:
         """Ask for neighbours, and for several names."""
-        page, standing = self.page(board), self.standing(board, name)
-        first = max(0, standing.rank - span) if standing else 0
-        around = Slice(first, page[first : standing.rank + span + 1]) if standing else None
-        assert self.runner.run(self.store.around(board, name, span)) == around
-        found = [Ranked(entry.name, entry.score, rank) for rank, entry in enumerate(page) if entry.name in names]
-        assert self.runner.run(self.store.of_names(board, names)) == found
+        board = self.model.board(name, day=day)
+        page = self.model.page(board)
+        place = next((place for place, (row, _) in enumerate(page) if row.name == players[0]), None)
+        around = self.runner.run(self.store.around(board, players[0], span))
+        if place is None:
+            assert around is None
+        else:
+            assert around is not None
+            assert shown(around) == shown_rows(page[max(0, place - span) : place + span + 1])
+        found = self.runner.run(self.store.of_names(board, players))
+        assert shown(found) == shown_rows(each for each in page if each[0].name in players)
 
-    @precondition(lambda self: self.store.capabilities.one_state)
-    @rule(board=BOARDS, low=SCORES, high=SCORES, limit=st.integers(1, 4))
-    def ask_scores(self, board: Board, low: float, high: float, limit: int) -> None:
+    @precondition(has("one_state"))
+    @rule(name=NAMES, low=SCORES, high=SCORES, limit=st.integers(1, 4), day=DAYS)
+    def ask_scores(self, name: str, low: float, high: float, limit: int, day: int | None) -> None:
         """Ask for what stands between two scores, and where a score would stand."""
-        page, is_better = self.page(board), gt if board.order == "descending" else lt
-        limits = min(low, high), max(low, high)
-        first = sum(is_better(entry.score, limits[board.order == "descending"]) for entry in page)
-        between = [entry for entry in page if limits[0] <= entry.score <= limits[1]]
-        assert self.runner.run(self.store.within(board, *limits, limit)) == Slice(first, between[:limit])
-        place = Place(sum(is_better(entry.score, low) for entry in page), len(page))
-        assert self.runner.run(self.store.place(board, low)) == place
+        board = self.model.board(name, day=day)
+        page, is_better = self.model.page(board), gt if board.definition.order == "descending" else lt
+        low, high = min(low, high), max(low, high)
+        between = [each for each in page if low <= each[0].score <= high]
+        assert shown(self.runner.run(self.store.within(board, low, high, limit))) == shown_rows(between[:limit])
+        better = [row.score for row, _ in page if is_better(row.score, low)]
+        rank = len(set(better)) if board.definition.ranking == "dense" else len(better)
+        assert self.runner.run(self.store.place(board, low)) == Place(rank, len(better), len(page))
 
-    @precondition(lambda self: self.store.capabilities.one_state)
-    @rule(board=BOARDS, entry=st.builds(Entry, PLAYERS, SCORES), limit=st.integers(1, 4))
-    def ask_after(self, board: Board, entry: Entry, limit: int) -> None:
-        """Ask for what stands after a place, whoever has it."""
-        before = [other for other in self.page(board) if not self.is_after(board, other, entry)]
-        rest = self.page(board)[len(before) :]
-        assert self.runner.run(self.store.after(board, entry, limit)) == Slice(len(before), rest[:limit])
+    @precondition(has("attempts"))
+    @rule(name=NAMES, start=st.integers(0, 3), day=DAYS)
+    def look(self, name: str, start: int, day: int | None) -> None:
+        """Ask for a page with all there is, and remember its places."""
+        board = self.model.board(name, day=day)
+        page = self.model.page(board)[start : start + 4]
+        found = self.runner.run(self.store.page(board, start, start + 4, noted=True))
+        assert (shown(found), [each.metadata for each in found]) == (
+            shown_rows(page),
+            [row.metadata for row, _ in page],
+        )
+        self.seen += zip(found, (row for row, _ in page), strict=True)
 
-    @precondition(lambda self: self.store.capabilities.one_state)
-    @rule(board=BOARDS)
-    def ask_summary(self, board: Board) -> None:
+    @precondition(lambda self: self.seen)
+    @rule(name=NAMES, which=st.randoms(use_true_random=False), limit=st.integers(1, 4), day=DAYS)
+    def ask_after(self, name: str, which: Random, limit: int, day: int | None) -> None:
+        """Ask for what stands after a place that was seen some time, whoever has it now."""
+        board = self.model.board(name, day=day)
+        entry, row = which.choice(self.seen)
+        found = self.runner.run(self.store.after(board, entry, limit))
+        assert shown(found) == shown_rows(self.model.after(board, row)[:limit])
+
+    @precondition(has("one_state"))
+    @rule(name=NAMES, day=DAYS)
+    def ask_summary(self, name: str, day: int | None) -> None:
         """Ask for the board in a few figures."""
-        scores = [entry.score for entry in self.page(board)]
+        board = self.model.board(name, day=day)
+        scores = [row.score for row, _ in self.model.page(board)]
         found = self.runner.run(self.store.summary(board))
         ends = (scores[0], scores[-1]) if scores else (None, None)
         assert (found.count, found.best, found.worst) == (len(scores), *ends)
@@ -133,15 +261,18 @@ class StoreMachine(RuleBasedStateMachine):
             least = next((n for n in range(len(scores)) if 100 * (n + 1) >= percent * len(scores)), None)
             assert score == (None if least is None else scores[::-1][least])
 
-    @rule(board=BOARDS)
-    def drop(self, board: Board) -> None:
-        """Drop a board."""
-        assert self.runner.run(self.store.drop(board)) == (self.model.pop(board.name, None) is not None)
-
     @invariant()
     def same(self) -> None:
         """Hold the store against the model."""
+        self.model.pass_time()
+        boards = sorted({key.partition("\n")[0] for key in self.model.entries})
         if self.store.capabilities.listing:
-            assert self.runner.run(self.store.names()) == sorted(self.model)
-        for board in map(define, self.model):
-            assert self.runner.run(self.store.page(board, 0, 99)) == self.page(board)
+            assert self.runner.run(self.store.names()) == boards
+        for key in self.model.entries:
+            name, window, period = [*key.split("\n"), "", ""][:3]
+            board = Board(name, self.model.definition(name), window, period)
+            assert shown(self.runner.run(self.store.page(board, 0, 99))) == shown_rows(self.model.page(board))
+        for name in boards if self.store.capabilities.listing else ():
+            periods = self.runner.run(self.store.periods(Board(name)))
+            found = [key_of(name, each.window, each.period) for each in periods]
+            assert found == sorted(key for key in self.model.entries if key.startswith(f"{name}\n"))

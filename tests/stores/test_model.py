@@ -12,15 +12,17 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import precondition, rule
 
+from laurels.errors import DefinitionConflict
 from laurels.stores.embedded import EmbeddedStore
 from laurels.stores.fold import fold
 from laurels.stores.momento import FixedKey, MomentoStore
 from tests.stores import disk
-from tests.stores.machine import StoreMachine, define
+from tests.stores.machine import DEFINITIONS, NAMES_OF_BOARDS, StoreMachine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from laurels.definition import Definition
     from tests.momento import Momento
 
 
@@ -35,7 +37,8 @@ class EmbeddedMachine(StoreMachine):
 
     def begin(self) -> None:
         """Open the store."""
-        self.store = self.runner.run(EmbeddedStore.open(self.directory, define))
+        opening = EmbeddedStore.open(self.directory, self.model.default, clock=lambda: self.model.now)
+        self.store = self.runner.run(opening)
 
     def teardown(self) -> None:
         """Close the store and leave nothing."""
@@ -47,6 +50,30 @@ class EmbeddedMachine(StoreMachine):
     def reopen(self) -> None:
         """Close the store and open it again."""
         self.runner.run(self.store.close())
+        self.begin()
+
+    @rule()
+    def crash(self) -> None:
+        """Go on with what is on the disk just now."""
+        left, self.directory = self.directory, Path(tempfile.mkdtemp())
+        shutil.copytree(left, self.directory, dirs_exist_ok=True)
+        self.runner.run(self.store.close())
+        shutil.rmtree(left)
+        self.begin()
+
+    @rule(default=DEFINITIONS)
+    def change_default(self, default: Definition) -> None:
+        """Start with another default definition, which the boards that are not declared may contradict."""
+        undeclared = [name for name in NAMES_OF_BOARDS if name not in self.model.declared]
+        is_wrong = any(self.model.contradicts(name, default) for name in undeclared)
+        self.runner.run(self.store.close())
+        if is_wrong:
+            with pytest.raises(DefinitionConflict):
+                self.runner.run(EmbeddedStore.open(self.directory, default, clock=lambda: self.model.now))
+        else:
+            self.model.default = default
+            for name in undeclared:
+                self.model.adapt(name)
         self.begin()
 
     @precondition(lambda self: disk.last(self.directory) > 0)

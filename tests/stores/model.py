@@ -1,0 +1,237 @@
+"""What boards should be, as plainly as it can be said: dictionaries, sorted anew for each question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from laurels.definition import PLAIN, Definition
+from laurels.stores.contract import Attempt, Board, Change, Feed, Refusal, Standing, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from laurels.stores.contract import Score
+
+LIFETIME = 24 * 3600
+
+
+class RefusedByModel(Exception):
+    """The attempt cannot be kept."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry: who, how much, which attempt it was among all, when, and what came with it."""
+
+    name: str
+    score: Score
+    number: int
+    metadata: bytes | None
+
+
+@dataclass
+class Model:
+    """All boards by key, and the time."""
+
+    entries: dict[str, dict[str, Row]] = field(default_factory=dict)
+    declared: dict[str, Definition] = field(default_factory=dict)
+    default: Definition = PLAIN
+    now: float = 2_000_000_000.0
+    latest: float = 0.0
+    day: int = 10
+    attempts: int = 0
+    renewed: dict[str, float] = field(default_factory=dict)
+    answers: dict[bytes, tuple[bytes, float, object]] = field(default_factory=dict)
+
+    def definition(self, name: str) -> Definition:
+        """Give the definition of a board."""
+        return self.declared.get(name, self.default)
+
+    def board(self, name: str, *, day: int | None = None) -> Board:
+        """Give a board with what it feeds today, or one day of it."""
+        definition = self.definition(name)
+        if day is not None:
+            return Board(name, definition, "daily", f"2026-11-{day:02}")
+        feeds = {
+            "daily": Feed("daily", f"2026-11-{self.day:02}", f"2026-11-{self.day - 1:02}"),
+            "weekly": Feed("weekly", "W"),
+        }
+        return Board(name, definition, feeds=tuple(feeds[window] for window in definition.windows))
+
+    def of(self, board: Board) -> dict[str, Row]:
+        """Give the entries of a board, or of a period of it."""
+        self.pass_time()
+        return self.entries.get(board.key, {})
+
+    def pass_time(self) -> None:
+        """Let boards go whose time is over; time does not go back."""
+        self.latest = max(self.latest, self.now)
+        for name, renewed in list(self.renewed.items()):
+            ttl = self.definition(name).ttl_seconds
+            if ttl is not None and renewed + ttl <= self.latest:
+                self.drop(Board(name))
+
+    def keys(self, board: Board) -> list[str]:
+        """Give the keys that there are of a board and its periods, or of one period."""
+        self.pass_time()
+        return [key for key in self.entries if key == board.key or key.startswith(f"{board.key}\n")]
+
+    # Changes
+
+    def submit(self, board: Board, attempt: Attempt) -> bool:
+        """Submit to a board and what it feeds; tell whether it counted there."""
+        self.pass_time()
+        self.attempts += 1
+        keys = [board.name, *(key_of(board.name, feed.window, feed.period) for feed in board.feeds)]
+        rows = [self.weigh(board, key, attempt) for key in keys]
+        self.check_bounds(board.definition, rows[0])
+        self.prune(board)
+        for key, row in zip(keys, rows, strict=True):
+            self.entries.setdefault(key, {})[row.name] = row
+        if board.definition.ttl:
+            self.renewed[board.name] = self.latest
+        return rows[0].number == self.attempts
+
+    def weigh(self, board: Board, key: str, attempt: Attempt) -> Row:
+        """Give the entry that there will be under a key."""
+        had, definition = self.entries.get(key, {}).get(attempt.name), board.definition
+        score = attempt.score
+        new = Row(attempt.name, score, self.attempts, attempt.metadata)
+        if had is None:
+            return new
+        if definition.operator == "best" and score != had.score:
+            return new if (score > had.score) == (definition.order == "descending") else had
+        if definition.operator == "increment":
+            score = exact_sum(had.score, score)
+            new = Row(attempt.name, score, self.attempts, attempt.metadata)
+        return had if score == had.score and attempt.metadata is None else new
+
+    @staticmethod
+    def check_bounds(definition: Definition, row: Row) -> None:
+        """Refuse a sum out of bounds; other scores are not a store's concern."""
+        bounds = definition.scores
+        if definition.operator == "increment" and (
+            (bounds.min is not None and row.score < bounds.min)
+            or (bounds.max is not None and row.score > bounds.max)
+            or (bounds.integer and row.score != int(row.score))
+        ):
+            raise RefusedByModel
+
+    def prune(self, board: Board) -> None:
+        """Let periods go that are no longer kept, where one begins."""
+        for feed in board.feeds:
+            if key_of(board.name, feed.window, feed.period) not in self.entries:
+                window = f"{board.name}\n{feed.window}\n"
+                for key in [key for key in self.entries if key.startswith(window)]:
+                    if key.removeprefix(window) < feed.oldest:
+                        del self.entries[key]
+
+    def change(self, board: Board, attempt: Attempt) -> Change:
+        """Submit, and tell the standings on either side."""
+        before = self.standing(board, attempt.name)
+        counted = self.submit(board, attempt)
+        return Change(before, self.standing(board, attempt.name) or Standing(0, -1), counted)
+
+    def submit_many(self, board: Board, batch: Sequence[Attempt | Refusal]) -> list[int]:
+        """Submit one after the other, and give the places of the refused."""
+        refused = []
+        for place, attempt in enumerate(batch):
+            if isinstance(attempt, Refusal):
+                refused.append(place)
+                continue
+            try:
+                self.submit(board, attempt)
+            except RefusedByModel:
+                refused.append(place)
+        return refused
+
+    def remove(self, board: Board, name: str) -> bool:
+        """Take a name off a board and its periods, or off one."""
+        found = [self.entries[key].pop(name, None) for key in self.keys(board)]
+        self.entries = {key: entries for key, entries in self.entries.items() if entries}
+        return any(found)
+
+    def drop(self, board: Board) -> bool:
+        """Let a board go with its periods, or one of these."""
+        keys = [key for key in self.entries if key == board.key or key.startswith(f"{board.key}\n")]
+        for key in keys:
+            del self.entries[key]
+        if not board.window:
+            self.renewed.pop(board.name, None)
+        return bool(keys)
+
+    def contradicts(self, name: str, new: Definition) -> bool:
+        """Tell whether a board's entries would not be there so, under another definition."""
+        old, rows = self.definition(name), self.of(Board(name)).values()
+        windows = {key.split("\n")[1] for key in self.keys(Board(name)) if "\n" in key}
+        same = (old.order, old.operator, old.ties) == (new.order, new.operator, new.ties)
+        low, high = new.scores.min, new.scores.max
+        within = all((low is None or low <= row.score) and (high is None or row.score <= high) for row in rows)
+        return bool(rows) and not (same and within and windows <= set(new.windows))
+
+    def define(self, name: str, definition: Definition | None) -> None:
+        """Give a board a definition of its own, or no longer."""
+        if definition is None:
+            self.declared.pop(name, None)
+        else:
+            self.declared[name] = definition
+        self.adapt(name)
+
+    def adapt(self, name: str) -> None:
+        """Let the time of a board count from now where it had no end before."""
+        if name in self.entries and self.definition(name).ttl:
+            self.renewed.setdefault(name, self.latest)
+        else:
+            self.renewed.pop(name, None)
+
+    # Questions
+
+    def page(self, board: Board) -> list[tuple[Row, int]]:
+        """Give all entries in order, each with its rank."""
+        rows = ordered(board.definition, self.of(board).values())
+        scores = [row.score for row in rows]
+        return [(row, rank_of(board.definition, scores, place)) for place, row in enumerate(rows)]
+
+    def after(self, board: Board, row: Row) -> list[tuple[Row, int]]:
+        """Give what stands after the place of an entry, whether or not it stands there now."""
+        page = self.page(board)
+        rows = ordered(board.definition, {row, *(each for each, _ in page)})
+        return page[-len(behind) :] if (behind := rows[rows.index(row) + 1 :]) else []
+
+    def standing(self, board: Board, name: str) -> Standing | None:
+        """Give the standing of a name."""
+        return next((Standing(row.score, rank) for row, rank in self.page(board) if row.name == name), None)
+
+
+def ordered(definition: Definition, rows: Iterable[Row]) -> list[Row]:
+    """Give entries in the order of a board."""
+    found = sorted(rows, key=lambda row: row.name.encode(), reverse=definition.order == "descending")
+    if definition.ties != "name":
+        found.sort(key=lambda row: row.number, reverse=definition.ties == "latest")
+    return sorted(found, key=lambda row: row.score, reverse=definition.order == "descending")
+
+
+def rank_of(definition: Definition, scores: Sequence[Score], place: int) -> int:
+    """Give the rank of the entry at a place, by the scores in order."""
+    better = scores[: scores.index(scores[place])]
+    return {"ordinal": place, "competition": len(better), "dense": len(set(better))}[definition.ranking]
+
+
+def exact_sum(had: Score, score: Score) -> Score:
+    """Add as boards do: as doubles, but never losing a digit of whole numbers."""
+    total = float(had) + float(score)
+    if not isfinite(total) or (all(map(is_whole, (had, score))) and int(had) + int(score) != int(total)):
+        raise RefusedByModel
+    return int(total) if is_whole(total) else total
+
+
+def is_whole(score: Score) -> bool:
+    """Tell whether a score is a whole number."""
+    return float(score).is_integer()
+
+
+def shown_rows(page: Iterable[tuple[Row, int]]) -> list[tuple[str, Score, int]]:
+    """Give what is to be seen of entries."""
+    return [(row.name, row.score, rank) for row, rank in page]
