@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.asking import ask
-from tests.conftest import running
+from tests.conftest import running, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,3 +125,21 @@ def test_store_that_cannot_keep_it(
     monkeypatch.setenv("MOMENTO_ENDPOINT", f"http://{momento.host}:{momento.port}")
     says = refused(tmp_path / "data", write(LAPS), "--store", f"momento:{momento.new_cache()}")
     assert "The boards file, [boards.laps]: This store cannot keep windows beside a board" in says
+
+
+def test_any_asgi_server(tmp_path: Path, write: Callable[[str], Path]) -> None:
+    """Another server than ours takes the file from the environment."""
+    serve = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "laurels.assembly:application",
+        "--factory",
+        "--port",
+        "0",
+        "--lifespan",
+        "on",
+    ]
+    told = {"LAURELS_DATA": str(tmp_path / "data"), "LAURELS_BOARDS": str(write(LAPS))}
+    with started(serve, os.environ | told) as server:
+        assert ask(server, "GET", "/-/boards/laps").json["windows"] == ["daily"]

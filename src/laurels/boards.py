@@ -184,13 +184,16 @@ class Boards:
         """
         where = self.board(name)
         definition = where.definition
-        calendar = _calendar(_window_of(definition, window), definition.time_zone)
+        if window not in definition.windows:
+            window = _window_of(definition, window)
+        calendar = _calendar(window, definition.time_zone)
         now = self._clock()
         current = calendar.span_at(now).period
         if period is None:
             period = current
-        calendar.check(period)
-        found = Board(name, definition, calendar.window, period)
+        else:
+            calendar.check(period)
+        found = Board(name, definition, window, period)
         is_kept = _oldest(calendar, definition, now) <= period <= current
         return found if is_kept and where.key != NOWHERE else _hidden(found)
 
