@@ -94,6 +94,16 @@ def test_names_kept(name: str) -> None:
     assert name in index
 
 
+def test_names_of_every_length() -> None:
+    """A name of any length comes back as it was, from a page, from packed bytes, and after a load of these."""
+    names = ["".join(chr(48 + i % 75) for i in range(size)) for size in range(1, 257)]
+    index, other = filled(*((name, size) for size, name in enumerate(names)), descending=False), Index(descending=False)
+    other.load([index.dump(0, 256)])
+    assert [name for name, _ in index.page(0, 256)] == names
+    assert other.rows(0, 256) == index.rows(0, 256)
+    assert all(name in other for name in names)
+
+
 @pytest.mark.parametrize("name", ["", "a" * 257, "\u00e9" * 129, "\ud800"], ids=["empty", "257", "258", "surrogate"])
 def test_names_refused(name: str) -> None:
     """A name that is not 1 to 256 bytes of UTF-8 is a ValueError."""

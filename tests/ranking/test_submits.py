@@ -50,10 +50,11 @@ def test_anew_moves(operator: Operator, ties: Ties, names: str) -> None:
     assert "".join(name for name, *_ in index.rows(0, 2)) == names
 
 
-def test_anew_without_sequences() -> None:
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_anew_without_sequences(operator: Operator) -> None:
     """A submit anew counts also where there is nothing to keep of it."""
-    index = Index()
-    assert (index.submit("v", 1, anew=True), index.submit("v", 1, anew=True)) == (2, 1)
+    index = Index(operator=operator)
+    assert (index.submit("v", 0, anew=True), index.submit("v", 0, anew=True)) == (2, 1)
 
 
 def test_worse_anew() -> None:
