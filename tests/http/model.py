@@ -369,36 +369,28 @@ class Model:
         """List the periods that have entries and are kept."""
         zone = self.definition(board)["time_zone"]
         found = []
-        for window in sorted({window for window, _ in self.stored(board) if window}):
+        for window, period in sorted(key for key in self.stored(board) if self.seen(board, key) and key[0]):
             now = period_now(window, zone, self.now)
-            for number in range(now - 400, now + 1):
-                entries = self.seen(board, (window, period_name(window, zone, number)))
-                if entries:
-                    found.append(
-                        {
-                            "window": window,
-                            "period": period_name(window, zone, number),
-                            "start": begins(window, zone, number).isoformat(),
-                            "stop": begins(window, zone, number + 1).isoformat(),
-                            "count": len(entries),
-                            "current": number == now,
-                        }
-                    )
+            number = next(n for n in range(now, now - 4000, -1) if period_name(window, zone, n) == period)
+            found.append(
+                {
+                    "window": window,
+                    "period": period,
+                    "start": begins(window, zone, number).isoformat(),
+                    "stop": begins(window, zone, number + 1).isoformat(),
+                    "count": len(self.seen(board, (window, period))),
+                    "current": number == now,
+                }
+            )
         return found
 
     # Changing
 
-    def remove(self, board: str, key: Key, name: str) -> None:
-        """Take a name off a board with its periods, or off one period, be they in sight or not."""
+    def remove(self, board: str, key: Key, name: str | None) -> None:
+        """Take a name, or all, off a board with its periods, or off one period, be they in sight or not."""
         for one, entries in self.stored(board).items():
-            if key in {one, ALL_TIME}:
-                entries.pop(name, None)
-
-    def drop(self, board: str, key: Key) -> None:
-        """Drop a board with its periods, or one period."""
-        for one, entries in self.stored(board).items():
-            if key in {one, ALL_TIME}:
-                entries.clear()
+            for gone in [other for other in entries if key in {one, ALL_TIME} and name in {other, None}]:
+                del entries[gone]
 
     def check_change(self, board: str, new: dict[str, Json]) -> None:
         """Refuse a definition that the entries of a board contradict."""

@@ -26,7 +26,7 @@ from tests.http.model import SIX_HOURS, Model, Place, Problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXAMPLES = int(os.environ.get("LAURELS_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("LAURELS_EXAMPLES", "60"))
 
 STARTS = [
     1772951400.5,  # 2026-03-08 01:30 in New York, half an hour before its clocks leap ahead
@@ -40,37 +40,41 @@ BOARDS = ["kart", "b/2", "declared"]
 NAMES = ["v", "silverhand", "johnny", "a b", "Zoë", "🏆"]
 KEYS = ["k1", "k2", '"3"']
 
+
+def fitting(definition: dict[str, Any]) -> dict[str, Any]:
+    """Take out what is said to be kept of windows that there are not."""
+    if "keep" not in definition:
+        return definition
+    kept = {window: count for window, count in definition["keep"].items() if window in definition.get("windows", [])}
+    return definition | {"keep": kept}
+
+
 boards, names, keys = st.sampled_from(BOARDS), st.sampled_from(NAMES), st.none() | st.sampled_from(KEYS)
 scores = st.integers(-3, 3) | st.sampled_from([0.5, -1.5, 10, 2**53, 1e300])
 metadata = st.none() | st.sampled_from([{}, {"car": "pipe"}, [1, 2], "é", 0, {"a": {"b": [None, True]}}])
 attempts = st.tuples(names, scores, metadata)
-windows = st.none() | st.integers(0, 2) | st.integers(0, 2) | st.sampled_from(WINDOWS)
-"""None, one of the board's windows by its number, or any."""
-included = st.lists(st.sampled_from(["rank", "metadata", "submittedAt", "cursor"]), unique=True)
-bounds = st.fixed_dictionaries(
-    {}, optional={"min": st.just(-2), "max": st.sampled_from([5, 10]), "integer": st.booleans()}
-)
-
-
-@st.composite
-def definitions(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw a definition, of which any field may be left out."""
-    fields = st.fixed_dictionaries(
-        {},
-        optional={
-            "order": st.sampled_from(["descending", "ascending"]),
-            "operator": st.sampled_from(["latest", "best", "increment"]),
-            "ties": st.sampled_from(["name", "earliest", "latest"]),
-            "ranking": st.sampled_from(["ordinal", "competition", "dense"]),
-            "scores": bounds,
-            "windows": st.lists(st.sampled_from(WINDOWS), unique=True, max_size=3),
-            "time_zone": st.sampled_from(ZONES),
-            "ttl": st.sampled_from(["90m", "20h", "5d"]),
-        },
-    )
-    definition = draw(fields)
-    kept = st.dictionaries(st.sampled_from(list(definition.get("windows", [""]))), st.integers(1, 3))
-    return definition | ({"keep": draw(kept)} if definition.get("windows") else {})
+batches = st.lists(attempts, min_size=1, max_size=8)
+fields = st.lists(st.sampled_from(["rank", "metadata", "submittedAt"]), unique=True)
+bounds = st.sampled_from([{}, {}, {"min": -2}, {"max": 5}, {"min": -2, "max": 10}, {"integer": True}])
+windows: st.SearchStrategy[list[str]] = st.lists(
+    st.sampled_from(WINDOWS), unique=True, min_size=1, max_size=3
+) | st.just([])
+keeps = st.dictionaries(st.sampled_from(WINDOWS), st.integers(1, 3))
+definitions = st.fixed_dictionaries(
+    {},
+    optional={
+        "order": st.sampled_from(["descending", "ascending"]),
+        "operator": st.sampled_from(["latest", "best", "increment"]),
+        "ties": st.sampled_from(["name", "earliest", "latest"]),
+        "ranking": st.sampled_from(["ordinal", "competition", "dense"]),
+        "scores": bounds,
+        "windows": windows,
+        "time_zone": st.sampled_from(ZONES),
+        "keep": keeps,
+        "ttl": st.sampled_from([None, None, "90m", "20h", "5d"]),
+    },
+).map(fitting)
+KINDS = ["standing", "page", "around", "chosen", "within", "rank_of", "summary"]
 
 
 class Answer(NamedTuple):
@@ -127,10 +131,9 @@ def at(*segments: str, **query: Any) -> str:
     return f"{path}?{told}" if told else path
 
 
-def shown(entries: list[dict[str, Any]], fields: list[str], *, ranked: bool = False) -> list[dict[str, Any]]:
+def shown(entries: list[dict[str, Any]], wanted: list[str]) -> list[dict[str, Any]]:
     """Leave out of a model's entries what was not asked for."""
-    wanted = {"name", "score", *fields} | ({"rank"} if ranked else set())
-    return [{key: value for key, value in entry.items() if key in wanted} for entry in entries]
+    return [{key: entry[key] for key in ("name", "score", *wanted)} for entry in entries]
 
 
 class Machine(RuleBasedStateMachine):
@@ -138,12 +141,23 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(
         start=st.sampled_from(STARTS),
-        default=definitions(),
-        declared=definitions(),
-        only=st.booleans(),
+        default=st.just({}) | definitions,
+        declared=definitions,
+        kart=definitions,
+        filling=st.tuples(batches, batches, batches),
+        only=st.sampled_from([False, False, True]),
     )
-    def start(self, start: float, default: dict[str, Any], declared: dict[str, Any], *, only: bool) -> None:
-        """Deploy, with some file of boards."""
+    def start(
+        self,
+        start: float,
+        default: dict[str, Any],
+        declared: dict[str, Any],
+        kart: dict[str, Any],
+        filling: tuple[list[tuple[str, float, Any]], ...],
+        *,
+        only: bool,
+    ) -> None:
+        """Deploy, with some file of boards, define one, and let there be entries on all."""
         self.clock = Clock()
         self.clock.now = start
         file = {"default": default, "boards": {"declared": declared}, "declared_only": only}
@@ -151,6 +165,9 @@ class Machine(RuleBasedStateMachine):
         self.model = Model(start, default, {"declared": declared}, only=only)
         self.keyed: list[tuple[str, Any, str]] = []
         self.cursors: list[tuple[str, str, Place, int]] = []
+        self.define("kart", kart)
+        for board, batch in zip(BOARDS, filling, strict=True):
+            self.send_many(board, batch, None)
 
     def teardown(self) -> None:
         """Stop the service."""
@@ -187,7 +204,7 @@ class Machine(RuleBasedStateMachine):
 
         self.agree(200 if told else 202, expected, answer)
 
-    @rule(board=boards, batch=st.lists(attempts, min_size=1, max_size=6), key=keys)
+    @rule(board=boards, batch=batches, key=keys)
     def batch(self, board: str, batch: list[tuple[str, float, Any]], key: str | None) -> None:
         """Submit many at once."""
         self.send_many(board, batch, key)
@@ -214,31 +231,25 @@ class Machine(RuleBasedStateMachine):
         else:
             self.send(board, sent, key, told=told)
 
-    @rule(board=boards, name=names, window=windows, back=st.integers(0, 4))
-    def remove(self, board: str, name: str, window: str | int | None, back: int) -> None:
-        """Take a name off a board or off a period."""
-        where = self.period(board, window, back)
-        answer = self.service.ask("DELETE", at(board, name, **where))
+    @rule(data=st.data(), name=st.sampled_from([None, *NAMES]))
+    def remove(self, data: st.DataObject, name: str | None) -> None:
+        """Take a name, or all, off a board or off a period."""
+        board, where = self.draw(data)
+        answer = self.service.ask("DELETE", at(board, **where) if name is None else at(board, name, **where))
         self.agree(204, lambda: self.model.remove(board, self.model.key(board, **where), name), answer)
 
-    @rule(board=boards, window=windows, back=st.integers(0, 4))
-    def drop(self, board: str, window: str | int | None, back: int) -> None:
-        """Drop a board or a period."""
-        where = self.period(board, window, back)
-        answer = self.service.ask("DELETE", at(board, **where))
-        self.agree(204, lambda: self.model.drop(board, self.model.key(board, **where)), answer)
-
-    @rule(board=boards, definition=definitions(), close=st.booleans())
-    def define(self, board: str, definition: dict[str, Any], *, close: bool) -> None:
-        """Define a board, by a new definition or by the one it has with some fields changed."""
-        if close:
-            definition = self.model.definition(board) | dict(list(definition.items())[:1])
-            definition["keep"] = {
-                key: count for key, count in definition["keep"].items() if key in definition["windows"]
-            }
+    @rule(board=boards, definition=definitions)
+    def define(self, board: str, definition: dict[str, Any]) -> None:
+        """Define a board."""
         is_new = board not in self.model.own
         answer = self.service.ask("PUT", at("-", "boards", board), definition)
         self.agree(201 if is_new else 200, lambda: self.model.define(board, definition), answer)
+
+    @rule(board=boards, definition=definitions.filter(bool), data=st.data())
+    def redefine(self, board: str, definition: dict[str, Any], data: st.DataObject) -> None:
+        """Change one field of a board's definition."""
+        field = data.draw(st.sampled_from(sorted(definition)))
+        self.define(board, fitting(self.model.definition(board) | {field: definition[field]}))
 
     @rule(board=boards)
     def undefine(self, board: str) -> None:
@@ -259,115 +270,107 @@ class Machine(RuleBasedStateMachine):
 
     # What asks
 
-    def period(self, board: str, window: str | int | None, back: int) -> dict[str, str | None]:
-        """Name a period ``back`` before the current one, which is named too where ``back`` is odd; 4 is the next."""
-        if isinstance(window, int):
-            known = self.model.definition(board)["windows"]
-            window = known[window % len(known)] if known else None
-        return self.model.named(board, window, back)
+    def draw(self, data: st.DataObject) -> tuple[str, dict[str, str | None]]:
+        """Draw a board, and a period of it: one that has entries, or any that could be named."""
+        there = [(board, *key) for board in BOARDS for key in self.model.stored(board)]
+        if there and data.draw(st.sampled_from([True, True, True, False])):
+            board, window, period = data.draw(st.sampled_from(there))
+            return board, {"window": window or None, "period": period or None}
+        board = data.draw(boards)
+        known = self.model.definition(board)["windows"]
+        window = data.draw(st.sampled_from([None, *known, *known, "daily"]))
+        return board, self.model.named(board, window, data.draw(st.integers(0, 4)))
 
-    @rule(board=boards, name=names, window=windows, back=st.integers(0, 4))
-    def standing(self, board: str, name: str, window: str | int | None, back: int) -> None:
+    @rule(data=st.data(), kind=st.sampled_from(KINDS))
+    def read(self, data: st.DataObject, kind: str) -> None:
+        """Ask something of a board, or of a period of it."""
+        board, where = self.draw(data)
+        getattr(self, kind)(data, board, where)
+
+    @rule(data=st.data(), kind=st.sampled_from(KINDS))
+    def read_further(self, data: st.DataObject, kind: str) -> None:
+        """Ask something more."""
+        self.read(data, kind)
+
+    def standing(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Ask who stands where."""
-        where = self.period(board, window, back)
+        name = data.draw(names)
         answer = self.service.ask("GET", at(board, name, **where))
         self.agree(200, lambda: self.model.standing(board, self.model.key(board, **where), name), answer)
 
-    @rule(
-        board=boards,
-        window=windows,
-        back=st.integers(0, 4),
-        start=st.integers(0, 3),
-        size=st.integers(1, 8),
-        fields=included,
-    )
-    def page(self, board: str, window: str | int | None, back: int, start: int, size: int, fields: list[str]) -> None:
+    def page(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Read a page; keep its cursor."""
-        where = self.period(board, window, back)
-        include = ",".join(fields) or None
+        start, size, wanted = data.draw(st.tuples(st.integers(0, 2), st.integers(1, 3), fields))
+        include = ",".join([*wanted, "cursor"])
         answer = self.service.ask("GET", at(board, startRank=start, endRank=start + size, include=include, **where))
-        following = answer.json.pop("next", None)
 
         def expected() -> Any:
             key = self.model.key(board, **where)
             found = self.model.page(board, key, start, start + size)
-            is_followed = len(self.model.page(board, key, 0, 10**6)) > start + size
-            assert ("cursor" in fields and is_followed) == (following is not None)
-            if following:
+            cursor = answer.json["next"]
+            assert (cursor is None) == (not self.model.page(board, key, start + size, start + size + 1))
+            if cursor:
                 last = self.model.seen(board, key)[found[-1]["name"]]
                 place = Place(*key, found[-1]["name"], last.score, last.sequence)
-                self.cursors.append((board, following, place, size))
-            return {"leaderboard": shown(found, fields)}
+                self.cursors.append((board, cursor, place, size))
+            return {"leaderboard": shown(found, wanted), "next": cursor}
 
         self.agree(200, expected, answer)
 
     @precondition(lambda self: self.cursors)
-    @rule(data=st.data(), fields=included)
-    def after(self, data: st.DataObject, fields: list[str]) -> None:
+    @rule(data=st.data(), wanted=fields)
+    def after(self, data: st.DataObject, wanted: list[str]) -> None:
         """Go on behind a page that was read some time ago."""
-        board, cursor, place, size = data.draw(st.sampled_from(self.cursors))
-        answer = self.service.ask("GET", at(board, cursor=cursor, include=",".join(fields) or None))
-        answer.json.pop("next", None)
-        self.agree(200, lambda: {"leaderboard": shown(self.model.after(board, place, size), fields)}, answer)
+        board, cursor, place, size = data.draw(st.sampled_from(self.cursors[-6:]))
+        answer = self.service.ask("GET", at(board, cursor=cursor, include=",".join(wanted) or None))
+        self.agree(200, lambda: {"leaderboard": shown(self.model.after(board, place, size), wanted)}, answer)
 
-    @rule(board=boards, window=windows, back=st.integers(0, 4), name=names, span=st.integers(0, 3))
-    def around(self, board: str, window: str | int | None, back: int, name: str, span: int) -> None:
+    def around(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Read a name and its neighbours."""
-        where = self.period(board, window, back)
+        name, span = data.draw(st.tuples(names, st.integers(0, 3)))
         answer = self.service.ask("GET", at(board, around=name, span=span, include="metadata", **where))
 
         def expected() -> Any:
             found = self.model.around(board, self.model.key(board, **where), name, span)
-            return {"leaderboard": shown(found, ["metadata"], ranked=True)}
+            return {"leaderboard": shown(found, ["metadata", "rank"])}
 
         self.agree(200, expected, answer)
 
-    @rule(board=boards, window=windows, back=st.integers(0, 4), asked=st.lists(names, unique=True, min_size=1))
-    def chosen(self, board: str, window: str | int | None, back: int, asked: list[str]) -> None:
+    def chosen(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Read the entries of some names."""
-        where = self.period(board, window, back)
+        asked = data.draw(st.lists(names, unique=True, min_size=1))
         answer = self.service.ask("GET", at(board, name=asked, include="submittedAt", **where))
 
         def expected() -> Any:
             found, missing = self.model.of_names(board, self.model.key(board, **where), asked)
-            return {"leaderboard": shown(found, ["submittedAt"], ranked=True), "missing": missing}
+            return {"leaderboard": shown(found, ["submittedAt", "rank"]), "missing": missing}
 
         self.agree(200, expected, answer)
 
-    @rule(board=boards, window=windows, back=st.integers(0, 4), ends=st.tuples(scores, scores), limit=st.integers(1, 4))
-    def within(self, board: str, window: str | int | None, back: int, ends: tuple[float, float], limit: int) -> None:
+    def within(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Read the entries between two scores."""
-        where = self.period(board, window, back)
-        low, high = sorted(ends)
+        low, high = sorted(data.draw(st.tuples(scores, scores)))
+        limit = data.draw(st.integers(1, 4))
         answer = self.service.ask("GET", at(board, minScore=low, maxScore=json.dumps(high), limit=limit, **where))
 
         def expected() -> Any:
             found = self.model.within(board, self.model.key(board, **where), low, high, limit)
-            return {"leaderboard": shown(found, [], ranked=True)}
+            return {"leaderboard": shown(found, ["rank"])}
 
         self.agree(200, expected, answer)
 
-    @rule(board=boards, window=windows, back=st.integers(0, 4), score=scores)
-    def rank_of(self, board: str, window: str | int | None, back: int, score: float) -> None:
+    def rank_of(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Ask where a score would stand."""
-        where = self.period(board, window, back)
+        score = data.draw(scores)
         answer = self.service.ask("GET", at("-", "boards", board, "rank", score=score, **where))
         self.agree(200, lambda: self.model.rank_of(board, self.model.key(board, **where), score), answer)
 
-    @rule(board=boards, window=windows, back=st.integers(0, 4))
-    def summary(self, board: str, window: str | int | None, back: int) -> None:
+    def summary(self, _: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Ask for the figures."""
-        where = self.period(board, window, back)
         answer = self.service.ask("GET", at("-", "boards", board, "summary", **where))
         histogram = answer.json.pop("histogram", [])
         assert sum(bucket["count"] for bucket in histogram) == answer.json.get("count", 0)
         self.agree(200, lambda: self.model.figures(board, self.model.key(board, **where)), answer)
-
-    @rule(board=boards)
-    def periods(self, board: str) -> None:
-        """List the periods of a board."""
-        answer = self.service.ask("GET", at("-", "boards", board, "periods"))
-        self.agree(200, lambda: {"periods": self.model.periods(board)}, answer)
 
     @rule(board=boards)
     def definition(self, board: str) -> None:
@@ -384,11 +387,15 @@ class Machine(RuleBasedStateMachine):
         self.agree(200, lambda: {"boards": listed[:limit], "next": following}, answer)
 
     @invariant()
-    def same_boards(self) -> None:
-        """Every board of all time stands the same in both."""
+    def stands_the_same(self) -> None:
+        """Every board and every period of it stands the same in both, and both list the same periods."""
         for board in BOARDS if hasattr(self, "service") else ():
-            answer = self.service.ask("GET", at(board, include="rank,metadata,submittedAt"))
-            assert answer.json == {"leaderboard": self.model.page(board, ("", ""), 0, 20)}
+            listed = self.service.ask("GET", at("-", "boards", board, "periods"))
+            assert listed.json == {"periods": self.model.periods(board)}
+            for window, period in [("", ""), *((one["window"], one["period"]) for one in listed.json["periods"])]:
+                where = {"window": window or None, "period": period or None}
+                answer = self.service.ask("GET", at(board, include="rank,metadata,submittedAt", **where))
+                assert answer.json == {"leaderboard": self.model.page(board, (window, period), 0, 20)}
 
 
 Machine.TestCase.settings = settings(
