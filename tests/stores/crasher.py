@@ -1,7 +1,8 @@
-"""A process to be killed while it submits: ``python -m tests.stores.crasher DIRECTORY ACKNOWLEDGED BASE COUNT``.
+"""A process to be killed while it submits: ``python -m tests.stores.crasher DIRECTORY ACKNOWLEDGED BASE COUNT [add]``.
 
 Each of WORKERS writes COUNT scores from BASE on, under NAMES names in turn, and appends "worker score" to the file
-ACKNOWLEDGED after each submit that returned.
+ACKNOWLEDGED after each submit that returned. Or each adds COUNT numbers up, with keys, from the first that was not
+acknowledged before.
 """
 
 from __future__ import annotations
@@ -11,27 +12,51 @@ import os
 import sys
 from pathlib import Path
 
+from laurels.definition import Definition
+from laurels.stores.contract import Attempt, Board, Feed, Once
 from laurels.stores.embedded import EmbeddedStore
 from tests.stores.promises import KART
 
+SUMS = Board("sums", Definition(operator="increment", windows=("daily",)), feeds=(Feed("daily", "2026-11-22"),))
 WORKERS = 32
 NAMES = 5
 
 
-async def main(directory: Path, acknowledged: Path, scores: range) -> None:
+def newest(acknowledged: Path) -> dict[int, int]:
+    """Give the last score that each worker was told is kept."""
+    lines = acknowledged.read_text().splitlines()
+    return {int(worker): int(score) for worker, score in map(str.split, lines)}
+
+
+async def add(store: EmbeddedStore, worker: int, number: int) -> None:
+    """Add a number to a worker's sum, however often it is tried."""
+    once = Once(worker.to_bytes(8, "big") + number.to_bytes(8, "big"), bytes(16))
+    await store.change(SUMS, Attempt(str(worker), number, b"%d" % number), once)
+
+
+async def main(directory: Path, acknowledged: Path, scores: range, *, adding: bool) -> None:
     """Submit until the end."""
     store = await EmbeddedStore.open(directory, fold_bytes=20_000)
+    await store.define(SUMS.name, SUMS.definition)
     log = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    done = newest(acknowledged)
 
     async def work(worker: int) -> None:
         for score in scores:
             await store.submit(KART, f"{worker}-{score % NAMES}", score)
             os.write(log, b"%d %d\n" % (worker, score))
 
-    await asyncio.gather(*map(work, range(WORKERS)))
+    async def sum_up(worker: int) -> None:
+        begin = done.get(worker, 0) + 1
+        for number in range(begin, begin + len(scores)):
+            await add(store, worker, number)
+            os.write(log, b"%d %d\n" % (worker, number))
+
+    await asyncio.gather(*map(sum_up if adding else work, range(WORKERS)))
     await store.close()
 
 
 if __name__ == "__main__":
     base, count = int(sys.argv[3]), int(sys.argv[4])
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), range(base, base + count)))
+    scores = range(base, base + count)
+    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), scores, adding=sys.argv[5:] == ["add"]))

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from laurels.stores.contract import Board
 from laurels.stores.embedded import EmbeddedStore
-from tests.stores.crasher import NAMES, WORKERS
+from tests.stores.crasher import NAMES, SUMS, WORKERS, add, newest
 from tests.stores.promises import KART
 
 if TYPE_CHECKING:
@@ -40,27 +41,21 @@ def kill_fold(server: int) -> bool:
     return bool(folds)
 
 
-def submitting(directory: Path, acknowledged: Path, base: int, count: int) -> subprocess.Popen[bytes]:
+def submitting(directory: Path, acknowledged: Path, base: int, count: int, *how: str) -> subprocess.Popen[bytes]:
     """Start a process that submits ``count`` scores from ``base`` on for each worker."""
-    arguments = (directory, acknowledged, base, count)
+    arguments = (directory, acknowledged, base, count, *how)
     return subprocess.Popen([sys.executable, "-m", "tests.stores.crasher", *map(str, arguments)])
 
 
-def crash(directory: Path, acknowledged: Path, base: int, random: Random) -> None:
+def crash(directory: Path, acknowledged: Path, base: int, random: Random, *how: str) -> None:
     """Run a process and kill it, and before that perhaps its fold."""
     acknowledged.touch()
     size, growth = acknowledged.stat().st_size, random.randrange(1, 30_000)
-    with submitting(directory, acknowledged, base, 1_000_000) as process:
+    with submitting(directory, acknowledged, base, 1_000_000, *how) as process:
         wait(lambda: acknowledged.stat().st_size > size + growth)
         if random.random() < 0.5:
             wait(lambda: kill_fold(process.pid))
         process.kill()
-
-
-def newest(acknowledged: Path) -> dict[int, int]:
-    """Give the last score that each worker was told is kept."""
-    lines = acknowledged.read_text().splitlines()
-    return {int(worker): int(score) for worker, score in map(str.split, lines)}
 
 
 async def verify(directory: Path, last: dict[int, int]) -> None:
@@ -84,3 +79,31 @@ async def test_kill(tmp_path: Path) -> None:
     for number in range(1, ROUNDS + 1):
         crash(data, acknowledged, number * 1_000_000, random)
         await verify(data, newest(acknowledged))
+
+
+async def verify_sums(directory: Path, last: dict[int, int]) -> None:
+    """Open the directory, and try again what each worker was not told of: then all sums are exact, and the notes."""
+    store = await EmbeddedStore.open(directory)
+    for worker, number in last.items():
+        await add(store, worker, number + 1)
+    day = Board(SUMS.name, SUMS.definition, "daily", "2026-11-22")
+    for board in (SUMS, day):
+        found = {int(entry.name): entry for entry in await store.page(board, 0, WORKERS, noted=True)}
+        assert {worker: entry.score for worker, entry in found.items()} == {
+            worker: (number + 1) * (number + 2) // 2 for worker, number in last.items()
+        }
+        assert {worker: entry.metadata for worker, entry in found.items()} == {
+            worker: b"%d" % (number + 1) for worker, number in last.items()
+        }
+    await store.close()
+
+
+async def test_kill_while_adding(tmp_path: Path) -> None:
+    """After each of ten kills every number was added once, though each last one was tried again."""
+    random = Random(8)
+    data, acknowledged = tmp_path / "data", tmp_path / "acknowledged"
+    acknowledged.touch()
+    submitting(data, acknowledged, 0, 3, "add").wait()
+    for _ in range(10):
+        crash(data, acknowledged, 0, random, "add")
+        await verify_sums(data, newest(acknowledged))
