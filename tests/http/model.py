@@ -181,6 +181,8 @@ class Model:
         definition = self.definition(board)
         keys = [ALL_TIME, *((window, self.current(board, window)) for window in definition["windows"])]
         periods = self.stored(board)
+        if definition["scores"]["integer"] and score != int(score):
+            raise Problem(422, "integer")
         results = {key: self.result(definition, periods.get(key, {}).get(name), score) for key in keys}
         self.check_bounds(definition, results[ALL_TIME] if definition["operator"] == "increment" else score)
         before = self.ranks(board, ALL_TIME, shown=True).get(name)

@@ -7,9 +7,11 @@ import json
 import os
 import shutil
 import tempfile
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 from hypothesis import HealthCheck, settings
@@ -59,7 +61,7 @@ bounds = st.sampled_from([{}, {}, {"min": -2}, {"max": 5}, {"min": -2, "max": 10
 windows: st.SearchStrategy[list[str]] = st.lists(
     st.sampled_from(WINDOWS), unique=True, min_size=1, max_size=3
 ) | st.just([])
-keeps = st.dictionaries(st.sampled_from(WINDOWS), st.integers(1, 3))
+keeps = st.fixed_dictionaries(dict.fromkeys(WINDOWS, st.integers(1, 3)))
 definitions = st.fixed_dictionaries(
     {},
     optional={
@@ -71,7 +73,7 @@ definitions = st.fixed_dictionaries(
         "windows": windows,
         "time_zone": st.sampled_from(ZONES),
         "keep": keeps,
-        "ttl": st.sampled_from([None, None, "90m", "20h", "5d"]),
+        "ttl": st.sampled_from([None, None, "91m", "1201m", "7201m"]),
     },
 ).map(fitting)
 KINDS = ["standing", "page", "around", "chosen", "within", "rank_of", "summary"]
@@ -163,6 +165,7 @@ class Machine(RuleBasedStateMachine):
         file = {"default": default, "boards": {"declared": declared}, "declared_only": only}
         self.service = Service(self.clock, msgspec.convert(file, BoardsFile))
         self.model = Model(start, default, {"declared": declared}, only=only)
+        self.waits = 0
         self.keyed: list[tuple[str, Any, str]] = []
         self.cursors: list[tuple[str, str, Place, int]] = []
         self.define("kart", kart)
@@ -180,7 +183,7 @@ class Machine(RuleBasedStateMachine):
             wanted = Answer(status, expected())
         except Problem as problem:
             wanted = Answer(problem.status, answer.json)
-        assert answer == wanted
+        assert answer == wanted, (answer, wanted)
 
     # What changes boards
 
@@ -259,8 +262,19 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 59, 3_601, 21_611, 43_207, 86_413, 3 * 86_400 + 7, 8 * 86_400, 33 * 86_400]))
     def wait(self, seconds: int) -> None:
         """Let time pass."""
-        self.clock.now += seconds
-        self.model.now = self.clock.now
+        self.wait_until(self.clock.now + seconds)
+
+    @rule(zone=st.sampled_from(ZONES), days=st.integers(1, 4), seconds=st.sampled_from([-1, 0, 0.25]))
+    def wait_for_midnight(self, zone: str, days: int, seconds: float) -> None:
+        """Let time pass until a midnight somewhere, or a moment before or after."""
+        today = datetime.fromtimestamp(self.clock.now, ZoneInfo(zone)).date()
+        midnight = datetime.combine(today + timedelta(days), time(), ZoneInfo(zone))
+        self.wait_until(midnight.timestamp() + seconds)
+
+    def wait_until(self, instant: float) -> None:
+        """Put the clock on, to a moment that is not just so long after an earlier one as anything lasts."""
+        self.waits += 1
+        self.clock.now = self.model.now = instant + self.waits / 1024
 
     @rule()
     def restart(self) -> None:
@@ -391,11 +405,13 @@ class Machine(RuleBasedStateMachine):
         """Every board and every period of it stands the same in both, and both list the same periods."""
         for board in BOARDS if hasattr(self, "service") else ():
             listed = self.service.ask("GET", at("-", "boards", board, "periods"))
-            assert listed.json == {"periods": self.model.periods(board)}
+            periods = {"periods": self.model.periods(board)}
+            assert listed.json == periods, (board, listed.json, periods)
             for window, period in [("", ""), *((one["window"], one["period"]) for one in listed.json["periods"])]:
                 where = {"window": window or None, "period": period or None}
                 answer = self.service.ask("GET", at(board, include="rank,metadata,submittedAt", **where))
-                assert answer.json == {"leaderboard": self.model.page(board, (window, period), 0, 20)}
+                page = {"leaderboard": self.model.page(board, (window, period), 0, 20)}
+                assert answer.json == page, (board, window, period, answer.json, page)
 
 
 Machine.TestCase.settings = settings(
