@@ -120,19 +120,27 @@ def unpacked(packed: bytes) -> Iterator[tuple[str, float]]:
 def read(directory: Path) -> Disk:
     """Give the entries by their keys that the two files hold between them."""
     boards = Boards()
-    folded = 0
     if (directory / "boards.db").exists():
         with closing(sqlite3.connect(directory / "boards.db")) as compact:
-            (folded,) = compact.execute("SELECT folded FROM seal").fetchone()
             for board, packed in compact.execute("SELECT board, packed FROM chunk"):
                 boards.entries.setdefault(board, {}).update(unpacked(packed))
             for name, definition in compact.execute("SELECT name, definition FROM board WHERE definition NOT NULL"):
                 boards.definitions[name] = msgspec.json.decode(definition)
+    after = folded(directory) or 0
     with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
-        for (records,) in journal.execute("SELECT records FROM batch WHERE lsn > ? ORDER BY lsn", (folded,)):
+        for (records,) in journal.execute("SELECT records FROM batch WHERE lsn > ? ORDER BY lsn", (after,)):
             for record in msgspec.msgpack.decode(records):
                 boards.play(record)
     return boards.entries
+
+
+def folded(directory: Path) -> int | None:
+    """Give the lsn up to which the compact form holds the journal, None where there is none."""
+    if not (directory / "boards.db").exists():
+        return None
+    with closing(sqlite3.connect(directory / "boards.db")) as compact:
+        (found,) = compact.execute("SELECT folded FROM seal").fetchone()
+    return int(found)
 
 
 def last(directory: Path) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from laurels.definition import Bounds, Definition
 from laurels.errors import DefinitionConflict, KeyReused, ScoreRefused
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NAMES_OF_BOARDS = ["kart", "laps", "tiny"]
 NAMES = st.sampled_from(NAMES_OF_BOARDS)
-PLAYERS = st.sampled_from(["a", "b", "c", "d", "é", "😀", "aa", "B"])
+PLAYERS = st.sampled_from(["a", "b", "é", "😀", "aa", "B"])
 SCORES = st.sampled_from([0, 1, 1.5, -7, 2**53, 2**60])
 METADATA = st.sampled_from([None, None, b"{}", b'{"a":[1]}'])
 ATTEMPTS = st.builds(Attempt, PLAYERS, SCORES, METADATA)
@@ -61,6 +61,12 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.model = Model()
         self.seen: list[tuple[Ranked, Row]] = []
+
+    @initialize(definitions=st.lists(DEFINITIONS, min_size=3, max_size=3))
+    def declare(self, definitions: list[Definition]) -> None:
+        """Begin with boards of all kinds."""
+        for name, definition in zip(NAMES_OF_BOARDS, definitions, strict=True):
+            self.define(name, definition)
 
     # Changes
 

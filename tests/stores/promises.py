@@ -622,7 +622,8 @@ class InTime:
         await store.submit(board, "w", 1)
         await store.define(board.name, Definition())
         clock.now += 10**6
-        assert shown(await store.page(board, 0, 9)) == [("w", 1, 0)]
+        await store.submit(board, "x", 2)
+        assert shown(await store.page(board, 0, 9)) == [("x", 2, 0), ("w", 1, 1)]
 
     async def test_keys_are_forgotten(self, store: Store, clock: Clock) -> None:
         """A key that was used a day ago is as good as new."""

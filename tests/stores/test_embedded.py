@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from laurels.errors import DirectoryInUse, DirectoryUnusable, StoreUnavailable
+from laurels.definition import Definition
+from laurels.errors import DefinitionConflict, DirectoryInUse, DirectoryUnusable, ScoreRefused, StoreUnavailable
 from laurels.stores import commits, directory
-from laurels.stores.contract import Board, Standing
+from laurels.stores.contract import Attempt, Board, Standing
 from laurels.stores.embedded import EmbeddedStore
 from laurels.stores.fold import fold
 from tests.stores import disk
@@ -192,6 +193,39 @@ async def test_unencodable(store: EmbeddedStore) -> None:
     ends = await asyncio.gather(good, bad, return_exceptions=True)
     assert [type(end) for end in ends] == [type(None), UnicodeEncodeError]
     assert await store.count(KART) == 1
+
+
+async def test_definition_between_submits(store: EmbeddedStore) -> None:
+    """A submit that was sent while its board is being defined goes by the definition that is there then."""
+    adding = Definition(operator="increment")
+    acts = store.define(KART.name, adding), store.submit(KART, "v", 2**53), store.submit(KART, "v", 1)
+    ends = await asyncio.gather(*acts, return_exceptions=True)
+    assert [type(end) for end in ends] == [type(None), type(None), ScoreRefused]
+    refused = await store.submit_many(KART, [Attempt("w", 1), Attempt("v", 1)])
+    assert ([each.index for each in refused], await store.standing(KART, "v")) == ([1], Standing(2**53, 0))
+
+
+async def test_default_definition(store: EmbeddedStore, tmp_path: Path) -> None:
+    """The default definition changes where no board contradicts it, and holds for those that are there."""
+    await fill(store, KART, {"v": 1, "w": 1})
+    await store.close()
+    again = await EmbeddedStore.open(tmp_path / "data", Definition(ranking="dense", ttl="7d"))
+    assert await again.standing(KART, "v") == Standing(1, 0)
+    await again.close()
+    with pytest.raises(DefinitionConflict, match=r"'mario-kart' .*declare it as it was"):
+        await EmbeddedStore.open(tmp_path / "data", Definition(operator="best"))
+
+
+async def test_default_definition_of_ended_boards(tmp_path: Path, clock: Clock) -> None:
+    """Boards whose time is over contradict nothing."""
+    store = await EmbeddedStore.open(tmp_path / "data", Definition(ttl="1h"), clock=clock)
+    await store.submit(KART, "v", 1)
+    await store.close()
+    clock.now += 3700
+    again = await EmbeddedStore.open(tmp_path / "data", Definition(order="ascending"), clock=clock)
+    await fill(again, KART, {"v": 1, "w": 2})
+    assert await again.standing(KART, "v") == Standing(1, 0)
+    await again.close()
 
 
 async def test_same_directory(store: EmbeddedStore, tmp_path: Path) -> None:

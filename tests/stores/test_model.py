@@ -84,7 +84,7 @@ class EmbeddedMachine(StoreMachine):
 
 
 TestEmbedded = EmbeddedMachine.TestCase
-TestEmbedded.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestEmbedded.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
 
 
 class MomentoMachine(StoreMachine):

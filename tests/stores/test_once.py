@@ -162,6 +162,38 @@ async def test_caller_that_gives_up_early(store: EmbeddedStore) -> None:
     assert await store.change(SUMS, Attempt("v", 5), ONCE) == FIRST
 
 
+async def test_key_that_is_used_again(store: EmbeddedStore, clock: Clock) -> None:
+    """A key that was forgotten and is used again before its old answer is on disk has its new one."""
+    await store.change(SUMS, Attempt("v", 5), ONCE)
+    clock.now += 86_401
+    again = Change(Standing(5, 0), Standing(10, 0))
+    assert [await store.change(SUMS, Attempt("v", 5), ONCE) for _ in range(2)] == [again, again]
+    await store.submit(KART, "v", 1)
+    assert await store.change(SUMS, Attempt("v", 5), ONCE) == again
+
+
+async def test_key_of_a_closed_store(store: EmbeddedStore) -> None:
+    """A store that is closed looks for no keys."""
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.change(SUMS, Attempt("v", 5), ONCE)
+
+
+async def test_fold_that_finds_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fold that all must wait for answers is made again when there may be some."""
+    monkeypatch.setattr("laurels.stores.folding.RETRY_SECONDS", 0.1)
+    store = await EmbeddedStore.open(tmp_path / "data", fold_bytes=0)
+    await store.change(KART, Attempt("v", 5), ONCE)
+    deadline = time.monotonic() + 60
+    while disk.folded(tmp_path / "data") is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0.01)
+    assert disk.folded(tmp_path / "data") == 0
+    while not disk.folded(tmp_path / "data") and time.monotonic() < deadline:
+        await store.submit(KART, "v", 1)
+    await store.close()
+    assert disk.folded(tmp_path / "data")
+
+
 async def test_key_with_what_cannot_be_kept(store: EmbeddedStore) -> None:
     """An act that cannot even be encoded lets go of its key."""
     with pytest.raises(UnicodeEncodeError):

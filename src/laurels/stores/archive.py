@@ -78,8 +78,6 @@ class Archive:
 
     def _folded(self, key: str, entries: Sequence[tuple[str, int]]) -> dict[int, bytes]:
         snapshot = self._newest()
-        if snapshot is None:
-            return {}
         found = {sequence: snapshot.note(key, name) for name, sequence in entries}
         return {sequence: note[1] for sequence, note in found.items() if note and note[0] == sequence}
 
@@ -99,9 +97,7 @@ class Archive:
             self._journal = journal.reader(self._log)
         return self._journal
 
-    def _newest(self) -> Snapshot | None:
-        if not self._compact.exists():
-            return None
+    def _newest(self) -> Snapshot:
         found = self._compact.stat()
         file = found.st_ino, found.st_mtime_ns
         if self._snapshot is None or self._snapshot[0] != file:

@@ -25,6 +25,7 @@ one with several attempts as many.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
@@ -56,9 +57,9 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     is_described: ClassVar[bool] = False
 
+    @abstractmethod
     def apply(self, state: State) -> Outcome:
         """Do the act and give what it came to; raise what its caller is to be told, and change nothing then."""
-        raise NotImplementedError
 
     def needs(self) -> Iterable[str]:
         """Give the keys whose entries must be at hand for it, those of a board's periods aside."""

@@ -173,9 +173,7 @@ class Snapshot:
             raise DataDamaged(self.path, f"it holds {count} notes, and {self.seal.notes} were written")
 
     def note(self, key: str, name: str) -> tuple[int, bytes] | None:
-        """Give sequence and metadata of an entry, None where it has none."""
-        if not self.is_whole:
-            return None
+        """Give sequence and metadata of an entry, None where it has none; there are none in the first format."""
         question = "SELECT key, name, sequence, crc, body FROM note WHERE key = ? AND name = ?"
         row = self._db.execute(question, (key, name)).fetchone()
         return self._verified(*row)[2:] if row else None
