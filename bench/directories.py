@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import NotFolded
 from bench.requests import BOARD
-from laurels.stores.contract import Board, Entry
+from laurels.stores.contract import Attempt, Board
 from laurels.stores.embedded import EmbeddedStore
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NEVER = sys.maxsize
 CONCURRENT = 256
 PATIENCE = 120.0
-WITNESS = Entry("witness", 0)
+WITNESS = Attempt("witness", 0)
 WITNESSES = 2
 """Rows a folded journal may hold: the newest that was folded, and the one that woke the fold."""
 
