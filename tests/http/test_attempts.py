@@ -202,6 +202,13 @@ def test_metadata_in_a_batch(service: Server, board: str) -> None:
     assert entries(service, board) == [good, {"name": "x", "score": 0, "metadata": None}]
 
 
+def test_number_beyond_doubles_in_a_batch(service: Server, board: str) -> None:
+    """Metadata with a number that no double holds refuse their own entry alone."""
+    batch = b'{"entries":[{"name":"v","score":1,"metadata":[1e400]},{"name":"w","score":1}]}'
+    reply = ask(service, "POST", f"/{board}", batch).json
+    assert (reply["accepted"], "out of range" in reply["refused"][0]["problem"]) == (1, True)
+
+
 def test_batch_of_great_scores_with_metadata(service: Server, board: str) -> None:
     """Entries that must be read one by one keep their metadata."""
     entry = b'{"name":"v","score":1152921504606846976.0,"metadata":{"a":1}}'

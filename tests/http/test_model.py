@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from datetime import datetime, time, timedelta
+from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -274,7 +275,7 @@ class Machine(RuleBasedStateMachine):
     def wait_until(self, instant: float) -> None:
         """Put the clock on, to a moment that is not just so long after an earlier one as anything lasts."""
         self.waits += 1
-        self.clock.now = self.model.now = instant + self.waits / 1024
+        self.clock.now = self.model.now = floor(instant * 1000 + self.waits) / 1000 + 0.0001
 
     @rule()
     def restart(self) -> None:
