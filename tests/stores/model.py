@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from laurels.definition import PLAIN, Definition
+from laurels.errors import DefinitionConflict, KeyReused, ScoreRefused
 from laurels.stores.contract import Attempt, Board, Change, Feed, Refusal, Standing, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from laurels.stores.contract import Score
+    from laurels.stores.contract import Once, Score
+
+T = TypeVar("T")
 
 LIFETIME = 24 * 3600
 
@@ -117,7 +120,7 @@ class Model:
             or (bounds.max is not None and row.score > bounds.max)
             or (bounds.integer and row.score != int(row.score))
         ):
-            raise RefusedByModel
+            raise ScoreRefused("The sum is out of bounds.")
 
     def prune(self, board: Board) -> None:
         """Let periods go that are no longer kept, where one begins."""
@@ -143,7 +146,7 @@ class Model:
                 continue
             try:
                 self.submit(board, attempt)
-            except RefusedByModel:
+            except ScoreRefused:
                 refused.append(place)
         return refused
 
@@ -171,13 +174,15 @@ class Model:
         within = all((low is None or low <= row.score) and (high is None or row.score <= high) for row in rows)
         return bool(rows) and not (same and within and windows <= set(new.windows))
 
-    def define(self, name: str, definition: Definition | None) -> None:
-        """Give a board a definition of its own, or no longer."""
-        if definition is None:
-            self.declared.pop(name, None)
-        else:
+    def define(self, name: str, definition: Definition | None) -> bool:
+        """Give a board a definition of its own, or no longer; tell whether it had one."""
+        if self.contradicts(name, definition or self.default):
+            raise DefinitionConflict(name, "of its entries")
+        had = self.declared.pop(name, None) is not None
+        if definition:
             self.declared[name] = definition
         self.adapt(name)
+        return had
 
     def adapt(self, name: str) -> None:
         """Let the time of a board count from now where it had no end before."""
@@ -185,6 +190,19 @@ class Model:
             self.renewed.setdefault(name, self.latest)
         else:
             self.renewed.pop(name, None)
+
+    def do_once(self, once: Once | None, act: Callable[[], T]) -> T:
+        """Do what was not done with its key, and give the first answer."""
+        self.pass_time()
+        if once is None:
+            return act()
+        found, when, answer = self.answers.get(once.key, (b"", -LIFETIME, None))
+        if when + LIFETIME <= self.latest:
+            answer = act()
+            self.answers[once.key] = once.print, self.latest, answer
+        elif found != once.print:
+            raise KeyReused
+        return cast("T", answer)
 
     # Questions
 
@@ -223,7 +241,7 @@ def exact_sum(had: Score, score: Score) -> Score:
     """Add as boards do: as doubles, but never losing a digit of whole numbers."""
     total = float(had) + float(score)
     if not isfinite(total) or (all(map(is_whole, (had, score))) and int(had) + int(score) != int(total)):
-        raise RefusedByModel
+        raise ScoreRefused("There is no such sum.")
     return int(total) if is_whole(total) else total
 
 

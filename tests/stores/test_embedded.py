@@ -84,6 +84,34 @@ async def test_folded(store: EmbeddedStore, tmp_path: Path) -> None:
     await again.close()
 
 
+async def test_folded_without_loading(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A fold lets boards go that it need not load, and copies those that nothing touches."""
+    await fill(store, KART, {"v": 1})
+    await fill(store, LAPS, {"v": 2})
+    fold(tmp_path / "data", 2)
+    await store.drop(KART)
+    await store.define("other", Definition(order="ascending"))
+    await store.undefine("other")
+    before = disk.read(tmp_path / "data")
+    fold(tmp_path / "data", 5)
+    assert before == disk.read(tmp_path / "data") == {LAPS.name: {"v": 2}}
+
+
+async def test_folded_time_to_live(tmp_path: Path, clock: Clock) -> None:
+    """When an undeclared board had its last submit goes through a fold."""
+    ending = Definition(ttl="1h")
+    store = await EmbeddedStore.open(tmp_path / "data", ending, clock=clock)
+    await store.submit(Board("v", ending), "v", 1)
+    await store.close()
+    fold(tmp_path / "data", 1)
+    clock.now += 3599
+    again = await EmbeddedStore.open(tmp_path / "data", ending, clock=clock)
+    counts = [await again.count(Board("v", ending))]
+    clock.now += 2
+    assert [*counts, await again.count(Board("v", ending))] == [1, 0]
+    await again.close()
+
+
 async def test_progress(store: EmbeddedStore, tmp_path: Path) -> None:
     """Opening tells how many entries are loaded so far."""
     await fill(store, KART, {"v": 1, "w": 2})

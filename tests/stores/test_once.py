@@ -13,10 +13,12 @@ import pytest
 
 from laurels.definition import Definition
 from laurels.errors import DataDamaged, ScoreRefused, StoreUnavailable
+from laurels.stores.answers import Answers
+from laurels.stores.archive import Archive
 from laurels.stores.contract import Attempt, Board, Change, Once, Refusal, Standing
 from laurels.stores.embedded import EmbeddedStore
 from laurels.stores.fold import fold
-from laurels.stores.journal import Journal
+from laurels.stores.journal import ONCE_TICKS, Journal
 from tests.stores import disk
 from tests.stores.promises import KART, ONCE, fill
 from tests.stores.test_faults import no_file_may_grow
@@ -31,6 +33,7 @@ pytestmark = pytest.mark.anyio
 
 SUMS = Board("sums", Definition(operator="increment"))
 FIRST = Change(None, Standing(5, 0))
+SECOND = Change(Standing(5, 0), Standing(10, 0))
 
 
 @pytest.fixture
@@ -166,10 +169,19 @@ async def test_key_that_is_used_again(store: EmbeddedStore, clock: Clock) -> Non
     """A key that was forgotten and is used again before its old answer is on disk has its new one."""
     await store.change(SUMS, Attempt("v", 5), ONCE)
     clock.now += 86_401
-    again = Change(Standing(5, 0), Standing(10, 0))
-    assert [await store.change(SUMS, Attempt("v", 5), ONCE) for _ in range(2)] == [again, again]
+    assert [await store.change(SUMS, Attempt("v", 5), ONCE) for _ in range(2)] == [SECOND, SECOND]
     await store.submit(KART, "v", 1)
-    assert await store.change(SUMS, Attempt("v", 5), ONCE) == again
+    assert await store.change(SUMS, Attempt("v", 5), ONCE) == SECOND
+
+
+async def test_answers_that_are_not_written_yet(tmp_path: Path) -> None:
+    """That an old answer is on disk does not make the newer one of the same key be forgotten."""
+    fresh = Answers(Archive(tmp_path).answer, lambda: 2 * ONCE_TICKS)
+    fresh.know(ONCE, 1, FIRST)
+    old = fresh.take()
+    fresh.know(ONCE, 2 * ONCE_TICKS, SECOND)
+    fresh.forget(old)
+    assert await fresh.claim(ONCE) == SECOND
 
 
 async def test_key_of_a_closed_store(store: EmbeddedStore) -> None:

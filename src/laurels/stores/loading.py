@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from msgspec import DecodeError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from laurels.definition import Definition
     from laurels.stores.journal import Origin
-    from laurels.stores.records import Outcome, Record
+    from laurels.stores.records import Described, Outcome, Record
     from laurels.stores.snapshot import Snapshot
 
 
@@ -67,14 +67,14 @@ class Replay:
         self.count = 0
         self.size = 0
 
-    def __iter__(self) -> Iterator[tuple[Record, int, Outcome | None]]:
+    def __iter__(self) -> Iterator[tuple[Described, int, Outcome | None]]:
         for lsn, batch in self._rows:
             records = read(self._path, lsn, batch)
             self.count += len(records)
             self.size += len(batch)
             yield from self._apply(records)
 
-    def _apply(self, records: Iterable[Record]) -> Iterator[tuple[Record, int, Outcome | None]]:
+    def _apply(self, records: Iterable[Record]) -> Iterator[tuple[Described, int, Outcome | None]]:
         state = self._state
         for record in records:
             first = state.sequence + state.step
@@ -83,7 +83,7 @@ class Replay:
             except LaurelsError:  # its caller was told
                 outcome = None
             if record.is_described:
-                yield record, first, outcome
+                yield cast("Described", record), first, outcome
 
 
 def read(path: Path, lsn: int, batch: bytes) -> Sequence[Record]:

@@ -65,10 +65,6 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
         """Give the keys whose entries must be at hand for it, those of a board's periods aside."""
         return ()
 
-    def notes(self, first: int) -> Iterable[tuple[str, int]]:  # noqa: ARG002 - for those that have some
-        """Give the names with metadata, and the sequences; ``first`` is the one that the act takes first."""
-        return ()
-
     def identity(self) -> Once | None:
         """Give what makes the act count once."""
         return None
@@ -221,7 +217,7 @@ class Submit(Record, tag=7, frozen=True, gc=False):
         return self.once
 
     def notes(self, first: int) -> Iterable[tuple[str, int]]:
-        """Give the name, if it has metadata."""
+        """Give the name, if it has metadata, with its sequence; ``first`` is the one that the act takes first."""
         return ((self.name, first | 1),) if self.noted else ()
 
 
@@ -260,11 +256,12 @@ class SubmitMany(Record, tag=8, frozen=True, gc=False):
         return self.once
 
     def notes(self, first: int) -> Iterable[tuple[str, int]]:
-        """Give the names that have metadata."""
+        """Give the names that have metadata, with their sequences; ``first`` is the one that the act takes first."""
         return ((self.names[place], (first + 2 * place) | 1) for place in self.noted)
 
 
 Known: TypeAlias = Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany
+Described: TypeAlias = Submit | SubmitMany
 NOWHERE = Standing(0, 0)
 """Where an entry stands that is nowhere, and of which nobody asks."""
 
