@@ -48,12 +48,16 @@ def submit(index: Index, oracle: Oracle, who: str, what: float, when: int, *, an
 def change(rng: random.Random, index: Index, oracle: Oracle, names: int, scores: int) -> None:
     """Do one random change on both and compare the answers."""
     who, what, when = name(rng, names), score(rng, scores), rng.randrange(4)
-    match rng.randrange(9):
+    match rng.randrange(10):
         case 0 | 1 | 2:
             assert index.put(who, what, when) == (who not in oracle.held)
             oracle.put(who, what, when)
         case 3 | 4 | 5:
             submit(index, oracle, who, what, when, anew=rng.random() < 0.5)
+        case 6:
+            ranking = rng.choice(["ordinal", "competition", "dense"])
+            index.rank_by(ranking)
+            oracle.ranking = ranking
         case _:
             assert index.remove(who) == (who in oracle.held)
             oracle.remove(who)

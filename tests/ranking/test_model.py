@@ -111,6 +111,12 @@ class Model(RuleBasedStateMachine):
         self.index = self.empty()
         self.index.load(pieces)
 
+    @rule(ranking=st.sampled_from(["ordinal", "competition", "dense"]))
+    def rank_by(self, ranking: Ranking) -> None:
+        """Rank by another ranking."""
+        self.index.rank_by(ranking)
+        self.oracle.ranking = ranking
+
     @rule(name=NAMES)
     def ask_name(self, name: str) -> None:
         """Ask all there is about a name."""

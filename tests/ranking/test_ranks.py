@@ -57,6 +57,33 @@ def test_scores_of_none(ranking: Ranking) -> None:
     assert (index.rank_of_score(math.inf), index.rank_of_score(-math.inf)) == (0, 10 if ranking == "dense" else 3000)
 
 
+@pytest.mark.parametrize("node", [4, 7, 62])
+@pytest.mark.parametrize("ranking", RANKINGS)
+@pytest.mark.parametrize("before", RANKINGS)
+def test_rank_by(before: Ranking, ranking: Ranking, node: int) -> None:
+    """An index that is told to rank otherwise is as one that always did, and goes on so."""
+    index, other = (Index(ranking=kind, ties="latest", leaf=node, fan=node) for kind in (before, ranking))
+    for first in (0, 500):
+        names = [f"player-{i}" for i in range(first, first + 1000)]
+        for each in (index, other):
+            each.submit_many(names, [i * i % 97 for i in range(1000)], first)
+        index.rank_by(ranking)
+        index.check()
+        assert index.rows(0, 2000) == other.rows(0, 2000)
+        assert [index.standing(name) for name in names] == [other.standing(name) for name in names]
+
+
+def test_rank_by_of_none() -> None:
+    """An empty index can be told, and what is no ranking is refused and changes nothing."""
+    index = Index()
+    index.rank_by("dense")
+    with pytest.raises(ValueError, match="ordinal, competition, dense, not 'sparse'"):
+        index.rank_by("sparse")  # type: ignore[arg-type]
+    index.submit_many("abc", [2, 2, 1], 0)
+    index.check()
+    assert index.standing("c") == (1, 1)
+
+
 def test_dense_in_one_score() -> None:
     """12,000 who share a score are one score to those behind them, until the last has left it."""
     index = Index(ranking="dense")

@@ -172,6 +172,15 @@ cdef int core_remove(Core *c, const Probe *p) noexcept nogil:
     return 1
 
 
+cdef int core_rank_by(Core *c, u32 ranking) noexcept nogil:
+    """Rank so from now on. Only where firsts begin or cease to be counted is there anything to do."""
+    cdef bint dense = ranking == DENSE
+    if dense != (c.tree.inner.firsts != 0) and levels_renew(c, dense) < 0:
+        return OUT_OF_MEMORY
+    c.ranking = ranking
+    return 0
+
+
 cdef void core_start(Core *c, const Core *like) noexcept nogil:
     """Make an empty core of the kind of another."""
     memset(c, 0, sizeof(Core))

@@ -180,10 +180,19 @@ cdef int names_build(Core *c) noexcept nogil:
     return 0
 
 
+cdef inline u32 leaves_used(const Core *c) noexcept nogil:
+    return <u32>items_used(&c.tree.leaves) - c.tree.spare[0]
+
+
+cdef inline u32 nodes_over(const Core *c, u32 m) noexcept nogil:
+    """How many inner nodes are laid over `m` nodes of a level."""
+    cdef u32 fan = c.tree.inner.cap
+    return 1 if m <= fan else (m - 1) // (fan - fan // 10) + 1
+
+
 cdef int level_lay(Core *c, u32 level, u32 m, u32 *first) noexcept nogil:
     """Lay inner nodes over the `m` nodes of a level, a chain from `first`; give how many, and in `first` the first."""
-    cdef u32 fan = c.tree.inner.cap
-    cdef u32 k = 1 if m <= fan else (m - 1) // (fan - fan // 10) + 1
+    cdef u32 k = nodes_over(c, m)
     cdef u32 child = first[0]
     cdef u32 number, i, j
     cdef Head *node = NULL
@@ -199,27 +208,47 @@ cdef int level_lay(Core *c, u32 level, u32 m, u32 *first) noexcept nogil:
         node.n = m // k + (j < m % k)
         for i in range(node.n):
             children_of(node)[i] = child
+            if level == 0 and node_of(c, 0, child).next != NONE:
+                leaf_prefetch(c, node_of(c, 0, node_of(c, 0, child).next))
             parent_of(c, level, child)[0] = number
             settle(c, level, node, number, i)
             child = node_of(c, level, child).next
     return <int>k
 
 
-cdef int levels_lay(Core *c, u32 last) noexcept nogil:
-    """Lay the inner levels over the chain of leaves."""
+cdef int levels_lay(Core *c) noexcept nogil:
+    """Lay the inner levels over the chain of leaves from the root."""
     cdef u32 first = c.tree.root
-    cdef u32 number = first
-    cdef int m = 0
-    while number != NONE:
-        m += 1
-        number = node_of(c, 0, number).next
+    cdef int m = <int>leaves_used(c)
     while m > 1:
         m = level_lay(c, c.tree.height, <u32>m, &first)
         if m < 0:
             return m
         c.tree.height += 1
     c.tree.root = first
-    mend(c, 0, last)
+    return 0
+
+
+cdef int levels_renew(Core *c, bint dense) noexcept nogil:
+    """Lay the inner levels anew, with firsts or without; the leaves stay as they are."""
+    cdef Core fresh = c[0]
+    cdef Tree *t = &fresh.tree
+    cdef u32 nodes = 0
+    cdef u32 i, m
+    layout_start(&t.inner, t.fan, 3 if dense else 2)
+    chunks_start(&t.inners, t.inner.stride, LEAF_BITS)
+    t.freed[1], t.spare[1] = NONE, 0
+    t.root, t.height = leaf_at(c, 0, &i), 0
+    m = leaves_used(c)
+    while m > 1:
+        m = nodes_over(&fresh, m)
+        nodes += m
+    if nodes_reserve(&fresh, 1, nodes) < 0:
+        chunks_end(&t.inners)
+        return OUT_OF_MEMORY
+    levels_lay(&fresh)
+    chunks_end(&c.tree.inners)
+    c[0] = fresh
     return 0
 
 
@@ -232,7 +261,11 @@ cdef int load_finish(Core *c, Load *l) noexcept nogil:
         problem = entries_sort(c)
     if problem == 0:
         problem = names_build(c)
-    return levels_lay(c, l.last) if problem == 0 else problem
+    if problem == 0:
+        problem = levels_lay(c)
+    if problem == 0:
+        mend(c, 0, l.last)
+    return problem
 
 
 cdef inline u32 packed_size(const Core *c, const char *r) noexcept nogil:

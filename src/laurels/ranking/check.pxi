@@ -97,10 +97,6 @@ cdef int check_table(Core *c) except -1:
     return 0
 
 
-cdef u64 items_used(const Chunks *c) noexcept nogil:
-    return <u64>(c.count - 1) * c.full + c.used if c.count else 0
-
-
 cdef int check_memory(Core *c, u64 leaves, u64 inners, dict sizes) except -1:
     """Every item that was handed out is in use or on a list of freed ones."""
     cdef u64 ref

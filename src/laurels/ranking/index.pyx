@@ -64,14 +64,12 @@ cdef class Index:
             raise ValueError(f"ties are by {', '.join(TIES)}, not {ties!r}")
         if operator not in OPERATORS:
             raise ValueError(f"an operator is one of {', '.join(OPERATORS)}, not {operator!r}")
-        if ranking not in RANKINGS:
-            raise ValueError(f"a ranking is one of {', '.join(RANKINGS)}, not {ranking!r}")
         if not 4 <= leaf <= 1024 or not 4 <= fan <= 1024:
             raise ValueError("leaf and fan are from 4 to 1024")
         cdef Core *c = &self.core
         c.descending = descending
         c.timed, c.latest = ties != "name", ties == "latest"
-        c.operator, c.ranking = OPERATORS.index(operator), RANKINGS.index(ranking)
+        c.operator, c.ranking = OPERATORS.index(operator), <u32>ranking_of(ranking)
         names_start(&c.names, stamped or c.timed)
         tree_start(&c.tree, leaf, fan, c.ranking == DENSE)
 
@@ -191,6 +189,20 @@ cdef class Index:
         0
         """
         core_clear(&self.core)
+
+    def rank_by(self, str ranking not None):
+        """Rank so from now on; entries and places stay as they are.
+
+        O(1), but to and from "dense" O(n), 2 to 5 nanoseconds an entry. Raises ValueError for what is no ranking.
+
+        >>> index = Index()
+        >>> index.put("v", 2077), index.put("silverhand", 2077), index.put("johnny", 34)
+        (True, True, True)
+        >>> index.rank_by("dense")
+        >>> index.standing("johnny")
+        (34, 1)
+        """
+        trouble(core_rank_by(&self.core, <u32>ranking_of(ranking)))
 
     def score(self, str name not None):
         """Give the score of ``name``, or None where it is not there. O(1).

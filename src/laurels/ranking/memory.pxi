@@ -236,6 +236,11 @@ cdef inline u64 chunks_next(const Chunks *c) noexcept nogil:
     return (<u64>(c.count - 1) << c.shift) | c.used
 
 
+cdef inline u64 items_used(const Chunks *c) noexcept nogil:
+    """How many items were handed out."""
+    return <u64>(c.count - 1) * c.full + c.used if c.count else 0
+
+
 cdef size_t chunks_bytes(const Chunks *c) noexcept nogil:
     """The bytes held; of a mapping that is being filled, the pages that were touched."""
     cdef size_t held = c.room * sizeof(char *)

@@ -31,7 +31,9 @@ cdef u32 place(Core *c, const Layout *f, Head *node, const Probe *p, int upto) n
     if i < node.n and keys[i] == p.key:
         stop = i + less_than(keys + i, node.n - i, p.key + 1)
         while i < stop:
-            middle = (i + stop) >> 1
+            middle = (i + stop) >> 1    # the next is one of two: both are on their way while this one is compared
+            PREFETCH(record(&c.names, ref_at(f, node, (i + middle) >> 1)))
+            PREFETCH(record(&c.names, ref_at(f, node, (middle + stop) >> 1)))
             if against(c, ref_at(f, node, middle), p) < upto:
                 i = middle + 1
             else:
@@ -67,7 +69,10 @@ cdef u32 seek(Core *c, const Probe *p) noexcept nogil:
         node = node_of(c, level, number)
         i = place(c, &c.tree.inner, node, p, 1)
         number = children_of(node)[i - (i > 0)]
-        keys_prefetch(layout_of(c, level - 1), node_of(c, level - 1, number))
+        if level > 1:
+            keys_prefetch(&c.tree.inner, node_of(c, level - 1, number))
+        else:
+            leaf_prefetch(c, node_of(c, 0, number))
     return number
 
 

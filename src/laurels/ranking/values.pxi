@@ -19,6 +19,12 @@ cdef tuple RANKINGS = ("ordinal", "competition", "dense")
 cdef tuple TIES = ("name", "earliest", "latest")
 
 
+cdef int ranking_of(str ranking) except -1:
+    if ranking not in RANKINGS:
+        raise ValueError(f"a ranking is one of {', '.join(RANKINGS)}, not {ranking!r}")
+    return RANKINGS.index(ranking)
+
+
 cdef double double_of(object score) except? -1.0:
     """A number as the double that it is."""
     cdef double d
