@@ -301,3 +301,14 @@ def test_declared_only_and_then_declared(declared: Server) -> None:
     """A board that is defined over HTTP is declared."""
     assert define(declared, "other").status == 201
     assert ask(declared, "POST", "/other/v", {"score": 1}).status == 202
+
+
+def test_board_out_of_sight(declared: Server) -> None:
+    """Entries of a board that is declared no longer are out of sight until it is again, and may be removed."""
+    define(declared, "other")
+    fill(declared, "other", ("v", 1), ("w", 2))
+    assert ask(declared, "DELETE", "/-/boards/other").status == 204
+    assert ask(declared, "GET", "/other").json == {"leaderboard": []}
+    ask(declared, "DELETE", "/other/w")
+    define(declared, "other")
+    assert ranks(declared, "other") == [("v", 1, 0)]
