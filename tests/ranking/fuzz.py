@@ -55,9 +55,8 @@ def change(rng: random.Random, index: Index, oracle: Oracle, names: int, scores:
         case 3 | 4 | 5:
             submit(index, oracle, who, what, when, anew=rng.random() < 0.5)
         case 6:
-            ranking = rng.choice(["ordinal", "competition", "dense"])
-            index.rank_by(ranking)
-            oracle.ranking = ranking
+            oracle.ranking = rng.choice(["ordinal", "competition", "dense"])
+            index.rank_by(oracle.ranking)
         case _:
             assert index.remove(who) == (who in oracle.held)
             oracle.remove(who)
