@@ -80,10 +80,6 @@ NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
 _ABOUT = encode({"service": "laurels", "version": __version__, "docs": "/-/docs"})
 FACE = Response(200, _ABOUT, headers=((b"vary", b"accept"),))
-FACE = Response(
-    200, encode({"service": "laurels", "version": __version__, "docs": "/-/docs"}), headers=((b"vary", b"accept"),)
-)
-
 _OWN = frozenset({b"", b"-"})
 _NAMES = ("board", "name")
 _PAGE = re.compile(rb"startRank=([0-9]{1,18})&endRank=([0-9]{1,18})")
