@@ -176,7 +176,7 @@ async def test_future(boards: Boards, clock: Clock) -> None:
     [
         ("plain", "daily", None, "it has none"),
         ("kart", "0 0 1 1 *", None, "it has 'daily', 'weekly', 'monthly', '0 6"),
-        ("kart", "hourly", None, 'write "0 [*]'),
+        ("kart", "hourly", None, "'hourly' is no window of this board: it has 'daily', 'weekly'"),
         ("kart", "daily", "2026-W47", "it is named as '2026-11-22'"),
         ("kart", "0  6 * * mon", "2026-11-22", "the instant in UTC at which it began"),
     ],

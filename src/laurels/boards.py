@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_right, insort
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from heapq import merge
@@ -416,14 +416,13 @@ def _shown(board: Board) -> Board:
 
 
 def _window_of(definition: Definition, text: str) -> str:
-    try:
-        window = checked_window(text)
-    except ValueError as error:
-        raise BadParameter("window", f"The window {text!r} {error}.") from None
-    if window not in definition.windows:
+    """Find a window however its line is written."""
+    with suppress(ValueError):
+        text = checked_window(text)
+    if text not in definition.windows:
         has = f"it has {', '.join(map(repr, definition.windows))}" if definition.windows else "it has none"
-        raise BadParameter("window", f"{window!r} is no window of this board: {has}.")
-    return window
+        raise BadParameter("window", f"{text!r} is no window of this board: {has}.")
+    return text
 
 
 def _oldest(calendar: Calendar, definition: Definition, now: float) -> str:

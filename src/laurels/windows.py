@@ -123,8 +123,7 @@ class Calendar:
         """Give the period of an instant. Within the one that was given last it costs next to nothing."""
         if not self._latest.start <= instant < self._latest.stop:
             start, wall = next(self._begun(instant))
-            stop = min(next(self._ahead(instant, fold)) for fold in self._passes)
-            self._latest = Span(self._name(start, wall), start, stop)
+            self._latest = Span(self._name(start, wall), start, self._stop(instant))
         return self._latest
 
     def past(self, span: Span, count: int) -> str:
@@ -136,7 +135,7 @@ class Calendar:
         wall = self._read(period)
         if self._is_line:
             start = int(wall.replace(tzinfo=UTC).timestamp())
-            return Span(period, start, self.span_at(start).stop)
+            return Span(period, start, self._stop(start))
         walls = wall, next(CronSim(self._form.line, wall))
         return Span(period, *(come for wall in walls for come in self._comes(wall, 0)))
 
@@ -164,6 +163,9 @@ class Calendar:
     def _find_past(self, start: int, count: int) -> str:
         on_clocks = takewhile(lambda begun: begun[1].year >= FIRST_YEAR, self._begun(start))
         return next((self._name(*begun) for begun in islice(on_clocks, count, None)), "")
+
+    def _stop(self, instant: float) -> int:
+        return min(next(self._ahead(instant, fold)) for fold in self._passes)
 
     def _begun(self, instant: float) -> Iterator[tuple[int, datetime]]:
         """Walk back over the boundaries that have come: when they did, and the last wall time that came then."""
