@@ -48,6 +48,7 @@ BAD: list[tuple[object, str, str]] = [
     ({"windows": ["daily"], "keep": {"daily": True}}, "/keep/daily", "keep.daily is true"),
     ({"windows": ["weekly"], "keep": {"daily": 3}}, "/keep/daily", 'its windows are "weekly"'),
     ({"keep": {"*/5 * * * *": 3}}, "/keep/*~15 * * * *", "it has no windows"),
+    ({"windows": ["0 6 * * 1"], "keep": {"0 6 * * 1": 1, "0  6 * * 1": 2}}, "/keep/0  6 * * 1", "stands twice"),
     ({"keep": {"day": 3}}, "/keep/day", 'write "daily"'),
     ({"keep": {LONG: 3}}, f"/keep/{LONG}", "from 1 to 1,000"),
     ({"ttl": "7 days"}, "/ttl", 'such as "7d"'),

@@ -149,6 +149,7 @@ def _checked_window(path: Path, text: str) -> str:
 
 
 def _checked_keep(keep: dict[str, int], windows: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    seen = set()
     for text, count in keep.items():
         window = _checked_window(("keep", text), text)
         if window not in windows:
@@ -156,6 +157,9 @@ def _checked_keep(keep: dict[str, int], windows: tuple[str, ...]) -> Iterator[tu
             raise BadDefinition(
                 _pointer(("keep", text)), f"keep tells of {_shown(text)}, which is no window of the board: {declared}."
             )
+        if window in seen:
+            raise _wrong(("keep", text), count, "its window stands twice")
+        seen.add(window)
         yield window, count
 
 
