@@ -315,15 +315,9 @@ class State(dict[str, Index]):
     def _adapt(self, board: str, old: Definition) -> None:
         new = self.definition(board)
         if new.ranking != old.ranking:
-            for key in self.keys_of(board):
-                self._rebuild(key, new)
+            for key in filter(self.__contains__, self.keys_of(board)):
+                self[key].rank_by(new.ranking)
         if new.ttl_seconds is None:
             self.renewed.pop(board, None)
         elif board in self:
             self._keep_alive(board, self.renewed.get(board, self.sequence >> 1))
-
-    def _rebuild(self, key: str, definition: Definition) -> None:
-        index = self.get(key, NOTHING)
-        if len(index):
-            again = self[key] = _make(definition)
-            again.load(packed(index))
