@@ -449,6 +449,17 @@ class Promises:
             answers = await asyncio.gather(*(store.change(board, Attempt("v", 5), ONCE) for _ in range(20)))
             assert (answers, await kept(board)) == ([Change(None, Standing(5, 0))] * 20, {"v": 5})
 
+    async def test_many_keys_at_the_same_time(self, store: Store, kept: Kept) -> None:
+        """Acts with other keys are other acts, however close together."""
+        definition = Definition(operator="increment")
+        with promised(keeps(store, definition) and store.capabilities.attempts):
+            board = await declare(store, definition)
+            keys = [Once(bytes([number] * 16), b"a" * 16) for number in range(20)]
+            async with asyncio.timeout(30):
+                first = await asyncio.gather(*(store.change(board, Attempt("v", 5), once) for once in keys))
+                again = await asyncio.gather(*(store.change(board, Attempt("v", 5), once) for once in keys))
+            assert (again, await kept(board)) == (first, {"v": 100})
+
     async def test_once_with_something_else(self, store: Store, kept: Kept) -> None:
         """A key that comes with another act is refused, early and late."""
         with promised(store.capabilities.attempts):

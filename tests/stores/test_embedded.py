@@ -51,11 +51,13 @@ class TestEmbedded(Conformance, InTime):
         await opened.close()
 
     @pytest.fixture
-    def kept(self, tmp_path: Path) -> Kept:
-        """Read the files while the store has them open."""
+    def kept(self, store: Store, tmp_path: Path) -> Kept:
+        """Read the files while the store has them open, and hold what it answers against them."""
 
         async def read(board: Board) -> dict[str, float]:
-            return (await asyncio.to_thread(disk.read, tmp_path / "data")).get(board.key, {})
+            found = (await asyncio.to_thread(disk.read, tmp_path / "data")).get(board.key, {})
+            assert {entry.name: entry.score for entry in await store.page(board, 0, 99)} == found
+            return found
 
         return read
 
