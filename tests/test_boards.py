@@ -312,11 +312,13 @@ async def test_submits_while_a_definition_changes(boards: Boards) -> None:
     assert await boards.store.count(boards.period_of("b", "daily", None)) == 6
 
 
-async def test_definition_waits_for_keys(boards: Boards) -> None:
+@pytest.mark.parametrize("act", ["change", "batch"])
+async def test_definition_waits_for_keys(boards: Boards, act: str) -> None:
     """A definition does not overtake an act whose key is still looked for, and which contradicts it."""
-    acts = boards.change("b", Attempt("v", 50), "k"), boards.submit_many("b", [Attempt("w", 60)], "k")
-    change, refused, defined = await asyncio.gather(*acts, boards.define("b", BOUNDED), return_exceptions=True)
-    assert (isinstance(change, Change), refused, type(defined)) == (True, [], DefinitionConflict)
+    attempt = Attempt("v", 50)
+    keyed = boards.change("b", attempt, "k") if act == "change" else boards.submit_many("b", [attempt], "k")
+    done, defined = await asyncio.gather(keyed, boards.define("b", BOUNDED), return_exceptions=True)
+    assert (isinstance(done, Change) or done == [], type(defined)) == (True, DefinitionConflict)
 
 
 async def test_conflict_leaves_all_as_it_was(boards: Boards) -> None:
@@ -339,6 +341,14 @@ async def test_definitions(boards: Boards) -> None:
         [("m", True), ("z", False), ("\uffff", False)],
         [("\uffff", False), ("\U0001f3c1", False)],
     ]
+
+
+async def test_definition_that_changed_goes(boards: Boards) -> None:
+    """A board that was defined twice and then no more is not listed."""
+    for definition in (BOUNDED, KART):
+        await boards.define("m", definition)
+    await boards.undefine("m")
+    assert [name for name, *_ in await boards.definitions("", 9)] == ["bounded", "kart"]
 
 
 async def test_definitions_come_back(opened: Open) -> None:
