@@ -240,6 +240,12 @@ async def test_batch(boards: Boards) -> None:
     assert [entry.name for entry in (await boards.page(boards.board("bounded"), 0, 9)).entries] == ["d", "a"]
 
 
+async def test_name_is_asked_twice(boards: Boards) -> None:
+    """Who asks for a name twice is told which."""
+    with pytest.raises(BadParameter, match="'b' stands twice"):
+        await boards.of_names(boards.board("kart"), ["a", "b", "c", "b"])
+
+
 async def test_metadata(boards: Boards) -> None:
     """Metadata has at most 1 KiB."""
     with pytest.raises(BadBody, match=r"1,025 bytes"):
