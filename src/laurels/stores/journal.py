@@ -18,7 +18,8 @@ under another name and moved into place when it is whole: a ``journal.db`` that 
 half made.
 
 **After an error** the connection is of unknown state. It is opened anew before the next append, and whatever
-the failed one may have left behind its lsn is deleted first: a batch that was refused must not appear.
+the failed one may have left behind its lsn is deleted first: a batch that was refused must not appear. Its notes may
+stay: they belong to no attempt, and go with the next fold.
 
 **Answers** come after their acts, in the order of the acts: up to the tick of the newest all are there. One without
 content says that the act was refused, and its key not used. They go when keys are forgotten, a few with each append.
@@ -157,7 +158,6 @@ class Journal:
                 self.origin = origin(self._db, path)
                 first, last = self._db.execute("SELECT min(lsn), max(lsn) FROM batch").fetchone()
                 self.answered = answered(self._db) if self.origin.format == FORMAT else 0
-                self._noted = self._newest_note() if self.origin.format == FORMAT else 0
             except BaseException:
                 self._db.close()
                 raise
@@ -172,9 +172,6 @@ class Journal:
     def notes(self, after: int) -> Iterator[Note]:
         """Give every note of the batches past ``after``; DataDamaged where one is not as written."""
         return read_notes(self._db, self.path, after, self.last)
-
-    def _newest_note(self) -> int:
-        return self._db.execute("SELECT max(sequence) FROM note").fetchone()[0] or 0
 
     def append(self, encoded: bytes | bytearray, notes: Sequence[Note] = (), answers: Sequence[Answer] = ()) -> int:
         """Make a batch durable and give its lsn; :exc:`sqlite3.Error` where it could not be and is not there.
@@ -196,7 +193,7 @@ class Journal:
         self._execute(INSERT, lsn, checksum(lsn, encoded), encoded)
         for sequence, body in notes:
             crc = note_checksum(lsn, sequence, body)
-            self._execute("INSERT INTO note VALUES (?, ?, ?, ?)", sequence, lsn, crc, body)
+            self._execute("INSERT OR REPLACE INTO note VALUES (?, ?, ?, ?)", sequence, lsn, crc, body)
         for each in answers:
             row = each.tick, each.key, each.print, each.body, each.crc()
             self._execute("INSERT OR REPLACE INTO once VALUES (?, ?, ?, ?, ?)", *row)
@@ -205,7 +202,6 @@ class Journal:
             until = answers[-1].tick - ONCE_TICKS
             self._execute(f"DELETE FROM once WHERE tick IN ({oldest})", until, FORGOTTEN + 2 * len(answers))  # noqa: S608
         self._execute("COMMIT")
-        self._noted = notes[-1][0] if notes else self._noted
 
     def drop(self, below: int) -> None:
         """Delete the oldest rows, all of them before ``below`` and no more than can be deleted between two commits."""
@@ -252,8 +248,6 @@ class Journal:
         self._db.execute("PRAGMA secure_delete=OFF")
         self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         self._db.execute("DELETE FROM batch WHERE lsn > ?", (self.last,))
-        if self.origin.format == FORMAT:
-            self._db.execute("DELETE FROM note WHERE sequence > ?", (self._noted,))
         self._suspect = False
 
     def close(self) -> None:
