@@ -135,17 +135,16 @@ def contradiction(old: Definition, new: Definition, stored: Stored) -> str | Non
 
 
 def _contradictions(old: Definition, new: Definition, stored: Stored) -> Iterator[str]:
-    if stored.entries or stored.windows:
+    if stored.entries:
         for field in ("order", "operator", "ties"):
             was, wanted = getattr(old, field), getattr(new, field)
             if was != wanted:
                 yield f"it has entries that were kept with {field} {was!r}, not {wanted!r}; drop its entries first"
+        yield from _out_of_bounds(new.scores, stored)
     if stored.windows and old.time_zone != new.time_zone:
         yield f"it has periods of the time zone {old.time_zone!r}, not {new.time_zone!r}; drop its periods first"
     for window in sorted(stored.windows - set(new.windows)):
         yield f"it has periods of the window {window!r}, which would go; drop these periods first"
-    if stored.entries:
-        yield from _out_of_bounds(new.scores, stored)
 
 
 def _out_of_bounds(bounds: Bounds, stored: Stored) -> Iterator[str]:
