@@ -90,6 +90,12 @@ def test_lines_of_the_wall_clock(zone: str, line: str) -> None:
             assert not start or calendar.span_at(minute).start == start
 
 
+def test_start_while_times_are_shown_again() -> None:
+    """Who first asks while the wall clock shows an hour again finds the period that began when it did so before."""
+    span = Calendar("45 2 * * *", "Europe/Berlin").span_at(instant("2026-10-25T01:10Z"))
+    assert span.start == instant("2026-10-25T00:45Z")
+
+
 PASSING: dict[str, Callable[[datetime], bool]] = {
     "*/20 * * * *": lambda wall: wall.minute % 20 == 0,
     "15 * * * *": lambda wall: wall.minute == 15,

@@ -185,7 +185,7 @@ class Calendar:
     def _shown(self, instant: float) -> tuple[datetime, timedelta]:
         """Give what the wall clock shows, and how much of that time it shows twice."""
         moment = datetime.fromtimestamp(floor(instant), self.zone)
-        return moment.replace(tzinfo=None, fold=0), _twice(moment)
+        return moment.replace(tzinfo=None), _twice(moment)
 
     def _comes(self, wall: datetime, fold: int) -> Iterator[int]:
         """Give the instant at which the wall clock shows a time, the first or the second time.
