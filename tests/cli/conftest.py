@@ -73,6 +73,7 @@ class Failing(HTTPServer):
         self.answers = answers
         self.asked = asked
         self.bodies: list[bytes] = []
+        self.keys: list[str | None] = []
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -82,6 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.server.bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))))
+        self.server.keys.append(self.headers.get("idempotency-key"))
         self.server.asked()
         answers = self.server.answers
         status, headers, body = answers.pop(0) if len(answers) > 1 else answers[0]

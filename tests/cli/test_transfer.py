@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 BUSY: Answer = (503, {"retry-after": "0"}, b"")
 KEPT: Answer = (200, {}, b'{"accepted":1,"refused":[]}')
+LIMITED: Answer = (429, {"retry-after": "0"}, b"")
+NO_KEYS: Answer = (422, {}, b"")
 FORMATS: list[Format] = ["tsv", "csv", "jsonl"]
 SCORES = {f"player {rank}, \u00e9": 5000 - rank for rank in range(2345)}
 
@@ -142,9 +144,39 @@ def test_batches_tell_how_far_they_reach() -> None:
 def test_busy_service_is_asked_again(stdin: Callable[[bytes], None]) -> None:
     """A batch that the service asks for again is sent again, the same bytes."""
     stdin(b"v\t1\n")
-    with failing(BUSY, BUSY, KEPT) as service:
+    with failing(KEPT, BUSY, BUSY, KEPT) as service:
         assert run(service.url, "import", "-", "--board", "b").exit_code == 0
-    assert service.bodies == [b'{"entries":[{"name":"v","score":1}]}'] * 3
+    assert service.bodies == [b'{"entries":[]}', *[b'{"entries":[{"name":"v","score":1}]}'] * 3]
+    assert len(set(service.keys)) == 2
+
+
+def test_lost_answer_adds_nothing_twice(server: Server, board: str, stdin: Callable[[bytes], None]) -> None:
+    """Where scores are added, a batch whose answer was lost on its way counts once, and the next one too."""
+
+    def pass_on() -> None:
+        ask(server, "POST", f"/{board}", service.bodies[-1], {"idempotency-key": service.keys[-1] or ""})
+
+    ask(server, "PUT", f"/-/boards/{board}", {"operator": "increment"})
+    stdin(b"v\t1\n" * 1500)
+    with failing(KEPT, BUSY, KEPT, asked=pass_on) as service:
+        run(service.url, "import", "-", "--board", board)
+    assert (len(service.bodies), page(server, board)) == (4, {"v": 1500})
+
+
+def test_service_without_keys(stdin: Callable[[bytes], None]) -> None:
+    """A service that keeps no keys refuses one with nothing in it, and then is sent none."""
+    stdin(b"v\t1\n" * 1500)
+    with failing(NO_KEYS, KEPT) as service:
+        assert run(service.url, "import", "-", "--board", "b").exit_code == 0
+    assert [key is None for key in service.keys] == [False, True, True]
+
+
+def test_service_over_a_limit(stdin: Callable[[bytes], None]) -> None:
+    """A service that is over a limit has not said that it keeps no keys."""
+    stdin(b"v\t1\n")
+    with failing(*[LIMITED] * ATTEMPTS, KEPT) as service:
+        assert run(service.url, "import", "-", "--board", "b").exit_code == 1
+    assert service.bodies == [b'{"entries":[]}'] * ATTEMPTS
 
 
 def test_service_that_stays_busy(stdin: Callable[[bytes], None]) -> None:
@@ -158,7 +190,7 @@ def test_service_that_stays_busy(stdin: Callable[[bytes], None]) -> None:
 def test_import_that_stops(stdin: Callable[[bytes], None]) -> None:
     """A service that fails midway ends the import, which tells how far it came, and exit status 3."""
     stdin(b"v\t1\n" * 1500)
-    with failing(KEPT, (500, {}, b"")) as service:
+    with failing(KEPT, KEPT, (500, {}, b"")) as service:
         found = run(service.url, "import", "-", "--board", "b")
     assert found.exit_code == 3
     assert found.stderr.startswith(

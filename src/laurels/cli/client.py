@@ -93,9 +93,10 @@ class Client:
         answer = await self._ask("POST", _path(board, name), _encode(Submit(score)), SUBMIT)
         return self._read(_read_receipt, answer) if answer else None
 
-    async def submit_many(self, board: str, batch: bytes) -> BatchReceipt:
-        """Submit a batch that is encoded as the service reads it."""
-        return self._read(_read_batch_receipt, await self._ask("POST", _path(board), batch, JSON))
+    async def submit_many(self, board: str, batch: bytes, key: str | None = None) -> BatchReceipt:
+        """Submit a batch that is encoded as the service reads it; with a key it counts once."""
+        headers = JSON if key is None else JSON | {"idempotency-key": key}
+        return self._read(_read_batch_receipt, await self._ask("POST", _path(board), batch, headers))
 
     async def standing(self, board: str, name: str, when: Period = ALL_TIME) -> Standing | None:
         """Give the standing of a name, None where it is not on the board."""

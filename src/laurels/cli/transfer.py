@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from itertools import count, repeat
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct, field
 
 from laurels.boards import PAGE_ENTRIES, checked_name
 from laurels.cli.rows import BadRow
-from laurels.errors import BadName, RequestFailed
+from laurels.errors import BadName, RequestFailed, RequestRefused
 from laurels.http.routes import BATCH_BYTES
 from laurels.http.wire import BATCH_ENTRIES
 
@@ -110,37 +112,54 @@ def _encoded(row: Row | BadRow) -> bytes | BadRow:
 
 
 async def send(client: Client, board: str, full: Iterator[Batch]) -> AsyncIterator[Sent]:
-    """Submit batches to a board one after another, and give what became of each."""
+    """Submit batches to a board one after another, and give what became of each.
+
+    Each has a key of its own where the service keeps keys, and counts once there, however often it is sent.
+    """
     sending: asyncio.Task[Sent] | None = None
+    keys: Iterator[str | None] | None = None
     while batch := await _aside(lambda: next(full, None)):
         if sending is not None:
             yield await sending
-        sending = asyncio.create_task(_send(client, board, batch))
+        keys = keys or await _keys(client, board)
+        sending = asyncio.create_task(_send(client, board, batch, next(keys)))
     if sending is not None:
         yield await sending
 
 
-async def _send(client: Client, board: str, batch: Batch) -> Sent:
+async def _keys(client: Client, board: str) -> Iterator[str | None]:
+    """Give the keys of a run's batches, all None where a batch of nothing is refused for having one."""
+    run = uuid4()
+    try:
+        await _submit(client, board, OPENING + CLOSING, str(run))
+    except RequestRefused as refusal:
+        if refusal.retry_after is not None:
+            raise
+        return repeat(None)
+    return (f"{run}-{number}" for number in count())
+
+
+async def _send(client: Client, board: str, batch: Batch, key: str | None) -> Sent:
     accepted, refused = 0, batch.bad
     if batch.lines:
-        receipt = await _submit(client, board, batch.body())
+        receipt = await _submit(client, board, batch.body(), key)
         accepted = receipt.accepted
         refused += [BadRow(batch.lines[entry.index], entry.name, entry.problem) for entry in receipt.refused]
     refused.sort(key=lambda row: row.line)
     return Sent(accepted, refused, batch.last_line(), batch.position)
 
 
-async def _submit(client: Client, board: str, body: bytes) -> BatchReceipt:
+async def _submit(client: Client, board: str, body: bytes, key: str | None) -> BatchReceipt:
     """Submit a batch, again and again as long as the service asks for that, a bounded number of times."""
     for _ in range(ATTEMPTS - 1):
         try:
-            return await client.submit_many(board, body)
+            return await client.submit_many(board, body, key)
         except RequestFailed as error:
             if error.retry_after is None:
                 raise
             wait = min(error.retry_after, LONGEST_WAIT)
         await asyncio.sleep(wait)
-    return await client.submit_many(board, body)
+    return await client.submit_many(board, body, key)
 
 
 async def _aside(act: Callable[[], T]) -> T:
