@@ -14,7 +14,7 @@ import pytest
 from laurels.definition import Definition
 from laurels.errors import DefinitionConflict, DirectoryInUse, DirectoryUnusable, ScoreRefused, StoreUnavailable
 from laurels.stores import commits, directory
-from laurels.stores.contract import Attempt, Board, Standing
+from laurels.stores.contract import Attempt, Board, Feed, Standing
 from laurels.stores.embedded import EmbeddedStore
 from laurels.stores.fold import fold
 from tests.stores import disk
@@ -97,6 +97,17 @@ async def test_folded_without_loading(store: EmbeddedStore, tmp_path: Path) -> N
     before = disk.read(tmp_path / "data")
     fold(tmp_path / "data", 5)
     assert before == disk.read(tmp_path / "data") == {LAPS.name: {"v": 2}}
+
+
+async def test_folded_removal(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A fold takes a removed name off the periods too, be they long folded."""
+    board = Board(KART.name, feeds=(Feed("daily", "2026-11-22"),))
+    await fill(store, board, {"v": 1, "w": 2})
+    await store.remove(Board(KART.name, window="daily", period="2026-11-22"), "w")
+    fold(tmp_path / "data", 2)
+    await store.remove(KART, "v")
+    fold(tmp_path / "data", 3)
+    assert disk.read(tmp_path / "data") == {KART.name: {"w": 2}}
 
 
 async def test_folded_time_to_live(tmp_path: Path, clock: Clock) -> None:

@@ -253,6 +253,43 @@ async def test_metadata_through_folds(store: EmbeddedStore, tmp_path: Path, cloc
     assert await notes(data, clock) == [b"1", b"4", None]
 
 
+async def test_metadata_of_the_newest_fold(store: EmbeddedStore, tmp_path: Path) -> None:
+    """Metadata is looked for in the compact form that there is now, be another one open."""
+    for name in "ab":
+        await store.change(KART, Attempt(name, 1, name.encode()))
+        await store.submit(SUMS, "v", 1)
+        fold(tmp_path / "data", disk.last(tmp_path / "data"))
+        sql("DELETE FROM note")(tmp_path / "data/journal.db")
+        found = await store.page(KART, 0, 9, noted=True)
+    assert [entry.metadata for entry in found] == [b"b", b"a"]
+
+
+async def test_acts_in_one_batch(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """Whatever stands before it in its batch, metadata and answer are those of their own attempt."""
+    await fill(store, KART, {"v": 1, "w": 1})
+    await asyncio.gather(
+        store.remove(KART, "v"),
+        store.drop(Board("ghost")),
+        store.define("one", Definition()),
+        store.undefine("one"),
+        store.submit(KART, "x", 1),
+        fill(store, KART, {"y": 1, "z": 1}),
+        store.submit_many(SUMS, [Attempt("v", 1), Attempt("v", 1, b"1")]),
+        store.change(KART, Attempt("w", 1, b"{}")),
+    )
+    before = await store.page(KART, 0, 9, noted=True), await store.page(SUMS, 0, 9, noted=True)
+    again = await EmbeddedStore.open(killed(store, tmp_path), clock=clock)
+    assert (await again.page(KART, 0, 9, noted=True), await again.page(SUMS, 0, 9, noted=True)) == before
+    assert {entry.name: entry.metadata for entry in before[0] + before[1]} == {
+        "w": b"{}",
+        "x": None,
+        "y": None,
+        "z": None,
+        "v": b"1",
+    }
+    await again.close()
+
+
 async def test_metadata_while_folds_go_on(tmp_path: Path) -> None:
     """Whoever asks while entries are replaced and folded gets the metadata of the entries that he gets."""
     store = await EmbeddedStore.open(tmp_path / "data", fold_bytes=5_000)
