@@ -23,8 +23,8 @@ cdef int against(Core *c, u64 ref, const Probe *p) noexcept nogil:
     return -side if c.descending else side
 
 
-cdef u32 place(Core *c, const Layout *f, Head *node, const Probe *p, int upto) noexcept nogil:
-    """How many of a node's entries stand before the probe (upto 0), or before or at it (upto 1)."""
+cdef u32 place(Core *c, const Layout *f, Head *node, const Probe *p) noexcept nogil:
+    """How many of a node's entries stand before or at the probe."""
     cdef u64 *keys = keys_of(f, node)
     cdef u32 i = less_than(keys, node.n, p.key)
     cdef u32 stop, middle
@@ -34,7 +34,7 @@ cdef u32 place(Core *c, const Layout *f, Head *node, const Probe *p, int upto) n
             middle = (i + stop) >> 1    # the next is one of two: both are on their way while this one is compared
             PREFETCH(record(&c.names, ref_at(f, node, (i + middle) >> 1)))
             PREFETCH(record(&c.names, ref_at(f, node, (middle + stop) >> 1)))
-            if against(c, ref_at(f, node, middle), p) < upto:
+            if against(c, ref_at(f, node, middle), p) <= 0:
                 i = middle + 1
             else:
                 stop = middle
@@ -67,7 +67,7 @@ cdef u32 seek(Core *c, const Probe *p) noexcept nogil:
     cdef Head *node
     for level in range(c.tree.height, 0, -1):
         node = node_of(c, level, number)
-        i = place(c, &c.tree.inner, node, p, 1)
+        i = place(c, &c.tree.inner, node, p)
         number = children_of(node)[i - (i > 0)]
         if level > 1:
             keys_prefetch(&c.tree.inner, node_of(c, level - 1, number))
@@ -126,11 +126,11 @@ cdef u64 place_after(Core *c, const Probe *p) noexcept nogil:
         return 0
     for level in range(c.tree.height, 0, -1):
         node = node_of(c, level, number)
-        i = place(c, &c.tree.inner, node, p, 1)
+        i = place(c, &c.tree.inner, node, p)
         i -= i > 0
         before += sum_of(counts_of(&c.tree.inner, node), i, c.tree.inner.cap)
         number = children_of(node)[i]
-    return before + place(c, &c.tree.leaf, node_of(c, 0, number), p, 1)
+    return before + place(c, &c.tree.leaf, node_of(c, 0, number), p)
 
 
 cdef u32 leaf_at(Core *c, u64 place, u32 *i) noexcept nogil:

@@ -468,7 +468,7 @@ cdef u32 tree_add(Core *c, const Probe *p, u64 ref, u32 target) noexcept nogil:
         make_room(c, 0, target)
         target = seek(c, p)
         leaf = node_of(c, 0, target)
-    i = place(c, f, leaf, p, 0)
+    i = place(c, f, leaf, p)
     entries_move(f, leaf, i, leaf, i + 1, leaf.n - i)
     entry_set(f, leaf, i, p.key, ref)
     leaf.n += 1
@@ -500,7 +500,7 @@ cdef void leaf_move(Core *c, const Probe *p, u64 ref, u32 number, u32 i) noexcep
     """Move the entry at place `i` of a leaf to where the probe stands in the same leaf."""
     cdef Layout *f = &c.tree.leaf
     cdef Head *leaf = node_of(c, 0, number)
-    cdef u32 j = place(c, f, leaf, p, 0)
+    cdef u32 j = place(c, f, leaf, p)
     if c.tree.inner.firsts:
         firsts_note(c, number, i, <u32>-1)
     if j > i:
