@@ -11,9 +11,9 @@ import schemathesis
 
 from laurels import __version__
 from laurels.http.examples import STORY
-from laurels.http.fields import FIELDS
+from laurels.http.fields import FIELDS, PARAMETERS, RENAMED
 from laurels.http.openapi import document
-from laurels.http.operations import EVERYWHERE, OPERATIONS, PARAMETERS, RENAMED, STATUSES, Operation
+from laurels.http.operations import EVERYWHERE, OPERATIONS, STATUSES, Operation
 from laurels.http.problems import STATUS
 from laurels.http.reads import READS
 from tests.asking import Reply, ask

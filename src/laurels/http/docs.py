@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from laurels.http.examples import Exchange
+    from laurels.http.fields import Schema
     from laurels.http.openapi import MediaType, OperationObject, ParameterObject, ResponseObject
-    from laurels.http.operations import Schema
 
 HERE = "http://127.0.0.1:8000"
 """Where the examples ask: the address of a service that is told nothing else."""

@@ -1,24 +1,112 @@
-"""What each field of a body means, and what holds for it beyond its type: told to readers, checked elsewhere."""
+"""What each parameter and each field of a body means, and what holds for it: told to readers, checked elsewhere."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
+
+from laurels.http.reads import PAGE_FIELDS
 
 Schema = dict[str, Any]
+Where = Literal["path", "query", "header"]
+
+
+class Parameter(NamedTuple):
+    """A part of the path, the query or the head."""
+
+    where: Where
+    about: str
+    schema: Schema
+    example: str | None = None
+    is_required: bool = False
+    is_repeated: bool = False
+    """Whether each value of a list is a parameter of its own; else they are one, with commas."""
+
+
+_TEXT: Schema = {"type": "string"}
+_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 256}
+_NO_CONTROLS = r"[^\x00-\x1f\x7f-\x9f]+$"
+_WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+
+PARAMETERS = {
+    "board": Parameter(
+        "path",
+        "The board's name.",
+        {**_NAME, "pattern": rf"^(?!(?:\.{{1,2}}|-)$){_NO_CONTROLS}"},
+        "mario-kart",
+        is_required=True,
+    ),
+    "name": Parameter(
+        "path",
+        "The name of who has the score.",
+        {**_NAME, "pattern": rf"^(?!\.{{1,2}}$){_NO_CONTROLS}"},
+        "silverhand",
+        is_required=True,
+    ),
+    "Prefer": Parameter(
+        "header",
+        "`return=representation` asks for the standings before and after the submit. A store that cannot tell them "
+        "(Momento) passes it over.",
+        _TEXT,
+    ),
+    "Idempotency-Key": Parameter(
+        "header",
+        "Any text that is this act's own, such as a UUID. Within 24 hours the same request with this key counts once "
+        "and gets the first answer; another request with that key is refused.",
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    ),
+    "window": Parameter(
+        "query", "A window of the board: `daily`, `weekly`, `monthly`, or its cron line.", _TEXT, "daily"
+    ),
+    "period": Parameter(
+        "query",
+        "A period of the window, such as `2026-11-22`, `2026-W47`, `2026-11`, or `2026-11-22T05:00Z`, the instant at "
+        "which a cron line's began. It is the current one where none is named.",
+        _TEXT,
+    ),
+    "startRank": Parameter("query", "The first place, included.", {**_WHOLE, "default": 0}),
+    "endRank": Parameter(
+        "query", "The first place that is not included, at most 1,000 on; 20 on where it is left out.", _WHOLE
+    ),
+    "include": Parameter(
+        "query",
+        "What to tell of each entry beside name and score, separated by commas; `cursor` is told once, as `next`.",
+        {"type": "array", "items": {"enum": list(PAGE_FIELDS)}, "minItems": 1},
+    ),
+    "cursor": Parameter("query", "The `next` of a page, as it came: gives the entries behind it.", _TEXT),
+    "around": Parameter("query", "A name: gives it with its neighbours.", _NAME),
+    "span": Parameter(
+        "query", "How many neighbours on either side.", {"type": "integer", "minimum": 0, "maximum": 500, "default": 5}
+    ),
+    "names": Parameter(
+        "query",
+        "Gives exactly these names.",
+        {"type": "array", "items": _NAME, "minItems": 1, "maxItems": 100, "uniqueItems": True},
+        is_repeated=True,
+    ),
+    "minScore": Parameter("query", "The least score, included.", {"type": "number"}),
+    "maxScore": Parameter("query", "The greatest score, included.", {"type": "number"}),
+    "limit": Parameter("query", "At most so many.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}),
+    "score": Parameter("query", "A score that nobody needs to have.", {"type": "number"}, is_required=True),
+    "after": Parameter("query", "The `next` of the list before: gives the boards behind that name.", _TEXT),
+    "boards": Parameter(
+        "query", "At most so many.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
+    ),
+}
+"""Each by its name, as far as it has that alone."""
+
+RENAMED = {"names": "name", "boards": "limit"}
+"""The names of the others."""
 
 
 def _said(description: str, **more: Any) -> Schema:
     return {"description": description, **more}
 
 
-NAME = _said("The name of who has the score: 1 to 256 bytes of UTF-8.", minLength=1, maxLength=256)
+NAME = _said("The name of who has the score: 1 to 256 bytes of UTF-8.", **_NAME)
 SCORE = _said("A finite number that a double holds exactly.")
 RANK = _said("The rank, from 0, by the board's `ranking`.", minimum=0)
 COUNT = _said("How many entries there are.", minimum=0)
 METADATA = _said("Any JSON, at most 1 KiB of it, kept with the score it came with.")
-WINDOW = _said("`daily`, `weekly`, `monthly`, or a cron line.")
-PERIOD = _said("Its name; names of one window order as their times.")
-REFUSED_NAME = _said("The entry's name, or nothing where it has none.")
 
 FIELDS: dict[str, dict[str, Schema]] = {
     "Submit": {"score": SCORE, "metadata": METADATA},
@@ -30,7 +118,7 @@ FIELDS: dict[str, dict[str, Schema]] = {
     },
     "Refusal": {
         "index": _said("The entry's place in the batch, from 0.", minimum=0),
-        "name": REFUSED_NAME,
+        "name": _said("The entry's name, or nothing where it has none."),
         "problem": _said("What was wrong, and what would be right."),
     },
     "Receipt": {
@@ -88,8 +176,8 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "next": _said("What to send as `after` for those behind, null where there are none."),
     },
     "ListedPeriod": {
-        "window": WINDOW,
-        "period": PERIOD,
+        "window": _said("The window, as the definition has it."),
+        "period": _said("Its name; names of one window order as their times."),
         "start": _said("When it began, in the board's time zone.", format="date-time"),
         "stop": _said("When it ends, or ended; not included.", format="date-time"),
         "count": COUNT,

@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from laurels.definition import Bounds, Definition
 from laurels.http.examples import STORY
-from laurels.http.fields import FIELDS
+from laurels.http.fields import FIELDS, PARAMETERS, RENAMED
 from laurels.http.messages import JSON, PHRASES, PROBLEM
-from laurels.http.operations import ABOUT, EVERYWHERE, OPERATIONS, PARAMETERS, RENAMED, STATUSES, TAGS
+from laurels.http.operations import ABOUT, EVERYWHERE, OPERATIONS, STATUSES, TAGS
 from laurels.http.problems import Problem
 from laurels.http.wire import Batch, StrictEntry, Submit
 from laurels.version import __version__
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from laurels.http.examples import Exchange
-    from laurels.http.operations import Answer, Operation, Schema
+    from laurels.http.fields import Schema
+    from laurels.http.operations import Answer, Operation
 
 AS_SENT = {kind.__name__ for kind in (Batch, Bounds, Definition, StrictEntry, Submit)}
 """The bodies of requests: what has a default there may be left out. In an answer it is always written."""

@@ -1,18 +1,15 @@
-"""What there is to ask for, as readers are told: the operations, their parameters, and what a field means."""
+"""What there is to ask for, as readers are told: the operations, and what their answers mean."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from laurels.definition import Definition
 from laurels.http import wire
-from laurels.http.reads import PAGE_FIELDS, READS
+from laurels.http.reads import READS
 from laurels.stores.contract import Standing, Summary
-
-Schema = dict[str, Any]
-Where = Literal["path", "query", "header"]
 
 ABOUT = """\
 Boards, the entries on them, and who stands where: one contract however Laurels is run.
@@ -54,92 +51,9 @@ EVERYWHERE = (405, 408, 414, 431, 500, 505)
 """The errors that any request may get; the document has them once."""
 
 
-class Parameter(NamedTuple):
-    """A part of the path, the query or the head."""
-
-    where: Where
-    about: str
-    schema: Schema
-    example: str | None = None
-    is_required: bool = False
-    is_repeated: bool = False
-    """Whether each value of a list is a parameter of its own; else they are one, with commas."""
-
-
-_TEXT: Schema = {"type": "string"}
-_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 256}
-_NO_CONTROLS = r"[^\x00-\x1f\x7f-\x9f]+$"
-_WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
-
-PARAMETERS = {
-    "board": Parameter(
-        "path",
-        "The board's name.",
-        {**_NAME, "pattern": rf"^(?!(?:\.{{1,2}}|-)$){_NO_CONTROLS}"},
-        "mario-kart",
-        is_required=True,
-    ),
-    "name": Parameter(
-        "path",
-        "The name of who has the score.",
-        {**_NAME, "pattern": rf"^(?!\.{{1,2}}$){_NO_CONTROLS}"},
-        "silverhand",
-        is_required=True,
-    ),
-    "Prefer": Parameter(
-        "header",
-        "`return=representation` asks for the standings before and after the submit. A store that cannot tell them "
-        "(Momento) passes it over.",
-        _TEXT,
-    ),
-    "Idempotency-Key": Parameter(
-        "header",
-        "Any text that is this act's own, such as a UUID. Within 24 hours the same request with this key counts once "
-        "and gets the first answer; another request with that key is refused.",
-        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    ),
-    "window": Parameter(
-        "query", "A window of the board: `daily`, `weekly`, `monthly`, or its cron line.", _TEXT, "daily"
-    ),
-    "period": Parameter(
-        "query",
-        "A period of the window, such as `2026-11-22`, `2026-W47`, `2026-11`, or `2026-11-22T05:00Z`, the instant at "
-        "which a cron line's began. It is the current one where none is named.",
-        _TEXT,
-    ),
-    "startRank": Parameter("query", "The first place, included.", {**_WHOLE, "default": 0}),
-    "endRank": Parameter(
-        "query", "The first place that is not included, at most 1,000 on; 20 on where it is left out.", _WHOLE
-    ),
-    "include": Parameter(
-        "query",
-        "What to tell of each entry beside name and score, separated by commas; `cursor` is told once, as `next`.",
-        {"type": "array", "items": {"enum": list(PAGE_FIELDS)}, "minItems": 1},
-    ),
-    "cursor": Parameter("query", "The `next` of a page, as it came: gives the entries behind it.", _TEXT),
-    "around": Parameter("query", "A name: gives it with its neighbours.", _NAME),
-    "span": Parameter(
-        "query", "How many neighbours on either side.", {"type": "integer", "minimum": 0, "maximum": 500, "default": 5}
-    ),
-    "names": Parameter(
-        "query",
-        "Gives exactly these names.",
-        {"type": "array", "items": _NAME, "minItems": 1, "maxItems": 100, "uniqueItems": True},
-        is_repeated=True,
-    ),
-    "minScore": Parameter("query", "The least score, included.", {"type": "number"}),
-    "maxScore": Parameter("query", "The greatest score, included.", {"type": "number"}),
-    "limit": Parameter("query", "At most so many.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20}),
-    "score": Parameter("query", "A score that nobody needs to have.", {"type": "number"}, is_required=True),
-    "after": Parameter("query", "The `next` of the list before: gives the boards behind that name.", _TEXT),
-    "boards": Parameter(
-        "query", "At most so many.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
-    ),
-}
-"""Each by its name, as far as it has that alone."""
-
-RENAMED = {"names": "name", "boards": "limit"}
-"""The names of the others."""
+_SIMPLE = (400, 406)
+_READ = (400, 404, 406, 414, 422, 429, 503)
+_WRITE = (400, 404, 406, 413, 415, 422, 429, 503)
 
 
 class Answer(NamedTuple):
@@ -162,8 +76,8 @@ class Operation(NamedTuple):
     about: str
     answers: tuple[Answer, ...]
     parameters: tuple[str, ...] = ()
+    errors: tuple[int, ...] = _SIMPLE
     body: type | None = None
-    errors: tuple[int, ...] = ()
 
 
 class Face(Struct, frozen=True):
@@ -180,8 +94,6 @@ class Health(Struct, frozen=True):
     status: Literal["ok"]
 
 
-_READ = (400, 404, 406, 414, 422, 429, 503)
-_WRITE = (400, 404, 406, 413, 415, 422, 429, 503)
 _GONE = Answer(204, "It is not there, whether or not it was.")
 _PERIOD = ("window", "period")
 _OF_READS = tuple(dict.fromkeys("names" if key == "name" else key for read in READS for key in read.takes))
@@ -205,8 +117,8 @@ OPERATIONS = (
             ),
         ),
         ("board", "name", "Prefer", "Idempotency-Key"),
-        wire.Submit,
         _WRITE,
+        wire.Submit,
     ),
     Operation(
         "submit_many",
@@ -217,8 +129,8 @@ OPERATIONS = (
         "Submits up to 1,000 entries in one act, each accepted or refused on its own, in their order.",
         (Answer(200, "What became of the entries.", (wire.BatchReceipt,)),),
         ("board", "Idempotency-Key"),
-        wire.Batch,
         _WRITE,
+        wire.Batch,
     ),
     Operation(
         "standing",
@@ -229,7 +141,6 @@ OPERATIONS = (
         "Gives score and rank. A name that is not on the board has score 0 and no rank.",
         (Answer(200, "The standing.", (Standing, wire.Absent)),),
         ("board", "name", *_PERIOD),
-        None,
         _READ,
     ),
     Operation(
@@ -244,7 +155,6 @@ OPERATIONS = (
         "and `period` go with all. A board that does not exist is an empty page.",
         (Answer(200, "The entries.", (wire.Reading,)),),
         ("board", *_OF_READS),
-        None,
         _READ,
     ),
     Operation(
@@ -256,7 +166,6 @@ OPERATIONS = (
         "Takes it off all the board's periods, too; with `window`, off one period alone.",
         (_GONE,),
         ("board", "name", *_PERIOD),
-        None,
         _READ,
     ),
     Operation(
@@ -268,7 +177,6 @@ OPERATIONS = (
         "Drops them all, those of its periods too; with `window`, those of one period alone. The definition stays.",
         (_GONE,),
         ("board", *_PERIOD),
-        None,
         _READ,
     ),
     Operation(
@@ -280,7 +188,6 @@ OPERATIONS = (
         "Gives the boards that have a definition or entries, by name.",
         (Answer(200, "The boards.", (wire.Listing,)),),
         ("after", "boards"),
-        None,
         _READ,
     ),
     Operation(
@@ -293,7 +200,6 @@ OPERATIONS = (
         "deployment's default definition.",
         (Answer(200, "The definition.", (Definition,)),),
         ("board",),
-        None,
         _READ,
     ),
     Operation(
@@ -309,8 +215,8 @@ OPERATIONS = (
             Answer(200, "Its definition is changed.", (Definition,)),
         ),
         ("board",),
-        Definition,
         (400, 406, 409, 413, 415, 422, 429, 503),
+        Definition,
     ),
     Operation(
         "undefine",
@@ -321,7 +227,6 @@ OPERATIONS = (
         "Gives the board the deployment's default definition; its entries stay.",
         (Answer(204, "The board is not declared, whether or not it was."),),
         ("board",),
-        None,
         (400, 406, 409, 422, 429, 503),
     ),
     Operation(
@@ -333,7 +238,6 @@ OPERATIONS = (
         "Gives the periods that have entries, by window and from the oldest.",
         (Answer(200, "The periods.", (wire.Periods,)),),
         ("board",),
-        None,
         _READ,
     ),
     Operation(
@@ -346,7 +250,6 @@ OPERATIONS = (
         "count from the worst entry, whatever the order: the 99th is near the best.",
         (Answer(200, "The board in a few figures.", (Summary,)),),
         ("board", *_PERIOD),
-        None,
         _READ,
     ),
     Operation(
@@ -358,7 +261,6 @@ OPERATIONS = (
         "Gives the rank that the score would have, and the percentage of entries that are no better.",
         (Answer(200, "Where it would stand.", (wire.ScoreRank,)),),
         ("board", "score", *_PERIOD),
-        None,
         _READ,
     ),
     Operation(
@@ -369,9 +271,6 @@ OPERATIONS = (
         "Ask what this is",
         "Gives name, version, and where the docs are; to a browser, a page.",
         (Answer(200, "What this is.", (Face,)),),
-        (),
-        None,
-        (400, 406),
     ),
     Operation(
         "health",
@@ -381,9 +280,6 @@ OPERATIONS = (
         "Ask whether the process answers",
         "Gives 200 while it does.",
         (Answer(200, "It does.", (Health,)),),
-        (),
-        None,
-        (400, 406),
     ),
     Operation(
         "ready",
@@ -393,9 +289,7 @@ OPERATIONS = (
         "Ask whether submits can be kept",
         "Gives 200 while the store can answer and can write, and 503 while it cannot.",
         (Answer(200, "They can.", (Health,)),),
-        (),
-        None,
-        (400, 406, 503),
+        errors=(*_SIMPLE, 503),
     ),
     Operation(
         "document",
@@ -405,9 +299,6 @@ OPERATIONS = (
         "Read this document",
         "Gives it as OpenAPI 3.1.",
         (Answer(200, "The document.", b"application/json"),),
-        (),
-        None,
-        (400, 406),
     ),
     Operation(
         "docs",
@@ -417,8 +308,5 @@ OPERATIONS = (
         "Read the docs",
         "Gives this document as a page that needs nothing from elsewhere.",
         (Answer(200, "The page.", b"text/html; charset=utf-8"),),
-        (),
-        None,
-        (400, 406),
     ),
 )
