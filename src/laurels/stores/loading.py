@@ -77,12 +77,12 @@ class Replay:
     def _apply(self, records: Iterable[Record]) -> Iterator[tuple[Described, int, Outcome | None]]:
         state = self._state
         for record in records:
-            first = state.sequence + state.step
+            first = state.sequence + state.step if record.is_described else 0
             try:
                 outcome: Outcome | None = record.apply(state)
             except LaurelsError:  # its caller was told
                 outcome = None
-            if record.is_described:
+            if first:
                 yield cast("Described", record), first, outcome
 
 
