@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tests.ranking.oracle import Oracle
 
 if TYPE_CHECKING:
-    from laurels.ranking.index import Index
+    from laurels.ranking.index import Index, Ranking
 
 LETTERS = "ab\u00e9\u20ac\U0001f3c6"
 
@@ -55,8 +55,9 @@ def change(rng: random.Random, index: Index, oracle: Oracle, names: int, scores:
         case 3 | 4 | 5:
             submit(index, oracle, who, what, when, anew=rng.random() < 0.5)
         case 6:
-            oracle.ranking = rng.choice(["ordinal", "competition", "dense"])
-            index.rank_by(oracle.ranking)
+            ranking: Ranking = rng.choice(["ordinal", "competition", "dense"])
+            index.rank_by(ranking)
+            oracle.ranking = ranking
         case _:
             assert index.remove(who) == (who in oracle.held)
             oracle.remove(who)
