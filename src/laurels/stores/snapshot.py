@@ -144,21 +144,19 @@ class Snapshot:
 
         At the end, raise where any was missing, wanted or not.
         """
+        count, digest = 0, 0
         with translated(self.path):
-            rows = self._db.execute("SELECT id, board, crc FROM chunk ORDER BY id").fetchall()
-            for number, key, _ in rows:
+            rows = self._db.execute("SELECT board, part, crc, packed FROM chunk ORDER BY id")
+            for count, (key, part, crc, packed) in enumerate(rows, 1):
+                if not isinstance(packed, bytes) or _checksum(key, part, packed) != crc:
+                    raise DataDamaged(self.path, f"chunk {count} is not what was written")
+                digest += crc
                 if wanted(key):
-                    yield self._chunk(number)
-        sums = [each.crc() for each in self.boards()] + [crc for _, _, crc in rows if isinstance(crc, int)]
-        if (len(sums), sum(sums)) != (self.seal.chunks, self.seal.digest):
-            raise DataDamaged(self.path, f"it holds {len(sums)} chunks and boards, and {self.seal.chunks} were written")
-
-    def _chunk(self, number: int) -> Chunk:
-        question = "SELECT board, part, crc, packed FROM chunk WHERE id = ?"
-        key, part, crc, packed = self._db.execute(question, (number,)).fetchone()
-        if not isinstance(packed, bytes) or _checksum(key, part, packed) != crc:
-            raise DataDamaged(self.path, f"chunk {number} is not what was written")
-        return key, part, packed
+                    yield key, part, packed
+        about = self.boards()
+        count, digest = count + len(about), digest + sum(each.crc() for each in about)
+        if (count, digest) != (self.seal.chunks, self.seal.digest):
+            raise DataDamaged(self.path, f"it holds {count} chunks and boards, and {self.seal.chunks} were written")
 
     def notes(self) -> Iterator[Note]:
         """Give all notes, verified, those of a key together; at the end, raise where any was missing."""
