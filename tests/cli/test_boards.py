@@ -110,7 +110,7 @@ def test_windows_in_words() -> None:
     assert list(promises.told(definition, now))[5:] == [
         "  daily      2026-10-25 until 2026-10-26 00:00 +0100 (Europe/Berlin), 30 past ones kept",
         "  window     0 17 * * FRI, 2026-10-23T15:00Z until 2026-10-30 17:00 +0100 (Europe/Berlin), all past ones kept",
-        "  ttl        none",
+        "  ttl        none of its own",
     ]
 
 
@@ -197,11 +197,23 @@ def test_define_from_no_definition(laurels: Run, tmp_path: Path, text: str | byt
     assert (found.exit_code, told in found.stderr) == (2, True)
 
 
-def test_define_tells_what_is_wrong(laurels: Run, board: str, tmp_path: Path) -> None:
-    """A definition that the service refuses is told with its reason."""
-    (tmp_path / "file").write_text('windows = ["hourly"]')
-    found = laurels("boards", "define", board, tmp_path / "file")
-    assert (found.exit_code, '"hourly" is no window' in found.stderr) == (1, True)
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('windows = ["hourly"]', '"hourly" is no window'),
+        ('{"windows": ["hourly"]}', '"hourly" is no window'),
+        ("scores = { min = nan }", "a number that a double holds"),
+        ("scores = { max = inf }", "a number that a double holds"),
+        ("boards = 5", 'no field "boards"'),
+        ("[boards]\nkart = 5", "A definition is 5"),
+    ],
+    ids=["TOML", "JSON", "not a number", "infinite", "no table of boards", "no table"],
+)
+def test_define_tells_what_is_wrong(laurels: Run, tmp_path: Path, text: str, told: str) -> None:
+    """A definition that no board can have is told with its reason, and nothing of it is taken."""
+    (tmp_path / "file").write_text(text)
+    found = laurels("boards", "define", "kart", tmp_path / "file")
+    assert (found.exit_code, told in found.stderr) == (1, True)
 
 
 def test_drop_keeps_the_entries(server: Server, laurels: Run, board: str, tmp_path: Path) -> None:

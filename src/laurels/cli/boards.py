@@ -17,6 +17,7 @@ from laurels.boards_file import read_boards
 from laurels.cli import promises
 from laurels.cli.commands import asked, board_argument, json_option, server_option, source_of
 from laurels.cli.tables import encode, show_table
+from laurels.declaring import read_definition
 from laurels.definition import BoardsFile, Definition
 from laurels.http.wire import Listed, Listing, Periods
 from laurels.windows import Calendar
@@ -175,7 +176,7 @@ def define(*, board: str, file: Path, server: str, as_json: bool) -> None:
 
 
 def _definition_in(file: Path, board: str) -> bytes:
-    """Give the definition that a file has for a board, as JSON that is not checked further."""
+    """Give the definition that a file has for a board, as JSON; TOML is checked, for it has numbers that JSON has not."""
     with source_of(file) as source:
         text = source.read()
     if text.lstrip().startswith(b"{"):
@@ -184,10 +185,12 @@ def _definition_in(file: Path, board: str) -> bytes:
         found = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{file} is neither JSON nor TOML: {error}.") from error
-    tables = found.get("boards", {board: found})
+    tables = found.get("boards")
+    if not isinstance(tables, dict):
+        return encode(read_definition(found))
     if board not in tables:
         raise click.UsageError(f"{file} has no [boards.{board}]: it has {', '.join(tables)}.")
-    return encode(tables[board])
+    return encode(read_definition(tables[board]))
 
 
 @boards.command()

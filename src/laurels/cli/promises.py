@@ -41,7 +41,7 @@ def told(definition: Definition, now: float) -> Iterator[str]:
     yield _line("scores", bounds(definition.scores))
     for window in definition.windows:
         yield _line("window" if " " in window else window, _window(definition, window, now))
-    yield _line("ttl", f"{definition.ttl} after the last submit" if definition.ttl else "none")
+    yield _line("ttl", f"{definition.ttl} after the last submit" if definition.ttl else "none of its own")
 
 
 def bounds(scores: Bounds) -> str:
