@@ -251,14 +251,14 @@ class Capabilities(Struct, frozen=True):
 
     def check(self, definition: Definition) -> None:
         """Raise NotKept where boards of this definition cannot be kept."""
-        bounds = definition.scores
+        has_bounded_sums = definition.operator == "increment" and definition.scores != Bounds()
         asked = {
             f"keep boards under the operator {definition.operator!r}": definition.operator in self.operators,
             f"order ties by {definition.ties!r}": definition.ties in self.ties,
             f"rank by {definition.ranking!r}": definition.ranking in self.rankings,
             "keep windows beside a board": self.windows or not definition.windows,
             "end boards by a time to live": self.ttl or not definition.ttl,
-            "hold sums to bounds": self.exact_sums or definition.operator != "increment" or bounds == Bounds(),
+            "hold sums to the bounds in scores": self.exact_sums or not has_bounded_sums,
         }
         for promise, is_kept in asked.items():
             if not is_kept:
