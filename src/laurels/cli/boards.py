@@ -176,7 +176,7 @@ def define(*, board: str, file: Path, server: str, as_json: bool) -> None:
 
 
 def _definition_in(file: Path, board: str) -> bytes:
-    """Give the definition that a file has for a board, as JSON; TOML is checked, for it has numbers that JSON has not."""
+    """Give the definition that a file has for a board, as JSON. TOML is checked: it has numbers that JSON has not."""
     with source_of(file) as source:
         text = source.read()
     if text.lstrip().startswith(b"{"):
