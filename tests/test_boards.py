@@ -268,6 +268,19 @@ async def test_key_counts_once(opened: Open) -> None:
     assert (await boards.standing(boards.board("sum"), "v")).score == 5  # type: ignore[union-attr]
 
 
+async def test_key_of_a_score_that_is_excluded_since(boards: Boards) -> None:
+    """A retry gets the first answer also where the board has bounds by then that its score is beyond."""
+    first = await boards.change("b", Attempt("v", 50), "k")
+    await boards.remove(boards.board("b"), "v")
+    await boards.define("b", BOUNDED)
+    assert await boards.change("b", Attempt("v", 50), "k") == first
+    for attempt, key in ((Attempt("v", 50), "other"), (Attempt("v", 50), None)):
+        with pytest.raises(ScoreRefused):
+            await boards.change("b", attempt, key)
+    with pytest.raises(KeyReused):
+        await boards.change("b", Attempt("v", 60), "k")
+
+
 async def test_key_of_a_batch(opened: Open) -> None:
     """A batch that is sent again counts once, with what was refused of it."""
     boards = await opened(BoardsFile(default=Definition(operator="increment", scores=Bounds(max=10))))

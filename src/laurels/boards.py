@@ -14,7 +14,7 @@ from functools import lru_cache
 from heapq import merge
 from itertools import groupby, islice
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -30,6 +30,7 @@ from laurels.errors import (
     NotDefined,
     NotKept,
     NotOnBoard,
+    ScoreRefused,
 )
 from laurels.stores.contract import Attempt, Board, Feed, Refusal, Score
 from laurels.windows import Calendar, checked_window
@@ -233,7 +234,13 @@ class Boards:
         while board in self._changing:
             await self._changing[board].wait()
         where = self._target(board)
-        check_attempt(attempt, where.definition)
+        try:
+            check_attempt(attempt, where.definition)
+        except ScoreRefused:
+            first = await self.store.recall(once) if once else None
+            if first is None:
+                raise
+            return cast("Change", first)
         act = self.store.change(where, attempt, once)
         return await (self._keyed(board, act) if once else act)
 

@@ -298,6 +298,10 @@ class Store(ABC):
         sums that cannot be. A batch without attempts changes nothing and makes no board.
         """
 
+    async def recall(self, once: Once) -> Change | list[Refusal] | None:  # noqa: ARG002 - for stores with ``attempts``
+        """Give the first answer to acts with this key, or None where there is none; raise KeyReused as they do."""
+        return None
+
     @abstractmethod
     async def standing(self, board: Board, name: str) -> Standing | None:
         """Give score and rank of ``name``, or None where it is not on the board."""

@@ -230,6 +230,13 @@ class EmbeddedStore(Store):
             record = SubmitMany(board.name, names, scores, board.feeds, noted, once, refused)
         return cast("list[Refusal]", await self._keep_once(record, max(1, len(names)), notes, once))
 
+    async def recall(self, once: Once) -> Change | list[Refusal] | None:
+        self._check_open()
+        answer = await self._answers.claim(once)
+        if answer is None:
+            self._answers.release(once.key)
+        return cast("Change | list[Refusal] | None", answer)
+
     async def remove(self, board: Board, name: str) -> bool:
         return cast("bool", await self._keep(Remove(board.key, name)))
 
