@@ -110,6 +110,16 @@ async def test_folded_removal(store: EmbeddedStore, tmp_path: Path) -> None:
     assert disk.read(tmp_path / "data") == {KART.name: {"w": 2}}
 
 
+async def test_folded_removal_from_a_period(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A fold takes a name off one period alone, be that long folded."""
+    period = Board(KART.name, window="daily", period="2026-11-22")
+    await fill(store, Board(KART.name, feeds=(Feed("daily", "2026-11-22"),)), {"v": 1, "w": 2})
+    fold(tmp_path / "data", 1)
+    await store.remove(period, "w")
+    fold(tmp_path / "data", 2)
+    assert disk.read(tmp_path / "data") == {KART.name: {"v": 1, "w": 2}, period.key: {"v": 1}}
+
+
 async def test_folded_time_to_live(tmp_path: Path, clock: Clock) -> None:
     """When an undeclared board had its last submit goes through a fold."""
     ending = Definition(ttl="1h")

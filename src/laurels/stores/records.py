@@ -129,6 +129,10 @@ class Remove(Record, tag=2, frozen=True, gc=False):
         state.stamp()
         return state.remove(self.key, self.name)
 
+    def needs(self) -> Iterable[str]:
+        """Give its key."""
+        return (self.key,)
+
 
 class Drop(Record, tag=3, frozen=True, gc=False):
     """A board goes with all its periods and entries, or one period."""
