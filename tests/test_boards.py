@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.boards import Boards, checked_name, checked_score
+from laurels.boards import Boards
 from laurels.definition import BoardsFile, Bounds, Definition
+from laurels.entries import checked_name, checked_score
 from laurels.errors import (
     BadBody,
     BadName,

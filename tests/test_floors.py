@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "stores": {"errors", "ranking", "definition", "stores.contract"},
     "attempts": {"errors", "definition", "entries", "stores.contract"},
     "boards": {"errors", "windows", "definition", "entries", "stores.contract", "attempts"},
-    "http": {"version", "errors", "definition", "declaring", "stores.contract", "boards"},
+    "http": {"version", "errors", "definition", "entries", "declaring", "stores.contract", "boards"},
     "skins": {"errors", "http"},
     "momento_local": {"version", "errors", "ranking"},
     "serverless": {
@@ -56,6 +56,7 @@ MAY_IMPORT = {
         "extras",
         "windows",
         "definition",
+        "entries",
         "declaring",
         "boards_file",
         "stores.contract",

@@ -21,7 +21,7 @@ from msgspec.structs import force_setattr
 
 from laurels.attempts import bounded, check_attempt, once_of, refusals
 from laurels.definition import NO_FILE, BoardsFile, Definition
-from laurels.entries import EXACT, checked_board, checked_name, checked_score
+from laurels.entries import checked_board, checked_name, checked_score
 from laurels.errors import (
     BadDefinition,
     BadParameter,
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from laurels.stores.contract import Change, Period, Place, Ranked, Standing, Store, Summary
-
-__all__ = ["EXACT", "checked_name", "checked_score"]
 
 PAGE_ENTRIES = 1000
 SPAN_ENTRIES = 500

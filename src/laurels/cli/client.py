@@ -10,8 +10,8 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from laurels.boards import checked_name
 from laurels.definition import Definition
+from laurels.entries import checked_name
 from laurels.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
 from laurels.http.problems import Problem
 from laurels.http.wire import BatchReceipt, ListedPeriod, Listing, Page, Periods, Receipt, Submit

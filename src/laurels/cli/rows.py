@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from laurels.boards import EXACT
+from laurels.entries import EXACT
 from laurels.stores.contract import Entry, Score
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from laurels.boards import checked_score
+from laurels.entries import checked_score
 from laurels.errors import BadParameter, ScoreRefused
 from laurels.http.wire import read_submit
 

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from laurels import declaring
-from laurels.boards import EXACT
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
+from laurels.entries import EXACT
 from laurels.errors import BadBody, BadJSON, ScoreRefused
 from laurels.stores.contract import Attempt, Change, Entry, Place, Refusal, Score, Standing
 
