@@ -103,6 +103,20 @@ def test_bounds_in_words(bounds: Bounds, told: str) -> None:
     assert promises.bounds(bounds) == told
 
 
+@pytest.mark.parametrize(
+    ("definition", "told"),
+    [
+        (PLAIN, "ordinal: ranks 0,1,2,3"),
+        (Definition(ranking="competition"), "competition: ranks 0,1,1,3"),
+        (Definition(ranking="dense"), "dense: ranks 0,1,1,2"),
+    ],
+    ids=["ordinal", "competition", "dense"],
+)
+def test_ranking_in_words(definition: Definition, told: str) -> None:
+    """A ranking is told by the ranks of four entries, two of which are equal."""
+    assert f"  ranking    {told}" in promises.told(definition, 0)
+
+
 def test_windows_in_words() -> None:
     """A window is told with its current period and when that ends, on the clock of the board's zone."""
     definition = Definition(windows=("daily", "0 17 * * FRI"), time_zone="Europe/Berlin", keep={"daily": 30})

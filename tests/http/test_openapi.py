@@ -129,3 +129,33 @@ def test_every_status_is_described() -> None:
     described = {*EVERYWHERE, *(status for operation in OPERATIONS for status in operation.errors)}
     assert described == set(STATUSES)
     assert described >= set(STATUS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "required"),
+    [
+        ("Absent", {"score", "rank"}),
+        ("Definition", set()),
+        ("Problem", {"type", "title", "status", "detail"}),
+        ("Reading", {"leaderboard"}),
+        ("Submit", {"score"}),
+    ],
+)
+def test_fields_that_are_always_there(name: str, required: set[str]) -> None:
+    """An answer has what has a default too; a request may leave that out."""
+    assert set(SCHEMAS[name]["required"]) == required
+
+
+def test_lists_in_a_query() -> None:
+    """Fields to include are one parameter with commas, and each name is one of its own."""
+    lists = {
+        one["name"]: one["explode"] for one in DOCUMENT["paths"]["/{board}"]["get"]["parameters"] if "style" in one
+    }
+    assert lists == {"include": False, "name": True}
+
+
+def test_headers_of_errors() -> None:
+    """An error that says when to come again, or which methods there are, says so in the document."""
+    answers = DOCUMENT["components"]["responses"] | DOCUMENT["paths"]["/{board}"]["post"]["responses"]
+    headers = {status: [*answer["headers"]] for status, answer in answers.items() if "headers" in answer}
+    assert headers == {"405": ["Allow"], "429": ["Retry-After"], "503": ["Retry-After"]}

@@ -84,6 +84,15 @@ def test_docs_are_escaped() -> None:
     text = Page(docs_page()).text
     assert """curl --json '{"score": 2077}' http://127.0.0.1:8000/mario-kart/v""" in text
     assert "http://127.0.0.1:8000/mario-kart?startRank=0&endRank=20" in text
+    assert b"startRank=0&amp;endRank=20" in docs_page()
+
+
+def test_docs_tell_limits() -> None:
+    """Beside a parameter or a field stands what it may be, and a field says whether it may be left out."""
+    text = Page(docs_page()).text
+    assert "startRankThe first place, included. (in the query; at least 0; at most 999,999,999,999,999,999;" in text
+    assert "kept with the score it came with. (any JSON; may be left out;" in text
+    assert "scoreA finite number that a double holds exactly. (number)" in text
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -115,6 +115,20 @@ def test_command_line(service: Server) -> None:
     assert run(service.url, "submit", "kart", "v", "35", "--json").stdout == '{"score":35,"rank":0}\n'
 
 
+def test_import(service: Server, tmp_path: Path) -> None:
+    """An import goes without the keys that this store refuses."""
+    (tmp_path / "kart.tsv").write_text("v\t34\nw\t5\n")
+    assert run(service.url, "import", tmp_path / "kart.tsv", "--board", "kart").exit_code == 0
+    assert ask(service, "GET", "/kart/w").json == {"score": 5, "rank": 1}
+
+
+def test_list_of_declared_boards(momento: Momento, cache: str, tmp_path: Path) -> None:
+    """Where there are no boards but the declared ones, they can be listed."""
+    (tmp_path / "boards.toml").write_text("declared_only = true\n[boards.kart]\n")
+    with started([*SERVE, f"momento:{cache}", "--boards", str(tmp_path / "boards.toml")], told(momento)) as service:
+        assert [one["name"] for one in ask(service, "GET", "/-/boards").json["boards"]] == ["kart"]
+
+
 def test_the_rest_of_the_routes(service: Server) -> None:
     """Batches, deletes and readiness work, too."""
     entries = [{"name": name, "score": 1} for name in ("a", "b", "c")]
