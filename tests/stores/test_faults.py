@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.errors import DirectoryUnusable, StoreUnavailable
-from laurels.stores import folding, journal
+from laurels.stores import commits, folding, journal
 from laurels.stores.contract import Standing
 from laurels.stores.embedded import EmbeddedStore
+from laurels.stores.fold import fold
 from tests.stores import disk
 from tests.stores.promises import KART, fill, shown
 
@@ -225,6 +226,49 @@ async def test_fold_that_cannot_start(
     monkeypatch.setattr(folding, "RETRY_SECONDS", 0.1)
     await until(store, (tmp_path / "data/boards.db").exists)
     await store.close()
+
+
+async def test_fold_that_leaves_what_cannot_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Submits go on whatever a fold left behind."""
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    store = await EmbeddedStore.open(tmp_path / "data", fold_bytes=0)
+    await store.submit(KART, "v", 1)
+    fold(tmp_path / "data", 1)
+    with closing(sqlite3.connect(tmp_path / "data/boards.db")) as other, other:
+        other.execute("UPDATE seal SET format = 3")
+    async with asyncio.timeout(30):
+        await until(store, lambda: "boards.db has format 3" in caplog.text)
+        await store.submit(KART, "w", 1)
+        await store.close()
+
+
+async def test_rows_that_went_unnoticed(tmp_path: Path) -> None:
+    """Folded rows whose deletion was refused, and kept by the disk after all, are not looked for again."""
+    path = tmp_path / "journal.db"
+    journal.create(path, b"")
+    with closing(journal.Journal(path)) as log:
+        for _ in range(3):
+            log.append(commits.PROBE)
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("DELETE FROM batch WHERE lsn < 3")
+        log.drop(3)
+        assert log.first == 3
+
+
+async def test_notes_of_a_refused_batch(tmp_path: Path) -> None:
+    """What a refused batch left behind, from before the clock was put back, takes no metadata along that counts."""
+    path = tmp_path / "journal.db"
+    journal.create(path, b"")
+    with closing(journal.Journal(path)) as log:
+        log.append(commits.PROBE, [(101, b"1")])
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("INSERT INTO note VALUES (501, 1, ?, x'30')", (journal.note_checksum(1, 501, b"0"),))
+        log.append(commits.PROBE, [(301, b"2")])
+        while log.first < 2:
+            log.drop(2)
+        assert list(log.notes(1)) == [(301, b"2")]
 
 
 async def test_refused_but_written(store: EmbeddedStore, volume: Path) -> None:

@@ -21,7 +21,7 @@ from contextlib import closing
 from shutil import disk_usage
 from typing import TYPE_CHECKING
 
-from laurels.errors import DataDamaged
+from laurels.errors import LaurelsError
 from laurels.stores.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Folding:
             return wait
         try:
             return self._watch(self._child) if self._child else self._advance(drop=drop)
-        except (OSError, sqlite3.Error, DataDamaged) as error:
+        except (OSError, sqlite3.Error, LaurelsError) as error:
             return self._later(str(error))
 
     def _advance(self, *, drop: bool) -> float:

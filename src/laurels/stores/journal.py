@@ -31,7 +31,7 @@ import os
 import sqlite3
 import zlib
 from contextlib import contextmanager
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -210,14 +210,14 @@ class Journal:
         ).fetchall()
         sizes = accumulate(length for _, length in oldest)
         count = max(1, sum(size <= DROP_BYTES for size in sizes))
-        end: int = oldest[count - 1][0]
+        end: int = oldest[count - 1][0] if oldest else below - 1  # a deletion that failed may have been kept
         if not self._drop_notes(end):
             self._execute("DELETE FROM batch WHERE lsn <= ?", end)
             self.first = end + 1
 
     def _drop_notes(self, end: int) -> bool:
         oldest = self._execute("SELECT sequence, lsn FROM note ORDER BY sequence LIMIT ?", 4 * DROP_ROWS).fetchall()
-        folded = [sequence for sequence, lsn in oldest if lsn <= end]
+        folded = [sequence for sequence, _ in takewhile(lambda note: note[1] <= end, oldest)]
         if folded:
             self._execute("DELETE FROM note WHERE sequence <= ?", folded[-1])
         return bool(folded)
