@@ -136,6 +136,15 @@ def test_cursor_goes_on_in_its_period(service: Server, kart: str) -> None:
     assert [(reply.status, reply.json["parameter"]) for reply in replies] == [(400, "window"), (400, "period")]
 
 
+def test_cursor_takes_its_window_however_written(service: Server, kart: str) -> None:
+    """A cron line beside a cursor may have more spaces, as it may in every read."""
+    ask(service, "POST", f"/{kart}/x", {"score": 1})
+    window = "window=0++0+1+1+*"
+    cursor = ask(service, "GET", f"/{kart}?{window}&endRank=1&include=cursor").json["next"]
+    reply = ask(service, "GET", f"/{kart}?cursor={cursor}&{window}")
+    assert reply.json == {"leaderboard": [{"name": "x", "score": 1}]}
+
+
 def test_cursor_of_all_time(service: Server, kart: str) -> None:
     """A cursor of the board of all time does not go on in a window."""
     cursor = ask(service, "GET", f"/{kart}?endRank=1&include=cursor").json["next"]

@@ -157,8 +157,10 @@ async def _page(boards: Boards, board: str, query: Query) -> Reading:
 async def _next(boards: Boards, board: str, query: Query) -> Reading:
     fields = _fields(boards, query, PAGE_FIELDS)
     cursor = read_cursor(board, query.text("cursor"))
-    for key, value in (("window", cursor.window), ("period", cursor.period)):
-        if key in query and query.text(key) != value:
+    window = boards.period_of(board, query.text("window"), None).window if "window" in query else cursor.window
+    period = query.text("period") if "period" in query else cursor.period
+    for key, is_other in (("window", window != cursor.window), ("period", period != cursor.period)):
+        if is_other:
             raise BadParameter(key, f"The cursor is of {_told(cursor.window, cursor.period)}: it goes on there only.")
     where = boards.period_of(board, cursor.window, cursor.period) if cursor.window else boards.board(board)
     found = await boards.after(where, cursor.entry, cursor.size, noted="metadata" in fields)
