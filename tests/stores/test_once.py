@@ -411,3 +411,13 @@ async def test_ended_boards_leave_memory(store: EmbeddedStore, clock: Clock) -> 
     clock.now += 1801
     await store.submit(KART, "v", 1)
     assert sorted(store._state) == ["board-7", KART.name]  # noqa: SLF001 - that is memory
+
+
+async def test_dropped_boards_leave_memory(store: EmbeddedStore) -> None:
+    """A board that is dropped before its time leaves no more of it than a few ends to wait for."""
+    ending = Definition(ttl="1h")
+    for number in range(300):
+        await store.define(f"board-{number}", ending)
+        await store.submit(Board(f"board-{number}", ending), "v", 1)
+        await store.drop(Board(f"board-{number}", ending))
+    assert len(store._state._ends) < 100  # noqa: SLF001 - that is memory

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from laurels.errors import DataDamaged, StoreUnavailable
+from laurels.errors import DataDamaged, DirectoryUnusable, StoreUnavailable
 from laurels.stores import journal
 from laurels.stores.journal import Answer
 from laurels.stores.snapshot import Snapshot
@@ -28,7 +28,7 @@ T = TypeVar("T")
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, DirectoryUnusable) as error:
         raise StoreUnavailable(f"{path.name} cannot be read: {error}") from error
 
 

@@ -21,8 +21,8 @@ was written: a board that has gone is gone for all of a batch or for none of it,
 
 from __future__ import annotations
 
-from bisect import insort
-from heapq import heappop, heappush
+from bisect import bisect_left, insort
+from heapq import heapify, heappop, heappush
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,8 @@ SECOND = 1_000_000
 EXACT = 2**53
 DUMPED = 4096
 """How many entries are packed at once."""
+SPARE_ENDS = 64
+"""How many ends of boards may be kept that have gone, beside one for each that has not."""
 NOTHING = Index(stamped=True)
 """Stands for every board that does not exist."""
 ELSEWHERE = Index(stamped=True)
@@ -169,6 +171,12 @@ class State(dict[str, Index]):
             self._awaited[board] = end
             heappush(self._ends, (end, board))
 
+    def _await_anew(self) -> None:
+        """Leave out the ends of boards that have gone before."""
+        self._awaited = {board: self._end(board) for board in self.renewed}
+        self._ends = [(end, board) for board, end in self._awaited.items()]
+        heapify(self._ends)
+
     # Entries
 
     def submit(self, board: str, feeds: Sequence[Feed], name: str, score: Score, sequence: int) -> bool:
@@ -216,7 +224,8 @@ class State(dict[str, Index]):
         return indexes
 
     def _prune(self, board: str, feed: Feed) -> None:
-        for period in [period for period in self.periods[board][feed.window] if period < feed.oldest]:
+        periods = self.periods[board][feed.window]
+        for period in periods[: bisect_left(periods, feed.oldest)]:
             self._forget(key_of(board, feed.window, period))
 
     def _check_sum(self, board: str, feeds: Sequence[Feed], name: str, score: Score) -> None:
@@ -269,7 +278,8 @@ class State(dict[str, Index]):
             self._forget_period(board, *period)
         else:
             self.names.remove(board)
-            self.renewed.pop(board, None)
+            if self.renewed.pop(board, None) is not None and len(self._ends) > SPARE_ENDS + 2 * len(self.renewed):
+                self._await_anew()
 
     def _forget_period(self, board: str, window: str, period: str) -> None:
         windows = self.periods[board]
