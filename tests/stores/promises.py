@@ -470,6 +470,15 @@ class Promises:
                 await store.change(KART, Attempt("v", 6), AGAIN)
             assert await kept(KART) == {"v": 5}
 
+    async def test_recalled(self, store: Store) -> None:
+        """The first answer to an act with a key can be asked for by itself, and asking uses no key."""
+        assert await store.recall(ONCE) is None
+        with promised(store.capabilities.attempts):
+            change = await store.change(KART, Attempt("v", 1), ONCE)
+            assert await store.recall(ONCE) == change
+            with pytest.raises(KeyReused):
+                await store.recall(AGAIN)
+
     async def test_once_for_a_batch(self, store: Store, kept: Kept) -> None:
         """A batch with a key is done once as a whole, and its refusals are told again."""
         definition = Definition(operator="increment", scores=Bounds(max=10))
