@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from infra.settings import BOARDS
+from laurels.boards import check_kept
 from laurels.boards_file import read_boards
-from laurels.errors import BadDefinition, NotKept
 from laurels.stores.momento import MomentoStore
 
 if TYPE_CHECKING:
     from infra.settings import Settings
-    from laurels.definition import Definition
 
 
 def declared(settings: Settings) -> dict[str, bytes]:
@@ -30,14 +29,5 @@ def declared(settings: Settings) -> dict[str, bytes]:
         return {}
     path = Path(settings.boards_file)
     file = read_boards(path, settings.order)
-    _check_kept(file.default, f"{path.name}, [default]")
-    for name, definition in file.boards.items():
-        _check_kept(definition, f"{path.name}, [boards.{name}]")
+    check_kept(file, MomentoStore.capabilities, path.name)
     return {BOARDS: msgspec.json.encode(file)}
-
-
-def _check_kept(definition: Definition, where: str) -> None:
-    try:
-        MomentoStore.capabilities.check(definition)
-    except NotKept as refusal:
-        raise BadDefinition("", str(refusal), where) from refusal

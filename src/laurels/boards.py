@@ -38,7 +38,7 @@ from laurels.windows import Calendar, checked_window
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from laurels.stores.contract import Change, Period, Place, Ranked, Standing, Store, Summary
+    from laurels.stores.contract import Capabilities, Change, Period, Place, Ranked, Standing, Store, Summary
 
 PAGE_ENTRIES = 1000
 SPAN_ENTRIES = 500
@@ -126,9 +126,7 @@ class Boards:
 
         Raises BadDefinition where the store cannot keep one, DefinitionConflict where stored entries contradict one.
         """
-        self._check_kept("[default]", self._file.default)
-        for name, definition in self._file.boards.items():
-            self._check_kept(f"[boards.{name}]", definition)
+        check_kept(self._file, self.store.capabilities, "The boards file")
         kept = await self.store.definitions()
         for name, definition in self._file.boards.items():
             if self.store.capabilities.defining and kept.get(name) != definition:
@@ -136,12 +134,6 @@ class Boards:
         self._definitions = dict(kept) | self._file.boards
         self._names = sorted(self._definitions)
         self._forget()
-
-    def _check_kept(self, table: str, definition: Definition) -> None:
-        try:
-            self.store.capabilities.check(definition)
-        except NotKept as error:
-            raise BadDefinition("", str(error), f"The boards file, {table}") from error
 
     def _forget(self) -> None:
         for cache in (self._known, self._simple, self._feeding):
@@ -171,8 +163,10 @@ class Boards:
     def _find_feeding(self, name: str) -> _Feeding:
         return _Feeding(self._find_open(name))
 
-    def _target(self, name: str) -> Board:
-        """Give the board as a submit finds it now."""
+    async def _settled(self, name: str) -> Board:
+        """Give the board as a submit finds it now, or once its definition has changed."""
+        while name in self._changing:
+            await self._changing[name].wait()
         return self._simple(name) or self._feeding(name).at(self._clock())
 
     def period_of(self, name: str, window: str, period: str | None) -> Board:
@@ -216,9 +210,7 @@ class Boards:
         return self.store.submit(where, checked_name(name), checked_score(score))
 
     async def _submit(self, board: str, name: str, score: Score) -> None:
-        while board in self._changing:
-            await self._changing[board].wait()
-        where = self._target(board)
+        where = await self._settled(board)
         await self.store.submit(where, checked_name(name), bounded(checked_score(score), where.definition))
 
     @property
@@ -229,9 +221,7 @@ class Boards:
     async def change(self, board: str, attempt: Attempt, key: str | None = None) -> Change:
         """Submit, and tell the standings before and after; a ``key`` makes it count once."""
         once = once_of(key, (board, attempt.name), [attempt])
-        while board in self._changing:
-            await self._changing[board].wait()
-        where = self._target(board)
+        where = await self._settled(board)
         try:
             check_attempt(attempt, where.definition)
         except ScoreRefused:
@@ -250,9 +240,7 @@ class Boards:
         A refusal in the batch stands for one that could not even be read, and is told with the rest.
         """
         once = once_of(key, (board, ""), batch)
-        while board in self._changing:
-            await self._changing[board].wait()
-        where = self._target(board)
+        where = await self._settled(board)
         refused = dict(refusals(batch, where.definition))
         checked = [refused.get(index, attempt) for index, attempt in enumerate(batch)] if refused else batch
         act = self.store.submit_many(where, checked, once)
@@ -440,6 +428,16 @@ def _told(calendar: Calendar, period: Period, current: str) -> PeriodInfo:
     span = calendar.span_of(period.period)
     start, stop = (datetime.fromtimestamp(end, calendar.zone).isoformat() for end in (span.start, span.stop))
     return PeriodInfo(period.window, period.period, start, stop, period.count, period.period == current)
+
+
+def check_kept(file: BoardsFile, capabilities: Capabilities, called: str) -> None:
+    """Raise BadDefinition where a store cannot keep what a file declares; ``called`` is the file's name in that."""
+    tables = {"[default]": file.default} | {f"[boards.{name}]": of for name, of in file.boards.items()}
+    for table, definition in tables.items():
+        try:
+            capabilities.check(definition)
+        except NotKept as error:
+            raise BadDefinition("", str(error), f"{called}, {table}") from error
 
 
 def _page_problem(start: int, stop: int) -> str:
