@@ -27,12 +27,12 @@ $(VENV)/%.stamp: requirements/%.txt $(VENV)/serve.stamp
 	@touch $@
 
 # What Lambda's functions carry (for both of its processors, and for this machine) and what its Python has beside it.
-build/wheels.stamp: requirements/function.txt requirements/beside.txt $(VENV)/serve.stamp
-	rm -rf build/wheels build/beside
+build/wheels.stamp: requirements/function.txt requirements/lambda-runtime.txt $(VENV)/serve.stamp
+	rm -rf build/wheels build/lambda-runtime
 	$(PIP) download $(WHEELS) --dest build/wheels/here -r requirements/function.txt
 	$(PIP) download $(WHEELS) --dest build/wheels/arm64 --platform manylinux2014_aarch64 -r requirements/function.txt
 	$(PIP) download $(WHEELS) --dest build/wheels/x86_64 --platform manylinux2014_x86_64 -r requirements/function.txt
-	$(PIP) install --require-hashes --target build/beside -r requirements/beside.txt
+	$(PIP) install --require-hashes --target build/lambda-runtime -r requirements/lambda-runtime.txt
 	@touch $@
 
 node_modules/.stamp: package-lock.json
@@ -46,7 +46,7 @@ run: $(VENV)/serve.stamp ## Serve on http://127.0.0.1:8000 (LAURELS_PORT, LAUREL
 	exec $(BIN)/laurels serve
 
 run-serverless: $(VENV)/serverless.stamp build/wheels.stamp ## Run the serverless stack on http://127.0.0.1:8000, all of it on this machine
-	exec $(BIN)/python -m infra.laptop $(ARGS)
+	exec $(BIN)/python -m infra.local $(ARGS)
 
 cdk: $(VENV)/infra.stamp build/wheels.stamp node_modules/.stamp ## Run the CDK command: ARGS="deploy -c stageName=dev"
 	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk $(ARGS)
@@ -76,16 +76,16 @@ fuzz: $(VENV)/dev.stamp ## Run the index under AddressSanitizer for SECONDS (60)
 	  $(BIN)/python -m tests.ranking.fuzz --kernel build/sanitized --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
 
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11
-LOCKED := build test check function beside laptop infra
+LOCKED := build test check function lambda-runtime local infra
 AS_DEV := --constraint requirements/dev.txt
 
 lock: $(VENV)/dev.stamp ## Lock the newest allowed versions
 	$(COMPILE) --upgrade --extra momento $(patsubst %,--group %,$(LOCKED)) pyproject.toml -o requirements/dev.txt
 	$(COMPILE) $(AS_DEV) --group build pyproject.toml -o requirements/serve.txt
-	$(COMPILE) $(AS_DEV) --extra momento --group beside --group laptop pyproject.toml -o requirements/serverless.txt
-	$(COMPILE) $(AS_DEV) --extra momento --group beside --group laptop --group bench pyproject.toml -o requirements/bench.txt
+	$(COMPILE) $(AS_DEV) --extra momento --group lambda-runtime --group local pyproject.toml -o requirements/serverless.txt
+	$(COMPILE) $(AS_DEV) --extra momento --group lambda-runtime --group local --group bench pyproject.toml -o requirements/bench.txt
 	$(COMPILE) $(AS_DEV) --group function -o requirements/function.txt
-	$(COMPILE) $(AS_DEV) --group beside -o requirements/beside.txt
+	$(COMPILE) $(AS_DEV) --group lambda-runtime -o requirements/lambda-runtime.txt
 	$(COMPILE) $(AS_DEV) --extra momento --group infra pyproject.toml -o requirements/infra.txt
 	npm install --package-lock-only --omit-lockfile-registry-resolved
 

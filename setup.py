@@ -21,7 +21,7 @@ setup(
                 extra_compile_args=FLAGS,
                 extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
             )
-            for name in ("laurels.ranking.index", "laurels.ranking.packed", "laurels.skins.plain")
+            for name in ("laurels.ranking.index", "laurels.ranking.packed", "laurels.adapters.fast_path")
         ],
         compiler_directives={"language_level": "3"},
         build_dir="build/cython",

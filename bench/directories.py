@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from bench.errors import NotFolded
 from bench.requests import BOARD
-from laurels.stores.contract import Attempt, Board
-from laurels.stores.embedded import EmbeddedStore
+from laurels.stores.contract import Board, Submission
+from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 NEVER = sys.maxsize
 CONCURRENT = 256
 PATIENCE = 120.0
-WITNESS = Attempt("witness", 0)
+WITNESS = Submission("witness", 0)
 WITNESSES = 2
 """Rows a folded journal may hold: the newest that was folded, and the one that woke the fold."""
 
 
 async def submit(path: Path, entries: Iterable[tuple[str, int]]) -> None:
     """Submit entries one by one, many at once, as players do; all stay in the journal."""
-    store = await EmbeddedStore.open(path, fold_bytes=NEVER)
+    store = await EmbeddedStore.open(path, compact_bytes=NEVER)
     rest = iter(entries)
 
     async def player() -> None:
@@ -40,7 +40,7 @@ async def submit(path: Path, entries: Iterable[tuple[str, int]]) -> None:
 
 async def fold(path: Path) -> None:
     """Have the store fold what its journal holds, and wait until that is dropped from it."""
-    store = await EmbeddedStore.open(path, fold_bytes=1)
+    store = await EmbeddedStore.open(path, compact_bytes=1)
     await store.submit_many(Board("bystander"), [WITNESS])
     deadline = time.monotonic() + PATIENCE
     while _rows(path / "journal.db") > WITNESSES:

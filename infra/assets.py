@@ -52,10 +52,10 @@ UNSEEN = {
 
 DATA = {"grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem"}
 """Files that a module reads."""
-NOTHING: Mapping[str, bytes] = {}
+NO_FILES: Mapping[str, bytes] = {}
 
 
-def build(architecture: str, directory: Path, handler: str = HANDLERS, beside: Mapping[str, bytes] = NOTHING) -> Path:
+def build(architecture: str, directory: Path, handler: str = HANDLERS, beside: Mapping[str, bytes] = NO_FILES) -> Path:
     """Give the asset of the functions in module ``handler``, as a directory of ``directory``.
 
     ``architecture`` is Lambda's name of a processor, or ``here`` for this machine; ``beside`` are more files, by their

@@ -13,7 +13,7 @@ import msgspec
 from infra.settings import BOARDS
 from laurels.boards import check_kept
 from laurels.boards_file import read_boards
-from laurels.stores.momento import MomentoStore
+from laurels.stores.momento.store import MomentoStore
 
 if TYPE_CHECKING:
     from infra.settings import Settings

@@ -11,7 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.assets import ASSETS, NOTHING, build
+from infra.assets import ASSETS, NO_FILES, build
 from infra.boards import declared
 from infra.settings import MEMORY_MB, ROUTE_SECONDS
 
@@ -42,7 +42,7 @@ class Function(Construct):
         environment: dict[str, str],
         statements: Sequence[iam.PolicyStatement],
         seconds: int = ROUTE_SECONDS,
-        beside: Mapping[str, bytes] = NOTHING,
+        beside: Mapping[str, bytes] = NO_FILES,
     ) -> None:
         super().__init__(scope, id_)
         full_name = f"{settings.name}-{name}"

@@ -24,9 +24,9 @@ from constructs import Construct
 
 from infra.answers import ANSWERS, DEFAULTS, METHODS, OTHER_METHOD, refusal
 from infra.functions import acknowledge, own_log_group
+from laurels.adapters.gateway import ALLOWED_HEADERS, EXPOSED_HEADERS
 from laurels.http.messages import JSON, PROBLEM
 from laurels.http.reads import READS, WINDOW
-from laurels.skins.gateway import ALLOWED_HEADERS, EXPOSED_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -22,8 +22,8 @@ from laurels.errors import (
     NotDefined,
     ScoreRefused,
 )
-from laurels.stores.contract import Attempt, Change, Refusal
-from laurels.stores.embedded import EmbeddedStore
+from laurels.stores.contract import Change, Refusal, Submission
+from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -201,8 +201,8 @@ async def test_bounds(boards: Boards, score: float, says: str) -> None:
     with pytest.raises(ScoreRefused, match=says):
         await boards.submit("bounded", "v", score)
     with pytest.raises(ScoreRefused, match=says):
-        await boards.change("bounded", Attempt("v", score))
-    (refusal,) = await boards.submit_many("bounded", [Attempt("v", score)])
+        await boards.change("bounded", Submission("v", score))
+    (refusal,) = await boards.submit_many("bounded", [Submission("v", score)])
     assert (refusal.index, refusal.name) == (0, "v")
     assert await boards.standing(boards.board("bounded"), "v") is None
 
@@ -211,14 +211,14 @@ async def test_bounds(boards: Boards, score: float, says: str) -> None:
 async def test_within_bounds(boards: Boards, score: float) -> None:
     """Both ends of the bounds are taken, and a whole number that is written as a fraction."""
     await boards.submit("bounded", "v", score)
-    assert (await boards.change("bounded", Attempt("v", score))).current.score == score
+    assert (await boards.change("bounded", Submission("v", score))).current.score == score
 
 
 async def test_bounds_of_sums(opened: Open) -> None:
     """Of a score that is added only whole numbers are asked; the bounds hold for what comes of it."""
     boards = await opened(BoardsFile(boards={"sum": SUM}))
-    assert (await boards.change("sum", Attempt("v", 9))).current.score == 9
-    assert (await boards.change("sum", Attempt("v", -8))).current.score == 1
+    assert (await boards.change("sum", Submission("v", 9))).current.score == 9
+    assert (await boards.change("sum", Submission("v", -8))).current.score == 1
     with pytest.raises(ScoreRefused):
         await boards.submit("sum", "v", 10)
     with pytest.raises(ScoreRefused, match="only whole"):
@@ -228,13 +228,13 @@ async def test_bounds_of_sums(opened: Open) -> None:
 async def test_batch(boards: Boards) -> None:
     """Each entry of a batch is accepted or refused on its own, also those that could not be read."""
     unread = Refusal(1, "?", "It cannot be read.")
-    batch: list[Attempt | Refusal] = [
-        Attempt("a", 1),
+    batch: list[Submission | Refusal] = [
+        Submission("a", 1),
         unread,
-        Attempt("", 1),
-        Attempt("b", 1, b"x" * 1025),
-        Attempt("c", 11),
-        Attempt("d", 2),
+        Submission("", 1),
+        Submission("b", 1, b"x" * 1025),
+        Submission("c", 11),
+        Submission("d", 2),
     ]
     refused = await boards.submit_many("bounded", batch)
     assert [(refusal.index, refusal.name) for refusal in refused] == [(1, "?"), (2, ""), (3, "b"), (4, "c")]
@@ -244,57 +244,59 @@ async def test_batch(boards: Boards) -> None:
 async def test_name_is_asked_twice(boards: Boards) -> None:
     """Who asks for a name twice is told which."""
     with pytest.raises(BadParameter, match="'b' stands twice"):
-        await boards.of_names(boards.board("kart"), ["a", "b", "c", "b"])
+        await boards.entries_named(boards.board("kart"), ["a", "b", "c", "b"])
 
 
 async def test_metadata(boards: Boards) -> None:
     """Metadata has at most 1 KiB."""
     with pytest.raises(BadBody, match=r"1,025 bytes"):
-        await boards.change("kart", Attempt("v", 1, b"x" * 1025))
+        await boards.change("kart", Submission("v", 1, b"x" * 1025))
 
 
 @pytest.mark.parametrize("key", ["", "a b", "\x7f", "é", "k" * 256], ids=["empty", "space", "control", "é", "long"])
 async def test_bad_key(boards: Boards, key: str) -> None:
     """A key is visible ASCII, and not long."""
     with pytest.raises(BadParameter, match="1 to 255 visible ASCII"):
-        await boards.change("kart", Attempt("v", 1), key)
+        await boards.change("kart", Submission("v", 1), key)
 
 
 async def test_key_counts_once(opened: Open) -> None:
     """A retry changes nothing and gets the first answer, however its score is written."""
     boards = await opened(BoardsFile(default=Definition(operator="increment")))
-    first = await boards.change("sum", Attempt("v", 5), "k")
+    first = await boards.change("sum", Submission("v", 5), "k")
     await boards.submit("sum", "w", 9)
-    assert await boards.change("sum", Attempt("v", 5.0), "k") == first
+    assert await boards.change("sum", Submission("v", 5.0), "k") == first
     assert (await boards.standing(boards.board("sum"), "v")).score == 5  # type: ignore[union-attr]
 
 
 async def test_key_of_a_score_that_is_excluded_since(boards: Boards) -> None:
     """A retry gets the first answer also where the board has bounds by then that its score is beyond."""
-    first = await boards.change("b", Attempt("v", 50), "k")
+    first = await boards.change("b", Submission("v", 50), "k")
     await boards.remove(boards.board("b"), "v")
     await boards.define("b", BOUNDED)
-    assert await boards.change("b", Attempt("v", 50), "k") == first
-    for attempt, key in ((Attempt("v", 50), "other"), (Attempt("v", 50), None)):
+    assert await boards.change("b", Submission("v", 50), "k") == first
+    for attempt, key in ((Submission("v", 50), "other"), (Submission("v", 50), None)):
         with pytest.raises(ScoreRefused):
             await boards.change("b", attempt, key)
     with pytest.raises(KeyReused):
-        await boards.change("b", Attempt("v", 60), "k")
+        await boards.change("b", Submission("v", 60), "k")
 
 
 async def test_key_of_a_batch(opened: Open) -> None:
     """A batch that is sent again counts once, with what was refused of it."""
     boards = await opened(BoardsFile(default=Definition(operator="increment", scores=Bounds(max=10))))
-    batch: list[Attempt | Refusal] = [Attempt("v", 5), Attempt("v", 6), Refusal(2, "?", "It cannot be read.")]
+    batch: list[Submission | Refusal] = [Submission("v", 5), Submission("v", 6), Refusal(2, "?", "It cannot be read.")]
     first = await boards.submit_many("sum", batch, "k")
     assert [refusal.index for refusal in first] == [1, 2]
     assert await boards.submit_many("sum", batch, "k") == first
 
 
-@pytest.mark.parametrize("again", [Attempt("v", 6), Attempt("v", 5, b"1")], ids=["another score", "other metadata"])
-async def test_key_with_another_body(boards: Boards, again: Attempt) -> None:
+@pytest.mark.parametrize(
+    "again", [Submission("v", 6), Submission("v", 5, b"1")], ids=["another score", "other metadata"]
+)
+async def test_key_with_another_body(boards: Boards, again: Submission) -> None:
     """A key that came with something else is refused."""
-    await boards.change("plain", Attempt("v", 5), "k")
+    await boards.change("plain", Submission("v", 5), "k")
     with pytest.raises(KeyReused):
         await boards.change("plain", again, "k")
 
@@ -302,9 +304,9 @@ async def test_key_with_another_body(boards: Boards, again: Attempt) -> None:
 async def test_scope_of_a_key(boards: Boards) -> None:
     """A key is of one name of one board, or of the batches of one board."""
     for board, name in (("a", "v"), ("a", "w"), ("b", "v")):
-        assert (await boards.change(board, Attempt(name, 5), "k")).previous is None
-    assert await boards.submit_many("a", [Attempt("v", 6)], "k") == []
-    assert (await boards.change("a", Attempt("v", 7))).previous.score == 6  # type: ignore[union-attr]
+        assert (await boards.change(board, Submission(name, 5), "k")).previous is None
+    assert await boards.submit_many("a", [Submission("v", 6)], "k") == []
+    assert (await boards.change("a", Submission("v", 7))).previous.score == 6  # type: ignore[union-attr]
 
 
 async def test_define(boards: Boards) -> None:
@@ -326,7 +328,7 @@ async def test_submits_while_a_definition_changes(boards: Boards) -> None:
         await boards.submit("b", f"v{number}", 1)
 
     changes = [boards.define("b", KART), boards.define("b", Definition(windows=("daily",)))]
-    other = [boards.change("b", Attempt("v1", 1)), boards.submit_many("b", [Attempt("v2", 1)])]
+    other = [boards.change("b", Submission("v1", 1)), boards.submit_many("b", [Submission("v2", 1)])]
     await asyncio.gather(*changes, *map(submit, range(3, 7)), *other)
     assert await boards.store.count(boards.board("b")) == 7
     assert await boards.store.count(boards.period_of("b", "daily", None)) == 6
@@ -335,7 +337,7 @@ async def test_submits_while_a_definition_changes(boards: Boards) -> None:
 @pytest.mark.parametrize("act", ["change", "batch"])
 async def test_definition_waits_for_keys(boards: Boards, act: str) -> None:
     """A definition does not overtake an act whose key is still looked for, and which contradicts it."""
-    attempt = Attempt("v", 50)
+    attempt = Submission("v", 50)
     keyed = boards.change("b", attempt, "k") if act == "change" else boards.submit_many("b", [attempt], "k")
     done, defined = await asyncio.gather(keyed, boards.define("b", BOUNDED), return_exceptions=True)
     assert (isinstance(done, Change) or done == [], type(defined)) == (True, DefinitionConflict)
@@ -403,6 +405,6 @@ async def test_declared_only(opened: Open) -> None:
 async def test_bad_board(boards: Boards, name: str) -> None:
     """A board has a good name at every door."""
     with pytest.raises(BadName):
-        await boards.change(name, Attempt("v", 1))
+        await boards.change(name, Submission("v", 1))
     with pytest.raises(BadName):
         await boards.define(name, BOUNDED)

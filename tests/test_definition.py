@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laurels.declaring import read_definition
-from laurels.definition import PLAIN, Bounds, Definition, Stored, contradiction
+from laurels.definition import DEFAULT_DEFINITION, Bounds, Definition, Stored, contradiction
 from laurels.errors import BadDefinition
 
 LONG = "x" * 101
@@ -69,7 +69,7 @@ def test_bad_definition(table: object, pointer: str, says: str) -> None:
 
 def test_what_is_not_said_is_plain() -> None:
     """A definition that says nothing promises what boards promise by default."""
-    assert read_definition({}) == PLAIN
+    assert read_definition({}) == DEFAULT_DEFINITION
 
 
 def test_one_way_to_write() -> None:
@@ -107,7 +107,7 @@ def test_anything_is_a_definition_or_none(table: Any) -> None:
 
 
 OLD = Definition(windows=("daily", "weekly"), time_zone="Europe/Berlin", keep={"daily": 3})
-NOTHING = Stored(0, 0, 0, lambda: True)
+EMPTY_INDEX = Stored(0, 0, 0, lambda: True)
 ENTRIES = Stored(2, 1, 7.5, lambda: False)
 PERIODS = Stored(2, 1, 7.5, lambda: False, frozenset({"daily"}))
 
@@ -115,7 +115,7 @@ CHANGES: list[tuple[dict[str, Any], Stored, str | None]] = [
     ({"order": "ascending"}, ENTRIES, "drop its entries first"),
     ({"operator": "best"}, ENTRIES, "drop its entries first"),
     ({"ties": "earliest"}, ENTRIES, "drop its entries first"),
-    ({"order": "ascending", "operator": "best", "ties": "latest"}, NOTHING, None),
+    ({"order": "ascending", "operator": "best", "ties": "latest"}, EMPTY_INDEX, None),
     ({"ranking": "dense"}, PERIODS, None),
     ({"keep": {}}, PERIODS, None),
     ({"ttl": "1d"}, PERIODS, None),
@@ -128,7 +128,7 @@ CHANGES: list[tuple[dict[str, Any], Stored, str | None]] = [
     ({"scores": Bounds(min=2)}, ENTRIES, "score 1, and scores.min would be 2"),
     ({"scores": Bounds(max=7)}, ENTRIES, "score 7.5, and scores.max would be 7"),
     ({"scores": Bounds(integer=True)}, ENTRIES, "not whole"),
-    ({"scores": Bounds(min=2, max=0, integer=True)}, NOTHING, None),
+    ({"scores": Bounds(min=2, max=0, integer=True)}, EMPTY_INDEX, None),
 ]
 
 

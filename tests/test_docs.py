@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels import __version__
+from laurels.adapters.protocol import Limits
 from laurels.http.problems import STATUS
 from laurels.http.reads import READS
-from laurels.skins.protocol import Limits
 from tests.asking import ask
 from tests.test_floors import MODULES
 

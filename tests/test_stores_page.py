@@ -14,8 +14,8 @@ import pytest
 from laurels.definition import Definition
 from laurels.errors import NotKept
 from laurels.stores.contract import Capabilities
-from laurels.stores.embedded import EmbeddedStore
-from laurels.stores.momento import MomentoStore
+from laurels.stores.embedded.store import EmbeddedStore
+from laurels.stores.momento.store import MomentoStore
 from tests.asking import ask
 from tests.conftest import started
 from tests.test_docs import ROOT

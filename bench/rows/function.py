@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Parts = dict[str, float]
 
 EVENTS = servers.ROOT / "tests" / "serverless" / "events"
-BESIDE = servers.ROOT / "build" / "beside"
+LAMBDA_RUNTIME = servers.ROOT / "build" / "lambda-runtime"
 PARAMETER, CACHE = "/bench/momento-api-key", "bench"
 ROUNDS = 5
 """Cold starts of each side in one repeat, taken in turns."""
@@ -96,7 +96,7 @@ def _environment(directory: Path, asset: Path) -> Iterator[Mapping[str, str]]:
         client.put_parameter(Name=PARAMETER, Value=key, Type="SecureString")
         yield account | {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(asset), str(BESIDE)]),
+            "PYTHONPATH": os.pathsep.join([str(asset), str(LAMBDA_RUNTIME)]),
             "AWS_ENDPOINT_URL_SSM": f"http://127.0.0.1:{ssm.port}",
             "LAURELS_STAGE": "prod",
             "LAURELS_KEY_PARAMETER": PARAMETER,

@@ -17,7 +17,7 @@ from bench.figures import Figure, Measure, Run, Subject, Target, alone
 from bench.machine import CLIENT_CORE, family, pinned
 from bench.members import members
 from bench.openloop import Trace
-from laurels.stores.folding import FOLD_BYTES
+from laurels.stores.embedded.compaction import COMPACT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ FILLED = 0.9
 WHAT = f"submit at {SUBMITS:,}/s with {READS:,} reads/s, open loop"
 USUAL = Target("<=", 10, of="figure")
 WORST = Target("<=", 100, of="figure")
-FOLD = b"laurels.stores.fold"
+FOLD = b"laurels.stores.embedded.compact"
 
 
 class Folds:
@@ -74,7 +74,7 @@ def latency(run: Run) -> Iterator[Figure]:
     """Offer submits and reads in an open loop, once."""
     directory = run.directory / "latency"
     directory.mkdir()
-    fill = itertools.islice(itertools.cycle(members(MEMBERS)), int(FOLD_BYTES * FILLED / RECORD_BYTES))
+    fill = itertools.islice(itertools.cycle(members(MEMBERS)), int(COMPACT_BYTES * FILLED / RECORD_BYTES))
     asyncio.run(directories.submit(directory / "data", fill))
     with servers.laurels(directory, directory / "data") as server:
         server.await_answer()

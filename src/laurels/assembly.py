@@ -17,17 +17,17 @@ import uvicorn
 import uvloop
 from msgspec import Struct
 
+from laurels.adapters.asgi import Application, OpeningApplication
+from laurels.adapters.protocol import BoardProtocol, Clock, Limits
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
-from laurels.definition import PLAIN, BoardsFile, Definition
+from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import BadStore
-from laurels.extras import load
 from laurels.http import Routes
 from laurels.http.documents import DOCUMENTS
-from laurels.skins.asgi import Application, OpeningApplication
-from laurels.skins.protocol import BoardProtocol, Clock, Limits
+from laurels.optional import load
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
-from laurels.stores.embedded import EmbeddedStore
+from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -58,7 +58,7 @@ async def _open_embedded(_: str, settings: Settings, file: BoardsFile) -> Store:
 async def _open_momento(cache: str, settings: Settings, _: BoardsFile) -> Store:
     """Take the key from the environment, as the examples of Momento's SDK do."""
     key, endpoint = os.environ.get("MOMENTO_API_KEY", ""), os.environ.get("MOMENTO_ENDPOINT")
-    opened = load("laurels.stores.momento:opened")
+    opened = load("laurels.stores.momento.store:opened")
     store: Store = await opened(cache, key, endpoint, ttl=timedelta(seconds=settings.ttl_seconds))
     return store
 
@@ -87,7 +87,7 @@ def _store(url: str) -> tuple[_Kind, str]:
 
 def _boards_file(settings: Settings) -> BoardsFile:
     if settings.boards is None:
-        return BoardsFile(default=Definition(order=settings.order or PLAIN.order))
+        return BoardsFile(default=Definition(order=settings.order or DEFAULT_DEFINITION.order))
     return read_boards(settings.boards, settings.order)
 
 

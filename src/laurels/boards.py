@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from laurels.attempts import bounded, check_attempt, once_of, refusals
 from laurels.definition import NO_FILE, BoardsFile, Definition
 from laurels.entries import checked_board, checked_name, checked_score
 from laurels.errors import (
@@ -32,7 +31,8 @@ from laurels.errors import (
     NotOnBoard,
     ScoreRefused,
 )
-from laurels.stores.contract import Attempt, Board, Feed, Refusal, Score
+from laurels.stores.contract import Board, Feed, Refusal, Score, Submission
+from laurels.submissions import bounded, check_submission, once_of, refusals
 from laurels.windows import Calendar, checked_window
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ T = TypeVar("T")
 _calendar = lru_cache(CALENDARS_KNOWN)(Calendar)
 
 
-class Stretch(Struct, frozen=True):
+class Slice(Struct, frozen=True):
     """Entries that stand one behind the other, and whether there is one behind the last."""
 
     entries: list[Ranked]
-    is_followed: bool
+    has_more: bool
 
 
 class Found(Struct, frozen=True):
@@ -218,12 +218,12 @@ class Boards:
         """Tell whether :meth:`change` can be kept by this store; it raises NotKept where not."""
         return self.store.capabilities.one_state
 
-    async def change(self, board: str, attempt: Attempt, key: str | None = None) -> Change:
+    async def change(self, board: str, attempt: Submission, key: str | None = None) -> Change:
         """Submit, and tell the standings before and after; a ``key`` makes it count once."""
         once = once_of(key, (board, attempt.name), [attempt])
         where = await self._settled(board)
         try:
-            check_attempt(attempt, where.definition)
+            check_submission(attempt, where.definition)
         except ScoreRefused:
             first = await self.store.recall(once) if once else None
             if first is None:
@@ -233,7 +233,7 @@ class Boards:
         return await (self._keyed(board, act) if once else act)
 
     async def submit_many(
-        self, board: str, batch: Sequence[Attempt | Refusal], key: str | None = None
+        self, board: str, batch: Sequence[Submission | Refusal], key: str | None = None
     ) -> list[Refusal]:
         """Submit all good attempts in one act, in their order; tell of the others why not.
 
@@ -280,53 +280,55 @@ class Boards:
         return self.store.page_json(where, start, stop)
 
     async def page(
-        self, where: Board, start: int, stop: int, *, noted: bool = False, going_on: bool = False
-    ) -> Stretch:
+        self, where: Board, start: int, stop: int, *, with_metadata: bool = False, want_cursor: bool = False
+    ) -> Slice:
         """Give the same entries with their ranks, and with their metadata where that is ``noted``.
 
-        ``going_on`` tells that those after them are to be asked for; NotKept is raised where :meth:`after` would be.
+        ``want_cursor`` tells that those after them are to be asked for; NotKept is raised where :meth:`entries_after` would be.
         """
         if not 0 < stop - start <= PAGE_ENTRIES:
             raise BadParameter("endRank", _page_problem(start, stop))
-        if going_on and not self.store.capabilities.one_state:
+        if want_cursor and not self.store.capabilities.one_state:
             raise NotKept("go on after a page")
-        return _stretch(await self.store.page(where, start, stop + 1, noted=noted), stop - start)
+        return _stretch(await self.store.page(where, start, stop + 1, with_metadata=with_metadata), stop - start)
 
-    async def after(self, where: Board, entry: Ranked, limit: int, *, noted: bool = False) -> Stretch:
+    async def entries_after(self, where: Board, entry: Ranked, limit: int, *, with_metadata: bool = False) -> Slice:
         """Give the entries that stand next after the place of ``entry``, 1,000 at most, wherever it stands now."""
         _check_number("limit", limit, 1, PAGE_ENTRIES)
         checked_name(entry.name)
         checked_score(entry.score)
-        return _stretch(await self.store.after(where, entry, limit + 1, noted=noted), limit)
+        return _stretch(await self.store.entries_after(where, entry, limit + 1, with_metadata=with_metadata), limit)
 
-    async def around(self, where: Board, name: str, span: int, *, noted: bool = False) -> list[Ranked]:
+    async def around(self, where: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked]:
         """Give a name with up to ``span`` entries, 500 at most, on either side; raise NotOnBoard where it is not."""
         _check_number("span", span, 0, SPAN_ENTRIES)
-        found = await self.store.around(where, checked_name(name, "around"), span, noted=noted)
+        found = await self.store.around(where, checked_name(name, "around"), span, with_metadata=with_metadata)
         if found is None:
             raise NotOnBoard("around", name)
         return found
 
-    async def of_names(self, where: Board, names: Sequence[str], *, noted: bool = False) -> Found:
+    async def entries_named(self, where: Board, names: Sequence[str], *, with_metadata: bool = False) -> Found:
         """Give the entries of these names, 100 at most and each once."""
         if len(names) > NAMES_ASKED:
             raise BadParameter("name", f"{len(names)} names are asked for: ask for at most {NAMES_ASKED} at a time.")
         if len(set(names)) < len(names):
             twice = next(name for place, name in enumerate(names) if name in names[:place])
             raise BadParameter("name", f"The name {twice!r} stands twice: ask for each name once.")
-        entries = await self.store.of_names(where, [checked_name(name) for name in names], noted=noted)
+        entries = await self.store.entries_named(
+            where, [checked_name(name) for name in names], with_metadata=with_metadata
+        )
         found = {entry.name for entry in entries}
         return Found(entries, [name for name in names if name not in found])
 
-    async def within(
-        self, where: Board, low: Score | None, high: Score | None, limit: int, *, noted: bool = False
+    async def entries_between_scores(
+        self, where: Board, low: Score | None, high: Score | None, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
         """Give the best entries, 1,000 at most, with scores from ``low`` to ``high``; None leaves an end open."""
         _check_number("limit", limit, 1, PAGE_ENTRIES)
         if low is not None and high is not None and low > high:
             raise BadParameter("maxScore", f"No score is from {low} to {high}: maxScore is not below minScore.")
         ends = -inf if low is None else low, inf if high is None else high
-        return await self.store.within(where, *ends, limit, noted=noted)
+        return await self.store.entries_between_scores(where, *ends, limit, with_metadata=with_metadata)
 
     def summary(self, where: Board) -> Awaitable[Summary]:
         """Give a board in a few figures."""
@@ -453,5 +455,5 @@ def _check_number(parameter: str, number: int, least: int, most: int) -> None:
         raise BadParameter(parameter, f"{parameter} is {number}: it must be from {least} to {most:,}.")
 
 
-def _stretch(found: list[Ranked], limit: int) -> Stretch:
-    return Stretch(found[:limit], len(found) > limit)
+def _stretch(found: list[Ranked], limit: int) -> Slice:
+    return Slice(found[:limit], len(found) > limit)

@@ -8,7 +8,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from laurels.declaring import near, read_definition
-from laurels.definition import PLAIN, BoardsFile, Definition
+from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.entries import checked_board
 from laurels.errors import BadDefinition, BadName, BoardsFileUnusable
 
@@ -47,7 +47,11 @@ def _declared(table: dict[str, Any], file: str, order: Order | None) -> BoardsFi
     if not isinstance(declared_only, bool):
         raise BadDefinition("", "declared_only must be true or false.", file)
     where = f"{file}, [default]"
-    default = _definition(table["default"], where) if "default" in table else Definition(order=order or PLAIN.order)
+    default = (
+        _definition(table["default"], where)
+        if "default" in table
+        else Definition(order=order or DEFAULT_DEFINITION.order)
+    )
     if order not in {None, default.order}:
         raise BadDefinition(
             "/order", f"order is {default.order!r}, and the setting order {order!r}: leave one out.", where

@@ -101,14 +101,14 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return int(self.ttl[:-1]) * UNITS[self.ttl[-1]] if self.ttl else None
 
 
-PLAIN = Definition()
+DEFAULT_DEFINITION = Definition()
 
 
 class BoardsFile(Struct, frozen=True, forbid_unknown_fields=True):
     """What a deployment declares."""
 
     default: Annotated[Definition, Meta(description="What boards promise that have no definition of their own.")] = (
-        PLAIN
+        DEFAULT_DEFINITION
     )
     boards: Annotated[dict[str, Definition], Meta(description="What each board promises, by its name.")] = {}
     declared_only: Annotated[

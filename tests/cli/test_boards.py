@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 import pytest
 
-from laurels.cli import promises
-from laurels.definition import PLAIN, Bounds, Definition
+from laurels.cli import describe
+from laurels.definition import DEFAULT_DEFINITION, Bounds, Definition
 from tests.asking import ask
 from tests.cli.conftest import run
 from tests.conftest import running
@@ -100,13 +100,13 @@ def test_check_tells_what_is_wrong(laurels: Run, file: Path, text: str, told: li
 )
 def test_bounds_in_words(bounds: Bounds, told: str) -> None:
     """Which scores are taken is told in a few words."""
-    assert promises.bounds(bounds) == told
+    assert describe.bounds(bounds) == told
 
 
 @pytest.mark.parametrize(
     ("definition", "told"),
     [
-        (PLAIN, "ordinal: ranks 0,1,2,3"),
+        (DEFAULT_DEFINITION, "ordinal: ranks 0,1,2,3"),
         (Definition(ranking="competition"), "competition: ranks 0,1,1,3"),
         (Definition(ranking="dense"), "dense: ranks 0,1,1,2"),
     ],
@@ -114,14 +114,14 @@ def test_bounds_in_words(bounds: Bounds, told: str) -> None:
 )
 def test_ranking_in_words(definition: Definition, told: str) -> None:
     """A ranking is told by the ranks of four entries, two of which are equal."""
-    assert f"  ranking    {told}" in promises.told(definition, 0)
+    assert f"  ranking    {told}" in describe.told(definition, 0)
 
 
 def test_windows_in_words() -> None:
     """A window is told with its current period and when that ends, on the clock of the board's zone."""
     definition = Definition(windows=("daily", "0 17 * * FRI"), time_zone="Europe/Berlin", keep={"daily": 30})
     now = datetime.fromisoformat("2026-10-25T12:00:00+01:00").timestamp()  # a day of 25 hours
-    assert list(promises.told(definition, now))[5:] == [
+    assert list(describe.told(definition, now))[5:] == [
         "  daily      2026-10-25 until 2026-10-26 00:00 +0100 (Europe/Berlin), 30 past ones kept",
         "  window     0 17 * * FRI, 2026-10-23T15:00Z until 2026-10-30 17:00 +0100 (Europe/Berlin), all past ones kept",
         "  ttl        none of its own",
@@ -131,7 +131,7 @@ def test_windows_in_words() -> None:
 @pytest.mark.parametrize(
     ("definition", "told"),
     [
-        (PLAIN, ""),
+        (DEFAULT_DEFINITION, ""),
         (Definition(operator="best", windows=("daily",)), 'operator best, windows ["daily"]'),
         (Definition(scores=Bounds(min=0)), "scores numbers from 0"),
     ],
@@ -139,7 +139,7 @@ def test_windows_in_words() -> None:
 )
 def test_definition_in_short(definition: Definition, told: str) -> None:
     """In a list stands only what is not as it is everywhere."""
-    assert promises.in_short(definition) == told
+    assert describe.in_short(definition) == told
 
 
 def schema(laurels: Run) -> dict[str, Any]:

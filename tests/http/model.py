@@ -15,7 +15,7 @@ Key = tuple[str, str]
 
 ALL_TIME: Key = ("", "")
 SIX_HOURS = "0 */6 * * *"
-ONCE_SECONDS = 24 * 60 * 60
+KEY_SECONDS = 24 * 60 * 60
 UNITS = {"m": 60, "h": 3600, "d": 86400}
 DEFAULT: dict[str, Json] = {
     "order": "descending",
@@ -280,7 +280,7 @@ class Model:
         if key is None:
             return act()
         kept, told = self.once.get((board, name, key)), json.dumps(attempts)
-        if kept is None or self.now >= kept.at + ONCE_SECONDS:
+        if kept is None or self.now >= kept.at + KEY_SECONDS:
             kept = self.once[board, name, key] = Kept(self.now, told, act())
         elif kept.attempts != told:
             raise Problem(422, "key")
@@ -342,12 +342,12 @@ class Model:
         place = order.index(name)
         return self.page(board, key, max(place - span, 0), place + span + 1)
 
-    def of_names(self, board: str, key: Key, names: list[str]) -> Json:
+    def entries_named(self, board: str, key: Key, names: list[str]) -> Json:
         """Give some names' entries, and who is missing."""
         ranks = self.ranks(board, key)
         return [entry for name, entry in ranks.items() if name in names], [name for name in names if name not in ranks]
 
-    def within(self, board: str, key: Key, low: float, high: float, limit: int) -> list[Json]:
+    def entries_between_scores(self, board: str, key: Key, low: float, high: float, limit: int) -> list[Json]:
         """Give the entries between two scores."""
         return [entry for entry in self.ranks(board, key).values() if low <= entry["score"] <= high][:limit]
 

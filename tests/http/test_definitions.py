@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Server
 
-PLAIN: dict[str, Any] = {
+DEFAULT_DEFINITION: dict[str, Any] = {
     "order": "descending",
     "operator": "latest",
     "ties": "name",
@@ -27,7 +27,7 @@ PLAIN: dict[str, Any] = {
     "keep": {},
     "ttl": None,
 }
-LAPS = PLAIN | {
+LAPS = DEFAULT_DEFINITION | {
     "order": "ascending",
     "operator": "best",
     "ties": "earliest",
@@ -71,7 +71,7 @@ def declared(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("definition", [PLAIN, LAPS], ids=["plain", "laps"])
+@pytest.mark.parametrize("definition", [DEFAULT_DEFINITION, LAPS], ids=["plain", "laps"])
 def test_definition_goes_round(service: Server, board: str, definition: dict[str, Any]) -> None:
     """What is put is what is given, with all its fields; to put it again changes nothing."""
     first, again = (define(service, board, **definition) for _ in range(2))
@@ -81,8 +81,8 @@ def test_definition_goes_round(service: Server, board: str, definition: dict[str
 
 def test_definition_of_some_fields(service: Server, board: str) -> None:
     """Fields that are left out are as they are by default."""
-    assert define(service, board, operator="best").json == PLAIN | {"operator": "best"}
-    assert define(service, board).json == PLAIN
+    assert define(service, board, operator="best").json == DEFAULT_DEFINITION | {"operator": "best"}
+    assert define(service, board).json == DEFAULT_DEFINITION
 
 
 def test_definition_of_a_board_without_one(service: Server, board: str) -> None:
@@ -90,7 +90,7 @@ def test_definition_of_a_board_without_one(service: Server, board: str) -> None:
     reply = ask(service, "GET", f"/-/boards/{board}")
     assert (reply.status, board in reply.json["detail"]) == (404, True)
     ask(service, "POST", f"/{board}/v", {"score": 1})
-    assert ask(service, "GET", f"/-/boards/{board}").json == PLAIN
+    assert ask(service, "GET", f"/-/boards/{board}").json == DEFAULT_DEFINITION
 
 
 def test_definition_dropped(service: Server, board: str) -> None:
@@ -171,7 +171,7 @@ def test_change_that_entries_contradict(service: Server, board: str, change: dic
     fill(service, board, ("v", 1), ("w", 8.5))
     reply = define(service, board, **change)
     assert (reply.status, says in reply.json["detail"]) == (409, True), reply
-    assert ask(service, "GET", f"/-/boards/{board}").json == PLAIN
+    assert ask(service, "GET", f"/-/boards/{board}").json == DEFAULT_DEFINITION
 
 
 def test_change_that_entries_allow(service: Server, board: str) -> None:
@@ -191,7 +191,7 @@ def test_boards_are_listed(service: Server, board: str) -> None:
         (f"{board}-a", True),
         (f"{board}-b/é", False),
     ]
-    assert first["boards"][0]["definition"] == PLAIN | {"ttl": "1d"}
+    assert first["boards"][0]["definition"] == DEFAULT_DEFINITION | {"ttl": "1d"}
     second = ask(service, "GET", f"/-/boards?after={quote(first['next'], safe='')}&limit=1").json
     assert [one["name"] for one in second["boards"]] == [f"{board}-c"]
 
@@ -282,7 +282,7 @@ def test_rank_of_a_score_by_the_ranking(service: Server, board: str, ranking: st
 
 def test_file_declares(declared: Server) -> None:
     """A board of the file has its definition there, and nothing else may change it."""
-    assert ask(declared, "GET", "/-/boards/kart").json == PLAIN | {"operator": "best", "ties": "earliest"}
+    assert ask(declared, "GET", "/-/boards/kart").json == DEFAULT_DEFINITION | {"operator": "best", "ties": "earliest"}
     replies = [define(declared, "kart"), ask(declared, "DELETE", "/-/boards/kart")]
     assert [(reply.status, "file" in reply.json["detail"]) for reply in replies] == [(409, True), (409, True)]
 

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from laurels.boards import Boards
 from laurels.definition import BoardsFile
 from laurels.http import Request, Routes
-from laurels.stores.embedded import EmbeddedStore
+from laurels.stores.embedded.store import EmbeddedStore
 from tests.clock import Clock
 from tests.http.model import SIX_HOURS, Model, Place, Problem
 
@@ -357,7 +357,7 @@ class Machine(RuleBasedStateMachine):
         answer = self.service.ask("GET", at(board, name=asked, include="submittedAt", **where))
 
         def expected() -> Any:
-            found, missing = self.model.of_names(board, self.model.key(board, **where), asked)
+            found, missing = self.model.entries_named(board, self.model.key(board, **where), asked)
             return {"leaderboard": shown(found, ["submittedAt", "rank"]), "missing": missing}
 
         self.agree(200, expected, answer)
@@ -369,7 +369,7 @@ class Machine(RuleBasedStateMachine):
         answer = self.service.ask("GET", at(board, minScore=low, maxScore=json.dumps(high), limit=limit, **where))
 
         def expected() -> Any:
-            found = self.model.within(board, self.model.key(board, **where), low, high, limit)
+            found = self.model.entries_between_scores(board, self.model.key(board, **where), low, high, limit)
             return {"leaderboard": shown(found, ["rank"])}
 
         self.agree(200, expected, answer)

@@ -15,7 +15,7 @@ import pytest
 from infra import assets
 from infra.errors import NotCarried, WheelRefused, WheelsMissing
 
-BESIDE = assets.ROOT / "build" / "beside"
+LAMBDA_RUNTIME = assets.ROOT / "build" / "lambda-runtime"
 MODULES = [assets.HANDLERS, "laurels.serverless.caches", "laurels.serverless.rotation"]
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "id",
@@ -45,7 +45,7 @@ def files(directory: Path) -> dict[str, Path]:
 def test_imports_alone(tmp_path: Path, module: str) -> None:
     """In an empty directory, with only what Lambda's Python has beside it, the module is imported whole."""
     asset = shutil.copytree(assets.build("here", assets.ASSETS, module), tmp_path / "task")
-    command = [sys.executable, "-I", "-S", "-B", "-c", IMPORT, str(asset), str(BESIDE), module]
+    command = [sys.executable, "-I", "-S", "-B", "-c", IMPORT, str(asset), str(LAMBDA_RUNTIME), module]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     outside = [line for line in done.stdout.splitlines() if line.endswith(".py") and "site-packages" in line]
@@ -143,7 +143,7 @@ def test_foreign_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assets.build("arm64", tmp_path)
 
 
-@pytest.mark.parametrize("handler", ["laurels.serverless.nothing", "laurels.stores.embedded"])
+@pytest.mark.parametrize("handler", ["laurels.serverless.nothing", "laurels.stores.embedded.store"])
 def test_not_carried(tmp_path: Path, handler: str) -> None:
     """A handler that is not there, or needs the compiled index, has no asset."""
     with pytest.raises(NotCarried):

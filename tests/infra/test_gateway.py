@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from infra.answers import ANSWERS, DEFAULTS, Remainder
+from laurels.adapters import gateway
 from laurels.http.problems import Problem
 from laurels.http.reads import READS
-from laurels.skins import gateway
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Properties, Synthesized

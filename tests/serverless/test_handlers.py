@@ -14,7 +14,7 @@ import pytest
 from laurels.boards import Boards
 from laurels.definition import BoardsFile, Definition
 from laurels.http import Response, Routes
-from laurels.stores.embedded import EmbeddedStore
+from laurels.stores.embedded.store import EmbeddedStore
 from tests.serverless.conftest import PARAMETER, executing
 from tests.serverless.recorded import RECORDED
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BOARDS = ("rest-page", "rest-standing-odd-name")
 ENTRIES = ("rest-submit", "rest-submit-base64", "rest-submit-odd-name")
 STANDING = RECORDED["rest-standing"].event
-NOBODY = '{"leaderboard":[]}'
+ABSENT_BODY = '{"leaderboard":[]}'
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_time_to_live(settings: dict[str, str], tmp_path: Path) -> None:
     with executing(settings | {"LAURELS_TTL_SECONDS": "1"}, tmp_path / "log") as execution:
         assert execution.invoke("submit_score", RECORDED["rest-submit"].event)["statusCode"] == 202
         deadline = time.monotonic() + 30
-        while execution.invoke("get_leaderboard", RECORDED["rest-page-no-query"].event)["body"] != NOBODY:
+        while execution.invoke("get_leaderboard", RECORDED["rest-page-no-query"].event)["body"] != ABSENT_BODY:
             assert time.monotonic() < deadline
 
 

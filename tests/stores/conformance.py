@@ -12,7 +12,6 @@ import pytest
 from laurels.definition import Definition
 from laurels.errors import StoreUnavailable
 from laurels.stores.contract import (
-    Attempt,
     Board,
     Bucket,
     Change,
@@ -21,9 +20,10 @@ from laurels.stores.contract import (
     Ranked,
     Standing,
     Store,
+    Submission,
     Summary,
 )
-from tests.stores.promises import KART, Kept, Promises, fill, promised, shown
+from tests.stores.guarantees import KART, Kept, Promises, fill, promised, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -35,15 +35,15 @@ GHOST = Board("ghost")
 
 CALLS: dict[str, Call] = {
     "submit": lambda store: store.submit(KART, "v", 1),
-    "change": lambda store: store.change(KART, Attempt("v", 1)),
-    "submit_many": lambda store: store.submit_many(KART, [Attempt("v", 1)]),
+    "change": lambda store: store.change(KART, Submission("v", 1)),
+    "submit_many": lambda store: store.submit_many(KART, [Submission("v", 1)]),
     "standing": lambda store: store.standing(KART, "v"),
     "page": lambda store: store.page(KART, 0, 20),
     "page_json": lambda store: store.page_json(KART, 0, 20),
     "around": lambda store: store.around(KART, "v", 5),
-    "of_names": lambda store: store.of_names(KART, ["v"]),
-    "within": lambda store: store.within(KART, 0, 1, 20),
-    "after": lambda store: store.after(KART, Ranked("v", 1, 0), 20),
+    "entries_named": lambda store: store.entries_named(KART, ["v"]),
+    "within": lambda store: store.entries_between_scores(KART, 0, 1, 20),
+    "after": lambda store: store.entries_after(KART, Ranked("v", 1, 0), 20),
     "summary": lambda store: store.summary(KART),
     "place": lambda store: store.place(KART, 1),
     "count": lambda store: store.count(KART),
@@ -64,7 +64,7 @@ class Conformance(Promises):
 
     An heir has the fixtures ``store``, an open store without entries to which LAPS is declared where it keeps
     definitions, and ``kept``, which reads the entries of one board by another road than that store. What takes time to
-    show is in :class:`~tests.stores.promises.InTime`.
+    show is in :class:`~tests.stores.guarantees.InTime`.
     """
 
     async def test_submit_keeps_the_entry(self, store: Store, kept: Kept) -> None:
@@ -165,19 +165,21 @@ class Conformance(Promises):
         """A name that was not there has no previous standing."""
         await store.submit(KART, "v", 2077)
         with promised(store.capabilities.one_state):
-            assert await store.change(KART, Attempt("silverhand", 34)) == Change(None, Standing(34, 1))
+            assert await store.change(KART, Submission("silverhand", 34)) == Change(None, Standing(34, 1))
 
     async def test_change_of_a_standing(self, store: Store, kept: Kept) -> None:
         """A change tells the standings just before and just after."""
         await fill(store, KART, {"v": 2077, "silverhand": 34})
         with promised(store.capabilities.one_state):
-            assert await store.change(KART, Attempt("silverhand", 9000)) == Change(Standing(34, 1), Standing(9000, 0))
+            assert await store.change(KART, Submission("silverhand", 9000)) == Change(
+                Standing(34, 1), Standing(9000, 0)
+            )
         assert (await kept(KART))["silverhand"] == (9000 if store.capabilities.one_state else 34)
 
     async def test_changes_are_one_after_another(self, store: Store) -> None:
         """Of many changes at once each sees exactly those before it."""
         with promised(store.capabilities.one_state):
-            changes = await asyncio.gather(*(store.change(KART, Attempt("v", score)) for score in range(50)))
+            changes = await asyncio.gather(*(store.change(KART, Submission("v", score)) for score in range(50)))
             before = sorted(change.previous.score for change in changes if change.previous)
             after = sorted(change.current.score for change in changes)
             assert (len(before), after) == (49, list(range(50)))
@@ -204,9 +206,9 @@ class Conformance(Promises):
         """The entries of some names come in the board's order, with their ranks on the board."""
         await fill(store, KART, {"a": 7, "b": 7, "c": 9, "d": 1})
         with promised(store.capabilities.one_state):
-            found = await store.of_names(KART, ["d", "nobody", "a", "b", "a"])
+            found = await store.entries_named(KART, ["d", "nobody", "a", "b", "a"])
             assert shown(found) == [("b", 7, 1), ("a", 7, 2), ("d", 1, 3)]
-            assert await store.of_names(GHOST, ["a"]) == []
+            assert await store.entries_named(GHOST, ["a"]) == []
 
     @pytest.mark.parametrize(
         ("low", "high", "limit", "first", "names"),
@@ -223,13 +225,13 @@ class Conformance(Promises):
         """Both ends count, and the best come first."""
         await fill(store, KART, {"a": 1, "b": 2, "c": 3, "d": 4})
         with promised(store.capabilities.one_state):
-            found = await store.within(KART, low, high, limit)
+            found = await store.entries_between_scores(KART, low, high, limit)
             assert shown(found) == [(one, 1 + "abcd".index(one), first + at) for at, one in enumerate(names)]
 
     async def test_within_a_missing_board(self, store: Store) -> None:
         """There is nothing between two scores of a board that does not exist."""
         with promised(store.capabilities.one_state):
-            assert await store.within(GHOST, -inf, inf, 9) == []
+            assert await store.entries_between_scores(GHOST, -inf, inf, 9) == []
 
     @pytest.mark.parametrize("board", [KART, LAPS], ids=["descending", "ascending"])
     async def test_after_goes_through_ties(self, store: Store, board: Board) -> None:
@@ -237,7 +239,7 @@ class Conformance(Promises):
         await fill(store, board, {name: len(name) for name in ["a", "b", "é", "aa", "bb", "B", "ccc"]})
         with promised(store.capabilities.one_state):
             seen = await store.page(board, 0, 1)
-            while found := await store.after(board, seen[-1], 1):
+            while found := await store.entries_after(board, seen[-1], 1):
                 seen += found
             assert seen == await store.page(board, 0, 9)
 
@@ -248,9 +250,9 @@ class Conformance(Promises):
         await fill(store, KART, {"c": 9, "new": 5})
         await store.remove(KART, "a")
         with promised(store.capabilities.one_state):
-            assert shown(await store.after(KART, c, 9)) == [("b", 3, 2), ("d", 1, 3)]
-            assert shown(await store.after(KART, a, 1)) == [("b", 3, 2)]
-            assert [await store.after(KART, d, 9), await store.after(GHOST, d, 9)] == [[], []]
+            assert shown(await store.entries_after(KART, c, 9)) == [("b", 3, 2), ("d", 1, 3)]
+            assert shown(await store.entries_after(KART, a, 1)) == [("b", 3, 2)]
+            assert [await store.entries_after(KART, d, 9), await store.entries_after(GHOST, d, 9)] == [[], []]
 
     @pytest.mark.parametrize(
         ("board", "best", "worst", "percentiles"),
@@ -315,7 +317,7 @@ class Conformance(Promises):
 
     async def test_submit_many(self, store: Store, kept: Kept) -> None:
         """Of two entries with one name the later counts."""
-        await store.submit_many(KART, [Attempt("v", 1), Attempt("w", 2), Attempt("v", 3)])
+        await store.submit_many(KART, [Submission("v", 1), Submission("w", 2), Submission("v", 3)])
         assert await kept(KART) == {"v": 3, "w": 2}
 
     async def test_submit_many_of_nothing(self, store: Store) -> None:

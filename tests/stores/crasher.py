@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 from laurels.definition import Definition
-from laurels.stores.contract import Attempt, Board, Feed, Once
-from laurels.stores.embedded import EmbeddedStore
-from tests.stores.promises import KART
+from laurels.stores.contract import Board, Feed, IdempotencyKey, Submission
+from laurels.stores.embedded.store import EmbeddedStore
+from tests.stores.guarantees import KART
 
 SUMS = Board("sums", Definition(operator="increment", windows=("daily",)), feeds=(Feed("daily", "2026-11-22"),))
 WORKERS = 32
@@ -30,13 +30,13 @@ def newest(acknowledged: Path) -> dict[int, int]:
 
 async def add(store: EmbeddedStore, worker: int, number: int) -> None:
     """Add a number to a worker's sum, however often it is tried."""
-    once = Once(worker.to_bytes(8, "big") + number.to_bytes(8, "big"), bytes(16))
-    await store.change(SUMS, Attempt(str(worker), number, b"%d" % number), once)
+    once = IdempotencyKey(worker.to_bytes(8, "big") + number.to_bytes(8, "big"), bytes(16))
+    await store.change(SUMS, Submission(str(worker), number, b"%d" % number), once)
 
 
 async def main(directory: Path, acknowledged: Path, scores: range, *, adding: bool) -> None:
     """Submit until the end."""
-    store = await EmbeddedStore.open(directory, fold_bytes=20_000)
+    store = await EmbeddedStore.open(directory, compact_bytes=20_000)
     await store.define(SUMS.name, SUMS.definition)
     log = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     done = newest(acknowledged)

@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from laurels.definition import Bounds, Definition
 from laurels.errors import LaurelsError
-from laurels.stores.contract import Attempt, Board, Once, Place, Ranked, Refusal, key_of
+from laurels.stores.contract import Board, IdempotencyKey, Place, Ranked, Refusal, Submission, key_of
+from tests.stores.guarantees import keeps, shown
 from tests.stores.model import Model, shown_rows
-from tests.stores.promises import keeps, shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,7 +29,7 @@ NAMES = st.sampled_from(NAMES_OF_BOARDS)
 PLAYERS = st.sampled_from(["a", "b", "é", "😀", "aa", "B"])
 SCORES = st.sampled_from([0, 1, 1.5, -7, 2**53, 2**60])
 METADATA = st.sampled_from([None, None, b"{}", b'{"a":[1]}'])
-ATTEMPTS = st.builds(Attempt, PLAYERS, SCORES, METADATA)
+ATTEMPTS = st.builds(Submission, PLAYERS, SCORES, METADATA)
 BATCHES = st.lists(ATTEMPTS | st.just(Refusal(0, "x", "is no score")), max_size=9)
 KEYS = st.sampled_from([None, None, b"1" * 16, b"2" * 16])
 DAYS = st.sampled_from([None, None, 9, 10, 11, 12])
@@ -86,17 +86,17 @@ class StoreMachine(RuleBasedStateMachine):
         """Submit one score."""
         board = self.model.board(name)
         submitting = self.store.submit(board, player, score)
-        self.compare(submitting, lambda: self.model.submit(board, Attempt(player, score)), is_told=False)
+        self.compare(submitting, lambda: self.model.submit(board, Submission(player, score)), is_told=False)
 
-    def once(self, key: bytes | None, *act: object) -> Once | None:
+    def once(self, key: bytes | None, *act: object) -> IdempotencyKey | None:
         """Give what makes an act count once."""
         if key is None or not self.store.capabilities.attempts:
             return None
-        return Once(key, blake2b(repr(act).encode(), digest_size=16).digest())
+        return IdempotencyKey(key, blake2b(repr(act).encode(), digest_size=16).digest())
 
     @precondition(has("one_state"))
     @rule(name=NAMES, attempt=ATTEMPTS, key=KEYS)
-    def change(self, name: str, attempt: Attempt, key: bytes | None) -> None:
+    def change(self, name: str, attempt: Submission, key: bytes | None) -> None:
         """Submit one attempt and compare what it is said to have changed."""
         board, once = self.model.board(name), self.once(key, name, attempt)
         self.compare(
@@ -105,7 +105,7 @@ class StoreMachine(RuleBasedStateMachine):
         )
 
     @rule(name=NAMES, batch=BATCHES, key=KEYS)
-    def submit_many(self, name: str, batch: list[Attempt | Refusal], key: bytes | None) -> None:
+    def submit_many(self, name: str, batch: list[Submission | Refusal], key: bytes | None) -> None:
         """Submit several attempts."""
         board = self.model.board(name)
         entries = [self.placed(place, each) for place, each in enumerate(batch)]
@@ -117,11 +117,11 @@ class StoreMachine(RuleBasedStateMachine):
         if self.store.capabilities.batched_sums or board.definition.operator != "increment":
             self.compare(submit(), lambda: self.model.do_once(once, lambda: self.model.submit_many(board, entries)))
 
-    def placed(self, place: int, entry: Attempt | Refusal) -> Attempt | Refusal:
+    def placed(self, place: int, entry: Submission | Refusal) -> Submission | Refusal:
         """Give an entry of a batch as it may stand there."""
         if isinstance(entry, Refusal):
             return Refusal(place, entry.name, entry.problem)
-        return entry if self.store.capabilities.attempts else Attempt(entry.name, entry.score)
+        return entry if self.store.capabilities.attempts else Submission(entry.name, entry.score)
 
     @rule(name=NAMES, player=PLAYERS, day=DAYS)
     def remove(self, name: str, player: str, day: int | None) -> None:
@@ -185,7 +185,7 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             assert around is not None
             assert shown(around) == shown_rows(page[max(0, place - span) : place + span + 1])
-        found = self.runner.run(self.store.of_names(board, players))
+        found = self.runner.run(self.store.entries_named(board, players))
         assert shown(found) == shown_rows(each for each in page if each[0].name in players)
 
     @precondition(has("one_state"))
@@ -196,7 +196,9 @@ class StoreMachine(RuleBasedStateMachine):
         page, is_better = self.model.page(board), gt if board.definition.order == "descending" else lt
         low, high = min(low, high), max(low, high)
         between = [each for each in page if low <= each[0].score <= high]
-        assert shown(self.runner.run(self.store.within(board, low, high, limit))) == shown_rows(between[:limit])
+        assert shown(self.runner.run(self.store.entries_between_scores(board, low, high, limit))) == shown_rows(
+            between[:limit]
+        )
         better = [row.score for row, _ in page if is_better(row.score, low)]
         rank = len(set(better)) if board.definition.ranking == "dense" else len(better)
         assert self.runner.run(self.store.place(board, low)) == Place(rank, len(better), len(page))
@@ -207,7 +209,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Ask for a page with all there is, and remember its places."""
         board = self.model.board(name, day=day)
         page = self.model.page(board)[start : start + 4]
-        found = self.runner.run(self.store.page(board, start, start + 4, noted=True))
+        found = self.runner.run(self.store.page(board, start, start + 4, with_metadata=True))
         assert (shown(found), [each.metadata for each in found]) == (
             shown_rows(page),
             [row.metadata for row, _ in page],
@@ -220,7 +222,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Ask for what stands after a place that was seen some time, whoever has it now."""
         board = self.model.board(name, day=day)
         entry, row = which.choice(self.seen)
-        found = self.runner.run(self.store.after(board, entry, limit))
+        found = self.runner.run(self.store.entries_after(board, entry, limit))
         assert shown(found) == shown_rows(self.model.after(board, row)[:limit])
 
     @precondition(has("one_state"))

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from laurels.definition import PLAIN, Definition
+from laurels.definition import DEFAULT_DEFINITION, Definition
 from laurels.errors import DefinitionConflict, KeyReused, ScoreRefused
-from laurels.stores.contract import Attempt, Board, Change, Feed, Refusal, Standing, key_of
+from laurels.stores.contract import Board, Change, Feed, Refusal, Standing, Submission, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from laurels.stores.contract import Once, Score
+    from laurels.stores.contract import IdempotencyKey, Score
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Model:
 
     entries: dict[str, dict[str, Row]] = field(default_factory=dict)
     declared: dict[str, Definition] = field(default_factory=dict)
-    default: Definition = PLAIN
+    default: Definition = DEFAULT_DEFINITION
     now: float = 2_000_000_000.0
     latest: float = 0.0
     day: int = 10
@@ -83,7 +83,7 @@ class Model:
 
     # Changes
 
-    def submit(self, board: Board, attempt: Attempt) -> bool:
+    def submit(self, board: Board, attempt: Submission) -> bool:
         """Submit to a board and what it feeds; tell whether it counted there."""
         self.pass_time()
         self.attempts += 1
@@ -97,7 +97,7 @@ class Model:
             self.renewed[board.name] = self.latest
         return rows[0].number == self.attempts
 
-    def weigh(self, board: Board, key: str, attempt: Attempt) -> Row:
+    def weigh(self, board: Board, key: str, attempt: Submission) -> Row:
         """Give the entry that there will be under a key."""
         had, definition = self.entries.get(key, {}).get(attempt.name), board.definition
         score = attempt.score
@@ -131,13 +131,13 @@ class Model:
                     if key.removeprefix(window) < feed.oldest:
                         del self.entries[key]
 
-    def change(self, board: Board, attempt: Attempt) -> Change:
+    def change(self, board: Board, attempt: Submission) -> Change:
         """Submit, and tell the standings on either side."""
         before = self.standing(board, attempt.name)
         counted = self.submit(board, attempt)
         return Change(before, self.standing(board, attempt.name) or Standing(0, -1), counted)
 
-    def submit_many(self, board: Board, batch: Sequence[Attempt | Refusal]) -> list[int]:
+    def submit_many(self, board: Board, batch: Sequence[Submission | Refusal]) -> list[int]:
         """Submit one after the other, and give the places of the refused."""
         refused = []
         for place, attempt in enumerate(batch):
@@ -191,7 +191,7 @@ class Model:
         else:
             self.renewed.pop(name, None)
 
-    def do_once(self, once: Once | None, act: Callable[[], T]) -> T:
+    def do_once(self, once: IdempotencyKey | None, act: Callable[[], T]) -> T:
         """Do what was not done with its key, and give the first answer."""
         self.pass_time()
         if once is None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.stores.contract import Board
-from laurels.stores.embedded import EmbeddedStore
+from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores.crasher import NAMES, SUMS, WORKERS, add, newest
-from tests.stores.promises import KART
+from tests.stores.guarantees import KART
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ async def verify_sums(directory: Path, last: dict[int, int]) -> None:
         await add(store, worker, number + 1)
     day = Board(SUMS.name, SUMS.definition, "daily", "2026-11-22")
     for board in (SUMS, day):
-        found = {int(entry.name): entry for entry in await store.page(board, 0, WORKERS, noted=True)}
+        found = {int(entry.name): entry for entry in await store.page(board, 0, WORKERS, with_metadata=True)}
         assert {worker: entry.score for worker, entry in found.items()} == {
             worker: (number + 1) * (number + 2) // 2 for worker, number in last.items()
         }

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.errors import DataDamaged
-from laurels.stores import snapshot
-from laurels.stores.embedded import EmbeddedStore
-from laurels.stores.fold import fold
-from laurels.stores.journal import Journal
-from laurels.stores.snapshot import Contents
+from laurels.stores.embedded import snapshot
+from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.journal import Journal
+from laurels.stores.embedded.snapshot import Contents
+from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.conformance import LAPS
-from tests.stores.promises import KART, fill
+from tests.stores.guarantees import KART, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,13 +13,13 @@ import pytest
 
 from laurels.definition import Definition
 from laurels.errors import DefinitionConflict, DirectoryInUse, DirectoryUnusable, ScoreRefused, StoreUnavailable
-from laurels.stores import commits, directory
-from laurels.stores.contract import Attempt, Board, Feed, Standing
-from laurels.stores.embedded import EmbeddedStore
-from laurels.stores.fold import fold
+from laurels.stores.contract import Board, Feed, Standing, Submission
+from laurels.stores.embedded import commits, directory
+from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.conformance import LAPS, Conformance
-from tests.stores.promises import KART, InTime, Kept, fill, shown
+from tests.stores.guarantees import KART, InTime, Kept, fill, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -252,7 +252,7 @@ async def test_definition_between_submits(store: EmbeddedStore) -> None:
     acts = store.define(KART.name, adding), store.submit(KART, "v", 2**53), store.submit(KART, "v", 1)
     ends = await asyncio.gather(*acts, return_exceptions=True)
     assert [type(end) for end in ends] == [type(None), type(None), ScoreRefused]
-    refused = await store.submit_many(KART, [Attempt("w", 1), Attempt("v", 1)])
+    refused = await store.submit_many(KART, [Submission("w", 1), Submission("v", 1)])
     assert ([each.index for each in refused], await store.standing(KART, "v")) == ([1], Standing(2**53, 0))
 
 
@@ -282,7 +282,7 @@ async def test_default_definition_of_ended_boards(tmp_path: Path, clock: Clock) 
 async def test_same_directory(store: EmbeddedStore, tmp_path: Path) -> None:
     """A directory has one owner, and whoever comes second is told who."""
     await store.submit(KART, "v", 1)
-    code = "import asyncio, sys, pathlib; from laurels.stores.embedded import EmbeddedStore as E; "
+    code = "import asyncio, sys, pathlib; from laurels.stores.embedded.store import EmbeddedStore as E; "
     code += "asyncio.run(E.open(pathlib.Path(sys.argv[1])))"
     command = [sys.executable, "-c", code, str(tmp_path / "data")]
     second = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: ASYNC221

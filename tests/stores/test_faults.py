@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.errors import DirectoryUnusable, StoreUnavailable
-from laurels.stores import commits, folding, journal
 from laurels.stores.contract import Standing
-from laurels.stores.embedded import EmbeddedStore
-from laurels.stores.fold import fold
+from laurels.stores.embedded import commits, compaction, journal
+from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
-from tests.stores.promises import KART, fill, shown
+from tests.stores.guarantees import KART, fill, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -68,7 +68,7 @@ def stuff(volume: Path, spare: int = 65536) -> Path:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folding, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(compaction, "RETRY_SECONDS", 0.1)
 
 
 def children() -> set[str]:
@@ -121,7 +121,7 @@ async def test_full_disk(store: EmbeddedStore, volume: Path) -> None:
 
 
 async def test_space_again(store: EmbeddedStore, volume: Path) -> None:
-    """Once there is space the store recovers without traffic and without being opened anew."""
+    """IdempotencyKey there is space the store recovers without traffic and without being opened anew."""
     filler = stuff(volume)
     accepted = await submit_until_refused(store)
     filler.unlink()
@@ -194,7 +194,7 @@ async def until(store: EmbeddedStore, done: Callable[[], bool]) -> None:
 
 async def test_fold_without_space(volume: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A fold for which there is no space waits until there is, and submits go on."""
-    store = await EmbeddedStore.open(volume / "data", fold_bytes=300_000)
+    store = await EmbeddedStore.open(volume / "data", compact_bytes=300_000)
     await fill(store, KART, {f"player-{n}" * 10: n for n in range(4000)})
     await until(store, lambda: "bytes of space" in caplog.text)
     assert run("mount", "-o", "remount,size=32m", volume)
@@ -205,7 +205,7 @@ async def test_fold_without_space(volume: Path, caplog: pytest.LogCaptureFixture
 
 async def test_fold_of_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A fold that meets damage says so and leaves everything as it was; submits go on."""
-    store = await EmbeddedStore.open(tmp_path / "data", fold_bytes=30_000)
+    store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=30_000)
     await fill(store, KART, {f"player-{n}": n for n in range(4000)})
     await until(store, (tmp_path / "data/boards.db").exists)
     damage = disk.flip(tmp_path / "data/boards.db", 60_000)
@@ -220,10 +220,10 @@ async def test_fold_that_cannot_start(
 ) -> None:
     """A fold for which no process can be had is tried again later."""
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    store = await EmbeddedStore.open(tmp_path / "data", fold_bytes=0)
+    store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
     await until(store, lambda: "/nowhere/python" in caplog.text)
     monkeypatch.undo()
-    monkeypatch.setattr(folding, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(compaction, "RETRY_SECONDS", 0.1)
     await until(store, (tmp_path / "data/boards.db").exists)
     await store.close()
 
@@ -233,7 +233,7 @@ async def test_fold_that_leaves_what_cannot_be_read(
 ) -> None:
     """Submits go on whatever a fold left behind."""
     monkeypatch.setattr(sys, "executable", "/bin/true")
-    store = await EmbeddedStore.open(tmp_path / "data", fold_bytes=0)
+    store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
     await store.submit(KART, "v", 1)
     fold(tmp_path / "data", 1)
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as other, other:
@@ -302,7 +302,7 @@ def test_fold_ends_with_its_parent(tmp_path: Path) -> None:
     """A fold that hangs ends when the process that started it is gone."""
     journal.create(tmp_path / "journal.db", b"{}")
     os.mkfifo(tmp_path / "boards.db")
-    command = [sys.executable, "-m", "laurels.stores.fold", str(tmp_path), "1"]
+    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as fold:
         assert fold.stdin is not None
         fold.stdin.close()
@@ -312,7 +312,7 @@ def test_fold_ends_with_its_parent(tmp_path: Path) -> None:
 async def test_fold_ends_with_its_store(tmp_path: Path) -> None:
     """A store that is closed during a fold leaves no process and no half a file."""
     others = children()
-    store = await EmbeddedStore.open(tmp_path / "data", fold_bytes=0)
+    store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
     await store.submit(KART, "v", 1)
     await until(store, lambda: children() != others)
     await store.close()

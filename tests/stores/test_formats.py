@@ -12,11 +12,11 @@ import pytest
 
 from laurels.definition import Definition
 from laurels.errors import DefinitionConflict, NewerFormat
-from laurels.stores.contract import Attempt, Board
-from laurels.stores.embedded import EmbeddedStore
-from laurels.stores.fold import fold
+from laurels.stores.contract import Board, Submission
+from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
-from tests.stores.promises import shown
+from tests.stores.guarantees import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,18 +61,18 @@ async def test_first_format(data: Path) -> None:
 async def test_first_format_goes_on(data: Path) -> None:
     """Entries of the first format have no time, those after them have; a fold makes all of today's format."""
     store = await EmbeddedStore.open(data, ASCENDING)
-    await store.change(Board("kart"), Attempt("v", 0, b"{}"))
+    await store.change(Board("kart"), Submission("v", 0, b"{}"))
     await store.close()
     fold(data, disk.last(data))
     store = await EmbeddedStore.open(data, ASCENDING)
-    page = await store.page(Board("kart"), 0, 99, noted=True)
+    page = await store.page(Board("kart"), 0, 99, with_metadata=True)
     await store.close()
     assert (page[0].metadata, page[0].submitted_at is None, page[1].submitted_at) == (b"{}", False, None)
     assert disk.read(data)["laps"] == {"judy": 2, "silverhand": 2}
 
 
 async def test_other_order_than_the_first_format_had(data: Path) -> None:
-    """Once it is known in which order old boards stand, another one is a contradiction."""
+    """IdempotencyKey it is known in which order old boards stand, another one is a contradiction."""
     await boards(data)
     with pytest.raises(DefinitionConflict, match=r"'kart' .*order 'ascending'.*start with the default that was"):
         await boards(data, Definition())

@@ -13,9 +13,9 @@ from hypothesis import settings
 from hypothesis.stateful import precondition, rule
 
 from laurels.errors import DefinitionConflict
-from laurels.stores.embedded import EmbeddedStore
-from laurels.stores.fold import fold
-from laurels.stores.momento import FixedKey, MomentoStore
+from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.store import EmbeddedStore
+from laurels.stores.momento.store import FixedKey, MomentoStore
 from tests.stores import disk
 from tests.stores.machine import DEFINITIONS, NAMES_OF_BOARDS, StoreMachine
 

@@ -31,11 +31,11 @@ from laurels.errors import (
 )
 from laurels.momento_local.keys import Keys as LocalKeys
 from laurels.momento_local.server import MomentoServer
-from laurels.stores import momento as stores_momento
-from laurels.stores.contract import Attempt, Board, Once, Ranked, Standing, Store
-from laurels.stores.momento import ERRORS, TTL, FixedKey, MomentoStore, credentials
+from laurels.stores.contract import Board, IdempotencyKey, Ranked, Standing, Store, Submission
+from laurels.stores.momento import store as stores_momento
+from laurels.stores.momento.store import ERRORS, TTL, FixedKey, MomentoStore, credentials
 from tests.stores.conformance import CALLS, Conformance
-from tests.stores.promises import KART, Kept
+from tests.stores.guarantees import KART, Kept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -528,21 +528,23 @@ async def test_batch_of_additions(local: Local) -> None:
     """A batch of additions would be as many acts as it has entries, so it is refused whole."""
     async with local.store() as store:
         with pytest.raises(NotKept, match="a batch of scores to be added"):
-            await store.submit_many(SUMS, [Attempt("v", 1)])
+            await store.submit_many(SUMS, [Submission("v", 1)])
         assert await store.count(SUMS) == 0
 
 
 @pytest.mark.parametrize(
-    ("attempt", "once"), [(Attempt("v", 1, b"{}"), None), (Attempt("v", 1), Once(b"k" * 16, b"p" * 16))], ids=str
+    ("attempt", "once"),
+    [(Submission("v", 1, b"{}"), None), (Submission("v", 1), IdempotencyKey(b"k" * 16, b"p" * 16))],
+    ids=str,
 )
-async def test_what_comes_with_an_attempt(local: Local, attempt: Attempt, once: Once | None) -> None:
+async def test_what_comes_with_an_attempt(local: Local, attempt: Submission, once: IdempotencyKey | None) -> None:
     """Neither metadata nor a key can be kept, and no score is taken without them."""
     async with local.store() as store:
         for act in (store.submit_many(KART, [attempt], once), store.change(KART, attempt, once)):
             with pytest.raises(NotKept, match="cannot"):
                 await act
         with pytest.raises(NotKept, match="give metadata"):
-            await store.page(KART, 0, 9, noted=True)
+            await store.page(KART, 0, 9, with_metadata=True)
         assert await store.count(KART) == 0
 
 
@@ -562,7 +564,7 @@ async def test_boards_that_cannot_be_kept(local: Local, call: str, definition: D
     board = Board("kart", definition)
     calls: dict[str, Callable[[MomentoStore], Awaitable[object]]] = {
         "submit": lambda store: store.submit(board, "v", 1),
-        "submit_many": lambda store: store.submit_many(board, [Attempt("v", 1)]),
+        "submit_many": lambda store: store.submit_many(board, [Submission("v", 1)]),
         "standing": lambda store: store.standing(board, "v"),
         "page": lambda store: store.page(board, 0, 9),
         "count": lambda store: store.count(board),

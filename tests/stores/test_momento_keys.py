@@ -9,7 +9,7 @@ import pytest
 
 from laurels.errors import KeyRefused
 from laurels.momento_local.keys import Keys
-from laurels.stores.momento import FixedKey, credentials
+from laurels.stores.momento.store import FixedKey, credentials
 
 KEYS = Keys(b"secret" * 6, lambda: 0)
 V2 = KEYS.owner()

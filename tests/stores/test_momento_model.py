@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from laurels.definition import Definition
-from laurels.stores.contract import Attempt, Board, Ranked, Standing
-from laurels.stores.momento import TTL, FixedKey, MomentoStore
+from laurels.stores.contract import Board, Ranked, Standing, Submission
+from laurels.stores.momento.store import TTL, FixedKey, MomentoStore
 from tests.stores.test_momento import Local
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class MomentoClockMachine(RuleBasedStateMachine):
     @rule(board=LATEST, scores=st.lists(st.tuples(PLAYERS, SCORES), max_size=5))
     def submit_many(self, board: Board, scores: list[tuple[str, float]]) -> None:
         """Submit several scores."""
-        assert self.runner.run(self.store.submit_many(board, [Attempt(*score) for score in scores])) == []
+        assert self.runner.run(self.store.submit_many(board, [Submission(*score) for score in scores])) == []
         if scores:
             self.put(board, scores)
 

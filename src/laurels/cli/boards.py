@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from laurels.boards_file import read_boards
-from laurels.cli import promises
+from laurels.cli import describe
 from laurels.cli.commands import asked, board_argument, json_option, server_option, source_of
 from laurels.cli.tables import encode, show_table
 from laurels.declaring import read_definition
@@ -106,7 +106,7 @@ def list_(*, server: str, as_json: bool) -> None:
     if as_json:
         click.echo(encode(Listing(found, None)))
     elif found:
-        rows = [(one.name, "yes" if one.declared else "no", promises.in_short(one.definition)) for one in found]
+        rows = [(one.name, "yes" if one.declared else "no", describe.in_short(one.definition)) for one in found]
         show_table(("board", "declared", "promises"), rows)
     else:
         click.echo("no boards")
@@ -203,7 +203,7 @@ def drop(*, board: str, server: str) -> None:
 
 
 def _show_definition(title: str, definition: Definition, now: float) -> None:
-    click.echo("\n".join([title, *promises.told(definition, now), ""]))
+    click.echo("\n".join([title, *describe.told(definition, now), ""]))
 
 
 def _periods(definition: Definition, now: float) -> list[Current]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from laurels.errors import AnswerLost, ExtraMissing, LaurelsError, ServerFailed, ServerUnreachable
-from laurels.extras import load
+from laurels.optional import load
 from laurels.version import __version__
 
 SECTIONS = {

@@ -10,8 +10,8 @@ import click
 from msgspec import Struct
 
 from laurels.errors import KeyUnreadable
-from laurels.extras import load
 from laurels.http.wire import encode
+from laurels.optional import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def with_key(command: F) -> F:
 
 
 def _asked(act: str, *names: str, key_parameter: str | None, endpoint: str | None) -> Any:
-    """Do one act of :mod:`laurels.stores.momento_caches`, with the key from where it is said to be."""
+    """Do one act of :mod:`laurels.stores.momento.caches`, with the key from where it is said to be."""
     if key_parameter is None:
         key = os.environ.get("MOMENTO_API_KEY", "")
     else:
@@ -76,7 +76,7 @@ def _asked(act: str, *names: str, key_parameter: str | None, endpoint: str | Non
         except KeyUnreadable as error:
             reason = error.reason.rstrip(".")
             raise click.ClickException(f"The parameter {error.name} cannot be read: {reason}.") from error
-    return asyncio.run(load(f"laurels.stores.momento_caches:{act}")(*names, key, endpoint))
+    return asyncio.run(load(f"laurels.stores.momento.caches:{act}")(*names, key, endpoint))
 
 
 @click.group(epilog=EPILOG)

@@ -23,7 +23,7 @@ from laurels.http.wire import ReadEntry, Reading
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from laurels.boards import Boards, Stretch
+    from laurels.boards import Boards, Slice
     from laurels.http.query import Query
     from laurels.stores.contract import Board, Ranked, Score
 
@@ -139,18 +139,18 @@ def _entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadEntry]
     ]
 
 
-def _reading(board: Board, found: Stretch, size: int, fields: frozenset[str]) -> Reading:
+def _reading(board: Board, found: Slice, size: int, fields: frozenset[str]) -> Reading:
     entries = _entries(found.entries, fields)
     if "cursor" not in fields:
         return Reading(entries)
-    return Reading(entries, write_cursor(board, size, found.entries[-1]) if found.is_followed else None)
+    return Reading(entries, write_cursor(board, size, found.entries[-1]) if found.has_more else None)
 
 
 async def _page(boards: Boards, board: str, query: Query) -> Reading:
     start, stop = page_ranks(query)
     fields = _fields(boards, query, PAGE_FIELDS)
     where = board_asked(boards, board, query)
-    found = await boards.page(where, start, stop, noted="metadata" in fields, going_on="cursor" in fields)
+    found = await boards.page(where, start, stop, with_metadata="metadata" in fields, want_cursor="cursor" in fields)
     return _reading(where, found, stop - start, fields)
 
 
@@ -163,7 +163,7 @@ async def _next(boards: Boards, board: str, query: Query) -> Reading:
         if is_other:
             raise BadParameter(key, f"The cursor is of {_told(cursor.window, cursor.period)}: it goes on there only.")
     where = boards.period_of(board, cursor.window, cursor.period) if cursor.window else boards.board(board)
-    found = await boards.after(where, cursor.entry, cursor.size, noted="metadata" in fields)
+    found = await boards.entries_after(where, cursor.entry, cursor.size, with_metadata="metadata" in fields)
     return _reading(where, found, cursor.size, fields)
 
 
@@ -175,14 +175,14 @@ async def _around(boards: Boards, board: str, query: Query) -> Reading:
     fields = _fields(boards, query) | {"rank"}
     span = query.number("span", DEFAULT_SPAN)
     where = board_asked(boards, board, query)
-    found = await boards.around(where, query.text("around"), span, noted="metadata" in fields)
+    found = await boards.around(where, query.text("around"), span, with_metadata="metadata" in fields)
     return Reading(_entries(found, fields))
 
 
 async def _names(boards: Boards, board: str, query: Query) -> Reading:
     fields = _fields(boards, query) | {"rank"}
     where = board_asked(boards, board, query)
-    found = await boards.of_names(where, query.texts("name"), noted="metadata" in fields)
+    found = await boards.entries_named(where, query.texts("name"), with_metadata="metadata" in fields)
     return Reading(_entries(found.entries, fields), missing=found.missing)
 
 
@@ -190,7 +190,11 @@ async def _scores(boards: Boards, board: str, query: Query) -> Reading:
     fields = _fields(boards, query) | {"rank"}
     low, high, limit = query.score("minScore"), query.score("maxScore"), query.number("limit", DEFAULT_PAGE)
     where = board_asked(boards, board, query)
-    return Reading(_entries(await boards.within(where, low, high, limit, noted="metadata" in fields), fields))
+    return Reading(
+        _entries(
+            await boards.entries_between_scores(where, low, high, limit, with_metadata="metadata" in fields), fields
+        )
+    )
 
 
 PAGE = Read("a page", ("startRank", "endRank", *EVERYWHERE), _page)

@@ -44,7 +44,7 @@ from laurels.http.reads import (
     wanted_read,
 )
 from laurels.http.wire import (
-    NOBODY,
+    ABSENT_BODY,
     BatchReceipt,
     Listed,
     ListedPeriod,
@@ -57,7 +57,7 @@ from laurels.http.wire import (
     read_definition,
     read_submit,
 )
-from laurels.stores.contract import Attempt
+from laurels.stores.contract import Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ BODY_BYTES = 64 * KIB
 BATCH_BYTES = 1024 * KIB
 
 ACCEPTED = Response(202)
-ABSENT = Response(200, NOBODY)
+ABSENT = Response(200, ABSENT_BODY)
 NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
 _ABOUT = encode({"service": "laurels", "version": __version__, "docs": "/-/docs"})
@@ -174,7 +174,7 @@ class Routes:
 
     async def attempt(self, board: str, name: str, score: Score, metadata: bytes) -> Response:
         """Answer a submit with metadata once it is kept."""
-        await self._boards.change(board, Attempt(name, score, metadata))
+        await self._boards.change(board, Submission(name, score, metadata))
         return ACCEPTED
 
     # The routes as a request finds them
@@ -219,7 +219,7 @@ class Routes:
         is_told, once = wants_representation(request), key(request)
         if metadata is None and once is None and not (is_told and self._boards.tells_changes):
             return await self.submit(board, name, score)  # RFC 7240: a preference that cannot be kept is passed over
-        change = await self._boards.change(board, Attempt(name, score, metadata), once)
+        change = await self._boards.change(board, Submission(name, score, metadata), once)
         return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if is_told else ACCEPTED
 
     async def _batch(self, request: Request, board: str) -> Response:

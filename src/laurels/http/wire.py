@@ -19,7 +19,7 @@ from laurels import declaring
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
 from laurels.entries import EXACT
 from laurels.errors import BadBody, BadJSON, ScoreRefused
-from laurels.stores.contract import Attempt, Change, Entry, Place, Refusal, Score, Standing
+from laurels.stores.contract import Change, Entry, Place, Refusal, Score, Standing, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
 
 
-class StrictEntry(Attempt, frozen=True, forbid_unknown_fields=True, gc=False):
+class StrictEntry(Submission, frozen=True, forbid_unknown_fields=True, gc=False):
     """One entry of a batch, with nothing else in it."""
 
     metadata: Raw = None  # type: ignore[assignment]  # as in Submit
@@ -157,7 +157,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _score = attrgetter("score")
 
 encode = msgspec.json.Encoder().encode
-NOBODY = encode(Absent())
+ABSENT_BODY = encode(Absent())
 _read_submit = msgspec.json.Decoder(Submit).decode
 _read_batch = msgspec.json.Decoder(Batch).decode
 _read_raw_batch = msgspec.json.Decoder(RawBatch).decode
@@ -178,7 +178,7 @@ def read_submit(body: Body) -> tuple[Score, bytes | None]:
     return submit.score, _metadata(submit.metadata)
 
 
-def read_batch(body: Body) -> Sequence[Attempt | Refusal]:
+def read_batch(body: Body) -> Sequence[Submission | Refusal]:
     """Read the body of a batch, with a refusal in the place of each bad entry; raises as :func:`read_submit`."""
     try:
         found = _read_batch(body).entries
@@ -203,17 +203,17 @@ def read_definition(body: Body) -> Definition:
     return declaring.read_definition(table)
 
 
-def _read_further(body: Body, found: list[StrictEntry]) -> Sequence[Attempt | Refusal]:
+def _read_further(body: Body, found: list[StrictEntry]) -> Sequence[Submission | Refusal]:
     """Look at what msgspec lets pass: great scores, metadata, and one key twice."""
     if any(map(_is_large, map(_score, found))):
         return _read_one_by_one(body)
     if body.count(b'"') == 2 + 6 * len(found):
         return found
     _check_pairs(body)
-    return [_attempt_or_refusal(index, entry) for index, entry in enumerate(found)]
+    return [_submission_or_refusal(index, entry) for index, entry in enumerate(found)]
 
 
-def _read_one_by_one(body: Body) -> Sequence[Attempt | Refusal]:
+def _read_one_by_one(body: Body) -> Sequence[Submission | Refusal]:
     try:
         raws = _read_raw_batch(body).entries
     except _UNREADABLE as error:
@@ -222,7 +222,7 @@ def _read_one_by_one(body: Body) -> Sequence[Attempt | Refusal]:
     return [_entry_or_refusal(index, bytes(raw)) for index, raw in enumerate(raws)]
 
 
-def _entry_or_refusal(index: int, raw: bytes) -> Attempt | Refusal:
+def _entry_or_refusal(index: int, raw: bytes) -> Submission | Refusal:
     try:
         entry = _read_entry(raw)
     except msgspec.ValidationError as error:
@@ -234,12 +234,12 @@ def _entry_or_refusal(index: int, raw: bytes) -> Attempt | Refusal:
             _check_digits(raw, entry.score)
     except ScoreRefused as error:
         return Refusal(index, entry.name, str(error))
-    return _attempt_or_refusal(index, entry)
+    return _submission_or_refusal(index, entry)
 
 
-def _attempt_or_refusal(index: int, entry: StrictEntry) -> Attempt | Refusal:
+def _submission_or_refusal(index: int, entry: StrictEntry) -> Submission | Refusal:
     try:
-        return Attempt(entry.name, entry.score, _metadata(entry.metadata))
+        return Submission(entry.name, entry.score, _metadata(entry.metadata))
     except BadBody as error:
         return Refusal(index, entry.name, str(error))
 

@@ -2,7 +2,7 @@
 """The ranking index: who stands where, exactly.
 
 Names are kept once, in records that a hash table finds (names.pxi); the order is a counted B+ tree of scores and
-references to records (tree.pxi, places.pxi, dense.pxi); both live in numbered chunks (memory.pxi). Every act (acts.pxi) is O(log n)
+references to records (tree.pxi, places.pxi, dense.pxi); both live in numbered chunks (memory.pxi). Every act (writes.pxi) is O(log n)
 or O(log n + entries given): nothing is rebuilt on the side, and no act does work for all entries but those that say so.
 
 >>> index = Index()
@@ -29,7 +29,7 @@ include "tree.pxi"
 include "places.pxi"
 include "dense.pxi"
 include "bulk.pxi"
-include "acts.pxi"
+include "writes.pxi"
 include "check.pxi"
 include "values.pxi"
 

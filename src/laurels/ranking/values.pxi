@@ -13,7 +13,7 @@ cdef extern from "Python.h":
 
 cdef double EXACT = 9007199254740992.0      # 2^53: below it every int is a double
 
-# In the order of the enums of acts.pxi and places.pxi.
+# In the order of the enums of writes.pxi and places.pxi.
 cdef tuple OPERATORS = ("latest", "best", "increment")
 cdef tuple RANKINGS = ("ordinal", "competition", "dense")
 cdef tuple TIES = ("name", "earliest", "latest")

@@ -18,7 +18,7 @@ from msgspec import Struct
 from laurels.errors import BadSetting, KeyUnreadable
 from laurels.serverless import environment
 from laurels.serverless.key import parameter
-from laurels.stores import momento_caches
+from laurels.stores.momento import caches as momento_caches
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from laurels.adapters import gateway
+from laurels.adapters.asgi import failure
 from laurels.boards import Boards
 from laurels.definition import BoardsFile, Definition
 from laurels.errors import BadSetting, StoreError
 from laurels.http import Routes
 from laurels.serverless.key import ParameterKeys
-from laurels.serverless.observations import Observations
-from laurels.skins import gateway
-from laurels.skins.asgi import failure
-from laurels.stores.momento import MomentoStore
+from laurels.serverless.telemetry import Observations
+from laurels.stores.momento.store import MomentoStore
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -31,7 +31,7 @@ mixes two states, unless the store's capabilities say that it may. A call that r
 exception: after :exc:`~laurels.errors.AnswerLost` a store beyond this process may have acted before the connection
 broke.
 
-**Once.** An act with a :class:`Once` whose key was used within its lifetime changes nothing and gives the first answer;
+**IdempotencyKey.** An act with a :class:`IdempotencyKey` whose key was used within its lifetime changes nothing and gives the first answer;
 it raises KeyReused where the print is another. That holds for acts at the same moment, and across crashes and restarts.
 An act that raised has not used its key.
 
@@ -52,7 +52,17 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
-from laurels.definition import LONGEST_TTL_SECONDS, PLAIN, Bounds, Definition, Operator, Order, Ranking, Score, Ties
+from laurels.definition import (
+    DEFAULT_DEFINITION,
+    LONGEST_TTL_SECONDS,
+    Bounds,
+    Definition,
+    Operator,
+    Order,
+    Ranking,
+    Score,
+    Ties,
+)
 from laurels.errors import NotKept
 
 if TYPE_CHECKING:
@@ -65,7 +75,7 @@ _encode = msgspec.json.Encoder().encode
 TTL_SECONDS = 7 * 24 * 60 * 60
 """How long a store that forgets keeps a board after its last submit, unless it is told."""
 TTLSeconds = Annotated[int, Meta(ge=1, le=LONGEST_TTL_SECONDS)]
-ONCE_SECONDS = 24 * 60 * 60
+KEY_SECONDS = 24 * 60 * 60
 """How long an idempotency key is remembered."""
 
 
@@ -82,20 +92,20 @@ class Board(Struct, frozen=True):
     """What a store must know of a board, or of one period of a window of it, to act on it."""
 
     name: str
-    definition: Definition = PLAIN
+    definition: Definition = DEFAULT_DEFINITION
     window: str = ""
     period: str = ""
     feeds: tuple[Feed, ...] = ()
     key: str = ""
     """The name under which the store keeps the entries: that of the board, or of board, window and period."""
-    is_plain: bool = False
+    single_put: bool = False
     """Whether a submit is no more than one score for one board, which cannot be refused."""
 
     def __post_init__(self) -> None:
         definition = self.definition
         force_setattr(self, "key", key_of(self.name, self.window, self.period))
         plain = not (self.feeds or definition.ttl or definition.operator == "increment")
-        force_setattr(self, "is_plain", plain)
+        force_setattr(self, "single_put", plain)
 
 
 def key_of(name: str, window: str = "", period: str = "") -> str:
@@ -110,7 +120,7 @@ class Entry(Struct, frozen=True, gc=False):
     score: Score
 
 
-class Attempt(Struct, frozen=True, gc=False):
+class Submission(Struct, frozen=True, gc=False):
     """A score that is submitted for a name, with at most 1 KiB of JSON that is kept with it."""
 
     name: str
@@ -126,7 +136,7 @@ class Refusal(Struct, frozen=True, gc=False):
     problem: str
 
 
-class Once(Struct, frozen=True, array_like=True, gc=False):
+class IdempotencyKey(Struct, frozen=True, array_like=True, gc=False):
     """What makes an act count once: a key, 16 bytes, and a print of what the act is, 16 bytes."""
 
     key: bytes
@@ -218,7 +228,7 @@ class Capabilities(Struct, frozen=True):
     one_state: bool = True
     """An answer of several parts is of one state. Without it the score and the rank of a standing may be of two moments
     close together, what :meth:`Store.remove` and :meth:`Store.drop` found may have gone by another hand, and
-    :meth:`Store.change`, :meth:`Store.around`, :meth:`Store.of_names`, :meth:`Store.within`, :meth:`Store.after`,
+    :meth:`Store.change`, :meth:`Store.around`, :meth:`Store.entries_named`, :meth:`Store.entries_between_scores`, :meth:`Store.entries_after`,
     :meth:`Store.summary` and :meth:`Store.place` raise NotKept."""
 
     listing: bool = True
@@ -230,7 +240,7 @@ class Capabilities(Struct, frozen=True):
 
     attempts: bool = True
     """The store keeps what comes with an attempt: its time, its metadata, its key. Without it acts with metadata or
-    with a :class:`Once`, and reads that ask for metadata, raise NotKept."""
+    with a :class:`IdempotencyKey`, and reads that ask for metadata, raise NotKept."""
 
     windows: bool = True
     """One act can feed several boards."""
@@ -282,7 +292,7 @@ class Store(ABC):
         """
 
     @abstractmethod
-    async def change(self, board: Board, attempt: Attempt, once: Once | None = None) -> Change:
+    async def change(self, board: Board, attempt: Submission, once: IdempotencyKey | None = None) -> Change:
         """Submit as :meth:`submit` does, and report the standings just before and just after, in one act.
 
         Raises NotKept, and submits nothing, where the capabilities exclude ``one_state``.
@@ -290,7 +300,7 @@ class Store(ABC):
 
     @abstractmethod
     async def submit_many(
-        self, board: Board, batch: Sequence[Attempt | Refusal], once: Once | None = None
+        self, board: Board, batch: Sequence[Submission | Refusal], once: IdempotencyKey | None = None
     ) -> list[Refusal]:
         """Submit all attempts in one act, in their order, and give the refusals, in theirs.
 
@@ -298,7 +308,7 @@ class Store(ABC):
         sums that cannot be. A batch without attempts changes nothing and makes no board.
         """
 
-    async def recall(self, once: Once) -> Change | list[Refusal] | None:  # noqa: ARG002 - for stores with ``attempts``
+    async def recall(self, once: IdempotencyKey) -> Change | list[Refusal] | None:  # noqa: ARG002 - for stores with ``attempts``
         """Give the first answer to acts with this key, or None where there is none; raise KeyReused as they do."""
         return None
 
@@ -307,7 +317,7 @@ class Store(ABC):
         """Give score and rank of ``name``, or None where it is not on the board."""
 
     @abstractmethod
-    async def page(self, board: Board, start: int, stop: int, *, noted: bool = False) -> list[Ranked]:
+    async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         """Give the entries at the places from ``start`` up to but not including ``stop``, as far as there are any.
 
         ``noted`` asks for their metadata, here and in the reads below.
@@ -321,25 +331,29 @@ class Store(ABC):
         return _encode([Entry(entry.name, entry.score) for entry in await self.page(board, start, stop)])
 
     @abstractmethod
-    async def around(self, board: Board, name: str, span: int, *, noted: bool = False) -> list[Ranked] | None:
+    async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
         """Give ``name`` with up to ``span`` entries on either side of it, or None where it is not on the board.
 
         Raises NotKept without the capability ``one_state``, as do all reads from here to :meth:`place`.
         """
 
     @abstractmethod
-    async def of_names(self, board: Board, names: Sequence[str], *, noted: bool = False) -> list[Ranked]:
+    async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
         """Give the entries of those ``names`` that are on the board, in the board's order, each once."""
 
     @abstractmethod
-    async def within(self, board: Board, low: Score, high: Score, limit: int, *, noted: bool = False) -> list[Ranked]:
+    async def entries_between_scores(
+        self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
+    ) -> list[Ranked]:
         """Give the entries with scores from ``low`` to ``high``, both included, but at most the first ``limit``.
 
         Either bound may be infinite.
         """
 
     @abstractmethod
-    async def after(self, board: Board, entry: Ranked, limit: int, *, noted: bool = False) -> list[Ranked]:
+    async def entries_after(
+        self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
+    ) -> list[Ranked]:
         """Give the ``limit`` entries that stand next after the place of ``entry``.
 
         A place is a score, a sequence and a name, whether or not an entry stands there now: nothing that has kept its

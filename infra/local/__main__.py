@@ -1,0 +1,81 @@
+"""The command that runs the stack: ``python -m infra.local``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import msgspec
+
+from infra.assets import ROOT
+from infra.local.stack import Places, open_stack
+from laurels.errors import LaurelsError
+
+FOREIGN = {"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"}
+"""Variables that lead away from this machine, beside those of AWS."""
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--stage", default="dev", show_default=True, help="Name of the stage; it is in the names of all parts.")
+@click.option(
+    "--boards",
+    metavar="FILE",
+    help="A TOML file with the definitions of boards, as the setting boardsFile of a deployment.",
+)
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / "build" / "local",
+    help="Where logs and keys lie.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write where the parts are as one JSON object on stdout.")
+def main(*, host: str, port: int, stage: str, boards: str | None, directory: Path, as_json: bool) -> None:
+    """Run the serverless stack on this machine until it is told to stop.
+
+    Real Lambda runtimes run the very asset that a deployment uploads; SSM is moto's, Momento is the local one. What is
+    submitted is in memory, and gone at the end.
+    """
+    for name in [name for name in os.environ if name in FOREIGN or name.startswith("AWS_")]:
+        del os.environ[name]
+    try:
+        with suppress(asyncio.CancelledError):
+            context = {"stageName": stage} | ({"boardsFile": boards} if boards else {})
+            asyncio.run(_run(host, port, context, directory.absolute(), as_json=as_json))
+    except (LaurelsError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _run(host: str, port: int, context: dict[str, str], directory: Path, *, as_json: bool) -> None:
+    running = asyncio.current_task()
+    assert running is not None  # noqa: S101 - this is one
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
+    async with open_stack(host, port, context, directory) as (places, server):
+        if as_json:
+            click.echo(msgspec.json.encode(places))
+        click.echo(_told(places), err=True)
+        await server.run_until_stopped()
+
+
+def _told(places: Places) -> str:
+    return f"""\
+The serverless stack runs at {places.url}: gateway, three functions, SSM and Momento. Ctrl-C stops it.
+
+  curl -i --json '{{"score": 2077}}' {places.url}/mario-kart/v
+  curl {places.url}/mario-kart/v
+  curl '{places.url}/mario-kart?startRank=0&endRank=20'
+
+  key    {places.parameter} in SSM at {places.ssm_url}
+  cache  {places.cache} in Momento at {places.momento["MOMENTO_ENDPOINT"]}
+  logs   {places.logs}
+"""
+
+
+if __name__ == "__main__":
+    main()

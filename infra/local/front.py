@@ -1,0 +1,206 @@
+"""What API Gateway does for a REST API with Lambda proxy integrations: HTTP in, events out, and back.
+
+The events are those of payload format 1.0: paths stay percent-encoded, query parameters come decoded. What the gateway
+answers by itself it answers here too: what is no route, a method that a route does not have, a body that is too large
+or no JSON. Its throttling and CORS are not here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from base64 import b64decode
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct, field
+
+from infra.answers import ANSWERS, DEFAULTS, METHODS, OTHER_METHOD, refusal
+from infra.local.runtime import ACCOUNT, FunctionFailed
+from laurels.adapters.asgi import read_body, send_response
+from laurels.http.messages import JSON, PROBLEM, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+
+    from infra.local.runtime import Function
+
+BODY_BYTES = 10 * 1024 * 1024
+ROUTES = {
+    ("GET", "/{board}"): "get_leaderboard",
+    ("HEAD", "/{board}"): "get_leaderboard",
+    ("GET", "/{board}/{name}"): "get_standing",
+    ("HEAD", "/{board}/{name}"): "get_standing",
+    ("POST", "/{board}/{name}"): "submit_score",
+}
+"""Which function answers which method of which resource."""
+
+FUNCTIONS = sorted(set(ROUTES.values()))
+RESOURCES = {1: "/{board}", 2: "/{board}/{name}"}
+Lists = dict[str, list[str]]
+
+
+class Identity(Struct):
+    """Who sent a request."""
+
+    source_ip: str = field(name="sourceIp")
+    user_agent: str | None = field(name="userAgent")
+
+
+class Context(Struct, rename="camel"):
+    """What the gateway says of a request."""
+
+    resource_path: str
+    http_method: str
+    path: str
+    stage: str
+    identity: Identity
+    protocol: str = "HTTP/1.1"
+    account_id: str = ACCOUNT
+    api_id: str = "local"
+    domain_name: str = "127.0.0.1"
+    domain_prefix: str = "local"
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    extended_request_id: str = "local="
+    request_time: str = field(default_factory=lambda: time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()))
+    request_time_epoch: int = field(default_factory=lambda: int(time.time() * 1000))
+
+
+class Event(Struct, rename="camel"):
+    """One request, as a function gets it."""
+
+    resource: str
+    path: str
+    http_method: str
+    headers: dict[str, str]
+    multi_value_headers: Lists
+    query_string_parameters: dict[str, str] | None
+    multi_value_query_string_parameters: Lists | None
+    path_parameters: dict[str, str]
+    request_context: Context
+    body: str | None
+    stage_variables: None = None
+    is_base64_encoded: bool = False
+
+
+class Answer(Struct, rename="camel"):
+    """What a function gives back."""
+
+    status_code: int
+    headers: dict[str, str] = {}
+    multi_value_headers: Lists = {}
+    body: str = ""
+    is_base64_encoded: bool = False
+
+
+class Refused(Exception):
+    """The gateway answers by itself; ``kind`` is its name for that."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(kind)
+
+
+class Front:
+    """An ASGI application that answers as the gateway's stage does."""
+
+    def __init__(self, functions: Mapping[str, Function], stage: str) -> None:
+        self.functions = functions
+        self.stage = stage
+
+    async def answer(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Answer one request: by the function of its route, or as the gateway does by itself."""
+        body = bytes(await read_body(sys.maxsize, receive))
+        try:
+            await send_response(await self._invoked(scope, body), send)
+        except Refused as refused:
+            status, detail = ANSWERS[refused.kind]
+            await send_response(refusal(status, detail), send)
+        except FunctionFailed as failed:
+            sys.stderr.write(f"{failed}\n")
+            await send_response(Response(502, msgspec.json.encode(DEFAULTS["DEFAULT_5XX"]), PROBLEM), send)
+
+    async def _invoked(self, scope: HTTPScope, body: bytes) -> Response:
+        path = scope["raw_path"].decode("latin-1")
+        names = path.split("/")[1:]
+        resource = RESOURCES.get(len(names))
+        if resource is None or not all(names):
+            raise Refused("MISSING_AUTHENTICATION_TOKEN")
+        function = ROUTES.get((scope["method"], resource))
+        if function is None:
+            return _other_method(scope["method"], METHODS[resource])
+        if len(body) > BODY_BYTES:
+            raise Refused("REQUEST_TOO_LARGE")
+        event = self._event(scope, resource, path, body)
+        if scope["method"] == "POST":
+            _check_body(event)
+        said = await self.functions[function].invoke(msgspec.json.encode(event))
+        return _response(said)
+
+    def _event(self, scope: HTTPScope, resource: str, path: str, body: bytes) -> Event:
+        client = scope["client"] or ("127.0.0.1", 0)
+        headers = _lists((_header_name(name), value.decode("latin-1")) for name, value in scope["headers"])
+        headers |= {"X-Forwarded-For": [client[0]], "X-Forwarded-Proto": ["https"], "X-Forwarded-Port": ["443"]}
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        lists = _lists(query)
+        agent = headers.get("User-Agent", [None])[-1]
+        return Event(
+            resource,
+            path,
+            scope["method"],
+            {name: values[-1] for name, values in headers.items()},
+            headers,
+            {name: values[-1] for name, values in lists.items()} or None,
+            lists or None,
+            dict(zip(("board", "name"), path.split("/")[1:], strict=False)),
+            Context(resource, scope["method"], f"/{self.stage}{path}", self.stage, Identity(client[0], agent)),
+            body.decode("utf-8", "replace") if body else None,
+        )
+
+
+def _lists(pairs: Iterable[tuple[str, str]]) -> Lists:
+    lists: Lists = {}
+    for name, value in pairs:
+        lists.setdefault(name, []).append(value)
+    return lists
+
+
+def _header_name(name: bytes) -> str:
+    return name.decode("latin-1").title()
+
+
+def _check_body(event: Event) -> None:
+    """Validate a body as the method's model says: what claims to be JSON is JSON."""
+    kind = event.headers.get("Content-Type", JSON.decode())
+    if kind.partition(";")[0].strip().lower() == JSON.decode():
+        try:
+            json.loads(event.body or "")
+        except ValueError:
+            raise Refused("BAD_REQUEST_BODY") from None
+
+
+def _other_method(method: str, allowed: str) -> Response:
+    allow = ((b"allow", allowed.encode()),)
+    if method == "OPTIONS":
+        return Response(204, headers=allow)
+    refused = refusal(405, OTHER_METHOD.format(allowed))
+    return Response(405, refused.body, refused.content_type, allow)
+
+
+def _response(said: bytes) -> Response:
+    try:
+        answer = msgspec.json.decode(said, type=Answer)
+    except msgspec.ValidationError as error:
+        raise FunctionFailed(f"A function gave back what is no answer: {error}") from error
+    body = b64decode(answer.body) if answer.is_base64_encoded else answer.body.encode()
+    lists = {
+        name.lower(): values for name, values in (_lists(answer.headers.items()) | answer.multi_value_headers).items()
+    }
+    kind = lists.pop("content-type", [JSON.decode()])[-1].encode()
+    headers = tuple((name.encode(), value.encode()) for name, values in lists.items() for value in values)
+    return Response(answer.status_code, body, kind, headers)

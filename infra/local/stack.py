@@ -1,0 +1,193 @@
+"""The parts of the stack, put together: Momento, and of AWS the parameters, the functions and their gateway."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import uuid
+from contextlib import ExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import boto3
+import httpx
+import uvicorn
+from msgspec import Struct
+
+from infra import assets, settings
+from infra.boards import declared
+from infra.local.front import FUNCTIONS, Front
+from infra.local.runtime import REGION, Function, Setup
+from infra.local.servers import running
+from laurels.adapters.asgi import Disconnected
+from laurels.errors import NotListening
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from pathlib import Path
+    from types import FrameType
+
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+    Answer = Callable[[HTTPScope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
+
+LAMBDA_RUNTIME = assets.ROOT / "build" / "lambda-runtime"
+MOTO = ("moto.server", "-H", "127.0.0.1", "-p", "0")
+MOTO_READY = r"Running on (http://[\d.:]+)"
+MOMENTO = ("laurels", "momento-local", "--port", "0", "--tls", "--require-key")
+MOMENTO_READY = "listens on"
+TRUSTED = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
+
+
+class Places(Struct, frozen=True):
+    """Where the parts of a running stack are; ``momento`` are the variables that programs connect to it with."""
+
+    url: str
+    ssm_url: str
+    parameter: str
+    cache: str
+    momento: dict[str, str]
+    logs: str
+
+
+class Server(uvicorn.Server):
+    """One server for the front and for the Runtime API of each function, each at a port of its own."""
+
+    def __init__(self, sockets: ExitStack) -> None:
+        self._sockets = sockets
+        self._listening: list[socket.socket] = []
+        self._answers: dict[int, Answer] = {}
+        self._functions: list[Function] = []
+        super().__init__(
+            uvicorn.Config(
+                self._answer,
+                interface="asgi3",
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+            )
+        )
+
+    def listen(self, host: str, port: int) -> int:
+        """Take a port, 0 for a free one; give the port taken, or raise NotListening.
+
+        What is accepted there sends at once: asyncio sees to that only where a socket names its protocol.
+        """
+        try:
+            taken = self._sockets.enter_context(socket.create_server((host, port)))
+        except OSError as exc:
+            raise NotListening(f"{host}:{port}", "--port") from exc
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._listening.append(taken)
+        return int(taken.getsockname()[1])
+
+    def add(self, setup: Setup) -> Function:
+        """Add a function."""
+        port = self.listen("127.0.0.1", 0)
+        function = Function(setup, f"127.0.0.1:{port}")
+        self._functions.append(function)
+        self._answers[port] = function.answer
+        return function
+
+    def show(self, port: int, front: Front) -> None:
+        """Answer requests to ``port`` by ``front``."""
+        self._answers[port] = front.answer
+
+    async def run_until_stopped(self) -> None:
+        """Start the functions' environments, and serve until SIGINT or SIGTERM."""
+        try:
+            for function in self._functions:
+                await function.start()
+            await self.serve(self._listening)
+        finally:
+            for function in self._functions:
+                await function.end()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End the environments first: they wait for an invocation that will not come."""
+        for function in self._functions:
+            function.kill()
+        self.should_exit = True
+
+    async def _answer(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "http" and scope["server"] is not None:
+            with suppress(Disconnected):
+                await self._answers[scope["server"][1] or 0](scope, receive, send)
+
+
+@asynccontextmanager
+async def open_stack(
+    host: str, port: int, context: Mapping[str, str], directory: Path
+) -> AsyncIterator[tuple[Places, Server]]:
+    """Start every part in its order, and stop all of them at the end of the block.
+
+    ``context`` are settings as a deployment is given them. The server that it gives is to be run. Raises
+    DeploymentError, NotListening, and what is wrong with a boards file.
+    """
+    chosen, _ = settings.read(context)
+    name = chosen.name
+    logs = directory / "logs"
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    asset = assets.build("here", assets.ASSETS, beside=declared(chosen))
+    files = ("--ca-file", str(directory / "momento-ca.pem"), "--env-file", str(directory / "momento.env"))
+    momento = (*MOMENTO, "--cache", name, *files)
+    async with (
+        running(momento, MOMENTO_READY, logs / "momento.log"),
+        running(MOTO, MOTO_READY, logs / "ssm.log") as ssm,
+    ):
+        exports = _exported(directory / "momento.env")
+        chosen, _ = settings.read({**context, "momentoEndpoint": exports["MOMENTO_ENDPOINT"]})
+        _keep(ssm[1], chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
+        _keep(ssm[1], chosen.key_parameter, make_key(exports, chosen.name)[0])
+        with ExitStack() as sockets:
+            server = Server(sockets)
+            front = server.listen(host, port)
+            places = {"AWS_ENDPOINT_URL_SSM": ssm[1], TRUSTED: exports[TRUSTED]}
+            environment = chosen.environment | chosen.route_environment | places
+            functions = {function: server.add(_setup(function, asset, environment, logs)) for function in FUNCTIONS}
+            server.show(front, Front(functions, chosen.stage_name))
+            url = f"http://{host}:{front}"
+            yield Places(url, ssm[1], chosen.key_parameter, chosen.name, exports, str(logs)), server
+
+
+def _setup(function: str, asset: Path, environment: dict[str, str], logs: Path) -> Setup:
+    return Setup(
+        name=function,
+        handler=f"{assets.HANDLERS}.{function}",
+        path=(asset, LAMBDA_RUNTIME),
+        environment=environment,
+        log=logs / f"{function}.log",
+    )
+
+
+def _exported(file: Path) -> dict[str, str]:
+    """Read what ``--env-file`` wrote."""
+    lines = (shlex.split(line) for line in file.read_text().splitlines())
+    return dict(variable.split("=", 1) for _, variable in lines)
+
+
+def make_key(exports: dict[str, str], cache: str) -> tuple[str, str]:
+    """Make a key with which functions may use one cache and nothing else, as an operator would; give it and its id."""
+    rule = {"type": "cache", "permissions": ["read", "write"], "caches": {"name": cache}, "items": "*"}
+    with httpx.Client(
+        base_url=exports["MOMENTO_ACCOUNT_URL"], headers={"authorization": exports["MOMENTO_API_KEY"]}
+    ) as account:
+        role = account.post("/roles", json={"role_name": uuid.uuid4().hex, "permissions": {"rules": [rule]}})
+        role_id = role.raise_for_status().json()["role_id"]
+        made = account.post("/api-keys", json={"role_id": role_id, "description": cache, "expiry": "never"})
+        key = made.raise_for_status().json()
+        return key["api_key"], key["key_info"]["key_id"]
+
+
+def _keep(ssm_url: str, name: str, value: str) -> None:
+    """Store a parameter as an operator would."""
+    client = boto3.client(
+        "ssm",
+        endpoint_url=ssm_url,
+        region_name=REGION,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - moto takes any
+    )
+    client.put_parameter(Name=name, Value=value, Type="SecureString")

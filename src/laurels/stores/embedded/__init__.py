@@ -1,0 +1,1 @@
+"""The store inside the process: ranking indexes in memory, SQLite files beneath them."""

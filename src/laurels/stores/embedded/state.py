@@ -1,0 +1,333 @@
+"""What the embedded store knows in memory: the boards' entries, and what decides over them.
+
+**One moment to the next.** A state is changed by records alone (:mod:`laurels.stores.embedded.records`), one after the other,
+and each change is decided by the state and the record, never by a clock, a definition or a name that only the caller
+knows. So the server, a restart and a fold, which take the same records, come to the same state, refusals included.
+
+**Keys.** Entries are kept by key: a board's is its name, a period's begins with the name of its board. A key is there
+while it has entries; the periods of a board never hold a name that the board does not.
+
+**Sequences.** Every act takes one, whether or not it counts: the microsecond of its batch (:meth:`State.advance`) or
+the first after the one before, shifted by a bit that tells whether metadata came along. So sequences grow as
+the attempts were kept, tell when that was, and are each attempt's own. Journals of the first format know no time:
+until it is known, all sequences are 0.
+
+**Time to live.** The end of each such board stands in a heap, at a moment that is not too late: where the board has
+had submits since, it is put back for its next end. Only :meth:`State.advance` looks there, with the time that a batch
+was written: a board that has gone is gone for all of a batch or for none of it, and submits cost no work in the heap.
+
+**In a fold** most keys stay on disk: their index is ON_DISK, which tells only that they are there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from heapq import heapify, heappop, heappush
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from laurels.definition import Stored, contradiction
+from laurels.errors import DefinitionConflict, ScoreRefused
+from laurels.ranking import Index
+from laurels.stores.contract import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from laurels.definition import Definition
+    from laurels.stores.contract import Feed, Score
+
+SECOND = 1_000_000
+EXACT = 2**53
+DUMPED = 4096
+"""How many entries are packed at once."""
+SPARE_ENDS = 64
+"""How many ends of boards may be kept that have gone, beside one for each that has not."""
+EMPTY_INDEX = Index(stamped=True)
+"""Stands for every board that does not exist."""
+ON_DISK = Index(stamped=True)
+"""Stands in a fold for every board that stays as it is on disk."""
+
+
+def _make(definition: Definition) -> Index:
+    return Index(
+        descending=definition.order == "descending",
+        ties=definition.ties,
+        operator=definition.operator,
+        ranking=definition.ranking,
+        stamped=True,
+    )
+
+
+def packed(index: Index) -> Iterator[bytes]:
+    """Give all entries of an index in chunks, as :meth:`laurels.ranking.Index.load` takes them."""
+    return (index.dump(start, start + DUMPED) for start in range(0, len(index), DUMPED))
+
+
+class State(dict[str, Index]):
+    """The index of each key that has entries; a board or period comes into being when it is subscripted.
+
+    ``default`` is the definition of the boards that are not ``declared``. ``periods`` gives for a board the windows
+    that have periods, and these from the oldest. ``renewed`` tells when boards with a time to live had their last
+    submit. ``names`` holds the names of all boards, by their bytes.
+    """
+
+    __slots__ = (
+        "_awaited",
+        "_ends",
+        "_sum",
+        "declared",
+        "default",
+        "names",
+        "periods",
+        "renewed",
+        "sequence",
+        "step",
+    )
+
+    def __init__(self, default: Definition) -> None:
+        super().__init__()
+        self.default = default
+        self.declared: dict[str, Definition] = {}
+        self.periods: dict[str, dict[str, list[str]]] = {}
+        self.renewed: dict[str, int] = {}
+        self.names = Index(descending=False)
+        self.sequence = 0
+        self.step = 0
+        self._sum = Index(operator="increment")
+        self._ends: list[tuple[int, str]] = []
+        self._awaited: dict[str, int] = {}
+
+    def __missing__(self, key: str) -> Index:
+        return self.begin(key, _make(self.definition(key.partition("\n")[0])))
+
+    def begin(self, key: str, index: Index) -> Index:
+        """Let there be this index for a key that had none, and give it."""
+        self[key] = index
+        board, *period = key.split("\n")
+        if period:
+            insort(self.periods.setdefault(board, {}).setdefault(period[0], []), period[1])
+        else:
+            self.names.put(board, 0)
+            self._keep_alive(board, self.sequence >> 1)
+        return index
+
+    def definition(self, board: str) -> Definition:
+        """Give the definition that a board has, or would have."""
+        return self.declared.get(board, self.default)
+
+    # Time
+
+    def resume(self, sequence: int) -> None:
+        """Go on after this sequence, or without time where it is 0."""
+        self.sequence = sequence
+        self.step = 2 if sequence else 0
+
+    def advance(self, tick: int) -> None:
+        """Let the next attempt be of this microsecond, and boards go whose time is over; it is past all before it."""
+        self.sequence = (tick - 1) << 1
+        self.step = 2
+        while self._ends and self._ends[0][0] <= tick:
+            end, board = heappop(self._ends)
+            if self._awaited.get(board) == end:
+                del self._awaited[board]
+                self._look(board, tick)
+
+    def _look(self, board: str, tick: int) -> None:
+        if self.is_over(board, tick):
+            self.drop(board)
+        elif board in self.renewed:
+            self._await(board)
+
+    def stamp(self, *, with_metadata: bool = False) -> int:
+        """Give the next sequence."""
+        self.sequence += self.step
+        return self.sequence | with_metadata
+
+    def is_over(self, board: str, tick: int) -> bool:
+        """Tell whether the time of a board is over at that microsecond."""
+        return board in self.renewed and self._end(board) <= tick
+
+    def _end(self, board: str) -> int:
+        return self.renewed[board] + (self.definition(board).ttl_seconds or 0) * SECOND
+
+    def renew(self, board: str) -> None:
+        """Count the time of a board, if that ends, from the last attempt."""
+        if board in self.renewed:
+            self.renewed[board] = self.sequence >> 1
+
+    def _keep_alive(self, board: str, since: int) -> None:
+        if self.definition(board).ttl_seconds is not None:
+            self.restore(board, since)
+
+    def restore(self, board: str, renewed: int) -> None:
+        """Let the time of a board count from this microsecond."""
+        self.renewed[board] = renewed
+        self._await(board)
+
+    def _await(self, board: str) -> None:
+        end = self._end(board)
+        if self._awaited.get(board, end + 1) > end:
+            self._awaited[board] = end
+            heappush(self._ends, (end, board))
+
+    def _await_anew(self) -> None:
+        """Leave out the ends of boards that have gone before."""
+        self._awaited = {board: self._end(board) for board in self.renewed}
+        self._ends = [(end, board) for board, end in self._awaited.items()]
+        heapify(self._ends)
+
+    # Entries
+
+    def submit(self, board: str, feeds: Sequence[Feed], name: str, score: Score, sequence: int) -> bool:
+        """Submit to a board and the periods it feeds; tell whether it counted there; raise ScoreRefused for a sum."""
+        if self.definition(board).operator == "increment":
+            self._check_sum(board, feeds, name, score)
+        self.renew(board)
+        counted = [index.submit(name, score, sequence, bool(sequence & 1)) for index in self._fed(board, feeds)]
+        return counted[0] > 0
+
+    def submit_many(
+        self,
+        board: str,
+        feeds: Sequence[Feed],
+        names: Sequence[str],
+        scores: Sequence[Score],
+        noted: Collection[int] = (),
+    ) -> list[tuple[int, str]]:
+        """Submit several attempts, those ``noted`` with metadata; give the places of the refused, and why."""
+        if not noted and self.definition(board).operator != "increment":
+            first = self.sequence + self.step
+            self.sequence += self.step * len(names)
+            self.renew(board)
+            for index in self._fed(board, feeds):
+                index.submit_many(names, scores, first)
+            return []
+        refused: list[tuple[int, str]] = []
+        for place, (name, score) in enumerate(zip(names, scores, strict=True)):
+            sequence = self.stamp(with_metadata=place in noted)
+            try:
+                self.submit(board, feeds, name, score, sequence)
+            except ScoreRefused as error:
+                refused.append((place, str(error)))
+        return refused
+
+    def _fed(self, board: str, feeds: Sequence[Feed]) -> list[Index]:
+        indexes = [self[board]]
+        for feed in feeds:
+            key = key_of(board, feed.window, feed.period)
+            index = self.get(key)
+            if index is None:
+                index = self[key]
+                self._prune(board, feed)
+            indexes.append(index)
+        return indexes
+
+    def _prune(self, board: str, feed: Feed) -> None:
+        periods = self.periods[board][feed.window]
+        for period in periods[: bisect_left(periods, feed.oldest)]:
+            self._forget(key_of(board, feed.window, period))
+
+    def _check_sum(self, board: str, feeds: Sequence[Feed], name: str, score: Score) -> None:
+        total, bounds = self._add(board, name, score), self.definition(board).scores
+        if bounds.min is not None and total < bounds.min:
+            raise ScoreRefused(f"The sum {total:.15g} would be below {bounds.min}, the least score of this board.")
+        if bounds.max is not None and total > bounds.max:
+            raise ScoreRefused(f"The sum {total:.15g} would be above {bounds.max}, the greatest score of this board.")
+        if bounds.integer and not float(total).is_integer():
+            raise ScoreRefused(f"The sum {total} would not be whole, as the scores of this board are.")
+        for feed in feeds:
+            self._add(key_of(board, feed.window, feed.period), name, score)
+
+    def _add(self, key: str, name: str, score: Score) -> Score:
+        had = self.get(key, EMPTY_INDEX).score(name) or 0
+        total = had + score
+        if not -EXACT < total < EXACT:  # there may be no such sum: an index decides, and this one is nobody's
+            self._sum.clear()
+            try:
+                self._sum.submit("sum", had)
+                self._sum.submit("sum", score)
+            except OverflowError as error:
+                raise ScoreRefused(f"The score is refused: {error}.") from error
+        return total
+
+    def remove(self, key: str, name: str) -> bool:
+        """Take a name off a board and its periods, or off one period; tell whether it was there."""
+        found = [each for each in self.keys_of(key) if self.get(each, EMPTY_INDEX).remove(name)]
+        for each in found:
+            if not len(self[each]):
+                self._forget(each)
+        return bool(found)
+
+    def drop(self, key: str) -> bool:
+        """Let a board and its periods go, or one period; tell whether it was there."""
+        found = [each for each in self.keys_of(key) if each in self]
+        for each in found:
+            self._forget(each)
+        return bool(found)
+
+    def keys_of(self, key: str) -> list[str]:
+        """Give the key of a board and those of its periods, or that of a period alone."""
+        windows = self.periods.get(key, {}).items()
+        return [key, *chain(*([key_of(key, window, period) for period in periods] for window, periods in windows))]
+
+    def _forget(self, key: str) -> None:
+        del self[key]
+        board, *period = key.split("\n")
+        if period:
+            self._forget_period(board, *period)
+        else:
+            self.names.remove(board)
+            if self.renewed.pop(board, None) is not None and len(self._ends) > SPARE_ENDS + 2 * len(self.renewed):
+                self._await_anew()
+
+    def _forget_period(self, board: str, window: str, period: str) -> None:
+        windows = self.periods[board]
+        windows[window].remove(period)
+        if not windows[window]:
+            del windows[window]
+        if not windows:
+            del self.periods[board]
+
+    # Definitions
+
+    def define(self, board: str, definition: Definition | None) -> bool:
+        """Declare a board, or with None no longer; tell whether it was; raise DefinitionConflict where it cannot be."""
+        was = board in self.declared
+        new = definition or self.default
+        if problem := self.problem(board, new):
+            raise DefinitionConflict(board, problem)
+        old = self.definition(board)
+        if definition:
+            self.declared[board] = definition
+        else:
+            self.declared.pop(board, None)
+        self._adapt(board, old)
+        return was
+
+    def define_default(self, definition: Definition) -> None:
+        """Let this be the definition of the boards that are not declared, which it must not contradict."""
+        old, self.default = self.default, definition
+        for board in list(self.undeclared()):
+            self._adapt(board, old)
+
+    def undeclared(self) -> Iterator[str]:
+        """Give the names of the boards that have entries and the default definition."""
+        return (key for key in self if "\n" not in key and key not in self.declared)
+
+    def problem(self, board: str, definition: Definition) -> str | None:
+        """Tell why a board with these entries cannot have this definition, or give None where it can."""
+        index, windows = self.get(board, EMPTY_INDEX), self.periods.get(board, {}).keys()
+        ends = [index.page(place, place + 1)[0][1] for place in (0, len(index) - 1)] if len(index) else [0]
+        stored = Stored(len(index), min(ends), max(ends), index.is_whole, windows)
+        return contradiction(self.definition(board), definition, stored)
+
+    def _adapt(self, board: str, old: Definition) -> None:
+        new = self.definition(board)
+        if new.ranking != old.ranking:
+            for key in filter(self.__contains__, self.keys_of(board)):
+                self[key].rank_by(new.ranking)
+        if new.ttl_seconds is None:
+            self.renewed.pop(board, None)
+        elif board in self:
+            self._keep_alive(board, self.renewed.get(board, self.sequence >> 1))

@@ -1,0 +1,1 @@
+"""The store on Momento's sorted sets, through the official SDK."""

@@ -1,0 +1,90 @@
+"""Servers with limits small enough to reach, with faults, and with TLS."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import Server, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.momento import Momento
+
+CERTIFICATE = Path(__file__).parent / "localhost.pem"
+
+STRICT = """
+import logging, sys
+from math import inf
+from pathlib import Path
+from laurels.assembly import Settings, serve
+from laurels.adapters.protocol import Limits
+logging.basicConfig(level=logging.INFO)
+idle, store = float(sys.argv[2]), sys.argv[3]
+limits = Limits(target_bytes=600, head_bytes=1000, connections=8, seconds=(idle, 1, 1, inf, 1), write_seconds=1)
+serve(Settings(port=0, store=store, data=Path(sys.argv[1]), limits=limits))
+"""
+
+FAULTY = """
+import asyncio, sys
+from functools import partial
+from pathlib import Path
+import uvicorn
+from laurels.boards import Boards
+from laurels.http import Routes
+from laurels.adapters.asgi import Application
+from laurels.adapters.protocol import BoardProtocol, Clock, Limits
+from laurels.stores.embedded.store import EmbeddedStore
+
+class Faulty(Routes):
+    def has(self, path):
+        return super().has(path) or 1 / 0
+
+    async def standing(self, board, name):
+        return 1 / 0
+
+async def main(data, certificate=None):
+    application = Application(Faulty(Boards(await EmbeddedStore.open(Path(data)))))
+    http = partial(BoardProtocol, clock=Clock(Limits()))
+    options = {"http": http, "lifespan": "off", "proxy_headers": False, "ssl_certfile": certificate}
+    await uvicorn.Server(uvicorn.Config(application, port=0, **options)).serve()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="session", params=["embedded", "momento"])
+def strict(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, momento: Momento
+) -> Iterator[Server]:
+    """Give a server that allows 600 bytes of target, 1,000 of head, 8 connections and a second for each stage."""
+    store = "embedded" if request.param == "embedded" else f"momento:{momento.new_cache()}"
+    command = [sys.executable, "-c", STRICT, str(tmp_path_factory.mktemp("strict")), "1.5", store]
+    with started(command, os.environ | {"MOMENTO_ENDPOINT": f"http://{momento.host}:{momento.port}"}) as server:
+        yield server
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Server]:
+    """Give a server whose connections may be idle for a millisecond, less than its start takes."""
+    with started([sys.executable, "-c", STRICT, str(tmp_path), "0.001", "embedded"]) as server:
+        yield server
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Iterator[Server]:
+    """Give a server that fails at every standing, and at the head of a request for what is the application's."""
+    with started([sys.executable, "-c", FAULTY, str(tmp_path)]) as server:
+        yield server
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[Server]:
+    """Give a server that speaks TLS."""
+    with started([sys.executable, "-c", FAULTY, str(tmp_path), str(CERTIFICATE)]) as server:
+        yield server

@@ -1,0 +1,75 @@
+"""The routes as an ASGI application, under servers that do no more than the protocol asks of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from laurels.adapters.asgi import Application
+from laurels.assembly import Settings, open_routes
+from tests.asking import ask
+from tests.conftest import running, started
+from tests.http.conftest import ASGI
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def called(data: Path, scope: dict[str, Any], *messages: dict[str, Any]) -> list[dict[str, Any]]:
+    """Call the application as a server would, and give what it sends."""
+    incoming, sent = iter(messages), []
+
+    async def receive() -> Any:
+        return next(incoming)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with open_routes(Settings(data=data)) as routes:
+        await Application(routes)(scope, receive, send)  # type: ignore[arg-type]
+    return sent
+
+
+def http(method: str, path: str) -> dict[str, Any]:
+    """Give a scope with nothing in it that a server may leave out."""
+    return {"type": "http", "method": method, "path": path, "query_string": b"", "headers": []}
+
+
+def test_what_a_server_may_leave_out(tmp_path: Path) -> None:
+    """A message without a body ends the body, and a path that was decoded already is not decoded again."""
+    posted = {"type": "http.request", "body": b'{"score":7}'}
+    asyncio.run(called(tmp_path, http("POST", "/b/100%41"), posted))
+    page = asyncio.run(called(tmp_path, http("GET", "/b"), {"type": "http.request"}))
+    assert page[1]["body"] == b'{"leaderboard":[{"name":"100%41","score":7}]}'
+
+
+def test_client_that_leaves_amid_its_body(tmp_path: Path) -> None:
+    """A submit that never came whole is not answered."""
+    part = {"type": "http.request", "body": b'{"score"', "more_body": True}
+    assert asyncio.run(called(tmp_path, http("POST", "/b/v"), part, {"type": "http.disconnect"})) == []
+
+
+def test_there_is_only_http(tmp_path: Path) -> None:
+    """A server learns that there are no WebSockets, as ASGI has it: by an exception."""
+    with pytest.raises(NotImplementedError, match="no websocket"):
+        asyncio.run(called(tmp_path, {"type": "websocket"}))
+
+
+def test_directory_in_use(tmp_path: Path) -> None:
+    """A server whose data directory is taken does not start, and says who has it."""
+    with running(tmp_path) as server:
+        second = subprocess.run(
+            ASGI, env=os.environ | {"LAURELS_DATA": str(tmp_path)}, capture_output=True, text=True, check=False
+        )
+    assert second.returncode != 0
+    assert f"in use by process {server.process.pid}" in second.stderr
+
+
+def test_lifespan_is_needed(tmp_path: Path) -> None:
+    """A server that does not run the lifespan cannot open the store: each request is told so by a 500."""
+    with started([*ASGI, "--lifespan", "off"], os.environ | {"LAURELS_DATA": str(tmp_path)}) as server:
+        assert ask(server, "GET", "/b").status == 500

@@ -1,0 +1,115 @@
+"""API Gateway's events, read and answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, unquote_to_bytes
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from laurels.adapters import gateway
+from laurels.http import Response
+from laurels.http.problems import HTTPError
+from tests.serverless.recorded import RECORDED
+
+if TYPE_CHECKING:
+    from tests.serverless.recorded import Recorded
+
+BODY_BYTES = 64 * 1024
+
+
+@pytest.mark.parametrize("recorded", RECORDED.values(), ids=RECORDED)
+def test_event_says_what_was_sent(recorded: Recorded) -> None:
+    """Method, names, query, headers and body come to the routes as the client meant them."""
+    read, sent = gateway.request(recorded.event), recorded.sent.request
+    assert [unquote_to_bytes(name) for name in read.path.split(b"/")] == [
+        unquote_to_bytes(name) for name in sent.path.split(b"/")
+    ]
+    assert sorted(parse_qsl(read.query)) == sorted(parse_qsl(sent.query))
+    assert (read.method, read.body) == (sent.method, sent.body)
+    assert {name: read.headers.get(name, b"").replace(b", ", b",") for name in sent.headers} == {
+        name: value.replace(b", ", b",") for name, value in sent.headers.items()
+    }
+
+
+@given(board=st.text(min_size=1), name=st.text(min_size=1), safe=st.sampled_from(["", "@+:!'()*,;=&$"]))
+def test_names_arrive_to_the_letter(board: str, name: str, safe: str) -> None:
+    """Any name, however far its client encoded it, is the same through both kinds of API."""
+    as_sent = {"board": quote(board, safe=safe), "name": quote(name, safe=safe)}
+    through_rest = gateway.request(RECORDED["rest-standing"].event | {"pathParameters": as_sent})
+    decoded = {"board": board, "name": name}
+    through_http = gateway.request(RECORDED["http-standing"].event | {"pathParameters": decoded})
+    for read in (through_rest, through_http):
+        assert [unquote_to_bytes(segment).decode() for segment in read.path.split(b"/")] == ["", board, name]
+
+
+def test_path_without_parameters() -> None:
+    """A route that catches all has no names apart: then the path is read, which an HTTP API has decoded."""
+    event = RECORDED["http-payload-1"].event | {"path": "/mario kart/é", "pathParameters": None}
+    assert gateway.request(event).path == b"/mario%20kart/%C3%A9"
+
+
+@pytest.mark.parametrize("name", ["rest-submit", "http-submit"])
+@pytest.mark.parametrize("size", [BODY_BYTES, BODY_BYTES + 1], ids=["largest", "too large"])
+def test_body_limit(name: str, size: int) -> None:
+    """A body of 64 KiB is read, one byte more is a 413."""
+    event = RECORDED[name].event | {"body": "x" * size}
+    if size == BODY_BYTES:
+        assert len(gateway.request(event).body) == size
+    else:
+        with pytest.raises(HTTPError, match="larger than 64 KiB"):
+            gateway.request(event)
+
+
+def test_what_api_gateway_never_sent() -> None:
+    """An event of another kind is not taken for a request."""
+    with pytest.raises(msgspec.ValidationError, match="httpMethod"):
+        gateway.request({"Records": []})
+
+
+def test_answer() -> None:
+    """An answer is text with its type; headers of one name are joined."""
+    response = Response(200, b'{"a":"\xc3\xa9"}', headers=((b"vary", b"accept"), (b"vary", b"prefer")))
+    assert gateway.answer(response) == {
+        "statusCode": 200,
+        "headers": {"vary": "accept, prefer", "content-type": "application/json"},
+        "body": '{"a":"é"}',
+        "isBase64Encoded": False,
+    }
+
+
+def test_answer_without_a_body() -> None:
+    """An empty answer has no type."""
+    assert gateway.answer(Response(202)) == {"statusCode": 202, "headers": {}, "body": "", "isBase64Encoded": False}
+
+
+def test_answer_that_is_no_text() -> None:
+    """Bytes that are no UTF-8 go as base64."""
+    told = gateway.answer(Response(200, b"\xff\xfe", b"image/png"))
+    assert (told["body"], told["isBase64Encoded"]) == ("//4=", True)
+
+
+def test_answer_to_head() -> None:
+    """HEAD is given the headers and no body."""
+    told = gateway.answer(Response(200, b"{}"), "HEAD")
+    assert (told["body"], told["headers"]) == ("", {"content-type": "application/json"})
+
+
+@pytest.mark.parametrize(
+    ("origin", "vary"), [("*", None), ("https://game.example", "origin")], ids=["any origin", "one origin"]
+)
+def test_answer_to_a_browser(origin: str, vary: str | None) -> None:
+    """Pages of the configured origin may read the answer; caches keep the answers for one origin apart."""
+    headers = gateway.answer(Response(200, b"{}"), origin=origin)["headers"]
+    assert (headers["access-control-allow-origin"], headers.get("vary")) == (origin, vary)
+    assert headers["access-control-expose-headers"] == "preference-applied, retry-after"
+
+
+def test_answer_to_a_preflight() -> None:
+    """Where OPTIONS comes through, its answer is a preflight's as well."""
+    headers = gateway.answer(Response(204, headers=((b"allow", b"GET, OPTIONS"),)), "OPTIONS", "*")["headers"]
+    assert headers["access-control-allow-methods"] == "GET, OPTIONS"
+    assert headers["access-control-allow-headers"] == "content-type, prefer, idempotency-key"

@@ -1,0 +1,659 @@
+"""What boards promise by their definitions, and stores by their capabilities."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from math import inf
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from laurels.definition import Bounds, Definition, Operator, Order, Ranking, Ties
+from laurels.errors import DefinitionConflict, KeyReused, NotKept, ScoreRefused
+from laurels.stores.contract import (
+    Board,
+    Change,
+    Feed,
+    IdempotencyKey,
+    Period,
+    Place,
+    Ranked,
+    Refusal,
+    Score,
+    Standing,
+    Store,
+    Submission,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.clock import Clock
+
+KART = Board("mario-kart")
+Kept = Callable[[Board], Awaitable[dict[str, float]]]
+
+ONCE, AGAIN = IdempotencyKey(b"1" * 16, b"a" * 16), IdempotencyKey(b"1" * 16, b"b" * 16)
+"""A key with what it came with, and with something else."""
+TIED: dict[str, float] = {"a": 7, "d": 7, "b": 9, "c": 7, "e": 3}
+
+
+def promised(capability: bool) -> AbstractContextManager[object]:  # noqa: FBT001 - it reads as it is meant
+    """Expect what follows to go as it says where the store has the capability, and to be refused where not."""
+    return nullcontext() if capability else pytest.raises(NotKept, match="its capabilities say so")
+
+
+def keeps(store: Store, definition: Definition) -> bool:
+    """Tell whether the store's capabilities allow a definition."""
+    try:
+        store.capabilities.check(definition)
+    except NotKept:
+        return False
+    return True
+
+
+async def declare(store: Store, definition: Definition, name: str = "declared") -> Board:
+    """Declare a board as a deployment would, or raise NotKept."""
+    store.capabilities.check(definition)
+    if store.capabilities.defining:
+        await store.define(name, definition)
+    return Board(name, definition)
+
+
+def days(board: Board, *periods: str, oldest: str = "") -> list[Board]:
+    """Give the board as it is on each of some days, which its submits then feed."""
+    feeds = [(Feed("daily", day, oldest),) for day in periods]
+    return [Board(board.name, board.definition, feeds=each) for each in feeds]
+
+
+def day(board: Board, period: str) -> Board:
+    """Give one day of a board."""
+    return Board(board.name, board.definition, "daily", period)
+
+
+def shown(entries: Iterable[Ranked]) -> list[tuple[str, Score, int]]:
+    """Give what is to be seen of entries, without what the store has for itself."""
+    return [(entry.name, entry.score, entry.rank) for entry in entries]
+
+
+async def fill(store: Store, board: Board, scores: dict[str, float]) -> None:
+    """Submit a score for each name."""
+    await store.submit_many(board, [Submission(name, score) for name, score in scores.items()])
+
+
+async def fill_one_by_one(store: Store, board: Board, scores: dict[str, float]) -> None:
+    """Submit a score for each name, one after the other."""
+    for name, score in scores.items():
+        await store.submit(board, name, score)
+
+
+@pytest.mark.anyio
+class Promises:
+    """What follows from definitions, windows, metadata and keys; the fixtures are those of Conformance."""
+
+    @pytest.mark.parametrize("order", get_args(Order))
+    @pytest.mark.parametrize(
+        ("operator", "descending", "ascending"), [("latest", 4, 4), ("best", 9, 4), ("increment", 22, 22)]
+    )
+    async def test_operators(
+        self, store: Store, kept: Kept, order: Order, operator: Operator, descending: int, ascending: int
+    ) -> None:
+        """The latest score takes the place of the one before, the best where it is better, or it is added."""
+        definition = Definition(order=order, operator=operator)
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            for score in (5, 9, 4, 4):
+                await store.submit(board, "v", score)
+            await store.submit(board, "w", 1)
+            assert await kept(board) == {"v": descending if order == "descending" else ascending, "w": 1}
+
+    @pytest.mark.parametrize("operator", get_args(Operator))
+    async def test_operators_in_a_batch(self, store: Store, kept: Kept, operator: Operator) -> None:
+        """A batch is as good as its attempts one by one, in their order."""
+        definition = Definition(operator=operator)
+        with promised(keeps(store, definition) and (operator != "increment" or store.capabilities.batched_sums)):
+            board = await declare(store, definition)
+            await store.submit_many(
+                board, [Submission("v", 5), Submission("w", 1), Submission("v", 9), Submission("v", 4)]
+            )
+            assert await kept(board) == {"v": {"latest": 4, "best": 9, "increment": 18}[operator], "w": 1}
+
+    @pytest.mark.parametrize("operator", ["best", "increment"])
+    async def test_what_counts(self, store: Store, operator: Operator) -> None:
+        """A change tells whether the attempt counted, and the standings on either side of it."""
+        definition = Definition(operator=operator)
+        with promised(keeps(store, definition) and store.capabilities.one_state):
+            board = await declare(store, definition)
+            await store.submit(board, "w", 8)
+            changes = [await store.change(board, Submission("v", score)) for score in (9, -2)]
+            after = Standing(9, 0) if operator == "best" else Standing(7, 1)
+            assert changes == [
+                Change(None, Standing(9, 0)),
+                Change(Standing(9, 0), after, counted=operator == "increment"),
+            ]
+
+    @pytest.mark.parametrize("operator", ["increment", "best"])
+    async def test_many_writers(self, store: Store, operator: Operator) -> None:
+        """Of 32 writers at once none loses anything."""
+        definition = Definition(operator=operator)
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+
+            async def write(writer: int) -> None:
+                for score in range(10):
+                    await store.submit(board, "all", score if operator == "increment" else 10 * writer + score)
+
+            await asyncio.gather(*map(write, range(32)))
+            assert await store.standing(board, "all") == Standing(32 * 45 if operator == "increment" else 319, 0)
+
+    @pytest.mark.parametrize("order", get_args(Order))
+    @pytest.mark.parametrize(("ties", "tied"), [("name", "acd"), ("earliest", "adc"), ("latest", "cda")])
+    async def test_ties(self, store: Store, order: Order, ties: Ties, tied: str) -> None:
+        """Equal scores stand by name, or as they were submitted, or the other way round."""
+        definition = Definition(order=order, ties=ties)
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            await fill_one_by_one(store, board, TIED)
+            if order == "descending" and ties == "name":
+                tied = tied[::-1]
+            expected = f"b{tied}e" if order == "descending" else f"e{tied}b"
+            assert "".join(entry.name for entry in await store.page(board, 0, 9)) == expected
+
+    async def test_ties_of_a_batch(self, store: Store) -> None:
+        """Within a batch the attempts come one after the other, and after all before."""
+        definition = Definition(ties="earliest")
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            await store.submit(board, "z", 7)
+            await fill(store, board, TIED)
+            await store.submit(board, "a", 7)
+            assert "".join(entry.name for entry in await store.page(board, 0, 9)) == "bzadce"
+
+    async def test_the_same_score_again(self, store: Store) -> None:
+        """One with the very score that the name has changes nothing, and so not its place either."""
+        definition = Definition(ties="latest")
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            await fill_one_by_one(store, board, {"a": 7, "b": 7})
+            again = await store.change(board, Submission("a", 7))
+            assert (again, await store.standing(board, "b")) == (
+                Change(Standing(7, 1), Standing(7, 1), counted=False),
+                Standing(7, 0),
+            )
+
+    @pytest.mark.parametrize("order", get_args(Order))
+    @pytest.mark.parametrize(
+        ("ranking", "ranks"),
+        [("ordinal", [0, 1, 2, 3, 4]), ("competition", [0, 1, 1, 1, 4]), ("dense", [0, 1, 1, 1, 2])],
+    )
+    async def test_rankings(self, store: Store, order: Order, ranking: Ranking, ranks: list[int]) -> None:
+        """A standing, pages that end anywhere, neighbours, names, scores and what comes after agree on the ranks."""
+        definition = Definition(order=order, ranking=ranking)
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            await fill(store, board, TIED)
+            page = await store.page(board, 0, 9)
+            assert [entry.rank for entry in page] == ranks
+            assert [await store.page(board, place, place + 1) for place in range(5)] == [[entry] for entry in page]
+            standings = [await store.standing(board, entry.name) for entry in page]
+            assert standings == [Standing(entry.score, entry.rank) for entry in page]
+
+    @pytest.mark.parametrize("ranking", get_args(Ranking))
+    async def test_rankings_agree(self, store: Store, ranking: Ranking) -> None:
+        """Neighbours, chosen names, scores and what comes after have the ranks of the page."""
+        definition = Definition(ranking=ranking)
+        with promised(keeps(store, definition) and store.capabilities.one_state):
+            board = await declare(store, definition)
+            await fill(store, board, TIED)
+            page = await store.page(board, 0, 9)
+            around = [await store.around(board, entry.name, 1) for entry in page]
+            assert around == [page[max(0, place - 1) : place + 2] for place in range(5)]
+            assert await store.entries_named(board, list(TIED)) == page
+            assert await store.entries_between_scores(board, -inf, inf, 9) == page
+            assert await store.entries_after(board, page[1], 2) == page[2:4]
+
+    @pytest.mark.parametrize(("ranking", "rank", "behind"), [("ordinal", 1, 4), ("competition", 1, 4), ("dense", 1, 2)])
+    async def test_places(self, store: Store, ranking: Ranking, rank: int, behind: int) -> None:
+        """A score would have the rank of its equals."""
+        definition = Definition(ranking=ranking)
+        with promised(keeps(store, definition) and store.capabilities.one_state):
+            board = await declare(store, definition)
+            await fill(store, board, TIED)
+            assert await store.place(board, 7) == Place(rank, 1, 5)
+            assert await store.place(board, 5) == Place(behind, 4, 5)
+
+    @pytest.mark.parametrize("ties", get_args(Ties))
+    async def test_after_goes_through_all_ties(self, store: Store, ties: Ties) -> None:
+        """However equal scores stand, a board is gone through one by one, while what was seen already moves."""
+        definition = Definition(ties=ties)
+        with promised(keeps(store, definition) and store.capabilities.one_state):
+            board = await declare(store, definition)
+            await fill_one_by_one(store, board, TIED)
+            before = [entry.name for entry in await store.page(board, 0, 9)]
+            seen = await store.page(board, 0, 1)
+            while found := await store.entries_after(board, seen[-1], 1):
+                await store.submit(board, seen[-1].name, 100)
+                seen += found
+            assert [entry.name for entry in seen] == before
+
+    @pytest.mark.parametrize(
+        ("had", "score"),
+        [(2**53, 1), (1.5e308, 1.5e308), (-(2**53), -1), (2**60, 1)],
+        ids=["last digit", "too great", "last digit below 0", "no digit at all"],
+    )
+    async def test_sums_that_cannot_be(self, store: Store, kept: Kept, had: float, score: float) -> None:
+        """A sum that is not finite or not exact is refused, and changes nothing."""
+        definition = Definition(operator="increment")
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            await store.submit(board, "v", had)
+            if store.capabilities.exact_sums:
+                with pytest.raises(ScoreRefused, match="sum"):
+                    await store.submit(board, "v", score)
+                assert await kept(board) == {"v": had}
+
+    @pytest.mark.parametrize("score", [-11, 91, 0.5], ids=["below", "above", "not whole"])
+    async def test_bounds_of_sums(self, store: Store, kept: Kept, score: float) -> None:
+        """A sum beyond the bounds is refused; an attempt that is, and whose sum is not, is none of their concern."""
+        definition = Definition(operator="increment", scores=Bounds(min=0, max=100, integer=True))
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            await store.submit(board, "v", 10)
+            with pytest.raises(ScoreRefused, match="sum"):
+                await store.submit(board, "v", score)
+            await store.submit(board, "v", -9)
+            assert await kept(board) == {"v": 1}
+
+    async def test_refusals_of_a_batch(self, store: Store, kept: Kept) -> None:
+        """Refusals from before and those of sums come back by their places."""
+        definition = Definition(operator="increment", scores=Bounds(max=10))
+        with promised(keeps(store, definition) and store.capabilities.batched_sums):
+            board = await declare(store, definition)
+            early = [Refusal(0, "", "is empty"), Refusal(3, "x", "is no score")]
+            batch: list[Submission | Refusal] = [
+                early[0],
+                Submission("v", 6),
+                Submission("v", 5),
+                early[1],
+                Submission("v", 4),
+                Submission("w", 11),
+            ]
+            refused = await store.submit_many(board, batch)
+            assert [(each.index, each.name) for each in refused] == [(0, ""), (2, "v"), (3, "x"), (5, "w")]
+            assert await kept(board) == {"v": 10}
+
+    async def test_refusals_are_given_back(self, store: Store, kept: Kept) -> None:
+        """What was refused before the store comes back, and the rest is kept."""
+        refusal = Refusal(1, "x", "is no score")
+        assert await store.submit_many(KART, [Submission("v", 1), refusal, Submission("w", 2)]) == [refusal]
+        assert (await store.submit_many(KART, [refusal]), await kept(KART)) == ([refusal], {"v": 1, "w": 2})
+
+    @pytest.mark.parametrize("operator", get_args(Operator))
+    async def test_windows(self, store: Store, kept: Kept, operator: Operator) -> None:
+        """A submit feeds its board and its periods, each by the operator on its own."""
+        definition = Definition(operator=operator, windows=("daily",))
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            first, second = days(board, "2026-11-22", "2026-11-23")
+            await store.submit(first, "v", 5)
+            await store.submit(second, "v", 3)
+            await store.submit_many(second, [Submission("v", 1), Submission("w", 2)])
+            assert [
+                (await kept(each))["v"] for each in (board, day(board, "2026-11-22"), day(board, "2026-11-23"))
+            ] == {
+                "latest": [1, 5, 1],
+                "best": [5, 5, 3],
+                "increment": [9, 5, 4],
+            }[operator]
+
+    async def test_periods_are_read_as_boards(self, store: Store) -> None:
+        """Every read of a board is one of its periods too."""
+        definition = Definition(windows=("daily",), ranking="competition")
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            await fill(store, days(board, "2026-11-22")[0], {"a": 9, "b": 9, "c": 1})
+            await fill(store, days(board, "2026-11-23")[0], {"c": 10})
+            period = day(board, "2026-11-22")
+            assert await store.standing(period, "c") == Standing(1, 2)
+            assert shown(await store.page(period, 0, 9)) == [("b", 9, 0), ("a", 9, 0), ("c", 1, 2)]
+            assert (await store.count(period), await store.count(board)) == (3, 3)
+            assert await store.page_json(period, 2, 3) == b'[{"name":"c","score":1}]'
+
+    async def test_periods(self, store: Store) -> None:
+        """Periods are listed by window and from the oldest, whichever came first."""
+        definition = Definition(windows=("weekly", "daily"))
+        with promised(keeps(store, definition) and store.capabilities.listing):
+            board = await declare(store, definition)
+            for period in ("2026-11-23", "2026-11-09", "2026-11-22"):
+                feeds = Feed("daily", period), Feed("weekly", "2026-W47")
+                await store.submit(Board(board.name, definition, feeds=feeds), period, 1)
+            daily = [Period("daily", period, 1) for period in ("2026-11-09", "2026-11-22", "2026-11-23")]
+            assert await store.periods(board) == [*daily, Period("weekly", "2026-W47", 3)]
+            assert (await store.periods(KART), await store.names()) == ([], [board.name])
+
+    async def test_keep(self, store: Store, kept: Kept) -> None:
+        """What begins a period ends those that are older than is kept, in that act and not before."""
+        definition = Definition(windows=("daily",), keep={"daily": 1})
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            for number in range(20, 23):
+                await store.submit(days(board, f"2026-11-{number}")[0], "v", number)
+            (later,) = days(board, "2026-11-22", oldest="2026-11-22")
+            await store.submit(later, "v", 1)
+            assert [bool(await kept(day(board, f"2026-11-{number}"))) for number in range(20, 24)] == [1, 1, 1, 0]
+            (later,) = days(board, "2026-11-23", oldest="2026-11-22")
+            await store.submit(later, "v", 2)
+            assert [bool(await kept(day(board, f"2026-11-{number}"))) for number in range(20, 24)] == [0, 0, 1, 1]
+
+    async def test_removing_from_all_periods(self, store: Store, kept: Kept) -> None:
+        """A name removed from a board is on none of its periods; removed from a period it is only off that."""
+        definition = Definition(windows=("daily",))
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            periods = [day(board, period) for period in ("2026-11-22", "2026-11-23")]
+            for each in days(board, "2026-11-22", "2026-11-23"):
+                await fill(store, each, {"v": 1, "w": 2})
+            assert [await store.remove(periods[0], "v"), await store.remove(periods[0], "v")] == [True, False]
+            assert [await kept(each) for each in (board, *periods)] == [{"v": 1, "w": 2}, {"w": 2}, {"v": 1, "w": 2}]
+            assert await store.remove(board, "w")
+            assert [await kept(each) for each in (board, *periods)] == [{"v": 1}, {}, {"v": 1}]
+
+    async def test_dropping_periods(self, store: Store, kept: Kept) -> None:
+        """A dropped period is gone alone, a dropped board with all its periods."""
+        definition = Definition(windows=("daily",))
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            periods = [day(board, period) for period in ("2026-11-22", "2026-11-23")]
+            for each in days(board, "2026-11-22", "2026-11-23"):
+                await store.submit(each, "v", 1)
+            assert [await store.drop(periods[0]), await store.drop(periods[0])] == [True, False]
+            assert [await kept(each) for each in (board, *periods)] == [{"v": 1}, {}, {"v": 1}]
+            assert await store.drop(board)
+            assert [await kept(each) for each in (board, *periods)] == [{}, {}, {}]
+
+    async def test_sums_in_windows(self, store: Store, kept: Kept) -> None:
+        """Bounds are for the board; a sum that one period cannot have is refused for all."""
+        definition = Definition(operator="increment", windows=("daily",), scores=Bounds(min=0))
+        with promised(keeps(store, definition)):
+            board = await declare(store, definition)
+            first, second = days(board, "2026-11-22", "2026-11-23")
+            await store.submit(first, "v", 2**53)
+            await store.submit(second, "v", -(2**53))
+            with pytest.raises(ScoreRefused, match="last digits"):
+                await store.submit(first, "v", 1)
+            periods = [day(board, period) for period in ("2026-11-22", "2026-11-23")]
+            assert [await kept(each) for each in (board, *periods)] == [{"v": 0}, {"v": 2**53}, {"v": -(2**53)}]
+
+    @pytest.mark.parametrize("operator", get_args(Operator))
+    async def test_metadata(self, store: Store, operator: Operator) -> None:
+        """Metadata is that of the last attempt that counted, and goes with one that brings none."""
+        definition = Definition(operator=operator)
+        with promised(keeps(store, definition) and store.capabilities.attempts):
+            board = await declare(store, definition)
+            notes = []
+            for attempt in [(5, b"1"), (3, b"2"), (3, None), (9, None), (9, b"3")]:
+                await store.change(board, Submission("v", *attempt))
+                notes += [entry.metadata for entry in await store.page(board, 0, 1, with_metadata=True)]
+            best = [b"1", b"1", b"1", None, b"3"]
+            assert (
+                notes
+                == {
+                    "latest": [b"1", b"2", b"2", None, b"3"],
+                    "best": best,
+                    "increment": [b"1", b"2", None, None, b"3"],
+                }[operator]
+            )
+
+    async def test_metadata_everywhere(self, store: Store) -> None:
+        """Every read gives the metadata where it was asked for, and only there."""
+        with promised(store.capabilities.attempts):
+            await store.submit_many(
+                KART, [Submission("a", 3, b'"a"'), Submission("b", 2), Submission("c", 1, b'{"c":[1]}')]
+            )
+            found = await store.page(KART, 0, 9, with_metadata=True)
+            assert [entry.metadata for entry in found] == [b'"a"', None, b'{"c":[1]}']
+            assert await store.around(KART, "b", 1, with_metadata=True) == found
+            assert await store.entries_named(KART, ["a", "b", "c"], with_metadata=True) == found
+            assert await store.entries_between_scores(KART, 1, 3, 9, with_metadata=True) == found
+            assert await store.entries_after(KART, found[0], 9, with_metadata=True) == found[1:]
+            assert [entry.metadata for entry in await store.page(KART, 0, 9)] == [None] * 3
+            assert await store.page(Board("ghost"), 0, 9, with_metadata=True) == []
+
+    async def test_metadata_in_windows(self, store: Store) -> None:
+        """Metadata stays with the attempt that counts, which is another one in each period."""
+        definition = Definition(operator="best", windows=("daily",))
+        with promised(keeps(store, definition) and store.capabilities.attempts):
+            board = await declare(store, definition)
+            first, second = days(board, "2026-11-22", "2026-11-23")
+            await store.submit_many(first, [Submission("v", 9, b"1")])
+            await store.submit_many(second, [Submission("v", 5, b"2"), Submission("w", 1)])
+            pages = [
+                await store.page(each, 0, 1, with_metadata=True)
+                for each in (board, day(board, "2026-11-22"), day(board, "2026-11-23"))
+            ]
+            assert [(entry.score, entry.metadata) for (entry,) in pages] == [(9, b"1"), (9, b"1"), (5, b"2")]
+
+    async def test_once(self, store: Store, kept: Kept) -> None:
+        """An act with a key that was used changes nothing, and gives the first answer."""
+        definition = Definition(operator="increment")
+        with promised(keeps(store, definition) and store.capabilities.attempts):
+            board = await declare(store, definition)
+            first = await store.change(board, Submission("v", 5), ONCE)
+            await store.submit(board, "v", 1)
+            assert (first, await store.change(board, Submission("v", 5), ONCE)) == (Change(None, Standing(5, 0)), first)
+            assert await kept(board) == {"v": 6}
+
+    async def test_once_at_the_same_time(self, store: Store, kept: Kept) -> None:
+        """Of acts with one key at once one is done, and all get its answer."""
+        definition = Definition(operator="increment")
+        with promised(keeps(store, definition) and store.capabilities.attempts):
+            board = await declare(store, definition)
+            answers = await asyncio.gather(*(store.change(board, Submission("v", 5), ONCE) for _ in range(20)))
+            assert (answers, await kept(board)) == ([Change(None, Standing(5, 0))] * 20, {"v": 5})
+
+    async def test_many_keys_at_the_same_time(self, store: Store, kept: Kept) -> None:
+        """Acts with other keys are other acts, however close together."""
+        definition = Definition(operator="increment")
+        with promised(keeps(store, definition) and store.capabilities.attempts):
+            board = await declare(store, definition)
+            keys = [IdempotencyKey(bytes([number] * 16), b"a" * 16) for number in range(20)]
+            async with asyncio.timeout(30):
+                first = await asyncio.gather(*(store.change(board, Submission("v", 5), once) for once in keys))
+                again = await asyncio.gather(*(store.change(board, Submission("v", 5), once) for once in keys))
+            assert (again, await kept(board)) == (first, {"v": 100})
+
+    async def test_once_with_something_else(self, store: Store, kept: Kept) -> None:
+        """A key that comes with another act is refused, early and late."""
+        with promised(store.capabilities.attempts):
+            acts = [store.change(KART, Submission("v", 5), ONCE), store.change(KART, Submission("v", 6), AGAIN)]
+            with pytest.raises(KeyReused):
+                await asyncio.gather(*acts)
+            with pytest.raises(KeyReused):
+                await store.change(KART, Submission("v", 6), AGAIN)
+            assert await kept(KART) == {"v": 5}
+
+    async def test_recalled(self, store: Store) -> None:
+        """The first answer to an act with a key can be asked for by itself, and asking uses no key."""
+        assert await store.recall(ONCE) is None
+        with promised(store.capabilities.attempts):
+            change = await store.change(KART, Submission("v", 1), ONCE)
+            assert await store.recall(ONCE) == change
+            with pytest.raises(KeyReused):
+                await store.recall(AGAIN)
+
+    async def test_once_for_a_batch(self, store: Store, kept: Kept) -> None:
+        """A batch with a key is done once as a whole, and its refusals are told again."""
+        definition = Definition(operator="increment", scores=Bounds(max=10))
+        with promised(keeps(store, definition) and store.capabilities.attempts and store.capabilities.batched_sums):
+            board = await declare(store, definition)
+            batch: list[Submission | Refusal] = [
+                Submission("v", 6, b"{}"),
+                Refusal(1, "x", "is no score"),
+                Submission("v", 5),
+                Submission("w", 2),
+            ]
+            first = await store.submit_many(board, batch, ONCE)
+            assert await store.submit_many(board, batch, ONCE) == first
+            assert ([each.index for each in first], await kept(board)) == ([1, 2], {"v": 6, "w": 2})
+
+    async def test_once_for_nothing(self, store: Store) -> None:
+        """A batch without attempts uses its key too."""
+        with promised(store.capabilities.attempts):
+            refusal = Refusal(0, "x", "is no score")
+            assert await store.submit_many(KART, [refusal], ONCE) == [refusal]
+            with pytest.raises(KeyReused):
+                await store.submit_many(KART, [], AGAIN)
+            assert await store.names() == []
+
+    async def test_refused_acts_use_no_key(self, store: Store) -> None:
+        """An act that raised can be sent again with its key, or another with that key."""
+        definition = Definition(operator="increment", scores=Bounds(max=10))
+        with promised(keeps(store, definition) and store.capabilities.attempts):
+            board = await declare(store, definition)
+            for once in (ONCE, ONCE, AGAIN):
+                with pytest.raises(ScoreRefused):
+                    await store.change(board, Submission("v", 11), once)
+            assert await store.change(board, Submission("v", 1), ONCE) == Change(None, Standing(1, 0))
+
+    async def test_definitions(self, store: Store) -> None:
+        """Definitions are kept by the names of their boards, and forgotten when they are told."""
+        with promised(store.capabilities.defining):
+            definition = Definition(operator="best", scores=Bounds(max=2**70), keep={"daily": 3}, windows=("daily",))
+            await store.define("mario-kart", definition)
+            assert (await store.definitions())["mario-kart"] == definition
+            assert [await store.undefine("mario-kart"), await store.undefine("mario-kart")] == [True, False]
+            assert "mario-kart" not in await store.definitions()
+
+    async def test_no_definitions(self, store: Store) -> None:
+        """A store that keeps none has none, and refuses to forget one."""
+        with promised(store.capabilities.defining):
+            assert await store.undefine("ghost") is False
+        assert "ghost" not in await store.definitions()
+
+    @pytest.mark.parametrize(
+        ("old", "new", "problem"),
+        [
+            (Definition(), Definition(order="ascending"), "order"),
+            (Definition(), Definition(operator="increment"), "operator"),
+            (Definition(), Definition(ties="earliest"), "ties"),
+            (Definition(), Definition(scores=Bounds(max=6)), "score 7"),
+            (Definition(), Definition(scores=Bounds(min=5)), "score 1.5"),
+            (Definition(), Definition(scores=Bounds(integer=True)), "not whole"),
+            (Definition(windows=("daily",)), Definition(windows=("daily",), time_zone="Asia/Tokyo"), "time zone"),
+            (Definition(windows=("daily",)), Definition(), "window 'daily'"),
+        ],
+        ids=["order", "operator", "ties", "max", "min", "integer", "time zone", "window"],
+    )
+    async def test_contradictions(self, store: Store, old: Definition, new: Definition, problem: str) -> None:
+        """A definition that the entries contradict is refused, and kept once they are gone."""
+        with promised(store.capabilities.defining):
+            board = await declare(store, old)
+            (today,) = days(board, "2026-11-22") if old.windows else [board]
+            await fill(store, today, {"v": 7, "w": 1.5})
+            with pytest.raises(DefinitionConflict, match=problem):
+                await store.define(board.name, new)
+            assert (await store.definitions())[board.name] == old
+            await store.drop(board)
+            await store.define(board.name, new)
+            assert (await store.definitions())[board.name] == new
+
+    async def test_undefining_what_entries_contradict(self, store: Store) -> None:
+        """A definition is not forgotten where its entries would contradict the default one."""
+        with promised(store.capabilities.defining):
+            board = await declare(store, Definition(order="ascending"))
+            await store.submit(board, "v", 1)
+            with pytest.raises(DefinitionConflict, match="order"):
+                await store.undefine(board.name)
+            assert board.name in await store.definitions()
+
+    async def test_ranking_changes_freely(self, store: Store) -> None:
+        """The ranks of what is there are those of the new ranking at once, in the periods too."""
+        with promised(store.capabilities.defining):
+            board = await declare(store, Definition(windows=("daily",)))
+            await fill(store, days(board, "2026-11-22")[0], TIED)
+            new = Definition(windows=("daily", "weekly"), ranking="dense", keep={"daily": 7}, scores=Bounds(max=9))
+            await store.define(board.name, new)
+            for each in (board, day(board, "2026-11-22")):
+                assert [entry.rank for entry in await store.page(each, 0, 9)] == [0, 1, 1, 1, 2]
+
+    async def test_names_by_pages(self, store: Store) -> None:
+        """Boards are listed a few at a time, after a name that need not be one."""
+        for name in ["b", "é", "a", "B", "😀"]:
+            await store.submit(Board(name), "v", 1)
+        with promised(store.capabilities.listing):
+            pages = [await store.names(after, 2) for after in ("", "a", "aa", "é", "😀")]
+            assert pages == [["B", "a"], ["b", "é"], ["b", "é"], ["😀"], []]
+
+    async def test_sequences(self, store: Store) -> None:
+        """Attempts are numbered as they were kept, and each has a number of its own."""
+        await fill_one_by_one(store, KART, {"a": 5, "b": 4})
+        await fill(store, KART, {"c": 3, "d": 2})
+        await store.submit(KART, "e", 1)
+        sequences = [entry.sequence for entry in await store.page(KART, 0, 9)]
+        numbered = store.capabilities.attempts
+        assert (sequences == sorted(sequences), len(set(sequences))) == (True, 5 if numbered else 1)
+
+
+@pytest.mark.anyio
+class InTime:
+    """What shows with time. An heir has the fixtures of Conformance, and ``clock``, which is the store's."""
+
+    async def test_submitted_at(self, store: Store, clock: Clock) -> None:
+        """The time of an entry is that of the last attempt that counted."""
+        board = await declare(store, Definition(operator="best"))
+        times = []
+        for score in (5, 3, 5, 9):
+            clock.now += 60
+            await store.submit(board, "v", score)
+            (entry,) = await store.page(board, 0, 1)
+            times.append(entry.submitted_at)
+        assert times == [round((clock.now - ago) * 1_000_000) for ago in (180, 180, 180, 0)]
+
+    async def test_clock_that_goes_back(self, store: Store, clock: Clock) -> None:
+        """What came later stands later, whatever the clock said."""
+        board = await declare(store, Definition(ties="earliest"))
+        for name in "cab":
+            await store.submit(board, name, 7)
+            clock.now -= 3600
+        assert [entry.name for entry in await store.page(board, 0, 9)] == ["c", "a", "b"]
+
+    async def test_ttl(self, store: Store, kept: Kept, clock: Clock) -> None:
+        """A board is gone so long after its last submit, with its periods, and begins afresh."""
+        definition = Definition(ttl="1h", windows=("daily",))
+        board = await declare(store, definition)
+        (today,) = days(board, "2026-11-22")
+        await store.submit(today, "v", 1)
+        clock.now += 3599
+        await store.submit(today, "w", 1)
+        clock.now += 3599
+        assert await store.count(board) == 2
+        clock.now += 2
+        assert [await store.count(each) for each in (board, day(board, "2026-11-22"))] == [0, 0]
+        assert (await store.names(), await store.periods(board)) == ([], [])
+        await store.submit(today, "x", 1)
+        assert [await kept(each) for each in (board, day(board, "2026-11-22"))] == [{"x": 1}, {"x": 1}]
+
+    async def test_ttl_that_changes(self, store: Store, clock: Clock) -> None:
+        """A time to live counts from the last submit that is known, and can be taken back."""
+        board = await declare(store, Definition(ttl="1h"))
+        await store.submit(board, "v", 1)
+        clock.now += 1801
+        await store.define(board.name, Definition(ttl="30m"))
+        assert await store.count(board) == 0
+        await store.define(board.name, Definition(ttl="30m"))
+        await store.submit(board, "w", 1)
+        await store.define(board.name, Definition())
+        clock.now += 10**6
+        await store.submit(board, "x", 2)
+        assert shown(await store.page(board, 0, 9)) == [("x", 2, 0), ("w", 1, 1)]
+
+    async def test_keys_are_forgotten(self, store: Store, clock: Clock) -> None:
+        """A key that was used a day ago is as good as new."""
+        board = await declare(store, Definition(operator="increment"))
+        scores = []
+        for seconds in (0, 86_399, 2, 86_399):
+            clock.now += seconds
+            scores.append((await store.change(board, Submission("v", 5), ONCE)).current.score)
+        assert scores == [5, 5, 10, 10]
