@@ -31,6 +31,7 @@ from laurels.errors import (
     NotOnBoard,
     ScoreRefused,
 )
+from laurels.limits import NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES
 from laurels.stores.contract import Board, Feed, Refusal, Score, Submission
 from laurels.submissions import bounded, check_submission, once_of, refusals
 from laurels.windows import Calendar, checked_window
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 
     from laurels.stores.contract import Capabilities, Change, Period, Place, Ranked, Standing, Store, Summary
 
-PAGE_ENTRIES = 1000
-SPAN_ENTRIES = 500
-NAMES_ASKED = 100
 BOARDS_KNOWN = 4096
 CALENDARS_KNOWN = 256
 NOWHERE = "-"

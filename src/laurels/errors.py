@@ -54,6 +54,8 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from laurels.limits import NAME_BYTES
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -79,7 +81,9 @@ class BadName(Malformed):
     def __init__(self, parameter: str, problem: str) -> None:
         self.parameter = parameter
         what = "board" if parameter == "board" else "name"
-        super().__init__(f"The {what} {problem}. A {what} is 1 to 256 bytes of UTF-8 without control characters.")
+        super().__init__(
+            f"The {what} {problem}. A {what} is 1 to {NAME_BYTES} bytes of UTF-8 without control characters."
+        )
 
 
 class BadParameter(Malformed):

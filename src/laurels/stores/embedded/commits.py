@@ -35,7 +35,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from laurels.errors import LaurelsError, StoreUnavailable
 from laurels.stores.embedded.records import At, Outcome, Record, begin, encode, seal
@@ -90,6 +90,9 @@ class Batch(asyncio.Future[None]):
     ``notes`` are the metadata, with the number of sequences that are taken before each; ``onces`` tells of acts with
     keys: their places among the records, and the sequences taken before. ``answers`` are to acts of earlier batches.
     """
+
+    drives_inline: ClassVar[bool] = True
+    """An adapter may run a coroutine on from this future's callback, without a task around it."""
 
     def __init__(self) -> None:
         super().__init__(loop=asyncio.get_running_loop())

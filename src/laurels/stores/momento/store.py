@@ -418,7 +418,7 @@ class MomentoStore(Store):
 
     async def entries_after(
         self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
-    ) -> list[Ranked]:  # noqa: ARG002
+    ) -> list[Ranked]:
         self._refuse("go on after an entry")
 
     async def summary(self, board: Board) -> Summary:  # noqa: ARG002
