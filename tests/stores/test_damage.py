@@ -11,7 +11,7 @@ import pytest
 
 from laurels.errors import DataDamaged
 from laurels.stores.embedded import snapshot
-from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.journal import Journal
 from laurels.stores.embedded.snapshot import Contents
 from laurels.stores.embedded.store import EmbeddedStore
@@ -36,7 +36,7 @@ async def data(tmp_path: Path) -> Path:
     await fill(store, LAPS, {f"player-{n:04}": n for n in range(70)})
     await fill(store, KART, {f"player-{n:04}": -n for n in range(700)})
     await store.close()
-    fold(tmp_path / "live", 2)
+    compact(tmp_path / "live", 2)
     with closing(Journal(tmp_path / "live/journal.db")) as journal:
         journal.drop(2)
     store = await EmbeddedStore.open(tmp_path / "live")
@@ -126,7 +126,7 @@ async def test_everything_but_the_mark_deleted(data: Path) -> None:
 async def test_older_compact_form(data: Path, tmp_path: Path) -> None:
     """A compact form from before the last fold lacks what the journal no longer has."""
     shutil.copy(data / "boards.db", tmp_path)
-    fold(data, disk.last(data))
+    compact(data, disk.last(data))
     with closing(Journal(data / "journal.db")) as journal:
         journal.drop(disk.last(data))
     shutil.copy(tmp_path / "boards.db", data)
@@ -136,7 +136,7 @@ async def test_older_compact_form(data: Path, tmp_path: Path) -> None:
 
 async def test_older_journal(data: Path, tmp_path: Path) -> None:
     """A journal from before the last fold lacks what came after it."""
-    fold(data, disk.last(data))
+    compact(data, disk.last(data))
     clear(data, "lock")
     clear(data, "journal.db*")
     store = await EmbeddedStore.open(tmp_path / "new")
@@ -153,7 +153,7 @@ async def test_journal_behind_the_compact_form(data: Path, tmp_path: Path) -> No
     store = await EmbeddedStore.open(data)
     await store.submit(KART, "v", 1)
     await store.close()
-    fold(data, disk.last(data))
+    compact(data, disk.last(data))
     shutil.copy(data / "boards.db", tmp_path / "early")
     (tmp_path / "early/lock").unlink()
     with pytest.raises(DataDamaged, match=r"journal\.db .* ends with batch 43, and boards\.db holds batch 44"):
@@ -201,7 +201,7 @@ async def test_written_wrong(data: Path, name: str, problem: str) -> None:
 async def test_fold_beyond_the_journal(data: Path) -> None:
     """A fold never takes what is not there for nothing."""
     with pytest.raises(DataDamaged, match="batch 44 is missing"):
-        fold(data, 44)
+        compact(data, 44)
 
 
 async def test_unreadable_mark(data: Path) -> None:

@@ -79,7 +79,7 @@ KEY_SECONDS = 24 * 60 * 60
 """How long an idempotency key is remembered."""
 
 
-class Feed(Struct, frozen=True, array_like=True, gc=False):
+class Feed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """A period that a submit feeds beside its board. Names of periods of one window order as their times."""
 
     window: str
@@ -128,7 +128,7 @@ class Submission(Struct, frozen=True, gc=False):
     metadata: bytes | None = None
 
 
-class Refusal(Struct, frozen=True, gc=False):
+class Refusal(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Why one entry of a batch was not kept; ``index`` is its place in the batch, from 0."""
 
     index: int
@@ -136,7 +136,7 @@ class Refusal(Struct, frozen=True, gc=False):
     problem: str
 
 
-class IdempotencyKey(Struct, frozen=True, array_like=True, gc=False):
+class IdempotencyKey(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """What makes an act count once: a key, 16 bytes, and a print of what the act is, 16 bytes."""
 
     key: bytes
