@@ -126,7 +126,7 @@ def read(directory: Path) -> Disk:
                 boards.entries.setdefault(board, {}).update(unpacked(packed))
             for name, definition in compact.execute("SELECT name, definition FROM board WHERE definition NOT NULL"):
                 boards.definitions[name] = msgspec.json.decode(definition)
-    after = folded(directory) or 0
+    after = compacted_upto(directory) or 0
     with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
         for (records,) in journal.execute("SELECT records FROM batch WHERE lsn > ? ORDER BY lsn", (after,)):
             for record in msgspec.msgpack.decode(records):
@@ -134,7 +134,7 @@ def read(directory: Path) -> Disk:
     return boards.entries
 
 
-def folded(directory: Path) -> int | None:
+def compacted_upto(directory: Path) -> int | None:
     """Give the lsn up to which the compact form holds the journal, None where there is none."""
     if not (directory / "boards.db").exists():
         return None

@@ -197,13 +197,13 @@ async def test_fold_that_finds_nothing_to_do(tmp_path: Path, monkeypatch: pytest
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
     await store.change(KART, Submission("v", 5), ONCE)
     deadline = time.monotonic() + 60
-    while disk.folded(tmp_path / "data") is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
+    while disk.compacted_upto(tmp_path / "data") is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.01)
-    assert disk.folded(tmp_path / "data") == 0
-    while not disk.folded(tmp_path / "data") and time.monotonic() < deadline:
+    assert disk.compacted_upto(tmp_path / "data") == 0
+    while not disk.compacted_upto(tmp_path / "data") and time.monotonic() < deadline:
         await store.submit(KART, "v", 1)
     await store.close()
-    assert disk.folded(tmp_path / "data")
+    assert disk.compacted_upto(tmp_path / "data")
 
 
 async def test_key_with_what_cannot_be_kept(store: EmbeddedStore) -> None:
