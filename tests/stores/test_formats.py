@@ -1,4 +1,4 @@
-"""Directories of other versions: those of the first format go on, those of a later one are named as such."""
+"""Directories of other versions: those of the first format are upgraded, those of a later version named as such."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 FIRST = Path(__file__).parent.parent / "data" / "format-1"
-"""What the last version of the first format left, serving ascending boards: some folded, some in the journal."""
+"""What the last version of the first format left, with ascending boards: some in the snapshot, some in the journal."""
 ASCENDING = Definition(order="ascending")
 KART = [
     ("player-1", 1, 0),
@@ -48,12 +48,12 @@ LAPS = [("judy", 2, 0), ("silverhand", 2, 1)]
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Give a directory of the first format."""
+    """Return a directory of the first format."""
     return shutil.copytree(FIRST, tmp_path / "data")
 
 
 async def boards(data: Path, default: Definition = ASCENDING) -> Mapping[str, list[tuple[str, float, int]]]:
-    """Open a directory and give what is on its boards."""
+    """Open a directory and return what is on its boards."""
     store = await EmbeddedStore.open(data, default)
     found = {name: shown(await store.page(Board(name), 0, 99)) for name in await store.names()}
     await store.close()
@@ -61,12 +61,12 @@ async def boards(data: Path, default: Definition = ASCENDING) -> Mapping[str, li
 
 
 async def test_first_format(data: Path) -> None:
-    """A directory of the first format opens with all it had, and once it is of today's it does so again."""
+    """A directory of the first format opens with all it had, and does so again once it is of today's format."""
     assert [await boards(data), await boards(data)] == [{"kart": KART, "laps": LAPS}] * 2
 
 
 async def test_first_format_goes_on(data: Path) -> None:
-    """Entries of the first format have no time, those after them have; a fold makes all of today's format."""
+    """Entries of the first format have no time, later ones have; a compaction makes all of today's format."""
     store = await EmbeddedStore.open(data, ASCENDING)
     await store.change(Board("kart"), Submission("v", 0, b"{}"))
     await store.close()
@@ -74,19 +74,21 @@ async def test_first_format_goes_on(data: Path) -> None:
     store = await EmbeddedStore.open(data, ASCENDING)
     page = await store.page(Board("kart"), 0, 99, with_metadata=True)
     await store.close()
-    assert (page[0].metadata, page[0].submitted_at is None, page[1].submitted_at) == (b"{}", False, None)
+    assert page[0].metadata == b"{}"
+    assert page[0].submitted_at is not None
+    assert page[1].submitted_at is None
     assert disk.read(data)["laps"] == {"judy": 2, "silverhand": 2}
 
 
 async def test_other_order_than_the_first_format_had(data: Path) -> None:
-    """IdempotencyKey it is known in which order old boards stand, another one is a contradiction."""
+    """Once it is known in which order the old boards are, another order is a contradiction."""
     await boards(data)
     with pytest.raises(DefinitionConflict, match=r"'kart' .*order 'ascending'.*start with the default that was"):
         await boards(data, Definition())
 
 
 async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> None:
-    """The time of boards of which nobody knows the last submit counts from the first start that ends them."""
+    """The time to live of boards whose last submit is unknown counts from the first start with a ttl."""
     store = await EmbeddedStore.open(data, Definition(order="ascending", ttl="1h"), clock=clock)
     clock.now += 3590
     names = [await store.names()]
@@ -109,7 +111,7 @@ async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> Non
     ids=["journal", "journal with other columns", "snapshot", "snapshot with other columns"],
 )
 async def test_later_format(data: Path, name: str, change: str) -> None:
-    """A file of a version to come is not called damaged."""
+    """A file of a later version is not called damaged."""
     with closing(sqlite3.connect(data / name)) as db, db:
         db.executescript(change)
     with pytest.raises(NewerFormat, match=rf"{name} has format 3, and .* knows those up to 2\. Nothing was changed"):
