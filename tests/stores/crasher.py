@@ -1,8 +1,8 @@
 """A process to be killed while it submits: ``python -m tests.stores.crasher DIRECTORY ACKNOWLEDGED BASE COUNT [add]``.
 
 Each of WORKERS submits COUNT scores from BASE on, under NAMES names in turn, and appends "worker score" to the file
-ACKNOWLEDGED after each submit that returned. With "add", each instead adds up COUNT numbers, with idempotency keys, from
-the first that was not acknowledged before.
+ACKNOWLEDGED after each submit that returned. With "add", each instead adds up COUNT numbers, with idempotency keys,
+from the first that was not acknowledged before.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def data(tmp_path: Path) -> Path:
-    """Return a directory as a killed process leaves it: a snapshot, a journal past it, and some of that in the log only."""
+    """Return a directory as a killed process leaves it: a snapshot, and a journal of which some is in the log only."""
     store = await EmbeddedStore.open(tmp_path / "live")
     await fill(store, KART, {f"player-{n:04}": n for n in range(700)})
     await fill(store, LAPS, {f"player-{n:04}": n for n in range(70)})
