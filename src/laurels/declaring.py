@@ -96,16 +96,16 @@ def _refuse(table: dict[str, Any], problem: str) -> NoReturn:
     for step in path:
         value = value[step]
     if path == ("keep",) and isinstance(value, dict):  # msgspec does not say of which window
-        wrong = ((window, count) for window, count in value.items() if not _is_count(count))
+        wrong = (
+            (window, count)
+            for window, count in value.items()
+            if type(count) is not int or not 1 <= count <= PERIODS_KEPT
+        )
         window, value = next(wrong, (next(iter(value)), value))
         path = "keep", window
     field, *inner = map(str, path)
     right = EXPECTED_ITEM[field] if inner and field in EXPECTED_ITEM else EXPECTED[inner[0] if inner else field]
     raise _bad_value(path, value, right, CHOICES.get(field, ()))
-
-
-def _is_count(count: object) -> bool:
-    return type(count) is int and 1 <= count <= PERIODS_KEPT
 
 
 def _normalize_bounds(bounds: Bounds) -> Bounds:

@@ -128,16 +128,6 @@ LATER_RECORDS = {
     "a field more": [0, "kart", "v", 1.0, "more"],
     "a field more of a period": [7, "kart", "v", 1.0, [["daily", "2026-11-22", "", "more"]]],
     "a field more of a key": [7, "kart", "v", 1.0, [], False, [b"1" * 16, b"2" * 16, "more"]],
-    "a field more of a refusal": [
-        8,
-        "kart",
-        [],
-        [],
-        [],
-        [],
-        None,
-        [{"index": 0, "name": "", "problem": "", "more": 1}],
-    ],
 } | {f"a definition with {which}": [5, "kart", definition] for which, definition in LATER_DEFINITIONS.items()}
 UNKNOWN = r"{} has content that this version of Laurels does not know \({}.*\)\. Nothing was changed\. Run the version"
 

@@ -128,7 +128,7 @@ class Submission(Struct, frozen=True, gc=False):
     metadata: bytes | None = None
 
 
-class Refusal(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+class Refusal(Struct, frozen=True, gc=False):
     """Why one entry of a batch was not kept; ``index`` is its place in the batch, from 0."""
 
     index: int

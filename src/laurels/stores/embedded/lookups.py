@@ -74,18 +74,17 @@ class DiskLookups:
         missing = [entry for entry in entries if entry[1] not in found]
         if missing:
             with _translate_errors(self._snapshot_path):
-                found |= self._in_snapshot(key, missing)
+                snapshot = self._newest_snapshot()
+                for name, sequence in missing:
+                    row = snapshot.metadata_of(key, name)
+                    if row and row[0] == sequence:
+                        found[sequence] = row[1]
         return found
 
     def _in_journal(self, sequence: int) -> bytes | None:
         question = "SELECT sequence, lsn, crc, body FROM note WHERE sequence = ?"
         row = self._connect().execute(question, (sequence,)).fetchone()
         return journal.check_metadata(self._journal_path, *row)[1] if row else None
-
-    def _in_snapshot(self, key: str, entries: Sequence[tuple[str, int]]) -> dict[int, bytes]:
-        snapshot = self._newest_snapshot()
-        found = {sequence: snapshot.metadata_of(key, name) for name, sequence in entries}
-        return {sequence: row[1] for sequence, row in found.items() if row and row[0] == sequence}
 
     def _answer(self, key: bytes) -> Answer | None:
         with _translate_errors(self._journal_path):

@@ -17,7 +17,8 @@ there, and the directory does not open.
 **Damage, or a later version.** A row whose CRC is wrong is damaged. A row whose CRC is right is what somebody wrote; if
 it cannot be decoded, then because a later version wrote it, with a record, a field or a value that this version does
 not know: that is NewerFormat, and the file is good. Only what has not even the form that all versions write is damage
-all the same. A field is never skipped: what it means for the entries is not known here.
+all the same. A field is never skipped, for what it means for the entries is not known here; only in refusals and
+answers, which a caller reads and which decide nothing, an unknown one is.
 """
 
 from __future__ import annotations
