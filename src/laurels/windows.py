@@ -174,9 +174,12 @@ class Calendar:
     def _boundaries_back(self, instant: float) -> Iterator[tuple[int, datetime]]:
         """Walk back over the boundaries up to an instant: when each came, and the last wall time that came then."""
         boundaries = merge(*(self._back(instant, fold) for fold in self._passes), reverse=True)
+        # All wall times that the clock skips come at one instant: the latest names the period.
         return (next(same) for _, same in groupby(boundaries, key=itemgetter(0)))
 
     def _back(self, instant: float, fold: int) -> Iterator[tuple[int, datetime]]:
+        # In a time that is shown twice, wall times ahead of what is shown now may have come already, the first time.
+        # The second more is for CronSim, which starts strictly before the time that it is given.
         shown, repeated = self._wall_clock(instant)
         walls = CronSim(self._form.line, shown + repeated + _SECOND, reverse=True)
         return ((at, wall) for wall in walls for at in self._instants_of(wall, fold) if at <= instant)

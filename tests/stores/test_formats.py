@@ -209,6 +209,17 @@ async def test_answer_of_a_later_version(data: Path) -> None:
     await store.close()
 
 
+async def test_answer_without_content(data: Path) -> None:
+    """An answer without content says that the write was refused: nothing is recalled for its key."""
+    key = IdempotencyKey(b"1" * 16, b"2" * 16)
+    await boards(data)
+    with closing(Journal(data / "journal.db")) as journal:
+        journal.append(b"\x90", answers=[Answer(2**60, key.key, key.print, b"")])
+    store = await EmbeddedStore.open(data, ASCENDING)
+    assert await store.recall(key) is None
+    await store.close()
+
+
 async def test_definition_that_is_no_json(data: Path) -> None:
     """A definition that no version can have written is damage, wherever it is."""
     append(data, [5, "kart", b"no JSON"])

@@ -95,7 +95,7 @@ class Compaction:
         lock = self._directory.lock_compaction()
         command = [
             sys.executable,
-            "-P",
+            "-P",  # nothing is imported from the working directory, which may be anybody's
             "-m",
             "laurels.stores.embedded.compact",
             os.fspath(self._directory.path),

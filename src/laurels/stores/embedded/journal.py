@@ -278,7 +278,10 @@ class Journal:
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """Connect without the means to write, not even by the checkpoint of a connection that ends."""
+    """Connect without the means to write, not even by the checkpoint of a connection that ends.
+
+    Used by one thread at a time, but not always by the one that made it.
+    """
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
 
 
