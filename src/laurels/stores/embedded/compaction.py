@@ -70,7 +70,7 @@ class Compaction:
 
     def step(self) -> float | None:
         """Do what is due, and return in how many seconds to come again; None: when the journal has grown."""
-        drop = self._journal.first < self._compacted_upto  # but for the newest row, which tells the last LSN
+        drop = self._journal.first < self._compacted_upto  # the row of that LSN stays, for the file to know its last
         if not (self._child or drop or self._backlog > max(self._compact_bytes, self._snapshot_bytes // 2)):
             return None
         if (wait := self._not_before - time.monotonic()) > 0:

@@ -14,8 +14,8 @@ seen by the next compaction, and whether a row of it is good when that is asked 
 chunks alone, without sequences.
 
 A new snapshot is written next to the old one and renamed over it: whatever dies when, there is one complete file of one
-LSN. That needs the space of both for a while, and no journal, no log and no locks; and whoever has the old file open
-reads on in it, undisturbed.
+LSN. That needs the space of both for a while, and no journal, no log and no locks; and a reader that has the old file
+open goes on with it, undisturbed.
 """
 
 from __future__ import annotations
