@@ -34,7 +34,7 @@ from laurels.errors import (
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES
 from laurels.stores.contract import Board, Feed, Refusal, Score, Submission
 from laurels.submissions import bounded, check_submission, once_of, refusals
-from laurels.windows import Calendar, checked_window
+from laurels.windows import Calendar, normalize_window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -411,7 +411,7 @@ def _shown(board: Board) -> Board:
 def _window_of(definition: Definition, text: str) -> str:
     """Find a window however its line is written."""
     with suppress(ValueError):
-        text = checked_window(text)
+        text = normalize_window(text)
     if text not in definition.windows:
         has = f"it has {', '.join(map(repr, definition.windows))}" if definition.windows else "it has none"
         raise BadParameter("window", f"{text!r} is no window of this board: {has}.")

@@ -304,15 +304,20 @@ class DataDamaged(StoreError):
 
 
 class NewerFormat(StoreError):
-    """A file of the data directory was written by a version of Laurels that this one comes before."""
+    """A file of the data directory was written by a version of Laurels that this one comes before.
 
-    def __init__(self, file: Path, found: int, known: int) -> None:
+    ``found`` is the number of its format, or, if that is one of those ``known``, what in it this version does not know.
+    """
+
+    def __init__(self, file: Path, found: int | str, known: int) -> None:
         self.file = file
         self.found = found
-        super().__init__(
-            f"{file} has format {found}, and this version of Laurels knows those up to {known}. Nothing was changed. "
-            "Run the version that wrote it, or a later one."
+        problem = (
+            f"has format {found}, and this version of Laurels knows those up to {known}"
+            if isinstance(found, int)
+            else f"has content that this version of Laurels does not know ({found})"
         )
+        super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
 
 
 class RequestFailed(LaurelsError):

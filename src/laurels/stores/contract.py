@@ -79,7 +79,7 @@ KEY_SECONDS = 24 * 60 * 60
 """How long an idempotency key is remembered."""
 
 
-class Feed(Struct, frozen=True, array_like=True, gc=False):
+class Feed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """A period that a submit feeds beside its board. Names of periods of one window order as their times."""
 
     window: str
@@ -136,7 +136,7 @@ class Refusal(Struct, frozen=True, gc=False):
     problem: str
 
 
-class IdempotencyKey(Struct, frozen=True, array_like=True, gc=False):
+class IdempotencyKey(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """What makes an act count once: a key, 16 bytes, and a print of what the act is, 16 bytes."""
 
     key: bytes

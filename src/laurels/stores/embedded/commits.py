@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.compaction import Compaction
     from laurels.stores.embedded.directory import Directory
     from laurels.stores.embedded.idempotency import Answers
-    from laurels.stores.embedded.journal import Answer, Journal, Note
+    from laurels.stores.embedded.journal import Answer, Journal, Metadata
     from laurels.stores.embedded.state import State
 
 BATCH_BYTES = 16 * 2**20
@@ -102,7 +102,7 @@ class Batch(asyncio.Future[None]):
         self.outcomes: list[Outcome] = []
         self.refused: dict[int, LaurelsError] = {}
         self.trouble = False
-        self.notes: list[Note] = []
+        self.notes: list[Metadata] = []
         self.onces: list[tuple[int, int, IdempotencyKey]] = []
         self.answers: list[Answer] = []
         self.failure: sqlite3.Error | None = None
@@ -299,12 +299,12 @@ class Commits:
         batch.get_loop().call_soon_threadsafe(batch.settle)
 
     def _commit(
-        self, encoded: bytes | bytearray, notes: Sequence[Note] = (), answers: Sequence[Answer] = ()
+        self, encoded: bytes | bytearray, notes: Sequence[Metadata] = (), answers: Sequence[Answer] = ()
     ) -> sqlite3.Error | None:
         try:
             lsn = self._files.journal.append(encoded, notes, answers)
         except sqlite3.Error as error:
             return error
-        self._files.directory.mark(lsn)
+        self._files.directory.write_acknowledged(lsn)
         self._files.folding.grew(len(encoded) + sum(len(body) for _, body in notes))
         return None

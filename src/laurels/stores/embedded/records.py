@@ -49,7 +49,7 @@ HEAD = b"\xdd\0\0\0\0\x92\x04\xcf" + bytes(8)
 Outcome: TypeAlias = int | Change | list[Refusal]
 
 
-class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class Record(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, gc=False):
     """An act on a state.
 
     ``is_described`` tells whether more comes with it: metadata, or a key.
