@@ -402,7 +402,11 @@ cdef class FastPath:
         if self.loop is None:
             self.loop = loop
             self.base = PyContext_CopyCurrent()
-            self.spare = PyContext_Copy(self.base)
+            self.spare = self.new_context()
+
+    cpdef new_context(self):
+        """Return a context in which no request has set anything."""
+        return PyContext_Copy(self.base)
 
     cdef bint is_store_future(self, outcome) except -1:
         """Return whether a coroutine may be run on from this future's callback, and remember its type."""
@@ -621,7 +625,7 @@ cdef class InlineCall:
     cdef own_context(self):
         """Keep the context that calls share, and leave them a new one."""
         self.context = self.fast.spare
-        self.fast.spare = PyContext_Copy(self.fast.base)
+        self.fast.spare = self.fast.new_context()
 
     cdef become_task(self, pending):
         if self.context is None:
