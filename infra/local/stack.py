@@ -20,7 +20,7 @@ from infra.local.front import Front
 from infra.local.runtime import REGION, Function, Setup
 from infra.local.servers import running
 from laurels.adapters.asgi import Disconnected
-from laurels.errors import NotListening
+from laurels.momento_local.errors import NotListening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.errors import AlreadyThere, BadArgument, NotThere, WrongKind
 from laurels.momento_local.caches import Cache, Caches, Scalar
+from laurels.momento_local.errors import AlreadyThere, BadArgument, NotThere, WrongKind
 from laurels.momento_local.sets import Range, SortedSet
 
 if TYPE_CHECKING:

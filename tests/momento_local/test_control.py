@@ -11,7 +11,7 @@ from momento.errors import MomentoErrorCode
 from momento.responses import CacheFlush, CreateCache, DeleteCache, ListCaches
 from momento_wire_types import cachepubsub_pb2 as pubsub
 
-from laurels.errors import CallRefused, NotListening
+from laurels.momento_local.errors import CallRefused, NotListening
 from laurels.momento_local.keys import Keys
 from laurels.momento_local.server import STATUS, MomentoServer
 from tests.momento import momento_running

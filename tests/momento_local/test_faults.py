@@ -13,7 +13,7 @@ from momento.responses import CacheGet, CacheSortedSetFetch, CacheSortedSetIncre
 from momento_wire_types import cacheclient_pb2 as wire
 from momento_wire_types import cachepubsub_pb2 as pubsub
 
-from laurels.errors import BadArgument
+from laurels.momento_local.errors import BadArgument
 from laurels.momento_local.faults import Faults, parse
 from tests.momento import momento_running
 

@@ -7,8 +7,8 @@ import itertools
 import pytest
 from momento_wire_types import permissionmessages_pb2 as messages
 
-from laurels.errors import NotAuthenticated, NotPermitted, NotThere
 from laurels.momento_local import keys as keys_module
+from laurels.momento_local.errors import NotAuthenticated, NotPermitted, NotThere
 from laurels.momento_local.keys import EVERYTHING, Keys
 from laurels.momento_local.rights import SUPER_USER, Act, Rights, Rule, from_message
 from tests.clock import Clock

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from momento_wire_types import controlclient_pb2
 
-from laurels.errors import BadSetting, KeyRefused, StoreUnavailable
+from laurels.errors import KeyRefused, StoreUnavailable
 from laurels.momento_local.keys import Keys
 from laurels.serverless.caches import handler
+from laurels.serverless.errors import BadSetting
 
 if TYPE_CHECKING:
     from tests.momento import Momento

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from laurels.errors import BadSetting
 from laurels.serverless.environment import Settings, read
+from laurels.serverless.errors import BadSetting
 
 LEAST = {"LAURELS_STAGE": "dev", "LAURELS_KEY_PARAMETER": "/key", "LAURELS_MOMENTO_CACHE": "laurels-dev"}
 

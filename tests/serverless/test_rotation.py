@@ -18,9 +18,9 @@ import pytest
 from momento_wire_types import cacheclient_pb2 as wire
 from urllib3.connectionpool import HTTPConnectionPool
 
-from laurels.errors import AccountRefused, BadSetting
 from laurels.momento_local.keys import Keys
 from laurels.serverless.account import Account, KeyInfo
+from laurels.serverless.errors import AccountRefused, BadSetting
 from laurels.serverless.key import connected, parameter
 from laurels.serverless.rotation import DAY_SECONDS, GRACE_SECONDS, ROLE, RULES, Look, Settings, handler, rotate
 from tests.cli.conftest import failing

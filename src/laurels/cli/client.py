@@ -10,9 +10,9 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from laurels.cli.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
 from laurels.definition import Definition
 from laurels.entries import checked_name
-from laurels.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
 from laurels.http.problems import Problem
 from laurels.http.wire import BatchReceipt, ListedPeriod, Listing, Page, Periods, Receipt, Submit
 from laurels.stores.contract import Score, Standing

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from laurels.errors import AnswerLost, ExtraMissing, LaurelsError, ServerFailed, ServerUnreachable
+from laurels.cli.errors import ServerFailed, ServerUnreachable
+from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
 from laurels.optional import load
 from laurels.version import __version__
 

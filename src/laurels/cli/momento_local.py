@@ -15,10 +15,10 @@ import grpc
 import msgspec
 import uvicorn
 
-from laurels.errors import BadArgument, NotListening
 from laurels.momento_local.accounts import Account
 from laurels.momento_local.certificates import issue
 from laurels.momento_local.connecting import Connections
+from laurels.momento_local.errors import BadArgument, NotListening
 from laurels.momento_local.faults import parse
 from laurels.momento_local.keys import SECRET_BYTES, Keys
 from laurels.momento_local.server import MomentoServer

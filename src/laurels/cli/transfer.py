@@ -16,9 +16,10 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct, field
 
+from laurels.cli.errors import RequestFailed, RequestRefused
 from laurels.cli.rows import BadRow
 from laurels.entries import checked_name
-from laurels.errors import BadName, RequestFailed, RequestRefused
+from laurels.errors import BadName
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, PAGE_ENTRIES
 
 if TYPE_CHECKING:

@@ -21,7 +21,14 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Struct
 
-from laurels.errors import AlreadyThere, BadArgument, CallRefused, NotAuthenticated, NotPermitted, NotThere
+from laurels.momento_local.errors import (
+    AlreadyThere,
+    BadArgument,
+    CallRefused,
+    NotAuthenticated,
+    NotPermitted,
+    NotThere,
+)
 from laurels.momento_local.faults import parse
 from laurels.momento_local.rights import Act
 from laurels.momento_local.roles import Role, RoleRequest

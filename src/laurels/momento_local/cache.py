@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from momento_wire_types import cacheclient_pb2 as wire
 from momento_wire_types import common_pb2 as common
 
-from laurels.errors import BadArgument
 from laurels.momento_local.caches import Scalar
+from laurels.momento_local.errors import BadArgument
 from laurels.momento_local.rights import Act
 from laurels.momento_local.sets import Range, SortedSet, finite
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from laurels.errors import AlreadyThere, BadArgument, NotThere, WrongKind
+from laurels.momento_local.errors import AlreadyThere, BadArgument, NotThere, WrongKind
 from laurels.momento_local.sets import SortedSet
 from laurels.momento_local.topics import Topic
 

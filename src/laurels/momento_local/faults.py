@@ -10,7 +10,7 @@ from math import inf
 import grpc
 from momento_wire_types import auth_pb2, cacheclient_pb2, cachepubsub_pb2, controlclient_pb2, token_pb2
 
-from laurels.errors import BadArgument
+from laurels.momento_local.errors import BadArgument
 
 CALLS = {
     method.name: service.full_name

@@ -21,7 +21,7 @@ import jwt
 import msgspec
 from momento_wire_types import permissionmessages_pb2 as messages
 
-from laurels.errors import NotAuthenticated, NotPermitted, NotThere
+from laurels.momento_local.errors import NotAuthenticated, NotPermitted, NotThere
 from laurels.momento_local.rights import SUPER_USER, from_message
 from laurels.momento_local.roles import Roles
 

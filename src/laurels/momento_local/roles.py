@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from laurels.errors import AlreadyThere, NotThere
+from laurels.momento_local.errors import AlreadyThere, NotThere
 from laurels.momento_local.rights import SUPER_USER, Family, Rights, Rule, Verb
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ import grpc
 from google.protobuf.message_factory import GetMessageClass
 from momento_wire_types import auth_pb2, cacheclient_pb2, cachepubsub_pb2, common_pb2, controlclient_pb2, token_pb2
 
-from laurels.errors import (
+from laurels.momento_local import cache, control
+from laurels.momento_local.caches import Caches
+from laurels.momento_local.errors import (
     AlreadyThere,
     BadArgument,
     CallRefused,
@@ -20,8 +22,6 @@ from laurels.errors import (
     NotThere,
     WrongKind,
 )
-from laurels.momento_local import cache, control
-from laurels.momento_local.caches import Caches
 from laurels.momento_local.faults import Faults
 from laurels.momento_local.rights import Act
 

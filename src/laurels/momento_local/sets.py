@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, isfinite, isnan, nextafter
 from typing import TYPE_CHECKING, NamedTuple
 
-from laurels.errors import BadArgument
+from laurels.momento_local.errors import BadArgument
 from laurels.momento_local.values import SHORT, LongValues, short_name
 from laurels.ranking import Index
 

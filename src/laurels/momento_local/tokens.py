@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from momento_wire_types import auth_pb2 as auth
 from momento_wire_types import token_pb2 as wire
 
-from laurels.errors import BadArgument, NotPermitted
+from laurels.momento_local.errors import BadArgument, NotPermitted
 from laurels.momento_local.rights import Act, from_message
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import urllib3
 from msgspec import Struct
 from urllib3.exceptions import HTTPError
 
-from laurels.errors import AccountRefused
+from laurels.serverless.errors import AccountRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

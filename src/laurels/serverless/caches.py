@@ -15,8 +15,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from laurels.errors import BadSetting, KeyUnreadable
+from laurels.errors import KeyUnreadable
 from laurels.serverless import environment
+from laurels.serverless.errors import BadSetting
 from laurels.serverless.key import parameter
 from laurels.stores.momento import caches as momento_caches
 

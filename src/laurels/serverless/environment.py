@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec import Struct
 
-from laurels.errors import BadSetting
+from laurels.serverless.errors import BadSetting
 from laurels.stores.contract import TTL_SECONDS, Order, TTLSeconds
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ import msgspec
 from laurels.adapters import gateway
 from laurels.boards import Boards
 from laurels.definition import BoardsFile, Definition
-from laurels.errors import BadSetting, StoreError
+from laurels.errors import StoreError
 from laurels.http import Gate, Routes
 from laurels.http.cors import Cors
 from laurels.http.problems import failure
+from laurels.serverless.errors import BadSetting
 from laurels.serverless.key import ParameterKeys
 from laurels.serverless.telemetry import Observations
 from laurels.stores.momento.store import MomentoStore

@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from laurels.errors import BadSetting, KeyUnreadable
+from laurels.errors import KeyUnreadable
 from laurels.serverless import account, environment
 from laurels.serverless.account import Account
+from laurels.serverless.errors import BadSetting
 from laurels.serverless.key import connected, parameter
 
 if TYPE_CHECKING:
