@@ -20,7 +20,7 @@ PAGE = Path(__file__).with_name("cli.md")
 
 
 def reference() -> str:
-    """Give the whole page."""
+    """Return the whole page."""
     return "\n".join(_page())
 
 

@@ -56,7 +56,7 @@ NO_FILES: Mapping[str, bytes] = {}
 
 
 def build(architecture: str, directory: Path, handler: str = HANDLERS, beside: Mapping[str, bytes] = NO_FILES) -> Path:
-    """Give the asset of the functions in module ``handler``, as a directory of ``directory``.
+    """Return the asset of the functions in module ``handler``, as a directory of ``directory``.
 
     ``architecture`` is Lambda's name of a processor, or ``here`` for this machine; ``beside`` are more files, by their
     names in the asset. Raise AssetError where the asset cannot be made.
@@ -151,7 +151,7 @@ def _module(path: str) -> str | None:
 
 
 def _closure(roots: Iterable[str], files: Mapping[str, bytes]) -> set[str]:
-    """Give the files that hold the modules ``roots`` and all that they import, as far as ``files`` has them."""
+    """Return the files that hold the modules ``roots`` and all that they import, as far as ``files`` has them."""
     places = {module: path for path in files if (module := _module(path))}
     seen: set[str] = set()
     reached: set[str] = set()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def declared(settings: Settings) -> dict[str, bytes]:
-    """Give what declares the boards, by its name in the asset; nothing where no setting names a file.
+    """Return what declares the boards, by its name in the asset; nothing where no setting names a file.
 
     Raise BoardsFileUnusable where it is none, BadDefinition for what no board can promise, none in Momento, or none in
     the order that another setting says.

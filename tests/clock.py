@@ -1,4 +1,4 @@
-"""A clock for tests of what time does."""
+"""A clock that tests set."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Clock:
     now = 1_000_000.0
 
     def __call__(self) -> float:
-        """Tell the seconds since the epoch."""
+        """Return the seconds since the epoch."""
         return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give a clock that stands still."""
+    """Return a clock that stands still."""
     return Clock()

@@ -41,19 +41,19 @@ def start(url: str, *args: object, **streams: int) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def laurels(server: Server) -> Run:
-    """Give a function that runs a command against the server."""
+    """Return a function that runs a command against the server."""
     return lambda *args: run(server.url, *args)
 
 
 @pytest.fixture
 def board(request: pytest.FixtureRequest) -> str:
-    """Give a board of the test's own."""
+    """Return a board of the test's own."""
     return "board-" + str(abs(hash(request.node.nodeid)))
 
 
 @pytest.fixture
 def stdin(tmp_path: Path) -> Iterator[Callable[[bytes], None]]:
-    """Give a function that sets what stands on this process's stdin."""
+    """Yield a function that sets what stands on this process's stdin."""
     kept = os.dup(0)
 
     def put(content: bytes) -> None:

@@ -42,7 +42,7 @@ KART = 'operator = "best"\nties = "earliest"\nwindows = ["daily"]\n'
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Give a file of two boards."""
+    """Return a file of two boards."""
     path = tmp_path / "boards.toml"
     path.write_text(FILE)
     return path
@@ -143,7 +143,7 @@ def test_definition_in_short(definition: Definition, told: str) -> None:
 
 
 def schema(laurels: Run) -> dict[str, Any]:
-    """Give the schema that the command writes."""
+    """Return the schema that the command writes."""
     found: dict[str, Any] = json.loads(laurels("boards", "schema").stdout)
     return found
 

@@ -23,7 +23,7 @@ PLACE = "http://127.0.0.1:8000"
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """Give the blocks of a page that are in a language."""
+    """Return the blocks of a page that are in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 

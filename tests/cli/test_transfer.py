@@ -34,13 +34,13 @@ SCORES = {f"player {rank}, \u00e9": 5000 - rank for rank in range(2345)}
 
 
 def page(server: Server, board: str, start: int = 0) -> dict[str, float]:
-    """Give up to 1,000 entries of a board by the plain route."""
+    """Return up to 1,000 entries of a board by the plain route."""
     reply = ask(server, "GET", f"/{board}?startRank={start}&endRank={start + 1000}")
     return {entry["name"]: entry["score"] for entry in reply.json["leaderboard"]}
 
 
 def content(scores: Mapping[str, float], kind: Format) -> bytes:
-    """Give a file with a header."""
+    """Return a file with a header."""
     return HEADERS[kind] + written([Entry(name, score) for name, score in scores.items()], kind)
 
 

@@ -63,33 +63,33 @@ class Synthesized:
         self.nagged = json.loads((directory / "validation-report.json").read_text())["pluginReports"]
 
     def of(self, kind: str, **known: Any) -> list[Properties]:
-        """Give the properties of all resources of a kind that have the ``known`` ones."""
+        """Return the properties of all resources of a kind that have the ``known`` ones."""
         found = self._resources.find_resources(f"AWS::{kind}", {"Properties": known})
         return [made["Properties"] for made in found.values()]
 
     def one(self, kind: str, **known: Any) -> Properties:
-        """Give the properties of the only resource of a kind that has the ``known`` ones."""
+        """Return the properties of the only resource of a kind that has the ``known`` ones."""
         (found,) = self.of(kind, **known)
         return found
 
     def output(self, name: str) -> Any:
-        """Give the value of an output."""
+        """Return the value of an output."""
         return self.template["Outputs"][name]["Value"]
 
 
 @pytest.fixture(scope="session")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
-    """Give any of the stages of :data:`STAGES`."""
+    """Return any of the stages of :data:`STAGES`."""
     return cache(lambda name: Synthesized(tmp_path_factory.mktemp(name), STAGES[name]))
 
 
 @pytest.fixture(scope="session")
 def dev(synthesized: Callable[[str], Synthesized]) -> Synthesized:
-    """Give the stage that no setting makes."""
+    """Return the stage that no setting makes."""
     return synthesized("dev")
 
 
 @pytest.fixture(scope="session")
 def everything(synthesized: Callable[[str], Synthesized]) -> Synthesized:
-    """Give a stage with every setting set."""
+    """Return a stage with every setting set."""
     return synthesized("everything")

@@ -37,7 +37,7 @@ MACHINES = {"arm64": 183, "x86_64": 62}
 
 
 def files(directory: Path) -> dict[str, Path]:
-    """Give all files of an asset by their names in it."""
+    """Return all files of an asset by their names in it."""
     return {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
 
 

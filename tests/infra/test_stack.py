@@ -45,19 +45,19 @@ ROUTES = ["submit-score", "get-standing", "get-leaderboard"]
 
 
 def names(stage: Synthesized) -> list[str]:
-    """Give the name of every resource that has one of its own."""
+    """Return the name of every resource that has one of its own."""
     resources = stage.template["Resources"].values()
     return [json.dumps(made["Properties"][NAMES[made["Type"]]]) for made in resources if made["Type"] in NAMES]
 
 
 def parameter(name: str) -> dict[str, Any]:
-    """Give a parameter's ARN as a template has it."""
+    """Return a parameter's ARN as a template has it."""
     parts = ["arn:", {"Ref": "AWS::Partition"}, ":ssm:", {"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
     return {"Fn::Join": ["", [*parts, f":parameter/leaderboard-api/{name}"]]}
 
 
 def statements(stage: Synthesized, function: str) -> list[dict[str, Any]]:
-    """Give what a function may do beyond writing logs and traces."""
+    """Return what a function may do beyond writing logs and traces."""
     (role,) = [role for role in stage.of("IAM::Role") if f'-{function}-"' in json.dumps(role["RoleName"])]
     (policy,) = role["Policies"]
     found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
@@ -71,7 +71,7 @@ def statements(stage: Synthesized, function: str) -> list[dict[str, Any]]:
 
 
 def allow(actions: str | list[str], resource: Any) -> dict[str, Any]:
-    """Give a statement as a template has it."""
+    """Return a statement as a template has it."""
     return {"Action": actions, "Effect": "Allow", "Resource": resource}
 
 

@@ -56,6 +56,6 @@ def stack_running(directory: Path, *options: str) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give one stack for the whole run, with declared boards; a test uses boards of its own names."""
+    """Yield one stack for the whole run, with declared boards; a test uses boards of its own names."""
     with stack_running(tmp_path_factory.mktemp("stack"), "--boards", str(BOARDS)) as stack:
         yield stack

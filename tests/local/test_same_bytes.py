@@ -104,7 +104,7 @@ TOLD = ("content-type", "content-length", "accept", "retry-after")
 
 @pytest.fixture(scope="module")
 def both(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Stack]]:
-    """Give both services, with the same boards declared and the same entries."""
+    """Yield both services, with the same boards declared and the same entries."""
     with running(tmp_path_factory.mktemp("served"), "--boards", str(BOARDS)) as server:
         for one in (server, stack):
             assert {ask(one, "POST", path, {"score": score}).status for path, score in SUBMITS} == {202}

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def children(pid: int) -> list[int]:
-    """Give the processes that a process has started."""
+    """Return the processes that a process has started."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.fixture
 def faults(stack: Stack) -> Iterator[httpx.Client]:
-    """Give what changes the faults of the local Momento server; there are none at the end."""
+    """Yield what changes the faults of the local Momento server; there are none at the end."""
     momento = stack.places.momento
     headers = {"authorization": momento["MOMENTO_API_KEY"]}
     with httpx.Client(base_url=momento["MOMENTO_ACCOUNT_URL"], headers=headers) as account:

@@ -30,20 +30,20 @@ async def one_loop(anyio_backend: str) -> None:  # noqa: ARG001 - it comes first
 
 @pytest.fixture
 def cache(momento: Momento) -> str:
-    """Give an empty cache."""
+    """Return an empty cache."""
     return momento.new_cache()
 
 
 @pytest.fixture
 async def client(momento: Momento, one_loop: None) -> AsyncIterator[CacheClientAsync]:  # noqa: ARG001 - first
-    """Give a client of the official SDK, with a TTL of an hour."""
+    """Yield a client of the official SDK, with a TTL of an hour."""
     async with CacheClientAsync(Configurations.Laptop.v1(), momento.credentials, timedelta(hours=1)) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Momento]:
-    """Give a server that listens with TLS too."""
+    """Yield a server that listens with TLS too."""
     authority = tmp_path_factory.mktemp("secure") / "ca.pem"
     with momento_running("--tls", "--ca-file", str(authority)) as momento:
         yield momento

@@ -41,9 +41,9 @@ ROLE = {
 
 @pytest.fixture(scope="module")
 def account(momento: Momento) -> Iterator[httpx.Client]:
-    """Give a client of the account API with the owner's key."""
-    headers = {"Authorization": momento.told.api_key}
-    with httpx.Client(base_url=momento.told.account_url, headers=headers) as client:
+    """Yield a client of the account API with the owner's key."""
+    headers = {"Authorization": momento.connections.api_key}
+    with httpx.Client(base_url=momento.connections.account_url, headers=headers) as client:
         yield client
 
 
@@ -54,7 +54,7 @@ def made(account: httpx.Client, role: str = "owner", description: str = "test", 
 
 
 def refusal(momento: Momento, key: str) -> MomentoErrorCode | None:
-    """Give the error with which the SDK is refused that puts with a key, None where it is not."""
+    """Return the error with which the SDK is refused that puts with a key, None where it is not."""
     credentials = CredentialProvider(key, momento.host, momento.host, momento.host, momento.port)
     with CacheClient(Configurations.Laptop.latest(), credentials, DAY) as client:
         return getattr(client.set(momento.new_cache(), "key", "value"), "error_code", None)
@@ -126,7 +126,7 @@ def test_role_of_a_taken_name_is_refused(account: httpx.Client, name: str) -> No
 
 
 def bad_role(**rule: object) -> dict[str, Any]:
-    """Give the body for a role of one rule."""
+    """Return the body for a role of one rule."""
     return {"role_name": "bad", "permissions": {"rules": [rule]}}
 
 
@@ -229,7 +229,7 @@ def test_body_in_parts_is_read_whole(account: httpx.Client) -> None:
 def test_client_that_leaves_makes_nothing(momento: Momento, account: httpx.Client) -> None:
     """A body that breaks off before its end makes no key, whatever it could be read as."""
     body = json.dumps({"role_id": "owner", "description": "broken off", "expiry": "never"})
-    head = f"POST /api-keys HTTP/1.1\r\nHost: {momento.host}\r\nAuthorization: {momento.told.api_key}\r\n"
+    head = f"POST /api-keys HTTP/1.1\r\nHost: {momento.host}\r\nAuthorization: {momento.connections.api_key}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body) + 1}\r\n\r\n"
     with socket.create_connection((account.base_url.host, account.base_url.port or 0)) as connection:
         connection.sendall((head + body).encode())

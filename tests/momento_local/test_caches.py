@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cache(clock: Clock) -> Cache:
-    """Give an empty cache on the clock."""
+    """Return an empty cache on the clock."""
     return Cache(clock, page=1)
 
 
@@ -120,4 +120,4 @@ def test_scores_are_exact() -> None:
     for value, score in scores.items():
         held.put(value, score)
     assert {value: held.score(value) for value in scores} == scores
-    assert held.count(Range(low=0.1, low_out=True)) == 2
+    assert held.count_between(Range(low=0.1, low_out=True)) == 2

@@ -74,7 +74,7 @@ class Page(NamedTuple):
 
     @property
     def blocks(self) -> dict[str, str]:
-        """Give the lines to copy, by their titles."""
+        """Return the lines to copy, by their titles."""
         title, found = "", dict[str, str]()
         for part in self.text.split("\n\n"):
             if part.startswith("    "):
@@ -112,7 +112,7 @@ def tried(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """Give what a server with TLS prints."""
+    """Yield what a server with TLS prints."""
     with printed(tmp_path_factory.mktemp("printed"), "--tls", "--cache", "boards") as page:
         yield page
 
@@ -176,7 +176,7 @@ def test_signal_ends_it_well(tmp_path: Path, ending: signal.Signals) -> None:
 def test_half_a_request_does_not_hold_the_end() -> None:
     """A client that has begun a request and goes on with nothing does not keep the server."""
     with momento_running() as momento:
-        url = httpx.URL(momento.told.account_url)
+        url = httpx.URL(momento.connections.account_url)
         with socket.create_connection((url.host, url.port or 0)) as connection:
             connection.sendall(
                 b"POST /api-keys HTTP/1.1\r\nHost: here\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
@@ -193,14 +193,14 @@ def test_secret_file_keeps_the_keys(tmp_path: Path) -> None:
         momento_running("--secret-file", str(secret)) as first,
         momento_running("--secret-file", str(secret)) as second,
     ):
-        assert first.told.api_key == second.told.api_key
+        assert first.connections.api_key == second.connections.api_key
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
 def test_key_can_be_required() -> None:
     """Where a key is required, a call without one is refused, and one with a key is not."""
     with momento_running("--require-key") as momento:
-        for key, expected in (("", MomentoErrorCode.AUTHENTICATION_ERROR), (momento.told.api_key, None)):
+        for key, expected in (("", MomentoErrorCode.AUTHENTICATION_ERROR), (momento.connections.api_key, None)):
             credentials = CredentialProvider(key, momento.host, momento.host, momento.host, momento.port)
             with CacheClient(Configurations.Laptop.latest(), credentials, MINUTE) as client:
                 assert getattr(client.create_cache("boards"), "error_code", None) == expected
@@ -226,16 +226,16 @@ def test_caches_and_faults_are_there_at_the_start() -> None:
 def test_host_is_told_as_it_is_reached(tmp_path: Path, host: str, name: str) -> None:
     """A server tells the name under which this machine finds it, in all that it tells."""
     with momento_running("--host", host, "--tls", "--ca-file", str(tmp_path / "ca.pem")) as momento:
-        assert (momento.host, momento.told.place) == (name, f"localhost:{momento.told.tls_port}")
-        assert httpx.get(f"{momento.told.account_url}/-/faults").json() == {"faults": []}
+        assert (momento.host, momento.connections.place) == (name, f"localhost:{momento.connections.tls_port}")
+        assert httpx.get(f"{momento.connections.account_url}/-/faults").json() == {"faults": []}
         with CacheClient(Configurations.Laptop.latest(), momento.credentials, MINUTE) as client:
             assert isinstance(client.list_caches(), ListCaches.Success)
 
 
 def test_endpoint_of_tls_is_as_the_sdks_take_it(secure: Momento) -> None:
     """With TLS the endpoint is a bare host and port, and the authority's file is told whole."""
-    assert secure.told.endpoint == f"localhost:{secure.told.tls_port}"
-    assert Path(str(secure.told.ca_file)).is_absolute()
+    assert secure.connections.endpoint == f"localhost:{secure.connections.tls_port}"
+    assert Path(str(secure.connections.ca_file)).is_absolute()
 
 
 @pytest.mark.parametrize(
@@ -294,4 +294,4 @@ def test_json(secure: Momento) -> None:
         told = json.loads(stdout.readline())
         process.terminate()
     assert {"host", "port", "account_url", "endpoint", "api_key", "v1_api_key", "legacy_api_key"} == set(told)
-    assert told["api_key"] != secure.told.api_key
+    assert told["api_key"] != secure.connections.api_key

@@ -84,7 +84,7 @@ def test_faults_can_be_cleared() -> None:
 
 @pytest.fixture(scope="module")
 def troubled() -> Iterator[Momento]:
-    """Give a server with faults."""
+    """Yield a server with faults."""
     faults = [
         "Get:UNAVAILABLE:2",
         "SortedSetIncrement:UNAVAILABLE:1",
@@ -98,7 +98,7 @@ def troubled() -> Iterator[Momento]:
 
 @pytest.fixture
 async def client(troubled: Momento, one_loop: None) -> CacheClientAsync:  # noqa: ARG001 - it comes first
-    """Give a client of the server with faults, that waits two seconds."""
+    """Return a client of the server with faults, that waits two seconds."""
     configuration = Configurations.Laptop.v1().with_client_timeout(timedelta(seconds=2))
     return CacheClientAsync(configuration, troubled.credentials, timedelta(hours=1))
 

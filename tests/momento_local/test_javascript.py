@@ -22,14 +22,14 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture(params=["plaintext", "tls"])
 def play(request: pytest.FixtureRequest, secure: Momento) -> Callable[[str, str], Any]:
-    """Give what runs a program on a cache and reads what it tells: without TLS and key, or with both in one string."""
+    """Return a function that runs a program on a cache: without TLS and key, or with both in one string."""
     place = [secure.host, str(secure.port)] if request.param == "plaintext" else []
 
     def run(program: str, cache: str) -> Any:
         command = ["node", str(HERE / program), cache, *place]
         environment = os.environ | {
-            "LEGACY_API_KEY": secure.told.legacy_api_key,
-            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(secure.told.ca_file),
+            "LEGACY_API_KEY": secure.connections.legacy_api_key,
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(secure.connections.ca_file),
         }
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
         assert not done.returncode, done.stderr

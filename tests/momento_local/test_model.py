@@ -75,21 +75,21 @@ class ServerMachine(RuleBasedStateMachine):
         return self.runner.run(made())
 
     def entries(self, name: bytes, order: str) -> list[tuple[bytes, float]] | None:
-        """Give what a fetch of a whole set should give, None where it is missing."""
+        """Return what a fetch of a whole set should give, None where it is missing."""
         if name not in self.model:
             return None
         ordered = sorted((score, value) for value, score in self.model[name].items())
         return [(value, score) for score, value in (ordered if order == "ASCENDING" else reversed(ordered))]
 
     def fetched(self, request: Fetch) -> list[tuple[bytes, float]] | None:
-        """Give what a fetch gives, None where the set is missing."""
+        """Return what a fetch gives, None where the set is missing."""
         answer = self.call(request)
         if answer.HasField("missing"):
             return None
         return [(element.value, element.score) for element in answer.found.values_with_scores.elements]
 
     def touch(self, name: bytes, ttl: int, *, refresh: bool) -> dict[bytes, float]:
-        """Give the model of a set that is put to."""
+        """Return the model of a set that is put to."""
         if name not in self.model or refresh:
             self.ends[name] = self.now + ttl
         return self.model.setdefault(name, {})
@@ -240,7 +240,7 @@ class ServerMachine(RuleBasedStateMachine):
 
 
 def within(score: float, low: float | None, high: float | None, out: tuple[bool, bool]) -> bool:
-    """Tell whether a score is within bounds, each of which may be out."""
+    """Return whether a score is within bounds, each of which may be out."""
     low, high = -math.inf if low is None else low, math.inf if high is None else high
     return low <= score <= high and not (out[0] and score == low) and not (out[1] and score == high)
 

@@ -40,7 +40,7 @@ async def values(client: CacheClientAsync, cache: str, **asked: Any) -> str:
 
 @pytest.fixture
 async def board(client: CacheClientAsync, cache: str) -> str:
-    """Give a cache in which the set "board" holds SCORES."""
+    """Return a cache in which the set "board" holds SCORES."""
     await client.sorted_set_put_elements(cache, "board", SCORES)
     return cache
 

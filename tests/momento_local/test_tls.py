@@ -55,8 +55,8 @@ READER = ["ok", "PERMISSION_ERROR"]
 
 def told(momento: Momento, kind: str, key: str, **environment: str) -> Any:
     """Run the program with a key; give whether it could read, write and list caches."""
-    command = [sys.executable, "-c", PROGRAM, kind, key, momento.told.endpoint, momento.new_cache()]
-    trust = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(momento.told.ca_file)} | environment
+    command = [sys.executable, "-c", PROGRAM, kind, key, momento.connections.endpoint, momento.new_cache()]
+    trust = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(momento.connections.ca_file)} | environment
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | trust, timeout=60, check=False)
     assert not done.returncode, done.stderr
     return json.loads(done.stdout)
@@ -65,33 +65,33 @@ def told(momento: Momento, kind: str, key: str, **environment: str) -> Any:
 @pytest.mark.parametrize("kind", ["v2", "v1", "legacy"])
 def test_key_of_each_kind_does_everything(secure: Momento, kind: str) -> None:
     """Each kind of key leads an unmodified program to the server, and lets it do everything."""
-    keys = {"v2": secure.told.api_key, "v1": secure.told.v1_api_key, "legacy": secure.told.legacy_api_key}
+    keys = {"v2": secure.connections.api_key, "v1": secure.connections.v1_api_key, "legacy": secure.connections.legacy_api_key}
     assert told(secure, kind, keys[kind]) == OK
 
 
 def test_token_leads_to_the_server(secure: Momento) -> None:
     """A disposable token leads its holder to the server too, and lets it do what it is for."""
-    assert told(secure, "token", secure.told.v1_api_key) == [*READER, "PERMISSION_ERROR"]
+    assert told(secure, "token", secure.connections.v1_api_key) == [*READER, "PERMISSION_ERROR"]
 
 
 def test_viewer_reads(secure: Momento) -> None:
     """A v2 key of the role that reads everything may not write."""
     body = {"role_id": "viewer", "description": "reads", "expiry": "never"}
-    headers = {"Authorization": secure.told.api_key}
-    made = httpx.post(f"{secure.told.account_url}/api-keys", json=body, headers=headers).json()
+    headers = {"Authorization": secure.connections.api_key}
+    made = httpx.post(f"{secure.connections.account_url}/api-keys", json=body, headers=headers).json()
     assert told(secure, "v2", made["api_key"]) == [*READER, "ok"]
 
 
 def test_key_of_another_server_is_refused(secure: Momento, momento: Momento) -> None:
     """A key that another server has made is none."""
-    assert told(secure, "v2", momento.told.api_key) == WRONG
+    assert told(secure, "v2", momento.connections.api_key) == WRONG
 
 
 def test_server_without_trust_is_refused(secure: Momento, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A program that trusts another authority sends its key to nobody."""
     other = tmp_path_factory.mktemp("other") / "ca.pem"
     issue("localhost").write_authority(other)
-    answers = told(secure, "v1", secure.told.v1_api_key, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(other))
+    answers = told(secure, "v1", secure.connections.v1_api_key, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(other))
     assert set(answers) == {"SERVER_UNAVAILABLE"}
 
 

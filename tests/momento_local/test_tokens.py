@@ -52,7 +52,7 @@ def at(momento: Momento, credentials: CredentialProvider) -> CredentialProvider:
 
 
 def token_of(momento: Momento, scope: DisposableTokenScope, token_id: str | None = None) -> CredentialProvider:
-    """Give the credentials of a new token."""
+    """Return the credentials of a new token."""
     with AuthClient(AuthConfigurations.Laptop.latest(), momento.credentials) as client:
         made = client.generate_disposable_token(scope, ExpiresIn.minutes(1), DisposableTokenProps(token_id))
     assert isinstance(made, GenerateDisposableToken.Success)
@@ -61,7 +61,7 @@ def token_of(momento: Momento, scope: DisposableTokenScope, token_id: str | None
 
 @pytest.fixture(scope="module")
 def stubs(momento: Momento) -> Iterator[tuple[Any, Any]]:
-    """Give the stubs of the services for keys and for tokens."""
+    """Yield the stubs of the services for keys and for tokens."""
     with grpc.insecure_channel(f"{momento.host}:{momento.port}") as channel:
         yield auth_pb2_grpc.AuthStub(channel), token_pb2_grpc.TokenStub(channel)  # type: ignore[no-untyped-call]
 
@@ -162,7 +162,7 @@ def test_bad_request_for_a_token_is_refused(
 def test_key_is_renewed(momento: Momento, stubs: tuple[Any, Any]) -> None:
     """A generated key is good, and so are the one that renews it and the one that renews that."""
     request = auth_pb2._GenerateApiTokenRequest(
-        auth_token=momento.told.api_key,
+        auth_token=momento.connections.api_key,
         expires=auth_pb2._GenerateApiTokenRequest.Expires(valid_for_seconds=60),
         permissions=EVERYTHING,
     )

@@ -46,13 +46,13 @@ def subscribe(momento: Momento, cache: str, number: int = 0, page: int = 0) -> I
 
 
 def texts(messages: Iterator[Any], count: int) -> list[str]:
-    """Give the texts of so many items."""
+    """Return the texts of so many items."""
     return [message.item.value.text for message in islice(messages, count)]
 
 
 @pytest.fixture
 async def topics(momento: Momento, one_loop: None) -> AsyncIterator[TopicClientAsync]:  # noqa: ARG001 - first
-    """Give a client of the official SDK, whose subscriptions live for an hour."""
+    """Yield a client of the official SDK, whose subscriptions live for an hour."""
     configuration = TopicConfigurations.Default.v1().with_client_timeout(timedelta(hours=1))
     async with TopicClientAsync(configuration, momento.credentials) as topics:
         yield topics
@@ -173,7 +173,7 @@ async def test_two_items_at_once() -> None:
 @pytest.mark.anyio
 async def test_who_publishes_is_told(momento: Momento, cache: str) -> None:
     """An item carries the id of the disposable token that it was published with."""
-    told = momento.told
+    told = momento.connections
     credentials = CredentialProvider(told.api_key, told.host, told.host, told.host, told.port)
     async with AuthClientAsync(AuthConfigurations.Laptop.latest(), credentials) as auth:
         scope = DisposableTokenScopes.topic_publish_only(cache, "news")

@@ -18,17 +18,17 @@ ROUNDS = 300
 
 
 def in_front(place: int) -> bytes:
-    """Give a long value that comes before all that were given before."""
+    """Return a long value that comes before all that were given before."""
     return b"\xff" * SHORT + (ROUNDS - place).to_bytes(2, "big")
 
 
 def behind(place: int) -> bytes:
-    """Give a long value that comes after all that were given before."""
+    """Return a long value that comes after all that were given before."""
     return b"\xff" * SHORT + place.to_bytes(2, "big")
 
 
 def between(place: int) -> bytes:
-    """Give a long value that comes between the last two that were given."""
+    """Return a long value that comes between the last two that were given."""
     return b"\xff" * SHORT + b"\x02" * place + (b"\x01" if place % 2 else b"\x03")
 
 

@@ -40,7 +40,7 @@ class Caller:
         self(wire._SortedSetPutRequest(set_name=name, elements=elements, ttl_milliseconds=HOUR))
 
     def scores(self, name: bytes) -> dict[bytes, float]:
-        """Give what a set holds, in order."""
+        """Return what a set holds, in order."""
         everything = Fetch._ByIndex(unbounded_start=ANY, unbounded_end=ANY)
         answer = self(Fetch(set_name=name, with_scores=True, by_index=everything))
         return {element.value: element.score for element in answer.found.values_with_scores.elements}
@@ -48,19 +48,19 @@ class Caller:
 
 @pytest.fixture
 def call(momento: Momento, cache: str) -> Caller:
-    """Give a caller on an empty cache."""
+    """Return a caller on an empty cache."""
     return Caller(momento, cache)
 
 
 @pytest.fixture
 def board(call: Caller) -> Caller:
-    """Give a caller on a cache in which the set "board" holds SCORES."""
+    """Return a caller on a cache in which the set "board" holds SCORES."""
     call.put(b"board", SCORES)
     return call
 
 
 def refused(call: Caller, request: Any) -> tuple[grpc.StatusCode, str]:
-    """Give status and details of a call that fails."""
+    """Return status and details of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(request)
     return caught.value.code(), caught.value.details()

@@ -176,7 +176,7 @@ def define(*, board: str, file: Path, server: str, as_json: bool) -> None:
 
 
 def _definition_in(file: Path, board: str) -> bytes:
-    """Give the definition that a file has for a board, as JSON. TOML is checked: it has numbers that JSON has not."""
+    """Return the definition that a file has for a board, as JSON. TOML is checked: it has numbers that JSON has not."""
     with source_of(file) as source:
         text = source.read()
     if text.lstrip().startswith(b"{"):
@@ -218,7 +218,7 @@ def _periods(definition: Definition, now: float) -> list[Current]:
 
 
 def file_schema() -> Schema:
-    """Give the JSON Schema of a file of boards, in the draft that editors of TOML know."""
+    """Return the JSON Schema of a file of boards, in the draft that editors of TOML know."""
     _, found = msgspec.json.schema_components((BoardsFile,), ref_template="#/definitions/{name}")
     definitions = {name: _for_editors(schema) for name, schema in found.items()}
     return {
@@ -229,7 +229,7 @@ def file_schema() -> Schema:
 
 
 def _for_editors(schema: Schema) -> Schema:
-    """Give a schema without null, which TOML does not have, and with nothing beside a reference, which is not read."""
+    """Return a schema without null, which TOML does not have, and with nothing beside a reference, which is not read."""
     fields = {}
     for name, field in schema.get("properties", {}).items():
         kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]

@@ -99,27 +99,27 @@ class Client:
         return self._read(_read_batch_receipt, await self._ask("POST", _path(board), batch, headers))
 
     async def standing(self, board: str, name: str, when: Period = ALL_TIME) -> Standing | None:
-        """Give the standing of a name, None where it is not on the board."""
+        """Return the standing of a name, None where it is not on the board."""
         found = self._read(_read_found, await self._ask("GET", _path(board, name) + _query(when.query)))
         return None if found.rank is None else Standing(found.score, found.rank)
 
     async def page(self, board: str, start: int, stop: int) -> list[Entry]:
-        """Give the entries at the places from ``start`` up to but not including ``stop``."""
+        """Return the entries at the places from ``start`` up to but not including ``stop``."""
         answer = await self._ask("GET", f"{_path(board)}?startRank={start}&endRank={stop}")
         return self._read(_read_page, answer).leaderboard
 
     async def ranked(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[RankedEntry]:
-        """Give the same entries with their ranks."""
+        """Return the same entries with their ranks."""
         query = _query({"startRank": str(start), "endRank": str(stop), "include": "rank"} | when.query)
         return self._read(_read_ranked_page, await self._ask("GET", _path(board) + query)).leaderboard
 
     async def boards(self, after: str | None = None) -> Listing:
-        """Give the first boards, or those behind a name."""
+        """Return the first boards, or those behind a name."""
         query = "" if after is None else _query({"after": after})
         return self._read(_read_listing, await self._ask("GET", f"/-/boards{query}"))
 
     async def definition(self, board: str) -> Definition:
-        """Give the definition of a board."""
+        """Return the definition of a board."""
         return self._read(_read_definition, await self._ask("GET", _own_path(board)))
 
     async def define(self, board: str, definition: bytes) -> Definition:
@@ -131,7 +131,7 @@ class Client:
         await self._ask("DELETE", _own_path(board))
 
     async def periods(self, board: str) -> list[ListedPeriod]:
-        """Give the periods of a board that have entries."""
+        """Return the periods of a board that have entries."""
         return self._read(_read_periods, await self._ask("GET", f"{_own_path(board)}/periods")).periods
 
     async def _ask(
@@ -171,7 +171,7 @@ def _query(parameters: dict[str, str]) -> str:
 
 
 def _failure(server: str, response: httpx.Response) -> RequestFailed:
-    """Give the error for an answer other than 2xx: what its problem document tells, or its bare status."""
+    """Return the error for an answer other than 2xx: what its problem document tells, or its bare status."""
     try:
         found = _read_problem.decode(response.content)
         explanation = f"{found.title}: {found.detail}"
@@ -183,7 +183,7 @@ def _failure(server: str, response: httpx.Response) -> RequestFailed:
 
 
 def _reason(error: BaseException) -> str:
-    """Give what the system said at the root of a request that failed."""
+    """Return what the system said at the root of a request that failed."""
     if isinstance(error, httpx.TimeoutException):
         return f"no answer within {TIMEOUT:g} seconds"
     root: BaseException | None = error

@@ -34,7 +34,7 @@ LABEL = 11
 
 
 def told(definition: Definition, now: float) -> Iterator[str]:
-    """Give a definition in lines; ``now`` is in seconds since the epoch."""
+    """Yield a definition in lines; ``now`` is in seconds since the epoch."""
     for field, words in WORDS.items():
         value = getattr(definition, field)
         yield _line(field, f"{value}: {words[value]}")

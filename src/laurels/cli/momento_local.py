@@ -58,7 +58,7 @@ class Settings(NamedTuple):
     faults: tuple[str, ...]
 
     def chosen(self, port: int | None, usual: int) -> int:
-        """Give the number of another port: where it is not told, a free one if the first port is."""
+        """Return the number of another port: where it is not told, a free one if the first port is."""
         return port if port is not None else usual if self.port else 0
 
 

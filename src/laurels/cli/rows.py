@@ -93,7 +93,7 @@ def _shown(text: str) -> str:
 
 
 def read(file: io.BufferedReader, kind: Format) -> Generator[Row | BadRow]:
-    """Give the rows of a file in their order, unpacked where they are gzipped; empty lines are passed over.
+    """Yield the rows of a file in their order, unpacked where they are gzipped; empty lines are passed over.
 
     The file is left open.
     """
@@ -201,7 +201,7 @@ _READERS = {"tsv": _read_tsv, "csv": _read_csv, "jsonl": _read_jsonl}
 
 
 def written(entries: Sequence[Entry], kind: Format) -> bytes:
-    """Give entries as rows of a file."""
+    """Return entries as rows of a file."""
     if kind == "jsonl":
         return _encode_lines(entries)
     if kind == "tsv":

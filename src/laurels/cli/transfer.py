@@ -52,7 +52,7 @@ class Batch(Struct, gc=False):
     """How many bytes of the file had been read when it was done."""
 
     def has_room(self, size: int) -> bool:
-        """Tell whether a row of ``size`` bytes more keeps it within what one request may hold."""
+        """Return whether a row of ``size`` bytes more keeps it within what one request may hold."""
         return len(self.lines) + len(self.bad) < BATCH_ENTRIES and self.size + size < BATCH_BYTES
 
     def add(self, line: int, entry: bytes) -> None:
@@ -62,11 +62,11 @@ class Batch(Struct, gc=False):
         self.entries.append(entry)
 
     def last_line(self) -> int:
-        """Give the line that its last row began on, 0 where it has none."""
+        """Return the line that its last row began on, 0 where it has none."""
         return max(self.lines[-1:] + [row.line for row in self.bad[-1:]], default=0)
 
     def body(self) -> bytes:
-        """Give the request's body."""
+        """Return the request's body."""
         return OPENING + b",".join(self.entries) + CLOSING
 
 
@@ -128,7 +128,7 @@ async def send(client: Client, board: str, full: Iterator[Batch]) -> AsyncIterat
 
 
 async def _keys(client: Client, board: str) -> Iterator[str | None]:
-    """Give the keys of a run's batches, all None where a batch of nothing is refused for having one."""
+    """Return the keys of a run's batches, all None where a batch of nothing is refused for having one."""
     run = uuid4()
     try:
         await _submit(client, board, OPENING + CLOSING, str(run))
