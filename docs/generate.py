@@ -1,6 +1,6 @@
 """Writes the reference of the command line, docs/cli.md, from the commands themselves: ``python docs/generate.py``."""
 
-# ruff: noqa: INP001 - a script beside the pages it writes
+# ruff: noqa: INP001 - a script, in the directory of the page that it writes
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _page() -> Iterator[str]:
         yield f"## {section}\n"
         for name in names:
             command = main.get_command(group, name)
-            assert command is not None  # noqa: S101 - a section names only commands that are
+            assert command is not None  # noqa: S101 - a section names only commands that there are
             ctx = click.Context(command, info_name=name, parent=group)
             yield from _command(ctx, command, "###")
             if isinstance(command, click.Group):

@@ -1,4 +1,4 @@
-"""The reference of the command line."""
+"""The help of the commands, and the page that is generated from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_reference_is_current() -> None:
-    """The page is what the commands say today: python docs/generate.py writes it anew."""
+    """The page is generated from the commands as they are: if this fails, run python docs/generate.py."""
     assert (DOCS / "cli.md").read_text(encoding="utf-8") == runpy.run_path(str(DOCS / "generate.py"))["reference"]()
 
 
