@@ -1,4 +1,4 @@
-"""Stages synthesized in this process, each once in a run."""
+"""Stages synthesized in this process, each once in a test run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ STAGES: dict[str, dict[str, str]] = {
 
 
 class Synthesized:
-    """One stage's template, and what cdk-nag said of it."""
+    """One stage's template, and cdk-nag's findings."""
 
     def __init__(self, directory: Path, context: dict[str, str]) -> None:
         app = App(context=context, outdir=str(directory))
@@ -60,7 +60,7 @@ class Synthesized:
         self.file = directory / f"{self.settings.name}.template.json"
         self.template: dict[str, Any] = json.loads(self.file.read_text())
         self._resources = Template.from_json(self.template)
-        self.nagged = json.loads((directory / "validation-report.json").read_text())["pluginReports"]
+        self.findings = json.loads((directory / "validation-report.json").read_text())["pluginReports"]
 
     def of(self, kind: str, **known: Any) -> list[Properties]:
         """Return the properties of all resources of a kind that have the ``known`` ones."""
@@ -79,13 +79,13 @@ class Synthesized:
 
 @pytest.fixture(scope="session")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
-    """Return any of the stages of :data:`STAGES`."""
+    """Return a function that synthesizes a stage of :data:`STAGES`."""
     return cache(lambda name: Synthesized(tmp_path_factory.mktemp(name), STAGES[name]))
 
 
 @pytest.fixture(scope="session")
 def dev(synthesized: Callable[[str], Synthesized]) -> Synthesized:
-    """Return the stage that no setting makes."""
+    """Return the stage without any setting."""
     return synthesized("dev")
 
 
