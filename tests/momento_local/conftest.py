@@ -1,4 +1,4 @@
-"""What the tests of the local Momento server share."""
+"""Fixtures of the tests of the local Momento server."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """Run the coroutines of tests on asyncio."""
+    """Run the tests that are coroutines on asyncio."""
     return "asyncio"
 
 
 @pytest.fixture(scope="session")
-async def one_loop(anyio_backend: str) -> None:  # noqa: ARG001 - it comes first
-    """Keep the loop for all of them: what gRPC still has for one that is closed fails in the next."""
+async def one_loop(anyio_backend: str) -> None:  # noqa: ARG001 - it must be set up first
+    """Keep one loop for all tests: gRPC's leftovers of a closed loop would fail in the next one."""
     return
 
 
 @pytest.fixture
 def cache(momento: Momento) -> str:
-    """Return an empty cache."""
+    """Return the name of a new, empty cache."""
     return momento.new_cache()
 
 
