@@ -184,6 +184,7 @@ def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
     given = {name: context[name] for name in FIELDS if context.get(name) is not None}
     stage = given.get("stageName", "dev")
     lasting = str(given.get("lastingStages", "prod")).split(",")
+    # With a boards file there is no default order: the file's own default may have another one.
     derived = {
         "ssmStageName": stage,
         "logRetentionDays": LASTING_LOG_DAYS if stage in lasting else EPHEMERAL_LOG_DAYS,

@@ -6,7 +6,7 @@ import pytest
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock whose time changes only when a test sets ``now``."""
 
     now = 1_000_000.0
 
@@ -17,5 +17,5 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return a clock that stands still."""
+    """Return a clock for the test to set."""
     return Clock()

@@ -9,7 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from laurels.assembly import Settings
 from laurels.cli import main
+from laurels.cli.commands import DEFAULT_SERVER
 from laurels.version import __version__
 
 GROUP = click.Context(main, info_name="laurels")
@@ -35,6 +37,12 @@ def test_help_lists_every_command() -> None:
     sections = CliRunner().invoke(main, ["--help"]).stdout.partition("Service:\n")[2].partition("\n  Examples:")[0]
     names = [line.split()[0] for line in sections.splitlines() if line.startswith("  ")]
     assert names == main.list_commands(GROUP)
+
+
+def test_default_server() -> None:
+    """By default the commands call the address at which `laurels serve` listens by default."""
+    settings = Settings()
+    assert f"http://{settings.host}:{settings.port}" == DEFAULT_SERVER
 
 
 def test_version() -> None:

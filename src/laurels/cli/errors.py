@@ -1,4 +1,4 @@
-"""The errors of the command line's client, in one tree: a service did not do what was asked of it.
+"""The errors of the command line's client, in one tree: a request to a service failed.
 
 LaurelsError
 └── RequestFailed
@@ -13,7 +13,7 @@ from laurels.errors import LaurelsError
 
 
 class RequestFailed(LaurelsError):
-    """A service did not do what was asked of it.
+    """A request to a service failed.
 
     ``retry_after`` is in whole seconds, and None unless the service says when to send the request again.
     """

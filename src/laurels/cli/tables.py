@@ -155,7 +155,7 @@ class ImportReport:
             self._progress_line.write_line(
                 f"... and {self.refused - SHOWN_REFUSALS:,} more rows refused (--json lists them all)"
             )
-        self._progress_line.write_line(self._stopped() if error else self._finished())
+        self._progress_line.write_line(self._format_stop() if error else self._format_end())
 
     def add(self, sent: Sent) -> None:
         """Count the result of one batch, and report its refused rows."""
@@ -172,12 +172,12 @@ class ImportReport:
         elif self.refused <= SHOWN_REFUSALS:
             self._progress_line.write_line(f"line {row.line}: {row.problem}")
 
-    def _finished(self) -> str:
+    def _format_end(self) -> str:
         return self._progress_line.summary(
             f"Kept {self.accepted:,} of {self.accepted + self.refused:,} rows on {self._board}"
         )
 
-    def _stopped(self) -> str:
+    def _format_stop(self) -> str:
         return (
             f"Stopped after line {self._line}: the service has confirmed {self.accepted:,} rows, {self.refused:,} were "
             "refused. Running the import again is safe, unless the board adds scores (operator increment)."

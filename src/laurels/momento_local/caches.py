@@ -27,7 +27,7 @@ class Scalar:
 
 
 class Cache:
-    """Items by their keys, and topics by their names, numbered on one ``page``. ``clock`` tells seconds.
+    """Items by their keys, and topics by their names, numbered on one ``page``. ``clock`` is in seconds.
 
     An expired item counts as missing. Each call that makes an item also checks two others, in turns, and drops those
     that have expired: so the expired never outnumber the rest for long, and no call waits for a sweep of all.

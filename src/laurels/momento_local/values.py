@@ -41,7 +41,7 @@ class LongValues:
         return len(self._values)
 
     def find(self, value: bytes) -> str | None:
-        """Return the name of a value, or None where it has none."""
+        """Return the name of a value, or None if it has none."""
         return self._names.get(value)
 
     def value(self, name: str) -> bytes:

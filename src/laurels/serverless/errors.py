@@ -1,8 +1,8 @@
 """The errors of the functions on Lambda, in one tree. Those of their store are in :mod:`laurels.errors`.
 
 LaurelsError
-├── AccountRefused            Momento's account API did not do what the rotation of keys asked
-└── BadSetting                the environment sets what a function cannot be, or leaves it out
+├── AccountRefused            Momento's account API did not carry out a request of the rotation
+└── BadSetting                a variable of the environment is missing, or cannot be used
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ class Function:
 
     def __init__(self, settings: Settings) -> None:
         self._telemetry = Telemetry(settings.stage)
+        # One loop for all invocations: the store's connections are bound to the loop that they were made on.
         self._loop = asyncio.new_event_loop()
         self._store = MomentoStore(
             settings.momento_cache,
