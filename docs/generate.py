@@ -62,8 +62,11 @@ def _row(ctx: click.Context, parameter: click.Parameter) -> str:
     title = metavar = parameter.make_metavar(ctx)
     default = "required" if parameter.required else ""
     if isinstance(parameter, click.Option):
-        title = parameter.opts[0] if parameter.is_flag else f"{parameter.opts[0]} {metavar}"
-        if parameter.show_default:
+        names = " / ".join(parameter.opts[:1] + parameter.secondary_opts)
+        title = names if parameter.is_flag else f"{names} {metavar}"
+        if parameter.secondary_opts:
+            default = f"`{(parameter.opts if parameter.get_default(ctx) else parameter.secondary_opts)[0]}`"
+        elif parameter.show_default:
             shown = parameter.show_default
             default = f"`{shown if isinstance(shown, str) else parameter.get_default(ctx)}`"
     about = getattr(parameter, "help", None) or ""

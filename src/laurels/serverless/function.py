@@ -58,7 +58,7 @@ class Function:
             log.warning("Not ready yet: %s", error)
 
     def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Answer one event of API Gateway. Never raises: Lambda would answer with a body that is not the service's."""
+        """Answer one event of API Gateway."""
         self._telemetry.begin(context)
         request: Request | None = None
         begun = time.perf_counter()
