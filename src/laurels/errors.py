@@ -1,4 +1,4 @@
-"""The errors that more than one part of Laurels raises or catches on purpose, in one tree.
+"""Every error that the service and its stores raise on purpose, in one tree.
 
     LaurelsError
     ├── Malformed                 the request cannot be parsed
@@ -32,8 +32,9 @@
     ├── ExtraMissing              a feature needs packages that are not installed
     └── BoardsFileUnusable        the file that declares boards cannot be read as such
 
-Those that only one part raises are in its own ``errors.py``: :mod:`laurels.cli.errors` for the client,
-:mod:`laurels.serverless.errors`, :mod:`laurels.momento_local.errors`. All are LaurelsErrors.
+The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
+:mod:`laurels.serverless.errors` for the functions on Lambda, :mod:`laurels.momento_local.errors`. They are
+LaurelsErrors too.
 
 Each class is named by its condition, builds its own message, and keeps the facts as attributes.
 """
@@ -296,9 +297,9 @@ class DataDamaged(StoreError):
 
 
 class NewerFormat(StoreError):
-    """A file of the data directory was written by a version of Laurels that this one comes before.
+    """A file of the data directory was written by a newer version of Laurels.
 
-    ``found`` is the number of its format, or, if that is one of those ``known``, what in it this version does not know.
+    ``found`` is the number of its format, or, if that is a known one, what in the file this version does not know.
     """
 
     def __init__(self, file: Path, found: int | str, known: int) -> None:
