@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from laurels.http.gate import Answered, Context
 
 KEY = b"Bearer right"
-SECRET = "secret"
+CLOSED_BOARD = "secret"
 UNSEEN = "unseen"
 seen: ContextVar[str] = ContextVar("seen", default=UNSEEN)
 closed: list[str] = []
@@ -51,7 +51,7 @@ def authenticate(request: Request) -> Principal:
 def authorise(principal: Principal | None, _: Operation, names: Sequence[str]) -> None:
     """Keep everybody from one board."""
     assert principal == Principal("ada")
-    if names and names[0] == SECRET:
+    if names and names[0] == CLOSED_BOARD:
         raise HTTPError(403, "Nobody may.")
 
 

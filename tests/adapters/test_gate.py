@@ -41,13 +41,13 @@ def odd(request: bytes) -> bytes:
 
 @pytest.fixture
 def lines(tmp_path: Path) -> Path:
-    """The file of what the gate's observer saw."""
+    """Return the file of what the gate's observer saw."""
     return tmp_path / "lines"
 
 
 @pytest.fixture
 def guarded(tmp_path: Path, lines: Path) -> Iterator[Server]:
-    """A service with a gate that lets in who shows the key."""
+    """Start a service with a gate that lets in who shows the key."""
     command = [sys.executable, "-m", "tests.adapters.served", "guarded", str(tmp_path / "data"), str(lines)]
     with started(command) as server:
         yield server
@@ -59,7 +59,7 @@ def observed(lines: Path, count: int) -> list[tuple[str, str, int]]:
     while len(found := lines.read_text().splitlines() if lines.exists() else []) < count:
         assert time.monotonic() < deadline, found
         time.sleep(0.01)
-    return [tuple(json.loads(line)[:3]) for line in found]  # type: ignore[misc]
+    return [tuple(json.loads(line)[:3]) for line in found]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ KINDS = ["none", "sleep", "timeout", "group", "wait", "store"]
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service whose standings are answered by a handler that does what the name says."""
+    """Start a service whose standings are answered by a handler that does what the name says."""
     data = tmp_path_factory.mktemp("served")
     with started([sys.executable, "-m", "tests.adapters.served", "open", str(data), "-"]) as server:
         yield server

@@ -34,7 +34,7 @@ import asyncio
 from laurels import limits
 from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.handlers import ACCEPTED
-from laurels.http.messages import Request, add_header
+from laurels.http.messages import JSON, Request, add_header
 from laurels.http.problems import failure
 from laurels.http.reads import PAGE_READ, read_board
 from laurels.http.wire import read_submit
@@ -656,7 +656,7 @@ cdef class InlineCall:
             pass
         elif not self.keep_alive or self.is_head or response.headers:
             connection.write(response, self.keep_alive, self.is_head)
-        elif response.status == 200:
+        elif response.status == 200 and response.content_type is JSON:
             fast.outbox.put(connection, joined(fast.ok, response.body))
         elif response is ACCEPTED:
             fast.outbox.put(connection, fast.accepted)

@@ -65,11 +65,8 @@ async def submit(
 ) -> Response:
     """Answer a submit once it is kept."""
     boards, (score, metadata) = context.boards, sent
-    if metadata is key is None and not wants_representation:
-        await boards.submit(board, name, score)
-        return ACCEPTED
-    if metadata is key is None and not boards.tells_changes:  # RFC 7240: a preference that cannot be met is ignored
-        await boards.submit(board, name, score)
+    if metadata is None and key is None and (not wants_representation or not boards.tells_changes):
+        await boards.submit(board, name, score)  # RFC 7240: a preference that cannot be met is ignored
         return ACCEPTED
     change = await boards.change(board, Submission(name, score, metadata), key)
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if wants_representation else ACCEPTED

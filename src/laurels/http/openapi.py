@@ -234,12 +234,7 @@ def _schema_of(kinds: Iterable[type]) -> Schema:
 
 def _schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     kinds = [operation.body.kind for operation in operations if operation.body]
-    kinds += [
-        kind
-        for operation in operations
-        for answer in operation.answers
-        for kind in answer.bodies
-    ]
+    kinds += [kind for operation in operations for answer in operation.answers for kind in answer.bodies]
     _, found = msgspec.json.schema_components([*dict.fromkeys(kinds), Problem], ref_template=_REF)
     return {name: documented(name, schema) for name, schema in sorted(found.items())}
 
