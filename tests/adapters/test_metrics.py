@@ -28,7 +28,7 @@ def count_requests(server: Server) -> dict[tuple[str, str, str], float]:
     """Return how many requests were counted by method, route and status."""
     (requests,) = (
         family
-        for family in parse_openmetrics(ask(server, "GET", "/-/metrics").body.decode())
+        for family in parse_openmetrics(ask(server, "GET", "/-/metrics").body.decode())  # type: ignore[no-untyped-call]
         if family.name == "laurels_requests"
     )
     return {
@@ -66,7 +66,7 @@ def test_durations_are_counted(tmp_path: Path) -> None:
         text = ask(server, "GET", "/-/metrics").body.decode()
     samples = {
         (sample.name, sample.labels.get("le")): sample.value
-        for family in parse_openmetrics(text)
+        for family in parse_openmetrics(text)  # type: ignore[no-untyped-call]
         for sample in family.samples
         if (sample.labels.get("method"), sample.labels.get("route")) == ("GET", "/{board}/{name}")
     }

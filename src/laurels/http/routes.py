@@ -14,7 +14,7 @@ HEAD is answered as GET (the adapter leaves the body out), OPTIONS with the meth
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
