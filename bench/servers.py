@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from msgspec import Struct
+
 from bench.errors import NotAnswering
 from bench.machine import SERVER_CORE, cpu_seconds, pinned
 
@@ -24,8 +26,38 @@ HTTP_2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0,
 HTTP_2_WELCOME = b"\0\0"
 REDIS_HELLO = b"PING\r\n"
 REDIS_WELCOME = b"+PONG"
-LAURELS = [sys.executable, "-c", "import sys; from laurels.cli import main; sys.exit(main())"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+"""For programs of ``bench`` and its peers."""
+
+
+class Checkout(Struct, frozen=True):
+    """A checkout of any version with its own ``.venv``: its commands are used, its modules never imported."""
+
+    root: Path
+
+    @property
+    def python(self) -> str:
+        """Its interpreter."""
+        return str(self.root / ".venv" / "bin" / "python")
+
+    @property
+    def laurels(self) -> str:
+        """Its ``laurels`` command."""
+        return str(self.root / ".venv" / "bin" / "laurels")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's environment without PYTHONPATH, which would put another checkout's modules before its own."""
+        return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def serves_with(self, option: str) -> bool:
+        """Return whether ``laurels serve`` of this version has an option."""
+        command = [self.laurels, "serve", "--help"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True)
+        return option in done.stdout
+
+
+HERE = Checkout(ROOT)
 
 
 class Server:
@@ -108,18 +140,20 @@ def free_port() -> int:
     return port
 
 
-def laurels(directory: Path, data: Path, *options: str) -> Server:
+def laurels(directory: Path, data: Path, *options: str, checkout: Checkout = HERE) -> Server:
     """Start Laurels on a data directory."""
     port = free_port()
     place = ["--host", "127.0.0.1", "--port", str(port), "--data", str(data)]
-    return _pinned("laurels", [*LAURELS, "serve", *place, *options], port, directory)
+    command = pinned(SERVER_CORE, [checkout.laurels, "serve", *place, *options])
+    return Server("laurels", command, port, directory, checkout.environment)
 
 
 def momento(directory: Path, *options: str) -> Server:
     """Start the local Momento server."""
     port = free_port()
     ports = ["--port", str(port), "--account-port", "0"]
-    return _pinned("momento-local", [*LAURELS, "momento-local", *ports, *options], port, directory)
+    command = pinned(SERVER_CORE, [HERE.laurels, "momento-local", *ports, *options])
+    return Server("momento-local", command, port, directory, HERE.environment)
 
 
 def ssm(directory: Path) -> Server:

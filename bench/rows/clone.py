@@ -6,7 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from bench.figures import Figure, Measure, Run, Subject, Target, alone
+from bench.figures import Figure, Measure, Run, Subject, Target, single
 from bench.machine import on_both_cores
 from bench.servers import ROOT, Server, free_port
 
@@ -28,4 +28,4 @@ def clone(run: Run) -> Iterator[Figure]:
     with Server("make", on_both_cores(["make", "run"]), port, directory, environment) as server:
         taken = server.await_answer(patience=PATIENCE)
     target = Target("<=", 60, of="figure")
-    yield alone(Subject("clone", "make run in a fresh clone, to the first answer", "s", target), Measure(taken))
+    yield single(Subject("clone", "make run in a fresh clone, to the first answer", "s", target), Measure(taken))

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bench import requests, servers
 from bench.errors import Disagreement
-from bench.figures import Figure, Measure, Run, Subject, Target, beside, median
+from bench.figures import Figure, Measure, Run, Subject, Target, compare, median
 from bench.load import burst, undisturbed
 from bench.members import batches, members
 from bench.peers import redis
@@ -64,10 +64,10 @@ def _compare(run: Run, row: str, asked: list[Request], *, nginx: float, fastapi:
         rounds = [_round(field, prepared, run.seconds) for _ in range(run.repeat)]
     what = f"{row}, {MEMBERS:,} members, 64 connections"
     against_nginx = [(ours, theirs) for ours, theirs, _ in rounds]
-    yield beside(Subject(row, what, "/s", Target(">=", nginx)), "nginx", against_nginx, _busy(against_nginx))
+    yield compare(Subject(row, what, "/s", Target(">=", nginx)), "nginx", against_nginx, _busy(against_nginx))
     against_fastapi = [(ours, theirs) for ours, _, theirs in rounds]
     subject = Subject(row, what, "/s", Target(">=", fastapi))
-    yield beside(subject, "FastAPI + Redis", against_fastapi, _busy(against_fastapi))
+    yield compare(subject, "FastAPI + Redis", against_fastapi, _busy(against_fastapi))
 
 
 def _round(field: Field, prepared: Path, seconds: float) -> tuple[Measure, Measure, Measure]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bench import directories, requests, servers
-from bench.figures import Figure, Measure, Run, Subject, Target, alone
+from bench.figures import Figure, Measure, Run, Subject, Target, single
 from bench.machine import CLIENT_CORE, family, pinned
 from bench.members import members
 from bench.openloop import Trace
@@ -89,12 +89,12 @@ def _figures(submits: Trace, reads: Trace, folds: Folds, spent: float) -> Iterat
     note = f"p50 {_at(submits.taken, 0.5)}, p99.9 {_at(submits.taken, 0.999)}; reads p99 {_at(reads.taken, 0.99)}"
     lag = f"generator late by {_at(submits.lag, 0.99)} (p99)"
     p99 = Measure(_quantile(submits.taken, 0.99) * 1e3, spent / count * 1e6)
-    yield alone(Subject("latency", f"{WHAT}: p99", "ms", USUAL), p99, f"{note}; {lag}")
+    yield single(Subject("latency", f"{WHAT}: p99", "ms", USUAL), p99, f"{note}; {lag}")
     worst = Measure(max(submits.taken + reads.taken) * 1e3)
-    yield alone(Subject("latency", "the slowest of all these requests", "ms", WORST), worst)
+    yield single(Subject("latency", "the slowest of all these requests", "ms", WORST), worst)
     slowest = Measure(max(folds.during(submits) + folds.during(reads), default=float("inf")) * 1e3)
     took = ", ".join(f"{end - begin - folds.SETTLING:.1f} s" for begin, end in folds.spans) or "none happened"
-    yield alone(Subject("latency", "the slowest while the journal is folded", "ms", WORST), slowest, f"folds: {took}")
+    yield single(Subject("latency", "the slowest while the journal is folded", "ms", WORST), slowest, f"folds: {took}")
 
 
 def _offer(server: Server, directory: Path) -> tuple[dict[str, Trace], Folds]:

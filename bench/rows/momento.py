@@ -19,7 +19,7 @@ from momento.responses import (
 
 from bench import servers
 from bench.errors import LoadFailed
-from bench.figures import Figure, Measure, Run, Subject, Target, alone, median
+from bench.figures import Figure, Measure, Run, Subject, Target, median, single
 from bench.members import batches, members, name_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def momento(run: Run) -> Iterator[Figure]:
     subject = Subject(
         "momento", f"single calls, {MEMBERS:,} members, {IN_FLIGHT} at once", "/s", Target(">=", 1_600, "figure")
     )
-    yield alone(subject, measure, f"{spread}; busy {measure.value * (measure.cpu or 0) / 1e6:.0%}")
+    yield single(subject, measure, f"{spread}; busy {measure.value * (measure.cpu or 0) / 1e6:.0%}")
 
 
 async def _measured(server: Server, run: Run) -> list[Measure]:

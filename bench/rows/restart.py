@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from bench import directories, servers
-from bench.figures import Figure, Measure, Run, Subject, Target, beside
+from bench.figures import Figure, Measure, Run, Subject, Target, compare
 from bench.members import members, name_of
 from bench.peers import redis
 from bench.requests import BOARD, Request
@@ -33,9 +33,9 @@ def restart(run: Run) -> Iterator[Figure]:
     rounds = [(_start(run, folded), _start(run, journalled), _start_redis(directory)) for _ in range(run.repeat)]
     what = f"restart with {ENTRIES:,} entries, to the first answer"
     from_compact = [(compact, theirs) for compact, _, theirs in rounds]
-    yield beside(Subject("restart", f"{what}, folded", "s", TARGET), "Redis RDB", from_compact)
+    yield compare(Subject("restart", f"{what}, folded", "s", TARGET), "Redis RDB", from_compact)
     from_journal = [(replayed, theirs) for _, replayed, theirs in rounds]
-    yield beside(Subject("restart", f"{what}, all in the journal", "s", TARGET), "Redis RDB", from_journal)
+    yield compare(Subject("restart", f"{what}, all in the journal", "s", TARGET), "Redis RDB", from_journal)
 
 
 def _start(run: Run, origin: Path) -> Measure:
