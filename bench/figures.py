@@ -68,7 +68,7 @@ class Report(Struct):
 
 
 class Run(Struct, frozen=True):
-    """How long and how often to measure, and where files go."""
+    """How long and how often to measure, and the directory for files."""
 
     seconds: float
     repeat: int

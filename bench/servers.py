@@ -1,4 +1,4 @@
-"""The servers of a run: started on the server's core, asked whether they answer, stopped by their own ids."""
+"""The servers of a run: started on the server's core, polled until they answer, stopped by their own ids."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Server:
         return cpu_seconds([self.pid])
 
     def await_answer(self, hello: bytes = HTTP_HELLO, welcome: bytes = HTTP_WELCOME, patience: float = 120) -> float:
-        """Wait until ``hello`` is answered by what begins with ``welcome``; give the seconds since the start."""
+        """Wait until the reply to ``hello`` begins with ``welcome``; return the seconds since the start."""
         while not answers(self.port, hello, welcome):
             if self._process.poll() is not None or time.perf_counter() - self.begun > patience:
                 raise NotAnswering(self.name, self.log)
@@ -105,7 +105,7 @@ class Server:
         return time.perf_counter() - self.begun
 
     def stop(self, patience: float = 60) -> None:
-        """Ask the process to end, and end its group where it does not or leaves children behind."""
+        """Terminate the process, and kill its group if it does not end or leaves children behind."""
         self._process.terminate()
         try:
             self._process.wait(patience)
@@ -123,7 +123,7 @@ def end_group(group: int) -> None:
 
 
 def answers(port: int, hello: bytes, welcome: bytes) -> bool:
-    """Tell whether ``hello`` on a new connection is answered by what begins with ``welcome``."""
+    """Return whether the reply to ``hello`` on a new connection begins with ``welcome``."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(hello)
@@ -133,7 +133,7 @@ def answers(port: int, hello: bytes, welcome: bytes) -> bool:
 
 
 def free_port() -> int:
-    """Find a port nobody listens on."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -157,13 +157,13 @@ def momento(directory: Path, *options: str) -> Server:
 
 
 def ssm(directory: Path) -> Server:
-    """Start moto's server, which has AWS's Parameter Store."""
+    """Start moto's server, which has a Parameter Store like AWS's."""
     port = free_port()
     return _pinned("ssm", [sys.executable, "-m", "moto.server", "-p", str(port)], port, directory)
 
 
 def nginx(directory: Path) -> Server:
-    """Start nginx with one worker and a fixed answer."""
+    """Start nginx with one worker and a fixed response."""
     port = free_port()
     template = (Path(__file__).parent / "peers" / "nginx.conf").read_text()
     configuration = directory / "nginx.conf"
@@ -172,7 +172,7 @@ def nginx(directory: Path) -> Server:
 
 
 def redis(directory: Path) -> Server:
-    """Start Redis without persistence of its own accord; it reads and saves ``dump.rdb`` in ``directory``."""
+    """Start Redis, which saves nothing by itself; it loads, and on command saves, ``dump.rdb`` in ``directory``."""
     port = free_port()
     options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(directory)]
     return _pinned("redis", ["redis-server", *options], port, directory)

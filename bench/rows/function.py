@@ -62,7 +62,7 @@ def function(run: Run) -> Iterator[Figure]:
 
 
 def _cold(pairs: Sequence[tuple[Parts, Parts]]) -> Figure:
-    subject = Subject("function", "cold start of get_standing, to the first answer", "ms", Target("<=", 1.2))
+    subject = Subject("function", "cold start of get_standing, to the first response", "ms", Target("<=", 1.2))
     totals = [(Measure(ours["total"] * 1e3), Measure(theirs["total"] * 1e3)) for ours, theirs in pairs]
     ours, theirs = (_parts([pair[side] for pair in pairs]) for side in (0, 1))
     return compare(subject, "by hand", totals, f"{ours}; by hand: {theirs}")

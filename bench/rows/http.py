@@ -1,4 +1,4 @@
-"""Requests a second of the three core routes: Laurels, nginx with a fixed answer, and FastAPI over Redis, in turns."""
+"""Requests a second of the three core routes: Laurels, nginx with a fixed response, FastAPI over Redis, in turns."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WARM_UP = 1.0
 
 
 class Field(Struct, frozen=True):
-    """What runs, each as the servers that work for it; the first is the one that is asked."""
+    """The contenders, each as the servers it consists of; the first gets the requests."""
 
     laurels: tuple[Server, ...]
     nginx: tuple[Server, ...]
@@ -49,7 +49,7 @@ def page(run: Run) -> Iterator[Figure]:
 
 
 def submit(run: Run) -> Iterator[Figure]:
-    """Measure submits: ours each on disk before its answer, those of Redis in its memory."""
+    """Measure submits: ours each on disk before its response, those of Redis in memory."""
     asked = requests.submits(MEMBERS, PREPARED)
     yield from _compare(run, "submit", asked, nginx=0.5, fastapi=25)
 
@@ -77,7 +77,7 @@ def _round(field: Field, prepared: Path, seconds: float) -> tuple[Measure, Measu
 
 
 def _busy(pairs: Sequence[tuple[Measure, Measure]]) -> str:
-    """Say which share of its core each side used; the rest it waited, for a disk or for the generator."""
+    """Format the share of its core that each side used; for the rest it waited, for a disk or for the generator."""
     ours, theirs = (median(side) for side in zip(*pairs, strict=True))
     return f"busy {_share(ours):.0%} / {_share(theirs):.0%}"
 
@@ -103,11 +103,11 @@ def _running(directory: Path) -> Iterator[Field]:
 
 
 def _agree(field: Field, sample: list[Request]) -> None:
-    """Send a sample and then readings of the same names to both; raise Disagreement where answers differ in meaning."""
-    readings = [requests.Request("GET", request.path) for request in sample]
-    ours = requests.ask(field.laurels[0].port, sample + readings)
-    theirs = requests.ask(field.fastapi[0].port, sample + readings)
-    for request, our, their in zip(sample + readings, ours, theirs, strict=True):
+    """Send a sample and then reads of the same names to both; raise Disagreement if responses differ in meaning."""
+    reads = [requests.Request("GET", request.path) for request in sample]
+    ours = requests.ask(field.laurels[0].port, sample + reads)
+    theirs = requests.ask(field.fastapi[0].port, sample + reads)
+    for request, our, their in zip(sample + reads, ours, theirs, strict=True):
         if our.status != their.status or _meaning(our.body) != _meaning(their.body):
             raise Disagreement(request, our.body, their.body)
 

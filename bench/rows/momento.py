@@ -35,7 +35,7 @@ CACHE, BOARD = "bench", "board"
 
 
 def momento(run: Run) -> Iterator[Figure]:
-    """Put a score, ask for a rank and for a page of 20, in turns, by several tasks at once."""
+    """Put a score, get a rank and fetch a page of 20, in turns, from several concurrent tasks."""
     with servers.momento(run.directory) as server:
         server.await_answer(servers.HTTP_2_HELLO, servers.HTTP_2_WELCOME)
         measures = asyncio.run(_measured(server, run))
@@ -66,7 +66,7 @@ async def _burst(server: Server, client: CacheClientAsync, seconds: float) -> Me
 
 
 async def _calls(client: CacheClientAsync, chance: Random, end: float) -> int:
-    """Make calls, one after the other, until it is time to end; give how many."""
+    """Make calls, one after the other, until a time on the clock; return how many."""
     calls = 0
     while time.perf_counter() < end:
         name, start = name_of(chance.randrange(MEMBERS)), chance.randrange(MEMBERS - PAGE)
