@@ -84,6 +84,7 @@ class Submitter(threading.Thread):
             return
 
 
+@pytest.mark.slow
 def test_kill_loses_nothing_acknowledged(tmp_path: Path) -> None:
     """A service killed thirty times under load has each acknowledged score, or a later one, after its restart."""
     chance = random.Random(20261123)

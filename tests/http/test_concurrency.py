@@ -95,7 +95,7 @@ def expected(operator: str) -> dict[str, int]:
     return {name: sum(all_) if operator == "increment" else max(all_) for name, all_ in scores.items()}
 
 
-@pytest.mark.parametrize("how", ["submit", "key", "batch"])
+@pytest.mark.parametrize("how", ["submit", pytest.param("key", marks=pytest.mark.slow), "batch"])
 @pytest.mark.parametrize("operator", ["increment", "best"])
 def test_nothing_is_lost(service: Server, board: str, operator: str, how: str) -> None:
     """All that 32 clients submit concurrently is counted once in every window, and reads meanwhile are consistent."""
