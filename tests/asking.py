@@ -46,7 +46,7 @@ def connected(server: Server) -> Iterator[socket.socket]:
         yield connection
 
 
-def said(connection: socket.socket, count: int, *, method: str = "GET") -> list[Reply]:
+def read_replies(connection: socket.socket, count: int, *, method: str = "GET") -> list[Reply]:
     """Read ``count`` responses to requests with this method; those to HEAD have no bodies."""
     replies = []
     with connection.makefile("rb") as stream:
@@ -57,11 +57,11 @@ def said(connection: socket.socket, count: int, *, method: str = "GET") -> list[
     return replies
 
 
-def exchange(server: Server, request: bytes, count: int = 1) -> list[Reply]:
+def send_bytes(server: Server, request: bytes, count: int = 1) -> list[Reply]:
     """Send bytes as they are and read ``count`` responses."""
     with connected(server) as connection:
         connection.sendall(request)
-        return said(connection, count)
+        return read_replies(connection, count)
 
 
 def _reply(response: http.client.HTTPResponse) -> Reply:

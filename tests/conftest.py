@@ -33,12 +33,12 @@ class Server:
         self.url = url
         self.host, _, port = url.partition("://")[2].partition(":")
         self.port = int(port)
-        self.said: list[str] = []
+        self.log: list[str] = []
         self.reading = Thread(target=self._read)
 
     def _read(self) -> None:
         """Read stderr to the end: a full pipe would block the server."""
-        self.said.extend(self.process.stderr or ())
+        self.log.extend(self.process.stderr or ())
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, wait for the process to end, and return its exit status."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.asking import ask, connected, said
+from tests.asking import ask, connected, read_replies
 from tests.conftest import running
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_stop_finishes_requests_in_flight(tmp_path: Path) -> None:
         server.process.send_signal(signal.SIGTERM)
         assert idle.recv(1) == b""
         busy.sendall(b":5}")
-        assert said(busy, 1)[0].status == 202
+        assert read_replies(busy, 1)[0].status == 202
         assert server.process.wait(30) == 0
 
 

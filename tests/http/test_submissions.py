@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.asking import ask, exchange
+from tests.asking import ask, send_bytes
 from tests.conftest import running
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def test_bad_key(service: Server, board: str, key: bytes, target: str) -> None:
     """Any other key, or two keys, is a 400 that names the header."""
     body = b'{"score":1}' if target else b'{"entries":[{"name":"v","score":1}]}'
     head = f"POST /{board}{target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nIdempotency-Key: ".encode()
-    (reply,) = exchange(service, head + key + b"\r\n\r\n" + body)
+    (reply,) = send_bytes(service, head + key + b"\r\n\r\n" + body)
     assert reply.status == 400
     assert reply.json["parameter"] == "Idempotency-Key"
     assert ask(service, "GET", f"/{board}").json == {"leaderboard": []}
