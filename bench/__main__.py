@@ -16,6 +16,7 @@ from bench.errors import Unmeasured
 from bench.figures import Report, Run
 from bench.machine import CLIENT_CORE, describe
 from bench.rows import ROWS
+from bench.servers import Checkout
 from bench.table import as_json, table
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def main(  # noqa: PLR0913, PLR0917 - one argument an option
     file: Path | None,
 ) -> None:
     """Run the selected rows, by default all; exit 1 unless every target is reached."""
+    if other and not Path(Checkout(other).laurels).exists():
+        raise click.BadParameter(f"Run `make install build/wheels.stamp` in {other} first.", param_hint="--against")
     rows = against.rows(other) if other else ROWS
     if unknown := ", ".join(set(only) - set(rows)):
         raise click.BadParameter(f"{unknown} cannot be compared with another checkout.", param_hint="--only")
