@@ -38,7 +38,7 @@ class Load(Struct, frozen=True):
     row: str
     what: str
     target: float
-    asked: list[Request]
+    sent: list[Request]
     definition: str = ""
     metrics: bool = False
 
@@ -58,10 +58,10 @@ def rows(directory: Path) -> dict[str, Callable[[Run], Iterator[Figure]]]:
 
 def standing(run: Run, other: Checkout) -> Iterator[Figure]:
     """Measure ``GET /{board}/{name}``, and once more with request metrics."""
-    asked = requests.standings(MEMBERS, PREPARED)
-    yield _compare(run, other, Load("standing", "standing", 0.97, asked))
+    sent = requests.standings(MEMBERS, PREPARED)
+    yield _compare(run, other, Load("standing", "standing", 0.97, sent))
     if HERE.serves_with(METRICS):
-        yield _compare(run, other, Load("standing", "standing with request metrics on", 0.93, asked, metrics=True))
+        yield _compare(run, other, Load("standing", "standing with request metrics on", 0.93, sent, metrics=True))
 
 
 def page(run: Run, other: Checkout) -> Iterator[Figure]:
@@ -76,8 +76,8 @@ def submit(run: Run, other: Checkout) -> Iterator[Figure]:
 
 def features(run: Run, other: Checkout) -> Iterator[Figure]:
     """Measure submits on a board with every feature of a definition."""
-    asked = requests.submits(MEMBERS, PREPARED)
-    yield _compare(run, other, Load("features", "submit on a board with every feature on", 0.97, asked, FEATURES))
+    sent = requests.submits(MEMBERS, PREPARED)
+    yield _compare(run, other, Load("features", "submit on a board with every feature on", 0.97, sent, FEATURES))
 
 
 def bulk(run: Run, other: Checkout) -> Iterator[Figure]:
@@ -119,7 +119,7 @@ def function(run: Run, other: Checkout) -> Iterator[Figure]:
 def _compare(run: Run, other: Checkout, load: Load) -> Figure:
     directory = run.directory / load.what.replace(" ", "-")
     directory.mkdir(mode=0o755)
-    prepared = requests.save(load.asked, directory / "requests")
+    prepared = requests.save(load.sent, directory / "requests")
     options = [METRICS] if load.metrics else _options(HERE)
     with (
         running(directory / "here", load.definition, *options) as ours,

@@ -45,11 +45,11 @@ def cold(event: dict[str, Any]) -> Parts:
     fetch = key.ParameterKeys._fetch  # noqa: SLF001 - only it knows how long SSM takes
 
     def timed(keys: object) -> Any:
-        asked = time.perf_counter()
+        called = time.perf_counter()
         try:
             return fetch(keys)
         finally:
-            spent.append(time.perf_counter() - asked)
+            spent.append(time.perf_counter() - called)
 
     key.ParameterKeys._fetch = timed  # noqa: SLF001
     handlers = import_module("laurels.serverless.handlers")

@@ -42,8 +42,8 @@ def features(run: Run) -> Iterator[Figure]:
         "standing": requests.standings(MEMBERS, PREPARED),
     }
     with running(run.directory / "default") as default, running(run.directory / "full", FEATURES) as full:
-        for kind, asked in kinds.items():
-            prepared = requests.save(asked, run.directory / f"features-{kind}.requests")
+        for kind, sent in kinds.items():
+            prepared = requests.save(sent, run.directory / f"features-{kind}.requests")
             pairs = take_turns(run, full, default, prepared)
             what = f"{kind} on a board with all features on, {MEMBERS:,} members"
             yield compare(Subject("features", what, "/s", Target(">=", 0.5)), "default board", pairs)

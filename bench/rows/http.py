@@ -38,26 +38,26 @@ class Field(Struct, frozen=True):
 
 def standing(run: Run) -> Iterator[Figure]:
     """Measure ``GET /{board}/{name}``."""
-    asked = requests.standings(MEMBERS, PREPARED)
-    yield from _compare(run, "standing", asked, nginx=0.8, fastapi=25)
+    sent = requests.standings(MEMBERS, PREPARED)
+    yield from _compare(run, "standing", sent, nginx=0.8, fastapi=25)
 
 
 def page(run: Run) -> Iterator[Figure]:
     """Measure pages of 20 at random places."""
-    asked = requests.pages(MEMBERS, PREPARED)
-    yield from _compare(run, "page", asked, nginx=0.6, fastapi=20)
+    sent = requests.pages(MEMBERS, PREPARED)
+    yield from _compare(run, "page", sent, nginx=0.6, fastapi=20)
 
 
 def submit(run: Run) -> Iterator[Figure]:
     """Measure submits: ours each on disk before its response, those of Redis in memory."""
-    asked = requests.submits(MEMBERS, PREPARED)
-    yield from _compare(run, "submit", asked, nginx=0.5, fastapi=25)
+    sent = requests.submits(MEMBERS, PREPARED)
+    yield from _compare(run, "submit", sent, nginx=0.5, fastapi=25)
 
 
-def _compare(run: Run, row: str, asked: list[Request], *, nginx: float, fastapi: float) -> Iterator[Figure]:
-    prepared = requests.save(asked, run.directory / f"{row}.requests")
+def _compare(run: Run, row: str, sent: list[Request], *, nginx: float, fastapi: float) -> Iterator[Figure]:
+    prepared = requests.save(sent, run.directory / f"{row}.requests")
     with _running(run.directory / row) as field:
-        _agree(field, asked[:SAMPLE])
+        _agree(field, sent[:SAMPLE])
         every = (field.laurels, field.nginx, field.fastapi)
         for side in every:
             burst(side, prepared, WARM_UP)
