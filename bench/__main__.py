@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from bench import against
 from bench.errors import Unmeasured
 from bench.figures import Report, Run
 from bench.machine import CLIENT_CORE, describe
-from bench.rows import ROWS
-from bench.servers import Checkout
+from bench.rows import ROWS, against
 from bench.table import as_json, table
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def main(  # noqa: PLR0913, PLR0917 - one argument an option
     file: Path | None,
 ) -> None:
     """Run the selected rows, by default all; exit 1 unless every target is reached."""
-    if other and not Path(Checkout(other).laurels).exists():
+    if other and not against.is_built(other):
         raise click.BadParameter(f"Run `make install build/wheels.stamp` in {other} first.", param_hint="--against")
     rows = against.rows(other) if other else ROWS
     if unknown := ", ".join(set(only) - set(rows)):

@@ -48,7 +48,7 @@ def _crowd(run: Run) -> Iterator[Figure]:
             pairs = [(Measure(times[tied][operation]), Measure(times[apart][operation])) for times in rounds]
             what = f"{operation}, {CROWD:,} of {SMALL:,} sharing a score, {about}"
             yield compare(Subject("index", what, "µs", Target("<=", 1.25)), "no ties", pairs)
-    pairs = [(Measure(times["stamped"]["bytes"]), Measure(times["default"]["bytes"])) for times in rounds]
+    pairs = [(Measure(times["stamped"]["bytes"]), Measure(times["plain"]["bytes"])) for times in rounds]
     yield compare(Subject("index", "bytes an entry with its sequence", "B", Target("<=", 1.25)), "without", pairs)
 
 

@@ -57,6 +57,11 @@ def rows(directory: Path) -> dict[str, Callable[[Run], Iterator[Figure]]]:
     }
 
 
+def is_built(directory: Path) -> bool:
+    """Return whether a directory is a checkout whose commands can be run."""
+    return Path(Checkout(directory.absolute()).laurels).exists()
+
+
 def standing(run: Run, other: Checkout) -> Iterator[Figure]:
     """Measure ``GET /{board}/{name}``, and once more with request metrics."""
     sent = requests.standings(MEMBERS, PREPARED)
