@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import Server
 
+pytestmark = pytest.mark.slow
+
 DOWNLOADS = Path(__file__).parent / "data" / "package-downloads.tsv.gz"
 """Some 5,000 packages of a public registry and their downloads, a random sample of those much used."""
 
@@ -84,7 +86,6 @@ class Submitter(threading.Thread):
             return
 
 
-@pytest.mark.slow
 def test_kill_loses_nothing_acknowledged(tmp_path: Path) -> None:
     """A service killed thirty times under load has each acknowledged score, or a later one, after its restart."""
     chance = random.Random(20261123)

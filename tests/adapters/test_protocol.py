@@ -229,6 +229,7 @@ def test_client_that_leaves_its_pipeline(tmp_path: Path) -> None:
         assert "Traceback" not in log_of(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
@@ -250,6 +251,7 @@ def test_limits_of_a_connection(strict: Server, request_: bytes, status: int | N
     assert received[9:12] == (b"" if status is None else b"%d" % status)
 
 
+@pytest.mark.slow
 def test_refused_client_that_stays(strict: Server) -> None:
     """A connection that was refused is closed, though its client began another request and stays."""
     with connected(strict) as connection:
@@ -294,6 +296,7 @@ def test_too_many_connections(strict: Server) -> None:
             connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", [b"", b"X-Odd: 1\r\n"], ids=["plain", "odd"])
 def test_slow_reader_takes_bounded_memory(strict: Server, odd: bytes) -> None:
     """A client that asks for much and reads nothing is held back, then cut off, and the server stays small."""

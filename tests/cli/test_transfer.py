@@ -207,6 +207,7 @@ def test_import_that_stops_tells_a_program(stdin: Callable[[bytes], None]) -> No
     assert json.loads(found.stdout) == {"accepted": 0, "refused": [], "problem": problem}
 
 
+@pytest.mark.slow
 def test_import_waits_for_a_full_disk(tmp_path: Path) -> None:
     """While the server cannot write the import waits, and goes on when it can."""
     (tmp_path / "in.tsv").write_bytes(content(SCORES, "tsv"))

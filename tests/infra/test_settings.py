@@ -105,6 +105,7 @@ def run(context: dict[str, str], directory: Path) -> subprocess.CompletedProcess
     return subprocess.run(command, env=os.environ | told, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_app_ends_with_the_reason(tmp_path: Path) -> None:
     """The app ends with the refusal as its only words."""
     ended = run({"stageName": "feature/x"}, tmp_path)
@@ -112,6 +113,7 @@ def test_app_ends_with_the_reason(tmp_path: Path) -> None:
     assert "1 to 24 letters, digits and hyphens" in ended.stderr
 
 
+@pytest.mark.slow
 def test_app_says_which_defaults_it_took(tmp_path: Path) -> None:
     """The app makes the stage that the context names, and tells the defaults in one line."""
     ended = run({"stageName": "FEAT-9"}, tmp_path)
