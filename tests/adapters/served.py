@@ -161,7 +161,7 @@ async def serve(kind: str, data: Path, lines: Path) -> None:
         routes = Routes(boards, gate=guard(lines))
     else:
         routes = Routes(boards, (*OPERATIONS, *FURTHER, replace(STANDING, handler=show_kind)))
-    limits = Limits(target_bytes=600, head_bytes=1000, seconds=(75, 1, 1, 60, 1))
+    limits = Limits(target_bytes=600, head_bytes=1000, seconds=(3, 1, 1, 60, 1))
     http = partial(BoardProtocol, clock=Clock(limits, routes))
     config = uvicorn.Config(Application(routes), port=0, http=http, lifespan="off", proxy_headers=False)  # type: ignore[arg-type]
     await uvicorn.Server(config).serve()

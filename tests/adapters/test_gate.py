@@ -105,6 +105,21 @@ def test_refusal_comes_before_the_body(guarded: Server) -> None:
         assert read_replies(connection, 1)[0].status == 401
 
 
+def test_refusal_behind_a_request_that_waits(guarded: Server) -> None:
+    """It comes before the body there, too; the body is skipped, the next request answered, and the connection rests."""
+    keyed = SUBMIT.replace(b"Host: x", b"Host: x\r\nAuthorization: " + KEY)
+    with connected(guarded) as connection:
+        connection.sendall(keyed + SUBMIT[:-11])
+        assert [reply.status for reply in read_replies(connection, 2)] == [202, 401]
+        connection.sendall(SUBMIT[-11:])
+        connection.sendall(READ)
+        assert read_replies(connection, 1)[0].status == 401
+        connection.sendall(keyed + SUBMIT[:-11])
+        assert [reply.status for reply in read_replies(connection, 2)] == [202, 401]
+        connection.sendall(SUBMIT[-11:])
+        assert connection.recv(1) == b""  # closed once it was idle for too long
+
+
 def test_key_opens_the_gate(guarded: Server) -> None:
     """With the key requests are answered, but for what their principal may not do."""
     assert ask(guarded, "POST", "/kart/v", {"score": 7}, AUTHORIZATION).status == 202

@@ -652,6 +652,7 @@ cdef class InlineCall:
         self.response_complete = True
         if fast.is_observed:
             response = self.release(response)
+        self.coroutine = self.request = None
         if self.disconnected:
             pass
         elif not self.keep_alive or self.is_head or response.headers:

@@ -159,7 +159,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.refusing = False  # a refusal is on its way or due: nothing more is read
         self.inline = True  # the way of the newest request
         self.keep_alive = True
-        self.began = clock.now
+        self.began = clock.now  # of the newest request, for the gate's observers
         self.call = NO_CALL
         self.request = NO_REQUEST
         self.header_size = 0
@@ -174,7 +174,7 @@ class BoardProtocol(HttpToolsProtocol):
     # The transport's side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Join the server's connections, or be turned away where there are too many."""
+        """Join the server's connections, or be refused if there are too many."""
         super().connection_made(transport)
         self.clock.run(self.loop, self.connections)
         self.since = self.stalled_since = self.clock.now
@@ -182,7 +182,7 @@ class BoardProtocol(HttpToolsProtocol):
             self.refuse(HTTPError(503, "There are too many connections.", headers=((b"retry-after", b"1"),)))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let the request that is running know; uvicorn tells only the newest."""
+        """Tell the request that is running, because uvicorn tells only the newest."""
         if self.running is not None:
             self.running.disconnected = True
         super().connection_lost(exc)
@@ -215,12 +215,12 @@ class BoardProtocol(HttpToolsProtocol):
                 self.refuse(self._head_too_large())
 
     def pause_writing(self) -> None:
-        """Note since when the client does not read."""
+        """Remember since when the client does not read."""
         super().pause_writing()
         self.stalled_since = self.clock.now
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Stay open, where the client has only said that it sends no more and an answer is due."""
+        """Stay open if an answer is due: the client has only said that it sends no more."""
         self.clock.outbox.flush()
         if not self._busy():
             return False
@@ -235,7 +235,7 @@ class BoardProtocol(HttpToolsProtocol):
             super().shutdown()
 
     def check_time(self) -> None:
-        """Close, or refuse, where a stage has lasted too long; called once a second."""
+        """Close, or refuse, if a stage has lasted too long; called once a second."""
         limits = self.clock.limits
         if self.flow.write_paused and self.clock.now - self.stalled_since > limits.write_seconds:
             self.transport.abort()
@@ -334,10 +334,14 @@ class BoardProtocol(HttpToolsProtocol):
         if self.refusing:
             return
         self.stage = WAITING
-        if self.inline:
-            start(self, self.clock.fast, self.call, self.request)
-        else:
+        if not self.inline:
             super().on_message_complete()
+            if not self._busy():  # it was refused before its body was there
+                self.on_response_complete()
+            return
+        call, request = self.call, self.request
+        self.call, self.request = NO_CALL, NO_REQUEST  # a connection that rests keeps no body
+        start(self, self.clock.fast, call, request)
 
     # One request's way
 
@@ -377,8 +381,8 @@ class BoardProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _start_lingering_close(self, response: Response) -> None:
-        request, route = self.request, self.call.route
-        response = self.routes.gate.release(request, route, request.method, response, time.monotonic() - self.began)
+        request, seconds = self.request, time.monotonic() - self.began
+        response = self.routes.gate.release(request, self.call.route, request.method, response, seconds)
         self.clock.outbox.flush()
         self.transport.write(self._head(response, keep_alive=False) + response.body)
         if self.transport.can_write_eof():
