@@ -52,7 +52,9 @@ def test_own_routes_are_documented(server: Server, path: str) -> None:
     assert ask(server, "GET", path.format(board="kart")).status == 200
 
 
-@pytest.mark.parametrize("parameter", sorted({parameter.name for read in READS for parameter in read.parameters}))
+@pytest.mark.parametrize(
+    "parameter", sorted({parameter.name for read in READS for parameter in read.inputs.parameters})
+)
 def test_every_parameter_is_documented(parameter: str) -> None:
     """Whatever a read of a board takes stands in the API page."""
     assert re.search(rf"[?&]{parameter}=", API)

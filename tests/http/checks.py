@@ -42,8 +42,8 @@ def map_case(_: Any, case: Any) -> Any:
     if case.meta and case.meta.generation.mode.is_positive:
         if operation_of(case) == "read" and case.query:
             asked = {HOMES[key] for key in case.query if key in HOMES}
-            kinds = [read for read in READS if read.subject in asked] or READS[:1]
-            known = {parameter.name for parameter in kinds[-1].parameters}
+            kinds = [read for read in READS if read.inputs.subject in asked] or READS[:1]
+            known = {parameter.name for parameter in kinds[-1].inputs.parameters}
             case.query = {key: value for key, value in case.query.items() if key in known}
         if operation_of(case) == "define" and isinstance(case.body, dict):
             case.body = case.body | {

@@ -121,7 +121,7 @@ def test_no_words_are_left_over() -> None:
 
 def test_reads_have_their_parameters() -> None:
     """What a read of a board takes is what the document says."""
-    taken = {parameter.name for read in READS for parameter in read.parameters}
+    taken = {parameter.name for read in READS for parameter in read.inputs.parameters}
     described = DOCUMENT["paths"]["/{board}"]["get"]["parameters"]
     assert {parameter["name"] for parameter in described} == taken | {"board"}
 

@@ -63,7 +63,9 @@ def test_no_other_routes(dev: Synthesized) -> None:
     assert methods(dev).keys() == {*ROUTES, *others}
 
 
-@pytest.mark.parametrize("parameter", sorted({parameter.name for read in READS for parameter in read.parameters}))
+@pytest.mark.parametrize(
+    "parameter", sorted({parameter.name for read in READS for parameter in read.inputs.parameters})
+)
 def test_parameters_of_reads(dev: Synthesized, parameter: str) -> None:
     """The parameters of reads are known, and may be left out; no answer is kept for others who leave them out."""
     parameters = methods(dev)["GET", "{board}"]["RequestParameters"]

@@ -369,7 +369,8 @@ cdef class FastPath:
     cdef object loop, base, spare, store_future
     cdef RequestCounts counts
     cdef int standing_place, page_place, submit_place
-    cdef bint is_guarded, is_observed
+    cdef bint is_guarded
+    cdef readonly bint is_observed
     cdef set tasks
 
     def __init__(self, routes):

@@ -159,6 +159,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.refusing = False  # a refusal is on its way or due: nothing more is read
         self.inline = True  # the way of the newest request
         self.keep_alive = True
+        self.address = ""  # of the client
         self.began = clock.now  # of the newest request, for the gate's observers
         self.call = NO_CALL
         self.request = NO_REQUEST
@@ -166,16 +167,12 @@ class BoardProtocol(HttpToolsProtocol):
         self.head_bytes = 0
         self.running: Any = None  # the cycle whose answer is next; ``cycle`` is the newest of the pipeline
 
-    @property
-    def address(self) -> str:
-        """The client's address."""
-        return self.client[0] if self.client else ""
-
     # The transport's side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Join the server's connections, or be refused if there are too many."""
         super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
         self.clock.run(self.loop, self.connections)
         self.since = self.stalled_since = self.clock.now
         if len(self.connections) > self.clock.limits.connections:
@@ -260,7 +257,8 @@ class BoardProtocol(HttpToolsProtocol):
         self.head_bytes = NOT_COUNTED
         self.stage = HEAD
         self.since = self.clock.now
-        self.began = time.monotonic()
+        if self.clock.fast.is_observed:
+            self.began = time.monotonic()
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or a part of it."""

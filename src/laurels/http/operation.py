@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from laurels.errors import BadParameter
 from laurels.http.headers import check_accept, check_content
-from laurels.http.messages import JSON, Request, Response
+from laurels.http.messages import JSON, Headers, Request, Response
 from laurels.http.parameters import HOMES, IN_PATH, list_words
 from laurels.http.query import EMPTY_QUERY, Query
 from laurels.limits import BODY_BYTES
@@ -52,25 +52,34 @@ class Body(Struct, frozen=True):
     limit: int = BODY_BYTES
 
 
-def parse_parameters(operation: Operation, query: Query, request: Request) -> Sequence[Any]:
-    """Return the values of an operation's parameters, in their order."""
-    return read_parameters(operation.subject, operation.parameters, query, request)
+class Inputs(Struct, eq=False):
+    """The parameters that ``subject`` takes, an operation or a read; the error for any other names it."""
+
+    subject: str
+    parameters: tuple[Input, ...]
+    known: tuple[str, ...] = ()
+    """The names of those in the query."""
+
+    def __post_init__(self) -> None:
+        """Derive ``known``, once."""
+        self.known = tuple(parameter.name for parameter in self.parameters if parameter.where == "query")
+
+    def read(self, query: Query, headers: Headers) -> Sequence[Any]:
+        """Return their values in their order; raise BadParameter for one of the wrong form, and for one too many."""
+        for key in query:
+            if key not in self.known:
+                raise BadParameter(key, self._problem(key))
+        return [parameter.read(query, headers) for parameter in self.parameters]
+
+    def _problem(self, key: str) -> str:
+        if not self.known:
+            return "This route takes no query parameters."
+        problem = f"{key} goes with {HOMES[key]}, not here" if key in HOMES else f"There is no parameter {key}"
+        return f"{problem}: {self.subject} takes {list_words(self.known)}."
 
 
-def read_parameters(subject: str, parameters: Sequence[Input], query: Query, request: Request) -> Sequence[Any]:
-    """Return the values of the parameters that ``subject`` takes; raise BadParameter if the query has any other."""
-    known = [parameter.name for parameter in parameters if parameter.where == "query"]
-    for key in query:
-        if not known:
-            raise BadParameter(key, "This route takes no query parameters.")
-        if key not in known:
-            problem = f"{key} goes with {HOMES[key]}, not here" if key in HOMES else f"There is no parameter {key}"
-            raise BadParameter(key, f"{problem}: {subject} takes {list_words(known)}.")
-    return [parameter.read(query, request.headers) for parameter in parameters]
-
-
-class Operation(Struct, frozen=True, kw_only=True):
-    """One method of one path. ``subject`` names it in the error for a parameter that it does not take."""
+class Operation(Struct, kw_only=True, eq=False):
+    """One method of one path, which is never changed. ``subject`` names it in the error for a wrong parameter."""
 
     name: str
     method: str
@@ -87,34 +96,45 @@ class Operation(Struct, frozen=True, kw_only=True):
     body: Body | None = None
     scope: Scope | None = None
     subject: str = ""
-    parse: Callable[[Operation, Query, Request], Sequence[Any]] = parse_parameters
-    """Returns what the handler gets after names and body, if that is more than the values of the parameters."""
+    parse: Callable[[Query, Headers], Sequence[Any]] | None = None
+    """Returns what the handler gets after names and body; if there is none, the values of the parameters."""
     produces: tuple[bytes, ...] = (JSON,)
     """The media types that its answers have; a client that accepts none of them gets a 406."""
     is_inline: bool = True
     """Whether it may be answered inside the callback of the parser, where nothing can be streamed."""
 
-    @property
-    def path_names(self) -> list[PathName]:
-        """The parts of the path."""
-        return [IN_PATH[name] for name in _IN_BRACES.findall(self.path)]
+    path_names: tuple[PathName, ...] = ()
+    body_limit: int = BODY_BYTES
+    """How many bytes a body may have, also one that is not wanted and ignored."""
+    is_write: bool = False
+    """Whether it may change something."""
+    defaults: Sequence[Any] | None = None
+    """What ``parse`` returns for an empty query, if no header counts."""
 
-    @property
-    def body_limit(self) -> int:
-        """How many bytes a body may have, also one that is not wanted and ignored."""
-        return self.body.limit if self.body else BODY_BYTES
-
-    @property
-    def is_write(self) -> bool:
-        """Whether it may change something."""
-        return self.scope not in {None, "read"}
+    def __post_init__(self) -> None:
+        """Derive the last fields from the others, once, because every request needs them."""
+        self.path_names = tuple(IN_PATH[name] for name in _IN_BRACES.findall(self.path))
+        self.body_limit = self.body.limit if self.body else BODY_BYTES
+        self.is_write = self.scope not in {None, "read"}
+        self.parse = self.parse or Inputs(self.subject, self.parameters).read
+        self.defaults = None
 
     def arguments(self, names: Sequence[str], request: Request) -> Sequence[Any]:
         """Return what the handler gets after the context; raise Malformed, Refused or HTTPError for a bad request."""
-        query = Query(request.query) if request.query else EMPTY_QUERY
-        parameters = self.parse(self, query, request)
+        parameters = self._read_parameters(request)
         check_accept(request.headers, self.produces)
         if self.body is None:
             return (*names, *parameters)
         check_content(request.headers)
         return (*names, self.body.read(request.body), *parameters)
+
+    def _read_parameters(self, request: Request) -> Sequence[Any]:
+        assert self.parse is not None  # noqa: S101 - set with the object
+        if request.query:
+            return self.parse(Query(request.query), request.headers)
+        if self.defaults is not None:
+            return self.defaults
+        values = self.parse(EMPTY_QUERY, request.headers)
+        if all(parameter.where == "query" for parameter in self.parameters):
+            self.defaults = values
+        return values

@@ -104,8 +104,8 @@ class Health(Struct, frozen=True):
 
 _GONE = Answer(204, "It is not there, whether or not it was.")
 _OF_PERIOD = (WINDOW, PERIOD)
-_BY_NAME = {parameter.name: parameter for read in reversed(READS) for parameter in read.parameters}
-_OF_READS = tuple(dict.fromkeys(_BY_NAME[parameter.name] for read in READS for parameter in read.parameters))
+_BY_NAME = {parameter.name: parameter for read in reversed(READS) for parameter in read.inputs.parameters}
+_OF_READS = tuple(dict.fromkeys(_BY_NAME[parameter.name] for read in READS for parameter in read.inputs.parameters))
 
 SUBMIT = Operation(
     name="submit",

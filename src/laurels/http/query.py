@@ -12,8 +12,6 @@ from laurels.http.wire import read_submit
 from laurels.limits import LARGEST_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from laurels.stores.contract import Score
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -33,36 +31,30 @@ def decode_text(text: bytes) -> str:
         raise ValueError("is not UTF-8") from None
 
 
-class Query:
-    """The parameters of one request by their names, in the order they came.
+class Query(dict[str, list[bytes]]):
+    """The parameters of one request by their names, in the order they came, and their values as they came.
 
     A plus in a value is a space, as in a form. Values are decoded only when they are asked for: each method takes the
     name of a parameter that is there, and raises BadParameter if it is there twice or of another form.
     """
 
     def __init__(self, query: bytes) -> None:
-        self._values: dict[str, list[bytes]] = {}
+        super().__init__()
         for field in query.split(b"&"):
             if field:
                 key, _, value = field.replace(b"+", b" ").partition(b"=")
-                self._values.setdefault(unquote_to_bytes(key).decode(errors="replace"), []).append(value)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+                self.setdefault(unquote_to_bytes(key).decode(errors="replace"), []).append(value)
 
     def texts(self, key: str) -> list[str]:
         """Return all values of a parameter, which may be there several times."""
         try:
-            return [decode_text(value) for value in self._values[key]]
+            return [decode_text(value) for value in self[key]]
         except ValueError as error:
             raise BadParameter(key, f"{key} {error}.") from None
 
     def text(self, key: str) -> str:
         """Return the only value of a parameter."""
-        if len(self._values[key]) > 1:
+        if len(self[key]) > 1:
             raise BadParameter(key, f"{key} stands twice.")
         return self.texts(key)[0]
 

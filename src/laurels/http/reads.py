@@ -20,7 +20,7 @@ from laurels.errors import BadParameter, NotKept
 from laurels.http.cursor import read_cursor, write_cursor
 from laurels.http.handlers import find_board
 from laurels.http.messages import Response
-from laurels.http.operation import Handler, read_parameters
+from laurels.http.operation import Handler, Inputs
 from laurels.http.parameters import (
     A_PAGE,
     AROUND,
@@ -40,7 +40,6 @@ from laurels.http.parameters import (
     SPAN,
     START_RANK,
     WINDOW,
-    Input,
 )
 from laurels.http.wire import ReadEntry, Reading, encode
 from laurels.limits import DEFAULT_PAGE_ENTRIES
@@ -50,8 +49,7 @@ if TYPE_CHECKING:
 
     from laurels.boards import Boards, Slice
     from laurels.http.gate import Context
-    from laurels.http.messages import Request
-    from laurels.http.operation import Operation
+    from laurels.http.messages import Headers
     from laurels.http.query import Query
     from laurels.stores.contract import Board, Ranked, Score
 
@@ -63,15 +61,14 @@ _NO_FIELDS = frozenset[str]()
 class Read(Struct, frozen=True):
     """One way to read a board; ``subject`` names it in an error. Its handler gets the values of the parameters."""
 
-    subject: str
-    parameters: tuple[Input, ...]
+    inputs: Inputs
     handler: Handler
 
 
-def parse_read(_: Operation, query: Query, request: Request) -> Sequence[Any]:
+def parse_read(query: Query, headers: Headers) -> Sequence[Any]:
     """Return the read that a query asks for, and the values of its parameters; raise BadParameter for any other."""
     read = next((BY_PARAMETER[key] for key in BY_PARAMETER if key in query), PAGE_READ)
-    return (read, *read_parameters(read.subject, read.parameters, query, request))
+    return (read, *read.inputs.read(query, headers))
 
 
 def read_board(context: Context, board: str, read: Read, *values: Any) -> Awaitable[Response]:
@@ -204,15 +201,11 @@ def _format_time(microseconds: int) -> str:
 _OF_PERIOD = (WINDOW, PERIOD)
 _OF_ALL = (INCLUDE, *_OF_PERIOD)
 
-PAGE_READ = Read(
-    A_PAGE,
-    (START_RANK, END_RANK, INCLUDE_IN_PAGE, *_OF_PERIOD),
-    _read_page,
-)
-NEXT_READ = Read(NEXT_PAGE, (CURSOR, INCLUDE_IN_PAGE, *_OF_PERIOD), _read_next_page)
-AROUND_READ = Read(AROUND_NAME, (AROUND, SPAN, *_OF_ALL), _read_around)
-NAMES_READ = Read(OF_NAMES, (NAMES, *_OF_ALL), _read_names)
-SCORES_READ = Read(BETWEEN_SCORES, (MIN_SCORE, MAX_SCORE, LIMIT, *_OF_ALL), _read_scores)
+PAGE_READ = Read(Inputs(A_PAGE, (START_RANK, END_RANK, INCLUDE_IN_PAGE, *_OF_PERIOD)), _read_page)
+NEXT_READ = Read(Inputs(NEXT_PAGE, (CURSOR, INCLUDE_IN_PAGE, *_OF_PERIOD)), _read_next_page)
+AROUND_READ = Read(Inputs(AROUND_NAME, (AROUND, SPAN, *_OF_ALL)), _read_around)
+NAMES_READ = Read(Inputs(OF_NAMES, (NAMES, *_OF_ALL)), _read_names)
+SCORES_READ = Read(Inputs(BETWEEN_SCORES, (MIN_SCORE, MAX_SCORE, LIMIT, *_OF_ALL)), _read_scores)
 
 READS = (PAGE_READ, NEXT_READ, AROUND_READ, NAMES_READ, SCORES_READ)
 BY_PARAMETER = {

@@ -82,17 +82,13 @@ class _Node:
     def call(self, method: str, segments: Sequence[bytes]) -> Call:
         """Return what a request with this method and these segments for names asks for."""
         operation = self.operations.get(method)
-        names = []
-        for part, segment in zip(self.parts, segments, strict=True):
+        names: list[str] = []
+        for segment in segments:
             try:
                 names.append(decode_text(segment))
             except ValueError as error:
-                return Call(
-                    self.route,
-                    [segment.decode(errors="replace") for segment in segments],
-                    operation,
-                    BadName(part.name, str(error)),
-                )
+                as_sent = [segment.decode(errors="replace") for segment in segments]
+                return Call(self.route, as_sent, operation, BadName(self.parts[len(names)].name, str(error)))
         if operation is None:
             methods = [*self.operations]
             allow = ((b"allow", ", ".join(methods).encode()),)
@@ -108,6 +104,8 @@ class Routes:
         self.operations = tuple({(each.method, each.path): each for each in operations}.values())
         self.gate = gate
         self._context = Context(boards, self.operations)
+        self.open_context = self._context if gate.is_open else None
+        """The context of every request, if the gate is open."""
         self._root = _tree(self.operations)
 
     def find(self, method: str, path: bytes) -> Call:
@@ -128,17 +126,12 @@ class Routes:
 
     def admit(self, call: Call, request: Request) -> None:
         """Let a request in, or raise: to be called once, when its head is complete."""
-        call.context = self.admit_recognised(call.operation, call.names, request)
+        call.context = self.open_context or self.admit_recognised(call.operation, call.names, request)
 
     def admit_recognised(self, operation: Operation | None, names: Sequence[str], request: Request) -> Context:
         """Return the context of a request for an operation, or raise."""
         principal = self.gate.admit(request, operation, names)
         return self._context if principal is None else replace(self._context, principal=principal)
-
-    @property
-    def open_context(self) -> Context | None:
-        """The context of every request, if the gate is open."""
-        return self._context if self.gate.is_open else None
 
     def answer_call(self, call: Call, request: Request) -> Awaitable[Response]:
         """Return the answer to a whole request that was admitted; raises before it is awaited, or then."""
