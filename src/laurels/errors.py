@@ -20,7 +20,8 @@
     │   │   │   └── SumUncertain  a score may have been added, and would be once more
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not take the key, or it is none
-    │   │   └── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
+    │   │   ├── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
+    │   │   └── RestartNeeded     it stopped at an error that it does not expect, until it is restarted
     │   ├── LimitReached          more was asked than the store's account may
     │   ├── StoreRefused          the store will not do it, however often it is asked
     │   ├── NotKept               the store has never promised it
@@ -195,6 +196,20 @@ class AnswerLost(StoreUnavailable):
     """A store beyond this process gave no answer: nobody knows whether the act was counted."""
 
     outcome = "What was asked may have been done all the same"
+
+
+class RestartNeeded(StoreUnavailable):
+    """The store met an error that it does not expect, and takes no more writes; a restart mends it.
+
+    ``in_doubt`` says of a write that it may be on disk, and then counts after the restart.
+    """
+
+    remedy = "restart the service"
+
+    def __init__(self, cause: BaseException, *, in_doubt: bool) -> None:
+        if in_doubt:
+            self.outcome = AnswerLost.outcome
+        super().__init__(f"The store stopped at an error ({type(cause).__name__}, see the log)", retry_after=10)
 
 
 class SumUncertain(AnswerLost):

@@ -94,9 +94,7 @@ def test_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_missing_package(monkeypatch: pytest.MonkeyPatch, package: str, args: list[str], extra: str) -> None:
     """Where a package is not installed the command says what to install."""
-    for name in [
-        name for name in sys.modules if name.startswith(("laurels.serverless", "laurels.stores.momento.store"))
-    ]:
+    for name in [name for name in sys.modules if name.startswith(("laurels.serverless", "laurels.stores.momento"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, f"{package}.config", None)

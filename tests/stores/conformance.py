@@ -23,7 +23,7 @@ from laurels.stores.contract import (
     Submission,
     Summary,
 )
-from tests.stores.guarantees import KART, Kept, Promises, fill, promised, shown
+from tests.stores.guarantees import KART, Kept, Promises, fill, promised, shown, submit_for_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -34,16 +34,16 @@ LAPS = Board("laps", Definition(order="ascending"))
 GHOST = Board("ghost")
 
 CALLS: dict[str, Call] = {
-    "submit": lambda store: store.submit(KART, "v", 1),
-    "change": lambda store: store.change(KART, Submission("v", 1)),
-    "submit_many": lambda store: store.submit_many(KART, [Submission("v", 1)]),
+    "submit": lambda store: store.submit(KART, Submission("v", 1)),
+    "change": lambda store: store.submit(KART, Submission("v", 1), want_changes=True),
+    "batch": lambda store: store.submit(KART, [Submission("v", 1)]),
     "standing": lambda store: store.standing(KART, "v"),
     "page": lambda store: store.page(KART, 0, 20),
     "page_json": lambda store: store.page_json(KART, 0, 20),
     "around": lambda store: store.around(KART, "v", 5),
     "entries_named": lambda store: store.entries_named(KART, ["v"]),
-    "within": lambda store: store.entries_between_scores(KART, 0, 1, 20),
-    "after": lambda store: store.entries_after(KART, Ranked("v", 1, 0), 20),
+    "entries_between_scores": lambda store: store.entries_between_scores(KART, 0, 1, 20),
+    "entries_after": lambda store: store.entries_after(KART, Ranked("v", 1, 0), 20),
     "summary": lambda store: store.summary(KART),
     "place": lambda store: store.place(KART, 1),
     "count": lambda store: store.count(KART),
@@ -54,6 +54,7 @@ CALLS: dict[str, Call] = {
     "definitions": lambda store: store.definitions(),
     "define": lambda store: store.define("laps", LAPS.definition),
     "undefine": lambda store: store.undefine("laps"),
+    "set_default": lambda store: store.set_default(LAPS.definition),
     "ready": lambda store: store.ready(),
 }
 
@@ -69,19 +70,19 @@ class Conformance(Promises):
 
     async def test_submit_keeps_the_entry(self, store: Store, kept: Kept) -> None:
         """What submit acknowledged is there for others to see."""
-        await store.submit(KART, "v", 2077)
+        await store.submit(KART, Submission("v", 2077))
         assert await kept(KART) == {"v": 2077}
 
     async def test_submit_replaces_the_score(self, store: Store, kept: Kept) -> None:
         """A name has one score on a board, its latest, be it worse."""
-        await store.submit(KART, "v", 2077)
-        await store.submit(KART, "v", 34)
+        await store.submit(KART, Submission("v", 2077))
+        await store.submit(KART, Submission("v", 34))
         assert await kept(KART) == {"v": 34}
 
     async def test_boards_are_apart(self, store: Store, kept: Kept) -> None:
         """A name on one board is none on another."""
-        await store.submit(KART, "v", 1)
-        await store.submit(LAPS, "v", 2)
+        await store.submit(KART, Submission("v", 1))
+        await store.submit(LAPS, Submission("v", 2))
         assert (await kept(KART), await kept(LAPS)) == ({"v": 1}, {"v": 2})
 
     async def test_standing(self, store: Store) -> None:
@@ -132,21 +133,21 @@ class Conformance(Promises):
     @pytest.mark.parametrize("score", [0, -1, 2**53, -(2**53), 2**80, 0.1, -1e-300, 1.5], ids=repr)
     async def test_scores_are_exact(self, store: Store, score: float) -> None:
         """A score comes back as it went in, whole ones as int."""
-        await store.submit(KART, "v", score)
+        await store.submit(KART, Submission("v", score))
         found = await store.standing(KART, "v")
         assert (found, type(found.score) if found else None) == (Standing(score, 0), type(score))
 
     @pytest.mark.parametrize("name", ["a/b", " ", "π" * 128, "'; DROP TABLE batch; --", "{a}:1", "😀"], ids=ascii)
     async def test_names_are_any_text(self, store: Store, kept: Kept, name: str) -> None:
         """Names of boards and players are kept to the letter."""
-        await store.submit(Board(name), name, 1)
+        await store.submit(Board(name), Submission(name, 1))
         assert (await kept(Board(name)), shown(await store.page(Board(name), 0, 1))) == ({name: 1}, [(name, 1, 0)])
         with promised(store.capabilities.listing):
             assert await store.names() == [name]
 
     async def test_missing_name(self, store: Store) -> None:
         """A name that is not on the board has no standing."""
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         assert await store.standing(KART, "w") is None
 
     async def test_missing_board(self, store: Store) -> None:
@@ -163,15 +164,15 @@ class Conformance(Promises):
 
     async def test_change_of_a_new_name(self, store: Store) -> None:
         """A name that was not there has no previous standing."""
-        await store.submit(KART, "v", 2077)
+        await store.submit(KART, Submission("v", 2077))
         with promised(store.capabilities.one_state):
-            assert await store.change(KART, Submission("silverhand", 34)) == Change(None, Standing(34, 1))
+            assert await submit_for_change(store, KART, Submission("silverhand", 34)) == Change(None, Standing(34, 1))
 
     async def test_change_of_a_standing(self, store: Store, kept: Kept) -> None:
         """A change tells the standings just before and just after."""
         await fill(store, KART, {"v": 2077, "silverhand": 34})
         with promised(store.capabilities.one_state):
-            assert await store.change(KART, Submission("silverhand", 9000)) == Change(
+            assert await submit_for_change(store, KART, Submission("silverhand", 9000)) == Change(
                 Standing(34, 1), Standing(9000, 0)
             )
         assert (await kept(KART))["silverhand"] == (9000 if store.capabilities.one_state else 34)
@@ -179,7 +180,9 @@ class Conformance(Promises):
     async def test_changes_are_one_after_another(self, store: Store) -> None:
         """Of many changes at once each sees exactly those before it."""
         with promised(store.capabilities.one_state):
-            changes = await asyncio.gather(*(store.change(KART, Submission("v", score)) for score in range(50)))
+            changes = await asyncio.gather(
+                *(submit_for_change(store, KART, Submission("v", score)) for score in range(50))
+            )
             before = sorted(change.previous.score for change in changes if change.previous)
             after = sorted(change.current.score for change in changes)
             assert (len(before), after) == (49, list(range(50)))
@@ -198,7 +201,7 @@ class Conformance(Promises):
 
     async def test_around_nobody(self, store: Store) -> None:
         """A name that is not on the board has no neighbours."""
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         with promised(store.capabilities.one_state):
             assert (await store.around(KART, "w", 5), await store.around(GHOST, "v", 5)) == (None, None)
 
@@ -297,7 +300,7 @@ class Conformance(Promises):
 
     async def test_summary_of_one_entry(self, store: Store) -> None:
         """One entry is the best, the worst, and every percentile."""
-        await store.submit(KART, "v", 1.5)
+        await store.submit(KART, Submission("v", 1.5))
         with promised(store.capabilities.one_state):
             found = Summary(1, 1.5, 1.5, {50: 1.5, 90: 1.5, 99: 1.5}, [Bucket(1.5, 1.5, 1)])
             assert await store.summary(KART) == found
@@ -317,18 +320,18 @@ class Conformance(Promises):
 
     async def test_submit_many(self, store: Store, kept: Kept) -> None:
         """Of two entries with one name the later counts."""
-        await store.submit_many(KART, [Submission("v", 1), Submission("w", 2), Submission("v", 3)])
+        await store.submit(KART, [Submission("v", 1), Submission("w", 2), Submission("v", 3)])
         assert await kept(KART) == {"v": 3, "w": 2}
 
     async def test_submit_many_of_nothing(self, store: Store) -> None:
         """An empty batch makes no board."""
-        await store.submit_many(KART, [])
+        await store.submit(KART, [])
         with promised(store.capabilities.listing):
             assert await store.names() == []
 
     async def test_submit_many_beside_submits(self, store: Store) -> None:
         """A batch of a thousand and single submits at once all count."""
-        singles = (store.submit(KART, f"single-{n}", n) for n in range(100))
+        singles = (store.submit(KART, Submission(f"single-{n}", n)) for n in range(100))
         await asyncio.gather(fill(store, KART, {f"many-{n}": n for n in range(1000)}), *singles)
         assert await store.count(KART) == 1100
 
@@ -340,7 +343,7 @@ class Conformance(Promises):
 
     async def test_remove_the_last(self, store: Store, kept: Kept) -> None:
         """A board without entries no longer exists."""
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         await store.remove(KART, "v")
         assert (await kept(KART), await store.drop(KART)) == ({}, False)
         with promised(store.capabilities.listing):
@@ -349,7 +352,7 @@ class Conformance(Promises):
     async def test_drop(self, store: Store, kept: Kept) -> None:
         """A dropped board is gone with its entries, and others are not."""
         await fill(store, KART, {"v": 1, "w": 2})
-        await store.submit(LAPS, "v", 1)
+        await store.submit(LAPS, Submission("v", 1))
         assert [await store.drop(KART), await store.drop(KART)] == [True, False]
         assert (await kept(KART), await kept(LAPS)) == ({}, {"v": 1})
         with promised(store.capabilities.listing):
@@ -358,7 +361,7 @@ class Conformance(Promises):
     async def test_names(self, store: Store) -> None:
         """Boards are listed by the bytes of their names."""
         for name in ["b", "é", "a", "B", "😀", "\uffee"]:
-            await store.submit(Board(name), "v", 1)
+            await store.submit(Board(name), Submission("v", 1))
         with promised(store.capabilities.listing):
             assert await store.names() == ["B", "a", "b", "é", "\uffee", "😀"]
 

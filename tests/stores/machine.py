@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from laurels.definition import Bounds, Definition
 from laurels.errors import LaurelsError
 from laurels.stores.contract import Board, IdempotencyKey, Place, Ranked, Refusal, Submission, key_of
-from tests.stores.guarantees import keeps, shown
+from tests.stores.guarantees import keeps, shown, submit_batch, submit_for_change
 from tests.stores.model import Model, shown_rows
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ NAMES = st.sampled_from(NAMES_OF_BOARDS)
 PLAYERS = st.sampled_from(["a", "b", "é", "😀", "aa", "B"])
 SCORES = st.sampled_from([0, 1, 1.5, -7, 2**53, 2**60])
 METADATA = st.sampled_from([None, None, b"{}", b'{"a":[1]}'])
-ATTEMPTS = st.builds(Submission, PLAYERS, SCORES, METADATA)
-BATCHES = st.lists(ATTEMPTS | st.just(Refusal(0, "x", "is no score")), max_size=9)
+SUBMISSIONS = st.builds(Submission, PLAYERS, SCORES, METADATA)
+BATCHES = st.lists(SUBMISSIONS | st.just(Refusal(0, "x", "is no score")), max_size=9)
 KEYS = st.sampled_from([None, None, b"1" * 16, b"2" * 16])
 DAYS = st.sampled_from([None, None, 9, 10, 11, 12])
 DEFINITIONS = st.builds(
@@ -84,35 +84,34 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(name=NAMES, player=PLAYERS, score=SCORES)
     def submit(self, name: str, player: str, score: float) -> None:
         """Submit one score."""
-        board = self.model.board(name)
-        submitting = self.store.submit(board, player, score)
-        self.compare(submitting, lambda: self.model.submit(board, Submission(player, score)), is_told=False)
+        board, submission = self.model.board(name), Submission(player, score)
+        self.compare(self.store.submit(board, submission), lambda: self.model.submit(board, submission), is_told=False)
 
-    def once(self, key: bytes | None, *act: object) -> IdempotencyKey | None:
-        """Give what makes an act count once."""
-        if key is None or not self.store.capabilities.attempts:
+    def once(self, key: bytes | None, *request: object) -> IdempotencyKey | None:
+        """Return what makes a submit count once."""
+        if key is None or not self.store.capabilities.submission_details:
             return None
-        return IdempotencyKey(key, blake2b(repr(act).encode(), digest_size=16).digest())
+        return IdempotencyKey(key, blake2b(repr(request).encode(), digest_size=16).digest())
 
     @precondition(has("one_state"))
-    @rule(name=NAMES, attempt=ATTEMPTS, key=KEYS)
-    def change(self, name: str, attempt: Submission, key: bytes | None) -> None:
-        """Submit one attempt and compare what it is said to have changed."""
-        board, once = self.model.board(name), self.once(key, name, attempt)
+    @rule(name=NAMES, submission=SUBMISSIONS, key=KEYS)
+    def change(self, name: str, submission: Submission, key: bytes | None) -> None:
+        """Submit one score and compare what it is said to have changed."""
+        board, once = self.model.board(name), self.once(key, name, submission)
         self.compare(
-            self.store.change(board, attempt, once),
-            lambda: self.model.do_once(once, lambda: self.model.change(board, attempt)),
+            submit_for_change(self.store, board, submission, once),
+            lambda: self.model.do_once(once, lambda: self.model.change(board, submission)),
         )
 
     @rule(name=NAMES, batch=BATCHES, key=KEYS)
     def submit_many(self, name: str, batch: list[Submission | Refusal], key: bytes | None) -> None:
-        """Submit several attempts."""
+        """Submit several scores."""
         board = self.model.board(name)
         entries = [self.placed(place, each) for place, each in enumerate(batch)]
         once = self.once(key, name, entries)
 
         async def submit() -> list[int]:
-            return [each.index for each in await self.store.submit_many(board, entries, once)]
+            return [each.index for each in await submit_batch(self.store, board, entries, once)]
 
         if self.store.capabilities.batched_sums or board.definition.operator != "increment":
             self.compare(submit(), lambda: self.model.do_once(once, lambda: self.model.submit_many(board, entries)))
@@ -121,7 +120,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Give an entry of a batch as it may stand there."""
         if isinstance(entry, Refusal):
             return Refusal(place, entry.name, entry.problem)
-        return entry if self.store.capabilities.attempts else Submission(entry.name, entry.score)
+        return entry if self.store.capabilities.submission_details else Submission(entry.name, entry.score)
 
     @rule(name=NAMES, player=PLAYERS, day=DAYS)
     def remove(self, name: str, player: str, day: int | None) -> None:
@@ -203,7 +202,7 @@ class StoreMachine(RuleBasedStateMachine):
         rank = len(set(better)) if board.definition.ranking == "dense" else len(better)
         assert self.runner.run(self.store.place(board, low)) == Place(rank, len(better), len(page))
 
-    @precondition(has("attempts"))
+    @precondition(has("submission_details"))
     @rule(name=NAMES, start=st.integers(0, 3), day=DAYS)
     def look(self, name: str, start: int, day: int | None) -> None:
         """Ask for a page with all there is, and remember its places."""

@@ -199,8 +199,8 @@ class Model:
         found, when, answer = self.answers.get(once.key, (b"", -LIFETIME, None))
         if when + LIFETIME <= self.latest:
             answer = act()
-            self.answers[once.key] = once.print, self.latest, answer
-        elif found != once.print:
+            self.answers[once.key] = once.fingerprint, self.latest, answer
+        elif found != once.fingerprint:
             raise KeyReused
         return cast("T", answer)
 

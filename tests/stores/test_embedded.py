@@ -19,7 +19,7 @@ from laurels.stores.embedded.compact import fold
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.conformance import LAPS, Conformance
-from tests.stores.guarantees import KART, InTime, Kept, fill, shown
+from tests.stores.guarantees import KART, InTime, Kept, fill, shown, submit_batch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,8 +77,8 @@ async def test_folded(store: EmbeddedStore, tmp_path: Path) -> None:
     """A store opened on a compact form and a journal after it is the one they were made from."""
     await fill(store, KART, {f"player-{n}": n for n in range(70_000)})
     fold(tmp_path / "data", 1)
-    await store.submit(LAPS, "v", 3)
-    await store.submit(KART, "player-0", 70_000)
+    await store.submit(LAPS, Submission("v", 3))
+    await store.submit(KART, Submission("player-0", 70_000))
     await store.close()
     again = await EmbeddedStore.open(tmp_path / "data")
     assert shown(await again.page(KART, 0, 2)) == [("player-0", 70_000, 0), ("player-69999", 69_999, 1)]
@@ -124,7 +124,7 @@ async def test_folded_time_to_live(tmp_path: Path, clock: Clock) -> None:
     """When an undeclared board had its last submit goes through a fold."""
     ending = Definition(ttl="1h")
     store = await EmbeddedStore.open(tmp_path / "data", ending, clock=clock)
-    await store.submit(Board("v", ending), "v", 1)
+    await store.submit(Board("v", ending), Submission("v", 1))
     await store.close()
     fold(tmp_path / "data", 1)
     clock.now += 3599
@@ -148,10 +148,10 @@ async def test_progress(store: EmbeddedStore, tmp_path: Path) -> None:
 
 async def test_batches_gather(store: EmbeddedStore, tmp_path: Path) -> None:
     """What comes while the disk is busy is written together afterwards."""
-    first = asyncio.ensure_future(store.submit(KART, "v", 1))
+    first = asyncio.ensure_future(store.submit(KART, Submission("v", 1)))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    await asyncio.gather(first, *(store.submit(KART, f"player-{n}", n) for n in range(100)))
+    await asyncio.gather(first, *(store.submit(KART, Submission(f"player-{n}", n)) for n in range(100)))
     assert (disk.last(tmp_path / "data"), await store.count(KART)) == (2, 101)
 
 
@@ -160,9 +160,9 @@ async def test_large_batches_leave_the_loop_free(store: EmbeddedStore, monkeypat
     monkeypatch.setattr(commits, "APPLY_BYTES", 1)
     filling = asyncio.gather(*(fill(store, KART, {f"{n}-{m}": m for m in range(1000)}) for n in range(100)))
     seen = set[int]()
-    singles: list[asyncio.Future[None]] = []
+    singles: list[asyncio.Future[object]] = []
     while not filling.done():
-        singles.append(asyncio.ensure_future(store.submit(KART, f"single-{len(singles)}", 0)))
+        singles.append(asyncio.ensure_future(store.submit(KART, Submission(f"single-{len(singles)}", 0))))
         seen.add(await store.count(KART))
         await asyncio.sleep(0)
     await asyncio.gather(*singles)
@@ -173,8 +173,8 @@ async def test_waiter_that_raises(store: EmbeddedStore) -> None:
     """A callback that raises, as one that drives a coroutine by hand may, keeps nobody else waiting."""
     errors: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context.get("exception")))
-    others = asyncio.gather(*(store.submit(KART, f"player-{n}", n) for n in range(9)))
-    by_hand = store.submit(KART, "v", 1)
+    others = asyncio.gather(*(store.submit(KART, Submission(f"player-{n}", n)) for n in range(9)))
+    by_hand = store.submit(KART, Submission("v", 1))
     batch = by_hand.send(None)
     batch._asyncio_future_blocking = False  # noqa: SLF001 - as a task does
     batch.add_done_callback(lambda _: 1 // 0)
@@ -186,14 +186,14 @@ async def test_waiter_that_raises(store: EmbeddedStore) -> None:
 async def test_waiter_that_raises_in_a_crowd(store: EmbeddedStore) -> None:
     """A callback that raises does not keep the batch that gathered behind its own from the disk."""
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-    first = asyncio.gather(*(store.submit(KART, f"first-{n}", n) for n in range(20)))
-    by_hand = store.submit(KART, "v", 1)
+    first = asyncio.gather(*(store.submit(KART, Submission(f"first-{n}", n)) for n in range(20)))
+    by_hand = store.submit(KART, Submission("v", 1))
     batch = by_hand.send(None)
     batch._asyncio_future_blocking = False  # noqa: SLF001 - as a task does
     batch.add_done_callback(lambda _: 1 // 0)
     for _ in range(2):  # the others join the batch, and it is on its way to the disk
         await asyncio.sleep(0)
-    second = asyncio.gather(*(store.submit(KART, f"second-{n}", n) for n in range(20)))
+    second = asyncio.gather(*(store.submit(KART, Submission(f"second-{n}", n)) for n in range(20)))
     async with asyncio.timeout(10):
         await asyncio.gather(first, second)
     by_hand.close()
@@ -202,7 +202,7 @@ async def test_waiter_that_raises_in_a_crowd(store: EmbeddedStore) -> None:
 
 async def test_unseen_before_durable(store: EmbeddedStore) -> None:
     """A change that is not acknowledged is seen by no read."""
-    submit = asyncio.ensure_future(store.submit(KART, "v", 1))
+    submit = asyncio.ensure_future(store.submit(KART, Submission("v", 1)))
     await asyncio.sleep(0)
     assert await store.standing(KART, "v") is None
     await submit
@@ -211,7 +211,7 @@ async def test_unseen_before_durable(store: EmbeddedStore) -> None:
 
 async def test_cancelled_waiter(store: EmbeddedStore) -> None:
     """A caller that gives up takes nobody with it."""
-    waiters = [asyncio.ensure_future(store.submit(KART, f"player-{n}", n)) for n in range(9)]
+    waiters = [asyncio.ensure_future(store.submit(KART, Submission(f"player-{n}", n))) for n in range(9)]
     await asyncio.sleep(0)
     waiters[4].cancel()
     assert [type(end) for end in await asyncio.gather(*waiters, return_exceptions=True)].count(
@@ -222,7 +222,7 @@ async def test_cancelled_waiter(store: EmbeddedStore) -> None:
 
 async def test_close_settles(store: EmbeddedStore, tmp_path: Path) -> None:
     """What was submitted before a close is acknowledged and kept."""
-    waiters = [asyncio.ensure_future(store.submit(KART, f"player-{n}", n)) for n in range(100)]
+    waiters = [asyncio.ensure_future(store.submit(KART, Submission(f"player-{n}", n))) for n in range(100)]
     await asyncio.sleep(0)
     await store.close()
     await asyncio.gather(*waiters)
@@ -232,7 +232,7 @@ async def test_close_settles(store: EmbeddedStore, tmp_path: Path) -> None:
 async def test_crowded(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """When too much waits for the disk, callers are turned away at once."""
     monkeypatch.setattr(commits, "BATCH_BYTES", 1000)
-    waiters = [store.submit(KART, f"player-{n}", n) for n in range(100)]
+    waiters = [store.submit(KART, Submission(f"player-{n}", n)) for n in range(100)]
     ends = await asyncio.gather(*waiters, return_exceptions=True)
     refused = sum(isinstance(end, StoreUnavailable) for end in ends)
     assert (0 < refused < 100, await store.count(KART)) == (True, 100 - refused)
@@ -240,7 +240,7 @@ async def test_crowded(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_unencodable(store: EmbeddedStore) -> None:
     """A name that is no text fails alone, and not those that are written with it."""
-    good, bad = store.submit(KART, "v", 1), store.submit(KART, "\ud800", 1)
+    good, bad = store.submit(KART, Submission("v", 1)), store.submit(KART, Submission("\ud800", 1))
     ends = await asyncio.gather(good, bad, return_exceptions=True)
     assert [type(end) for end in ends] == [type(None), UnicodeEncodeError]
     assert await store.count(KART) == 1
@@ -249,10 +249,14 @@ async def test_unencodable(store: EmbeddedStore) -> None:
 async def test_definition_between_submits(store: EmbeddedStore) -> None:
     """A submit that was sent while its board is being defined goes by the definition that is there then."""
     adding = Definition(operator="increment")
-    acts = store.define(KART.name, adding), store.submit(KART, "v", 2**53), store.submit(KART, "v", 1)
+    acts = (
+        store.define(KART.name, adding),
+        store.submit(KART, Submission("v", 2**53)),
+        store.submit(KART, Submission("v", 1)),
+    )
     ends = await asyncio.gather(*acts, return_exceptions=True)
     assert [type(end) for end in ends] == [type(None), type(None), ScoreRefused]
-    refused = await store.submit_many(KART, [Submission("w", 1), Submission("v", 1)])
+    refused = await submit_batch(store, KART, [Submission("w", 1), Submission("v", 1)])
     assert ([each.index for each in refused], await store.standing(KART, "v")) == ([1], Standing(2**53, 0))
 
 
@@ -260,20 +264,22 @@ async def test_default_definition(store: EmbeddedStore, tmp_path: Path) -> None:
     """The default definition changes where no board contradicts it, and holds for those that are there."""
     await fill(store, KART, {"v": 1, "w": 1})
     await store.close()
-    again = await EmbeddedStore.open(tmp_path / "data", Definition(ranking="dense", ttl="7d"))
+    again = await EmbeddedStore.open(tmp_path / "data")
+    await again.set_default(Definition(ranking="dense", ttl="7d"))
     assert await again.standing(KART, "v") == Standing(1, 0)
-    await again.close()
     with pytest.raises(DefinitionConflict, match=r"'mario-kart' .*declare it as it was"):
-        await EmbeddedStore.open(tmp_path / "data", Definition(operator="best"))
+        await again.set_default(Definition(operator="best"))
+    await again.close()
 
 
 async def test_default_definition_of_ended_boards(tmp_path: Path, clock: Clock) -> None:
     """Boards whose time is over contradict nothing."""
     store = await EmbeddedStore.open(tmp_path / "data", Definition(ttl="1h"), clock=clock)
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     await store.close()
     clock.now += 3700
-    again = await EmbeddedStore.open(tmp_path / "data", Definition(order="ascending"), clock=clock)
+    again = await EmbeddedStore.open(tmp_path / "data", clock=clock)
+    await again.set_default(Definition(order="ascending"))
     await fill(again, KART, {"v": 1, "w": 2})
     assert await again.standing(KART, "v") == Standing(1, 0)
     await again.close()
@@ -281,7 +287,7 @@ async def test_default_definition_of_ended_boards(tmp_path: Path, clock: Clock) 
 
 async def test_same_directory(store: EmbeddedStore, tmp_path: Path) -> None:
     """A directory has one owner, and whoever comes second is told who."""
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     code = "import asyncio, sys, pathlib; from laurels.stores.embedded.store import EmbeddedStore as E; "
     code += "asyncio.run(E.open(pathlib.Path(sys.argv[1])))"
     command = [sys.executable, "-c", code, str(tmp_path / "data")]

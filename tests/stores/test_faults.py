@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.errors import DirectoryUnusable, StoreUnavailable
-from laurels.stores.contract import Standing
+from laurels.stores.contract import Standing, Submission
 from laurels.stores.embedded import commits, compaction, journal
 from laurels.stores.embedded.compact import fold
 from laurels.stores.embedded.store import EmbeddedStore
@@ -92,7 +92,7 @@ async def submit_until_refused(store: EmbeddedStore) -> int:
     number = 0
     with suppress(StoreUnavailable):
         while True:
-            await store.submit(KART, f"player-{number}", number)
+            await store.submit(KART, Submission(f"player-{number}", number))
             number += 1
     assert number > 0
     return number
@@ -126,7 +126,7 @@ async def test_space_again(store: EmbeddedStore, volume: Path) -> None:
     accepted = await submit_until_refused(store)
     filler.unlink()
     await recovered(store)
-    await store.submit(KART, "v", -1)
+    await store.submit(KART, Submission("v", -1))
     assert await store.standing(KART, "v") == Standing(-1, accepted)
     assert len(disk.read(volume / "data")[KART.name]) == accepted + 1
 
@@ -145,17 +145,19 @@ async def test_refused_is_not_kept(store: EmbeddedStore, volume: Path) -> None:
 async def test_whole_batch_is_refused(store: EmbeddedStore) -> None:
     """All that would have been written together is refused together, each caller with an error of its own."""
     with no_file_may_grow():
-        ends = await asyncio.gather(*(store.submit(KART, f"v-{n}", n) for n in range(64)), return_exceptions=True)
+        ends = await asyncio.gather(
+            *(store.submit(KART, Submission(f"v-{n}", n)) for n in range(64)), return_exceptions=True
+        )
     assert {type(end) for end in ends} == {StoreUnavailable}
     assert (len(set(map(id, ends))), await store.count(KART)) == (64, 0)
 
 
 async def test_failing_writes(store: EmbeddedStore) -> None:
     """A write error fails the submit it hits, and the next one that can be written succeeds at once."""
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     with no_file_may_grow(), pytest.raises(StoreUnavailable, match="I/O error"):
-        await store.submit(KART, "v", 2)
-    await store.submit(KART, "w", 3)
+        await store.submit(KART, Submission("v", 2))
+    await store.submit(KART, Submission("w", 3))
     await store.ready()
     assert shown(await store.page(KART, 0, 9)) == [("w", 3, 0), ("v", 1, 1)]
 
@@ -188,7 +190,7 @@ async def until(store: EmbeddedStore, done: Callable[[], bool]) -> None:
     """Submit until something has happened."""
     deadline = time.monotonic() + 30
     while not done() and time.monotonic() < deadline:
-        await store.submit(KART, "v", 0)
+        await store.submit(KART, Submission("v", 0))
     assert done()
 
 
@@ -234,13 +236,13 @@ async def test_fold_that_leaves_what_cannot_be_read(
     """Submits go on whatever a fold left behind."""
     monkeypatch.setattr(sys, "executable", "/bin/true")
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     fold(tmp_path / "data", 1)
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as other, other:
         other.execute("UPDATE seal SET format = 3")
     async with asyncio.timeout(30):
         await until(store, lambda: "boards.db has format 3" in caplog.text)
-        await store.submit(KART, "w", 1)
+        await store.submit(KART, Submission("w", 1))
         await store.close()
 
 
@@ -273,12 +275,12 @@ async def test_notes_of_a_refused_batch(tmp_path: Path) -> None:
 
 async def test_refused_but_written(store: EmbeddedStore, volume: Path) -> None:
     """A refused batch that the disk kept after all is gone with the next one."""
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     with no_file_may_grow(), pytest.raises(StoreUnavailable):
-        await store.submit(KART, "v", 2)
+        await store.submit(KART, Submission("v", 2))
     with closing(sqlite3.connect(volume / "data/journal.db")) as other, other:
         other.execute("INSERT INTO batch VALUES (2, 0, 'what fsync refused')")
-    await store.submit(KART, "v", 3)
+    await store.submit(KART, Submission("v", 3))
     assert disk.read(volume / "data") == {KART.name: {"v": 3}}
 
 
@@ -313,7 +315,7 @@ async def test_fold_ends_with_its_store(tmp_path: Path) -> None:
     """A store that is closed during a fold leaves no process and no half a file."""
     others = children()
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     await until(store, lambda: children() != others)
     await store.close()
     assert children() == others

@@ -48,9 +48,11 @@ def data(tmp_path: Path) -> Path:
 async def boards(data: Path, default: Definition = ASCENDING) -> Mapping[str, list[tuple[str, float, int]]]:
     """Open a directory and give what is on its boards."""
     store = await EmbeddedStore.open(data, default)
-    found = {name: shown(await store.page(Board(name), 0, 99)) for name in await store.names()}
-    await store.close()
-    return found
+    try:
+        await store.set_default(default)
+        return {name: shown(await store.page(Board(name), 0, 99)) for name in await store.names()}
+    finally:
+        await store.close()
 
 
 async def test_first_format(data: Path) -> None:
@@ -61,7 +63,7 @@ async def test_first_format(data: Path) -> None:
 async def test_first_format_goes_on(data: Path) -> None:
     """Entries of the first format have no time, those after them have; a fold makes all of today's format."""
     store = await EmbeddedStore.open(data, ASCENDING)
-    await store.change(Board("kart"), Submission("v", 0, b"{}"))
+    await store.submit(Board("kart"), Submission("v", 0, b"{}"))
     await store.close()
     fold(data, disk.last(data))
     store = await EmbeddedStore.open(data, ASCENDING)
@@ -80,7 +82,9 @@ async def test_other_order_than_the_first_format_had(data: Path) -> None:
 
 async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> None:
     """The time of boards of which nobody knows the last submit counts from the first start that ends them."""
-    store = await EmbeddedStore.open(data, Definition(order="ascending", ttl="1h"), clock=clock)
+    ending = Definition(order="ascending", ttl="1h")
+    store = await EmbeddedStore.open(data, ending, clock=clock)
+    await store.set_default(ending)
     clock.now += 3590
     names = [await store.names()]
     clock.now += 20

@@ -15,12 +15,12 @@ from laurels.definition import Definition
 from laurels.errors import DataDamaged, ScoreRefused, StoreUnavailable
 from laurels.stores.contract import Board, Change, IdempotencyKey, Refusal, Standing, Submission
 from laurels.stores.embedded.compact import fold
-from laurels.stores.embedded.idempotency import Answers
+from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.journal import KEY_TICKS, Journal
 from laurels.stores.embedded.lookups import DiskLookups
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
-from tests.stores.guarantees import KART, ONCE, fill
+from tests.stores.guarantees import KART, ONCE, fill, submit_batch, submit_for_change
 from tests.stores.test_faults import no_file_may_grow
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def killed(store: EmbeddedStore, tmp_path: Path) -> Path:
 async def count_once(data: Path, clock: Clock) -> tuple[object, Standing | None]:
     """Open a directory, act with the key again, and give the answer and what there is."""
     store = await EmbeddedStore.open(data, clock=clock)
-    answer = await store.change(SUMS, Submission("v", 5), ONCE)
+    answer = await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     found = await store.standing(SUMS, "v")
     await store.close()
     return answer, found
@@ -68,7 +68,7 @@ def answers(data: Path) -> int:
 
 async def test_once_after_a_crash(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """A key whose answer was not on disk yet is known by its act, which is."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     await_answer = killed(store, tmp_path)
     assert answers(await_answer) == 0
     assert await count_once(await_answer, clock) == (FIRST, Standing(5, 0))
@@ -76,7 +76,7 @@ async def test_once_after_a_crash(store: EmbeddedStore, tmp_path: Path, clock: C
 
 async def test_once_after_a_restart(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """A store that is closed leaves no answer unwritten, and the next has it from there."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     await store.close()
     assert answers(tmp_path / "data") == 1
     fold(tmp_path / "data", disk.last(tmp_path / "data"))
@@ -85,17 +85,17 @@ async def test_once_after_a_restart(store: EmbeddedStore, tmp_path: Path, clock:
 
 async def test_once_on_disk(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """An answer goes to the disk with the next batch, and is found there."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
-    await store.submit(SUMS, "v", 1)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    await store.submit(SUMS, Submission("v", 1))
     assert answers(tmp_path / "data") == 1
-    assert await store.change(SUMS, Submission("v", 5), ONCE) == FIRST
+    assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == FIRST
     assert await count_once(killed(store, tmp_path), clock) == (FIRST, Standing(6, 0))
 
 
 async def test_fold_waits_for_answers(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """An act is not folded away before its answer is on disk; what came before it is."""
-    await store.submit(KART, "v", 1)
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    await store.submit(KART, Submission("v", 1))
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     fold(tmp_path / "data", disk.last(tmp_path / "data"))
     fold(tmp_path / "data", disk.last(tmp_path / "data"))
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as db:
@@ -105,11 +105,11 @@ async def test_fold_waits_for_answers(store: EmbeddedStore, tmp_path: Path, cloc
 
 async def test_fold_beyond_a_refused_act(store: EmbeddedStore, tmp_path: Path) -> None:
     """That an act with a key was refused is an answer too: it holds up no fold."""
-    await store.submit(SUMS, "v", 2**53)
+    await store.submit(SUMS, Submission("v", 2**53))
     with pytest.raises(ScoreRefused):
-        await store.change(SUMS, Submission("v", 1), ONCE)
-    await store.submit(KART, "v", 1)
-    await store.submit(KART, "v", 2)
+        await submit_for_change(store, SUMS, Submission("v", 1), ONCE)
+    await store.submit(KART, Submission("v", 1))
+    await store.submit(KART, Submission("v", 2))
     fold(tmp_path / "data", disk.last(tmp_path / "data"))
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as db:
         assert db.execute("SELECT folded FROM seal").fetchone() == (disk.last(tmp_path / "data"),)
@@ -119,37 +119,37 @@ async def test_failed_acts_use_no_key(store: EmbeddedStore) -> None:
     """An act that could not be written has not used its key, and its metadata is nowhere."""
     with no_file_may_grow():
         ends = await asyncio.gather(
-            *(store.change(SUMS, Submission("v", 5, b"{}"), ONCE) for _ in range(3)), return_exceptions=True
+            *(submit_for_change(store, SUMS, Submission("v", 5, b"{}"), ONCE) for _ in range(3)), return_exceptions=True
         )
     assert [type(end) for end in ends] == [StoreUnavailable] * 3
-    assert await store.change(SUMS, Submission("v", 5, b"[]"), ONCE) == FIRST
+    assert await submit_for_change(store, SUMS, Submission("v", 5, b"[]"), ONCE) == FIRST
     assert [entry.metadata for entry in await store.page(SUMS, 0, 9, with_metadata=True)] == [b"[]"]
 
 
 async def test_answers_that_could_not_be_written(store: EmbeddedStore, tmp_path: Path) -> None:
     """Answers whose batch failed go to the disk with the next one."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     with no_file_may_grow(), pytest.raises(StoreUnavailable):
-        await store.submit(KART, "v", 1)
-    assert await store.change(SUMS, Submission("v", 5), ONCE) == FIRST
-    await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
+    assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == FIRST
+    await store.submit(KART, Submission("v", 1))
     assert answers(tmp_path / "data") == 1
 
 
 async def test_answers_are_forgotten(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """Answers older than a day leave the disk as others come."""
     for number in range(5):
-        await store.change(SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
+        await submit_for_change(store, SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
     clock.now += 86_401
-    await store.change(SUMS, Submission("v", 5), ONCE)
-    await store.submit(KART, "v", 1)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    await store.submit(KART, Submission("v", 1))
     assert answers(tmp_path / "data") == 1
 
 
 async def test_caller_that_gives_up(store: EmbeddedStore) -> None:
     """An act whose caller is gone counts all the same, and once; who waits for its key gets its answer."""
-    first = asyncio.ensure_future(store.change(SUMS, Submission("v", 5), ONCE))
-    second = asyncio.ensure_future(store.change(SUMS, Submission("v", 5), ONCE))
+    first = asyncio.ensure_future(submit_for_change(store, SUMS, Submission("v", 5), ONCE))
+    second = asyncio.ensure_future(submit_for_change(store, SUMS, Submission("v", 5), ONCE))
     deadline = time.monotonic() + 20
     while store._commits._open is None and time.monotonic() < deadline:  # noqa: ASYNC110, SLF001 - it is in a batch then
         await asyncio.sleep(0)
@@ -159,49 +159,49 @@ async def test_caller_that_gives_up(store: EmbeddedStore) -> None:
 
 async def test_caller_that_gives_up_early(store: EmbeddedStore) -> None:
     """Whoever gives up while the key is looked for lets the next one act."""
-    first = asyncio.ensure_future(store.change(SUMS, Submission("v", 5), ONCE))
+    first = asyncio.ensure_future(submit_for_change(store, SUMS, Submission("v", 5), ONCE))
     await asyncio.sleep(0)
     first.cancel()
-    assert await store.change(SUMS, Submission("v", 5), ONCE) == FIRST
+    assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == FIRST
 
 
 async def test_key_that_is_used_again(store: EmbeddedStore, clock: Clock) -> None:
     """A key that was forgotten and is used again before its old answer is on disk has its new one."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     clock.now += 86_401
-    assert [await store.change(SUMS, Submission("v", 5), ONCE) for _ in range(2)] == [SECOND, SECOND]
-    await store.submit(KART, "v", 1)
-    assert await store.change(SUMS, Submission("v", 5), ONCE) == SECOND
+    assert [await submit_for_change(store, SUMS, Submission("v", 5), ONCE) for _ in range(2)] == [SECOND, SECOND]
+    await store.submit(KART, Submission("v", 1))
+    assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == SECOND
 
 
 async def test_answers_that_are_not_written_yet(tmp_path: Path) -> None:
     """That an old answer is on disk does not make the newer one of the same key be forgotten."""
-    fresh = Answers(DiskLookups(tmp_path).answer, lambda: 2 * KEY_TICKS)
-    fresh.know(ONCE, 1, FIRST)
-    old = fresh.take()
-    fresh.know(ONCE, 2 * KEY_TICKS, SECOND)
-    fresh.forget(old)
-    assert await fresh.claim(ONCE) == SECOND
+    answers = FirstAnswers(DiskLookups(tmp_path).answer, lambda: 2 * KEY_TICKS)
+    answers.add(ONCE, 1, FIRST)
+    old = answers.take_unwritten()
+    answers.add(ONCE, 2 * KEY_TICKS, SECOND)
+    answers.forget_written(old)
+    assert await answers.begin(ONCE) == SECOND
 
 
 async def test_key_of_a_closed_store(store: EmbeddedStore) -> None:
     """A store that is closed looks for no keys."""
     await store.close()
     with pytest.raises(StoreUnavailable, match="closed"):
-        await store.change(SUMS, Submission("v", 5), ONCE)
+        await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
 
 
 async def test_fold_that_finds_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fold that all must wait for answers is made again when there may be some."""
     monkeypatch.setattr("laurels.stores.embedded.compaction.RETRY_SECONDS", 0.1)
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
-    await store.change(KART, Submission("v", 5), ONCE)
+    await submit_for_change(store, KART, Submission("v", 5), ONCE)
     deadline = time.monotonic() + 60
     while disk.folded(tmp_path / "data") is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.01)
     assert disk.folded(tmp_path / "data") == 0
     while not disk.folded(tmp_path / "data") and time.monotonic() < deadline:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
     await store.close()
     assert disk.folded(tmp_path / "data")
 
@@ -209,8 +209,8 @@ async def test_fold_that_finds_nothing_to_do(tmp_path: Path, monkeypatch: pytest
 async def test_key_with_what_cannot_be_kept(store: EmbeddedStore) -> None:
     """An act that cannot even be encoded lets go of its key."""
     with pytest.raises(UnicodeEncodeError):
-        await store.change(SUMS, Submission("\ud800", 5), ONCE)
-    assert await store.change(SUMS, Submission("v", 5), ONCE) == FIRST
+        await submit_for_change(store, SUMS, Submission("\ud800", 5), ONCE)
+    assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == FIRST
 
 
 async def test_batches_that_are_refused_in_part(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
@@ -221,9 +221,9 @@ async def test_batches_that_are_refused_in_part(store: EmbeddedStore, tmp_path: 
         Submission("v", 1),
         Submission("w", 1),
     ]
-    first = await store.submit_many(SUMS, batch, ONCE)
+    first = await submit_batch(store, SUMS, batch, ONCE)
     again = await EmbeddedStore.open(killed(store, tmp_path), clock=clock)
-    assert (await again.submit_many(SUMS, batch, ONCE), [each.index for each in first]) == (first, [1, 2])
+    assert (await submit_batch(again, SUMS, batch, ONCE), [each.index for each in first]) == (first, [1, 2])
     await again.close()
 
 
@@ -238,11 +238,11 @@ async def notes(data: Path, clock: Clock) -> list[bytes | None]:
 async def test_metadata_through_folds(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """Metadata goes into the compact form with the entry it belongs to, and on from there."""
     data = tmp_path / "data"
-    await store.submit_many(KART, [Submission("a", 3, b"1"), Submission("b", 2, b"2"), Submission("c", 1, b"3")])
+    await submit_batch(store, KART, [Submission("a", 3, b"1"), Submission("b", 2, b"2"), Submission("c", 1, b"3")])
     fold(data, disk.last(data))
-    await store.submit(SUMS, "v", 1)
+    await store.submit(SUMS, Submission("v", 1))
     fold(data, disk.last(data))
-    await store.submit_many(KART, [Submission("b", 2, b"4"), Submission("c", 0)])
+    await submit_batch(store, KART, [Submission("b", 2, b"4"), Submission("c", 0)])
     fold(data, disk.last(data))
     await store.close()
     with closing(Journal(data / "journal.db")) as journal:
@@ -256,8 +256,8 @@ async def test_metadata_through_folds(store: EmbeddedStore, tmp_path: Path, cloc
 async def test_metadata_of_the_newest_fold(store: EmbeddedStore, tmp_path: Path) -> None:
     """Metadata is looked for in the compact form that there is now, be another one open."""
     for name in "ab":
-        await store.change(KART, Submission(name, 1, name.encode()))
-        await store.submit(SUMS, "v", 1)
+        await submit_for_change(store, KART, Submission(name, 1, name.encode()))
+        await store.submit(SUMS, Submission("v", 1))
         fold(tmp_path / "data", disk.last(tmp_path / "data"))
         sql("DELETE FROM note")(tmp_path / "data/journal.db")
         found = await store.page(KART, 0, 9, with_metadata=True)
@@ -272,10 +272,10 @@ async def test_acts_in_one_batch(store: EmbeddedStore, tmp_path: Path, clock: Cl
         store.drop(Board("ghost")),
         store.define("one", Definition()),
         store.undefine("one"),
-        store.submit(KART, "x", 1),
+        store.submit(KART, Submission("x", 1)),
         fill(store, KART, {"y": 1, "z": 1}),
-        store.submit_many(SUMS, [Submission("v", 1), Submission("v", 1, b"1")]),
-        store.change(KART, Submission("w", 1, b"{}")),
+        submit_batch(store, SUMS, [Submission("v", 1), Submission("v", 1, b"1")]),
+        submit_for_change(store, KART, Submission("w", 1, b"{}")),
     )
     before = await store.page(KART, 0, 9, with_metadata=True), await store.page(SUMS, 0, 9, with_metadata=True)
     again = await EmbeddedStore.open(killed(store, tmp_path), clock=clock)
@@ -302,7 +302,7 @@ async def test_metadata_while_folds_go_on(tmp_path: Path) -> None:
         score = 0
         while not stop:
             score += 1
-            await store.change(KART, Submission(f"{worker}", score, b"%d" % score))
+            await submit_for_change(store, KART, Submission(f"{worker}", score, b"%d" % score))
 
     writers = [asyncio.ensure_future(write(worker)) for worker in range(8)]
     folds = set[int]()
@@ -340,7 +340,7 @@ def sql(change: str) -> Callable[[Path], None]:
 )
 async def test_damaged_notes(store: EmbeddedStore, tmp_path: Path, clock: Clock, change: str, problem: str) -> None:
     """A journal whose metadata is not what was written does not open, nor is it folded."""
-    await store.change(KART, Submission("v", 5, b"{}"))
+    await submit_for_change(store, KART, Submission("v", 5, b"{}"))
     data = killed(store, tmp_path)
     sql(change)(data / "journal.db")
     with pytest.raises(DataDamaged, match=problem):
@@ -362,10 +362,10 @@ async def test_damaged_notes_of_the_compact_form(
 ) -> None:
     """Metadata in the compact form is checked when it is asked for, and by the next fold."""
     data = tmp_path / "data"
-    await store.change(KART, Submission("v", 5, b"{}"))
-    await store.submit(SUMS, "v", 5)
+    await submit_for_change(store, KART, Submission("v", 5, b"{}"))
+    await store.submit(SUMS, Submission("v", 5))
     fold(data, 2)
-    await store.submit(SUMS, "v", 6)
+    await store.submit(SUMS, Submission("v", 6))
     await store.close()
     sql("DELETE FROM note")(data / "journal.db")
     sql(change)(data / "boards.db")
@@ -377,7 +377,7 @@ async def test_damaged_notes_of_the_compact_form(
 
 async def test_damaged_answer(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """An answer that is not what was written is not given, and what is asked with its key not done."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     await store.close()
     sql("UPDATE once SET answer = '[]'")(tmp_path / "data/journal.db")
     with pytest.raises(DataDamaged, match=r"answer \d+ is not what was written"):
@@ -386,12 +386,12 @@ async def test_damaged_answer(store: EmbeddedStore, tmp_path: Path, clock: Clock
 
 async def test_unreadable_archive(store: EmbeddedStore, tmp_path: Path) -> None:
     """Where the files cannot be read, what needs them is refused, and the rest goes on."""
-    await store.change(KART, Submission("v", 5, b"{}"))
+    await submit_for_change(store, KART, Submission("v", 5, b"{}"))
     (tmp_path / "data/journal.db").rename(tmp_path / "data/away.db")
     with pytest.raises(StoreUnavailable, match=r"journal\.db cannot be read"):
         await store.page(KART, 0, 9, with_metadata=True)
     with pytest.raises(StoreUnavailable, match=r"journal\.db cannot be read"):
-        await store.change(SUMS, Submission("v", 5), ONCE)
+        await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     (tmp_path / "data/away.db").rename(tmp_path / "data/journal.db")
     assert len(await store.page(KART, 0, 9)) == 1
 
@@ -399,7 +399,7 @@ async def test_unreadable_archive(store: EmbeddedStore, tmp_path: Path) -> None:
 async def test_too_much_metadata(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metadata that waits for the disk counts in what may wait."""
     monkeypatch.setattr("laurels.stores.embedded.commits.BATCH_BYTES", 1000)
-    acts = (store.change(KART, Submission(f"{number}", 1, b"x" * 1024)) for number in range(3))
+    acts = (submit_for_change(store, KART, Submission(f"{number}", 1, b"x" * 1024)) for number in range(3))
     ends = await asyncio.gather(*acts, return_exceptions=True)
     assert [type(end) for end in ends] == [Change, StoreUnavailable, StoreUnavailable]
 
@@ -410,9 +410,9 @@ async def test_ended_boards_leave_memory(store: EmbeddedStore, clock: Clock) -> 
         await store.define(f"board-{number}", Definition(ttl="1h"))
         await fill(store, Board(f"board-{number}", Definition(ttl="1h")), {"v": 1, "w": 2})
     clock.now += 1800
-    await store.submit(Board("board-7", Definition(ttl="1h")), "v", 2)
+    await store.submit(Board("board-7", Definition(ttl="1h")), Submission("v", 2))
     clock.now += 1801
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     assert sorted(store._state) == ["board-7", KART.name]  # noqa: SLF001 - that is memory
 
 
@@ -421,6 +421,6 @@ async def test_dropped_boards_leave_memory(store: EmbeddedStore) -> None:
     ending = Definition(ttl="1h")
     for number in range(300):
         await store.define(f"board-{number}", ending)
-        await store.submit(Board(f"board-{number}", ending), "v", 1)
+        await store.submit(Board(f"board-{number}", ending), Submission("v", 1))
         await store.drop(Board(f"board-{number}", ending))
     assert len(store._state._ends) < 100  # noqa: SLF001 - that is memory

@@ -15,7 +15,8 @@ from hypothesis.stateful import precondition, rule
 from laurels.errors import DefinitionConflict
 from laurels.stores.embedded.compact import fold
 from laurels.stores.embedded.store import EmbeddedStore
-from laurels.stores.momento.store import FixedKey, MomentoStore
+from laurels.stores.momento.connection import FixedKey
+from laurels.stores.momento.store import MomentoStore
 from tests.stores import disk
 from tests.stores.machine import DEFINITIONS, NAMES_OF_BOARDS, StoreMachine
 
@@ -66,15 +67,15 @@ class EmbeddedMachine(StoreMachine):
         """Start with another default definition, which the boards that are not declared may contradict."""
         undeclared = [name for name in NAMES_OF_BOARDS if name not in self.model.declared]
         is_wrong = any(self.model.contradicts(name, default) for name in undeclared)
-        self.runner.run(self.store.close())
+        self.reopen()
         if is_wrong:
             with pytest.raises(DefinitionConflict):
-                self.runner.run(EmbeddedStore.open(self.directory, default, clock=lambda: self.model.now))
+                self.runner.run(self.store.set_default(default))
         else:
+            self.runner.run(self.store.set_default(default))
             self.model.default = default
             for name in undeclared:
                 self.model.adapt(name)
-        self.begin()
 
     @precondition(lambda self: disk.last(self.directory) > 0)
     @rule()

@@ -12,7 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from laurels.definition import Definition
 from laurels.stores.contract import Board, Ranked, Standing, Submission
-from laurels.stores.momento.store import TTL, FixedKey, MomentoStore
+from laurels.stores.momento.connection import TTL, FixedKey
+from laurels.stores.momento.store import MomentoStore
+from tests.stores.guarantees import submit_batch
 from tests.stores.test_momento import Local
 
 if TYPE_CHECKING:
@@ -72,13 +74,13 @@ class MomentoClockMachine(RuleBasedStateMachine):
     @rule(board=ANY, name=PLAYERS, score=SCORES)
     def submit(self, board: Board, name: str, score: float) -> None:
         """Submit one score."""
-        self.runner.run(self.store.submit(board, name, score))
+        self.runner.run(self.store.submit(board, Submission(name, score)))
         self.put(board, [(name, score)])
 
     @rule(board=LATEST, scores=st.lists(st.tuples(PLAYERS, SCORES), max_size=5))
-    def submit_many(self, board: Board, scores: list[tuple[str, float]]) -> None:
+    def submit_batch(self, board: Board, scores: list[tuple[str, float]]) -> None:
         """Submit several scores."""
-        assert self.runner.run(self.store.submit_many(board, [Submission(*score) for score in scores])) == []
+        assert self.runner.run(submit_batch(self.store, board, [Submission(*score) for score in scores])) == []
         if scores:
             self.put(board, scores)
 

@@ -113,7 +113,7 @@ def _fields(boards: Boards, query: Query, known: tuple[str, ...] = FIELDS) -> fr
                 "cursor goes with a page, not here" if field == "cursor" else f"There is no field {field!r} to include"
             )
             raise BadParameter("include", f"{problem}. There are {_listed(known)}.")
-    if "submittedAt" in fields and not boards.store.capabilities.attempts:
+    if "submittedAt" in fields and not boards.store.capabilities.submission_details:
         raise NotKept("tell when a score was submitted")
     return frozenset(fields)
 

@@ -169,12 +169,12 @@ class Routes:
 
     async def submit(self, board: str, name: str, score: Score) -> Response:
         """Answer a submit once it is kept."""
-        await self._boards.submit(board, name, score)
+        await self._boards.submit(board, Submission(name, score))
         return ACCEPTED
 
     async def attempt(self, board: str, name: str, score: Score, metadata: bytes) -> Response:
         """Answer a submit with metadata once it is kept."""
-        await self._boards.change(board, Submission(name, score, metadata))
+        await self._boards.submit(board, Submission(name, score, metadata))
         return ACCEPTED
 
     # The routes as a request finds them
@@ -216,11 +216,11 @@ class Routes:
     async def _submit(self, request: Request, board: str, name: str) -> Response:
         _check_body(request)
         score, metadata = read_submit(request.body)
-        is_told, once = wants_representation(request), key(request)
-        if metadata is None and once is None and not (is_told and self._boards.tells_changes):
-            return await self.submit(board, name, score)  # RFC 7240: a preference that cannot be kept is passed over
-        change = await self._boards.change(board, Submission(name, score, metadata), once)
-        return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if is_told else ACCEPTED
+        # RFC 7240: a preference that cannot be kept is ignored
+        want_change = wants_representation(request) and self._boards.reports_changes
+        submission = Submission(name, score, metadata)
+        change = await self._boards.submit(board, submission, key(request), want_change=want_change)
+        return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 
     async def _batch(self, request: Request, board: str) -> Response:
         _check_body(request)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from laurels.stores.contract import IdempotencyKey
     from laurels.stores.embedded.journal import Origin
-    from laurels.stores.embedded.records import Described, Record
+    from laurels.stores.embedded.records import Detailed, Record
 
 
 def begin_state(origin: Origin, compact: Snapshot | None, default: Definition) -> State:
@@ -76,23 +76,23 @@ class Replay:
         self.count = 0
         self.size = 0
 
-    def __iter__(self) -> Iterator[tuple[Described, int, Outcome | None]]:
+    def __iter__(self) -> Iterator[tuple[Detailed, int, Outcome | None]]:
         for lsn, batch in self._rows:
             records = read_records(self._path, lsn, batch)
             self.count += len(records)
             self.size += len(batch)
             yield from self._apply(records)
 
-    def _apply(self, records: Iterable[Record]) -> Iterator[tuple[Described, int, Outcome | None]]:
+    def _apply(self, records: Iterable[Record]) -> Iterator[tuple[Detailed, int, Outcome | None]]:
         state = self._state
         for record in records:
-            first = state.sequence + state.step if record.is_described else 0
+            first = state.sequence + state.step if record.has_details else 0
             try:
                 outcome: Outcome | None = record.apply(state)
             except LaurelsError:  # its caller was told
                 outcome = None
             if first:
-                yield cast("Described", record), first, outcome
+                yield cast("Detailed", record), first, outcome
 
 
 def read_records(path: Path, lsn: int, batch: bytes) -> Sequence[Record]:
@@ -155,8 +155,8 @@ class Opening:
         replay = Replay(self.journal.path, self.journal.rows(self.folded), self.state)
         noted = set[int]()
         for record, first, outcome in replay:
-            noted.update(sequence for _, sequence in record.notes(first))
-            once = record.identity()
+            noted.update(sequence for _, sequence in record.metadata(first))
+            once = record.idempotency_key()
             if once and first >> 1 > self.journal.answered:
                 self.answers.append((once, first >> 1, outcome))
         for sequence, body in self.journal.notes(self.folded) if noted else ():
