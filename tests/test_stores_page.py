@@ -31,7 +31,7 @@ STORES: list[type[Store]] = [EmbeddedStore, MomentoStore]
 ROW = re.compile(r"^\| (`.*) \| (yes|no) \| (yes|no) \|$", re.MULTILINE)
 SECTIONS = (ROOT / "docs" / "stores.md").read_text().split("\n## ")
 CAPABILITIES, DEFINITIONS, REQUESTS = (
-    {first: [cell == "yes" for cell in cells] for first, *cells in ROW.findall(section)} for section in SECTIONS[1:]
+    {first: [cell == "yes" for cell in cells] for first, *cells in ROW.findall(section)} for section in SECTIONS[1:4]
 )
 """The three tables: what stands in the first cell, and whether each store keeps it."""
 

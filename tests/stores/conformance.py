@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from laurels.definition import Definition
-from laurels.errors import StoreUnavailable
+from laurels.errors import NotKept, StoreUnavailable
 from laurels.stores.contract import (
     Board,
     Bucket,
@@ -177,6 +177,12 @@ class Conformance(Promises):
             )
         assert (await kept(KART))["silverhand"] == (9000 if store.capabilities.one_state else 34)
 
+    async def test_changes_of_a_batch(self, store: Store, kept: Kept) -> None:
+        """What a batch changed cannot be asked for yet, and the batch that asks is not kept."""
+        with pytest.raises(NotKept):
+            await store.submit(KART, [Submission("v", 1)], want_changes=True)
+        assert await kept(KART) == {}
+
     async def test_changes_are_one_after_another(self, store: Store) -> None:
         """Of many changes at once each sees exactly those before it."""
         with promised(store.capabilities.one_state):
@@ -334,6 +340,19 @@ class Conformance(Promises):
         singles = (store.submit(KART, Submission(f"single-{n}", n)) for n in range(100))
         await asyncio.gather(fill(store, KART, {f"many-{n}": n for n in range(1000)}), *singles)
         assert await store.count(KART) == 1100
+
+    async def test_board_that_is_not_visible(self, store: Store, kept: Kept) -> None:
+        """Reads find a board empty that is not visible; it can be removed, and its entries are there until then."""
+        await fill(store, KART, {"v": 1, "w": 2})
+        hidden = Board(KART.name, visible=False)
+        assert await store.standing(hidden, "v") is None
+        assert await store.page(hidden, 0, 9) == []
+        assert await store.page_json(hidden, 0, 9) == b"[]"
+        assert await store.count(hidden) == 0
+        assert await store.remove(hidden, "v")
+        assert await kept(KART) == {"w": 2}
+        assert await store.drop(hidden)
+        assert await kept(KART) == {}
 
     async def test_remove(self, store: Store, kept: Kept) -> None:
         """A removed name is gone, and was there once."""
