@@ -55,12 +55,13 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[[type, str, BaseException]
 
 async def broken(store: EmbeddedStore, *, count: int = 1) -> list[BaseException | None]:
     """Submit ``count`` scores at once, which may take no longer than a moment, and return how they ended."""
-    submits = (store.submit(KART, Submission(f"v-{number}", 2)) for number in range(count))
+    submits = (store.submit(KART, Submission(f"v-{number}", 2, b"{}" if number else None)) for number in range(count))
     async with asyncio.timeout(10):
         return await asyncio.gather(*submits, return_exceptions=True)  # type: ignore[return-value]
 
 
 POINTS = {
+    "describing": (commits.Batch, "describe", MemoryError()),
     "applying": (Put, "apply", MemoryError()),
     "handing over": (commits.Ticks, "take", RuntimeError("the clock")),
     "settling": (FirstAnswers, "forget_written", RuntimeError("settling")),
@@ -90,7 +91,7 @@ async def test_broken_store_is_not_ready(
 ) -> None:
     """A store that takes no more writes says so, and answers reads."""
     fail(owner, method, error)
-    await broken(store)
+    await broken(store, count=2)
     await broken(store)
     with pytest.raises(RestartNeeded, match="restart the service"):
         await store.ready()

@@ -71,11 +71,11 @@ class Batch(asyncio.Future[None]):
     def describe(self, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None) -> None:
         """Add to the last record that it has ``count`` submissions, metadata for those at some places, and a key."""
         before = self.taken - 1
+        if key:
+            self.keyed.append((len(self.records) - 1, before, key))
         self._more += count - 1
         self.metadata += [(before + place, body) for place, body in metadata]
         self.metadata_bytes += sum(len(body) for _, body in metadata)
-        if key:
-            self.keyed.append((len(self.records) - 1, before, key))
 
     def report_change(self) -> None:
         """Have the outcome of the last record, which is a submit, say what it changed."""
@@ -118,7 +118,8 @@ class Batch(asyncio.Future[None]):
         if isinstance(self.failure, sqlite3.Error):
             raise StoreUnavailable(f"The journal cannot be written: {self.failure}") from self.failure
         if self.failure is not None:
-            raise RestartNeeded(self.failure, in_doubt=True) from self.failure
+            was_handed_over = self.tick > 0
+            raise RestartNeeded(self.failure, in_doubt=was_handed_over) from self.failure
         if error := self.refused.get(id(record)):
             raise error
 

@@ -51,6 +51,7 @@ from laurels.stores.embedded.records import encode_into
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from laurels.stores.contract import IdempotencyKey
     from laurels.stores.embedded.compaction import Compaction
     from laurels.stores.embedded.directory import Directory
     from laurels.stores.embedded.idempotency import FirstAnswers
@@ -95,7 +96,7 @@ class Files(NamedTuple):
 
     directory: Directory
     journal: Journal
-    folding: Compaction
+    compaction: Compaction
 
 
 class Commits:
@@ -135,6 +136,15 @@ class Commits:
             del encoded[size:]
             raise
         batch.records.append(record)
+        return batch
+
+    def add_detailed(
+        self, record: Record, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None
+    ) -> Batch:
+        """Add a record with what :meth:`Batch.describe` says of it."""
+        batch = self.add(record)
+        # Guarded, because a batch must not be written with a record that is described by half
+        self._guard(lambda batch: batch.describe(count, metadata, key), batch)
         return batch
 
     def _begin(self) -> Batch:
@@ -263,7 +273,7 @@ class Commits:
             wait = self._work(batch)
         try:
             try:
-                self._files.folding.stop()
+                self._files.compaction.stop()
             finally:
                 self._files.journal.close()
         except BaseException as error:  # noqa: BLE001 - close() waits for the marker, and raises this
@@ -291,7 +301,7 @@ class Commits:
                 self.failure = self._commit(PROBE)
             if is_broken:
                 return None
-            return PROBE_SECONDS if self.failure is not None else self._files.folding.step()
+            return PROBE_SECONDS if self.failure is not None else self._files.compaction.step()
         except BaseException as error:  # noqa: BLE001 - see above
             self._is_halted = True  # at once: what is already in the queue must not be written after this
             self._loop.call_soon_threadsafe(self._break, error, batch)
@@ -308,5 +318,5 @@ class Commits:
         except sqlite3.Error as error:
             return error
         self._files.directory.mark(lsn)
-        self._files.folding.grew(len(encoded) + sum(len(body) for _, body in metadata))
+        self._files.compaction.grew(len(encoded) + sum(len(body) for _, body in metadata))
         return None

@@ -63,8 +63,9 @@ class FirstAnswers:
         self.unwritten: list[Answer] = []
 
     async def begin(self, key: IdempotencyKey) -> FirstAnswer | None:
-        """Return the first answer to a key, or None if there is none: then it is in flight, and the caller must
-        :meth:`end` it. Raises KeyReused.
+        """Return the first answer to a key; raise KeyReused.
+
+        If there is none, return None: then the key is in flight, until the caller calls :meth:`end`.
         """
         while (other := self._in_flight.get(key.key)) is not None:
             await asyncio.shield(other)  # the future belongs to all who wait for it: none may cancel it

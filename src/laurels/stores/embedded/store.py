@@ -212,13 +212,12 @@ class EmbeddedStore(Store):
         if key and (answer := await self._answers.begin(key)) is not None:
             return answer
         try:
-            batch = self._commits.add(record)
+            batch = self._commits.add_detailed(record, count, metadata, key)
         except BaseException:
             if key:
                 self._answers.end(key)
             raise
         place = len(batch.records) - 1
-        batch.describe(count, metadata, key)
         if report_change and not key:  # a record with a key reports it anyway, because its answer is kept
             batch.report_change()
         await batch
