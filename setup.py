@@ -21,7 +21,12 @@ setup(
                 extra_compile_args=FLAGS,
                 extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
             )
-            for name in ("laurels.ranking.index", "laurels.ranking.packed", "laurels.adapters.fast_path")
+            for name in (
+                "laurels.ranking.index",
+                "laurels.ranking.packed",
+                "laurels.adapters.request_counts",
+                "laurels.adapters.fast_path",
+            )
         ],
         compiler_directives={"language_level": "3"},
         build_dir="build/cython",

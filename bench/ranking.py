@@ -1,12 +1,12 @@
-"""Time the ranking index beside sortedcontainers: ``python -m bench.ranking 100000 1000000 10000000``.
+"""Time the ranking index against sortedcontainers: ``python -m bench.ranking 100000 1000000 10000000``.
 
-Each figure is from Python, strings in and tuples out, one core; names are 15 bytes, scores random. The names asked for
-are made just before they are asked for, as a request's are, in blocks that are not timed. A time is the median of the
-blocks, in microseconds. Bytes are an entry's, by the index's own exact count, and by the process's resident memory.
+Each figure is from Python, strings in and tuples out, one core; names are 15 bytes, scores random. The names to
+look up are made just before, as those of requests are, in blocks that are not timed. A time is the median of the
+blocks, in microseconds. Bytes are per entry, by the index's own exact count and by the process's resident memory.
 
-``--crowd`` times boards on which 12,000 share one score, beside the same boards where each of them has a score of his
-own: a name of the crowd leaves for a score nearby or comes back, and is asked for. By name is the default board; by
-time one with the earliest first among equals, and dense ranks.
+``--crowd`` times boards on which 12,000 names share one score, and the same boards with a score of its own for each of
+them: one of these names gets a score nearby or its old one, and is looked up. "By name" is the default board; "by time"
+one with the earliest first among equals, and dense ranks.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ class Ranking(Protocol):
     """What is timed."""
 
     def put(self, name: str, score: int) -> bool:
-        """Replace what the name had; tell whether it is new."""
+        """Replace what the name had; return whether it is new."""
 
     def standing(self, name: str) -> tuple[float, int] | None:
-        """Give score and rank."""
+        """Return score and rank."""
 
     def page(self, start: int, stop: int) -> list[tuple[str, float]]:
-        """Give entries by rank."""
+        """Return entries by rank."""
 
 
 class Sorted:
-    """A sorted list of scores and names with a dict beside it: what one writes in pure Python."""
+    """A sorted list of scores and names, and a dict of the scores: what one would write in pure Python."""
 
     def __init__(self) -> None:
         self.scores: dict[str, int] = {}
         self.order: SortedList[tuple[int, str]] = SortedList()
 
     def put(self, name: str, score: int) -> bool:
-        """Replace what the name had; tell whether it is new."""
+        """Replace what the name had; return whether it is new."""
         old = self.scores.get(name)
         if old is not None:
             self.order.remove((old, name))
@@ -64,52 +64,52 @@ class Sorted:
         return old is None
 
     def standing(self, name: str) -> tuple[int, int] | None:
-        """Give score and rank."""
+        """Return score and rank."""
         score = self.scores[name]
         return score, len(self.order) - 1 - self.order.bisect_left((score, name))
 
     def page(self, start: int, stop: int) -> list[tuple[str, float]]:
-        """Give entries by rank."""
+        """Return entries by rank."""
         n = len(self.order)
         return [(name, score) for score, name in reversed(self.order[max(0, n - stop) : n - start])]
 
 
 def name_of(number: int) -> str:
-    """Give the 15-byte name of a number below 2^60; near numbers have far names."""
+    """Return the 15-byte name of a number below 2^60; numbers that are near have names that are far apart."""
     return f"{number * 0x9E3779B97F4A7C15 % 2**60:015x}"
 
 
 def resident() -> int:
-    """Give the process's resident bytes."""
+    """Return the process's resident bytes."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096
 
 
-def timed(act: Callable[[list[str], list[int]], None], names: Iterator[list[str]], scores: int) -> float:
-    """Give the median over blocks of the microseconds one act takes."""
+def time_blocks(operate: Callable[[list[str], list[int]], None], names: Iterator[list[str]], scores: int) -> float:
+    """Return the median over blocks of the microseconds that one operation takes."""
     rng, times = random.Random(1), []
     for block in names:
         values = [rng.randrange(scores) for _ in block]
         start = time.perf_counter()
-        act(block, values)
+        operate(block, values)
         times.append((time.perf_counter() - start) / len(block) * 1e6)
     return median(times)
 
 
 def all_names(n: int) -> Iterator[list[str]]:
-    """Give the names of a board in blocks."""
+    """Return the names of a board in blocks."""
     for start in range(0, n, BLOCK):
         yield [name_of(i) for i in range(start, min(n, start + BLOCK))]
 
 
 def some_names(n: int, blocks: int) -> Iterator[list[str]]:
-    """Give random names of a board in blocks."""
+    """Return random names of a board in blocks."""
     rng = random.Random(2)
     for _ in range(blocks):
         yield [name_of(rng.randrange(n)) for _ in range(BLOCK)]
 
 
-def acts(ranking: Ranking) -> dict[str, Callable[[list[str], list[int]], None]]:
-    """Give the loops that are timed."""
+def operations(ranking: Ranking) -> dict[str, Callable[[list[str], list[int]], None]]:
+    """Return the loops that are timed."""
     put, standing, page = ranking.put, ranking.standing, ranking.page
 
     def puts(names: list[str], scores: list[int]) -> None:
@@ -130,12 +130,12 @@ def acts(ranking: Ranking) -> dict[str, Callable[[list[str], list[int]], None]]:
 def measure(ranking: Ranking, n: int, *, scores: int, blocks: int) -> dict[str, float]:
     """Fill a ranking at random and time it."""
     before = resident()
-    do = acts(ranking)
-    figures = {"insert": timed(do["put"], all_names(n), scores)}
+    do = operations(ranking)
+    figures = {"insert": time_blocks(do["put"], all_names(n), scores)}
     figures["resident bytes"] = (resident() - before) / n
-    figures["standing"] = timed(do["standing"], some_names(n, blocks), scores)
-    figures["update"] = timed(do["put"], some_names(n, blocks), scores)
-    figures["page of 20"] = timed(do["page"], some_names(n, max(1, blocks // 10)), n)
+    figures["standing"] = time_blocks(do["standing"], some_names(n, blocks), scores)
+    figures["update"] = time_blocks(do["put"], some_names(n, blocks), scores)
+    figures["page of 20"] = time_blocks(do["page"], some_names(n, max(1, blocks // 10)), n)
     return figures
 
 
@@ -155,7 +155,7 @@ def loads(index: Index, n: int) -> dict[str, float]:
 
 
 def rows(n: int, *, scores: int, blocks: int) -> dict[str, dict[str, float]]:
-    """Give the figures of both at one size."""
+    """Return the figures of both at one size."""
     index = Index()
     figures = {"laurels": measure(index, n, scores=scores, blocks=blocks)}
     figures["laurels"] |= {"bytes": index.nbytes / n} | loads(index, n)
@@ -166,7 +166,7 @@ def rows(n: int, *, scores: int, blocks: int) -> dict[str, dict[str, float]]:
 
 
 def crowd(index: Index, n: int, apart: int, blocks: int) -> dict[str, float]:
-    """Time a board whose crowd have scores so far apart."""
+    """Time a board whose crowd has scores this far apart; 0 for ties."""
     rng, sequence = random.Random(1), itertools.count(2, 2)
     homes = {name_of(i): MIDDLE + apart * i for i in range(CROWD)}
     everybody = homes | {name_of(i): rng.randrange(2 * MIDDLE) for i in range(CROWD, n)}
@@ -182,20 +182,20 @@ def crowd(index: Index, n: int, apart: int, blocks: int) -> dict[str, float]:
             index.standing(name)
 
     return {
-        "update": timed(updates, some_names(CROWD, blocks), 1000),
-        "standing": timed(standings, some_names(CROWD, blocks), 1000),
+        "update": time_blocks(updates, some_names(CROWD, blocks), 1000),
+        "standing": time_blocks(standings, some_names(CROWD, blocks), 1000),
     }
 
 
 def crowds(n: int, *, scores: int, blocks: int) -> dict[str, dict[str, float]]:
-    """Give the figures of boards with and without ties, of both kinds, and the bytes of a stamped entry."""
+    """Return the figures of boards with and without ties, of both kinds, and the bytes of a stamped entry."""
     figures = {
         f"{kind}, {'apart' if apart else 'tied'}": crowd(board, n, apart, blocks)
         for apart in (0, 1)
         for kind, board in (("by name", Index()), ("by time", Index(ties="earliest", ranking="dense")))
     }
     for kind, stamped in (("plain", Index()), ("stamped", Index(stamped=True))):
-        timed(acts(stamped)["put"], all_names(n), scores)
+        time_blocks(operations(stamped)["put"], all_names(n), scores)
         figures[kind] = {"bytes": stamped.nbytes / n}
     return figures
 
@@ -205,13 +205,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--scores", type=int, default=1_000_000_000, help="how many scores there are")
-    parser.add_argument("--blocks", type=int, default=30, help="rounds of 10,000 acts")
-    parser.add_argument("--crowd", action="store_true", help="boards with a crowd of ties, beside the same without")
+    parser.add_argument("--blocks", type=int, default=30, help="rounds of 10,000 operations")
+    parser.add_argument("--crowd", action="store_true", help="boards with a crowd of ties, and the same without")
     parser.add_argument("--json", action="store_true")
-    wanted = parser.parse_args()
-    take = crowds if wanted.crowd else rows
-    result = {n: take(n, scores=wanted.scores, blocks=wanted.blocks) for n in wanted.sizes}
-    if wanted.json:
+    arguments = parser.parse_args()
+    take = crowds if arguments.crowd else rows
+    result = {n: take(n, scores=arguments.scores, blocks=arguments.blocks) for n in arguments.sizes}
+    if arguments.json:
         json.dump(result, sys.stdout, indent=2)
         return
     for n, contenders in result.items():

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from laurels.http.problems import HTTPError, problem
+from laurels.http.headers import NOT_JSON
+from laurels.http.operations import READ, STANDING, SUBMIT
+from laurels.http.problems import FAULT, HTTPError, problem
+from laurels.http.routes import NO_ROUTE
+from laurels.limits import BODY_BYTES, KIB
 
 if TYPE_CHECKING:
     from laurels.http.messages import Response
+    from laurels.http.operation import Operation
 
 
 class Remainder(Struct, frozen=True):
@@ -20,20 +25,25 @@ class Remainder(Struct, frozen=True):
     type: str = "about:blank"
 
 
-METHODS = {"/{board}": "GET, HEAD, OPTIONS", "/{board}/{name}": "GET, HEAD, OPTIONS, POST"}
-"""The methods that each resource has."""
+FUNCTIONS: dict[str, Operation] = {"get_leaderboard": READ, "get_standing": STANDING, "submit_score": SUBMIT}
+"""The function that answers each operation of the gateway's."""
+
+
+def list_methods(path: str) -> list[str]:
+    """Return the methods that a resource of the gateway has."""
+    methods = {operation.method for operation in FUNCTIONS.values() if operation.path == path}
+    return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
+
 
 OTHER_METHOD = "This method is not allowed here: use {}."
-NO_ROUTE = "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
-FAILED = "The service failed to answer; its log has the cause. The act may have been counted."
 
 ANSWERS: dict[str, tuple[int, str]] = {
     "BAD_REQUEST_BODY": (400, "The body is not valid JSON."),
     "BAD_REQUEST_PARAMETERS": (400, "The path has no board or no name."),
     "MISSING_AUTHENTICATION_TOKEN": (404, NO_ROUTE),
     "RESOURCE_NOT_FOUND": (404, NO_ROUTE),
-    "REQUEST_TOO_LARGE": (413, "The body is larger than 64 KiB."),
-    "UNSUPPORTED_MEDIA_TYPE": (415, "The body is not JSON. Send Content-Type: application/json."),
+    "REQUEST_TOO_LARGE": (413, f"The body is larger than {BODY_BYTES // KIB} KiB."),
+    "UNSUPPORTED_MEDIA_TYPE": (415, NOT_JSON),
     "THROTTLED": (429, "There are more requests than this deployment allows. Nothing was counted: try again."),
     "QUOTA_EXCEEDED": (429, "There are more requests than this deployment allows. Nothing was counted: try again."),
     "ACCESS_DENIED": (403, "The request is not allowed."),
@@ -45,7 +55,7 @@ ANSWERS: dict[str, tuple[int, str]] = {
 
 DEFAULTS = {
     "DEFAULT_4XX": Remainder("Request refused", "The gateway cannot take this request."),
-    "DEFAULT_5XX": Remainder("Service failed", FAILED),
+    "DEFAULT_5XX": Remainder("Service failed", FAULT),
 }
 """What it answers where the table above has no row. The status is its own: to set it here would set every other."""
 

@@ -16,29 +16,25 @@ and the contract holds. Its answers are problem documents as those of the servic
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
-from infra.answers import ANSWERS, DEFAULTS, METHODS, OTHER_METHOD, refusal
+from infra.answers import ANSWERS, DEFAULTS, FUNCTIONS, OTHER_METHOD, list_methods, refusal
 from infra.functions import acknowledge, own_log_group
-from laurels.adapters.gateway import ALLOWED_HEADERS, EXPOSED_HEADERS
+from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
 from laurels.http.messages import JSON, PROBLEM
-from laurels.http.reads import READS, WINDOW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from infra.functions import Function, Functions
     from infra.settings import Settings
+    from laurels.http.operation import Operation
 
 QUOTED_PROBLEM = f"'{PROBLEM.decode()}'"
 RETRY = {"Retry-After": "'1'"}
 PREFLIGHT_SECONDS = 3600
-ENTRY_PARTS = ("board", "name")
-READ_PARAMETERS = sorted({parameter for read in READS for parameter in read.takes})
 SENT_TYPES = (
     JSON.decode(),
     "application/x-www-form-urlencoded",
@@ -78,13 +74,17 @@ class Gateway(Construct):
             validate_request_body=True,
             validate_request_parameters=True,
         )
-        board = self.api.root.add_resource("{board}")
-        self._read(board, functions.get_leaderboard, parts=ENTRY_PARTS[:1], query=READ_PARAMETERS)
-        self._refuse_others(board, METHODS["/{board}"])
-        name = board.add_resource("{name}")
-        self._read(name, functions.get_standing, parts=ENTRY_PARTS, query=WINDOW)
-        self._write(name, functions.submit_score)
-        self._refuse_others(name, METHODS["/{board}/{name}"])
+        self._any_json = self.api.add_model(
+            "AnyJson",
+            model_name="AnyJson",
+            content_type=JSON.decode(),
+            description="Any JSON: its shape is for the function to judge",
+            schema=apigateway.JsonSchema(schema=apigateway.JsonSchemaVersion.DRAFT4),
+        )
+        for name, operation in FUNCTIONS.items():
+            self._add_operation(operation, getattr(functions, name))
+        for path in dict.fromkeys(operation.path for operation in FUNCTIONS.values()):
+            self._refuse_others(self._resource(path), ", ".join(list_methods(path)))
         for kind, (status, detail) in ANSWERS.items():
             self._answer(kind, refusal(status, detail).body, status)
         for kind, remainder in DEFAULTS.items():
@@ -126,40 +126,23 @@ class Gateway(Construct):
         )
         return api
 
-    def _read(self, resource: apigateway.Resource, function: Function, **validated: Any) -> None:
-        for method in ("GET", "HEAD"):
-            self._add(resource, method, function, **validated)
+    def _resource(self, path: str) -> apigateway.Resource:
+        return self.api.root.resource_for_path(path)
 
-    def _write(self, resource: apigateway.Resource, function: Function) -> None:
-        model = self.api.add_model(
-            "AnyJson",
-            model_name="AnyJson",
-            content_type=JSON.decode(),
-            description="Any JSON: its shape is for the function to judge",
-            schema=apigateway.JsonSchema(schema=apigateway.JsonSchemaVersion.DRAFT4),
-        )
-        self._add(resource, "POST", function, parts=ENTRY_PARTS, models={JSON.decode(): model})
-
-    def _add(
-        self,
-        resource: apigateway.Resource,
-        method: str,
-        function: Function,
-        *,
-        parts: Sequence[str],
-        query: Sequence[str] = (),
-        models: Mapping[str, apigateway.IModel] | None = None,
-    ) -> None:
-        added = resource.add_method(
-            method,
-            apigateway.LambdaIntegration(function.function, allow_test_invoke=False),
-            authorization_type=apigateway.AuthorizationType.NONE,
-            request_validator=self._validator,
-            request_parameters={f"method.request.path.{name}": True for name in parts}
-            | {f"method.request.querystring.{name}": False for name in query},
-            request_models=models,
-        )
-        _acknowledge_public(added)
+    def _add_operation(self, operation: Operation, function: Function) -> None:
+        """Let a function answer an operation; what the parameters may be is for the function to judge."""
+        query = sorted(parameter.name for parameter in operation.parameters if parameter.where == "query")
+        for method in ("GET", "HEAD") if operation.method == "GET" else (operation.method,):
+            added = self._resource(operation.path).add_method(
+                method,
+                apigateway.LambdaIntegration(function.function, allow_test_invoke=False),
+                authorization_type=apigateway.AuthorizationType.NONE,
+                request_validator=self._validator,
+                request_parameters={f"method.request.path.{part.name}": True for part in operation.path_names}
+                | {f"method.request.querystring.{name}": False for name in query},
+                request_models={JSON.decode(): self._any_json} if operation.body else None,
+            )
+            _acknowledge_public(added)
 
     def _refuse_others(self, resource: apigateway.Resource, allowed: str) -> None:
         """Answer OPTIONS with what is allowed, and every other method with 405."""

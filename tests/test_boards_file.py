@@ -1,4 +1,4 @@
-"""The boards file: what it declares, and how what is wrong with it is told."""
+"""The boards file: what it declares, and what is said of errors in it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ order = "ascending"
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Give the place of a boards file."""
+    """Return the path of a boards file, which is not there yet."""
     return tmp_path / "boards.toml"
 
 
 def test_boards_are_declared(file: Path) -> None:
-    """A file declares boards by their names, and what holds for all others."""
+    """A file declares boards by their names, and the default definition of all others."""
     file.write_text(KART)
     kart = Definition(
         operator="best",
@@ -50,7 +50,7 @@ def test_boards_are_declared(file: Path) -> None:
 
 
 def test_empty_file(file: Path) -> None:
-    """A file without a word declares nothing."""
+    """An empty file declares nothing."""
     file.touch()
     assert read_boards(file) == NO_FILE
 
@@ -93,14 +93,14 @@ UNUSABLE = {
 
 @pytest.mark.parametrize(("content", "says"), UNUSABLE.values(), ids=UNUSABLE)
 def test_unusable_file(file: Path, content: bytes, says: str) -> None:
-    """What is no TOML is told with its place."""
+    """A file that is not TOML is refused with the line of the error."""
     file.write_bytes(content)
     with pytest.raises(BoardsFileUnusable, match=says):
         read_boards(file)
 
 
 def test_no_file(file: Path) -> None:
-    """A file that is not there is told by its path."""
+    """The error for a missing file names its path."""
     with pytest.raises(BoardsFileUnusable, match=str(file)):
         read_boards(file)
 
@@ -110,14 +110,14 @@ def test_no_file(file: Path) -> None:
     [("", "ascending"), ('[default]\norder = "ascending"', "ascending"), ('[default]\nttl = "7d"', "descending")],
     ids=["no default", "the same", "the default's default"],
 )
-def test_order_beside_the_file(file: Path, text: str, order: str) -> None:
-    """An order that is given beside the file is that of the default, or says what the file says."""
+def test_order_besides_the_file(file: Path, text: str, order: str) -> None:
+    """An order that is given besides the file becomes that of the default definition, or agrees with it."""
     file.write_text(text)
     assert read_boards(file, order).default.order == order  # type: ignore[arg-type]
 
 
 def test_order_against_the_file(file: Path) -> None:
-    """An order beside the file that contradicts it is refused."""
+    """An order that contradicts the file is refused."""
     file.write_text("[default]")
     with pytest.raises(LaurelsError, match="order is 'descending', and the setting order 'ascending': leave one out"):
         read_boards(file, "ascending")

@@ -12,20 +12,22 @@ SOURCE = Path(__file__).parent.parent / "src" / "laurels"
 
 MAY_IMPORT = {
     "version": set[str](),
-    "errors": set[str](),
+    "limits": set[str](),
+    "errors": {"limits"},
     "optional": {"errors"},
+    "logs": set[str](),
     "ranking": set[str](),
     "windows": {"errors"},
     "definition": set[str](),
-    "entries": {"errors", "definition"},
+    "entries": {"limits", "errors", "definition"},
     "declaring": {"errors", "windows", "definition"},
     "boards_file": {"errors", "definition", "entries", "declaring"},
     "stores.contract": {"errors", "definition"},
     "stores": {"errors", "ranking", "definition", "stores.contract"},
-    "submissions": {"errors", "definition", "entries", "stores.contract"},
-    "boards": {"errors", "windows", "definition", "entries", "stores.contract", "submissions"},
-    "http": {"version", "errors", "definition", "entries", "declaring", "stores.contract", "boards"},
-    "adapters": {"errors", "http"},
+    "submissions": {"limits", "errors", "definition", "entries", "stores.contract"},
+    "boards": {"limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions"},
+    "http": {"version", "limits", "errors", "definition", "entries", "declaring", "stores.contract", "boards"},
+    "adapters": {"limits", "errors", "http"},
     "momento_local": {"version", "errors", "ranking"},
     "serverless": {
         "version",
@@ -42,6 +44,7 @@ MAY_IMPORT = {
     "assembly": {
         "errors",
         "optional",
+        "logs",
         "definition",
         "boards_file",
         "stores.contract",
@@ -52,6 +55,7 @@ MAY_IMPORT = {
     },
     "cli": {
         "version",
+        "limits",
         "errors",
         "optional",
         "windows",
@@ -86,7 +90,11 @@ def imports(module: str) -> set[str]:
     """Give the modules of ours that a module imports, for types too, wherever in it."""
     text = MODULES[module].read_text()
     if MODULES[module].suffix == ".pyx":
-        text = "\n".join(line for line in text.splitlines() if line.startswith(("from laurels", "import laurels")))
+        text = "\n".join(
+            line.replace(" cimport ", " import ")
+            for line in text.splitlines()
+            if line.startswith(("from laurels", "import laurels"))
+        )
     names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("laurels"):

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct, field
 
-from infra.answers import ANSWERS, DEFAULTS, METHODS, OTHER_METHOD, refusal
+from infra.answers import ANSWERS, DEFAULTS, FUNCTIONS, OTHER_METHOD, list_methods, refusal
 from infra.local.runtime import ACCOUNT, FunctionFailed
 from laurels.adapters.asgi import read_body, send_response
 from laurels.http.messages import JSON, PROBLEM, Response
@@ -31,17 +31,8 @@ if TYPE_CHECKING:
     from infra.local.runtime import Function
 
 BODY_BYTES = 10 * 1024 * 1024
-ROUTES = {
-    ("GET", "/{board}"): "get_leaderboard",
-    ("HEAD", "/{board}"): "get_leaderboard",
-    ("GET", "/{board}/{name}"): "get_standing",
-    ("HEAD", "/{board}/{name}"): "get_standing",
-    ("POST", "/{board}/{name}"): "submit_score",
-}
-"""Which function answers which method of which resource."""
-
-FUNCTIONS = sorted(set(ROUTES.values()))
-RESOURCES = {1: "/{board}", 2: "/{board}/{name}"}
+RESOURCES = {operation.path.count("/"): operation.path for operation in FUNCTIONS.values()}
+"""The paths of the gateway's operations, by how many names are in them."""
 Lists = dict[str, list[str]]
 
 
@@ -131,9 +122,11 @@ class Front:
         resource = RESOURCES.get(len(names))
         if resource is None or not all(names):
             raise Refused("MISSING_AUTHENTICATION_TOKEN")
-        function = ROUTES.get((scope["method"], resource))
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        asked = (method, resource)
+        function = next((name for name, one in FUNCTIONS.items() if (one.method, one.path) == asked), None)
         if function is None:
-            return _other_method(scope["method"], METHODS[resource])
+            return _other_method(scope["method"], ", ".join(list_methods(resource)))
         if len(body) > BODY_BYTES:
             raise Refused("REQUEST_TOO_LARGE")
         event = self._event(scope, resource, path, body)

@@ -14,8 +14,9 @@ import uvicorn
 from msgspec import Struct
 
 from infra import assets, settings
+from infra.answers import FUNCTIONS
 from infra.boards import declared
-from infra.local.front import FUNCTIONS, Front
+from infra.local.front import Front
 from infra.local.runtime import REGION, Function, Setup
 from infra.local.servers import running
 from laurels.adapters.asgi import Disconnected

@@ -19,18 +19,26 @@ from msgspec import Struct
 
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.protocol import BoardProtocol, Clock, Limits
+from laurels.adapters.request_counts import RequestCounts
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import BadStore
-from laurels.http import Routes
+from laurels.http import Gate, Routes
 from laurels.http.documents import DOCUMENTS
+from laurels.http.metrics import RequestCollector, metrics_operation
+from laurels.http.operations import OPERATIONS
+from laurels.http.request_log import log_request
+from laurels.logs import LogFormat, writing_logs
 from laurels.optional import load
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from laurels.http.gate import Observer
+    from laurels.http.operation import Operation
 
 SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
@@ -48,6 +56,9 @@ class Settings(Struct, frozen=True):
     boards: Path | None = None
     order: Order | None = None
     ttl_seconds: TTLSeconds = TTL_SECONDS
+    metrics: bool = True
+    log_requests: bool = False
+    log_format: LogFormat = "text"
     limits: Limits = Limits()
 
 
@@ -66,13 +77,11 @@ async def _open_momento(cache: str, settings: Settings, _: BoardsFile) -> Store:
 class _Kind(NamedTuple):
     open: Callable[[str, Settings, BoardsFile], Awaitable[Store]]
     has_place: bool
-    inline: bool
-    """Its acts end at once or wait for plain futures, so that our protocol may drive them without a task."""
 
 
 STORES = {
-    "embedded": _Kind(_open_embedded, has_place=False, inline=True),
-    "momento": _Kind(_open_momento, has_place=True, inline=False),
+    "embedded": _Kind(_open_embedded, has_place=False),
+    "momento": _Kind(_open_momento, has_place=True),
 }
 """What opens the store of each scheme, given the place that follows it in the URL."""
 
@@ -103,9 +112,19 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     try:
         boards = Boards(store, file)
         await boards.declare()
-        yield Routes(boards, DOCUMENTS)
+        yield Routes(boards, *list_operations(settings))
     finally:
         await store.close()
+
+
+def list_operations(settings: Settings) -> tuple[tuple[Operation, ...], Gate]:
+    """Return the operations that a deployment serves, and their gate."""
+    counts = RequestCounts() if settings.metrics else None
+    observers: list[Observer] = [] if counts is None else [counts]
+    if settings.log_requests:
+        observers.append(log_request)
+    metrics = () if counts is None else (metrics_operation(RequestCollector(counts)),)
+    return (*OPERATIONS, *DOCUMENTS, *metrics), Gate(observers=tuple(observers))
 
 
 def serve(settings: Settings) -> None:
@@ -113,18 +132,18 @@ def serve(settings: Settings) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     sys.setswitchinterval(SWITCH_SECONDS)
-    uvloop.run(_serve(settings))
+    with writing_logs(settings.log_format):
+        uvloop.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:
-    inline = _store(settings.store)[0].inline
     async with open_routes(settings) as routes:
         server = uvicorn.Server(
             uvicorn.Config(
                 Application(routes),
                 host=settings.host,
                 port=settings.port,
-                http=partial(BoardProtocol, clock=Clock(settings.limits), inline=inline),  # type: ignore[arg-type]
+                http=partial(BoardProtocol, clock=Clock(settings.limits, routes)),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -141,7 +160,7 @@ async def _serve(settings: Settings) -> None:
 
 def application() -> OpeningApplication:
     """Make the application for any ASGI server; its settings are variables such as ``LAURELS_DATA``."""
-    names = ("store", "data", "boards", "order", "ttl_seconds")
+    names = ("store", "data", "boards", "order", "ttl_seconds", "metrics", "log_requests")
     told = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(told, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     return OpeningApplication(open_routes(settings))

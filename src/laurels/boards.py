@@ -30,18 +30,16 @@ from laurels.errors import (
     NotOnBoard,
     ScoreRefused,
 )
+from laurels.limits import NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES
 from laurels.stores.contract import Board, Feed, Refusal, Score, Submission
 from laurels.submissions import check_submission, find_refusals, make_idempotency_key
-from laurels.windows import Calendar, checked_window
+from laurels.windows import Calendar, normalize_window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from laurels.stores.contract import Capabilities, Change, Period, Place, Ranked, Standing, Store, Summary
 
-PAGE_ENTRIES = 1000
-SPAN_ENTRIES = 500
-NAMES_ASKED = 100
 BOARDS_CACHED = 4096
 CALENDARS_CACHED = 256
 
@@ -394,7 +392,7 @@ class Boards:
 def _find_window(definition: Definition, text: str) -> str:
     """Return the window of a definition that a line means, however that is written."""
     with suppress(ValueError):
-        text = checked_window(text)
+        text = normalize_window(text)
     if text not in definition.windows:
         has = f"it has {', '.join(map(repr, definition.windows))}" if definition.windows else "it has none"
         raise BadParameter("window", f"{text!r} is no window of this board: {has}.")

@@ -7,7 +7,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from laurels.declaring import near, read_definition
+from laurels.declaring import read_definition, suggest
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.entries import checked_board
 from laurels.errors import BadDefinition, BadName, BoardsFileUnusable
@@ -21,10 +21,9 @@ _BARE = re.compile(r"[\w-]+", re.ASCII)
 
 
 def read_boards(path: Path, order: Order | None = None) -> BoardsFile:
-    """Read a boards file; raise BoardsFileUnusable where it is none, and BadDefinition for what it declares.
+    """Read a boards file; raise BoardsFileUnusable if it cannot be read, BadDefinition if a definition in it is wrong.
 
-    ``order`` is that of the default definition, where the file has none. The messages name the file, the board and the
-    field.
+    ``order`` is that of the default definition, if the file has none. The messages name file, board and field.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -34,13 +33,13 @@ def read_boards(path: Path, order: Order | None = None) -> BoardsFile:
         raise BoardsFileUnusable(path, "it is not UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise BoardsFileUnusable(path, f"it is not TOML: {error}") from error
-    return _declared(table, path.name, order)
+    return _read_table(table, path.name, order)
 
 
-def _declared(table: dict[str, Any], file: str, order: Order | None) -> BoardsFile:
+def _read_table(table: dict[str, Any], file: str, order: Order | None) -> BoardsFile:
     for field, value in table.items():
         if field not in BoardsFile.__struct_fields__:
-            raise BadDefinition("", _stray(field, value), file)
+            raise BadDefinition("", _describe_unknown(field, value), file)
     boards, declared_only = table.get("boards", {}), table.get("declared_only", False)
     if not isinstance(boards, dict):
         raise BadDefinition("", "boards must hold a table for each board, such as [boards.mario-kart].", file)
@@ -48,7 +47,7 @@ def _declared(table: dict[str, Any], file: str, order: Order | None) -> BoardsFi
         raise BadDefinition("", "declared_only must be true or false.", file)
     where = f"{file}, [default]"
     default = (
-        _definition(table["default"], where)
+        _read_definition(table["default"], where)
         if "default" in table
         else Definition(order=order or DEFAULT_DEFINITION.order)
     )
@@ -56,18 +55,18 @@ def _declared(table: dict[str, Any], file: str, order: Order | None) -> BoardsFi
         raise BadDefinition(
             "/order", f"order is {default.order!r}, and the setting order {order!r}: leave one out.", where
         )
-    named = {name: _definition(of, _checked_where(name, file)) for name, of in boards.items()}
+    named = {name: _read_definition(of, _place_of(name, file)) for name, of in boards.items()}
     return BoardsFile(default, named, declared_only)
 
 
-def _stray(field: str, value: object) -> str:
+def _describe_unknown(field: str, value: object) -> str:
     fields = BoardsFile.__struct_fields__
-    if isinstance(value, dict) and not near(field, fields):
+    if isinstance(value, dict) and not suggest(field, fields):
         return f"[{_key(field)}] is no table of a boards file: the table of a board is [boards.{_key(field)}]."
-    return f"A boards file has no field {json.dumps(field)}{near(field, fields)}. It has {', '.join(fields)}."
+    return f"A boards file has no field {json.dumps(field)}{suggest(field, fields)}. It has {', '.join(fields)}."
 
 
-def _checked_where(name: str, file: str) -> str:
+def _place_of(name: str, file: str) -> str:
     where = f"{file}, [boards.{_key(name)}]"
     try:
         checked_board(name)
@@ -76,7 +75,7 @@ def _checked_where(name: str, file: str) -> str:
     return where
 
 
-def _definition(table: object, where: str) -> Definition:
+def _read_definition(table: object, where: str) -> Definition:
     try:
         return read_definition(table)
     except BadDefinition as error:

@@ -1,4 +1,4 @@
-"""Reading definitions: what is wrong with one is told by its field, with what would be right."""
+"""Reading definitions: an error names the field that is wrong, and says what would be right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from laurels.definition import LONGEST_TTL_SECONDS, PERIODS_KEPT, UNITS, WINDOWS, Bounds, Definition
 from laurels.errors import BadDefinition
-from laurels.windows import checked_window
+from laurels.windows import normalize_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Path = tuple[str | int, ...]
 
 CHOICES = {field: get_args(kind) for field, kind in get_type_hints(Definition).items() if get_origin(kind) is Literal}
-RIGHT = {
+EXPECTED = {
     "scores": "it must hold min, max and integer, or some of them",
     "min": "it must be a number that a double holds exactly",
     "max": "it must be a number that a double holds exactly",
@@ -35,19 +35,19 @@ RIGHT = {
     "keep": 'it must tell of windows how many past periods stay readable, such as 30 of "daily"',
     "ttl": 'it must be a whole number and a unit, such as "7d", "12h", "30m" or "90s"',
 } | {field: f"it must be {' or '.join(map(json.dumps, choices))}" for field, choices in CHOICES.items()}
-EACH = {
+EXPECTED_ITEM = {
     "windows": 'it must be "daily", "weekly", "monthly", or a short cron line such as "0 6 * * 1"',
     "keep": f"it must be a whole number from 1 to {PERIODS_KEPT:,}",
 }
-"""What would be right, by field; and of each window in a list or a table."""
+"""What would be right, by field; and for each window in a list or a table."""
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-_SHOWN = 60
+_QUOTE_CHARACTERS = 60
 
 
 def read_definition(table: object) -> Definition:
-    """Read a definition from what JSON or TOML makes of one; raise BadDefinition."""
+    """Read a definition from decoded JSON or TOML; raise BadDefinition if it is none."""
     if not isinstance(table, dict):
-        raise BadDefinition("", f"A definition is {_shown(table)}: it must hold fields such as order and windows.")
+        raise BadDefinition("", f"A definition is {_quote(table)}: it must hold fields such as order and windows.")
     _check_fields(table, Definition)
     if isinstance(table.get("scores"), dict):
         _check_fields(table["scores"], Bounds, "scores")
@@ -55,27 +55,27 @@ def read_definition(table: object) -> Definition:
         definition = msgspec.convert(table, Definition)
     except msgspec.ValidationError as error:
         _refuse(table, str(error))
-    return checked_definition(definition)
+    return normalize_definition(definition)
 
 
-def checked_definition(definition: Definition) -> Definition:
-    """Give a definition in the one way to write it; raise BadDefinition where no board can promise that."""
+def normalize_definition(definition: Definition) -> Definition:
+    """Return a definition in the one way to write it; raise BadDefinition if no board can have it."""
     if definition.time_zone not in time_zones():
-        raise _wrong(("time_zone",), definition.time_zone, RIGHT["time_zone"], time_zones())
+        raise _bad_value(("time_zone",), definition.time_zone, EXPECTED["time_zone"], time_zones())
     if (definition.ttl_seconds or 0) > LONGEST_TTL_SECONDS:
-        raise _wrong(("ttl",), definition.ttl, f"it must be at most {LONGEST_TTL_SECONDS // UNITS['d']}d")
-    windows = tuple(_checked_windows(definition.windows))
+        raise _bad_value(("ttl",), definition.ttl, f"it must be at most {LONGEST_TTL_SECONDS // UNITS['d']}d")
+    windows = tuple(_normalize_windows(definition.windows))
     return replace(
         definition,
-        scores=_checked_bounds(definition.scores),
+        scores=_normalize_bounds(definition.scores),
         windows=windows,
-        keep=dict(_checked_keep(definition.keep, windows)),
+        keep=dict(_normalize_keep(definition.keep, windows)),
     )
 
 
 @cache
 def time_zones() -> frozenset[str]:
-    """Give the names of all time zones."""
+    """Return the names of all time zones, those of the package tzdata: the same on every machine."""
     return frozenset(files("tzdata").joinpath("zones").read_text().split())
 
 
@@ -84,38 +84,38 @@ def _check_fields(table: dict[str, Any], kind: type[Definition | Bounds], *path:
     for field in table:
         if field not in fields:
             what = f"{path[0]} has" if path else "A definition has"
-            problem = f"{what} no field {_shown(field)}{near(field, fields)}. It has {', '.join(fields)}."
+            problem = f"{what} no field {_quote(field)}{suggest(field, fields)}. It has {', '.join(fields)}."
             raise BadDefinition(_pointer((*path, field)), problem)
 
 
 def _refuse(table: dict[str, Any], problem: str) -> NoReturn:
-    """Raise what msgspec found: a field is of another kind, which its path at the end of ``problem`` tells."""
+    """Raise what msgspec found: a field of another type, whose path ends ``problem`` ("... - at `$.scores.min`")."""
     steps = _STEP.findall(problem.rpartition("$")[2])
     path: Path = tuple(name or int(index) for name, index in steps)
     value: Any = table
     for step in path:
         value = value[step]
-    if path == ("keep",) and isinstance(value, dict):  # msgspec does not tell of which window
-        wrong = ((window, count) for window, count in value.items() if not _is_count(count))
+    if path == ("keep",) and isinstance(value, dict):  # msgspec does not say of which window
+        wrong = (
+            (window, count)
+            for window, count in value.items()
+            if type(count) is not int or not 1 <= count <= PERIODS_KEPT
+        )
         window, value = next(wrong, (next(iter(value)), value))
         path = "keep", window
     field, *inner = map(str, path)
-    right = EACH[field] if inner and field in EACH else RIGHT[inner[0] if inner else field]
-    raise _wrong(path, value, right, CHOICES.get(field, ()))
+    right = EXPECTED_ITEM[field] if inner and field in EXPECTED_ITEM else EXPECTED[inner[0] if inner else field]
+    raise _bad_value(path, value, right, CHOICES.get(field, ()))
 
 
-def _is_count(count: object) -> bool:
-    return type(count) is int and 1 <= count <= PERIODS_KEPT
-
-
-def _checked_bounds(bounds: Bounds) -> Bounds:
-    least, greatest = _checked_bound(bounds, "min", bounds.min), _checked_bound(bounds, "max", bounds.max)
+def _normalize_bounds(bounds: Bounds) -> Bounds:
+    least, greatest = _normalize_bound(bounds, "min", bounds.min), _normalize_bound(bounds, "max", bounds.max)
     if least is not None and greatest is not None and least > greatest:
-        raise _wrong(("scores", "max"), greatest, f"it must not be below scores.min, which is {least}")
+        raise _bad_value(("scores", "max"), greatest, f"it must not be below scores.min, which is {least}")
     return Bounds(least, greatest, bounds.integer)
 
 
-def _checked_bound(bounds: Bounds, which: str, bound: Score | None) -> Score | None:
+def _normalize_bound(bounds: Bounds, which: str, bound: Score | None) -> Score | None:
     if bound is None:
         return None
     try:
@@ -123,61 +123,61 @@ def _checked_bound(bounds: Bounds, which: str, bound: Score | None) -> Score | N
     except OverflowError:
         is_exact = False
     if not is_exact:
-        raise _wrong(("scores", which), bound, RIGHT[which])
+        raise _bad_value(("scores", which), bound, EXPECTED[which])
     if double.is_integer():
         return int(double)
     if bounds.integer:
-        raise _wrong(("scores", which), bound, "it must be whole, because scores.integer is true")
+        raise _bad_value(("scores", which), bound, "it must be whole, because scores.integer is true")
     return double
 
 
-def _checked_windows(windows: Iterable[str]) -> Iterator[str]:
+def _normalize_windows(windows: Iterable[str]) -> Iterator[str]:
     seen = set()
     for index, text in enumerate(windows):
-        window = _checked_window(("windows", index), text)
+        window = _normalize_window(("windows", index), text)
         if window in seen:
-            raise _wrong(("windows", index), text, "it stands twice")
+            raise _bad_value(("windows", index), text, "it stands twice")
         seen.add(window)
         yield window
 
 
-def _checked_window(path: Path, text: str) -> str:
+def _normalize_window(path: Path, text: str) -> str:
     try:
-        return checked_window(text)
+        return normalize_window(text)
     except ValueError as error:
-        raise BadDefinition(_pointer(path), f"The window {_shown(text)} {error}.") from None
+        raise BadDefinition(_pointer(path), f"The window {_quote(text)} {error}.") from None
 
 
-def _checked_keep(keep: dict[str, int], windows: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+def _normalize_keep(keep: dict[str, int], windows: tuple[str, ...]) -> Iterator[tuple[str, int]]:
     seen = set()
     for text, count in keep.items():
-        window = _checked_window(("keep", text), text)
+        window = _normalize_window(("keep", text), text)
         if window not in windows:
-            declared = f"its windows are {', '.join(map(_shown, windows))}" if windows else "it has no windows"
+            declared = f"its windows are {', '.join(map(_quote, windows))}" if windows else "it has no windows"
             raise BadDefinition(
-                _pointer(("keep", text)), f"keep tells of {_shown(text)}, which is no window of the board: {declared}."
+                _pointer(("keep", text)), f"keep tells of {_quote(text)}, which is no window of the board: {declared}."
             )
         if window in seen:
-            raise _wrong(("keep", text), count, "its window stands twice")
+            raise _bad_value(("keep", text), count, "its window stands twice")
         seen.add(window)
         yield window, count
 
 
-def _wrong(path: Path, value: object, right: str, choices: Iterable[str] = ()) -> BadDefinition:
+def _bad_value(path: Path, value: object, right: str, choices: Iterable[str] = ()) -> BadDefinition:
     first, *rest = path
-    label = str(first) + "".join(f".{step}" if str(step).isidentifier() else f"[{_shown(step)}]" for step in rest)
-    return BadDefinition(_pointer(path), f"{label} is {_shown(value)}: {right}{near(value, choices)}.")
+    label = str(first) + "".join(f".{step}" if str(step).isidentifier() else f"[{_quote(step)}]" for step in rest)
+    return BadDefinition(_pointer(path), f"{label} is {_quote(value)}: {right}{suggest(value, choices)}.")
 
 
-def near(value: object, choices: Iterable[str]) -> str:
-    """Give what was perhaps meant, to be told after what was wrong."""
+def suggest(value: object, choices: Iterable[str]) -> str:
+    """Return which of the choices was perhaps meant, to be appended to what was wrong; empty if none is close."""
     close = get_close_matches(str(value), choices, n=1, cutoff=0.5)
-    return f"; perhaps you mean {_shown(close[0])}" if close else ""
+    return f"; perhaps you mean {_quote(close[0])}" if close else ""
 
 
-def _shown(value: object) -> str:
+def _quote(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _QUOTE_CHARACTERS else f"{text[:_QUOTE_CHARACTERS]}..."
 
 
 def _pointer(path: Path) -> str:

@@ -7,11 +7,11 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from laurels.errors import BadName, ScoreRefused
+from laurels.limits import NAME_BYTES
 
 if TYPE_CHECKING:
     from laurels.definition import Score
 
-NAME_BYTES = 256
 EXACT = 2**53
 RESERVED = "-"
 """No board has this name: routes of the service itself begin with it."""

@@ -55,6 +55,8 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from laurels.limits import NAME_BYTES
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -80,7 +82,9 @@ class BadName(Malformed):
     def __init__(self, parameter: str, problem: str) -> None:
         self.parameter = parameter
         what = "board" if parameter == "board" else "name"
-        super().__init__(f"The {what} {problem}. A {what} is 1 to 256 bytes of UTF-8 without control characters.")
+        super().__init__(
+            f"The {what} {problem}. A {what} is 1 to {NAME_BYTES} bytes of UTF-8 without control characters."
+        )
 
 
 class BadParameter(Malformed):
@@ -315,15 +319,20 @@ class DataDamaged(StoreError):
 
 
 class NewerFormat(StoreError):
-    """A file of the data directory was written by a version of Laurels that this one comes before."""
+    """A file of the data directory was written by a version of Laurels that this one comes before.
 
-    def __init__(self, file: Path, found: int, known: int) -> None:
+    ``found`` is the number of its format, or, if that is one of those ``known``, what in it this version does not know.
+    """
+
+    def __init__(self, file: Path, found: int | str, known: int) -> None:
         self.file = file
         self.found = found
-        super().__init__(
-            f"{file} has format {found}, and this version of Laurels knows those up to {known}. Nothing was changed. "
-            "Run the version that wrote it, or a later one."
+        problem = (
+            f"has format {found}, and this version of Laurels knows those up to {known}"
+            if isinstance(found, int)
+            else f"has content that this version of Laurels does not know ({found})"
         )
+        super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
 
 
 class RequestFailed(LaurelsError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from laurels.entries import check_entry
 from laurels.errors import BadBody, BadName, BadParameter, ScoreRefused
+from laurels.limits import KEY_CHARACTERS, METADATA_BYTES
 from laurels.stores.contract import IdempotencyKey, Refusal
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 
     from laurels.definition import Definition
     from laurels.stores.contract import Score, Submission
-
-METADATA_BYTES = 1024
-KEY_CHARACTERS = 255
 
 
 def find_refusals(batch: Sequence[Submission | Refusal], definition: Definition) -> Iterator[tuple[int, Refusal]]:

@@ -39,18 +39,22 @@ from laurels.boards import Boards
 from laurels.http import Routes
 from laurels.adapters.asgi import Application
 from laurels.adapters.protocol import BoardProtocol, Clock, Limits
+from laurels.http.operations import OPERATIONS, STANDING
 from laurels.stores.embedded.store import EmbeddedStore
+from msgspec.structs import replace
 
 class Faulty(Routes):
-    def has(self, path):
-        return super().has(path) or 1 / 0
+    def find(self, method, path):
+        return super().find(method, path) if path != b"/-/docs" else 1 / 0
 
-    async def standing(self, board, name):
-        return 1 / 0
+async def fail(context, board, name, *window):
+    return 1 / 0
 
 async def main(data, certificate=None):
-    application = Application(Faulty(Boards(await EmbeddedStore.open(Path(data)))))
-    http = partial(BoardProtocol, clock=Clock(Limits()))
+    operations = (*OPERATIONS, replace(STANDING, handler=fail))
+    routes = Faulty(Boards(await EmbeddedStore.open(Path(data))), operations)
+    application = Application(routes)
+    http = partial(BoardProtocol, clock=Clock(Limits(), routes))
     options = {"http": http, "lifespan": "off", "proxy_headers": False, "ssl_certfile": certificate}
     await uvicorn.Server(uvicorn.Config(application, port=0, **options)).serve()
 

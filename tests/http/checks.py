@@ -6,7 +6,8 @@ from typing import Any
 
 import schemathesis
 
-from laurels.http.reads import EVERYWHERE, READS
+from laurels.http.parameters import HOMES
+from laurels.http.reads import READS
 
 _PERIOD = {"window", "period"}
 UNTOLD = {
@@ -40,9 +41,10 @@ def map_case(_: Any, case: Any) -> Any:
     """Make most of the data that fits the schema data that is good, so that it gets further than the first rule."""
     if case.meta and case.meta.generation.mode.is_positive:
         if operation_of(case) == "read" and case.query:
-            kinds = [read.takes for read in READS if any(key in case.query for key in set(read.takes) - {*EVERYWHERE})]
-            takes = kinds[-1] if kinds else EVERYWHERE
-            case.query = {key: value for key, value in case.query.items() if key in takes}
+            asked = {HOMES[key] for key in case.query if key in HOMES}
+            kinds = [read for read in READS if read.subject in asked] or READS[:1]
+            known = {parameter.name for parameter in kinds[-1].parameters}
+            case.query = {key: value for key, value in case.query.items() if key in known}
         if operation_of(case) == "define" and isinstance(case.body, dict):
             case.body = case.body | {
                 "time_zone": _ZONES[len(str(case.body)) % len(_ZONES)],

@@ -1,4 +1,4 @@
-"""The two ways in: our protocol, and plain ASGI under a server that knows nothing of us."""
+"""The service over both adapters: our protocol, and ASGI under a server that knows nothing of us."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from laurels.assembly import Settings, list_operations
 from tests.conftest import Server, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SERVED = tuple({(each.method, each.path): each for each in list_operations(Settings())[0]}.values())
+"""The operations of a service with default settings."""
 ASGI = [sys.executable, "-m", "uvicorn", "--factory", "laurels.assembly:application", "--port", "0"]
 
 
 @pytest.fixture(scope="session", params=["protocol", "asgi"])
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give the service as each skin serves it."""
+    """The service over each adapter."""
     if request.param == "protocol":
         yield request.getfixturevalue("server")
     else:
@@ -29,5 +32,5 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def board(request: pytest.FixtureRequest) -> str:
-    """Give a board of the test's own."""
+    """A board of the test's own."""
     return "board-" + str(abs(hash(request.node.nodeid)))

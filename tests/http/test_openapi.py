@@ -10,24 +10,26 @@ import pytest
 import schemathesis
 
 from laurels import __version__
-from laurels.http.examples import STORY
-from laurels.http.fields import FIELDS, PARAMETERS, RENAMED
+from laurels.http.examples import WALKTHROUGH
+from laurels.http.fields import FIELDS
 from laurels.http.openapi import document
-from laurels.http.operations import EVERYWHERE, OPERATIONS, STATUSES, Operation
+from laurels.http.operations import ANY_REQUEST, STATUSES
 from laurels.http.problems import STATUS
 from laurels.http.reads import READS
 from tests.asking import Reply, ask
 from tests.conftest import running
+from tests.http.conftest import SERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from laurels.http.operation import Operation
     from tests.conftest import Server
 
-DOCUMENT = msgspec.json.decode(document())
+DOCUMENT = msgspec.json.decode(document(SERVED))
 SCHEMAS = DOCUMENT["components"]["schemas"]
-BY_NAME = {operation.name: operation for operation in OPERATIONS}
-PATHS = sorted({operation.path for operation in OPERATIONS})
+BY_NAME = {operation.name: operation for operation in SERVED}
+PATHS = sorted({operation.path for operation in SERVED})
 EXAMPLES = [
     pytest.param(media["schema"], example["value"], id=f"{path} {method} {key}")
     for path, methods in DOCUMENT["paths"].items()
@@ -52,12 +54,12 @@ def content(operation: Operation, status: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Reply]]:
-    """Tell the story of the examples to a service of its own; give the answers."""
+def replies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Reply]]:
+    """The answers of a service of its own to the walkthrough."""
     with running(tmp_path_factory.mktemp("story")) as server:
         yield [
             ask(server, BY_NAME[one.operation].method, one.target, one.body, dict([one.header] if one.header else []))
-            for one in STORY
+            for one in WALKTHROUGH
         ]
 
 
@@ -70,23 +72,23 @@ def test_document_is_valid() -> None:
 def test_document_is_served(service: Server) -> None:
     """The service hands it out as it is."""
     reply = ask(service, "GET", "/-/openapi.json")
-    assert (reply.status, reply.headers["content-type"], reply.body) == (200, "application/json", document())
+    assert (reply.status, reply.headers["content-type"], reply.body) == (200, "application/json", document(SERVED))
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_methods_are_those_of_the_routes(service: Server, path: str) -> None:
     """Each path has just the methods that the service allows there."""
     allowed = ask(service, "OPTIONS", path.format(board="kart", name="v")).headers["allow"].split(", ")
-    assert {operation.method for operation in OPERATIONS if operation.path == path} == set(allowed) - {
+    assert {operation.method for operation in SERVED if operation.path == path} == set(allowed) - {
         "HEAD",
         "OPTIONS",
     }
 
 
-@pytest.mark.parametrize("place", range(len(STORY)), ids=[f"{one.operation} {one.about}" for one in STORY])
-def test_example_is_real(told: list[Reply], place: int) -> None:
+@pytest.mark.parametrize("place", range(len(WALKTHROUGH)), ids=[f"{one.operation} {one.about}" for one in WALKTHROUGH])
+def test_example_is_real(replies: list[Reply], place: int) -> None:
     """An example that is sent gets the answer that stands beside it, or one as like as the time allows."""
-    one, reply = STORY[place], told[place]
+    one, reply = WALKTHROUGH[place], replies[place]
     assert (reply.status, b"" if one.varies else reply.body) == (one.status, b"" if one.varies else one.answer)
     for kind, media in content(BY_NAME[one.operation], one.status).items():
         assert reply.headers["content-type"] == kind
@@ -101,7 +103,7 @@ def test_example_fits_its_schema(schema: dict[str, Any], value: object) -> None:
 
 def test_every_operation_has_an_example() -> None:
     """The story leaves out nothing but the document itself, and its page."""
-    assert {one.operation for one in STORY} == set(BY_NAME) - {"document", "docs"}
+    assert {one.operation for one in WALKTHROUGH} == set(BY_NAME) - {"document", "docs"}
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
@@ -113,20 +115,20 @@ def test_every_field_is_explained(name: str) -> None:
 
 
 def test_no_words_are_left_over() -> None:
-    """There are no words for structs that no body has, nor for parameters that no operation takes."""
+    """There are no words for structs that no body has."""
     assert set(FIELDS) <= set(SCHEMAS)
-    assert set(PARAMETERS) == {key for operation in OPERATIONS for key in operation.parameters}
 
 
 def test_reads_have_their_parameters() -> None:
     """What a read of a board takes is what the document says."""
-    taken = {key for read in READS for key in read.takes}
-    assert {RENAMED.get(key, key) for key in BY_NAME["read"].parameters} == taken | {"board"}
+    taken = {parameter.name for read in READS for parameter in read.parameters}
+    described = DOCUMENT["paths"]["/{board}"]["get"]["parameters"]
+    assert {parameter["name"] for parameter in described} == taken | {"board"}
 
 
 def test_every_status_is_described() -> None:
     """Each status that an error has stands at an operation, or with those that any request may get."""
-    described = {*EVERYWHERE, *(status for operation in OPERATIONS for status in operation.errors)}
+    described = {*ANY_REQUEST, *(status for operation in SERVED for status in operation.errors)}
     assert described == set(STATUSES)
     assert described >= set(STATUS.values())
 

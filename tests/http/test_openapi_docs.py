@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.http.docs import STYLE, docs_page, face_page
-from laurels.http.operations import OPERATIONS
+from laurels.http.docs import STYLE, docs_page, landing_page
 from tests.asking import ask
+from tests.http.conftest import SERVED
 
 if TYPE_CHECKING:
     from tests.conftest import Server
@@ -52,7 +52,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-PAGES = {"/-/docs": docs_page(), "/": face_page()}
+PAGES = {"/-/docs": docs_page(SERVED), "/": landing_page()}
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
@@ -74,23 +74,23 @@ def test_page_needs_nothing_from_elsewhere(page: bytes) -> None:
 
 def test_docs_have_every_operation() -> None:
     """Each operation has its place, its route and its words."""
-    read = Page(docs_page())
-    assert {operation.name for operation in OPERATIONS} <= set(read.ids)
-    assert all(f"{operation.method}{operation.path}" in read.text for operation in OPERATIONS)
+    read = Page(docs_page(SERVED))
+    assert {operation.name for operation in SERVED} <= set(read.ids)
+    assert all(f"{operation.method}{operation.path}" in read.text for operation in SERVED)
 
 
 def test_docs_are_escaped() -> None:
     """Braces, quotes and signs of the examples come out as they are typed."""
-    text = Page(docs_page()).text
+    text = Page(docs_page(SERVED)).text
     assert """curl --json '{"score": 2077}' http://127.0.0.1:8000/mario-kart/v""" in text
     assert "http://127.0.0.1:8000/mario-kart?startRank=0&endRank=20" in text
-    assert b"startRank=0&amp;endRank=20" in docs_page()
+    assert b"startRank=0&amp;endRank=20" in docs_page(SERVED)
 
 
 def test_docs_tell_limits() -> None:
     """Beside a parameter or a field stands what it may be, and a field says whether it may be left out."""
-    text = Page(docs_page()).text
-    assert "startRankThe first place, included. (in the query; at least 0; at most 999,999,999,999,999,999;" in text
+    text = Page(docs_page(SERVED)).text
+    assert "startRankThe first place, inclusive. (in the query; at least 0; at most 999,999,999,999,999,999;" in text
     assert "kept with the score it came with. (any JSON; may be left out;" in text
     assert "scoreA finite number that a double holds exactly. (number)" in text
 
@@ -105,6 +105,6 @@ def test_page_is_served_to_browsers(service: Server, path: str) -> None:
     assert re.findall(r"<style>(.*?)</style>", reply.body.decode(), re.DOTALL) == [STYLE]
 
 
-def test_programs_get_the_face_as_json(service: Server) -> None:
-    """Who does not ask for HTML gets JSON at the root."""
+def test_programs_get_json_at_the_root(service: Server) -> None:
+    """A client that does not ask for HTML gets JSON at the root."""
     assert ask(service, "GET", "/", headers={"accept": "*/*"}).json["docs"] == "/-/docs"

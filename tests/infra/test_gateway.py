@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from infra.answers import ANSWERS, DEFAULTS, Remainder
-from laurels.adapters import gateway
+from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
 from laurels.http.problems import Problem
 from laurels.http.reads import READS
 
@@ -61,7 +61,7 @@ def test_no_other_routes(dev: Synthesized) -> None:
     assert methods(dev).keys() == {*ROUTES, *others}
 
 
-@pytest.mark.parametrize("parameter", sorted({parameter for read in READS for parameter in read.takes}))
+@pytest.mark.parametrize("parameter", sorted({parameter.name for read in READS for parameter in read.parameters}))
 def test_parameters_of_reads(dev: Synthesized, parameter: str) -> None:
     """The parameters of reads are known, and may be left out; no answer is kept for others who leave them out."""
     parameters = methods(dev)["GET", "{board}"]["RequestParameters"]
@@ -112,7 +112,7 @@ def test_preflight(everything: Synthesized, part: str) -> None:
     """With an origin OPTIONS is the preflight, and allows what the functions allow."""
     response, _ = mocked(methods(everything)["OPTIONS", part])
     assert header(response, "Access-Control-Allow-Origin") == "https://game.example"
-    assert header(response, "Access-Control-Allow-Headers") == gateway.ALLOWED_HEADERS.decode()
+    assert header(response, "Access-Control-Allow-Headers") == ALLOWED_HEADERS.decode()
     assert header(response, "Access-Control-Allow-Methods") == header(response, "Allow")
 
 
@@ -140,7 +140,7 @@ def test_browsers_may_read_them(everything: Synthesized, kind: str) -> None:
     """With an origin the gateway's own answers can be read by its scripts, the time to retry too."""
     answer = everything.one("ApiGateway::GatewayResponse", ResponseType=kind)
     assert header(answer, "Access-Control-Allow-Origin") == "https://game.example"
-    assert header(answer, "Access-Control-Expose-Headers") == gateway.EXPOSED_HEADERS.decode()
+    assert header(answer, "Access-Control-Expose-Headers") == EXPOSED_HEADERS.decode()
 
 
 @pytest.mark.parametrize(("stage", "rate", "burst"), [("dev", 100, 200), ("everything", 5, 10)])

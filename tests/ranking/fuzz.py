@@ -1,6 +1,6 @@
-"""Random acts on an index and on the oracle: ``python -m tests.ranking.fuzz --seed 1 --seconds 60``.
+"""Random operations on an index and on the oracle: ``python -m tests.ranking.fuzz --seed 1 --seconds 60``.
 
-Meant for a kernel built under AddressSanitizer, in which one allocation in so many fails: MemoryError is an answer
+Meant for a kernel built under AddressSanitizer, in which one allocation in some number fails: MemoryError is an outcome
 like any other, after which the index must be as it was. ``--kernel`` names the folder of that build.
 """
 
@@ -26,34 +26,34 @@ LETTERS = "ab\u00e9\u20ac\U0001f3c6"
 
 
 def name(rng: random.Random, names: int) -> str:
-    """Give one of so many names: short and long, ASCII and not."""
+    """Return one of this many names: short and long, ASCII and not."""
     number = rng.randrange(names)
     return (LETTERS[number % len(LETTERS)] * (number % 7 * number % 61) + str(number))[:60]
 
 
 def score(rng: random.Random, scores: int) -> float:
-    """Give one of so many scores, so that ties are as heavy as wanted."""
+    """Return one of this many scores: the fewer, the more ties."""
     return rng.choice([1, -1, 0.5, 1e300]) * rng.randrange(scores)
 
 
-def submit(index: Index, oracle: Oracle, who: str, what: float, when: int, *, anew: bool) -> None:
-    """Submit on both, after the index alone has had the chance to fail for want of memory."""
+def submit(index: Index, oracle: Oracle, who: str, what: float, when: int, *, refresh: bool) -> None:
+    """Submit on both, on the index first: if it has no memory, the oracle stays as it was too."""
     try:
-        outcome: int | None = index.submit(who, what, when, anew)
+        outcome: int | None = index.submit(who, what, when, refresh)
     except OverflowError:
         outcome = None
-    assert outcome == oracle.submit(who, what, when, anew=anew)
+    assert outcome == oracle.submit(who, what, when, refresh=refresh)
 
 
 def change(rng: random.Random, index: Index, oracle: Oracle, names: int, scores: int) -> None:
-    """Do one random change on both and compare the answers."""
+    """Make one random change on both and compare what they return."""
     who, what, when = name(rng, names), score(rng, scores), rng.randrange(4)
     match rng.randrange(10):
         case 0 | 1 | 2:
             assert index.put(who, what, when) == (who not in oracle.held)
             oracle.put(who, what, when)
         case 3 | 4 | 5:
-            submit(index, oracle, who, what, when, anew=rng.random() < 0.5)
+            submit(index, oracle, who, what, when, refresh=rng.random() < 0.5)
         case 6:
             ranking: Ranking = rng.choice(["ordinal", "competition", "dense"])
             index.rank_by(ranking)
@@ -90,21 +90,21 @@ def ask(rng: random.Random, index: Index, oracle: Oracle, names: int, scores: in
 
 
 def submit_many(rng: random.Random, index: Index, oracle: Oracle, names: int, scores: int) -> None:
-    """Submit a batch on both; where there is no memory for all of it, some of its first have been submitted."""
+    """Submit a batch on both; if there was no memory for all of it, some of its first have been submitted."""
     batch = [(name(rng, names), score(rng, scores)) for _ in range(rng.randrange(100))]
     counted: int | None = None
     with contextlib.suppress(MemoryError):
         counted = index.submit_many([who for who, _ in batch], [what for _, what in batch], 1)
     outcomes = []
     for i, (who, what) in enumerate(batch):
-        if counted is None and index.rows(0, names) == oracle.rows():  # pragma: no cover - where memory is short
+        if counted is None and index.rows(0, names) == oracle.rows():  # pragma: no cover - only if memory is short
             return
-        outcomes.append(oracle.submit(who, what, 1 + 2 * i, anew=False))
+        outcomes.append(oracle.submit(who, what, 1 + 2 * i, refresh=False))
     assert counted in {None, sum(map(bool, outcomes))}
 
 
 def reload(rng: random.Random, index: Index, other: Index) -> Index:
-    """Load the dump, in pieces, shuffled or not, into the other; at first with bytes that are no entries."""
+    """Load the dump, in pieces, shuffled or not, into the other index; at first with bytes that are no entries."""
     cuts = sorted({0, len(index), *(rng.randrange(len(index) + 1) for _ in range(5))})
     pieces = [index.dump(a, b) for a, b in itertools.pairwise(cuts)]
     if rng.random() < 0.5:
@@ -118,7 +118,7 @@ def reload(rng: random.Random, index: Index, other: Index) -> Index:
 
 
 def run(kind: type[Index], seed: int) -> int:
-    """Live one index through some thousands of acts; give the number of answers that were MemoryError."""
+    """Run one index through some thousands of operations; return how many ended with MemoryError."""
     rng = random.Random(seed)
     oracle = Oracle(
         descending=rng.random() < 0.5,
@@ -144,7 +144,7 @@ def run(kind: type[Index], seed: int) -> int:
 
 
 def empty(kind: type[Index], oracle: Oracle, node: int) -> Index:
-    """Give an index of the oracle's kind."""
+    """Return an empty index with the oracle's settings."""
     return kind(
         descending=oracle.descending,
         ties=oracle.ties,
@@ -157,7 +157,7 @@ def empty(kind: type[Index], oracle: Oracle, node: int) -> Index:
 
 
 def kernel(folder: Path | None) -> type[Index]:
-    """Give the installed Index, or that which was built into the folder."""
+    """Return the installed Index, or the one that was built into the folder."""
     name = "laurels.ranking.index"
     if folder is None:
         return importlib.import_module(name).Index  # type: ignore[no-any-return]
@@ -176,14 +176,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--kernel", type=Path)
-    wanted = parser.parse_args()
-    kind = kernel(wanted.kernel)
-    seed, refused, end = wanted.seed, 0, time.monotonic() + wanted.seconds
-    while seed == wanted.seed or time.monotonic() < end:
+    arguments = parser.parse_args()
+    kind = kernel(arguments.kernel)
+    seed, refused, end = arguments.seed, 0, time.monotonic() + arguments.seconds
+    while seed == arguments.seed or time.monotonic() < end:
         print(f"\rseed {seed}: ", end="", flush=True)  # noqa: T201
         refused += run(kind, seed)
         seed += 1
-    print(f"all from {wanted.seed} passed; {refused} acts were refused for want of memory")  # noqa: T201
+    print(f"all from {arguments.seed} passed; {refused} operations were refused for want of memory")  # noqa: T201
 
 
 if __name__ == "__main__":

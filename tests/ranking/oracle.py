@@ -1,4 +1,4 @@
-"""The naive ranking that the index is compared with: a dict, sorted anew for every answer."""
+"""The naive ranking that the index is compared with: a dict, sorted again for every answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Oracle:
     held: dict[str, tuple[Score, int]] = field(default_factory=dict)
 
     def entries(self) -> list[tuple[str, Score]]:
-        """Give all entries in order, by three stable sorts, the least significant first."""
+        """Return all entries in order, by three stable sorts, the least significant first."""
         names = sorted(self.held, key=str.encode, reverse=self.descending)
         if self.ties != "name":
             names.sort(key=lambda name: self.held[name][1], reverse=self.ties == "latest")
@@ -31,7 +31,7 @@ class Oracle:
         return [(name, self.held[name][0]) for name in names]
 
     def rows(self) -> list[Row]:
-        """Give all entries in order, with their ranks and sequences."""
+        """Return all entries in order, with their ranks and sequences."""
         rows: list[Row] = []
         ranks: dict[Score, int] = {}
         for place, (name, score) in enumerate(self.entries()):
@@ -40,17 +40,17 @@ class Oracle:
         return rows
 
     def sequence(self, name: str) -> int:
-        """Give the sequence that a name has, if they are kept."""
+        """Return the sequence of a name, 0 if sequences are not kept."""
         return self.held[name][1] if self.stamped or self.ties != "name" else 0
 
     def put(self, name: str, score: Score, sequence: int) -> bool:
-        """Replace what the name had; tell whether it is new."""
+        """Replace what the name had; return whether it is new."""
         new = name not in self.held
         self.held[name] = (score, sequence)
         return new
 
-    def submit(self, name: str, score: Score, sequence: int, *, anew: bool) -> int | None:
-        """Put a score as the operator says; give whether it counted and was new, and None where it is refused."""
+    def submit(self, name: str, score: Score, sequence: int, *, refresh: bool) -> int | None:
+        """Submit by the operator; return 0 if it did not count, 1 if it did, 2 if the name is new, None if refused."""
         if name not in self.held:
             self.held[name] = (score, sequence)
             return 2
@@ -61,25 +61,25 @@ class Oracle:
             if math.isinf(total) or (whole and Fraction(total) != Fraction(old) + Fraction(score)):
                 return None
             score = total
-        if (score == old and not anew) or (self.operator == "best" and self.is_better(old, score)):
+        if (score == old and not refresh) or (self.operator == "best" and self.is_better(old, score)):
             return 0
         self.held[name] = (score, sequence)
         return 1
 
     def is_better(self, score: Score, other: Score) -> bool:
-        """Tell whether one score stands before another."""
+        """Return whether one score is better than another."""
         return score > other if self.descending else score < other
 
     def remove(self, name: str) -> bool:
-        """Forget the name; tell whether it was there."""
+        """Remove the name; return whether it was there."""
         return self.held.pop(name, None) is not None
 
     def row(self, name: str) -> Row | None:
-        """Give the entry of a name."""
+        """Return the row of a name, None if it is not there."""
         return next((row for row in self.rows() if row[0] == name), None)
 
     def place_of(self, name: str) -> int | None:
-        """Give the position."""
+        """Return the position of a name, None if it is not there."""
         return next((place for place, row in enumerate(self.entries()) if row[0] == name), None)
 
     def place_of_score(self, score: Score) -> int:
@@ -92,13 +92,13 @@ class Oracle:
         return len(set(better) if self.ranking == "dense" else better)
 
     def place_after(self, name: str, score: Score, sequence: int) -> int:
-        """Count the entries that do not stand after it, one by one."""
+        """Count the entries before or at this position, one by one."""
         sign = 0 if self.ties == "name" else 1 if self.descending == (self.ties == "latest") else -1
         place = (score, sign * sequence, name.encode())
         places = [(held, sign * when, other.encode()) for other, (held, when) in self.held.items()]
         return sum(other >= place if self.descending else other <= place for other in places)
 
     def places(self, low: Score, high: Score) -> tuple[int, int]:
-        """Count the entries before those between the scores, and those."""
+        """Return the places of the first entry between the scores and after the last, by counting."""
         first = self.place_of_score(high if self.descending else low)
         return first, first + sum(low <= held <= high for held, _ in self.held.values())

@@ -1,4 +1,4 @@
-"""The fuzzer itself runs, on the kernel that is installed and on one that is named."""
+"""The fuzzer itself runs, on the installed kernel and on one that is named."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ ROOT = Path(__file__).parents[2]
 
 
 def fuzz(*arguments: str) -> str:
-    """Run the fuzzer on one seed that has thousands of acts; give what it prints."""
+    """Run the fuzzer on one seed with thousands of operations; return what it prints."""
     command = [sys.executable, "-m", "tests.ranking.fuzz", "--seconds", "0", *arguments]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=300).stdout
 
 
 @pytest.mark.parametrize("seed", ["7", "13"], ids=["batches", "sums"])
 def test_installed_kernel(seed: str) -> None:
-    """Without a kernel named, the installed one is run."""
+    """If no kernel is named, the installed one is run."""
     assert kernel(None) is Index
     assert "passed" in fuzz("--seed", seed)
 
 
 def test_named_kernel(tmp_path: Path) -> None:
-    """A kernel is found in the folder it was built into."""
+    """A named kernel is found in the folder it was built into."""
     folder = tmp_path / "laurels" / "ranking"
     folder.mkdir(parents=True)
     shutil.copy(laurels.ranking.index.__file__, folder)

@@ -1,4 +1,4 @@
-"""The index's answers at the edges of what it takes."""
+"""The index at the limits of what it takes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from laurels.ranking.index import Score, Ties
 
 
-def filled(*entries: tuple[str, Score], descending: bool = True, ties: Ties = "name") -> Index:
-    """Give an index of these entries, whose sequences count up."""
+def make_index(*entries: tuple[str, Score], descending: bool = True, ties: Ties = "name") -> Index:
+    """Return an index of these entries, with sequences from 0 on."""
     index = Index(descending=descending, ties=ties)
     for sequence, (name, score) in enumerate(entries):
         index.put(name, score, sequence)
     return index
 
 
-def packed(name: bytes, score: float) -> bytes:
+def pack(name: bytes, score: float) -> bytes:
     """Pack an entry by hand."""
     return struct.pack("<dB", score, len(name) - 1) + name
 
@@ -61,8 +61,8 @@ def test_docstrings() -> None:
 )
 @pytest.mark.parametrize("descending", [True, False], ids=["descending", "ascending"])
 def test_scores_kept(given: Score, kept: Score, descending: bool) -> None:  # noqa: FBT001
-    """A score comes back exactly, an int where it is whole."""
-    index = filled(("v", given), descending=descending)
+    """A score comes back exactly, as an int if it is whole."""
+    index = make_index(("v", given), descending=descending)
     assert index.standing("v") == (kept, 0)
     assert type(index.score("v")) is type(kept)
 
@@ -80,7 +80,7 @@ def test_scores_kept(given: Score, kept: Score, descending: bool) -> None:  # no
 )
 def test_scores_refused(score: Any, error: type[Exception]) -> None:
     """A score that is not exactly a finite double is refused, and nothing is changed."""
-    index = filled(("v", 1))
+    index = make_index(("v", 1))
     with pytest.raises(error):
         index.put("v", score)
     assert index.page(0, 2) == [("v", 1)]
@@ -89,7 +89,7 @@ def test_scores_refused(score: Any, error: type[Exception]) -> None:
 @pytest.mark.parametrize("name", ["a", "a" * 256, "\u00e9" * 128, "\U0001f3c6", "a\x00b", "1234567", "12345678"])
 def test_names_kept(name: str) -> None:
     """A name of 1 to 256 bytes comes back as it was."""
-    index = filled((name, 1), ("other", 0))
+    index = make_index((name, 1), ("other", 0))
     assert index.page(0, 1) == [(name, 1)]
     assert name in index
 
@@ -97,7 +97,10 @@ def test_names_kept(name: str) -> None:
 def test_names_of_every_length() -> None:
     """A name of any length comes back as it was, from a page, from packed bytes, and after a load of these."""
     names = ["".join(chr(48 + i % 75) for i in range(size)) for size in range(1, 257)]
-    index, other = filled(*((name, size) for size, name in enumerate(names)), descending=False), Index(descending=False)
+    index, other = (
+        make_index(*((name, size) for size, name in enumerate(names)), descending=False),
+        Index(descending=False),
+    )
     other.load([index.dump(0, 256)])
     assert [name for name, _ in index.page(0, 256)] == names
     assert other.rows(0, 256) == index.rows(0, 256)
@@ -115,8 +118,8 @@ def test_names_refused(name: str) -> None:
 
 
 def test_contains_anything() -> None:
-    """What is not a str is not in an index."""
-    index = filled(("v", 1))
+    """An object that is not a str is not in an index."""
+    index = make_index(("v", 1))
     assert "v" in index
     assert 1 not in index
 
@@ -132,15 +135,15 @@ def test_contains_anything() -> None:
     ],
 )
 def test_ties(ties: Ties, descending: bool, names: list[str]) -> None:  # noqa: FBT001
-    """Equal scores stand by the bytes of their names or by their sequences."""
-    index = filled(("b", 1), ("a\u00e9", 1), ("c", 1), ("a", 1), ties=ties, descending=descending)
+    """Equal scores are ordered by the bytes of their names or by their sequences."""
+    index = make_index(("b", 1), ("a\u00e9", 1), ("c", 1), ("a", 1), ties=ties, descending=descending)
     assert [name for name, _ in index.page(0, 9)] == names
 
 
 @pytest.mark.parametrize(("ties", "first"), [("earliest", "v"), ("latest", "silverhand")])
-def test_ties_anew(ties: Ties, first: str) -> None:
-    """A put of the same score with another sequence moves the entry; equal sequences stand by name."""
-    index = filled(("silverhand", 1), ("v", 1), ("a", 0), ties=ties)
+def test_ties_of_a_new_sequence(ties: Ties, first: str) -> None:
+    """A put of the same score with another sequence moves the entry; equal sequences are ordered by name."""
+    index = make_index(("silverhand", 1), ("v", 1), ("a", 0), ties=ties)
     assert index.put("silverhand", 1, 2**64 - 1) is False
     index.put("johnny", 1, 2**64 - 1)
     names = [name for name, _ in index.page(0, 3)]
@@ -153,27 +156,28 @@ def test_ties_anew(ties: Ties, first: str) -> None:
     [(0, 2, "ab"), (1, 99, "bc"), (-5, 1, "a"), (2, 1, ""), (3, 4, ""), (0, 10**30, "abc"), (-(10**30), -1, "")],
 )
 def test_page(start: int, stop: int, names: str) -> None:
-    """A page is cut to the ranks there are."""
-    index = filled(("a", 3), ("b", 2), ("c", 1))
+    """A page is clipped to the places that there are."""
+    index = make_index(("a", 3), ("b", 2), ("c", 1))
     assert [name for name, _ in index.page(start, stop)] == list(names)
 
 
 @pytest.mark.parametrize("descending", [True, False], ids=["descending", "ascending"])
 @pytest.mark.parametrize(("low", "high"), [(1, 2), (1.5, 1.7), (2, 1), (-math.inf, math.inf), (3, 9), (-9, 0), (2, 2)])
 def test_between(low: float, high: float, descending: bool) -> None:  # noqa: FBT001
-    """Places between scores have both ends; a count is how many."""
+    """Places between two scores include both ends; a count is how many they are."""
     entries = [("a", 1), ("b", 2), ("c", 2), ("d", 3)]
-    index, oracle = filled(*entries, descending=descending), Oracle(descending=descending)
+    index, oracle = make_index(*entries, descending=descending), Oracle(descending=descending)
     oracle.held = {name: (score, 0) for name, score in entries}
     first, stop = oracle.places(low, high)
-    assert (index.places(low, high), index.count(low, high)) == ((first, stop), stop - first)
+    assert index.places(low, high) == (first, stop)
+    assert index.count(low, high) == stop - first
 
 
 @pytest.mark.parametrize("ties", ["name", "earliest", "latest"])
 @pytest.mark.parametrize("descending", [True, False], ids=["descending", "ascending"])
 def test_after_every_entry(ties: Ties, descending: bool) -> None:  # noqa: FBT001
-    """After an entry stands the next, through thousands of ties, and also where the entry has gone."""
-    index = filled(*((f"player-{i}", i % 3) for i in range(3000)), ties=ties, descending=descending)
+    """After an entry comes the next, through thousands of ties, and also when the entry has been removed."""
+    index = make_index(*((f"player-{i}", i % 3) for i in range(3000)), ties=ties, descending=descending)
     for place, (name, score) in enumerate(index.page(0, 3000)):
         assert index.place_after(name, score, int(name[7:])) == place + 1
         index.remove(name)
@@ -182,7 +186,7 @@ def test_after_every_entry(ties: Ties, descending: bool) -> None:  # noqa: FBT00
 
 
 def test_after_refused() -> None:
-    """A place has a good name and a finite score."""
+    """A position needs a valid name and a finite score."""
     for name, score in (("", 1), ("v", math.inf)):
         with pytest.raises(ValueError, match=r"name|finite"):
             Index().place_after(name, score)
@@ -195,18 +199,26 @@ def test_nan_bound() -> None:
 
 
 def test_missing() -> None:
-    """A name that is not there is an answer, and no error."""
-    index = filled(("v", 1))
-    assert (index.standing("x"), index.score("x"), index.place_of("x"), index.row("x")) == (None,) * 4
+    """A name that is not there gives None or False, and no error."""
+    index = make_index(("v", 1))
+    assert index.standing("x") is None
+    assert index.score("x") is None
+    assert index.place_of("x") is None
+    assert index.row("x") is None
     assert index.remove("x") is False
 
 
 def test_empty() -> None:
-    """An empty index answers everything."""
+    """An empty index answers every question."""
     index = Index()
     index.check()
-    assert (index.page(0, 9), index.rows(0, 9), index.dump(0, 9), index.is_whole()) == ([], [], b"", True)
-    assert (index.rank_of_score(1), index.places(0, 1), index.place_after("v", 1)) == (0, (0, 0), 0)
+    assert index.page(0, 9) == []
+    assert index.rows(0, 9) == []
+    assert index.dump(0, 9) == b""
+    assert index.is_whole()
+    assert index.rank_of_score(1) == 0
+    assert index.places(0, 1) == (0, 0)
+    assert index.place_after("v", 1) == 0
 
 
 @pytest.mark.parametrize(
@@ -223,23 +235,23 @@ def test_empty() -> None:
     ids=str,
 )
 def test_arguments_refused(wrong: dict[str, Any]) -> None:
-    """A shape that cannot be is a ValueError."""
+    """Settings that are not possible are a ValueError."""
     with pytest.raises(ValueError, match=r"ties|operator|ranking|leaf"):
         Index(**wrong)
 
 
 def test_packed_format() -> None:
     """An entry is packed as its double, the sequence on timed boards, the length less 1, and the name."""
-    assert filled(("v", 2077)).dump(0, 1) == struct.pack("<dB", 2077, 0) + b"v"
-    assert filled(("a", 0), ("v", 2), ties="latest").dump(0, 1) == struct.pack("<dQB", 2, 1, 0) + b"v"
+    assert make_index(("v", 2077)).dump(0, 1) == struct.pack("<dB", 2077, 0) + b"v"
+    assert make_index(("a", 0), ("v", 2), ties="latest").dump(0, 1) == struct.pack("<dQB", 2, 1, 0) + b"v"
 
 
 @pytest.mark.parametrize("ties", ["name", "earliest", "latest"])
 @pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled"])
 @pytest.mark.parametrize("size", [1, 4, 62, 63, 3000])
 def test_load(ties: Ties, size: int, shuffled: bool) -> None:  # noqa: FBT001
-    """What was dumped in pieces is loaded, in any order of entries."""
-    index = filled(*((f"player-{i}", i * 7 % 5) for i in range(size)), ties=ties)
+    """Entries that were dumped in pieces are loaded, in whatever order they come."""
+    index = make_index(*((f"player-{i}", i * 7 % 5) for i in range(size)), ties=ties)
     pieces = [index.dump(i, i + 1) for i in range(size)]
     if shuffled:
         random.Random(size).shuffle(pieces)
@@ -252,30 +264,30 @@ def test_load(ties: Ties, size: int, shuffled: bool) -> None:  # noqa: FBT001
 @pytest.mark.parametrize(
     "chunk",
     [
-        pytest.param(packed(b"v", 1)[:-1], id="cut in the name"),
-        pytest.param(packed(b"v", 1)[:5], id="cut in the score"),
-        pytest.param(packed(b"v", math.nan), id="nan"),
-        pytest.param(packed(b"\xff", 1), id="not utf-8"),
-        pytest.param(packed(b"v", 1) + packed(b"v", 1), id="twice with one score"),
-        pytest.param(packed(b"v", 2) + packed(b"x", 1) + packed(b"v", 0), id="twice in order"),
-        pytest.param(packed(b"v", 2) + packed(b"x", 1) + packed(b"v", 3), id="twice out of order"),
+        pytest.param(pack(b"v", 1)[:-1], id="cut in the name"),
+        pytest.param(pack(b"v", 1)[:5], id="cut in the score"),
+        pytest.param(pack(b"v", math.nan), id="nan"),
+        pytest.param(pack(b"\xff", 1), id="not utf-8"),
+        pytest.param(pack(b"v", 1) + pack(b"v", 1), id="twice with one score"),
+        pytest.param(pack(b"v", 2) + pack(b"x", 1) + pack(b"v", 0), id="twice in order"),
+        pytest.param(pack(b"v", 2) + pack(b"x", 1) + pack(b"v", 3), id="twice out of order"),
     ],
 )
 def test_load_damaged(chunk: bytes) -> None:
-    """Damaged bytes are a ValueError and leave the index empty."""
+    """Damaged bytes are a ValueError, and the index stays empty."""
     index = Index()
     with pytest.raises(ValueError, match=r"damaged|twice|utf-8"):
-        index.load([packed(b"silverhand", 34), chunk])
+        index.load([pack(b"silverhand", 34), chunk])
     index.check()
     assert len(index) == 0
 
 
 def test_load_over() -> None:
-    """Only an empty index is loaded, empty at the end as well."""
+    """Only an empty index is loaded, one that is still empty at the end."""
     index = Index()
 
     def chunks() -> Iterator[bytes]:
-        yield packed(b"v", 1)
+        yield pack(b"v", 1)
         index.put("silverhand", 34)
 
     with pytest.raises(ValueError, match="filled while"):
@@ -292,7 +304,7 @@ def test_load_of_str() -> None:
 
 
 def test_load_nothing() -> None:
-    """No chunks load no entries."""
+    """Chunks without entries load nothing."""
     index = Index()
     index.load([b""])
     index.check()
@@ -301,7 +313,7 @@ def test_load_nothing() -> None:
 
 def test_memory_small() -> None:
     """A board of ten entries takes little more than a kilobyte."""
-    assert filled(*((f"player-{i:08}", i) for i in range(10))).nbytes < 1300
+    assert make_index(*((f"player-{i:08}", i) for i in range(10))).nbytes < 1300
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending", "random"])
@@ -310,14 +322,14 @@ def test_memory_large(order: str) -> None:
     scores = sorted(random.Random(1).sample(range(10**9), 50_000), reverse=order == "descending")
     if order == "random":
         random.Random(2).shuffle(scores)
-    index = filled(*((f"{i * 0x9E3779B97F4A7C15 % 2**60:015x}", score) for i, score in enumerate(scores)))
+    index = make_index(*((f"{i * 0x9E3779B97F4A7C15 % 2**60:015x}", score) for i, score in enumerate(scores)))
     index.check()
     assert index.nbytes / len(index) < 52
 
 
-def test_memory_given_back() -> None:
+def test_memory_freed() -> None:
     """An index whose entries were all removed is as small as a new one."""
-    index = filled(*((f"player-{i}", i % 3) for i in range(5000)))
+    index = make_index(*((f"player-{i}", i % 3) for i in range(5000)))
     for i in range(5000):
         assert index.remove(f"player-{i}")
     index.check()
@@ -327,7 +339,7 @@ def test_memory_given_back() -> None:
 @pytest.mark.parametrize("size", [1, 8, 200, 256])
 def test_memory_reused(size: int) -> None:
     """Names that come and go take no more memory than at their most."""
-    index = filled(*((f"{i:0{size}}"[-size:], i) for i in range(min(3000, 10**size))))
+    index = make_index(*((f"{i:0{size}}"[-size:], i) for i in range(min(3000, 10**size))))
     held = index.nbytes
     for i in range(9):
         assert index.remove(f"{i:0{size}}"[-size:])
@@ -356,6 +368,6 @@ print(n)
 
 
 def test_starved() -> None:
-    """Where there is no memory, a put is a MemoryError and the index is as it was."""
+    """If there is no memory, a put raises MemoryError and the index is as it was."""
     done = subprocess.run([sys.executable, "-c", STARVED], check=True, capture_output=True, text=True, timeout=120)
     assert int(done.stdout) > 10_000

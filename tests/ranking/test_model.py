@@ -1,4 +1,4 @@
-"""The index beside the oracle: the same acts, the same answers, and every invariant after each."""
+"""The index against the oracle: the same operations, the same answers, and every invariant after each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEQUENCES = st.integers(0, 3)
 
 
 class Model(RuleBasedStateMachine):
-    """Both do each act."""
+    """Index and oracle do each operation."""
 
     @initialize(
         descending=st.booleans(),
@@ -53,7 +53,7 @@ class Model(RuleBasedStateMachine):
             self.put(name, score, sequence)
 
     def empty(self) -> Index:
-        """Give an index of the oracle's kind."""
+        """Return an empty index with the oracle's settings."""
         kind = self.oracle
         return Index(
             descending=kind.descending,
@@ -70,22 +70,22 @@ class Model(RuleBasedStateMachine):
         """Put a name."""
         assert self.index.put(name, score, sequence) == self.oracle.put(name, score, sequence)
 
-    @rule(name=NAMES, score=SCORES, sequence=SEQUENCES, anew=st.booleans())
-    def submit(self, name: str, score: Score, sequence: int, *, anew: bool) -> None:
+    @rule(name=NAMES, score=SCORES, sequence=SEQUENCES, refresh=st.booleans())
+    def submit(self, name: str, score: Score, sequence: int, *, refresh: bool) -> None:
         """Submit a score, which may be refused."""
-        outcome = self.oracle.submit(name, score, sequence, anew=anew)
+        outcome = self.oracle.submit(name, score, sequence, refresh=refresh)
         if outcome is None:
             with pytest.raises(OverflowError, match="sum"):
-                self.index.submit(name, score, sequence, anew)
+                self.index.submit(name, score, sequence, refresh)
         else:
-            assert self.index.submit(name, score, sequence, anew) == outcome
+            assert self.index.submit(name, score, sequence, refresh) == outcome
 
     @rule(batch=st.lists(st.tuples(NAMES, SCORES), max_size=40), sequence=SEQUENCES)
     @precondition(lambda self: self.oracle.operator != "increment")
     def submit_many(self, batch: list[tuple[str, Score]], sequence: int) -> None:
         """Submit a batch."""
         counted = [
-            self.oracle.submit(name, score, sequence + 2 * i, anew=False) for i, (name, score) in enumerate(batch)
+            self.oracle.submit(name, score, sequence + 2 * i, refresh=False) for i, (name, score) in enumerate(batch)
         ]
         names, scores = [name for name, _ in batch], [score for _, score in batch]
         assert self.index.submit_many(names, scores, sequence) == sum(map(bool, counted))
@@ -104,7 +104,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(cuts=st.lists(PLACES, max_size=4), order=st.randoms(use_true_random=False))
     def reload(self, cuts: list[int], order: object) -> None:
-        """Dump all in pieces, shuffle them, and go on with what is loaded from them."""
+        """Dump all in pieces, shuffle them, and go on with an index that is loaded from them."""
         ends = sorted({0, len(self.index), *(max(0, cut) for cut in cuts)})
         pieces = [self.index.dump(start, stop) for start, stop in itertools.pairwise(ends)]
         order.shuffle(pieces)  # type: ignore[attr-defined]
@@ -113,7 +113,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(ranking=st.sampled_from(["ordinal", "competition", "dense"]))
     def rank_by(self, ranking: Ranking) -> None:
-        """Rank by another ranking."""
+        """Change the ranking."""
         self.index.rank_by(ranking)
         self.oracle.ranking = ranking
 
@@ -143,7 +143,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(name=NAMES, score=SCORES, sequence=SEQUENCES)
     def ask_place(self, name: str, score: Score, sequence: int) -> None:
-        """Ask what stands after a place, whoever has it."""
+        """Ask which entry comes after a position, whether or not that is taken."""
         assert self.index.place_after(name, score, sequence) == self.oracle.place_after(name, score, sequence)
 
     @rule(start=PLACES, stop=PLACES)
@@ -154,8 +154,8 @@ class Model(RuleBasedStateMachine):
         assert self.index.rows(start, stop) == self.oracle.rows()[cut]
 
     @invariant()
-    def whole(self) -> None:
-        """Every invariant holds and every entry is in its place."""
+    def agree(self) -> None:
+        """Every invariant holds, and every entry is in its place."""
         self.index.check()
         assert len(self.index) == len(self.oracle.held)
         assert self.index.rows(0, len(self.index)) == self.oracle.rows()

@@ -1,4 +1,4 @@
-"""What submits do, by the operator."""
+"""Submits, by each operator."""
 
 from __future__ import annotations
 
@@ -25,42 +25,48 @@ OPERATORS: list[Operator] = ["latest", "best", "increment"]
     ],
 )
 def test_operators(operator: Operator, outcome: int, score: Score, *, descending: bool) -> None:
-    """A second score replaces the first, counts where it is better, or is added."""
+    """A second score replaces the first, counts if it is better, or is added."""
     index = Index(operator=operator, descending=descending)
-    assert (index.submit("v", 34), index.submit("v", 33), index.score("v")) == (2, outcome, score)
+    assert index.submit("v", 34) == 2
+    assert index.submit("v", 33) == outcome
+    assert index.score("v") == score
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_very_same_score(operator: Operator) -> None:
-    """A submit that leaves the score as it was counts only anew, and then brings its sequence."""
+    """A submit that leaves the score as it was counts only with refresh, and then its sequence is kept."""
     index = Index(operator=operator, stamped=True)
     index.submit("v", 0, 1)
-    assert (index.submit("v", 0, 2), index.row("v")) == (0, ("v", 0, 0, 1))
-    assert (index.submit("v", 0, 3, anew=True), index.row("v")) == (1, ("v", 0, 0, 3))
+    assert index.submit("v", 0, 2) == 0
+    assert index.row("v") == ("v", 0, 0, 1)
+    assert index.submit("v", 0, 3, refresh=True) == 1
+    assert index.row("v") == ("v", 0, 0, 3)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize(("ties", "names"), [("earliest", "wv"), ("latest", "vw"), ("name", "wv")])
-def test_anew_moves(operator: Operator, ties: Ties, names: str) -> None:
-    """An attempt that counts anew stands among equal scores by its own sequence."""
+def test_refresh_moves(operator: Operator, ties: Ties, names: str) -> None:
+    """A submit with refresh moves the entry among equal scores to its new sequence."""
     index = Index(operator=operator, ties=ties)
     index.submit("v", 0, 1)
     index.submit("w", 0, 2)
-    index.submit("v", 0, 3, anew=True)
+    index.submit("v", 0, 3, refresh=True)
     assert "".join(name for name, *_ in index.rows(0, 2)) == names
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_anew_without_sequences(operator: Operator) -> None:
-    """A submit anew counts also where there is nothing to keep of it."""
+def test_refresh_without_sequences(operator: Operator) -> None:
+    """A submit with refresh counts even if the index keeps no sequences."""
     index = Index(operator=operator)
-    assert (index.submit("v", 0, anew=True), index.submit("v", 0, anew=True)) == (2, 1)
+    assert index.submit("v", 0, refresh=True) == 2
+    assert index.submit("v", 0, refresh=True) == 1
 
 
-def test_worse_anew() -> None:
-    """What is not better does not count under best, anew or not."""
+def test_refresh_of_a_worse_score() -> None:
+    """A worse score does not count under best, not even with refresh."""
     index = Index(operator="best")
-    assert (index.submit("v", 2), index.submit("v", 1, anew=True)) == (2, 0)
+    assert index.submit("v", 2) == 2
+    assert index.submit("v", 1, refresh=True) == 0
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -68,7 +74,9 @@ def test_put_replaces(operator: Operator) -> None:
     """A put replaces score and sequence, whatever the operator."""
     index = Index(operator=operator, stamped=True)
     index.put("v", 34, 1)
-    assert (index.put("v", 33, 2), index.put("v", 33, 3), index.row("v")) == (False, False, ("v", 33, 0, 3))
+    assert index.put("v", 33, 2) is False
+    assert index.put("v", 33, 3) is False
+    assert index.row("v") == ("v", 33, 0, 3)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,7 @@ def test_put_replaces(operator: Operator) -> None:
 )
 @pytest.mark.parametrize("descending", [True, False], ids=["descending", "ascending"])
 def test_sums(score: Score, more: Score, total: Score | None, *, descending: bool) -> None:
-    """Sums are those of doubles, and those of whole numbers exact."""
+    """Sums are those of doubles, and sums of whole numbers are exact."""
     index = Index(operator="increment", descending=descending)
     index.submit("v", score)
     if total is None:
@@ -109,7 +117,7 @@ def test_sums(score: Score, more: Score, total: Score | None, *, descending: boo
     ],
 )
 def test_sums_refused(score: Score, more: Score, reason: str) -> None:
-    """A sum that is not finite, or of whole numbers and not exact, says why and changes nothing."""
+    """A sum that is not finite, or of whole numbers and not exact, is refused with the reason; nothing changes."""
     index = Index(operator="increment", ties="latest")
     index.submit("v", score, 1)
     with pytest.raises(OverflowError, match=reason.replace("+", r"\+")):
@@ -120,7 +128,7 @@ def test_sums_refused(score: Score, more: Score, reason: str) -> None:
 @pytest.mark.parametrize("score", [math.inf, math.nan, 2**53 + 1, "1"])
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_submits_refused(operator: Operator, score: Any) -> None:
-    """A score that is not exactly a finite double is refused, as a put of it is."""
+    """A score that is not exactly a finite double is refused, as by a put."""
     index = Index(operator=operator)
     with pytest.raises((ValueError, TypeError)):
         index.submit("v", score)
@@ -128,7 +136,7 @@ def test_submits_refused(operator: Operator, score: Any) -> None:
 
 
 def test_batch() -> None:
-    """A batch is submitted in its order, and every entry has a sequence of its own, two apart."""
+    """A batch is submitted in its order, and its sequences are two apart."""
     index = Index(operator="best", ties="earliest")
     assert index.submit_many(["v", "w", "v", "x", "v"], [1, 3, 2, 3, 1], 10) == 4
     assert index.rows(0, 9) == [("w", 3, 0, 12), ("x", 3, 1, 16), ("v", 2, 2, 14)]
@@ -158,7 +166,7 @@ def test_batch_sizes(size: int) -> None:
     ],
 )
 def test_batch_refused(names: Any, scores: Any, error: type[Exception]) -> None:
-    """Where one of a batch cannot be submitted, none is."""
+    """If one entry of a batch cannot be submitted, none is."""
     index = Index()
     with pytest.raises(error):
         index.submit_many(names, scores, 0)
@@ -166,14 +174,16 @@ def test_batch_refused(names: Any, scores: Any, error: type[Exception]) -> None:
 
 
 def test_batch_of_sums() -> None:
-    """Sums may be refused, each on its own: they are no batch."""
+    """Sums cannot be submitted as a batch, because each may be refused on its own."""
     with pytest.raises(ValueError, match="one by one"):
         Index(operator="increment").submit_many(["v"], [1], 0)
 
 
 def test_whole_again() -> None:
-    """Scores are all whole again when the last that is not has gone, whatever their size."""
+    """All scores are whole again when the last that is not is removed, however large the others are."""
     index = Index()
     index.submit_many([f"player-{i}" for i in range(200)], [i * 1e290 for i in range(200)], 0)
     index.put("v", 0.5)
-    assert (index.is_whole(), index.remove("v"), index.is_whole()) == (False, True, True)
+    assert not index.is_whole()
+    assert index.remove("v") is True
+    assert index.is_whole()

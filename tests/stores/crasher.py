@@ -1,8 +1,8 @@
 """A process to be killed while it submits: ``python -m tests.stores.crasher DIRECTORY ACKNOWLEDGED BASE COUNT [add]``.
 
-Each of WORKERS writes COUNT scores from BASE on, under NAMES names in turn, and appends "worker score" to the file
-ACKNOWLEDGED after each submit that returned. Or each adds COUNT numbers up, with keys, from the first that was not
-acknowledged before.
+Each of WORKERS submits COUNT scores from BASE on, under NAMES names in turn, and appends "worker score" to the file
+ACKNOWLEDGED after each submit that returned. With "add", each instead adds up COUNT numbers, with idempotency keys,
+from the first that was not acknowledged before.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ NAMES = 5
 
 
 def newest(acknowledged: Path) -> dict[int, int]:
-    """Give the last score that each worker was told is kept."""
+    """Return the last acknowledged score of each worker."""
     lines = acknowledged.read_text().splitlines()
     return {int(worker): int(score) for worker, score in map(str.split, lines)}
 
 
 async def add(store: EmbeddedStore, worker: int, number: int) -> None:
-    """Add a number to a worker's sum, however often it is tried."""
-    once = IdempotencyKey(worker.to_bytes(8, "big") + number.to_bytes(8, "big"), bytes(16))
-    await store.submit(SUMS, Submission(str(worker), number, b"%d" % number), once)
+    """Add a number to a worker's sum, once however often this is called."""
+    key = IdempotencyKey(worker.to_bytes(8, "big") + number.to_bytes(8, "big"), bytes(16))
+    await store.submit(SUMS, Submission(str(worker), number, b"%d" % number), key)
 
 
 async def main(directory: Path, acknowledged: Path, scores: range, *, adding: bool) -> None:
-    """Submit until the end."""
+    """Open the store, let all workers submit, and close it."""
     store = await EmbeddedStore.open(directory, compact_bytes=20_000)
     await store.define(SUMS.name, SUMS.definition)
     log = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -1,4 +1,4 @@
-"""A data directory read by its documented formats alone, and changed behind its owner's back."""
+"""A data directory, read by its documented format alone, and changed without its owner."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Boards:
-    """What the journal says was done, as its documentation tells what each record means."""
+    """What the records of a journal come to, by the documentation of what each means."""
 
     def __init__(self) -> None:
         self.entries: Disk = {}
@@ -30,10 +30,10 @@ class Boards:
         self.tick = 0
 
     def submit(self, board: str, feeds: Feeds, name: str, score: float) -> None:
-        """Submit to a board and its periods, or to none of them where one cannot have the sum."""
+        """Submit to a board and its periods, or to none of them if one cannot have the sum."""
         scores = {}
         for key in (board, *(f"{board}\n{window}\n{period}" for window, period, _ in feeds)):
-            scores[key] = self._weigh(board, key, name, score)
+            scores[key] = self._apply_operator(board, key, name, score)
         bounds = self.definitions.get(board, {}).get("scores", {})
         if None in scores.values() or not self._is_within(bounds, scores[board]):
             return
@@ -45,11 +45,11 @@ class Boards:
         self.renewed[board] = self.tick
 
     def _prune(self, window: str, oldest: str) -> None:
-        gone = [key for key in self.entries if key.startswith(window) and key.removeprefix(window) < oldest]
-        for key in gone:
+        expired = [key for key in self.entries if key.startswith(window) and key.removeprefix(window) < oldest]
+        for key in expired:
             del self.entries[key]
 
-    def _weigh(self, board: str, key: str, name: str, score: float) -> float | None:
+    def _apply_operator(self, board: str, key: str, name: str, score: float) -> float | None:
         definition, had = self.definitions.get(board, {}), self.entries.get(key, {}).get(name)
         if had is None or definition.get("operator", "latest") == "latest":
             return score
@@ -67,7 +67,7 @@ class Boards:
         return (low is None or low <= score) and (high is None or score <= high)
 
     def advance(self, tick: int) -> None:
-        """Let boards go whose time is over."""
+        """Delete the boards whose time to live is over at that microsecond."""
         self.tick = tick
         for board, renewed in list(self.renewed.items()):
             ttl = self.definitions.get(board, {}).get("ttl")
@@ -75,8 +75,8 @@ class Boards:
                 self.entries = {key: has for key, has in self.entries.items() if key.partition("\n")[0] != board}
                 del self.renewed[board]
 
-    def play(self, record: list[Any]) -> None:
-        """Do what one record says."""
+    def apply(self, record: list[Any]) -> None:
+        """Apply one record."""
         tag, *fields = record
         (self._submit, self._submit_many, self._remove, self._drop, self.advance, self._define, self._undefine)[
             tag % 7
@@ -108,8 +108,8 @@ class Boards:
         self.definitions.pop(board, None)
 
 
-def unpacked(packed: bytes) -> Iterator[tuple[str, float]]:
-    """Give the entries of a chunk of the compact form."""
+def unpack(packed: bytes) -> Iterator[tuple[str, float]]:
+    """Return the entries of a chunk of the snapshot."""
     at = 0
     while at < len(packed):
         score, _, length = struct.unpack_from("<dQB", packed, at)
@@ -118,40 +118,40 @@ def unpacked(packed: bytes) -> Iterator[tuple[str, float]]:
 
 
 def read(directory: Path) -> Disk:
-    """Give the entries by their keys that the two files hold between them."""
+    """Return the entries, by key, that the two files hold between them."""
     boards = Boards()
     if (directory / "boards.db").exists():
-        with closing(sqlite3.connect(directory / "boards.db")) as compact:
-            for board, packed in compact.execute("SELECT board, packed FROM chunk"):
-                boards.entries.setdefault(board, {}).update(unpacked(packed))
-            for name, definition in compact.execute("SELECT name, definition FROM board WHERE definition NOT NULL"):
+        with closing(sqlite3.connect(directory / "boards.db")) as snapshot:
+            for board, packed in snapshot.execute("SELECT board, packed FROM chunk"):
+                boards.entries.setdefault(board, {}).update(unpack(packed))
+            for name, definition in snapshot.execute("SELECT name, definition FROM board WHERE definition NOT NULL"):
                 boards.definitions[name] = msgspec.json.decode(definition)
-    after = folded(directory) or 0
+    after = compacted_upto(directory) or 0
     with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
         for (records,) in journal.execute("SELECT records FROM batch WHERE lsn > ? ORDER BY lsn", (after,)):
             for record in msgspec.msgpack.decode(records):
-                boards.play(record)
+                boards.apply(record)
     return boards.entries
 
 
-def folded(directory: Path) -> int | None:
-    """Give the lsn up to which the compact form holds the journal, None where there is none."""
+def compacted_upto(directory: Path) -> int | None:
+    """Return the LSN up to which the snapshot holds the journal, None if there is no snapshot."""
     if not (directory / "boards.db").exists():
         return None
-    with closing(sqlite3.connect(directory / "boards.db")) as compact:
-        (found,) = compact.execute("SELECT folded FROM seal").fetchone()
+    with closing(sqlite3.connect(directory / "boards.db")) as snapshot:
+        (found,) = snapshot.execute("SELECT folded FROM seal").fetchone()
     return int(found)
 
 
 def last(directory: Path) -> int:
-    """Give the lsn of the journal's newest batch."""
+    """Return the LSN of the journal's newest batch."""
     with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
         (found,) = journal.execute("SELECT max(lsn) FROM batch").fetchone()
     return int(found or 0)
 
 
 def flip(file: Path, at: int) -> bytes:
-    """Change one byte of a file, and give what it holds then."""
+    """Change one byte of a file, and return what it holds then."""
     data = bytearray(file.read_bytes())
     data[at] ^= 0x20
     file.write_bytes(data)

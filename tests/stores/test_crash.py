@@ -1,4 +1,4 @@
-"""Whatever dies when, each acknowledged submit is there afterwards, once."""
+"""Whatever dies at whatever moment, each acknowledged submit is there afterwards, once."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ ROUNDS = 30
 
 
 def wait(until: Callable[[], bool]) -> None:
-    """Poll until something is so."""
+    """Poll until a condition holds."""
     deadline = time.monotonic() + 30
     while not until():
         assert time.monotonic() < deadline
 
 
-def kill_fold(server: int) -> bool:
-    """Kill the fold that a process has under way; tell whether there was one."""
+def kill_compaction(server: int) -> bool:
+    """Kill the compaction that a server has under way; return whether there was one."""
     children = Path(f"/proc/{server}/task").glob("*/children")
-    folds = [int(child) for task in children for child in task.read_text().split()]
-    for fold in folds:
-        os.kill(fold, signal.SIGKILL)
-    return bool(folds)
+    compactions = [int(child) for task in children for child in task.read_text().split()]
+    for compaction in compactions:
+        os.kill(compaction, signal.SIGKILL)
+    return bool(compactions)
 
 
-def submitting(directory: Path, acknowledged: Path, base: int, count: int, *how: str) -> subprocess.Popen[bytes]:
-    """Start a process that submits ``count`` scores from ``base`` on for each worker."""
+def start_submitting(directory: Path, acknowledged: Path, base: int, count: int, *how: str) -> subprocess.Popen[bytes]:
+    """Start a process whose workers each submit ``count`` scores, from ``base`` on."""
     arguments = (directory, acknowledged, base, count, *how)
     return subprocess.Popen([sys.executable, "-m", "tests.stores.crasher", *map(str, arguments)])
 
 
 def crash(directory: Path, acknowledged: Path, base: int, random: Random, *how: str) -> None:
-    """Run a process and kill it, and before that perhaps its fold."""
+    """Run a process and kill it, in half of all cases after its compaction."""
     acknowledged.touch()
     size, growth = acknowledged.stat().st_size, random.randrange(1, 30_000)
-    with submitting(directory, acknowledged, base, 1_000_000, *how) as process:
+    with start_submitting(directory, acknowledged, base, 1_000_000, *how) as process:
         wait(lambda: acknowledged.stat().st_size > size + growth)
         if random.random() < 0.5:
-            wait(lambda: kill_fold(process.pid))
+            wait(lambda: kill_compaction(process.pid))
         process.kill()
 
 
 async def verify(directory: Path, last: dict[int, int]) -> None:
-    """Open the directory: each worker's last scores are there, and at most one more that was under way."""
+    """Open the directory: each worker's last scores are there, and at most one more that was in flight."""
     store = await EmbeddedStore.open(directory)
     for worker, best in last.items():
         for score in range(best - NAMES + 1, best + 1):
@@ -75,14 +75,14 @@ async def test_kill(tmp_path: Path) -> None:
     """After each of thirty kills every acknowledged score is there."""
     random = Random(7)
     data, acknowledged = tmp_path / "data", tmp_path / "acknowledged"
-    submitting(data, acknowledged, 0, 10).wait()
+    start_submitting(data, acknowledged, 0, 10).wait()
     for number in range(1, ROUNDS + 1):
         crash(data, acknowledged, number * 1_000_000, random)
         await verify(data, newest(acknowledged))
 
 
 async def verify_sums(directory: Path, last: dict[int, int]) -> None:
-    """Open the directory, and try again what each worker was not told of: then all sums are exact, and the notes."""
+    """Open the directory, and retry what each worker got no answer to: then all sums are exact, and all metadata."""
     store = await EmbeddedStore.open(directory)
     for worker, number in last.items():
         await add(store, worker, number + 1)
@@ -99,11 +99,11 @@ async def verify_sums(directory: Path, last: dict[int, int]) -> None:
 
 
 async def test_kill_while_adding(tmp_path: Path) -> None:
-    """After each of ten kills every number was added once, though each last one was tried again."""
+    """After each of ten kills every number was added once, although each last one was sent again."""
     random = Random(8)
     data, acknowledged = tmp_path / "data", tmp_path / "acknowledged"
     acknowledged.touch()
-    submitting(data, acknowledged, 0, 3, "add").wait()
+    start_submitting(data, acknowledged, 0, 3, "add").wait()
     for _ in range(10):
         crash(data, acknowledged, 0, random, "add")
         await verify_sums(data, newest(acknowledged))

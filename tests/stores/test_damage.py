@@ -1,4 +1,4 @@
-"""A data directory that is not as it was left does not open, or opens with every entry it had."""
+"""A data directory that is not as it was left either does not open, or opens with every entry that it had."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from laurels.errors import DataDamaged
 from laurels.stores.contract import Submission
 from laurels.stores.embedded import snapshot
-from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.journal import Journal
 from laurels.stores.embedded.snapshot import Contents
 from laurels.stores.embedded.store import EmbeddedStore
@@ -31,13 +31,13 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def data(tmp_path: Path) -> Path:
-    """Give a directory with folded batches and others, some in the log only, as a killed process leaves it."""
+    """Return a directory as a killed process leaves it: a snapshot, and a journal of which some is in the log only."""
     store = await EmbeddedStore.open(tmp_path / "live")
     await fill(store, KART, {f"player-{n:04}": n for n in range(700)})
     await fill(store, LAPS, {f"player-{n:04}": n for n in range(70)})
     await fill(store, KART, {f"player-{n:04}": -n for n in range(700)})
     await store.close()
-    fold(tmp_path / "live", 2)
+    compact(tmp_path / "live", 2)
     with closing(Journal(tmp_path / "live/journal.db")) as journal:
         journal.drop(2)
     store = await EmbeddedStore.open(tmp_path / "live")
@@ -49,7 +49,7 @@ async def data(tmp_path: Path) -> Path:
 
 
 async def entries(directory: Path) -> list[Ranked]:
-    """Open a directory and give what is on its boards."""
+    """Open a directory and return what is on its boards."""
     store = await EmbeddedStore.open(directory)
     found = await store.page(KART, 0, 1000) + await store.page(LAPS, 0, 1000)
     await store.close()
@@ -62,29 +62,29 @@ async def test_undamaged(data: Path) -> None:
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """Give what every file that holds entries is made of."""
+    """Return the bytes of every file that holds entries."""
     files = (*directory.glob("*.db"), *directory.glob("*-wal"))
     return {file.name: data for file in files if (data := file.read_bytes())}
 
 
-def clear(directory: Path, files: str) -> None:
-    """Delete files."""
+def delete_all(directory: Path, files: str) -> None:
+    """Delete the files that match a pattern."""
     for file in directory.glob(files):
         file.unlink()
 
 
-def garbage(file: Path) -> None:
-    """Write over the beginning of a file."""
+def overwrite(file: Path) -> None:
+    """Write garbage over the beginning of a file."""
     file.write_bytes(b"garbage" * 20 + file.read_bytes()[140:])
 
 
 def halve(file: Path) -> None:
-    """Cut a file in the middle."""
+    """Cut off the second half of a file."""
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
 def empty(file: Path) -> None:
-    """Cut a file to nothing."""
+    """Cut off all of a file."""
     file.write_bytes(b"")
 
 
@@ -93,10 +93,10 @@ def delete(file: Path) -> None:
     file.unlink()
 
 
-@pytest.mark.parametrize("harm", [garbage, halve, empty, delete])
+@pytest.mark.parametrize("harm", [overwrite, halve, empty, delete])
 @pytest.mark.parametrize("name", ["journal.db", "boards.db", "journal.db-wal"])
 async def test_harm(data: Path, harm: Callable[[Path], None], name: str) -> None:
-    """A file that was cut, deleted or written over is noticed, named, and nothing is changed."""
+    """If a file was cut, deleted or overwritten, the error names it, and nothing is changed."""
     harm(data / name)
     before = contents(data)
     with pytest.raises(DataDamaged) as caught:
@@ -107,7 +107,7 @@ async def test_harm(data: Path, harm: Callable[[Path], None], name: str) -> None
 
 @pytest.mark.parametrize("name", ["journal.db", "boards.db", "journal.db-wal"])
 async def test_any_byte(data: Path, name: str, tmp_path: Path) -> None:
-    """Whichever byte of a file is another: the damage is noticed, or there was nothing of worth."""
+    """Whichever byte of a file is flipped, the damage is noticed, or no entry was in it."""
     whole = await entries(shutil.copytree(data, tmp_path / "whole"))
     for at in range(0, (data / name).stat().st_size, 211):
         copy = shutil.copytree(data, tmp_path / "copy")
@@ -117,17 +117,17 @@ async def test_any_byte(data: Path, name: str, tmp_path: Path) -> None:
         shutil.rmtree(copy)
 
 
-async def test_everything_but_the_mark_deleted(data: Path) -> None:
-    """The mark alone is enough to know that there was something."""
-    clear(data, "*.db*")
+async def test_everything_but_the_lock_file_deleted(data: Path) -> None:
+    """The last acknowledged LSN alone is enough to know that there was something."""
+    delete_all(data, "*.db*")
     with pytest.raises(DataDamaged, match="missing"):
         await entries(data)
 
 
-async def test_older_compact_form(data: Path, tmp_path: Path) -> None:
-    """A compact form from before the last fold lacks what the journal no longer has."""
+async def test_older_snapshot(data: Path, tmp_path: Path) -> None:
+    """A snapshot from before the last compaction lacks what the journal no longer has."""
     shutil.copy(data / "boards.db", tmp_path)
-    fold(data, disk.last(data))
+    compact(data, disk.last(data))
     with closing(Journal(data / "journal.db")) as journal:
         journal.drop(disk.last(data))
     shutil.copy(tmp_path / "boards.db", data)
@@ -135,11 +135,11 @@ async def test_older_compact_form(data: Path, tmp_path: Path) -> None:
         await entries(data)
 
 
-async def test_older_journal(data: Path, tmp_path: Path) -> None:
-    """A journal from before the last fold lacks what came after it."""
-    fold(data, disk.last(data))
-    clear(data, "lock")
-    clear(data, "journal.db*")
+async def test_journal_of_another_directory(data: Path, tmp_path: Path) -> None:
+    """A journal that belongs to another directory than the snapshot is noticed."""
+    compact(data, disk.last(data))
+    delete_all(data, "lock")
+    delete_all(data, "journal.db*")
     store = await EmbeddedStore.open(tmp_path / "new")
     await store.submit(KART, Submission("v", 1))
     await store.close()
@@ -148,13 +148,13 @@ async def test_older_journal(data: Path, tmp_path: Path) -> None:
         await entries(data)
 
 
-async def test_journal_behind_the_compact_form(data: Path, tmp_path: Path) -> None:
-    """Even without the mark a journal that ends before the compact form does is noticed."""
+async def test_journal_behind_the_snapshot(data: Path, tmp_path: Path) -> None:
+    """A journal that ends before the snapshot does is noticed even without the last acknowledged LSN."""
     shutil.copytree(data, tmp_path / "early")
     store = await EmbeddedStore.open(data)
     await store.submit(KART, Submission("v", 1))
     await store.close()
-    fold(data, disk.last(data))
+    compact(data, disk.last(data))
     shutil.copy(data / "boards.db", tmp_path / "early")
     (tmp_path / "early/lock").unlink()
     with pytest.raises(DataDamaged, match=r"journal\.db .* ends with batch 43, and boards\.db holds batch 44"):
@@ -178,7 +178,7 @@ async def test_journal_behind_the_compact_form(data: Path, tmp_path: Path) -> No
     ],
 )
 async def test_changed_by_hand(data: Path, name: str, change: str, problem: str) -> None:
-    """Files that SQLite finds in order are not, where they do not say what was written."""
+    """Files that are in order to SQLite are damaged all the same if they do not say what was written."""
     with closing(sqlite3.connect(data / name)) as db:
         db.execute(change)
         db.commit()
@@ -188,7 +188,7 @@ async def test_changed_by_hand(data: Path, name: str, change: str, problem: str)
 
 @pytest.mark.parametrize(("name", "problem"), [("journal.db", "batch 44 cannot be read"), ("boards.db", "entries of")])
 async def test_written_wrong(data: Path, name: str, problem: str) -> None:
-    """What bears the right CRC and is no record, or no entries, is not loaded."""
+    """Bytes that have the right CRC, but the form of no record or no entries, are damage."""
     with closing(Journal(data / "journal.db")) as journal:
         if name == "journal.db":
             journal.append(b"no records")
@@ -199,13 +199,13 @@ async def test_written_wrong(data: Path, name: str, problem: str) -> None:
         await entries(data)
 
 
-async def test_fold_beyond_the_journal(data: Path) -> None:
-    """A fold never takes what is not there for nothing."""
+async def test_compaction_beyond_the_journal(data: Path) -> None:
+    """A compaction fails if the journal does not reach as far as it was asked to."""
     with pytest.raises(DataDamaged, match="batch 44 is missing"):
-        fold(data, 44)
+        compact(data, 44)
 
 
-async def test_unreadable_mark(data: Path) -> None:
-    """A lock file that is garbage takes nothing from what is there."""
+async def test_unreadable_lock_file(data: Path) -> None:
+    """A lock file that is garbage keeps no entry from being loaded."""
     (data / "lock").write_text("garbage")
     assert len(await entries(data)) == 770

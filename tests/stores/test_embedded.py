@@ -15,7 +15,7 @@ from laurels.definition import Definition
 from laurels.errors import DefinitionConflict, DirectoryInUse, DirectoryUnusable, ScoreRefused, StoreUnavailable
 from laurels.stores.contract import Board, Feed, Standing, Submission
 from laurels.stores.embedded import commits, directory
-from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.conformance import LAPS, Conformance
@@ -76,7 +76,7 @@ async def test_reopened(store: EmbeddedStore, tmp_path: Path) -> None:
 async def test_folded(store: EmbeddedStore, tmp_path: Path) -> None:
     """A store opened on a compact form and a journal after it is the one they were made from."""
     await fill(store, KART, {f"player-{n}": n for n in range(70_000)})
-    fold(tmp_path / "data", 1)
+    compact(tmp_path / "data", 1)
     await store.submit(LAPS, Submission("v", 3))
     await store.submit(KART, Submission("player-0", 70_000))
     await store.close()
@@ -90,12 +90,12 @@ async def test_folded_without_loading(store: EmbeddedStore, tmp_path: Path) -> N
     """A fold lets boards go that it need not load, and copies those that nothing touches."""
     await fill(store, KART, {"v": 1})
     await fill(store, LAPS, {"v": 2})
-    fold(tmp_path / "data", 2)
+    compact(tmp_path / "data", 2)
     await store.drop(KART)
     await store.define("other", Definition(order="ascending"))
     await store.undefine("other")
     before = disk.read(tmp_path / "data")
-    fold(tmp_path / "data", 5)
+    compact(tmp_path / "data", 5)
     assert before == disk.read(tmp_path / "data") == {LAPS.name: {"v": 2}}
 
 
@@ -104,9 +104,9 @@ async def test_folded_removal(store: EmbeddedStore, tmp_path: Path) -> None:
     board = Board(KART.name, feeds=(Feed("daily", "2026-11-22"),))
     await fill(store, board, {"v": 1, "w": 2})
     await store.remove(Board(KART.name, window="daily", period="2026-11-22"), "w")
-    fold(tmp_path / "data", 2)
+    compact(tmp_path / "data", 2)
     await store.remove(KART, "v")
-    fold(tmp_path / "data", 3)
+    compact(tmp_path / "data", 3)
     assert disk.read(tmp_path / "data") == {KART.name: {"w": 2}}
 
 
@@ -114,9 +114,9 @@ async def test_folded_removal_from_a_period(store: EmbeddedStore, tmp_path: Path
     """A fold takes a name off one period alone, be that long folded."""
     period = Board(KART.name, window="daily", period="2026-11-22")
     await fill(store, Board(KART.name, feeds=(Feed("daily", "2026-11-22"),)), {"v": 1, "w": 2})
-    fold(tmp_path / "data", 1)
+    compact(tmp_path / "data", 1)
     await store.remove(period, "w")
-    fold(tmp_path / "data", 2)
+    compact(tmp_path / "data", 2)
     assert disk.read(tmp_path / "data") == {KART.name: {"v": 1, "w": 2}, period.key: {"v": 1}}
 
 
@@ -126,7 +126,7 @@ async def test_folded_time_to_live(tmp_path: Path, clock: Clock) -> None:
     store = await EmbeddedStore.open(tmp_path / "data", ending, clock=clock)
     await store.submit(Board("v", ending), Submission("v", 1))
     await store.close()
-    fold(tmp_path / "data", 1)
+    compact(tmp_path / "data", 1)
     clock.now += 3599
     again = await EmbeddedStore.open(tmp_path / "data", ending, clock=clock)
     counts = [await again.count(Board("v", ending))]
@@ -139,7 +139,7 @@ async def test_progress(store: EmbeddedStore, tmp_path: Path) -> None:
     """Opening tells how many entries are loaded so far."""
     await fill(store, KART, {"v": 1, "w": 2})
     await fill(store, LAPS, {"v": 1})
-    fold(tmp_path / "data", 2)
+    compact(tmp_path / "data", 2)
     await store.close()
     seen: list[int] = []
     await (await EmbeddedStore.open(tmp_path / "data", progress=seen.append)).close()

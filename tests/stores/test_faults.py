@@ -19,7 +19,7 @@ import pytest
 from laurels.errors import DirectoryUnusable, StoreUnavailable
 from laurels.stores.contract import Standing, Submission
 from laurels.stores.embedded import commits, compaction, journal
-from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.guarantees import KART, fill, shown
@@ -237,7 +237,7 @@ async def test_fold_that_leaves_what_cannot_be_read(
     monkeypatch.setattr(sys, "executable", "/bin/true")
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
     await store.submit(KART, Submission("v", 1))
-    fold(tmp_path / "data", 1)
+    compact(tmp_path / "data", 1)
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as other, other:
         other.execute("UPDATE seal SET format = 3")
     async with asyncio.timeout(30):
@@ -266,11 +266,11 @@ async def test_notes_of_a_refused_batch(tmp_path: Path) -> None:
     with closing(journal.Journal(path)) as log:
         log.append(commits.PROBE, [(101, b"1")])
         with closing(sqlite3.connect(path)) as other, other:
-            other.execute("INSERT INTO note VALUES (501, 1, ?, x'30')", (journal.note_checksum(1, 501, b"0"),))
+            other.execute("INSERT INTO note VALUES (501, 1, ?, x'30')", (journal.metadata_crc(1, 501, b"0"),))
         log.append(commits.PROBE, [(301, b"2")])
         while log.first < 2:
             log.drop(2)
-        assert list(log.notes(1)) == [(301, b"2")]
+        assert list(log.metadata(1)) == [(301, b"2")]
 
 
 async def test_refused_but_written(store: EmbeddedStore, volume: Path) -> None:

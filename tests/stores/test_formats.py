@@ -1,19 +1,26 @@
-"""Directories of other versions: those of the first format go on, those of a later one are named as such."""
+"""Directories of other versions: those of the first format are upgraded, those of a later version named as such."""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from laurels.definition import Definition
-from laurels.errors import DefinitionConflict, NewerFormat
-from laurels.stores.contract import Board, Submission
-from laurels.stores.embedded.compact import fold
+from laurels.errors import DataDamaged, DefinitionConflict, NewerFormat
+from laurels.stores.contract import Board, IdempotencyKey, Submission
+from laurels.stores.embedded import snapshot
+from laurels.stores.embedded.compact import compact
+from laurels.stores.embedded.journal import Answer, Journal
+from laurels.stores.embedded.snapshot import BoardRow, Contents
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.guarantees import shown
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 FIRST = Path(__file__).parent.parent / "data" / "format-1"
-"""What the last version of the first format left, serving ascending boards: some folded, some in the journal."""
+"""What the last version of the first format left, with ascending boards: some in the snapshot, some in the journal."""
 ASCENDING = Definition(order="ascending")
 KART = [
     ("player-1", 1, 0),
@@ -41,12 +48,12 @@ LAPS = [("judy", 2, 0), ("silverhand", 2, 1)]
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Give a directory of the first format."""
+    """Return a directory of the first format."""
     return shutil.copytree(FIRST, tmp_path / "data")
 
 
 async def boards(data: Path, default: Definition = ASCENDING) -> Mapping[str, list[tuple[str, float, int]]]:
-    """Open a directory and give what is on its boards."""
+    """Open a directory and return what is on its boards."""
     store = await EmbeddedStore.open(data, default)
     try:
         await store.set_default(default)
@@ -56,25 +63,27 @@ async def boards(data: Path, default: Definition = ASCENDING) -> Mapping[str, li
 
 
 async def test_first_format(data: Path) -> None:
-    """A directory of the first format opens with all it had, and once it is of today's it does so again."""
+    """A directory of the first format opens with all it had, and does so again once it is of today's format."""
     assert [await boards(data), await boards(data)] == [{"kart": KART, "laps": LAPS}] * 2
 
 
 async def test_first_format_goes_on(data: Path) -> None:
-    """Entries of the first format have no time, those after them have; a fold makes all of today's format."""
+    """Entries of the first format have no time, later ones have; a compaction makes all of today's format."""
     store = await EmbeddedStore.open(data, ASCENDING)
     await store.submit(Board("kart"), Submission("v", 0, b"{}"))
     await store.close()
-    fold(data, disk.last(data))
+    compact(data, disk.last(data))
     store = await EmbeddedStore.open(data, ASCENDING)
     page = await store.page(Board("kart"), 0, 99, with_metadata=True)
     await store.close()
-    assert (page[0].metadata, page[0].submitted_at is None, page[1].submitted_at) == (b"{}", False, None)
+    assert page[0].metadata == b"{}"
+    assert page[0].submitted_at is not None
+    assert page[1].submitted_at is None
     assert disk.read(data)["laps"] == {"judy": 2, "silverhand": 2}
 
 
 async def test_other_order_than_the_first_format_had(data: Path) -> None:
-    """IdempotencyKey it is known in which order old boards stand, another one is a contradiction."""
+    """Once it is known in which order the old boards are, another order is a contradiction."""
     await boards(data)
     with pytest.raises(DefinitionConflict, match=r"'kart' .*order 'ascending'.*start with the default that was"):
         await boards(data, Definition())
@@ -94,12 +103,129 @@ async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> Non
 
 @pytest.mark.parametrize(
     ("name", "change"),
-    [("journal.db", "UPDATE origin SET format = 3"), ("boards.db", "UPDATE seal SET format = 3")],
-    ids=["journal", "compact form"],
+    [
+        ("journal.db", "UPDATE origin SET format = 3"),
+        (
+            "journal.db",
+            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 3, 1)",
+        ),
+        ("boards.db", "UPDATE seal SET format = 3"),
+        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 3"),
+    ],
+    ids=["journal", "journal with other columns", "snapshot", "snapshot with other columns"],
 )
 async def test_later_format(data: Path, name: str, change: str) -> None:
-    """A file of a version to come is not called damaged."""
+    """A file of a later version is not called damaged."""
     with closing(sqlite3.connect(data / name)) as db, db:
-        db.execute(change)
+        db.executescript(change)
     with pytest.raises(NewerFormat, match=rf"{name} has format 3, and .* knows those up to 2\. Nothing was changed"):
+        await boards(data)
+
+
+LATER_DEFINITIONS = {
+    "a field more": b'{"decay":0.5}',
+    "a bound more": b'{"scores":{"step":5}}',
+    "a value more": b'{"operator":"average"}',
+}
+LATER_RECORDS = {
+    "a record of another kind": [9, "kart"],
+    "a field more": [0, "kart", "v", 1.0, "more"],
+    "a field more of a period": [7, "kart", "v", 1.0, [["daily", "2026-11-22", "", "more"]]],
+    "a field more of a key": [7, "kart", "v", 1.0, [], False, [b"1" * 16, b"2" * 16, "more"]],
+} | {f"a definition with {which}": [5, "kart", definition] for which, definition in LATER_DEFINITIONS.items()}
+UNKNOWN = r"{} has content that this version of Laurels does not know \({}.*\)\. Nothing was changed\. Run the version"
+
+
+def append(data: Path, *records: object) -> int:
+    """Add a batch to the journal of a directory; return its LSN."""
+    with closing(Journal(data / "journal.db")) as journal:
+        return journal.append(msgspec.msgpack.encode([[4, 1], *records]))
+
+
+def contents(data: Path) -> dict[str, bytes]:
+    """Return what the files with entries hold."""
+    return {file.name: file.read_bytes() for file in data.glob("*.db")}
+
+
+def run_compaction(data: Path) -> subprocess.CompletedProcess[str]:
+    """Run the process that compacts the journal of a directory."""
+    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(data), str(disk.last(data))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        return subprocess.CompletedProcess(command, process.wait(30), stderr=process.stderr.read())
+
+
+@pytest.mark.parametrize("record", LATER_RECORDS.values(), ids=LATER_RECORDS)
+async def test_record_of_a_later_version(data: Path, record: object) -> None:
+    """A start ends with NewerFormat if a row of the journal holds what a later version added; nothing is changed."""
+    message = UNKNOWN.format("journal.db", f".*batch {append(data, record)}")
+    before = contents(data)
+    with pytest.raises(NewerFormat, match=message):
+        await boards(data)
+    assert contents(data) == before
+
+
+@pytest.mark.parametrize("record", LATER_RECORDS.values(), ids=LATER_RECORDS)
+async def test_compaction_of_a_record_of_a_later_version(data: Path, record: object) -> None:
+    """A compaction that meets what a later version added ends with one line, and leaves the snapshot as it was."""
+    await boards(data)
+    append(data, record)
+    before = contents(data)
+    ended = run_compaction(data)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "journal.db has content that this version of Laurels does not know" in ended.stderr
+    assert contents(data) == before
+
+
+@pytest.mark.parametrize("definition", LATER_DEFINITIONS.values(), ids=LATER_DEFINITIONS)
+@pytest.mark.parametrize("name", ["kart", "-"], ids=["a board", "the default"])
+async def test_definition_of_a_later_version_in_the_snapshot(data: Path, name: str, definition: bytes) -> None:
+    """A definition in the snapshot that a later version wrote is named as such, not called damaged."""
+    with closing(Journal(data / "journal.db")) as journal:
+        about = [BoardRow(name, definition, None)]
+        snapshot.write(data / "boards.db", journal.origin.id, journal.last, Contents(1, [], about, []))
+    with pytest.raises(NewerFormat, match=UNKNOWN.format("boards.db", f"the definition of '{name}'")):
+        await boards(data)
+
+
+@pytest.mark.parametrize("definition", LATER_DEFINITIONS.values(), ids=LATER_DEFINITIONS)
+async def test_first_definition_of_a_later_version(data: Path, definition: bytes) -> None:
+    """So is the first default definition, which the journal keeps."""
+    await boards(data)
+    with closing(sqlite3.connect(data / "journal.db")) as db, db:
+        ((number,),) = db.execute("SELECT id FROM origin")
+        crc = zlib.crc32(b"%b %d %b" % (number, 2, definition))
+        db.execute("UPDATE origin SET first = ?, crc = ?", (definition, crc))
+    with pytest.raises(NewerFormat, match=UNKNOWN.format("journal.db", "the first default definition")):
+        await boards(data)
+
+
+async def test_answer_of_a_later_version(data: Path) -> None:
+    """A retry whose first answer only a later version can read is refused, and not counted once more."""
+    key = IdempotencyKey(b"1" * 16, b"2" * 16)
+    await boards(data)
+    with closing(Journal(data / "journal.db")) as journal:
+        journal.append(b"\x90", answers=[Answer(2**60, key.key, key.fingerprint, b'{"more":true}')])
+    store = await EmbeddedStore.open(data, ASCENDING)
+    with pytest.raises(NewerFormat, match=UNKNOWN.format("journal.db", f"answer {2**60}")):
+        await store.recall(key)
+    await store.close()
+
+
+async def test_answer_without_content(data: Path) -> None:
+    """An answer without content says that the write was refused: nothing is recalled for its key."""
+    key = IdempotencyKey(b"1" * 16, b"2" * 16)
+    await boards(data)
+    with closing(Journal(data / "journal.db")) as journal:
+        journal.append(b"\x90", answers=[Answer(2**60, key.key, key.fingerprint, b"")])
+    store = await EmbeddedStore.open(data, ASCENDING)
+    assert await store.recall(key) is None
+    await store.close()
+
+
+async def test_definition_that_is_no_json(data: Path) -> None:
+    """A definition that no version can have written is damage, wherever it is."""
+    append(data, [5, "kart", b"no JSON"])
+    with pytest.raises(DataDamaged, match=r"a definition in batch \d+ cannot be read"):
         await boards(data)

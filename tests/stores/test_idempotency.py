@@ -14,7 +14,7 @@ import pytest
 from laurels.definition import Definition
 from laurels.errors import DataDamaged, ScoreRefused, StoreUnavailable
 from laurels.stores.contract import Board, Change, IdempotencyKey, Refusal, Standing, Submission
-from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.journal import KEY_TICKS, Journal
 from laurels.stores.embedded.lookups import DiskLookups
@@ -79,7 +79,7 @@ async def test_once_after_a_restart(store: EmbeddedStore, tmp_path: Path, clock:
     await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     await store.close()
     assert answers(tmp_path / "data") == 1
-    fold(tmp_path / "data", disk.last(tmp_path / "data"))
+    compact(tmp_path / "data", disk.last(tmp_path / "data"))
     assert await count_once(tmp_path / "data", clock) == (FIRST, Standing(5, 0))
 
 
@@ -96,8 +96,8 @@ async def test_fold_waits_for_answers(store: EmbeddedStore, tmp_path: Path, cloc
     """An act is not folded away before its answer is on disk; what came before it is."""
     await store.submit(KART, Submission("v", 1))
     await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
-    fold(tmp_path / "data", disk.last(tmp_path / "data"))
-    fold(tmp_path / "data", disk.last(tmp_path / "data"))
+    compact(tmp_path / "data", disk.last(tmp_path / "data"))
+    compact(tmp_path / "data", disk.last(tmp_path / "data"))
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as db:
         assert db.execute("SELECT folded FROM seal").fetchone() == (disk.last(tmp_path / "data") - 1,)
     assert await count_once(killed(store, tmp_path), clock) == (FIRST, Standing(5, 0))
@@ -110,7 +110,7 @@ async def test_fold_beyond_a_refused_act(store: EmbeddedStore, tmp_path: Path) -
         await submit_for_change(store, SUMS, Submission("v", 1), ONCE)
     await store.submit(KART, Submission("v", 1))
     await store.submit(KART, Submission("v", 2))
-    fold(tmp_path / "data", disk.last(tmp_path / "data"))
+    compact(tmp_path / "data", disk.last(tmp_path / "data"))
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as db:
         assert db.execute("SELECT folded FROM seal").fetchone() == (disk.last(tmp_path / "data"),)
 
@@ -197,13 +197,13 @@ async def test_fold_that_finds_nothing_to_do(tmp_path: Path, monkeypatch: pytest
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
     await submit_for_change(store, KART, Submission("v", 5), ONCE)
     deadline = time.monotonic() + 60
-    while disk.folded(tmp_path / "data") is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
+    while disk.compacted_upto(tmp_path / "data") is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.01)
-    assert disk.folded(tmp_path / "data") == 0
-    while not disk.folded(tmp_path / "data") and time.monotonic() < deadline:
+    assert disk.compacted_upto(tmp_path / "data") == 0
+    while not disk.compacted_upto(tmp_path / "data") and time.monotonic() < deadline:
         await store.submit(KART, Submission("v", 1))
     await store.close()
-    assert disk.folded(tmp_path / "data")
+    assert disk.compacted_upto(tmp_path / "data")
 
 
 async def test_key_with_what_cannot_be_kept(store: EmbeddedStore) -> None:
@@ -239,11 +239,11 @@ async def test_metadata_through_folds(store: EmbeddedStore, tmp_path: Path, cloc
     """Metadata goes into the compact form with the entry it belongs to, and on from there."""
     data = tmp_path / "data"
     await submit_batch(store, KART, [Submission("a", 3, b"1"), Submission("b", 2, b"2"), Submission("c", 1, b"3")])
-    fold(data, disk.last(data))
+    compact(data, disk.last(data))
     await store.submit(SUMS, Submission("v", 1))
-    fold(data, disk.last(data))
+    compact(data, disk.last(data))
     await submit_batch(store, KART, [Submission("b", 2, b"4"), Submission("c", 0)])
-    fold(data, disk.last(data))
+    compact(data, disk.last(data))
     await store.close()
     with closing(Journal(data / "journal.db")) as journal:
         while journal.first < disk.last(data) - 1:
@@ -258,7 +258,7 @@ async def test_metadata_of_the_newest_fold(store: EmbeddedStore, tmp_path: Path)
     for name in "ab":
         await submit_for_change(store, KART, Submission(name, 1, name.encode()))
         await store.submit(SUMS, Submission("v", 1))
-        fold(tmp_path / "data", disk.last(tmp_path / "data"))
+        compact(tmp_path / "data", disk.last(tmp_path / "data"))
         sql("DELETE FROM note")(tmp_path / "data/journal.db")
         found = await store.page(KART, 0, 9, with_metadata=True)
     assert [entry.metadata for entry in found] == [b"b", b"a"]
@@ -346,7 +346,7 @@ async def test_damaged_notes(store: EmbeddedStore, tmp_path: Path, clock: Clock,
     with pytest.raises(DataDamaged, match=problem):
         await notes(data, clock)
     with pytest.raises(DataDamaged, match=problem):
-        fold(data, disk.last(data))
+        compact(data, disk.last(data))
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ async def test_damaged_notes_of_the_compact_form(
     data = tmp_path / "data"
     await submit_for_change(store, KART, Submission("v", 5, b"{}"))
     await store.submit(SUMS, Submission("v", 5))
-    fold(data, 2)
+    compact(data, 2)
     await store.submit(SUMS, Submission("v", 6))
     await store.close()
     sql("DELETE FROM note")(data / "journal.db")
@@ -372,7 +372,7 @@ async def test_damaged_notes_of_the_compact_form(
     with pytest.raises(DataDamaged, match=told):
         await notes(data, clock)
     with pytest.raises(DataDamaged, match=found_by_fold):
-        fold(data, disk.last(data))
+        compact(data, disk.last(data))
 
 
 async def test_damaged_answer(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:

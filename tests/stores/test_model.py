@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis.stateful import precondition, rule
 
 from laurels.errors import DefinitionConflict
-from laurels.stores.embedded.compact import fold
+from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
 from laurels.stores.momento.connection import FixedKey
 from laurels.stores.momento.store import MomentoStore
@@ -81,7 +81,7 @@ class EmbeddedMachine(StoreMachine):
     @rule()
     def fold(self) -> None:
         """Fold the journal, as the child process would."""
-        fold(self.directory, disk.last(self.directory))
+        compact(self.directory, disk.last(self.directory))
 
 
 TestEmbedded = EmbeddedMachine.TestCase

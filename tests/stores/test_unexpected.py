@@ -14,6 +14,7 @@ from laurels.definition import Definition
 from laurels.errors import RestartNeeded, StoreUnavailable
 from laurels.stores.contract import Board, Standing, Submission
 from laurels.stores.embedded import commits
+from laurels.stores.embedded.batch import Batch
 from laurels.stores.embedded.compaction import Compaction
 from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.journal import Journal
@@ -61,7 +62,7 @@ async def broken(store: EmbeddedStore, *, count: int = 1) -> list[BaseException 
 
 
 POINTS = {
-    "describing": (commits.Batch, "describe", MemoryError()),
+    "describing": (Batch, "describe", MemoryError()),
     "applying": (Put, "apply", MemoryError()),
     "handing over": (commits.Ticks, "take", RuntimeError("the clock")),
     "settling": (FirstAnswers, "forget_written", RuntimeError("settling")),
@@ -201,12 +202,12 @@ async def test_interrupt(store: EmbeddedStore) -> None:
     submit = asyncio.ensure_future(store.submit(KART, Submission("v", 2)))
     await asyncio.sleep(0)
     with pytest.raises(KeyboardInterrupt):
-        store._commits._guard(interrupt, commits.Batch())  # noqa: SLF001 - pytest would end at one from the loop
+        store._commits._guard(interrupt, Batch())  # noqa: SLF001 - pytest would end at one from the loop
     async with asyncio.timeout(10):
         assert type((await asyncio.gather(submit, return_exceptions=True))[0]) is RestartNeeded
 
 
-def interrupt(_: commits.Batch) -> None:
+def interrupt(_: Batch) -> None:
     """Be interrupted."""
     raise KeyboardInterrupt
 

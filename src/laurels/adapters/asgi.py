@@ -1,37 +1,26 @@
-"""The routes as a plain ASGI application, for any ASGI server."""
+"""The routes as an ASGI application, for any ASGI server."""
 
 from __future__ import annotations
 
-import logging
+import asyncio
+from contextlib import aclosing
+from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from laurels.errors import LaurelsError
-from laurels.http.messages import Request, add_header
-from laurels.http.problems import HTTPError, problem
-from laurels.http.routes import body_limit, too_large
+from laurels.http.messages import Request, StreamingResponse, add_header
+from laurels.http.problems import failure, too_large
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
-    from laurels.http.messages import Headers, Response
-    from laurels.http.routes import Routes
+    from laurels.http.messages import Response
+    from laurels.http.routes import Call, Routes
 
 DRAINED = 1024 * 1024
-
-log = logging.getLogger(__name__)
-
-FAILED = problem(HTTPError(500, "The service failed to answer; its log has the cause. The act may have been counted."))
-
-
-def failure(error: Exception) -> Response:
-    """Give the response to a request whose handling raised; an error that is none of ours goes to the log."""
-    if isinstance(error, LaurelsError):
-        return problem(error)
-    log.error("Failed to answer a request", exc_info=error)
-    return FAILED
 
 
 class Disconnected(Exception):
@@ -48,21 +37,34 @@ class Application:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             raise NotImplementedError(f"There is only HTTP here, no {scope['type']}.")
+        begun = monotonic()
+        request = _read_head(scope)
+        call = self.routes.find(request.method, request.path)
         try:
-            response = await self._answer(scope, receive)
+            response = await self._answer(call, request, receive)
         except Disconnected:
             return
-        except Exception as error:  # noqa: BLE001 - the outermost skin
+        except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = failure(error)
-        await send_response(response, send)
+        response = self.routes.release(request, call.route, request.method, response, monotonic() - begun)
+        if isinstance(response, StreamingResponse):
+            await _stream(response, receive, send, is_head=request.method == "HEAD")
+        else:
+            await send_response(response, send)
 
-    async def _answer(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> Response:
-        path = scope.get("raw_path") or quote(scope["path"]).encode()
-        headers: Headers = {}
-        for name, value in scope["headers"]:
-            add_header(headers, name, value)
-        body = await read_body(body_limit(path), receive)
-        return await self.routes.answer(Request(scope["method"], path, scope["query_string"], headers, body))
+    async def _answer(self, call: Call, request: Request, receive: ASGIReceiveCallable) -> Response:
+        self.routes.admit(call, request)
+        request.body = await read_body(call.body_limit, receive)
+        return await self.routes.answer_call(call, request)
+
+
+def _read_head(scope: HTTPScope) -> Request:
+    path = scope.get("raw_path") or quote(scope["path"]).encode()
+    client = scope.get("client")
+    request = Request(scope["method"], path, scope["query_string"], {}, b"", client[0] if client else "")
+    for name, value in scope["headers"]:
+        add_header(request.headers, name, value)
+    return request
 
 
 class OpeningApplication:
@@ -95,7 +97,7 @@ class OpeningApplication:
 
 
 async def read_body(limit: int, receive: ASGIReceiveCallable) -> bytearray:
-    """Read the whole body; raise HTTPError where it is over ``limit`` bytes, Disconnected where its client has left.
+    """Read the whole body; raise HTTPError if it is over ``limit`` bytes, Disconnected if its client has left.
 
     A little of what is too much is read all the same, because many servers close on an answer that comes before.
     """
@@ -123,3 +125,33 @@ async def send_response(response: Response, send: ASGISendCallable) -> None:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False})
     await send({"type": "http.response.body", "body": response.body, "more_body": False})
+
+
+async def _stream(
+    response: StreamingResponse, receive: ASGIReceiveCallable, send: ASGISendCallable, *, is_head: bool
+) -> None:
+    """Send a response as it is made, until it ends or the client leaves."""
+    headers = [*response.headers, (b"content-type", response.content_type)]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False})
+    if not is_head:
+        sending = asyncio.ensure_future(_send_chunks(response, send))
+        leaving = asyncio.ensure_future(_wait_until_left(receive))
+        await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        if not sending.done():
+            sending.cancel()
+            await asyncio.wait([sending])
+            return
+        await sending
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _send_chunks(response: StreamingResponse, send: ASGISendCallable) -> None:
+    async with aclosing(response.chunks()) as chunks:
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+async def _wait_until_left(receive: ASGIReceiveCallable) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

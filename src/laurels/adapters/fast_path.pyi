@@ -1,19 +1,24 @@
-from collections.abc import Coroutine
+import asyncio
 from typing import Any
 
-from laurels.http.messages import Response
+from laurels.http import Request, Routes
+from laurels.http.routes import Call
 
 class Outbox:
     def put(self, connection: Any, data: bytes) -> None: ...
     def flush(self) -> None: ...
 
-class Turn:
+class InlineCall:
     keep_alive: bool
     disconnected: bool
     response_complete: bool
-    def __init__(
-        self, connection: Any, coroutine: Coroutine[Any, None, Response], keep_alive: bool, bodiless: bool
-    ) -> None: ...
-    def __call__(self, future: object = None) -> None: ...
 
-def answer(connection: Any, data: bytes) -> int: ...
+class FastPath:
+    ok: bytes
+    accepted: bytes
+    outbox: Outbox
+    def __init__(self, routes: Routes) -> None: ...
+    def run_in(self, loop: asyncio.AbstractEventLoop) -> None: ...
+    def answer(self, connection: Any, data: bytes) -> int: ...
+
+def start(connection: Any, fast: FastPath, call: Call, request: Request) -> None: ...

@@ -1,25 +1,44 @@
-"""The short way for plain requests: answers the three core routes where a request is written as most clients write it.
+"""The fast path: answers the three core routes when a request is written as most clients write it.
 
-A *plain* request is one that no two readers of HTTP could read in two ways: a whole request in one piece of bytes, HTTP/1.1,
-one of the three core routes without percent signs, lines that end in CR LF, exactly one Host, nothing but the headers that
-``read_header`` names, Content-Length and Content-Type at most once each, and the body right behind it. Everything else, good
-or bad, is left to the full parser, so nothing is ever refused here. What is recognised here obeys the rules of names by its
-alphabet.
+A *recognised* request is one that no two readers of HTTP could read in two ways: a whole request in one piece of bytes,
+HTTP/1.1, one of the three core routes without percent signs, lines that end in CR LF, exactly one Host, no headers but
+those that ``read_header`` names, Content-Length and Content-Type at most once each, and the body right behind it.
+Everything else, good or bad, is left to the full parser, so nothing is ever refused here. What is recognised obeys the
+rules of names by its alphabet. Recognising one costs about 0.1 microseconds; the full parser and its callbacks cost 3.
 
-Recognising one costs about 0.1 microseconds; the full parser and its callbacks cost 3.
+This module only recognises: it asks :meth:`Routes.answer_fast` with the operation and its arguments, so that the gate
+and the handler are those of every other request. Only a gate that looks at requests makes it read the headers out.
+
+**Inline calls.** A request that is answered in place has no task of its own. Its coroutine runs until it has a response
+or waits. If it waits for the store's own future (``drives_inline``), it is run on when that is done. If it waits for
+anything else, an ordinary task takes over (:class:`Continuation`). Until then the call itself is what
+``asyncio.current_task()`` returns: a stand-in that becomes a task when somebody wants to cancel it. So handlers need not
+know how they are driven.
+
+**Contexts.** Context variables that a request sets are seen by no other. Calls run in one spare copy of the server's
+context; one that changed it keeps it, and a new copy is made for the next. An unchanged copy is recognised by one
+comparison of pointers.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
+from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.string cimport memchr, memcmp, memcpy
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from laurels.errors import LaurelsError
-from laurels.http.problems import problem
-from laurels.http.routes import ACCEPTED
+from laurels.adapters.request_counts cimport RequestCounts
+
+import asyncio
+from asyncio.tasks import _enter_task, _leave_task
+
+from laurels import limits
+from laurels.adapters.request_counts import RequestCounts as Counts
+from laurels.http.handlers import ACCEPTED
+from laurels.http.messages import Request, add_header
+from laurels.http.problems import failure
+from laurels.http.reads import PAGE_READ
 from laurels.http.wire import read_submit
-from laurels.adapters.asgi import failure
 
 
 cdef extern from "Python.h":
@@ -29,6 +48,10 @@ cdef extern from "Python.h":
         PYGEN_NEXT
     PySendResult PyIter_Send(object coroutine, object value, PyObject **result) except PYGEN_ERROR
     void Py_DECREF(PyObject *held)
+    object PyContext_CopyCurrent()
+    object PyContext_Copy(object context)
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context) except -1
 
 cdef enum Route:
     NONE
@@ -37,12 +60,14 @@ cdef enum Route:
     SUBMIT
 
 cdef enum:
-    NAME_BYTES = 256
     HEAD_BYTES = 4096
-    BODY_BYTES = 64 * 1024
     OUTBOX_BYTES = 256 * 1024
-    PAGE_ENTRIES = 1000
-    DEFAULT_PAGE = 20
+
+# Limits of the contract, read once: what is beyond them the full way refuses, with its reason.
+cdef Py_ssize_t NAME_BYTES = limits.NAME_BYTES
+cdef Py_ssize_t BODY_BYTES = limits.BODY_BYTES
+cdef long long PAGE_ENTRIES = limits.PAGE_ENTRIES
+cdef long long DEFAULT_PAGE = limits.DEFAULT_PAGE_ENTRIES
 
 # What a byte may be part of: a path segment, a header's name, a header's value.
 cdef enum:
@@ -114,7 +139,7 @@ cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_s
 
 
 cdef const char *read_headers(const char *p, const char *end, Head *head) noexcept nogil:
-    """Read the header lines from ``p``; give where the body begins, or NULL where the head is not plain."""
+    """Read the header lines from ``p``; give where the body begins, or NULL where the head is not found."""
     cdef const char *name
     cdef const char *value
     cdef const char *tail
@@ -160,7 +185,7 @@ cdef const char *read_rank(const char *p, const char *end, const char *key, Py_s
     return p if p > begin else NULL
 
 
-cdef struct Plain:
+cdef struct Recognised:
     const char *end         # where the next request begins
     const char *board
     const char *name
@@ -169,8 +194,8 @@ cdef struct Plain:
     long long start, stop   # of a page
 
 
-cdef Route recognise(const char *p, const char *end, Plain *plain) noexcept nogil:
-    """Tell which plain request begins at ``p``."""
+cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept nogil:
+    """Return which recognised request begins at ``p``."""
     cdef bint submit = False
     cdef const char *begin = p
     cdef Head head
@@ -183,29 +208,29 @@ cdef Route recognise(const char *p, const char *end, Plain *plain) noexcept nogi
         submit = True
     else:
         return NONE
-    plain.board = p
+    found.board = p
     p = skip(p, end, SEGMENT)
-    plain.board_size = p - plain.board
-    if not is_name(plain.board, plain.board_size) or p == end:
+    found.board_size = p - found.board
+    if not is_name(found.board, found.board_size) or p == end:
         return NONE
-    plain.name = NULL
-    plain.name_size = 0
-    plain.start = 0
-    plain.stop = DEFAULT_PAGE
+    found.name = NULL
+    found.name_size = 0
+    found.start = 0
+    found.stop = DEFAULT_PAGE
     if p[0] == c"/":
-        plain.name = p + 1
-        p = skip(plain.name, end, SEGMENT)
-        plain.name_size = p - plain.name
-        if not is_name(plain.name, plain.name_size):
+        found.name = p + 1
+        p = skip(found.name, end, SEGMENT)
+        found.name_size = p - found.name
+        if not is_name(found.name, found.name_size):
             return NONE
     elif submit:
         return NONE
     elif p[0] == c"?":
-        p = read_rank(p + 1, end, b"startRank=", 10, &plain.start)
+        p = read_rank(p + 1, end, b"startRank=", 10, &found.start)
         if p == NULL or p == end or p[0] != c"&":
             return NONE
-        p = read_rank(p + 1, end, b"endRank=", 8, &plain.stop)
-        if p == NULL or not 0 < plain.stop - plain.start <= PAGE_ENTRIES:
+        p = read_rank(p + 1, end, b"endRank=", 8, &found.stop)
+        if p == NULL or not 0 < found.stop - found.start <= PAGE_ENTRIES:
             return NONE
     if end - p < 11 or memcmp(p, b" HTTP/1.1\r\n", 11) != 0:
         return NONE
@@ -216,26 +241,9 @@ cdef Route recognise(const char *p, const char *end, Plain *plain) noexcept nogi
         return NONE
     if head.length > BODY_BYTES or end - p < head.length:
         return NONE
-    plain.body = p
-    plain.end = p + head.length
-    return SUBMIT if submit else PAGE if plain.name == NULL else STANDING
-
-
-cdef object begin(object routes, Route route, Plain *plain):
-    """Give the coroutine that answers a plain request."""
-    cdef long long score
-    board = PyUnicode_DecodeASCII(plain.board, plain.board_size, NULL)
-    if route == PAGE:
-        return routes.page(board, plain.start, plain.stop)
-    name = PyUnicode_DecodeASCII(plain.name, plain.name_size, NULL)
-    if route == STANDING:
-        return routes.standing(board, name)
-    if read_integer(plain.body, plain.end, &score):
-        return routes.submit(board, name, score)
-    number, metadata = read_submit(PyBytes_FromStringAndSize(plain.body, plain.end - plain.body))
-    if metadata is None:
-        return routes.submit(board, name, number)
-    return routes.attempt(board, name, number, metadata)
+    found.body = p
+    found.end = p + head.length
+    return SUBMIT if submit else PAGE if found.name == NULL else STANDING
 
 
 cdef bint read_integer(const char *p, const char *end, long long *score) noexcept nogil:
@@ -322,23 +330,169 @@ cdef class Outbox:
                 transport.write(pieces[i])
 
 
-@cython.freelist(64)
-cdef class Turn:
-    """One request's turn on its connection, until it has a response.
+cdef double seconds_now() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
 
-    Runs the request's coroutine; one that waits for a future of the store is run on by it. While it waits the turn is the
-    connection's ``cycle``, and looks to uvicorn like one of its own.
+
+cdef class FastPath:
+    """What the inline calls of one server share: its routes, its loop, its outbox, and what its gate wants to see.
+
+    ``ok`` and ``accepted`` are heads of answers with today's date; the server's clock renews them.
     """
 
-    cdef object connection, coroutine
-    cdef bint bodiless
-    cdef public bint keep_alive, disconnected, response_complete
+    cdef public bytes ok, accepted
+    cdef readonly Outbox outbox
+    cdef object routes, answer_fast, standing, page, submit
+    cdef object loop, base, spare
+    cdef RequestCounts counts
+    cdef int standing_place, page_place, submit_place
+    cdef bint is_guarded, is_observed
+    cdef set tasks
 
-    def __cinit__(self, connection, coroutine, bint keep_alive, bint bodiless):
+    def __init__(self, routes):
+        gate = routes.gate
+        self.routes = routes
+        self.answer_fast = routes.answer_fast
+        self.standing = self.inline_operation("GET", b"/board/name")
+        self.page = self.inline_operation("GET", b"/board")
+        self.submit = self.inline_operation("POST", b"/board/name")
+        self.outbox = Outbox()
+        self.is_guarded = not gate.is_open or gate.cors is not None
+        self.is_observed = not gate.is_silent
+        if gate.cors is None and len(gate.observers) == 1 and isinstance(gate.observers[0], Counts):
+            self.counts = gate.observers[0]
+            self.standing_place = self.counts.place("GET", "/{board}/{name}")
+            self.page_place = self.counts.place("GET", "/{board}")
+            self.submit_place = self.counts.place("POST", "/{board}/{name}")
+        self.tasks = set()
+
+    def inline_operation(self, method, path):
+        """Return the operation of a core route, or None if that may not be answered inline."""
+        operation = self.routes.find(method, path).operation
+        return operation if operation is not None and operation.is_inline else None
+
+    def run_in(self, loop):
+        """Take the loop of the server's connections, and the context that it runs in."""
+        if self.loop is None:
+            self.loop = loop
+            self.base = PyContext_CopyCurrent()
+            self.spare = PyContext_Copy(self.base)
+
+    cdef object begin(self, Route route, Recognised *found, request):
+        """Return the awaitable answer to a recognised request."""
+        cdef long long score
+        board = PyUnicode_DecodeASCII(found.board, found.board_size, NULL)
+        if route == PAGE:
+            return self.answer_fast(self.page, (board, PAGE_READ, found.start, found.stop), request)
+        name = PyUnicode_DecodeASCII(found.name, found.name_size, NULL)
+        if route == STANDING:
+            return self.answer_fast(self.standing, (board, name), request)
+        if read_integer(found.body, found.end, &score):
+            sent = score, None
+        else:
+            sent = read_submit(PyBytes_FromStringAndSize(found.body, found.end - found.body))
+        return self.answer_fast(self.submit, (board, name, sent), request)
+
+    def answer(self, object connection, bytes data not None):
+        """Answer the recognised requests that ``data`` begins with; return how many bytes they were.
+
+        Stops at the first request that is not recognised, that must wait, or whose answer the client does not read.
+        """
+        cdef const char *base = PyBytes_AS_STRING(data)
+        cdef const char *end = base + PyBytes_GET_SIZE(data)
+        cdef const char *p = base
+        cdef Recognised found
+        cdef Route route
+        cdef InlineCall call
+        connection.since = connection.clock.now
+        while p < end:
+            route = recognise(p, end, &found)
+            operation = self.standing if route == STANDING else self.page if route == PAGE else self.submit
+            if route == NONE or operation is None:
+                break
+            call = InlineCall.__new__(InlineCall, connection, self)
+            call.keep_alive = True
+            if self.is_observed:
+                call.began = seconds_now()
+                call.operation = operation
+                call.place = (
+                    self.standing_place if route == STANDING else self.page_place if route == PAGE else self.submit_place
+                )
+            if self.is_guarded:
+                call.request = read_head(p, found.body, connection)
+            p = found.end
+            try:
+                call.coroutine = self.begin(route, &found, call.request)
+            except Exception as error:
+                call.finish(failure(error))
+            else:
+                call.run()
+            if not call.response_complete or (p < end and connection.flow.write_paused):
+                break
+        return p - base
+
+
+cdef object read_head(const char *p, const char *body, connection):
+    """Return a recognised request without its body, for a gate that looks at requests."""
+    line, *lines = PyBytes_FromStringAndSize(p, body - p - 4).split(b"\r\n")
+    method, target, _ = line.split(b" ")
+    path, _, query = target.partition(b"?")
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        add_header(headers, name.lower(), value.strip())
+    return Request(method.decode(), path, query, headers, b"", connection.address)
+
+
+class Continuation:
+    """A coroutine that has already run up to where it waits for ``pending``, as a task can take it over."""
+
+    def __init__(self, coroutine, pending):
+        self._coroutine = coroutine
+        self._pending = pending
+        self._is_begun = False
+
+    def send(self, value):
+        """Hand the task what the coroutine waits for, and from then on run the coroutine."""
+        if self._is_begun:
+            return self._coroutine.send(value)
+        self._is_begun = True
+        if self._pending is not None:
+            self._pending._asyncio_future_blocking = True  # as if it were awaited just now
+        return self._pending
+
+    def throw(self, *error):
+        """Raise in the coroutine, where it waits: also if the task was cancelled before its first step."""
+        self._is_begun = True
+        return self._coroutine.throw(*error)
+
+    def close(self):
+        """End the coroutine."""
+        self._coroutine.close()
+
+    def __await__(self):
+        raise NotImplementedError("a task runs it")
+
+
+@cython.freelist(64)
+cdef class InlineCall:
+    """A request that is being answered inline. While it waits it is the connection's ``cycle``: uvicorn takes it for one
+    of its own. To asyncio it is the current task (see the module's head).
+    """
+
+    cdef object connection, coroutine, request, operation, route, method, context, task, pending
+    cdef FastPath fast
+    cdef bint is_head, must_cancel
+    cdef int place
+    cdef double began
+    cdef public bint keep_alive, disconnected, response_complete
+    cdef object __weakref__
+
+    def __cinit__(self, connection, FastPath fast):
         self.connection = connection
-        self.coroutine = coroutine
-        self.keep_alive = keep_alive
-        self.bodiless = bodiless
+        self.fast = fast
 
     @property
     def message_event(self):
@@ -346,19 +500,76 @@ cdef class Turn:
         return self
 
     def set(self):
-        """Do nothing: a turn is woken by the store."""
+        """Do nothing: a call is woken by what it waits for."""
 
     def __call__(self, future=None):
-        """Run until there is a response, or a future to wait for."""
-        self.run()
+        """Run on, now that the store's future is done."""
+        if self.task is None:
+            self.pending = None
+            self.run()
+
+    # What handlers may ask of the current task
+
+    def cancel(self, msg=None):
+        """Cancel, as :meth:`asyncio.Task.cancel` does; what cannot wait for a future to be cancelled becomes a task."""
+        if self.response_complete:
+            return False
+        if self.task is not None:
+            return self.task.cancel(msg)
+        if self.pending is None:
+            self.must_cancel = True
+            return True
+        self.become_task(self.pending)
+        return self.task.cancel(msg)
+
+    def cancelling(self):
+        """Return how many cancellations are pending."""
+        return int(self.must_cancel) if self.task is None else self.task.cancelling()
+
+    def uncancel(self):
+        """Take one cancellation back."""
+        if self.task is not None:
+            return self.task.uncancel()
+        self.must_cancel = False
+        return 0
+
+    def get_name(self):
+        """Return a name."""
+        return "inline-call"
+
+    def get_coro(self):
+        """Return the coroutine."""
+        return self.coroutine
+
+    def get_loop(self):
+        """Return the loop."""
+        return self.fast.loop
+
+    def done(self):
+        """Return whether there is a response."""
+        return self.response_complete
+
+    # How it runs
 
     cdef run(self):
         cdef PyObject *result = NULL
-        cdef PySendResult sent
+        cdef PySendResult sent = PYGEN_ERROR
+        cdef FastPath fast = self.fast
+        context = fast.spare if self.context is None else self.context
+        trouble = None
+        PyContext_Enter(context)
+        _enter_task(fast.loop, self)
         try:
             sent = PyIter_Send(self.coroutine, None, &result)
-        except Exception as error:
-            self.finish(failure(error))
+        except BaseException as error:
+            trouble = error
+        finally:
+            _leave_task(fast.loop, self)
+            PyContext_Exit(context)
+        if self.context is None and not PyObject_RichCompareBool(context, fast.base, Py_EQ):
+            self.own_context()
+        if trouble is not None:
+            self.finish(failure(trouble))
             return
         outcome = <object>result
         Py_DECREF(result)
@@ -366,52 +577,81 @@ cdef class Turn:
             self.finish(outcome)
             return
         self.connection.hold(self)
-        outcome._asyncio_future_blocking = False  # what a task does with what it is handed
-        outcome.add_done_callback(self)
+        if getattr(outcome, "drives_inline", False) and not self.must_cancel:
+            self.pending = outcome
+            outcome._asyncio_future_blocking = False  # what a task does with what it is handed
+            outcome.add_done_callback(self)
+        else:
+            self.become_task(outcome)
+
+    cdef own_context(self):
+        """Keep the context that calls share, and leave them a new one."""
+        self.context = self.fast.spare
+        self.fast.spare = PyContext_Copy(self.fast.base)
+
+    cdef become_task(self, pending):
+        if self.context is None:
+            self.own_context()
+        task = asyncio.Task(Continuation(self.coroutine, pending), loop=self.fast.loop, context=self.context)
+        self.task = task
+        self.fast.tasks.add(task)  # a loop holds tasks only weakly
+        task.add_done_callback(self.finish_task)
+        if self.must_cancel:
+            task.cancel()
+
+    def finish_task(self, task):
+        """Answer with what the task came to."""
+        self.fast.tasks.discard(task)
+        try:
+            response = task.result()
+        except BaseException as error:
+            response = failure(error)
+        self.finish(response)
 
     cdef finish(self, response):
+        cdef FastPath fast = self.fast
         connection = self.connection
-        clock = connection.clock
         self.response_complete = True
+        if fast.is_observed:
+            response = self.release(response)
         if self.disconnected:
             pass
-        elif not self.keep_alive or self.bodiless or response.headers:
-            connection.write(response, self.keep_alive, self.bodiless)
+        elif not self.keep_alive or self.is_head or response.headers:
+            connection.write(response, self.keep_alive, self.is_head)
         elif response.status == 200:
-            (<Outbox>clock.outbox).put(connection, joined(clock.ok, response.body))
+            fast.outbox.put(connection, joined(fast.ok, response.body))
         elif response is ACCEPTED:
-            (<Outbox>clock.outbox).put(connection, clock.accepted)
+            fast.outbox.put(connection, fast.accepted)
         else:
             connection.write(response, True, False)
         if connection.stage:  # not idle: the request waited, or came through the full parser
             connection.on_response_complete()
 
+    cdef release(self, response):
+        """Show the response to the gate's observers."""
+        cdef FastPath fast = self.fast
+        cdef double seconds = seconds_now() - self.began
+        if fast.counts is not None:
+            fast.counts.count(self.place, response.status, seconds)
+            return response
+        operation = self.operation
+        route, method = (self.route, self.method) if operation is None else (operation.path, operation.method)
+        return fast.routes.release(self.request, route, method, response, seconds)
 
-def answer(object connection, bytes data not None):
-    """Answer the plain requests that ``data`` begins with; give how many bytes they were.
 
-    Stops at the first request that is not plain, that must wait, or whose answer the client does not read.
-    """
-    cdef const char *base = PyBytes_AS_STRING(data)
-    cdef const char *end = base + PyBytes_GET_SIZE(data)
-    cdef const char *p = base
-    cdef Plain plain
-    cdef Route route
-    cdef Turn turn
-    routes = connection.routes
-    connection.since = connection.clock.now
-    while p < end:
-        route = recognise(p, end, &plain)
-        if route == NONE:
-            break
-        p = plain.end
-        turn = Turn.__new__(Turn, connection, None, True, False)
-        try:
-            turn.coroutine = begin(routes, route, &plain)
-        except LaurelsError as error:
-            turn.finish(problem(error))
-        else:
-            turn.run()
-        if not turn.response_complete or (p < end and connection.flow.write_paused):
-            break
-    return p - base
+def start(object connection, FastPath fast, object call, object request):
+    """Answer inline a request that the full parser read, and that the gate has seen."""
+    cdef InlineCall inline = InlineCall.__new__(InlineCall, connection, fast)
+    inline.request = request
+    inline.keep_alive = connection.keep_alive
+    inline.is_head = request.method == "HEAD"
+    inline.route, inline.method = call.route, request.method
+    inline.began = connection.began
+    if fast.counts is not None:
+        inline.place = fast.counts.place(request.method, call.route)
+    try:
+        inline.coroutine = fast.routes.answer_call(call, request)
+    except Exception as error:
+        inline.finish(failure(error))
+    else:
+        inline.run()

@@ -25,17 +25,14 @@ import msgspec
 from msgspec import Struct
 
 from laurels.http.messages import Request, add_header
-from laurels.http.routes import body_limit, too_large
+from laurels.http.parameters import IN_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from laurels.http.messages import Headers, Response
 
-SEGMENTS = ("board", "name")
 DEFAULT_STAGE = "$default"
-ALLOWED_HEADERS = b"content-type, prefer, idempotency-key"
-EXPOSED_HEADERS = b"preference-applied, retry-after"
 
 
 class ProxyEvent(Struct, frozen=True, rename="camel"):
@@ -79,21 +76,19 @@ class HTTPEvent(Struct, frozen=True, rename="camel"):
 
 
 def request(event: dict[str, Any]) -> Request:
-    """Read an event; raise HTTPError for a body over its limit, ValidationError for what API Gateway never sent."""
+    """Return the request of an event; raise ValidationError for what API Gateway never sent."""
     if event.get("version") == "2.0":
         return _of_http_api(msgspec.convert(event, HTTPEvent))
     return _of_proxy(msgspec.convert(event, ProxyEvent))
 
 
-def answer(response: Response, method: str = "GET", origin: str | None = None) -> dict[str, Any]:
-    """Give a response as API Gateway takes it in either format; ``origin`` may read it from a browser (CORS)."""
+def answer(response: Response, method: str = "GET") -> dict[str, Any]:
+    """Return a response as API Gateway takes it in either format."""
     headers: Headers = {}
     for name, value in response.headers:
         add_header(headers, name, value)
     if response.body:
         headers[b"content-type"] = response.content_type
-    if origin is not None:
-        _open_to(origin, headers)
     body, encoded = _text(b"" if method == "HEAD" else response.body)
     return {
         "statusCode": response.status,
@@ -125,22 +120,18 @@ def _request(
     headers: Headers = {}
     for name, value in lines:
         add_header(headers, name.lower().encode(), value.encode())
-    target = path.encode()
-    return Request(method, target, query.encode(), headers, _body(event, body_limit(target)))
+    return Request(method, path.encode(), query.encode(), headers, _body(event))
 
 
 def _path(parameters: dict[str, str] | None, *, encoded: bool) -> str:
-    """Put the path together from the names in it; nothing where the route has none."""
-    found = [(parameters or {})[name] for name in SEGMENTS if name in (parameters or {})]
+    """Return the path, put together from the names in it; nothing if the route has none."""
+    found = [(parameters or {})[name] for name in IN_PATH if name in (parameters or {})]
     return "".join(f"/{name if encoded else quote(name, safe='')}" for name in found)
 
 
-def _body(event: ProxyEvent | HTTPEvent, limit: int) -> bytes:
+def _body(event: ProxyEvent | HTTPEvent) -> bytes:
     text = event.body or ""
-    body = b64decode(text) if event.is_base64_encoded else text.encode()
-    if len(body) > limit:
-        raise too_large(limit)
-    return body
+    return b64decode(text) if event.is_base64_encoded else text.encode()
 
 
 def _text(body: bytes) -> tuple[str, bool]:
@@ -148,13 +139,3 @@ def _text(body: bytes) -> tuple[str, bool]:
         return body.decode(), False
     except UnicodeDecodeError:
         return b64encode(body).decode(), True
-
-
-def _open_to(origin: str, headers: Headers) -> None:
-    headers[b"access-control-allow-origin"] = origin.encode()
-    headers[b"access-control-expose-headers"] = EXPOSED_HEADERS
-    if origin != "*":
-        add_header(headers, b"vary", b"origin")
-    if b"allow" in headers:
-        headers[b"access-control-allow-methods"] = headers[b"allow"]
-        headers[b"access-control-allow-headers"] = ALLOWED_HEADERS

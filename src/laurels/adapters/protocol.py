@@ -1,21 +1,22 @@
-"""The fast way in: uvicorn's HTTP protocol, with our routes answered inside the parser's last callback.
+"""uvicorn's HTTP protocol, with requests answered inside the parser's last callback.
 
-uvicorn owns the sockets, TLS, signals and the shutdown; httptools (llhttp) parses. A request of ours needs no task, no
-ASGI scope and no queue: where the routes answer from memory the response is written before the parser returns. A
-request that must wait for the store is driven by the future it waits for.
+uvicorn owns the sockets, TLS, signals and the shutdown; httptools (llhttp) parses. An inline request needs no task, no
+ASGI scope and no queue: if it can be answered from memory, the response is written before the parser returns. One that
+must wait for the store is run on by the future it waits for (:mod:`laurels.adapters.fast_path`).
 
-**One at a time.** While a request waits, ``cycle`` holds its :class:`~laurels.adapters.fast_path.Turn`, which looks to
-uvicorn like an unfinished request of its own. Whatever is pipelined behind it, comes while the client does not read,
-or is no route of ours, goes uvicorn's way: through its queue to the ASGI application, which has the same routes. So
-answers keep their order, memory stays bounded, and the short way has no special cases. Where a store needs a task for
-its acts (``inline`` is false), everything goes that way, within the same limits.
+**One at a time.** While an inline request waits, ``cycle`` holds its :class:`~laurels.adapters.fast_path.InlineCall`,
+which uvicorn takes for an unfinished request of its own. Whatever is pipelined behind it, comes while the client does
+not read, or is of an operation that is not inline, goes uvicorn's way: through its queue to the ASGI application, which
+has the same routes. So answers keep their order, memory stays bounded, and the fast path has no special cases.
 
-**Stages.** A connection is idle, in a head, in a body, waiting, or leaving: after a refusal it hears out what the
-client still sends, for a moment, because closing before would take the refusal from it (RFC 9112, 9.6). Each stage but
-waiting has a time limit. One :class:`Clock` a server looks at all connections once a second; no request pays for a
-timer.
+**Once through the gate.** Which way a request goes is settled when its head is complete. An inline one passes the gate
+right then, before its body is read; any other passes it in the ASGI application.
 
-**Strictness.** llhttp refuses two lengths, a length beside chunks, bare CR or LF and folded lines. Refused here,
+**Stages.** A connection is in one :class:`Stage`. After a refusal it lingers: it reads for a moment what the client
+still sends, because closing at once would take the refusal from it (RFC 9112, 9.6). Each stage but waiting has a time
+limit. One :class:`Clock` a server looks at all connections once a second; no request pays for a timer.
+
+**Strictness.** llhttp refuses two lengths, a length next to chunks, bare CR or LF and folded lines. Refused here,
 because llhttp lets them pass: chunks under HTTP/1.0, versions other than 1.0 and 1.1, a Host that is missing or given
 twice, a target that is no path or has a fragment (which uvicorn would take off it).
 """
@@ -26,6 +27,7 @@ import logging
 import re
 import time
 from email.utils import formatdate
+from enum import IntEnum
 from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -34,10 +36,11 @@ import httptools
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from laurels.adapters.fast_path import Outbox, Turn, answer
+from laurels.adapters.fast_path import FastPath, start
 from laurels.http.messages import PHRASES, Request, add_header
-from laurels.http.problems import HTTPError, problem
-from laurels.http.routes import body_limit, too_large
+from laurels.http.problems import HTTPError, failure, problem, too_large
+from laurels.http.routes import Call
+from laurels.limits import HEAD_BYTES, TARGET_BYTES
 
 if TYPE_CHECKING:
     import asyncio
@@ -48,44 +51,69 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
     from laurels.adapters.asgi import Application
-    from laurels.http.messages import Headers, Response
+    from laurels.adapters.fast_path import InlineCall
+    from laurels.http.messages import Response
+    from laurels.http.routes import Routes
 
 log = logging.getLogger(__name__)
 
-IDLE, HEAD, BODY, WAITING, LEAVING = range(5)
+
+class Stage(IntEnum):
+    """What a connection is doing. Idle is 0, so that the fast path can test it cheaply."""
+
+    IDLE = 0
+    HEAD = 1
+    BODY = 2
+    WAITING = 3
+    LINGERING = 4
+
+
+IDLE, HEAD, BODY, WAITING, LINGERING = Stage
+NEXT_STAGES: dict[Stage, set[Stage]] = {
+    IDLE: {HEAD, WAITING, LINGERING},  # WAITING: the fast path took the request; LINGERING: there are too many
+    HEAD: {BODY, WAITING, LINGERING},
+    BODY: {WAITING, LINGERING},
+    WAITING: {IDLE, HEAD, LINGERING},  # HEAD: the next request is pipelined behind the one that waits
+    LINGERING: set(),
+}
+"""What may follow each stage, besides itself; tests hold the protocol to it."""
 
 STATUS_LINE = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode()) for status, phrase in PHRASES.items()}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PIPELINE_DEPTH = 100
-_ASKING = {HEAD: "The head of the request", BODY: "The body of the request"}
+NOT_COUNTED = -1
+NO_CALL = Call()
+NO_REQUEST = Request("", b"", b"", {})
+_ARRIVING = {HEAD: "The head of the request", BODY: "The body of the request"}
 _ABSOLUTE = re.compile(rb"^https?://[^/?#]*/?", re.IGNORECASE)
 
 
 class Limits(Struct, frozen=True):
     """What a client may take: bytes, connections, and seconds in each stage of a connection."""
 
-    target_bytes: int = 8 * 1024
-    head_bytes: int = 16 * 1024
+    target_bytes: int = TARGET_BYTES
+    head_bytes: int = HEAD_BYTES
     connections: int = 10_000
     seconds: tuple[float, ...] = (75, 10, 30, inf, 2)
-    """How long each stage may last: idle, head, body, waiting, leaving."""
+    """How long each stage may last, in the order of :class:`Stage`."""
     write_seconds: float = 60
 
 
 class Clock:
-    """The time of one server's connections, kept once a second, and the limits they are held to."""
+    """What the connections of one server share: the time, renewed once a second, their limits, and the fast path."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, routes: Routes) -> None:
         self.limits = limits
+        self.routes = routes
+        self.fast = FastPath(routes)
+        self.outbox = self.fast.outbox
         self.now = time.monotonic()
         self.date = b""
-        self.ok = b""
-        self.accepted = b""
-        self.outbox = Outbox()
         self._runs = False
 
     def run(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
         """Tick for as long as there are connections, if it does not tick already."""
+        self.fast.run_in(loop)
         if not self._runs:
             self._runs = True
             self._read()
@@ -102,15 +130,15 @@ class Clock:
     def _read(self) -> None:
         self.now = time.monotonic()
         self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
-        self.ok = STATUS_LINE[200] + self.date + b"content-type: application/json\r\ncontent-length: "
-        self.accepted = STATUS_LINE[202] + self.date + b"content-length: 0\r\n\r\n"
+        self.fast.ok = STATUS_LINE[200] + self.date + b"content-type: application/json\r\ncontent-length: "
+        self.fast.accepted = STATUS_LINE[202] + self.date + b"content-length: 0\r\n\r\n"
 
 
 class BoardProtocol(HttpToolsProtocol):
     """One connection."""
 
     app: Application
-    cycle: Any  # uvicorn's own, or our Turn
+    cycle: Any  # uvicorn's own, or an InlineCall
     url: bytes
 
     def __init__(
@@ -121,24 +149,27 @@ class BoardProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         clock: Clock,
-        inline: bool = True,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.routes = self.app.routes
         self.clock = clock
-        self.inline = inline
+        self.routes = clock.routes
         self.stage = IDLE
         self.since = clock.now
         self.stalled_since = clock.now
-        self.deaf = False
-        self.ours = True
+        self.refusing = False  # a refusal is on its way or due: nothing more is read
+        self.inline = True  # the way of the newest request
         self.keep_alive = True
-        self.fields: Headers = {}
-        self.content: bytes | bytearray = b""
-        self.head_size = 0
-        self.held = 0
-        self.limit = 0
+        self.began = clock.now
+        self.call = NO_CALL
+        self.request = NO_REQUEST
+        self.header_size = 0
+        self.head_bytes = 0
         self.running: Any = None  # the cycle whose answer is next; ``cycle`` is the newest of the pipeline
+
+    @property
+    def address(self) -> str:
+        """The client's address."""
+        return self.client[0] if self.client else ""
 
     # The transport's side
 
@@ -158,27 +189,29 @@ class BoardProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, which calls the ``on_`` methods below."""
-        if self.deaf:
-            if self.stage != LEAVING:
+        if self.refusing:
+            if self.stage != LINGERING:
                 self.flow.pause_reading()
             return
-        if self.stage == IDLE and self.inline and not self.flow.write_paused:
-            end = answer(self, data)
+        if self.stage == IDLE and not self.flow.write_paused:
+            end = self.clock.fast.answer(self, data)
             if end == len(data):
                 return
             data = data[end:]
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.deaf = True
+            self.refusing = True  # what follows is no HTTP
         except httptools.HttpParserCallbackError:
             log.exception("Failed to read a request")
             self.transport.abort()
         except httptools.HttpParserError as error:
             self.refuse(HTTPError(400, f"This is not HTTP/1.1: {error}."))
         if self.stage == HEAD:
-            self.held = 0 if self.held < 0 else self.held + len(data)
-            if self.held > self.clock.limits.head_bytes:
+            # The parser reports a header line only when it is whole: this bounds one without an end. The piece in which
+            # a head begins may hold other requests before it, and is not counted.
+            self.head_bytes = 0 if self.head_bytes == NOT_COUNTED else self.head_bytes + len(data)
+            if self.head_bytes > self.clock.limits.head_bytes:
                 self.refuse(self._head_too_large())
 
     def pause_writing(self) -> None:
@@ -198,7 +231,7 @@ class BoardProtocol(HttpToolsProtocol):
         """Close once what was asked has been answered; a body on its way may still arrive."""
         self.clock.outbox.flush()
         self.keep_alive = False
-        if self.stage != BODY or not self.ours:
+        if self.stage != BODY or not self.inline:
             super().shutdown()
 
     def check_time(self) -> None:
@@ -207,9 +240,9 @@ class BoardProtocol(HttpToolsProtocol):
         if self.flow.write_paused and self.clock.now - self.stalled_since > limits.write_seconds:
             self.transport.abort()
         if self.clock.now - self.since > limits.seconds[self.stage]:
-            if self.stage in _ASKING:
+            if self.stage in _ARRIVING:
                 self.refuse(
-                    HTTPError(408, f"{_ASKING[self.stage]} took longer than {limits.seconds[self.stage]:g} seconds.")
+                    HTTPError(408, f"{_ARRIVING[self.stage]} took longer than {limits.seconds[self.stage]:g} seconds.")
                 )
             else:
                 self.transport.close()
@@ -218,15 +251,16 @@ class BoardProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a head."""
-        if self.deaf:
+        if self.refusing:
             return
         self.url = b""
-        self.fields = {}
-        self.content = b""
-        self.head_size = 0
-        self.held = -1
+        self.call = NO_CALL
+        self.request = Request("", b"", b"", {}, b"", self.address)
+        self.header_size = 0
+        self.head_bytes = NOT_COUNTED
         self.stage = HEAD
         self.since = self.clock.now
+        self.began = time.monotonic()
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or a part of it."""
@@ -236,17 +270,17 @@ class BoardProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header line. Trailers are counted and dropped."""
-        self.head_size += len(name) + len(value)
-        if self.head_size > self.clock.limits.head_bytes:
+        self.header_size += len(name) + len(value)
+        if self.header_size > self.clock.limits.head_bytes:
             self.refuse(self._head_too_large())
         elif self.stage == HEAD:
-            add_header(self.fields, name.lower(), value)
+            add_header(self.request.headers, name.lower(), value)
 
     def on_headers_complete(self) -> None:
-        """Settle which way the request goes."""
-        if self.deaf:
+        """Settle which way the request goes, and have the gate admit it if it is inline."""
+        if self.refusing:
             return
-        parser = self.parser
+        parser, request = self.parser, self.request
         version = parser.get_http_version()
         fault = self._fault(version)
         if len(self.pipeline) == PIPELINE_DEPTH:
@@ -257,46 +291,60 @@ class BoardProtocol(HttpToolsProtocol):
         self.keep_alive = (
             self.keep_alive and version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         )
-        path = self.url.partition(b"?")[0]
-        self.ours = self.inline and not self._busy() and not self.flow.write_paused and self.routes.has(path)
-        if not self.ours:
+        request.method = parser.get_method().decode()
+        request.path, _, request.query = self.url.partition(b"?")
+        self.call = self.routes.find(request.method, request.path)
+        self.inline = self.call.is_inline and not self._busy() and not self.flow.write_paused
+        has_body = b"content-length" in request.headers or b"transfer-encoding" in request.headers
+        if not self.inline:
             self._hand_over()
-        if b"content-length" in self.fields or b"transfer-encoding" in self.fields:
-            self._expect_body(path)
+        else:
+            self._admit(has_body=has_body)
+        if has_body and not self.refusing:
+            self._expect_body()
+
+    def _admit(self, *, has_body: bool) -> None:
+        """Pass the gate. Who is refused keeps the connection, unless a body would have to be read first."""
+        try:
+            self.routes.admit(self.call, self.request)
+        except Exception as error:  # noqa: BLE001 - an adapter's outermost part
+            if has_body:
+                self._refuse_with(failure(error))
+            else:
+                self.call.problem = error
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        if self.deaf:
+        if self.refusing:
             return
-        if not self.ours:
+        if not self.inline:
             super().on_body(body)
-        elif not self.content:
-            self.content = body
+            return
+        request = self.request
+        if not request.body:
+            request.body = body
         else:
-            self.content = bytearray(self.content) if isinstance(self.content, bytes) else self.content
-            self.content += body
-        if len(self.content) > self.limit:
-            self.refuse(too_large(self.limit))
+            request.body = bytearray(request.body) if isinstance(request.body, bytes) else request.body
+            request.body += body
+        if len(request.body) > self.call.body_limit:
+            self.refuse(too_large(self.call.body_limit))
 
     def on_message_complete(self) -> None:
-        """Answer, at once where the routes can."""
-        if self.deaf:
+        """Answer, at once if that takes no waiting."""
+        if self.refusing:
             return
         self.stage = WAITING
-        if not self.ours:
+        if self.inline:
+            start(self, self.clock.fast, self.call, self.request)
+        else:
             super().on_message_complete()
-            return
-        path, _, query = self.url.partition(b"?")
-        method = self.parser.get_method().decode()
-        request = Request(method, path, query, self.fields, self.content)
-        Turn(self, self.routes.answer(request), self.keep_alive, method == "HEAD")()
 
     # One request's way
 
-    def hold(self, turn: Turn) -> None:
+    def hold(self, call: InlineCall) -> None:
         """Keep the connection's place for a request that waits."""
         self.stage = WAITING
-        self.cycle = self.running = turn
+        self.cycle = self.running = call
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self.running = cycle
@@ -313,23 +361,28 @@ class BoardProtocol(HttpToolsProtocol):
             self.since = self.clock.now
 
     def refuse(self, error: HTTPError) -> None:
-        """Answer with an error and hear no more. What was asked before is still answered first."""
-        if self.deaf:
+        """Answer with an error and read no more. What was asked before is still answered first."""
+        self._refuse_with(problem(error))
+
+    def _refuse_with(self, response: Response) -> None:
+        if self.refusing:
             return
-        self.deaf = True
-        if not self._busy() or self._listens():
-            self._leave(problem(error))
+        self.refusing = True
+        if not self._busy() or self._body_still_expected():
+            self._start_lingering_close(response)
         elif self.stage == BODY:
             self.transport.close()
         else:
             self.cycle.keep_alive = False
 
-    def _leave(self, response: Response) -> None:
+    def _start_lingering_close(self, response: Response) -> None:
+        request, route = self.request, self.call.route
+        response = self.routes.release(request, route, request.method, response, time.monotonic() - self.began)
         self.clock.outbox.flush()
         self.transport.write(self._head(response, keep_alive=False) + response.body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self.stage = LEAVING
+            self.stage = LINGERING
             self.since = self.clock.now
         else:
             self.transport.close()
@@ -337,17 +390,18 @@ class BoardProtocol(HttpToolsProtocol):
     def _busy(self) -> bool:
         return bool(self.cycle) and not self.cycle.response_complete
 
-    def _listens(self) -> bool:
-        """Tell whether the only request under way is one of uvicorn's, unanswered, whose body is still to come."""
+    def _body_still_expected(self) -> bool:
+        """Return whether the only request under way is one of uvicorn's, unanswered, whose body is still to come."""
         return self.stage == BODY and self.cycle is self.running and not self.cycle.response_started
 
     def _fault(self, version: str) -> HTTPError | None:
-        host, url = self.fields.get(b"host"), self.url
+        headers, url = self.request.headers, self.url
+        host = headers.get(b"host")
         if version == "1.1" and host is not None and b"," not in host and url.startswith(b"/") and b"#" not in url:
             return None
         if version not in {"1.0", "1.1"}:
             return HTTPError(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
-        if version == "1.0" and b"transfer-encoding" in self.fields:
+        if version == "1.0" and b"transfer-encoding" in headers:
             return HTTPError(400, "HTTP/1.0 has no Transfer-Encoding: send a Content-Length.")
         if (host is None and version == "1.1") or (host is not None and b"," in host):
             return HTTPError(400, "A request has exactly one Host header.")
@@ -361,20 +415,20 @@ class BoardProtocol(HttpToolsProtocol):
         url = self.url
         super().on_message_begin()
         super().on_url(url)
-        for name, value in self.fields.items():
+        for name, value in self.request.headers.items():
             super().on_header(name, value)
         super().on_headers_complete()
         self.cycle.keep_alive = self.keep_alive
 
-    def _expect_body(self, path: bytes) -> None:
+    def _expect_body(self) -> None:
         self.stage = BODY
         self.since = self.clock.now
-        self.limit = body_limit(path)
-        if not self.ours:
+        if not self.inline:
             return
-        if int(self.fields.get(b"content-length", b"0")) > self.limit:
-            self.refuse(too_large(self.limit))
-        elif self.fields.get(b"expect", b"").lower() == b"100-continue":
+        headers, limit = self.request.headers, self.call.body_limit
+        if int(headers.get(b"content-length", b"0")) > limit:
+            self.refuse(too_large(limit))
+        elif headers.get(b"expect", b"").lower() == b"100-continue":
             self.clock.outbox.put(self, CONTINUE)
 
     def _head_too_large(self) -> HTTPError:
@@ -389,7 +443,7 @@ class BoardProtocol(HttpToolsProtocol):
             self.clock.outbox.flush()
             self.transport.write(data)
             self.transport.close()
-            self.deaf = True
+            self.refusing = True
 
     def _head(self, response: Response, *, keep_alive: bool) -> bytes:
         lines = [STATUS_LINE[response.status], self.clock.date]

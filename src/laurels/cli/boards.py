@@ -24,7 +24,7 @@ from laurels.windows import Calendar
 
 if TYPE_CHECKING:
     from laurels.cli.client import Client
-    from laurels.http.fields import Schema
+    from laurels.http.parameters import Schema
 
 EPILOG = """\b
 Examples:

@@ -13,10 +13,10 @@ from typing import IO, TYPE_CHECKING, TypeVar
 import click
 import httpx
 
-from laurels.boards import PAGE_ENTRIES
 from laurels.cli import rows, tables, transfer
 from laurels.cli.client import Client, Period
 from laurels.http.wire import Receipt
+from laurels.limits import LARGEST_NUMBER, PAGE_ENTRIES
 
 if TYPE_CHECKING:
     import io
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Score, Standing
 
 STDIO = Path("-")
-FURTHEST_RANK = 10**18 - 1 - PAGE_ENTRIES
+FURTHEST_RANK = LARGEST_NUMBER - PAGE_ENTRIES
 DASH = "A name that begins with a dash goes after --, as in: laurels standing mario-kart -- -v-"
 
 T = TypeVar("T")

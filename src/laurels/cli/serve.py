@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ Examples:
     envvar="LAURELS_STORE",
     show_default=True,
     show_envvar=True,
-    help="What keeps the boards: embedded (a directory of this machine), or momento:CACHE (a cache of Momento's).",
+    help="Where boards are kept: embedded (a directory of this machine), or momento:CACHE (a cache of Momento's).",
 )
 @click.option(
     "--data",
@@ -57,14 +56,14 @@ Examples:
     envvar="LAURELS_DATA",
     show_default=True,
     show_envvar=True,
-    help="Directory of the embedded store; made where there is none.",
+    help="Directory of the embedded store; created if it is missing.",
 )
 @click.option(
     "--boards",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="LAURELS_BOARDS",
     show_envvar=True,
-    help="TOML file that declares boards, and what all others promise.",
+    help="TOML file that declares boards, and the definition of all others.",
 )
 @click.option(
     "--order",
@@ -72,7 +71,7 @@ Examples:
     envvar="LAURELS_ORDER",
     show_default="descending",
     show_envvar=True,
-    help="Which scores stand first on boards that nothing declares: the highest, or the lowest (lap times).",
+    help="Which scores rank first on boards that nothing declares: the highest, or the lowest (lap times).",
 )
 @click.option(
     "--ttl-seconds",
@@ -84,14 +83,37 @@ Examples:
     show_envvar=True,
     help="How long a board stays after its last score, with Momento. The embedded store keeps boards for good.",
 )
+@click.option(
+    "--metrics/--no-metrics",
+    default=True,
+    envvar="LAURELS_METRICS",
+    show_default=True,
+    show_envvar=True,
+    help="Count requests, and serve the counts at /-/metrics for Prometheus.",
+)
+@click.option(
+    "--log-requests",
+    is_flag=True,
+    envvar="LAURELS_LOG_REQUESTS",
+    show_envvar=True,
+    help="Log a line for each request: method, route, status, bytes, duration.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    envvar="LAURELS_LOG_FORMAT",
+    show_default=True,
+    show_envvar=True,
+    help="How lines of the log are written.",
+)
 def serve(**settings: Any) -> None:
-    """Run the service until it is told to stop.
+    """Run the service until it is stopped.
 
     An acknowledged score is on disk, with the embedded store. One process owns a data directory. Ctrl-C or SIGTERM
     stops the service after it has finished what is under way.
 
-    With --store momento:CACHE the boards are in a cache of Momento's, for any number of processes. The key stands in
-    MOMENTO_API_KEY, and the endpoint of a v2 key in MOMENTO_ENDPOINT.
+    With --store momento:CACHE the boards are in a cache of Momento's, for any number of processes. The key is read from
+    MOMENTO_API_KEY, and the endpoint of a v2 key from MOMENTO_ENDPOINT.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     run(Settings(**settings))

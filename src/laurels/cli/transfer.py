@@ -16,12 +16,10 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct, field
 
-from laurels.boards import PAGE_ENTRIES
 from laurels.cli.rows import BadRow
 from laurels.entries import checked_name
 from laurels.errors import BadName, RequestFailed, RequestRefused
-from laurels.http.routes import BATCH_BYTES
-from laurels.http.wire import BATCH_ENTRIES
+from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, PAGE_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator

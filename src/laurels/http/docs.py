@@ -1,6 +1,6 @@
 """The docs as one page of HTML, written from the OpenAPI document: no script, and nothing from elsewhere.
 
-It is read as well on paper, on a narrow screen, in the dark, and by keyboard. :data:`HEADERS` let a browser load and
+It also works on paper, on a narrow screen, in the dark, and by keyboard. :data:`PAGE_HEADERS` let a browser load and
 run nothing, whatever a page might say.
 """
 
@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from laurels.http.examples import STORY
-from laurels.http.openapi import described
+from laurels.http.examples import WALKTHROUGH
+from laurels.http.openapi import describe
 from laurels.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from laurels.http.examples import Exchange
-    from laurels.http.fields import Schema
-    from laurels.http.openapi import MediaType, OperationObject, ParameterObject, ResponseObject
+    from laurels.http.examples import Example
+    from laurels.http.openapi import Document, MediaType, OperationObject, ParameterObject, ResponseObject
+    from laurels.http.operation import Operation
+    from laurels.http.parameters import Schema
 
 HERE = "http://127.0.0.1:8000"
 """Where the examples ask: the address of a service that is told nothing else."""
@@ -65,7 +66,7 @@ table { border-collapse: collapse; width: 100%; font-size: .95rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); }
 th[scope=row] { font-weight: 400; min-width: 7rem; }
 figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .95rem; }
-.face { max-width: 40rem; margin: 12vh auto; padding: 0 1rem; }
+.landing { max-width: 40rem; margin: 12vh auto; padding: 0 1rem; }
 @media (max-width: 56rem) { .frame { display: block; } nav { position: static; max-height: none; border-right: 0;
   border-bottom: 1px solid var(--line); } }
 @media print { nav, .skip { display: none; } .frame { display: block; } pre, tr, figure { break-inside: avoid; }
@@ -76,8 +77,7 @@ _POLICY = (
     f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; img-src data:; "
 )
 _POLICY += "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-HTML = b"text/html; charset=utf-8"
-HEADERS = (
+PAGE_HEADERS = (
     (b"content-security-policy", _POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
@@ -86,20 +86,20 @@ HEADERS = (
 
 
 @cache
-def docs_page() -> bytes:
-    """Give the docs."""
-    return _page("Laurels: the HTTP API", "".join(_docs()))
+def docs_page(operations: Sequence[Operation]) -> bytes:
+    """Return the docs of these operations."""
+    return _page("Laurels: the HTTP API", "".join(_docs(describe(operations))))
 
 
 @cache
-def face_page() -> bytes:
-    """Give what a browser sees at the root."""
+def landing_page() -> bytes:
+    """Return what a browser sees at the root."""
     return _page(
         "Laurels",
-        f"""<main class="face"><h1>Laurels</h1>
+        f"""<main class="landing"><h1>Laurels</h1>
 <p>This is a leaderboard service, version {escape(__version__)}. Games and apps submit scores to it over HTTP, and ask
 who stands where.</p>
-{_block(_curl("post", STORY[1]))}
+{_block(_curl("post", WALKTHROUGH[1]))}
 <ul><li><a href="/-/docs">The HTTP API</a>, with examples</li>
 <li><a href="/-/openapi.json">The same as OpenAPI 3.1</a>, for programs</li>
 <li><a href="/-/boards">The boards</a>, as JSON</li></ul></main>""",
@@ -114,8 +114,7 @@ def _page(title: str, body: str) -> bytes:
     ).encode()
 
 
-def _docs() -> Iterator[str]:
-    document = described()
+def _docs(document: Document) -> Iterator[str]:
     operations = [one for methods in document.paths.values() for one in methods.items()]
     yield '<a class="skip" href="#content">To the content</a><div class="frame"><nav aria-label="Contents">'
     for tag in document.tags:
@@ -136,7 +135,7 @@ def _docs() -> Iterator[str]:
                 if tag.name in operation.tags:
                     yield from _operation(method, path, operation)
         yield "</section>"
-    yield from _errors()
+    yield from _errors(document)
     yield from _bodies(document.components.schemas)
     yield "</main></div>"
 
@@ -151,9 +150,9 @@ def _operation(method: str, path: str, operation: OperationObject) -> Iterator[s
     if operation.request_body:
         yield f"<h4>Body</h4><p>{_kinds(operation.request_body.content)}</p>"
     yield "<h4>Answers</h4>" + _table(_answers(operation))
-    story = [one for one in STORY if one.operation == anchor]
-    if story:
-        yield "<h4>Examples</h4>" + "".join(map(_example, story, [method] * len(story)))
+    examples = [one for one in WALKTHROUGH if one.operation == anchor]
+    if examples:
+        yield "<h4>Examples</h4>" + "".join(map(_example, examples, [method] * len(examples)))
     yield "</article>"
 
 
@@ -180,20 +179,19 @@ def _kinds(content: dict[str, MediaType]) -> str:
     return " ".join(_type(media.schema) if "json" in kind else escape(kind) for kind, media in content.items())
 
 
-def _example(one: Exchange, method: str) -> str:
+def _example(one: Example, method: str) -> str:
     answer = f"{one.status}" + (f"\n{msgspec.json.format(one.answer, indent=2).decode()}" if one.answer else "")
     return f"<figure><figcaption>{escape(one.about)}</figcaption>{_block(_curl(method, one))}{_block(answer)}</figure>"
 
 
-def _curl(method: str, one: Exchange) -> str:
+def _curl(method: str, one: Example) -> str:
     asked = [] if method in {"get", "post"} else ["-X", method.upper()]
     asked += ["-H", ": ".join(one.header)] if one.header else []
     asked += ["--json", one.body.decode()] if one.body else []
     return " ".join(map(quote, ["curl", *asked, HERE + one.target]))
 
 
-def _errors() -> Iterator[str]:
-    document = described()
+def _errors(document: Document) -> Iterator[str]:
     found = {
         status: answer
         for methods in document.paths.values()
@@ -230,7 +228,7 @@ def _field(name: str, schema: Schema, required: list[str]) -> tuple[str, str]:
 
 
 def _type(schema: Schema) -> str:
-    """Tell the type of a schema in words, with a link where it is a struct."""
+    """Return the type of a schema in words, with a link if it is a struct."""
     if "$ref" in schema:
         return _link(schema["$ref"].rpartition("/")[2])
     if "anyOf" in schema:
@@ -257,7 +255,7 @@ WORDS = {
     "maxLength": "at most {} bytes",
     "default": "default {}",
 }
-"""How what limits a value is told."""
+"""The words for what limits a value."""
 
 
 def _limits(schema: Schema) -> str:

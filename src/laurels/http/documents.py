@@ -1,31 +1,69 @@
-"""What is read as it stands: the face for browsers, the docs, and the same for programs.
+"""The documents that the service has of itself: the landing page, the docs, and the same for programs.
 
-Apart from the routes, because functions that answer the core routes alone need not carry them.
+Apart from the other operations, because functions that answer the core routes alone do not carry them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laurels.http.docs import HEADERS, HTML, docs_page, face_page
-from laurels.http.messages import Response
+from msgspec.structs import replace
+
+from laurels.http.docs import PAGE_HEADERS, docs_page, landing_page
+from laurels.http.handlers import LANDING
+from laurels.http.messages import HTML, JSON, Response
 from laurels.http.openapi import document
+from laurels.http.operation import Answer, Operation
+from laurels.http.operations import OPERATIONS
+from laurels.http.parameters import Acceptance
 
 if TYPE_CHECKING:
-    from laurels.http.messages import Documents
+    from laurels.http.gate import Context
+
+HTML_PAGE = b"text/html; charset=utf-8"
 
 
-def _face() -> Response:
-    return Response(200, face_page(), HTML, (*HEADERS, (b"vary", b"accept")))
+async def _show_landing(_: Context, kind: bytes) -> Response:
+    return Response(200, landing_page(), HTML_PAGE, (*PAGE_HEADERS, (b"vary", b"accept"))) if kind == HTML else LANDING
 
 
-def _docs() -> Response:
-    return Response(200, docs_page(), HTML, HEADERS)
+async def _show_docs(context: Context) -> Response:
+    return Response(200, docs_page(context.operations), HTML_PAGE, PAGE_HEADERS)
 
 
-def _openapi() -> Response:
-    return Response(200, document())
+async def _show_openapi(context: Context) -> Response:
+    return Response(200, document(context.operations))
 
 
-DOCUMENTS: Documents = {b"/": _face, b"/-/docs": _docs, b"/-/openapi.json": _openapi}
-"""By their paths."""
+_LANDING = next(operation for operation in OPERATIONS if operation.path == "/")
+
+DOCUMENTS = (
+    replace(
+        _LANDING,
+        handler=_show_landing,
+        parameters=(Acceptance(name="Accept", about="", kinds=(JSON, HTML)),),
+        produces=(JSON, HTML),
+    ),
+    Operation(
+        name="document",
+        method="GET",
+        path="/-/openapi.json",
+        tag="Service",
+        title="Get this document",
+        about="Returns it as OpenAPI 3.1.",
+        answers=(Answer(200, "The document.", JSON),),
+        handler=_show_openapi,
+    ),
+    Operation(
+        name="docs",
+        method="GET",
+        path="/-/docs",
+        tag="Service",
+        title="Read the docs",
+        about="Returns this document as a page that needs nothing from elsewhere.",
+        answers=(Answer(200, "The page.", HTML_PAGE),),
+        handler=_show_docs,
+        produces=(HTML,),
+    ),
+)
+"""Operations besides :data:`OPERATIONS`; the first takes the place of the one of its path there."""

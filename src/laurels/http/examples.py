@@ -1,4 +1,4 @@
-"""The examples of the docs: one story, which goes so on every service that begins without boards."""
+"""The examples of the docs: one walkthrough, which works so on every service that has no boards yet."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from laurels.http.wire import encode
 from laurels.version import __version__
 
 
-class Exchange(NamedTuple):
-    """A request that is really sent, and its answer, to the byte unless it ``varies`` with the time."""
+class Example(NamedTuple):
+    """A request that is really sent, and its answer: to the byte, unless it ``varies`` with the time."""
 
     operation: str
     about: str
@@ -46,8 +46,8 @@ _SUMMARY = (
 _PREFER = ("Prefer", "return=representation")
 _KEY = ("Idempotency-Key", "6f6c9f0e-lap-1")
 
-STORY = (
-    Exchange(
+WALKTHROUGH = (
+    Example(
         "define",
         "A board of best scores",
         "/-/boards/mario-kart",
@@ -57,8 +57,8 @@ STORY = (
         b'"scores": {"min": 0, "max": 1000000, "integer": true}, '
         b'"windows": ["daily", "weekly"], "time_zone": "Europe/Berlin", "keep": {"daily": 30}}',
     ),
-    Exchange("submit", "A score", "/mario-kart/v", 202, body=b'{"score": 2077}'),
-    Exchange(
+    Example("submit", "A score", "/mario-kart/v", 202, body=b'{"score": 2077}'),
+    Example(
         "submit",
         "A score with metadata and a key",
         "/mario-kart/silverhand",
@@ -66,7 +66,7 @@ STORY = (
         body=b'{"score": 34, "metadata": {"car": "porsche"}}',
         header=_KEY,
     ),
-    Exchange(
+    Example(
         "submit",
         "A score, and where it stands",
         "/mario-kart/silverhand",
@@ -75,7 +75,7 @@ STORY = (
         b'{"score": 2077}',
         _PREFER,
     ),
-    Exchange(
+    Example(
         "submit",
         "A score that the board does not take",
         "/mario-kart/v",
@@ -83,7 +83,7 @@ STORY = (
         _problem(422, "The score -1 is too low: this board takes none below 0.", pointer="/score"),
         b'{"score": -1}',
     ),
-    Exchange(
+    Example(
         "submit_many",
         "Three entries, one of them refused",
         "/mario-kart",
@@ -93,10 +93,10 @@ STORY = (
         b'{"entries": [{"name": "panam", "score": 1500}, {"name": "judy", "score": 1500}, '
         b'{"name": "t-bug", "score": -5}]}',
     ),
-    Exchange("standing", "A standing", "/mario-kart/judy", 200, b'{"score":1500,"rank":2}'),
-    Exchange("standing", "Nobody of that name", "/mario-kart/nobody", 200, b'{"score":0,"rank":null}'),
-    Exchange("standing", "A standing of this week", "/mario-kart/panam?window=weekly", 200, b'{"score":1500,"rank":2}'),
-    Exchange(
+    Example("standing", "A standing", "/mario-kart/judy", 200, b'{"score":1500,"rank":2}'),
+    Example("standing", "Nobody of that name", "/mario-kart/nobody", 200, b'{"score":0,"rank":null}'),
+    Example("standing", "A standing of this week", "/mario-kart/panam?window=weekly", 200, b'{"score":1500,"rank":2}'),
+    Example(
         "read",
         "A page",
         "/mario-kart?startRank=0&endRank=20",
@@ -104,7 +104,7 @@ STORY = (
         b'{"leaderboard":[{"name":"v","score":2077},{"name":"silverhand","score":2077},{"name":"panam","score":1500},'
         b'{"name":"judy","score":1500}]}',
     ),
-    Exchange(
+    Example(
         "read",
         "A name and its neighbours",
         "/mario-kart?around=silverhand&span=1",
@@ -112,21 +112,21 @@ STORY = (
         b'{"leaderboard":[{"name":"v","score":2077,"rank":0},{"name":"silverhand","score":2077,"rank":0},'
         b'{"name":"panam","score":1500,"rank":2}]}',
     ),
-    Exchange(
+    Example(
         "read",
         "Chosen names",
         "/mario-kart?name=judy&name=v&name=rogue",
         200,
         b'{"leaderboard":[{"name":"v","score":2077,"rank":0},{"name":"judy","score":1500,"rank":2}],"missing":["rogue"]}',
     ),
-    Exchange(
+    Example(
         "read",
         "Entries between two scores",
         "/mario-kart?minScore=1000&maxScore=2000&limit=1",
         200,
         b'{"leaderboard":[{"name":"panam","score":1500,"rank":2}]}',
     ),
-    Exchange(
+    Example(
         "read",
         "All there is to know of a page",
         "/mario-kart?endRank=1&include=rank,metadata,submittedAt,cursor",
@@ -135,7 +135,7 @@ STORY = (
         b'"next":"mAIBy0CgOgAAAAAAzwAMwe2mgnoMoXagoMQI6E7LoGg8g5Y"}',
         varies=True,
     ),
-    Exchange(
+    Example(
         "read",
         "An empty range",
         "/mario-kart?startRank=5&endRank=5",
@@ -146,7 +146,7 @@ STORY = (
             parameter="endRank",
         ),
     ),
-    Exchange(
+    Example(
         "read",
         "The neighbours of nobody",
         "/mario-kart?around=nobody",
@@ -157,22 +157,22 @@ STORY = (
             parameter="around",
         ),
     ),
-    Exchange(
+    Example(
         "boards",
         "All boards",
         "/-/boards",
         200,
         b'{"boards":[{"name":"mario-kart","declared":true,"definition":' + _DEFINED + b'}],"next":null}',
     ),
-    Exchange("definition", "A definition", "/-/boards/mario-kart", 200, _DEFINED),
-    Exchange(
+    Example("definition", "A definition", "/-/boards/mario-kart", 200, _DEFINED),
+    Example(
         "definition",
         "A board that is not there",
         "/-/boards/luigi-kart",
         404,
         _problem(404, "There is no board 'luigi-kart': it is not declared, and has no entries.", parameter="board"),
     ),
-    Exchange(
+    Example(
         "define",
         "A change",
         "/-/boards/mario-kart",
@@ -180,7 +180,7 @@ STORY = (
         _DEFINED.replace(b'"ttl":null', b'"ttl":"30d"'),
         _DEFINED.replace(b'"ttl":null', b'"ttl":"30d"'),
     ),
-    Exchange(
+    Example(
         "define",
         "A change that the entries contradict",
         "/-/boards/mario-kart",
@@ -192,7 +192,7 @@ STORY = (
         ),
         b'{"operator": "increment"}',
     ),
-    Exchange(
+    Example(
         "define",
         "A definition that no board can keep",
         "/-/boards/luigi-kart",
@@ -205,7 +205,7 @@ STORY = (
         ),
         b'{"windows": ["daily"], "time_zone": "Europe/Atlantis"}',
     ),
-    Exchange(
+    Example(
         "periods",
         "Today and this week",
         "/-/boards/mario-kart/periods",
@@ -215,20 +215,20 @@ STORY = (
         b'"start":"2026-11-16T00:00:00+01:00","stop":"2026-11-23T00:00:00+01:00","count":4,"current":true}]}',
         varies=True,
     ),
-    Exchange("summary", "A summary", "/-/boards/mario-kart/summary", 200, _SUMMARY),
-    Exchange(
+    Example("summary", "A summary", "/-/boards/mario-kart/summary", 200, _SUMMARY),
+    Example(
         "rank", "Where 1800 would stand", "/-/boards/mario-kart/rank?score=1800", 200, b'{"rank":2,"percentile":50.0}'
     ),
-    Exchange("remove", "A name is taken off", "/mario-kart/judy", 204),
-    Exchange("drop", "All entries are dropped", "/mario-kart", 204),
-    Exchange("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
-    Exchange(
-        "face",
+    Example("remove", "A name is taken off", "/mario-kart/judy", 204),
+    Example("drop", "All entries are dropped", "/mario-kart", 204),
+    Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
+    Example(
+        "landing",
         "What this is",
         "/",
         200,
         b'{"service":"laurels","version":"%b","docs":"/-/docs"}' % __version__.encode(),
     ),
-    Exchange("health", "It answers", "/-/health", 200, b'{"status":"ok"}'),
-    Exchange("ready", "It can keep scores", "/-/ready", 200, b'{"status":"ok"}'),
+    Example("health", "It answers", "/-/health", 200, b'{"status":"ok"}'),
+    Example("ready", "It can keep scores", "/-/ready", 200, b'{"status":"ok"}'),
 )

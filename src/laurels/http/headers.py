@@ -9,10 +9,12 @@ from laurels.http.messages import JSON
 from laurels.http.problems import HTTPError
 
 if TYPE_CHECKING:
-    from laurels.http.messages import Request
+    from collections.abc import Sequence
 
-HTML = b"text/html"
+    from laurels.http.messages import Headers
+
 REPRESENTATION = b"return=representation"
+NOT_JSON = "The body is not JSON. Send Content-Type: application/json."
 
 _ANYTHING = b"*/*"
 _ACCEPT = ((b"accept", JSON),)
@@ -24,56 +26,41 @@ _ACCEPTS_JSON = re.compile(
 _REPRESENTATION = re.compile(rb"(?:^|,)\s*return\s*=\s*\"?representation\"?\s*(?:,|;|$)", re.IGNORECASE)
 
 
-def key(request: Request) -> str | None:
-    """Give the idempotency key, if there is one."""
-    told = request.headers.get(b"idempotency-key")
-    return None if told is None else told.decode("latin-1")
+def wants_representation(headers: Headers) -> bool:
+    """Return whether the client prefers to be told what its submit changed."""
+    return _REPRESENTATION.search(headers.get(b"prefer", b"")) is not None
 
 
-def wants_representation(request: Request) -> bool:
-    """Tell whether the client prefers to be told what its submit changed."""
-    return _REPRESENTATION.search(request.headers.get(b"prefer", b"")) is not None
-
-
-def wants_html(request: Request) -> bool:
-    """Tell whether HTML is more welcome than JSON."""
-    accept = request.headers.get(b"accept", _ANYTHING)
-    return quality(accept, HTML) > quality(accept, JSON)
+def preferred_kind(headers: Headers, kinds: Sequence[bytes]) -> bytes:
+    """Return which of these media types the client prefers, the first of those that it likes equally."""
+    accept = headers.get(b"accept", _ANYTHING)
+    return max(kinds, key=lambda kind: quality(accept, kind))
 
 
 def quality(accept: bytes, kind: bytes) -> float:
-    """Tell from 0 to 1 how welcome a media type is; what an Accept names most closely counts."""
+    """Return from 0 to 1 how much a media type is wanted, by the most specific range of an Accept that includes it."""
     found = {_ANYTHING: 0.0}
     for item in accept.lower().split(b","):
         name, *parameters = (part.strip() for part in item.split(b";"))
-        told = next((part[2:] for part in parameters if part.startswith(b"q=")), b"1")
-        found[name] = float(told) if _QUALITY.fullmatch(told) else 0
+        weight = next((part[2:] for part in parameters if part.startswith(b"q=")), b"1")
+        found[name] = float(weight) if _QUALITY.fullmatch(weight) else 0
     ranges = (kind, kind.partition(b"/")[0] + b"/*", _ANYTHING)
     return next(found[name] for name in ranges if name in found)
 
 
-def check_kind(request: Request, content_type: bytes) -> None:
-    """Raise HTTPError for a client that does not take this content type."""
-    kind = content_type.partition(b";")[0]
-    if not quality(request.headers.get(b"accept", _ANYTHING), kind):
-        raise _not_acceptable(kind)
+def check_accept(headers: Headers, kinds: Sequence[bytes]) -> None:
+    """Raise HTTPError if the client takes none of these media types."""
+    accept = headers.get(b"accept")
+    if accept is None or not kinds or (kinds == (JSON,) and _ACCEPTS_JSON.search(accept)):
+        return
+    if kinds == (JSON,) or not any(quality(accept, kind) for kind in kinds):
+        raise HTTPError(406, f"There is only {kinds[0].decode()} here: ask for that, or for */*, in Accept.")
 
 
-def check_accept(request: Request) -> None:
-    """Raise HTTPError for a client that takes no JSON."""
-    accept = request.headers.get(b"accept")
-    if accept is not None and not _ACCEPTS_JSON.search(accept):
-        raise _not_acceptable(JSON)
-
-
-def _not_acceptable(kind: bytes) -> HTTPError:
-    return HTTPError(406, f"There is only {kind.decode()} here: ask for that, or for */*, in Accept.")
-
-
-def check_content(request: Request) -> None:
-    """Raise HTTPError for a body that is not plain JSON."""
-    kind = request.headers.get(b"content-type")
+def check_content(headers: Headers) -> None:
+    """Raise HTTPError if the body is not unencoded JSON."""
+    kind = headers.get(b"content-type")
     if kind is not None and kind != JSON and not _JSON_TYPE.match(kind):
-        raise HTTPError(415, "The body is not JSON. Send Content-Type: application/json.", headers=_ACCEPT)
-    if b"content-encoding" in request.headers:
+        raise HTTPError(415, NOT_JSON, headers=_ACCEPT)
+    if b"content-encoding" in headers:
         raise HTTPError(415, "The body is encoded. Send it plain, without Content-Encoding.", headers=_ACCEPT)

@@ -1,13 +1,17 @@
-"""A request and its response, as every skin hands them over: no sockets, no framework."""
+"""A request and its response, as every adapter hands them over: no sockets, no framework."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
 JSON = b"application/json"
+HTML = b"text/html"
 PROBLEM = b"application/problem+json"
 
 PHRASES = {int(status): status.phrase for status in HTTPStatus} | {
@@ -15,7 +19,7 @@ PHRASES = {int(status): status.phrase for status in HTTPStatus} | {
     414: "URI Too Long",
     422: "Unprocessable Content",
 }
-"""What a status is called: as in RFC 9110, which older Pythons do not know yet."""
+"""The reason phrase of each status, as in RFC 9110, which older Pythons do not know yet."""
 
 Headers = dict[bytes, bytes]
 """Names in lower case; the values of a repeated header joined by ``", "``."""
@@ -28,13 +32,15 @@ def add_header(headers: Headers, name: bytes, value: bytes) -> None:
 
 
 class Request(Struct, gc=False):
-    """One whole request; ``path`` and ``query`` are as they came, still percent-encoded."""
+    """A request; ``path`` and ``query`` are still percent-encoded. The body may come later than the head."""
 
     method: str
     path: bytes
     query: bytes
     headers: Headers
-    body: bytes | bytearray
+    body: bytes | bytearray = b""
+    client: str = ""
+    """The address it came from, empty if the adapter does not know it."""
 
 
 class Response(Struct, frozen=True, gc=False):
@@ -46,5 +52,11 @@ class Response(Struct, frozen=True, gc=False):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-Documents = Mapping[bytes, Callable[[], Response]]
-"""Responses that stand, by the paths of their requests."""
+class StreamingResponse(Response, frozen=True, kw_only=True):
+    """A response whose body is sent as it is made.
+
+    ``chunks`` is called once for the generator, which is closed when the client leaves. HEAD gets the head alone. An
+    operation that answers so is not inline.
+    """
+
+    chunks: Callable[[], AsyncGenerator[bytes, None]]

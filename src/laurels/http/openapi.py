@@ -13,23 +13,25 @@ import msgspec
 from msgspec import Struct
 
 from laurels.definition import Bounds, Definition
-from laurels.http.examples import STORY
-from laurels.http.fields import FIELDS, PARAMETERS, RENAMED
+from laurels.http.examples import WALKTHROUGH
+from laurels.http.fields import FIELDS
 from laurels.http.messages import JSON, PHRASES, PROBLEM
-from laurels.http.operations import ABOUT, EVERYWHERE, OPERATIONS, STATUSES, TAGS
+from laurels.http.operations import ABOUT, ANY_REQUEST, STATUSES, TAGS
 from laurels.http.problems import Problem
 from laurels.http.wire import Batch, StrictEntry, Submit
 from laurels.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from laurels.http.examples import Exchange
-    from laurels.http.fields import Schema
-    from laurels.http.operations import Answer, Operation
+    from laurels.http.examples import Example as Sent
+    from laurels.http.operation import Answer, Body, Operation
+    from laurels.http.parameters import Parameter, Schema
 
 AS_SENT = {kind.__name__ for kind in (Batch, Bounds, Definition, StrictEntry, Submit)}
 """The bodies of requests: what has a default there may be left out. In an answer it is always written."""
+IGNORED = {"Accept", "Content-Type", "Authorization"}
+"""Headers that OpenAPI describes elsewhere, and whose parameters it ignores."""
 _REF = "#/components/schemas/{name}"
 
 
@@ -130,16 +132,16 @@ class Document(Struct, frozen=True):
 
 
 @cache
-def document() -> bytes:
-    """Give the document as JSON."""
-    return msgspec.json.encode(described())
+def document(operations: Sequence[Operation]) -> bytes:
+    """Return the document as JSON."""
+    return msgspec.json.encode(describe(operations))
 
 
 @cache
-def described() -> Document:
-    """Give the document."""
+def describe(operations: Sequence[Operation]) -> Document:
+    """Return the document of these operations."""
     paths: dict[str, dict[str, OperationObject]] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     return Document(
         "3.1.1",
@@ -147,58 +149,61 @@ def described() -> Document:
         [{"url": "/"}],
         [Named(name, about) for name, about in TAGS.items()],
         paths,
-        Components(_schemas(), {str(status): _error(status, ()) for status in EVERYWHERE}),
+        Components(_schemas(operations), {str(status): _error(status, ()) for status in ANY_REQUEST}),
     )
 
 
 def _operation(operation: Operation) -> OperationObject:
-    story = [exchange for exchange in STORY if exchange.operation == operation.name]
-    responses = {str(answer.status): _answer(answer, story) for answer in operation.answers}
-    responses |= {str(status): _error(status, story) for status in operation.errors}
+    examples = [example for example in WALKTHROUGH if example.operation == operation.name]
+    responses = {str(answer.status): _answer(answer, examples) for answer in operation.answers}
+    responses |= {str(status): _error(status, examples) for status in operation.errors}
     return OperationObject(
         operation.name,
         operation.title,
         operation.about,
         [operation.tag],
         dict(sorted(responses.items())),
-        [_parameter(key) for key in operation.parameters],
-        _body(operation.body, story) if operation.body else None,
+        [
+            _parameter(parameter)
+            for parameter in (*operation.path_names, *operation.parameters)
+            if parameter.name not in IGNORED
+        ],
+        _body(operation.body, examples) if operation.body else None,
     )
 
 
-def _parameter(key: str) -> ParameterObject:
-    known = PARAMETERS[key]
-    is_list = known.schema["type"] == "array"
+def _parameter(parameter: Parameter) -> ParameterObject:
+    is_list = parameter.schema["type"] == "array"
     return ParameterObject(
-        RENAMED.get(key, key),
-        known.where,
-        known.about,
-        known.schema,
-        required=known.is_required,
+        parameter.name,
+        parameter.where,
+        parameter.about,
+        parameter.schema,
+        required=parameter.is_required,
         style="form" if is_list else None,
-        explode=known.is_repeated if is_list else None,
-        example=known.example,
+        explode=parameter.is_repeated if is_list else None,
+        example=parameter.example,
     )
 
 
-def _body(kind: type, story: Iterable[Exchange]) -> RequestBody:
-    sent = {exchange.about: exchange.body for exchange in story if exchange.body is not None}
-    return RequestBody({JSON.decode(): MediaType(_schema_of((kind,)), _examples(sent))})
+def _body(body: Body, examples: Iterable[Sent]) -> RequestBody:
+    sent = {exchange.about: exchange.body for exchange in examples if exchange.body is not None}
+    return RequestBody({JSON.decode(): MediaType(_schema_of((body.kind,)), _examples(sent))})
 
 
-def _answer(answer: Answer, story: Iterable[Exchange]) -> ResponseObject:
+def _answer(answer: Answer, examples: Iterable[Sent]) -> ResponseObject:
     headers = {name: HeaderObject("What was done of `Prefer`.", {"type": "string"}) for name in answer.headers}
     if not answer.bodies:
         return ResponseObject(answer.about, headers)
     if isinstance(answer.bodies, bytes):
         schema = {"type": "object" if answer.bodies == JSON else "string"}
         return ResponseObject(answer.about, headers, {answer.bodies.decode(): MediaType(schema)})
-    given = _given(answer.status, story)
+    given = _answers(answer.status, examples)
     return ResponseObject(answer.about, headers, {JSON.decode(): MediaType(_schema_of(answer.bodies), given)})
 
 
-def _error(status: int, story: Iterable[Exchange]) -> ResponseObject:
-    content = {PROBLEM.decode(): MediaType(_schema_of((Problem,)), _given(status, story))}
+def _error(status: int, examples: Iterable[Sent]) -> ResponseObject:
+    content = {PROBLEM.decode(): MediaType(_schema_of((Problem,)), _answers(status, examples))}
     return ResponseObject(f"{PHRASES[status]}. {STATUSES[status]}", _error_headers(status), content)
 
 
@@ -211,8 +216,8 @@ def _error_headers(status: int) -> dict[str, HeaderObject]:
     return {}
 
 
-def _given(status: int, story: Iterable[Exchange]) -> dict[str, Example]:
-    return _examples({one.about: one.answer for one in story if one.status == status and one.answer})
+def _answers(status: int, examples: Iterable[Sent]) -> dict[str, Example]:
+    return _examples({one.about: one.answer for one in examples if one.status == status and one.answer})
 
 
 def _examples(bodies: dict[str, bytes]) -> dict[str, Example]:
@@ -227,20 +232,20 @@ def _schema_of(kinds: Iterable[type]) -> Schema:
     return refs[0] if len(refs) == 1 else {"anyOf": refs}
 
 
-def _schemas() -> dict[str, Schema]:
-    kinds = [operation.body for operation in OPERATIONS if operation.body]
+def _schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
+    kinds = [operation.body.kind for operation in operations if operation.body]
     kinds += [
         kind
-        for operation in OPERATIONS
+        for operation in operations
         for answer in operation.answers
         if isinstance(answer.bodies, tuple)
         for kind in answer.bodies
     ]
     _, found = msgspec.json.schema_components([*dict.fromkeys(kinds), Problem], ref_template=_REF)
-    return {name: told(name, schema) for name, schema in sorted(found.items())}
+    return {name: documented(name, schema) for name, schema in sorted(found.items())}
 
 
-def told(name: str, schema: Schema) -> Schema:
+def documented(name: str, schema: Schema) -> Schema:
     """Give a struct's schema with what is known of its fields; one that only answers has all its fields."""
     fields = {field: _simple(of) | FIELDS.get(name, {}).get(field, {}) for field, of in schema["properties"].items()}
     if name not in AS_SENT:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from laurels import errors
 from laurels.http.messages import PHRASES, PROBLEM, Response
+from laurels.limits import BATCH_ENTRIES, KIB
+
+log = logging.getLogger(__name__)
 
 
 class HTTPError(errors.LaurelsError):
@@ -45,12 +50,12 @@ STATUS: dict[type[errors.LaurelsError], int] = {
 
 
 def status_of(error: errors.LaurelsError) -> int:
-    """Give the status that ``error``, or the nearest class above it, stands for; 500 where the table names none."""
+    """Return the status of an error, or of the nearest class above it in the table; 500 if there is none."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
 def problem(error: errors.LaurelsError) -> Response:
-    """Give the response that tells ``error`` to the one who asked."""
+    """Return the response to a request that met this error."""
     status = error.status if isinstance(error, HTTPError) else status_of(error)
     headers = error.headers if isinstance(error, HTTPError) else ()
     if isinstance(error, errors.StoreUnavailable | errors.LimitReached):
@@ -63,3 +68,23 @@ def problem(error: errors.LaurelsError) -> Response:
         pointer=getattr(error, "pointer", UNSET),
     )
     return Response(status, _encode(body), PROBLEM, headers)
+
+
+FAULT = "The service failed to answer; its log has the cause. The act may have been counted."
+FAILED = problem(HTTPError(500, FAULT))
+
+
+def failure(error: BaseException) -> Response:
+    """Return the response to a request whose handling raised. An error that is not ours goes to the log."""
+    if isinstance(error, errors.LaurelsError):
+        return problem(error)
+    log.error("Failed to answer a request", exc_info=error)
+    return FAILED
+
+
+def too_large(limit: int) -> HTTPError:
+    """Return the error for a body of more than ``limit`` bytes."""
+    return HTTPError(
+        413,
+        f"The body is larger than {limit // KIB} KiB. Send a batch in parts of {BATCH_ENTRIES:,} entries or fewer.",
+    )

@@ -1,4 +1,4 @@
-"""The query of a request: its parameters, each read strictly as what it is to be."""
+"""The query of a request: its parameters by their names, each value read strictly."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 from laurels.entries import checked_score
 from laurels.errors import BadParameter, ScoreRefused
 from laurels.http.wire import read_submit
+from laurels.limits import LARGEST_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Score
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_WHOLE = re.compile(r"[0-9]{1,18}")
+_WHOLE = re.compile(rf"[0-9]{{1,{len(str(LARGEST_NUMBER))}}}")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 
-def decoded(text: bytes) -> str:
-    """Take percent-encoding off UTF-8; raise ValueError with what is wrong, to be told after the name of the thing."""
+def decode_text(text: bytes) -> str:
+    """Return UTF-8 without its percent-encoding; raise ValueError with the problem, to follow the thing's name."""
     if b"%" in text:
         if _BAD_ESCAPE.search(text):
             raise ValueError("has a % that is not followed by two hexadecimal digits: write %25 for a percent sign")
@@ -35,7 +36,8 @@ def decoded(text: bytes) -> str:
 class Query:
     """The parameters of one request by their names, in the order they came.
 
-    A plus is a space in their values, as in a form. The values are read when they are asked for.
+    A plus in a value is a space, as in a form. Values are decoded only when they are asked for: each method takes the
+    name of a parameter that is there, and raises BadParameter if it is there twice or of another form.
     """
 
     def __init__(self, query: bytes) -> None:
@@ -52,31 +54,27 @@ class Query:
         return iter(self._values)
 
     def texts(self, key: str) -> list[str]:
-        """Give all values of a parameter."""
+        """Return all values of a parameter, which may be there several times."""
         try:
-            return [decoded(value) for value in self._values[key]]
+            return [decode_text(value) for value in self._values[key]]
         except ValueError as error:
             raise BadParameter(key, f"{key} {error}.") from None
 
     def text(self, key: str) -> str:
-        """Give the only value of a parameter that is there."""
+        """Return the only value of a parameter."""
         if len(self._values[key]) > 1:
             raise BadParameter(key, f"{key} stands twice.")
         return self.texts(key)[0]
 
-    def number(self, key: str, default: int) -> int:
-        """Give a whole number, or ``default`` where there is none."""
-        if key not in self:
-            return default
+    def number(self, key: str) -> int:
+        """Return a whole number."""
         value = self.text(key)
         if not _WHOLE.fullmatch(value):
-            raise BadParameter(key, f"{key} is {value!r}: it must be a whole number from 0 to {10**18 - 1}.")
+            raise BadParameter(key, f"{key} is {value!r}: it must be a whole number from 0 to {LARGEST_NUMBER}.")
         return int(value)
 
-    def score(self, key: str) -> Score | None:
-        """Give a score, which is read as in the body of a submit, or None where there is none."""
-        if key not in self:
-            return None
+    def score(self, key: str) -> Score:
+        """Return a score, read as in the body of a submit."""
         value = self.text(key)
         if not _NUMBER.fullmatch(value):
             raise BadParameter(key, f"{key} is {value!r}: it must be a number as JSON has them, and a plus in it %2B.")
@@ -84,3 +82,6 @@ class Query:
             return checked_score(read_submit(b'{"score":%b}' % value.encode())[0])
         except ScoreRefused as error:
             raise BadParameter(key, str(error)) from None
+
+
+EMPTY_QUERY = Query(b"")

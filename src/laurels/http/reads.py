@@ -1,9 +1,9 @@
-"""The reads of a board, as a query asks for them: which parameters go together, and what each read answers.
+"""The reads of a board: which parameters go together, and what each read answers.
 
-Each by its parameters; all take ``include``, and ``window`` and ``period``:
+A request asks for one of them by its parameters; all take ``include``, ``window`` and ``period``, too.
 
     startRank endRank            a page
-    cursor                       the page behind one
+    cursor                       the page after one
     around span                  a name and its neighbours
     name name ...                the entries of these names
     minScore maxScore limit      the entries between two scores
@@ -12,197 +12,214 @@ Each by its parameters; all take ``include``, and ``window`` and ``period``:
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, Struct
 
 from laurels.errors import BadParameter, NotKept
 from laurels.http.cursor import read_cursor, write_cursor
-from laurels.http.wire import ReadEntry, Reading
+from laurels.http.handlers import find_board
+from laurels.http.messages import Response
+from laurels.http.operation import Handler, read_parameters
+from laurels.http.parameters import (
+    A_PAGE,
+    AROUND,
+    AROUND_NAME,
+    BETWEEN_SCORES,
+    CURSOR,
+    END_RANK,
+    INCLUDE,
+    INCLUDE_IN_PAGE,
+    LIMIT,
+    MAX_SCORE,
+    MIN_SCORE,
+    NAMES,
+    NEXT_PAGE,
+    OF_NAMES,
+    PERIOD,
+    SPAN,
+    START_RANK,
+    WINDOW,
+    Input,
+)
+from laurels.http.wire import ReadEntry, Reading, encode
+from laurels.limits import DEFAULT_PAGE_ENTRIES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Sequence
 
     from laurels.boards import Boards, Slice
+    from laurels.http.gate import Context
+    from laurels.http.messages import Request
+    from laurels.http.operation import Operation
     from laurels.http.query import Query
     from laurels.stores.contract import Board, Ranked, Score
 
-DEFAULT_PAGE = 20
-DEFAULT_SPAN = 5
-BOARDS_LISTED, MOST_BOARDS_LISTED = 100, 1000
-EVERYWHERE = ("include", "window", "period")
-WINDOW = ("window", "period")
-FIELDS = ("rank", "metadata", "submittedAt")
-"""What ``include`` may name; of a page also ``cursor``."""
-PAGE_FIELDS = (*FIELDS, "cursor")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NULL = Raw(b"null")
+_NO_FIELDS = frozenset[str]()
 
 
-class Read(NamedTuple):
-    """One way to read a board; ``what`` is its name in an error."""
+class Read(Struct, frozen=True):
+    """One way to read a board; ``subject`` names it in an error. Its handler gets the values of the parameters."""
 
-    what: str
-    takes: tuple[str, ...]
-    answer: Callable[[Boards, str, Query], Awaitable[Reading]]
-
-
-def wanted_read(query: Query) -> Read:
-    """Tell which read a query asks for; raise BadParameter where it has parameters that do not go with that."""
-    read = next((BY_PARAMETER[key] for key in BY_PARAMETER if key in query), PAGE)
-    _check_takes(query, read.what, read.takes)
-    return read
+    subject: str
+    parameters: tuple[Input, ...]
+    handler: Handler
 
 
-def page_ranks(query: Query) -> tuple[int, int]:
-    """Give the first rank of a page and that after its last."""
-    start = query.number("startRank", 0)
-    return start, query.number("endRank", start + DEFAULT_PAGE)
+def parse_read(_: Operation, query: Query, request: Request) -> Sequence[Any]:
+    """Return the read that a query asks for, and the values of its parameters; raise BadParameter for any other."""
+    read = next((BY_PARAMETER[key] for key in BY_PARAMETER if key in query), PAGE_READ)
+    return (read, *read_parameters(read.subject, read.parameters, query, request))
 
 
-def placed_score(query: Query) -> Score:
-    """Give the score whose rank is asked for."""
-    _check_takes(query, "the rank of a score", ("score", *WINDOW))
-    score = query.score("score")
-    if score is None:
-        raise BadParameter("score", "There is no score to tell the rank of: ask with ?score=1234.")
-    return score
+def read_board(context: Context, board: str, read: Read, *values: Any) -> Awaitable[Response]:
+    """Answer whichever read was asked for."""
+    return read.handler(context, board, *values)
 
 
-def board_asked(boards: Boards, board: str, query: Query) -> Board:
-    """Give the board that a query is about: a period of a window where it names one, else the board of all time."""
-    period = query.text("period") if "period" in query else None
-    if "window" in query:
-        return boards.period_of(board, query.text("window"), period)
-    if period is not None:
-        raise BadParameter("period", "period goes with window: name the window that it is a period of.")
-    return boards.board(board)
+async def _read_page(
+    context: Context,
+    board: str,
+    start: int,
+    stop: int | None,
+    fields: frozenset[str] = _NO_FIELDS,
+    window: str | None = None,
+    period: str | None = None,
+) -> Response:
+    boards = context.boards
+    stop = start + DEFAULT_PAGE_ENTRIES if stop is None else stop
+    if not fields:  # the store writes the JSON itself, at a tenth of the cost
+        where = boards.board(board) if window is None is period else find_board(boards, board, window, period)
+        return Response(200, b'{"leaderboard":%b}' % await boards.page_json(where, start, stop))
+    _check_fields(boards, fields)
+    where = find_board(boards, board, window, period)
+    found = await boards.page(where, start, stop, with_metadata="metadata" in fields, want_cursor="cursor" in fields)
+    return _answer_slice(where, found, stop - start, fields)
 
 
-def listed_boards(query: Query) -> tuple[str, int]:
-    """Give the name that boards are listed after, and how many."""
-    _check_takes(query, "the list of boards", ("after", "limit"))
-    limit = query.number("limit", BOARDS_LISTED)
-    if not 0 < limit <= MOST_BOARDS_LISTED:
-        raise BadParameter("limit", f"limit is {limit}: it must be from 1 to {MOST_BOARDS_LISTED:,}.")
-    return query.text("after") if "after" in query else "", limit
+async def _read_next_page(
+    context: Context, board: str, text: str, fields: frozenset[str], window: str | None, period: str | None
+) -> Response:
+    boards = context.boards
+    _check_fields(boards, fields)
+    cursor = read_cursor(board, text)
+    if window is not None:
+        window = boards.period_of(board, window, None).window  # as the definition writes it
+    for key, given, own in (("window", window, cursor.window), ("period", period, cursor.period)):
+        if given is not None and given != own:
+            of = f"window {cursor.window}, period {cursor.period}" if cursor.window else "the board of all time"
+            raise BadParameter(key, f"The cursor is of {of}: it goes on there only.")
+    where = find_board(boards, board, cursor.window or None, cursor.period or None)
+    found = await boards.entries_after(where, cursor.entry, cursor.size, with_metadata="metadata" in fields)
+    return _answer_slice(where, found, cursor.size, fields)
 
 
-def check_window_only(query: Query, what: str) -> None:
-    """Raise BadParameter for parameters other than those which name a period."""
-    _check_takes(query, what, WINDOW)
+async def _read_around(
+    context: Context,
+    board: str,
+    name: str,
+    span: int,
+    fields: frozenset[str],
+    window: str | None,
+    period: str | None,
+) -> Response:
+    boards = context.boards
+    _check_fields(boards, fields)
+    where = find_board(boards, board, window, period)
+    found = await boards.around(where, name, span, with_metadata="metadata" in fields)
+    return _answer(found, fields)
 
 
-def _check_takes(query: Query, what: str, takes: tuple[str, ...]) -> None:
-    for key in query:
-        if key not in takes:
-            home = next((read.what for read in READS if key in read.takes and key not in EVERYWHERE), None)
-            problem = f"{key} goes with {home}, not here" if home else f"There is no parameter {key}"
-            raise BadParameter(key, f"{problem}: {what} takes {_listed(takes)}.")
+async def _read_names(
+    context: Context,
+    board: str,
+    names: Sequence[str],
+    fields: frozenset[str],
+    window: str | None,
+    period: str | None,
+) -> Response:
+    boards = context.boards
+    _check_fields(boards, fields)
+    where = find_board(boards, board, window, period)
+    found = await boards.entries_named(where, names, with_metadata="metadata" in fields)
+    return _answer(found.entries, fields, missing=found.missing)
 
 
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+async def _read_scores(
+    context: Context,
+    board: str,
+    low: Score | None,
+    high: Score | None,
+    limit: int,
+    fields: frozenset[str],
+    window: str | None,
+    period: str | None,
+) -> Response:
+    boards = context.boards
+    _check_fields(boards, fields)
+    where = find_board(boards, board, window, period)
+    found = await boards.entries_between_scores(where, low, high, limit, with_metadata="metadata" in fields)
+    return _answer(found, fields)
 
 
-def _fields(boards: Boards, query: Query, known: tuple[str, ...] = FIELDS) -> frozenset[str]:
-    """Give what is to be included; raise NotKept where the store has no times."""
-    fields = query.text("include").split(",") if "include" in query else []
-    for field in fields:
-        if field not in known:
-            problem = (
-                "cursor goes with a page, not here" if field == "cursor" else f"There is no field {field!r} to include"
-            )
-            raise BadParameter("include", f"{problem}. There are {_listed(known)}.")
+def _check_fields(boards: Boards, fields: frozenset[str]) -> None:
     if "submittedAt" in fields and not boards.store.capabilities.submission_details:
         raise NotKept("tell when a score was submitted")
-    return frozenset(fields)
 
 
-def _time(microseconds: int) -> str:
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _answer(found: Sequence[Ranked], fields: frozenset[str], **more: Any) -> Response:
+    """Return entries with their ranks and the fields asked for."""
+    return Response(200, encode(Reading(_list_entries(found, fields | {"rank"}), **more)))
 
 
-_NULL = Raw(b"null")
+def _answer_slice(board: Board, found: Slice, size: int, fields: frozenset[str]) -> Response:
+    """Return entries of a page with the fields asked for, and with the cursor of the next page if that is one."""
+    entries = _list_entries(found.entries, fields)
+    if "cursor" not in fields:
+        return Response(200, encode(Reading(entries)))
+    cursor = write_cursor(board, size, found.entries[-1]) if found.has_more else None
+    return Response(200, encode(Reading(entries, cursor)))
 
 
-def _entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadEntry]:
-    rank, noted, timed = "rank" in fields, "metadata" in fields, "submittedAt" in fields
+def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadEntry]:
+    rank, metadata, time = "rank" in fields, "metadata" in fields, "submittedAt" in fields
     return [
         ReadEntry(
             entry.name,
             entry.score,
             entry.rank if rank else UNSET,
-            (_NULL if entry.metadata is None else Raw(entry.metadata)) if noted else UNSET,
-            (None if entry.submitted_at is None else _time(entry.submitted_at)) if timed else UNSET,
+            (_NULL if entry.metadata is None else Raw(entry.metadata)) if metadata else UNSET,
+            (None if entry.submitted_at is None else _format_time(entry.submitted_at)) if time else UNSET,
         )
         for entry in found
     ]
 
 
-def _reading(board: Board, found: Slice, size: int, fields: frozenset[str]) -> Reading:
-    entries = _entries(found.entries, fields)
-    if "cursor" not in fields:
-        return Reading(entries)
-    return Reading(entries, write_cursor(board, size, found.entries[-1]) if found.has_more else None)
+def _format_time(microseconds: int) -> str:
+    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-async def _page(boards: Boards, board: str, query: Query) -> Reading:
-    start, stop = page_ranks(query)
-    fields = _fields(boards, query, PAGE_FIELDS)
-    where = board_asked(boards, board, query)
-    found = await boards.page(where, start, stop, with_metadata="metadata" in fields, want_cursor="cursor" in fields)
-    return _reading(where, found, stop - start, fields)
+_OF_PERIOD = (WINDOW, PERIOD)
+_OF_ALL = (INCLUDE, *_OF_PERIOD)
 
+PAGE_READ = Read(
+    A_PAGE,
+    (START_RANK, END_RANK, INCLUDE_IN_PAGE, *_OF_PERIOD),
+    _read_page,
+)
+NEXT_READ = Read(NEXT_PAGE, (CURSOR, INCLUDE_IN_PAGE, *_OF_PERIOD), _read_next_page)
+AROUND_READ = Read(AROUND_NAME, (AROUND, SPAN, *_OF_ALL), _read_around)
+NAMES_READ = Read(OF_NAMES, (NAMES, *_OF_ALL), _read_names)
+SCORES_READ = Read(BETWEEN_SCORES, (MIN_SCORE, MAX_SCORE, LIMIT, *_OF_ALL), _read_scores)
 
-async def _next(boards: Boards, board: str, query: Query) -> Reading:
-    fields = _fields(boards, query, PAGE_FIELDS)
-    cursor = read_cursor(board, query.text("cursor"))
-    window = boards.period_of(board, query.text("window"), None).window if "window" in query else cursor.window
-    period = query.text("period") if "period" in query else cursor.period
-    for key, is_other in (("window", window != cursor.window), ("period", period != cursor.period)):
-        if is_other:
-            raise BadParameter(key, f"The cursor is of {_told(cursor.window, cursor.period)}: it goes on there only.")
-    where = boards.period_of(board, cursor.window, cursor.period) if cursor.window else boards.board(board)
-    found = await boards.entries_after(where, cursor.entry, cursor.size, with_metadata="metadata" in fields)
-    return _reading(where, found, cursor.size, fields)
-
-
-def _told(window: str, period: str) -> str:
-    return f"window {window}, period {period}" if window else "the board of all time"
-
-
-async def _around(boards: Boards, board: str, query: Query) -> Reading:
-    fields = _fields(boards, query) | {"rank"}
-    span = query.number("span", DEFAULT_SPAN)
-    where = board_asked(boards, board, query)
-    found = await boards.around(where, query.text("around"), span, with_metadata="metadata" in fields)
-    return Reading(_entries(found, fields))
-
-
-async def _names(boards: Boards, board: str, query: Query) -> Reading:
-    fields = _fields(boards, query) | {"rank"}
-    where = board_asked(boards, board, query)
-    found = await boards.entries_named(where, query.texts("name"), with_metadata="metadata" in fields)
-    return Reading(_entries(found.entries, fields), missing=found.missing)
-
-
-async def _scores(boards: Boards, board: str, query: Query) -> Reading:
-    fields = _fields(boards, query) | {"rank"}
-    low, high, limit = query.score("minScore"), query.score("maxScore"), query.number("limit", DEFAULT_PAGE)
-    where = board_asked(boards, board, query)
-    return Reading(
-        _entries(
-            await boards.entries_between_scores(where, low, high, limit, with_metadata="metadata" in fields), fields
-        )
-    )
-
-
-PAGE = Read("a page", ("startRank", "endRank", *EVERYWHERE), _page)
-NEXT = Read("the page behind a cursor", ("cursor", *EVERYWHERE), _next)
-AROUND = Read("a read around a name", ("around", "span", *EVERYWHERE), _around)
-NAMES = Read("a read of names", ("name", *EVERYWHERE), _names)
-SCORES = Read("a read between scores", ("minScore", "maxScore", "limit", *EVERYWHERE), _scores)
-
-READS = (PAGE, NEXT, AROUND, NAMES, SCORES)
-BY_PARAMETER = {"around": AROUND, "name": NAMES, "minScore": SCORES, "maxScore": SCORES, "cursor": NEXT}
+READS = (PAGE_READ, NEXT_READ, AROUND_READ, NAMES_READ, SCORES_READ)
+BY_PARAMETER = {
+    AROUND.name: AROUND_READ,
+    NAMES.name: NAMES_READ,
+    MIN_SCORE.name: SCORES_READ,
+    MAX_SCORE.name: SCORES_READ,
+    CURSOR.name: NEXT_READ,
+}
 """The parameters that tell which read is asked for; without any of them it is a page."""

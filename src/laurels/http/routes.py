@@ -1,328 +1,215 @@
-"""The routes: a request in, a response out.
+"""The one way in: every adapter finds an operation here, has the gate admit it, and has it answered.
 
-    GET POST DELETE  /{board}/{name}     an entry of a board
-    GET POST DELETE  /{board}            a page or another read, a batch, the whole board
-    GET              /-/boards           the boards and their definitions
-    GET PUT DELETE   /-/boards/{board}   the definition of a board
-    GET              /-/boards/{board}/periods    its periods
-    GET              /-/boards/{board}/summary    the board in a few figures
-    GET              /-/boards/{board}/rank       where a score would stand
-    GET              /                   what this is, to a browser a page
-    GET              /-/health           the process answers
-    GET              /-/ready            the store can answer and can write
-    GET              /-/...              the documents that the routes are given
+    adapter, when the head is complete     call = find(method, path)      404 and 405 are kept in it
+                                           admit(call, request)           the gate; raises
+    adapter, when the body is there        answer_call(call, request)     arguments -> handler -> response
+    the fast path, which knows both        answer_fast(operation, arguments, request)
+    adapter, before it writes              release(...)                   CORS, observers
 
-HEAD is answered as GET (the skin leaves the body out), OPTIONS with what is allowed.
+:meth:`Routes.answer` does all of it for a request that is whole.
+
+HEAD is answered as GET (the adapter leaves the body out), OPTIONS with the methods that are allowed.
 """
 
 from __future__ import annotations
 
-import re
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
-from laurels.errors import BadName, BadParameter, LaurelsError
-from laurels.http.headers import (
-    REPRESENTATION,
-    check_accept,
-    check_content,
-    check_kind,
-    key,
-    wants_html,
-    wants_representation,
-)
-from laurels.http.messages import Response
-from laurels.http.problems import HTTPError, problem
-from laurels.http.query import Query, decoded
-from laurels.http.reads import (
-    PAGE,
-    board_asked,
-    check_window_only,
-    listed_boards,
-    page_ranks,
-    placed_score,
-    wanted_read,
-)
-from laurels.http.wire import (
-    ABSENT_BODY,
-    BatchReceipt,
-    Listed,
-    ListedPeriod,
-    Listing,
-    Periods,
-    Receipt,
-    ScoreRank,
-    encode,
-    read_batch,
-    read_definition,
-    read_submit,
-)
-from laurels.stores.contract import Submission
-from laurels.version import __version__
+from msgspec import Struct
+from msgspec.structs import replace
+
+from laurels.errors import BadName
+from laurels.http.gate import OPEN_GATE, Context, Gate
+from laurels.http.messages import Request, Response
+from laurels.http.operation import Operation
+from laurels.http.operations import OPERATIONS
+from laurels.http.problems import HTTPError, failure, too_large
+from laurels.http.query import decode_text
+from laurels.limits import BODY_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Sequence
 
     from laurels.boards import Boards
-    from laurels.http.messages import Documents, Request
-    from laurels.http.reads import Read
-    from laurels.stores.contract import Board, Score
+    from laurels.http.parameters import PathName
 
-    Methods = dict[str, Callable[..., Awaitable[Response]]]
-
-KIB = 1024
-BODY_BYTES = 64 * KIB
-BATCH_BYTES = 1024 * KIB
-
-ACCEPTED = Response(202)
-ABSENT = Response(200, ABSENT_BODY)
-NO_CONTENT = Response(204)
-HEALTHY = Response(200, b'{"status":"ok"}')
-_ABOUT = encode({"service": "laurels", "version": __version__, "docs": "/-/docs"})
-FACE = Response(200, _ABOUT, headers=((b"vary", b"accept"),))
-_OWN = frozenset({b"", b"-"})
-_NAMES = ("board", "name")
-_PAGE = re.compile(rb"startRank=([0-9]{1,18})&endRank=([0-9]{1,18})")
-_OF_BOARD = re.compile(rb"/-/boards/([^/]*)(?:/(summary|rank|periods))?")
-_APPLIED = ((b"preference-applied", REPRESENTATION),)
+NO_ROUTE = "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""The methods that an operation may have, in the order of ``Allow``."""
+NAME_OF_ROUTES = "-"
+"""The first segment of the service's own paths, which is the name of no board."""
 
 
-def body_limit(path: bytes) -> int:
-    """Tell how many bytes a body sent to ``path`` may have."""
-    return BATCH_BYTES if path.count(b"/") == 1 else BODY_BYTES
+class Call(Struct, gc=False):
+    """What a request asks for: the template of its path, the names in it, and the operation or what is wrong."""
+
+    route: str = ""
+    names: Sequence[str] = ()
+    operation: Operation | None = None
+    problem: Exception | None = None
+    context: Context | None = None
+    """Made by the gate; without it there is no way to a handler."""
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether it may be answered inside the parser's callback; an error always may."""
+        return self.operation is None or self.operation.is_inline
+
+    @property
+    def body_limit(self) -> int:
+        """How many bytes the body may have."""
+        return self.operation.body_limit if self.operation else BODY_BYTES
 
 
-def too_large(limit: int) -> HTTPError:
-    """Give the error for a body over its limit."""
-    return HTTPError(
-        413, f"The body is larger than {limit // KIB} KiB. Send a batch in parts of 1,000 entries or fewer."
-    )
+class _Node:
+    """A place in the tree of paths: what literal segments lead to, what any other leads to, and what ends here."""
+
+    def __init__(self) -> None:
+        self.literals: dict[bytes, _Node] = {}
+        self.parameter: _Node | None = None
+        self.route = ""
+        self.parts: Sequence[PathName] = ()
+        self.operations: dict[str, Operation] = {}
+
+    def add(self, segment: str) -> _Node:
+        """Return the node that a segment of a template leads to, made if it is new."""
+        if segment.startswith("{"):
+            self.parameter = self.parameter or _Node()
+            return self.parameter
+        return self.literals.setdefault(segment.encode(), _Node())
+
+    def call(self, method: str, segments: Sequence[bytes]) -> Call:
+        """Return what a request with this method and these segments for names asks for."""
+        operation = self.operations.get(method)
+        names = []
+        for part, segment in zip(self.parts, segments, strict=True):
+            try:
+                names.append(decode_text(segment))
+            except ValueError as error:
+                return Call(
+                    self.route,
+                    [segment.decode(errors="replace") for segment in segments],
+                    operation,
+                    BadName(part.name, str(error)),
+                )
+        if operation is None:
+            methods = [*self.operations]
+            allow = ((b"allow", ", ".join(methods).encode()),)
+            problem = HTTPError(405, f"{method} is not allowed here: use {', '.join(methods[:-1])}.", headers=allow)
+            return Call(self.route, names, problem=problem)
+        return Call(self.route, names, operation)
 
 
 class Routes:
-    """Every route over one set of boards; of ``documents`` that of ``/`` is for browsers."""
+    """Every operation over one set of boards, behind one gate. A later operation takes the place of one before."""
 
-    def __init__(self, boards: Boards, documents: Documents = MappingProxyType({})) -> None:
-        self._boards = boards
-        self._documents = documents
-        entry: Methods = {"GET": self._standing, "HEAD": self._standing, "POST": self._submit, "DELETE": self._remove}
-        board: Methods = {"GET": self._page, "HEAD": self._page, "POST": self._batch, "DELETE": self._drop}
-        self._by_depth = {2: board, 3: entry}
-        document: Methods = {"GET": self._document, "HEAD": self._document}
-        self._own: dict[bytes, Methods] = {
-            **dict.fromkeys(documents, document),
-            b"/-/boards": {"GET": self._list, "HEAD": self._list},
-            b"/": {"GET": self._face, "HEAD": self._face},
-            b"/-/health": {"GET": self._health, "HEAD": self._health},
-            b"/-/ready": {"GET": self._ready, "HEAD": self._ready},
-        }
-        self._of_board: dict[bytes | None, Methods] = {
-            None: {
-                "GET": self._definition,
-                "HEAD": self._definition,
-                "PUT": self._define,
-                "DELETE": self._undefine,
-            },
-            b"periods": {"GET": self._periods, "HEAD": self._periods},
-            b"summary": {"GET": self._summary, "HEAD": self._summary},
-            b"rank": {"GET": self._rank, "HEAD": self._rank},
-        }
+    def __init__(self, boards: Boards, operations: Sequence[Operation] = OPERATIONS, gate: Gate = OPEN_GATE) -> None:
+        self.operations = tuple({(each.method, each.path): each for each in operations}.values())
+        self.gate = gate
+        self._context = Context(boards, self.operations)
+        self._root = _tree(self.operations)
 
-    def has(self, path: bytes) -> bool:
-        """Tell whether ``path`` is answered here; the rest of ``/-/`` is the application's."""
-        return not path.startswith(b"/-/") or path in self._own or _OF_BOARD.fullmatch(path) is not None
+    def find(self, method: str, path: bytes) -> Call:
+        """Return what a request asks for, or the 404, 405 or 400 that it is to get."""
+        first, *segments = path.split(b"/")
+        node: _Node | None = None if first else self._root
+        names = []
+        for segment in segments:
+            if node is None:
+                break
+            literal = node.literals.get(segment)
+            if literal is None:
+                names.append(segment)
+            node = literal or node.parameter
+        if node is None or not node.operations:
+            return Call(problem=HTTPError(404, NO_ROUTE))
+        return node.call(method, names)
+
+    def admit(self, call: Call, request: Request) -> None:
+        """Let a request in, or raise: to be called once, when its head is complete."""
+        call.context = self._admit(request, call.operation, call.names)
+
+    def _admit(self, request: Request, operation: Operation | None, names: Sequence[str]) -> Context:
+        principal = self.gate.admit(request, operation, names)
+        return self._context if principal is None else replace(self._context, principal=principal)
+
+    def answer_call(self, call: Call, request: Request) -> Awaitable[Response]:
+        """Return the answer to a whole request that was admitted; raises before it is awaited, or then."""
+        if call.problem is not None:
+            raise call.problem
+        assert call.operation is not None  # noqa: S101 - or there is a problem
+        assert call.context is not None, "not admitted"  # noqa: S101
+        if len(request.body) > call.operation.body_limit:
+            raise too_large(call.operation.body_limit)
+        return call.operation.handler(call.context, *call.operation.arguments(call.names, request))
+
+    def answer_fast(
+        self, operation: Operation, arguments: Sequence[Any], request: Request | None
+    ) -> Awaitable[Response]:
+        """Return the answer to a request whose arguments are known to be of the right form.
+
+        The request may be None only if the gate is open.
+        """
+        if request is None:
+            return operation.handler(self._context, *arguments)
+        names = arguments[: len(operation.path_names)]
+        return operation.handler(self._admit(request, operation, names), *arguments)
 
     async def answer(self, request: Request) -> Response:
-        """Answer any request. An error of ours becomes a problem document; any other is the skin's to catch."""
+        """Return what a whole request is answered with, errors too, and show it to the gate's observers."""
+        begun = perf_counter()
+        call = self.find(request.method, request.path)
         try:
-            methods, names = self._find(request.path)
-            handler = methods.get(request.method)
-            if handler is None:
-                return _other_method(request.method, methods)
-            return await handler(request, *names)
-        except LaurelsError as error:
-            return problem(error)
+            self.admit(call, request)
+            response = await self.answer_call(call, request)
+        except Exception as error:  # noqa: BLE001 - an adapter's outermost part
+            response = failure(error)
+        return self.release(request, call.route, request.method, response, perf_counter() - begun)
 
-    def _find(self, path: bytes) -> tuple[Methods, list[str]]:
-        first, *names = path.split(b"/")
-        if names and not first and names[0] not in _OWN:
-            methods = self._by_depth.get(len(names) + 1)
-            if methods is not None:
-                return methods, [_text(name, what) for name, what in zip(names, _NAMES, strict=False)]
-        elif path in self._own:
-            return self._own[path], []
-        elif found := _OF_BOARD.fullmatch(path):
-            return self._of_board[found[2]], [_text(found[1], "board")]
-        raise HTTPError(
-            404, "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
-        )
-
-    # The three core routes, for requests that are known to be good HTTP
-
-    def standing(self, board: str, name: str) -> Awaitable[Response]:
-        """Answer with score and rank of a name."""
-        return self._plain_standing(self._boards.board(board), name)
-
-    def page(self, board: str, start: int, stop: int) -> Awaitable[Response]:
-        """Answer with the entries at the places from ``start`` up to but not including ``stop``."""
-        return self._plain_page(self._boards.board(board), start, stop)
-
-    async def submit(self, board: str, name: str, score: Score) -> Response:
-        """Answer a submit once it is kept."""
-        await self._boards.submit(board, Submission(name, score))
-        return ACCEPTED
-
-    async def attempt(self, board: str, name: str, score: Score, metadata: bytes) -> Response:
-        """Answer a submit with metadata once it is kept."""
-        await self._boards.submit(board, Submission(name, score, metadata))
-        return ACCEPTED
-
-    # The routes as a request finds them
-
-    def _standing(self, request: Request, board: str, name: str) -> Awaitable[Response]:
-        where = self._asked(request, board, "the standing of a name")
-        return self._plain_standing(where, name) if request.query else self.standing(board, name)
-
-    async def _plain_standing(self, board: Board, name: str) -> Response:
-        standing = await self._boards.standing(board, name)
-        return ABSENT if standing is None else Response(200, encode(standing))
-
-    def _asked(self, request: Request, board: str, what: str) -> Board:
-        """Give the board or the period that a request is about, which has no other parameters."""
-        check_accept(request)
-        if not request.query:
-            return self._boards.board(board)
-        query = Query(request.query)
-        check_window_only(query, what)
-        return board_asked(self._boards, board, query)
-
-    def _page(self, request: Request, board: str) -> Awaitable[Response]:
-        check_accept(request)
-        plain = _PAGE.fullmatch(request.query)
-        if plain:
-            return self.page(board, int(plain[1]), int(plain[2]))
-        query = Query(request.query)
-        read = wanted_read(query)
-        if read is PAGE and "include" not in query:
-            return self._plain_page(board_asked(self._boards, board, query), *page_ranks(query))
-        return self._read(read, board, query)
-
-    async def _plain_page(self, board: Board, start: int, stop: int) -> Response:
-        return Response(200, b'{"leaderboard":%b}' % await self._boards.page_json(board, start, stop))
-
-    async def _read(self, read: Read, board: str, query: Query) -> Response:
-        return Response(200, encode(await read.answer(self._boards, board, query)))
-
-    async def _submit(self, request: Request, board: str, name: str) -> Response:
-        _check_body(request)
-        score, metadata = read_submit(request.body)
-        # RFC 7240: a preference that cannot be kept is ignored
-        want_change = wants_representation(request) and self._boards.reports_changes
-        submission = Submission(name, score, metadata)
-        change = await self._boards.submit(board, submission, key(request), want_change=want_change)
-        return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
-
-    async def _batch(self, request: Request, board: str) -> Response:
-        _check_body(request)
-        entries = read_batch(request.body)
-        refused = await self._boards.submit_many(board, entries, key(request))
-        return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
-
-    async def _remove(self, request: Request, board: str, name: str) -> Response:
-        await self._boards.remove(self._asked(request, board, "the removal of a name"), name)
-        return NO_CONTENT
-
-    async def _drop(self, request: Request, board: str) -> Response:
-        await self._boards.drop(self._asked(request, board, "the removal of a board"))
-        return NO_CONTENT
-
-    async def _list(self, request: Request) -> Response:
-        check_accept(request)
-        after, limit = listed_boards(Query(request.query))
-        found = await self._boards.definitions(after, limit + 1)
-        listed = [Listed(name, declared, definition) for name, definition, declared in found[:limit]]
-        return Response(200, encode(Listing(listed, listed[-1].name if len(found) > limit else None)))
-
-    async def _definition(self, request: Request, board: str) -> Response:
-        _check(request)
-        return Response(200, encode(await self._boards.definition(board)))
-
-    async def _define(self, request: Request, board: str) -> Response:
-        _check_body(request)
-        definition = read_definition(request.body)
-        is_new = await self._boards.define(board, definition)
-        return Response(201 if is_new else 200, encode(definition))
-
-    async def _undefine(self, request: Request, board: str) -> Response:
-        _check(request)
-        await self._boards.undefine(board)
-        return NO_CONTENT
-
-    async def _periods(self, request: Request, board: str) -> Response:
-        _check(request)
-        listed = [
-            ListedPeriod(one.window, one.period, one.start, one.stop, one.count, one.is_current)
-            for one in await self._boards.periods(board)
-        ]
-        return Response(200, encode(Periods(listed)))
-
-    async def _summary(self, request: Request, board: str) -> Response:
-        return Response(200, encode(await self._boards.summary(self._asked(request, board, "the summary of a board"))))
-
-    async def _rank(self, request: Request, board: str) -> Response:
-        check_accept(request)
-        query = Query(request.query)
-        score = placed_score(query)
-        place = await self._boards.place(board_asked(self._boards, board, query), score)
-        return Response(200, encode(ScoreRank.of(place)))
-
-    async def _face(self, request: Request) -> Response:
-        if request.path in self._documents and wants_html(request):
-            return await self._document(request)
-        _check(request)
-        return FACE
-
-    async def _document(self, request: Request) -> Response:
-        _check_query(request)
-        response = self._documents[request.path]()
-        check_kind(request, response.content_type)
-        return response
-
-    async def _health(self, request: Request) -> Response:
-        _check(request)
-        return HEALTHY
-
-    async def _ready(self, request: Request) -> Response:
-        _check(request)
-        await self._boards.ready()
-        return HEALTHY
+    def release(self, request: Request | None, route: str, method: str, response: Response, seconds: float) -> Response:
+        """Return a response as it is to leave: see :meth:`Gate.release`."""
+        return self.gate.release(request, route, method, response, seconds)
 
 
-def _other_method(method: str, methods: Methods) -> Response:
-    allow = ((b"allow", ", ".join([*methods, "OPTIONS"]).encode()),)
-    if method == "OPTIONS":
-        return Response(204, headers=allow)
-    raise HTTPError(405, f"{method} is not allowed here: use {', '.join(methods)}.", headers=allow)
+def _tree(operations: Sequence[Operation]) -> _Node:
+    root = _Node()
+    root.add(NAME_OF_ROUTES)  # even without operations below it, it is no board
+    for operation in sorted(operations, key=lambda operation: METHODS.index(operation.method)):
+        node = root
+        for segment in operation.path.split("/")[1:]:
+            node = node.add(segment)
+        node.route, node.parts = operation.path, operation.path_names
+        node.operations[operation.method] = operation
+        if operation.method == "GET":
+            node.operations["HEAD"] = operation
+    _add_options(root)
+    return root
 
 
-def _text(segment: bytes, parameter: str) -> str:
-    try:
-        return decoded(segment)
-    except ValueError as error:
-        raise BadName(parameter, str(error)) from None
+def _add_options(node: _Node) -> None:
+    if node.operations:
+        node.operations["OPTIONS"] = _options(node.route, [*node.operations, "OPTIONS"])
+    for below in (*node.literals.values(), *filter(None, [node.parameter])):
+        _add_options(below)
 
 
-def _check(request: Request) -> None:
-    """Raise for a query, and for a client that takes no JSON."""
-    _check_query(request)
-    check_accept(request)
+def _options(path: str, methods: Sequence[str]) -> Operation:
+    """Return the operation that answers OPTIONS, which no document speaks of; it looks at nothing but the path."""
+    allowed = Response(204, headers=((b"allow", ", ".join(methods).encode()),))
 
+    async def list_methods(_: Context, *__: str) -> Response:
+        return allowed
 
-def _check_query(request: Request) -> None:
-    if request.query and (first := next(iter(Query(request.query)), None)) is not None:
-        raise BadParameter(first, "This route takes no query parameters.")
-
-
-def _check_body(request: Request) -> None:
-    _check(request)
-    check_content(request)
+    return Operation(
+        name="options",
+        method="OPTIONS",
+        path=path,
+        tag="",
+        title="",
+        about="",
+        answers=(),
+        handler=list_methods,
+        parse=lambda *_: (),
+        produces=(),
+    )

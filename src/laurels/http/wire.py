@@ -19,6 +19,7 @@ from laurels import declaring
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
 from laurels.entries import EXACT
 from laurels.errors import BadBody, BadJSON, ScoreRefused
+from laurels.limits import BATCH_ENTRIES
 from laurels.stores.contract import Change, Entry, Place, Refusal, Score, Standing, Submission
 
 if TYPE_CHECKING:
@@ -151,7 +152,6 @@ class Periods(Struct, frozen=True):
     periods: list[ListedPeriod]
 
 
-BATCH_ENTRIES = 1000
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _score = attrgetter("score")

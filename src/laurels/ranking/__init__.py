@@ -1,4 +1,4 @@
-"""The ranking index: who stands where, exactly, in O(log n)."""
+"""The ranking index: exact ranks and pages in O(log n)."""
 
 from laurels.ranking.index import Index
 from laurels.ranking.packed import to_json

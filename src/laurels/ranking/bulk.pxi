@@ -2,10 +2,10 @@
 #
 # Packed, an entry is [f64 score][u64 sequence, on stamped boards][u8 length - 1][name], little-endian, with nothing
 # between two; a chunk holds whole entries. Loading appends the entries to leaves, nine tenths full, as they come, and
-# sees on the way whether they came in order. If not, they are sorted (the only time that needs memory beside the index:
-# 32 bytes an entry) and laid anew over the same leaves. Then the table is made at its final size and filled, a batch at
-# a time so that the slots' cache lines come in together; a name that is there already is a duplicate. Last, the inner
-# levels are laid over the leaves from below. Whoever calls discards the index where anything fails.
+# sees on the way whether they came in order. If not, they are sorted (the only time that needs memory besides the
+# index: 32 bytes an entry) and written into the same leaves again. Then the table is made at its final size and filled,
+# a batch at a time so that the slots' cache lines come in together; a name that is there already is a duplicate. Last,
+# the inner levels are laid over the leaves from below. If anything fails, the caller discards the index.
 
 cdef struct Load:
     u32 last        # the leaf that is being filled
@@ -17,7 +17,7 @@ cdef struct Pair:
 
 
 cdef inline u64 key_of_double(double score, bint descending) noexcept nogil:
-    """The score as 64 bits that order as scores stand on the board."""
+    """The score as 64 bits that are ordered as the board orders scores."""
     cdef u64 bits
     score += 0.0        # -0.0 becomes 0.0
     memcpy(&bits, &score, 8)
@@ -35,7 +35,7 @@ cdef inline double double_of_key(u64 key, bint descending) noexcept nogil:
 
 
 cdef inline u64 stored_sequence(const Core *c, u64 sequence) noexcept nogil:
-    """The sequence, or where the latest stand first its complement: the lesser always stands before."""
+    """The sequence, or its complement if the latest come first, so that the lesser always comes first."""
     return ~sequence if c.latest else sequence
 
 
@@ -67,7 +67,7 @@ cdef int load_entry(Core *c, Load *l, const Probe *p) noexcept nogil:
     leaf = node_of(c, 0, l.last)
     if leaf.n and not l.unsorted and keys_of(f, leaf)[leaf.n - 1] >= p.key:
         l.unsorted = (
-            keys_of(f, leaf)[leaf.n - 1] > p.key or against(c, ref_at(f, leaf, leaf.n - 1), p) >= 0
+            keys_of(f, leaf)[leaf.n - 1] > p.key or compare(c, ref_at(f, leaf, leaf.n - 1), p) >= 0
         )
     if leaf.n == f.cap and f.cap < c.tree.most:
         if leaf_enlarge(c) < 0:
@@ -87,16 +87,16 @@ cdef int load_entry(Core *c, Load *l, const Probe *p) noexcept nogil:
     return 0
 
 
-cdef bint stands_before(Core *c, const Pair *a, const Pair *b) noexcept nogil:
+cdef bint is_before(Core *c, const Pair *a, const Pair *b) noexcept nogil:
     cdef Probe p
     if a.key != b.key:
         return a.key < b.key
     probe_record(c, b.key, b.ref, &p)
-    return against(c, a.ref, &p) < 0
+    return compare(c, a.ref, &p) < 0
 
 
 cdef Pair *pairs_sort(Core *c, Pair *a, Pair *b, u64 n) noexcept nogil:
-    """Sort `a` by merging, with `b` as the other half of the work; give whichever holds the result."""
+    """Sort `a` by merging, with `b` as the other half of the work; return the one of them that holds the result."""
     cdef u64 width = 1
     cdef u64 start, middle, stop, i, j, k
     while width < n:
@@ -105,7 +105,7 @@ cdef Pair *pairs_sort(Core *c, Pair *a, Pair *b, u64 n) noexcept nogil:
             middle, stop = min(start + width, n), min(start + 2 * width, n)
             i, j = start, middle
             for k in range(start, stop):
-                if j == stop or (i < middle and not stands_before(c, &a[j], &a[i])):
+                if j == stop or (i < middle and not is_before(c, &a[j], &a[i])):
                     b[k] = a[i]
                     i += 1
                 else:
@@ -119,7 +119,7 @@ cdef Pair *pairs_sort(Core *c, Pair *a, Pair *b, u64 n) noexcept nogil:
 
 cdef int entries_sort(Core *c) noexcept nogil:
     cdef u64 n = c.tree.n
-    cdef Pair *pairs = <Pair *>resized(NULL, 2 * n * sizeof(Pair))
+    cdef Pair *pairs = <Pair *>resize(NULL, 2 * n * sizeof(Pair))
     cdef Pair *sorted_pairs
     cdef u32 number = c.tree.root
     cdef Layout *f = &c.tree.leaf
@@ -191,7 +191,7 @@ cdef inline u32 nodes_over(const Core *c, u32 m) noexcept nogil:
 
 
 cdef int level_lay(Core *c, u32 level, u32 m, u32 *first) noexcept nogil:
-    """Lay inner nodes over the `m` nodes of a level, a chain from `first`; give how many, and in `first` the first."""
+    """Lay inner nodes over the `m` nodes of a level, a chain from `first`; return how many, the first in `first`."""
     cdef u32 k = nodes_over(c, m)
     cdef u32 child = first[0]
     cdef u32 number, i, j
@@ -211,7 +211,7 @@ cdef int level_lay(Core *c, u32 level, u32 m, u32 *first) noexcept nogil:
             if level == 0 and node_of(c, 0, child).next != NONE:
                 leaf_prefetch(c, node_of(c, 0, node_of(c, 0, child).next))
             parent_of(c, level, child)[0] = number
-            settle(c, level, node, number, i)
+            child_update(c, level, node, number, i)
             child = node_of(c, level, child).next
     return <int>k
 
@@ -230,7 +230,7 @@ cdef int levels_lay(Core *c) noexcept nogil:
 
 
 cdef int levels_renew(Core *c, bint dense) noexcept nogil:
-    """Lay the inner levels anew, with firsts or without; the leaves stay as they are."""
+    """Lay new inner levels, with firsts or without; the leaves stay as they are."""
     cdef Core fresh = c[0]
     cdef Tree *t = &fresh.tree
     cdef u32 nodes = 0
@@ -264,7 +264,7 @@ cdef int load_finish(Core *c, Load *l) noexcept nogil:
     if problem == 0:
         problem = levels_lay(c)
     if problem == 0:
-        mend(c, 0, l.last)
+        rebalance(c, 0, l.last)
     return problem
 
 
@@ -273,7 +273,7 @@ cdef inline u32 packed_size(const Core *c, const char *r) noexcept nogil:
 
 
 cdef char *pack_entry(const Core *c, u64 key, const char *r, char *out) noexcept nogil:
-    """Write an entry; give the place after it."""
+    """Write an entry; return the address after it."""
     cdef double score = double_of_key(key, c.descending)
     memcpy(out, &score, 8)
     out += 8
@@ -285,7 +285,7 @@ cdef char *pack_entry(const Core *c, u64 key, const char *r, char *out) noexcept
 
 
 cdef const char *unpack_entry(const Core *c, const char *at, const char *end, bint sequences, Probe *p) noexcept nogil:
-    """Read an entry; give the place after it, or NULL where it is cut off or its score is not finite."""
+    """Read an entry; return the address after it, or NULL if it is cut off or its score is not finite."""
     cdef Py_ssize_t head = 17 if sequences else 9
     cdef double score
     if end - at < head:
@@ -301,7 +301,7 @@ cdef const char *unpack_entry(const Core *c, const char *at, const char *end, bi
 
 
 cdef u64 core_pack(Core *c, u64 first, u64 after, char *out) noexcept nogil:
-    """Write the entries at those places to `out`, where it is not NULL; give their size."""
+    """Write the entries at those places to `out`, if it is not NULL; return their size in bytes."""
     cdef Layout *f = &c.tree.leaf
     cdef u64 size = 0
     cdef u32 i, number

@@ -1,8 +1,8 @@
-# Check: every invariant, said once.
+# Check: every invariant, stated once.
 
 
 cdef int check_nodes(Core *c, u32 level, u32 number, u32 parent, u64 *leaves, u64 *inners) except -1:
-    """A node and all under it: who is whose, how many are where, and what is first."""
+    """A node and all under it: parents and children, counts, and first entries."""
     cdef Layout *f = layout_of(c, level)
     cdef Head *node = node_of(c, level, number)
     cdef Head *child
@@ -46,7 +46,7 @@ cdef int check_order(Core *c, u64 leaves, dict sizes) except -1:
         for i in range(leaf.n):
             ref = ref_at(&c.tree.leaf, leaf, i)
             this.key, this.ref = keys_of(&c.tree.leaf, leaf)[i], ref
-            assert n == 0 or stands_before(c, &last, &this), "each entry stands after the one before"
+            assert n == 0 or is_before(c, &last, &this), "each entry is after the one before"
             probe_record(c, this.key, ref, &p)
             slot = name_slot(&c.names, name_hash(p.name, p.size), p.name, p.size)
             assert slot != NULL and slot_ref(slot) == ref, "the table finds each name"
@@ -62,7 +62,7 @@ cdef int check_order(Core *c, u64 leaves, dict sizes) except -1:
 
 
 cdef int check_table(Core *c) except -1:
-    """The segments: their order, that nothing is before its home, and that all doors agree."""
+    """The segments: their order, that nothing is before its home, and that all directory entries agree."""
     cdef Names *t = &c.names
     cdef Segment *s
     cdef u64 i = 0
@@ -71,24 +71,24 @@ cdef int check_table(Core *c) except -1:
     cdef u64 held = 0
     cdef u32 k, count
     cdef Slot *slot
-    while t.doors != NULL and i < <u64>1 << t.depth:
-        s = t.doors[i].segment
+    while t.directory != NULL and i < <u64>1 << t.depth:
+        s = t.directory[i].segment
         assert s.depth <= t.depth, "a segment is no deeper than the table"
         span = <u64>1 << (t.depth - s.depth)
         for j in range(i, i + span):
-            assert t.doors[j].segment == s and t.doors[j].cap == s.cap, "doors of one segment agree"
+            assert t.directory[j].segment == s and t.directory[j].cap == s.cap, "directory entries of one segment agree"
         count = 0
         for k in range(s.total):
             slot = slots_of(s) + k
-            if slot.where:
+            if slot.leaf_and_ref:
                 count += 1
-                assert slot >= home_of(&t.doors[i], slot.tag), "no slot is before its home"
-                if k and (slot - 1).where:
-                    assert (slot - 1).tag <= slot.tag, "slots stand in the order of tags"
+                assert slot >= home_of(&t.directory[i], slot.tag), "no slot is before its home"
+                if k and (slot - 1).leaf_and_ref:
+                    assert (slot - 1).tag <= slot.tag, "slots are in the order of tags"
                 else:
-                    assert slot == home_of(&t.doors[i], slot.tag), "no gap is before a slot away from home"
+                    assert slot == home_of(&t.directory[i], slot.tag), "no gap is before a slot away from home"
         assert count == s.count, "a segment knows its count"
-        assert slots_of(s)[s.total - 1].where == 0, "the last slot is empty"
+        assert slots_of(s)[s.total - 1].leaf_and_ref == 0, "the last slot is empty"
         slots += count
         held += segment_bytes(s)
         i += span
@@ -126,8 +126,8 @@ cdef int check_core(Core *c) except -1:
     cdef u64 leaves = 0
     cdef u64 inners = 0
     cdef dict sizes = {}
-    assert c.names.length_at or not c.timed, "where ties are by sequences, they are kept"
-    assert (c.tree.inner.firsts != 0) == (c.ranking == DENSE), "firsts are counted where the ranking is dense"
+    assert c.names.length_at or not c.timed, "if ties are by sequences, they are kept"
+    assert (c.tree.inner.firsts != 0) == (c.ranking == DENSE), "firsts are counted if the ranking is dense"
     if c.tree.n:
         check_nodes(c, c.tree.height, c.tree.root, NONE, &leaves, &inners)
         check_order(c, leaves, sizes)

@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, embedsignature=True
-"""The ranking index: who stands where, exactly.
+"""The ranking index: exact ranks and pages of a board.
 
 Names are kept once, in records that a hash table finds (names.pxi); the order is a counted B+ tree of scores and
-references to records (tree.pxi, places.pxi, dense.pxi); both live in numbered chunks (memory.pxi). Every act (writes.pxi) is O(log n)
-or O(log n + entries given): nothing is rebuilt on the side, and no act does work for all entries but those that say so.
+references to records (tree.pxi, places.pxi, dense.pxi); both are kept in numbered chunks (memory.pxi).
+Every operation is O(log n) or O(log n + entries returned), but for those that say otherwise: nothing is rebuilt on the
+side.
 
 >>> index = Index()
 >>> for name, score in [("v", 2077), ("silverhand", 34), ("johnny", 34)]:
@@ -38,12 +39,12 @@ include "values.pxi"
 cdef class Index:
     """Names and their scores, in order.
 
-    ``ties`` says who stands first among equal scores: by "name", or of the sequences the "earliest" (least) or the
-    "latest" (greatest), and then by name. By name is by the bytes of UTF-8: A before Z where ascending, Z before A where
-    descending. A ``stamped`` index keeps an entry's sequence, from 0 to 2^64 - 1, also where ties are by name; another
-    has none. An entry's place is its position, from 0; its rank is the place itself where ``ranking`` is "ordinal", how
-    many entries are better where it is "competition", and how many scores are better where it is "dense". Scores are
-    doubles; whole ones are given back as ``int``. ``leaf`` and ``fan`` are the most entries of a leaf and children of an
+    ``ties`` orders equal scores: by "name", or by sequence with the "earliest" (least) or "latest" (greatest) first and
+    then by name. By name is by the bytes of UTF-8: A before Z if ascending, Z before A if descending. A ``stamped``
+    index keeps an entry's sequence, from 0 to 2^64 - 1, even if ties are by name; otherwise only one whose ties are by
+    sequence does. An entry's place is its position, from 0; its rank is the place itself if ``ranking`` is "ordinal",
+    the number of better entries if it is "competition", and the number of better scores if it is "dense". Scores are
+    doubles; whole ones are returned as ``int``. ``leaf`` and ``fan`` are the most entries of a leaf and children of an
     inner node.
     """
 
@@ -101,7 +102,7 @@ cdef class Index:
         return name_slot(&self.core.names, p.hashed, p.name, p.size) != NULL
 
     def put(self, str name not None, score, u64 sequence=0):
-        """Give ``name`` this score and sequence in place of any it had; tell whether it is new. O(log n).
+        """Give ``name`` this score and sequence in place of any it had; return whether it is new. O(log n).
 
         Raises ValueError for a name of no or of more than 256 bytes, and for a score that is not finite or not exactly
         a double.
@@ -112,13 +113,13 @@ cdef class Index:
         """
         cdef Probe p
         probe(&self.core, name, score, sequence, &p)
-        return trouble(core_put(&self.core, &p, True)) == ADDED
+        return check_outcome(core_put(&self.core, &p, True)) == ADDED
 
-    def submit(self, str name not None, score, u64 sequence=0, bint anew=False):
-        """Submit a score by the operator; give 0 where it did not count, 1 where it did, 2 where the name is new.
+    def submit(self, str name not None, score, u64 sequence=0, bint refresh=False):
+        """Submit a score by the operator; return 0 if it did not count, 1 if it did, 2 if the name is new.
 
-        O(log n). Under "best" a score counts where it is better, under "increment" it is added, and under "latest" it
-        counts; the very score that the name has counts only where it comes ``anew``, and then brings its sequence.
+        O(log n). Under "best" a score counts if it is better, under "increment" it is added, and under "latest" it
+        counts; the very score that the name has counts only with ``refresh``, and then only its sequence is new.
         Raises ValueError as :meth:`put` does, and OverflowError, which says why, for a sum that is not finite and for
         one of whole numbers that is not exactly a double.
 
@@ -132,17 +133,17 @@ cdef class Index:
         cdef Probe p
         cdef int outcome
         probe(&self.core, name, score, sequence, &p)
-        outcome = core_submit(&self.core, &p, anew)
+        outcome = core_submit(&self.core, &p, refresh)
         if outcome == INFINITE or outcome == INEXACT:
-            sum_trouble(outcome, self.score(name), score)
-        return trouble(outcome)
+            raise_sum_problem(outcome, self.score(name), score)
+        return check_outcome(outcome)
 
     def submit_many(self, names, scores, u64 sequence):
-        """Submit each name with its score, in turn; give how many counted. O(entries * log n).
+        """Submit each name with its score, in turn; return how many counted. O(entries * log n).
 
-        Entry i has the sequence ``sequence + 2 * i``. Raises ValueError, and submits none, where one could not be
-        submitted, and under "increment", where any might be refused. After a MemoryError the first of them have been
-        submitted.
+        Entry i has the sequence ``sequence + 2 * i``. Raises ValueError, and submits none, if one could not be
+        submitted, and under "increment", because any sum might be refused. After a MemoryError the first of them have
+        been submitted.
 
         >>> index = Index(operator="best")
         >>> index.submit_many(["v", "silverhand", "v"], [2077, 34, 2076], 0)
@@ -164,12 +165,12 @@ cdef class Index:
         try:
             for i in range(n):
                 probe(c, <str?>each[i], values[i], sequence + 2 * <u64>i, &probes[i])
-            return trouble(core_submit_many(c, probes, n))
+            return check_outcome(core_submit_many(c, probes, n))
         finally:
             free(probes)
 
     def remove(self, str name not None):
-        """Take ``name`` off; tell whether it was there. O(log n).
+        """Remove ``name``; return whether it was there. O(log n).
 
         >>> index = Index()
         >>> index.put("v", 2077), index.remove("v"), index.remove("v")
@@ -177,10 +178,10 @@ cdef class Index:
         """
         cdef Probe p
         probe_name(name, &p)
-        return trouble(core_remove(&self.core, &p)) == 1
+        return check_outcome(core_remove(&self.core, &p)) == 1
 
     def clear(self):
-        """Take all names off, and give the memory back. O(n / 2,000).
+        """Remove all names, and free the memory. O(n / 2,000).
 
         >>> index = Index()
         >>> _ = index.put("v", 2077)
@@ -191,7 +192,7 @@ cdef class Index:
         core_clear(&self.core)
 
     def rank_by(self, str ranking not None):
-        """Rank so from now on; entries and places stay as they are.
+        """Use another ranking from now on; entries and places stay as they are.
 
         O(1), but to and from "dense" O(n), 2 to 5 nanoseconds an entry. Raises ValueError for what is no ranking.
 
@@ -202,10 +203,10 @@ cdef class Index:
         >>> index.standing("johnny")
         (34, 1)
         """
-        trouble(core_rank_by(&self.core, <u32>ranking_of(ranking)))
+        check_outcome(core_rank_by(&self.core, <u32>ranking_of(ranking)))
 
     def score(self, str name not None):
-        """Give the score of ``name``, or None where it is not there. O(1).
+        """Return the score of ``name``, or None if it is not there. O(1).
 
         >>> index = Index()
         >>> _ = index.put("v", 20.77)
@@ -222,7 +223,7 @@ cdef class Index:
         return score_of(c, keys_of(&c.tree.leaf, leaf)[place_in_leaf(c, leaf, ref)])
 
     def standing(self, str name not None):
-        """Give score and rank of ``name``, or None where it is not there. O(log n).
+        """Return score and rank of ``name``, or None if it is not there. O(log n).
 
         >>> index = Index(ranking="competition")
         >>> index.put("v", 2077), index.put("silverhand", 34), index.put("johnny", 34)
@@ -239,7 +240,7 @@ cdef class Index:
         return score_of(c, keys_of(&c.tree.leaf, node_of(c, 0, number))[i]), rank
 
     def place_of(self, str name not None):
-        """Give the place of ``name``, or None where it is not there. O(log n).
+        """Return the place of ``name``, or None if it is not there. O(log n).
 
         >>> index = Index(ranking="competition")
         >>> index.put("v", 2077), index.put("silverhand", 34), index.put("johnny", 34)
@@ -254,7 +255,7 @@ cdef class Index:
         return places_above(&self.core, number) + place_in_leaf(&self.core, node_of(&self.core, 0, number), ref)
 
     def row(self, str name not None):
-        """Give name, score, rank and sequence of ``name``, or None where it is not there. O(log n).
+        """Return name, score, rank and sequence of ``name``, or None if it is not there. O(log n).
 
         >>> index = Index(stamped=True)
         >>> _ = index.put("v", 2077, 7)
@@ -270,9 +271,9 @@ cdef class Index:
         return row_of(c, keys_of(&c.tree.leaf, node_of(c, 0, number))[i], ref, rank)
 
     def rows(self, start, stop):
-        """Give name, score, rank and sequence of the entries at the places from ``start`` up to but not ``stop``.
+        """Return name, score, rank and sequence of the entries at the places from ``start`` up to but not ``stop``.
 
-        O(log n + entries). The sequence is 0 where the index has none.
+        O(log n + entries). The sequence is 0 if the index has none.
 
         >>> index = Index(ties="latest", ranking="competition")
         >>> index.put("v", 34, 1), index.put("silverhand", 34, 2), index.put("johnny", 33, 3)
@@ -315,9 +316,9 @@ cdef class Index:
             number, i = leaf.next, 0
 
     def page(self, start, stop):
-        """Give name and score of the entries at the places from ``start`` up to but not ``stop``. O(log n + entries).
+        """Return name and score of the entries at the places from ``start`` up to but not ``stop``. O(log n + entries).
 
-        Places that are not there give nothing, and negative ones are 0.
+        Places beyond the last are ignored, and negative ones are taken for 0.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)
@@ -328,9 +329,9 @@ cdef class Index:
         return self.entries(start, stop)
 
     def place_of_score(self, score):
-        """Give the place of the first entry with this score, or that it would have: how many entries are better.
+        """Return the place of the first entry with this score, or that it would have: how many entries are better.
 
-        O(log n). An infinite score is good here.
+        O(log n). An infinite score is allowed here.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)
@@ -341,9 +342,9 @@ cdef class Index:
         return place_of_key(&self.core, key_of_bound(score, self.core.descending))
 
     def rank_of_score(self, score):
-        """Give the rank of the first entry with this score, or that it would have. O(log n).
+        """Return the rank of the first entry with this score, or that it would have. O(log n).
 
-        An infinite score is good here.
+        An infinite score is allowed here.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)
@@ -354,9 +355,9 @@ cdef class Index:
         return rank_of_key(&self.core, key_of_bound(score, self.core.descending))
 
     def place_after(self, str name not None, score, u64 sequence=0):
-        """Give the place of the first entry that stands after ``name`` with this score and sequence. O(log n).
+        """Return the place of the first entry that comes after ``name`` with this score and sequence. O(log n).
 
-        That is how many entries stand before or at that place, whether the name stands there, elsewhere or nowhere.
+        That is how many entries are before or at that position, whether the name is there, elsewhere or nowhere.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34), index.put("johnny", 34)
@@ -369,9 +370,9 @@ cdef class Index:
         return place_after(&self.core, &p)
 
     def places(self, low, high):
-        """Give the places of the entries with scores from ``low`` to ``high``: the first, and that after the last.
+        """Return the places of the entries with scores from ``low`` to ``high``: the first, and that after the last.
 
-        O(log n). Both bounds are included, and may be infinite. Where there is no entry, both are the place that one
+        O(log n). Both bounds are included, and may be infinite. If there is no such entry, both are the place that one
         would have.
 
         >>> index = Index()
@@ -385,7 +386,7 @@ cdef class Index:
         return first, stop
 
     def count(self, low, high):
-        """Give the number of entries with scores from ``low`` to ``high``, both included. O(log n).
+        """Return the number of entries with scores from ``low`` to ``high``, both included. O(log n).
 
         >>> index = Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)
@@ -398,7 +399,7 @@ cdef class Index:
         return stop - first
 
     def is_whole(self):
-        """Tell whether all scores are whole numbers. O(n), a nanosecond or two an entry.
+        """Return whether all scores are whole numbers. O(n), a nanosecond or two an entry.
 
         >>> index = Index()
         >>> index.put("v", 2077), index.is_whole(), index.put("silverhand", 3.4), index.is_whole()
@@ -407,9 +408,9 @@ cdef class Index:
         return core_is_whole(&self.core)
 
     def dump(self, start, stop):
-        """Give the entries at those places packed, as :meth:`load` takes them. O(log n + entries).
+        """Return the entries at those places as bytes, as :meth:`load` takes them. O(log n + entries).
 
-        An entry is its score (a double), its sequence (8 bytes) where the index keeps them, the length of its name less
+        An entry is its score (a double), its sequence (8 bytes) if the index keeps them, the length of its name less
         1 (one byte) and its name, all little-endian.
 
         >>> index = Index()
@@ -426,11 +427,11 @@ cdef class Index:
         return packed
 
     def load(self, chunks, *, bint sequences=True):
-        """Fill this index with packed entries. O(n), or O(n log n) where they are not in the board's order.
+        """Fill this index with packed entries. O(n), or O(n log n) if they are not in the board's order.
 
-        Each chunk holds whole entries; with ``sequences`` as :meth:`dump` of such an index gives them, without them
-        each has 0. Raises ValueError where the index is not empty, where the bytes are not packed entries, and where a
-        name is there twice; the index is as it was then.
+        Each chunk holds whole entries; with ``sequences`` as :meth:`dump` of such an index returns them, without
+        each has the sequence 0. Raises ValueError if the index is not empty, if the bytes are not packed entries, or if
+        a name is there twice; the index is as it was then.
 
         >>> index, other = Index(), Index()
         >>> index.put("v", 2077), index.put("silverhand", 34)
@@ -448,13 +449,13 @@ cdef class Index:
         state.sequences = sequences and self.core.names.length_at
         for chunk in chunks:
             fresh.append(chunk, &state)
-        trouble(load_finish(&fresh.core, &state))
+        check_outcome(load_finish(&fresh.core, &state))
         if self.core.tree.n:
             raise ValueError("the index was filled while it was loaded")
         self.core, fresh.core = fresh.core, self.core
 
     def check(self):
-        """Raise AssertionError where the index is not as it must be. O(n).
+        """Raise AssertionError if an invariant does not hold. O(n).
 
         >>> Index().check()
         """
@@ -467,14 +468,14 @@ cdef class Index:
         while at < end:
             at = unpack_entry(&self.core, at, end, state.sequences, &p)
             if at == NULL:
-                trouble(DAMAGED)
+                check_outcome(DAMAGED)
             if not is_ascii(p.name, p.size):
                 PyUnicode_DecodeUTF8(p.name, p.size, "strict")
-            trouble(load_entry(&self.core, state, &p))
+            check_outcome(load_entry(&self.core, state, &p))
         return 0
 
     cdef inline bint find(self, str name, u32 *number, u64 *ref) except -1:
-        """Find a name's record and the leaf of its entry, and ask for that; False where there is none."""
+        """Find a name's record and the leaf of its entry, and prefetch that; False if there is none."""
         cdef Core *c = &self.core
         cdef Probe p
         cdef Slot *slot
@@ -487,7 +488,7 @@ cdef class Index:
         return True
 
     cdef int clip(self, start, stop, u64 *first, u64 *after) except -1:
-        """Places as slices take them, but for the negative, which are 0."""
+        """Clip places as slices do, but take negative ones for 0."""
         cdef u64 n = self.core.tree.n
         after[0] = min(n, <u64>max(0, PyNumber_AsSsize_t(stop, NULL)))
         first[0] = min(after[0], <u64>max(0, PyNumber_AsSsize_t(start, NULL)))

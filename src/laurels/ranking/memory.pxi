@@ -6,13 +6,13 @@
 #
 # - growth copies nothing that is there but the first chunk, which begins at a few dozen bytes and is enlarged by a
 #   sixteenth (by half while it is tiny) until it is full, at 2 MiB: ten entries cost a kilobyte;
-# - every later chunk is a mapping of its own, of which only the pages that were touched are memory. The kernel is asked to
-#   make a huge page of it when it is full, which it does in the background and takes a tenth off a lookup; asked
+# - every later chunk is a mapping of its own, of which only the pages that were touched are memory. The kernel is asked
+#   to make a huge page of it when it is full, which it does in the background and takes a tenth off a lookup; asked
 #   earlier it would do so within the put that touches it first, 5 ms on the machine of docs/index.md;
-# - an address (`item`) is good until the next call that may enlarge, so whoever changes the index first reserves all it
-#   may need, then takes addresses, then changes. What can fail fails before anything was changed.
+# - an address (`item`) is valid until the next call that may enlarge, so every change first reserves all the memory it
+#   may need, then takes addresses, then changes. Whatever can fail fails before anything was changed.
 #
-# Items are not given back one by one; who frees an item keeps it on a list of its own.
+# Items are not returned one by one; the owner of a freed item keeps it on a list.
 
 from libc.stdint cimport int64_t as i64, uint8_t as u8, uint16_t as u16, uint32_t as u32, uint64_t as u64
 from libc.string cimport memcmp, memcpy, memmove, memset
@@ -39,20 +39,20 @@ cdef extern from *:
 
     /* LAURELS_FAULTS: one allocation in so many fails; only the fuzzed build defines it. */
     #ifdef LAURELS_FAULTS
-    static int unlucky(void) {
+    static int allocation_fails(void) {
         static uint64_t luck = 88172645463325252u;
         luck ^= luck << 13, luck ^= luck >> 7, luck ^= luck << 17;
         return luck % LAURELS_FAULTS == 0;
     }
     #else
-    #define unlucky() 0
+    #define allocation_fails() 0
     #endif
 
-    static void *resized(void *block, size_t size) { return unlucky() ? NULL : realloc(block, size); }
+    static void *resize(void *block, size_t size) { return allocation_fails() ? NULL : realloc(block, size); }
 
-    static void *mapped(void) {
+    static void *map_chunk(void) {
         char *all, *start;
-        if (unlucky()) return NULL;
+        if (allocation_fails()) return NULL;
         all = mmap(NULL, 2 * CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (all == (char *)MAP_FAILED) return NULL;
         start = (char *)(((uintptr_t)all + CHUNK - 1) & ~(CHUNK - 1));
@@ -61,13 +61,13 @@ cdef extern from *:
         return start;
     }
 
-    static void filled(void *chunk) {
+    static void advise_huge_page(void *chunk) {
     #ifdef MADV_HUGEPAGE
         madvise(chunk, CHUNK, MADV_HUGEPAGE);
     #endif
     }
 
-    static void unmapped(void *chunk) { munmap(chunk, CHUNK); }
+    static void unmap_chunk(void *chunk) { munmap(chunk, CHUNK); }
 
     /* The first place of x in a[0..cap), where it must be; reads up to a[cap rounded up to 16]. Up to 64, nothing ends
        it early: a branch that depended on the place would be guessed wrong, after waiting for memory. */
@@ -110,7 +110,7 @@ cdef extern from *:
         return x == y;
     }
 
-    /* Less than, equal to or greater than 0 as a stands before, with or after b by their bytes, a prefix first. */
+    /* Less than, equal to or greater than 0 as a is before, equal to or after b by their bytes, a prefix first. */
     static inline int order_of(const char *a, uint32_t na, const char *b, uint32_t nb) {
         uint32_t n = na < nb ? na : nb, i = 0;
         uint64_t x, y;
@@ -156,16 +156,16 @@ cdef extern from *:
     static inline uint32_t read_32(const void *p) { uint32_t x; memcpy(&x, p, 4); return x; }
     static inline void write_64(void *p, uint64_t x) { memcpy(p, &x, 8); }
 
-    static inline uint64_t mixed(uint64_t a, uint64_t b) {
+    static inline uint64_t mix(uint64_t a, uint64_t b) {
         __uint128_t m = (__uint128_t)a * b;
         return (uint64_t)m ^ (uint64_t)(m >> 64);
     }
 
-    /* After wyhash: seeded multiplication folded to 64 bits, 16 bytes a step. */
+    /* After wyhash: seeded multiplication, its 128 bits reduced to 64, 16 bytes a step. */
     static inline uint64_t hash_of(const char *p, uint32_t n, uint64_t seed, uint64_t secret) {
         uint64_t a, b;
         uint32_t left = n;
-        for (; left > 16; left -= 16, p += 16) seed = mixed(read_64(p) ^ secret, read_64(p + 8) ^ seed);
+        for (; left > 16; left -= 16, p += 16) seed = mix(read_64(p) ^ secret, read_64(p + 8) ^ seed);
         if (left >= 8) {
             a = read_64(p), b = read_64(p + left - 8);
         } else if (left >= 4) {
@@ -173,7 +173,7 @@ cdef extern from *:
         } else {
             a = (uint64_t)(uint8_t)p[0] << 16 | (uint64_t)(uint8_t)p[left >> 1] << 8 | (uint8_t)p[left - 1], b = 0;
         }
-        return mixed(secret ^ n, mixed(a ^ secret, b ^ seed));
+        return mix(secret ^ n, mix(a ^ secret, b ^ seed));
     }
 
     static inline int is_ascii(const char *p, uint32_t n) {
@@ -186,11 +186,11 @@ cdef extern from *:
     const size_t CHUNK, PAGE
     const u32 NONE, MOST_ENTRIES
     void PREFETCH(const void *) noexcept nogil
-    void *resized(void *, size_t) noexcept nogil
+    void *resize(void *, size_t) noexcept nogil
     void free(void *) noexcept nogil
-    void *mapped() noexcept nogil
-    void filled(void *) noexcept nogil
-    void unmapped(void *) noexcept nogil
+    void *map_chunk() noexcept nogil
+    void advise_huge_page(void *) noexcept nogil
+    void unmap_chunk(void *) noexcept nogil
     u32 place_of(const u32 *, u32, u32) noexcept nogil
     u32 sum_of(const u32 *, u32, u32) noexcept nogil
     bint same_bytes(const char *, const char *, u32) noexcept nogil
@@ -253,7 +253,7 @@ cdef size_t chunks_bytes(const Chunks *c) noexcept nogil:
 
 
 cdef int chunks_begin(Chunks *c) noexcept nogil:
-    """Begin another chunk; -1 where there is no memory."""
+    """Begin another chunk; -1 if there is no memory."""
     cdef bint later = c.count and chunks_mapped(c)
     cdef char *chunk = NULL
     cdef char **at
@@ -262,16 +262,16 @@ cdef int chunks_begin(Chunks *c) noexcept nogil:
         return -1
     if c.count == c.room:
         room = c.room + (c.room >> 1) + 1
-        at = <char **>resized(c.at, room * sizeof(char *))
+        at = <char **>resize(c.at, room * sizeof(char *))
         if at == NULL:
             return -1
         c.at, c.room = at, room
     if later:
-        chunk = <char *>mapped()
+        chunk = <char *>map_chunk()
         if chunk == NULL:
             return -1
     if later and c.count > 1:
-        filled(c.at[c.count - 1])
+        advise_huge_page(c.at[c.count - 1])
     c.at[c.count] = chunk
     c.count += 1
     c.have, c.used = c.full if later else 0, 0
@@ -279,11 +279,11 @@ cdef int chunks_begin(Chunks *c) noexcept nogil:
 
 
 cdef int chunks_enlarge(Chunks *c, u32 more) noexcept nogil:
-    """Give a last chunk that is no mapping room for `more` items than are used, as far as may be; -1 for no memory."""
+    """Enlarge a last chunk that is no mapping for `more` items than are used, up to a full one; -1 for no memory."""
     cdef size_t total = chunks_bytes(c)
     cdef size_t step = max(total // 16, min(total // 2, <size_t>4096), <size_t>64)
     cdef size_t want = min(<size_t>c.full, max(<size_t>(c.used + more), c.have + step // c.stride))
-    cdef char *chunk = <char *>resized(c.at[c.count - 1], want * c.stride)
+    cdef char *chunk = <char *>resize(c.at[c.count - 1], want * c.stride)
     if chunk == NULL:
         return -1
     c.at[c.count - 1] = chunk
@@ -295,7 +295,7 @@ cdef void chunks_end(Chunks *c) noexcept nogil:
     cdef u32 i
     for i in range(c.count):
         if i and chunks_mapped(c):
-            unmapped(c.at[i])
+            unmap_chunk(c.at[i])
         else:
             free(c.at[i])
     free(c.at)
@@ -304,7 +304,7 @@ cdef void chunks_end(Chunks *c) noexcept nogil:
 
 
 cdef int chunks_reserve(Chunks *c) noexcept nogil:
-    """Make sure that one more item can be handed out; -1 where there is no memory."""
+    """Make sure that one more item can be handed out; -1 if there is no memory."""
     if (c.count == 0 or c.used == c.full) and chunks_begin(c) < 0:
         return -1
     return chunks_enlarge(c, 1) if c.used == c.have else 0

@@ -4,25 +4,26 @@
 # units. Its number (the ref, 36 bits, 256 GiB) is what the table and the tree hold; ref 0 is never handed out. A freed
 # record goes on the list of its size, which runs through the records themselves.
 #
-# The table is extendible hashing. The top `depth` bits of the hash choose a door; doors share a segment until it
-# splits. A segment is [Segment][slots], and a slot is 10 bytes: 16 more bits of the hash, the tag; the ref; and the
-# leaf that holds the entry. The leaf stands here and not in the record so that a lookup need not wait for the record:
-# while the name is being fetched and compared, the leaf and what is above it are fetched too. Main memory is 200 ns
-# away, and that is one time less of it. The price is that an entry that changes leaves is looked up by its name.
+# The table is extendible hashing. The top `depth` bits of the hash choose an entry of the directory; several directory
+# entries lead to one segment until it splits. A segment is [Segment][slots], and a slot is 10 bytes: 16 more bits of
+# the hash, the tag; the ref; and the leaf that holds the entry. The leaf is kept here and not in the record so that a
+# lookup need not wait for the record: while the name is being fetched and compared, the leaf and what is above it are
+# fetched too. Main memory is 200 ns away, and that is one wait less. The price is that an entry that changes leaves is
+# looked up by its name.
 #
-# The slots of a segment stand in the order of their tags, each at its home, (tag * cap) >> 16, or as near after it as
-# the earlier ones leave room, with a tail beyond the last home instead of a wrap-around and one empty slot at the very
-# end. That order
+# The slots of a segment are in the order of their tags, each at its home, (tag * cap) >> 16, or as near after it as the
+# earlier ones leave room, with a tail beyond the last home instead of a wrap-around and one empty slot at the very end,
+# which ends every search. That order
 #
-# - ends a search in vain as early as one that finds, so a segment may be 90 % full;
+# - lets a search that finds nothing end as early as one that finds, so a segment may be 90 % full;
 # - makes enlarging a segment one pass from front to back that reads no record, so segments grow by an eighth and the
 #   table is always between 80 and 90 % full, rather than between 45 and 90 as with doublings;
 # - makes removal a shift back of what follows, with no tombstones.
 #
 # A segment at its greatest size splits, which reads the names of its 1,800 records to learn one more bit of their
-# hashes: the longest pause there is, some tens of microseconds, at any number of entries. (The doors are copied when
-# they double: 16 bytes per 1,700 entries.) Each door keeps a copy of its segment's cap, so that a lookup goes from the
-# door to the slot without reading the segment's head.
+# hashes: the longest pause there is, some tens of microseconds, at any number of entries. (The directory is copied when
+# it doubles: 16 bytes per 1,700 entries.) Each directory entry keeps a copy of its segment's cap, so that a lookup goes
+# from there to the slot without reading the segment's head.
 #
 # The hash is keyed by Python's own per-process randomness, so names cannot be chosen to collide, and PYTHONHASHSEED
 # repeats a run.
@@ -37,21 +38,21 @@ cdef enum:
 cdef struct Segment:
     u32 cap, count, depth, total    # total slots: cap, the tail, and the last that stays empty
 
-cdef struct Door:
+cdef struct DirectoryEntry:
     Segment *segment
     u64 cap
 
 cdef packed struct Slot:
-    u64 where       # leaf << REF_BITS | ref; 0 where empty
+    u64 leaf_and_ref    # leaf << REF_BITS | ref; 0 if empty
     u16 tag
 
 cdef struct Names:
     Chunks records
     u64 *freed          # heads of the lists of freed records by units, or NULL while none was freed
-    Door *doors         # 1 << depth of them, or NULL while there is no name
+    DirectoryEntry *directory   # 1 << depth of them, or NULL while there is no name
     size_t segment_bytes
     u32 depth
-    u32 length_at       # where in a record the length stands: 0, or 8 on stamped boards
+    u32 length_at       # where in a record the length is: at 0, or at 8 on stamped boards
     u32 lost            # units too few to be a record at the ends of chunks
 
 cdef u64 SEED = <u64>hash("laurels names seed")
@@ -71,7 +72,7 @@ cdef inline const char *name_bytes(const Names *t, const char *r) noexcept nogil
 
 
 cdef inline u64 record_sequence(const Names *t, const char *r) noexcept nogil:
-    """The sequence as it is stored; 0 where there is none."""
+    """The sequence as it is stored; 0 if there is none."""
     return read_64(r) if t.length_at else 0
 
 
@@ -96,41 +97,41 @@ cdef inline Slot *slots_of(Segment *s) noexcept nogil:
 
 
 cdef inline u64 slot_ref(const Slot *slot) noexcept nogil:
-    return slot.where & ((<u64>1 << REF_BITS) - 1)
+    return slot.leaf_and_ref & ((<u64>1 << REF_BITS) - 1)
 
 
 cdef inline u32 slot_leaf(const Slot *slot) noexcept nogil:
-    return <u32>(slot.where >> REF_BITS)
+    return <u32>(slot.leaf_and_ref >> REF_BITS)
 
 
 cdef inline void slot_set(Slot *slot, u64 ref, u32 leaf) noexcept nogil:
-    slot.where = <u64>leaf << REF_BITS | ref
+    slot.leaf_and_ref = <u64>leaf << REF_BITS | ref
 
 
-cdef inline Door *door_of(const Names *t, u64 hashed) noexcept nogil:
-    return &t.doors[(hashed >> 1) >> (63 - t.depth)]
+cdef inline DirectoryEntry *directory_entry(const Names *t, u64 hashed) noexcept nogil:
+    return &t.directory[(hashed >> 1) >> (63 - t.depth)]
 
 
-cdef inline Slot *home_of(const Door *d, u64 tag) noexcept nogil:
+cdef inline Slot *home_of(const DirectoryEntry *d, u64 tag) noexcept nogil:
     return slots_of(d.segment) + ((tag * d.cap) >> TAG_BITS)
 
 
 cdef inline void name_prefetch(const Names *t, u64 hashed) noexcept nogil:
-    if t.doors != NULL:
-        PREFETCH(home_of(door_of(t, hashed), tag_of(hashed)))
+    if t.directory != NULL:
+        PREFETCH(home_of(directory_entry(t, hashed), tag_of(hashed)))
 
 
-cdef inline Slot *first_of_tag(const Door *d, u64 tag) noexcept nogil:
+cdef inline Slot *first_of_tag(const DirectoryEntry *d, u64 tag) noexcept nogil:
     """The first slot at or after the tag's home that is empty or has no lesser tag."""
     cdef Slot *at = home_of(d, tag)
-    while at.where and at.tag < tag:
+    while at.leaf_and_ref and at.tag < tag:
         at += 1
     return at
 
 
 cdef Slot *slot_of(const Names *t, u64 hashed, u64 ref) noexcept nogil:
     """The slot of a record that is there."""
-    cdef Slot *at = first_of_tag(door_of(t, hashed), tag_of(hashed))
+    cdef Slot *at = first_of_tag(directory_entry(t, hashed), tag_of(hashed))
     while slot_ref(at) != ref:
         at += 1
     return at
@@ -141,10 +142,10 @@ cdef Slot *name_slot(const Names *t, u64 hashed, const char *name, u32 size) noe
     cdef u64 tag = tag_of(hashed)
     cdef Slot *at
     cdef const char *r
-    if t.doors == NULL:
+    if t.directory == NULL:
         return NULL
-    at = first_of_tag(door_of(t, hashed), tag)
-    while at.where and at.tag == tag:
+    at = first_of_tag(directory_entry(t, hashed), tag)
+    while at.leaf_and_ref and at.tag == tag:
         r = record(t, slot_ref(at))
         if name_size(t, r) == size and same_bytes(name_bytes(t, r), name, size):
             return at
@@ -161,7 +162,7 @@ cdef inline size_t segment_bytes(const Segment *s) noexcept nogil:
 
 cdef Segment *segment_new(Names *t, u32 cap, u32 depth) noexcept nogil:
     cdef u32 total = cap + 5 + cap // 64
-    cdef Segment *s = <Segment *>resized(NULL, sizeof(Segment) + total * sizeof(Slot))
+    cdef Segment *s = <Segment *>resize(NULL, sizeof(Segment) + total * sizeof(Slot))
     if s == NULL:
         return NULL
     s.cap, s.count, s.depth, s.total = cap, 0, depth, total
@@ -177,7 +178,7 @@ cdef void segment_free(Names *t, Segment *s) noexcept nogil:
 
 
 cdef bint segment_append(Segment *s, u32 *end, const Slot *slot) noexcept nogil:
-    """Put the slot after all others, of which `end` is the first place free; False where the tail is full."""
+    """Put the slot after all others, of which `end` is the first place free; False if the tail is full."""
     cdef u32 at = max(end[0], <u32>((<u64>slot.tag * s.cap) >> TAG_BITS))
     if at + 1 >= s.total:
         return False
@@ -187,17 +188,17 @@ cdef bint segment_append(Segment *s, u32 *end, const Slot *slot) noexcept nogil:
     return True
 
 
-cdef void doors_point(Names *t, u64 hashed, Segment *s) noexcept nogil:
-    """Let all doors that share the first bits of `hashed`, as many as the segment's depth, lead to it."""
+cdef void directory_point(Names *t, u64 hashed, Segment *s) noexcept nogil:
+    """Let all directory entries that share the first bits of `hashed`, as many as the segment's depth, lead to it."""
     cdef u64 span = <u64>1 << (t.depth - s.depth)
-    cdef u64 first = <u64>(door_of(t, hashed) - t.doors) & ~(span - 1)
+    cdef u64 first = <u64>(directory_entry(t, hashed) - t.directory) & ~(span - 1)
     cdef u64 i
     for i in range(first, first + span):
-        t.doors[i].segment, t.doors[i].cap = s, s.cap
+        t.directory[i].segment, t.directory[i].cap = s, s.cap
 
 
 cdef int segment_resize(Names *t, u64 hashed, Segment *old, u32 cap) noexcept nogil:
-    """Put in place of `old` a segment of at least `cap` slots; -1 where there is no memory."""
+    """Put in place of `old` a segment of at least `cap` slots; -1 if there is no memory."""
     cdef Segment *new = NULL
     cdef u32 end, i
     cdef bint fits = False
@@ -207,32 +208,32 @@ cdef int segment_resize(Names *t, u64 hashed, Segment *old, u32 cap) noexcept no
             return -1
         end, i, fits = 0, 0, True
         while fits and i < old.total:
-            if slots_of(old)[i].where:
+            if slots_of(old)[i].leaf_and_ref:
                 fits = segment_append(new, &end, &slots_of(old)[i])
             i += 1
         if not fits:
             segment_free(t, new)
             cap += cap // 8 + 1
-    doors_point(t, hashed, new)
+    directory_point(t, hashed, new)
     segment_free(t, old)
     return 0
 
 
-cdef int doors_double(Names *t) noexcept nogil:
+cdef int directory_double(Names *t) noexcept nogil:
     cdef u64 n = <u64>1 << t.depth
-    cdef Door *doors = <Door *>resized(t.doors, 2 * n * sizeof(Door))
+    cdef DirectoryEntry *grown = <DirectoryEntry *>resize(t.directory, 2 * n * sizeof(DirectoryEntry))
     cdef u64 i
-    if doors == NULL:
+    if grown == NULL:
         return -1
     for i in range(n, 0, -1):
-        doors[2 * i - 1] = doors[2 * i - 2] = doors[i - 1]
-    t.doors = doors
+        grown[2 * i - 1] = grown[2 * i - 2] = grown[i - 1]
+    t.directory = grown
     t.depth += 1
     return 0
 
 
 cdef bint segment_part(Names *t, Segment *old, Segment *low, Segment *high) noexcept nogil:
-    """Append each slot of `old` to the half that the next bit of its hash names; False where one has no room."""
+    """Append each slot of `old` to the half that the next bit of its hash names; False if one has no room."""
     cdef u32 ends[2]
     cdef u32 i
     cdef u64 bit
@@ -241,9 +242,9 @@ cdef bint segment_part(Names *t, Segment *old, Segment *low, Segment *high) noex
     halves[0], halves[1] = low, high
     ends[0] = ends[1] = 0
     for i in range(old.total):
-        if i + 16 < old.total and at[i + 16].where:
+        if i + 16 < old.total and at[i + 16].leaf_and_ref:
             PREFETCH(record(t, slot_ref(&at[i + 16])))
-        if at[i].where:
+        if at[i].leaf_and_ref:
             bit = record_hash(t, record(t, slot_ref(&at[i]))) >> (63 - old.depth) & 1
             if not segment_append(halves[bit], &ends[bit], &at[i]):
                 return False
@@ -255,7 +256,7 @@ cdef int segment_split(Names *t, u64 hashed, Segment *old) noexcept nogil:
     cdef Segment *high
     cdef u64 bit = <u64>1 << (63 - old.depth)
     cdef u32 cap = old.count * 5 // 8 + 8
-    if old.depth == t.depth and doors_double(t) < 0:
+    if old.depth == t.depth and directory_double(t) < 0:
         return -1
     while True:
         low, high = segment_new(t, cap, old.depth + 1), segment_new(t, cap, old.depth + 1)
@@ -268,8 +269,8 @@ cdef int segment_split(Names *t, u64 hashed, Segment *old) noexcept nogil:
         segment_free(t, low)
         segment_free(t, high)
         cap += cap // 8 + 1
-    doors_point(t, hashed & ~bit, low)
-    doors_point(t, hashed | bit, high)
+    directory_point(t, hashed & ~bit, low)
+    directory_point(t, hashed | bit, high)
     segment_free(t, old)
     return 0
 
@@ -279,38 +280,38 @@ cdef bint segment_roomy(Segment *s, const Slot *at) noexcept nogil:
     cdef Slot *last = slots_of(s) + s.total - 1
     if s.count >= s.cap - s.cap // 10:
         return False
-    while at.where:
+    while at.leaf_and_ref:
         at += 1
     return at < last
 
 
 cdef int table_start(Names *t, u32 depth, u32 cap) noexcept nogil:
-    """Make an empty table of 1 << depth segments; -1 where there is no memory."""
+    """Make an empty table of 1 << depth segments; -1 if there is no memory."""
     cdef u64 i
-    t.doors = <Door *>resized(NULL, (<size_t>1 << depth) * sizeof(Door))
-    if t.doors == NULL:
+    t.directory = <DirectoryEntry *>resize(NULL, (<size_t>1 << depth) * sizeof(DirectoryEntry))
+    if t.directory == NULL:
         return -1
     t.depth = depth
     for i in range(<u64>1 << depth):
-        t.doors[i].segment, t.doors[i].cap = segment_new(t, cap, depth), cap
-        if t.doors[i].segment == NULL:
+        t.directory[i].segment, t.directory[i].cap = segment_new(t, cap, depth), cap
+        if t.directory[i].segment == NULL:
             while i:
                 i -= 1
-                segment_free(t, t.doors[i].segment)
-            free(t.doors)
-            t.doors = NULL
+                segment_free(t, t.directory[i].segment)
+            free(t.directory)
+            t.directory = NULL
             t.depth = 0
             return -1
     return 0
 
 
 cdef int table_reserve(Names *t, u64 hashed) noexcept nogil:
-    """Make sure that a slot for `hashed` can be put in; -1 where there is no memory."""
-    cdef Door *d
-    if t.doors == NULL and table_start(t, 0, 4) < 0:
+    """Make sure that a slot for `hashed` can be put in; -1 if there is no memory."""
+    cdef DirectoryEntry *d
+    if t.directory == NULL and table_start(t, 0, 4) < 0:
         return -1
     while True:
-        d = door_of(t, hashed)
+        d = directory_entry(t, hashed)
         if segment_roomy(d.segment, first_of_tag(d, tag_of(hashed))):
             return 0
         if d.segment.cap < SEGMENT_MOST:
@@ -322,10 +323,10 @@ cdef int table_reserve(Names *t, u64 hashed) noexcept nogil:
 
 cdef void slot_add(Names *t, u64 hashed, u64 ref, u32 leaf) noexcept nogil:
     """Put in a slot; `table_reserve` has made room."""
-    cdef Door *d = door_of(t, hashed)
+    cdef DirectoryEntry *d = directory_entry(t, hashed)
     cdef Slot *at = first_of_tag(d, tag_of(hashed))
     cdef Slot *end = at
-    while end.where:
+    while end.leaf_and_ref:
         end += 1
     memmove(at + 1, at, <size_t>(end - at) * sizeof(Slot))
     at.tag = <u16>tag_of(hashed)
@@ -334,13 +335,13 @@ cdef void slot_add(Names *t, u64 hashed, u64 ref, u32 leaf) noexcept nogil:
 
 
 cdef void slot_drop(Names *t, u64 hashed, Slot *at) noexcept nogil:
-    """Empty a slot and shift back those after it that are not at home; give memory back where most is empty."""
-    cdef Door *d = door_of(t, hashed)
+    """Empty a slot and shift back those after it that are not at home; shrink the segment if most of it is empty."""
+    cdef DirectoryEntry *d = directory_entry(t, hashed)
     cdef Slot *end = at + 1
-    while end.where and home_of(d, end.tag) < end:
+    while end.leaf_and_ref and home_of(d, end.tag) < end:
         end += 1
     memmove(at, at + 1, <size_t>(end - at - 1) * sizeof(Slot))
-    (end - 1).where = 0
+    (end - 1).leaf_and_ref = 0
     d.segment.count -= 1
     if d.segment.cap > 16 and d.segment.count < d.segment.cap // 2:
         segment_resize(t, hashed, d.segment, d.segment.count + d.segment.count // 4 + 4)
@@ -358,13 +359,13 @@ cdef void names_start(Names *t, bint stamped) noexcept nogil:
 cdef void table_end(Names *t) noexcept nogil:
     cdef u64 i = 0
     cdef Segment *s
-    if t.doors == NULL:
+    if t.directory == NULL:
         return
     while i < <u64>1 << t.depth:
-        s = t.doors[i].segment
+        s = t.directory[i].segment
         i += <u64>1 << (t.depth - s.depth)
         segment_free(t, s)
-    free(t.doors)
+    free(t.directory)
 
 
 cdef void names_end(Names *t) noexcept nogil:
@@ -378,7 +379,7 @@ cdef size_t names_bytes(const Names *t) noexcept nogil:
     return (
         chunks_bytes(&t.records)
         + t.segment_bytes
-        + ((<size_t>1 << t.depth) * sizeof(Door) if t.doors != NULL else 0)
+        + ((<size_t>1 << t.depth) * sizeof(DirectoryEntry) if t.directory != NULL else 0)
         + (SIZES * sizeof(u64) if t.freed != NULL else 0)
     )
 
@@ -390,7 +391,7 @@ cdef inline void record_list(Names *t, u64 ref, u32 units) noexcept nogil:
 
 cdef int freed_reserve(Names *t) noexcept nogil:
     if t.freed == NULL:
-        t.freed = <u64 *>resized(NULL, SIZES * sizeof(u64))
+        t.freed = <u64 *>resize(NULL, SIZES * sizeof(u64))
         if t.freed == NULL:
             return -1
         memset(t.freed, 0, SIZES * sizeof(u64))
@@ -398,7 +399,7 @@ cdef int freed_reserve(Names *t) noexcept nogil:
 
 
 cdef int record_reserve(Names *t, u32 units) noexcept nogil:
-    """Make sure that a record of so many units can be taken; -1 where there is no memory."""
+    """Make sure that a record of so many units can be taken; -1 if there is no memory."""
     cdef Chunks *c = &t.records
     cdef u32 left
     if t.freed != NULL and t.freed[units]:

@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, cdivision=True
 """Packed entries as JSON: a page goes from the index to the wire without an object for each entry.
 
-Packed entries are what :meth:`Index.dump` gives: a double, 8 bytes of sequence where the index is stamped, the length of
-the name less 1 (one byte), the name. The JSON is to the byte what msgspec writes for the same entries; a score with a fraction, or beyond 2^53, is left to msgspec itself.
+Packed entries are what :meth:`Index.dump` returns: a double, 8 bytes of sequence if the index is stamped, the length of
+the name less 1 (one byte), the name. The JSON is to the byte what msgspec writes for the same entries; a score with a
+fraction, or beyond 2^53, is left to msgspec itself.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -60,7 +61,7 @@ cdef char *put_score(char *out, double score) except NULL:
 
 
 def to_json(bytes packed not None, bint stamped=False):
-    """Give a JSON array of ``{"name", "score"}`` objects; the entries have sequences where ``stamped``. O(entries).
+    """Return a JSON array of ``{"name", "score"}`` objects; the entries have sequences if ``stamped``. O(entries).
 
     >>> from laurels.ranking.index import Index
     >>> index = Index()

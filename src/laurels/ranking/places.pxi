@@ -1,4 +1,4 @@
-# Places: where an entry stands or would stand, and what its rank is.
+# Places: where an entry is or would be, and what its rank is.
 #
 # A place is a position in the order, from 0. It is read upwards from an entry's leaf (tree.pxi), or downwards for a
 # score or a probe. The rank is what the ranking makes of it: the place itself; the number of entries that are better,
@@ -10,8 +10,8 @@ cdef enum:
     DENSE
 
 
-cdef int against(Core *c, u64 ref, const Probe *p) noexcept nogil:
-    """Less than, equal to or greater than 0 as the record stands before, at or after a probe of its own key."""
+cdef int compare(Core *c, u64 ref, const Probe *p) noexcept nogil:
+    """Less than, equal to or greater than 0 as the record is before, at or after a probe of its own key."""
     cdef const char *r = record(&c.names, ref)
     cdef u64 sequence
     cdef int side
@@ -24,7 +24,7 @@ cdef int against(Core *c, u64 ref, const Probe *p) noexcept nogil:
 
 
 cdef u32 place(Core *c, const Layout *f, Head *node, const Probe *p) noexcept nogil:
-    """How many of a node's entries stand before or at the probe."""
+    """How many of a node's entries are before or at the probe."""
     cdef u64 *keys = keys_of(f, node)
     cdef u32 i = less_than(keys, node.n, p.key)
     cdef u32 stop, middle
@@ -34,7 +34,7 @@ cdef u32 place(Core *c, const Layout *f, Head *node, const Probe *p) noexcept no
             middle = (i + stop) >> 1    # the next is one of two: both are on their way while this one is compared
             PREFETCH(record(&c.names, ref_at(f, node, (i + middle) >> 1)))
             PREFETCH(record(&c.names, ref_at(f, node, (middle + stop) >> 1)))
-            if against(c, ref_at(f, node, middle), p) <= 0:
+            if compare(c, ref_at(f, node, middle), p) <= 0:
                 i = middle + 1
             else:
                 stop = middle
@@ -61,7 +61,7 @@ cdef inline void records_prefetch(Core *c, Head *leaf, u32 i, u64 most) noexcept
 
 
 cdef u32 seek(Core *c, const Probe *p) noexcept nogil:
-    """The leaf where the probe stands or would stand."""
+    """The leaf where the probe is or would be."""
     cdef u32 number = c.tree.root
     cdef u32 level, i
     cdef Head *node
@@ -85,7 +85,7 @@ cdef inline u32 place_in_leaf(Core *c, Head *leaf, u64 ref) noexcept nogil:
 
 
 cdef u64 places_above(Core *c, u32 number) noexcept nogil:
-    """How many entries stand before the first of a leaf."""
+    """How many entries are before the first of a leaf."""
     cdef u32 above = parent_of(c, 0, number)[0]
     cdef u32 i
     cdef u64 before = 0
@@ -117,7 +117,7 @@ cdef u64 place_of_key(Core *c, u64 key) noexcept nogil:
 
 
 cdef u64 place_after(Core *c, const Probe *p) noexcept nogil:
-    """How many entries stand before or at the probe."""
+    """How many entries are before or at the probe."""
     cdef u32 number = c.tree.root
     cdef u32 level, i
     cdef u64 before = 0
@@ -134,7 +134,7 @@ cdef u64 place_after(Core *c, const Probe *p) noexcept nogil:
 
 
 cdef u32 leaf_at(Core *c, u64 place, u32 *i) noexcept nogil:
-    """The leaf of the entry at that place, and where it stands in it."""
+    """The leaf of the entry at that place, and its place in that."""
     cdef u32 number = c.tree.root
     cdef u32 level, j
     cdef u32 *counts

@@ -1,37 +1,37 @@
 # The tree: a counted B+ tree, which is the order of the entries.
 #
-# A leaf holds the keys of its entries (the score as 64 bits that order as scores stand on the board, so "less" always
-# means "stands before") and the refs of their records, as parallel arrays, in order. An inner node holds for each
-# child the child's number, how many entries are under it, and the key and ref of the first of them. The parent of
-# every node is known (of leaves in an array beside them), and of every entry the leaf (in the table). Hence
+# A leaf holds the keys of its entries (the score as 64 bits that are ordered as the board orders scores, so "less"
+# always means "before") and the refs of their records, as parallel arrays, in order. An inner node holds for each child
+# the child's number, how many entries are under it, and the key and ref of the first of them. The parent of every node
+# is known (of leaves in an array of its own), and of every entry the leaf (in the table). Hence
 #
 # - a rank is read upwards: the place in the leaf plus, at each level, the counts left of the child. No score and no
 #   name is compared, so ties cost a standing nothing; and as the parents of leaves are few enough for the cache, the
 #   way up does not wait for the leaf;
-# - a score is looked for downwards by keys alone; names are compared only where a node has the very key;
+# - a score is looked for downwards by keys alone; names are compared only if a node has that very key;
 # - an update goes down first, with the new score, which brings the target leaf into the cache while the old place is
-#   looked up; where both are one leaf it is one move of memory, and no count changes.
+#   looked up; if both are one leaf it is one move of memory, and no count changes.
 #
-# Where the ranking is dense, an inner node also holds for each child how many of the entries under it are the first of
+# If the ranking is dense, an inner node also holds for each child how many of the entries under it are the first of
 # their score, on the whole board: dense.pxi.
 #
-# A full node first shares with a neighbour that has a quarter free, and splits only where none has: random inserts
-# leave leaves three quarters full. A node under two fifths is merged with a neighbour where both together fill no more
+# A full node first shares with a neighbour that has a quarter free, and splits only if none has: random inserts
+# leave leaves three quarters full. A node under two fifths is merged with a neighbour if both together fill no more
 # than four fifths, and shares otherwise. Entries that change leaves are looked up in the table, about one an insert.
 #
-# A board of one leaf has it as small as it can be; the leaf is made anew, greater, until it has its full size.
+# A board of one leaf has it as small as it can be; the leaf is replaced by greater ones until it has its full size.
 
 cdef enum:
     HEAD = 16
-    BATCH = 32          # a step of `range` must be a literal where Python is not: 32 is this
+    BATCH = 32          # a step of `range` must be a literal in code without Python: 32 is this
 
 cdef struct Head:
     u32 parent, next, before, n     # parent: of inner nodes, and the link of spare ones; next and before: of leaves
 
 cdef struct Layout:
     u32 cap, low        # the most items of a node, and the fewest
-    u32 merged, roomy   # the most after a merge, and the most a neighbour may have who shares
-    u32 stride, count, firsts, keys, lo, hi     # bytes: of a node, and where its arrays begin; the children's begins at HEAD
+    u32 merged, roomy   # the most after a merge, and the most that a neighbour may have to share with
+    u32 stride, count, firsts, keys, lo, hi     # bytes: of a node, and where its arrays begin; children begin at HEAD
 
 cdef struct Tree:
     Chunks leaves, inners
@@ -62,7 +62,7 @@ cdef struct Probe:
 
 
 cdef void layout_start(Layout *f, u32 cap, u32 arrays) noexcept nogil:
-    """Lay out leaves (0 arrays beside the entries), inner nodes (2) or inner nodes of a dense ranking (3)."""
+    """Lay out leaves (0 arrays besides those of entries), inner nodes (2) or inner nodes of a dense ranking (3)."""
     f.cap = cap
     f.low = max(<u32>(2 if arrays else 1), 2 * cap // 5)
     f.merged = max(2 * f.low - 1, 4 * cap // 5)
@@ -139,7 +139,7 @@ cdef inline u32 *parent_of(Core *c, u32 level, u32 number) noexcept nogil:
 
 
 cdef void slots_move(Core *c, u32 number, Head *leaf, u32 start, u32 stop) noexcept nogil:
-    """Note in the table that the entries from `start` to `stop`, at most BATCH, are in this leaf."""
+    """Record in the table that the entries from `start` to `stop`, at most BATCH, are in this leaf."""
     cdef Layout *f = &c.tree.leaf
     cdef u64 hashes[BATCH]
     cdef u32 i
@@ -164,7 +164,7 @@ cdef void adopt(Core *c, u32 level, u32 number, Head *node, u32 start, u32 stop)
 
 
 cdef int nodes_reserve(Core *c, u32 kind, u32 k) noexcept nogil:
-    """Keep at least `k` spare leaves (kind 0) or inner nodes (1); -1 where there is no memory."""
+    """Keep at least `k` spare leaves (kind 0) or inner nodes (1); -1 if there is no memory."""
     cdef Tree *t = &c.tree
     cdef Chunks *of = &t.inners if kind else &t.leaves
     cdef u32 number
@@ -210,7 +210,7 @@ cdef inline u32 weight(Core *c, u32 level, Head *node) noexcept nogil:
 
 
 cdef void raise_first(Core *c, u32 level, u32 number) noexcept nogil:
-    """Note a node's first entry in those above it of whom it is the first too."""
+    """Record a node's first entry in those nodes above it whose first it is too."""
     cdef Head *node = node_of(c, level, number)
     cdef Head *parent
     cdef Layout *f = layout_of(c, level)
@@ -227,8 +227,8 @@ cdef void raise_first(Core *c, u32 level, u32 number) noexcept nogil:
         number, above = above, parent.parent
 
 
-cdef void settle(Core *c, u32 level, Head *parent, u32 number, u32 i) noexcept nogil:
-    """Note anew the count and the first entry of child `i`, which is at `level`, of the inner node `number`."""
+cdef void child_update(Core *c, u32 level, Head *parent, u32 number, u32 i) noexcept nogil:
+    """Record again the count and the first entry of child `i`, which is at `level`, of the inner node `number`."""
     cdef Head *child = node_of(c, level, children_of(parent)[i])
     cdef Layout *f = layout_of(c, level)
     counts_of(&c.tree.inner, parent)[i] = weight(c, level, child)
@@ -275,8 +275,8 @@ cdef void share(Core *c, u32 level, u32 number, u32 i) noexcept nogil:
         adopt(c, level, right, b, 0, k)
         b.n += k
     a.n = want
-    settle(c, level, parent, number, i)
-    settle(c, level, parent, number, i + 1)
+    child_update(c, level, parent, number, i)
+    child_update(c, level, parent, number, i + 1)
 
 
 cdef void split(Core *c, u32 level, u32 number, u32 i) noexcept nogil:
@@ -299,8 +299,8 @@ cdef void split(Core *c, u32 level, u32 number, u32 i) noexcept nogil:
     items_move(&c.tree.inner, level + 1, parent, i + 1, parent, i + 2, parent.n - i - 1)
     children_of(parent)[i + 1] = fresh
     parent.n += 1
-    settle(c, level, parent, number, i)
-    settle(c, level, parent, number, i + 1)
+    child_update(c, level, parent, number, i)
+    child_update(c, level, parent, number, i + 1)
 
 
 cdef void merge(Core *c, u32 level, u32 number, u32 i) noexcept nogil:
@@ -321,7 +321,7 @@ cdef void merge(Core *c, u32 level, u32 number, u32 i) noexcept nogil:
     node_drop(c, level, right)
     items_move(&c.tree.inner, level + 1, parent, i + 2, parent, i + 1, parent.n - i - 2)
     parent.n -= 1
-    settle(c, level, parent, number, i)
+    child_update(c, level, parent, number, i)
 
 
 cdef void root_raise(Core *c, u32 level) noexcept nogil:
@@ -333,11 +333,11 @@ cdef void root_raise(Core *c, u32 level) noexcept nogil:
     parent_of(c, level, c.tree.root)[0] = number
     c.tree.root = number
     c.tree.height += 1
-    settle(c, level, root, number, 0)
+    child_update(c, level, root, number, 0)
 
 
 cdef void make_room(Core *c, u32 level, u32 number) noexcept nogil:
-    """Give a full node room for one more; the nodes that takes are spare."""
+    """Make room for one more in a full node, with nodes that are spare."""
     cdef Layout *f = layout_of(c, level)
     cdef Head *parent
     cdef u32 above, i
@@ -360,8 +360,8 @@ cdef void make_room(Core *c, u32 level, u32 number) noexcept nogil:
     split(c, level, above, i)
 
 
-cdef bint mend(Core *c, u32 level, u32 number) noexcept nogil:
-    """Bring a node that may have too few up to its least again; tell whether entries changed leaves."""
+cdef bint rebalance(Core *c, u32 level, u32 number) noexcept nogil:
+    """Bring a node that may have too few items up to its least again; return whether entries changed leaves."""
     cdef Layout *f = layout_of(c, level)
     cdef Head *node = node_of(c, level, number)
     cdef Head *parent
@@ -382,7 +382,7 @@ cdef bint mend(Core *c, u32 level, u32 number) noexcept nogil:
         i -= 1
     if node_of(c, level, children_of(parent)[i]).n + node_of(c, level, children_of(parent)[i + 1]).n <= f.merged:
         merge(c, level, above, i)
-        mend(c, level + 1, above)
+        rebalance(c, level + 1, above)
     else:
         share(c, level, above, i)
     return True
@@ -392,7 +392,7 @@ cdef bint mend(Core *c, u32 level, u32 number) noexcept nogil:
 
 
 cdef int leaf_enlarge(Core *c) noexcept nogil:
-    """Make the only leaf anew with twice the room, as far as a leaf may have; -1 where there is no memory."""
+    """Replace the only leaf by one with twice the room, up to that of a full-grown leaf; -1 if there is no memory."""
     cdef Tree *t = &c.tree
     cdef Tree fresh
     cdef u32 number
@@ -438,7 +438,7 @@ cdef void tree_end(Tree *t) noexcept nogil:
 
 
 cdef int tree_reserve(Core *c, u32 target) noexcept nogil:
-    """Make sure that an entry can be added to the leaf; -1 where there is no memory. The leaf stays the right one."""
+    """Make sure that an entry can be added to the leaf; -1 if there is no memory. The leaf stays the right one."""
     cdef Tree *t = &c.tree
     if node_of(c, 0, target).n < t.leaf.cap:
         return 0
@@ -450,7 +450,7 @@ cdef int tree_reserve(Core *c, u32 target) noexcept nogil:
 
 
 cdef int root_reserve(Core *c) noexcept nogil:
-    """Make the root of an empty tree; -1 where there is no memory."""
+    """Make the root of an empty tree; -1 if there is no memory."""
     if c.tree.root != NONE:
         return 0
     if nodes_reserve(c, 0, 1) < 0:
@@ -460,7 +460,7 @@ cdef int root_reserve(Core *c) noexcept nogil:
 
 
 cdef u32 tree_add(Core *c, const Probe *p, u64 ref, u32 target) noexcept nogil:
-    """Add an entry to the leaf that `seek` gave, where `tree_reserve` has made room; give the leaf it came to."""
+    """Add an entry to the leaf that `seek` returned and `tree_reserve` made room in; return the leaf it came to."""
     cdef Layout *f = &c.tree.leaf
     cdef Head *leaf = node_of(c, 0, target)
     cdef u32 i
@@ -477,32 +477,32 @@ cdef u32 tree_add(Core *c, const Probe *p, u64 ref, u32 target) noexcept nogil:
     if i == 0:
         raise_first(c, 0, target)
     if c.tree.inner.firsts:
-        firsts_note(c, target, i, 1)
+        firsts_update(c, target, i, 1)
     return target
 
 
 cdef bint tree_drop(Core *c, u32 number, u32 i) noexcept nogil:
-    """Take out the entry at place `i` of a leaf; tell whether other entries changed leaves."""
+    """Take out the entry at place `i` of a leaf; return whether other entries changed leaves."""
     cdef Layout *f = &c.tree.leaf
     cdef Head *leaf = node_of(c, 0, number)
     if c.tree.inner.firsts:
-        firsts_note(c, number, i, <u32>-1)
+        firsts_update(c, number, i, <u32>-1)
     leaf.n -= 1
     c.tree.n -= 1
     entries_move(f, leaf, i + 1, leaf, i, leaf.n - i)
     count_up(c, number, <u32>-1)
     if i == 0 and leaf.n:
         raise_first(c, 0, number)
-    return leaf.n < f.low and mend(c, 0, number)
+    return leaf.n < f.low and rebalance(c, 0, number)
 
 
 cdef void leaf_move(Core *c, const Probe *p, u64 ref, u32 number, u32 i) noexcept nogil:
-    """Move the entry at place `i` of a leaf to where the probe stands in the same leaf."""
+    """Move the entry at place `i` of a leaf to the probe's place in the same leaf."""
     cdef Layout *f = &c.tree.leaf
     cdef Head *leaf = node_of(c, 0, number)
     cdef u32 j = place(c, f, leaf, p)
     if c.tree.inner.firsts:
-        firsts_note(c, number, i, <u32>-1)
+        firsts_update(c, number, i, <u32>-1)
     if j > i:
         j -= 1
         entries_move(f, leaf, i + 1, leaf, i, j - i)
@@ -512,4 +512,4 @@ cdef void leaf_move(Core *c, const Probe *p, u64 ref, u32 number, u32 i) noexcep
     if i == 0 or j == 0:
         raise_first(c, 0, number)
     if c.tree.inner.firsts:
-        firsts_note(c, number, j, 1)
+        firsts_update(c, number, j, 1)

@@ -103,13 +103,13 @@ cdef str text_of(double score):
     return str(int(score)) if is_whole(score) and fabs(score) < 1e16 else repr(score)
 
 
-cdef int sum_trouble(int outcome, double score, double more) except -1:
+cdef int raise_sum_problem(int outcome, double score, double more) except -1:
     problem = "is not finite" if outcome == INFINITE else "would lose its last digits"
     raise OverflowError(f"the sum of {text_of(score)} and {text_of(more)} {problem}")
 
 
-cdef int trouble(int outcome) except -1:
-    """Raise what a negative outcome means; hand on any other."""
+cdef int check_outcome(int outcome) except -1:
+    """Raise what a negative outcome means; return any other."""
     if outcome == OUT_OF_MEMORY:
         raise MemoryError
     if outcome == OUT_OF_ROOM:

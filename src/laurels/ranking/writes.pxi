@@ -1,10 +1,11 @@
-# Acts: what changes a board, by its operator.
+# Writes: what changes a board, by its operator.
 #
-# An act finds its name once. Under "latest" the way down to the new score's leaf is begun before the name is looked up,
-# so that both are fetched at once; under "best" and "increment" the name's score comes first, as it decides what the new
-# one is and whether there is one. Scores are compared by their keys, where "less" means "better".
+# A write looks its name up once. Under "latest" the way down to the new score's leaf is begun before the name is looked
+# up, so that both are fetched at once; under "best" and "increment" the name's score comes first, as it decides what
+# the new one is and whether there is one. Scores are compared by their keys, where "less" means "better".
 #
-# An act first reserves all memory it may need and then changes anything, so that one that fails has changed nothing.
+# A write first reserves all memory it may need and only then changes anything, so that one that fails has changed
+# nothing.
 
 cdef enum:
     LATEST
@@ -25,16 +26,16 @@ cdef enum:
     INEXACT = -6
 
 
-cdef int core_submit(Core *c, Probe *p, bint anew) noexcept nogil:
-    """Submit the probe's score, by the operator; give whether it counted and was new, or a problem.
+cdef int core_submit(Core *c, Probe *p, bint refresh) noexcept nogil:
+    """Submit the probe's score, by the operator; return whether it counted and was new, or a problem.
 
-    One with the very score that the name has counts only `anew`, which then brings but its sequence.
+    The very score that the name has counts only with `refresh`, and then only its sequence is new.
     """
     cdef Slot *slot
     cdef u32 i, target
     cdef int problem
     if c.operator == LATEST:
-        return core_put(c, p, anew)
+        return core_put(c, p, refresh)
     slot = name_slot(&c.names, p.hashed, p.name, p.size)
     if slot == NULL:
         if root_reserve(c) < 0:
@@ -49,15 +50,15 @@ cdef int core_submit(Core *c, Probe *p, bint anew) noexcept nogil:
         problem = probe_increase(c, p, key)
         if problem < 0:
             return problem
-    if p.key == key and not (anew and c.names.length_at):
-        return REPLACED if anew else UNCOUNTED
+    if p.key == key and not (refresh and c.names.length_at):
+        return REPLACED if refresh else UNCOUNTED
     if p.key > key and c.operator == BEST:
         return UNCOUNTED
     return core_move(c, p, slot, number, i, seek(c, p))
 
 
 cdef i64 core_submit_many(Core *c, Probe *probes, Py_ssize_t n) noexcept nogil:
-    """Submit one after the other; give how many counted, or a problem."""
+    """Submit one after the other; return how many counted, or a problem."""
     cdef Py_ssize_t i
     cdef i64 counted = 0
     cdef int outcome
@@ -75,19 +76,19 @@ cdef void entries_prefetch(Core *c, const Probe *probes, Py_ssize_t n) noexcept 
     """Ask for the slots of some names, then for the records and leaves that these are likely to lead to."""
     cdef Py_ssize_t i
     cdef Slot *slot
-    if c.names.doors == NULL:
+    if c.names.directory == NULL:
         return
     for i in range(n):
         name_prefetch(&c.names, probes[i].hashed)
     for i in range(n):
-        slot = first_of_tag(door_of(&c.names, probes[i].hashed), tag_of(probes[i].hashed))
-        if slot.where:
+        slot = first_of_tag(directory_entry(&c.names, probes[i].hashed), tag_of(probes[i].hashed))
+        if slot.leaf_and_ref:
             PREFETCH(record(&c.names, slot_ref(slot)))
             leaf_prefetch(c, node_of(c, 0, slot_leaf(slot)))
 
 
 cdef int probe_increase(const Core *c, Probe *p, u64 key) noexcept nogil:
-    """Add to the probe's score that of the key; less than 0 where there is no such sum."""
+    """Add to the probe's score that of the key; less than 0 if there is no such sum."""
     cdef double a = double_of_key(key, c.descending)
     cdef double b = double_of_key(p.key, c.descending)
     cdef double sum = a + b
@@ -99,7 +100,7 @@ cdef int probe_increase(const Core *c, Probe *p, u64 key) noexcept nogil:
     return 0
 
 
-cdef int core_put(Core *c, Probe *p, bint anew) noexcept nogil:
+cdef int core_put(Core *c, Probe *p, bint refresh) noexcept nogil:
     """Submit as under "latest", whatever the operator."""
     cdef u32 target, number, i
     cdef Head *leaf
@@ -115,13 +116,13 @@ cdef int core_put(Core *c, Probe *p, bint anew) noexcept nogil:
     leaf = node_of(c, 0, number)
     leaf_prefetch(c, leaf)
     i = place_in_leaf(c, leaf, slot_ref(slot))
-    if keys_of(&c.tree.leaf, leaf)[i] == p.key and not (anew and c.names.length_at):
-        return REPLACED if anew else UNCOUNTED
+    if keys_of(&c.tree.leaf, leaf)[i] == p.key and not (refresh and c.names.length_at):
+        return REPLACED if refresh else UNCOUNTED
     return core_move(c, p, slot, number, i, target)
 
 
 cdef int core_move(Core *c, const Probe *p, Slot *slot, u32 number, u32 i, u32 target) noexcept nogil:
-    """Let the entry at place `i` of a leaf have the probe's score and sequence; `target` is the leaf for them."""
+    """Give the entry at place `i` of a leaf the probe's score and sequence; `target` is the leaf for them."""
     cdef u64 ref = slot_ref(slot)
     if keys_of(&c.tree.leaf, node_of(c, 0, number))[i] == p.key and not (
         c.timed and read_64(record(&c.names, ref)) != p.sequence
@@ -154,7 +155,7 @@ cdef int core_add(Core *c, const Probe *p, u32 target) noexcept nogil:
 
 
 cdef int core_remove(Core *c, const Probe *p) noexcept nogil:
-    """Take the probe's name off the board: 1 where it was there, 0 where not, or a problem."""
+    """Take the probe's name off the board: 1 if it was there, 0 if not, or a problem."""
     cdef Slot *slot = name_slot(&c.names, p.hashed, p.name, p.size)
     cdef u64 ref
     cdef u32 number
@@ -173,7 +174,7 @@ cdef int core_remove(Core *c, const Probe *p) noexcept nogil:
 
 
 cdef int core_rank_by(Core *c, u32 ranking) noexcept nogil:
-    """Rank so from now on. Only where firsts begin or cease to be counted is there anything to do."""
+    """Use this ranking from now on. Only if firsts begin or cease to be counted is there anything to do."""
     cdef bint dense = ranking == DENSE
     if dense != (c.tree.inner.firsts != 0) and levels_renew(c, dense) < 0:
         return OUT_OF_MEMORY

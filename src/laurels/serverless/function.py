@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from laurels.adapters import gateway
-from laurels.adapters.asgi import failure
 from laurels.boards import Boards
 from laurels.definition import BoardsFile, Definition
 from laurels.errors import BadSetting, StoreError
-from laurels.http import Routes
+from laurels.http import Gate, Routes
+from laurels.http.cors import Cors
+from laurels.http.problems import failure
 from laurels.serverless.key import ParameterKeys
 from laurels.serverless.telemetry import Observations
 from laurels.stores.momento.store import MomentoStore
@@ -35,7 +36,6 @@ class Function:
 
     def __init__(self, settings: Settings) -> None:
         self._observations = Observations(settings.stage)
-        self._origin = settings.cors_origin
         self._loop = asyncio.new_event_loop()
         self._store = MomentoStore(
             settings.momento_cache,
@@ -45,7 +45,8 @@ class Function:
         )
         boards = Boards(self._store, _declared(settings))
         self._loop.run_until_complete(boards.declare())
-        self._routes = Routes(boards)
+        gate = Gate(cors=Cors(settings.cors_origin)) if settings.cors_origin else Gate()
+        self._routes = Routes(boards, gate=gate)
 
     def warm(self) -> None:
         """Have the key and a connection before the first request; what cannot be had is left to the requests."""
@@ -61,11 +62,12 @@ class Function:
         begun = time.perf_counter()
         try:
             request = gateway.request(event)
+        except Exception as error:  # noqa: BLE001 - an adapter's outermost part
+            response = self._routes.release(None, "", "", failure(error), 0)
+        else:
             response = self._loop.run_until_complete(self._routes.answer(request))
-        except Exception as error:  # noqa: BLE001 - the outermost skin
-            response = failure(error)
         self._observations.tell(request, response.status, (time.perf_counter() - begun) * 1e3)
-        return gateway.answer(response, request.method if request else "GET", self._origin)
+        return gateway.answer(response, request.method if request else "GET")
 
 
 def _declared(settings: Settings) -> BoardsFile:

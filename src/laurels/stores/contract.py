@@ -85,7 +85,7 @@ KEY_SECONDS = 24 * 60 * 60
 _NO_BOUNDS = Bounds()
 
 
-class Feed(Struct, frozen=True, array_like=True, gc=False):
+class Feed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """A period that a submit feeds besides its board. Names of periods of one window sort as their times do."""
 
     window: str
@@ -153,7 +153,7 @@ class Refusal(Struct, frozen=True, gc=False):
     problem: str
 
 
-class IdempotencyKey(Struct, frozen=True, array_like=True, gc=False):
+class IdempotencyKey(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """What makes a submit count once: 16 bytes that identify the client's key, and 16 that identify the request."""
 
     key: bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 from laurels.errors import LaurelsError, RestartNeeded, StoreUnavailable
 from laurels.stores.embedded.records import At, Outcome, Put, Record, Submit, begin_batch, compare, finish_batch
@@ -39,6 +39,9 @@ class Batch(asyncio.Future[None]):
     idempotency keys: their places among the records, and the sequences taken before. ``answers`` are those to writes of
     earlier batches.
     """
+
+    drives_inline: ClassVar[bool] = True
+    """An adapter may run a coroutine on from this future's callback, without a task around it."""
 
     def __init__(self) -> None:
         super().__init__(loop=asyncio.get_running_loop())

@@ -317,6 +317,6 @@ class Commits:
             lsn = self._files.journal.append(encoded, metadata, answers)
         except sqlite3.Error as error:
             return error
-        self._files.directory.mark(lsn)
+        self._files.directory.write_acknowledged(lsn)
         self._files.compaction.grew(len(encoded) + sum(len(body) for _, body in metadata))
         return None

@@ -1,10 +1,10 @@
-"""When the journal is folded into the compact form, and the child process that does it.
+"""When the journal is compacted into the snapshot, and the child process that does it.
 
-A fold begins when the journal has grown past COMPACT_BYTES and past half the compact form, so that what is written
-twice stays in proportion. The work is a process of its own (:mod:`laurels.stores.embedded.compact`): it costs the server no
-lock and no memory, runs at the lowest priority, and can die at any moment without harm. What it has done counts
-from the moment it moves its file into place, as far as it says there; the server then drops the folded rows from the
-journal, a slice between two commits. A fold that failed is tried again later, and until then the journal grows.
+A compaction begins when the journal has grown past COMPACT_BYTES and past half the snapshot, so that what is written
+twice stays in proportion. The work is done by a process of its own (:mod:`laurels.stores.embedded.compact`): it costs
+the server no lock and no memory, runs at the lowest priority, and can die at any moment without harm. What it has done
+counts from the moment it renames its file into place, as far as the file says; the server then drops these rows from
+the journal, a few between two commits. A compaction that failed is tried again later, and until then the journal grows.
 
 All of this happens in the thread that commits, in steps that take no longer than a commit.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 COMPACT_BYTES = 16 * 2**20
 SPARE_BYTES = 4 * 2**20
-"""What a fold must leave free, for the journal to go on meanwhile."""
+"""What a compaction must leave free, for the journal to go on meanwhile."""
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 10.0
 
@@ -38,27 +38,30 @@ _log = logging.getLogger("laurels.stores")
 
 
 class Compaction:
-    """The folds of one directory, advanced by :meth:`step`."""
+    """The compactions of one directory, one after the other, advanced by :meth:`step`.
+
+    ``compacted_upto`` is the LSN up to which the snapshot holds the journal, ``backlog`` the bytes past it.
+    """
 
     def __init__(
-        self, directory: Directory, journal: Journal, *, folded: int, backlog: int, compact_bytes: int
+        self, directory: Directory, journal: Journal, *, compacted_upto: int, backlog: int, compact_bytes: int
     ) -> None:
         self._directory = directory
         self._journal = journal
-        self._folded = folded
+        self._compacted_upto = compacted_upto
         self._backlog = backlog
-        self._fold_bytes = compact_bytes
+        self._compact_bytes = compact_bytes
         self._child: subprocess.Popen[bytes] | None = None
-        self._taken = 0
+        self._backlog_at_start = 0
         self._not_before = 0.0
-        self._measure()
-        self._discard()
+        self._snapshot = directory.path / "boards.db"
+        self._snapshot_bytes = self._measure_snapshot()
+        self._discard_unfinished()
 
-    def _measure(self) -> None:
-        compact = self._directory.path / "boards.db"
-        self._compact = compact.stat().st_size if compact.exists() else 0
+    def _measure_snapshot(self) -> int:
+        return self._snapshot.stat().st_size if self._snapshot.exists() else 0
 
-    def _discard(self) -> None:
+    def _discard_unfinished(self) -> None:
         (self._directory.path / "boards.db.new").unlink(missing_ok=True)
 
     def grew(self, size: int) -> None:
@@ -66,33 +69,33 @@ class Compaction:
         self._backlog += size
 
     def step(self) -> float | None:
-        """Do what is due, and tell in how many seconds to come again; None: when the journal has grown."""
-        drop = self._journal.first < self._folded
-        if not (self._child or drop or self._backlog > max(self._fold_bytes, self._compact // 2)):
+        """Do what is due, and return in how many seconds to come again; None: when the journal has grown."""
+        drop = self._journal.first < self._compacted_upto  # the row of that LSN stays, for the file to know its last
+        if not (self._child or drop or self._backlog > max(self._compact_bytes, self._snapshot_bytes // 2)):
             return None
         if (wait := self._not_before - time.monotonic()) > 0:
             return wait
         try:
             return self._watch(self._child) if self._child else self._advance(drop=drop)
         except (OSError, sqlite3.Error, LaurelsError) as error:
-            return self._later(str(error))
+            return self._retry_later(str(error))
 
     def _advance(self, *, drop: bool) -> float:
         if drop:
-            self._journal.drop(self._folded)
+            self._journal.drop(self._compacted_upto)
             return 0.0
-        needed, free = self._compact + self._backlog + SPARE_BYTES, disk_usage(self._directory.path).free
+        needed, free = self._snapshot_bytes + self._backlog + SPARE_BYTES, disk_usage(self._directory.path).free
         if free < needed:
-            return self._later(f"it needs {needed} bytes of space, and {free} are free")
+            return self._retry_later(f"it needs {needed} bytes of space, and {free} are free")
         self._start()
         return POLL_SECONDS
 
     def _start(self) -> None:
-        self._taken = self._backlog
-        lock = self._directory.fold_lock()
+        self._backlog_at_start = self._backlog
+        lock = self._directory.lock_compaction()
         command = [
             sys.executable,
-            "-P",
+            "-P",  # nothing is imported from the working directory, which may be anybody's
             "-m",
             "laurels.stores.embedded.compact",
             os.fspath(self._directory.path),
@@ -102,11 +105,11 @@ class Compaction:
             self._child = subprocess.Popen(  # noqa: S603 - our own module, on the owner's directory
                 command,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-                stdin=subprocess.PIPE,
+                stdin=subprocess.PIPE,  # never written to: the child ends when this end is closed
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=[lock],
-                start_new_session=True,
+                pass_fds=[lock],  # inherited already locked, and held for as long as the child lives
+                start_new_session=True,  # a Ctrl-C at the terminal is for the server, which stops its child itself
             )
         finally:
             os.close(lock)
@@ -117,28 +120,25 @@ class Compaction:
         self._child = None
         _, said = child.communicate()
         if child.returncode:
-            self._discard()
-            return self._later(said.decode(errors="replace").strip() or f"it ended with {child.returncode}")
-        if not self._note_folded():
+            self._discard_unfinished()
+            return self._retry_later(said.decode(errors="replace").strip() or f"it ended with {child.returncode}")
+        before = self._compacted_upto
+        with closing(Snapshot(self._snapshot)) as snapshot:
+            self._compacted_upto = snapshot.footer.compacted_upto
+        if self._compacted_upto == before:  # it must wait for answers, which come with later batches
             self._not_before = time.monotonic() + RETRY_SECONDS
             return RETRY_SECONDS
-        self._backlog -= self._taken
-        self._measure()
+        self._backlog -= self._backlog_at_start
+        self._snapshot_bytes = self._measure_snapshot()
         return 0.0
 
-    def _note_folded(self) -> bool:
-        before = self._folded
-        with closing(Snapshot(self._directory.path / "boards.db")) as snapshot:
-            self._folded = snapshot.seal.folded
-        return self._folded > before
-
-    def _later(self, problem: str) -> float:
+    def _retry_later(self, problem: str) -> float:
         self._not_before = time.monotonic() + RETRY_SECONDS
-        _log.warning("Compaction the journal failed and will be tried again: %s", problem)
+        _log.warning("Folding the journal failed and will be tried again: %s", problem)
         return RETRY_SECONDS
 
     def stop(self) -> None:
-        """End a fold that is under way; what it did not finish it did not do."""
+        """End a compaction that is under way; what it did not finish has not happened."""
         if self._child is not None:
             self._child.kill()
             self._child.communicate()

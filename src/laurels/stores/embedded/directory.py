@@ -1,19 +1,19 @@
-"""The data directory: who owns it, and how far its journal has come.
+"""The data directory: who owns it, and which write was acknowledged last.
 
-    journal.db   what was acknowledged since the last fold; written by the owner alone
-    boards.db    everything before that, compact; replaced as a whole by a fold
-    lock         held by the owner; holds its process id, and the mark
-    folding      held by a fold as long as it lives
+    journal.db   what was acknowledged since the last compaction; written by the owner alone
+    boards.db    the snapshot: everything before that; replaced as a whole by a compaction
+    lock         held by the owner; holds its process id, and the LSN of the last acknowledged batch
+    folding      held by a compaction for as long as its process lives
 
-**Locks** are ``flock``: the kernel lets go of them when their holder dies, however it dies. Only a fold that is
-just being started shares its parent's for an instant, so a lock whose owner is dead is waited for. A fold
-inherits its lock ready made, so that there is no moment in which an orphan runs unlocked; the next owner waits
-until it is gone.
+**Locks** are ``flock``: the kernel releases them when the last process that holds them dies, however it dies. A child
+shares its parent's open files between fork and exec, so while a compaction is being started it holds ``lock`` for an
+instant too; therefore a lock whose owner is dead is waited for. A compaction inherits ``folding`` already locked, so
+that there is no moment in which an orphan runs without it; the next owner waits until it is gone.
 
-**The mark** is the number of the last batch that was acknowledged. SQLite takes a write-ahead log whose end is
-missing for one that was never longer; the mark, in another file, knows better. It is written after each commit
-and not synced: it outlives the process at once, and a loss of power some seconds later. Being written after the
-commit it can be behind, never ahead.
+**The last acknowledged LSN** is kept because SQLite takes a write-ahead log whose end is missing for one that was never
+longer; this number, in another file, knows better. It is written after each commit and not synced: it survives the
+process at once, and a loss of power some seconds later. As it is written after the commit it can be behind, never
+ahead: were it written before, a crash in between would make a good journal look cut.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from laurels.errors import DirectoryInUse
 if TYPE_CHECKING:
     from pathlib import Path
 
-PID_WIDTH, MARK_WIDTH = 10, 20
+PID_WIDTH, LSN_WIDTH = 10, 20
+"""Both numbers have fixed widths, so that one can be written in place without the other."""
 ORPHAN_SECONDS = 5.0
 
 
-def sync(directory: Path) -> None:
-    """Make the names in a directory durable."""
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable: an fsync of a file does not cover its name, nor a rename."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -44,7 +45,7 @@ def sync(directory: Path) -> None:
 
 
 def is_alive(process: int | None) -> bool:
-    """Tell whether there is such a process, as far as can be seen from here; None is taken for one that is."""
+    """Return whether there is such a process, as far as this one can see; None counts as alive."""
     try:
         os.kill(process or os.getpid(), 0)
     except OSError as error:
@@ -55,31 +56,31 @@ def is_alive(process: int | None) -> bool:
 class Directory:
     """A data directory owned by this process, made if it was missing.
 
-    ``reached`` is the mark as it was found, 0 where there was none.
+    ``acknowledged`` is the last acknowledged LSN as it was found, 0 if there was none.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.exists():
             path.mkdir(mode=0o700, parents=True)
-            sync(path.parent)
+            sync_directory(path.parent)
         self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            self._claim()
+            self._take_ownership()
         except BaseException:
             os.close(self._lock)
             raise
 
-    def _claim(self) -> None:
+    def _take_ownership(self) -> None:
         deadline = time.monotonic() + ORPHAN_SECONDS
         while not self._try_lock():
             owner = self._read()[0]
             if is_alive(owner) or time.monotonic() > deadline:
                 raise DirectoryInUse(self.path, owner)
             time.sleep(0.01)
-        self.reached = self._read()[1]
-        os.pwrite(self._lock, b"%-*d\n%-*d\n" % (PID_WIDTH, os.getpid(), MARK_WIDTH, self.reached), 0)
-        os.close(self.fold_lock())
+        self.acknowledged = self._read()[1]
+        os.pwrite(self._lock, b"%-*d\n%-*d\n" % (PID_WIDTH, os.getpid(), LSN_WIDTH, self.acknowledged), 0)
+        os.close(self.lock_compaction())  # an orphan of the previous owner may still replace boards.db: wait for it
 
     def _try_lock(self) -> bool:
         try:
@@ -89,17 +90,22 @@ class Directory:
         return True
 
     def _read(self) -> tuple[int | None, int]:
-        words = os.pread(self._lock, PID_WIDTH + MARK_WIDTH + 2, 0).split()
+        """Read the owner and the last acknowledged LSN; a file that is garbage says nothing."""
+        words = os.pread(self._lock, PID_WIDTH + LSN_WIDTH + 2, 0).split()
         numbers = [int(word) for word in words if word.isdigit()]
         return (numbers[0], numbers[1]) if len(numbers) == 2 else (None, 0)  # noqa: PLR2004
 
-    def mark(self, lsn: int) -> None:
-        """Remember that ``lsn`` is durable."""
-        with contextlib.suppress(OSError):  # a mark that stays behind notices less, and harms nothing
-            os.pwrite(self._lock, b"%-*d" % (MARK_WIDTH, lsn), PID_WIDTH + 1)
+    def write_acknowledged(self, lsn: int) -> None:
+        """Remember that ``lsn`` is durable; called after its commit, never before."""
+        with contextlib.suppress(OSError):  # a number that stays behind notices less, and harms nothing
+            os.pwrite(self._lock, b"%-*d" % (LSN_WIDTH, lsn), PID_WIDTH + 1)
 
-    def fold_lock(self) -> int:
-        """Wait until no fold runs and give a descriptor that keeps others from running."""
+    def lock_compaction(self) -> int:
+        """Wait until no compaction runs, and return a descriptor that keeps others from running.
+
+        The lock belongs to the open file, not to this process: a child that inherits the descriptor holds it too, and
+        keeps it when this process closes its own.
+        """
         descriptor = os.open(self.path / "folding", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return descriptor

@@ -1,7 +1,9 @@
-"""What only the disk knows: the metadata of attempts, and the first answers to acts with keys.
+"""What only the disk knows: the metadata of submissions, and the first answers to writes with idempotency keys.
 
-Both are read in a thread of their own, from the journal and then from the compact form: what a fold has moved from the
-one to the other is in the other before it leaves the one.
+Both are read in a thread of their own, because a read may have to wait for the disk, which the event loop never does.
+The order is journal, then snapshot: metadata is in the new snapshot before it leaves the journal, so what is no longer
+in the first is in the second. The other way round it could reach the snapshot just after that was read, and leave the
+journal just before.
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from laurels.errors import DataDamaged, DirectoryUnusable, StoreUnavailable
+import msgspec
+
+from laurels.errors import DataDamaged, DirectoryUnusable, NewerFormat, StoreUnavailable
+from laurels.stores.contract import Change, Refusal
 from laurels.stores.embedded import journal
-from laurels.stores.embedded.journal import Answer
+from laurels.stores.embedded.journal import FORMAT, Answer
 from laurels.stores.embedded.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -22,10 +27,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
+_OUTCOMES: msgspec.json.Decoder[Change | list[Refusal]] = msgspec.json.Decoder(Change | list[Refusal])
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError, DirectoryUnusable) as error:
@@ -36,82 +42,88 @@ class DiskLookups:
     """The files of one directory, for questions about single rows."""
 
     def __init__(self, directory: Path) -> None:
-        self._log = directory / "journal.db"
-        self._compact = directory / "boards.db"
-        self._thread = ThreadPoolExecutor(1, "laurels-archive")
+        self._journal_path = directory / "journal.db"
+        self._snapshot_path = directory / "boards.db"
+        self._thread = ThreadPoolExecutor(1, "laurels-lookups")
         self._journal: sqlite3.Connection | None = None
         self._closed = False
         self._snapshot: tuple[tuple[int, int], Snapshot] | None = None
 
     async def metadata(self, key: str, entries: Sequence[tuple[str, int]]) -> dict[int, bytes]:
-        """Give the metadata of the attempts of these names and sequences that still count, by the sequence."""
-        return await self._aside(lambda: self._metadata(key, entries))
+        """Return the metadata of those of these names and sequences that still count, by the sequence."""
+        return await self._in_thread(lambda: self._metadata(key, entries))
 
     async def answer(self, key: bytes) -> Answer | None:
-        """Give the answer to the last act with this key, None where there is none."""
-        return await self._aside(lambda: self._answer(key))
+        """Return the answer to the last write with this key, None if there is none."""
+        return await self._in_thread(lambda: self._answer(key))
 
     async def close(self) -> None:
         """Let go of the files."""
-        await self._aside(self._close)
+        await self._in_thread(self._close)
         self._closed = True
         self._thread.shutdown()
 
-    async def _aside(self, read: Callable[[], T]) -> T:
+    async def _in_thread(self, read: Callable[[], T]) -> T:
         if self._closed:
             raise StoreUnavailable("The store is closed")
         return await asyncio.get_running_loop().run_in_executor(self._thread, read)
 
     def _metadata(self, key: str, entries: Sequence[tuple[str, int]]) -> dict[int, bytes]:
-        with _translated(self._log):
-            found = {sequence: body for _, sequence in entries if (body := self._fresh(sequence)) is not None}
+        with _translate_errors(self._journal_path):
+            found = {sequence: body for _, sequence in entries if (body := self._in_journal(sequence)) is not None}
         missing = [entry for entry in entries if entry[1] not in found]
         if missing:
-            with _translated(self._compact):
-                found |= self._folded(key, missing)
+            with _translate_errors(self._snapshot_path):
+                snapshot = self._newest_snapshot()
+                for name, sequence in missing:
+                    row = snapshot.metadata_of(key, name)
+                    if row and row[0] == sequence:
+                        found[sequence] = row[1]
         return found
 
-    def _fresh(self, sequence: int) -> bytes | None:
+    def _in_journal(self, sequence: int) -> bytes | None:
         question = "SELECT sequence, lsn, crc, body FROM note WHERE sequence = ?"
-        row = self._connected().execute(question, (sequence,)).fetchone()
-        return journal.verified(self._log, *row)[1] if row else None
-
-    def _folded(self, key: str, entries: Sequence[tuple[str, int]]) -> dict[int, bytes]:
-        snapshot = self._newest()
-        found = {sequence: snapshot.note(key, name) for name, sequence in entries}
-        return {sequence: note[1] for sequence, note in found.items() if note and note[0] == sequence}
+        row = self._connect().execute(question, (sequence,)).fetchone()
+        return journal.check_metadata(self._journal_path, *row)[1] if row else None
 
     def _answer(self, key: bytes) -> Answer | None:
-        with _translated(self._log):
-            row = self._connected().execute("SELECT tick, key, print, answer, crc FROM once WHERE key = ?", (key,))
-            found = row.fetchone()
+        with _translate_errors(self._journal_path):
+            rows = self._connect().execute("SELECT tick, key, print, answer, crc FROM once WHERE key = ?", (key,))
+            found = rows.fetchone()
         if found is None:
             return None
         *fields, crc = found
         if list(map(type, fields)) != [int, bytes, bytes, bytes] or Answer(*fields).crc() != crc:
-            raise DataDamaged(self._log, f"answer {fields[0]} is not what was written")
-        return Answer(*fields)
+            raise DataDamaged(self._journal_path, f"answer {fields[0]} is not what was written")
+        answer = Answer(*fields)
+        try:
+            if answer.body:
+                _OUTCOMES.decode(answer.body)
+        except msgspec.DecodeError as error:
+            raise NewerFormat(self._journal_path, f"answer {answer.tick}", FORMAT) from error
+        return answer
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         if self._journal is None:
-            self._journal = journal.reader(self._log)
+            self._journal = journal.connect_read_only(self._journal_path)
         return self._journal
 
-    def _newest(self) -> Snapshot:
-        found = self._compact.stat()
-        file = found.st_ino, found.st_mtime_ns
+    def _newest_snapshot(self) -> Snapshot:
+        """Return the snapshot as it is now: a compaction renames another file over the one that is open."""
+        found = self._snapshot_path.stat()
+        file = found.st_ino, found.st_mtime_ns  # an inode alone may be used again
         if self._snapshot is None or self._snapshot[0] != file:
-            self._let_go()
-            self._snapshot = file, Snapshot(self._compact)
+            self._close_snapshot()
+            self._snapshot = file, Snapshot(self._snapshot_path)
         return self._snapshot[1]
 
-    def _let_go(self) -> None:
+    def _close_snapshot(self) -> None:
         if self._snapshot is not None:
             self._snapshot[1].close()
             self._snapshot = None
 
     def _close(self) -> None:
-        self._let_go()
+        self._close_snapshot()
         if self._journal is not None:
             self._journal.close()
             self._journal = None

@@ -51,7 +51,7 @@ Outcome: TypeAlias = int | Change | list[Refusal]
 """What applying a record came to."""
 
 
-class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class Record(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, gc=False):
     """A write to a state. ``has_details`` says whether metadata or an idempotency key may come with its kind."""
 
     has_details: ClassVar[bool] = False

@@ -1,6 +1,24 @@
-"""A data directory that is being opened: its files are held against each other, and the state in them is loaded.
+"""Recovery: a data directory becomes the state that it holds, or the reason why it cannot.
 
-A state comes from the files: the compact form in bulk, then the journal's batches since. A start and a fold begin so.
+    own      the directory is locked (:mod:`laurels.stores.embedded.directory`)
+    check    snapshot, journal and last acknowledged LSN are held against each other
+    load     the entries of the snapshot, in bulk
+    replay   the batches of the journal past the snapshot's LSN, applied as they were when they were written
+    upgrade  a journal of the first format becomes one of today's; only now is a file with entries written to
+
+A compaction begins in the same way (:mod:`laurels.stores.embedded.compact`), with those keys that it needs: a server, a
+restart and a compaction take the same records and come to the same state.
+
+**The check.** Each file can be missing, older than the others, or another directory's. The journal knows the LSNs of
+its oldest and newest batches, the snapshot that up to which it holds the journal, the lock file that of the last
+acknowledged batch, and snapshot and journal share an id. If these leave a gap, something that was acknowledged is not
+there, and the directory does not open.
+
+**Damage, or a later version.** A row whose CRC is wrong is damaged. A row whose CRC is right is what somebody wrote; if
+it cannot be decoded, then because a later version wrote it, with a record, a field or a value that this version does
+not know: that is NewerFormat, and the file is good. Only what has not even the form that all versions write is damage
+all the same. A field is never skipped, for what it means for the entries is not known here; only in refusals and
+answers, which a caller reads and which decide nothing, an unknown one is.
 """
 
 from __future__ import annotations
@@ -8,173 +26,220 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from msgspec import DecodeError
+import msgspec
+from msgspec import DecodeError, ValidationError
 
 from laurels.definition import Definition
-from laurels.errors import DataDamaged, LaurelsError
+from laurels.errors import DataDamaged, LaurelsError, NewerFormat
 from laurels.stores.embedded import journal
 from laurels.stores.embedded.compaction import Compaction
-from laurels.stores.embedded.directory import Directory, sync
-from laurels.stores.embedded.journal import OLDEST_FORMAT, Journal
+from laurels.stores.embedded.directory import Directory, sync_directory
+from laurels.stores.embedded.journal import FORMAT, OLDEST_FORMAT, Journal
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
-from laurels.stores.embedded.snapshot import Seal, Snapshot
+from laurels.stores.embedded.snapshot import Snapshot
 from laurels.stores.embedded.state import ON_DISK, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from laurels.errors import StoreError
     from laurels.stores.contract import IdempotencyKey
     from laurels.stores.embedded.journal import Origin
     from laurels.stores.embedded.records import Detailed, Record
+    from laurels.stores.embedded.snapshot import Footer
+
+_ANY_RECORDS = msgspec.msgpack.Decoder(list[list[Any]])
+"""The form of a batch in every version: an array of records, each an array."""
 
 
-def begin_state(origin: Origin, compact: Snapshot | None, default: Definition) -> State:
-    """Give a state without entries, as of the compact form; files of the first format take this default definition."""
-    state = State(decode_definition(origin.first) if origin.first else default)
-    if compact is not None:
-        for about in compact.boards():
-            if about.name == DEFAULT and about.definition:
-                state.default = decode_definition(about.definition)
-            elif about.definition:
-                state.declared[about.name] = decode_definition(about.definition)
-        state.resume(compact.seal.sequence)
+def begin_state(path: Path, origin: Origin, snapshot: Snapshot | None, default: Definition) -> State:
+    """Return a state without entries, with the definitions as of the snapshot.
+
+    ``origin`` is that of the journal at ``path``. Files of the first format do not hold a default definition; they get
+    ``default``.
+    """
+    state = State(_read_definition(path, "the first default definition", origin.first) if origin.first else default)
+    if snapshot is not None:
+        for row in snapshot.board_rows():
+            if not row.definition:
+                continue
+            definition = _read_definition(snapshot.path, f"the definition of {row.name!r}", row.definition)
+            if row.name == DEFAULT:
+                state.default = definition
+            else:
+                state.declared[row.name] = definition
+        state.resume(snapshot.footer.sequence)
     return state
 
 
-def load_snapshot(state: State, compact: Snapshot, wanted: Callable[[str], bool] = bool) -> Iterator[int]:
-    """Load the entries of the wanted keys, all where it is not said, and give how many there are so far."""
+def load_snapshot(state: State, snapshot: Snapshot, wanted: Callable[[str], bool] = bool) -> Iterator[int]:
+    """Load the entries of the wanted keys, by default of all, and yield how many there are so far."""
     loaded = 0
-    for key in compact.stored():
+    for key in snapshot.stored_keys():
         if not wanted(key):
             state.begin(key, ON_DISK)
-    for key, chunks in groupby(compact.chunks(wanted), key=itemgetter(0)):
+    for key, chunks in groupby(snapshot.chunks(wanted), key=itemgetter(0)):
         try:
-            state[key].load((packed for _, _, packed in chunks), sequences=compact.is_whole)
+            state[key].load((entries for _, _, entries in chunks), sequences=not snapshot.is_first_format)
         except ValueError as error:
-            raise DataDamaged(compact.path, f"the entries of board {key!r} are not what was written") from error
+            raise DataDamaged(snapshot.path, f"the entries of board {key!r} are not what was written") from error
         loaded += len(state[key])
         yield loaded
-    for about in compact.boards():
-        if about.renewed is not None:
-            state.restore(about.name, about.renewed)
+    for row in snapshot.board_rows():  # last: a board that comes into being begins its time to live anew
+        if row.renewed is not None:
+            state.restore(row.name, row.renewed)
 
 
 class Replay:
     """The batches of a journal, applied to a state; ``count`` records and ``size`` bytes so far.
 
-    It gives those records that have metadata or a key, each with the sequence that it took first and what came of it,
-    or None where it was refused.
+    It yields those records that have metadata or a key, each with the sequence that it took first and its outcome, or
+    None if it was refused.
     """
 
-    def __init__(self, path: Path, rows: Iterable[tuple[int, bytes]], state: State) -> None:
+    def __init__(self, path: Path, batches: Iterable[tuple[int, bytes]], state: State) -> None:
         self._path = path
-        self._rows = rows
+        self._batches = batches
         self._state = state
         self.count = 0
         self.size = 0
 
     def __iter__(self) -> Iterator[tuple[Detailed, int, Outcome | None]]:
-        for lsn, batch in self._rows:
+        for lsn, batch in self._batches:
             records = read_records(self._path, lsn, batch)
             self.count += len(records)
             self.size += len(batch)
-            yield from self._apply(records)
+            yield from self._apply(lsn, records)
 
-    def _apply(self, records: Iterable[Record]) -> Iterator[tuple[Detailed, int, Outcome | None]]:
+    def _apply(self, lsn: int, records: Iterable[Record]) -> Iterator[tuple[Detailed, int, Outcome | None]]:
         state = self._state
         for record in records:
             first = state.sequence + state.step if record.has_details else 0
             try:
                 outcome: Outcome | None = record.apply(state)
-            except LaurelsError:  # its caller was told
+            except LaurelsError:  # refused as it was then, and changes nothing; its caller got the error
                 outcome = None
+            except DecodeError as error:  # `apply` must not raise NewerFormat, which would pass for a refusal
+                raise _unreadable(self._path, f"a definition in batch {lsn}", error) from error
             if first:
                 yield cast("Detailed", record), first, outcome
 
 
 def read_records(path: Path, lsn: int, batch: bytes) -> Sequence[Record]:
-    """Read the records of a batch; DataDamaged where they are none."""
+    """Read the records of a batch; raise NewerFormat if one is not known here, DataDamaged if they are none."""
     try:
         return decode(batch)
     except DecodeError as error:
-        raise DataDamaged(path, f"batch {lsn} cannot be read") from error
+        try:
+            _ANY_RECORDS.decode(batch)
+        except DecodeError:
+            raise DataDamaged(path, f"batch {lsn} cannot be read") from error
+        raise NewerFormat(path, f"a record in batch {lsn}", FORMAT) from error
 
 
-def _open_journal(directory: Directory, default: Definition) -> Journal:
-    path = directory.path / "journal.db"
-    others = directory.path / "boards.db", path.with_name("journal.db-wal")
-    if not (path.exists() or directory.reached or any(other.exists() for other in others)):
-        journal.create(path, encode_definition(default))
-        sync(directory.path)
-    return Journal(path)
+def _read_definition(path: Path, which: str, definition: bytes) -> Definition:
+    try:
+        return decode_definition(definition)
+    except DecodeError as error:
+        raise _unreadable(path, which, error) from error
 
 
-def _agree(directory: Directory, log: Journal, seal: Seal | None) -> None:
-    compact = directory.path / "boards.db"
-    if log.last < directory.reached:
-        raise DataDamaged(log.path, f"it ends with batch {log.last}, and {directory.reached} was acknowledged")
-    if seal is None and log.first > 1:
-        raise DataDamaged(compact, f"it is missing, and holds what came before batch {log.first} of the journal")
-    if seal is not None and seal.origin != log.origin.id:
-        raise DataDamaged(compact, "it belongs to another directory than journal.db")
-    if seal is not None and log.last < seal.folded:
-        raise DataDamaged(log.path, f"it ends with batch {log.last}, and boards.db holds batch {seal.folded}")
-    if seal is not None and log.first > seal.folded + 1:
-        raise DataDamaged(compact, f"it ends with batch {seal.folded}, and the journal begins with {log.first}")
+def _unreadable(path: Path, what: str, error: DecodeError) -> StoreError:
+    """Return what it means that JSON with the right CRC cannot be decoded: if it is JSON, a later version wrote it."""
+    if isinstance(error, ValidationError):
+        return NewerFormat(path, what, FORMAT)
+    return DataDamaged(path, f"{what} cannot be read")
 
 
-class Opening:
-    """A data directory that is being loaded: its files, and the state that they hold."""
+class Recovery:
+    """A data directory that is being opened: its files, and the state that they hold.
 
-    def __init__(self, path: Path, default: Definition, opened: ExitStack, read: ExitStack) -> None:
+    What the store needs from then on is closed by ``opened``, what only the recovery needs by ``reading``.
+    """
+
+    def __init__(self, path: Path, default: Definition, opened: ExitStack, reading: ExitStack) -> None:
         self.directory = Directory(path)
         opened.callback(self.directory.release)
-        compact = path / "boards.db"
-        self._compact = read.enter_context(closing(Snapshot(compact))) if compact.exists() else None
+        boards = path / "boards.db"
+        self._snapshot = reading.enter_context(closing(Snapshot(boards))) if boards.exists() else None
         self.journal = _open_journal(self.directory, default)
         opened.callback(self.journal.close)
-        seal = self._compact.seal if self._compact else None
-        _agree(self.directory, self.journal, seal)
-        self.folded = seal.folded if seal else 0
-        self._first = Definition(order=default.order)
-        self.state = begin_state(self.journal.origin, self._compact, self._first)
+        footer = self._snapshot.footer if self._snapshot else None
+        _check_agreement(self.directory, self.journal, footer)
+        self.compacted_upto = footer.compacted_upto if footer else 0
+        self._first = Definition(order=default.order)  # all that a deployment of the first format could choose
+        self.state = begin_state(self.journal.path, self.journal.origin, self._snapshot, self._first)
         self.answers: list[tuple[IdempotencyKey, int, Outcome | None]] = []
 
     def load(self, progress: Callable[[int], None]) -> int:
-        """Load the compact form, and give how many entries that were."""
+        """Load the snapshot, and return how many entries that were."""
         loaded = 0
-        for loaded in load_snapshot(self.state, self._compact) if self._compact else ():
+        for loaded in load_snapshot(self.state, self._snapshot) if self._snapshot else ():
             progress(loaded)
         return loaded
 
     def replay(self) -> Replay:
-        """Apply the journal; DataDamaged where metadata is missing."""
-        replay = Replay(self.journal.path, self.journal.rows(self.folded), self.state)
-        noted = set[int]()
+        """Apply the journal; raise DataDamaged if metadata is missing.
+
+        ``answers`` are then those of writes whose answers are not in the journal yet.
+        """
+        replay = Replay(self.journal.path, self.journal.batches(self.compacted_upto), self.state)
+        described = set[int]()
         for record, first, outcome in replay:
-            noted.update(sequence for _, sequence in record.metadata(first))
-            once = record.idempotency_key()
-            if once and first >> 1 > self.journal.answered:
-                self.answers.append((once, first >> 1, outcome))
-        for sequence, body in self.journal.notes(self.folded) if noted else ():
+            described.update(sequence for _, sequence in record.metadata(first))
+            key = record.idempotency_key()
+            if key and first >> 1 > self.journal.answered:  # a sequence is the tick, and a bit for metadata
+                self.answers.append((key, first >> 1, outcome))
+        for sequence, body in self.journal.metadata(self.compacted_upto) if described else ():
             replay.size += len(body)
-            noted.discard(sequence)
-        if noted:
-            raise DataDamaged(self.journal.path, f"note {min(noted)} is missing")
+            described.discard(sequence)
+        if described:
+            raise DataDamaged(self.journal.path, f"note {min(described)} is missing")
         return replay
 
     def upgrade(self) -> None:
         """Connect for writing, and bring a journal of the first format up to date."""
-        with journal.translated(self.journal.path):
+        with journal.translate_errors(self.journal.path):
             self.journal.reopen()
             if self.journal.origin.format == OLDEST_FORMAT:
                 self.journal.upgrade(encode_definition(self._first))
 
-    def folding(self, backlog: int, compact_bytes: int) -> Compaction:
-        """Give what will fold the journal, of which so many bytes are not folded."""
+    def compaction(self, backlog: int, compact_bytes: int) -> Compaction:
+        """Return what will compact the journal, of which ``backlog`` bytes are not in the snapshot."""
         return Compaction(
-            self.directory, self.journal, folded=self.folded, backlog=backlog, compact_bytes=compact_bytes
+            self.directory,
+            self.journal,
+            compacted_upto=self.compacted_upto,
+            backlog=backlog,
+            compact_bytes=compact_bytes,
         )
+
+
+def _open_journal(directory: Directory, default: Definition) -> Journal:
+    """Open the journal; make it only if nothing shows that there ever was one, or a lost one would become empty."""
+    path = directory.path / "journal.db"
+    others = directory.path / "boards.db", path.with_name("journal.db-wal")
+    if not (path.exists() or directory.acknowledged or any(other.exists() for other in others)):
+        journal.create(path, encode_definition(default))
+        sync_directory(directory.path)
+    return Journal(path)
+
+
+def _check_agreement(directory: Directory, log: Journal, footer: Footer | None) -> None:
+    boards, acknowledged = directory.path / "boards.db", directory.acknowledged
+    if log.last < acknowledged:
+        raise DataDamaged(log.path, f"it ends with batch {log.last}, and {acknowledged} was acknowledged")
+    if footer is None:
+        if log.first > 1:
+            raise DataDamaged(boards, f"it is missing, and holds what came before batch {log.first} of the journal")
+        return
+    upto = footer.compacted_upto
+    if footer.origin != log.origin.id:
+        raise DataDamaged(boards, "it belongs to another directory than journal.db")
+    if log.last < upto:
+        raise DataDamaged(log.path, f"it ends with batch {log.last}, and boards.db holds batch {upto}")
+    if log.first > upto + 1:
+        raise DataDamaged(boards, f"it ends with batch {upto}, and the journal begins with {log.first}")

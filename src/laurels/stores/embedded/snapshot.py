@@ -1,16 +1,21 @@
-"""The compact form: a state as of one lsn, in an SQLite file that is written once and never changed.
+"""The snapshot: a state as of one LSN, in an SQLite file that is written once and never changed.
 
-    chunk    some entries of a key in their order, as :meth:`laurels.ranking.Index.dump` packs them
-    board    what is known of a board beside its entries: its definition, its last submit; "-" is the default's
-    note     the metadata of an entry, by key and name, with the sequence of the attempt that brought it
-    seal     which directory the file belongs to, the lsn up to which the journal is in it, and what is in it
+    chunk    some entries of a key in their order, in the bytes that :meth:`laurels.ranking.Index.dump` writes
+    board    what is known of a board besides its entries: its definition, its last submit; "-" is the default's
+    note     the metadata of an entry, by key and name, with the sequence of the submission that brought it
+    seal     which directory the file belongs to, the LSN up to which it holds the journal, and what is in it
 
-Each row has a CRC32 that takes in its place, and the seal tells how many rows there are with the sum of their CRCs, so
-that none can be missing either. Notes are counted apart, for a start does not read them: that they are whole is
-seen when they are asked for, and by the next fold. Files of the first format have chunks alone, without sequences.
+Names on disk do not change: ``seal`` is the *footer* in the code, ``note`` is *metadata*, and ``folded`` is
+``compacted_upto``.
 
-A new form is written beside the old one and renamed over it: whatever dies when, there is one whole file of one
-lsn. That needs the space of both for a while, and no journal, no log and no locks.
+Each row has a CRC32 that covers its key too, and the footer says how many rows there are with the sum of their CRCs, so
+that none can be missing either. Metadata is counted apart, because a start does not read it: whether it is complete is
+seen by the next compaction, and whether a row of it is good when that is asked for. Files of the first format have
+chunks alone, without sequences.
+
+A new snapshot is written next to the old one and renamed over it: whatever dies when, there is one complete file of one
+LSN. That needs the space of both for a while, and no journal, no log and no locks; and a reader that has the old file
+open goes on with it, undisturbed.
 """
 
 from __future__ import annotations
@@ -25,8 +30,8 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from laurels.errors import DataDamaged
-from laurels.stores.embedded.directory import sync
-from laurels.stores.embedded.journal import FORMAT, OLDEST_FORMAT, check_format, screen, translated
+from laurels.stores.embedded.directory import sync_directory
+from laurels.stores.embedded.journal import FORMAT, OLDEST_FORMAT, check_format, check_header, translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,133 +56,138 @@ CREATE TABLE note (
 """
 
 Chunk = tuple[str, int, bytes]
-"""A key, the place of the chunk among its chunks, and the packed entries."""
-Note = tuple[str, str, int, bytes]
-"""A key, a name, the sequence of its attempt, and the metadata."""
+"""A key, the number of the chunk among its chunks, and the entries as bytes."""
+EntryMetadata = tuple[str, str, int, bytes]
+"""A key, a name, the sequence of its submission, and the metadata."""
 
 
-class About(Struct, frozen=True, array_like=True):
-    """What is known of a board beside its entries: its definition, as JSON, and the microsecond of its last submit."""
+class BoardRow(Struct, frozen=True, array_like=True):
+    """What is known of a board besides its entries: its definition, as JSON, and the microsecond of its last submit."""
 
     name: str
     definition: bytes | None
     renewed: int | None
 
     def crc(self) -> int:
-        """Give the CRC32 of it."""
+        """Return its CRC32."""
         return zlib.crc32(repr(astuple(self)).encode())
 
 
-class Seal(Struct, frozen=True, array_like=True):
-    """What the whole file says of itself; ``chunks`` and ``digest`` count the rows about boards too."""
+class Footer(Struct, frozen=True, array_like=True):
+    """What the whole file says of itself, in the order of the columns of ``seal``.
+
+    ``chunks`` and ``chunk_crcs`` (the sum of their CRCs) count the rows about boards too.
+    """
 
     origin: bytes
     format: int
-    folded: int
+    compacted_upto: int
     chunks: int
-    digest: int
+    chunk_crcs: int
     sequence: int = 0
-    notes: int = 0
-    noted: int = 0
+    metadata: int = 0
+    metadata_crcs: int = 0
 
     def crc(self) -> int:
-        """Give the CRC32 of the seal itself."""
+        """Return the CRC32 of the footer itself."""
         fields = astuple(self)[1 : 5 if self.format == OLDEST_FORMAT else 8]
         return zlib.crc32(b" ".join((self.origin, *(b"%d" % field for field in fields))))
 
 
-def _checksum(key: str, part: int, packed: bytes) -> int:
-    return zlib.crc32(packed, zlib.crc32(f"{part} {key}".encode()))
+def _chunk_crc(key: str, part: int, entries: bytes) -> int:
+    return zlib.crc32(entries, zlib.crc32(f"{part} {key}".encode()))
 
 
-def _note_checksum(key: str, name: str, sequence: int, body: bytes) -> int:
+def _metadata_crc(key: str, name: str, sequence: int, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(f"{sequence} {name}\n{key}".encode()))
 
 
 class Snapshot:
-    """A compact form opened for reading."""
+    """A snapshot opened for reading."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        screen(path)
-        with translated(path):
+        check_header(path)
+        with translate_errors(path):
+            # Immutable: SQLite looks for no log next to it and takes no lock, for the file never changes in place.
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
             try:
-                self.seal = self._read_seal()
+                self.footer = self._read_footer()
             except BaseException:
                 self._db.close()
                 raise
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it has all that there is today; files of the first format have chunks without sequences alone."""
-        return self.seal.format != OLDEST_FORMAT
+    def is_first_format(self) -> bool:
+        """Whether it has chunks alone, and these without sequences."""
+        return self.footer.format == OLDEST_FORMAT
 
-    def _read_seal(self) -> Seal:
+    def _read_footer(self) -> Footer:
         rows = self._db.execute("SELECT * FROM seal").fetchall()
+        if len(rows) == 1 and len(rows[0]) > 1:
+            check_format(self.path, rows[0][1])  # before all else: a later version may have other columns
         if len(rows) != 1 or list(map(type, rows[0])) not in ([bytes, *[int] * 5], [bytes, *[int] * 8]):
             raise DataDamaged(self.path, "its seal is missing")
-        seal = Seal(*rows[0][:-1])
-        check_format(self.path, seal.format)
-        if seal.crc() != rows[0][-1]:
+        footer = Footer(*rows[0][:-1])
+        if footer.crc() != rows[0][-1]:
             raise DataDamaged(self.path, "its seal is broken")
-        return seal
+        return footer
 
-    def boards(self) -> list[About]:
-        """Give what is known of boards, verified."""
-        if not self.is_whole:
+    def board_rows(self) -> list[BoardRow]:
+        """Return what is known of boards, checked."""
+        if self.is_first_format:
             return []
-        with translated(self.path):
+        with translate_errors(self.path):
             rows = self._db.execute("SELECT name, definition, renewed, crc FROM board").fetchall()
         for *fields, crc in rows:
-            if About(*fields).crc() != crc:
+            if BoardRow(*fields).crc() != crc:
                 raise DataDamaged(self.path, f"what it says of board {fields[0]!r} is not what was written")
-        return [About(*fields) for *fields, _ in rows]
+        return [BoardRow(*fields) for *fields, _ in rows]
 
-    def stored(self) -> set[str]:
-        """Give the keys that have entries."""
-        with translated(self.path):
+    def stored_keys(self) -> set[str]:
+        """Return the keys that have entries."""
+        with translate_errors(self.path):
             return {key for (key,) in self._db.execute("SELECT DISTINCT board FROM chunk")}
 
     def chunks(self, wanted: Callable[[str], bool] = bool) -> Iterator[Chunk]:
-        """Give every chunk of the wanted keys, all where it is not said, verified, and those of a key together.
+        """Return every chunk of the wanted keys (by default of all), checked, and those of a key together.
 
-        At the end, raise where any was missing, wanted or not.
+        At the end, raise DataDamaged if any was missing, wanted or not.
         """
-        count, digest = 0, 0
-        with translated(self.path):
+        count, crcs = 0, 0
+        with translate_errors(self.path):
             rows = self._db.execute("SELECT board, part, crc, packed FROM chunk ORDER BY id")
-            for count, (key, part, crc, packed) in enumerate(rows, 1):
-                if not isinstance(packed, bytes) or _checksum(key, part, packed) != crc:
+            for count, (key, part, crc, entries) in enumerate(rows, 1):
+                if not isinstance(entries, bytes) or _chunk_crc(key, part, entries) != crc:
                     raise DataDamaged(self.path, f"chunk {count} is not what was written")
-                digest += crc
+                crcs += crc
                 if wanted(key):
-                    yield key, part, packed
-        about = self.boards()
-        count, digest = count + len(about), digest + sum(each.crc() for each in about)
-        if (count, digest) != (self.seal.chunks, self.seal.digest):
-            raise DataDamaged(self.path, f"it holds {count} chunks and boards, and {self.seal.chunks} were written")
+                    yield key, part, entries
+        boards = self.board_rows()
+        count, crcs = count + len(boards), crcs + sum(each.crc() for each in boards)
+        if (count, crcs) != (self.footer.chunks, self.footer.chunk_crcs):
+            raise DataDamaged(self.path, f"it holds {count} chunks and boards, and {self.footer.chunks} were written")
 
-    def notes(self) -> Iterator[Note]:
-        """Give all notes, verified, those of a key together; at the end, raise where any was missing."""
-        count = digest = 0
-        if self.is_whole:
-            with translated(self.path):
+    def metadata(self) -> Iterator[EntryMetadata]:
+        """Return all metadata, checked, that of a key together; at the end, raise DataDamaged if any was missing."""
+        count = crcs = 0
+        if not self.is_first_format:
+            with translate_errors(self.path):
                 for row in self._db.execute("SELECT key, name, sequence, crc, body FROM note"):
-                    yield self._verified(*row)
+                    yield self._check_metadata(*row)
                     count += 1
-                    digest += row[3]
-        if (count, digest) != (self.seal.notes, self.seal.noted):
-            raise DataDamaged(self.path, f"it holds {count} notes, and {self.seal.notes} were written")
+                    crcs += row[3]
+        if (count, crcs) != (self.footer.metadata, self.footer.metadata_crcs):
+            raise DataDamaged(self.path, f"it holds {count} notes, and {self.footer.metadata} were written")
 
-    def note(self, key: str, name: str) -> tuple[int, bytes] | None:
-        """Give sequence and metadata of an entry, None where it has none; there are none in the first format."""
+    def metadata_of(self, key: str, name: str) -> tuple[int, bytes] | None:
+        """Return sequence and metadata of an entry, None if it has none; there are none in the first format."""
         question = "SELECT key, name, sequence, crc, body FROM note WHERE key = ? AND name = ?"
         row = self._db.execute(question, (key, name)).fetchone()
-        return self._verified(*row)[2:] if row else None
+        return self._check_metadata(*row)[2:] if row else None
 
-    def _verified(self, key: str, name: str, sequence: int, crc: int, body: object) -> Note:
-        if not isinstance(body, bytes) or _note_checksum(key, name, sequence, body) != crc:
+    def _check_metadata(self, key: str, name: str, sequence: int, crc: int, body: object) -> EntryMetadata:
+        if not isinstance(body, bytes) or _metadata_crc(key, name, sequence, body) != crc:
             raise DataDamaged(self.path, f"the note of {name!r} on {key!r} is not what was written")
         return key, name, sequence, body
 
@@ -187,27 +197,27 @@ class Snapshot:
 
 
 class Contents(Struct, frozen=True):
-    """What a compact form is made of; the chunks are asked for first, then the rest."""
+    """What a snapshot is made of; the chunks are taken first, then the boards, then the metadata."""
 
     sequence: int
     chunks: Iterable[Chunk]
-    boards: Iterable[About]
-    notes: Iterable[Note]
+    boards: Iterable[BoardRow]
+    metadata: Iterable[EntryMetadata]
 
 
 class Sums:
-    """How many rows were written, the sum of their CRCs, and how many bytes are not flushed yet."""
+    """How many rows were written and the sum of their CRCs; flushes the file as it grows."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._unflushed = 0
         self.count = 0
-        self.digest = 0
+        self.crcs = 0
 
     def add(self, crc: int, size: int) -> int:
-        """Count a row, and give its CRC."""
+        """Count a row of this many bytes, and return its CRC."""
         self.count += 1
-        self.digest += crc
+        self.crcs += crc
         self._unflushed += size
         if self._unflushed > FLUSH_BYTES:
             os.fdatasync(self._descriptor)
@@ -215,8 +225,12 @@ class Sums:
         return crc
 
 
-def write(path: Path, origin: bytes, folded: int, contents: Contents) -> None:
-    """Replace the compact form by one of these contents; until the last moment the old one stands."""
+def write(path: Path, origin: bytes, upto: int, contents: Contents) -> None:
+    """Replace the snapshot by one of these contents, as of the LSN ``upto``; until the last moment the old one stays.
+
+    The order is what makes it safe: content, fsync of the file, rename, fsync of the directory. SQLite need not sync,
+    nor keep a rollback journal, for a file that nobody opens before that.
+    """
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new, isolation_level=None)) as db, new.open("wb") as file:
@@ -224,23 +238,23 @@ def write(path: Path, origin: bytes, folded: int, contents: Contents) -> None:
         db.execute("PRAGMA synchronous=OFF")
         db.executescript(SCHEMA)
         db.execute("BEGIN")
-        rows, notes = Sums(file.fileno()), Sums(file.fileno())
-        _fill(db, contents, rows, notes)
-        counted = rows.count, rows.digest, contents.sequence, notes.count, notes.digest
-        seal = Seal(origin, FORMAT, folded, *counted)
-        db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*astuple(seal), seal.crc()))
+        rows, metadata = Sums(file.fileno()), Sums(file.fileno())
+        _fill(db, contents, rows, metadata)
+        counted = rows.count, rows.crcs, contents.sequence, metadata.count, metadata.crcs
+        footer = Footer(origin, FORMAT, upto, *counted)
+        db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*astuple(footer), footer.crc()))
         db.execute("COMMIT")
         os.fsync(file.fileno())
     new.rename(path)
-    sync(path.parent)
+    sync_directory(path.parent)
 
 
-def _fill(db: sqlite3.Connection, contents: Contents, rows: Sums, notes: Sums) -> None:
+def _fill(db: sqlite3.Connection, contents: Contents, rows: Sums, metadata: Sums) -> None:
     db.executemany(
         "INSERT INTO chunk (board, part, crc, packed) VALUES (?, ?, ?, ?)",
         (
-            (key, part, rows.add(_checksum(key, part, packed), len(packed)), packed)
-            for key, part, packed in contents.chunks
+            (key, part, rows.add(_chunk_crc(key, part, entries), len(entries)), entries)
+            for key, part, entries in contents.chunks
         ),
     )
     db.executemany(
@@ -250,7 +264,7 @@ def _fill(db: sqlite3.Connection, contents: Contents, rows: Sums, notes: Sums) -
     db.executemany(
         "INSERT INTO note VALUES (?, ?, ?, ?, ?)",
         (
-            (key, name, sequence, notes.add(_note_checksum(key, name, sequence, body), len(body)), body)
-            for key, name, sequence, body in contents.notes
+            (key, name, sequence, metadata.add(_metadata_crc(key, name, sequence, body), len(body)), body)
+            for key, name, sequence, body in contents.metadata
         ),
     )

@@ -60,7 +60,7 @@ from laurels.stores.embedded.records import (
     Undefine,
     encode_definition,
 )
-from laurels.stores.embedded.recovery import Opening
+from laurels.stores.embedded.recovery import Recovery
 from laurels.stores.embedded.state import EMPTY_INDEX, State
 from laurels.stores.embedded.summary import summarize
 
@@ -128,11 +128,11 @@ class EmbeddedStore(Store):
     ) -> tuple[Files, State, list[tuple[IdempotencyKey, int, Outcome | None]]]:
         began = time.monotonic()
         with ExitStack() as opened, ExitStack() as read:
-            opening = Opening(path, default, opened, read)
+            opening = Recovery(path, default, opened, read)
             loaded = opening.load(progress)
             replay = opening.replay()
             opening.upgrade()
-            folding = opening.folding(replay.size, compact_bytes)
+            folding = opening.compaction(replay.size, compact_bytes)
             opened.pop_all()
         took = time.monotonic() - began
         boards = len(opening.state.names)

@@ -1,7 +1,7 @@
-"""A summary of an index, by its own arithmetic: a few ranks and counts, each O(log n).
+"""A summary of an index, from a few ranks and counts, each O(log n).
 
-The edges of the histogram are computed as fractions, so that they are right to the last digit: nothing overflows
-between the least double and the greatest, and the last edge is the greatest score itself.
+The edges of the histogram are computed as fractions, and rounded once: the width between the least double and the
+greatest would overflow, and a sum of rounded widths would miss the greatest score, which must be the last edge.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BUCKETS = 10
 
 
 def summarize(index: Index) -> Summary:
-    """Give the figures of an index."""
+    """Return the figures of an index."""
     count = len(index)
     if not count:
         return Summary(0, None, None, dict.fromkeys(PERCENTILES), [])
@@ -47,7 +47,7 @@ def _histogram(index: Index, low: Score, high: Score) -> list[Bucket]:
 
 
 def _edges(low: Score, high: Score) -> list[Score]:
-    """Give the edges of the buckets, each the nearest double, and each double once."""
+    """Return the edges of the buckets, each the nearest double, and each double once."""
     width = (Fraction(high) - Fraction(low)) / BUCKETS
     edges = {float(low + step * width) for step in range(BUCKETS + 1)}
     return [int(edge) if edge.is_integer() else edge for edge in sorted(edges)]

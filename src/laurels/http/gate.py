@@ -1,0 +1,108 @@
+"""The gate: everything that concerns every request, in one place and one order.
+
+    on the way out   observers, on every answer, refusals of the protocol included · CORS
+    on the way in    host -> origin -> limit of the address -> authentication -> limit of the principal -> authorisation
+
+No handler is called without a :class:`Context`, and only :class:`~laurels.http.routes.Routes` makes one, after the gate
+has let the request in: at once when its head is complete, before its body is read. Each part is None until a deployment
+configures it; with none the whole gate costs a request one test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from laurels.http.messages import Request, Response
+from laurels.http.operation import Operation
+
+if TYPE_CHECKING:
+    from laurels.boards import Boards
+
+
+class Principal(Struct, frozen=True):
+    """Who asks, as far as authentication knows."""
+
+    name: str
+
+
+class Context(Struct, frozen=True, gc=False):
+    """What a handler may use: the boards, the operations there are, and who asks (None: anybody)."""
+
+    boards: Boards
+    operations: Sequence[Operation] = ()
+    principal: Principal | None = None
+
+
+class Answered(NamedTuple):
+    """An answer, as observers see it; ``route`` is the path's template, empty if the request came to no route."""
+
+    method: str
+    route: str
+    status: int
+    size: int
+    """Of the body, in bytes."""
+    seconds: float
+    """From the head of the request, or from the connection's refusal, to the answer."""
+
+
+Observer: TypeAlias = Callable[[Answered], None]
+Check: TypeAlias = Callable[[Request, Operation | None], None]
+"""Raises to refuse; there is no operation if the request asks for no route or for another method."""
+
+
+class Gate(Struct, frozen=True, kw_only=True):
+    """The parts of the gate, in their order. Each refuses by raising an error that :mod:`problems` has a status for."""
+
+    observers: tuple[Observer, ...] = ()
+    cors: Callable[[Request | None, Response], Response] | None = None
+    """Returns the response with the headers that let a page of another origin read it."""
+    host: Check | None = None
+    origin: Check | None = None
+    address_limit: Check | None = None
+    authenticate: Callable[[Request], Principal | None] | None = None
+    principal_limit: Callable[[Principal | None, Operation], None] | None = None
+    authorise: Callable[[Principal | None, Operation, Sequence[str]], None] | None = None
+    """Gets the names in the path: a board's, and a player's."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every request is let in."""
+        checks = (self.host, self.origin, self.address_limit, self.authenticate, self.principal_limit, self.authorise)
+        return not any(checks)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether every answer leaves as it is, unobserved."""
+        return not self.observers and self.cors is None
+
+    def admit(self, request: Request, operation: Operation | None, names: Sequence[str]) -> Principal | None:
+        """Return who asks; raise if the request is refused. Without an operation it will be a 404 or 405 anyway."""
+        for check in (self.host, self.origin):
+            if check is not None:
+                check(request, operation)
+        if operation is None:
+            return None
+        if self.address_limit is not None:
+            self.address_limit(request, operation)
+        principal = self.authenticate(request) if self.authenticate is not None else None
+        if self.principal_limit is not None:
+            self.principal_limit(principal, operation)
+        if self.authorise is not None:
+            self.authorise(principal, operation, names)
+        return principal
+
+    def release(self, request: Request | None, route: str, method: str, response: Response, seconds: float) -> Response:
+        """Return a response as it is to leave, and show it to the observers; without a request it is the protocol's."""
+        if self.cors is not None:
+            response = self.cors(request, response)
+        if self.observers:
+            answered = Answered(method, route, response.status, len(response.body), seconds)
+            for observe in self.observers:
+                observe(answered)
+        return response
+
+
+OPEN_GATE = Gate()

@@ -1,0 +1,166 @@
+"""What each operation does, reads of a board aside (:mod:`laurels.http.reads`).
+
+A handler gets a context, the names in the path, what was read of the body, and the values of the operation's parameters
+in their order; all of them are of the right form. What the rules refuse it lets through as the error that it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from laurels.errors import BadParameter
+from laurels.http.headers import REPRESENTATION
+from laurels.http.messages import Response
+from laurels.http.wire import (
+    ABSENT_BODY,
+    BatchReceipt,
+    Listed,
+    ListedPeriod,
+    Listing,
+    Periods,
+    Receipt,
+    ScoreRank,
+    encode,
+)
+from laurels.stores.contract import Submission
+from laurels.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from laurels.boards import Boards
+    from laurels.definition import Definition
+    from laurels.http.gate import Context
+    from laurels.stores.contract import Board, Refusal, Score
+
+ACCEPTED = Response(202)
+ABSENT = Response(200, ABSENT_BODY)
+NO_CONTENT = Response(204)
+HEALTHY = Response(200, b'{"status":"ok"}')
+LANDING = Response(
+    200, encode({"service": "laurels", "version": __version__, "docs": "/-/docs"}), headers=((b"vary", b"accept"),)
+)
+_APPLIED = ((b"preference-applied", REPRESENTATION),)
+
+
+def find_board(boards: Boards, board: str, window: str | None, period: str | None) -> Board:
+    """Return a board, or the period of a window of it."""
+    if window is not None:
+        return boards.period_of(board, window, period)
+    if period is not None:
+        raise BadParameter("period", "period goes with window: name the window that it is a period of.")
+    return boards.board(board)
+
+
+# Scores
+
+
+async def submit(
+    context: Context,
+    board: str,
+    name: str,
+    sent: tuple[Score, bytes | None],
+    wants_representation: bool = False,
+    key: str | None = None,
+) -> Response:
+    """Answer a submit once it is kept."""
+    boards, (score, metadata) = context.boards, sent
+    want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
+    change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
+    return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
+
+
+async def submit_batch(
+    context: Context, board: str, entries: Sequence[Submission | Refusal], key: str | None
+) -> Response:
+    """Answer a batch once its good entries are kept."""
+    refused = await context.boards.submit_many(board, entries, key)
+    return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
+
+
+async def standing(
+    context: Context, board: str, name: str, window: str | None = None, period: str | None = None
+) -> Response:
+    """Answer with the score and the rank of a name."""
+    boards = context.boards
+    where = boards.board(board) if window is None is period else find_board(boards, board, window, period)
+    found = await boards.standing(where, name)
+    return ABSENT if found is None else Response(200, encode(found))
+
+
+async def remove(context: Context, board: str, name: str, window: str | None, period: str | None) -> Response:
+    """Remove a name from a board and its periods, or from one period."""
+    await context.boards.remove(find_board(context.boards, board, window, period), name)
+    return NO_CONTENT
+
+
+async def drop(context: Context, board: str, window: str | None, period: str | None) -> Response:
+    """Remove the entries of a board and its periods, or of one period."""
+    await context.boards.drop(find_board(context.boards, board, window, period))
+    return NO_CONTENT
+
+
+# Boards
+
+
+async def list_boards(context: Context, after: str | None, limit: int) -> Response:
+    """Answer with boards that are defined or have entries, by name."""
+    found = await context.boards.definitions(after or "", limit + 1)
+    listed = [Listed(name, declared, definition) for name, definition, declared in found[:limit]]
+    return Response(200, encode(Listing(listed, listed[-1].name if len(found) > limit else None)))
+
+
+async def show_definition(context: Context, board: str) -> Response:
+    """Answer with the definition of a board."""
+    return Response(200, encode(await context.boards.definition(board)))
+
+
+async def define(context: Context, board: str, definition: Definition) -> Response:
+    """Define a board."""
+    is_new = await context.boards.define(board, definition)
+    return Response(201 if is_new else 200, encode(definition))
+
+
+async def undefine(context: Context, board: str) -> Response:
+    """Return a board to the default definition."""
+    await context.boards.undefine(board)
+    return NO_CONTENT
+
+
+async def list_periods(context: Context, board: str) -> Response:
+    """Answer with the periods that have entries."""
+    listed = [
+        ListedPeriod(one.window, one.period, one.start, one.stop, one.count, one.is_current)
+        for one in await context.boards.periods(board)
+    ]
+    return Response(200, encode(Periods(listed)))
+
+
+async def summarize(context: Context, board: str, window: str | None, period: str | None) -> Response:
+    """Answer with the figures of a board or a period."""
+    return Response(200, encode(await context.boards.summary(find_board(context.boards, board, window, period))))
+
+
+async def rank_of_score(context: Context, board: str, score: Score, window: str | None, period: str | None) -> Response:
+    """Answer with the rank that a score would have."""
+    place = await context.boards.place(find_board(context.boards, board, window, period), score)
+    return Response(200, encode(ScoreRank.of(place)))
+
+
+# Service
+
+
+async def show_landing(_: Context) -> Response:
+    """Answer with what this service is."""
+    return LANDING
+
+
+async def check_health(_: Context) -> Response:
+    """Answer while the process does."""
+    return HEALTHY
+
+
+async def check_ready(context: Context) -> Response:
+    """Answer while submits can be kept."""
+    await context.boards.ready()
+    return HEALTHY

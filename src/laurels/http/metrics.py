@@ -1,0 +1,97 @@
+"""``/-/metrics``: what the service counts, in OpenMetrics, the text format of Prometheus.
+
+Counting is cheap and done elsewhere (:class:`~laurels.adapters.request_counts.RequestCounts`); prometheus-client only
+writes the counts out, when they are asked for. To add a metric: count it where it happens, and yield it here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics import exposition
+from prometheus_client.registry import Collector
+
+from laurels.http.messages import Response
+from laurels.http.operation import Answer, Operation
+from laurels.http.parameters import Acceptance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from prometheus_client import Metric
+
+    from laurels.http.gate import Context
+
+OPENMETRICS, TEXT = b"application/openmetrics-text", b"text/plain"
+TYPES = {
+    OPENMETRICS: exposition.CONTENT_TYPE_LATEST.encode(),
+    TEXT: b"text/plain; version=0.0.4; charset=utf-8",
+}
+LABELS = ("method", "route")
+
+
+Counted: TypeAlias = tuple[str, str, dict[int, int], list[int], float]
+"""Of one method and one route: how many answers of each status, how many no slower than each bound, and all seconds."""
+
+
+class Counts(Protocol):
+    """What was counted of requests."""
+
+    @property
+    def bounds(self) -> Sequence[float]:
+        """The bounds of the buckets, in seconds; the last bucket has none."""
+
+    def read(self) -> Sequence[Counted]:
+        """Return what was counted so far."""
+
+
+class RequestCollector(Collector):
+    """The requests that were answered, refused ones too; those that came to no route have an empty one."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._bounds = [*map(str, counts.bounds), "+Inf"]
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics as they are now."""
+        requests = CounterMetricFamily("laurels_requests", "Answered requests.", labels=(*LABELS, "status"))
+        seconds = HistogramMetricFamily(
+            "laurels_request_duration_seconds", "From the head of a request to its answer.", labels=LABELS
+        )
+        for *labels, statuses, buckets, total in self._counts.read():
+            for status, count in statuses.items():
+                requests.add_metric((*labels, str(status)), count)
+            seconds.add_metric(labels, list(zip(self._bounds, buckets, strict=True)), total)
+        yield requests
+        yield seconds
+
+
+def metrics_operation(*collectors: Collector) -> Operation:
+    """Return the operation that answers with what the collectors have, and with figures of the process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    for collector in collectors:
+        registry.register(collector)
+
+    async def show_metrics(_: Context, kind: bytes) -> Response:
+        write = exposition.generate_latest if kind == OPENMETRICS else generate_latest
+        return Response(200, write(registry), TYPES[kind])
+
+    kinds = (OPENMETRICS, TEXT)
+    return Operation(
+        name="metrics",
+        method="GET",
+        path="/-/metrics",
+        tag="Service",
+        title="Read the metrics",
+        about="Returns what the service counts in OpenMetrics, or in Prometheus's older text format if `Accept` prefers "
+        "`text/plain`.",
+        answers=(Answer(200, "The metrics.", TYPES[OPENMETRICS]),),
+        handler=show_metrics,
+        parameters=(Acceptance(name="Accept", about="", kinds=kinds),),
+        scope="metrics",
+        produces=kinds,
+    )

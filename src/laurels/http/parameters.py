@@ -1,0 +1,326 @@
+"""The parameters of requests. Each knows its form, bounds, default and words, reads itself, and documents itself.
+
+    in the path      PathName
+    in the query     Whole · Number · Text · Texts · Fields
+    in the headers   Preference · Key · Acceptance
+
+To add one: make it here, and name it in the parameters of an operation or a read, whose handler gets what it reads.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from msgspec import Struct
+
+from laurels.errors import BadParameter
+from laurels.http.headers import REPRESENTATION, preferred_kind, wants_representation
+from laurels.limits import (
+    BOARDS_LISTED,
+    DEFAULT_BOARDS_LISTED,
+    DEFAULT_PAGE_ENTRIES,
+    DEFAULT_SPAN_ENTRIES,
+    KEY_CHARACTERS,
+    LARGEST_NUMBER,
+    NAME_BYTES,
+    NAMES_ASKED,
+    PAGE_ENTRIES,
+    SPAN_ENTRIES,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from laurels.http.messages import Headers
+    from laurels.http.query import Query
+    from laurels.stores.contract import Score
+
+Schema = dict[str, Any]
+Where = Literal["path", "query", "header"]
+
+TEXT: Schema = {"type": "string"}
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": NAME_BYTES}
+_NO_CONTROLS = r"[^\x00-\x1f\x7f-\x9f]+$"
+
+
+class Parameter(Struct, frozen=True, kw_only=True):
+    """A named part of a request."""
+
+    name: str
+    about: str
+    example: str | None = None
+    home: str = ""
+    """The read of a board that it goes with, if it goes with one alone."""
+    where: ClassVar[Where] = "query"
+    is_required: ClassVar[bool] = False
+    is_repeated: ClassVar[bool] = False
+    """Whether each value of a list is a parameter of its own; otherwise they are one, separated by commas."""
+
+    @property
+    @abstractmethod
+    def schema(self) -> Schema:
+        """The JSON Schema of its value."""
+
+
+class Input(Parameter, frozen=True, kw_only=True):
+    """A parameter of the query or the headers."""
+
+    @abstractmethod
+    def read(self, query: Query, headers: Headers) -> Any:
+        """Return its value, or its default if it is missing; raise BadParameter for one of the wrong form."""
+
+
+class PathName(Parameter, frozen=True, kw_only=True):
+    """A segment of the path. The router decodes it, and :mod:`laurels.entries` has the rules of names."""
+
+    reserved: tuple[str, ...]
+    where: ClassVar[Where] = "path"
+    is_required: ClassVar[bool] = True
+
+    @property
+    def schema(self) -> Schema:
+        """Names but the reserved ones."""
+        return {**NAME, "pattern": rf"^(?!(?:{'|'.join(self.reserved)})$){_NO_CONTROLS}"}
+
+
+class Whole(Input, frozen=True, kw_only=True):
+    """A whole number from ``least`` to ``most``."""
+
+    least: int = 0
+    most: int = LARGEST_NUMBER
+    default: int | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """An integer with its bounds."""
+        bounds: Schema = {"type": "integer", "minimum": self.least, "maximum": self.most}
+        return bounds if self.default is None else {**bounds, "default": self.default}
+
+    def read(self, query: Query, headers: Headers) -> int | None:  # noqa: ARG002
+        """Return the number, or the default."""
+        if self.name not in query:
+            return self.default
+        number = query.number(self.name)
+        if not self.least <= number <= self.most:
+            raise BadParameter(self.name, f"{self.name} is {number}: it must be from {self.least} to {self.most:,}.")
+        return number
+
+
+class Number(Input, frozen=True, kw_only=True):
+    """A score, read as in the body of a submit."""
+
+    @property
+    def schema(self) -> Schema:
+        """Any number."""
+        return {"type": "number"}
+
+    def read(self, query: Query, headers: Headers) -> Score | None:  # noqa: ARG002
+        """Return the score, or None."""
+        return query.score(self.name) if self.name in query else None
+
+
+class RequiredNumber(Number, frozen=True, kw_only=True):
+    """A score that must be there; ``missing`` is the error if it is not."""
+
+    missing: str
+    is_required: ClassVar[bool] = True
+
+    def read(self, query: Query, headers: Headers) -> Score:
+        """Return the score."""
+        score = super().read(query, headers)
+        if score is None:
+            raise BadParameter(self.name, self.missing)
+        return score
+
+
+class Text(Input, frozen=True, kw_only=True):
+    """Any text, or the name of somebody on a board."""
+
+    is_name: bool = False
+
+    @property
+    def schema(self) -> Schema:
+        """A string."""
+        return NAME if self.is_name else TEXT
+
+    def read(self, query: Query, headers: Headers) -> str | None:  # noqa: ARG002
+        """Return the text, or None."""
+        return query.text(self.name) if self.name in query else None
+
+
+class Names(Input, frozen=True, kw_only=True):
+    """Names, each a parameter of its own."""
+
+    most: int
+    is_repeated: ClassVar[bool] = True
+
+    @property
+    def schema(self) -> Schema:
+        """A list of distinct names."""
+        return {"type": "array", "items": NAME, "minItems": 1, "maxItems": self.most, "uniqueItems": True}
+
+    def read(self, query: Query, headers: Headers) -> Sequence[str]:  # noqa: ARG002
+        """Return them all."""
+        return query.texts(self.name) if self.name in query else []
+
+
+class Fields(Input, frozen=True, kw_only=True):
+    """Some of the ``known`` fields, separated by commas; of these ``elsewhere`` only go with other reads."""
+
+    known: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> Schema:
+        """A list of choices."""
+        return {"type": "array", "items": {"enum": list(self.known)}, "minItems": 1}
+
+    def read(self, query: Query, headers: Headers) -> frozenset[str]:  # noqa: ARG002
+        """Return the fields asked for."""
+        fields = query.text(self.name).split(",") if self.name in query else []
+        for field in fields:
+            if field not in self.known:
+                problem = (
+                    f"{field} goes with a page, not here"
+                    if field in self.elsewhere
+                    else f"There is no field {field!r} to include"
+                )
+                raise BadParameter(self.name, f"{problem}. There are {list_words(self.known)}.")
+        return frozenset(fields)
+
+
+class Preference(Input, frozen=True, kw_only=True):
+    """What the client prefers (RFC 7240); one that the service does not know is ignored."""
+
+    where: ClassVar[Where] = "header"
+
+    @property
+    def schema(self) -> Schema:
+        """A string."""
+        return TEXT
+
+    def read(self, query: Query, headers: Headers) -> bool:  # noqa: ARG002
+        """Return whether a representation is preferred."""
+        return wants_representation(headers)
+
+
+class Key(Input, frozen=True, kw_only=True):
+    """An idempotency key. The rules check it, because they know what it is the key of."""
+
+    where: ClassVar[Where] = "header"
+
+    @property
+    def schema(self) -> Schema:
+        """Visible ASCII."""
+        return {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS, "pattern": "^[!-~]+$"}
+
+    def read(self, query: Query, headers: Headers) -> str | None:  # noqa: ARG002
+        """Return the key, or None."""
+        key = headers.get(self.name.lower().encode())
+        return None if key is None else key.decode("latin-1")
+
+
+class Acceptance(Input, frozen=True, kw_only=True):
+    """Which of several media types the client wants. OpenAPI describes it with the answers, not as a parameter."""
+
+    kinds: tuple[bytes, ...]
+    where: ClassVar[Where] = "header"
+
+    @property
+    def schema(self) -> Schema:
+        """A string."""
+        return TEXT
+
+    def read(self, query: Query, headers: Headers) -> bytes:  # noqa: ARG002
+        """Return the media type that the client prefers."""
+        return preferred_kind(headers, self.kinds)
+
+
+def list_words(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+BOARD = PathName(name="board", about="The board's name.", example="mario-kart", reserved=(r"\.{1,2}", "-"))
+PLAYER = PathName(name="name", about="The player's name.", example="silverhand", reserved=(r"\.{1,2}",))
+IN_PATH = {parameter.name: parameter for parameter in (BOARD, PLAYER)}
+"""The parts of paths, by their names in braces."""
+
+PREFER = Preference(
+    name="Prefer",
+    about=f"`{REPRESENTATION.decode()}` asks for the standings before and after the submit. It is ignored if the store "
+    "cannot tell them (Momento).",
+)
+IDEMPOTENCY_KEY = Key(
+    name="Idempotency-Key",
+    about="Any text that is unique to this submit, such as a UUID. Within 24 hours the same request with this key "
+    "counts once and gets the first answer; another request with the same key is refused.",
+)
+
+WINDOW = Text(
+    name="window", about="A window of the board: `daily`, `weekly`, `monthly`, or its cron line.", example="daily"
+)
+PERIOD = Text(
+    name="period",
+    about="A period of the window, such as `2026-11-22`, `2026-W47`, `2026-11`, or, of a cron line, "
+    "`2026-11-22T05:00Z`, the instant at which it began. Defaults to the current period.",
+)
+A_PAGE = "a page"
+NEXT_PAGE = "the page behind a cursor"
+AROUND_NAME = "a read around a name"
+OF_NAMES = "a read of names"
+BETWEEN_SCORES = "a read between scores"
+START_RANK = Whole(name="startRank", home=A_PAGE, about="The first place, inclusive.", default=0)
+END_RANK = Whole(
+    name="endRank",
+    home=A_PAGE,
+    about=f"The last place, exclusive: at most {PAGE_ENTRIES:,} after `startRank`, by default {DEFAULT_PAGE_ENTRIES} "
+    "after it.",
+)
+INCLUDE = Fields(
+    name="include",
+    about="Further fields of each entry, separated by commas.",
+    known=("rank", "metadata", "submittedAt"),
+    elsewhere=("cursor",),
+)
+INCLUDE_IN_PAGE = Fields(
+    name="include",
+    about="Further fields of each entry, separated by commas; `cursor` adds `next` to the page.",
+    known=(*INCLUDE.known, *INCLUDE.elsewhere),
+)
+CURSOR = Text(name="cursor", home=NEXT_PAGE, about="The `next` of a page, unchanged: returns the entries after it.")
+AROUND = Text(name="around", home=AROUND_NAME, about="A name: returns it with its neighbours.", is_name=True)
+SPAN = Whole(
+    name="span",
+    home=AROUND_NAME,
+    about="How many neighbours on either side.",
+    most=SPAN_ENTRIES,
+    default=DEFAULT_SPAN_ENTRIES,
+)
+NAMES = Names(name="name", home=OF_NAMES, about="Returns exactly these names.", most=NAMES_ASKED)
+MIN_SCORE = Number(name="minScore", home=BETWEEN_SCORES, about="The least score, inclusive.")
+MAX_SCORE = Number(name="maxScore", home=BETWEEN_SCORES, about="The greatest score, inclusive.")
+LIMIT = Whole(
+    name="limit",
+    home=BETWEEN_SCORES,
+    about="How many entries at most.",
+    least=1,
+    most=PAGE_ENTRIES,
+    default=DEFAULT_PAGE_ENTRIES,
+)
+SCORE = RequiredNumber(
+    name="score",
+    about="The score to look up; it does not have to be on the board.",
+    missing="There is no score to tell the rank of: ask with ?score=1234.",
+)
+AFTER = Text(name="after", about="The `next` of the list before: returns the boards after that name.")
+BOARDS_LIMIT = Whole(
+    name="limit", about="How many boards at most.", least=1, most=BOARDS_LISTED, default=DEFAULT_BOARDS_LISTED
+)
+
+HOMES = {
+    parameter.name: parameter.home
+    for parameter in (START_RANK, END_RANK, CURSOR, AROUND, SPAN, NAMES, MIN_SCORE, MAX_SCORE, LIMIT)
+}
+"""The reads of a board that parameters go with, for the error if they are sent with another."""

@@ -1,0 +1,75 @@
+"""The log of a process that serves: lines on standard error, as text or as JSON.
+
+Lines are written by a thread of their own, so that a reader of standard error who stops cannot stop the service. At most
+WAITING_LINES wait for it; further ones are dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from logging.handlers import QueueHandler
+from threading import Thread
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LogFormat = Literal["text", "json"]
+WAITING_LINES = 10_000
+STOP_SECONDS = 2.0
+TEXT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message; fields of the record's own; and a traceback, if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+class _BoundedHandler(QueueHandler):
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Hand a record to the thread that writes, or drop it."""
+        with suppress(queue.Full):
+            self.queue.put_nowait(record)
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Return the record as it is: the writing thread formats it, traceback included."""
+        return record
+
+
+@contextmanager
+def writing_logs(kind: LogFormat) -> Iterator[None]:
+    """Write all logs of the process on standard error, from INFO on, until the end; what waits then is still written."""
+    stream = logging.StreamHandler()
+    stream.setFormatter(JSONFormatter() if kind == "json" else logging.Formatter(TEXT))
+    lines: queue.Queue[logging.LogRecord | None] = queue.Queue(WAITING_LINES)
+    logging.basicConfig(level=logging.INFO, handlers=[_BoundedHandler(lines)])
+    thread = Thread(target=_write, args=(lines, stream), name="laurels-log", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        with suppress(queue.Full):
+            lines.put(None, timeout=STOP_SECONDS)
+        thread.join(STOP_SECONDS)
+
+
+def _write(lines: queue.Queue[logging.LogRecord | None], stream: logging.Handler) -> None:
+    while (record := lines.get()) is not None:
+        stream.handle(record)

@@ -1,0 +1,105 @@
+"""What is stored belongs to its format: it does not change unless FORMAT does, and every format can be opened."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels.stores.contract import Change, Period, Standing, SubmitResult
+from laurels.stores.embedded.journal import FORMAT
+from laurels.stores.embedded.store import EmbeddedStore
+from tests.stores import disk
+from tests.stores.stored import BATCH_KEY, DATA, DEFAULT, KART, KEY, LAPS, SUMS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.clock import Clock
+
+pytestmark = pytest.mark.anyio
+
+ADVICE = """
+What is stored has changed, and FORMAT has not: the version before would take it for something else, or end its start.
+1. Raise FORMAT in src/laurels/stores/embedded/journal.py, and have recovery bring older directories up to date.
+2. Keep tests/data/format-N of the formats before, and the tests that open them.
+3. Run `python -m tests.stores.stored tests/data`, and commit the new tests/data/format-N and tests/data/format-N.txt.
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a data directory that this version made, and the description of it."""
+    path = tmp_path_factory.mktemp("fresh")
+    subprocess.run([sys.executable, "-m", "tests.stores.stored", path], check=True)
+    return path
+
+
+def test_stored_form_belongs_to_its_format(fresh: Path) -> None:
+    """Records, definitions, answers and tables are those that were recorded for this FORMAT."""
+    recorded = (DATA / f"format-{FORMAT}.txt").read_text()
+    assert (fresh / f"format-{FORMAT}.txt").read_text() == recorded, ADVICE
+
+
+@pytest.mark.parametrize("number", range(1, FORMAT + 1))
+def test_every_format_has_a_directory(number: int) -> None:
+    """There is a data directory of every format, to be opened by all later versions."""
+    assert {file.name for file in (DATA / f"format-{number}").iterdir()} >= {"boards.db", "journal.db", "lock"}
+
+
+@pytest.fixture(params=["recorded", "fresh"])
+def data(request: pytest.FixtureRequest, fresh: Path, tmp_path: Path) -> Path:
+    """Return a directory of the second format, as it was recorded and as it is made now."""
+    source = DATA / "format-2" if request.param == "recorded" else fresh / f"format-{FORMAT}"
+    return shutil.copytree(source, tmp_path / "data")
+
+
+async def test_entries(data: Path, clock: Clock) -> None:
+    """Each entry is there, with its rank, its metadata and its time."""
+    store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+    kart = await store.page(KART, 0, 9, with_metadata=True)
+    sums = await store.page(SUMS, 0, 9, with_metadata=True)
+    laps = await store.page(LAPS, 0, 9)
+    assert [(entry.name, entry.score, entry.rank, entry.metadata) for entry in kart] == [
+        ("silverhand", 9, 0, None),
+        ("v", 7, 1, b'{"car":1}'),
+        ("judy", 7, 1, None),
+    ]
+    assert [(entry.name, entry.score, entry.metadata) for entry in sums] == [("v", 60, b"[]")]
+    assert [(entry.name, entry.score) for entry in laps] == [("v", 1.5), ("johnny", 3)]
+    assert all(0 <= (entry.submitted_at or 0) - clock.now * 1e6 < 100 for entry in kart + sums + laps)
+    await store.close()
+
+
+async def test_boards(data: Path, clock: Clock) -> None:
+    """Each board has its definition, its periods and its time to live."""
+    store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+    assert dict(await store.definitions()) == {"kart": KART.definition, "sums": SUMS.definition}
+    assert await store.periods(KART) == [Period("daily", "2026-11-22", 3)]
+    assert await store.names() == ["kart", "laps", "sums"]
+    clock.now += 3601
+    assert await store.names() == ["kart", "laps"]
+    await store.close()
+
+
+async def test_answers(data: Path, clock: Clock) -> None:
+    """The first answers to writes with keys are there."""
+    store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+    change = Change(None, Standing(7, 0), counted=True)
+    assert await store.recall(KEY) == SubmitResult(changes=(change,))
+    answer = await store.recall(BATCH_KEY)
+    assert answer is not None
+    assert [(refusal.index, refusal.name) for refusal in answer.refusals] == [(1, "w"), (2, "v")]
+    await store.close()
+
+
+def test_files(data: Path) -> None:
+    """The files say the same to who reads them by their documentation alone."""
+    entries = disk.read(data)
+    assert entries["kart"] == {"silverhand": 9, "v": 7, "judy": 7}
+    assert entries["sums"] == {"v": 60}
+    assert entries["laps"] == {"v": 1.5, "johnny": 3}
+    assert disk.compacted_upto(data) not in {0, disk.last(data)}
