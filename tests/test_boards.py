@@ -1,4 +1,4 @@
-"""The rules of boards, over the embedded store, at chosen times and through other doors than HTTP."""
+"""The rules of boards, over the embedded store, at chosen times and without HTTP."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ async def opened(tmp_path: Path, clock: Clock) -> AsyncIterator[Open]:
 
 @pytest.fixture
 async def boards(opened: Open) -> Boards:
-    """Give boards of which two are declared."""
+    """Open boards of which two are declared."""
     return await opened(BoardsFile(boards={"kart": KART, "bounded": BOUNDED}))
 
 
 async def names(boards: Boards, window: str, period: str | None = None) -> list[str]:
-    """Give who is on a period of the board with windows."""
+    """Return the names on a period of the board with windows."""
     found = await boards.page(boards.period_of("kart", window, period), 0, 10)
     return [entry.name for entry in found.entries]
 
@@ -87,7 +87,7 @@ async def change(boards: Boards, board: str, submission: Submission, key: str | 
 
 
 def daily(periods: list[PeriodInfo]) -> list[str]:
-    """Give the days among periods."""
+    """Return the days among periods."""
     return [period.period for period in periods if period.window == "daily"]
 
 
@@ -143,7 +143,7 @@ async def test_down_at_the_boundary(opened: Open, clock: Clock) -> None:
 
 
 async def test_periods_are_told(boards: Boards, clock: Clock) -> None:
-    """Each period with entries is told with its ends, its length by the clocks of its zone, and whether it is over."""
+    """Each period with entries is listed with its ends by the clock of its zone, and whether it is current."""
     await boards.submit("kart", Submission("v", 5))
     clock.now = NOON + DAY
     await boards.submit("kart", Submission("w", 5))
@@ -154,7 +154,7 @@ async def test_periods_are_told(boards: Boards, clock: Clock) -> None:
 
 
 async def test_keep(boards: Boards, clock: Clock) -> None:
-    """As many past periods as are kept stay readable; older ones are as if they were not there."""
+    """As many past periods as are kept stay visible; older ones are not."""
     await boards.submit("kart", Submission("v", 5))
     clock.now = NOON + 2 * DAY
     assert (await names(boards, "daily", "2026-03-28"), daily(await boards.periods("kart"))) == (["v"], ["2026-03-28"])
@@ -164,7 +164,7 @@ async def test_keep(boards: Boards, clock: Clock) -> None:
 
 
 async def test_what_is_not_kept_comes_back(boards: Boards, clock: Clock) -> None:
-    """A period that is out of sight is still there where no submit has pruned it, until it is dropped by its name."""
+    """A period that is not visible any more is still there until a submit prunes it or it is dropped by name."""
     await boards.submit("kart", Submission("v", 5))
     clock.now = NOON + 3 * DAY
     where = boards.period_of("kart", "daily", "2026-03-28")
@@ -172,7 +172,7 @@ async def test_what_is_not_kept_comes_back(boards: Boards, clock: Clock) -> None
 
 
 async def test_future(boards: Boards, clock: Clock) -> None:
-    """A period that has not begun is as if it were not there, even where the clock had gone ahead."""
+    """A period that has not begun is not visible, even if the clock had gone ahead."""
     clock.now = NOON + DAY
     await boards.submit("kart", Submission("v", 5))
     clock.now = NOON
@@ -204,7 +204,7 @@ async def test_one_way_to_ask(boards: Boards) -> None:
     ("score", "says"), [(-1, "none below 0"), (11, "none above 10"), (0.5, "only whole"), (inf, "not finite")]
 )
 async def test_bounds(boards: Boards, score: float, says: str) -> None:
-    """A score that the board does not take is refused at every door, and nothing is stored."""
+    """A score that the board does not accept is refused by every kind of submit, and nothing is stored."""
     with pytest.raises(ScoreRefused, match=says):
         await boards.submit("bounded", Submission("v", score))
     with pytest.raises(ScoreRefused, match=says):
@@ -216,13 +216,13 @@ async def test_bounds(boards: Boards, score: float, says: str) -> None:
 
 @pytest.mark.parametrize("score", [0, 10, 10.0])
 async def test_within_bounds(boards: Boards, score: float) -> None:
-    """Both ends of the bounds are taken, and a whole number that is written as a fraction."""
+    """Both ends of the bounds are accepted, and a whole number that is written as a fraction."""
     await boards.submit("bounded", Submission("v", score))
     assert (await change(boards, "bounded", Submission("v", score))).current.score == score
 
 
 async def test_bounds_of_sums(opened: Open) -> None:
-    """Of a score that is added only whole numbers are asked; the bounds hold for what comes of it."""
+    """A score that is added must be whole; the bounds hold for the sum."""
     boards = await opened(BoardsFile(boards={"sum": SUM}))
     assert (await change(boards, "sum", Submission("v", 9))).current.score == 9
     assert (await change(boards, "sum", Submission("v", -8))).current.score == 1
@@ -249,7 +249,7 @@ async def test_batch(boards: Boards) -> None:
 
 
 async def test_name_is_asked_twice(boards: Boards) -> None:
-    """Who asks for a name twice is told which."""
+    """An error says which name was asked for twice."""
     with pytest.raises(BadParameter, match="'b' stands twice"):
         await boards.entries_named(boards.board("kart"), ["a", "b", "c", "b"])
 
@@ -277,14 +277,14 @@ async def test_key_counts_once(opened: Open) -> None:
 
 
 async def test_key_of_a_score_that_is_excluded_since(boards: Boards) -> None:
-    """A retry gets the first answer also where the board has bounds by then that its score is beyond."""
+    """A retry gets the first answer even if its score is beyond bounds that the board has got since."""
     first = await change(boards, "b", Submission("v", 50), "k")
     await boards.remove(boards.board("b"), "v")
     await boards.define("b", BOUNDED)
     assert await change(boards, "b", Submission("v", 50), "k") == first
-    for attempt, key in ((Submission("v", 50), "other"), (Submission("v", 50), None)):
+    for submission, key in ((Submission("v", 50), "other"), (Submission("v", 50), None)):
         with pytest.raises(ScoreRefused):
-            await change(boards, "b", attempt, key)
+            await change(boards, "b", submission, key)
     with pytest.raises(KeyReused):
         await change(boards, "b", Submission("v", 60), "k")
 
@@ -309,7 +309,7 @@ async def test_key_with_another_body(boards: Boards, again: Submission) -> None:
 
 
 async def test_scope_of_a_key(boards: Boards) -> None:
-    """A key is of one name of one board, or of the batches of one board."""
+    """A key belongs to one name of one board, or to the batches of one board."""
     for board, name in (("a", "v"), ("a", "w"), ("b", "v")):
         assert (await change(boards, board, Submission(name, 5), "k")).previous is None
     assert await boards.submit_many("a", [Submission("v", 6)], "k") == []
@@ -328,7 +328,7 @@ async def test_define(boards: Boards) -> None:
 
 
 async def test_submits_while_a_definition_changes(boards: Boards) -> None:
-    """Acts that come while definitions change wait, and feed what the last of them says."""
+    """Submits that come while definitions change wait, and feed what the last definition says."""
     await boards.submit("b", Submission("v0", 1))
 
     async def submit(number: int) -> None:
@@ -343,9 +343,9 @@ async def test_submits_while_a_definition_changes(boards: Boards) -> None:
 
 @pytest.mark.parametrize("act", ["change", "batch"])
 async def test_definition_waits_for_keys(boards: Boards, act: str) -> None:
-    """A definition does not overtake an act whose key is still looked for, and which contradicts it."""
-    attempt = Submission("v", 50)
-    keyed = change(boards, "b", attempt, "k") if act == "change" else boards.submit_many("b", [attempt], "k")
+    """A definition does not overtake a submit whose key is still looked up, and which contradicts it."""
+    submission = Submission("v", 50)
+    keyed = change(boards, "b", submission, "k") if act == "change" else boards.submit_many("b", [submission], "k")
     done, defined = await asyncio.gather(keyed, boards.define("b", BOUNDED), return_exceptions=True)
     assert (isinstance(done, Change) or done == [], type(defined)) == (True, DefinitionConflict)
 
@@ -391,7 +391,7 @@ async def test_definitions_come_back(opened: Open) -> None:
 
 
 async def test_declared_only(opened: Open) -> None:
-    """Undeclared boards take no scores and show none, but can be removed; a definition that is put declares one."""
+    """Undeclared boards accept no scores and are not visible, but can be removed; a definition declares one."""
     before = await opened(BoardsFile())
     await before.submit("old", Submission("v", 5))
     await before.store.close()
@@ -410,7 +410,7 @@ async def test_declared_only(opened: Open) -> None:
 
 @pytest.mark.parametrize("name", ["-", "", "a\n"])
 async def test_bad_board(boards: Boards, name: str) -> None:
-    """A board has a good name at every door."""
+    """A board with a bad name is refused by every operation."""
     with pytest.raises(BadName):
         await change(boards, name, Submission("v", 1))
     with pytest.raises(BadName):

@@ -23,7 +23,7 @@ from laurels.stores.contract import (
     Submission,
     Summary,
 )
-from tests.stores.guarantees import KART, Kept, Promises, fill, promised, shown, submit_for_change
+from tests.stores.guarantees import KART, Guarantees, Kept, fill, requires, shown, submit_for_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -60,27 +60,27 @@ CALLS: dict[str, Call] = {
 
 
 @pytest.mark.anyio
-class Conformance(Promises):
-    """The promises of :mod:`laurels.stores.contract`.
+class Conformance(Guarantees):
+    """The guarantees of :mod:`laurels.stores.contract`.
 
-    An heir has the fixtures ``store``, an open store without entries to which LAPS is declared where it keeps
-    definitions, and ``kept``, which reads the entries of one board by another road than that store. What takes time to
-    show is in :class:`~tests.stores.guarantees.InTime`.
+    A subclass has the fixtures ``store``, an open store without entries, to which LAPS is declared if it keeps
+    definitions, and ``kept``, which reads the entries of one board independently of that store. What depends on time
+    is in :class:`~tests.stores.guarantees.InTime`.
     """
 
     async def test_submit_keeps_the_entry(self, store: Store, kept: Kept) -> None:
-        """What submit acknowledged is there for others to see."""
+        """What submit acknowledged is kept."""
         await store.submit(KART, Submission("v", 2077))
         assert await kept(KART) == {"v": 2077}
 
     async def test_submit_replaces_the_score(self, store: Store, kept: Kept) -> None:
-        """A name has one score on a board, its latest, be it worse."""
+        """A name has one score on a board, its latest, even if that is worse."""
         await store.submit(KART, Submission("v", 2077))
         await store.submit(KART, Submission("v", 34))
         assert await kept(KART) == {"v": 34}
 
     async def test_boards_are_apart(self, store: Store, kept: Kept) -> None:
-        """A name on one board is none on another."""
+        """Boards are separate: a name on one is not on another."""
         await store.submit(KART, Submission("v", 1))
         await store.submit(LAPS, Submission("v", 2))
         assert (await kept(KART), await kept(LAPS)) == ({"v": 1}, {"v": 2})
@@ -101,7 +101,7 @@ class Conformance(Promises):
         ids=["descending", "ascending"],
     )
     async def test_ties_stand_by_name(self, store: Store, board: Board, names: str) -> None:
-        """Equal scores stand by the bytes of their names, upwards where lower is better, else downwards."""
+        """Equal scores are ordered by the bytes of their names, upwards if lower is better, else downwards."""
         await fill(store, board, {"a": 7, "B": 7, "é": 7, "b": 7})
         assert [entry.name for entry in await store.page(board, 0, 9)] == names.split()
 
@@ -142,7 +142,7 @@ class Conformance(Promises):
         """Names of boards and players are kept to the letter."""
         await store.submit(Board(name), Submission(name, 1))
         assert (await kept(Board(name)), shown(await store.page(Board(name), 0, 1))) == ({name: 1}, [(name, 1, 0)])
-        with promised(store.capabilities.listing):
+        with requires(store.capabilities.listing):
             assert await store.names() == [name]
 
     async def test_missing_name(self, store: Store) -> None:
@@ -159,19 +159,19 @@ class Conformance(Promises):
         """Neither reading nor removing makes a board."""
         await store.page(GHOST, 0, 9)
         assert (await store.remove(GHOST, "v"), await store.drop(GHOST), await kept(GHOST)) == (False, False, {})
-        with promised(store.capabilities.listing):
+        with requires(store.capabilities.listing):
             assert await store.names() == []
 
     async def test_change_of_a_new_name(self, store: Store) -> None:
         """A name that was not there has no previous standing."""
         await store.submit(KART, Submission("v", 2077))
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert await submit_for_change(store, KART, Submission("silverhand", 34)) == Change(None, Standing(34, 1))
 
     async def test_change_of_a_standing(self, store: Store, kept: Kept) -> None:
-        """A change tells the standings just before and just after."""
+        """A change has the standings just before and just after."""
         await fill(store, KART, {"v": 2077, "silverhand": 34})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert await submit_for_change(store, KART, Submission("silverhand", 9000)) == Change(
                 Standing(34, 1), Standing(9000, 0)
             )
@@ -185,7 +185,7 @@ class Conformance(Promises):
 
     async def test_changes_are_one_after_another(self, store: Store) -> None:
         """Of many changes at once each sees exactly those before it."""
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             changes = await asyncio.gather(
                 *(submit_for_change(store, KART, Submission("v", score)) for score in range(50))
             )
@@ -200,7 +200,7 @@ class Conformance(Promises):
     async def test_around(self, store: Store, name: str, span: int, first: int, names: str) -> None:
         """The neighbours of a name are up to so many on either side, as far as the board goes."""
         await fill(store, LAPS, {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = await store.around(LAPS, name, span)
             assert found is not None
             assert shown(found) == [(one, 1 + "abcde".index(one), first + at) for at, one in enumerate(names)]
@@ -208,13 +208,13 @@ class Conformance(Promises):
     async def test_around_nobody(self, store: Store) -> None:
         """A name that is not on the board has no neighbours."""
         await store.submit(KART, Submission("v", 1))
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert (await store.around(KART, "w", 5), await store.around(GHOST, "v", 5)) == (None, None)
 
-    async def test_of_names(self, store: Store) -> None:
+    async def test_entries_named(self, store: Store) -> None:
         """The entries of some names come in the board's order, with their ranks on the board."""
         await fill(store, KART, {"a": 7, "b": 7, "c": 9, "d": 1})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = await store.entries_named(KART, ["d", "nobody", "a", "b", "a"])
             assert shown(found) == [("b", 7, 1), ("a", 7, 2), ("d", 1, 3)]
             assert await store.entries_named(GHOST, ["a"]) == []
@@ -230,23 +230,25 @@ class Conformance(Promises):
             (5, inf, 9, 0, ""),
         ],
     )
-    async def test_within(self, store: Store, low: float, high: float, limit: int, first: int, names: str) -> None:
+    async def test_entries_between_scores(
+        self, store: Store, low: float, high: float, limit: int, first: int, names: str
+    ) -> None:
         """Both ends count, and the best come first."""
         await fill(store, KART, {"a": 1, "b": 2, "c": 3, "d": 4})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = await store.entries_between_scores(KART, low, high, limit)
             assert shown(found) == [(one, 1 + "abcd".index(one), first + at) for at, one in enumerate(names)]
 
-    async def test_within_a_missing_board(self, store: Store) -> None:
-        """There is nothing between two scores of a board that does not exist."""
-        with promised(store.capabilities.one_state):
+    async def test_entries_between_scores_a_missing_board(self, store: Store) -> None:
+        """A board that does not exist has no entries between two scores."""
+        with requires(store.capabilities.one_state):
             assert await store.entries_between_scores(GHOST, -inf, inf, 9) == []
 
     @pytest.mark.parametrize("board", [KART, LAPS], ids=["descending", "ascending"])
     async def test_after_goes_through_ties(self, store: Store, board: Board) -> None:
-        """One entry after the other, a board is gone through as it stands."""
+        """A board can be read entry by entry, in its order."""
         await fill(store, board, {name: len(name) for name in ["a", "b", "é", "aa", "bb", "B", "ccc"]})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             seen = await store.page(board, 0, 1)
             while found := await store.entries_after(board, seen[-1], 1):
                 seen += found
@@ -258,7 +260,7 @@ class Conformance(Promises):
         a, c, _, d = await store.page(KART, 0, 9)
         await fill(store, KART, {"c": 9, "new": 5})
         await store.remove(KART, "a")
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert shown(await store.entries_after(KART, c, 9)) == [("b", 3, 2), ("d", 1, 3)]
             assert shown(await store.entries_after(KART, a, 1)) == [("b", 3, 2)]
             assert [await store.entries_after(KART, d, 9), await store.entries_after(GHOST, d, 9)] == [[], []]
@@ -273,7 +275,7 @@ class Conformance(Promises):
     ) -> None:
         """Percentiles are scores of entries, counted from the worst; the buckets hold every entry once."""
         await fill(store, board, {f"player-{score}": score for score in range(1, 201)})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = await store.summary(board)
             assert (found.count, found.best, found.worst, found.percentiles) == (200, best, worst, percentiles)
             assert [bucket.count for bucket in found.histogram] == [20] * 10
@@ -292,14 +294,14 @@ class Conformance(Promises):
     async def test_histogram(self, store: Store, scores: list[float], buckets: list[Bucket]) -> None:
         """A bucket holds its first edge and not its last, but for the last bucket."""
         await fill(store, KART, {f"player-{place}": score for place, score in enumerate(scores)})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert (await store.summary(KART)).histogram == buckets
 
     async def test_histogram_of_all_doubles(self, store: Store) -> None:
         """The widest board there can be has its ten buckets too."""
         most = int(1.7976931348623157e308)
         await fill(store, KART, {"a": most, "b": 0, "c": -most})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = (await store.summary(KART)).histogram
             assert [bucket.count for bucket in found] == [1, 0, 0, 0, 0, 1, 0, 0, 0, 1]
             assert (found[0].low, found[5].low, found[9].high) == (-most, 0, most)
@@ -307,36 +309,36 @@ class Conformance(Promises):
     async def test_summary_of_one_entry(self, store: Store) -> None:
         """One entry is the best, the worst, and every percentile."""
         await store.submit(KART, Submission("v", 1.5))
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = Summary(1, 1.5, 1.5, {50: 1.5, 90: 1.5, 99: 1.5}, [Bucket(1.5, 1.5, 1)])
             assert await store.summary(KART) == found
 
     async def test_summary_of_a_missing_board(self, store: Store) -> None:
         """A board that does not exist has no entries, and no scores."""
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert await store.summary(GHOST) == Summary(0, None, None, {50: None, 90: None, 99: None}, [])
 
     @pytest.mark.parametrize(("score", "rank"), [(10, 0), (9, 0), (8, 1), (7, 1), (0, 3)])
     async def test_place(self, store: Store, score: float, rank: int) -> None:
-        """A score stands behind all that are better, and before its equals."""
+        """The place of a score is behind all that are better, and before its equals."""
         await fill(store, KART, {"a": 7, "b": 7, "c": 9})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert await store.place(KART, score) == Place(rank, rank, 3)
             assert await store.place(GHOST, score) == Place(0, 0, 0)
 
-    async def test_submit_many(self, store: Store, kept: Kept) -> None:
+    async def test_batch(self, store: Store, kept: Kept) -> None:
         """Of two entries with one name the later counts."""
         await store.submit(KART, [Submission("v", 1), Submission("w", 2), Submission("v", 3)])
         assert await kept(KART) == {"v": 3, "w": 2}
 
-    async def test_submit_many_of_nothing(self, store: Store) -> None:
+    async def test_batch_of_nothing(self, store: Store) -> None:
         """An empty batch makes no board."""
         await store.submit(KART, [])
-        with promised(store.capabilities.listing):
+        with requires(store.capabilities.listing):
             assert await store.names() == []
 
-    async def test_submit_many_beside_submits(self, store: Store) -> None:
-        """A batch of a thousand and single submits at once all count."""
+    async def test_batch_with_submits(self, store: Store) -> None:
+        """A batch of a thousand and concurrent single submits all count."""
         singles = (store.submit(KART, Submission(f"single-{n}", n)) for n in range(100))
         await asyncio.gather(fill(store, KART, {f"many-{n}": n for n in range(1000)}), *singles)
         assert await store.count(KART) == 1100
@@ -355,7 +357,7 @@ class Conformance(Promises):
         assert await kept(KART) == {}
 
     async def test_remove(self, store: Store, kept: Kept) -> None:
-        """A removed name is gone, and was there once."""
+        """A removed name is gone, and the removal says whether it was there."""
         await fill(store, KART, {"v": 1, "w": 2})
         assert [await store.remove(KART, "v"), await store.remove(KART, "v")] == [True, False]
         assert await kept(KART) == {"w": 2}
@@ -365,7 +367,7 @@ class Conformance(Promises):
         await store.submit(KART, Submission("v", 1))
         await store.remove(KART, "v")
         assert (await kept(KART), await store.drop(KART)) == ({}, False)
-        with promised(store.capabilities.listing):
+        with requires(store.capabilities.listing):
             assert await store.names() == []
 
     async def test_drop(self, store: Store, kept: Kept) -> None:
@@ -374,14 +376,14 @@ class Conformance(Promises):
         await store.submit(LAPS, Submission("v", 1))
         assert [await store.drop(KART), await store.drop(KART)] == [True, False]
         assert (await kept(KART), await kept(LAPS)) == ({}, {"v": 1})
-        with promised(store.capabilities.listing):
+        with requires(store.capabilities.listing):
             assert await store.names() == ["laps"]
 
     async def test_names(self, store: Store) -> None:
         """Boards are listed by the bytes of their names."""
         for name in ["b", "é", "a", "B", "😀", "\uffee"]:
             await store.submit(Board(name), Submission("v", 1))
-        with promised(store.capabilities.listing):
+        with requires(store.capabilities.listing):
             assert await store.names() == ["B", "a", "b", "é", "\uffee", "😀"]
 
     async def test_ready(self, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""A store against dictionaries: the acts that every store knows, to be drawn in any sequence."""
+"""A store against dictionaries: the operations of every store, in any sequence."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ DEFINITIONS = st.builds(
 
 
 def has(capability: str) -> Callable[[StoreMachine], bool]:
-    """Tell whether the machine's store has a capability."""
+    """Return a condition: the machine's store has a capability."""
     return lambda machine: bool(getattr(machine.store.capabilities, capability))
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """A store and what it should hold. An heir sets ``runner`` and ``store``; its clock is that of ``model``."""
+    """A store and what it should hold. A subclass sets ``runner`` and ``store``; its clock is that of ``model``."""
 
     runner: asyncio.Runner
     store: Store
@@ -72,7 +72,7 @@ class StoreMachine(RuleBasedStateMachine):
     def compare(
         self, act: Coroutine[None, None, object], expect: Callable[[], object], *, is_told: bool = True
     ) -> None:
-        """Act, and expect what the model gives, if that is told, or raises."""
+        """Do an operation, and expect the model's result, if there is one to see, or its error."""
         try:
             expected = expect()
         except LaurelsError as error:
@@ -117,7 +117,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.compare(submit(), lambda: self.model.do_once(once, lambda: self.model.submit_many(board, entries)))
 
     def placed(self, place: int, entry: Submission | Refusal) -> Submission | Refusal:
-        """Give an entry of a batch as it may stand there."""
+        """Return an entry of a batch as the store can keep it."""
         if isinstance(entry, Refusal):
             return Refusal(place, entry.name, entry.problem)
         return entry if self.store.capabilities.submission_details else Submission(entry.name, entry.score)
@@ -137,7 +137,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=NAMES, definition=DEFINITIONS)
     def define(self, name: str, definition: Definition) -> None:
-        """Declare a board, which its entries may contradict."""
+        """Define a board, which its entries may contradict."""
         if self.store.capabilities.defining:
             self.compare(
                 self.store.define(name, definition), lambda: self.model.define(name, definition), is_told=False
@@ -148,7 +148,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(has("defining"))
     @rule(name=NAMES)
     def undefine(self, name: str) -> None:
-        """Declare a board no longer, which its entries may contradict."""
+        """Undefine a board, which its entries may contradict."""
         self.compare(self.store.undefine(name), lambda: self.model.define(name, None))
 
     @precondition(has("defining"))
@@ -166,7 +166,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=NAMES, player=PLAYERS, day=DAYS)
     def ask(self, name: str, player: str, day: int | None) -> None:
-        """Ask for a standing, and for how many there are."""
+        """Read a standing, and the number of entries."""
         board = self.model.board(name, day=day)
         assert self.runner.run(self.store.standing(board, player)) == self.model.standing(board, player)
         assert self.runner.run(self.store.count(board)) == len(self.model.of(board))
@@ -174,7 +174,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(has("one_state"))
     @rule(name=NAMES, players=st.lists(PLAYERS, min_size=1, max_size=4), span=st.integers(0, 3), day=DAYS)
     def ask_names(self, name: str, players: list[str], span: int, day: int | None) -> None:
-        """Ask for neighbours, and for several names."""
+        """Read neighbours, and several names."""
         board = self.model.board(name, day=day)
         page = self.model.page(board)
         place = next((place for place, (row, _) in enumerate(page) if row.name == players[0]), None)
@@ -190,7 +190,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(has("one_state"))
     @rule(name=NAMES, low=SCORES, high=SCORES, limit=st.integers(1, 4), day=DAYS)
     def ask_scores(self, name: str, low: float, high: float, limit: int, day: int | None) -> None:
-        """Ask for what stands between two scores, and where a score would stand."""
+        """Read the entries between two scores, and the place of a score."""
         board = self.model.board(name, day=day)
         page, is_better = self.model.page(board), gt if board.definition.order == "descending" else lt
         low, high = min(low, high), max(low, high)
@@ -205,7 +205,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(has("submission_details"))
     @rule(name=NAMES, start=st.integers(0, 3), day=DAYS)
     def look(self, name: str, start: int, day: int | None) -> None:
-        """Ask for a page with all there is, and remember its places."""
+        """Read a page with metadata, and remember its places."""
         board = self.model.board(name, day=day)
         page = self.model.page(board)[start : start + 4]
         found = self.runner.run(self.store.page(board, start, start + 4, with_metadata=True))
@@ -218,7 +218,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.seen)
     @rule(name=NAMES, which=st.randoms(use_true_random=False), limit=st.integers(1, 4), day=DAYS)
     def ask_after(self, name: str, which: Random, limit: int, day: int | None) -> None:
-        """Ask for what stands after a place that was seen some time, whoever has it now."""
+        """Read the entries after a place that was seen some time before, whether or not its entry is still there."""
         board = self.model.board(name, day=day)
         entry, row = which.choice(self.seen)
         found = self.runner.run(self.store.entries_after(board, entry, limit))
@@ -227,7 +227,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(has("one_state"))
     @rule(name=NAMES, day=DAYS)
     def ask_summary(self, name: str, day: int | None) -> None:
-        """Ask for the board in a few figures."""
+        """Read the summary."""
         board = self.model.board(name, day=day)
         scores = [row.score for row, _ in self.model.page(board)]
         found = self.runner.run(self.store.summary(board))
@@ -240,7 +240,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
-        """Hold the store against the model."""
+        """Compare the store with the model."""
         self.model.pass_time()
         boards = sorted({key.partition("\n")[0] for key in self.model.entries})
         if self.store.capabilities.listing:

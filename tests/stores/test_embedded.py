@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[EmbeddedStore]:
-    """Give a store over a new directory."""
+    """Open a store over a new directory."""
     opened = await EmbeddedStore.open(tmp_path / "data")
     yield opened
     await opened.close()
@@ -44,7 +44,7 @@ class TestEmbedded(Conformance, InTime):
 
     @pytest.fixture
     async def store(self, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-        """Give a store over a new directory."""
+        """Open a store over a new directory."""
         opened = await EmbeddedStore.open(tmp_path / "data", clock=clock)
         await opened.define(LAPS.name, LAPS.definition)
         yield opened
@@ -73,8 +73,8 @@ async def test_reopened(store: EmbeddedStore, tmp_path: Path) -> None:
     await again.close()
 
 
-async def test_folded(store: EmbeddedStore, tmp_path: Path) -> None:
-    """A store opened on a compact form and a journal after it is the one they were made from."""
+async def test_compacted(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A store opened on a snapshot and a journal after it is the one they were made from."""
     await fill(store, KART, {f"player-{n}": n for n in range(70_000)})
     compact(tmp_path / "data", 1)
     await store.submit(LAPS, Submission("v", 3))
@@ -86,8 +86,8 @@ async def test_folded(store: EmbeddedStore, tmp_path: Path) -> None:
     await again.close()
 
 
-async def test_folded_without_loading(store: EmbeddedStore, tmp_path: Path) -> None:
-    """A fold lets boards go that it need not load, and copies those that nothing touches."""
+async def test_compacted_without_loading(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A compaction drops boards that it need not load, and copies those that nothing touches."""
     await fill(store, KART, {"v": 1})
     await fill(store, LAPS, {"v": 2})
     compact(tmp_path / "data", 2)
@@ -99,8 +99,8 @@ async def test_folded_without_loading(store: EmbeddedStore, tmp_path: Path) -> N
     assert before == disk.read(tmp_path / "data") == {LAPS.name: {"v": 2}}
 
 
-async def test_folded_removal(store: EmbeddedStore, tmp_path: Path) -> None:
-    """A fold takes a removed name off the periods too, be they long folded."""
+async def test_compacted_removal(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A compaction removes a name from the periods too, even if they are in an old snapshot."""
     board = Board(KART.name, feeds=(Feed("daily", "2026-11-22"),))
     await fill(store, board, {"v": 1, "w": 2})
     await store.remove(Board(KART.name, window="daily", period="2026-11-22"), "w")
@@ -110,8 +110,8 @@ async def test_folded_removal(store: EmbeddedStore, tmp_path: Path) -> None:
     assert disk.read(tmp_path / "data") == {KART.name: {"w": 2}}
 
 
-async def test_folded_removal_from_a_period(store: EmbeddedStore, tmp_path: Path) -> None:
-    """A fold takes a name off one period alone, be that long folded."""
+async def test_compacted_removal_from_a_period(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A compaction removes a name from one period alone, even if that is in an old snapshot."""
     period = Board(KART.name, window="daily", period="2026-11-22")
     await fill(store, Board(KART.name, feeds=(Feed("daily", "2026-11-22"),)), {"v": 1, "w": 2})
     compact(tmp_path / "data", 1)
@@ -120,8 +120,8 @@ async def test_folded_removal_from_a_period(store: EmbeddedStore, tmp_path: Path
     assert disk.read(tmp_path / "data") == {KART.name: {"v": 1, "w": 2}, period.key: {"v": 1}}
 
 
-async def test_folded_time_to_live(tmp_path: Path, clock: Clock) -> None:
-    """When an undeclared board had its last submit goes through a fold."""
+async def test_compacted_time_to_live(tmp_path: Path, clock: Clock) -> None:
+    """The time of the last submit of an undeclared board survives a compaction."""
     ending = Definition(ttl="1h")
     store = await EmbeddedStore.open(tmp_path / "data", ending, clock=clock)
     await store.submit(Board("v", ending), Submission("v", 1))
@@ -136,7 +136,7 @@ async def test_folded_time_to_live(tmp_path: Path, clock: Clock) -> None:
 
 
 async def test_progress(store: EmbeddedStore, tmp_path: Path) -> None:
-    """Opening tells how many entries are loaded so far."""
+    """Opening reports how many entries are loaded so far."""
     await fill(store, KART, {"v": 1, "w": 2})
     await fill(store, LAPS, {"v": 1})
     compact(tmp_path / "data", 2)
@@ -147,7 +147,7 @@ async def test_progress(store: EmbeddedStore, tmp_path: Path) -> None:
 
 
 async def test_batches_gather(store: EmbeddedStore, tmp_path: Path) -> None:
-    """What comes while the disk is busy is written together afterwards."""
+    """What arrives while the disk is busy is written together afterwards."""
     first = asyncio.ensure_future(store.submit(KART, Submission("v", 1)))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -170,7 +170,7 @@ async def test_large_batches_leave_the_loop_free(store: EmbeddedStore, monkeypat
 
 
 async def test_waiter_that_raises(store: EmbeddedStore) -> None:
-    """A callback that raises, as one that drives a coroutine by hand may, keeps nobody else waiting."""
+    """A callback that raises, as one that drives a coroutine by hand may, does not keep the others waiting."""
     errors: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context.get("exception")))
     others = asyncio.gather(*(store.submit(KART, Submission(f"player-{n}", n)) for n in range(9)))
@@ -183,7 +183,7 @@ async def test_waiter_that_raises(store: EmbeddedStore) -> None:
     assert (await store.count(KART), [type(error) for error in errors]) == (10, [ZeroDivisionError])
 
 
-async def test_waiter_that_raises_in_a_crowd(store: EmbeddedStore) -> None:
+async def test_waiter_that_raises_with_many_others(store: EmbeddedStore) -> None:
     """A callback that raises does not keep the batch that gathered behind its own from the disk."""
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     first = asyncio.gather(*(store.submit(KART, Submission(f"first-{n}", n)) for n in range(20)))
@@ -201,7 +201,7 @@ async def test_waiter_that_raises_in_a_crowd(store: EmbeddedStore) -> None:
 
 
 async def test_unseen_before_durable(store: EmbeddedStore) -> None:
-    """A change that is not acknowledged is seen by no read."""
+    """A change is not visible before it is durable."""
     submit = asyncio.ensure_future(store.submit(KART, Submission("v", 1)))
     await asyncio.sleep(0)
     assert await store.standing(KART, "v") is None
@@ -210,7 +210,7 @@ async def test_unseen_before_durable(store: EmbeddedStore) -> None:
 
 
 async def test_cancelled_waiter(store: EmbeddedStore) -> None:
-    """A caller that gives up takes nobody with it."""
+    """A caller that is cancelled does not cancel the others of its batch."""
     waiters = [asyncio.ensure_future(store.submit(KART, Submission(f"player-{n}", n))) for n in range(9)]
     await asyncio.sleep(0)
     waiters[4].cancel()
@@ -229,7 +229,7 @@ async def test_close_settles(store: EmbeddedStore, tmp_path: Path) -> None:
     assert len(disk.read(tmp_path / "data")[KART.name]) == 100
 
 
-async def test_crowded(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_much_waits(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """When too much waits for the disk, callers are turned away at once."""
     monkeypatch.setattr(commits, "BATCH_BYTES", 1000)
     waiters = [store.submit(KART, Submission(f"player-{n}", n)) for n in range(100)]
@@ -247,7 +247,7 @@ async def test_unencodable(store: EmbeddedStore) -> None:
 
 
 async def test_definition_between_submits(store: EmbeddedStore) -> None:
-    """A submit that was sent while its board is being defined goes by the definition that is there then."""
+    """A submit that is sent while its board is being defined follows the new definition."""
     adding = Definition(operator="increment")
     acts = (
         store.define(KART.name, adding),
@@ -261,7 +261,7 @@ async def test_definition_between_submits(store: EmbeddedStore) -> None:
 
 
 async def test_default_definition(store: EmbeddedStore, tmp_path: Path) -> None:
-    """The default definition changes where no board contradicts it, and holds for those that are there."""
+    """The default definition changes if no board contradicts it, and holds for those that exist."""
     await fill(store, KART, {"v": 1, "w": 1})
     await store.close()
     again = await EmbeddedStore.open(tmp_path / "data")
@@ -273,7 +273,7 @@ async def test_default_definition(store: EmbeddedStore, tmp_path: Path) -> None:
 
 
 async def test_default_definition_of_ended_boards(tmp_path: Path, clock: Clock) -> None:
-    """Boards whose time is over contradict nothing."""
+    """Boards whose time to live is over contradict nothing."""
     store = await EmbeddedStore.open(tmp_path / "data", Definition(ttl="1h"), clock=clock)
     await store.submit(KART, Submission("v", 1))
     await store.close()
@@ -286,7 +286,7 @@ async def test_default_definition_of_ended_boards(tmp_path: Path, clock: Clock) 
 
 
 async def test_same_directory(store: EmbeddedStore, tmp_path: Path) -> None:
-    """A directory has one owner, and whoever comes second is told who."""
+    """A directory has one owner, and a second process gets an error that names it."""
     await store.submit(KART, Submission("v", 1))
     code = "import asyncio, sys, pathlib; from laurels.stores.embedded.store import EmbeddedStore as E; "
     code += "asyncio.run(E.open(pathlib.Path(sys.argv[1])))"
@@ -296,7 +296,7 @@ async def test_same_directory(store: EmbeddedStore, tmp_path: Path) -> None:
 
 
 async def test_same_process(store: EmbeddedStore, tmp_path: Path) -> None:
-    """The owner itself is no exception."""
+    """The process that owns a directory cannot open it again."""
     await store.ready()
     with pytest.raises(DirectoryInUse):
         await EmbeddedStore.open(tmp_path / "data")
@@ -304,7 +304,7 @@ async def test_same_process(store: EmbeddedStore, tmp_path: Path) -> None:
 
 @pytest.fixture
 async def orphaned(tmp_path: Path) -> AsyncIterator[IO[str]]:
-    """Hold the lock of a directory whose owner is dead, as a fold that it was just starting does for an instant."""
+    """Hold the lock of a directory whose owner is dead, as a compaction that was just being started does."""
     await (await EmbeddedStore.open(tmp_path / "data")).close()
     owner = subprocess.Popen(["true"])  # noqa: ASYNC220
     owner.wait()
@@ -324,7 +324,7 @@ async def test_orphaned_lock(orphaned: IO[str], tmp_path: Path) -> None:
 
 
 async def test_lock_that_stays(orphaned: IO[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock that is not let go of is somebody's."""
+    """A lock that is not released belongs to another process."""
     monkeypatch.setattr(directory, "ORPHAN_SECONDS", 0.0)
     with pytest.raises(DirectoryInUse):
         await EmbeddedStore.open(tmp_path / "data")
@@ -338,7 +338,7 @@ async def test_new_directory(store: EmbeddedStore, tmp_path: Path) -> None:
 
 
 async def test_files_in_the_way(tmp_path: Path) -> None:
-    """Whatever else the system refuses is told with the directory's name."""
+    """Any other refusal of the system is reported with the directory's name."""
     (tmp_path / "data/journal.db.new").mkdir(parents=True)
     with pytest.raises(DirectoryUnusable, match=r"data .* Is a directory"):
         await EmbeddedStore.open(tmp_path / "data")

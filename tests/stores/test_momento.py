@@ -86,12 +86,12 @@ class TestMomento(Conformance):
 
     @pytest.fixture
     def cache(self, momento: Momento) -> str:
-        """Give a new cache."""
+        """Return the name of a new cache."""
         return momento.new_cache()
 
     @pytest.fixture
     async def store(self, momento: Momento, cache: str) -> AsyncIterator[Store]:
-        """Give a store over a new cache."""
+        """Open a store over a new cache."""
         store = MomentoStore(cache, FixedKey(""), f"http://{momento.host}:{momento.port}")
         yield store
         await store.close()
@@ -119,7 +119,7 @@ class Turning:
         self.refusals: list[str] = []
 
     async def current(self) -> str:
-        """Give the first that is left."""
+        """Return the first that is left."""
         return self.keys[0]
 
     async def refused(self, key: str) -> str:
@@ -144,7 +144,7 @@ class Local:
 
     @asynccontextmanager
     async def store(self, keys: Turning | None = None, **options: Any) -> AsyncIterator[MomentoStore]:
-        """Give a store over the cache."""
+        """Open a store over the cache."""
         store = MomentoStore("boards", keys or Turning(self.key()), self.endpoint, **options)
         yield store
         await store.close()
@@ -154,11 +154,11 @@ class Local:
         return self.keys.issue(role, "a test's", None)[0]
 
     def fail(self, fault: str) -> None:
-        """Let calls fail as told."""
+        """Plan a fault for calls to come."""
         self.server.faults.plan(fault)
 
     async def struck(self) -> None:
-        """Wait until the faults that were told have all befallen a call."""
+        """Wait until all planned faults have hit a call."""
         async with asyncio.timeout(10):
             while self.server.faults:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.001)
@@ -166,7 +166,7 @@ class Local:
 
 @pytest.fixture
 async def local() -> AsyncIterator[Local]:
-    """Give a server whose clock, faults and keys are at hand."""
+    """Start a server whose clock, faults and keys the test controls."""
     local = Local()
     await local.server.start()
     yield local
@@ -220,7 +220,7 @@ def test_missing_cache_of_an_odd_name() -> None:
 
 @pytest.mark.parametrize("name", ASKING)
 async def test_dead_server(local: Local, name: str) -> None:
-    """A server that is not there is an outage that leaves open what was counted, and its address stays untold."""
+    """A missing server is an outage that leaves open what was counted, and its address is not in the error."""
     await local.server.stop(0)
     async with local.store() as store:
         with pytest.raises(StoreUnavailable, match=r"^Momento cannot be reached\. What was asked may") as caught:
@@ -247,7 +247,7 @@ async def test_outage_ends(local: Local) -> None:
 
 
 async def test_long_outage_ends(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an outage the next act connects anew, and does not wait for gRPC to try again."""
+    """After an outage the next operation connects anew, and does not wait for gRPC to try again."""
     monkeypatch.setattr(connection, "FRESH_SECONDS", 0)
     async with local.store() as store:
         await local.server.stop(0)
@@ -260,7 +260,7 @@ async def test_long_outage_ends(local: Local, monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_young_client_is_kept(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a server cannot be reached there are not as many new connections as there are acts."""
+    """While a server cannot be reached not every operation makes a new connection."""
     monkeypatch.setattr(connection, "FRESH_SECONDS", 3600)
     async with local.store() as store:
         await local.server.stop(0)
@@ -272,7 +272,7 @@ async def test_young_client_is_kept(local: Local, monkeypatch: pytest.MonkeyPatc
 
 
 class Network:
-    """What is between a store and a server: it can lose the connections there are, and tells neither end."""
+    """A network between a store and a server: it can lose the open connections without a word to either end."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -305,7 +305,7 @@ async def between(local: Local) -> AsyncIterator[Network]:
 
 
 async def test_lost_connection(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a connection that was lost without a word one act hears nothing; the next has a new one."""
+    """On a connection that was lost silently one operation times out; the next has a new one."""
     monkeypatch.setattr(connection, "FRESH_SECONDS", 0)
     async with between(local) as network, local.store() as store:
         await store.submit(KART, Submission("v", 1))
@@ -317,7 +317,7 @@ async def test_lost_connection(local: Local, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_long_pause(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a pause so long that the connection may be lost, the first act has a new one already."""
+    """After a pause so long that the connection may be lost, the first operation already has a new one."""
     async with between(local) as network, local.store() as store:
         await store.submit(KART, Submission("v", 1))
         network.lose()
@@ -327,12 +327,12 @@ async def test_long_pause(local: Local, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_every_error_has_its_translation() -> None:
-    """No error that the SDK can give is left to chance."""
+    """Every error of the SDK has a translation."""
     assert set(ERRORS) == set(SdkException.__subclasses__())
 
 
 async def test_limit_says_which(local: Local) -> None:
-    """A limit is told in Momento's words, with when to come again."""
+    """A limit is reported in Momento's words, with the time to try again."""
     local.fail("SortedSetPut:RESOURCE_EXHAUSTED")
     async with local.store() as store:
         with pytest.raises(LimitReached, match="Momento: Limit exceeded for this account") as caught:
@@ -350,7 +350,7 @@ async def test_item_of_another_kind(local: Local) -> None:
 
 
 async def test_name_that_is_no_text(local: Local) -> None:
-    """What another program has put beside the names, in bytes that are no UTF-8, takes no page away."""
+    """A name from another program that is not UTF-8 does not fail the page."""
     login = read_credentials(local.key(), local.endpoint)
     async with local.store() as store, CacheClientAsync(CONFIGURATION, login, TTL) as client:
         await client.sorted_set_put_element("boards", KART.name, b"\xff", 1.0)
@@ -358,7 +358,7 @@ async def test_name_that_is_no_text(local: Local) -> None:
 
 
 async def test_refused_key_is_replaced(local: Local, caplog: pytest.LogCaptureFixture) -> None:
-    """Where another key is at hand when one is refused, the act is done with that."""
+    """If there is another key when one is refused, the operation is done with that."""
     stale, info = local.keys.issue("owner", "old", None)
     local.keys.revoke(info.key_id)
     async with local.store(Turning(stale, local.key())) as store:
@@ -370,7 +370,7 @@ async def test_refused_key_is_replaced(local: Local, caplog: pytest.LogCaptureFi
 
 
 async def test_refused_key_that_is_the_only_one(local: Local, caplog: pytest.LogCaptureFixture) -> None:
-    """A refused key is not sent again where there is no other."""
+    """A refused key is not sent again if there is no other."""
     async with local.store(Turning(local.key("viewer"))) as store:
         with pytest.raises(KeyRefused):
             await store.submit(KART, Submission("v", 1))
@@ -378,7 +378,7 @@ async def test_refused_key_that_is_the_only_one(local: Local, caplog: pytest.Log
 
 
 async def test_standing_without_its_rank(local: Local) -> None:
-    """Where only the rank cannot be had, that is an error, and no name that is missing."""
+    """If only the rank fails, that is an error, not a missing name."""
     async with local.store() as store:
         await store.submit(KART, Submission("v", 1))
         local.fail("SortedSetGetRank:RESOURCE_EXHAUSTED")
@@ -387,7 +387,7 @@ async def test_standing_without_its_rank(local: Local) -> None:
 
 
 async def test_refused_keys(local: Local, caplog: pytest.LogCaptureFixture) -> None:
-    """Where the next key is refused too, that is the end, and every refusal is in the log."""
+    """If the next key is refused too, the operation fails, and every refusal is in the log."""
     keys = Turning(local.key("viewer"), local.key("viewer"), local.key())
     async with local.store(keys) as store:
         with pytest.raises(KeyRefused, match="it has no right to do this"):
@@ -411,7 +411,7 @@ async def test_read_only_key_is_not_ready(local: Local) -> None:
 
 
 async def test_ready_changes_nothing(local: Local) -> None:
-    """To be asked whether it is ready makes no item."""
+    """The readiness check makes no item."""
     async with local.store() as store:
         await store.ready()
     assert len(local.server.caches["boards"]) == 0
@@ -429,7 +429,7 @@ async def test_keys_stay_secret(local: Local, caplog: pytest.LogCaptureFixture) 
 
 
 async def test_new_key_takes_over(local: Local) -> None:
-    """A new key is used from the next act on, and calls under way with the old one end well."""
+    """A new key is used from the next operation on, and those under way with the old one succeed."""
     keys = Turning(local.key())
     async with local.store(keys) as store:
         await store.submit(KART, Submission("v", 1))
@@ -454,7 +454,7 @@ async def test_old_clients_are_closed(local: Local) -> None:
 
 
 async def test_close_waits_for_acts(local: Local) -> None:
-    """An act under way ends well before a store is closed."""
+    """An operation under way succeeds before a store is closed."""
     async with local.store() as store:
         await store.submit(KART, Submission("v", 1))
         local.fail("SortedSetFetch:delay=200ms:1")
@@ -476,7 +476,7 @@ async def test_board_goes_after_its_last_submit(local: Local, days: float, names
 
 
 async def test_ttl_is_a_setting(local: Local) -> None:
-    """A store may be told another time."""
+    """The time to live of boards is a setting of the store."""
     async with local.store(ttl=timedelta(minutes=1)) as store:
         await store.submit(KART, Submission("v", 1))
         local.now += 61
@@ -485,7 +485,7 @@ async def test_ttl_is_a_setting(local: Local) -> None:
 
 @pytest.mark.parametrize(("ttl", "kept"), [("30d", 29), ("90s", 0), (None, 6)], ids=str)
 async def test_ttl_of_a_definition(local: Local, ttl: str | None, kept: int) -> None:
-    """A board stays as long after its last submit as its definition says, whatever the store is told of the others."""
+    """A board stays as long after its last submit as its definition says, whatever the store's own setting."""
     async with local.store() as store:
         for operator in ("latest", "increment"):
             board = Board(operator, Definition(operator=operator, ttl=ttl))
@@ -527,7 +527,7 @@ async def test_sum_that_is_not_finite(local: Local) -> None:
 
 
 async def test_batch_of_additions(local: Local) -> None:
-    """A batch of additions would be as many acts as it has entries, so it is refused whole."""
+    """A batch of additions would be as many operations as it has entries, so it is refused as a whole."""
     async with local.store() as store:
         with pytest.raises(NotKept, match="a batch of scores to be added"):
             await store.submit(SUMS, [Submission("v", 1)])
@@ -535,17 +535,17 @@ async def test_batch_of_additions(local: Local) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "once"),
+    ("submission", "once"),
     [(Submission("v", 1, b"{}"), None), (Submission("v", 1), IdempotencyKey(b"k" * 16, b"p" * 16))],
     ids=str,
 )
-async def test_what_comes_with_an_attempt(local: Local, attempt: Submission, once: IdempotencyKey | None) -> None:
+async def test_what_comes_with_a_submission(local: Local, submission: Submission, once: IdempotencyKey | None) -> None:
     """Neither metadata nor a key can be kept, and no score is taken without them."""
     async with local.store() as store:
         for submitting in (
-            store.submit(KART, [attempt], once),
-            store.submit(KART, attempt, once),
-            store.submit(KART, attempt, once, want_changes=True),
+            store.submit(KART, [submission], once),
+            store.submit(KART, submission, once),
+            store.submit(KART, submission, once, want_changes=True),
             store.submit(KART, [Submission("v", 1)], want_changes=True),
         ):
             with pytest.raises(NotKept, match="cannot"):
@@ -567,7 +567,7 @@ UNKEPT = [
 @pytest.mark.parametrize("definition", UNKEPT, ids=str)
 @pytest.mark.parametrize("call", ["submit", "batch", "standing", "page", "count", "remove", "drop"])
 async def test_boards_that_cannot_be_kept(local: Local, call: str, definition: Definition) -> None:
-    """A board whose definition promises more than Momento keeps gets no act, nor a weaker one in silence."""
+    """A board whose definition is more than Momento can keep is refused by every operation."""
     board = Board("kart", definition)
     calls: dict[str, Callable[[MomentoStore], Awaitable[object]]] = {
         "submit": lambda store: store.submit(board, Submission("v", 1)),

@@ -36,7 +36,7 @@ def test_kinds(key: str, endpoint: str | None, cache: str) -> None:
 
 
 def base64_api_key(key: str) -> str:
-    """Give what stands in a v1 key."""
+    """Return the API key inside a v1 key."""
     return base64.b64decode(key).decode().partition('"api_key":"')[2].rstrip('"}')
 
 
@@ -77,7 +77,7 @@ def test_local_server_of_ipv6() -> None:
     ],
 )
 def test_no_key(key: str, endpoint: str | None, problem: str) -> None:
-    """What is no key is refused, and nothing of it is told."""
+    """What is no key is refused, and nothing of it is in the error."""
     with pytest.raises(KeyRefused, match=problem) as caught:
         read_credentials(key, endpoint)
     assert "nonsense" not in "".join(traceback.format_exception(caught.value))

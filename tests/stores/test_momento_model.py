@@ -34,7 +34,7 @@ SECONDS = st.sampled_from([1, 39, 41, 7 * 86_400 - 1, 7 * 86_400 + 1])
 
 
 class MomentoClockMachine(RuleBasedStateMachine):
-    """A store over a server whose clock is at hand, and what the store should hold."""
+    """A store over a server whose clock the test controls, and what the store should hold."""
 
     runner: asyncio.Runner
     local: Local
@@ -52,11 +52,11 @@ class MomentoClockMachine(RuleBasedStateMachine):
         self.runner.run(self.store.close())
 
     def entries(self, board: Board) -> dict[str, float]:
-        """Give what a board should hold now."""
+        """Return what a board should hold now."""
         return self.model.get(board.key, {}) if self.local.now < self.ends.get(board.key, 0) else {}
 
     def page(self, board: Board) -> list[Ranked]:
-        """Give a whole board as it should stand now."""
+        """Return a whole board in the order that it should have now."""
         ordered = sorted(
             ((score, name.encode()) for name, score in self.entries(board).items()),
             reverse=board.definition.order == "descending",
@@ -87,7 +87,7 @@ class MomentoClockMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(board=ANY, name=PLAYERS)
     def remove(self, board: Board, name: str) -> None:
-        """Take a name off; that does not lengthen a board's time."""
+        """Remove a name; that does not lengthen a board's time."""
         assert self.runner.run(self.store.remove(board, name)) == (name in self.entries(board))
         self.model[board.key] = {other: score for other, score in self.entries(board).items() if other != name}
 
@@ -104,7 +104,7 @@ class MomentoClockMachine(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
-        """Hold the store against the model."""
+        """Compare the store with the model."""
         for board in map(self.known, self.model):
             page = self.page(board)
             assert self.runner.run(self.store.page(board, 0, 99)) == page
@@ -113,13 +113,13 @@ class MomentoClockMachine(RuleBasedStateMachine):
                 assert self.runner.run(self.store.standing(board, entry.name)) == Standing(entry.score, 0)
 
     def known(self, key: str) -> Board:
-        """Give the board of a key."""
+        """Return the board of a key."""
         return next(board for board in BOARDS if board.key == key)
 
 
 @pytest.fixture(scope="module")
 def one_loop() -> Iterator[None]:
-    """Give the machine its server, and a loop, as gRPC wants it."""
+    """Set the machine's server and its loop, one for all, as gRPC needs it."""
     with asyncio.Runner() as MomentoClockMachine.runner:
         MomentoClockMachine.local = MomentoClockMachine.runner.run(_started())
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -179,6 +180,50 @@ async def test_broken_while_applying_in_portions(
         ends = await asyncio.gather(*submits, return_exceptions=True)
     assert {type(end) for end in ends} == {RestartNeeded}
     assert await store.count(KART) >= 50
+
+
+async def test_batch_that_was_handed_over_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that comes to the thread after its error is not written, and its callers do not wait."""
+    appended: list[int] = []
+    handed_over = threading.Event()
+
+    def step(_: Compaction) -> None:
+        if appended:
+            handed_over.wait(10)
+            raise RuntimeError
+
+    monkeypatch.setattr(Compaction, "grew", lambda _, size: appended.append(size))
+    monkeypatch.setattr(Compaction, "step", step)
+    store = await EmbeddedStore.open(tmp_path / "data")
+    await store.submit(KART, Submission("last", 2))
+    late = asyncio.ensure_future(store.submit(KART, Submission("late", 2)))
+    for _ in range(2):
+        await asyncio.sleep(0)
+    handed_over.set()
+    async with asyncio.timeout(10):
+        (end,) = await asyncio.gather(late, return_exceptions=True)
+    assert type(end) is RestartNeeded
+    await store.close()
+    monkeypatch.undo()
+    again = await EmbeddedStore.open(tmp_path / "data")
+    assert await again.standing(KART, "last") is not None
+    assert await again.standing(KART, "late") is None
+    await again.close()
+
+
+async def test_interrupt_while_applying_in_portions(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an interrupt the rest of a batch is not applied, and its callers do not wait for that."""
+    monkeypatch.setattr(commits, "APPLY_BYTES", 1)
+    submits = [asyncio.ensure_future(store.submit(KART, Submission(f"v-{number}", 1))) for number in range(500)]
+    deadline = time.monotonic() + 20
+    while await store.count(KART) < 50 and time.monotonic() < deadline:  # noqa: ASYNC110 - nobody is told
+        await asyncio.sleep(0)
+    with pytest.raises(KeyboardInterrupt):
+        store._commits._guard(interrupt, Batch())  # noqa: SLF001 - pytest would end at one from the loop
+    async with asyncio.timeout(10):
+        ends = await asyncio.gather(*submits, return_exceptions=True)
+    assert {type(end) for end in ends} == {RestartNeeded}
+    assert await store.count(KART) < 500
 
 
 async def test_probe_that_fails_otherwise(
