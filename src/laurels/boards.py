@@ -355,7 +355,7 @@ class Boards:
         ]
 
     async def define(self, name: str, definition: Definition) -> bool:
-        """Give a board this definition from now on; return whether it had none of its own."""
+        """Define a board from now on; return whether it had no definition of its own."""
         async with self._change_definition(name):
             self.store.capabilities.check(definition)
             is_new = name not in self._stored
@@ -363,7 +363,7 @@ class Boards:
         return is_new
 
     async def undefine(self, name: str) -> bool:
-        """Give a board the default definition from now on; return whether it had one of its own."""
+        """Let a board have the default definition from now on; return whether it had one of its own."""
         async with self._change_definition(name):
             return await self.store.undefine(name)
 

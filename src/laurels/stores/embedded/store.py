@@ -127,19 +127,19 @@ class EmbeddedStore(Store):
         cls, path: Path, default: Definition, progress: Callable[[int], None], compact_bytes: int
     ) -> tuple[Files, State, list[tuple[IdempotencyKey, int, Outcome | None]]]:
         began = time.monotonic()
-        with ExitStack() as opened, ExitStack() as read:
-            opening = Recovery(path, default, opened, read)
-            loaded = opening.load(progress)
-            replay = opening.replay()
-            opening.upgrade()
-            folding = opening.compaction(replay.size, compact_bytes)
+        with ExitStack() as opened, ExitStack() as reading:
+            recovery = Recovery(path, default, opened, reading)
+            loaded = recovery.load(progress)
+            replay = recovery.replay()
+            recovery.upgrade()
+            compaction = recovery.compaction(replay.size, compact_bytes)
             opened.pop_all()
         took = time.monotonic() - began
-        boards = len(opening.state.names)
+        boards = len(recovery.state.names)
         _log.info(
             "Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, replay.count, boards, took
         )
-        return Files(opening.directory, opening.journal, folding), opening.state, opening.answers
+        return Files(recovery.directory, recovery.journal, compaction), recovery.state, recovery.answers
 
     def _is_over(self, board: str) -> bool:
         return bool(self._state.renewed) and self._state.is_over(board, self._ticks.now())
