@@ -2,11 +2,12 @@
 
 Unmeasured
 ├── NotAnswering        a server did not answer in time, or died
-├── UnexpectedAnswer    it answered otherwise than the run needs
+├── UnexpectedAnswer    a server's answer was not a success
 ├── LoadFailed          some requests under load were not answered with success
+├── Disturbed           something else ran on the machine during the measurement
 ├── Disagreement        Laurels and a peer gave different answers, so that their speeds cannot be compared
 ├── Incomplete          an import left entries out
-└── NotFolded           a fold did not come to its end
+└── NotFolded           the journal was not compacted in time
 """
 
 from __future__ import annotations
@@ -16,32 +17,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.requests import Answer, Request
-
 
 class Unmeasured(Exception):
     """A row could not be measured; the others go on."""
 
 
 class NotAnswering(Unmeasured):
-    """A server did not answer in time, or died; the end of what it said goes with it."""
+    """A server did not answer in time, or died; the message ends with the end of its log."""
 
     def __init__(self, server: str, log: Path) -> None:
         super().__init__(f"{server} does not answer. It said: {log.read_text(errors='replace')[-1_000:]}")
 
 
 class UnexpectedAnswer(Unmeasured):
-    """A server answered otherwise than the run needs."""
+    """A server's answer was not a success; ``request`` is its method and path."""
 
-    def __init__(self, request: Request, answer: Answer) -> None:
-        super().__init__(f"{request.method} {request.path} was answered {answer.status}: {answer.body[:200]!r}.")
+    def __init__(self, request: str, status: int, body: bytes) -> None:
+        super().__init__(f"{request} was answered {status}: {body[:200]!r}.")
 
 
 class LoadFailed(Unmeasured):
     """Some requests under load were not answered with success."""
 
-    def __init__(self, server: str, said: str) -> None:
-        super().__init__(f"{server} failed under load: {said}")
+    def __init__(self, server: str, problem: str) -> None:
+        super().__init__(f"{server} failed under load: {problem}")
 
 
 class Disturbed(Unmeasured):
@@ -54,8 +53,8 @@ class Disturbed(Unmeasured):
 class Disagreement(Unmeasured):
     """Laurels and a peer gave different answers, so that their speeds cannot be compared."""
 
-    def __init__(self, request: Request, ours: bytes, theirs: bytes) -> None:
-        super().__init__(f"{request.method} {request.path}: laurels answers {ours!r}, its peer {theirs!r}.")
+    def __init__(self, request: str, ours: bytes, theirs: bytes) -> None:
+        super().__init__(f"{request}: laurels answers {ours!r}, its peer {theirs!r}.")
 
 
 class Incomplete(Unmeasured):
@@ -66,7 +65,7 @@ class Incomplete(Unmeasured):
 
 
 class NotFolded(Unmeasured):
-    """A fold did not come to its end in time."""
+    """The journal was not compacted in time."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(f"The journal in {directory} was not folded in time.")

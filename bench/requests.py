@@ -92,7 +92,7 @@ def ask(port: int, requests: Iterable[Request]) -> list[Answer]:
         response = connection.getresponse()
         answer = Answer(response.status, response.read())
         if not 200 <= answer.status < 300:  # noqa: PLR2004
-            raise UnexpectedAnswer(request, answer)
+            raise UnexpectedAnswer(f"{request.method} {request.path}", answer.status, answer.body)
         answers.append(answer)
     connection.close()
     return answers

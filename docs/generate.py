@@ -1,6 +1,6 @@
 """Writes the reference of the command line, docs/cli.md, from the commands themselves: ``python docs/generate.py``."""
 
-# ruff: noqa: INP001 - a script beside the pages it writes
+# ruff: noqa: INP001 - a script, in the directory of the page that it writes
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = Path(__file__).with_name("cli.md")
 
 
 def reference() -> str:
-    """Give the whole page."""
+    """Return the whole page."""
     return "\n".join(_page())
 
 
@@ -33,7 +33,7 @@ def _page() -> Iterator[str]:
         yield f"## {section}\n"
         for name in names:
             command = main.get_command(group, name)
-            assert command is not None  # noqa: S101 - a section names only commands that are
+            assert command is not None  # noqa: S101 - a section names only commands that there are
             ctx = click.Context(command, info_name=name, parent=group)
             yield from _command(ctx, command, "###")
             if isinstance(command, click.Group):
@@ -62,8 +62,11 @@ def _row(ctx: click.Context, parameter: click.Parameter) -> str:
     title = metavar = parameter.make_metavar(ctx)
     default = "required" if parameter.required else ""
     if isinstance(parameter, click.Option):
-        title = parameter.opts[0] if parameter.is_flag else f"{parameter.opts[0]} {metavar}"
-        if parameter.show_default:
+        names = " / ".join(parameter.opts[:1] + parameter.secondary_opts)
+        title = names if parameter.is_flag else f"{names} {metavar}"
+        if parameter.secondary_opts:
+            default = f"`{(parameter.opts if parameter.get_default(ctx) else parameter.secondary_opts)[0]}`"
+        elif parameter.show_default:
             shown = parameter.show_default
             default = f"`{shown if isinstance(shown, str) else parameter.get_default(ctx)}`"
     about = getattr(parameter, "help", None) or ""

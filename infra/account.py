@@ -1,7 +1,7 @@
-"""What an account needs once in each region before a stage can be deployed: API Gateway's leave to write logs.
+"""What an account needs once in each region before a stage can be deployed: permission for API Gateway to write logs.
 
-It is a setting of the account and not of an API, so it is no part of a stage: the first stage destroyed would take it
-from the others.
+It is a setting of the account and not of an API, so it is not in the stages' stacks: the first stage to be destroyed
+would remove it for the others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 NAME = "laurels"
-"""No stage's stack has this name: theirs go on with a hyphen."""
+"""No stage's stack has this name: theirs have a hyphen and the stage after it."""
 POLICY = "service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 
 
@@ -41,7 +41,7 @@ class AccountStack(Stack):
 
 
 def main() -> None:
-    """Synthesize."""
+    """Synthesize the template."""
     app = App()
     AccountStack(app)
     app.synth()

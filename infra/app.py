@@ -1,4 +1,4 @@
-"""The CDK app: one stack for one stage, as the context says."""
+"""The CDK app: one stack for one stage, with the settings in CDK's context."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def add_stage(app: App) -> tuple[Settings, dict[str, Any]]:
-    """Add the stack that the app's context asks for; give its settings, and which defaults are among them."""
+    """Add the stack for the settings in the app's context; return the settings, and the defaults among them."""
     settings, taken = read(app.node.get_all_context())
     LaurelsStack(app, settings=settings)
     return settings, taken
 
 
 def main() -> None:
-    """Synthesize, and say which defaults were taken; end with the reason where it cannot be."""
+    """Synthesize the template and write the defaults that were taken; exit with the reason if a setting is refused."""
     app = App()
     try:
         _, taken = add_stage(app)

@@ -1,15 +1,15 @@
 """A function's asset: what its handler imports and nothing else, made without Docker and without a network.
 
-The wheels for Lambda's processor lie in ``build/wheels``; what they hold is the locked set or is refused. From the
-handler on, every import statement is followed, in functions and under ``try`` too, through our sources and through
-the wheels; only what is for type checkers is left out. A file that is reached is carried, all others are not. What
-imports itself in a way that no statement shows stands in a table.
+The wheels for Lambda's processor are in ``build/wheels``; a wheel that is not locked is refused. From the handler on,
+every import statement is followed, in functions and under ``try`` too, through our sources and through the wheels; only
+imports for type checkers are left out. The asset has the files that are reached, and no others. Imports that no
+statement shows are in a table.
 
-Each source has its compiled file beside it, which is used unchecked: Lambda's disk is read-only, and without compiled
-files a cold start takes three times as long. Sources come along so that a traceback in the log shows its lines. What a
-deployment wants beside the code, such as its boards file, is carried as it is.
+With each source goes its compiled file, which is used unchecked: Lambda's disk is read-only, and without compiled files
+a cold start takes three times as long. Sources are for the tracebacks in the log. Further files of a deployment, such
+as its boards file, are added as they are.
 
-An asset is named by what went into it, so one that is there already is not made again.
+An asset is named by a hash of all that goes into it, so one that is there already is not made again.
 """
 
 from __future__ import annotations
@@ -48,41 +48,43 @@ UNSEEN = {
     "google._upb._message": ("google.protobuf.message", "google.protobuf.internal.well_known_types"),
     "msgspec._core": ("msgspec._utils",),
 }
-"""Imports that no statement shows: those of compiled modules, and those by a name made at run time."""
+"""Imports that no statement shows: those of compiled modules, and those by a name that is made at run time."""
 
 DATA = {"grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem"}
 """Files that a module reads."""
 NO_FILES: Mapping[str, bytes] = {}
 
 
-def build(architecture: str, directory: Path, handler: str = HANDLERS, beside: Mapping[str, bytes] = NO_FILES) -> Path:
-    """Give the asset of the functions in module ``handler``, as a directory of ``directory``.
+def build(
+    architecture: str, directory: Path, handler: str = HANDLERS, extra_files: Mapping[str, bytes] = NO_FILES
+) -> Path:
+    """Build the asset of the functions in the module ``handler``, if it is not there; return its directory.
 
-    ``architecture`` is Lambda's name of a processor, or ``here`` for this machine; ``beside`` are more files, by their
-    names in the asset. Raise AssetError where the asset cannot be made.
+    It is a directory in ``directory``. ``architecture`` is Lambda's name of a processor, or ``here`` for this machine;
+    ``extra_files`` are by their names in the asset. Raises AssetError.
     """
     wheels = _locked_wheels(architecture)
     ours = _our_files()
-    reached = _closure({handler}, ours)
+    reached = _find_imported({handler}, ours)
     carried = {path: ours[path] for path in sorted(reached)}
-    for module in {handler} - {_module(path) for path in carried} | _compiled(carried):
+    for module in {handler} - {_module(path) for path in carried} | _compiled_modules(carried):
         raise NotCarried(module)
     kind = f"{handler.rpartition('.')[2]}-{architecture}"
-    place = directory / f"{kind}-{_fingerprint(wheels, {**carried, **beside})}"
+    place = directory / f"{kind}-{_fingerprint(wheels, {**carried, **extra_files})}"
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=directory) as scratch:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
-            files = carried | _unpacked(wheels)
-            whole = {path: files[path] for path in _closure({handler}, files)}
-            _write(Path(scratch) / "asset", {**whole, **beside})
+            files = carried | _unpack(wheels)
+            whole = {path: files[path] for path in _find_imported({handler}, files)}
+            _write(Path(scratch) / "asset", {**whole, **extra_files})
             (Path(scratch) / "asset").rename(place)
-            _forget(directory.glob(f"{kind}-*"))
+            _remove_old(directory.glob(f"{kind}-*"))
     return place
 
 
-def _forget(assets: Iterable[Path]) -> None:
-    """Remove all but the latest of some assets: the one before may still be in use."""
+def _remove_old(assets: Iterable[Path]) -> None:
+    """Remove all but the KEPT latest assets: an older one may still be in use by a running stack."""
     for old in sorted(assets, key=lambda asset: asset.stat().st_mtime)[:-KEPT]:
         shutil.rmtree(old)
 
@@ -104,11 +106,11 @@ def _our_files() -> dict[str, bytes]:
     return {str(path.relative_to(SOURCES)): path.read_bytes() for path in paths}
 
 
-def _compiled(paths: Iterable[str]) -> set[str]:
+def _compiled_modules(paths: Iterable[str]) -> set[str]:
     return {_module(path) or "" for path in paths if path.endswith(".pyx")}
 
 
-def _unpacked(wheels: list[Path]) -> dict[str, bytes]:
+def _unpack(wheels: list[Path]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for wheel in wheels:
         with ZipFile(wheel) as archive:
@@ -117,6 +119,7 @@ def _unpacked(wheels: list[Path]) -> dict[str, bytes]:
 
 
 def _fingerprint(wheels: list[Path], carried: Mapping[str, bytes]) -> str:
+    # The version of Python, because compiled files are of one; this file, because it decides what an asset has.
     digest = hashlib.sha256(platform.python_version().encode())
     digest.update(Path(__file__).read_bytes())
     for wheel in wheels:
@@ -142,7 +145,7 @@ def _write(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _module(path: str) -> str | None:
-    """Name the module that a file holds, None where it holds none."""
+    """Return the name of the module in a file, None if it is no module."""
     stem, _, suffixes = path.rpartition("/")[2].partition(".")
     if suffixes not in {"py", "pyx"} and not suffixes.endswith("so"):
         return None
@@ -150,8 +153,8 @@ def _module(path: str) -> str | None:
     return ".".join(parts[:-1] if stem == "__init__" else parts)
 
 
-def _closure(roots: Iterable[str], files: Mapping[str, bytes]) -> set[str]:
-    """Give the files that hold the modules ``roots`` and all that they import, as far as ``files`` has them."""
+def _find_imported(roots: Iterable[str], files: Mapping[str, bytes]) -> set[str]:
+    """Return the files of the modules ``roots`` and of all that they import, as far as they are in ``files``."""
     places = {module: path for path in files if (module := _module(path))}
     seen: set[str] = set()
     reached: set[str] = set()
@@ -179,7 +182,7 @@ def _imports(module: str, path: str, text: bytes) -> set[str]:
 
 
 class _Statements(ast.NodeVisitor):
-    """The names that the import statements of one module may stand for; ``package`` is what its dots begin from."""
+    """The names in a module's import statements; relative ones are of ``package``."""
 
     def __init__(self, package: str) -> None:
         self.names: set[str] = set()
@@ -200,11 +203,11 @@ class _Statements(ast.NodeVisitor):
 
 
 def main() -> None:
-    """Build an asset and print its place."""
+    """Build an asset and print its path."""
     parser = argparse.ArgumentParser(prog="python -m infra.assets", description="Build a function's asset.")
     parser.add_argument("--architecture", choices=ARCHITECTURES, default="arm64")
-    parser.add_argument("--handler", default=HANDLERS, help="the module that has the functions [%(default)s]")
-    parser.add_argument("--to", type=Path, default=ASSETS, help="the directory that gets it [%(default)s]")
+    parser.add_argument("--handler", default=HANDLERS, help="the module with the functions [%(default)s]")
+    parser.add_argument("--to", type=Path, default=ASSETS, help="the directory to build it in [%(default)s]")
     given = parser.parse_args()
     sys.stdout.write(f"{build(given.architecture, given.to, given.handler)}\n")
 

@@ -1,6 +1,6 @@
-"""The boards that a deployment declares: read and checked at synthesis, and carried in the functions' asset.
+"""The boards that a deployment declares: read and checked at synthesis, and put into the functions' asset.
 
-The asset has what was read, as JSON: functions need no reader of TOML, nor the data of time zones.
+The asset has them as JSON: so functions need no reader of TOML, nor the data of time zones.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from infra.settings import Settings
 
 
-def declared(settings: Settings) -> dict[str, bytes]:
-    """Give what declares the boards, by its name in the asset; nothing where no setting names a file.
+def read_declarations(settings: Settings) -> dict[str, bytes]:
+    """Return the declarations as a file, by its name in the asset; no file if no setting names one.
 
-    Raise BoardsFileUnusable where it is none, BadDefinition for what no board can promise, none in Momento, or none in
-    the order that another setting says.
+    Raises BoardsFileUnusable, and BadDefinition for a definition that no board can have, or none in Momento, or that
+    contradicts the setting of the order.
     """
     if settings.boards_file is None:
         return {}

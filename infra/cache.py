@@ -33,7 +33,7 @@ class Cache(Construct):
             statements=use_parameter(self, settings.admin_key_parameter, settings=settings),
             seconds=SECONDS,
         )
-        provider = self._made_provider(settings)
+        provider = self._make_provider(settings)
         CustomResource(
             self,
             "Cache",
@@ -43,8 +43,8 @@ class Cache(Construct):
             removal_policy=RemovalPolicy.RETAIN if settings.is_lasting else RemovalPolicy.DESTROY,
         )
 
-    def _made_provider(self, settings: Settings) -> custom_resources.Provider:
-        """Make CDK's function between CloudFormation and ours, which may call ours and nothing else."""
+    def _make_provider(self, settings: Settings) -> custom_resources.Provider:
+        """Make CDK's function between CloudFormation and ours; it may call ours and nothing else."""
         name = f"{settings.name}-cache-provider"
         function = self.function.function
         logs = own_log_group(self, "ProviderLogs", name=f"/aws/lambda/{name}", settings=settings)

@@ -1,15 +1,15 @@
-"""Every error the deployment raises on purpose, in one tree.
+"""The errors of the deployment, in one tree.
 
 LaurelsError
 └── DeploymentError
     ├── SettingRefused    a setting of the context is not one that can be deployed
-    ├── NotStarted        a local server of the stack on one machine did not start
+    ├── NotStarted        a server of the local stack did not start
     └── AssetError        a function's asset cannot be built
         ├── WheelsMissing
         ├── WheelRefused  a wheel is not one of those that were locked
-        └── NotCarried    a handler needs a module that an asset cannot hold
+        └── NotCarried    a handler needs a module that an asset cannot have
 
-Each class builds its own message, which says the way out.
+Each class builds its own message, which says what to do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class DeploymentError(LaurelsError):
-    """The stack cannot be deployed as it was asked for."""
+    """The stack cannot be deployed, or run on this machine."""
 
 
 class SettingRefused(DeploymentError):
@@ -58,7 +58,7 @@ class WheelRefused(AssetError):
 
 
 class NotCarried(AssetError):
-    """A handler needs a module of ours that is no Python source, or is not there."""
+    """A handler needs a module of ours that is compiled, or missing."""
 
     def __init__(self, module: str) -> None:
         self.module = module

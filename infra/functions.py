@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.assets import ASSETS, NO_FILES, build
-from infra.boards import declared
+from infra.boards import read_declarations
 from infra.settings import MEMORY_MB, ROUTE_SECONDS
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from infra.settings import Settings
 
 RUNTIME = lambda_.Runtime(f"python3.{sys.version_info.minor}", lambda_.RuntimeFamily.PYTHON)
-"""The Python that synthesizes: an asset's compiled files are for no other."""
+"""The version of Python that synthesizes: an asset's compiled files are for no other."""
 
 
 class Function(Construct):
-    """One handler as a function. It may log and trace; ``statements`` are what else it may do.
+    """One handler as a function. It may log and trace; ``statements`` allow more.
 
-    ``beside`` are the files that it has beside its code.
+    ``extra_files`` are added to its code, by their names.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Function(Construct):
         environment: dict[str, str],
         statements: Sequence[iam.PolicyStatement],
         seconds: int = ROUTE_SECONDS,
-        beside: Mapping[str, bytes] = NO_FILES,
+        extra_files: Mapping[str, bytes] = NO_FILES,
     ) -> None:
         super().__init__(scope, id_)
         full_name = f"{settings.name}-{name}"
@@ -53,7 +53,7 @@ class Function(Construct):
             name=full_name,
             statements=[write_logs(self.log_group), _write_traces(), *statements],
         )
-        asset = build(settings.architecture, ASSETS, handler.rpartition(".")[0], beside)
+        asset = build(settings.architecture, ASSETS, handler.rpartition(".")[0], extra_files)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -65,7 +65,7 @@ class Function(Construct):
             code=lambda_.Code.from_asset(str(asset), asset_hash=asset.name.rpartition("-")[2]),
             memory_size=MEMORY_MB,
             timeout=Duration.seconds(seconds),
-            role=role.without_policy_updates(),  # it has what it needs
+            role=role.without_policy_updates(),  # CDK would add a policy for the traces, which it has already
             log_group=self.log_group,
             tracing=lambda_.Tracing.ACTIVE,
             environment=settings.environment | environment,
@@ -80,7 +80,7 @@ class Functions(Construct):
     def __init__(self, scope: Construct, id_: str, *, settings: Settings) -> None:
         super().__init__(scope, id_)
         self._settings = settings
-        self._beside = declared(settings)
+        self._extra_files = read_declarations(settings)
         self.submit_score = self._route("submit-score", "Keep the score of a name on a board")
         self.get_standing = self._route("get-standing", "Give score and rank of a name on a board")
         self.get_leaderboard = self._route("get-leaderboard", "Give a page of a board")
@@ -100,14 +100,14 @@ class Functions(Construct):
             settings=self._settings,
             environment=self._settings.route_environment,
             statements=use_parameter(self, self._settings.key_parameter, settings=self._settings),
-            beside=self._beside,
+            extra_files=self._extra_files,
         )
 
 
 def own_log_group(scope: Construct, id_: str, *, name: str, settings: Settings) -> logs.LogGroup:
-    """Make a log group that goes with the stack, unless the stage is a lasting one.
+    """Make a log group that is deleted with the stack, unless the stage is a lasting one.
 
-    A first deployment that failed takes its groups along even there: the next one could not make them again.
+    Even there a first deployment that fails deletes its groups: otherwise the next one could not make them.
     """
     kept = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
     group = logs.LogGroup(
@@ -118,7 +118,7 @@ def own_log_group(scope: Construct, id_: str, *, name: str, settings: Settings) 
 
 
 def own_role(scope: Construct, id_: str, *, name: str, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
-    """Make a function's role, which may do what the statements say. Roles are an account's: the name has the region."""
+    """Make a function's role with these statements. Roles belong to the account, so the region is in the name."""
     return iam.Role(
         scope,
         id_,
@@ -131,9 +131,9 @@ def own_role(scope: Construct, id_: str, *, name: str, statements: Sequence[iam.
 def use_parameter(
     scope: Construct, name: str, *, settings: Settings, actions: Sequence[str] = ("ssm:GetParameter",)
 ) -> list[iam.PolicyStatement]:
-    """Allow ``actions`` on exactly one parameter, and to decrypt with its key where that is a customer's own.
+    """Allow ``actions`` on exactly one parameter, and decryption with its key if that is a customer's own.
 
-    The key that AWS manages for SSM needs no statement: its policy lets in whoever may use the parameter.
+    The key that AWS manages for SSM needs no statement: its policy allows everyone who may use the parameter.
     """
     arn = Stack.of(scope).format_arn(
         service="ssm",
@@ -148,12 +148,12 @@ def use_parameter(
 
 
 def write_logs(group: logs.LogGroup) -> iam.PolicyStatement:
-    """Allow to write to one log group."""
+    """Allow writing to one log group."""
     return iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn])
 
 
 def acknowledge(scope: Construct, rule: str, reason: str) -> None:
-    """Say why a rule of cdk-nag's does not hold here."""
+    """Record why a rule of cdk-nag does not apply here."""
     Validations.of(scope).acknowledge(Acknowledgment(id=rule, reason=reason))
 
 

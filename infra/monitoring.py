@@ -1,4 +1,4 @@
-"""What is watched: alarms, where they go, and one dashboard."""
+"""Alarms, the topics that they are sent to, and one dashboard."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ KEY_TROUBLES = (
     "The key cannot be read*",
     "The Momento key is refused*",
 )
-"""How the lines of the log begin, or go on, that tell of a key that will not do, or not for long."""
+"""Patterns of the log's lines about a key that is refused, or cannot be read."""
 
 
 class Monitoring(Construct):
-    """Alarms on errors, slowness, throttling and keys; a dashboard of the same."""
+    """Alarms on errors, latency, throttling and keys; a dashboard of the same."""
 
     def __init__(
         self,
@@ -47,16 +47,16 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, id_)
         self._settings = settings
-        self._topics = self._made_topics()
+        self._topics = self._make_topics()
         self._stage = stage
         self._alarm("5xx", _rate(stage.metric_server_error), ERROR_RATE, "More than 1 % of requests fail.", periods=2)
         self._alarm("latency", _p99(stage.metric_latency), LATENCY_MS, "One request in 100 takes over 1 s.", periods=3)
         for function in (*routes, *others):
-            self._watch(function)
+            self._add_alarms(function)
         self._alarm("key", self._key_troubles(routes), 0, "A key is refused, or cannot be read: see the log.")
-        self._draw(routes)
+        self._add_dashboard(routes)
 
-    def _watch(self, function: Function) -> None:
+    def _add_alarms(self, function: Function) -> None:
         name = function.node.id
         made = function.function
         self._alarm(f"{name}-errors", _sum(made.metric_errors), 0, f"{name} raised, ran out of time or of memory.")
@@ -96,16 +96,16 @@ class Monitoring(Construct):
         )
         alarm.add_alarm_action(*(actions.SnsAction(topic) for topic in self._topics))
 
-    def _made_topics(self) -> list[sns.ITopic]:
+    def _make_topics(self) -> list[sns.ITopic]:
         topics = []
         if arn := self._settings.alarm_topic_arn:
             topics.append(sns.Topic.from_topic_arn(self, "GivenTopic", arn))
         if address := self._settings.alarm_email:
-            topics.append(self._made_topic(address))
+            topics.append(self._make_topic(address))
         return topics
 
-    def _made_topic(self, address: str) -> sns.Topic:
-        """Make a topic that CloudWatch may publish to: one with a policy of its own does not let it in by itself."""
+    def _make_topic(self, address: str) -> sns.Topic:
+        """Make a topic that CloudWatch may publish to. With enforce_ssl it has a policy, which must allow that."""
         topic = sns.Topic(self, "Topic", topic_name=f"{self._settings.name}-alarms", enforce_ssl=True)
         topic.add_to_resource_policy(
             iam.PolicyStatement(
@@ -118,7 +118,7 @@ class Monitoring(Construct):
         topic.add_subscription(subscriptions.EmailSubscription(address))
         return topic
 
-    def _draw(self, routes: Sequence[Function]) -> None:
+    def _add_dashboard(self, routes: Sequence[Function]) -> None:
         stage = self._stage
         latencies = [stage.metric_latency(statistic=statistic, period=PERIOD) for statistic in ("p50", "p99")]
         failures = [_sum(stage.metric_client_error), _sum(stage.metric_server_error)]

@@ -1,4 +1,4 @@
-"""A new Momento key every so many days, without a deployment."""
+"""The rotation of the Momento key, without a deployment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ACTIONS = ("ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter")
 
 
 class Rotation(Construct):
-    """A function that looks every hour whether the key is due: what was killed half-way goes on within the hour."""
+    """A function that checks every hour whether the key is due: so a run that was killed is resumed within an hour."""
 
     def __init__(self, scope: Construct, id_: str, *, days: int, settings: Settings) -> None:
         super().__init__(scope, id_)

@@ -1,7 +1,7 @@
-"""What a deployment may be told, as CDK context: ``-c stageName=FEAT-123``.
+"""The settings of a deployment, in CDK's context: ``-c stageName=FEAT-123``.
 
-Every setting is one field of :class:`Settings`; its description says what is right and is part of the error for what
-is not. Names are as narrow as the narrowest of the AWS names that they become a part of.
+Every setting is one field of :class:`Settings`; its description says what is right, and is part of the error for a
+wrong value. Names are as restricted as the most restricted AWS names that they become a part of.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 DAY = 86400
 MEMORY_MB = 1024
 ROUTE_SECONDS = 10
-"""What each function has, and how long one that answers a route may take."""
+"""The memory of each function, and the time-out of one that answers a route."""
 BOARDS = "boards.json"
-"""The name in an asset of what declares the boards."""
+"""The name of the boards file in an asset."""
 SEGMENT = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?\Z"
 
 StageName = Annotated[
@@ -130,7 +130,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def ttl_seconds(self) -> int:
-        """How long a board lives after its last submit."""
+        """The time to live of a board after its last submit."""
         return self.ttl_days * DAY
 
     @property
@@ -155,7 +155,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def route_environment(self) -> dict[str, str]:
-        """What the functions of the routes have beside it."""
+        """What the functions of the routes have in addition."""
         optional = {
             "LAURELS_MOMENTO_ENDPOINT": self.momento_endpoint,
             "LAURELS_CORS_ORIGIN": self.cors_origin,
@@ -175,21 +175,21 @@ LASTING_LOG_DAYS = 90
 
 
 def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
-    """Read the settings from CDK's context, and give with them the defaults that were taken.
+    """Read the settings from CDK's context; return them, and the defaults that were taken. Raises SettingRefused.
 
-    What is no setting is left alone, for CDK keeps flags of its own there, unless it nearly is one. Raise
-    SettingRefused.
+    Other names are ignored, because CDK has flags of its own there; but a name that is nearly a setting's is refused.
     """
     for name in context.keys() - FIELDS.keys():
         _check_spelling(name)
     given = {name: context[name] for name in FIELDS if context.get(name) is not None}
     stage = given.get("stageName", "dev")
     lasting = str(given.get("lastingStages", "prod")).split(",")
+    # With a boards file there is no default order: the file's own default may have another one.
     derived = {
         "ssmStageName": stage,
         "logRetentionDays": LASTING_LOG_DAYS if stage in lasting else EPHEMERAL_LOG_DAYS,
     } | ({} if "boardsFile" in given else {"order": "descending"})
-    settings = _converted(given, derived)
+    settings = _convert(given, derived)
     if settings.rotate_key_days:
         _check_rotation(settings)
     taken = {
@@ -221,22 +221,23 @@ def _check_rotation(settings: Settings) -> None:
         )
 
 
-def _converted(given: dict[str, Any], derived: dict[str, Any]) -> Settings:
+def _convert(given: dict[str, Any], derived: dict[str, Any]) -> Settings:
+    # One by one, because the error of a whole struct does not say which of its fields is meant by the context's name.
     for name, value in given.items():
         try:
             msgspec.convert(value, FIELDS[name].type, strict=False)
         except msgspec.ValidationError:
-            raise SettingRefused(name, f"is {value!r}", _description(FIELDS[name].type)) from None
+            raise SettingRefused(name, f"is {value!r}", _find_description(FIELDS[name].type)) from None
     return msgspec.convert(derived | given, Settings, strict=False)
 
 
-def _description(kind: Any) -> str:
-    """Find what is right in the type of a field, which may stand in a union with None."""
+def _find_description(kind: Any) -> str:
+    """Return the description in the type of a field, which may be in a union with None."""
     described = kind if hasattr(kind, "__metadata__") else get_args(kind)[0]
     return str(described.__metadata__[0].description)
 
 
 def _check_spelling(name: str) -> None:
-    plain = {known.lower(): known for known in FIELDS}
-    for near in get_close_matches(name.lower().replace("-", "").replace("_", ""), plain, cutoff=0.85):
-        raise SettingRefused(name, "is not one of the settings", f"Did you mean {plain[near]}?")
+    by_lower_case = {known.lower(): known for known in FIELDS}
+    for near in get_close_matches(name.lower().replace("-", "").replace("_", ""), by_lower_case, cutoff=0.85):
+        raise SettingRefused(name, "is not one of the settings", f"Did you mean {by_lower_case[near]}?")

@@ -1,4 +1,4 @@
-"""One environment: functions, gateway, monitoring, and what was opted into."""
+"""The stack of one stage: functions, gateway, monitoring, and the optional parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LaurelsStack(Stack):
-    """Everything of one stage; its name is that of the stage."""
+    """Everything of one stage."""
 
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
         super().__init__(
@@ -36,15 +36,17 @@ class LaurelsStack(Stack):
             "Monitoring",
             stage=gateway.api.deployment_stage,
             routes=functions.all,
-            others=self._opted_into(settings),
+            others=self._add_optional(settings),
             settings=settings,
         )
         Tags.of(self).add("laurels:stage", settings.stage_name)
         CfnOutput(self, "Endpoint", value=gateway.api.url, description="Where the leaderboard is")
         CfnOutput(self, "KeyParameter", value=settings.key_parameter, description="Where the Momento key has to be")
-        CfnOutput(self, "Cache", value=self._told(settings), description="The Momento cache that the boards are in")
+        CfnOutput(
+            self, "Cache", value=self._describe_cache(settings), description="The Momento cache that the boards are in"
+        )
 
-    def _opted_into(self, settings: Settings) -> list[Function]:
+    def _add_optional(self, settings: Settings) -> list[Function]:
         functions = []
         if settings.manage_cache:
             functions.append(Cache(self, "MomentoCache", settings=settings).function)
@@ -52,5 +54,5 @@ class LaurelsStack(Stack):
             functions.append(Rotation(self, "Rotation", days=settings.rotate_key_days, settings=settings).function)
         return functions
 
-    def _told(self, settings: Settings) -> str:
+    def _describe_cache(self, settings: Settings) -> str:
         return settings.name if settings.manage_cache else f"Run: laurels momento create-cache {settings.name}"

@@ -1,4 +1,4 @@
-"""A clock for tests of what time does."""
+"""A clock that tests set."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import pytest
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock whose time changes only when a test sets ``now``."""
 
     now = 1_000_000.0
 
     def __call__(self) -> float:
-        """Tell the seconds since the epoch."""
+        """Return the seconds since the epoch."""
         return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give a clock that stands still."""
+    """Return a clock for the test to set."""
     return Clock()

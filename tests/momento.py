@@ -24,24 +24,24 @@ NUMBERS = itertools.count(1)
 
 
 class Momento:
-    """A running ``laurels momento-local``; stubs speak to it past the SDKs."""
+    """A running ``laurels momento-local``, with stubs that call it without an SDK."""
 
-    def __init__(self, process: subprocess.Popen[str], told: Connections, channel: grpc.Channel) -> None:
+    def __init__(self, process: subprocess.Popen[str], connections: Connections, channel: grpc.Channel) -> None:
         self.process = process
-        self.told = told
-        self.host = told.host
-        self.port = told.port
+        self.connections = connections
+        self.host = connections.host
+        self.port = connections.port
         self.caches = controlclient_pb2_grpc.ScsControlStub(channel)  # type: ignore[no-untyped-call]
         self.items = cacheclient_pb2_grpc.ScsStub(channel)  # type: ignore[no-untyped-call]
         self.topics = cachepubsub_pb2_grpc.PubsubStub(channel)  # type: ignore[no-untyped-call]
 
     @property
     def credentials(self) -> CredentialProvider:
-        """What every client of the Python SDK takes."""
+        """The credentials for clients of the Python SDK."""
         return CredentialProvider.for_momento_local(self.host, self.port)
 
     def new_cache(self) -> str:
-        """Make a cache of a name that no other test has; give the name."""
+        """Make a cache with a name that no other test has; return the name."""
         name = f"cache-{next(NUMBERS)}"
         self.caches.CreateCache(controlclient_pb2._CreateCacheRequest(cache_name=name))
         return name
@@ -56,15 +56,15 @@ def momento_running(*options: str) -> Iterator[Momento]:
     assert process.stdout is not None
     with process, process.stdout as stdout:
         try:
-            told = msgspec.json.decode(stdout.readline(), type=Connections)
-            with grpc.insecure_channel(f"{told.host}:{told.port}") as channel:
-                yield Momento(process, told, channel)
+            connections = msgspec.json.decode(stdout.readline(), type=Connections)
+            with grpc.insecure_channel(f"{connections.host}:{connections.port}") as channel:
+                yield Momento(process, connections, channel)
         finally:
             end(process)
 
 
 @pytest.fixture(scope="session")
 def momento() -> Iterator[Momento]:
-    """Give one local Momento server for the whole run; a test uses caches of its own."""
+    """Yield one local Momento server for the whole run; a test makes caches of its own."""
     with momento_running() as momento:
         yield momento

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def end(process: subprocess.Popen[Any]) -> None:
-    """End a server; one that does not end by itself fails its test and holds nobody up."""
+    """End a server; one that does not end within a minute is killed, and fails its test."""
     if process.poll() is None:
         process.terminate()
         try:

@@ -109,7 +109,7 @@ def _agree(field: Field, sample: list[Request]) -> None:
     theirs = requests.ask(field.fastapi[0].port, sample + readings)
     for request, our, their in zip(sample + readings, ours, theirs, strict=True):
         if our.status != their.status or _meaning(our.body) != _meaning(their.body):
-            raise Disagreement(request, our.body, their.body)
+            raise Disagreement(f"{request.method} {request.path}", our.body, their.body)
 
 
 def _meaning(body: bytes) -> object:

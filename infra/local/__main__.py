@@ -1,4 +1,4 @@
-"""The command that runs the stack: ``python -m infra.local``."""
+"""The command that runs the serverless stack on this machine: ``python -m infra.local``."""
 
 from __future__ import annotations
 
@@ -16,30 +16,36 @@ from infra.local.stack import Places, open_stack
 from laurels.errors import LaurelsError
 
 FOREIGN = {"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"}
-"""Variables that lead away from this machine, beside those of AWS."""
+"""Variables that would send requests to other machines. Those of AWS are removed too."""
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
 @click.option("--stage", default="dev", show_default=True, help="Name of the stage; it is in the names of all parts.")
 @click.option(
     "--boards",
     metavar="FILE",
-    help="A TOML file with the definitions of boards, as the setting boardsFile of a deployment.",
+    help="A TOML file that declares boards, as the setting boardsFile of a deployment.",
 )
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
     default=ROOT / "build" / "local",
-    help="Where logs and keys lie.",
+    help="Where logs and keys are kept.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Write where the parts are as one JSON object on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Write the addresses of the parts as one JSON object on stdout.")
 def main(*, host: str, port: int, stage: str, boards: str | None, directory: Path, as_json: bool) -> None:
-    """Run the serverless stack on this machine until it is told to stop.
+    """Run the serverless stack on this machine until Ctrl-C or SIGTERM.
 
-    Real Lambda runtimes run the very asset that a deployment uploads; SSM is moto's, Momento is the local one. What is
-    submitted is in memory, and gone at the end.
+    Real Lambda runtimes run the same asset that a deployment uploads; SSM is moto's, and Momento the local server. All
+    scores are in memory, and gone at the end.
     """
     for name in [name for name in os.environ if name in FOREIGN or name.startswith("AWS_")]:
         del os.environ[name]
@@ -53,17 +59,17 @@ def main(*, host: str, port: int, stage: str, boards: str | None, directory: Pat
 
 async def _run(host: str, port: int, context: dict[str, str], directory: Path, *, as_json: bool) -> None:
     running = asyncio.current_task()
-    assert running is not None  # noqa: S101 - this is one
+    assert running is not None  # noqa: S101 - this code runs in a task
     for ending in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(ending, running.cancel)
     async with open_stack(host, port, context, directory) as (places, server):
         if as_json:
             click.echo(msgspec.json.encode(places))
-        click.echo(_told(places), err=True)
+        click.echo(_format_places(places), err=True)
         await server.run_until_stopped()
 
 
-def _told(places: Places) -> str:
+def _format_places(places: Places) -> str:
     return f"""\
 The serverless stack runs at {places.url}: gateway, three functions, SSM and Momento. Ctrl-C stops it.
 

@@ -1,8 +1,8 @@
-"""One Lambda function: the process that runs it, and the Runtime API that feeds the process.
+"""One Lambda function: the process that runs it, and the Runtime API from which the process takes its invocations.
 
-A process is one execution environment. It asks for the next invocation, answers it, and asks again; so a function
-answers one invocation at a time, as an environment of Lambda does. A process that ends, or takes longer than the
-function's time-out, is replaced at the next invocation. The API is that of Lambda's documentation, version 2018-06-01.
+A process is one execution environment. It requests the next invocation, answers it, and requests the next; so it runs
+one invocation at a time, as an environment on Lambda does. A process that ends, or takes longer than the function's
+time-out, is replaced at the next invocation. The API is as in Lambda's documentation, version 2018-06-01.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ REGION = "us-east-1"
 
 
 class FunctionFailed(Exception):
-    """An invocation has no answer: the handler raised, its process ended, or the time was up."""
+    """An invocation has no answer: the handler raised, its process ended, or the time-out was over."""
 
 
 class Setup(Struct, frozen=True, kw_only=True):
-    """What a function is made of.
+    """A function's configuration.
 
-    ``path`` are the folders that its Python imports from, its own asset first; ``environment`` is all of it but what
-    Lambda itself sets.
+    ``path`` is the directories that its Python imports from, the asset first; ``environment`` is without the variables
+    that Lambda itself sets.
     """
 
     name: str
@@ -58,13 +58,13 @@ class _Invocation:
 
     def headers(self, function: str) -> tuple[tuple[bytes, bytes], ...]:
         trace = f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Sampled=0"
-        told = {
+        headers = {
             "lambda-runtime-aws-request-id": self.id,
             "lambda-runtime-deadline-ms": str(int(self.deadline * 1000)),
             "lambda-runtime-invoked-function-arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}",
             "lambda-runtime-trace-id": trace,
         }
-        return tuple((name.encode(), value.encode()) for name, value in told.items())
+        return tuple((name.encode(), value.encode()) for name, value in headers.items())
 
     def succeed(self, answer: bytes) -> None:
         if not self.answer.done():
@@ -88,7 +88,7 @@ class Function:
         self._starting = asyncio.Lock()
 
     async def invoke(self, event: bytes) -> bytes:
-        """Run the function once; give what its handler returned, as JSON. Raises FunctionFailed."""
+        """Run the function once; return its handler's result, as JSON. Raises FunctionFailed."""
         async with self._turn:
             await self.start()
             self._current = invocation = _Invocation(event, self.setup.seconds)
@@ -102,23 +102,25 @@ class Function:
                 self._current = None
 
     async def start(self) -> None:
-        """Start the environment where none runs."""
+        """Start the environment, unless it is running."""
         async with self._starting:
             if self.process is None or self.process.returncode is not None:
                 await self._start()
 
     def kill(self) -> None:
-        """End the environment, whatever it does."""
+        """Kill the environment."""
         if self.process is not None and self.process.returncode is None:
             self.process.kill()
 
     async def end(self) -> None:
-        """End the environment, and wait until it has ended."""
+        """Kill the environment, and wait for its end."""
         self.kill()
         if self.process is not None:
             await self.process.wait()
 
     async def _start(self) -> None:
+        # A queue of its own for each process: the dead one's request may still wait on the old queue, and must not
+        # take the next invocation.
         self._waiting = asyncio.Queue()
         with self.setup.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -129,15 +131,15 @@ class Function:
                 stdout=log,
                 stderr=log,
             )
-        self._watch = asyncio.create_task(self._watched(self.process))
+        self._watch = asyncio.create_task(self._wait_for_end(self.process))
 
-    async def _watched(self, process: asyncio.subprocess.Process) -> None:
+    async def _wait_for_end(self, process: asyncio.subprocess.Process) -> None:
         status = await process.wait()
         if self._current is not None and process is self.process:
             self._current.fail(f"{self.setup.name} ended with status {status}; its log is {self.setup.log}.")
 
     async def answer(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Answer one request of the environment to its Runtime API."""
+        """Answer one request of the environment to the Runtime API."""
         path = scope["path"]
         if path == f"{API}/invocation/next":
             await self._next(receive, send)
@@ -157,7 +159,7 @@ class Function:
         await send_response(Response(202, b'{"status":"OK"}'), send)
 
     async def _next(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Hand over the next invocation, however long that takes, unless the environment ends first."""
+        """Wait for the next invocation and send it, unless the environment ends first."""
         await receive()
         waiting = self._waiting
         coming = asyncio.ensure_future(waiting.get())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def running(command: Sequence[str], ready: str, log: Path) -> AsyncIterator[re.Match[str]]:
-    """Run ``python -m COMMAND`` to the end of the block; give what matched ``ready`` in its output.
+    """Run ``python -m COMMAND`` until the end of the block; yield the match of ``ready`` in its output.
 
     Raises NotStarted.
     """
@@ -30,11 +30,12 @@ async def running(command: Sequence[str], ready: str, log: Path) -> AsyncIterato
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     with log.open("wb", buffering=0) as kept:
         try:
-            found = await _found(ready, process.stdout, kept.write)
+            found = await _read_until(ready, process.stdout, kept.write)
             if found is None:
                 await process.wait()
                 raise NotStarted(command[0], log)
-            drain = asyncio.create_task(_found("$^", process.stdout, kept.write))
+            # Its output is read to the end, by a pattern that never matches: a full pipe would stop the server.
+            drain = asyncio.create_task(_read_until("$^", process.stdout, kept.write))
             try:
                 yield found
             finally:
@@ -50,7 +51,7 @@ def _end(process: asyncio.subprocess.Process) -> None:
         process.terminate()
 
 
-async def _found(pattern: str, stream: asyncio.StreamReader, keep: Callable[[bytes], int]) -> re.Match[str] | None:
+async def _read_until(pattern: str, stream: asyncio.StreamReader, keep: Callable[[bytes], int]) -> re.Match[str] | None:
     async for line in stream:
         keep(line)
         if found := re.search(pattern, line.decode()):

@@ -1,4 +1,4 @@
-"""The parts of the stack, put together: Momento, and of AWS the parameters, the functions and their gateway."""
+"""The serverless stack on this machine: Momento, and of AWS the parameters, the functions and their gateway."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from msgspec import Struct
 
 from infra import assets, settings
 from infra.answers import FUNCTIONS
-from infra.boards import declared
+from infra.boards import read_declarations
 from infra.local.front import Front
 from infra.local.runtime import REGION, Function, Setup
 from infra.local.servers import running
 from laurels.adapters.asgi import Disconnected
-from laurels.errors import NotListening
+from laurels.momento_local.errors import NotListening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -40,7 +40,7 @@ TRUSTED = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
 
 class Places(Struct, frozen=True):
-    """Where the parts of a running stack are; ``momento`` are the variables that programs connect to it with."""
+    """The addresses of a running stack's parts; ``momento`` has the variables for programs that connect to Momento."""
 
     url: str
     ssm_url: str
@@ -51,7 +51,7 @@ class Places(Struct, frozen=True):
 
 
 class Server(uvicorn.Server):
-    """One server for the front and for the Runtime API of each function, each at a port of its own."""
+    """One server for the front and for the Runtime API of each function, each on a port of its own."""
 
     def __init__(self, sockets: ExitStack) -> None:
         self._sockets = sockets
@@ -72,9 +72,9 @@ class Server(uvicorn.Server):
         )
 
     def listen(self, host: str, port: int) -> int:
-        """Take a port, 0 for a free one; give the port taken, or raise NotListening.
+        """Listen on a port, 0 for a free one; return the port, or raise NotListening.
 
-        What is accepted there sends at once: asyncio sees to that only where a socket names its protocol.
+        Connections inherit TCP_NODELAY: asyncio sets it only if a socket's ``proto`` is TCP.
         """
         try:
             taken = self._sockets.enter_context(socket.create_server((host, port)))
@@ -92,8 +92,8 @@ class Server(uvicorn.Server):
         self._answers[port] = function.answer
         return function
 
-    def show(self, port: int, front: Front) -> None:
-        """Answer requests to ``port`` by ``front``."""
+    def add_front(self, port: int, front: Front) -> None:
+        """Let ``front`` answer the requests to ``port``."""
         self._answers[port] = front.answer
 
     async def run_until_stopped(self) -> None:
@@ -107,7 +107,7 @@ class Server(uvicorn.Server):
                 await function.end()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """End the environments first: they wait for an invocation that will not come."""
+        """Kill the environments first: their open requests for an invocation would hold up the shutdown."""
         for function in self._functions:
             function.kill()
         self.should_exit = True
@@ -122,33 +122,33 @@ class Server(uvicorn.Server):
 async def open_stack(
     host: str, port: int, context: Mapping[str, str], directory: Path
 ) -> AsyncIterator[tuple[Places, Server]]:
-    """Start every part in its order, and stop all of them at the end of the block.
+    """Start the parts in order, and stop all of them at the end of the block.
 
-    ``context`` are settings as a deployment is given them. The server that it gives is to be run. Raises
-    DeploymentError, NotListening, and what is wrong with a boards file.
+    ``context`` has the settings, as for a deployment. The caller runs the server. Raises DeploymentError, NotListening,
+    and the errors of a boards file.
     """
     chosen, _ = settings.read(context)
     name = chosen.name
     logs = directory / "logs"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    asset = assets.build("here", assets.ASSETS, beside=declared(chosen))
+    asset = assets.build("here", assets.ASSETS, extra_files=read_declarations(chosen))
     files = ("--ca-file", str(directory / "momento-ca.pem"), "--env-file", str(directory / "momento.env"))
     momento = (*MOMENTO, "--cache", name, *files)
     async with (
         running(momento, MOMENTO_READY, logs / "momento.log"),
         running(MOTO, MOTO_READY, logs / "ssm.log") as ssm,
     ):
-        exports = _exported(directory / "momento.env")
+        exports = _read_exports(directory / "momento.env")
         chosen, _ = settings.read({**context, "momentoEndpoint": exports["MOMENTO_ENDPOINT"]})
-        _keep(ssm[1], chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
-        _keep(ssm[1], chosen.key_parameter, make_key(exports, chosen.name)[0])
+        _put_parameter(ssm[1], chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
+        _put_parameter(ssm[1], chosen.key_parameter, make_key(exports, chosen.name)[0])
         with ExitStack() as sockets:
             server = Server(sockets)
             front = server.listen(host, port)
             places = {"AWS_ENDPOINT_URL_SSM": ssm[1], TRUSTED: exports[TRUSTED]}
             environment = chosen.environment | chosen.route_environment | places
             functions = {function: server.add(_setup(function, asset, environment, logs)) for function in FUNCTIONS}
-            server.show(front, Front(functions, chosen.stage_name))
+            server.add_front(front, Front(functions, chosen.stage_name))
             url = f"http://{host}:{front}"
             yield Places(url, ssm[1], chosen.key_parameter, chosen.name, exports, str(logs)), server
 
@@ -163,14 +163,14 @@ def _setup(function: str, asset: Path, environment: dict[str, str], logs: Path) 
     )
 
 
-def _exported(file: Path) -> dict[str, str]:
-    """Read what ``--env-file`` wrote."""
+def _read_exports(file: Path) -> dict[str, str]:
+    """Read the file that ``--env-file`` wrote."""
     lines = (shlex.split(line) for line in file.read_text().splitlines())
     return dict(variable.split("=", 1) for _, variable in lines)
 
 
 def make_key(exports: dict[str, str], cache: str) -> tuple[str, str]:
-    """Make a key with which functions may use one cache and nothing else, as an operator would; give it and its id."""
+    """Make a key for one cache and nothing else, as an operator would; return its text and its id."""
     rule = {"type": "cache", "permissions": ["read", "write"], "caches": {"name": cache}, "items": "*"}
     with httpx.Client(
         base_url=exports["MOMENTO_ACCOUNT_URL"], headers={"authorization": exports["MOMENTO_API_KEY"]}
@@ -182,7 +182,7 @@ def make_key(exports: dict[str, str], cache: str) -> tuple[str, str]:
         return key["api_key"], key["key_info"]["key_id"]
 
 
-def _keep(ssm_url: str, name: str, value: str) -> None:
+def _put_parameter(ssm_url: str, name: str, value: str) -> None:
     """Store a parameter as an operator would."""
     client = boto3.client(
         "ssm",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -75,3 +76,12 @@ def checked_score(score: Score) -> Score:
             "holds exactly are kept.",
         )
     return score
+
+
+def is_exact(written: int | Decimal, score: float) -> bool:
+    """Return whether a literal is exactly the double that it was read as, for scores beyond 2^53.
+
+    Beyond 2^53 every double is whole. A literal with a point or an exponent is exact if it is that number to the digit
+    (``99999999999999991611392.0``) or the shortest way to write it (``1e23``).
+    """
+    return written in {Decimal(score), Decimal(repr(score))}

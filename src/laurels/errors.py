@@ -1,51 +1,41 @@
-"""Every error Laurels raises on purpose, in one tree.
+"""Every error that the service and its stores raise on purpose, in one tree.
 
     LaurelsError
-    ├── Malformed                 the request cannot be read as what it should be
+    ├── Malformed                 the request cannot be parsed
     │   ├── BadJSON
     │   ├── BadName
     │   └── BadParameter
     ├── Refused                   it was read, and is not accepted
     │   ├── BadBody
-    │   ├── BadDefinition         a board cannot promise that
-    │   ├── KeyReused             an idempotency key came with another request before
+    │   ├── BadDefinition         no board can have that definition
+    │   ├── KeyReused             an idempotency key was used with another request before
     │   └── ScoreRefused
-    ├── DefinitionConflict        what a board holds, or its file, contradicts a change of its definition
+    ├── DefinitionConflict        a board's entries, or the boards file, contradict a change of its definition
     ├── NotDeclared               the deployment takes scores for declared boards only
     ├── NotDefined                the board has neither a definition nor entries
-    ├── NotOnBoard                what was asked about a name takes one that is on the board
+    ├── NotOnBoard                the question needs a name that is on the board
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
-    │   │   ├── AnswerLost        no answer came back; what was asked may have been done
-    │   │   │   └── SumUncertain  a score may have been added, and would be once more
+    │   │   ├── AnswerLost        no answer came back; the operation may have been done
+    │   │   │   └── SumUncertain  a score may have been added, and a retry would add it again
     │   │   ├── CacheMissing      Momento has no cache of that name
-    │   │   ├── KeyRefused        Momento does not take the key, or it is none
+    │   │   ├── KeyRefused        Momento does not accept the key, or it cannot be parsed
     │   │   ├── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
-    │   │   └── RestartNeeded     it stopped at an error that it does not expect, until it is restarted
-    │   ├── LimitReached          more was asked than the store's account may
-    │   ├── StoreRefused          the store will not do it, however often it is asked
-    │   ├── NotKept               the store has never promised it
+    │   │   └── RestartNeeded     an unexpected error stopped it; it must be restarted
+    │   ├── LimitReached          the store's account does not allow so much
+    │   ├── StoreRefused          the store refuses, and would refuse a retry too
+    │   ├── NotKept               the store does not have that feature
     │   ├── BadStore              there is no store of that URL
     │   ├── DirectoryInUse        another process owns the data directory
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
-    │   └── NewerFormat           a file on disk is of a version of Laurels that is newer than this one
-    ├── RequestFailed             a service did not do what a client of ours asked
-    │   ├── ServerUnreachable     there is no connection to it, or it broke
-    │   ├── RequestRefused        it said no, and why
-    │   └── ServerFailed          it could not, or is no Laurels
-    ├── AccountRefused            Momento's account API did not do what the rotation of keys asked
-    ├── ExtraMissing              what was asked for needs packages that are not installed
-    ├── NotListening              a server cannot have the port that it is to listen on
-    ├── BoardsFileUnusable        the file that declares boards cannot be read as such
-    ├── BadSetting                a deployment is told what it cannot be
-    └── CallRefused               a local Momento server does not do what a call asks
-        ├── NotAuthenticated      there is no key, or it is wrong, has expired or was revoked
-        ├── NotPermitted          the key is good, and does not allow it
-        ├── BadArgument           what was sent is not what it should be
-        ├── NotThere              there is nothing of that name
-        ├── AlreadyThere          the name is taken
-        └── WrongKind             the item is of another kind than the call is for
+    │   └── NewerFormat           a file on disk was written by a newer version of Laurels
+    ├── ExtraMissing              a feature needs packages that are not installed
+    └── BoardsFileUnusable        the file that declares boards cannot be read as such
+
+The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
+:mod:`laurels.serverless.errors` for the functions on Lambda, :mod:`laurels.momento_local.errors`. They are
+LaurelsErrors too.
 
 Each class is named by its condition, builds its own message, and keeps the facts as attributes.
 """
@@ -66,7 +56,7 @@ class LaurelsError(Exception):
 
 
 class Malformed(LaurelsError):
-    """The request cannot be read as what it should be."""
+    """The request cannot be parsed."""
 
 
 class BadJSON(Malformed):
@@ -108,9 +98,9 @@ class BadBody(Refused):
 
 
 class BadDefinition(Refused):
-    """A board's definition says what no board can promise; ``pointer`` (RFC 6901) says where in it.
+    """No board can have the definition; ``pointer`` (RFC 6901) says what in it is wrong.
 
-    ``where`` names the file and the table of a definition that stands in one.
+    ``where`` names the file and the table, if the definition is from a file.
     """
 
     def __init__(self, pointer: str, problem: str, where: str = "") -> None:
@@ -120,7 +110,7 @@ class BadDefinition(Refused):
 
 
 class KeyReused(Refused):
-    """An idempotency key came with another request within its lifetime."""
+    """An idempotency key was used with another request within its lifetime."""
 
     parameter = "Idempotency-Key"
 
@@ -132,13 +122,13 @@ class KeyReused(Refused):
 
 
 class ScoreRefused(Refused):
-    """A score is a number that a board cannot keep exactly."""
+    """A board cannot keep the score: it would lose digits, or is outside of the bounds of the board's definition."""
 
     pointer = "/score"
 
 
 class DefinitionConflict(LaurelsError):
-    """What a board holds, or the file that declares it, contradicts a change of its definition; nothing was changed."""
+    """A board's entries, or the file that declares it, contradict a change of its definition; nothing was changed."""
 
     def __init__(self, board: str, problem: str) -> None:
         self.board = board
@@ -147,7 +137,7 @@ class DefinitionConflict(LaurelsError):
 
 
 class NotDeclared(LaurelsError):
-    """The deployment takes scores for declared boards only, and this one is not."""
+    """The deployment takes scores for declared boards only, and this board is not declared."""
 
     parameter = "board"
 
@@ -170,7 +160,7 @@ class NotDefined(LaurelsError):
 
 
 class NotOnBoard(LaurelsError):
-    """What was asked about a name takes one that is on the board."""
+    """The question needs a name that is on the board, and this one is not."""
 
     def __init__(self, parameter: str, name: str) -> None:
         self.parameter = parameter
@@ -178,13 +168,13 @@ class NotOnBoard(LaurelsError):
 
 
 class StoreError(LaurelsError):
-    """The store could not do what was asked."""
+    """The store could not do an operation."""
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot answer or cannot write now; the act was not counted.
+    """The store cannot answer or cannot write now; nothing was counted.
 
-    ``retry_after`` is in whole seconds.
+    ``retry_after`` is in whole seconds. A subclass changes ``outcome`` and ``remedy``, the end of the message.
     """
 
     outcome = "Nothing was counted"
@@ -197,7 +187,7 @@ class StoreUnavailable(StoreError):
 
 
 class AnswerLost(StoreUnavailable):
-    """A store beyond this process gave no answer: nobody knows whether the act was counted."""
+    """A store outside of this process gave no answer: the operation may have been done or not."""
 
     outcome = "What was asked may have been done all the same"
 
@@ -217,13 +207,13 @@ class RestartNeeded(StoreUnavailable):
 
 
 class SumUncertain(AnswerLost):
-    """Nobody knows whether a score was added; where it was, the same submit again adds it once more."""
+    """A score may have been added or not; if it was, a retry of the submit adds it again."""
 
     remedy = "look at the standing before trying again, because a score that is added twice counts twice"
 
 
 class CacheMissing(StoreUnavailable):
-    """Momento has no cache of the name that boards are to be kept in."""
+    """Momento has no cache of the name that is to hold the boards."""
 
     def __init__(self, cache: str) -> None:
         self.cache = cache
@@ -234,14 +224,17 @@ class CacheMissing(StoreUnavailable):
 
 
 class KeyRefused(StoreUnavailable):
-    """Momento does not take the key, or the key cannot even be read. No part of the key is ever told."""
+    """Momento does not accept the key, or it cannot be parsed. The message never has any part of the key."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"The Momento key is refused: {problem}", retry_after=60)
 
 
 class KeyUnreadable(StoreUnavailable):
-    """The parameter with the store's key cannot be read; the message leaves name and reason to the log."""
+    """The parameter with the store's key cannot be read.
+
+    Name and reason are left out of the message, because it is sent to the service's clients; they are for the log.
+    """
 
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
@@ -250,7 +243,7 @@ class KeyUnreadable(StoreUnavailable):
 
 
 class LimitReached(StoreError):
-    """More was asked of the store than its account may have; nothing was counted.
+    """The operation is over a limit of the store's account; nothing was counted.
 
     ``retry_after`` is in whole seconds.
     """
@@ -261,18 +254,18 @@ class LimitReached(StoreError):
 
 
 class StoreRefused(StoreError):
-    """The store will not do what was asked, however often; nothing was counted."""
+    """The store refuses the operation, and would refuse a retry too; nothing was counted."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"The store refused: {problem}. Nothing was counted, and trying again will not help.")
 
 
 class NotKept(StoreError):
-    """The store was asked for what its capabilities do not promise."""
+    """The operation needs a feature that is not among the store's capabilities."""
 
-    def __init__(self, promise: str) -> None:
-        self.promise = promise
-        super().__init__(f"This store cannot {promise}: its capabilities say so. Use the embedded store for that.")
+    def __init__(self, feature: str) -> None:
+        self.feature = feature
+        super().__init__(f"This store cannot {feature}: its capabilities say so. Use the embedded store for that.")
 
 
 class BadStore(StoreError):
@@ -319,9 +312,9 @@ class DataDamaged(StoreError):
 
 
 class NewerFormat(StoreError):
-    """A file of the data directory was written by a version of Laurels that this one comes before.
+    """A file of the data directory was written by a newer version of Laurels.
 
-    ``found`` is the number of its format, or, if that is one of those ``known``, what in it this version does not know.
+    ``found`` is the number of its format, or, if that is a known one, what in the file this version does not know.
     """
 
     def __init__(self, file: Path, found: int | str, known: int) -> None:
@@ -335,59 +328,13 @@ class NewerFormat(StoreError):
         super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
 
 
-class RequestFailed(LaurelsError):
-    """A service did not do what a client of ours asked.
-
-    ``retry_after`` is in whole seconds, where the service asked for the request to be sent again.
-    """
-
-    def __init__(self, problem: str, *, retry_after: int | None = None) -> None:
-        self.retry_after = retry_after
-        super().__init__(problem)
-
-
-class ServerUnreachable(RequestFailed):
-    """There is no connection to the service, or it broke; what was asked may have been done."""
-
-    def __init__(self, server: str, reason: str) -> None:
-        self.server = server
-        super().__init__(f"Cannot reach {server}: {reason}. Is `laurels serve` running?")
-
-
-class RequestRefused(RequestFailed):
-    """The service said no (4xx), and why."""
-
-
-class ServerFailed(RequestFailed):
-    """The service could not do what was asked (5xx), or is no Laurels."""
-
-
-class AccountRefused(LaurelsError):
-    """Momento's account API did not do what it was asked; ``status`` is None where it gave no answer."""
-
-    def __init__(self, request: str, status: int | None, problem: str) -> None:
-        self.status = status
-        said = "" if status is None else f" with {status}"
-        super().__init__(f"Momento's account API failed {request}{said}: {problem}. The next run goes on from there.")
-
-
 class ExtraMissing(LaurelsError):
-    """What was asked for needs packages that only an extra of this one brings."""
+    """A feature needs a package that only an extra of ours installs."""
 
     def __init__(self, extra: str, package: str) -> None:
         self.extra = extra
         self.package = package
         super().__init__(f"This needs the package {package}, which is not installed: pip install 'laurels[{extra}]'")
-
-
-class NotListening(LaurelsError):
-    """A server cannot have the port that it is to listen on."""
-
-    def __init__(self, address: str, option: str) -> None:
-        self.address = address
-        super().__init__(
-            f"Cannot listen on {address}: it is in use, or not this machine's. Choose another with {option}."
-        )
 
 
 class BoardsFileUnusable(LaurelsError):
@@ -396,60 +343,3 @@ class BoardsFileUnusable(LaurelsError):
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
         super().__init__(f"The boards file {file} cannot be used: {problem}. Correct it, or name another.")
-
-
-class BadSetting(LaurelsError):
-    """The environment tells a deployment what it cannot be."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"{problem} Correct it in the function's environment and deploy again.")
-
-
-class CallRefused(LaurelsError):
-    """A local Momento server does not do what a call asks."""
-
-
-class NotAuthenticated(CallRefused):
-    """The call brings no key, or one that is wrong, has expired or was revoked."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(f"{problem}. `laurels momento-local` prints the keys that it takes.")
-
-
-class NotPermitted(CallRefused):
-    """The key is good, and does not allow what it was brought for."""
-
-    def __init__(self, act: str, cache: str | None) -> None:
-        self.act = act
-        self.cache = cache
-        super().__init__(f"The API key does not allow to {act}{f' in {cache}' if cache else ''}: use one that does.")
-
-
-class BadArgument(CallRefused):
-    """What was sent is not what it should be; the message says what would be right."""
-
-
-class NotThere(CallRefused):
-    """There is no cache, key or role of that name."""
-
-    def __init__(self, what: str, name: str) -> None:
-        self.what = what
-        self.name = name
-        super().__init__(f"There is no {what} {name!r}: create it first.")
-
-
-class AlreadyThere(CallRefused):
-    """There is already a cache or role of that name."""
-
-    def __init__(self, what: str, name: str) -> None:
-        self.what = what
-        self.name = name
-        super().__init__(f"There is already a {what} {name!r}: use it, or choose another name.")
-
-
-class WrongKind(CallRefused):
-    """An item is of another kind than the call is for."""
-
-    def __init__(self, key: bytes, kind: str, wanted: str) -> None:
-        self.key = key
-        super().__init__(f"The item {key!r} is a {kind}, not a {wanted}. Delete it first, or use another key.")

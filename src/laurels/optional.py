@@ -1,4 +1,4 @@
-"""What is loaded when it is first asked for, because a plain install may lack the packages it needs."""
+"""Modules that are loaded when they are first needed: the packages they import may not be installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from laurels.errors import ExtraMissing
 
-EXTRAS = {
+OPTIONAL_PACKAGES = {
     "botocore": "aws",
     "cryptography": "momento",
     "google": "momento",
@@ -17,16 +17,17 @@ EXTRAS = {
     "momento_wire_types": "momento",
     "trustme": "momento",
 }
-"""Which extra of ours brings a package."""
+"""The extra of ours that installs each package."""
 
 
 def load(place: str) -> Any:
-    """Give what stands at a place, ``module:attribute``; raise ExtraMissing where that needs what is not installed."""
+    """Import ``module:attribute`` and return the attribute; raise ExtraMissing if its packages are not installed."""
     module, _, attribute = place.partition(":")
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
+        # A missing package that no extra installs is a fault of ours, and must not be reported as one of the user's.
+        if package not in OPTIONAL_PACKAGES:
             raise
-        raise ExtraMissing(EXTRAS[package], package) from error
+        raise ExtraMissing(OPTIONAL_PACKAGES[package], package) from error

@@ -22,8 +22,18 @@ STRICT = """
 import logging, sys
 from math import inf
 from pathlib import Path
+from laurels import assembly
 from laurels.assembly import Settings, serve
-from laurels.adapters.protocol import Limits
+from laurels.adapters.protocol import NEXT_STAGES, BoardProtocol, Limits
+
+class Checked(BoardProtocol):
+    # Holds a connection to the stages that may follow each other.
+    def __setattr__(self, name, value):
+        if name == "stage" and (before := getattr(self, "stage", value)) != value:
+            assert value in NEXT_STAGES[before], (before, value)
+        super().__setattr__(name, value)
+
+assembly.BoardProtocol = Checked
 logging.basicConfig(level=logging.INFO)
 idle, store = float(sys.argv[2]), sys.argv[3]
 limits = Limits(target_bytes=600, head_bytes=1000, connections=8, seconds=(idle, 1, 1, inf, 1), write_seconds=1)

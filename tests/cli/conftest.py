@@ -1,4 +1,4 @@
-"""The commands as a user gives them, and a service that fails as it is told."""
+"""The commands as a user runs them, and a service with scripted answers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(url: str, *args: object) -> Result:
 
 
 def start(url: str, *args: object, **streams: int) -> subprocess.Popen[str]:
-    """Start a command in a process of its own, its output to be read."""
+    """Start a command in a process of its own, with pipes for its output."""
     command = [sys.executable, "-m", "laurels", *(str(arg) for arg in args)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
     return subprocess.Popen(command, text=True, env=os.environ | {"LAURELS_SERVER": url}, **pipes)  # type: ignore[call-overload,no-any-return]
@@ -41,19 +41,19 @@ def start(url: str, *args: object, **streams: int) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def laurels(server: Server) -> Run:
-    """Give a function that runs a command against the server."""
+    """Return a function that runs a command against the server."""
     return lambda *args: run(server.url, *args)
 
 
 @pytest.fixture
 def board(request: pytest.FixtureRequest) -> str:
-    """Give a board of the test's own."""
+    """Return the name of a board that no other test uses."""
     return "board-" + str(abs(hash(request.node.nodeid)))
 
 
 @pytest.fixture
 def stdin(tmp_path: Path) -> Iterator[Callable[[bytes], None]]:
-    """Give a function that sets what stands on this process's stdin."""
+    """Yield a function that sets the content of this process's stdin."""
     kept = os.dup(0)
 
     def put(content: bytes) -> None:
@@ -67,11 +67,11 @@ def stdin(tmp_path: Path) -> Iterator[Callable[[bytes], None]]:
 
 
 class Failing(HTTPServer):
-    """A service that gives the answers it is told, one after another, the last for good, and keeps what it was sent."""
+    """A service that sends the given answers one after another, then the last one for good, and keeps the requests."""
 
-    def __init__(self, answers: list[Answer], *, asked: Callable[[], object]) -> None:
+    def __init__(self, answers: list[Answer], *, on_request: Callable[[], object]) -> None:
         self.answers = answers
-        self.asked = asked
+        self.on_request = on_request
         self.bodies: list[bytes] = []
         self.keys: list[str | None] = []
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.bodies.append(self.rfile.read(int(self.headers.get("content-length", 0))))
         self.server.keys.append(self.headers.get("idempotency-key"))
-        self.server.asked()
+        self.server.on_request()
         answers = self.server.answers
         status, headers, body = answers.pop(0) if len(answers) > 1 else answers[0]
         if status == HANG_UP:
@@ -103,9 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def failing(*answers: Answer, asked: Callable[[], object] = lambda: None) -> Iterator[Failing]:
-    """Run a service that fails as told."""
-    with Failing(list(answers), asked=asked) as service:
+def failing(*answers: Answer, on_request: Callable[[], object] = lambda: None) -> Iterator[Failing]:
+    """Run a service with these answers until the end of the block."""
+    with Failing(list(answers), on_request=on_request) as service:
         thread = Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

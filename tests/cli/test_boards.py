@@ -42,14 +42,14 @@ KART = 'operator = "best"\nties = "earliest"\nwindows = ["daily"]\n'
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Give a file of two boards."""
+    """Return a boards file of two boards."""
     path = tmp_path / "boards.toml"
     path.write_text(FILE)
     return path
 
 
-def test_check_tells_what_boards_promise(laurels: Run, file: Path) -> None:
-    """A file that is good is told board by board, in words, and what the others have by default."""
+def test_check_shows_definitions(laurels: Run, file: Path) -> None:
+    """For a valid file each board's definition is shown in words, and the default one of the others."""
     lines = laurels("boards", "check", file).stdout.splitlines()
     assert "  operator   best: a score counts where it is better" in lines
     assert "  scores     whole numbers from 0 to 1000000" in lines
@@ -57,22 +57,24 @@ def test_check_tells_what_boards_promise(laurels: Run, file: Path) -> None:
 
 
 def test_check_of_declared_boards_only(laurels: Run, file: Path) -> None:
-    """Where only declared boards are taken there is no default to tell."""
+    """If only declared boards take scores, no default definition is shown."""
     file.write_text("declared_only = true\n" + FILE)
     assert laurels("boards", "check", file).stdout.splitlines()[-1] == "There are no other boards."
 
 
 def test_check_gives_json(laurels: Run, file: Path) -> None:
-    """A program gets each definition whole, and when the current periods end."""
+    """With --json each definition is whole, and has its current periods."""
     kart, laps = json.loads(laurels("boards", "check", file, "--json").stdout)["boards"]
-    assert (kart["name"], kart["definition"]["keep"], laps["periods"]) == ("mario-kart", {"daily": 30}, [])
+    assert kart["name"] == "mario-kart"
+    assert kart["definition"]["keep"] == {"daily": 30}
+    assert laps["periods"] == []
     period = kart["periods"][0]
     assert period["period"] == period["start"][:10]
     assert datetime.fromisoformat(period["start"]) < datetime.fromisoformat(period["stop"])
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "words"),
     [
         ('[boards.kart]\nwindows = ["dayly"]\n', ["boards.toml", "kart", "dayly", '"daily"']),
         ('[boards.kart]\noprator = "best"\n', ["boards.toml", "kart", "oprator", "operator"]),
@@ -80,16 +82,16 @@ def test_check_gives_json(laurels: Run, file: Path) -> None:
     ],
     ids=["window", "field", "TOML"],
 )
-def test_check_tells_what_is_wrong(laurels: Run, file: Path, text: str, told: list[str]) -> None:
-    """A file that is not good is refused with the file, the board and the field, and what would be right."""
+def test_check_says_what_is_wrong(laurels: Run, file: Path, text: str, words: list[str]) -> None:
+    """The error for an invalid file has the file, the board and the field, and what would be right."""
     file.write_text(text)
     found = laurels("boards", "check", file)
     assert found.exit_code == 1
-    assert [word for word in told if word not in found.stderr] == []
+    assert [word for word in words if word not in found.stderr] == []
 
 
 @pytest.mark.parametrize(
-    ("bounds", "told"),
+    ("bounds", "words"),
     [
         (Bounds(), "any numbers"),
         (Bounds(integer=True), "whole numbers"),
@@ -98,13 +100,13 @@ def test_check_tells_what_is_wrong(laurels: Run, file: Path, text: str, told: li
     ],
     ids=["any", "whole", "from", "to"],
 )
-def test_bounds_in_words(bounds: Bounds, told: str) -> None:
-    """Which scores are taken is told in a few words."""
-    assert describe.bounds(bounds) == told
+def test_bounds_in_words(bounds: Bounds, words: str) -> None:
+    """Bounds are shown in a few words."""
+    assert describe.format_bounds(bounds) == words
 
 
 @pytest.mark.parametrize(
-    ("definition", "told"),
+    ("definition", "words"),
     [
         (DEFAULT_DEFINITION, "ordinal: ranks 0,1,2,3"),
         (Definition(ranking="competition"), "competition: ranks 0,1,1,3"),
@@ -112,16 +114,16 @@ def test_bounds_in_words(bounds: Bounds, told: str) -> None:
     ],
     ids=["ordinal", "competition", "dense"],
 )
-def test_ranking_in_words(definition: Definition, told: str) -> None:
-    """A ranking is told by the ranks of four entries, two of which are equal."""
-    assert f"  ranking    {told}" in describe.told(definition, 0)
+def test_ranking_in_words(definition: Definition, words: str) -> None:
+    """A ranking is shown by the ranks of four entries, two of which are equal."""
+    assert f"  ranking    {words}" in describe.format_definition(definition, 0)
 
 
 def test_windows_in_words() -> None:
-    """A window is told with its current period and when that ends, on the clock of the board's zone."""
+    """A window is shown with its current period and when that ends, in the board's time zone."""
     definition = Definition(windows=("daily", "0 17 * * FRI"), time_zone="Europe/Berlin", keep={"daily": 30})
     now = datetime.fromisoformat("2026-10-25T12:00:00+01:00").timestamp()  # a day of 25 hours
-    assert list(describe.told(definition, now))[5:] == [
+    assert list(describe.format_definition(definition, now))[5:] == [
         "  daily      2026-10-25 until 2026-10-26 00:00 +0100 (Europe/Berlin), 30 past ones kept",
         "  window     0 17 * * FRI, 2026-10-23T15:00Z until 2026-10-30 17:00 +0100 (Europe/Berlin), all past ones kept",
         "  ttl        none of its own",
@@ -129,32 +131,32 @@ def test_windows_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("definition", "told"),
+    ("definition", "words"),
     [
         (DEFAULT_DEFINITION, ""),
         (Definition(operator="best", windows=("daily",)), 'operator best, windows ["daily"]'),
         (Definition(scores=Bounds(min=0)), "scores numbers from 0"),
     ],
-    ids=["plain", "more", "bounds"],
+    ids=["default", "more", "bounds"],
 )
-def test_definition_in_short(definition: Definition, told: str) -> None:
-    """In a list stands only what is not as it is everywhere."""
-    assert describe.in_short(definition) == told
+def test_definition_in_short(definition: Definition, words: str) -> None:
+    """In a list only the fields are shown that differ from the default definition."""
+    assert describe.format_short(definition) == words
 
 
 def schema(laurels: Run) -> dict[str, Any]:
-    """Give the schema that the command writes."""
+    """Return the schema that the command writes."""
     found: dict[str, Any] = json.loads(laurels("boards", "schema").stdout)
     return found
 
 
 def test_schema_is_published(laurels: Run) -> None:
-    """The schema beside the docs is the one that the command writes."""
+    """The schema in docs/ is the one that the command writes."""
     assert (DOCS / "boards.schema.json").read_text() == laurels("boards", "schema").stdout
 
 
 @pytest.mark.parametrize(
-    ("text", "is_good"),
+    ("text", "is_valid"),
     [
         (FILE, True),
         ("declared_only = true", True),
@@ -166,27 +168,27 @@ def test_schema_is_published(laurels: Run) -> None:
         ("[board.kart]", False),
     ],
 )
-def test_schema_tells_good_files(laurels: Run, text: str, *, is_good: bool) -> None:
-    """What an editor accepts by the schema is what the service takes."""
+def test_schema_accepts_valid_files(laurels: Run, text: str, *, is_valid: bool) -> None:
+    """An editor accepts by the schema the files that the service accepts."""
     validator = jsonschema_rs.Draft7Validator(schema(laurels))
-    assert validator.is_valid(tomllib.loads(text)) is is_good
+    assert validator.is_valid(tomllib.loads(text)) is is_valid
 
 
 @pytest.mark.parametrize(
     "text",
     [KART, json.dumps(tomllib.loads(KART)), f'[boards."{{board}}"]\n{KART}'],
-    ids=["TOML", "JSON", "file of boards"],
+    ids=["TOML", "JSON", "boards file"],
 )
 def test_define_and_show(laurels: Run, board: str, tmp_path: Path, text: str) -> None:
-    """A definition comes from a file of its own, or from a table of a boards file, and is shown again."""
+    """A definition comes from a file of its own, or from a table of a boards file, and show prints it."""
     (tmp_path / "definition").write_text(text.replace("{board}", board))
     assert laurels("boards", "define", board, tmp_path / "definition").stdout.startswith(f"{board}\n  order")
     shown = json.loads(laurels("boards", "show", board, "--json").stdout)
-    assert (shown["operator"], shown["ties"], shown["windows"]) == ("best", "earliest", ["daily"])
-    assert (
-        laurels("boards", "show", board).stdout.splitlines()[2]
-        == "  operator   best: a score counts where it is better"
-    )
+    assert shown["operator"] == "best"
+    assert shown["ties"] == "earliest"
+    assert shown["windows"] == ["daily"]
+    operator = laurels("boards", "show", board).stdout.splitlines()[2]
+    assert operator == "  operator   best: a score counts where it is better"
 
 
 def test_define_from_stdin(laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
@@ -196,7 +198,7 @@ def test_define_from_stdin(laurels: Run, board: str, stdin: Callable[[bytes], No
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "problem"),
     [
         ("order: descending", "neither JSON nor TOML"),
         ("[boards.laps]", "has no [boards.kart]: it has laps"),
@@ -204,15 +206,16 @@ def test_define_from_stdin(laurels: Run, board: str, stdin: Callable[[bytes], No
     ],
     ids=["YAML", "other board", "bytes"],
 )
-def test_define_from_no_definition(laurels: Run, tmp_path: Path, text: str | bytes, told: str) -> None:
-    """A file that has no definition of the board is told apart before anything is asked."""
+def test_define_from_no_definition(laurels: Run, tmp_path: Path, text: str | bytes, problem: str) -> None:
+    """A file without a definition of the board is refused before the service is called."""
     (tmp_path / "file").write_bytes(text if isinstance(text, bytes) else text.encode())
     found = laurels("boards", "define", "kart", tmp_path / "file")
-    assert (found.exit_code, told in found.stderr) == (2, True)
+    assert found.exit_code == 2
+    assert problem in found.stderr
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "problem"),
     [
         ('windows = ["hourly"]', '"hourly" is no window'),
         ('{"windows": ["hourly"]}', '"hourly" is no window'),
@@ -223,15 +226,16 @@ def test_define_from_no_definition(laurels: Run, tmp_path: Path, text: str | byt
     ],
     ids=["TOML", "JSON", "not a number", "infinite", "no table of boards", "no table"],
 )
-def test_define_tells_what_is_wrong(laurels: Run, tmp_path: Path, text: str, told: str) -> None:
-    """A definition that no board can have is told with its reason, and nothing of it is taken."""
+def test_define_says_what_is_wrong(laurels: Run, tmp_path: Path, text: str, problem: str) -> None:
+    """A definition that no board can have is refused with the reason."""
     (tmp_path / "file").write_text(text)
     found = laurels("boards", "define", "kart", tmp_path / "file")
-    assert (found.exit_code, told in found.stderr) == (1, True)
+    assert found.exit_code == 1
+    assert problem in found.stderr
 
 
 def test_drop_keeps_the_entries(server: Server, laurels: Run, board: str, tmp_path: Path) -> None:
-    """Without its definition a board has the default one, and its entries."""
+    """After drop a board has the default definition, and still its entries."""
     (tmp_path / "file").write_text('ranking = "dense"')
     laurels("boards", "define", board, tmp_path / "file")
     ask(server, "POST", f"/{board}/v", {"score": 1})
@@ -241,13 +245,14 @@ def test_drop_keeps_the_entries(server: Server, laurels: Run, board: str, tmp_pa
 
 
 def test_show_of_no_board(laurels: Run, board: str) -> None:
-    """A board that is neither declared nor has entries is told as such."""
+    """A board that is neither declared nor has entries is an error."""
     found = laurels("boards", "show", board)
-    assert (found.exit_code, "There is no board" in found.stderr) == (1, True)
+    assert found.exit_code == 1
+    assert "There is no board" in found.stderr
 
 
 def test_list_goes_on_to_the_end(server: Server, laurels: Run, board: str) -> None:
-    """More boards than one answer holds are all listed, with what they promise."""
+    """All boards are listed with their definitions, though there are more than one answer holds."""
     for place in range(101):
         assert ask(server, "PUT", f"/-/boards/{board}-{place:03}", {"operator": "best"}).status == 201
     listed = [one["name"] for one in json.loads(laurels("boards", "list", "--json").stdout)["boards"]]
@@ -257,7 +262,7 @@ def test_list_goes_on_to_the_end(server: Server, laurels: Run, board: str) -> No
 
 
 def test_periods_and_reads_of_one(server: Server, laurels: Run, board: str) -> None:
-    """A period is listed, and read by its name or as the current one."""
+    """A period is listed, and can be read by its name or as the current one."""
     ask(server, "PUT", f"/-/boards/{board}", {"windows": ["daily"], "ranking": "dense"})
     ask(server, "POST", f"/{board}", {"entries": [{"name": name, "score": 5} for name in "ab"]})
     (period,) = json.loads(laurels("boards", "periods", board, "--json").stdout)["periods"]

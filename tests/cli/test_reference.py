@@ -1,4 +1,4 @@
-"""The reference of the command line."""
+"""The help of the commands, and the page that is generated from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from laurels.assembly import Settings
 from laurels.cli import main
+from laurels.cli.commands import DEFAULT_SERVER
 from laurels.version import __version__
 
 GROUP = click.Context(main, info_name="laurels")
@@ -17,7 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_reference_is_current() -> None:
-    """The page is what the commands say today: python docs/generate.py writes it anew."""
+    """The page is generated from the commands as they are: if this fails, run python docs/generate.py."""
     assert (DOCS / "cli.md").read_text(encoding="utf-8") == runpy.run_path(str(DOCS / "generate.py"))["reference"]()
 
 
@@ -35,6 +37,12 @@ def test_help_lists_every_command() -> None:
     sections = CliRunner().invoke(main, ["--help"]).stdout.partition("Service:\n")[2].partition("\n  Examples:")[0]
     names = [line.split()[0] for line in sections.splitlines() if line.startswith("  ")]
     assert names == main.list_commands(GROUP)
+
+
+def test_default_server() -> None:
+    """By default the commands call the address at which `laurels serve` listens by default."""
+    settings = Settings()
+    assert f"http://{settings.host}:{settings.port}" == DEFAULT_SERVER
 
 
 def test_version() -> None:

@@ -1,4 +1,4 @@
-"""The formats of files."""
+"""Reading and writing of TSV, CSV and JSON Lines files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laurels.cli.rows import HEADERS, BadRow, Format, Row, created, format_of, number, read, written
+from laurels.cli.rows import HEADERS, BadRow, Format, Row, create_file, encode_rows, format_of, parse_score, read_rows
 from laurels.stores.contract import Entry
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SCORES = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinit
 
 def rows(content: bytes, kind: Format) -> list[Row | BadRow]:
     """Read all rows of a file."""
-    return list(read(io.BufferedReader(io.BytesIO(content)), kind))
+    return list(read_rows(io.BufferedReader(io.BytesIO(content)), kind))
 
 
 def entries(content: bytes, kind: Format) -> list[tuple[str, float]]:
@@ -56,8 +56,9 @@ def problems(content: bytes, kind: Format) -> list[tuple[int, str | None, str]]:
     ids=lambda value: repr(value)[:20],
 )
 def test_number_is_read_exactly(text: str, score: float) -> None:
-    """A whole number stays an int of all its digits, any other becomes a double."""
-    assert (number(text), type(number(text))) == (score, type(score))
+    """A whole number becomes an int with all its digits, any other a double."""
+    assert parse_score(text) == score
+    assert type(parse_score(text)) is type(score)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +80,9 @@ def test_number_is_read_exactly(text: str, score: float) -> None:
     ids=lambda value: ascii(value)[:20],
 )
 def test_number_is_refused(text: str, problem: str) -> None:
-    """What is no finite number, or would lose a digit in silence, is no score."""
+    """What is no finite number, or would lose a digit, is refused."""
     with pytest.raises(ValueError, match=problem):
-        number(text)
+        parse_score(text)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +98,8 @@ def test_number_is_refused(text: str, problem: str) -> None:
         ("csv", None),
     ],
 )
-def test_format_is_told_by_the_ending(name: str, kind: Format | None) -> None:
-    """A file's name ends in its format, before ``.gz``."""
+def test_format_by_the_ending(name: str, kind: Format | None) -> None:
+    """A file's format is the ending of its name, before ``.gz``."""
     assert format_of(PurePath(name)) == kind
 
 
@@ -113,10 +114,10 @@ def test_format_is_told_by_the_ending(name: str, kind: Format | None) -> None:
         ("csv", b'score,"name",note\n2077,v,"two\nlines"\n34,silver hand,\n'),
         ("jsonl", b'{"name":"v","score":2077}\n \n{"score": 34, "rank": 1, "name": "silver hand"}'),
     ],
-    ids=["plain", "crlf", "bom", "tsv-columns", "quoted", "csv-columns", "jsonl"],
+    ids=["simple", "crlf", "bom", "tsv-columns", "quoted", "csv-columns", "jsonl"],
 )
 def test_rows_are_read(kind: Format, content: bytes) -> None:
-    """Headers, line ends, quotes and other columns do not hide the entries, packed or not."""
+    """Entries are read from files with headers, any line ends, quotes and more columns, gzipped or not."""
     expected = [("v", 2077), ("silver hand", 34)]
     assert entries(content, kind) == entries(gzip.compress(content), kind) == expected
 
@@ -140,16 +141,16 @@ def test_rows_are_read(kind: Format, content: bytes) -> None:
         ("jsonl", b'{"name":"\xff","score":1}', None, "the row is not valid UTF-8"),
     ],
 )
-def test_bad_row_is_told_by_its_line(kind: Format, row: bytes, name: str | None, problem: str) -> None:
-    """A row that cannot be read is told with its line and the reason, and the rows around it are kept."""
-    good = HEADERS[kind] + written([Entry("good", 1)], kind)
-    content = good + row + b"\n" + written([Entry("better", 2)], kind)
+def test_bad_row_has_its_line(kind: Format, row: bytes, name: str | None, problem: str) -> None:
+    """A row that cannot be read is reported with its line and the reason, and the rows around it are kept."""
+    good = HEADERS[kind] + encode_rows([Entry("good", 1)], kind)
+    content = good + row + b"\n" + encode_rows([Entry("better", 2)], kind)
     assert entries(content, kind) == [("good", 1), ("better", 2)]
     assert problems(content, kind) == [(good.count(b"\n") + 1, name, problem)]
 
 
 def test_quote_that_is_not_closed() -> None:
-    """A stray quote swallows lines, and the report says which."""
+    """If a quote is not closed, the report says which lines were read as one row."""
     assert problems(b'v,1\n"w,2\nx,3\n', "csv") == [
         (2, None, "not CSV: unexpected end of data (in lines 2 to 3, read as one row)")
     ]
@@ -157,47 +158,48 @@ def test_quote_that_is_not_closed() -> None:
 
 @pytest.mark.parametrize(("lost", "put"), [(20, b""), (8, bytes(8))], ids=["cut", "wrong-checksum"])
 def test_damaged_gzip(lost: int, put: bytes) -> None:
-    """What could be unpacked is kept, and where that ended is told."""
-    content = written([Entry(f"name{score}", score) for score in range(100)], "tsv")
+    """The rows before the damage are kept, and the report says where it begins."""
+    content = encode_rows([Entry(f"name{score}", score) for score in range(100)], "tsv")
     *kept, last = rows(gzip.compress(content)[:-lost] + put, "tsv")
     assert all(isinstance(row, Row) for row in kept)
     assert isinstance(last, BadRow)
-    assert (last.line, last.problem[:24]) == (len(kept) + 1, "the gzip data is damaged")
+    assert last.line == len(kept) + 1
+    assert last.problem.startswith("the gzip data is damaged")
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 @given(st.lists(st.tuples(NAMES, SCORES)))
 def test_what_is_written_is_read(kind: Format, board: list[tuple[str, float]]) -> None:
-    """Every name that may stand on a board, and every score, comes back from a file as it was."""
-    content = HEADERS[kind] + written([Entry(name, score) for name, score in board], kind)
+    """Every name that a board may have, and every score, is read back from a file unchanged."""
+    content = HEADERS[kind] + encode_rows([Entry(name, score) for name, score in board], kind)
     assert entries(content, kind) == board
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_empty_file(kind: Format) -> None:
-    """A file of nothing has no rows."""
+    """An empty file has no rows."""
     assert rows(b"", kind) == []
 
 
 def test_file_is_packed_by_its_ending(tmp_path: Path) -> None:
     """A name ending in ``.gz`` makes a gzipped file."""
-    with created(tmp_path / "board.tsv.gz") as file:
+    with create_file(tmp_path / "board.tsv.gz") as file:
         file.write(b"v\t1\n")
     assert gzip.decompress((tmp_path / "board.tsv.gz").read_bytes()) == b"v\t1\n"
 
 
 def test_file_is_left_as_it_was(tmp_path: Path) -> None:
-    """A file that cannot be finished leaves the one before it, and nothing beside it."""
+    """If writing fails, the file from before is left as it was, and no other file."""
     (tmp_path / "board.tsv").write_text("before")
-    with pytest.raises(ZeroDivisionError), created(tmp_path / "board.tsv") as file:
+    with pytest.raises(ZeroDivisionError), create_file(tmp_path / "board.tsv") as file:
         file.write(b"v\t%d\n" % (1 // 0))
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("board.tsv", "before")]
 
 
 def test_reading_ends_after_its_file() -> None:
-    """Rows that nobody goes on to read make no trouble once their file is closed."""
+    """The generator of rows can be closed after its file, though it has not been read to the end."""
     file: io.BufferedReader = io.BufferedReader(io.BytesIO(b"v\t1\nw\t2\n"))
-    reading = read(file, "tsv")
+    reading = read_rows(file, "tsv")
     assert isinstance(next(reading), Row)
     file.close()
     reading.close()

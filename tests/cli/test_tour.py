@@ -1,4 +1,4 @@
-"""The boards of the README and of the docs, as they are shown."""
+"""The boards files and the commands that the README and the docs show."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PLACE = "http://127.0.0.1:8000"
 
 
 def blocks(text: str, language: str) -> list[str]:
-    """Give the blocks of a page that are in a language."""
+    """Return the code blocks of a page in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def curl(server: Server, words: list[str]) -> str:
-    """Do what a line of curl would."""
+    """Send the request of a line of curl, and return the body."""
     options = dict(zip(words[:-1:2], words[1:-1:2], strict=True))
     header = options.get("-H", "accept: */*").split(": ")
     method = "POST" if "--json" in options else "GET"
@@ -36,15 +36,15 @@ def curl(server: Server, words: list[str]) -> str:
     return ask(server, method, words[-1].removeprefix(PLACE), body, dict([header])).body.decode()
 
 
-def shown(server: Server, line: str) -> str:
-    """Run a line of the page; give what it shows."""
+def run_line(server: Server, line: str) -> str:
+    """Run a line of the page, and return its output."""
     command, *words = shlex.split(line)
     return curl(server, words) if command == "curl" else run(server.url, *words).stdout
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/boards.md"])
-def test_files_shown_are_good(page: str, tmp_path: Path) -> None:
-    """Each file of boards that is shown is one that the service takes."""
+def test_boards_files_are_valid(page: str, tmp_path: Path) -> None:
+    """Each boards file that a page shows is one that the service accepts."""
     files = blocks((ROOT / page).read_text(), "toml")
     for file in files:
         (tmp_path / "boards.toml").write_text(file)
@@ -53,10 +53,10 @@ def test_files_shown_are_good(page: str, tmp_path: Path) -> None:
 
 
 def test_tour_goes_as_shown(tmp_path: Path) -> None:
-    """The commands of the tour, run in their order, show what the page shows."""
+    """The commands of the tour, run in order, write what the page shows."""
     (tmp_path / "boards.toml").write_text(blocks(README, "toml")[0])
     (tour,) = blocks(README, "console")
     steps = [step.partition("\n") for step in re.split(r"^\$ ", tour, flags=re.MULTILINE)[1:]]
     with running(tmp_path / "data", "--boards", str(tmp_path / "boards.toml")) as server:
-        found = [(line, shown(server, line).rstrip("\n")) for line, _, _ in steps]
+        found = [(line, run_line(server, line).rstrip("\n")) for line, _, _ in steps]
     assert found == [(line, answer.rstrip("\n")) for line, _, answer in steps]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.cli.rows import HEADERS, BadRow, Format, Row, written
-from laurels.cli.transfer import ATTEMPTS, batches
+from laurels.cli.rows import HEADERS, BadRow, Format, Row, encode_rows
+from laurels.cli.transfer import ATTEMPTS, make_batches
 from laurels.stores.contract import Entry
 from tests.asking import ask
 from tests.cli.conftest import failing, run, start
@@ -34,19 +34,19 @@ SCORES = {f"player {rank}, \u00e9": 5000 - rank for rank in range(2345)}
 
 
 def page(server: Server, board: str, start: int = 0) -> dict[str, float]:
-    """Give up to 1,000 entries of a board by the plain route."""
+    """Return up to 1,000 entries of a board, read over HTTP."""
     reply = ask(server, "GET", f"/{board}?startRank={start}&endRank={start + 1000}")
     return {entry["name"]: entry["score"] for entry in reply.json["leaderboard"]}
 
 
 def content(scores: Mapping[str, float], kind: Format) -> bytes:
-    """Give a file with a header."""
-    return HEADERS[kind] + written([Entry(name, score) for name, score in scores.items()], kind)
+    """Return a file with a header."""
+    return HEADERS[kind] + encode_rows([Entry(name, score) for name, score in scores.items()], kind)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_import_keeps_every_row(server: Server, laurels: Run, board: str, tmp_path: Path, kind: Format) -> None:
-    """Every row of a file is on the board, and a line tells how many they were."""
+    """Every row of a file gets to the board, and a line says how many they were."""
     (tmp_path / f"board.{kind}.gz").write_bytes(gzip.compress(content(SCORES, kind)))
     found = laurels("import", tmp_path / f"board.{kind}.gz", "--board", board)
     assert page(server, board) | page(server, board, 1000) | page(server, board, 2000) == SCORES
@@ -54,9 +54,9 @@ def test_import_keeps_every_row(server: Server, laurels: Run, board: str, tmp_pa
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("ending", ["", ".gz"], ids=["plain", "gzip"])
+@pytest.mark.parametrize("ending", ["", ".gz"], ids=["text", "gzip"])
 def test_export_is_what_was_imported(laurels: Run, board: str, tmp_path: Path, kind: Format, ending: str) -> None:
-    """A board comes back to a file as it went in, best first."""
+    """The file of an export equals the one of the import, best first."""
     (tmp_path / "in").write_bytes(content(SCORES, kind))
     laurels("import", tmp_path / "in", "--format", kind, "--board", board)
     found = laurels("export", board, tmp_path / f"out.{kind}{ending}")
@@ -66,35 +66,35 @@ def test_export_is_what_was_imported(laurels: Run, board: str, tmp_path: Path, k
 
 
 def test_export_to_stdout(server: Server, laurels: Run, board: str) -> None:
-    """Without a file the entries alone stand on stdout: TSV, or JSON Lines for a program."""
+    """Without a file only the entries are on stdout: as TSV, or as JSON Lines with --json."""
     ask(server, "POST", f"/{board}/v", {"score": 1})
     assert laurels("export", board).output == "name\tscore\nv\t1\n"
     assert laurels("export", board, "--json").output == '{"name":"v","score":1}\n'
 
 
 def test_export_of_full_pages(laurels: Run, board: str, tmp_path: Path) -> None:
-    """A board of whole pages ends where its last one does."""
+    """A board of exactly full pages is exported once."""
     (tmp_path / "in.csv").write_bytes(content({str(score): score for score in range(1000)}, "csv"))
     laurels("import", tmp_path / "in.csv", "--board", board)
     assert laurels("export", board).stdout.count("\n") == 1001
 
 
 def test_import_of_stdin(server: Server, laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
-    """A dash reads stdin, as TSV where nothing else is said, packed or not."""
+    """A dash reads stdin, by default as TSV, gzipped or not."""
     stdin(gzip.compress(b"v\t2077\n"))
     assert laurels("import", "-", "--board", board).exit_code == 0
     assert page(server, board) == {"v": 2077}
 
 
 def test_later_row_counts(server: Server, laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
-    """Of rows with one name the last counts, however many batches they fill."""
+    """If rows have one name the last counts, even over several batches."""
     stdin(b"".join(b"v\t%d\n" % score for score in range(3500)))
     laurels("import", "-", "--board", board)
     assert page(server, board) == {"v": 3499}
 
 
-def test_bad_rows_are_told_in_order(laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
-    """What the file or the service refuses is told by line, the rest is kept, and the exit status is 1."""
+def test_bad_rows_are_reported_in_order(laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
+    """Rows that cannot be read or are refused are reported by line, the rest is kept, and the exit status is 1."""
     stdin(b"a\t1\nb\nc\x01\t2\nd\t9007199254740993\n\xff\t3\ne\t4\n" + b"f" * 9999 + b"\t5\n")
     found = laurels("import", "-", "--board", board)
     reasons = [line.partition(". ")[0] for line in found.stderr.splitlines()]
@@ -105,17 +105,21 @@ def test_bad_rows_are_told_in_order(laurels: Run, board: str, stdin: Callable[[b
         "line 5: the name is not valid UTF-8",
         "line 7: The name has 9999 bytes",
     ]
-    assert (found.exit_code, reasons[-1].partition(",")[0]) == (1, f"Kept 2 of 7 rows on {board}")
+    assert reasons[-1].partition(",")[0] == f"Kept 2 of 7 rows on {board}"
+    assert found.exit_code == 1
 
 
 def test_many_bad_rows(laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
-    """Twenty refused rows are told, the others counted; a program gets them all."""
+    """Twenty refused rows are listed, the others counted; --json lists them all."""
     stdin(b"v\n" * 1021)
-    told = laurels("import", "-", "--board", board).stderr.splitlines()
-    assert (len(told), told[20]) == (22, "... and 1,001 more rows refused (--json lists them all)")
+    lines = laurels("import", "-", "--board", board).stderr.splitlines()
+    assert len(lines) == 22
+    assert lines[20] == "... and 1,001 more rows refused (--json lists them all)"
     stdin(b"v\n" * 1021)
     found = json.loads(laurels("import", "-", "--board", board, "--json").stdout)
-    assert (found["accepted"], len(found["refused"]), found["problem"]) == (0, 1021, None)
+    assert found["accepted"] == 0
+    assert len(found["refused"]) == 1021
+    assert found["problem"] is None
     assert found["refused"][1020] == {"line": 1021, "name": None, "problem": "there is no score"}
 
 
@@ -129,20 +133,20 @@ def test_many_bad_rows(laurels: Run, board: str, stdin: Callable[[bytes], None])
     ids=["by-count", "by-bytes", "empty"],
 )
 def test_batches_fit(rows: list[str], sizes: list[int]) -> None:
-    """A batch holds at most 1,000 rows, and at most 1 MiB as it is sent."""
-    made = list(batches((Row(line, Entry(name, 1)) for line, name in enumerate(rows, 1)), lambda: 0))
+    """A batch has at most 1,000 rows, and its body at most 1 MiB."""
+    made = list(make_batches((Row(line, Entry(name, 1)) for line, name in enumerate(rows, 1)), lambda: 0))
     assert [len(batch.lines) for batch in made] == sizes
     assert all(len(batch.body()) <= 2**20 for batch in made)
 
 
-def test_batches_tell_how_far_they_reach() -> None:
-    """A batch knows the last line in it, good or bad."""
-    made = list(batches([Row(1, Entry("v", 1)), BadRow(2, None, "")], lambda: 7))
+def test_batch_has_its_last_line() -> None:
+    """The last line of a batch may be a bad row's."""
+    made = list(make_batches([Row(1, Entry("v", 1)), BadRow(2, None, "")], lambda: 7))
     assert [(batch.last_line(), batch.position) for batch in made] == [(2, 7)]
 
 
-def test_busy_service_is_asked_again(stdin: Callable[[bytes], None]) -> None:
-    """A batch that the service asks for again is sent again, the same bytes."""
+def test_busy_service_is_sent_the_batch_again(stdin: Callable[[bytes], None]) -> None:
+    """While the service says to retry, the same bytes are sent again."""
     stdin(b"v\t1\n")
     with failing(KEPT, BUSY, BUSY, KEPT) as service:
         assert run(service.url, "import", "-", "--board", "b").exit_code == 0
@@ -151,20 +155,21 @@ def test_busy_service_is_asked_again(stdin: Callable[[bytes], None]) -> None:
 
 
 def test_lost_answer_adds_nothing_twice(server: Server, board: str, stdin: Callable[[bytes], None]) -> None:
-    """Where scores are added, a batch whose answer was lost on its way counts once, and the next one too."""
+    """On a board that adds scores a batch whose answer was lost counts once, and so does the next one."""
 
     def pass_on() -> None:
         ask(server, "POST", f"/{board}", service.bodies[-1], {"idempotency-key": service.keys[-1] or ""})
 
     ask(server, "PUT", f"/-/boards/{board}", {"operator": "increment"})
     stdin(b"v\t1\n" * 1500)
-    with failing(KEPT, BUSY, KEPT, asked=pass_on) as service:
+    with failing(KEPT, BUSY, KEPT, on_request=pass_on) as service:
         run(service.url, "import", "-", "--board", board)
-    assert (len(service.bodies), page(server, board)) == (4, {"v": 1500})
+    assert len(service.bodies) == 4
+    assert page(server, board) == {"v": 1500}
 
 
 def test_service_without_keys(stdin: Callable[[bytes], None]) -> None:
-    """A service that keeps no keys refuses one with nothing in it, and then is sent none."""
+    """A service that keeps no keys refuses the empty batch with one, and then gets batches without."""
     stdin(b"v\t1\n" * 1500)
     with failing(NO_KEYS, KEPT) as service:
         assert run(service.url, "import", "-", "--board", "b").exit_code == 0
@@ -172,7 +177,7 @@ def test_service_without_keys(stdin: Callable[[bytes], None]) -> None:
 
 
 def test_service_over_a_limit(stdin: Callable[[bytes], None]) -> None:
-    """A service that is over a limit has not said that it keeps no keys."""
+    """A refusal because of a limit does not mean that the service keeps no keys."""
     stdin(b"v\t1\n")
     with failing(*[LIMITED] * ATTEMPTS, KEPT) as service:
         assert run(service.url, "import", "-", "--board", "b").exit_code == 1
@@ -180,7 +185,7 @@ def test_service_over_a_limit(stdin: Callable[[bytes], None]) -> None:
 
 
 def test_service_that_stays_busy(stdin: Callable[[bytes], None]) -> None:
-    """An import gives up in the end, with exit status 3."""
+    """An import gives up after a number of attempts, with exit status 3."""
     stdin(b"v\t1\n")
     with failing(BUSY) as service:
         assert run(service.url, "import", "-", "--board", "b").exit_code == 3
@@ -188,7 +193,7 @@ def test_service_that_stays_busy(stdin: Callable[[bytes], None]) -> None:
 
 
 def test_import_that_stops(stdin: Callable[[bytes], None]) -> None:
-    """A service that fails midway ends the import, which tells how far it came, and exit status 3."""
+    """If the service fails midway, the import stops, says how far it came, and has exit status 3."""
     stdin(b"v\t1\n" * 1500)
     with failing(KEPT, KEPT, (500, {}, b"")) as service:
         found = run(service.url, "import", "-", "--board", "b")
@@ -198,8 +203,8 @@ def test_import_that_stops(stdin: Callable[[bytes], None]) -> None:
     )
 
 
-def test_import_that_stops_tells_a_program(stdin: Callable[[bytes], None]) -> None:
-    """A program gets the reason beside what was kept."""
+def test_import_that_stops_as_json(stdin: Callable[[bytes], None]) -> None:
+    """With --json the reason is written with what was kept."""
     stdin(b"v\t1\n")
     with failing((500, {}, b"")) as service:
         found = run(service.url, "import", "-", "--board", "b", "--json")
@@ -208,7 +213,7 @@ def test_import_that_stops_tells_a_program(stdin: Callable[[bytes], None]) -> No
 
 
 def test_import_waits_for_a_full_disk(tmp_path: Path) -> None:
-    """While the server cannot write the import waits, and goes on when it can."""
+    """While the server cannot write to disk the import waits, and then goes on."""
     (tmp_path / "in.tsv").write_bytes(content(SCORES, "tsv"))
     with running(tmp_path / "data") as server:
         unlimited = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
@@ -221,30 +226,33 @@ def test_import_waits_for_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_export_into_a_pipe(laurels: Run, board: str, tmp_path: Path) -> None:
-    """A pipe is written to in place, and stays one."""
+    """A pipe is written to directly, and is not replaced."""
     os.mkfifo(tmp_path / "out.csv")
     read: list[str] = []
     reader = Thread(target=lambda: read.append((tmp_path / "out.csv").read_text()))
     reader.start()
     laurels("export", board, tmp_path / "out.csv")
     reader.join()
-    assert (read, (tmp_path / "out.csv").is_fifo()) == (["name,score\n"], True)
+    assert read == ["name,score\n"]
+    assert (tmp_path / "out.csv").is_fifo()
 
 
 def test_file_that_cannot_be_read(laurels: Run, board: str) -> None:
-    """A file that the system cannot read is told in a line, with exit status 1."""
+    """A file that the system cannot read is one line of error, with exit status 1."""
     found = laurels("import", "/proc/self/mem", "--format", "tsv", "--board", board)
-    assert (found.exit_code, found.stderr.splitlines()[1]) == (1, "Error: [Errno 5] Input/output error.")
+    assert found.exit_code == 1
+    assert found.stderr.splitlines()[1] == "Error: [Errno 5] Input/output error."
 
 
 def test_import_of_nothing(laurels: Run, board: str) -> None:
     """A file without rows is no error."""
     found = laurels("import", "/dev/null", "--format", "csv", "--board", board)
-    assert (found.exit_code, found.stderr[: found.stderr.index(",")]) == (0, f"Kept 0 of 0 rows on {board}")
+    assert found.exit_code == 0
+    assert found.stderr.startswith(f"Kept 0 of 0 rows on {board},")
 
 
 def test_pipe_that_breaks(laurels: Run, board: str, tmp_path: Path) -> None:
-    """A reader that has enough ends an export quietly."""
+    """An export ends without a message when the reader of its file leaves."""
     (tmp_path / "in.tsv").write_bytes(content({"v" * 250 + str(score): score for score in range(1000)}, "tsv"))
     laurels("import", tmp_path / "in.tsv", "--board", board)
     os.mkfifo(tmp_path / "out.tsv")

@@ -21,7 +21,7 @@ ASGI = [sys.executable, "-m", "uvicorn", "--factory", "laurels.assembly:applicat
 
 @pytest.fixture(scope="session", params=["protocol", "asgi"])
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The service over each adapter."""
+    """Start the service over each adapter."""
     if request.param == "protocol":
         yield request.getfixturevalue("server")
     else:
@@ -32,5 +32,5 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def board(request: pytest.FixtureRequest) -> str:
-    """A board of the test's own."""
+    """Return the name of a board of the test's own."""
     return "board-" + str(abs(hash(request.node.nodeid)))

@@ -1,4 +1,4 @@
-"""Stages synthesized in this process, each once in a run."""
+"""Stages synthesized in this process, each once in a test run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ STAGES: dict[str, dict[str, str]] = {
 
 
 class Synthesized:
-    """One stage's template, and what cdk-nag said of it."""
+    """One stage's template, and cdk-nag's findings."""
 
     def __init__(self, directory: Path, context: dict[str, str]) -> None:
         app = App(context=context, outdir=str(directory))
@@ -60,36 +60,36 @@ class Synthesized:
         self.file = directory / f"{self.settings.name}.template.json"
         self.template: dict[str, Any] = json.loads(self.file.read_text())
         self._resources = Template.from_json(self.template)
-        self.nagged = json.loads((directory / "validation-report.json").read_text())["pluginReports"]
+        self.findings = json.loads((directory / "validation-report.json").read_text())["pluginReports"]
 
     def of(self, kind: str, **known: Any) -> list[Properties]:
-        """Give the properties of all resources of a kind that have the ``known`` ones."""
+        """Return the properties of all resources of a kind that have the ``known`` ones."""
         found = self._resources.find_resources(f"AWS::{kind}", {"Properties": known})
         return [made["Properties"] for made in found.values()]
 
     def one(self, kind: str, **known: Any) -> Properties:
-        """Give the properties of the only resource of a kind that has the ``known`` ones."""
+        """Return the properties of the only resource of a kind that has the ``known`` ones."""
         (found,) = self.of(kind, **known)
         return found
 
     def output(self, name: str) -> Any:
-        """Give the value of an output."""
+        """Return the value of an output."""
         return self.template["Outputs"][name]["Value"]
 
 
 @pytest.fixture(scope="session")
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Synthesized]:
-    """Give any of the stages of :data:`STAGES`."""
+    """Return a function that synthesizes a stage of :data:`STAGES`."""
     return cache(lambda name: Synthesized(tmp_path_factory.mktemp(name), STAGES[name]))
 
 
 @pytest.fixture(scope="session")
 def dev(synthesized: Callable[[str], Synthesized]) -> Synthesized:
-    """Give the stage that no setting makes."""
+    """Return the stage without any setting."""
     return synthesized("dev")
 
 
 @pytest.fixture(scope="session")
 def everything(synthesized: Callable[[str], Synthesized]) -> Synthesized:
-    """Give a stage with every setting set."""
+    """Return a stage with every setting set."""
     return synthesized("everything")

@@ -37,13 +37,13 @@ MACHINES = {"arm64": 183, "x86_64": 62}
 
 
 def files(directory: Path) -> dict[str, Path]:
-    """Give all files of an asset by their names in it."""
+    """Return all files of an asset, by their names in it."""
     return {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_alone(tmp_path: Path, module: str) -> None:
-    """In an empty directory, with only what Lambda's Python has beside it, the module is imported whole."""
+    """From an empty directory, with only what Lambda's Python has, the module and all its imports load."""
     asset = shutil.copytree(assets.build("here", assets.ASSETS, module), tmp_path / "task")
     command = [sys.executable, "-I", "-S", "-B", "-c", IMPORT, str(asset), str(LAMBDA_RUNTIME), module]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
@@ -62,7 +62,7 @@ def test_size(architecture: str, module: str) -> None:
 
 @pytest.mark.parametrize("architecture", MACHINES)
 def test_processor(architecture: str) -> None:
-    """Compiled modules are for the processor that was asked for."""
+    """Compiled modules are for the given processor."""
     modules = [path for path in files(assets.build(architecture, assets.ASSETS)).values() if path.suffix == ".so"]
     machines = {int.from_bytes(path.read_bytes()[18:20], "little") for path in modules}
     assert machines == {MACHINES[architecture]}
@@ -70,14 +70,14 @@ def test_processor(architecture: str) -> None:
 
 
 def test_sources_are_compiled() -> None:
-    """Every source has its compiled file, which is not checked against it."""
+    """Every source has its compiled file, marked as unchecked."""
     asset = assets.build("arm64", assets.ASSETS)
     sources = [path for path in files(asset).values() if path.suffix == ".py"]
     assert {Path(cache_from_source(str(path))).read_bytes()[4:8] for path in sources} == {b"\x01\x00\x00\x00"}
 
 
 def test_nothing_else() -> None:
-    """An asset has modules, and the certificates that gRPC reads; nothing for tests, type checkers or installers."""
+    """An asset has modules and gRPC's certificates; nothing for tests, type checkers or installers."""
     names = files(assets.build("arm64", assets.ASSETS))
     others = {name for name in names if not name.endswith((".py", ".pyc", ".so"))}
     assert others == {"grpc/_cython/_credentials/roots.pem"}
@@ -85,7 +85,7 @@ def test_nothing_else() -> None:
 
 
 def test_same_bytes(tmp_path: Path) -> None:
-    """The same inputs give the same name and the same bytes, whatever the seed of Python's hashes."""
+    """The same inputs make the same name and the same bytes, with any seed of Python's hashes."""
     digests = set()
     for seed in ("1", "2"):
         command = [sys.executable, "-m", "infra.assets", "--to", str(tmp_path / seed)]
@@ -99,19 +99,19 @@ def test_same_bytes(tmp_path: Path) -> None:
 
 
 def test_built_once(tmp_path: Path) -> None:
-    """An asset that is there is not built again."""
+    """An asset that is there already is not built again."""
     made = [assets.build("here", tmp_path).stat().st_ino for _ in range(2)]
     assert made[0] == made[1]
 
 
-def test_files_beside(tmp_path: Path) -> None:
-    """What goes along lies at the top, as it is, and makes it another asset."""
-    made = [assets.build("here", tmp_path, beside={"boards.json": text}) for text in (b"{}", b"[]")]
+def test_extra_files(tmp_path: Path) -> None:
+    """Extra files are at the top of the asset, as they are, and other contents make another asset."""
+    made = [assets.build("here", tmp_path, extra_files={"boards.json": text}) for text in (b"{}", b"[]")]
     assert [(asset / "boards.json").read_bytes() for asset in made] == [b"{}", b"[]"]
 
 
 def test_old_ones_go(tmp_path: Path) -> None:
-    """Of assets of one kind only the latest stay."""
+    """Only the latest assets of one kind stay."""
     for number in range(7):
         (tmp_path / f"handlers-here-{number}").mkdir()
         os.utime(tmp_path / f"handlers-here-{number}", (number, number))
@@ -121,14 +121,14 @@ def test_old_ones_go(tmp_path: Path) -> None:
 
 
 def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command prints where the asset is."""
+    """The command prints the path of the asset."""
     monkeypatch.setattr(sys, "argv", ["assets", "--architecture", "here"])
     assets.main()
     assert capsys.readouterr().out == f"{assets.build('here', assets.ASSETS)}\n"
 
 
 def test_no_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are no wheels, the error names the command that downloads them."""
+    """If there are no wheels, the error names the command that downloads them."""
     monkeypatch.setattr(assets, "WHEELS", tmp_path)
     with pytest.raises(WheelsMissing, match=r"make build/wheels\.stamp"):
         assets.build("arm64", tmp_path)
@@ -145,6 +145,6 @@ def test_foreign_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("handler", ["laurels.serverless.nothing", "laurels.stores.embedded.store"])
 def test_not_carried(tmp_path: Path, handler: str) -> None:
-    """A handler that is not there, or needs the compiled index, has no asset."""
+    """A handler that is missing, or needs the compiled index, is refused."""
     with pytest.raises(NotCarried):
         assets.build("arm64", tmp_path, handler)

@@ -1,4 +1,4 @@
-"""A stage's boards file is checked when the stage is synthesized, and goes with its functions."""
+"""A stage's boards file is checked when the stage is synthesized, and is in the functions' asset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from infra.boards import declared
+from infra.boards import read_declarations
 from infra.settings import read
 from laurels.boards_file import read_boards
 from laurels.definition import BoardsFile
@@ -29,55 +29,57 @@ REFUSED = {
 }
 
 
-def test_goes_with_the_functions(synthesized: Callable[[str], Synthesized]) -> None:
-    """The functions of the routes carry what the file declares, and are told where; the order stands there."""
+def test_is_in_the_asset(synthesized: Callable[[str], Synthesized]) -> None:
+    """The routes' asset has the declarations, and the environment their place but no order, which the file has."""
     stage = synthesized("boards")
     made = stage.one("Lambda::Function", FunctionName="laurels-boards-get-standing")
-    told = made["Environment"]["Variables"]
+    variables = made["Environment"]["Variables"]
     asset = stage.file.parent / f"asset.{made['Code']['S3Key'].removesuffix('.zip')}"
-    carried = msgspec.json.decode((asset / told["LAURELS_BOARDS"]).read_bytes(), type=BoardsFile)
-    assert (carried, "LAURELS_ORDER" in told) == (read_boards(BOARDS), False)
+    carried = msgspec.json.decode((asset / variables["LAURELS_BOARDS"]).read_bytes(), type=BoardsFile)
+    assert carried == read_boards(BOARDS)
+    assert "LAURELS_ORDER" not in variables
 
 
 def test_no_file() -> None:
-    """Without the setting nothing goes along."""
-    assert declared(read({})[0]) == {}
+    """Without the setting there is no file."""
+    assert read_declarations(read({})[0]) == {}
 
 
 @pytest.mark.parametrize(("text", "problem"), REFUSED.items(), ids=lambda text: text.partition("\n")[2])
 def test_refused(tmp_path: Path, text: str, problem: str) -> None:
-    """What no board can promise, or none in Momento, is refused by file, board and field."""
+    """A definition that no board can have, or none in Momento, is refused with file, board and field."""
     file = tmp_path / "boards.toml"
     file.write_text(text)
     with pytest.raises(BadDefinition, match=problem):
-        declared(read({"boardsFile": str(file)})[0])
+        read_declarations(read({"boardsFile": str(file)})[0])
 
 
-@pytest.mark.parametrize("text", ["", '[default]\norder = "ascending"'], ids=["the setting", "both alike"])
+@pytest.mark.parametrize("text", ["", '[default]\norder = "ascending"'], ids=["the setting", "both the same"])
 def test_order(tmp_path: Path, text: str) -> None:
-    """The setting is the order of what the file says nothing of."""
+    """The setting is the default order, if the file has none or the same."""
     file = tmp_path / "boards.toml"
     file.write_text(text)
-    carried = declared(read({"boardsFile": str(file), "order": "ascending"})[0])
+    carried = read_declarations(read({"boardsFile": str(file), "order": "ascending"})[0])
     assert msgspec.json.decode(carried["boards.json"], type=BoardsFile).default.order == "ascending"
 
 
 def test_two_orders(tmp_path: Path) -> None:
-    """Where the file says another order than the setting, neither is taken."""
+    """If the file and the setting have different orders, both are refused."""
     file = tmp_path / "boards.toml"
     file.write_text('[default]\norder = "descending"')
     with pytest.raises(BadDefinition, match="leave one out"):
-        declared(read({"boardsFile": str(file), "order": "ascending"})[0])
+        read_declarations(read({"boardsFile": str(file), "order": "ascending"})[0])
 
 
 def test_no_such_file() -> None:
-    """A file that is not there is named."""
+    """The error for a missing file names it."""
     with pytest.raises(BoardsFileUnusable, match=r"nowhere/boards\.toml cannot be used: No such file"):
-        declared(read({"boardsFile": "/nowhere/boards.toml"})[0])
+        read_declarations(read({"boardsFile": "/nowhere/boards.toml"})[0])
 
 
 def test_app_ends_with_the_reason(tmp_path: Path) -> None:
-    """The app ends with the refusal as its only words."""
+    """The app ends with the refusal as its only output."""
     ended = run({"boardsFile": str(tmp_path / "boards.toml")}, tmp_path)
-    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
     assert "boards.toml cannot be used" in ended.stderr

@@ -1,4 +1,4 @@
-"""The functions, as Lambda is told of them."""
+"""The functions in the template."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.serverless import caches, environment
-from laurels.serverless.key import connected
+from laurels.serverless.key import connect_ssm
 from laurels.serverless.rotation import Settings
 
 if TYPE_CHECKING:
@@ -25,18 +25,21 @@ HANDLERS = {
 
 @pytest.mark.parametrize("name", HANDLERS)
 def test_settings(dev: Synthesized, name: str) -> None:
-    """A function has its handler, 1,024 MB, less time than the gateway, tracing, and the Python that made it."""
+    """A function has its handler, 1,024 MB, less time than the gateway, tracing, and the Python of its asset."""
     made = dev.one("Lambda::Function", FunctionName=name)
-    assert (made["Handler"], made["MemorySize"], made["Architectures"]) == (HANDLERS[name], 1024, ["arm64"])
-    assert (made["TracingConfig"], made["Timeout"] < 29) == ({"Mode": "Active"}, True)
+    assert made["Handler"] == HANDLERS[name]
+    assert made["MemorySize"] == 1024
+    assert made["Architectures"] == ["arm64"]
+    assert made["TracingConfig"] == {"Mode": "Active"}
+    assert made["Timeout"] < 29
     assert made["Runtime"] == f"python3.{sys.version_info.minor}"
 
 
 def test_silent_parameter_store(dev: Synthesized, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where SSM does not answer there is time left to say so, also when it was asked twice."""
+    """If SSM does not answer, even on the second attempt, the function has time left to say so."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    asking = connected().meta.config
-    longest = (asking.connect_timeout + asking.read_timeout) * asking.retries["total_max_attempts"]
+    config = connect_ssm().meta.config
+    longest = (config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"]
     assert longest < dev.one("Lambda::Function", FunctionName="laurels-dev-get-standing")["Timeout"]
 
 
@@ -55,8 +58,8 @@ def test_environment(dev: Synthesized) -> None:
     }
 
 
-def test_the_function_reads_what_it_is_told(everything: Synthesized) -> None:
-    """The functions read the environment that the stack writes, every setting of it."""
+def test_functions_of_the_routes_read_their_environment(everything: Synthesized) -> None:
+    """The functions of the routes read every setting of the environment that the stack writes."""
     made = everything.one("Lambda::Function", FunctionName="laurels-full-submit-score")
     assert environment.read(made["Environment"]["Variables"]) == environment.Settings(
         stage="full",
@@ -69,8 +72,8 @@ def test_the_function_reads_what_it_is_told(everything: Synthesized) -> None:
     )
 
 
-def test_the_others_read_what_they_are_told(everything: Synthesized) -> None:
-    """So do the functions that are opted into."""
+def test_optional_functions_read_their_environment(everything: Synthesized) -> None:
+    """So do the functions of the optional parts."""
     cache, rotation = (
         everything.one("Lambda::Function", FunctionName=f"laurels-full-{name}")["Environment"]["Variables"]
         for name in ("cache", "rotation")
@@ -86,7 +89,7 @@ def test_the_others_read_what_they_are_told(everything: Synthesized) -> None:
 
 @pytest.mark.parametrize(("stage", "level"), [("dev", "DEBUG"), ("prod", "INFO"), ("feature", "DEBUG")])
 def test_log_level(synthesized: Callable[[str], Synthesized], stage: str, level: str) -> None:
-    """Only stages that do not last tell everything."""
+    """Only stages that are not lasting log at DEBUG."""
     levels = {
         made["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] for made in synthesized(stage).of("Lambda::Function")
     }
@@ -94,7 +97,7 @@ def test_log_level(synthesized: Callable[[str], Synthesized], stage: str, level:
 
 
 def test_one_asset_for_the_routes(dev: Synthesized) -> None:
-    """The functions of the routes have one asset between them."""
+    """The functions of the routes share one asset."""
     assert len({made["Code"]["S3Key"] for made in dev.of("Lambda::Function")}) == 1
 
 

@@ -1,4 +1,4 @@
-"""Alarms, where they go, and the dashboard."""
+"""Alarms, their topics, and the dashboard."""
 
 from __future__ import annotations
 
@@ -27,53 +27,58 @@ ALARMS = {
     "GetStanding-throttles": ("Throttles", "Sum", 0, 1),
     "GetLeaderboard-throttles": ("Throttles", "Sum", 0, 1),
 }
-"""The metric of each, what is made of it, what that may not exceed, and for how many times five minutes."""
+"""The metric of each, its statistic, its threshold, and its number of periods of five minutes."""
 
 
 @pytest.mark.parametrize("name", ALARMS)
 def test_alarms(dev: Synthesized, name: str) -> None:
-    """Each alarm has its metric and what that may not exceed; silence is none, and without a target nothing is told."""
+    """Each alarm has its metric and threshold; missing data is no alarm, and without a topic there is no action."""
     alarm = dev.one("CloudWatch::Alarm", AlarmName=f"laurels-dev-{name}")
     statistic = alarm.get("ExtendedStatistic") or alarm["Statistic"]
     assert (alarm["MetricName"], statistic, alarm["Threshold"], alarm["EvaluationPeriods"]) == ALARMS[name]
-    assert (alarm["ComparisonOperator"], alarm["Period"]) == ("GreaterThanThreshold", 300)
-    assert (alarm["TreatMissingData"], alarm.get("AlarmActions")) == ("notBreaching", None)
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    assert alarm["Period"] == 300
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert "AlarmActions" not in alarm
 
 
 def test_no_other_alarms(dev: Synthesized, everything: Synthesized) -> None:
-    """What was opted into is watched too."""
+    """The optional functions have two alarms each, and there are no others."""
     assert len(dev.of("CloudWatch::Alarm")) == len(ALARMS)
     assert len(everything.of("CloudWatch::Alarm")) == len(ALARMS) + 4
 
 
 def test_alarms_go_to_both(everything: Synthesized) -> None:
-    """Alarms go to the topic that was given, and to the one that was made for the address."""
+    """Alarms go to the given topic, and to the one that is made for the e-mail address."""
     for alarm in everything.of("CloudWatch::Alarm"):
         given, made = alarm["AlarmActions"]
-        assert (given, "Ref" in made) == ("arn:aws:sns:eu-west-1:123456789012:pager", True)
+        assert given == "arn:aws:sns:eu-west-1:123456789012:pager"
+        assert "Ref" in made
     assert everything.one("SNS::Subscription")["Endpoint"] == "ops@game.example"
 
 
 def test_cloudwatch_may_publish(everything: Synthesized) -> None:
-    """The topic lets in this account's alarms, and nobody without TLS."""
+    """The topic allows this account's alarms, and nothing without TLS."""
     (deny, allow) = everything.one("SNS::TopicPolicy")["PolicyDocument"]["Statement"]
-    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert deny["Effect"] == "Deny"
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert allow["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert allow["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
 @pytest.mark.parametrize("pattern", KEY_TROUBLES)
-def test_troubles_are_told_in_these_words(pattern: str) -> None:
-    """The log has the words that the filter looks for."""
-    told = [str(KeyRefused("")), *(line.strip().partition('"')[2] for line in inspect.getsource(key).splitlines())]
-    assert [text for text in told if fnmatch(text, f"{pattern.removesuffix('*')}*")]
+def test_troubles_are_logged_in_these_words(pattern: str) -> None:
+    """Each pattern of the filter matches a message of the code."""
+    messages = [str(KeyRefused("")), *(line.strip().partition('"')[2] for line in inspect.getsource(key).splitlines())]
+    assert [text for text in messages if fnmatch(text, f"{pattern.removesuffix('*')}*")]
 
 
 def test_troubles_are_counted(dev: Synthesized) -> None:
-    """Each function's log is looked through; all count into the alarm's one metric."""
+    """Each function's log has the filter, and all of them count into the alarm's one metric."""
     filters = dev.of("Logs::MetricFilter")
-    counted = {json.dumps(found["MetricTransformations"]) for found in filters}
-    assert (len(filters), len(counted)) == (3, 1)
+    metrics = {json.dumps(found["MetricTransformations"]) for found in filters}
+    assert len(filters) == 3
+    assert len(metrics) == 1
     assert all(pattern in filters[0]["FilterPattern"] for pattern in KEY_TROUBLES)
 
 

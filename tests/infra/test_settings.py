@@ -1,4 +1,4 @@
-"""Settings are read from CDK's context, and refused where AWS would refuse them later."""
+"""Settings are read from CDK's context, and refused if AWS would refuse them later."""
 
 from __future__ import annotations
 
@@ -48,36 +48,41 @@ def test_refused(name: str, value: object) -> None:
 
 
 def test_all_settings_can_be_refused() -> None:
-    """There is a refusal for every setting."""
+    """Every setting has values that are refused."""
     assert REFUSED.keys() == FIELDS.keys()
 
 
 @pytest.mark.parametrize("name", ["stagename", "stage-name", "StageName", "stage_name", "stagNeame"])
 def test_misspelt(name: str) -> None:
-    """What nearly is a setting is refused, for it would deploy another stage than was meant."""
+    """A name that is nearly a setting's is refused: ignored, it would deploy another stage than was meant."""
     with pytest.raises(SettingRefused, match=r"Did you mean stageName\?"):
         read({name: "prod"})
 
 
 def test_defaults() -> None:
-    """Without any setting the stage is dev, with its own key; all defaults are told."""
+    """Without any setting the stage is dev, with its own key; the defaults that were taken are returned."""
     settings, taken = read({"@aws-cdk/core:flag": True})
-    assert (settings.name, settings.key_parameter) == ("laurels-dev", "/leaderboard-api/dev/momento-api-key")
-    assert (taken["stageName"], taken["ssmStageName"], taken["logRetentionDays"]) == ("dev", "dev", 7)
+    assert settings.name == "laurels-dev"
+    assert settings.key_parameter == "/leaderboard-api/dev/momento-api-key"
+    assert taken["stageName"] == "dev"
+    assert taken["ssmStageName"] == "dev"
+    assert taken["logRetentionDays"] == 7
 
 
 def test_given() -> None:
-    """What was given is no default; the key is that of the stage named for it."""
+    """Given settings are not among the defaults; the key is the one of the stage in ssmStageName."""
     settings, taken = read({"stageName": "FEAT-123", "ssmStageName": "dev"})
-    assert (settings.name, settings.key_parameter) == ("laurels-FEAT-123", "/leaderboard-api/dev/momento-api-key")
+    assert settings.name == "laurels-FEAT-123"
+    assert settings.key_parameter == "/leaderboard-api/dev/momento-api-key"
     assert not taken.keys() & {"stageName", "ssmStageName"}
 
 
 @pytest.mark.parametrize(("stage", "days"), [("prod", 90), ("staging", 90), ("dev", 7)])
 def test_lasting_stages(stage: str, days: int) -> None:
-    """Stages that last keep their logs longer."""
+    """Lasting stages keep their logs longer."""
     settings, _ = read({"stageName": stage, "lastingStages": "prod,staging"})
-    assert (settings.is_lasting, settings.log_retention_days) == (stage != "dev", days)
+    assert settings.is_lasting is (stage != "dev")
+    assert settings.log_retention_days == days
 
 
 def test_rotates_its_own_key_only() -> None:
@@ -87,42 +92,44 @@ def test_rotates_its_own_key_only() -> None:
 
 
 def test_rotation_needs_the_endpoint() -> None:
-    """The keys that rotation makes go with an endpoint that they do not tell."""
+    """Rotation makes keys without an endpoint in them, so the endpoint must be set."""
     with pytest.raises(SettingRefused, match="momentoEndpoint is missing"):
         read({"rotateKeyDays": "30"})
 
 
 def test_rotation_keeps_no_customer_key() -> None:
-    """A key that rotation stored would no longer be under the customer's: that is refused, not done in silence."""
+    """Rotation would store its key without the customer's KMS key, so both settings together are refused."""
     with pytest.raises(SettingRefused, match="Leave out one of the two"):
         read({"rotateKeyDays": "30", "parameterKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab"})
 
 
 def run(context: dict[str, str], directory: Path) -> subprocess.CompletedProcess[str]:
     """Run the app as CDK does."""
-    told = {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(directory)}
+    variables = {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(directory)}
     command = [sys.executable, "-m", "infra.app"]
-    return subprocess.run(command, env=os.environ | told, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=os.environ | variables, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_app_ends_with_the_reason(tmp_path: Path) -> None:
-    """The app ends with the refusal as its only words."""
+    """The app ends with the refusal as its only output."""
     ended = run({"stageName": "feature/x"}, tmp_path)
-    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
     assert "1 to 24 letters, digits and hyphens" in ended.stderr
 
 
 def test_app_says_which_defaults_it_took(tmp_path: Path) -> None:
-    """The app makes the stage that the context names, and tells the defaults in one line."""
+    """The app synthesizes the stage in the context, and writes the defaults on one line."""
     ended = run({"stageName": "FEAT-9"}, tmp_path)
-    assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
+    assert ended.returncode == 0
+    assert ended.stderr.count("\n") == 1
     assert "ssmStageName=FEAT-9, architecture=arm64" in ended.stderr
     assert (tmp_path / "laurels-FEAT-9.template.json").exists()
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_documented(name: str) -> None:
-    """Every setting has its row in the docs, with its default."""
+    """Every setting has a row in the docs, with its default."""
     row = re.search(rf"^\| `{name}` \|.*\| (.*) \|$", (ROOT / "docs" / "deploying.md").read_text(), re.MULTILINE)
     default = read({})[1].get(name)
     assert row

@@ -1,4 +1,4 @@
-"""What a stage is made of: names, permissions, what stays behind."""
+"""A stage's resources: their names, permissions, and which of them outlive it."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ ROUTES = ["submit-score", "get-standing", "get-leaderboard"]
 
 
 def names(stage: Synthesized) -> list[str]:
-    """Give the name of every resource that has one of its own."""
+    """Return the names of all resources that have one."""
     resources = stage.template["Resources"].values()
     return [json.dumps(made["Properties"][NAMES[made["Type"]]]) for made in resources if made["Type"] in NAMES]
 
 
 def parameter(name: str) -> dict[str, Any]:
-    """Give a parameter's ARN as a template has it."""
+    """Return a parameter's ARN, as in a template."""
     parts = ["arn:", {"Ref": "AWS::Partition"}, ":ssm:", {"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
     return {"Fn::Join": ["", [*parts, f":parameter/leaderboard-api/{name}"]]}
 
 
 def statements(stage: Synthesized, function: str) -> list[dict[str, Any]]:
-    """Give what a function may do beyond writing logs and traces."""
+    """Return the statements of a function's role, except for its logs and traces."""
     (role,) = [role for role in stage.of("IAM::Role") if f'-{function}-"' in json.dumps(role["RoleName"])]
     (policy,) = role["Policies"]
     found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
@@ -71,31 +71,31 @@ def statements(stage: Synthesized, function: str) -> list[dict[str, Any]]:
 
 
 def allow(actions: str | list[str], resource: Any) -> dict[str, Any]:
-    """Give a statement as a template has it."""
+    """Return a statement, as in a template."""
     return {"Action": actions, "Effect": "Allow", "Resource": resource}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_names_carry_the_stage(synthesized: Callable[[str], Synthesized], stage: str) -> None:
-    """Whatever has a name has the stage in it; all else is a part of something that has."""
+    """Every name has the stage in it; a resource without a name is a part of one that has."""
     made = synthesized(stage)
     assert not [name for name in names(made) if made.settings.stage_name not in name]
     assert {resource["Type"] for resource in made.template["Resources"].values()} <= NAMES.keys() | WITHIN_OTHERS
 
 
 def test_tag(dev: Synthesized) -> None:
-    """The bill can be told apart by stage."""
+    """Each function has the tag of its stage, by which costs can be split."""
     assert all({"Key": "laurels:stage", "Value": "dev"} in function["Tags"] for function in dev.of("Lambda::Function"))
 
 
 def test_longest_names_fit(everything: Synthesized) -> None:
-    """The longest stage in the region of the longest name has roles of the 64 characters that AWS allows."""
+    """With the longest names of a stage and of a region, a role's name is within AWS's 64 characters."""
     fixed = [role["RoleName"]["Fn::Join"][1][0].replace("full", "", 1) for role in everything.of("IAM::Role")]
     assert max(map(len, fixed)) + 24 + len("ap-southeast-1") <= 64
 
 
-def test_stages_stand_side_by_side(dev: Synthesized, synthesized: Callable[[str], Synthesized]) -> None:
-    """Two stages share no name; of the other's, the one only reads its key."""
+def test_stages_share_nothing(dev: Synthesized, synthesized: Callable[[str], Synthesized]) -> None:
+    """Two stages have no name in common; one may read the other's key, and nothing else of it."""
     assert not set(names(dev)) & set(names(synthesized("feature")))
     assert statements(synthesized("feature"), "get-standing") == [
         allow("ssm:GetParameter", parameter("dev/momento-api-key"))
@@ -104,18 +104,18 @@ def test_stages_stand_side_by_side(dev: Synthesized, synthesized: Callable[[str]
 
 @pytest.mark.parametrize("function", ROUTES)
 def test_least_privilege(dev: Synthesized, function: str) -> None:
-    """A function of a route may read exactly one parameter, and write its own logs and traces."""
+    """A route's function may read exactly one parameter, besides writing its logs and traces."""
     assert statements(dev, function) == [allow("ssm:GetParameter", parameter("dev/momento-api-key"))]
 
 
 def test_no_role_beyond_its_own(everything: Synthesized) -> None:
-    """There are no policies but those written in the roles."""
+    """There are no policies except those in the roles."""
     assert not everything.of("IAM::Policy")
     assert not [role for role in everything.of("IAM::Role") if "ManagedPolicyArns" in role]
 
 
 def test_own_logs(dev: Synthesized) -> None:
-    """Each role may write the log group of its own function, and each function logs there."""
+    """Each role may write to the log group of its own function, and each function logs there."""
     groups = {
         role["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"]["Fn::GetAtt"][0]
         for role in dev.of("IAM::Role")
@@ -126,13 +126,13 @@ def test_own_logs(dev: Synthesized) -> None:
 
 @pytest.mark.parametrize("function", [*ROUTES, "cache"])
 def test_customer_key(synthesized: Callable[[str], Synthesized], function: str) -> None:
-    """A parameter under a customer's key needs leave to decrypt with exactly that key."""
+    """For a parameter under a customer's key, decryption with exactly that key is allowed."""
     stage = synthesized("lasting")
     assert statements(stage, function)[1:] == [allow("kms:Decrypt", stage.settings.parameter_key_arn)]
 
 
 def test_cache_owner(everything: Synthesized) -> None:
-    """The function that owns the cache may read the super-user key, and nothing else does but rotation."""
+    """The cache's function may read the super-user key, and the functions of the routes may not."""
     assert statements(everything, "cache")[0] == allow("ssm:GetParameter", parameter("full/momento-super-user-key"))
     for function in ROUTES:
         assert "super-user" not in json.dumps(statements(everything, function))
@@ -146,23 +146,23 @@ def test_rotation(everything: Synthesized) -> None:
     ]
 
 
-def test_rotation_looks_hourly(everything: Synthesized) -> None:
-    """The schedule calls the function every hour; how many days a key lasts is in its environment."""
+def test_rotation_runs_hourly(everything: Synthesized) -> None:
+    """The schedule calls the function every hour; the days between two keys are in its environment."""
     assert everything.one("Events::Rule")["ScheduleExpression"] == "rate(1 hour)"
     rotation = everything.one("Lambda::Function", FunctionName="laurels-full-rotation")
     assert rotation["Environment"]["Variables"]["LAURELS_ROTATE_DAYS"] == "30"
 
 
 def test_provider(everything: Synthesized) -> None:
-    """CDK's function before the cache's owner may call it and write its own logs."""
+    """CDK's function in front of the cache's may call that one and write its own logs."""
     (role,) = [role for role in everything.of("IAM::Role") if "cache-provider" in json.dumps(role["RoleName"])]
     actions = [statement["Action"] for statement in role["Policies"][0]["PolicyDocument"]["Statement"]]
     assert actions == [["logs:CreateLogStream", "logs:PutLogEvents"], ["lambda:GetFunction", "lambda:InvokeFunction"]]
 
 
 @pytest.mark.parametrize("stage", ["dev", "feature"])
-def test_opt_ins_are_not_there_by_themselves(synthesized: Callable[[str], Synthesized], stage: str) -> None:
-    """Without opting in there are the three functions and no custom resource, schedule or topic."""
+def test_optional_parts_are_not_there_by_default(synthesized: Callable[[str], Synthesized], stage: str) -> None:
+    """By default there are three functions, and no custom resource, schedule or topic."""
     made = synthesized(stage)
     kinds = {resource["Type"] for resource in made.template["Resources"].values()}
     assert len(made.of("Lambda::Function")) == 3
@@ -180,7 +180,7 @@ def test_opt_ins_are_not_there_by_themselves(synthesized: Callable[[str], Synthe
 def test_what_stays_behind(
     synthesized: Callable[[str], Synthesized], stage: str, policies: set[str], days: int
 ) -> None:
-    """Destroying an ephemeral stage leaves nothing; a lasting one's logs and cache stay."""
+    """When an ephemeral stage is destroyed nothing stays; a lasting stage's logs and cache do."""
     resources = synthesized(stage).template["Resources"].values()
     kept = [made for made in resources if made["Type"] in {"AWS::Logs::LogGroup", "Custom::MomentoCache"}]
     assert {made["DeletionPolicy"] for made in kept} == policies
@@ -192,13 +192,13 @@ def test_what_stays_behind(
     ("kind", "policy"), [("AWS::Logs::LogGroup", "RetainExceptOnCreate"), ("Custom::MomentoCache", "Retain")]
 )
 def test_failed_first_deployment(synthesized: Callable[[str], Synthesized], kind: str, policy: str) -> None:
-    """A lasting stage that could not be deployed leaves no logs in the way of the next try, and no boards are lost."""
+    """After a failed first deployment of a lasting stage no log group is in the way of the next; the cache stays."""
     resources = synthesized("lasting").template["Resources"].values()
     assert {made["DeletionPolicy"] for made in resources if made["Type"] == kind} == {policy}
 
 
 def test_every_function_has_an_own_log_group(everything: Synthesized) -> None:
-    """Lambda makes no log group by itself, which would stay behind; CDK's own function is no exception."""
+    """Every function, CDK's too, has a log group: otherwise Lambda would make one that outlives the stage."""
     groups = {
         group["LogGroupName"] for group in everything.of("Logs::LogGroup") if isinstance(group["LogGroupName"], str)
     }
@@ -207,20 +207,20 @@ def test_every_function_has_an_own_log_group(everything: Synthesized) -> None:
 
 
 def test_outputs(dev: Synthesized) -> None:
-    """The deployment tells the endpoint, and the command that makes the cache."""
+    """The outputs are the endpoint, the key's parameter, and the command that makes the cache."""
     assert dev.template["Outputs"].keys() == {"Endpoint", "Cache", "KeyParameter"}
     assert json.dumps(dev.output("Endpoint")).endswith('"/"]]}')
     assert dev.output("Cache") == "Run: laurels momento create-cache laurels-dev"
     assert dev.output("KeyParameter") == "/leaderboard-api/dev/momento-api-key"
 
 
-def test_told_command_is_installed() -> None:
-    """With the CDK come the packages of the command that the deployment tells to run."""
+def test_command_of_the_output_is_installed() -> None:
+    """The packages for the command in the output are installed with the CDK."""
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["momento"]
     locked = re.findall(r"^([\w-]+)==", (ROOT / "requirements" / "infra.txt").read_text(), re.MULTILINE)
     assert {re.split("[=<>]", requirement)[0] for requirement in needed} <= set(locked)
 
 
 def test_cache_output(everything: Synthesized) -> None:
-    """Where the cache is made with the stage, there is nothing to run."""
+    """If the cache is made with the stage, the output is its name."""
     assert everything.output("Cache") == "laurels-full"

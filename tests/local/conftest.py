@@ -1,4 +1,4 @@
-"""The whole serverless stack, for every test of this folder."""
+"""The whole serverless stack, for all tests in this directory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Stack(Server):
 
     @property
     def ssm(self) -> Any:
-        """The parameters, as an operator has them."""
+        """A client of the stack's parameters, for what an operator does."""
         return boto3.client(
             "ssm",
             endpoint_url=self.places.ssm_url,
@@ -43,7 +43,7 @@ class Stack(Server):
 
 @contextmanager
 def stack_running(directory: Path, *options: str) -> Iterator[Stack]:
-    """Run the stack on free ports, to the end of the block."""
+    """Run the stack on free ports, until the end of the block."""
     command = [sys.executable, "-m", "infra.local", "--port", "0", "--json", "--directory", str(directory), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -56,6 +56,6 @@ def stack_running(directory: Path, *options: str) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give one stack for the whole run, with declared boards; a test uses boards of its own names."""
+    """Yield one stack for the whole run, with declared boards; each test has its own names of boards."""
     with stack_running(tmp_path_factory.mktemp("stack"), "--boards", str(BOARDS)) as stack:
         yield stack

@@ -50,7 +50,7 @@ async def front(directory: Path) -> AsyncIterator[httpx.AsyncClient]:
             for name in ("get_leaderboard", "get_standing", "submit_score")
         }
         port = server.listen("127.0.0.1", 0)
-        server.show(port, Front(functions, "test"))
+        server.add_front(port, Front(functions, "test"))
         serving = asyncio.create_task(server.run_until_stopped())
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
             yield client

@@ -1,4 +1,4 @@
-"""The key is rotated while players submit and read."""
+"""Rotation of the key while players submit and read."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ ROUNDS = 20
 
 
 class Player(threading.Thread):
-    """Submits and reads, one request after another, until told to stop; remembers every status."""
+    """Submits and reads, one request after another, until it is stopped; keeps every reply."""
 
     def __init__(self, stack: Stack, name: str) -> None:
         super().__init__()
         self.stack = stack
         self.path = f"/rotated/{name}"
-        self.said: list[tuple[int, bytes]] = []
+        self.replies: list[tuple[int, bytes]] = []
         self.score = 0
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        """Play."""
+        """Submit and read in turns."""
         while not self.stopping.is_set():
             submit = ask(self.stack, "POST", self.path, {"score": self.score + 1})
             self.score += submit.status == 202
             reads = (ask(self.stack, "GET", self.path), ask(self.stack, "GET", "/rotated"))
-            self.said += [(reply.status, reply.body) for reply in (submit, *reads)]
+            self.replies += [(reply.status, reply.body) for reply in (submit, *reads)]
 
 
 @contextmanager
 def playing(stack: Stack, count: int) -> Iterator[list[Player]]:
-    """Let so many players play to the end of the block, and for some rounds more."""
+    """Run so many players until the end of the block."""
     players = [Player(stack, f"player-{number}") for number in range(count)]
     for player in players:
         player.start()
@@ -54,15 +54,15 @@ def playing(stack: Stack, count: int) -> Iterator[list[Player]]:
             player.join()
 
 
-def have_played(players: list[Player]) -> None:
-    """Wait until each has played some more rounds."""
-    aims = [len(player.said) + 3 * ROUNDS for player in players]
-    while any(player.is_alive() and len(player.said) < aim for player, aim in zip(players, aims, strict=True)):
+def wait_for_rounds(players: list[Player]) -> None:
+    """Wait until each player has played some more rounds."""
+    aims = [len(player.replies) + 3 * ROUNDS for player in players]
+    while any(player.is_alive() and len(player.replies) < aim for player, aim in zip(players, aims, strict=True)):
         threading.Event().wait(0.02)
 
 
 def revoke_others(stack: Stack, kept: str) -> None:
-    """Revoke every key of the functions but that of the id given."""
+    """Revoke all keys of the functions except one, given by its id."""
     momento = stack.places.momento
     headers = {"authorization": momento["MOMENTO_API_KEY"]}
     with httpx.Client(base_url=momento["MOMENTO_ACCOUNT_URL"], headers=headers) as account:
@@ -73,20 +73,20 @@ def revoke_others(stack: Stack, kept: str) -> None:
 
 
 def test_rotation_under_load(stack: Stack) -> None:
-    """No request fails while a new key is stored and the old one revoked, and no process is started anew for it."""
+    """No request fails while a new key is stored and the old one is revoked."""
     with playing(stack, 4) as players:
-        have_played(players)
+        wait_for_rounds(players)
         key, key_id = make_key(stack.places.momento, stack.places.cache)
         stack.ssm.put_parameter(Name=stack.places.parameter, Value=key, Type="SecureString", Overwrite=True)
         revoke_others(stack, key_id)
-        have_played(players)
-    assert {status for player in players for status, _ in player.said} == {200, 202}
+        wait_for_rounds(players)
+    assert {status for player in players for status, _ in player.replies} == {200, 202}
     for player in players:
         assert ask(stack, "GET", player.path).json["score"] == player.score
 
 
 def test_no_key_in_any_log(stack: Stack) -> None:
-    """Whatever the parts wrote, no key is in it: not the one in use, nor the one it was made with."""
+    """No key is in any log: not the one in use, nor the one with which that was made."""
     ask(stack, "POST", "/logged/v", {"score": 1})
     keys = [stack.ssm.get_parameter(Name=stack.places.parameter, WithDecryption=True)["Parameter"]["Value"]]
     keys += [value for name, value in stack.places.momento.items() if name.endswith("API_KEY")]

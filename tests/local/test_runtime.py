@@ -1,4 +1,4 @@
-"""One function and its execution environment: what happens when it does not answer."""
+"""One function and its execution environment, also when it does not answer."""
 
 from __future__ import annotations
 
@@ -65,23 +65,23 @@ async def function(directory: Path, handler: str, seconds: float = 20) -> AsyncI
 
 @pytest.mark.anyio
 async def test_environment_is_kept(tmp_path: Path) -> None:
-    """One process answers one invocation after another, each with its own event."""
+    """One process runs one invocation after another, each with its own event."""
     async with function(tmp_path, "count") as counting:
-        said = [await counting.invoke(b'{"n":%d}' % number) for number in range(3)]
-    assert [b'"calls": %d, "event": {"n": %d}' % (n + 1, n) in answer for n, answer in enumerate(said)] == [True] * 3
+        answers = [await counting.invoke(b'{"n":%d}' % number) for number in range(3)]
+    assert [b'"calls": %d, "event": {"n": %d}' % (n + 1, n) in answer for n, answer in enumerate(answers)] == [True] * 3
 
 
 @pytest.mark.anyio
 async def test_invocations_wait_for_each_other(tmp_path: Path) -> None:
-    """Invocations at once are answered in their order, each once."""
+    """Concurrent invocations are run in their order, each once."""
     async with function(tmp_path, "count") as counting:
-        said = await asyncio.gather(*(counting.invoke(b"%d" % number) for number in range(20)))
-    assert [b'"calls": %d, "event": %d' % (n + 1, n) in answer for n, answer in enumerate(said)] == [True] * 20
+        answers = await asyncio.gather(*(counting.invoke(b"%d" % number) for number in range(20)))
+    assert [b'"calls": %d, "event": %d' % (n + 1, n) in answer for n, answer in enumerate(answers)] == [True] * 20
 
 
 @pytest.mark.anyio
 async def test_handler_that_raises(tmp_path: Path) -> None:
-    """An error of the handler is the invocation's, and the process goes on."""
+    """An exception of the handler fails the invocation, and the process goes on."""
     async with function(tmp_path, "fail") as failing:
         with pytest.raises(FunctionFailed, match="first"):
             await failing.invoke(b'{"why":"first"}')
@@ -93,7 +93,7 @@ async def test_handler_that_raises(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_process_that_ends(tmp_path: Path) -> None:
-    """A process that ends fails its invocation at once; the next one gets a new process."""
+    """If the process ends, its invocation fails at once, and the next one gets a new process."""
     async with function(tmp_path, "end") as ending:
         for status in (3, 4):
             with pytest.raises(FunctionFailed, match=f"status {status}"):
@@ -102,7 +102,7 @@ async def test_process_that_ends(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_time_out(tmp_path: Path) -> None:
-    """A function that takes too long is ended; the next invocation is answered by a new process."""
+    """A function that takes too long is killed, and the next invocation gets a new process."""
     async with function(tmp_path, "hang", seconds=5) as hanging:
         with pytest.raises(FunctionFailed, match="longer than 5 seconds"):
             await hanging.invoke(b'{"seconds":60}')
@@ -111,7 +111,7 @@ async def test_time_out(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_killed_between_invocations(tmp_path: Path) -> None:
-    """An environment that died while it had nothing to do is replaced."""
+    """An environment that died between two invocations is replaced."""
     async with function(tmp_path, "count") as counting:
         await counting.invoke(b"1")
         assert counting.process is not None
@@ -122,7 +122,7 @@ async def test_killed_between_invocations(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_handler_that_cannot_be_imported(tmp_path: Path) -> None:
-    """A handler that is not there fails the invocation, with the reason."""
+    """A missing handler fails the invocation, with the reason."""
     async with function(tmp_path, "missing") as missing:
         with pytest.raises(FunctionFailed, match="missing"):
             await missing.invoke(b"{}")
@@ -130,7 +130,7 @@ async def test_handler_that_cannot_be_imported(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_answer_to_another_invocation(tmp_path: Path) -> None:
-    """An answer to what was never asked is refused."""
+    """An answer to an unknown invocation is refused."""
     async with function(tmp_path, "count") as counting:
         await counting.invoke(b"1")
         host, _, port = counting.address.partition(":")
@@ -144,7 +144,7 @@ async def test_answer_to_another_invocation(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_server_that_does_not_start(tmp_path: Path) -> None:
-    """A local server that ends at once is an error that shows what it said."""
+    """If a local server ends at once, the error has its output."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with pytest.raises(NotStarted, match="in use"):

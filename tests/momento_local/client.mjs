@@ -1,20 +1,20 @@
-// How the programs beside this one reach a local Momento server, and how they tell what they found.
+// What the programs in this directory share: clients of a local Momento server, and the output of the results.
 import sdk from '@gomomento/sdk';
 
-/** Without TLS where arguments tell a host and a port; else by the one key that the environment holds. */
+/** Without TLS if the arguments are a host and a port; otherwise with the key in the environment. */
 export function credentials([hostname, port] = []) {
   return hostname
     ? sdk.CredentialProvider.forMomentoLocal({hostname, port: Number(port)})
     : sdk.CredentialProvider.fromEnvironmentVariable('LEGACY_API_KEY');
 }
 
-/** Leads a token's holder to the same place as another key: by its own endpoint it would look for cache.localhost. */
-export function tokenCredentials(token, leading) {
+/** A token's credentials with the endpoints of another key: its own would lead to cache.localhost. */
+export function tokenCredentials(token, other) {
   const endpointOverrides = {
-    cacheEndpoint: leading.getCacheEndpoint(),
-    controlEndpoint: leading.getControlEndpoint(),
-    tokenEndpoint: leading.getTokenEndpoint(),
-    secureConnection: leading.isCacheEndpointSecure(),
+    cacheEndpoint: other.getCacheEndpoint(),
+    controlEndpoint: other.getControlEndpoint(),
+    tokenEndpoint: other.getTokenEndpoint(),
+    secureConnection: other.isCacheEndpointSecure(),
   };
   return sdk.CredentialProvider.fromDisposableToken({apiKey: token, endpointOverrides});
 }
@@ -36,11 +36,11 @@ export function authClient(credentialProvider) {
   return new sdk.AuthClient({configuration, credentialProvider});
 }
 
-/** The name of what was answered, with the code of an error. */
+/** The name of a response's class, or the code of its error. */
 export function kind(response) {
   return response.errorCode ? response.errorCode() : response.constructor.name;
 }
 
-export function tell(found) {
+export function print(found) {
   console.log(JSON.stringify(found));
 }

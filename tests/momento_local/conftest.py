@@ -1,4 +1,4 @@
-"""What the tests of the local Momento server share."""
+"""Fixtures of the tests of the local Momento server."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """Run the coroutines of tests on asyncio."""
+    """Run the tests that are coroutines on asyncio."""
     return "asyncio"
 
 
 @pytest.fixture(scope="session")
-async def one_loop(anyio_backend: str) -> None:  # noqa: ARG001 - it comes first
-    """Keep the loop for all of them: what gRPC still has for one that is closed fails in the next."""
+async def one_loop(anyio_backend: str) -> None:  # noqa: ARG001 - it must be set up first
+    """Keep one loop for all tests: gRPC's leftovers of a closed loop would fail in the next one."""
     return
 
 
 @pytest.fixture
 def cache(momento: Momento) -> str:
-    """Give an empty cache."""
+    """Return the name of a new, empty cache."""
     return momento.new_cache()
 
 
 @pytest.fixture
 async def client(momento: Momento, one_loop: None) -> AsyncIterator[CacheClientAsync]:  # noqa: ARG001 - first
-    """Give a client of the official SDK, with a TTL of an hour."""
+    """Yield a client of the official SDK, with a TTL of an hour."""
     async with CacheClientAsync(Configurations.Laptop.v1(), momento.credentials, timedelta(hours=1)) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Momento]:
-    """Give a server that listens with TLS too."""
+    """Yield a server that listens with TLS too."""
     authority = tmp_path_factory.mktemp("secure") / "ca.pem"
     with momento_running("--tls", "--ca-file", str(authority)) as momento:
         yield momento

@@ -1,6 +1,6 @@
-// Makes tokens and keys, and tells what each may do: CACHE [HOST PORT].
+// Makes tokens and keys, and prints what each may do: CACHE [HOST PORT].
 import {DisposableTokenScopes, ExpiresIn, PermissionScopes} from '@gomomento/sdk';
-import {authClient, cacheClient, credentials, kind, tell, tokenCredentials} from './client.mjs';
+import {authClient, cacheClient, credentials, kind, print, tokenCredentials} from './client.mjs';
 
 const [cache, ...place] = process.argv.slice(2);
 const owner = credentials(place);
@@ -33,4 +33,4 @@ const renewed = await authClient(tokenCredentials(key.apiKey, owner)).refreshApi
 found.renewedKey = await may(renewed.apiKey);
 found.neverExpires = !renewed.expiresAt.doesExpire();
 found.wrongKey = await may(Buffer.from(JSON.stringify({endpoint: 'x', api_key: 'wrong'})).toString('base64'));
-tell(found);
+print(found);

@@ -1,6 +1,6 @@
-// Plays through the calls on caches and on sorted sets, and tells each answer: CACHE [HOST PORT].
+// Makes all calls on caches and on sorted sets, and prints the answers: CACHE [HOST PORT].
 import {SortedSetOrder} from '@gomomento/sdk';
-import {cacheClient, credentials, kind, tell} from './client.mjs';
+import {cacheClient, credentials, kind, print} from './client.mjs';
 
 const [cache, ...place] = process.argv.slice(2);
 const client = await cacheClient(credentials(place));
@@ -41,4 +41,4 @@ found.deleted = kind(await client.deleteCache(cache));
 found.gone = kind(await client.sortedSetPutElement(cache, 'set', 'v', 1));
 
 client.close();
-tell(found);
+print(found);

@@ -41,48 +41,46 @@ ROLE = {
 
 @pytest.fixture(scope="module")
 def account(momento: Momento) -> Iterator[httpx.Client]:
-    """Give a client of the account API with the owner's key."""
-    headers = {"Authorization": momento.told.api_key}
-    with httpx.Client(base_url=momento.told.account_url, headers=headers) as client:
+    """Yield a client of the account API with the owner's key."""
+    headers = {"Authorization": momento.connections.api_key}
+    with httpx.Client(base_url=momento.connections.account_url, headers=headers) as client:
         yield client
 
 
-def made(account: httpx.Client, role: str = "owner", description: str = "test", expiry: object = "never") -> Any:
-    """Make a key; give what is answered."""
+def make_key(account: httpx.Client, role: str = "owner", description: str = "test", expiry: object = "never") -> Any:
+    """Make a key; return the answer."""
     body = {"role_id": role, "description": description, "expiry": expiry}
     return account.post("/api-keys", json=body).raise_for_status().json()
 
 
 def refusal(momento: Momento, key: str) -> MomentoErrorCode | None:
-    """Give the error with which the SDK is refused that puts with a key, None where it is not."""
+    """Set an item with a key by the SDK; return the code of the error, None if there was none."""
     credentials = CredentialProvider(key, momento.host, momento.host, momento.host, momento.port)
     with CacheClient(Configurations.Laptop.latest(), credentials, DAY) as client:
         return getattr(client.set(momento.new_cache(), "key", "value"), "error_code", None)
 
 
-def test_made_key_is_told_of(account: httpx.Client) -> None:
-    """A new key is shown once; what is known of it is in the list too."""
-    answer = made(account, "viewer", "a dashboard")
+def test_new_key_is_listed(account: httpx.Client) -> None:
+    """The information about a new key is in the answer and in the list."""
+    answer = make_key(account, "viewer", "a dashboard")
     info = answer["key_info"]
-    assert {name: info[name] for name in ("account_id", "description", "role_id")} == {
-        "account_id": "local",
-        "description": "a dashboard",
-        "role_id": "viewer",
-    }
+    assert info["account_id"] == "local"
+    assert info["description"] == "a dashboard"
+    assert info["role_id"] == "viewer"
     assert abs(info["issued_at_epoch_seconds"] - time.time()) < 60
     assert info in account.get("/api-keys").json()["key_info"]
 
 
-def test_key_expires_as_asked(account: httpx.Client) -> None:
-    """When a key expires is told in the seconds that were asked for, and not at all for one that never does."""
+def test_expiry_of_a_key(account: httpx.Client) -> None:
+    """A key expires at the second of the request; a key that never does has no such field."""
     soon = int(time.time()) + 100
-    assert made(account, expiry=soon)["key_info"]["expires_at_epoch_seconds"] == soon
-    assert "expires_at_epoch_seconds" not in made(account)["key_info"]
+    assert make_key(account, expiry=soon)["key_info"]["expires_at_epoch_seconds"] == soon
+    assert "expires_at_epoch_seconds" not in make_key(account)["key_info"]
 
 
 def test_revoked_key_is_refused_by_the_sdk(momento: Momento, account: httpx.Client) -> None:
-    """A key is good as soon as it is made, and no more as soon as it is revoked."""
-    answer = made(account)
+    """A key is valid from when it is made until it is revoked."""
+    answer = make_key(account)
     assert refusal(momento, answer["api_key"]) is None
     assert account.delete(f"/api-keys/{answer['key_info']['key_id']}").json() == {}
     assert refusal(momento, answer["api_key"]) == MomentoErrorCode.AUTHENTICATION_ERROR
@@ -90,12 +88,12 @@ def test_revoked_key_is_refused_by_the_sdk(momento: Momento, account: httpx.Clie
 
 def test_key_of_a_viewer_may_not_write(momento: Momento, account: httpx.Client) -> None:
     """A key has the rights of its role."""
-    assert refusal(momento, made(account, "viewer")["api_key"]) == MomentoErrorCode.PERMISSION_ERROR
+    assert refusal(momento, make_key(account, "viewer")["api_key"]) == MomentoErrorCode.PERMISSION_ERROR
 
 
-def test_pages_of_keys_lead_through_all(account: httpx.Client) -> None:
-    """Pages name every key once, also where one was revoked between them."""
-    keys = {made(account)["key_info"]["key_id"] for _ in range(5)}
+def test_pages_have_every_key(account: httpx.Client) -> None:
+    """The pages have every key once, though one is revoked between them."""
+    keys = {make_key(account)["key_info"]["key_id"] for _ in range(5)}
     found: list[str] = []
     page: dict[str, Any] = {"next_token": ""}
     while "next_token" in page:
@@ -108,25 +106,25 @@ def test_pages_of_keys_lead_through_all(account: httpx.Client) -> None:
 
 
 def test_made_role_gives_its_rights(account: httpx.Client) -> None:
-    """A role is told as it was made, and a key can have it."""
+    """A role is listed as it was made, and a key of it has its rights."""
     role = account.post("/roles", json=ROLE).json()
     assert role["permissions"] == ROLE["permissions"]
     assert role in account.get("/roles", params={"type": "custom"}).json()["roles"]
-    reader = httpx.get(
-        account.base_url.join("/roles"), headers={"Authorization": made(account, role["role_id"])["api_key"]}
-    )
-    assert [found["role_name"] for found in reader.json()["roles"]] == ["one-set", "Operator", "Owner", "Viewer"]
+    headers = {"Authorization": make_key(account, role["role_id"])["api_key"]}
+    listed = httpx.get(account.base_url.join("/roles"), params={"type": "system"}, headers=headers).json()["roles"]
+    assert [found["role_name"] for found in listed] == ["Operator", "Owner", "Viewer"]
 
 
 @pytest.mark.parametrize("name", ["Owner", "owner"])
 def test_role_of_a_taken_name_is_refused(account: httpx.Client, name: str) -> None:
-    """No two roles have one name, and none takes the place of one of the system's."""
+    """A role cannot have the name or the id of another, such as one of the system's."""
     answer = account.post("/roles", json=ROLE | {"role_name": name})
-    assert (answer.status_code, answer.json()["code"]) == (409, "AlreadyExists")
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "AlreadyExists"
 
 
 def bad_role(**rule: object) -> dict[str, Any]:
-    """Give the body for a role of one rule."""
+    """Return a body that would make a role of one rule."""
     return {"role_name": "bad", "permissions": {"rules": [rule]}}
 
 
@@ -199,7 +197,7 @@ def bad_role(**rule: object) -> dict[str, Any]:
 def test_bad_request_is_refused(
     account: httpx.Client, method: str, path: str, body: object, status: int, message: str
 ) -> None:
-    """What is wrong is said in the body, in the form that every error has."""
+    """The answer to a bad request says what is wrong, in the form of every error."""
     content = {"content": body} if isinstance(body, bytes) else {"json": body} if body else {}
     answer = account.request(method, path, headers={"Content-Type": "application/json"}, **content)
     assert answer.status_code == status
@@ -212,24 +210,25 @@ def test_bad_request_is_refused(
     [("", 401, "Unauthenticated"), ("wrong", 401, "Unauthenticated"), ("viewer", 403, "PermissionDenied")],
 )
 def test_key_is_checked(account: httpx.Client, key: str, status: int, code: str) -> None:
-    """Whoever makes keys needs a key for it, on a server too that lets calls of Momento pass without one."""
-    key = made(account, "viewer")["api_key"] if key == "viewer" else key
+    """Making keys needs a key that allows it, even on a server that allows Momento's calls without one."""
+    key = make_key(account, "viewer")["api_key"] if key == "viewer" else key
     body = {"role_id": "owner", "description": "", "expiry": "never"}
     answer = account.post("/api-keys", json=body, headers={"Authorization": key})
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.status_code == status
+    assert answer.json()["code"] == code
 
 
 def test_body_in_parts_is_read_whole(account: httpx.Client) -> None:
-    """A body may come in parts."""
+    """A chunked body is read to its end."""
     parts = (part for part in (b'{"role_id": "owner", "desc', b'ription": "", "expiry": "never"}'))
     answer = account.post("/api-keys", content=parts, headers={"Content-Type": "application/json"})
     assert answer.json()["key_info"]["role_id"] == "owner"
 
 
 def test_client_that_leaves_makes_nothing(momento: Momento, account: httpx.Client) -> None:
-    """A body that breaks off before its end makes no key, whatever it could be read as."""
+    """A body that breaks off makes no key, though the part that came is valid."""
     body = json.dumps({"role_id": "owner", "description": "broken off", "expiry": "never"})
-    head = f"POST /api-keys HTTP/1.1\r\nHost: {momento.host}\r\nAuthorization: {momento.told.api_key}\r\n"
+    head = f"POST /api-keys HTTP/1.1\r\nHost: {momento.host}\r\nAuthorization: {momento.connections.api_key}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body) + 1}\r\n\r\n"
     with socket.create_connection((account.base_url.host, account.base_url.port or 0)) as connection:
         connection.sendall((head + body).encode())
@@ -239,13 +238,14 @@ def test_client_that_leaves_makes_nothing(momento: Momento, account: httpx.Clien
 
 
 def test_body_must_be_json(account: httpx.Client) -> None:
-    """A body that does not say that it is JSON is refused."""
+    """A body without the Content-Type of JSON is refused."""
     answer = account.post("/api-keys", content=b"{}")
-    assert (answer.status_code, answer.json()["code"]) == (400, "Bad Request")
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "Bad Request"
 
 
 def test_faults_change_while_the_server_runs(momento: Momento, account: httpx.Client) -> None:
-    """Faults that are put befall the calls that follow, and are told of until they are through."""
+    """Planned faults hit the next calls, and are listed until they have."""
     faults = {"faults": ["Set:UNAVAILABLE:7"]}
     assert account.put("/-/faults", json=faults).json() == faults
     assert refusal(momento, "") == MomentoErrorCode.SERVER_UNAVAILABLE

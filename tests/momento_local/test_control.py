@@ -1,4 +1,4 @@
-"""Caches as wholes, by the official SDK, and the server as a process."""
+"""Calls on whole caches by the official SDK, and the start and the end of the server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from momento.errors import MomentoErrorCode
 from momento.responses import CacheFlush, CreateCache, DeleteCache, ListCaches
 from momento_wire_types import cachepubsub_pb2 as pubsub
 
-from laurels.errors import CallRefused, NotListening
+from laurels.momento_local.errors import CallRefused, NotListening
 from laurels.momento_local.keys import Keys
 from laurels.momento_local.server import STATUS, MomentoServer
 from tests.momento import momento_running
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def names(client: CacheClientAsync) -> list[str]:
-    """Name the caches that there are."""
+    """Return the names of the caches."""
     response = await client.list_caches()
     assert isinstance(response, ListCaches.Success)
     return [info.name for info in response.caches]
@@ -40,34 +40,34 @@ async def test_create_and_delete(client: CacheClientAsync) -> None:
 
 
 async def test_create_again(client: CacheClientAsync, cache: str) -> None:
-    """A cache that is there is told from one that was made."""
+    """Creating a cache again is answered with AlreadyExists."""
     assert isinstance(await client.create_cache(cache), CreateCache.CacheAlreadyExists)
 
 
 async def test_delete_what_is_not_there(client: CacheClientAsync) -> None:
-    """A cache that is not there is not found."""
+    """Deleting a missing cache is answered with NOT_FOUND."""
     response = await client.delete_cache("ghost")
     assert getattr(response, "error_code", None) == MomentoErrorCode.NOT_FOUND_ERROR
 
 
 async def test_flush(client: CacheClientAsync, cache: str) -> None:
-    """Flushing drops all items, and leaves the cache."""
+    """Flushing drops all items, and keeps the cache."""
     await client.set(cache, "k", "v")
     assert isinstance(await client.flush_cache(cache), CacheFlush.Success)
     assert not getattr(await client.get(cache, "k"), "value_bytes", None)
     assert cache in await names(client)
 
 
-async def test_a_port_in_use_is_told(momento: Momento) -> None:
-    """A second server does not share the port of the first, and says what to do."""
+async def test_a_port_in_use(momento: Momento) -> None:
+    """A second server cannot listen on the port of the first, and the error says what to do."""
     other = MomentoServer(Keys(b"secret" * 6, lambda: 0.0, is_open=True))
     with pytest.raises(NotListening, match="Choose another with --port"):
         other.listen(momento.host, momento.port)
     await other.stop()
 
 
-async def test_an_address_of_another_machine_is_told() -> None:
-    """An address that is not this machine's is told as it was given, of IPv6 too."""
+async def test_an_address_of_another_machine() -> None:
+    """The error for an address that is not this machine's has the address, also of IPv6."""
     server = MomentoServer(Keys(b"secret" * 6, lambda: 0.0, is_open=True))
     with pytest.raises(NotListening, match=r"\[2001:db8::1\]:8080"):
         server.listen("2001:db8::1", 8080)
@@ -75,8 +75,8 @@ async def test_an_address_of_another_machine_is_told() -> None:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT], ids=lambda sign: sign.name)
-async def test_it_ends_when_told(sign: signal.Signals) -> None:
-    """A signal ends the server, and those who subscribe are told to come back: the cache is not said to be gone."""
+async def test_a_signal_ends_it(sign: signal.Signals) -> None:
+    """A signal ends the server; subscribers get UNAVAILABLE, and not that the cache is gone."""
     request = pubsub._SubscriptionRequest(cache_name="boards", topic="news")
     with momento_running("--cache", "boards") as momento:
         messages: Any = momento.topics.Subscribe(request, timeout=30)
@@ -84,10 +84,11 @@ async def test_it_ends_when_told(sign: signal.Signals) -> None:
         momento.process.send_signal(sign)
         with pytest.raises(grpc.RpcError) as caught:
             next(messages)
-        assert (caught.value.code(), momento.process.wait(20)) == (grpc.StatusCode.UNAVAILABLE, 0)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert momento.process.wait(20) == 0
 
 
 async def test_every_refusal_has_its_status() -> None:
-    """Whatever a call is refused for, the client is told by a status of its own."""
+    """Every class of refusal has a status of its own."""
     assert set(STATUS) == set(CallRefused.__subclasses__())
     assert len(set(STATUS.values())) == len(STATUS)

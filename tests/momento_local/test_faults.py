@@ -1,4 +1,4 @@
-"""Faults on request: as they are written, and as the official SDK meets them."""
+"""Injected faults: their text form, and what the official SDK makes of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from momento.responses import CacheGet, CacheSortedSetFetch, CacheSortedSetIncre
 from momento_wire_types import cacheclient_pb2 as wire
 from momento_wire_types import cachepubsub_pb2 as pubsub
 
-from laurels.errors import BadArgument
+from laurels.momento_local.errors import BadArgument
 from laurels.momento_local.faults import Faults, parse
 from tests.momento import momento_running
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     ["SortedSetPut:UNAVAILABLE:3", "SortedSetFetch:delay=200ms", "Get:delay=1500ms:1", "Subscribe:NOT_FOUND"],
 )
 def test_a_fault_reads_as_it_is_written(text: str) -> None:
-    """A fault is written as it was read."""
+    """A fault is formatted as it was parsed."""
     assert str(parse(text)) == text
 
 
@@ -38,7 +38,7 @@ def test_a_delay_may_be_in_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
         ("", "no fault: give CALL:STATUS or CALL:delay=200ms"),
         ("Get", "no fault"),
@@ -55,26 +55,26 @@ def test_a_delay_may_be_in_seconds() -> None:
         ("Get:INTERNAL:", "'' is no count"),
     ],
 )
-def test_what_is_no_fault_is_refused(text: str, said: str) -> None:
-    """What is not a fault is refused with what would be right."""
-    with pytest.raises(BadArgument, match=said):
+def test_what_is_no_fault_is_refused(text: str, problem: str) -> None:
+    """A text that is no fault is refused with what would be right."""
+    with pytest.raises(BadArgument, match=problem):
         parse(text)
 
 
 def test_delays_add_and_errors_take_turns() -> None:
-    """One call meets all of its delays and the first of its errors; the next error waits for the next call."""
+    """A call gets all of its delays and the first of its errors; the next error is for the next call."""
     faults = Faults()
     for text in ("Get:delay=200ms:1", "Get:delay=100ms", "Get:INTERNAL:1", "Get:UNAVAILABLE:2", "Set:ABORTED"):
         faults.plan(text)
-    met = [faults.strike("Get") for _ in range(4)]
-    assert [delay for delay, _ in met] == pytest.approx([0.3, 0.1, 0.1, 0.1])
+    effects = [faults.strike("Get") for _ in range(4)]
+    assert [delay for delay, _ in effects] == pytest.approx([0.3, 0.1, 0.1, 0.1])
     status = grpc.StatusCode
-    assert [error for _, error in met] == [status.INTERNAL, status.UNAVAILABLE, status.UNAVAILABLE, None]
+    assert [error for _, error in effects] == [status.INTERNAL, status.UNAVAILABLE, status.UNAVAILABLE, None]
     assert str(faults) == "Get:delay=100ms\nSet:ABORTED"
 
 
 def test_faults_can_be_cleared() -> None:
-    """Without faults nothing befalls a call."""
+    """After clear a call has no fault."""
     faults = Faults()
     faults.plan("Get:INTERNAL")
     faults.clear()
@@ -83,8 +83,8 @@ def test_faults_can_be_cleared() -> None:
 
 
 @pytest.fixture(scope="module")
-def troubled() -> Iterator[Momento]:
-    """Give a server with faults."""
+def faulty() -> Iterator[Momento]:
+    """Yield a server with faults."""
     faults = [
         "Get:UNAVAILABLE:2",
         "SortedSetIncrement:UNAVAILABLE:1",
@@ -97,17 +97,17 @@ def troubled() -> Iterator[Momento]:
 
 
 @pytest.fixture
-async def client(troubled: Momento, one_loop: None) -> CacheClientAsync:  # noqa: ARG001 - it comes first
-    """Give a client of the server with faults, that waits two seconds."""
+async def client(faulty: Momento, one_loop: None) -> CacheClientAsync:  # noqa: ARG001 - it must be set up first
+    """Return a client of the server with faults, with a time-out of two seconds."""
     configuration = Configurations.Laptop.v1().with_client_timeout(timedelta(seconds=2))
-    return CacheClientAsync(configuration, troubled.credentials, timedelta(hours=1))
+    return CacheClientAsync(configuration, faulty.credentials, timedelta(hours=1))
 
 
 @pytest.mark.anyio
-async def test_the_sdk_retries_what_may_be_retried(troubled: Momento, client: CacheClientAsync) -> None:
-    """The SDK makes an idempotent call again until it succeeds, and an increment never."""
+async def test_the_sdk_retries_what_may_be_retried(faulty: Momento, client: CacheClientAsync) -> None:
+    """The SDK retries an idempotent call until it succeeds, and never an increment."""
     async with client:
-        cache = troubled.new_cache()
+        cache = faulty.new_cache()
         assert isinstance(await client.get(cache, "k"), CacheGet.Miss)
         once = await client.sorted_set_increment_score(cache, "board", "a", 1.0)
         assert getattr(once, "error_code", None) == MomentoErrorCode.SERVER_UNAVAILABLE
@@ -117,25 +117,25 @@ async def test_the_sdk_retries_what_may_be_retried(troubled: Momento, client: Ca
 
 
 @pytest.mark.anyio
-async def test_a_delay_beyond_the_deadline_is_a_time_out(troubled: Momento, client: CacheClientAsync) -> None:
-    """A call that is held up for longer than the client waits times out, and the next goes through."""
+async def test_a_delay_beyond_the_deadline_is_a_time_out(faulty: Momento, client: CacheClientAsync) -> None:
+    """A call that is delayed past the client's time-out fails, and the next one succeeds."""
     async with client:
-        cache = troubled.new_cache()
+        cache = faulty.new_cache()
         slow = await client.sorted_set_fetch_by_rank(cache, "board")
         assert getattr(slow, "error_code", None) == MomentoErrorCode.TIMEOUT_ERROR
         assert isinstance(await client.sorted_set_fetch_by_rank(cache, "board"), CacheSortedSetFetch.Miss)
 
 
-def test_a_fault_says_that_it_was_asked_for(troubled: Momento) -> None:
-    """The details of a fault tell it from an error of the server."""
+def test_a_fault_says_that_it_was_planned(faulty: Momento) -> None:
+    """The details of a fault distinguish it from an error of the server."""
     with pytest.raises(grpc.RpcError) as caught:
-        troubled.items.Set(wire._SetRequest(cache_key=b"k"), metadata=(("cache", "any"),))
+        faulty.items.Set(wire._SetRequest(cache_key=b"k"), metadata=(("cache", "any"),))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "was asked for" in caught.value.details()
 
 
-def test_a_subscription_can_fail(troubled: Momento) -> None:
-    """A stream meets its faults at its beginning."""
+def test_a_subscription_can_fail(faulty: Momento) -> None:
+    """A stream fails at its beginning."""
     with pytest.raises(grpc.RpcError) as caught:
-        next(troubled.topics.Subscribe(pubsub._SubscriptionRequest(cache_name="any", topic="news")))
+        next(faulty.topics.Subscribe(pubsub._SubscriptionRequest(cache_name="any", topic="news")))
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED

@@ -1,4 +1,4 @@
-"""The local Momento server, by the official JavaScript SDK."""
+"""The local Momento server with the official JavaScript SDK."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(params=["plaintext", "tls"])
-def play(request: pytest.FixtureRequest, secure: Momento) -> Callable[[str, str], Any]:
-    """Give what runs a program on a cache and reads what it tells: without TLS and key, or with both in one string."""
+def run_program(request: pytest.FixtureRequest, secure: Momento) -> Callable[[str, str], Any]:
+    """Return a function that runs a program on a cache: without TLS and key, or with both in one string."""
     place = [secure.host, str(secure.port)] if request.param == "plaintext" else []
 
     def run(program: str, cache: str) -> Any:
         command = ["node", str(HERE / program), cache, *place]
         environment = os.environ | {
-            "LEGACY_API_KEY": secure.told.legacy_api_key,
-            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(secure.told.ca_file),
+            "LEGACY_API_KEY": secure.connections.legacy_api_key,
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(secure.connections.ca_file),
         }
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
         assert not done.returncode, done.stderr
@@ -38,9 +38,9 @@ def play(request: pytest.FixtureRequest, secure: Momento) -> Callable[[str, str]
     return run
 
 
-def test_sorted_sets(play: Callable[[str, str], Any]) -> None:
-    """Every call on caches and sorted sets that the SDK has is answered as Momento answers it."""
-    assert play("sorted_sets.mjs", f"javascript-{next(NUMBERS)}") == {
+def test_sorted_sets(run_program: Callable[[str, str], Any]) -> None:
+    """Every call of the SDK on caches and sorted sets is answered as Momento answers it."""
+    assert run_program("sorted_sets.mjs", f"javascript-{next(NUMBERS)}") == {
         "created": "Success",
         "createdAgain": "AlreadyExists",
         "listed": True,
@@ -68,18 +68,18 @@ def test_sorted_sets(play: Callable[[str, str], Any]) -> None:
     }
 
 
-def test_topics(play: Callable[[str, str], Any], secure: Momento) -> None:
-    """A subscriber gets what is published, in order and with numbers."""
-    told = play("topics.mjs", secure.new_cache())
-    assert told["published"] == ["Success", "Success"]
-    assert [value for value, _ in told["items"]] == ["one", "two"]
-    assert told["items"][1][1] == told["items"][0][1] + 1
-    assert told["missing"] == "NOT_FOUND_ERROR"
+def test_topics(run_program: Callable[[str, str], Any], secure: Momento) -> None:
+    """A subscriber gets the published items, in order and numbered."""
+    found = run_program("topics.mjs", secure.new_cache())
+    assert found["published"] == ["Success", "Success"]
+    assert [value for value, _ in found["items"]] == ["one", "two"]
+    assert found["items"][1][1] == found["items"][0][1] + 1
+    assert found["missing"] == "NOT_FOUND_ERROR"
 
 
-def test_keys_and_tokens(play: Callable[[str, str], Any], secure: Momento) -> None:
-    """A token reads, writes its own set and another's as its scope says; a key is renewed; a wrong one does nothing."""
-    assert play("keys.mjs", secure.new_cache()) == {
+def test_keys_and_tokens(run_program: Callable[[str, str], Any], secure: Momento) -> None:
+    """A token may do what its scope says, a key can be renewed, and a wrong key may do nothing."""
+    assert run_program("keys.mjs", secure.new_cache()) == {
         "readOnlyToken": ["Miss", "PERMISSION_ERROR", "PERMISSION_ERROR"],
         "tokenOfOneSet": ["Miss", "Success", "PERMISSION_ERROR"],
         "readerMayNotMakeWriter": "PERMISSION_ERROR",

@@ -1,4 +1,4 @@
-"""The local Momento server against a dictionary of dictionaries: every answer of every call, and every invariant."""
+"""The local Momento server compared with a dictionary of dictionaries: every answer, and every invariant."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ORDERS = st.sampled_from(["ASCENDING", "DESCENDING"])
 
 
 class ServerMachine(RuleBasedStateMachine):
-    """A server, a channel to it, and what it should hold: scores by values, and when each set is gone."""
+    """A server, a channel to it, and the model: scores by values, and when each set expires."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class ServerMachine(RuleBasedStateMachine):
         self.stub = cacheclient_pb2_grpc.ScsStub(self.channel)  # type: ignore[no-untyped-call]
 
     def teardown(self) -> None:
-        """Stop all of it."""
+        """Close the channel and stop the server."""
         self.runner.run(self.channel.close())
         self.runner.run(self.server.stop())
         self.runner.close()
@@ -69,27 +69,27 @@ class ServerMachine(RuleBasedStateMachine):
         """Make the call that takes this request."""
         method = getattr(self.stub, type(request).__name__.removeprefix("_").removesuffix("Request"))
 
-        async def made() -> Any:
+        async def make() -> Any:
             return await method(request, metadata=(("cache", CACHE),))
 
-        return self.runner.run(made())
+        return self.runner.run(make())
 
     def entries(self, name: bytes, order: str) -> list[tuple[bytes, float]] | None:
-        """Give what a fetch of a whole set should give, None where it is missing."""
+        """Return the model's entries of a whole set, None if it is missing."""
         if name not in self.model:
             return None
         ordered = sorted((score, value) for value, score in self.model[name].items())
         return [(value, score) for score, value in (ordered if order == "ASCENDING" else reversed(ordered))]
 
-    def fetched(self, request: Fetch) -> list[tuple[bytes, float]] | None:
-        """Give what a fetch gives, None where the set is missing."""
+    def fetch(self, request: Fetch) -> list[tuple[bytes, float]] | None:
+        """Return the server's answer to a fetch, None if the set is missing."""
         answer = self.call(request)
         if answer.HasField("missing"):
             return None
         return [(element.value, element.score) for element in answer.found.values_with_scores.elements]
 
     def touch(self, name: bytes, ttl: int, *, refresh: bool) -> dict[bytes, float]:
-        """Give the model of a set that is put to."""
+        """Return the model's scores of a set that is written, with its new time to expire."""
         if name not in self.model or refresh:
             self.ends[name] = self.now + ttl
         return self.model.setdefault(name, {})
@@ -148,8 +148,10 @@ class ServerMachine(RuleBasedStateMachine):
             for value, score in self.model.get(source, {}).items():
                 weighted = score * struct.unpack("f", struct.pack("f", weight))[0]
                 union[value] = COMBINE[aggregate](union[value], weighted) if value in union else weighted
-        asked = [Union._Source(set_name=source, weight=weight) for source, weight in sources]
-        answer = self.call(Union(set_name=name, sources=asked, aggregate=aggregate, ttl_milliseconds=1000 * ttl))
+        weighted_sources = [Union._Source(set_name=source, weight=weight) for source, weight in sources]
+        answer = self.call(
+            Union(set_name=name, sources=weighted_sources, aggregate=aggregate, ttl_milliseconds=1000 * ttl)
+        )
         assert answer.length == len(union)
         self.model.pop(name, None)
         if union:
@@ -171,7 +173,7 @@ class ServerMachine(RuleBasedStateMachine):
             unbounded_end=ANY if end is None else None,
         )
         whole = self.entries(name, order)
-        got = self.fetched(Fetch(set_name=name, order=order, with_scores=True, by_index=ranks))
+        got = self.fetch(Fetch(set_name=name, order=order, with_scores=True, by_index=ranks))
         assert got == (None if whole is None else whole[start:end])
 
     @rule(
@@ -193,7 +195,7 @@ class ServerMachine(RuleBasedStateMachine):
         offset: int,
         count: int,
     ) -> None:
-        """Fetch by score, and count what is within the scores."""
+        """Fetch by score, and count the values in the range."""
         scores = Fetch._ByScore(
             min_score=None if low is None else Fetch._ByScore._Score(score=low, exclusive=out[0]),
             unbounded_min=ANY if low is None else None,
@@ -205,18 +207,19 @@ class ServerMachine(RuleBasedStateMachine):
         whole = self.entries(name, order)
         inside = [entry for entry in whole or [] if within(entry[1], low, high, out)]
         last = len(inside) if count < 0 else offset + count
-        got = self.fetched(Fetch(set_name=name, order=order, with_scores=True, by_score=scores))
+        got = self.fetch(Fetch(set_name=name, order=order, with_scores=True, by_score=scores))
         assert got == (None if whole is None else inside[offset:last])
         bounds = {
             "exclusive_min" if out[0] else "inclusive_min": low,
             "exclusive_max" if out[1] else "inclusive_max": high,
         }
         answer = self.call(Between(set_name=name, **bounds))
-        assert (answer.found.length, answer.HasField("missing")) == (len(inside), whole is None)
+        assert answer.found.length == len(inside)
+        assert answer.HasField("missing") == (whole is None)
 
     @rule(name=SETS, values=st.lists(VALUES, max_size=4), order=ORDERS)
-    def ask_values(self, name: bytes, values: list[bytes], order: str) -> None:
-        """Ask for scores and ranks of values."""
+    def read_values(self, name: bytes, values: list[bytes], order: str) -> None:
+        """Read scores and ranks of values."""
         whole = self.entries(name, order)
         answer = self.call(wire._SortedSetGetScoreRequest(set_name=name, values=values))
         assert answer.HasField("missing") == (whole is None)
@@ -229,7 +232,7 @@ class ServerMachine(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
-        """Every set is as it should be, and no expired one stays for long."""
+        """Every set equals the model's, and no expired set is kept."""
         cache = self.server.caches[CACHE]
         for name in [b"one", b"two", b"\xff"]:
             found = cache.sorted_set(name)
@@ -240,7 +243,7 @@ class ServerMachine(RuleBasedStateMachine):
 
 
 def within(score: float, low: float | None, high: float | None, out: tuple[bool, bool]) -> bool:
-    """Tell whether a score is within bounds, each of which may be out."""
+    """Return whether a score is within bounds, each of which may be excluded."""
     low, high = -math.inf if low is None else low, math.inf if high is None else high
     return low <= score <= high and not (out[0] and score == low) and not (out[1] and score == high)
 

@@ -1,4 +1,4 @@
-"""Disposable tokens and v1 keys of the local Momento server, by the official Python SDK and by its stubs."""
+"""Disposable tokens and v1 keys of the local Momento server, with the official Python SDK and with stubs."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ READER = messages.Permissions(
 
 
 def at(momento: Momento, credentials: CredentialProvider) -> CredentialProvider:
-    """Lead credentials to the server without TLS."""
+    """Return credentials with the server's address without TLS."""
     host = momento.host
     return replace(credentials, cache_endpoint=host, control_endpoint=host, token_endpoint=host, port=momento.port)
 
 
 def token_of(momento: Momento, scope: DisposableTokenScope, token_id: str | None = None) -> CredentialProvider:
-    """Give the credentials of a new token."""
+    """Return the credentials of a new token."""
     with AuthClient(AuthConfigurations.Laptop.latest(), momento.credentials) as client:
         made = client.generate_disposable_token(scope, ExpiresIn.minutes(1), DisposableTokenProps(token_id))
     assert isinstance(made, GenerateDisposableToken.Success)
@@ -61,7 +61,7 @@ def token_of(momento: Momento, scope: DisposableTokenScope, token_id: str | None
 
 @pytest.fixture(scope="module")
 def stubs(momento: Momento) -> Iterator[tuple[Any, Any]]:
-    """Give the stubs of the services for keys and for tokens."""
+    """Yield the stubs of the services for keys and for tokens."""
     with grpc.insecure_channel(f"{momento.host}:{momento.port}") as channel:
         yield auth_pb2_grpc.AuthStub(channel), token_pb2_grpc.TokenStub(channel)  # type: ignore[no-untyped-call]
 
@@ -79,12 +79,12 @@ def stubs(momento: Momento) -> Iterator[tuple[Any, Any]]:
         (lambda _: Scopes.cache_read_write("another"), [Code.PERMISSION_ERROR] * 3),
         (lambda cache: Scopes.topic_publish_only(cache, "scores"), [Code.PERMISSION_ERROR] * 3),
     ],
-    ids=["all of the cache", "read only", "one set", "sets that begin alike", "another cache", "a topic"],
+    ids=["all of the cache", "read only", "one set", "sets with a prefix", "another cache", "a topic"],
 )
 def test_token_allows_what_its_scope_says(
     momento: Momento, scope: Callable[[str], DisposableTokenScope], expected: list[Code | None]
 ) -> None:
-    """The holder of a token reads its set, writes it, and writes another, as far as the scope goes."""
+    """A token may read a set, write it, and write another, as its scope says."""
     cache = momento.new_cache()
     with CacheClient(Configurations.Laptop.latest(), token_of(momento, scope(cache)), MINUTE) as client:
         answers = [
@@ -104,7 +104,7 @@ def test_token_allows_what_its_scope_says(
 def test_union_reads_no_more_than_its_token_may(
     momento: Momento, source: bytes, outcome: AbstractContextManager[object]
 ) -> None:
-    """The holder of a token of one set makes no union of another there."""
+    """With a token for one set no other set can be read by a union."""
     cache = momento.new_cache()
     key = token_of(momento, Scopes.cache_key_read_write(cache, "mine")).auth_token
     request = cacheclient_pb2._SortedSetUnionStoreRequest(set_name=b"mine", ttl_milliseconds=1000)
@@ -114,7 +114,7 @@ def test_union_reads_no_more_than_its_token_may(
 
 
 def test_publisher_is_named_by_its_token(momento: Momento) -> None:
-    """A subscriber is told which token published; one that may only publish does not subscribe."""
+    """An item has the id of the token that published it; a token for publishing may not subscribe."""
     cache = momento.new_cache()
     credentials = token_of(momento, Scopes.topic_publish_only(cache, "scores"), "silverhand")
     items = momento.topics.Subscribe(cachepubsub_pb2._SubscriptionRequest(cache_name=cache, topic="scores"))
@@ -126,8 +126,8 @@ def test_publisher_is_named_by_its_token(momento: Momento) -> None:
     items.cancel()
 
 
-def test_token_tells_when_it_expires(momento: Momento) -> None:
-    """A token tells the moment at which it ends, and the endpoint that it leads to."""
+def test_token_has_its_expiry_and_endpoint(momento: Momento) -> None:
+    """The answer for a token has the time at which it expires, and the server's endpoint."""
     with AuthClient(AuthConfigurations.Laptop.latest(), momento.credentials) as client:
         made = client.generate_disposable_token(Scopes.cache_read_only("any"), ExpiresIn.minutes(30))
     assert isinstance(made, GenerateDisposableToken.Success)
@@ -148,7 +148,7 @@ def test_token_tells_when_it_expires(momento: Momento) -> None:
 def test_bad_request_for_a_token_is_refused(
     stubs: tuple[Any, Any], request_: dict[str, Any], status: grpc.StatusCode, message: str
 ) -> None:
-    """What a token cannot be made of is refused, with what would be right."""
+    """A bad request for a token is refused, with what would be right."""
     expires = token_pb2._GenerateDisposableTokenRequest.Expires(valid_for_seconds=request_.get("seconds", 0))
     request = token_pb2._GenerateDisposableTokenRequest(
         expires=expires, auth_token=request_.get("key", ""), permissions=request_.get("permissions")
@@ -160,9 +160,9 @@ def test_bad_request_for_a_token_is_refused(
 
 
 def test_key_is_renewed(momento: Momento, stubs: tuple[Any, Any]) -> None:
-    """A generated key is good, and so are the one that renews it and the one that renews that."""
+    """A key that was renewed twice is valid, and lives as long as the first."""
     request = auth_pb2._GenerateApiTokenRequest(
-        auth_token=momento.told.api_key,
+        auth_token=momento.connections.api_key,
         expires=auth_pb2._GenerateApiTokenRequest.Expires(valid_for_seconds=60),
         permissions=EVERYTHING,
     )
@@ -177,7 +177,7 @@ def test_key_is_renewed(momento: Momento, stubs: tuple[Any, Any]) -> None:
 
 
 def test_key_makes_no_more_than_it_may(stubs: tuple[Any, Any]) -> None:
-    """Who may read may neither make a key nor a token that may do everything."""
+    """A key that may only read may make neither a key nor a token that may do everything."""
     request = auth_pb2._GenerateApiTokenRequest(never={}, permissions=READER)
     reader = stubs[0].GenerateApiToken(request)
     assert reader.valid_until == 0
@@ -197,7 +197,7 @@ def test_key_makes_no_more_than_it_may(stubs: tuple[Any, Any]) -> None:
 
 
 def test_login_is_not_implemented(stubs: tuple[Any, Any]) -> None:
-    """What the service for keys has beyond that is not there."""
+    """The login of the service for keys is UNIMPLEMENTED."""
     with pytest.raises(grpc.RpcError) as refused:
         next(stubs[0].Login(auth_pb2._LoginRequest()))
     assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED

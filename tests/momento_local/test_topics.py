@@ -1,4 +1,4 @@
-"""Topics: by the official SDK, and to the letter by the stubs of the protocol."""
+"""Topics: with the official SDK, and in detail with stubs of the protocol."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def subscribe(momento: Momento, cache: str, number: int = 0, page: int = 0) -> I
 
 
 def texts(messages: Iterator[Any], count: int) -> list[str]:
-    """Give the texts of so many items."""
+    """Return the texts of the next items."""
     return [message.item.value.text for message in islice(messages, count)]
 
 
 @pytest.fixture
 async def topics(momento: Momento, one_loop: None) -> AsyncIterator[TopicClientAsync]:  # noqa: ARG001 - first
-    """Give a client of the official SDK, whose subscriptions live for an hour."""
+    """Yield a client of the official SDK, whose subscriptions last up to an hour."""
     configuration = TopicConfigurations.Default.v1().with_client_timeout(timedelta(hours=1))
     async with TopicClientAsync(configuration, momento.credentials) as topics:
         yield topics
@@ -80,7 +80,7 @@ async def test_a_missing_cache_has_no_topics(topics: TopicClientAsync) -> None:
 
 
 def test_every_subscriber_gets_every_item(momento: Momento, cache: str) -> None:
-    """Each subscription has all that is published after it."""
+    """Each subscription gets all items that are published after it."""
     subscriptions = [subscribe(momento, cache) for _ in range(3)]
     publish(momento, cache, "a", "b")
     assert [texts(messages, 2) for messages in subscriptions] == [["a", "b"]] * 3
@@ -106,25 +106,28 @@ def test_a_subscription_resumes(momento: Momento, cache: str) -> None:
 
 @pytest.mark.parametrize(("number", "page"), [(9, 0), (2, 7)], ids=["a number to come", "another page"])
 def test_an_unknown_number_is_a_discontinuity(momento: Momento, cache: str, number: int, page: int) -> None:
-    """A number that this page has not had says what was missed, and goes on with what is kept."""
+    """A number that is not of this page gets a discontinuity, and then the kept items."""
     publish(momento, cache, "a", "b", "c")
     messages = subscribe(momento, cache, number, page)
     gap, first = next(messages).discontinuity, next(messages).item
-    assert (gap.last_topic_sequence, gap.new_topic_sequence) == (number - 1, 1)
-    assert (first.value.text, first.sequence_page) == ("a", gap.new_sequence_page)
+    assert gap.last_topic_sequence == number - 1
+    assert gap.new_topic_sequence == 1
+    assert first.value.text == "a"
+    assert first.sequence_page == gap.new_sequence_page
 
 
 def test_what_is_too_old_is_a_discontinuity(momento: Momento, cache: str) -> None:
-    """A number that is no longer kept goes on with the oldest that is."""
+    """A number that is no longer kept goes on with the oldest item that is."""
     publish(momento, cache, *(str(number) for number in range(1, KEPT + 4)))
     messages = subscribe(momento, cache, 2)
     gap = next(messages).discontinuity
-    assert (gap.last_topic_sequence, gap.new_topic_sequence) == (1, 4)
+    assert gap.last_topic_sequence == 1
+    assert gap.new_topic_sequence == 4
     assert texts(messages, KEPT) == [str(number) for number in range(4, KEPT + 4)]
 
 
 def test_a_deleted_cache_ends_its_subscriptions(momento: Momento, cache: str) -> None:
-    """Who subscribes to a topic of a cache that is deleted is told so; a cache of that name has other pages."""
+    """Deleting a cache ends its subscriptions with NOT_FOUND; a new cache of that name has another page."""
     publish(momento, cache, "a")
     messages = subscribe(momento, cache)
     page = next(messages).item.sequence_page
@@ -138,7 +141,7 @@ def test_a_deleted_cache_ends_its_subscriptions(momento: Momento, cache: str) ->
 
 
 def test_a_flushed_cache_keeps_its_topics(momento: Momento, cache: str) -> None:
-    """Flushing drops items, and no subscription."""
+    """Flushing drops the items, and ends no subscription."""
     messages = subscribe(momento, cache)
     momento.caches.FlushCache(control._FlushCacheRequest(cache_name=cache))
     publish(momento, cache, "a")
@@ -147,18 +150,19 @@ def test_a_flushed_cache_keeps_its_topics(momento: Momento, cache: str) -> None:
 
 @pytest.mark.anyio
 async def test_heartbeats_in_silence() -> None:
-    """While nothing is published there are heartbeats, and then the item."""
+    """While nothing is published there are heartbeats, and then comes the item."""
     topic = Topic(page=1)
     messages = topic.follow(0, 0, beat=0.001)
     assert [await anext(messages) for _ in range(3)] == [HEARTBEAT] * 3
     topic.publish(pubsub._TopicValue(text="a"), publisher="someone")
     item = next(message for message in [await anext(messages), await anext(messages)] if message.HasField("item"))
-    assert (item.item.value.text, item.item.publisher_id) == ("a", "someone")
+    assert item.item.value.text == "a"
+    assert item.item.publisher_id == "someone"
 
 
 @pytest.mark.anyio
 async def test_two_items_at_once() -> None:
-    """Who waits gets both of two items that are published in one turn of the loop."""
+    """A waiting subscriber gets both of two items that are published in one turn of the loop."""
     topic = Topic(page=1)
     messages = topic.follow(0, 0, beat=60)
     assert await anext(messages) == HEARTBEAT
@@ -171,10 +175,10 @@ async def test_two_items_at_once() -> None:
 
 
 @pytest.mark.anyio
-async def test_who_publishes_is_told(momento: Momento, cache: str) -> None:
-    """An item carries the id of the disposable token that it was published with."""
-    told = momento.told
-    credentials = CredentialProvider(told.api_key, told.host, told.host, told.host, told.port)
+async def test_publisher_id(momento: Momento, cache: str) -> None:
+    """An item has the id of the disposable token that it was published with."""
+    key = momento.connections.api_key
+    credentials = CredentialProvider(key, momento.host, momento.host, momento.host, momento.port)
     async with AuthClientAsync(AuthConfigurations.Laptop.latest(), credentials) as auth:
         scope = DisposableTokenScopes.topic_publish_only(cache, "news")
         token = await auth.generate_disposable_token(scope, ExpiresIn.minutes(1), DisposableTokenProps("me"))
@@ -186,8 +190,8 @@ async def test_who_publishes_is_told(momento: Momento, cache: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_who_is_too_slow_is_told() -> None:
-    """A subscriber that falls behind what is kept gets a discontinuity, and the oldest that is."""
+async def test_slow_subscriber_gets_a_discontinuity() -> None:
+    """A subscriber that falls behind gets a discontinuity, and then the oldest item that is kept."""
     topic = Topic(page=1)
     topic.publish(pubsub._TopicValue(text="first"))
     messages = topic.follow(1, 0, beat=1)
@@ -195,5 +199,6 @@ async def test_who_is_too_slow_is_told() -> None:
     for _ in range(KEPT + 5):
         topic.publish(pubsub._TopicValue(text="more"))
     gap = (await anext(messages)).discontinuity
-    assert (gap.last_topic_sequence, gap.new_topic_sequence) == (1, 7)
+    assert gap.last_topic_sequence == 1
+    assert gap.new_topic_sequence == 7
     assert (await anext(messages)).item.topic_sequence_number == 7

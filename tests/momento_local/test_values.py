@@ -1,4 +1,4 @@
-"""The names of values: any bytes, in their own order, within what the index takes."""
+"""The names of values: for any bytes, in the same order, and within the index's limits."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ ROUNDS = 300
 
 
 def in_front(place: int) -> bytes:
-    """Give a long value that comes before all that were given before."""
+    """Return a long value that sorts before all earlier ones."""
     return b"\xff" * SHORT + (ROUNDS - place).to_bytes(2, "big")
 
 
 def behind(place: int) -> bytes:
-    """Give a long value that comes after all that were given before."""
+    """Return a long value that sorts after all earlier ones."""
     return b"\xff" * SHORT + place.to_bytes(2, "big")
 
 
 def between(place: int) -> bytes:
-    """Give a long value that comes between the last two that were given."""
+    """Return a long value that sorts between the last two."""
     return b"\xff" * SHORT + b"\x02" * place + (b"\x01" if place % 2 else b"\x03")
 
 
 @given(st.binary(max_size=SHORT - 1), st.binary(max_size=SHORT - 1))
 def test_short_names_keep_the_order(one: bytes, other: bytes) -> None:
-    """Short values are in the order of the UTF-8 of their names, which is no more than 225 bytes."""
+    """Short values are in the order of their names' UTF-8, which has at most 225 bytes."""
     names = short_name(one).encode(), short_name(other).encode()
-    assert (names[0] < names[1], names[0] == names[1]) == (one < other, one == other)
+    assert (names[0] < names[1]) == (one < other)
+    assert (names[0] == names[1]) == (one == other)
     assert all(0 < len(name) <= 225 for name in names)
 
 
 @pytest.mark.parametrize("value_of", [in_front, behind, between], ids=lambda of: of.__name__)
 def test_long_names_make_room(value_of: Callable[[int], bytes]) -> None:
-    """However long values come, there is room between their names, which stay in order."""
+    """In whatever order long values come, their names stay in order, and are renamed only a few times."""
     long = LongValues()
     renamed = [long.take(value_of(place)) for place in range(ROUNDS)]
     long.check()
@@ -51,7 +52,7 @@ def test_long_names_make_room(value_of: Callable[[int], bytes]) -> None:
 
 
 def test_a_set_keeps_its_scores_when_values_are_renamed() -> None:
-    """A set of long values that were renamed has each at its score."""
+    """Long values that were renamed still have their scores."""
     held = SortedSet(expires=0)
     for place in range(ROUNDS):
         held.put(in_front(place), place % 7)
@@ -60,7 +61,7 @@ def test_a_set_keeps_its_scores_when_values_are_renamed() -> None:
 
 
 def test_dropped_names_leave_nothing() -> None:
-    """A set whose long values were all removed holds nothing of them."""
+    """When all long values of a set are removed, no name of them stays."""
     held = SortedSet(expires=0)
     for remains in (True, False):
         for place in range(9):
@@ -71,7 +72,7 @@ def test_dropped_names_leave_nothing() -> None:
 
 
 def test_check_finds_a_name_too_many() -> None:
-    """A long value that the index does not hold is found out."""
+    """check() raises for a long value that the index does not have."""
     held = SortedSet(expires=0)
     held._long.take(behind(1))
     with pytest.raises(AssertionError, match="other long values"):
@@ -80,7 +81,7 @@ def test_check_finds_a_name_too_many() -> None:
 
 @pytest.mark.parametrize("part", ["_values", "_groups"])
 def test_check_finds_what_is_out_of_order(part: str) -> None:
-    """Names that are not in the order of their values are found out."""
+    """check() raises for names that are not in the order of their values."""
     long = LongValues()
     for place in range(3):
         long.take(behind(place))

@@ -1,4 +1,4 @@
-"""Calls on the local Momento server that the official Python SDK does not make, by the stubs of the protocol."""
+"""Calls that the official Python SDK does not make, with stubs of the protocol."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANY = common._Unbounded()
 
 
 class Caller:
-    """Makes calls on one cache, and gives what they answer."""
+    """Makes calls on one cache, and returns the answers."""
 
     def __init__(self, momento: Momento, cache: str) -> None:
         self.momento = momento
@@ -40,7 +40,7 @@ class Caller:
         self(wire._SortedSetPutRequest(set_name=name, elements=elements, ttl_milliseconds=HOUR))
 
     def scores(self, name: bytes) -> dict[bytes, float]:
-        """Give what a set holds, in order."""
+        """Return the scores in a set, in order."""
         everything = Fetch._ByIndex(unbounded_start=ANY, unbounded_end=ANY)
         answer = self(Fetch(set_name=name, with_scores=True, by_index=everything))
         return {element.value: element.score for element in answer.found.values_with_scores.elements}
@@ -48,32 +48,32 @@ class Caller:
 
 @pytest.fixture
 def call(momento: Momento, cache: str) -> Caller:
-    """Give a caller on an empty cache."""
+    """Return a caller for an empty cache."""
     return Caller(momento, cache)
 
 
 @pytest.fixture
 def board(call: Caller) -> Caller:
-    """Give a caller on a cache in which the set "board" holds SCORES."""
+    """Return a caller for a cache in which the set "board" holds SCORES."""
     call.put(b"board", SCORES)
     return call
 
 
-def refused(call: Caller, request: Any) -> tuple[grpc.StatusCode, str]:
-    """Give status and details of a call that fails."""
+def refusal(call: Caller, request: Any) -> tuple[grpc.StatusCode, str]:
+    """Return the status and the details of a call that fails."""
     with pytest.raises(grpc.RpcError) as caught:
         call(request)
     return caught.value.code(), caught.value.details()
 
 
 def test_length(board: Caller) -> None:
-    """The length of a set is how many values it has."""
+    """The length of a set is the number of its values."""
     assert board(wire._SortedSetLengthRequest(set_name=b"board")).found.length == 4
 
 
 @pytest.mark.parametrize("request_of", [wire._SortedSetLengthRequest, Between, Fetch], ids=lambda of: of.__name__)
 def test_missing(call: Caller, request_of: Any) -> None:
-    """A set that is not there is missing."""
+    """A set that was never put is missing."""
     request = request_of(set_name=b"none")
     if request_of is Fetch:
         request.by_index.SetInParent()
@@ -93,13 +93,13 @@ def test_missing(call: Caller, request_of: Any) -> None:
     ],
 )
 def test_length_by_score(board: Caller, bounds: dict[str, Any], expected: int) -> None:
-    """A length by score counts what is within the bounds, each in or out as it says."""
+    """A length by score counts the values within the bounds, each inclusive or exclusive."""
     assert board(Between(set_name=b"board", **bounds)).found.length == expected
 
 
 @pytest.mark.parametrize("order", ["ASCENDING", "DESCENDING"])
 def test_fetch_with_exclusive_scores(board: Caller, order: str) -> None:
-    """A bound that is exclusive leaves its score out, in either order."""
+    """An exclusive bound leaves its score out, in either order."""
     bounds = {
         "min_score": Fetch._ByScore._Score(score=1.0, exclusive=True),
         "max_score": Fetch._ByScore._Score(score=3.0, exclusive=True),
@@ -109,20 +109,20 @@ def test_fetch_with_exclusive_scores(board: Caller, order: str) -> None:
 
 
 def test_fetch_without_scores(board: Caller) -> None:
-    """A fetch that does not ask for scores gives the values alone."""
+    """A fetch without scores returns the values alone."""
     answer = board(Fetch(set_name=b"board", by_index=Fetch._ByIndex(exclusive_end_index=2)))
     assert answer.found.WhichOneof("elements") == "values"
     assert list(answer.found.values.values) == [b"a", b"b"]
 
 
 def test_remove_all(board: Caller) -> None:
-    """All values are removed at once, and the set with them."""
+    """When all values are removed, so is the set."""
     board(wire._SortedSetRemoveRequest(set_name=b"board", all=wire._SortedSetRemoveRequest._All()))
     assert board(wire._SortedSetLengthRequest(set_name=b"board")).HasField("missing")
 
 
 def test_rank_in_a_missing_set_is_a_miss(call: Caller) -> None:
-    """A rank in a set that is not there is a miss of the value, which is what the SDKs read."""
+    """A rank in a missing set is a miss of the value, which is what the SDKs read."""
     answer = call(wire._SortedSetGetRankRequest(set_name=b"none", value=b"a"))
     assert answer.element_rank.result == wire.Miss
 
@@ -136,7 +136,7 @@ def test_rank_in_a_missing_set_is_a_miss(call: Caller) -> None:
     ],
 )
 def test_union(call: Caller, aggregate: str, expected: dict[bytes, float]) -> None:
-    """A union weighs the scores of each set and combines those of one value, in place of what was there."""
+    """A union weights the scores of each set, combines those of one value, and replaces the set that was there."""
     call.put(b"one", {b"a": 1.0, b"b": 2.0})
     call.put(b"other", {b"b": 2.0, b"c": 7.0})
     sources = [Union._Source(set_name=name, weight=weight) for name, weight in ((b"one", 2.0), (b"other", -0.5))]
@@ -146,14 +146,14 @@ def test_union(call: Caller, aggregate: str, expected: dict[bytes, float]) -> No
 
 
 def test_a_union_of_nothing_leaves_nothing(board: Caller) -> None:
-    """An empty union has no length, and its destination is gone."""
+    """An empty union has the length 0, and drops its destination."""
     sources = [Union._Source(set_name=b"none", weight=1.0)]
     assert board(Union(set_name=b"board", sources=sources, ttl_milliseconds=HOUR)).length == 0
     assert board(wire._SortedSetLengthRequest(set_name=b"board")).HasField("missing")
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "problem"),
     [
         pytest.param(Fetch(set_name=b"x"), "by_index", id="fetch of nothing"),
         pytest.param(wire._SortedSetRemoveRequest(set_name=b"x"), "`all` or `some`", id="remove of nothing"),
@@ -174,11 +174,11 @@ def test_a_union_of_nothing_leaves_nothing(board: Caller) -> None:
         pytest.param(wire._SortedSetLengthRequest(), "set_name is empty", id="no name of a set"),
     ],
 )
-def test_invalid(board: Caller, request_: Any, said: str) -> None:
-    """A request that breaks the rules is an invalid argument, which says what would be right."""
-    status, details = refused(board, request_)
+def test_invalid(board: Caller, request_: Any, problem: str) -> None:
+    """An invalid request is answered with INVALID_ARGUMENT, and what would be right."""
+    status, details = refusal(board, request_)
     assert status is grpc.StatusCode.INVALID_ARGUMENT
-    assert said in details
+    assert problem in details
 
 
 @pytest.mark.parametrize(
@@ -191,23 +191,23 @@ def test_invalid(board: Caller, request_: Any, said: str) -> None:
     ],
 )
 def test_the_cache_of_a_call(momento: Momento, metadata: Any, status: grpc.StatusCode) -> None:
-    """A call names its cache in the metadata, and that cache is there."""
+    """A call must name an existing cache in its metadata."""
     with pytest.raises(grpc.RpcError) as caught:
         momento.items.Get(wire._GetRequest(cache_key=b"x"), metadata=metadata)
     assert caught.value.code() is status
 
 
 def test_kinds_are_kept_apart(board: Caller) -> None:
-    """A scalar is no sorted set, nor a sorted set a scalar."""
+    """A call on an item of the other kind is refused."""
     board(wire._SetRequest(cache_key=b"text", cache_body=b"v", ttl_milliseconds=HOUR))
     for request in (wire._SortedSetLengthRequest(set_name=b"text"), wire._GetRequest(cache_key=b"board")):
-        status, details = refused(board, request)
+        status, details = refusal(board, request)
         assert status is grpc.StatusCode.FAILED_PRECONDITION
         assert "Delete it first" in details
 
 
 def test_scalars(call: Caller) -> None:
-    """A scalar is there until it is deleted, and takes the place of any item."""
+    """A scalar replaces any item, and is there until it is deleted."""
     call.put(b"x", {b"a": 1.0})
     assert call(wire._SetRequest(cache_key=b"x", cache_body=b"v", ttl_milliseconds=HOUR)).result == wire.Ok
     assert call(wire._GetRequest(cache_key=b"x")) == wire._GetResponse(result=wire.Hit, cache_body=b"v")
@@ -216,7 +216,7 @@ def test_scalars(call: Caller) -> None:
 
 
 def test_delete_takes_any_item(board: Caller) -> None:
-    """A delete takes a sorted set too, and what is not there is no error."""
+    """A delete drops a sorted set too, and a missing item is no error."""
     for key in (b"board", b"none"):
         board(wire._DeleteRequest(cache_key=key))
     assert board(wire._SortedSetLengthRequest(set_name=b"board")).HasField("missing")
@@ -229,15 +229,15 @@ def test_an_empty_put_makes_nothing(call: Caller) -> None:
 
 
 def test_what_is_not_implemented_says_so(call: Caller) -> None:
-    """A call that the server has not is answered UNIMPLEMENTED, a stream too."""
-    assert refused(call, wire._SetPopRequest(set_name=b"x"))[0] is grpc.StatusCode.UNIMPLEMENTED
+    """A call that the server does not have is answered with UNIMPLEMENTED, a stream too."""
+    assert refusal(call, wire._SetPopRequest(set_name=b"x"))[0] is grpc.StatusCode.UNIMPLEMENTED
     with pytest.raises(grpc.RpcError) as caught:
         list(call(wire._GetBatchRequest()))
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_signing_keys_are_not_implemented(momento: Momento) -> None:
-    """So is a call on caches as wholes that the server has not."""
+    """So is a call on whole caches that the server does not have."""
     with pytest.raises(grpc.RpcError) as caught:
         momento.caches.CreateSigningKey(control._CreateSigningKeyRequest(ttl_minutes=1))
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -245,7 +245,7 @@ def test_signing_keys_are_not_implemented(momento: Momento) -> None:
 
 @pytest.mark.parametrize("topic", ["", "news"], ids=["no topic", "nothing to publish"])
 def test_bad_publish(momento: Momento, cache: str, topic: str) -> None:
-    """A publish names a topic, and says what it publishes."""
+    """A publish without a topic or without a value is refused."""
     value = pubsub._TopicValue(text="hello") if not topic else None
     with pytest.raises(grpc.RpcError) as caught:
         momento.topics.Publish(pubsub._PublishRequest(cache_name=cache, topic=topic, value=value))
@@ -253,12 +253,12 @@ def test_bad_publish(momento: Momento, cache: str, topic: str) -> None:
 
 
 def test_a_large_set_is_put_whole(call: Caller) -> None:
-    """A put is of as much as one item may hold: 5 MB."""
+    """A put may be as large as one item: 5 MB."""
     call.put(b"heavy", {bytes([number]) * 1_000_000: number for number in range(1, 6)})
     assert call(wire._SortedSetLengthRequest(set_name=b"heavy")).found.length == 5
 
 
 def test_a_large_set_is_fetched_whole(call: Caller) -> None:
-    """A set is fetched whole, however large a message that makes."""
+    """A large set is fetched in one answer."""
     call.put(b"board", {b"%060d" % number: float(number) for number in range(20_000)})
     assert len(call.scores(b"board")) == 20_000

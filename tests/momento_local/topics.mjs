@@ -1,6 +1,6 @@
-// Subscribes to a topic, publishes to it, and tells what arrived: CACHE [HOST PORT].
+// Subscribes to a topic, publishes to it, and prints what arrived: CACHE [HOST PORT].
 import {TopicSubscribe} from '@gomomento/sdk';
-import {credentials, kind, tell, topicClient} from './client.mjs';
+import {credentials, kind, print, topicClient} from './client.mjs';
 
 const [cache, ...place] = process.argv.slice(2);
 const client = topicClient(credentials(place));
@@ -18,4 +18,4 @@ await arrived;
 const missing = kind(await client.publish('no-such-cache', 'scores', 'three'));
 
 if (subscription instanceof TopicSubscribe.Subscription) subscription.unsubscribe();
-tell({published, items, missing});
+print({published, items, missing});

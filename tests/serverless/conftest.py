@@ -1,4 +1,4 @@
-"""What the functions stand on: a real SSM server (moto's), and processes as Lambda's execution environments are."""
+"""What the functions need: a real SSM server (moto's), and processes that work as Lambda's execution environments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AWS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGI
 
 
 class ParameterStore:
-    """A running SSM server, and what its owner does to its parameters."""
+    """A running SSM server, with what its owner does to its parameters."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -33,16 +33,16 @@ class ParameterStore:
         self._client = session.create_client("ssm", region_name="eu-central-1", endpoint_url=server.url)
 
     def put(self, value: str, name: str = PARAMETER) -> None:
-        """Keep a value, in place of any there was."""
+        """Store a value, in place of the one that may be there."""
         self._client.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
     def delete(self, name: str = PARAMETER) -> None:
-        """Keep it no longer, if it was kept."""
+        """Delete a parameter, if it is there."""
         self._client.delete_parameters(Names=[name])
 
 
 class Execution:
-    """A running execution environment; ``log`` is what it has told of itself."""
+    """A running execution environment; it writes to the file ``log``."""
 
     def __init__(self, process: subprocess.Popen[str], answers: IO[str], log: Path) -> None:
         self._process = process
@@ -50,7 +50,7 @@ class Execution:
         self._log = log
 
     def invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        """Call a function with an event, and give what it gave."""
+        """Call a function with an event; return its answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"function": function, "event": event}) + "\n")
         self._process.stdin.flush()
@@ -59,13 +59,12 @@ class Execution:
 
     @property
     def text(self) -> str:
-        """All that was told."""
+        """The whole log."""
         return self._log.read_text()
 
     def lines(self, message: str) -> list[dict[str, Any]]:
-        """Give the log lines of ours that have this message."""
-        told = [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
-        return [line for line in told if line.get("message") == message]
+        """Return our log lines with this message."""
+        return [line for line in self._read_lines() if line.get("message") == message]
 
     @property
     def environment(self) -> str:
@@ -74,24 +73,26 @@ class Execution:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """What was measured, in CloudWatch's embedded format."""
-        told = [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
-        return [line for line in told if "_aws" in line]
+        """The metrics, in CloudWatch's embedded format."""
+        return [line for line in self._read_lines() if "_aws" in line]
+
+    def _read_lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
 
 
 @contextmanager
 def executing(settings: dict[str, str], log: Path) -> Iterator[Execution]:
-    """Start the functions with these settings in a process of their own, to the end of the block."""
+    """Run the functions with these settings in a process of their own, until the end of the block."""
     reading, writing = os.pipe()
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("LAURELS_", "POWERTOOLS_"))
     }
-    with os.fdopen(reading) as answers, log.open("w") as told:
+    with os.fdopen(reading) as answers, log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", f"from tests.serverless.invoker import main; main({writing})"],
             stdin=subprocess.PIPE,
-            stdout=told,
-            stderr=told,
+            stdout=output,
+            stderr=output,
             text=True,
             pass_fds=[writing],
             env=environment | {"AWS_LAMBDA_FUNCTION_NAME": "laurels-test"} | settings,
@@ -105,28 +106,28 @@ def executing(settings: dict[str, str], log: Path) -> Iterator[Execution]:
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Run the coroutines of tests on asyncio."""
+    """Run the tests that are coroutines on asyncio."""
     return "asyncio"
 
 
 @pytest.fixture(scope="session")
 def running_ssm() -> Iterator[Callable[[], ParameterStore]]:
-    """Give an SSM server; one that a test has stopped is replaced."""
+    """Yield a function that returns a running SSM server; one that a test has stopped is replaced."""
     stores: list[ParameterStore] = []
-    with ExitStack() as running:
+    with ExitStack() as stack:
 
-        def give() -> ParameterStore:
+        def running() -> ParameterStore:
             if not stores or stores[-1].server.process.poll() is not None:
                 command = [sys.executable, "-m", "moto.server", "-p", "0"]
-                stores.append(ParameterStore(running.enter_context(started(command))))
+                stores.append(ParameterStore(stack.enter_context(started(command))))
             return stores[-1]
 
-        yield give
+        yield running
 
 
 @pytest.fixture
 def ssm(running_ssm: Callable[[], ParameterStore], monkeypatch: pytest.MonkeyPatch) -> ParameterStore:
-    """Give an SSM server without our parameter, to which this process and its children turn."""
+    """Return an SSM server without our parameter; the environment sends this process and its children there."""
     store = running_ssm()
     store.delete()
     for name, value in store.environment.items():

@@ -1,4 +1,4 @@
-"""Requests as clients sent them, each with the event that API Gateway makes of it."""
+"""Requests as clients sent them, each with the event that API Gateway made of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVENTS = Path(__file__).parent / "events"
 
 
 class Sent(Struct, frozen=True):
-    """What a client sent."""
+    """A request of a client."""
 
     method: str
     target: str
@@ -23,7 +23,7 @@ class Sent(Struct, frozen=True):
 
     @property
     def request(self) -> Request:
-        """The same, as a server of ours would read it."""
+        """The same as a Request, as a server of ours would read it."""
         path, _, query = self.target.partition("?")
         headers = {
             name.lower().encode(): (value if isinstance(value, str) else ", ".join(value)).encode()
@@ -33,7 +33,7 @@ class Sent(Struct, frozen=True):
 
 
 class Recorded(Struct, frozen=True):
-    """One request on both sides of API Gateway."""
+    """One request, before and behind API Gateway."""
 
     sent: Sent
     event: dict[str, Any]

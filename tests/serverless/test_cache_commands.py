@@ -20,10 +20,10 @@ ADMIN = "/leaderboard-api/dev/momento-super-user-key"
 
 
 @pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch, momento: Momento) -> None:
-    """Tell the commands where Momento is, and the key."""
-    monkeypatch.setenv("MOMENTO_API_KEY", momento.told.api_key)
-    monkeypatch.setenv("MOMENTO_ENDPOINT", momento.told.endpoint)
+def environment(monkeypatch: pytest.MonkeyPatch, momento: Momento) -> None:
+    """Set the endpoint and the key for the commands."""
+    monkeypatch.setenv("MOMENTO_API_KEY", momento.connections.api_key)
+    monkeypatch.setenv("MOMENTO_ENDPOINT", momento.connections.endpoint)
 
 
 def run(*args: str) -> Result:
@@ -32,33 +32,32 @@ def run(*args: str) -> Result:
 
 
 def test_life_of_a_cache() -> None:
-    """A cache is made, listed and deleted; each may be done again, and says so."""
-    said = [run(command, "shelf").stdout for command in ("create-cache", "create-cache")]
-    assert said == ["The cache shelf is made.\n", "The cache shelf is there already.\n"]
+    """A cache is made, listed and deleted; each command can be repeated, and says that there was nothing to do."""
+    assert run("create-cache", "shelf").stdout == "The cache shelf is made.\n"
+    assert run("create-cache", "shelf").stdout == "The cache shelf is there already.\n"
     assert "shelf\n" in run("caches").stdout
-    said = [run(command, "shelf").stdout for command in ("delete-cache", "delete-cache")]
-    assert said == ["The cache shelf is deleted.\n", "There is no cache shelf.\n"]
+    assert run("delete-cache", "shelf").stdout == "The cache shelf is deleted.\n"
+    assert run("delete-cache", "shelf").stdout == "There is no cache shelf.\n"
 
 
 def test_as_json() -> None:
-    """Each says the same as JSON."""
+    """With --json each command writes the same as JSON."""
     assert run("create-cache", "shelf", "--json").stdout == '{"cache":"shelf","created":true}\n'
     assert '"shelf"' in run("caches", "--json").stdout
     assert run("delete-cache", "shelf", "--json").stdout == '{"cache":"shelf","deleted":true}\n'
 
 
 def test_key_from_a_parameter(ssm: ParameterStore, momento: Momento, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The key may stand in a parameter."""
+    """The key may be in a parameter."""
     monkeypatch.delenv("MOMENTO_API_KEY")
-    ssm.put(momento.told.v1_api_key, ADMIN)
-    assert (
-        run("create-cache", "from-parameter", "--key-parameter", ADMIN).stdout == "The cache from-parameter is made.\n"
-    )
+    ssm.put(momento.connections.v1_api_key, ADMIN)
+    result = run("create-cache", "from-parameter", "--key-parameter", ADMIN)
+    assert result.stdout == "The cache from-parameter is made.\n"
 
 
 @pytest.mark.usefixtures("ssm")
 def test_missing_parameter() -> None:
-    """A parameter that is not there is told with its name and the reason."""
+    """The error for a missing parameter has its name and the reason."""
     result = run("caches", "--key-parameter", "/nothing/here")
     assert result.exit_code == 1
     assert "Error: The parameter /nothing/here cannot be read: " in result.stderr
@@ -66,7 +65,7 @@ def test_missing_parameter() -> None:
 
 
 def test_parameter_without_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where AWS's settings say nothing of a region, that is the reason, in one sentence."""
+    """If AWS's settings have no region, the error says so, in one sentence."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
@@ -74,18 +73,20 @@ def test_parameter_without_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_refused_key(monkeypatch: pytest.MonkeyPatch, momento: Momento) -> None:
-    """A key that may not manage caches is told to be the reason."""
+    """The error for a key that is not accepted says that the key is the reason."""
     monkeypatch.setenv("MOMENTO_ENDPOINT", f"http://127.0.0.1:{momento.port}")
     monkeypatch.setenv("MOMENTO_API_KEY", "nonsense")
     result = run("create-cache", "shelf")
-    assert (result.exit_code, "The Momento key is refused: it cannot be read" in result.stderr) == (1, True)
+    assert result.exit_code == 1
+    assert "The Momento key is refused: it cannot be read" in result.stderr
 
 
 def test_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An outage is told, and is not taken for an account without caches."""
+    """An outage is an error, and is not taken for an account without caches."""
     monkeypatch.setenv("MOMENTO_ENDPOINT", "http://127.0.0.1:1")
     result = run("caches")
-    assert (result.exit_code, "Momento cannot be reached" in result.stderr) == (3, True)
+    assert result.exit_code == 3
+    assert "Momento cannot be reached" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -93,17 +94,18 @@ def test_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     [("botocore", ["--key-parameter", "p"], "aws"), ("momento", [], "momento")],
 )
 def test_missing_package(monkeypatch: pytest.MonkeyPatch, package: str, args: list[str], extra: str) -> None:
-    """Where a package is not installed the command says what to install."""
+    """If a package is not installed, the command says what to install."""
     for name in [name for name in sys.modules if name.startswith(("laurels.serverless", "laurels.stores.momento"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, f"{package}.config", None)
     result = run("caches", *args)
-    assert (result.exit_code, f"pip install 'laurels[{extra}]'" in result.stderr) == (1, True)
+    assert result.exit_code == 1
+    assert f"pip install 'laurels[{extra}]'" in result.stderr
 
 
 def test_help_without_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The help of all commands stays whole where some cannot be used, and tells what to install for them."""
+    """The help lists all commands, and says what to install for those that cannot be used yet."""
     monkeypatch.delitem(sys.modules, "laurels.cli.momento_local", raising=False)
     monkeypatch.setitem(sys.modules, "grpc", None)
     shown = CliRunner().invoke(main, ["--help"]).stdout
@@ -111,7 +113,7 @@ def test_help_without_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_module_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part that is missing for another reason is a fault, and is not explained away."""
+    """A missing module that no extra installs is a fault: it is raised as it is."""
     monkeypatch.delitem(sys.modules, "laurels.cli.momento", raising=False)
     monkeypatch.setitem(sys.modules, "asyncio", None)
     assert isinstance(run("caches").exception, ModuleNotFoundError)

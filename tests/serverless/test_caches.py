@@ -1,4 +1,4 @@
-"""The custom resource that makes and deletes a stack's cache."""
+"""The function behind the custom resource that makes and deletes a stack's cache."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from momento_wire_types import controlclient_pb2
 
-from laurels.errors import BadSetting, KeyRefused, StoreUnavailable
+from laurels.errors import KeyRefused, StoreUnavailable
 from laurels.momento_local.keys import Keys
 from laurels.serverless.caches import handler
+from laurels.serverless.errors import BadSetting
 
 if TYPE_CHECKING:
     from tests.momento import Momento
@@ -20,15 +21,15 @@ ADMIN = "/leaderboard-api/dev/momento-super-user-key"
 
 
 @pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch, momento: Momento, ssm: ParameterStore) -> None:
-    """Tell the function where its key and Momento are."""
-    ssm.put(momento.told.api_key, ADMIN)
+def environment(monkeypatch: pytest.MonkeyPatch, momento: Momento, ssm: ParameterStore) -> None:
+    """Set the function's environment, and store its key."""
+    ssm.put(momento.connections.api_key, ADMIN)
     monkeypatch.setenv("LAURELS_ADMIN_KEY_PARAMETER", ADMIN)
-    monkeypatch.setenv("LAURELS_MOMENTO_ENDPOINT", momento.told.endpoint)
+    monkeypatch.setenv("LAURELS_MOMENTO_ENDPOINT", momento.connections.endpoint)
 
 
 def event(request: str, cache: str, physical: str | None = None) -> dict[str, Any]:
-    """Give an event as the framework of the CDK hands it on."""
+    """Return an event as the CDK's provider framework passes it on."""
     more = {} if physical is None else {"PhysicalResourceId": physical}
     return {
         "RequestType": request,
@@ -40,13 +41,13 @@ def event(request: str, cache: str, physical: str | None = None) -> dict[str, An
 
 
 def names(momento: Momento) -> set[str]:
-    """Give the caches there are."""
+    """Return the names of the caches."""
     listed = momento.caches.ListCaches(controlclient_pb2._ListCachesRequest())  # noqa: SLF001 - as it is called
     return {cache.cache_name for cache in listed.cache}
 
 
 def test_life_of_a_cache(momento: Momento) -> None:
-    """A cache is made, stays as it is when nothing changes, and is deleted; all of it may be asked for twice."""
+    """A cache is made, is left as it is when nothing changes, and is deleted; each event may come twice."""
     for _ in range(2):
         assert handler(event("Create", "laurels-dev"), None) == {"PhysicalResourceId": "laurels-dev"}
     assert handler(event("Update", "laurels-dev", "laurels-dev"), None) == {"PhysicalResourceId": "laurels-dev"}
@@ -56,15 +57,15 @@ def test_life_of_a_cache(momento: Momento) -> None:
     assert "laurels-dev" not in names(momento)
 
 
-def test_told(caplog: pytest.LogCaptureFixture) -> None:
-    """What was done is in the log, though Lambda's Python begins with warnings."""
-    handler(event("Create", "laurels-told"), None)
-    handler(event("Delete", "laurels-told", "laurels-told"), None)
-    assert caplog.messages == ["The cache laurels-told is made", "The cache laurels-told is deleted"]
+def test_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """What was done is logged, though Lambda's Python logs only warnings unless a level is set."""
+    handler(event("Create", "laurels-logged"), None)
+    handler(event("Delete", "laurels-logged", "laurels-logged"), None)
+    assert caplog.messages == ["The cache laurels-logged is made", "The cache laurels-logged is deleted"]
 
 
 def test_another_name(momento: Momento) -> None:
-    """A changed name is another cache: it has an id of its own, and the old one is left to be deleted by its id."""
+    """A changed name makes another cache with an id of its own; the old cache stays until it is deleted by its id."""
     handler(event("Create", "laurels-old"), None)
     assert handler(event("Update", "laurels-new", "laurels-old"), None) == {"PhysicalResourceId": "laurels-new"}
     handler(event("Delete", "laurels-new", "laurels-old"), None)
@@ -72,7 +73,7 @@ def test_another_name(momento: Momento) -> None:
 
 
 def test_refused_key(ssm: ParameterStore, caplog: pytest.LogCaptureFixture) -> None:
-    """A key that Momento does not take fails the stack with that reason, and is told nowhere."""
+    """A key that Momento does not accept fails the stack with that reason, and is logged nowhere."""
     caplog.set_level(logging.DEBUG, "laurels")
     key = Keys(b"another" * 5, lambda: 0).owner()
     ssm.put(key, ADMIN)
@@ -82,20 +83,20 @@ def test_refused_key(ssm: ParameterStore, caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_missing_parameter(ssm: ParameterStore) -> None:
-    """A parameter that is not there fails the stack with its name."""
+    """A missing parameter fails the stack with its name."""
     ssm.delete(ADMIN)
     with pytest.raises(BadSetting, match=f"The parameter {ADMIN} cannot be read: .*ParameterNotFound"):
         handler(event("Create", "laurels-dev"), None)
 
 
 def test_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Momento cannot be reached the stack fails and is not told that all is well."""
+    """If Momento cannot be reached the stack fails: the cache does not count as deleted."""
     monkeypatch.setenv("LAURELS_MOMENTO_ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(StoreUnavailable, match="Momento cannot be reached"):
         handler(event("Delete", "laurels-dev", "laurels-dev"), None)
 
 
 def test_unknown_request() -> None:
-    """An event that CloudFormation does not send is not guessed at."""
+    """An event of an unknown type is refused."""
     with pytest.raises(ValueError, match="Invalid enum value 'Rename'"):
         handler(event("Rename", "laurels-dev"), None)

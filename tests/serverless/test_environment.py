@@ -1,19 +1,19 @@
-"""What the environment of a function may tell it."""
+"""The settings in a function's environment."""
 
 from __future__ import annotations
 
 import pytest
 
-from laurels.errors import BadSetting
 from laurels.serverless.environment import Settings, read
+from laurels.serverless.errors import BadSetting
 
 LEAST = {"LAURELS_STAGE": "dev", "LAURELS_KEY_PARAMETER": "/key", "LAURELS_MOMENTO_CACHE": "laurels-dev"}
 
 
 def test_least() -> None:
-    """Stage, parameter and cache must be told; the rest has defaults. Variables of others are passed over."""
-    told = LEAST | {"LAURELS_CORS_ORIGIN": "", "LAURELS_ADMIN_KEY_PARAMETER": "/admin", "PATH": "/bin"}
-    assert read(told) == Settings(
+    """Stage, parameter and cache must be set; the rest has defaults. Other variables are ignored."""
+    environment = LEAST | {"LAURELS_CORS_ORIGIN": "", "LAURELS_ADMIN_KEY_PARAMETER": "/admin", "PATH": "/bin"}
+    assert read(environment) == Settings(
         stage="dev",
         key_parameter="/key",
         momento_cache="laurels-dev",
@@ -26,15 +26,18 @@ def test_least() -> None:
 
 
 def test_all() -> None:
-    """Everything can be told."""
-    told = {"ORDER": "ascending", "TTL_SECONDS": "86400", "MOMENTO_ENDPOINT": "e", "CORS_ORIGIN": "*", "BOARDS": "b"}
-    settings = read(LEAST | {f"LAURELS_{name}": value for name, value in told.items()})
-    assert (settings.order, settings.ttl_seconds) == ("ascending", 86_400)
-    assert (settings.momento_endpoint, settings.cors_origin, settings.boards) == ("e", "*", "b")
+    """Every setting is read from its variable."""
+    more = {"ORDER": "ascending", "TTL_SECONDS": "86400", "MOMENTO_ENDPOINT": "e", "CORS_ORIGIN": "*", "BOARDS": "b"}
+    settings = read(LEAST | {f"LAURELS_{name}": value for name, value in more.items()})
+    assert settings.order == "ascending"
+    assert settings.ttl_seconds == 86_400
+    assert settings.momento_endpoint == "e"
+    assert settings.cors_origin == "*"
+    assert settings.boards == "b"
 
 
 @pytest.mark.parametrize(
-    ("told", "problem"),
+    ("wrong", "problem"),
     [
         ({"LAURELS_STAGE": ""}, r"^LAURELS_STAGE is missing\. Correct it"),
         ({"LAURELS_TTL_SECONDS": "a week"}, r"^LAURELS_TTL_SECONDS is wrong: Expected `int`"),
@@ -43,7 +46,7 @@ def test_all() -> None:
     ],
     ids=["missing", "no number", "too small", "unknown"],
 )
-def test_refused(told: dict[str, str], problem: str) -> None:
-    """A setting that cannot be is named, with what is wrong."""
+def test_refused(wrong: dict[str, str], problem: str) -> None:
+    """The error for a bad setting has its name and what is wrong."""
     with pytest.raises(BadSetting, match=problem):
-        read(LEAST | told)
+        read(LEAST | wrong)

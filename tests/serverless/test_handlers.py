@@ -34,19 +34,19 @@ ABSENT_BODY = '{"leaderboard":[]}'
 
 @pytest.fixture
 def settings(momento: Momento, ssm: ParameterStore) -> dict[str, str]:
-    """Give the environment of a function on a cache of its own; SSM has the key."""
-    ssm.put(momento.told.api_key)
+    """Return the environment of a function on a cache of its own; SSM has the key."""
+    ssm.put(momento.connections.api_key)
     return {
         "LAURELS_STAGE": "dev",
         "LAURELS_KEY_PARAMETER": PARAMETER,
         "LAURELS_MOMENTO_CACHE": momento.new_cache(),
-        "LAURELS_MOMENTO_ENDPOINT": momento.told.endpoint,
+        "LAURELS_MOMENTO_ENDPOINT": momento.connections.endpoint,
     }
 
 
 @pytest.fixture
 def execution(settings: dict[str, str], tmp_path: Path) -> Iterator[Execution]:
-    """Give a warm execution environment."""
+    """Yield a warm execution environment."""
     with executing(settings, tmp_path / "log") as execution:
         yield execution
 
@@ -58,33 +58,33 @@ class Accounts:
         self._client = client
 
     def make_key(self) -> tuple[str, str]:
-        """Make a key that may do everything; give its id and its text."""
-        asked = {"role_id": "owner", "description": "test", "expiry": "never"}
-        made = self._client.post("/api-keys", json=asked).raise_for_status().json()
+        """Make a key that may do everything; return its id and its text."""
+        body = {"role_id": "owner", "description": "test", "expiry": "never"}
+        made = self._client.post("/api-keys", json=body).raise_for_status().json()
         return made["key_info"]["key_id"], made["api_key"]
 
     def revoke(self, key_id: str) -> None:
-        """Take a key away."""
+        """Revoke a key."""
         self._client.delete(f"/api-keys/{key_id}").raise_for_status()
 
 
 @pytest.fixture
 def accounts(momento: Momento) -> Iterator[Accounts]:
-    """Give the account API."""
-    headers = {"authorization": momento.told.api_key}
-    with httpx.Client(base_url=momento.told.account_url, headers=headers) as client:
+    """Yield the account API."""
+    headers = {"authorization": momento.connections.api_key}
+    with httpx.Client(base_url=momento.connections.account_url, headers=headers) as client:
         yield Accounts(client)
 
 
 def function_of(recorded: Recorded) -> str:
-    """Name the function that the route of a request leads to."""
+    """Return the name of the function that answers the route of a request."""
     if recorded.sent.method == "POST":
         return "submit_score"
     return "get_standing" if recorded.sent.target.count("/") == 2 else "get_leaderboard"
 
 
-async def answered(data: Path, recorded: Recorded) -> Response:
-    """Answer as the self-hosted service does, where the same was submitted before."""
+async def answer_self_hosted(data: Path, recorded: Recorded) -> Response:
+    """Answer as the self-hosted service does, after the same submits."""
     store = await EmbeddedStore.open(data)
     routes = Routes(Boards(store))
     for name in ENTRIES:
@@ -96,14 +96,14 @@ async def answered(data: Path, recorded: Recorded) -> Response:
 
 @pytest.fixture(scope="module")
 def one_for_all(momento: Momento, running_ssm: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Execution]:
-    """Give an execution environment that many tests share."""
+    """Yield an execution environment that many tests share."""
     store: ParameterStore = running_ssm()
-    store.put(momento.told.api_key, "/shared")
+    store.put(momento.connections.api_key, "/shared")
     settings = store.environment | {
         "LAURELS_STAGE": "dev",
         "LAURELS_KEY_PARAMETER": "/shared",
         "LAURELS_MOMENTO_CACHE": momento.new_cache(),
-        "LAURELS_MOMENTO_ENDPOINT": momento.told.endpoint,
+        "LAURELS_MOMENTO_ENDPOINT": momento.connections.endpoint,
     }
     with executing(settings, tmp_path_factory.mktemp("shared") / "log") as execution:
         yield execution
@@ -119,9 +119,10 @@ async def test_same_bytes_as_self_hosted(one_for_all: Execution, recorded: Recor
     for name in ENTRIES:
         assert one_for_all.invoke("submit_score", RECORDED[name].event)["statusCode"] == 202
     answer = one_for_all.invoke(function_of(recorded), recorded.event)
-    expected = await answered(tmp_path, recorded)
+    expected = await answer_self_hosted(tmp_path, recorded)
     body = b"" if recorded.sent.method == "HEAD" else expected.body
-    assert (answer["statusCode"], answer["body"].encode()) == (expected.status, body)
+    assert answer["statusCode"] == expected.status
+    assert answer["body"].encode() == body
     kind = {"content-type": expected.content_type.decode()} if expected.body else {}
     assert answer["headers"] == kind | {name.decode(): value.decode() for name, value in expected.headers}
 
@@ -150,30 +151,28 @@ def test_metrics(execution: Execution) -> None:
         execution.invoke("get_standing", STANDING)
     first, second = execution.metrics
     assert first["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Laurels"
-    assert (first["stage"], first["function_name"], first["Answers"], first["ColdStart"]) == (
-        "dev",
-        "laurels-test",
-        [1.0],
-        [1.0],
-    )
+    assert first["stage"] == "dev"
+    assert first["function_name"] == "laurels-test"
+    assert first["Answers"] == [1.0]
+    assert first["ColdStart"] == [1.0]
     assert second["Status200"] == [1.0]
     assert "ColdStart" not in second
 
 
-@pytest.mark.parametrize(("stage", "asked"), [("prod", 0), ("dev", 1)])
-def test_names_are_told_only_outside_production(
-    settings: dict[str, str], tmp_path: Path, stage: str, asked: int
+@pytest.mark.parametrize(("stage", "lines"), [("prod", 0), ("dev", 1)])
+def test_names_are_logged_only_outside_production(
+    settings: dict[str, str], tmp_path: Path, stage: str, lines: int
 ) -> None:
-    """In production a request's line has no name of a player; elsewhere a line for debugging has."""
+    """In production no log line has a player's name; in other stages a line for debugging has."""
     with executing(settings | {"LAURELS_STAGE": stage}, tmp_path / "log") as execution:
         execution.invoke("get_standing", RECORDED["rest-standing-odd-name"].event)
         assert len(execution.lines("Answered")) == 1
-        assert len(execution.lines("Asked")) == asked
+        assert len(execution.lines("Asked")) == lines
         assert ("scope" in execution.text) is (stage != "prod")
 
 
 def test_level_by_the_environment(settings: dict[str, str], tmp_path: Path) -> None:
-    """The deployment may choose the level itself."""
+    """The deployment may choose the log level itself."""
     with executing(settings | {"POWERTOOLS_LOG_LEVEL": "ERROR"}, tmp_path / "log") as execution:
         assert execution.invoke("get_standing", STANDING)["statusCode"] == 200
         assert not execution.lines("Answered")
@@ -195,7 +194,7 @@ def test_ascending(settings: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_declared_boards(settings: dict[str, str], tmp_path: Path) -> None:
-    """A board is what the deployment's file says, and the others are what it says by default."""
+    """A board has its definition in the deployment's file, and the others have the file's default."""
     board = RECORDED["rest-submit"].event["pathParameters"]["board"]
     file = BoardsFile(Definition(order="ascending"), {board: Definition(operator="increment")})
     (tmp_path / "boards.json").write_bytes(msgspec.json.encode(file))
@@ -206,7 +205,7 @@ def test_declared_boards(settings: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_time_to_live(settings: dict[str, str], tmp_path: Path) -> None:
-    """A board is gone its time after the last submit."""
+    """A board expires when its time to live after the last submit is over."""
     with executing(settings | {"LAURELS_TTL_SECONDS": "1"}, tmp_path / "log") as execution:
         assert execution.invoke("submit_score", RECORDED["rest-submit"].event)["statusCode"] == 202
         deadline = time.monotonic() + 30
@@ -228,12 +227,12 @@ def test_key_that_is_not_there_yet(
         assert json.loads(answer["body"])["detail"].startswith("The key to the store cannot be read.")
         assert PARAMETER not in answer["body"]
         assert PARAMETER in execution.text
-        ssm.put(momento.told.api_key)
+        ssm.put(momento.connections.api_key)
         assert execution.invoke("get_standing", STANDING)["statusCode"] == 200
 
 
 def test_ssm_that_is_unreachable(settings: dict[str, str], ssm: ParameterStore, tmp_path: Path) -> None:
-    """A function that begins while SSM cannot be reached lives, and answers 503."""
+    """A function that starts while SSM cannot be reached goes on, and answers 503."""
     ssm.server.stop()
     with executing(settings, tmp_path / "log") as execution:
         assert execution.invoke("get_standing", STANDING)["statusCode"] == 503
@@ -241,13 +240,13 @@ def test_ssm_that_is_unreachable(settings: dict[str, str], ssm: ParameterStore, 
 
 
 def test_ssm_that_goes(execution: Execution, ssm: ParameterStore) -> None:
-    """A function that has its key needs SSM no more for a while."""
+    """A function that has its key does not need SSM for a while."""
     ssm.server.stop()
     assert execution.invoke("get_standing", STANDING)["statusCode"] == 200
 
 
 def test_rotation(settings: dict[str, str], accounts: Accounts, ssm: ParameterStore, tmp_path: Path) -> None:
-    """A key that was rotated, the old one revoked, costs no request: it is taken up when the old one is refused."""
+    """A rotation fails no request: the new key is taken up when Momento refuses the old one."""
     first, second = accounts.make_key(), accounts.make_key()
     ssm.put(first[1])
     with executing(settings, tmp_path / "log") as execution:
@@ -259,18 +258,19 @@ def test_rotation(settings: dict[str, str], accounts: Accounts, ssm: ParameterSt
 
 
 def test_refused_key(settings: dict[str, str], accounts: Accounts, ssm: ParameterStore, tmp_path: Path) -> None:
-    """A key that Momento refuses, with no other in SSM, is a 503, and the log says why."""
+    """If Momento refuses the key and SSM has no other, the answer is 503, and the log says why."""
     key_id, key = accounts.make_key()
     ssm.put(key)
     with executing(settings, tmp_path / "log") as execution:
         accounts.revoke(key_id)
         answer = execution.invoke("get_standing", STANDING)
-        assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "60")
+        assert answer["statusCode"] == 503
+        assert answer["headers"]["retry-after"] == "60"
         assert "The Momento key is refused" in execution.text
 
 
-def test_key_is_told_nowhere(settings: dict[str, str], accounts: Accounts, ssm: ParameterStore, tmp_path: Path) -> None:
-    """Whatever happens to keys, with every logger at DEBUG, none of them is in a log, an answer or an environment."""
+def test_key_is_in_no_output(settings: dict[str, str], accounts: Accounts, ssm: ParameterStore, tmp_path: Path) -> None:
+    """With every logger at DEBUG and keys refused, no key is in a log, an answer or an environment."""
     keys = [accounts.make_key() for _ in range(2)]
     ssm.put(keys[0][1])
     with executing(settings | {"POWERTOOLS_LOG_LEVEL": "DEBUG"}, tmp_path / "log") as execution:
@@ -289,11 +289,13 @@ def test_key_is_told_nowhere(settings: dict[str, str], accounts: Accounts, ssm: 
 
 
 def test_fault_of_ours(execution: Execution) -> None:
-    """What is none of our errors is a 500, with its traceback in the log, and the function goes on."""
+    """An unexpected exception is a 500, with its traceback in the log, and the function goes on."""
     answer = execution.invoke("get_standing", {"Records": []})
-    assert (answer["statusCode"], json.loads(answer["body"])["title"]) == (500, "Internal Server Error")
+    assert answer["statusCode"] == 500
+    assert json.loads(answer["body"])["title"] == "Internal Server Error"
     (line,) = execution.lines("Failed to answer a request")
-    assert (line["exception_name"], line["level"]) == ("ValidationError", "ERROR")
+    assert line["exception_name"] == "ValidationError"
+    assert line["level"] == "ERROR"
     assert line["function_request_id"]
     assert execution.invoke("get_standing", STANDING)["statusCode"] == 200
 
@@ -305,7 +307,7 @@ def test_body_too_large(execution: Execution) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "problem"),
+    ("wrong", "problem"),
     [
         ({"LAURELS_ORDER": "up"}, "LAURELS_ORDER is wrong: Invalid enum value 'up'"),
         ({"LAURELS_BOARDS": "nowhere.json"}, r"LAURELS_BOARDS is wrong: .* No such file or directory: 'nowhere\.json'"),
@@ -313,8 +315,8 @@ def test_body_too_large(execution: Execution) -> None:
     ],
     ids=["order", "no file", "no JSON"],
 )
-def test_wrong_setting(settings: dict[str, str], tmp_path: Path, told: dict[str, str], problem: str) -> None:
-    """A function that is told what it cannot be does not begin, and says what is wrong."""
-    wrong = executing(settings | told, tmp_path / "log")
+def test_wrong_setting(settings: dict[str, str], tmp_path: Path, wrong: dict[str, str], problem: str) -> None:
+    """A function with a bad setting does not start, and says what is wrong."""
+    execution = executing(settings | wrong, tmp_path / "log")
     with pytest.raises(AssertionError, match=problem):
-        wrong.__enter__()
+        execution.__enter__()

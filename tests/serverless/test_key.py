@@ -1,4 +1,4 @@
-"""The key's life, against a real SSM server."""
+"""When the key is read, kept and read again, on a real SSM server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def keys(ssm: ParameterStore, clock: Clock) -> ParameterKeys:
-    """Give the keys of the parameter, the first of them read."""
+    """Return the keys of the parameter, of which the first has been read, and the second is stored."""
     ssm.put("first")
     keys = ParameterKeys(PARAMETER, clock)
     assert await keys.current() == "first"
@@ -32,47 +32,47 @@ async def keys(ssm: ParameterStore, clock: Clock) -> ParameterKeys:
 
 
 async def test_key_is_kept(keys: ParameterKeys, clock: Clock) -> None:
-    """Until five minutes are over nothing is read."""
+    """For five minutes nothing is read."""
     clock.now += KEPT_SECONDS - 1
     assert await keys.current() == "first"
 
 
 @pytest.mark.parametrize("seconds", [KEPT_SECONDS, -1], ids=["after five minutes", "clock set back"])
 async def test_rotated_key_is_taken_up(keys: ParameterKeys, clock: Clock, seconds: float) -> None:
-    """At the end of five minutes the parameter is read again."""
+    """After five minutes, or when the clock was set back, the parameter is read again."""
     clock.now += seconds
     assert await keys.current() == "second"
 
 
 async def test_one_request_reads(keys: ParameterKeys, clock: Clock) -> None:
-    """Of requests at once one waits for the new key, and the others go on with the old."""
+    """Of concurrent requests one waits for the new key, and the others go on with the old one."""
     clock.now += KEPT_SECONDS
     assert await asyncio.gather(*(keys.current() for _ in range(3))) == ["second", "first", "first"]
 
 
 async def test_first_read_is_shared(ssm: ParameterStore) -> None:
-    """Where there is no key yet, requests at once wait for one reading."""
+    """While there is no key yet, concurrent requests wait for one read."""
     ssm.put("first")
     keys = ParameterKeys(PARAMETER)
     assert await asyncio.gather(*(keys.current() for _ in range(3))) == ["first"] * 3
 
 
-async def test_old_key_serves_on(
+async def test_old_key_stays_in_use(
     keys: ParameterKeys, clock: Clock, ssm: ParameterStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While SSM is unreachable the old key serves, the log says so, and half a minute later it is tried again."""
+    """While SSM is unreachable the old key is used, the log says so, and half a minute later SSM is tried again."""
     ssm.server.stop()
     clock.now += KEPT_SECONDS
     assert [await keys.current(), await keys.current()] == ["first"] * 2
     clock.now += RETRY_SECONDS
     assert await keys.current() == "first"
-    told = [record.getMessage() for record in caplog.records if record.name == "laurels.serverless.key"]
-    assert len(told) == 2
-    assert "the old key serves on: Could not connect" in told[0]
+    messages = [record.getMessage() for record in caplog.records if record.name == "laurels.serverless.key"]
+    assert len(messages) == 2
+    assert "the old key serves on: Could not connect" in messages[0]
 
 
 async def test_reading_succeeds_again(keys: ParameterKeys, clock: Clock, ssm: ParameterStore) -> None:
-    """What failed is tried again after half a minute, and then taken up."""
+    """A read that failed is tried again after half a minute, and the new key is taken up."""
     ssm.delete()
     clock.now += KEPT_SECONDS
     assert await keys.current() == "first"
@@ -82,12 +82,12 @@ async def test_reading_succeeds_again(keys: ParameterKeys, clock: Clock, ssm: Pa
 
 
 async def test_refused_key_is_read_again(keys: ParameterKeys) -> None:
-    """A key that was refused is read again at once."""
+    """After a refusal the parameter is read at once."""
     assert await keys.refused("first") == "second"
 
 
 async def test_refused_key_is_read_once_a_minute(keys: ParameterKeys, clock: Clock, ssm: ParameterStore) -> None:
-    """A key that is refused again within a minute stays; after it the parameter is read."""
+    """A second refusal within a minute changes nothing; after the minute the parameter is read."""
     assert await keys.refused("first") == "second"
     ssm.put("third")
     assert await keys.refused("second") == "second"
@@ -96,20 +96,20 @@ async def test_refused_key_is_read_once_a_minute(keys: ParameterKeys, clock: Clo
 
 
 async def test_key_that_was_replaced_meanwhile(keys: ParameterKeys, clock: Clock) -> None:
-    """Who comes late with the old key's refusal is given the new one, and nothing is read."""
+    """A late refusal of the old key returns the new one, and nothing is read."""
     clock.now += KEPT_SECONDS
     await keys.current()
     assert await keys.refused("first") == "second"
 
 
 async def test_refused_key_while_ssm_is_unreachable(keys: ParameterKeys, ssm: ParameterStore) -> None:
-    """There is no other key, so the same is given."""
+    """If the parameter cannot be read, the refused key is returned again."""
     ssm.server.stop()
     assert await keys.refused("first") == "first"
 
 
 async def test_missing_parameter(ssm: ParameterStore, caplog: pytest.LogCaptureFixture) -> None:
-    """Without any key there is a StoreUnavailable that leaves the reason to the log; the next request tries again."""
+    """Without any key the error leaves the reason to the log, and the next request tries again."""
     keys = ParameterKeys(PARAMETER)
     with pytest.raises(KeyUnreadable, match=r"^The key to the store cannot be read\. Nothing was counted"):
         await keys.current()
@@ -118,8 +118,8 @@ async def test_missing_parameter(ssm: ParameterStore, caplog: pytest.LogCaptureF
     assert await keys.current() == "first"
 
 
-class Stranger(BaseHTTPRequestHandler):
-    """Answers with 200 and what SSM would never say."""
+class OtherService(BaseHTTPRequestHandler):
+    """Answers 200 with a body that is not of SSM."""
 
     says = b""
 
@@ -131,14 +131,14 @@ class Stranger(BaseHTTPRequestHandler):
         self.wfile.write(self.says)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing on stderr."""
+        """Write nothing on stderr."""
 
 
 @pytest.mark.parametrize("says", [b"<html>Log in</html>", b"\xff\xfe"], ids=["a page", "no text"])
 @pytest.mark.usefixtures("ssm")
 async def test_answer_that_is_not_of_ssm(monkeypatch: pytest.MonkeyPatch, says: bytes) -> None:
-    """What something between here and SSM answers in its place is no key."""
-    with HTTPServer(("127.0.0.1", 0), type("Saying", (Stranger,), {"says": says})) as server:
+    """An answer of something between here and SSM is not taken for a key."""
+    with HTTPServer(("127.0.0.1", 0), type("Saying", (OtherService,), {"says": says})) as server:
         Thread(target=server.handle_request).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", f"http://127.0.0.1:{server.server_port}")
         with pytest.raises(KeyUnreadable) as caught:
@@ -146,7 +146,7 @@ async def test_answer_that_is_not_of_ssm(monkeypatch: pytest.MonkeyPatch, says: 
     assert caught.value.reason == "what answered is not SSM"
 
 
-async def test_key_is_not_told(
+async def test_key_is_not_logged(
     keys: ParameterKeys, clock: Clock, ssm: ParameterStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither our log nor a repr has the key."""

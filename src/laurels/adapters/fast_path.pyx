@@ -6,8 +6,8 @@ those that ``read_header`` names, Content-Length and Content-Type at most once e
 Everything else, good or bad, is left to the full parser, so nothing is ever refused here. What is recognised obeys the
 rules of names by its alphabet. Recognising one costs about 0.1 microseconds; the full parser and its callbacks cost 3.
 
-This module only recognises: it asks :meth:`Routes.answer_fast` with the operation and its arguments, so that the gate
-and the handler are those of every other request. Only a gate that looks at requests makes it read the headers out.
+This module only recognises: the operation and its handler are those of every other request, and so is the context, which
+only the gate gives. An open gate gives one for all; any other is asked for each request, and has its headers read out.
 
 **Inline calls.** A request that is answered in place has no task of its own. Its coroutine runs until it has a response
 or waits. If it waits for the store's own future (``drives_inline``), it is run on when that is done. If it waits for
@@ -30,14 +30,13 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from laurels.adapters.request_counts cimport RequestCounts
 
 import asyncio
-from asyncio.tasks import _enter_task, _leave_task
 
 from laurels import limits
 from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.handlers import ACCEPTED
-from laurels.http.messages import Request, add_header
+from laurels.http.messages import JSON, Request, add_header
 from laurels.http.problems import failure
-from laurels.http.reads import PAGE_READ
+from laurels.http.reads import PAGE_READ, read_board
 from laurels.http.wire import read_submit
 
 
@@ -52,6 +51,28 @@ cdef extern from "Python.h":
     object PyContext_Copy(object context)
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
+    PyObject *PyDict_GetItemWithError(object mapping, object key) except? NULL
+    int PyDict_SetItem(object mapping, object key, object value) except -1
+    int PyDict_DelItem(object mapping, object key) except -1
+
+# What asyncio.current_task() looks up: a dictionary up to Python 3.11, then behind a function.
+cdef object swap_current_task = getattr(asyncio.tasks, "_swap_current_task", None)
+cdef object current_tasks = None if swap_current_task is not None else asyncio.tasks._current_tasks
+
+
+cdef object swap_task(loop, task):
+    """Make this the current task, and return the one before; None stands for no task."""
+    cdef PyObject *found
+    if swap_current_task is not None:
+        return swap_current_task(loop, task)
+    found = PyDict_GetItemWithError(current_tasks, loop)
+    before = None if found == NULL else <object>found
+    if task is not None:
+        PyDict_SetItem(current_tasks, loop, task)
+    elif before is not None:
+        PyDict_DelItem(current_tasks, loop)
+    return before
+
 
 cdef enum Route:
     NONE
@@ -344,8 +365,8 @@ cdef class FastPath:
 
     cdef public bytes ok, accepted
     cdef readonly Outbox outbox
-    cdef object routes, answer_fast, standing, page, submit
-    cdef object loop, base, spare
+    cdef object routes, context, standing, page, submit, read_page
+    cdef object loop, base, spare, store_future
     cdef RequestCounts counts
     cdef int standing_place, page_place, submit_place
     cdef bint is_guarded, is_observed
@@ -354,9 +375,10 @@ cdef class FastPath:
     def __init__(self, routes):
         gate = routes.gate
         self.routes = routes
-        self.answer_fast = routes.answer_fast
+        self.context = routes.open_context
         self.standing = self.inline_operation("GET", b"/board/name")
-        self.page = self.inline_operation("GET", b"/board")
+        self.page = self.inline_operation("GET", b"/board", read_board)
+        self.read_page = PAGE_READ.handler
         self.submit = self.inline_operation("POST", b"/board/name")
         self.outbox = Outbox()
         self.is_guarded = not gate.is_open or gate.cors is not None
@@ -368,32 +390,48 @@ cdef class FastPath:
             self.submit_place = self.counts.place("POST", "/{board}/{name}")
         self.tasks = set()
 
-    def inline_operation(self, method, path):
-        """Return the operation of a core route, or None if that may not be answered inline."""
+    def inline_operation(self, method, path, handler=None):
+        """Return the operation of a core route; None if it may not be answered inline, or has another handler."""
         operation = self.routes.find(method, path).operation
-        return operation if operation is not None and operation.is_inline else None
+        if operation is None or not operation.is_inline or handler not in (None, operation.handler):
+            return None
+        return operation
 
     def run_in(self, loop):
         """Take the loop of the server's connections, and the context that it runs in."""
         if self.loop is None:
             self.loop = loop
             self.base = PyContext_CopyCurrent()
-            self.spare = PyContext_Copy(self.base)
+            self.spare = self.new_context()
 
-    cdef object begin(self, Route route, Recognised *found, request):
+    cpdef new_context(self):
+        """Return a context in which no request has set anything."""
+        return PyContext_Copy(self.base)
+
+    cdef bint is_store_future(self, outcome) except -1:
+        """Return whether a coroutine may be run on from this future's callback, and remember its type."""
+        if getattr(type(outcome), "drives_inline", False):
+            self.store_future = type(outcome)
+            return True
+        return False
+
+    cdef object begin(self, Route route, operation, Recognised *found, request):
         """Return the awaitable answer to a recognised request."""
         cdef long long score
+        context = self.context
         board = PyUnicode_DecodeASCII(found.board, found.board_size, NULL)
+        name = None if route == PAGE else PyUnicode_DecodeASCII(found.name, found.name_size, NULL)
+        if request is not None:
+            context = self.routes.admit_recognised(operation, (board, name) if name else (board,), request)
         if route == PAGE:
-            return self.answer_fast(self.page, (board, PAGE_READ, found.start, found.stop), request)
-        name = PyUnicode_DecodeASCII(found.name, found.name_size, NULL)
+            return self.read_page(context, board, found.start, found.stop)
         if route == STANDING:
-            return self.answer_fast(self.standing, (board, name), request)
+            return operation.handler(context, board, name)
         if read_integer(found.body, found.end, &score):
             sent = score, None
         else:
             sent = read_submit(PyBytes_FromStringAndSize(found.body, found.end - found.body))
-        return self.answer_fast(self.submit, (board, name, sent), request)
+        return operation.handler(context, board, name, sent)
 
     def answer(self, object connection, bytes data not None):
         """Answer the recognised requests that ``data`` begins with; return how many bytes they were.
@@ -424,7 +462,7 @@ cdef class FastPath:
                 call.request = read_head(p, found.body, connection)
             p = found.end
             try:
-                call.coroutine = self.begin(route, &found, call.request)
+                call.coroutine = self.begin(route, operation, &found, call.request)
             except Exception as error:
                 call.finish(failure(error))
             else:
@@ -557,15 +595,15 @@ cdef class InlineCall:
         cdef FastPath fast = self.fast
         context = fast.spare if self.context is None else self.context
         trouble = None
+        before = swap_task(fast.loop, self)
         PyContext_Enter(context)
-        _enter_task(fast.loop, self)
         try:
             sent = PyIter_Send(self.coroutine, None, &result)
         except BaseException as error:
             trouble = error
         finally:
-            _leave_task(fast.loop, self)
             PyContext_Exit(context)
+            swap_task(fast.loop, before)
         if self.context is None and not PyObject_RichCompareBool(context, fast.base, Py_EQ):
             self.own_context()
         if trouble is not None:
@@ -577,7 +615,7 @@ cdef class InlineCall:
             self.finish(outcome)
             return
         self.connection.hold(self)
-        if getattr(outcome, "drives_inline", False) and not self.must_cancel:
+        if not self.must_cancel and (type(outcome) is fast.store_future or fast.is_store_future(outcome)):
             self.pending = outcome
             outcome._asyncio_future_blocking = False  # what a task does with what it is handed
             outcome.add_done_callback(self)
@@ -587,7 +625,7 @@ cdef class InlineCall:
     cdef own_context(self):
         """Keep the context that calls share, and leave them a new one."""
         self.context = self.fast.spare
-        self.fast.spare = PyContext_Copy(self.fast.base)
+        self.fast.spare = self.fast.new_context()
 
     cdef become_task(self, pending):
         if self.context is None:
@@ -618,7 +656,7 @@ cdef class InlineCall:
             pass
         elif not self.keep_alive or self.is_head or response.headers:
             connection.write(response, self.keep_alive, self.is_head)
-        elif response.status == 200:
+        elif response.status == 200 and response.content_type is JSON:
             fast.outbox.put(connection, joined(fast.ok, response.body))
         elif response is ACCEPTED:
             fast.outbox.put(connection, fast.accepted)

@@ -348,7 +348,8 @@ class BoardProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self.running = cycle
-        super()._start_asgi_task(cycle, app)
+        # Pipelined requests are started by the task that answered the one before, whose context they must not copy.
+        self.clock.fast.new_context().run(super()._start_asgi_task, cycle, app)
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""

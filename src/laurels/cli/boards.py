@@ -1,4 +1,4 @@
-"""The commands that declare boards, and ask what they promise and hold."""
+"""The commands that define boards, and show their definitions and periods."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from laurels.boards_file import read_boards
 from laurels.cli import describe
-from laurels.cli.commands import asked, board_argument, json_option, server_option, source_of
+from laurels.cli.commands import board_argument, call_service, json_option, open_source, server_option
 from laurels.cli.tables import encode, show_table
 from laurels.declaring import read_definition
 from laurels.definition import BoardsFile, Definition
@@ -36,8 +36,11 @@ Examples:
 """
 
 
-class Current(Struct, frozen=True):
-    """The current period of a window: it ends before ``stop``."""
+class CurrentPeriod(Struct, frozen=True):
+    """The current period of a window, as the wire's ListedPeriod but without what only a service knows.
+
+    ``start`` and ``stop``, before which it ends, are ISO 8601 in the board's time zone.
+    """
 
     window: str
     period: str
@@ -46,15 +49,15 @@ class Current(Struct, frozen=True):
 
 
 class CheckedBoard(Struct, frozen=True):
-    """A board of a file that is good."""
+    """A board of a valid boards file."""
 
     name: str
     definition: Definition
-    periods: list[Current]
+    periods: list[CurrentPeriod]
 
 
 class CheckedFile(Struct, frozen=True):
-    """A file that is good."""
+    """A valid boards file."""
 
     boards: list[CheckedBoard]
     default: Definition
@@ -63,21 +66,22 @@ class CheckedFile(Struct, frozen=True):
 
 @click.group(epilog=EPILOG)
 def boards() -> None:
-    """Declare boards, and ask what they promise and hold.
+    """Define boards, and show their definitions and periods.
 
-    A file of boards is what `laurels serve --boards FILE` takes. The other commands ask a running service.
+    `check` and `schema` are about the boards file that `laurels serve --boards FILE` reads. The other commands call a
+    running service.
     """
 
 
 @boards.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of boards, in TOML.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A boards file, in TOML.")
 @json_option
 def check(*, file: Path, as_json: bool) -> None:
-    """Tell what the boards of FILE promise, and when their periods change next; or what is wrong with it."""
+    """Check a boards file: show the definitions in FILE and when the current periods end, or what is wrong with it."""
     found = read_boards(file)
     now = time.time()
     if as_json:
-        checked = [CheckedBoard(name, one, _periods(one, now)) for name, one in found.boards.items()]
+        checked = [CheckedBoard(name, one, _current_periods(one, now)) for name, one in found.boards.items()]
         click.echo(encode(CheckedFile(checked, found.default, found.declared_only)))
         return
     for name, definition in found.boards.items():
@@ -90,11 +94,11 @@ def check(*, file: Path, as_json: bool) -> None:
 
 @boards.command()
 def schema() -> None:
-    """Write the JSON Schema of a file of boards, by which editors complete and check it.
+    """Write the JSON Schema of a boards file, with which editors complete and check it.
 
-    A file names its schema in its first line: #:schema ./boards.schema.json
+    A boards file names its schema in its first line: #:schema ./boards.schema.json
     """
-    click.echo(msgspec.json.format(encode(file_schema()), indent=2))
+    click.echo(msgspec.json.format(encode(make_schema()), indent=2))
 
 
 @boards.command("list")
@@ -102,17 +106,17 @@ def schema() -> None:
 @json_option
 def list_(*, server: str, as_json: bool) -> None:
     """List the boards that are declared or have entries."""
-    found = asked(server, _all_boards)
+    found = call_service(server, _read_all_boards)
     if as_json:
         click.echo(encode(Listing(found, None)))
     elif found:
-        rows = [(one.name, "yes" if one.declared else "no", describe.in_short(one.definition)) for one in found]
+        rows = [(one.name, "yes" if one.declared else "no", describe.format_short(one.definition)) for one in found]
         show_table(("board", "declared", "promises"), rows)
     else:
         click.echo("no boards")
 
 
-async def _all_boards(client: Client) -> list[Listed]:
+async def _read_all_boards(client: Client) -> list[Listed]:
     found = await client.boards()
     listed = [*found.boards]
     while found.next is not None:
@@ -126,8 +130,8 @@ async def _all_boards(client: Client) -> list[Listed]:
 @server_option
 @json_option
 def show(*, board: str, server: str, as_json: bool) -> None:
-    """Show what BOARD promises."""
-    definition = asked(server, lambda client: client.definition(board))
+    """Show the definition of BOARD."""
+    definition = call_service(server, lambda client: client.definition(board))
     if as_json:
         click.echo(encode(definition))
     else:
@@ -139,8 +143,8 @@ def show(*, board: str, server: str, as_json: bool) -> None:
 @server_option
 @json_option
 def periods(*, board: str, server: str, as_json: bool) -> None:
-    """List the periods of BOARD that have entries, by window and from the oldest."""
-    found = asked(server, lambda client: client.periods(board))
+    """List the periods of BOARD that have entries, by window, oldest first."""
+    found = call_service(server, lambda client: client.periods(board))
     if as_json:
         click.echo(encode(Periods(found)))
     elif found:
@@ -158,26 +162,26 @@ def periods(*, board: str, server: str, as_json: bool) -> None:
 @click.argument(
     "file",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-    help="A definition in TOML or JSON, or a file of boards that has BOARD; - is stdin.",
+    help="A definition in TOML or JSON, or a boards file that has BOARD; - is stdin.",
 )
 @server_option
 @json_option
 def define(*, board: str, file: Path, server: str, as_json: bool) -> None:
-    """Give BOARD the definition in FILE, in place of any it had.
+    """Define BOARD as FILE says, in place of the definition it may have.
 
-    A change that BOARD's entries contradict is refused, with what to do about it.
+    A change that contradicts BOARD's entries is refused, and the error says what to do.
     """
-    sent = _definition_in(file, board)
-    definition = asked(server, lambda client: client.define(board, sent))
+    body = _read_definition(file, board)
+    definition = call_service(server, lambda client: client.define(board, body))
     if as_json:
         click.echo(encode(definition))
     else:
         _show_definition(board, definition, time.time())
 
 
-def _definition_in(file: Path, board: str) -> bytes:
-    """Give the definition that a file has for a board, as JSON. TOML is checked: it has numbers that JSON has not."""
-    with source_of(file) as source:
+def _read_definition(file: Path, board: str) -> bytes:
+    """Return a board's definition in a file, as JSON. TOML is checked here, because JSON has no nan and inf."""
+    with open_source(file) as source:
         text = source.read()
     if text.lstrip().startswith(b"{"):
         return text
@@ -197,30 +201,30 @@ def _definition_in(file: Path, board: str) -> bytes:
 @board_argument
 @server_option
 def drop(*, board: str, server: str) -> None:
-    """Drop the definition of BOARD, so that it has the service's default one. Its entries stay."""
-    asked(server, lambda client: client.undefine(board))
+    """Drop the definition of BOARD, which then has the service's default one. Its entries stay."""
+    call_service(server, lambda client: client.undefine(board))
     click.echo(f"{board} has the default definition.")
 
 
 def _show_definition(title: str, definition: Definition, now: float) -> None:
-    click.echo("\n".join([title, *describe.told(definition, now), ""]))
+    click.echo("\n".join([title, *describe.format_definition(definition, now), ""]))
 
 
-def _periods(definition: Definition, now: float) -> list[Current]:
+def _current_periods(definition: Definition, now: float) -> list[CurrentPeriod]:
     zone = ZoneInfo(definition.time_zone)
     spans = [(window, Calendar(window, definition.time_zone).span_at(now)) for window in definition.windows]
     return [
-        Current(
+        CurrentPeriod(
             window, span.period, *(datetime.fromtimestamp(end, zone).isoformat() for end in (span.start, span.stop))
         )
         for window, span in spans
     ]
 
 
-def file_schema() -> Schema:
-    """Give the JSON Schema of a file of boards, in the draft that editors of TOML know."""
+def make_schema() -> Schema:
+    """Return the JSON Schema of a boards file, in draft 7, which TOML editors support."""
     _, found = msgspec.json.schema_components((BoardsFile,), ref_template="#/definitions/{name}")
-    definitions = {name: _for_editors(schema) for name, schema in found.items()}
+    definitions = {name: _adapt_to_editors(schema) for name, schema in found.items()}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         **definitions.pop("BoardsFile"),
@@ -228,8 +232,11 @@ def file_schema() -> Schema:
     }
 
 
-def _for_editors(schema: Schema) -> Schema:
-    """Give a schema without null, which TOML does not have, and with nothing beside a reference, which is not read."""
+def _adapt_to_editors(schema: Schema) -> Schema:
+    """Return a schema without null, which TOML lacks, and with references inside of allOf.
+
+    Draft 7 ignores whatever is next to a reference, so a description there would not be shown.
+    """
     fields = {}
     for name, field in schema.get("properties", {}).items():
         kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]

@@ -10,9 +10,9 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from laurels.cli.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
 from laurels.definition import Definition
 from laurels.entries import checked_name
-from laurels.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
 from laurels.http.problems import Problem
 from laurels.http.wire import BatchReceipt, ListedPeriod, Listing, Page, Periods, Receipt, Submit
 from laurels.stores.contract import Score, Standing
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Entry
 
 TIMEOUT = 30.0
-"""Seconds to wait for a connection, and for each part of an answer."""
+"""Seconds to wait for the connection, and for each part of an answer."""
 
 JSON = {"content-type": "application/json"}
 SUBMIT = JSON | {"prefer": "return=representation"}
 
 
 class RankedEntry(Struct, frozen=True):
-    """An entry of a page with its rank."""
+    """An entry of a page, with its rank."""
 
     rank: int
     name: str
@@ -36,7 +36,7 @@ class RankedEntry(Struct, frozen=True):
 
 
 class RankedPage(Struct, frozen=True):
-    """A page, every entry with its rank."""
+    """A page whose entries have their ranks."""
 
     leaderboard: list[RankedEntry]
 
@@ -61,14 +61,14 @@ _read_periods = msgspec.json.Decoder(Periods)
 
 
 class Period(Struct, frozen=True):
-    """A period of a window; of the current one the window alone, and of the board of all time neither."""
+    """A period of a window: the current one if ``period`` is None, and all time if ``window`` is None too."""
 
     window: str | None = None
     period: str | None = None
 
     @property
     def query(self) -> dict[str, str]:
-        """The parameters that ask for it."""
+        """Its query parameters."""
         return {key: value for key, value in (("window", self.window), ("period", self.period)) if value is not None}
 
 
@@ -76,7 +76,7 @@ ALL_TIME = Period()
 
 
 class Client:
-    """A connection to one service. Its methods raise BadName before they ask, and RequestFailed where that fails."""
+    """A connection to one service. Its methods raise BadName before a request, and RequestFailed if it fails."""
 
     def __init__(self, server: str) -> None:
         self._server = server.rstrip("/")
@@ -89,62 +89,62 @@ class Client:
         await self._http.aclose()
 
     async def submit(self, board: str, name: str, score: Score) -> Receipt | None:
-        """Submit a score; tell the standings before and after, or None where the service cannot tell them."""
-        answer = await self._ask("POST", _path(board, name), _encode(Submit(score)), SUBMIT)
+        """Submit a score; return the standings before and after, or None if the service's store does not keep them."""
+        answer = await self._request("POST", _path(board, name), _encode(Submit(score)), SUBMIT)
         return self._read(_read_receipt, answer) if answer else None
 
     async def submit_many(self, board: str, batch: bytes, key: str | None = None) -> BatchReceipt:
-        """Submit a batch that is encoded as the service reads it; with a key it counts once."""
+        """Submit an encoded batch; with an idempotency key it counts once, however often it is sent."""
         headers = JSON if key is None else JSON | {"idempotency-key": key}
-        return self._read(_read_batch_receipt, await self._ask("POST", _path(board), batch, headers))
+        return self._read(_read_batch_receipt, await self._request("POST", _path(board), batch, headers))
 
     async def standing(self, board: str, name: str, when: Period = ALL_TIME) -> Standing | None:
-        """Give the standing of a name, None where it is not on the board."""
-        found = self._read(_read_found, await self._ask("GET", _path(board, name) + _query(when.query)))
+        """Return the standing of a name, None if it is not on the board."""
+        found = self._read(_read_found, await self._request("GET", _path(board, name) + _query(when.query)))
         return None if found.rank is None else Standing(found.score, found.rank)
 
     async def page(self, board: str, start: int, stop: int) -> list[Entry]:
-        """Give the entries at the places from ``start`` up to but not including ``stop``."""
-        answer = await self._ask("GET", f"{_path(board)}?startRank={start}&endRank={stop}")
+        """Return the entries at the places from ``start`` to ``stop``, exclusive."""
+        answer = await self._request("GET", f"{_path(board)}?startRank={start}&endRank={stop}")
         return self._read(_read_page, answer).leaderboard
 
-    async def ranked(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[RankedEntry]:
-        """Give the same entries with their ranks."""
+    async def ranked_page(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[RankedEntry]:
+        """Return the same entries with their ranks."""
         query = _query({"startRank": str(start), "endRank": str(stop), "include": "rank"} | when.query)
-        return self._read(_read_ranked_page, await self._ask("GET", _path(board) + query)).leaderboard
+        return self._read(_read_ranked_page, await self._request("GET", _path(board) + query)).leaderboard
 
     async def boards(self, after: str | None = None) -> Listing:
-        """Give the first boards, or those behind a name."""
+        """Return the first boards by name, or those after a name."""
         query = "" if after is None else _query({"after": after})
-        return self._read(_read_listing, await self._ask("GET", f"/-/boards{query}"))
+        return self._read(_read_listing, await self._request("GET", f"/-/boards{query}"))
 
     async def definition(self, board: str) -> Definition:
-        """Give the definition of a board."""
-        return self._read(_read_definition, await self._ask("GET", _own_path(board)))
+        """Return the definition of a board."""
+        return self._read(_read_definition, await self._request("GET", _own_path(board)))
 
     async def define(self, board: str, definition: bytes) -> Definition:
-        """Give a board a definition, encoded as JSON; tell what the service made of it."""
-        return self._read(_read_definition, await self._ask("PUT", _own_path(board), definition, JSON))
+        """Define a board, with a definition in JSON; return the definition as the service keeps it."""
+        return self._read(_read_definition, await self._request("PUT", _own_path(board), definition, JSON))
 
     async def undefine(self, board: str) -> None:
         """Drop a board's definition."""
-        await self._ask("DELETE", _own_path(board))
+        await self._request("DELETE", _own_path(board))
 
     async def periods(self, board: str) -> list[ListedPeriod]:
-        """Give the periods of a board that have entries."""
-        return self._read(_read_periods, await self._ask("GET", f"{_own_path(board)}/periods")).periods
+        """Return the periods of a board that have entries."""
+        return self._read(_read_periods, await self._request("GET", f"{_own_path(board)}/periods")).periods
 
-    async def _ask(
+    async def _request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> bytes:
         try:
             response = await self._http.request(method, self._server + path, content=body, headers=headers)
         except httpx.TransportError as error:
-            raise ServerUnreachable(self._server, _reason(error)) from error
+            raise ServerUnreachable(self._server, _find_reason(error)) from error
         except httpx.DecodingError as error:
             raise self._unlike_laurels(error) from error
         if not response.is_success:
-            raise _failure(self._server, response)
+            raise _make_error(self._server, response)
         return response.content
 
     def _read(self, decoder: msgspec.json.Decoder[T], answer: bytes) -> T:
@@ -170,8 +170,8 @@ def _query(parameters: dict[str, str]) -> str:
     return f"?{urlencode(parameters)}" if parameters else ""
 
 
-def _failure(server: str, response: httpx.Response) -> RequestFailed:
-    """Give the error for an answer other than 2xx: what its problem document tells, or its bare status."""
+def _make_error(server: str, response: httpx.Response) -> RequestFailed:
+    """Return the error for an answer other than 2xx, with its problem document, or else its status alone."""
     try:
         found = _read_problem.decode(response.content)
         explanation = f"{found.title}: {found.detail}"
@@ -182,10 +182,11 @@ def _failure(server: str, response: httpx.Response) -> RequestFailed:
     return kind(explanation, retry_after=int(wait) if wait.isdecimal() else None)
 
 
-def _reason(error: BaseException) -> str:
-    """Give what the system said at the root of a request that failed."""
+def _find_reason(error: BaseException) -> str:
+    """Return the system's reason, from the exception at the root of a failed request."""
     if isinstance(error, httpx.TimeoutException):
         return f"no answer within {TIMEOUT:g} seconds"
+    # httpx wraps the exceptions of its transport, some of which are groups with one error for each address of a host.
     root: BaseException | None = error
     while root is not None:
         if isinstance(root, OSError) and root.errno:

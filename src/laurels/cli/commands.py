@@ -1,4 +1,4 @@
-"""The commands that ask a running service."""
+"""The commands that call a running service."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from laurels.stores.contract import Score, Standing
 
+DEFAULT_SERVER = "http://127.0.0.1:8000"
+"""Where `laurels serve` listens by default."""
 STDIO = Path("-")
 FURTHEST_RANK = LARGEST_NUMBER - PAGE_ENTRIES
 DASH = "A name that begins with a dash goes after --, as in: laurels standing mario-kart -- -v-"
@@ -33,7 +35,7 @@ T = TypeVar("T")
 
 def _score(_ctx: click.Context, _param: click.Parameter, value: str) -> Score:
     try:
-        return rows.number(value)
+        return rows.parse_score(value)
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from error
 
@@ -44,7 +46,7 @@ def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     except httpx.InvalidURL as error:
         raise click.BadParameter(f"{value!r} is not a URL: {error}.") from error
     if url.scheme not in {"http", "https"} or not url.host:
-        raise click.BadParameter(f"{value!r} is not a URL of http or https, such as http://127.0.0.1:8000.")
+        raise click.BadParameter(f"{value!r} is not a URL of http or https, such as {DEFAULT_SERVER}.")
     return value
 
 
@@ -52,56 +54,56 @@ server_option = click.option(
     "--server",
     metavar="URL",
     callback=_url,
-    default="http://127.0.0.1:8000",
+    default=DEFAULT_SERVER,
     envvar="LAURELS_SERVER",
     show_default=True,
     show_envvar=True,
-    help="The service to ask.",
+    help="The service to call.",
 )
 board_argument = click.argument("board", help="A board's name.")
-name_argument = click.argument("name", help="The name of who has the score.")
+name_argument = click.argument("name", help="A player's name.")
 window_option = click.option(
-    "--window", metavar="WINDOW", help="Of this window of the board: daily, weekly, monthly, or its cron line."
+    "--window", metavar="WINDOW", help="Read this window of the board: daily, weekly, monthly, or its cron line."
 )
 period_option = click.option(
-    "--period", metavar="PERIOD", help="Of this period of the window, such as 2026-11-22; by default the current one."
+    "--period", metavar="PERIOD", help="Read this period of the window, such as 2026-11-22; by default the current one."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
 format_option = click.option(
     "--format",
     "kind",
     type=click.Choice(["tsv", "csv", "jsonl"]),
-    help="Format of the file; by default as its name ends, TSV for stdin and stdout.",
+    help="Format of the file; by default the one its name ends in, and TSV for stdin and stdout.",
 )
 
 
-def asked(server: str, question: Callable[[Client], Awaitable[T]]) -> T:
-    """Connect to a service, and give the answer to one question."""
+def call_service(server: str, call: Callable[[Client], Awaitable[T]]) -> T:
+    """Connect to a service, and return the result of a call."""
 
-    async def ask() -> T:
+    async def connect_and_call() -> T:
         async with Client(server) as client:
-            return await question(client)
+            return await call(client)
 
-    return asyncio.run(ask())
+    return asyncio.run(connect_and_call())
 
 
 @click.command(context_settings={"ignore_unknown_options": True}, epilog=DASH)
 @board_argument
 @name_argument
-@click.argument("score", callback=_score, help="A finite number. One that would lose a digit is refused.")
+@click.argument("score", callback=_score, help="A finite number. A number that would lose a digit is refused.")
 @server_option
 @json_option
 def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -> None:
     """Submit SCORE for NAME on BOARD.
 
-    It takes the place of NAME's score, or counts as BOARD's operator says (laurels boards show BOARD).
-    Shows where NAME stands, and where it stood before if the service's store can tell.
+    The score replaces the one that NAME has, or counts as BOARD's operator says (laurels boards show BOARD).
+    Shows the new score and rank of NAME, and the ones before if the service's store keeps them.
     """
 
-    async def ask(client: Client) -> Receipt | Standing | None:
+    async def submit_and_read(client: Client) -> Receipt | Standing | None:
         return await client.submit(board, name, score) or await client.standing(board, name)
 
-    found = asked(server, ask)
+    found = call_service(server, submit_and_read)
     if isinstance(found, Receipt):
         tables.show_receipt(found, as_json=as_json)
     else:
@@ -116,8 +118,8 @@ def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -
 @server_option
 @json_option
 def standing(*, board: str, name: str, server: str, as_json: bool, **when: str | None) -> None:
-    """Show score and rank of NAME on BOARD."""
-    found = asked(server, lambda client: client.standing(board, name, Period(**when)))
+    """Show the score and the rank of NAME on BOARD."""
+    found = call_service(server, lambda client: client.standing(board, name, Period(**when)))
     tables.show_standing(found, as_json=as_json)
 
 
@@ -129,7 +131,7 @@ def standing(*, board: str, name: str, server: str, as_json: bool, **when: str |
     metavar="RANK",
     default=0,
     show_default=True,
-    help="The rank to begin at.",
+    help="The rank of the first entry to show.",
 )
 @click.option(
     "--count",
@@ -144,8 +146,8 @@ def standing(*, board: str, name: str, server: str, as_json: bool, **when: str |
 @server_option
 @json_option
 def top(*, board: str, start: int, count: int, server: str, as_json: bool, **when: str | None) -> None:
-    """Show who stands first on BOARD, with ranks from 0."""
-    entries = asked(server, lambda client: client.ranked(board, start, start + count, Period(**when)))
+    """Show the first entries of BOARD, with ranks from 0."""
+    entries = call_service(server, lambda client: client.ranked_page(board, start, start + count, Period(**when)))
     tables.show_page(start, entries, as_json=as_json)
 
 
@@ -160,25 +162,25 @@ def top(*, board: str, start: int, count: int, server: str, as_json: bool, **whe
 @server_option
 @json_option
 def import_(*, file: Path, board: str, kind: rows.Format | None, server: str, as_json: bool) -> None:
-    """Put every row of FILE on a board.
+    """Submit every row of FILE to a board.
 
     FILE is TSV, CSV or JSON Lines ({"name": ..., "score": ...}), plain or gzipped. TSV and CSV have a name and a
-    score in each row, or a header that tells which columns these are. TSV has no quoting: a name there cannot have a
-    tab or a line break. Of two rows with one name the later counts, or what BOARD's operator says.
+    score in each row, or a header that says which columns these are. TSV has no quoting: a name there cannot have a
+    tab or a line break. If two rows have one name the later counts, or what the board's operator says.
 
-    A row that is not good is told on stderr with its line and the reason, and the others are kept; the exit status
-    then is 1. Where the service fails it is 3, and how far the import came is told. Running it again is safe, unless
-    the board adds scores (operator increment).
+    A row that is refused is reported on stderr with its line and the reason, the others are kept, and the exit status
+    is 1. If the service fails the exit status is 3, and the last line that counted is reported. Running the import
+    again is safe, unless the board adds scores (operator increment).
     """
-    kind = kind or _kind(file)
-    with source_of(file) as source:
+    kind = kind or _find_format(file)
+    with open_source(file) as source:
         report = asyncio.run(_import(source, board, kind, server, as_json=as_json))
     if report.refused:
         click.get_current_context().exit(1)
 
 
-def source_of(file: Path) -> AbstractContextManager[io.BufferedReader]:
-    """Open what is imported; stdin is never closed, for that would wait for a thread that reads it."""
+def open_source(file: Path) -> AbstractContextManager[io.BufferedReader]:
+    """Open a file or stdin for reading. Stdin is never closed: that would wait for a thread that is reading it."""
     if file == STDIO:
         return nullcontext(os.fdopen(0, "rb", closefd=False))
     return file.open("rb")
@@ -188,9 +190,9 @@ async def _import(
     source: io.BufferedReader, board: str, kind: rows.Format, server: str, *, as_json: bool
 ) -> tables.ImportReport:
     status = os.fstat(source.fileno())
-    known = S_ISREG(status.st_mode)
-    batches = transfer.batches(rows.read(source, kind), source.tell if known else lambda: 0)
-    with tables.ImportReport(board, status.st_size if known else None, as_json=as_json) as report:
+    has_size = S_ISREG(status.st_mode)
+    batches = transfer.make_batches(rows.read_rows(source, kind), source.tell if has_size else lambda: 0)
+    with tables.ImportReport(board, status.st_size if has_size else None, as_json=as_json) as report:
         async with Client(server) as client:
             async for sent in transfer.send(client, board, batches):
                 report.add(sent)
@@ -211,34 +213,35 @@ async def _import(
 def export(*, board: str, file: Path, kind: rows.Format | None, server: str, as_json: bool) -> None:
     """Write all entries of BOARD to FILE or stdout, best first.
 
-    FILE is TSV, CSV or JSON Lines by its ending, gzipped where its name ends in .gz, and takes its place once it is
-    complete. The board is read in pages: an entry whose score changes meanwhile may be left out or stand twice.
+    FILE is TSV, CSV or JSON Lines by its ending, and gzipped if its name ends in .gz. It replaces an older FILE only
+    when it is complete. The board is read in pages: an entry whose score changes meanwhile may be missing, or come
+    twice.
     """
     if as_json and kind not in {None, "jsonl"}:
         raise click.UsageError(f"--json and --format {kind} contradict each other.")
-    kind = "jsonl" if as_json else kind or _kind(file)
-    with _target(file) as out, tables.Watch(board, None, quiet=file == STDIO) as watch:
-        asyncio.run(_export(board, kind, server, out, watch))
+    kind = "jsonl" if as_json else kind or _find_format(file)
+    with _open_target(file) as out, tables.ProgressLine(board, None, quiet=file == STDIO) as progress:
+        asyncio.run(_export(board, kind, server, out, progress))
     if file != STDIO:
-        watch.line(watch.summary(f"{watch.rows:,} entries written to {file}"))
+        progress.write_line(progress.summary(f"{progress.rows:,} entries written to {file}"))
 
 
-def _target(file: Path) -> AbstractContextManager[IO[bytes]]:
+def _open_target(file: Path) -> AbstractContextManager[IO[bytes]]:
     if file == STDIO:
         return nullcontext(sys.stdout.buffer)
-    return rows.created(file)
+    return rows.create_file(file)
 
 
-async def _export(board: str, kind: rows.Format, server: str, out: IO[bytes], watch: tables.Watch) -> None:
+async def _export(board: str, kind: rows.Format, server: str, out: IO[bytes], progress: tables.ProgressLine) -> None:
     out.write(rows.HEADERS[kind])
     async with Client(server) as client:
-        async for page in transfer.pages(client, board):
-            out.write(rows.written(page, kind))
-            watch.move(len(page))
+        async for page in transfer.fetch_pages(client, board):
+            out.write(rows.encode_rows(page, kind))
+            progress.move(len(page))
 
 
-def _kind(file: Path) -> rows.Format:
-    """Tell a file's format by its name; raise UsageError where that says nothing."""
+def _find_format(file: Path) -> rows.Format:
+    """Return a file's format by its name; raise UsageError if it has no known ending."""
     kind = "tsv" if file == STDIO else rows.format_of(file)
     if kind is None:
         raise click.UsageError(f"The name of {file} does not tell its format: say --format tsv, csv or jsonl.")

@@ -1,4 +1,4 @@
-"""What boards promise, told to people: a definition in a few lines, and a list of boards in columns."""
+"""Definitions for people: one in a few lines, or in short for a list of boards."""
 
 from __future__ import annotations
 
@@ -29,46 +29,48 @@ WORDS: dict[str, dict[str, str]] = {
 LABEL = 11
 
 
-def told(definition: Definition, now: float) -> Iterator[str]:
-    """Give a definition in lines; ``now`` is in seconds since the epoch."""
+def format_definition(definition: Definition, now: float) -> Iterator[str]:
+    """Yield the lines of a definition, with its windows' periods at ``now``, in seconds since the epoch."""
     for field, words in WORDS.items():
         value = getattr(definition, field)
-        yield _line(field, f"{value}: {words[value]}")
-    yield _line("scores", bounds(definition.scores))
+        yield _format_line(field, f"{value}: {words[value]}")
+    yield _format_line("scores", format_bounds(definition.scores))
     for window in definition.windows:
-        yield _line("window" if " " in window else window, _window(definition, window, now))
-    yield _line("ttl", f"{definition.ttl} after the last submit" if definition.ttl else "none of its own")
+        yield _format_line("window" if " " in window else window, _format_window(definition, window, now))
+    yield _format_line("ttl", f"{definition.ttl} after the last submit" if definition.ttl else "none of its own")
 
 
-def bounds(scores: Bounds) -> str:
-    """Tell which scores are taken."""
+def format_bounds(scores: Bounds) -> str:
+    """Return in words which scores a board takes."""
     kind = "whole numbers" if scores.integer else "numbers"
     ends = [f"{word} {end}" for word, end in (("from", scores.min), ("to", scores.max)) if end is not None]
     return " ".join(["any" if not ends and not scores.integer else "", kind, *ends]).strip()
 
 
-def _window(definition: Definition, window: str, now: float) -> str:
+def _format_window(definition: Definition, window: str, now: float) -> str:
     span = Calendar(window, definition.time_zone).span_at(now)
     stop = datetime.fromtimestamp(span.stop, ZoneInfo(definition.time_zone))
     kept = definition.keep.get(window)
     past = f"{kept} past ones kept" if kept is not None else "all past ones kept"
-    begun = f"{window}, " if " " in window else ""
-    return f"{begun}{span.period} until {stop:%Y-%m-%d %H:%M %z} ({definition.time_zone}), {past}"
+    cron_line = f"{window}, " if " " in window else ""
+    return f"{cron_line}{span.period} until {stop:%Y-%m-%d %H:%M %z} ({definition.time_zone}), {past}"
 
 
-def _line(label: str, words: str) -> str:
+def _format_line(label: str, words: str) -> str:
     return f"  {label:<{LABEL}}{words}"
 
 
-def in_short(definition: Definition) -> str:
-    """Tell in one line what of a definition is not as a board's is that says nothing."""
+def format_short(definition: Definition) -> str:
+    """Return on one line the fields that differ from the default definition's."""
     fields = msgspec.structs.asdict(definition)
     return ", ".join(
-        f"{field} {_short(value)}" for field, value in fields.items() if value != getattr(DEFAULT_DEFINITION, field)
+        f"{field} {_format_value(value)}"
+        for field, value in fields.items()
+        if value != getattr(DEFAULT_DEFINITION, field)
     )
 
 
-def _short(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, Bounds):
-        return bounds(value)
+        return format_bounds(value)
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

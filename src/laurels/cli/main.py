@@ -1,4 +1,4 @@
-"""The command line's entry: which commands there are, and what their ends mean."""
+"""The command line's entry point: the commands, and the exit statuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from laurels.errors import AnswerLost, ExtraMissing, LaurelsError, ServerFailed, ServerUnreachable
+from laurels.cli.errors import ServerFailed, ServerUnreachable
+from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
 from laurels.optional import load
 from laurels.version import __version__
 
@@ -26,7 +27,7 @@ SECTIONS = {
     "Momento": {"momento": "laurels.cli.momento:momento"},
     "Development": {"momento-local": "laurels.cli.momento_local:momento_local"},
 }
-"""Where each command stands. It is loaded when it is used: a server needs no client, and a client no server."""
+"""The place of each command. It is imported when it is used: a server needs no client, and a client no server."""
 
 REFUSED, FAILED, INTERRUPTED = 1, 3, 130
 
@@ -48,19 +49,19 @@ Exit status:
   3    the service, or Momento, could not be reached, or failed
   130  interrupted
 
-`laurels COMMAND --help` tells more of each. The docs of the HTTP routes are at the service's own address.
+`laurels COMMAND --help` explains a command. The HTTP routes are documented at the service's own address.
 """
 
 
 class Commands(click.Group):
-    """The group of all commands: in sections where help is asked, and with a status for every end."""
+    """The group of all commands, with help in sections and an exit status for every error."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Name the commands in the order of their sections."""
+        """Return the names of the commands, in the order of their sections."""
         return [name for section in SECTIONS.values() for name in section]
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
-        """Load a command; None where there is none of that name."""
+        """Load a command; return None if there is none of that name."""
         place = next((section[name] for section in SECTIONS.values() if name in section), None)
         if place is None:
             return None
@@ -81,7 +82,7 @@ class Commands(click.Group):
         return command.get_short_help_str(80) if command else ""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; tell on stderr why it failed. A pipe that broke is left to click, which ends quietly."""
+        """Run a command; write on stderr why it failed. A broken pipe is left to click, which ends quietly."""
         try:
             return super().invoke(ctx)
         except LaurelsError as error:
@@ -99,7 +100,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"max_content_width": 100})
 @click.version_option(__version__, prog_name="laurels")
 def main() -> None:
-    """Leaderboards: submit scores, and ask who stands where.
+    """Leaderboards: run the service, submit scores, and read ranks and pages.
 
-    A board is made by its first score. Rank 0 stands first.
+    A board is made by its first score. Rank 0 is the first place.
     """

@@ -26,27 +26,27 @@ Examples:
 
 
 class Made(Struct, frozen=True):
-    """What became of a cache that was to be made."""
+    """The result of create-cache; ``created`` is false if the cache was there."""
 
     cache: str
     created: bool
 
 
 class Deleted(Struct, frozen=True):
-    """What became of a cache that was to be deleted."""
+    """The result of delete-cache; ``deleted`` is false if there was none."""
 
     cache: str
     deleted: bool
 
 
 class Caches(Struct, frozen=True):
-    """The caches there are."""
+    """The result of caches."""
 
     caches: list[str]
 
 
 def with_key(command: F) -> F:
-    """Give a command the options that tell its key and where that leads."""
+    """Add the options for the key and the endpoint, and --json, to a command."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout."),
         click.option(
@@ -54,20 +54,20 @@ def with_key(command: F) -> F:
             metavar="HOST",
             envvar="MOMENTO_ENDPOINT",
             show_envvar=True,
-            help="Where a v2 key leads; http://HOST:PORT is a local server.",
+            help="The endpoint of a v2 key; http://HOST:PORT is a local server.",
         ),
         click.option(
             "--key-parameter",
             metavar="NAME",
-            help="Take the key from this parameter of AWS's Parameter Store, in place of MOMENTO_API_KEY.",
+            help="Read the key from this parameter of AWS's Parameter Store, in place of MOMENTO_API_KEY.",
         ),
     ):
         command = option(command)
     return command
 
 
-def _asked(act: str, *names: str, key_parameter: str | None, endpoint: str | None) -> Any:
-    """Do one act of :mod:`laurels.stores.momento.caches`, with the key from where it is said to be."""
+def _call(function: str, *names: str, key_parameter: str | None, endpoint: str | None) -> Any:
+    """Call a function of :mod:`laurels.stores.momento.caches`, with the key from the environment or a parameter."""
     if key_parameter is None:
         key = os.environ.get("MOMENTO_API_KEY", "")
     else:
@@ -76,23 +76,23 @@ def _asked(act: str, *names: str, key_parameter: str | None, endpoint: str | Non
         except KeyUnreadable as error:
             reason = error.reason.rstrip(".")
             raise click.ClickException(f"The parameter {error.name} cannot be read: {reason}.") from error
-    return asyncio.run(load(f"laurels.stores.momento.caches:{act}")(*names, key, endpoint))
+    return asyncio.run(load(f"laurels.stores.momento.caches:{function}")(*names, key, endpoint))
 
 
 @click.group(epilog=EPILOG)
 def momento() -> None:
-    """Make, delete and list the caches of Momento that boards are kept in.
+    """Make, delete and list the Momento caches that hold boards.
 
-    The key stands in MOMENTO_API_KEY, or in a parameter of AWS's Parameter Store. It must be one that may do this.
+    The key is in MOMENTO_API_KEY, or in a parameter of AWS's Parameter Store. It must be allowed to manage caches.
     """
 
 
 @momento.command()
 @click.argument("name", help="A cache's name.")
 @with_key
-def create_cache(*, name: str, as_json: bool, **where: str | None) -> None:
-    """Make the cache NAME; one that is there already stays as it is."""
-    made: bool = _asked("create", name, **where)
+def create_cache(*, name: str, as_json: bool, **connection: str | None) -> None:
+    """Make the cache NAME. If it is there already, it stays as it is."""
+    made: bool = _call("create", name, **connection)
     if as_json:
         click.echo(encode(Made(name, made)))
     else:
@@ -102,9 +102,9 @@ def create_cache(*, name: str, as_json: bool, **where: str | None) -> None:
 @momento.command()
 @click.argument("name", help="A cache's name.")
 @with_key
-def delete_cache(*, name: str, as_json: bool, **where: str | None) -> None:
-    """Delete the cache NAME with all boards in it, without asking."""
-    deleted: bool = _asked("delete", name, **where)
+def delete_cache(*, name: str, as_json: bool, **connection: str | None) -> None:
+    """Delete the cache NAME with all boards in it, without a question."""
+    deleted: bool = _call("delete", name, **connection)
     if as_json:
         click.echo(encode(Deleted(name, deleted)))
     else:
@@ -113,9 +113,9 @@ def delete_cache(*, name: str, as_json: bool, **where: str | None) -> None:
 
 @momento.command()
 @with_key
-def caches(*, as_json: bool, **where: str | None) -> None:
-    """List the caches there are."""
-    names: list[str] = _asked("names", **where)
+def caches(*, as_json: bool, **connection: str | None) -> None:
+    """List the caches."""
+    names: list[str] = _call("names", **connection)
     if as_json:
         click.echo(encode(Caches(names)))
     else:

@@ -15,10 +15,10 @@ import grpc
 import msgspec
 import uvicorn
 
-from laurels.errors import BadArgument, NotListening
 from laurels.momento_local.accounts import Account
 from laurels.momento_local.certificates import issue
 from laurels.momento_local.connecting import Connections
+from laurels.momento_local.errors import BadArgument, NotListening
 from laurels.momento_local.faults import parse
 from laurels.momento_local.keys import SECRET_BYTES, Keys
 from laurels.momento_local.server import MomentoServer
@@ -31,7 +31,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 SHUTDOWN_SECONDS = 1
 TLS_PORT, ACCOUNT_PORT = 8443, 8081
-EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - where it listens, no place to connect to
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - addresses to listen on, which clients cannot connect to
 LOOPBACK = {"127.0.0.1", "::1"}
 
 EPILOG = """\b
@@ -44,7 +44,7 @@ Examples:
 
 
 class Settings(NamedTuple):
-    """What the command line asks for; a port is None where it does not say."""
+    """The options of the command; a port is None if it is not given."""
 
     host: str
     port: int
@@ -57,8 +57,8 @@ class Settings(NamedTuple):
     caches: tuple[str, ...]
     faults: tuple[str, ...]
 
-    def chosen(self, port: int | None, usual: int) -> int:
-        """Give the number of another port: where it is not told, a free one if the first port is."""
+    def choose_port(self, port: int | None, usual: int) -> int:
+        """Return a further port: the given one, or else the usual one, or a free one (0) if --port is 0 too."""
         return port if port is not None else usual if self.port else 0
 
 
@@ -72,7 +72,7 @@ def _faults(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...
 
 
 def _port_option(name: str, default: int, about: str) -> Callable[[F], F]:
-    """Make the option of a port, None where it is not given."""
+    """Make the option for a port; its value is None if it is not given."""
     return click.option(
         name,
         type=click.IntRange(0, 65535),
@@ -102,7 +102,7 @@ def _file_option(name: str, about: str, default: Path | None = None) -> Callable
     show_default=True,
     help="Port to listen on without TLS; 0 takes a free one.",
 )
-@click.option("--tls", is_flag=True, help="Listen with TLS too, as a program needs it that is told nothing but a key.")
+@click.option("--tls", is_flag=True, help="Listen with TLS too, for programs that can be given nothing but a key.")
 @_port_option("--tls-port", TLS_PORT, "Port to listen on with TLS")
 @_port_option("--account-port", ACCOUNT_PORT, "Port of the account API, which makes and revokes keys over HTTP")
 @click.option("--cache", "caches", metavar="NAME", multiple=True, help="Create a cache at the start. Can be repeated.")
@@ -112,23 +112,25 @@ def _file_option(name: str, about: str, default: Path | None = None) -> Callable
     metavar="FAULT",
     multiple=True,
     callback=_faults,
-    help="Fail or delay a call: CALL:STATUS or CALL:delay=200ms, and :COUNT for so many calls. Can be repeated.",
+    help="Fail or delay a call: CALL:STATUS or CALL:delay=200ms, with :COUNT only so many times. Can be repeated.",
 )
-@click.option("--require-key", "needs_key", is_flag=True, help="Refuse calls that bring no key at all.")
-@_file_option("--secret-file", "Keep what signs the keys in this file, so that the next start has the same keys.")
+@click.option("--require-key", "needs_key", is_flag=True, help="Refuse calls without any key.")
+@_file_option(
+    "--secret-file", "Keep the secret that signs the keys in this file, so that the next start has the same keys."
+)
 @_file_option("--env-file", "Write the keys to this file, as shell exports that only you may read.")
-@_file_option("--ca-file", "Where --tls puts the certificate that clients are to trust.", Path("momento-local-ca.pem"))
+@_file_option("--ca-file", "Where --tls writes the certificate for clients to trust.", Path("momento-local-ca.pem"))
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
 def momento_local(*, env_file: Path | None, as_json: bool, **options: Any) -> None:
     """Run a Momento server on this machine.
 
-    Programs that use Momento need no account for it. It prints its keys, and the lines of code that connect the
-    official Python and JavaScript SDKs to it. What it keeps is in memory: it is gone when the server ends. Every key
-    that a call brings is checked; a call without any key, as forMomentoLocal of the SDKs makes it, may do everything
-    unless --require-key is given.
+    Programs that use Momento can run against it without an account. It prints its keys, and lines of code that connect
+    the official Python and JavaScript SDKs to it. All data is in memory, and gone when the server ends. The key of
+    every call is checked; a call without any key, as the SDKs' forMomentoLocal makes, may do everything unless
+    --require-key is given.
 
-    It has every call on sorted sets, get, set and delete, topics, caches, disposable tokens and API keys; any other
-    call answers UNIMPLEMENTED. Faults can be changed while it runs, over the account API: PUT /-/faults.
+    It has all calls on sorted sets, get, set and delete, topics, caches, disposable tokens and API keys; any other call
+    is answered UNIMPLEMENTED. Faults can be changed while it runs, over the account API: PUT /-/faults.
     """
     settings = Settings(**options)
 
@@ -141,15 +143,15 @@ def momento_local(*, env_file: Path | None, as_json: bool, **options: Any) -> No
 
 
 async def _serve(settings: Settings, announce: Callable[[Connections], None]) -> None:
-    """Serve until SIGINT or SIGTERM; announce where, once it can be reached."""
-    keys = Keys(_secret(settings.secret_file), time.time, is_open=not settings.needs_key)
+    """Serve until SIGINT or SIGTERM; announce the connections once the server can be reached."""
+    keys = Keys(_read_secret(settings.secret_file), time.time, is_open=not settings.needs_key)
     tokens = Tokens(keys)
     momento = MomentoServer(keys, tokens=tokens.calls())
     for cache in settings.caches:
         momento.caches.create(cache)
     for fault in settings.faults:
         momento.faults.plan(fault)
-    with _listening(settings.host, settings.chosen(settings.account_port, ACCOUNT_PORT)) as account:
+    with _open_socket(settings.host, settings.choose_port(settings.account_port, ACCOUNT_PORT)) as account:
         connections = _listen(momento, keys, settings, account.getsockname()[1])
         tokens.endpoint = connections.place
         await momento.start()
@@ -162,7 +164,7 @@ async def _serve(settings: Settings, announce: Callable[[Connections], None]) ->
 
 
 def _account_server(account: Account) -> uvicorn.Server:
-    """Make the server of the account API, with which the whole ends when it is told to."""
+    """Make the server of the account API; when a signal ends it, the command ends."""
     server = uvicorn.Server(
         uvicorn.Config(
             account,
@@ -176,13 +178,13 @@ def _account_server(account: Account) -> uvicorn.Server:
         )
     )
     for ending in (signal.SIGINT, signal.SIGTERM):
-        # Until uvicorn has its own handlers; and again after them, when it raises anew what has ended it.
+        # For a signal before uvicorn sets its handlers, and after it has restored these and raises the signal again.
         signal.signal(ending, lambda *_: setattr(server, "should_exit", True))
     return server
 
 
 def _listen(momento: MomentoServer, keys: Keys, settings: Settings, account_port: int) -> Connections:
-    """Take the ports, and tell where they are."""
+    """Listen on the ports, and return how to connect to them."""
     host = "localhost" if settings.host in EVERYWHERE else settings.host
     host = f"[{host}]" if ":" in host else host
     port = momento.listen(settings.host, settings.port)
@@ -208,13 +210,13 @@ def _listen(momento: MomentoServer, keys: Keys, settings: Settings, account_port
 def _listen_with_tls(momento: MomentoServer, settings: Settings) -> int:
     certificates = issue(settings.host)
     credentials = grpc.ssl_server_credentials([(certificates.private_key, certificates.chain)])
-    port = momento.listen(settings.host, settings.chosen(settings.tls_port, TLS_PORT), credentials)
+    port = momento.listen(settings.host, settings.choose_port(settings.tls_port, TLS_PORT), credentials)
     certificates.write_authority(settings.ca_file)
     return port
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    """Take a port; what is accepted there sends at once: asyncio sees to that only where sockets name a protocol."""
+def _open_socket(host: str, port: int) -> socket.socket:
+    """Listen on a port. Connections inherit TCP_NODELAY: asyncio sets it only if a socket's ``proto`` is TCP."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)
@@ -224,8 +226,8 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _secret(file: Path | None) -> bytes:
-    """Read what signs the keys, which is made where there is none."""
+def _read_secret(file: Path | None) -> bytes:
+    """Return the secret that signs the keys; make it if there is none."""
     if file is None:
         return secrets.token_bytes(SECRET_BYTES)
     if not file.exists():

@@ -1,8 +1,7 @@
 """Files of names and scores: TSV, CSV and JSON Lines, plain or gzipped.
 
-A file is read row by row, and a row that cannot be read becomes a :class:`BadRow` in its place. In TSV nothing is
-quoted, so no name there can have a tab or a line break; on a board none can anyway. Numbers keep every digit or are
-refused.
+A file is read row by row; a row that cannot be read becomes a :class:`BadRow` in its place. TSV has no quoting, so no
+name there can have a tab or a line break; neither can a name on a board. Numbers keep every digit or are refused.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from laurels.entries import EXACT
+from laurels.entries import EXACT, is_exact
 from laurels.stores.contract import Entry, Score
 
 if TYPE_CHECKING:
@@ -39,14 +38,14 @@ _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class Row(Struct, frozen=True, gc=False):
-    """An entry and the line of the file it began on, from 1."""
+    """An entry, and the line of the file that it begins on, from 1."""
 
     line: int
     entry: Entry
 
 
 class BadRow(Struct, frozen=True, gc=False):
-    """Why a row was not kept; ``name`` is given where one could be read."""
+    """Why a row was not kept; ``name`` is None if none could be read."""
 
     line: int
     name: str | None
@@ -59,46 +58,45 @@ class _Object(Struct, frozen=True, gc=False):
 
 
 Cells = tuple[int, list[str]]
-"""The line a row began on, and its columns."""
+"""The line that a row begins on, and its columns."""
 
 _read_object = msgspec.json.Decoder(_Object).decode
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def format_of(path: PurePath) -> Format | None:
-    """Tell a file's format by how its name ends, ``.gz`` aside; None where that says nothing."""
+    """Return a file's format by the ending of its name, before any ``.gz``; None for an unknown ending."""
     plain = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     return ENDINGS.get(plain.suffix.lower())
 
 
-def number(text: str) -> Score:
-    """Read a score; raise ValueError, with the reason, for what is no finite number or would lose a digit."""
+def parse_score(text: str) -> Score:
+    """Parse a score; raise ValueError, with the reason, if it is no finite number or would lose a digit."""
     if text.isdecimal() and text.isascii() and len(text) <= FEW_DIGITS:
         return int(text)
     parts = _NUMBER.fullmatch(text)
     if parts is None:
-        raise ValueError(f"the score {_shown(text)} is not a number" if text.strip() else "there is no score")
+        raise ValueError(f"the score {_truncate(text)} is not a number" if text.strip() else "there is no score")
     score = float(text)
     if not isfinite(score):
-        raise ValueError(f"the score {_shown(text)} is beyond the range of a double (about 1.8e308)")
+        raise ValueError(f"the score {_truncate(text)} is beyond the range of a double (about 1.8e308)")
     if not parts["more"]:
         return int(Decimal(text))
-    if not -EXACT < score < EXACT and Decimal(text) not in {Decimal(score), Decimal(repr(score))}:
-        raise ValueError(f"the score {_shown(text)} would be rounded to {score:.0f}")
+    if not -EXACT < score < EXACT and not is_exact(Decimal(text), score):
+        raise ValueError(f"the score {_truncate(text)} would be rounded to {score:.0f}")
     return score
 
 
-def _shown(text: str) -> str:
+def _truncate(text: str) -> str:
     return ascii(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
-def read(file: io.BufferedReader, kind: Format) -> Generator[Row | BadRow]:
-    """Give the rows of a file in their order, unpacked where they are gzipped; empty lines are passed over.
-
-    The file is left open.
-    """
+def read_rows(file: io.BufferedReader, kind: Format) -> Generator[Row | BadRow]:
+    """Yield the rows of a file in order, unpacked if it is gzipped. Empty lines are skipped; the file is left open."""
     packed = file.peek(2)[:2] == _GZIP
     unpacked: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
+    # Bytes that are not UTF-8 become surrogates, so that they make bad rows and do not end the reading; and a line ends
+    # with "\n" alone, because the parsers of the formats have rules of their own for "\r".
     text = io.TextIOWrapper(unpacked, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
     line = 0
     try:
@@ -108,6 +106,7 @@ def read(file: io.BufferedReader, kind: Format) -> Generator[Row | BadRow]:
     except _DAMAGE as damage:
         yield BadRow(line + 1, None, f"the gzip data is damaged, and nothing from here on was read: {damage}")
     finally:
+        # A wrapper that is collected closes its file. It is closed already if the caller has closed the file.
         if not text.closed:
             text.detach()
 
@@ -118,7 +117,7 @@ def _read_jsonl(text: io.TextIOWrapper) -> Iterator[Row | BadRow]:
             continue
         try:
             found = _read_object(written)
-            yield Row(line, Entry(found.name, number(bytes(found.score).decode())))
+            yield Row(line, Entry(found.name, parse_score(bytes(found.score).decode())))
         except UnicodeEncodeError:
             yield BadRow(line, None, "the row is not valid UTF-8")
         except msgspec.DecodeError as error:
@@ -145,13 +144,13 @@ def _csv_cells(text: io.TextIOWrapper) -> Iterator[Cells | BadRow]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield BadRow(line, None, _csv_problem(error, line, reader.line_num))
+            yield BadRow(line, None, _format_csv_problem(error, line, reader.line_num))
         else:
             if cells:
                 yield line, cells
 
 
-def _csv_problem(error: csv.Error, first: int, last: int) -> str:
+def _format_csv_problem(error: csv.Error, first: int, last: int) -> str:
     reason = str(error).partition(" - ")[0]
     return f"not CSV: {reason}" + (f" (in lines {first} to {last}, read as one row)" if last > first else "")
 
@@ -166,24 +165,20 @@ def _read_columns(rows: Iterator[Cells | BadRow]) -> Iterator[Row | BadRow]:
         line, cells = row
         if first:
             first = False
-            if header := _header(cells):
+            if header := _parse_header(cells):
                 name, score, width = header
                 continue
         if len(cells) != width:
-            yield BadRow(line, None, _width_problem(len(cells), width))
+            yield BadRow(line, None, _format_width_problem(len(cells), width))
             continue
         try:
-            yield Row(line, Entry(cells[name], number(cells[score])))
+            yield Row(line, Entry(cells[name], parse_score(cells[score])))
         except ValueError as error:
-            yield BadRow(line, _readable(cells[name]), str(error))
+            yield BadRow(line, cells[name].encode(errors="surrogateescape").decode(errors="replace"), str(error))
 
 
-def _readable(name: str) -> str:
-    return name.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def _header(cells: list[str]) -> tuple[int, int, int] | None:
-    """Tell where a header puts name and score, and how many columns there are; None for a row that is no header."""
+def _parse_header(cells: list[str]) -> tuple[int, int, int] | None:
+    """Return the columns of name and score, and the number of columns; None if the row is no header."""
     titles = [cell.strip().lower() for cell in cells]
     name = next((title for title in ("name", "player") if title in titles), None)
     if name is None or "score" not in titles:
@@ -191,7 +186,7 @@ def _header(cells: list[str]) -> tuple[int, int, int] | None:
     return titles.index(name), titles.index("score"), len(titles)
 
 
-def _width_problem(found: int, width: int) -> str:
+def _format_width_problem(found: int, width: int) -> str:
     if found == 1:
         return "there is no score"
     return f"there are {found} columns, where {width} are expected"
@@ -200,8 +195,8 @@ def _width_problem(found: int, width: int) -> str:
 _READERS = {"tsv": _read_tsv, "csv": _read_csv, "jsonl": _read_jsonl}
 
 
-def written(entries: Sequence[Entry], kind: Format) -> bytes:
-    """Give entries as rows of a file."""
+def encode_rows(entries: Sequence[Entry], kind: Format) -> bytes:
+    """Encode entries as rows of a file, without a header."""
     if kind == "jsonl":
         return _encode_lines(entries)
     if kind == "tsv":
@@ -212,10 +207,10 @@ def written(entries: Sequence[Entry], kind: Format) -> bytes:
 
 
 @contextmanager
-def created(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write, gzipped where its name ends in ``.gz``.
+def create_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing, gzipped if its name ends in ``.gz``.
 
-    It takes its place when all has been written; where that fails, what stood there before is left as it was. A device
+    It replaces the file of that name at the end of the block; if the block raises, that one is left as it was. A device
     or a pipe is written to directly.
     """
     if path.exists() and not path.is_file():
@@ -224,7 +219,7 @@ def created(path: Path) -> Iterator[IO[bytes]]:
         return
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file, _packed(file, path) as packed:
+        with part.open("wb") as file, _wrap_gzip(file, path) as packed:
             yield packed
         part.replace(path)
     except BaseException:
@@ -232,7 +227,7 @@ def created(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def _packed(file: IO[bytes], path: Path) -> IO[bytes]:
+def _wrap_gzip(file: IO[bytes], path: Path) -> IO[bytes]:
     if path.suffix.lower() == ".gz":
         return gzip.GzipFile(path.stem, "wb", compresslevel=6, fileobj=file)  # type: ignore[return-value]
     return file

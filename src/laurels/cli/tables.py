@@ -1,4 +1,4 @@
-"""What the commands show: lines and tables for people, JSON for programs, and how far a transfer has come."""
+"""Output of the commands: lines and tables for people, JSON for programs, and the progress of a transfer."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 SHOWN_REFUSALS = 20
 UNBOUNDED = 10_000
-"""The width of a table that no terminal bounds, in columns."""
+"""The width of a table that is not on a terminal, in columns."""
 
 encode = msgspec.json.Encoder().encode
 
 
 class ImportResult(Struct, frozen=True):
-    """What became of an import; ``problem`` tells why it stopped before the file's end."""
+    """The result of an import; ``problem`` is why it stopped before the file's end, if it did."""
 
     accepted: int
     refused: list[BadRow]
@@ -42,11 +42,11 @@ class ImportResult(Struct, frozen=True):
 
 
 def show_receipt(receipt: Receipt, *, as_json: bool) -> None:
-    """Show where a submit put its name."""
+    """Show the standing after a submit, and the one before."""
     if as_json:
         click.echo(encode(receipt))
         return
-    before = f" (before: {_standing(receipt.previous)})" if receipt.previous else ""
+    before = f" (before: {_format_standing(receipt.previous)})" if receipt.previous else ""
     click.echo(f"score {receipt.score}, rank {receipt.rank}{before}")
 
 
@@ -55,10 +55,10 @@ def show_standing(standing: Standing | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(encode(standing or Absent()))
     else:
-        click.echo(_standing(standing) if standing else "nobody of that name on the board")
+        click.echo(_format_standing(standing) if standing else "nobody of that name on the board")
 
 
-def _standing(standing: Standing) -> str:
+def _format_standing(standing: Standing) -> str:
     return f"score {standing.score}, rank {standing.rank}"
 
 
@@ -76,7 +76,7 @@ def show_page(start: int, entries: list[RankedEntry], *, as_json: bool) -> None:
 def show_table(
     titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: AbstractSet[str] = frozenset()
 ) -> None:
-    """Show rows in columns; those that are ``numbers`` stand to the right."""
+    """Show rows in columns; the columns ``numbers`` are aligned to the right."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     for title in titles:
         table.add_column(title, justify="right" if title in numbers else "left", overflow="fold")
@@ -85,8 +85,8 @@ def show_table(
     Console(width=None if Console().is_terminal else UNBOUNDED).print(table)
 
 
-class Watch:
-    """How far a transfer has come: a live line on stderr where that is a terminal."""
+class ProgressLine:
+    """The progress of a transfer: a live line on stderr, if that is a terminal."""
 
     def __init__(self, what: str, total: int | None, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True)
@@ -112,68 +112,72 @@ class Watch:
         self._progress.stop()
 
     def move(self, rows: int, position: int | None = None) -> None:
-        """Count ``rows`` more; ``position`` is in the unit of the total."""
+        """Count more rows; ``position`` is in the unit of the total."""
         self.rows += rows
         self._progress.update(self._task, completed=position, rows=self.rows, rate=self._rate())
 
     def summary(self, what: str) -> str:
-        """Tell how much was done in which time, and how fast."""
+        """Return ``what`` was done with the time it took and the rate."""
         seconds = time.monotonic() - self._started
         return f"{what}, in {seconds:.1f} s ({self._rate():,.0f} rows/s)"
 
     def _rate(self) -> float:
         return self.rows / max(time.monotonic() - self._started, 1e-9)
 
-    def line(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Write a line on stderr, above the live one."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class ImportReport:
-    """The account of an import: refused rows as they come, and a line, or one JSON object, at the end."""
+    """The report of an import: refused rows as they come, and a line, or one JSON object, at the end."""
 
     def __init__(self, board: str, total: int | None, *, as_json: bool) -> None:
         self._board = board
         self._as_json = as_json
-        self._watch = Watch(board, total, quiet=as_json)
+        self._progress_line = ProgressLine(board, total, quiet=as_json)
         self._listed: list[BadRow] = []
         self._line = 0
         self.accepted = 0
         self.refused = 0
 
     def __enter__(self) -> Self:
-        self._watch.__enter__()
+        self._progress_line.__enter__()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._watch.__exit__()
+        self._progress_line.__exit__()
         if self._as_json:
             problem = (str(error) or "interrupted") if error else None
             click.echo(encode(ImportResult(self.accepted, self._listed, problem)))
             return
         if self.refused > SHOWN_REFUSALS:
-            self._watch.line(f"... and {self.refused - SHOWN_REFUSALS:,} more rows refused (--json lists them all)")
-        self._watch.line(self._stopped() if error else self._finished())
+            self._progress_line.write_line(
+                f"... and {self.refused - SHOWN_REFUSALS:,} more rows refused (--json lists them all)"
+            )
+        self._progress_line.write_line(self._format_stop() if error else self._format_end())
 
     def add(self, sent: Sent) -> None:
-        """Take in what became of one batch."""
+        """Count the result of one batch, and report its refused rows."""
         for row in sent.refused:
             self._refuse(row)
         self.accepted += sent.accepted
         self._line = sent.line
-        self._watch.move(sent.accepted + len(sent.refused), sent.position)
+        self._progress_line.move(sent.accepted + len(sent.refused), sent.position)
 
     def _refuse(self, row: BadRow) -> None:
         self.refused += 1
         if self._as_json:
             self._listed.append(row)
         elif self.refused <= SHOWN_REFUSALS:
-            self._watch.line(f"line {row.line}: {row.problem}")
+            self._progress_line.write_line(f"line {row.line}: {row.problem}")
 
-    def _finished(self) -> str:
-        return self._watch.summary(f"Kept {self.accepted:,} of {self.accepted + self.refused:,} rows on {self._board}")
+    def _format_end(self) -> str:
+        return self._progress_line.summary(
+            f"Kept {self.accepted:,} of {self.accepted + self.refused:,} rows on {self._board}"
+        )
 
-    def _stopped(self) -> str:
+    def _format_stop(self) -> str:
         return (
             f"Stopped after line {self._line}: the service has confirmed {self.accepted:,} rows, {self.refused:,} were "
             "refused. Running the import again is safe, unless the board adds scores (operator increment)."

@@ -1,7 +1,7 @@
-"""Whole boards over the wire: rows sent in batches, and entries fetched in pages.
+"""Import and export of whole boards over HTTP: rows sent in batches, and entries fetched in pages.
 
-One batch is on its way while the next is read and encoded, in a thread. There are never two on their way at once: of
-two rows with one name the later must count.
+One batch is being sent while the next is read and encoded, in a thread. Two are never sent at once: if two rows have
+one name, the later must count.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct, field
 
+from laurels.cli.errors import RequestFailed, RequestRefused
 from laurels.cli.rows import BadRow
 from laurels.entries import checked_name
-from laurels.errors import BadName, RequestFailed, RequestRefused
+from laurels.errors import BadName
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, PAGE_ENTRIES
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ ATTEMPTS = 8
 LONGEST_WAIT = 30
 OPENING, CLOSING = b'{"entries":[', b"]}"
 LONG_ENTRY = 4096
-"""Bytes of an encoded entry beyond which its name is measured, so that one row cannot outgrow a batch."""
+"""A longer encoded entry, in bytes, has its name checked here, so that one row cannot outgrow a batch."""
 
 T = TypeVar("T")
 
@@ -41,36 +42,36 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Batch(Struct, gc=False):
-    """Rows that are sent in one request, and those read among them that cannot be sent."""
+    """The rows of one request, and the bad rows that were read between them."""
 
     entries: list[bytes] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     size: int = len(OPENING) + len(CLOSING)
     position: int = 0
-    """How many bytes of the file had been read when it was done."""
+    """How many bytes of the file had been read when the batch was complete."""
 
     def has_room(self, size: int) -> bool:
-        """Tell whether a row of ``size`` bytes more keeps it within what one request may hold."""
+        """Return whether one request may also hold a row of ``size`` bytes."""
         return len(self.lines) + len(self.bad) < BATCH_ENTRIES and self.size + size < BATCH_BYTES
 
     def add(self, line: int, entry: bytes) -> None:
-        """Take in an encoded entry."""
+        """Add an encoded entry."""
         self.size += len(entry) + 1
         self.lines.append(line)
         self.entries.append(entry)
 
     def last_line(self) -> int:
-        """Give the line that its last row began on, 0 where it has none."""
+        """Return the line that its last row begins on, 0 if it has none."""
         return max(self.lines[-1:] + [row.line for row in self.bad[-1:]], default=0)
 
     def body(self) -> bytes:
-        """Give the request's body."""
+        """Return the request's body."""
         return OPENING + b",".join(self.entries) + CLOSING
 
 
 class Sent(Struct, frozen=True):
-    """What became of one batch."""
+    """The result of one batch; ``line`` is its last line."""
 
     accepted: int
     refused: list[BadRow]
@@ -78,11 +79,11 @@ class Sent(Struct, frozen=True):
     position: int
 
 
-def batches(rows: Iterable[Row | BadRow], position: Callable[[], int]) -> Iterator[Batch]:
-    """Put rows together to batches, in their order; ``position`` tells how many bytes of the file have been read."""
+def make_batches(rows: Iterable[Row | BadRow], position: Callable[[], int]) -> Iterator[Batch]:
+    """Collect rows into batches, in their order; ``position`` returns how many bytes of the file have been read."""
     batch = Batch()
     for row in rows:
-        entry = _encoded(row)
+        entry = _encode_row(row)
         if not batch.has_room(0 if isinstance(entry, BadRow) else len(entry)):
             batch.position = position()
             yield batch
@@ -96,7 +97,7 @@ def batches(rows: Iterable[Row | BadRow], position: Callable[[], int]) -> Iterat
         yield batch
 
 
-def _encoded(row: Row | BadRow) -> bytes | BadRow:
+def _encode_row(row: Row | BadRow) -> bytes | BadRow:
     if isinstance(row, BadRow):
         return row
     try:
@@ -111,28 +112,28 @@ def _encoded(row: Row | BadRow) -> bytes | BadRow:
 
 
 async def send(client: Client, board: str, full: Iterator[Batch]) -> AsyncIterator[Sent]:
-    """Submit batches to a board one after another, and give what became of each.
+    """Submit batches to a board one after another, and yield the result of each.
 
-    Each has a key of its own where the service keeps keys, and counts once there, however often it is sent.
+    If the service keeps idempotency keys, each batch has its own and counts once, however often it is sent.
     """
     sending: asyncio.Task[Sent] | None = None
     keys: Iterator[str | None] | None = None
-    while batch := await _aside(lambda: next(full, None)):
+    while batch := await _run_in_thread(lambda: next(full, None)):
         if sending is not None:
             yield await sending
-        keys = keys or await _keys(client, board)
+        keys = keys or await _make_keys(client, board)
         sending = asyncio.create_task(_send(client, board, batch, next(keys)))
     if sending is not None:
         yield await sending
 
 
-async def _keys(client: Client, board: str) -> Iterator[str | None]:
-    """Give the keys of a run's batches, all None where a batch of nothing is refused for having one."""
+async def _make_keys(client: Client, board: str) -> Iterator[str | None]:
+    """Return the keys of a run's batches. All are None if the service refuses an empty batch because of its key."""
     run = uuid4()
     try:
         await _submit(client, board, OPENING + CLOSING, str(run))
     except RequestRefused as refusal:
-        if refusal.retry_after is not None:
+        if refusal.retry_after is not None:  # over a limit, which does not say whether the service keeps keys
             raise
         return repeat(None)
     return (f"{run}-{number}" for number in count())
@@ -149,7 +150,7 @@ async def _send(client: Client, board: str, batch: Batch, key: str | None) -> Se
 
 
 async def _submit(client: Client, board: str, body: bytes, key: str | None) -> BatchReceipt:
-    """Submit a batch, again and again as long as the service asks for that, a bounded number of times."""
+    """Submit a batch; send it again while the service asks for that, ATTEMPTS times at most."""
     for _ in range(ATTEMPTS - 1):
         try:
             return await client.submit_many(board, body, key)
@@ -161,23 +162,26 @@ async def _submit(client: Client, board: str, body: bytes, key: str | None) -> B
     return await client.submit_many(board, body, key)
 
 
-async def _aside(act: Callable[[], T]) -> T:
-    """Run ``act`` in a thread that the end of the process does not wait for: it may be reading a terminal."""
+async def _run_in_thread(function: Callable[[], T]) -> T:
+    """Run a function in a daemon thread, for which the end of the process does not wait: it may be reading a terminal.
+
+    ``asyncio.to_thread`` would be waited for, and Ctrl-C would not end an import from a terminal.
+    """
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()
 
     def run() -> None:
         try:
-            future.set_result(act())
-        except BaseException as error:  # noqa: BLE001 - not caught, handed to the one who awaits
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - not caught, but handed to the awaiting coroutine
             future.set_exception(error)
 
     Thread(target=run, daemon=True).start()
     return await asyncio.wrap_future(future)
 
 
-async def pages(client: Client, board: str) -> AsyncIterator[list[Entry]]:
-    """Fetch a board from its first entry to its last."""
+async def fetch_pages(client: Client, board: str) -> AsyncIterator[list[Entry]]:
+    """Fetch a board's pages, from its first entry to its last."""
     start = 0
     while True:
         page = await client.page(board, start, start + PAGE_ENTRIES)

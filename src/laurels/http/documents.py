@@ -51,7 +51,7 @@ DOCUMENTS = (
         tag="Service",
         title="Get this document",
         about="Returns it as OpenAPI 3.1.",
-        answers=(Answer(200, "The document.", JSON),),
+        answers=(Answer(200, "The document.", kinds=(JSON,)),),
         handler=_show_openapi,
     ),
     Operation(
@@ -61,7 +61,7 @@ DOCUMENTS = (
         tag="Service",
         title="Read the docs",
         about="Returns this document as a page that needs nothing from elsewhere.",
-        answers=(Answer(200, "The page.", HTML_PAGE),),
+        answers=(Answer(200, "The page.", kinds=(HTML_PAGE,)),),
         handler=_show_docs,
         produces=(HTML,),
     ),

@@ -89,7 +89,7 @@ def metrics_operation(*collectors: Collector) -> Operation:
         title="Read the metrics",
         about="Returns what the service counts in OpenMetrics, or in Prometheus's older text format if `Accept` prefers "
         "`text/plain`.",
-        answers=(Answer(200, "The metrics.", TYPES[OPENMETRICS]),),
+        answers=(Answer(200, "The metrics.", kinds=tuple(TYPES.values())),),
         handler=show_metrics,
         parameters=(Acceptance(name="Accept", about="", kinds=kinds),),
         scope="metrics",

@@ -194,10 +194,10 @@ def _body(body: Body, examples: Iterable[Sent]) -> RequestBody:
 def _answer(answer: Answer, examples: Iterable[Sent]) -> ResponseObject:
     headers = {name: HeaderObject("What was done of `Prefer`.", {"type": "string"}) for name in answer.headers}
     if not answer.bodies:
-        return ResponseObject(answer.about, headers)
-    if isinstance(answer.bodies, bytes):
-        schema = {"type": "object" if answer.bodies == JSON else "string"}
-        return ResponseObject(answer.about, headers, {answer.bodies.decode(): MediaType(schema)})
+        documents = {
+            kind.decode(): MediaType({"type": "object" if kind == JSON else "string"}) for kind in answer.kinds
+        }
+        return ResponseObject(answer.about, headers, documents)
     given = _answers(answer.status, examples)
     return ResponseObject(answer.about, headers, {JSON.decode(): MediaType(_schema_of(answer.bodies), given)})
 
@@ -234,13 +234,7 @@ def _schema_of(kinds: Iterable[type]) -> Schema:
 
 def _schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     kinds = [operation.body.kind for operation in operations if operation.body]
-    kinds += [
-        kind
-        for operation in operations
-        for answer in operation.answers
-        if isinstance(answer.bodies, tuple)
-        for kind in answer.bodies
-    ]
+    kinds += [kind for operation in operations for answer in operation.answers for kind in answer.bodies]
     _, found = msgspec.json.schema_components([*dict.fromkeys(kinds), Problem], ref_template=_REF)
     return {name: documented(name, schema) for name, schema in sorted(found.items())}
 

@@ -35,12 +35,13 @@ _IN_BRACES = re.compile(r"\{(\w+)\}")
 
 
 class Answer(Struct, frozen=True):
-    """A successful answer; ``bodies`` are the structs that it may be, or a content type."""
+    """A successful answer: the structs that its JSON may be, or, of a document, its content types."""
 
     status: int
     about: str
-    bodies: tuple[type, ...] | bytes = ()
+    bodies: tuple[type, ...] = ()
     headers: tuple[str, ...] = ()
+    kinds: tuple[bytes, ...] = ()
 
 
 class Body(Struct, frozen=True):

@@ -2,8 +2,8 @@
 
     adapter, when the head is complete     call = find(method, path)      404 and 405 are kept in it
                                            admit(call, request)           the gate; raises
+    the fast path, which found it itself   admit_recognised(...) or open_context
     adapter, when the body is there        answer_call(call, request)     arguments -> handler -> response
-    the fast path, which knows both        answer_fast(operation, arguments, request)
     adapter, before it writes              release(...)                   CORS, observers
 
 :meth:`Routes.answer` does all of it for a request that is whole.
@@ -128,11 +128,17 @@ class Routes:
 
     def admit(self, call: Call, request: Request) -> None:
         """Let a request in, or raise: to be called once, when its head is complete."""
-        call.context = self._admit(request, call.operation, call.names)
+        call.context = self.admit_recognised(call.operation, call.names, request)
 
-    def _admit(self, request: Request, operation: Operation | None, names: Sequence[str]) -> Context:
+    def admit_recognised(self, operation: Operation | None, names: Sequence[str], request: Request) -> Context:
+        """Return the context of a request for an operation, or raise."""
         principal = self.gate.admit(request, operation, names)
         return self._context if principal is None else replace(self._context, principal=principal)
+
+    @property
+    def open_context(self) -> Context | None:
+        """The context of every request, if the gate is open."""
+        return self._context if self.gate.is_open else None
 
     def answer_call(self, call: Call, request: Request) -> Awaitable[Response]:
         """Return the answer to a whole request that was admitted; raises before it is awaited, or then."""
@@ -143,18 +149,6 @@ class Routes:
         if len(request.body) > call.operation.body_limit:
             raise too_large(call.operation.body_limit)
         return call.operation.handler(call.context, *call.operation.arguments(call.names, request))
-
-    def answer_fast(
-        self, operation: Operation, arguments: Sequence[Any], request: Request | None
-    ) -> Awaitable[Response]:
-        """Return the answer to a request whose arguments are known to be of the right form.
-
-        The request may be None only if the gate is open.
-        """
-        if request is None:
-            return operation.handler(self._context, *arguments)
-        names = arguments[: len(operation.path_names)]
-        return operation.handler(self._admit(request, operation, names), *arguments)
 
     async def answer(self, request: Request) -> Response:
         """Return what a whole request is answered with, errors too, and show it to the gate's observers."""

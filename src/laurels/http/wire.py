@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from laurels import declaring
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.entries import EXACT
+from laurels.entries import EXACT, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused
 from laurels.limits import BATCH_ENTRIES
 from laurels.stores.contract import Change, Entry, Place, Refusal, Score, Standing, Submission
@@ -277,13 +277,9 @@ def _check_pairs(body: Body) -> None:
 
 
 def _check_digits(text: Body, score: Score) -> None:
-    """Raise ScoreRefused where the score was written with more digits than a double keeps.
-
-    Beyond 2^53 every double is whole. A literal with a point or an exponent stands for the double if it is that number
-    to the digit (``99999999999999991611392.0``) or the shortest way to write it (``1e23``).
-    """
+    """Raise ScoreRefused if the score was written with more digits than a double keeps."""
     written = json.loads(text, parse_float=Decimal)["score"]
-    if written not in {Decimal(score), Decimal(repr(score))}:
+    if not is_exact(written, score):
         raise ScoreRefused(
             f"The score {written} would be rounded to {Decimal(score)}. Send a number that a double holds."
         )

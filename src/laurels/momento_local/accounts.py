@@ -6,10 +6,11 @@
     POST /roles         {"role_name", "description", "permissions": {"rules": []}}     ->  the role
     GET /roles          ?limit=&next_token=&type=system|custom                         ->  {"roles", "next_token"}
 
-``Authorization`` is a bare key that may manage keys. An error is ``{"code", "message"}``; the words of ``code`` that
-the documentation does not show are *assumed*, and so is that a key cannot be made that has expired already.
+``Authorization`` is the key itself, without a scheme, and must be one that may manage keys. An error is
+``{"code", "message"}``; the values of ``code`` that the documentation does not show are *assumed*, and so is that a key
+cannot be made that has expired already.
 
-What is this server's own stands under ``/-/``: GET and PUT /-/faults, with ``{"faults": ["Get:UNAVAILABLE:3"]}``.
+This server's own routes are below ``/-/``: GET and PUT /-/faults, with ``{"faults": ["Get:UNAVAILABLE:3"]}``.
 """
 
 from __future__ import annotations
@@ -21,9 +22,16 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Struct
 
-from laurels.errors import AlreadyThere, BadArgument, CallRefused, NotAuthenticated, NotPermitted, NotThere
+from laurels.momento_local.errors import (
+    AlreadyThere,
+    BadArgument,
+    CallRefused,
+    NotAuthenticated,
+    NotPermitted,
+    NotThere,
+)
 from laurels.momento_local.faults import parse
-from laurels.momento_local.rights import Act
+from laurels.momento_local.rights import Action
 from laurels.momento_local.roles import Role, RoleRequest
 
 if TYPE_CHECKING:
@@ -42,7 +50,7 @@ LONGEST_BODY = 64 * 1024
 
 
 class KeyRequest(Struct, frozen=True):
-    """What a new key is made of."""
+    """The body that makes a key."""
 
     role_id: str
     description: str
@@ -50,34 +58,34 @@ class KeyRequest(Struct, frozen=True):
 
 
 class NewKey(Struct, frozen=True):
-    """A key that was made, with the one sight of its text."""
+    """A new key; no later answer has its text."""
 
     api_key: str
     key_info: KeyInfo
 
 
 class KeyPage(Struct, frozen=True, omit_defaults=True):
-    """Some of the keys there are, and what leads to the next ones."""
+    """A page of the keys, and the token of the next page."""
 
     key_info: list[KeyInfo]
     next_token: str | None = None
 
 
 class RolePage(Struct, frozen=True, omit_defaults=True):
-    """Some of the roles there are, and what leads to the next ones."""
+    """A page of the roles, and the token of the next page."""
 
     roles: list[Role]
     next_token: str | None = None
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
-    """The faults that are to come."""
+    """The faults to inject."""
 
     faults: list[str]
 
 
 class Nothing(Struct, frozen=True):
-    """An answer without anything in it."""
+    """An empty answer."""
 
 
 class Refusal(Struct, frozen=True):
@@ -97,8 +105,8 @@ STATUS: dict[type[CallRefused], tuple[int, str]] = {
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request, read."""
+class Request:
+    """One request."""
 
     method: str
     path: str
@@ -108,7 +116,7 @@ class Asked:
     body: bytes
 
     def read(self, kind: type[T]) -> T:
-        """Give the body as what it should be; raise BadArgument where it is not."""
+        """Return the body decoded as ``kind``; raise BadArgument if it cannot be."""
         if self.content_type.partition(";")[0].strip().lower() != "application/json":
             raise BadArgument("The Content-Type must be application/json.")
         try:
@@ -118,86 +126,86 @@ class Asked:
 
     @property
     def limit(self) -> int:
-        """Give how many things the page shall have at most; raise BadArgument where that is no number of 1 to 100."""
+        """The most that the page may have; raises BadArgument unless it is a number of 1 to 100."""
         text = self.query.get("limit", str(PAGE))
         if text not in LIMITS:
             raise BadArgument(f"`limit` is a number of 1 to {PAGE}, not {text!r}.")
         return LIMITS[text]
 
 
-class Parts(NamedTuple):
-    """What the calls work on."""
+class State(NamedTuple):
+    """What the calls read and change."""
 
     keys: Keys
     faults: Faults
 
 
-def make_key(parts: Parts, asked: Asked) -> NewKey:
+def make_key(state: State, request: Request) -> NewKey:
     """Make a key of a role."""
-    request = asked.read(KeyRequest)
-    expires = None if request.expiry == "never" else request.expiry
-    if expires is not None and expires <= parts.keys.clock():
+    body = request.read(KeyRequest)
+    expires = None if body.expiry == "never" else body.expiry
+    if expires is not None and expires <= state.keys.clock():
         raise BadArgument('`expiry` has passed: give "never", or seconds since the epoch that are to come.')
-    return NewKey(*parts.keys.issue(request.role_id, request.description, expires))
+    return NewKey(*state.keys.issue(body.role_id, body.description, expires))
 
 
-def list_keys(parts: Parts, asked: Asked) -> KeyPage:
-    """Tell of the keys there are, the oldest first, whatever is made or revoked between two pages."""
-    found = sorted((info.issued_at_epoch_seconds, info.key_id, info) for info in parts.keys.issued())
-    return KeyPage(*_page(asked, ((f"{issued:012}-{key_id}", info) for issued, key_id, info in found)))
+def list_keys(state: State, request: Request) -> KeyPage:
+    """List the keys, oldest first. A page continues correctly though keys are made or revoked between two pages."""
+    found = sorted((info.issued_at_epoch_seconds, info.key_id, info) for info in state.keys.issued())
+    return KeyPage(*_page(request, ((f"{issued:012}-{key_id}", info) for issued, key_id, info in found)))
 
 
-def revoke_key(parts: Parts, asked: Asked) -> Nothing:
-    """Make a key good for nothing at once."""
-    parts.keys.revoke(asked.path.rpartition("/")[2])
+def revoke_key(state: State, request: Request) -> Nothing:
+    """Revoke a key, at once."""
+    state.keys.revoke(request.path.rpartition("/")[2])
     return Nothing()
 
 
-def make_role(parts: Parts, asked: Asked) -> Role:
-    """Make a role of rules."""
-    return parts.keys.roles.add(asked.read(RoleRequest))
+def make_role(state: State, request: Request) -> Role:
+    """Make a role."""
+    return state.keys.roles.add(request.read(RoleRequest))
 
 
-def list_roles(parts: Parts, asked: Asked) -> RolePage:
-    """Tell of the roles there are, of one type or all."""
-    kind = asked.query.get("type")
+def list_roles(state: State, request: Request) -> RolePage:
+    """List the roles, of one type or of all."""
+    kind = request.query.get("type")
     if kind not in {None, "system", "custom"}:
         raise BadArgument(f"`type` is system or custom, not {kind!r}.")
-    roles = sorted((role.role_id, role) for role in parts.keys.roles if kind in {None, role.role_type})
-    return RolePage(*_page(asked, roles))
+    roles = sorted((role.role_id, role) for role in state.keys.roles if kind in {None, role.role_type})
+    return RolePage(*_page(request, roles))
 
 
-def _page(asked: Asked, found: Iterable[tuple[str, T]]) -> tuple[list[T], str | None]:
-    """Give what stands behind the last page in its order, and what leads on if there is more."""
-    rest = [(place, thing) for place, thing in found if place > asked.query.get("next_token", "")]
-    page = rest[: asked.limit]
+def _page(request: Request, found: Iterable[tuple[str, T]]) -> tuple[list[T], str | None]:
+    """Return one page of what follows ``next_token`` in its order, and the next token, None at the end."""
+    rest = [(place, thing) for place, thing in found if place > request.query.get("next_token", "")]
+    page = rest[: request.limit]
     return [thing for _, thing in page], page[-1][0] if len(rest) > len(page) else None
 
 
-def show_faults(parts: Parts, _asked: Asked) -> Plan:
-    """Tell which faults are still to come."""
-    return Plan(str(parts.faults).splitlines())
+def show_faults(state: State, _asked: Request) -> Plan:
+    """Show the faults that are still to be injected."""
+    return Plan(str(state.faults).splitlines())
 
 
-def plan_faults(parts: Parts, asked: Asked) -> Plan:
-    """Put faults in place of those that were to come."""
-    faults = asked.read(Plan).faults
+def plan_faults(state: State, request: Request) -> Plan:
+    """Replace the planned faults, all or none: a fault that cannot be read changes nothing."""
+    faults = request.read(Plan).faults
     for fault in faults:
         parse(fault)
-    parts.faults.clear()
+    state.faults.clear()
     for fault in faults:
-        parts.faults.plan(fault)
-    return show_faults(parts, asked)
+        state.faults.plan(fault)
+    return show_faults(state, request)
 
 
-ROUTES: dict[tuple[str, str], tuple[Act, Callable[[Parts, Asked], Struct]]] = {
-    ("POST", "/api-keys"): (Act.MANAGE_KEYS, make_key),
-    ("GET", "/api-keys"): (Act.LIST_KEYS, list_keys),
-    ("DELETE", "/api-keys/{key_id}"): (Act.MANAGE_KEYS, revoke_key),
-    ("POST", "/roles"): (Act.MANAGE_KEYS, make_role),
-    ("GET", "/roles"): (Act.LIST_KEYS, list_roles),
-    ("GET", "/-/faults"): (Act.LIST_KEYS, show_faults),
-    ("PUT", "/-/faults"): (Act.MANAGE_KEYS, plan_faults),
+ROUTES: dict[tuple[str, str], tuple[Action, Callable[[State, Request], Struct]]] = {
+    ("POST", "/api-keys"): (Action.MANAGE_KEYS, make_key),
+    ("GET", "/api-keys"): (Action.LIST_KEYS, list_keys),
+    ("DELETE", "/api-keys/{key_id}"): (Action.MANAGE_KEYS, revoke_key),
+    ("POST", "/roles"): (Action.MANAGE_KEYS, make_role),
+    ("GET", "/roles"): (Action.LIST_KEYS, list_roles),
+    ("GET", "/-/faults"): (Action.LIST_KEYS, show_faults),
+    ("PUT", "/-/faults"): (Action.MANAGE_KEYS, plan_faults),
 }
 
 
@@ -205,7 +213,7 @@ class Account:
     """The account API as an ASGI application, for HTTP alone."""
 
     def __init__(self, keys: Keys, faults: Faults) -> None:
-        self._parts = Parts(keys, faults)
+        self._state = State(keys, faults)
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer one request."""
@@ -218,22 +226,22 @@ class Account:
         await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
         await send({"type": "http.response.body", "body": msgspec.json.encode(answer), "more_body": False})
 
-    def _answer(self, asked: Asked) -> tuple[int, Struct]:
-        route = "/api-keys/{key_id}" if asked.path.startswith("/api-keys/") else asked.path
-        if (asked.method, route) not in ROUTES:
+    def _answer(self, request: Request) -> tuple[int, Struct]:
+        route = "/api-keys/{key_id}" if request.path.startswith("/api-keys/") else request.path
+        if (request.method, route) not in ROUTES:
             there_are = ", ".join(" ".join(known) for known in ROUTES)
-            return 404, Refusal("NotFound", f"There is no {asked.method} {asked.path}; there are {there_are}.")
-        act, answer = ROUTES[asked.method, route]
-        if not asked.authorization and not route.startswith("/-/"):
+            return 404, Refusal("NotFound", f"There is no {request.method} {request.path}; there are {there_are}.")
+        action, answer = ROUTES[request.method, route]
+        if not request.authorization and not route.startswith("/-/"):
             raise NotAuthenticated("The Authorization header brings no API key")
-        self._parts.keys.check(asked.authorization, act)
-        return 200, answer(self._parts, asked)
+        self._state.keys.check(request.authorization, action)
+        return 200, answer(self._state, request)
 
 
-async def _read(scope: HTTPScope, receive: ASGIReceiveCallable) -> Asked:
+async def _read(scope: HTTPScope, receive: ASGIReceiveCallable) -> Request:
     headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return Asked(
+    return Request(
         scope["method"],
         scope["path"],
         {name: values[-1] for name, values in query.items()},

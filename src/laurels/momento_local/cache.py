@@ -1,7 +1,7 @@
 """The calls on the items of a cache: sorted sets and scalars.
 
-Each takes the cache and the request as it came, and gives the response. What the protocol's own words leave open is as
-Redis has it.
+Each takes the cache and the request's message, and returns the response's. What the protocol's documentation leaves
+open is done as in Redis.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from momento_wire_types import cacheclient_pb2 as wire
 from momento_wire_types import common_pb2 as common
 
-from laurels.errors import BadArgument
 from laurels.momento_local.caches import Scalar
-from laurels.momento_local.rights import Act
+from laurels.momento_local.errors import BadArgument
+from laurels.momento_local.rights import Action
 from laurels.momento_local.sets import Range, SortedSet, finite
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ COMBINE: dict[int, Callable[[float, float], float]] = {
 
 
 def get(cache: Cache, request: wire._GetRequest) -> wire._GetResponse:
-    """Give a scalar's body."""
+    """Return a scalar's body."""
     found = cache.scalar(request.cache_key)
     if found is None:
         return wire._GetResponse(result=wire.Miss)
@@ -51,7 +51,7 @@ def delete(cache: Cache, request: wire._DeleteRequest) -> wire._DeleteResponse:
 
 
 def put(cache: Cache, request: wire._SortedSetPutRequest) -> wire._SortedSetPutResponse:
-    """Put all elements, or none where one cannot be kept."""
+    """Put all elements, or none if one of them cannot be kept."""
     elements = [(element.value, finite(element.score)) for element in request.elements]
     if elements:
         target = cache.set_for(request.set_name, request.ttl_milliseconds, refresh=request.refresh_ttl)
@@ -61,7 +61,7 @@ def put(cache: Cache, request: wire._SortedSetPutRequest) -> wire._SortedSetPutR
 
 
 def increment(cache: Cache, request: wire._SortedSetIncrementRequest) -> wire._SortedSetIncrementResponse:
-    """Add to a score, which is 0 where there is none, and give the new one."""
+    """Add to a score, which is 0 for a new value, and return the sum."""
     found = cache.sorted_set(request.set_name)
     score = finite(((found and found.score(request.value)) or 0.0) + request.amount)
     target = cache.set_for(request.set_name, request.ttl_milliseconds, refresh=request.refresh_ttl)
@@ -70,7 +70,7 @@ def increment(cache: Cache, request: wire._SortedSetIncrementRequest) -> wire._S
 
 
 def remove(cache: Cache, request: wire._SortedSetRemoveRequest) -> wire._SortedSetRemoveResponse:
-    """Take some values off, or all; a set that has none left is gone."""
+    """Remove some values, or all; a set that becomes empty is dropped."""
     chosen = request.WhichOneof("remove_elements")
     if chosen is None:
         raise BadArgument("The call does not say what to remove: give `all` or `some`.")
@@ -84,7 +84,7 @@ def remove(cache: Cache, request: wire._SortedSetRemoveRequest) -> wire._SortedS
 
 
 def fetch(cache: Cache, request: wire._SortedSetFetchRequest) -> wire._SortedSetFetchResponse:
-    """Give the values of some ranks or scores, in either order."""
+    """Return the values in a range of ranks or of scores, in either order."""
     chosen = request.WhichOneof("range")
     if chosen is None:
         raise BadArgument("The call does not say what to fetch: give `by_index` or `by_score`.")
@@ -96,32 +96,33 @@ def fetch(cache: Cache, request: wire._SortedSetFetchRequest) -> wire._SortedSet
         entries = _by_index(found, request.by_index, descending=descending)
     else:
         entries = _by_score(found, request.by_score, descending=descending)
-    return _fetched(entries, with_scores=request.with_scores)
+    return _make_response(entries, with_scores=request.with_scores)
 
 
 def _by_index(
-    found: SortedSet, asked: wire._SortedSetFetchRequest._ByIndex, *, descending: bool
+    found: SortedSet, ranks: wire._SortedSetFetchRequest._ByIndex, *, descending: bool
 ) -> list[tuple[bytes, float]]:
-    stop = asked.exclusive_end_index if asked.HasField("exclusive_end_index") else len(found)
-    return found.page(asked.inclusive_start_index, stop, descending=descending)
+    stop = ranks.exclusive_end_index if ranks.HasField("exclusive_end_index") else len(found)
+    return found.page(ranks.inclusive_start_index, stop, descending=descending)
 
 
 def _by_score(
-    found: SortedSet, asked: wire._SortedSetFetchRequest._ByScore, *, descending: bool
+    found: SortedSet, limits: wire._SortedSetFetchRequest._ByScore, *, descending: bool
 ) -> list[tuple[bytes, float]]:
     scores = Range(
-        asked.min_score.score if asked.HasField("min_score") else -inf,
-        asked.max_score.score if asked.HasField("max_score") else inf,
-        asked.min_score.exclusive,
-        asked.max_score.exclusive,
+        limits.min_score.score if limits.HasField("min_score") else -inf,
+        limits.max_score.score if limits.HasField("max_score") else inf,
+        limits.min_score.exclusive,
+        limits.max_score.exclusive,
     )
-    return found.within(scores, asked.offset, asked.count, descending=descending)
+    return found.entries_between(scores, limits.offset, limits.count, descending=descending)
 
 
-def _fetched(entries: list[tuple[bytes, float]], *, with_scores: bool) -> wire._SortedSetFetchResponse:
+def _make_response(entries: list[tuple[bytes, float]], *, with_scores: bool) -> wire._SortedSetFetchResponse:
     response = wire._SortedSetFetchResponse()
     found = response.found
     if with_scores:
+        # Without this an empty list of elements would leave the field unset, and the SDK could not read the answer.
         found.values_with_scores.SetInParent()
         add = found.values_with_scores.elements.add
         for value, score in entries:
@@ -133,7 +134,7 @@ def _fetched(entries: list[tuple[bytes, float]], *, with_scores: bool) -> wire._
 
 
 def scores(cache: Cache, request: wire._SortedSetGetScoreRequest) -> wire._SortedSetGetScoreResponse:
-    """Give the scores of some values, in the order in which they are asked for."""
+    """Return the scores of some values, in the order of the request."""
     found = cache.sorted_set(request.set_name)
     response = wire._SortedSetGetScoreResponse()
     if found is None:
@@ -148,7 +149,7 @@ def scores(cache: Cache, request: wire._SortedSetGetScoreRequest) -> wire._Sorte
 
 
 def rank(cache: Cache, request: wire._SortedSetGetRankRequest) -> wire._SortedSetGetRankResponse:
-    """Give the rank of a value in either order; a set that is not there is a miss like a value that is not."""
+    """Return the rank of a value in either order; a missing set is a miss, as a missing value is."""
     found = cache.sorted_set(request.set_name)
     descending = request.order == wire._SortedSetGetRankRequest.DESCENDING
     place = None if found is None else found.rank(request.value, descending=descending)
@@ -159,7 +160,7 @@ def rank(cache: Cache, request: wire._SortedSetGetRankRequest) -> wire._SortedSe
 
 
 def length(cache: Cache, request: wire._SortedSetLengthRequest) -> wire._SortedSetLengthResponse:
-    """Give the number of values."""
+    """Return the number of values."""
     found = cache.sorted_set(request.set_name)
     response = wire._SortedSetLengthResponse()
     if found is None:
@@ -170,14 +171,14 @@ def length(cache: Cache, request: wire._SortedSetLengthRequest) -> wire._SortedS
 
 
 def length_by_score(cache: Cache, request: wire._SortedSetLengthByScoreRequest) -> wire._SortedSetLengthByScoreResponse:
-    """Give the number of values within some scores."""
+    """Return the number of values in a range of scores."""
     found = cache.sorted_set(request.set_name)
     response = wire._SortedSetLengthByScoreResponse()
     if found is None:
         response.missing.SetInParent()
         return response
     low, high = request.WhichOneof("min"), request.WhichOneof("max")
-    response.found.length = found.count(
+    response.found.length = found.count_between(
         Range(
             -inf if low in {None, "unbounded_min"} else getattr(request, low),
             inf if high in {None, "unbounded_max"} else getattr(request, high),
@@ -189,7 +190,7 @@ def length_by_score(cache: Cache, request: wire._SortedSetLengthByScoreRequest) 
 
 
 def union_store(cache: Cache, request: wire._SortedSetUnionStoreRequest) -> wire._SortedSetUnionStoreResponse:
-    """Keep the union of some sets, with weighted and combined scores, in place of any item; an empty one is none."""
+    """Replace an item by the union of some sets, with weighted and combined scores; an empty union drops the item."""
     union: dict[bytes, float] = {}
     combine = COMBINE.get(request.aggregate)
     if combine is None:
@@ -209,17 +210,17 @@ def union_store(cache: Cache, request: wire._SortedSetUnionStoreRequest) -> wire
 
 
 CALLS = {
-    "Get": (Act.READ, "cache_key", get),
-    "Set": (Act.WRITE, "cache_key", set_),
-    "Delete": (Act.WRITE, "cache_key", delete),
-    "SortedSetPut": (Act.WRITE, "set_name", put),
-    "SortedSetFetch": (Act.READ, "set_name", fetch),
-    "SortedSetGetScore": (Act.READ, "set_name", scores),
-    "SortedSetRemove": (Act.WRITE, "set_name", remove),
-    "SortedSetIncrement": (Act.WRITE, "set_name", increment),
-    "SortedSetGetRank": (Act.READ, "set_name", rank),
-    "SortedSetLength": (Act.READ, "set_name", length),
-    "SortedSetLengthByScore": (Act.READ, "set_name", length_by_score),
-    "SortedSetUnionStore": (Act.WRITE, "set_name", union_store),
+    "Get": (Action.READ, "cache_key", get),
+    "Set": (Action.WRITE, "cache_key", set_),
+    "Delete": (Action.WRITE, "cache_key", delete),
+    "SortedSetPut": (Action.WRITE, "set_name", put),
+    "SortedSetFetch": (Action.READ, "set_name", fetch),
+    "SortedSetGetScore": (Action.READ, "set_name", scores),
+    "SortedSetRemove": (Action.WRITE, "set_name", remove),
+    "SortedSetIncrement": (Action.WRITE, "set_name", increment),
+    "SortedSetGetRank": (Action.READ, "set_name", rank),
+    "SortedSetLength": (Action.READ, "set_name", length),
+    "SortedSetLengthByScore": (Action.READ, "set_name", length_by_score),
+    "SortedSetUnionStore": (Action.WRITE, "set_name", union_store),
 }
-"""What each call does, and which of its fields names the item; the others of the service are not implemented."""
+"""The action, the field that names the item, and the function of each call; no other call is implemented."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from laurels.errors import AlreadyThere, BadArgument, NotThere, WrongKind
+from laurels.momento_local.errors import AlreadyThere, BadArgument, NotThere, WrongKind
 from laurels.momento_local.sets import SortedSet
 from laurels.momento_local.topics import Topic
 
@@ -19,7 +19,7 @@ LONGEST_NAME = 256
 
 @dataclass(slots=True)
 class Scalar:
-    """A value by itself."""
+    """A single value."""
 
     kind: ClassVar[str] = "scalar"
     body: bytes
@@ -27,10 +27,10 @@ class Scalar:
 
 
 class Cache:
-    """Items by their keys, and topics by their names, numbered on one ``page``. ``clock`` tells seconds.
+    """Items by their keys, and topics by their names, numbered on one ``page``. ``clock`` is in seconds.
 
-    An item that has expired is not there. Whoever makes an item also looks at two others, in turns, and drops those
-    that have expired: so the expired never outnumber the rest for long, and no act waits for a sweep.
+    An expired item counts as missing. Each call that makes an item also checks two others, in turns, and drops those
+    that have expired: so the expired never outnumber the rest for long, and no call waits for a sweep of all.
     """
 
     def __init__(self, clock: Callable[[], float], page: int) -> None:
@@ -43,21 +43,21 @@ class Cache:
         return len(self._items)
 
     def sorted_set(self, key: bytes) -> SortedSet | None:
-        """Give a sorted set, or None where it is not there; raise WrongKind where the item is none."""
+        """Return a sorted set, or None if there is no item; raise WrongKind if the item is no sorted set."""
         item = self._item(key)
         if item is None or isinstance(item, SortedSet):
             return item
         raise WrongKind(key, item.kind, SortedSet.kind)
 
     def scalar(self, key: bytes) -> Scalar | None:
-        """Give a scalar, or None where it is not there; raise WrongKind where the item is none."""
+        """Return a scalar, or None if there is no item; raise WrongKind if the item is no scalar."""
         item = self._item(key)
         if item is None or isinstance(item, Scalar):
             return item
         raise WrongKind(key, item.kind, Scalar.kind)
 
     def set_for(self, key: bytes, milliseconds: int, *, refresh: bool) -> SortedSet:
-        """Give a sorted set to put to, new where it is not there; with that TTL if it is new or to be refreshed."""
+        """Return the sorted set, made if it is missing; the TTL is set if the set is new, or with ``refresh``."""
         expires = self.expiry(milliseconds)
         found = self.sorted_set(key)
         if found is None:
@@ -68,7 +68,7 @@ class Cache:
         return found
 
     def keep(self, key: bytes, item: Scalar | SortedSet) -> None:
-        """Keep an item in place of any that was there."""
+        """Keep an item, in place of the one that may be there."""
         self._sweep()
         self._items[key] = item
 
@@ -81,18 +81,18 @@ class Cache:
         self._items.clear()
 
     def topic(self, name: str) -> Topic:
-        """Give a topic; it is made where nobody has asked for it yet."""
+        """Return a topic; it is made by its first use."""
         if not name:
             raise BadArgument("The name of a topic is empty: give at least one character.")
         return self._topics.setdefault(name, Topic(self._page))
 
     def end(self) -> None:
-        """End the topics with all subscriptions."""
+        """End all subscriptions."""
         for topic in self._topics.values():
             topic.end()
 
     def expiry(self, milliseconds: int) -> float:
-        """Give the moment at which that TTL from now is over; raise BadArgument where there is none."""
+        """Return the time at which a TTL that begins now ends; raise BadArgument for a TTL of 0."""
         if milliseconds == 0:
             raise BadArgument("ttl_milliseconds is 0: give at least 1.")
         return self._clock() + milliseconds / 1000
@@ -115,7 +115,7 @@ class Cache:
 
 
 class Caches:
-    """The caches of a server, by their names. The topics of each have a page of their own, from ``page`` on."""
+    """The caches of a server, by their names. The topics of each cache have a page of their own, from ``page`` on."""
 
     def __init__(self, clock: Callable[[], float], page: int = 1) -> None:
         self._clock = clock
@@ -125,21 +125,21 @@ class Caches:
     def __getitem__(self, name: str) -> Cache:
         cache = self._caches.get(name)
         if cache is None:
-            raise NotThere("cache", acceptable(name))
+            raise NotThere("cache", checked_name(name))
         return cache
 
     def names(self) -> list[str]:
-        """Name the caches, in order."""
+        """Return the names of the caches, sorted."""
         return sorted(self._caches)
 
     def create(self, name: str) -> None:
-        """Make an empty cache; raise AlreadyThere where there is one of that name."""
-        if acceptable(name) in self._caches:
+        """Make an empty cache; raise AlreadyThere if there is one of that name."""
+        if checked_name(name) in self._caches:
             raise AlreadyThere("cache", name)
         self._caches[name] = Cache(self._clock, next(self._pages))
 
     def delete(self, name: str) -> None:
-        """Delete a cache with all that is in it; raise NotThere where there is none of that name."""
+        """Delete a cache with everything in it; raise NotThere if there is none of that name."""
         self[name].end()
         del self._caches[name]
 
@@ -149,8 +149,8 @@ class Caches:
             cache.end()
 
 
-def acceptable(name: str) -> str:
-    """Give a name that a cache may have; raise BadArgument for another."""
+def checked_name(name: str) -> str:
+    """Return the name if a cache may have it; raise BadArgument if not."""
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise BadArgument(
             f"The name of a cache is 1 to {LONGEST_NAME} printable characters, not {name[:LONGEST_NAME]!r}."

@@ -1,7 +1,8 @@
 """The certificate of a local Momento server, and the authority that signed it.
 
-An SDK trusts the authority whose file ``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`` names. A key of its own endpoint leads the
-SDKs to ``cache.localhost``, ``control.localhost`` and ``token.localhost``; one that names hosts leads them to these.
+An SDK trusts the authority whose file ``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`` names. With a key that holds an endpoint the
+SDKs connect to ``cache.localhost``, ``control.localhost`` and ``token.localhost``; with a key that holds hosts, to
+these.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ ADDRESSES = ("127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Certificates:
-    """What a server shows, the key that proves it, and what its clients are to trust: in PEM."""
+    """A server's certificate chain, its private key, and the authority for its clients to trust: in PEM."""
 
     chain: bytes
     private_key: bytes
     authority: bytes
 
     def write_authority(self, path: Path) -> None:
-        """Put a file for clients to trust, in place of any there is."""
+        """Write the authority to a file, in place of the one that may be there."""
         path.write_bytes(self.authority)
 
 
 def issue(host: str) -> Certificates:
-    """Make an authority, and a certificate of it for this machine and for a host that it listens on."""
+    """Make an authority, and a certificate signed by it for this machine and for the host that it listens on."""
     authority = trustme.CA(organization_name="Laurels, a local Momento server")
     certificate = authority.issue_cert(*dict.fromkeys((*_names("localhost"), *ADDRESSES, *_names(host))))
     return Certificates(
@@ -44,7 +45,7 @@ def issue(host: str) -> Certificates:
 
 
 def _names(host: str) -> list[str]:
-    """Give the names under which a host is called: an address has but one."""
+    """Return the names by which clients reach a host: an address has only one."""
     try:
         return [str(ip_address(host))]
     except ValueError:

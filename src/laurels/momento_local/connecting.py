@@ -1,8 +1,8 @@
-"""What tells a program where a local Momento server is: facts, shell exports, and the lines that the SDKs connect with.
+"""How to connect to a local Momento server: its addresses and keys, shell exports, and lines of code for the SDKs.
 
-Without TLS an SDK needs its own way of connecting to such a server. With TLS a program needs no other line than it has:
-its keys lead it here. JavaScript looks up names as the machine does, where ``cache.localhost`` need not be known: so it
-is told of ``localhost`` alone, by the legacy key.
+Without TLS, each SDK has its own way to connect to such a server. With TLS a program needs no other code than for
+Momento itself, because the endpoint is in its key. JavaScript resolves names as the system does, which may not know
+``cache.localhost``: so it uses the legacy key, which has ``localhost`` alone.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ curl -H "Authorization: $MOMENTO_API_KEY" "$MOMENTO_ACCOUNT_URL/api-keys\""""
 
 
 class Connections(Struct, frozen=True, omit_defaults=True):
-    """Where a server is, and the keys that may do everything there.
+    """A server's addresses, and the keys that may do everything there.
 
-    ``endpoint`` goes with the v2 key: with TLS as the SDKs take it, else as the URL that ``laurels`` takes.
+    ``endpoint`` belongs to the v2 key: with TLS in the form for the SDKs, else as the URL that ``laurels`` takes.
     """
 
     host: str
@@ -66,11 +66,11 @@ class Connections(Struct, frozen=True, omit_defaults=True):
 
     @property
     def place(self) -> str:
-        """Where the keys lead: a host and a port."""
+        """The host and the port in the keys."""
         return self.endpoint.removeprefix("http://")
 
     def exports(self) -> str:
-        """Give the shell's lines that set the keys and the places, as the SDKs' own examples name them."""
+        """Return shell lines that export keys and addresses, by the names in the SDKs' own examples."""
         variables = {
             "MOMENTO_API_KEY": self.api_key,
             "MOMENTO_ENDPOINT": self.endpoint,
@@ -82,26 +82,27 @@ class Connections(Struct, frozen=True, omit_defaults=True):
         return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items() if value)
 
     def write_exports(self, path: Path) -> None:
-        """Put the exports in a file that only its owner may read, in place of what it holds."""
+        """Write the exports to a file that only its owner may read, in place of what it holds."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            # The mode of open is for new files only: one that was there keeps its own. A device or a pipe is left so.
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.fchmod(descriptor, 0o600)
             file.write(self.exports())
 
     def page(self) -> str:
-        """Tell a reader all of it, in lines to copy."""
+        """Format everything for a reader, with lines to copy."""
         places = f"{self.host}:{self.port}" + (f", with TLS on {self.place}" if self.tls_port else "")
         blocks = [
             f"A local Momento server listens on {places}; its account API is {self.account_url}. Ctrl-C stops it.",
             _block("Keys that may do everything, as shell exports", self.exports().rstrip()),
         ]
-        blocks += [_block(title, code.format(host=self.host, port=self.port)) for title, code in self._lines()]
+        blocks += [_block(title, code.format(host=self.host, port=self.port)) for title, code in self._examples()]
         if not self.tls_port:
             blocks.append("Programs that take nothing but a key reach this server by TLS: start it with --tls.")
         return "\n\n".join(blocks)
 
-    def _lines(self) -> list[tuple[str, str]]:
+    def _examples(self) -> list[tuple[str, str]]:
         plain = [("Python, without TLS", PYTHON_PLAIN)]
         if not self.needs_key:
             plain += [("Python, without TLS and without a key", PYTHON_OPEN)]

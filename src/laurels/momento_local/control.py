@@ -1,4 +1,4 @@
-"""The calls on caches as wholes: create, delete, list, flush."""
+"""The calls on whole caches: create, delete, list, flush."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from momento_wire_types import controlclient_pb2 as control
 
-from laurels.momento_local.rights import Act
+from laurels.momento_local.rights import Action
 
 if TYPE_CHECKING:
     from laurels.momento_local.caches import Caches
@@ -19,7 +19,7 @@ def create(caches: Caches, request: control._CreateCacheRequest) -> control._Cre
 
 
 def delete(caches: Caches, request: control._DeleteCacheRequest) -> control._DeleteCacheResponse:
-    """Delete a cache with all that is in it."""
+    """Delete a cache with everything in it."""
     caches.delete(request.cache_name)
     return control._DeleteCacheResponse()
 
@@ -31,14 +31,14 @@ def flush(caches: Caches, request: control._FlushCacheRequest) -> control._Flush
 
 
 def listing(caches: Caches, _request: control._ListCachesRequest) -> control._ListCachesResponse:
-    """Name all caches, on one page."""
+    """List all caches, on one page."""
     return control._ListCachesResponse(cache=[control._Cache(cache_name=name) for name in caches.names()])
 
 
 CALLS = {
-    "CreateCache": (Act.MANAGE_CACHES, create),
-    "DeleteCache": (Act.MANAGE_CACHES, delete),
-    "FlushCache": (Act.MANAGE_CACHES, flush),
-    "ListCaches": (Act.LIST_CACHES, listing),
+    "CreateCache": (Action.MANAGE_CACHES, create),
+    "DeleteCache": (Action.MANAGE_CACHES, delete),
+    "FlushCache": (Action.MANAGE_CACHES, flush),
+    "ListCaches": (Action.LIST_CACHES, listing),
 }
-"""What each call does; those of the service that are not here are not implemented."""
+"""The action and the function of each call; no other call is implemented."""

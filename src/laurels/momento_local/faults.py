@@ -10,7 +10,7 @@ from math import inf
 import grpc
 from momento_wire_types import auth_pb2, cacheclient_pb2, cachepubsub_pb2, controlclient_pb2, token_pb2
 
-from laurels.errors import BadArgument
+from laurels.momento_local.errors import BadArgument
 
 CALLS = {
     method.name: service.full_name
@@ -18,7 +18,7 @@ CALLS = {
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
-"""Each call that there is, and its service."""
+"""The service of each call."""
 STATUSES = {status.name: status for status in grpc.StatusCode if status is not grpc.StatusCode.OK}
 FORM = "CALL:STATUS or CALL:delay=200ms, and :COUNT behind it unless it is for good"
 DELAY = re.compile(r"delay=(?P<number>\d{1,9}(\.\d+)?)(?P<unit>ms|s)")
@@ -41,10 +41,7 @@ class Fault:
 
 
 def parse(text: str) -> Fault:
-    """Read a fault: ``SortedSetPut:UNAVAILABLE:3``, ``SortedSetFetch:delay=200ms``.
-
-    Raises BadArgument, which says what would be right.
-    """
+    """Parse a fault: ``SortedSetPut:UNAVAILABLE:3``, ``SortedSetFetch:delay=200ms``; raise BadArgument for another."""
     call, _, effect = text.partition(":")
     what, is_counted, count = effect.partition(":")
     if not what or ":" in count:
@@ -54,11 +51,11 @@ def parse(text: str) -> Fault:
         raise BadArgument(f"There is no call {call!r}: give the name that it has on the wire, as {', '.join(near)}.")
     if is_counted and not COUNT.fullmatch(count):
         raise BadArgument(f"{count!r} is no count: give how many calls it is for, at least 1, or leave it out.")
-    status, delay = _effect(what)
+    status, delay = _parse_effect(what)
     return Fault(call, status, delay, int(count) if count else inf)
 
 
-def _effect(what: str) -> tuple[grpc.StatusCode | None, float]:
+def _parse_effect(what: str) -> tuple[grpc.StatusCode | None, float]:
     if what in STATUSES:
         return STATUSES[what], 0.0
     delay = DELAY.fullmatch(what)
@@ -68,7 +65,7 @@ def _effect(what: str) -> tuple[grpc.StatusCode | None, float]:
 
 
 class Faults:
-    """The faults that are still to come, in the order in which they were asked for."""
+    """The faults that are still to be injected, in the order in which they were planned."""
 
     def __init__(self) -> None:
         self._planned: list[Fault] = []
@@ -80,17 +77,18 @@ class Faults:
         return "\n".join(map(str, self._planned))
 
     def plan(self, text: str) -> None:
-        """Add a fault, as `parse` reads it."""
+        """Add a fault, in the form of :func:`parse`."""
         self._planned.append(parse(text))
 
     def clear(self) -> None:
-        """Let all calls be answered as they should."""
+        """Drop all planned faults."""
         self._planned.clear()
 
     def strike(self, call: str) -> tuple[float, grpc.StatusCode | None]:
-        """Give what befalls the call that is made now: the sum of its delays, and the first of its errors."""
+        """Count down the faults of a call that is made now; return the sum of its delays, and its first error."""
         delay, status = 0.0, None
         for fault in [fault for fault in self._planned if fault.call == call]:
+            # One call can fail once only: the next error stays planned for the next call.
             if fault.status is not None and status is not None:
                 continue
             delay, status = delay + fault.delay, status or fault.status

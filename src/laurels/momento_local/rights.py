@@ -1,8 +1,8 @@
 """What a key may do: rules over caches, their items and topics, as Momento's roles and tokens state them.
 
-A rule stands in a message (``permissionmessages``) where a key or a token carries it, and in JSON where a role does.
-Both are read into one form here. What Momento's documentation leaves open is *assumed*: that listing and making caches
-is resource management, that flushing one is too, and that an increment is a write though it tells the new score.
+A key or a token holds its rules as a message (``permissionmessages``), a role as JSON. Here both become the same
+:class:`Rule`. What Momento's documentation leaves open is *assumed*: that listing and making caches is resource
+management, that flushing one is too, and that an increment is a write though it returns the new score.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ READ, WRITE, BOTH = frozenset[Verb]({"read"}), frozenset[Verb]({"write"}), froze
 EVERY = BOTH | frozenset[Verb]({"list"})
 
 
-class Act(Enum):
-    """What a call does, as the family and the verb that a rule must give; the two of topics name the topic as item."""
+class Action(Enum):
+    """What a call does: the family and the verb that a rule must allow. The item of the two on topics is the topic."""
 
     READ = ("cache", "read")
     WRITE = ("cache", "write")
@@ -38,7 +38,7 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The verbs given for one cache or all (None), and there for one item, for those of a prefix, or for all."""
+    """The verbs allowed on one cache or all (None), and there on one item, on those with a prefix, or on all."""
 
     family: Family
     verbs: frozenset[Verb]
@@ -46,13 +46,13 @@ class Rule:
     item: bytes | None = None
     prefix: bytes = b""
 
-    def allows(self, act: Act, cache: str | None, item: bytes | None) -> bool:
-        """Tell whether the act is allowed; one on no item in particular needs a rule for all of them."""
-        family, verb = act.value
+    def allows(self, action: Action, cache: str | None, item: bytes | None) -> bool:
+        """Return whether the action is allowed; one on no item in particular needs a rule for all items."""
+        family, verb = action.value
         return self.family == family and verb in self.verbs and self.cache in {None, cache} and self._holds(item, item)
 
     def covers(self, other: Rule) -> bool:
-        """Tell whether everything that the other rule allows is allowed by this one."""
+        """Return whether this rule allows everything that the other one allows."""
         return (
             self.family == other.family
             and self.verbs >= other.verbs
@@ -71,12 +71,12 @@ class Rights:
     rules: tuple[Rule, ...] = ()
     everything: bool = False
 
-    def allow(self, act: Act, cache: str | None, item: bytes | None) -> bool:
-        """Tell whether the act is allowed."""
-        return self.everything or any(rule.allows(act, cache, item) for rule in self.rules)
+    def allow(self, action: Action, cache: str | None, item: bytes | None) -> bool:
+        """Return whether the action is allowed."""
+        return self.everything or any(rule.allows(action, cache, item) for rule in self.rules)
 
     def cover(self, other: Rights) -> bool:
-        """Tell whether the other rights give nothing that these do not: each rule of theirs is within one of these."""
+        """Return whether these rights allow all that the others do: each rule there is covered by one here."""
         return self.everything or (
             not other.everything and all(any(mine.covers(rule) for mine in self.rules) for rule in other.rules)
         )
@@ -89,7 +89,7 @@ TOPIC_ROLES = {messages.TopicReadWrite: BOTH, messages.TopicReadOnly: READ, mess
 
 
 def from_message(permissions: messages.Permissions) -> Rights:
-    """Read what a token carries; a permission for functions, which this server has not, gives nothing."""
+    """Return the rights in a token. Permissions for functions are ignored, because this server has no functions."""
     if permissions.WhichOneof("kind") == "super_user":
         return SUPER_USER
     return Rights(tuple(_rules(permissions.explicit.permissions)))

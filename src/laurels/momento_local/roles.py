@@ -1,7 +1,7 @@
 """The roles of a local Momento server: named sets of rules, which v2 keys refer to, in the JSON of the account API.
 
-What is here follows Momento's documentation, `HTTP API for Momento Roles`. It does not tell the identifiers of
-the three system roles: that they are their names in small letters is *assumed*.
+This follows Momento's documentation, `HTTP API for Momento Roles`. It does not say the identifiers of the three system
+roles: that they are their names in lower case is *assumed*.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from laurels.errors import AlreadyThere, NotThere
+from laurels.momento_local.errors import AlreadyThere, NotThere
 from laurels.momento_local.rights import SUPER_USER, Family, Rights, Rule, Verb
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Cache(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Items(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One item of a cache, or those whose keys begin alike."""
+    """One item of a cache, or those whose keys have a prefix."""
 
     key: str | None = None
     key_prefix: str | None = None
@@ -37,7 +37,7 @@ class Items(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
 
 class Topics(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One topic, or those whose names begin alike."""
+    """One topic, or those whose names have a prefix."""
 
     name: str | None = None
     prefix: str | None = None
@@ -55,7 +55,7 @@ class CacheRule(Struct, frozen=True, forbid_unknown_fields=True, tag="cache"):
     items: Every | Items
 
     def rule(self) -> Rule:
-        """Give it in the form that is checked."""
+        """Return it in the form that is checked."""
         items = Items(key_prefix="") if self.items == "*" else self.items
         return _rule("cache", self.permissions, self.caches, items.key, items.key_prefix)
 
@@ -68,7 +68,7 @@ class TopicRule(Struct, frozen=True, forbid_unknown_fields=True, tag="topic"):
     topics: Every | Topics
 
     def rule(self) -> Rule:
-        """Give it in the form that is checked."""
+        """Return it in the form that is checked."""
         topics = Topics(prefix="") if self.topics == "*" else self.topics
         return _rule("topic", self.permissions, self.caches, topics.name, topics.prefix)
 
@@ -80,7 +80,7 @@ class AuthRule(Struct, frozen=True, forbid_unknown_fields=True, tag="auth_manage
     items: Every
 
     def rule(self) -> Rule:
-        """Give it in the form that is checked."""
+        """Return it in the form that is checked."""
         return Rule("auth_management", frozenset(self.permissions))
 
 
@@ -91,17 +91,17 @@ class ResourceRule(Struct, frozen=True, forbid_unknown_fields=True, tag="resourc
     resources: Every
 
     def rule(self) -> Rule:
-        """Give it in the form that is checked."""
+        """Return it in the form that is checked."""
         return Rule("resource_management", frozenset(self.permissions))
 
 
 class AccountRule(Struct, frozen=True, forbid_unknown_fields=True, tag="account_management"):
-    """What is allowed on the account, of which there is nothing here."""
+    """What is allowed on the account itself; this server has no call for that."""
 
     permissions: list[Literal["read", "list"]]
 
     def rule(self) -> Rule:
-        """Give it in the form that is checked."""
+        """Return it in the form that is checked."""
         return Rule("account_management", frozenset(self.permissions))
 
 
@@ -119,13 +119,13 @@ AnyRule = CacheRule | TopicRule | AuthRule | ResourceRule | AccountRule
 
 
 class Permissions(Struct, frozen=True, forbid_unknown_fields=True):
-    """A role's rules. Rules for stores and functions, and conditions, are none of this server's: it refuses them."""
+    """A role's rules. Rules for stores and functions, and conditions, are refused: this server has none of these."""
 
     rules: list[AnyRule]
 
 
 class RoleRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a new role is made of."""
+    """The body that makes a role."""
 
     role_name: Annotated[str, Meta(min_length=1)]
     permissions: Permissions
@@ -133,7 +133,7 @@ class RoleRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Role(Struct, frozen=True, omit_defaults=True):
-    """A role as the account API tells it."""
+    """A role as the account API shows it."""
 
     role_id: str
     role_name: str
@@ -142,7 +142,7 @@ class Role(Struct, frozen=True, omit_defaults=True):
     description: str | None = None
 
     def rights(self) -> Rights:
-        """Give what a key of this role may do."""
+        """Return what a key of this role may do."""
         return SUPER_USER if self.role_id == "owner" else Rights(tuple(rule.rule() for rule in self.permissions.rules))
 
 
@@ -165,7 +165,7 @@ SYSTEM = (
 
 
 class Roles:
-    """The roles there are: those of the system, and those that somebody made."""
+    """The roles: those of the system, and those that were made."""
 
     def __init__(self) -> None:
         self._roles = {role.role_id: role for role in SYSTEM}
@@ -174,14 +174,14 @@ class Roles:
         return iter(self._roles.values())
 
     def __getitem__(self, role_id: str) -> Role:
-        """Give a role; raise NotThere where there is none."""
+        """Return a role; raise NotThere if there is none of that id."""
         try:
             return self._roles[role_id]
         except KeyError as exc:
             raise NotThere("role", role_id) from exc
 
     def add(self, request: RoleRequest) -> Role:
-        """Make a role, which is known by its name (*assumed*); raise AlreadyThere where the name is taken."""
+        """Make a role, whose id is its name (*assumed*); raise AlreadyThere if the name is taken."""
         if any(request.role_name in {role.role_name, role.role_id} for role in self):
             raise AlreadyThere("role", request.role_name)
         role = Role(request.role_name, request.role_name, "custom", request.permissions, request.description)

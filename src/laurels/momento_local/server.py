@@ -1,4 +1,4 @@
-"""The gRPC server: each call of Momento's services, admitted in one place."""
+"""The gRPC server: all calls of Momento's services, with the check of the key in one place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import grpc
 from google.protobuf.message_factory import GetMessageClass
 from momento_wire_types import auth_pb2, cacheclient_pb2, cachepubsub_pb2, common_pb2, controlclient_pb2, token_pb2
 
-from laurels.errors import (
+from laurels.momento_local import cache, control
+from laurels.momento_local.caches import Caches
+from laurels.momento_local.errors import (
     AlreadyThere,
     BadArgument,
     CallRefused,
@@ -20,10 +22,8 @@ from laurels.errors import (
     NotThere,
     WrongKind,
 )
-from laurels.momento_local import cache, control
-from laurels.momento_local.caches import Caches
 from laurels.momento_local.faults import Faults
-from laurels.momento_local.rights import Act
+from laurels.momento_local.rights import Action
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -53,15 +53,15 @@ OPTIONS = (
     ("grpc.max_receive_message_length", 5_243_000),
     ("grpc.so_reuseport", 0),
 )
-"""The SDKs ping while no call is under way, and send items of up to 5 MB; a second server must not share a port."""
+"""The SDKs ping while no call is open, and send items of up to 5 MB; a second server must not share a port."""
 
 HEARTBEAT_SECONDS = 5.0
 
 
 class MomentoServer:
-    """Caches, and the calls on them. ``clock`` tells seconds, of which only the difference counts.
+    """Caches, and the calls on them. ``clock`` is in seconds, of which only differences count.
 
-    ``tokens`` answers the calls for tokens and keys, by their names.
+    ``tokens`` has the functions that answer the calls for tokens and keys, by the calls' names.
     """
 
     def __init__(
@@ -79,20 +79,20 @@ class MomentoServer:
         self._stopping = False
         self._server = grpc.aio.server(options=OPTIONS)
         handles: dict[str, Handle] = {
-            **{name: self._admitting(name, self._item_answer(name)) for name in cache.CALLS},
-            **{name: self._admitting(name, self._cache_answer(name)) for name in control.CALLS},
-            "Publish": self._admitting("Publish", self._publish),
+            **{name: self._make_handler(name, self._item_answer(name)) for name in cache.CALLS},
+            **{name: self._make_handler(name, self._cache_answer(name)) for name in control.CALLS},
+            "Publish": self._make_handler("Publish", self._publish),
             "Subscribe": self._subscribe,
         }
-        handles |= {name: self._admitting(name, answer) for name, answer in (tokens or {}).items()}
+        handles |= {name: self._make_handler(name, answer) for name, answer in (tokens or {}).items()}
         for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2, token_pb2, auth_pb2):
             for service in module.DESCRIPTOR.services_by_name.values():
                 self._serve(service, handles)
 
     def listen(self, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
-        """Take a port, 0 for a free one, for TLS where there are credentials; give the port taken.
+        """Listen on a port, 0 for a free one, with TLS if there are credentials; return the port.
 
-        Raises NotListening where it cannot be had.
+        Raises NotListening if that is not possible.
         """
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
@@ -106,25 +106,25 @@ class MomentoServer:
         return taken
 
     async def start(self) -> None:
-        """Begin to answer on the ports taken."""
+        """Begin to answer on the ports."""
         await self._server.start()
 
     async def stop(self, patience: float = 1.0) -> None:
-        """End the subscriptions, let the calls under way end for so many seconds, and stop."""
+        """End the subscriptions, wait up to ``patience`` seconds for the open calls, and stop."""
         self._stopping = True
         self.caches.end()
         await self._server.stop(patience)
 
     def _serve(self, service: ServiceDescriptor, handles: Mapping[str, Handle]) -> None:
-        """Answer the calls of a service; those without a handle are not implemented."""
+        """Answer the calls of a service; those without a handler are UNIMPLEMENTED."""
         handlers = {
             method.name: _handler(method, handles.get(method.name) or _unknown(method.name))
             for method in service.methods
         }
         self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service.full_name, handlers)])
 
-    def _admitting(self, name: str, answer: Answer) -> Handle:
-        """Make the handler of a call: its faults first, then its answer or the status of its refusal."""
+    def _make_handler(self, name: str, answer: Answer) -> Handle:
+        """Make the handler of a call: first its faults, then its answer or the status of its refusal."""
         faults = self.faults
 
         async def handle(request: Any, context: grpc.aio.ServicerContext) -> Any:
@@ -144,34 +144,34 @@ class MomentoServer:
             await context.abort(status, f"A fault that was asked for: {name} answers {status.name}.")
 
     def _item_answer(self, name: str) -> Answer:
-        act, field, call = cache.CALLS[name]
+        action, field, call = cache.CALLS[name]
         check, caches = self._keys.check, self.caches
         reads_others = name == "SortedSetUnionStore"
 
         def answer(metadata: Metadata, request: Any) -> Any:
             cache_name, key = metadata.get("cache", ""), getattr(request, field)
-            check(metadata.get("authorization"), act, cache_name, key)
+            check(metadata.get("authorization"), action, cache_name, key)
             if not key:
                 raise BadArgument(f"{field} is empty: give at least one byte.")
             if reads_others:
                 for source in request.sources:
-                    check(metadata.get("authorization"), Act.READ, cache_name, source.set_name)
+                    check(metadata.get("authorization"), Action.READ, cache_name, source.set_name)
             return call(caches[cache_name], request)
 
         return answer
 
     def _cache_answer(self, name: str) -> Answer:
-        act, call = control.CALLS[name]
+        action, call = control.CALLS[name]
 
         def answer(metadata: Metadata, request: Any) -> Any:
-            self._keys.check(metadata.get("authorization"), act, getattr(request, "cache_name", None))
+            self._keys.check(metadata.get("authorization"), action, getattr(request, "cache_name", None))
             return call(self.caches, request)
 
         return answer
 
     def _publish(self, metadata: Metadata, request: cachepubsub_pb2._PublishRequest) -> common_pb2._Empty:
         authorization = metadata.get("authorization")
-        self._keys.check(authorization, Act.PUBLISH, request.cache_name, request.topic.encode())
+        self._keys.check(authorization, Action.PUBLISH, request.cache_name, request.topic.encode())
         if request.value.WhichOneof("kind") is None:
             raise BadArgument("The call does not say what to publish: give `text` or `binary`.")
         publisher = self._keys.grant(authorization).token_id
@@ -185,7 +185,7 @@ class MomentoServer:
         authorization = dict(context.invocation_metadata()).get("authorization")
         number, page = request.resume_at_topic_sequence_number, request.sequence_page
         try:
-            self._keys.check(authorization, Act.SUBSCRIBE, request.cache_name, request.topic.encode())
+            self._keys.check(authorization, Action.SUBSCRIBE, request.cache_name, request.topic.encode())
             topic = self.caches[request.cache_name].topic(request.topic)
             async for item in topic.follow(number, page, self._heartbeat):
                 yield item
@@ -197,7 +197,7 @@ class MomentoServer:
 
 
 def _handler(method: MethodDescriptor, handle: Handle) -> grpc.RpcMethodHandler:
-    """Make what gRPC calls, with the messages of that call."""
+    """Make gRPC's handler, which decodes and encodes the messages of the call."""
     make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
     return make(
         handle, GetMessageClass(method.input_type).FromString, GetMessageClass(method.output_type).SerializeToString

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, isfinite, isnan, nextafter
 from typing import TYPE_CHECKING, NamedTuple
 
-from laurels.errors import BadArgument
+from laurels.momento_local.errors import BadArgument
 from laurels.momento_local.values import SHORT, LongValues, short_name
 from laurels.ranking import Index
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Range(NamedTuple):
-    """The scores from ``low`` to ``high``, each included unless it is said to be out."""
+    """The scores from ``low`` to ``high``, both included unless ``low_out`` or ``high_out``."""
 
     low: float = -inf
     high: float = inf
@@ -25,8 +25,8 @@ class Range(NamedTuple):
 class SortedSet:
     """Values and their scores.
 
-    The order is by score, and by the bytes of the value among equal scores; descending is the exact reverse. The whole
-    set is gone when the moment ``expires`` has come.
+    The order is by score, then by the bytes of the value; descending is the exact reverse. The whole
+    set counts as missing from the time ``expires`` on.
     """
 
     kind = "sorted set"
@@ -40,16 +40,16 @@ class SortedSet:
         return len(self._index)
 
     def put(self, value: bytes, score: float) -> None:
-        """Give a value this score in place of any it had; raise BadArgument where it is not finite. O(log n)."""
+        """Set the score of a value; raise BadArgument if it is not finite. O(log n)."""
         self._index.put(self._find(value) or self._take(value), finite(score))
 
     def score(self, value: bytes) -> float | None:
-        """Give the score of a value, or None where it is not there. O(1)."""
+        """Return the score of a value, or None if it is missing. O(1)."""
         name = self._find(value)
         return None if name is None else self._index.score(name)
 
     def rank(self, value: bytes, *, descending: bool) -> int | None:
-        """Give the rank of a value, or None where it is not there. O(log n)."""
+        """Return the rank of a value, or None if it is missing. O(log n)."""
         name = self._find(value)
         place = None if name is None else self._index.place_of(name)
         if place is None:
@@ -57,21 +57,21 @@ class SortedSet:
         return len(self._index) - 1 - place if descending else place
 
     def remove(self, value: bytes) -> None:
-        """Take a value off, if it is there. O(log n)."""
+        """Remove a value, if it is there. O(log n)."""
         name = self._find(value)
         if name is not None and self._index.remove(name) and len(name) > SHORT:
             self._long.drop(value)
 
     def page(self, start: int, stop: int, *, descending: bool) -> list[tuple[bytes, float]]:
-        """Give the values of those ranks, negative ones counted from the end. O(log n + values)."""
+        """Return the values at those ranks, negative ones counted from the end. O(log n + values)."""
         size = len(self._index)
         start, stop, _ = slice(start, stop).indices(size)
         if not descending:
             return self._values(self._index.page(start, stop))
         return self._values(self._index.page(size - stop, size - start))[::-1]
 
-    def within(self, scores: Range, offset: int, count: int, *, descending: bool) -> list[tuple[bytes, float]]:
-        """Give ``count`` of the values within those scores, all if it is negative, after ``offset`` of them."""
+    def entries_between(self, scores: Range, offset: int, count: int, *, descending: bool) -> list[tuple[bytes, float]]:
+        """Skip ``offset`` values with those scores and return the next ``count``, all if it is negative."""
         first, found = self._between(scores)
         count = found if count < 0 else count
         if descending:
@@ -79,35 +79,36 @@ class SortedSet:
         start = first + min(offset, found)
         return self.page(start, min(start + count, first + found), descending=descending)
 
-    def count(self, scores: Range) -> int:
-        """Give the number of values within those scores. O(log n)."""
+    def count_between(self, scores: Range) -> int:
+        """Return the number of values with those scores. O(log n)."""
         return self._between(scores)[1]
 
     def entries(self) -> Iterable[tuple[bytes, float]]:
-        """Give all values, in ascending order."""
+        """Return all values, in ascending order."""
         return self._values(self._index.page(0, len(self._index)))
 
     def check(self) -> None:
-        """Raise AssertionError where the set is not as it must be. O(n)."""
+        """Raise AssertionError if an invariant does not hold. O(n)."""
         self._index.check()
         self._long.check()
         if sum(len(name) > SHORT for name, _ in self._index.page(0, len(self))) != len(self._long):
             raise AssertionError("the index has other long values than are named")
 
     def _between(self, scores: Range) -> tuple[int, int]:
-        """Give the ascending rank of the first value within those scores, and how many there are."""
+        """Return the ascending rank of the first value with those scores, and how many there are."""
         low, high = _bound(scores.low, inf, out=scores.low_out), _bound(scores.high, -inf, out=scores.high_out)
         first, stop = self._index.places(low, high)
         return first, stop - first
 
     def _find(self, value: bytes) -> str | None:
-        """Give the name that a value has or would have; None for a long one that is not there."""
+        """Return the name that a value has or would have; None for a long value that is missing."""
         name = short_name(value)
         return name if len(name) <= SHORT else self._long.find(value)
 
     def _take(self, value: bytes) -> str:
-        """Name a long value that is not there."""
+        """Name a long value that is missing."""
         renamed = self._long.take(value)
+        # All old names go before the new ones come: a new name may be another value's old one.
         scores = [self._index.score(old) for old, _ in renamed]
         for old, _ in renamed:
             self._index.remove(old)
@@ -125,14 +126,14 @@ class SortedSet:
 
 
 def finite(score: float) -> float:
-    """Give a score that can be kept; raise BadArgument for another."""
+    """Return the score if it is finite; raise BadArgument if not."""
     if not isfinite(score):
         raise BadArgument(f"The score {score} is not finite: give a number.")
     return score
 
 
 def _bound(score: float, towards: float, *, out: bool) -> float:
-    """Give the bound of a range as one that is included."""
+    """Return the bound as an included one: if it is excluded, the next double."""
     if isnan(score):
         raise BadArgument("A bound of the scores is not a number: give one, or leave it unbounded.")
     return nextafter(score, towards) if out else score

@@ -1,7 +1,7 @@
-"""The calls that make keys and disposable tokens, for whoever has a key that allows it.
+"""The calls that make keys and disposable tokens, for any caller whose key allows it.
 
-What Momento's documentation leaves open is *assumed*: that a token gives nothing that its maker's key does not, that a
-new API key wants the right to manage keys too, and that a renewed key leaves the old one good until it expires.
+What Momento's documentation leaves open is *assumed*: that a token has no right that its maker's key has not, that
+making an API key needs the right to manage keys too, and that the old key of a renewed one is valid until it expires.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from momento_wire_types import auth_pb2 as auth
 from momento_wire_types import token_pb2 as wire
 
-from laurels.errors import BadArgument, NotPermitted
-from laurels.momento_local.rights import Act, from_message
+from laurels.momento_local.errors import BadArgument, NotPermitted
+from laurels.momento_local.rights import Action, from_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ LONGEST_DISPOSABLE = 3600
 
 
 class Tokens:
-    """Makes keys and tokens, which send their holders to ``endpoint``; each request brings the key that allows it."""
+    """Makes keys and tokens with ``endpoint`` in them; each request has the key that must allow it."""
 
     endpoint = "localhost"
 
@@ -33,7 +33,7 @@ class Tokens:
         self._keys = keys
 
     def calls(self) -> dict[str, Callable[[Any, Any], Any]]:
-        """Give what answers each call, from its metadata and its request."""
+        """Return the function that answers each call, given its metadata and its request."""
         return {
             "GenerateDisposableToken": lambda _, request: self.generate_disposable(request),
             "GenerateApiToken": lambda _, request: self.generate(request),
@@ -43,7 +43,7 @@ class Tokens:
     def generate_disposable(
         self, request: wire._GenerateDisposableTokenRequest
     ) -> wire._GenerateDisposableTokenResponse:
-        """Make a token of some of the rights that the key has, which lives an hour at most."""
+        """Make a token with some of the key's rights, for an hour at most."""
         lifetime = request.expires.valid_for_seconds
         if lifetime > LONGEST_DISPOSABLE:
             raise BadArgument(f"A disposable token lives {LONGEST_DISPOSABLE} seconds at most, not {lifetime}.")
@@ -53,19 +53,19 @@ class Tokens:
         )
 
     def generate(self, request: auth._GenerateApiTokenRequest) -> auth._GenerateApiTokenResponse:
-        """Make a v1 key of some of the rights that the key has, which must be one that may manage keys."""
+        """Make a v1 key with some of the key's rights; the key must be one that may manage keys."""
         lifetime = request.expires.valid_for_seconds if request.HasField("expires") else None
-        self._keys.check(request.auth_token, Act.MANAGE_KEYS)
+        self._keys.check(request.auth_token, Action.MANAGE_KEYS)
         token = self._token(request.auth_token, request.permissions, lifetime, request.token_id)
-        return auth._GenerateApiTokenResponse(**self._told(token))
+        return auth._GenerateApiTokenResponse(**self._fields_of(token))
 
     def refresh(self, request: auth._RefreshApiTokenRequest) -> auth._RefreshApiTokenResponse:
-        """Make a v1 key of the same rights and lifetime as one that has not expired."""
-        token = self._keys.renewed(request.api_key, request.refresh_token)
-        return auth._RefreshApiTokenResponse(**self._told(token))
+        """Make a v1 key with the same rights and lifetime as one that has not expired."""
+        token = self._keys.renew(request.api_key, request.refresh_token)
+        return auth._RefreshApiTokenResponse(**self._fields_of(token))
 
-    def _told(self, token: Token) -> dict[str, Any]:
-        """Give the fields that tell of a v1 key; one that never expires is valid until 0, as the SDKs read it."""
+    def _fields_of(self, token: Token) -> dict[str, Any]:
+        """Return a v1 key as a response's fields; one that never expires is valid until 0, as the SDKs read it."""
         return {
             "api_key": token.api_key,
             "refresh_token": self._keys.refresh_token(token.api_key),
@@ -76,7 +76,7 @@ class Tokens:
     def _token(
         self, authorization: str, permissions: messages.Permissions, lifetime: int | None, token_id: str
     ) -> Token:
-        """Make a token; raise NotPermitted where it would give more than the key has."""
+        """Make a token; raise NotPermitted if it would have more rights than the key."""
         if lifetime == 0:
             raise BadArgument("`expires` is missing, or 0 seconds: a token lives 1 second at least.")
         if permissions.WhichOneof("kind") is None:

@@ -1,8 +1,8 @@
-"""Topics: what is published reaches all who subscribe, in order, each item with its number.
+"""Topics: each published item goes to all subscribers, in order, with its number.
 
-A topic's numbers begin at 1 on each page; the page is another one when the server, or the cache, is another. The newest
-items are kept for those who come back. *Assumed* is how many, and where one goes on who asks for a number that is not
-kept: at the oldest that is, after a discontinuity that says so.
+A topic's numbers begin at 1 on each page; a new server, or a new cache of the same name, has another page. The newest
+items are kept for subscribers who come back. It is *assumed* how many, and that a subscriber who asks for a number that
+is not kept gets a discontinuity, and then the oldest item that is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEARTBEAT = pubsub._SubscriptionItem(heartbeat=pubsub._Heartbeat())
 
 
 class Topic:
-    """The newest items of one topic, and who waits for the next."""
+    """The newest items of one topic, and the subscribers that wait for the next."""
 
     def __init__(self, page: int) -> None:
         self.page = page
@@ -31,7 +31,7 @@ class Topic:
         self.ended = False
 
     def publish(self, value: pubsub._TopicValue, publisher: str = "") -> None:
-        """Give an item the next number, and to all who subscribe."""
+        """Give an item the next number, keep it, and wake the subscribers."""
         self.last += 1
         item = pubsub._TopicItem(
             topic_sequence_number=self.last, sequence_page=self.page, value=value, publisher_id=publisher
@@ -45,9 +45,10 @@ class Topic:
         self._wake()
 
     async def follow(self, number: int, page: int, beat: float) -> AsyncIterator[pubsub._SubscriptionItem]:
-        """Give the items from that number of that page on, 0 for the newest, and a heartbeat first and in silence.
+        """Yield the items from that number of that page on, 0 for the newest.
 
-        Who is too slow for what is kept gets a discontinuity in place of what he missed.
+        A heartbeat comes first, and after each ``beat`` seconds without an item. A subscriber who is too slow gets a
+        discontinuity in place of the items that are not kept any more.
         """
         yield HEARTBEAT
         if not number:
@@ -62,7 +63,7 @@ class Topic:
             if number <= self.last:
                 yield self._kept[number - self._oldest()]
                 number += 1
-            elif not await self._news(beat):
+            elif not await self._wait(beat):
                 yield HEARTBEAT
 
     def _oldest(self) -> int:
@@ -74,8 +75,8 @@ class Topic:
         )
         return pubsub._SubscriptionItem(discontinuity=gap)
 
-    async def _news(self, seconds: float) -> bool:
-        """Wait for something new; tell whether it came in time."""
+    async def _wait(self, seconds: float) -> bool:
+        """Wait for the next item or the end; return whether it came in time."""
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.add(waiting)
         try:

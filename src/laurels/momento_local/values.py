@@ -1,11 +1,11 @@
-"""Values: any bytes, as the names that the ranking index takes, in the same order.
+"""Values: any bytes, mapped to the names that the ranking index takes, in the same order.
 
 The index orders names by their UTF-8, and takes 1 to 256 bytes of it. Latin-1 gives each byte the code point of its
-number, and UTF-8 keeps the order of code points, so a short value is its own name. What begins with a zero byte, and
-nothing at all, gets one more zero in front, which puts nothing first.
+number, and UTF-8 keeps the order of code points, so a short value is its own name. The empty value, and any that begins
+with a zero byte, gets one more zero in front, so that the empty one has a name and comes first.
 
 A long value is named by its beginning and a label. Values with the same beginning are a group, kept in order; a new one
-takes a label in the middle between its neighbours', and where there is no room between them the group is labelled
+gets a label in the middle between its neighbours' labels, and if there is no number between them the group is labelled
 anew, evenly. Labels have 96 bits: that happens once in some eighty values that come in the worst order.
 """
 
@@ -14,18 +14,18 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 
 SHORT = 112
-"""The characters of a name that are its value: 224 bytes at most, which leaves room for a label."""
+"""The characters of a name that are of its value: 224 bytes at most, which leaves room for a label."""
 LABEL_BITS = 96
 
 
 def short_name(value: bytes) -> str:
-    """Give the name of a value as if it were short."""
+    """Return the name of a value as if it were short."""
     name = value.decode("latin-1")
     return name if name and name[0] != "\0" else "\0" + name
 
 
 def label(beginning: str, number: int) -> str:
-    """Give the name of a long value."""
+    """Return the name of a long value."""
     return f"{beginning}{number:024x}"
 
 
@@ -41,15 +41,15 @@ class LongValues:
         return len(self._values)
 
     def find(self, value: bytes) -> str | None:
-        """Give the name of a value, or None where it has none."""
+        """Return the name of a value, or None if it has none."""
         return self._names.get(value)
 
     def value(self, name: str) -> bytes:
-        """Give the value of a name that was given out."""
+        """Return the value of a name."""
         return self._values[name]
 
     def take(self, value: bytes) -> list[tuple[str, str]]:
-        """Name a new value. Give the others that were renamed by it, as old and new names. Amortized O(log group)."""
+        """Name a new value; return the old and new names of those that had to be renamed. Amortized O(log group)."""
         beginning = short_name(value)[:SHORT]
         group = self._groups.setdefault(beginning, [])
         place = bisect_left(group, value)
@@ -62,7 +62,7 @@ class LongValues:
         return []
 
     def drop(self, value: bytes) -> None:
-        """Forget a value that has a name."""
+        """Drop a value and its name."""
         beginning = short_name(value)[:SHORT]
         group = self._groups[beginning]
         del group[bisect_left(group, value)]
@@ -71,7 +71,7 @@ class LongValues:
         del self._values[self._names.pop(value)]
 
     def check(self) -> None:
-        """Raise AssertionError where the names are not in the order of the values."""
+        """Raise AssertionError if the names are not in the order of the values."""
         in_order = sorted(self._names)
         if in_order != [self._values[name] for name in sorted(self._values)]:
             raise AssertionError("the names are not in the order of their values")
@@ -86,7 +86,7 @@ class LongValues:
         self._values[name] = value
 
     def _spread(self, beginning: str, group: list[bytes]) -> list[tuple[str, str]]:
-        """Label a group evenly; give what was renamed."""
+        """Label a group evenly; return the old and new names of those that had one."""
         old = {value: self._names[value] for value in group if value in self._names}
         for name in old.values():
             del self._values[name]

@@ -19,7 +19,7 @@ import urllib3
 from msgspec import Struct
 from urllib3.exceptions import HTTPError
 
-from laurels.errors import AccountRefused
+from laurels.serverless.errors import AccountRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 ADDRESS = "https://mga.registry.prod.a.momentohq.com"
 TIMEOUT = urllib3.Timeout(connect=5, read=20)
 AGAIN = urllib3.Retry(total=2, backoff_factor=0.5, status_forcelist=[429, 500, 502, 503], raise_on_status=False)
-"""What may be asked twice is; to make a key is not among it."""
+"""Requests that can safely be sent twice are retried. POST is not (urllib3's default): it would make a second key."""
 
 T = TypeVar("T")
 
 
 class KeyInfo(Struct, frozen=True):
-    """What can be known of a key when it has been made."""
+    """What the API says of an existing key."""
 
     key_id: str
     description: str
@@ -41,7 +41,7 @@ class KeyInfo(Struct, frozen=True):
 
 
 class NewKey(Struct, frozen=True):
-    """A key that was made, with the one sight of its text. Its repr does not show that."""
+    """A new key; its text is in no later answer, and not in the repr, so that it is never logged."""
 
     api_key: str
     key_info: KeyInfo
@@ -51,21 +51,21 @@ class NewKey(Struct, frozen=True):
 
 
 class Role(Struct, frozen=True):
-    """What keys of one kind may do."""
+    """A set of permissions that keys are made for."""
 
     role_id: str
     role_name: str
 
 
 class KeyPage(Struct, frozen=True):
-    """Some keys, and what leads to the next."""
+    """Some keys, and the token of the next page."""
 
     key_info: list[KeyInfo]
     next_token: str | None = None
 
 
 class RolePage(Struct, frozen=True):
-    """Some roles, and what leads to the next."""
+    """Some roles, and the token of the next page."""
 
     roles: list[Role]
     next_token: str | None = None
@@ -79,21 +79,21 @@ class Refusal(Struct, frozen=True):
 
 
 class Nothing(Struct, frozen=True):
-    """An answer without anything in it."""
+    """An empty answer."""
 
 
 class KeyV1(Struct, frozen=True):
-    """What a v1 key is around."""
+    """The content of a v1 key."""
 
     api_key: str
 
 
 class Account:
-    """An account of Momento's, by a key that may manage its keys. Its methods raise AccountRefused."""
+    """The account of a key that may manage its keys. Its methods raise AccountRefused."""
 
     def __init__(self, key: str, address: str = ADDRESS) -> None:
         self._address = address.rstrip("/")
-        self._headers = {"Authorization": _bare(key.strip()), "Content-Type": "application/json"}
+        self._headers = {"Authorization": _unwrap_key(key.strip()), "Content-Type": "application/json"}
         self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=AGAIN)
 
     def make_key(self, role_id: str, description: str) -> NewKey:
@@ -101,7 +101,7 @@ class Account:
         return self._ask(NewKey, "POST", "/api-keys", role_id=role_id, description=description, expiry="never")
 
     def issued(self) -> Iterator[KeyInfo]:
-        """Give all keys there are."""
+        """Return all keys of the account, page by page."""
         token: str | None = ""
         while token is not None:
             page = self._ask(KeyPage, "GET", "/api-keys" + _after(token))
@@ -109,7 +109,7 @@ class Account:
             token = page.next_token
 
     def revoke(self, key_id: str) -> None:
-        """Make a key good for nothing; one that is none any more is as good as revoked."""
+        """Revoke a key, if it is not revoked already."""
         try:
             self._ask(Nothing, "DELETE", f"/api-keys/{key_id}")
         except AccountRefused as refusal:
@@ -117,7 +117,7 @@ class Account:
                 raise
 
     def role(self, name: str, rules: list[dict[str, object]]) -> str:
-        """Give the id of the role of a name; make it with these rules where there is none."""
+        """Return the id of the role of that name; make it with these rules if there is none."""
         token: str | None = ""
         while token is not None:
             page = self._ask(RolePage, "GET", "/roles" + _after(token, type="custom"))
@@ -128,18 +128,18 @@ class Account:
         return self._ask(Role, "POST", "/roles", role_name=name, permissions={"rules": rules}).role_id
 
     def _ask(self, kind: type[T], method: str, path: str, **body: object) -> T:
-        asked = f"{method} {path}"
+        request = f"{method} {path}"
         content = msgspec.json.encode(body) if body else None
         try:
             answer = self._http.request(method, self._address + path, headers=self._headers, body=content)
         except HTTPError as error:
-            raise AccountRefused(asked, None, "it cannot be reached") from error
+            raise AccountRefused(request, None, "it cannot be reached") from error
         if answer.status != HTTPStatus.OK:
-            raise AccountRefused(asked, answer.status, _reason(answer.data))
+            raise AccountRefused(request, answer.status, _read_reason(answer.data))
         try:
             return msgspec.json.decode(answer.data, type=kind)
         except msgspec.DecodeError:
-            raise AccountRefused(asked, answer.status, "its answer is not as its documentation says") from None
+            raise AccountRefused(request, answer.status, "its answer is not as its documentation says") from None
 
 
 def _after(token: str, **parameters: str) -> str:
@@ -148,7 +148,7 @@ def _after(token: str, **parameters: str) -> str:
     return f"?{urlencode(parameters)}" if parameters else ""
 
 
-def _reason(body: bytes) -> str:
+def _read_reason(body: bytes) -> str:
     try:
         refusal = msgspec.json.decode(body, type=Refusal)
     except msgspec.DecodeError:
@@ -156,8 +156,8 @@ def _reason(body: bytes) -> str:
     return f"{refusal.code}: {refusal.message.rstrip('.')}"
 
 
-def _bare(key: str) -> str:
-    """Give what is sent of a key: of a v1 key what is inside it, any other as it is."""
+def _unwrap_key(key: str) -> str:
+    """Return the key inside a v1 key, which is what the API takes; any other key as it is."""
     try:
         return msgspec.json.decode(base64.b64decode(key, validate=True), type=KeyV1).api_key
     except (ValueError, msgspec.DecodeError):

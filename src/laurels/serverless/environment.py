@@ -1,4 +1,4 @@
-"""What a function's environment tells it."""
+"""The settings of a function: the variables of its environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec import Struct
 
-from laurels.errors import BadSetting
+from laurels.serverless.errors import BadSetting
 from laurels.stores.contract import TTL_SECONDS, Order, TTLSeconds
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     momento_cache: str
     momento_endpoint: str | None = None
     order: Order = "descending"
-    """That of all boards, where no file declares them."""
+    """The order of all boards, if no file declares them."""
     boards: str | None = None
-    """The file that declares them, as JSON."""
+    """The path of the file that declares the boards, as JSON."""
     ttl_seconds: TTLSeconds = TTL_SECONDS
     cors_origin: str | None = None
 
@@ -39,19 +39,19 @@ def read(environment: Mapping[str, str]) -> Settings:
 
 
 def read_as(kind: type[S], environment: Mapping[str, str]) -> S:
-    """Read settings, an empty variable as none; raise BadSetting for one that is missing or of the wrong form."""
-    told = {
+    """Read settings; raise BadSetting if one is missing or has the wrong form. An empty variable counts as missing."""
+    variables = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
         if name.startswith(PREFIX) and value
     }
     try:
-        return msgspec.convert(told, kind, strict=False)
+        return msgspec.convert(variables, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise BadSetting(_problem(error)) from None
+        raise BadSetting(_format_problem(error)) from None
 
 
-def _problem(error: msgspec.ValidationError) -> str:
+def _format_problem(error: msgspec.ValidationError) -> str:
     what, _, where = str(error).partition(" - at `$")
     if where:
         return f"{PREFIX}{where.strip('.`').upper()} is wrong: {what}."

@@ -14,12 +14,13 @@ import msgspec
 from laurels.adapters import gateway
 from laurels.boards import Boards
 from laurels.definition import BoardsFile, Definition
-from laurels.errors import BadSetting, StoreError
+from laurels.errors import StoreError
 from laurels.http import Gate, Routes
 from laurels.http.cors import Cors
 from laurels.http.problems import failure
+from laurels.serverless.errors import BadSetting
 from laurels.serverless.key import ParameterKeys
-from laurels.serverless.telemetry import Observations
+from laurels.serverless.telemetry import Telemetry
 from laurels.stores.momento.store import MomentoStore
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ log = logging.getLogger(__name__)
 
 
 class Function:
-    """The routes on one cache of Momento's, for API Gateway."""
+    """The routes over one cache of Momento's, for API Gateway."""
 
     def __init__(self, settings: Settings) -> None:
-        self._observations = Observations(settings.stage)
+        self._telemetry = Telemetry(settings.stage)
+        # One loop for all invocations: the store's connections are bound to the loop that they were made on.
         self._loop = asyncio.new_event_loop()
         self._store = MomentoStore(
             settings.momento_cache,
@@ -43,21 +45,21 @@ class Function:
             settings.momento_endpoint,
             ttl=timedelta(seconds=settings.ttl_seconds),
         )
-        boards = Boards(self._store, _declared(settings))
+        boards = Boards(self._store, _read_boards(settings))
         self._loop.run_until_complete(boards.declare())
         gate = Gate(cors=Cors(settings.cors_origin)) if settings.cors_origin else Gate()
         self._routes = Routes(boards, gate=gate)
 
     def warm(self) -> None:
-        """Have the key and a connection before the first request; what cannot be had is left to the requests."""
+        """Get the key and a connection before the first request; if that fails, the requests try again."""
         try:
             self._loop.run_until_complete(self._store.ready())
         except StoreError as error:
             log.warning("Not ready yet: %s", error)
 
     def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Answer one event of API Gateway's."""
-        self._observations.begin(context)
+        """Answer one event of API Gateway."""
+        self._telemetry.begin(context)
         request: Request | None = None
         begun = time.perf_counter()
         try:
@@ -66,12 +68,12 @@ class Function:
             response = self._routes.release(None, "", "", failure(error), 0)
         else:
             response = self._loop.run_until_complete(self._routes.answer(request))
-        self._observations.tell(request, response.status, (time.perf_counter() - begun) * 1e3)
+        self._telemetry.record(request, response.status, (time.perf_counter() - begun) * 1e3)
         return gateway.answer(response, request.method if request else "GET")
 
 
-def _declared(settings: Settings) -> BoardsFile:
-    """Give what the deployment declares. Its file was checked when it was deployed."""
+def _read_boards(settings: Settings) -> BoardsFile:
+    """Return the deployment's declarations. Its file was checked when it was deployed."""
     if settings.boards is None:
         return BoardsFile(default=Definition(order=settings.order))
     try:

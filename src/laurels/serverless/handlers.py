@@ -1,4 +1,4 @@
-"""The functions as Lambda calls them, one a route. What can be done before the first request is done at import."""
+"""The functions as Lambda calls them, one for each route. All that can be done at import is, before any request."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 """The store's key, kept in SSM's Parameter Store as a SecureString.
 
-Only the parameter's name is in the environment. The key is read at the first need and kept five minutes; then one
-request reads it again while others go on with the one there is. Where that cannot be, the old key serves on. A key that
-was refused is read again at once, at most once a minute. A rotated key is so taken up without a new deployment.
+Only the parameter's name is in the environment. The key is read when it is first needed, and kept for five minutes;
+then one request reads it again, while others go on with the key there is. If it cannot be read, the old key stays in
+use. If Momento refuses the key, the parameter is read again at once, at most once a minute. So a rotated key is taken
+up without a new deployment.
 
-Time is the wall clock's: a frozen environment's monotonic clock may stand still. One that was set back ends what is
-kept.
+Times are of the wall clock, because the monotonic clock may not move while Lambda freezes the environment. If the wall
+clock was set back, the key is read again.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", 
 log = logging.getLogger(__name__)
 
 
-def connected() -> Any:
-    """Give a client of SSM's; the environment says where it is, and with which rights."""
+def connect_ssm() -> Any:
+    """Return a client of SSM; its endpoint and credentials are from the environment."""
     return Session().create_client("ssm", config=CONFIG)
 
 
-def parameter(name: str, client: Callable[[], Any] = connected) -> str:
-    """Give what a parameter holds, decrypted; raise KeyUnreadable where it cannot be read."""
+def parameter(name: str, client: Callable[[], Any] = connect_ssm) -> str:
+    """Return the decrypted value of a parameter; raise KeyUnreadable if it cannot be read."""
     try:
         value: str = client().get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
     except (BotoCoreError, ClientError) as error:
@@ -61,26 +62,29 @@ class ParameterKeys:
         self._reading = asyncio.Lock()
 
     async def current(self) -> str:
-        """Give the key to use now; raise KeyUnreadable where none could be read yet."""
+        """Return the key to use now; raise KeyUnreadable if none could be read yet."""
         if self._key is None or (self._passed(self._due, KEPT_SECONDS) and not self._reading.locked()):
             async with self._reading:
+                # Again under the lock: another request may have read the key while this one waited.
                 if self._key is None or self._passed(self._due, KEPT_SECONDS):
                     await self._read()
         return self._known()
 
     async def refused(self, key: str) -> str:
-        """Hear that ``key`` was refused, and give the one to use now, which may be the same."""
+        """Return the key to use after Momento refused ``key``; it may be the same."""
         async with self._reading:
+            # If another key is there by now, that one has not been refused: nothing need be read.
             if key == self._key and self._passed(self._heed_refusals_from, REFUSED_SECONDS):
                 self._heed_refusals_from = self._clock() + REFUSED_SECONDS
                 await self._read()
         return self._known()
 
     def _known(self) -> str:
-        assert self._key is not None  # noqa: S101 - both ways here have read one or raised
+        assert self._key is not None  # noqa: S101 - both callers have read one or raised
         return self._key
 
     def _passed(self, due: float, kept: float) -> bool:
+        # A due time that is further off than it can have been set means that the clock was set back.
         return not 0 < due - self._clock() <= kept
 
     async def _read(self) -> None:
@@ -103,4 +107,4 @@ class ParameterKeys:
 
     @cached_property
     def _parameters(self) -> Any:
-        return connected()
+        return connect_ssm()

@@ -1,14 +1,14 @@
 """The scheduled function that renews the key of a deployment. It may be killed at any step.
 
-    look      at what is stored (its id stands in the parameter's description, since when in its history), and at the
-              keys that are ours: their description names the parameter
-    clear     revoke what is ours, is not stored, and is older than the time for which anyone may hold it
-    renew     where the stored key is due: make a key, then store it with its id
+    look      find the stored key (its id is in the parameter's description, the time of storing in its history), and
+              the keys that are ours: their description names the parameter
+    clear     revoke the keys that are ours and not stored, once they are so old that nothing can still use them
+    renew     if the stored key is due: make a key, then store it with its id
 
-Nothing is remembered between two looks, so whatever a killed one left behind is found by the next: a key that was made
+Nothing is remembered between two runs, so the next run finds whatever a killed one left behind: a key that was made
 and never stored is ours and not stored. A key is stored in one call together with its id. A superseded key is revoked
-by a later look, because functions keep a key for 5 minutes; so is one that another look may just be about to store.
-The stored key is never revoked, nor is any where it is not certain which is stored.
+by a later run, because functions keep a key for 5 minutes; so is a key that another run may be about to store.
+The stored key is never revoked, and no key is while it is uncertain which one is stored.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from laurels.errors import BadSetting, KeyUnreadable
+from laurels.errors import KeyUnreadable
 from laurels.serverless import account, environment
 from laurels.serverless.account import Account
-from laurels.serverless.key import connected, parameter
+from laurels.serverless.errors import BadSetting
+from laurels.serverless.key import connect_ssm, parameter
 
 if TYPE_CHECKING:
     from laurels.serverless.account import KeyInfo
@@ -35,7 +36,7 @@ GRACE_SECONDS = 15 * 60
 DAY_SECONDS = 24 * 60 * 60
 ROLE = "laurels-boards"
 RULES: list[dict[str, object]] = [{"type": "cache", "permissions": ["read", "write"], "caches": "*", "items": "*"}]
-"""All caches, because stages that share a parameter have a cache each."""
+"""Stages that share a parameter have a cache each, so the key must be for all caches."""
 STORED = "Key {} of Momento, stored by the rotation of Laurels"
 _STORED = re.compile(STORED.format(r"(\S+)"))
 
@@ -53,7 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Look(Struct, frozen=True):
-    """What one look found: which key is stored, None where that is uncertain; ``since`` when; and all keys of ours."""
+    """What one run found: the id of the stored key, None if it is uncertain, since when it is stored, and our keys."""
 
     arn: str
     key_id: str | None
@@ -61,7 +62,7 @@ class Look(Struct, frozen=True):
     keys: list[KeyInfo]
 
     def old(self, now: float) -> list[str]:
-        """Give the ids of the keys that nobody can need any more."""
+        """Return the ids of the keys that nothing can still use."""
         if self.key_id is None or now - self.since < GRACE_SECONDS:
             return []
         return [
@@ -71,20 +72,21 @@ class Look(Struct, frozen=True):
         ]
 
     def is_due(self, now: float, days: int) -> bool:
-        """Tell whether the stored key is none of ours, is too old, or was revoked by another hand."""
+        """Return whether the stored key is not ours, is too old, or was revoked by someone else."""
         age = now - self.since
+        # A key that was made a moment ago may not be listed yet; one that has been stored for a while must be.
         is_gone = age >= GRACE_SECONDS and self.key_id not in {key.key_id for key in self.keys}
         return self.key_id is None or age >= days * DAY_SECONDS or is_gone
 
 
 def handler(_event: object, _context: object) -> dict[str, Any]:
-    """Look once, and do what is to be done; tell the ids of the keys that were revoked and made."""
+    """Run the rotation once; return the ids of the keys that were revoked and made."""
     settings = environment.read_as(Settings, os.environ)
-    return rotate(settings, connected(), time.time())
+    return rotate(settings, connect_ssm(), time.time())
 
 
 def rotate(settings: Settings, ssm: Any, now: float) -> dict[str, Any]:
-    """Look once at the time ``now``. Raises BadSetting, and AccountRefused where Momento's account API fails."""
+    """Run once, at the time ``now``. Raises BadSetting, and AccountRefused if Momento's account API fails."""
     try:
         return _rotate(settings, ssm, now)
     except KeyUnreadable as error:
@@ -111,13 +113,14 @@ def _look(ssm: Any, momento: Account, name: str) -> Look:
     *earlier, description = [version.get("Description", "") for version in versions]
     since = versions[-1]["LastModifiedDate"]
     known = _STORED.fullmatch(description)
+    # Someone who stores another key by hand may leave the description as it was: then an earlier version has it too.
     is_certain = known is not None and description not in earlier
-    ours = [key for key in momento.issued() if key.description == _description(arn)]
+    ours = [key for key in momento.issued() if key.description == _describe_key(arn)]
     return Look(arn, known[1] if known and is_certain else None, since.timestamp(), ours)
 
 
 def _renew(ssm: Any, momento: Account, name: str, found: Look) -> str:
-    made = momento.make_key(momento.role(ROLE, RULES), _description(found.arn))
+    made = momento.make_key(momento.role(ROLE, RULES), _describe_key(found.arn))
     key_id = made.key_info.key_id
     ssm.put_parameter(
         Name=name, Value=made.api_key, Description=STORED.format(key_id), Type="SecureString", Overwrite=True
@@ -126,5 +129,5 @@ def _renew(ssm: Any, momento: Account, name: str, found: Look) -> str:
     return key_id
 
 
-def _description(arn: str) -> str:
+def _describe_key(arn: str) -> str:
     return f"Laurels: {arn}"

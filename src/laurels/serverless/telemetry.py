@@ -1,8 +1,8 @@
-"""What a function tells of itself: a line of JSON for each request, and metrics in CloudWatch's embedded format.
+"""A function's telemetry: a line of JSON for each request, and metrics in CloudWatch's embedded format.
 
-Everything is on the logger ``laurels`` and those below it. No key, body or header is told; names of players only at
-DEBUG, which is for stages other than ``prod``. Foreign loggers are kept from telling more than warnings, because at
-DEBUG botocore writes what SSM answered.
+Everything is on the logger ``laurels`` and those below it. No key, body or header is logged; names of players only at
+DEBUG, which is for stages other than ``prod``. Foreign loggers log warnings and above only: at DEBUG botocore logs the
+answers of SSM, and with them the key.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FOREIGN = ("asyncio", "boto3", "botocore", "grpc", "momento", "urllib3")
 LEVEL_VARIABLE = "POWERTOOLS_LOG_LEVEL"
 
 
-class Observations:
+class Telemetry:
     """The log and the metrics of one function."""
 
     def __init__(self, stage: str) -> None:
@@ -42,8 +42,8 @@ class Observations:
         if self._cold:
             self._metrics.set_default_dimensions(stage=self._stage, function_name=context.function_name)
 
-    def tell(self, request: Request | None, status: int, milliseconds: float) -> None:
-        """Tell of one answer, and how long it took: nearly all of that is the store's time."""
+    def record(self, request: Request | None, status: int, milliseconds: float) -> None:
+        """Log and measure one answer. Nearly all of its time is the store's."""
         facts: dict[str, Any] = {"status": status, "milliseconds": round(milliseconds, 2), "cold_start": self._cold}
         if request is not None:
             facts |= {"method": request.method, "board": request.path.lstrip(b"/").partition(b"/")[0].decode()}

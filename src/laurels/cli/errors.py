@@ -1,0 +1,39 @@
+"""The errors of the command line's client, in one tree: a request to a service failed.
+
+LaurelsError
+└── RequestFailed
+├── ServerUnreachable     there is no connection to it, or it broke
+├── RequestRefused        it answered 4xx: the request is refused, and the answer says why
+└── ServerFailed          it answered 5xx, or not as Laurels does
+"""
+
+from __future__ import annotations
+
+from laurels.errors import LaurelsError
+
+
+class RequestFailed(LaurelsError):
+    """A request to a service failed.
+
+    ``retry_after`` is in whole seconds, and None unless the service says when to send the request again.
+    """
+
+    def __init__(self, problem: str, *, retry_after: int | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(problem)
+
+
+class ServerUnreachable(RequestFailed):
+    """There is no connection to the service, or it broke; the request may have been carried out."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        self.server = server
+        super().__init__(f"Cannot reach {server}: {reason}. Is `laurels serve` running?")
+
+
+class RequestRefused(RequestFailed):
+    """The service refused the request (4xx), and the message says why."""
+
+
+class ServerFailed(RequestFailed):
+    """The service failed (5xx), or does not answer as Laurels does."""

@@ -1,0 +1,171 @@
+"""A service with a gate, with handlers of all kinds, and with further operations: ``python -m tests.adapters.served``.
+
+The gate lets in who shows the right key, and writes each answer that leaves to a file, as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from msgspec.structs import replace
+
+from laurels.adapters.asgi import Application
+from laurels.adapters.protocol import BoardProtocol, Clock, Limits
+from laurels.boards import Boards
+from laurels.http import Gate, Response, Routes, StreamingResponse
+from laurels.http.gate import Principal
+from laurels.http.handlers import standing
+from laurels.http.operation import Operation
+from laurels.http.operations import OPERATIONS, STANDING
+from laurels.http.problems import HTTPError
+from laurels.http.wire import encode
+from laurels.stores.embedded.store import EmbeddedStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from laurels.http import Request
+    from laurels.http.gate import Answered, Context
+
+KEY = b"Bearer right"
+CLOSED_BOARD = "secret"
+UNSEEN = "unseen"
+seen: ContextVar[str] = ContextVar("seen", default=UNSEEN)
+closed: list[str] = []
+
+
+def authenticate(request: Request) -> Principal:
+    """Return who has the key."""
+    if request.headers.get(b"authorization") != KEY:
+        raise HTTPError(401, "Show the key.")
+    return Principal("ada")
+
+
+def authorise(principal: Principal | None, _: Operation, names: Sequence[str]) -> None:
+    """Keep everybody from one board."""
+    assert principal == Principal("ada")
+    if names and names[0] == CLOSED_BOARD:
+        raise HTTPError(403, "Nobody may.")
+
+
+def guard(lines: Path) -> Gate:
+    """Return a gate that writes what it sees leave."""
+
+    def observe(answered: Answered) -> None:
+        with lines.open("a") as file:
+            file.write(json.dumps(answered) + "\n")
+
+    return Gate(authenticate=authenticate, authorise=authorise, observers=(observe,))
+
+
+async def show_kind(
+    context: Context, board: str, name: str, window: str | None = None, period: str | None = None
+) -> Response:
+    """Answer a standing after doing what the name says, as any asyncio code might."""
+    before = seen.get()
+    seen.set(name)
+    task = asyncio.current_task()
+    if name == "sleep":
+        await asyncio.sleep(0)
+    elif name == "timeout":
+        async with asyncio.timeout(10):
+            await asyncio.sleep(0)
+    elif name == "expire":
+        try:
+            async with asyncio.timeout(0.01):
+                await asyncio.sleep(10)
+        except TimeoutError:
+            return Response(200, b'{"expired":true}')
+    elif name == "expire-store":
+        return await _expire_waiting_for_the_store(context, board)
+    elif name == "group":
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(0))
+    elif name == "wait":
+        await asyncio.wait_for(asyncio.sleep(0.001), 1)
+    elif name == "store":
+        await context.boards.submit(board, "kept", 1)
+    elif name == "cancel":
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(1)
+    assert asyncio.current_task() is not None
+    found = await standing(context, board, name, window, period)
+    return Response(
+        200, encode({"before": before, "after": seen.get(), "task": task is not None, "status": found.status})
+    )
+
+
+async def _expire_waiting_for_the_store(context: Context, board: str) -> Response:
+    """Wait for the store less long than it takes, and for a task that it becomes in between."""
+    try:
+        async with asyncio.timeout(0):
+            await context.boards.submit(board, "kept", 2)
+    except TimeoutError:
+        return Response(200, b'{"expired":true}')
+    return Response(200, b'{"expired":false}')
+
+
+async def tick(_: Context, board: str) -> Response:
+    """Answer with a stream of three events, or of events without an end."""
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        number = 0
+        try:
+            while number < 3 or board == "endless":
+                yield b"data: %d\n\n" % number
+                number += 1
+                await asyncio.sleep(0.001)
+        finally:
+            closed.append(board)
+
+    return StreamingResponse(200, content_type=b"text/event-stream", chunks=events)
+
+
+async def show_names(_: Context, *names: str) -> Response:
+    """Answer with the names in the path."""
+    return Response(200, encode(names))
+
+
+async def show_closed(_: Context) -> Response:
+    """Answer with the streams that have been closed."""
+    return Response(200, encode(closed))
+
+
+def operation(name: str, path: str, handler: Any, **more: Any) -> Operation:
+    """Return an operation that reads."""
+    return Operation(
+        name=name, method="GET", path=path, tag="Boards", title=name, about=name, answers=(), handler=handler, **more
+    )
+
+
+FURTHER = (
+    operation("live", "/-/boards/{board}/live", tick, is_inline=False, produces=(b"text/event-stream",)),
+    operation("hidden", "/-/boards/{board}/hidden/{name}", show_names),
+    operation("player", "/-/players/{name}", show_names),
+    operation("closed", "/-/closed", show_closed),
+)
+
+
+async def serve(kind: str, data: Path, lines: Path) -> None:
+    """Serve behind the gate, or with the handlers above."""
+    boards = Boards(await EmbeddedStore.open(data))
+    if kind == "guarded":
+        routes = Routes(boards, gate=guard(lines))
+    else:
+        routes = Routes(boards, (*OPERATIONS, *FURTHER, replace(STANDING, handler=show_kind)))
+    limits = Limits(target_bytes=600, head_bytes=1000, seconds=(75, 1, 1, 60, 1))
+    http = partial(BoardProtocol, clock=Clock(limits, routes))
+    config = uvicorn.Config(Application(routes), port=0, http=http, lifespan="off", proxy_headers=False)  # type: ignore[arg-type]
+    await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))

@@ -1,0 +1,209 @@
+"""One way in: the gate is met by every request, whichever way it comes, and its observers see every answer leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from laurels.adapters import gateway
+from laurels.adapters.asgi import Application
+from laurels.boards import Boards
+from laurels.http import Routes
+from laurels.http.gate import Gate
+from laurels.stores.embedded.store import EmbeddedStore
+from tests.adapters.served import KEY, guard
+from tests.asking import ask, connected, exchange, said
+from tests.conftest import started
+from tests.serverless.recorded import RECORDED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Server
+
+AUTHORIZATION = {"authorization": KEY.decode()}
+SUBMIT = b'POST /kart/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n{"score":1}'
+CHUNKED = b'POST /kart/v HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{"score":1}\r\n0\r\n\r\n'
+READ = b"GET /kart/v HTTP/1.1\r\nHost: x\r\n\r\n"
+UNSENT = b"POST /kart/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n"
+
+
+def odd(request: bytes) -> bytes:
+    """Return a request with a header that the fast path does not know."""
+    return request.replace(b"\r\n", b"\r\nX-Odd: 1\r\n", 1)
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    """Return the file of what the gate's observer saw."""
+    return tmp_path / "lines"
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, lines: Path) -> Iterator[Server]:
+    """Start a service with a gate that lets in who shows the key."""
+    command = [sys.executable, "-m", "tests.adapters.served", "guarded", str(tmp_path / "data"), str(lines)]
+    with started(command) as server:
+        yield server
+
+
+def observed(lines: Path, count: int) -> list[tuple[str, str, int]]:
+    """Wait for so many answers; return method, route and status of each."""
+    deadline = time.monotonic() + 10
+    while len(found := lines.read_text().splitlines() if lines.exists() else []) < count:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.01)
+    return [tuple(json.loads(line)[:3]) for line in found]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        READ,
+        odd(READ),
+        READ.replace(b"/v ", b" "),
+        READ.replace(b"/v ", b"?startRank=0&endRank=9 "),
+        READ.replace(b"/v ", b"?include=rank "),
+        READ.replace(b"GET", b"DELETE"),
+        READ.replace(b"GET", b"OPTIONS"),
+        READ.replace(b"/v ", b"/%zz "),
+        READ.replace(b"/kart/v", b"/-/ready"),
+        READ.replace(b"/kart/v", b"/"),
+        READ.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        SUBMIT,
+        odd(SUBMIT),
+        SUBMIT.replace(b"1}", b'"'),
+        CHUNKED,
+        UNSENT,
+    ],
+    ids=lambda request: request[:40].decode() if isinstance(request, bytes) else None,
+)
+def test_every_request_meets_the_gate(guarded: Server, request_: bytes) -> None:
+    """Without the key each is a 401, whatever else may be wrong with it, and nothing is stored."""
+    (reply,) = exchange(guarded, request_)
+    assert reply.status == 401
+    assert ask(guarded, "GET", "/kart", headers=AUTHORIZATION).json == {"leaderboard": []}
+
+
+def test_pipelined_requests_meet_the_gate(guarded: Server) -> None:
+    """Each of a pipeline does; one that is let in does not let in those behind it."""
+    with_key = odd(READ).replace(b"X-Odd: 1", b"Authorization: " + KEY)
+    replies = exchange(guarded, with_key + READ + with_key + odd(READ) + READ, 5)
+    assert [reply.status for reply in replies] == [200, 401, 200, 401, 401]
+
+
+def test_refusal_comes_before_the_body(guarded: Server) -> None:
+    """Who is refused is told so while the body is still on its way, and is not asked for it."""
+    with connected(guarded) as connection:
+        connection.sendall(b"POST /kart HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        assert said(connection, 1)[0].status == 401
+
+
+def test_key_opens_the_gate(guarded: Server) -> None:
+    """With the key requests are answered, but for what their principal may not do."""
+    assert ask(guarded, "POST", "/kart/v", {"score": 7}, AUTHORIZATION).status == 202
+    assert ask(guarded, "GET", "/kart/v", headers=AUTHORIZATION).json == {"score": 7, "rank": 0}
+    assert ask(guarded, "GET", "/secret/v", headers=AUTHORIZATION).status == 403
+    assert ask(guarded, "PUT", "/-/boards/secret", {}, AUTHORIZATION).status == 403
+
+
+@pytest.mark.parametrize(("path", "status"), [("/a/b/c", 404), ("/-/nothing", 404), ("/kart/v", 405)])
+def test_what_there_is_not_needs_no_key(guarded: Server, path: str, status: int) -> None:
+    """That a route or a method does not exist is no secret."""
+    assert ask(guarded, "PATCH", path).status == status
+
+
+def test_observers_see_every_answer(guarded: Server, lines: Path) -> None:
+    """Refusals of the gate, of the protocol and of the routes are seen as good answers are, once each."""
+    ask(guarded, "GET", "/kart/v", headers=AUTHORIZATION)
+    ask(guarded, "HEAD", "/kart", headers=AUTHORIZATION)
+    exchange(guarded, READ)
+    ask(guarded, "GET", "/a/b/c/d")
+    ask(guarded, "POST", "/kart", bytes(2_000_000), AUTHORIZATION)
+    exchange(guarded, b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 700))
+    exchange(guarded, b"GET / HTTP/1.1\r\nHost: x\r\nX: %b\r\n\r\n" % (b"a" * 1100))
+    exchange(guarded, b"GET / HTTP/1.1\r\n\r\n")
+    exchange(guarded, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n")
+    exchange(guarded, b"GET / HTTP/1.1\r\nHost:")
+    assert observed(lines, 10) == [
+        ("GET", "/{board}/{name}", 200),
+        ("HEAD", "/{board}", 200),
+        ("GET", "/{board}/{name}", 401),
+        ("GET", "", 404),
+        ("POST", "/{board}", 413),
+        ("", "", 414),
+        ("", "", 431),
+        ("", "", 400),
+        ("", "", 505),
+        ("", "", 408),
+    ]
+
+
+def test_observers_see_what_waits(guarded: Server, lines: Path) -> None:
+    """Of requests that wait for the disk, or come through a queue, each answer is seen when it leaves."""
+    keyed = SUBMIT.replace(b"Host: x", b"Host: x\r\nAuthorization: " + KEY)
+    replies = exchange(guarded, keyed * 3, 3)
+    assert [reply.status for reply in replies] == [202] * 3
+    assert observed(lines, 3) == [("POST", "/{board}/{name}", 202)] * 3
+
+
+@pytest.mark.parametrize("headers", [[], [(b"authorization", KEY)]], ids=["without", "with"])
+def test_asgi_application_has_the_gate(tmp_path: Path, lines: Path, headers: list[tuple[bytes, bytes]]) -> None:
+    """Under any other server it is the same gate; without the key the body is not even asked for."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        assert headers
+        return {"type": "http.request", "body": b'{"score":1}'}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        store = await EmbeddedStore.open(tmp_path / "data")
+        scope = {"type": "http", "method": "POST", "path": "/b/v", "query_string": b"", "headers": headers}
+        await Application(Routes(Boards(store), gate=guard(lines)))(scope, receive, send)  # type: ignore[arg-type]
+        await store.close()
+
+    asyncio.run(run())
+    status = 202 if headers else 401
+    assert sent[0]["status"] == status
+    assert observed(lines, 1) == [("POST", "/{board}/{name}", status)]
+
+
+@pytest.mark.parametrize("name", ["rest-submit", "rest-standing", "rest-page", "http-submit", "http-standing"])
+def test_events_of_lambda_meet_the_gate(tmp_path: Path, lines: Path, name: str) -> None:
+    """A request that was an event of API Gateway's meets it like any other."""
+
+    async def run() -> int:
+        store = await EmbeddedStore.open(tmp_path / "data")
+        response = await Routes(Boards(store), gate=guard(lines)).answer(gateway.request(RECORDED[name].event))
+        await store.close()
+        return response.status
+
+    assert asyncio.run(run()) == 401
+    assert observed(lines, 1)[0][2] == 401
+
+
+def test_order_of_the_gate() -> None:
+    """The parts are asked in their order, each refusal before the parts behind it; a 404 needs two of them."""
+    asked: list[str] = []
+
+    def part(name: str) -> Any:
+        return lambda *_: asked.append(name)
+
+    names = ["host", "origin", "address_limit", "authenticate", "principal_limit", "authorise"]
+    gate = Gate(**{name: part(name) for name in names})
+    routes = Routes(None, gate=gate)  # type: ignore[arg-type]  # no board is asked
+    asyncio.run(routes.answer(gateway.request(RECORDED["rest-standing"].event)))
+    assert asked == names
+    asked.clear()
+    event = RECORDED["http-payload-1"].event | {"path": "/a/b/c", "pathParameters": None}
+    assert asyncio.run(routes.answer(gateway.request(event))).status == 404
+    assert asked == names[:2]

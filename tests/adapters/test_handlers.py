@@ -1,0 +1,97 @@
+"""Handlers of all kinds: they are driven inline, by a task or by another server, and need not know."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.adapters.served import UNSEEN
+from tests.asking import ask, connected, exchange, said
+from tests.conftest import started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Server
+
+KINDS = ["none", "sleep", "timeout", "group", "wait", "store"]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start a service whose standings are answered by a handler that does what the name says."""
+    data = tmp_path_factory.mktemp("served")
+    with started([sys.executable, "-m", "tests.adapters.served", "open", str(data), "-"]) as server:
+        yield server
+
+
+def request(name: str, *, is_odd: bool) -> bytes:
+    """Return a request for a standing, for the fast path or for the full parser."""
+    return b"GET /b/%b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (name.encode(), b"X-Odd: 1\r\n" if is_odd else b"")
+
+
+@pytest.mark.parametrize("is_odd", [False, True], ids=["fast", "odd"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_handler_may_do_anything(served: Server, kind: str, *, is_odd: bool) -> None:
+    """It may await what it likes, has a current task, and a context variable that no other request sees or has set."""
+    for reply in exchange(served, request(kind, is_odd=is_odd) * 3, 3):
+        assert reply.json == {"before": UNSEEN, "after": kind, "task": True, "status": 200}
+
+
+@pytest.mark.parametrize("is_odd", [False, True], ids=["fast", "odd"])
+@pytest.mark.parametrize("kind", ["expire", "expire-store"])
+def test_handler_may_set_a_time_limit(served: Server, kind: str, *, is_odd: bool) -> None:
+    """A time limit ends what it waits for, the store's commit too, and the connection goes on."""
+    replies = exchange(served, request(kind, is_odd=is_odd) + request("none", is_odd=is_odd), 2)
+    assert replies[0].json == {"expired": True}
+    assert replies[1].status == 200
+
+
+@pytest.mark.parametrize("is_odd", [False, True], ids=["fast", "odd"])
+def test_handler_that_cancels_itself(served: Server, *, is_odd: bool) -> None:
+    """It is a fault, which is answered as one."""
+    replies = exchange(served, request("cancel", is_odd=is_odd) + request("none", is_odd=is_odd), 2)
+    assert [reply.status for reply in replies] == [500, 200]
+
+
+def test_contexts_of_requests_that_wait_together(served: Server) -> None:
+    """Requests of several connections that wait at the same time keep their variables apart."""
+    names = [f"{kind}{place}" for place in range(5) for kind in ("sleep", "store", "wait")]
+    with connected(served) as one, connected(served) as other:
+        for connection in (one, other):
+            connection.sendall(b"".join(request(name, is_odd=False) for name in names))
+        for connection in (one, other):
+            replies = said(connection, len(names))
+            assert [reply.json["after"] for reply in replies] == names
+            assert {reply.json["before"] for reply in replies} == {UNSEEN}
+
+
+def test_deeper_paths(served: Server) -> None:
+    """Operations fit in below any path, and are found by it."""
+    assert ask(served, "GET", "/-/boards/kart/hidden/a%2Fb").json == ["kart", "a/b"]
+    assert ask(served, "GET", "/-/players/v").json == ["v"]
+    assert ask(served, "GET", "/-/players").status == 404
+    assert ask(served, "OPTIONS", "/-/players/v").headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_streaming_operation(served: Server) -> None:
+    """An answer may be sent as it is made; HEAD is answered with its head alone, and the connection goes on."""
+    stream = b"GET /-/boards/kart/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    replies = exchange(served, stream + request("none", is_odd=False), 2)
+    assert replies[0].headers["content-type"] == "text/event-stream"
+    assert replies[0].body == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
+    assert replies[1].status == 200
+    assert ask(served, "HEAD", "/-/boards/kart/live").body == b""
+
+
+def test_stream_ends_when_its_client_leaves(served: Server) -> None:
+    """What would go on for ever is closed once nobody reads it."""
+    with connected(served) as connection:
+        connection.sendall(b"GET /-/boards/endless/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(100)
+    deadline = time.monotonic() + 10
+    while "endless" not in ask(served, "GET", "/-/closed").json:
+        assert time.monotonic() < deadline

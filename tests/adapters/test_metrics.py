@@ -1,0 +1,167 @@
+"""What is counted of requests and logged of them, as an operator reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from laurels.adapters.request_counts import RequestCounts
+from laurels.http.gate import Answered
+from tests.asking import ask, exchange
+from tests.conftest import running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Server
+
+READ = b"GET /kart/v HTTP/1.1\r\nHost: x\r\n\r\n"
+ODD = READ.replace(b"\r\n", b"\r\nX-Odd: 1\r\n", 1)
+
+
+def count_requests(server: Server) -> dict[tuple[str, str, str], float]:
+    """Return how many requests were counted by method, route and status."""
+    (requests,) = (
+        family
+        for family in parse_openmetrics(ask(server, "GET", "/-/metrics").body.decode())
+        if family.name == "laurels_requests"
+    )
+    return {
+        (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
+        for sample in requests.samples
+    }
+
+
+def test_every_answer_is_counted(tmp_path: Path) -> None:
+    """Requests of the fast path, the full parser and uvicorn's queue count, and so do refusals of the protocol."""
+    with running(tmp_path) as server:
+        exchange(server, READ * 3 + ODD * 2, 5)
+        exchange(server, b'POST /kart/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n{"score":1}' * 4, 4)
+        ask(server, "HEAD", "/kart?endRank=5")
+        ask(server, "GET", "/kart?endRank=0")
+        ask(server, "PATCH", "/kart")
+        ask(server, "GET", "/no/such/route")
+        exchange(server, b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert count_requests(server) == {
+            ("GET", "/{board}/{name}", "200"): 5,
+            ("POST", "/{board}/{name}", "202"): 4,
+            ("HEAD", "/{board}", "200"): 1,
+            ("GET", "/{board}", "400"): 1,
+            ("PATCH", "/{board}", "405"): 1,
+            ("GET", "", "404"): 1,
+            ("", "", "400"): 1,
+        }
+        assert count_requests(server)["GET", "/-/metrics", "200"] == 1
+
+
+def test_durations_are_counted(tmp_path: Path) -> None:
+    """Each request is in one bucket of the histogram, and in all above it."""
+    with running(tmp_path) as server:
+        exchange(server, READ * 3, 3)
+        text = ask(server, "GET", "/-/metrics").body.decode()
+    samples = {
+        (sample.name, sample.labels.get("le")): sample.value
+        for family in parse_openmetrics(text)
+        for sample in family.samples
+        if (sample.labels.get("method"), sample.labels.get("route")) == ("GET", "/{board}/{name}")
+    }
+    name = "laurels_request_duration_seconds"
+    assert samples[f"{name}_count", None] == samples[f"{name}_bucket", "+Inf"] == samples[f"{name}_bucket", "10.0"] == 3
+    assert 0 < samples[f"{name}_sum", None] < 10
+
+
+def test_figures_of_the_process(server: Server) -> None:
+    """What Prometheus asks of every process is there, too."""
+    assert b"process_resident_memory_bytes" in ask(server, "GET", "/-/metrics").body
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics-text; version=1.0.0;"),
+        ("text/plain", "text/plain; version=0.0.4; charset=utf-8"),
+    ],
+)
+def test_format_is_negotiated(server: Server, accept: str, kind: str) -> None:
+    """It is OpenMetrics unless the client prefers the older format."""
+    reply = ask(server, "GET", "/-/metrics", headers={"accept": accept})
+    assert reply.headers["content-type"].startswith(kind)
+    assert list((parse_text if accept == "text/plain" else parse_openmetrics)(reply.body.decode()))
+
+
+def test_other_formats(server: Server) -> None:
+    """There are no others."""
+    assert ask(server, "GET", "/-/metrics", headers={"accept": "application/json"}).status == 406
+
+
+def test_no_metrics(tmp_path: Path) -> None:
+    """Without metrics there is no route for them, and no word of them in the document."""
+    with running(tmp_path, "--no-metrics") as server:
+        assert ask(server, "GET", "/-/metrics").status == 404
+        assert b"/-/metrics" not in ask(server, "GET", "/-/openapi.json").body
+
+
+def test_methods_of_clients_make_no_rows() -> None:
+    """A method that no operation has is counted as another one, so that a client cannot make the counts grow."""
+    counts = RequestCounts()
+    for number in range(100):
+        counts(Answered(f"METHOD{number}", "", 400, 0, 0.001))
+    assert [row[:3] for row in counts.read()] == [("other", "", {400: 100})]
+
+
+def test_status_beyond_the_table() -> None:
+    """What is no status of HTTP is timed, and not counted as one."""
+    counts = RequestCounts()
+    counts(Answered("GET", "/", 999, 0, 100))
+    assert counts.read() == [("GET", "/", {}, [0] * 16 + [1], 100)]
+
+
+def log_of(server: Server) -> str:
+    """Stop a server, and return what it wrote."""
+    server.stop()
+    server.reading.join(30)
+    return "".join(server.said)
+
+
+def test_request_log(tmp_path: Path) -> None:
+    """One line a request: method, route, status, bytes and duration, and no name of a player."""
+    with running(tmp_path, "--log-requests") as server:
+        exchange(server, READ + ODD, 2)
+        exchange(server, b"nonsense\r\n\r\n")
+        lines = [line for line in log_of(server).splitlines() if " bytes " in line]
+    words = [re.sub(r"^\S+ \S+ INFO (.*) [\d.]+ ms$", r"\1", line) for line in lines]
+    assert words[:2] == ["GET /{board}/{name} 200 23 bytes"] * 2
+    assert re.fullmatch(r"- - 400 \d+ bytes", words[2])
+    assert len(words) == 3
+
+
+def test_request_log_as_json(tmp_path: Path) -> None:
+    """Every line of the log is one JSON object, those of requests with their facts as fields."""
+    with running(tmp_path, "--log-requests", "--log-format", "json", "--no-metrics") as server:
+        exchange(server, READ)
+        lines = [json.loads(line) for line in log_of(server).splitlines()]
+    (found,) = (line for line in lines if line["logger"] == "laurels.requests")
+    assert found | {"time": "", "milliseconds": 0, "message": ""} == {
+        "time": "",
+        "level": "INFO",
+        "logger": "laurels.requests",
+        "message": "",
+        "method": "GET",
+        "route": "/{board}/{name}",
+        "status": 200,
+        "bytes": 23,
+        "milliseconds": 0,
+    }
+
+
+def test_requests_are_not_logged_unasked(tmp_path: Path) -> None:
+    """The request log is off by default."""
+    with running(tmp_path) as server:
+        exchange(server, READ)
+        assert "/{board}" not in log_of(server)

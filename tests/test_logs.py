@@ -1,0 +1,38 @@
+"""The log of a process that serves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+SCRIPT = """
+import logging, sys
+from laurels.logs import WAITING_LINES, writing_logs
+with writing_logs("json"):
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        logging.getLogger("laurels").exception("Failed")
+    for number in range(3 * WAITING_LINES if "flood" in sys.argv else 0):
+        logging.getLogger("laurels").info("%d %s", number, "x" * 100)
+print("ended")
+"""
+
+
+def test_traceback_is_a_field() -> None:
+    """A traceback is part of its line's object."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, timeout=60)
+    (line,) = done.stderr.splitlines()
+    assert json.loads(line)["message"] == "Failed"
+    assert "ZeroDivisionError" in json.loads(line)["traceback"]
+
+
+def test_reader_that_stops() -> None:
+    """Nobody reads standard error: the process goes on and ends all the same."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, "flood"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ended\n"
+        process.kill()
