@@ -338,8 +338,9 @@ class Store(ABC):
     ) -> SubmitResult | None:
         """Submit one score, or a batch in its order, in one operation; make the board if there is none.
 
-        Returns when the changes are kept as the store's capabilities say; None if everything was kept, and no changes
-        were asked for. (Most submits are so, and an object for each would show in their cost.)
+        Returns when the changes are kept as the store's capabilities say. A result that would be empty, because
+        everything was kept and no changes were asked for, may be None; that of one submission always is then. (Most
+        submits are so, and an object for each would show in their cost.)
 
         One submission raises ScoreRefused for a sum that cannot be kept. A batch goes on without those that are
         refused: the result has them, and those that were in the batch as refusals already. A batch that holds no

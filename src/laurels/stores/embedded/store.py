@@ -160,7 +160,7 @@ class EmbeddedStore(Store):
         record: Put | Submit
         if metadata is None and idempotency_key is None:
             record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
-            if not want_changes:
+            if not want_changes:  # as below, but for what comes with most submits only
                 batch = self._commits.add(record)
                 await batch
                 if batch.trouble:
