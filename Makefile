@@ -1,5 +1,5 @@
-# The developer's verbs. Each does its own set-up; `make run` and `make test` need only python3 with venv and its headers,
-# a C compiler and make.
+# The developer's commands. Each installs what it needs; `make run` needs only python3 with venv and its headers, a C
+# compiler and make, and `make test` also npm.
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,7 +26,8 @@ $(VENV)/%.stamp: requirements/%.txt $(VENV)/serve.stamp
 	$(PIP) install --require-hashes -r $<
 	@touch $@
 
-# What Lambda's functions carry (for both of its processors, and for this machine) and what its Python has beside it.
+# The packages in the assets of Lambda's functions (for both of Lambda's processors, and for this machine), and those of
+# Lambda's own Python runtime.
 build/wheels.stamp: requirements/function.txt requirements/lambda-runtime.txt $(VENV)/serve.stamp
 	rm -rf build/wheels build/lambda-runtime
 	$(PIP) download $(WHEELS) --dest build/wheels/here -r requirements/function.txt
@@ -45,32 +46,37 @@ install: $(VENV)/serve.stamp ## Install laurels into .venv/bin
 run: $(VENV)/serve.stamp ## Serve on http://127.0.0.1:8000 (LAURELS_PORT, LAURELS_DATA, ... change it)
 	exec $(BIN)/laurels serve
 
-run-serverless: $(VENV)/serverless.stamp build/wheels.stamp ## Run the serverless stack on http://127.0.0.1:8000, all of it on this machine
+run-serverless: $(VENV)/serverless.stamp build/wheels.stamp ## Run the serverless stack locally on http://127.0.0.1:8000, without any account
 	exec $(BIN)/python -m infra.local $(ARGS)
 
-cdk: $(VENV)/infra.stamp build/wheels.stamp node_modules/.stamp ## Run the CDK command: ARGS="deploy -c stageName=dev"
+cdk: $(VENV)/infra.stamp build/wheels.stamp node_modules/.stamp ## Run the CDK command, e.g. ARGS="deploy -c stageName=dev"
 	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk $(ARGS)
 
-# Every line and branch has its test. Python 3.11 loses sight of some in commands that ask over HTTP: it stops tracing a
-# task once another has been cancelled in it (python/cpython#106749, mended in 3.12).
-test: $(VENV)/dev.stamp build/wheels.stamp node_modules/.stamp ## Run the tests, with branch coverage
+# Every line and branch is tested, which is checked unless ARGS selects tests. Python 3.11 misses some lines of commands
+# that call the service: it stops tracing a task once another has been cancelled in it (python/cpython#106749, fixed in
+# 3.12).
+test: $(VENV)/dev.stamp build/wheels.stamp node_modules/.stamp ## Run all tests with branch coverage, or some without: ARGS="-m 'not slow'"
+ifneq ($(strip $(ARGS)),)
+	$(BIN)/pytest $(ARGS)
+else
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=$$($(BIN)/python -c 'import sys; print(100 if sys.version_info >= (3, 12) else 99)')
+endif
 
 check: $(VENV)/dev.stamp ## Lint, formatting and strict types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(VENV)/bench.stamp build/wheels.stamp ## Measure against the peers (needs wrk, nginx and redis-server); ARGS="--help" tells more
+bench: $(VENV)/bench.stamp build/wheels.stamp ## Measure Laurels and its peers (needs wrk, nginx and redis-server); ARGS="--help" lists the options
 	$(BIN)/python -m bench $(ARGS)
 
 docs: $(VENV)/dev.stamp ## Write the generated pages of docs/
 	$(BIN)/python docs/generate.py
 
-fuzz: $(VENV)/dev.stamp ## Run the index under AddressSanitizer for SECONDS (60) from SEED (0)
+fuzz: $(VENV)/dev.stamp ## Fuzz the index under AddressSanitizer for SECONDS (60) from SEED (0)
 	LAURELS_SANITIZE=1 $(BIN)/python setup.py --quiet build_ext --build-lib build/sanitized --build-temp build/sanitized-temp
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=1 PYTHONMALLOC=malloc \
 	  $(BIN)/python -m tests.ranking.fuzz --kernel build/sanitized --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
@@ -79,7 +85,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url -
 LOCKED := build test check function lambda-runtime local infra
 AS_DEV := --constraint requirements/dev.txt
 
-lock: $(VENV)/dev.stamp ## Lock the newest allowed versions
+lock: $(VENV)/dev.stamp ## Lock the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade --extra momento $(patsubst %,--group %,$(LOCKED)) pyproject.toml -o requirements/dev.txt
 	$(COMPILE) $(AS_DEV) --group build pyproject.toml -o requirements/serve.txt
 	$(COMPILE) $(AS_DEV) --extra momento --group lambda-runtime --group local pyproject.toml -o requirements/serverless.txt
@@ -89,6 +95,6 @@ lock: $(VENV)/dev.stamp ## Lock the newest allowed versions
 	$(COMPILE) $(AS_DEV) --extra momento --group infra pyproject.toml -o requirements/infra.txt
 	npm install --package-lock-only --omit-lockfile-registry-resolved
 
-clean: ## Remove what was built and installed, not the data
+clean: ## Remove everything built and installed; keep the data
 	rm -rf $(VENV) build node_modules src/*.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src -name '*.so' -delete

@@ -1,1 +1,1 @@
-"""Laurels beside its peers: every figure and its peer's, measured in one run on one machine."""
+"""Laurels compared with its peers: each figure and its peer's, measured in one run on one machine."""

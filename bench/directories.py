@@ -1,4 +1,4 @@
-"""Data directories made beforehand through the store itself, with nothing folded or with everything."""
+"""Data directories made beforehand through the store itself, all in the journal or all compacted into the snapshot."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ CONCURRENT = 256
 PATIENCE = 120.0
 WITNESS = Submission("witness", 0)
 WITNESSES = 2
-"""Rows a folded journal may hold: the newest that was folded, and the one that woke the fold."""
+"""Rows that a journal has at most after a compaction: the newest that was compacted, and the one that started it."""
 
 
 async def submit(path: Path, entries: Iterable[tuple[str, int]]) -> None:
-    """Submit entries one by one, many at once, as players do; all stay in the journal."""
+    """Submit entries one by one, many concurrently, as players do; all stay in the journal."""
     store = await EmbeddedStore.open(path, compact_bytes=NEVER)
     rest = iter(entries)
 
@@ -38,8 +38,8 @@ async def submit(path: Path, entries: Iterable[tuple[str, int]]) -> None:
     await store.close()
 
 
-async def fold(path: Path) -> None:
-    """Have the store fold what its journal holds, and wait until that is dropped from it."""
+async def compact(path: Path) -> None:
+    """Let the store compact its journal, and wait until the compacted rows are dropped from it."""
     store = await EmbeddedStore.open(path, compact_bytes=1)
     await store.submit(Board("bystander"), [WITNESS])
     deadline = time.monotonic() + PATIENCE

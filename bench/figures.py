@@ -1,4 +1,4 @@
-"""What a run finds: a figure, its peer's, and whether that is what was wanted."""
+"""What a run measures: a figure, its peer's, and whether the target is reached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Target(Struct, frozen=True):
     of: Literal["ratio", "figure"] = "ratio"
 
     def holds(self, ratio: float | None, figure: float) -> bool:
-        """Tell whether the bound is kept; a ratio that could not be had keeps none."""
+        """Return whether the target is reached; a ratio that was not measured reaches none."""
         measured = figure if self.of == "figure" else ratio
         if measured is None:
             return False
@@ -28,14 +28,14 @@ class Target(Struct, frozen=True):
 
 
 class Measure(Struct, frozen=True):
-    """One figure of one side, and the CPU microseconds it took a request where that means something."""
+    """One figure of one side, and the CPU microseconds of a request if that means something."""
 
     value: float
     cpu: float | None = None
 
 
 class Subject(Struct, frozen=True):
-    """What is measured, in which unit, and what is wanted of it."""
+    """What is measured, in which unit, and its target."""
 
     row: str
     what: str
@@ -56,7 +56,7 @@ class Figure(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct):
-    """All that a run found, and why it did not find the rest."""
+    """All that a run measured, and why it did not measure the rest."""
 
     figures: list[Figure] = []
     unmeasured: dict[str, str] = {}
@@ -68,7 +68,7 @@ class Report(Struct):
 
 
 class Run(Struct, frozen=True):
-    """How long and how often to measure, and where files go."""
+    """How long and how often to measure, and the directory for files."""
 
     seconds: float
     repeat: int
@@ -76,14 +76,14 @@ class Run(Struct, frozen=True):
     file: Path | None
 
 
-def alone(subject: Subject, measure: Measure, note: str = "") -> Figure:
-    """Make the figure of what has no peer."""
+def single(subject: Subject, measure: Measure, note: str = "") -> Figure:
+    """Return the figure of a subject that has no peer."""
     reached = subject.target.holds(None, measure.value)
     return Figure(subject=subject, laurels=measure, reached=reached, note=note)
 
 
-def beside(subject: Subject, peer: str, pairs: Sequence[tuple[Measure, Measure]], note: str = "") -> Figure:
-    """Make a figure of pairs (ours, the peer's) that were taken in turns: the median of each side and of the ratios."""
+def compare(subject: Subject, peer: str, pairs: Sequence[tuple[Measure, Measure]], note: str = "") -> Figure:
+    """Return a figure from pairs (ours, the peer's) measured in turns: the median of each side and of the ratios."""
     ratio = statistics.median(ours.value / theirs.value for ours, theirs in pairs)
     laurels = median([ours for ours, _ in pairs])
     return Figure(
@@ -98,7 +98,7 @@ def beside(subject: Subject, peer: str, pairs: Sequence[tuple[Measure, Measure]]
 
 
 def median(measures: Sequence[Measure]) -> Measure:
-    """Take the median of the figures and that of the CPU times, each for itself."""
+    """Return the median of the figures and, independently, that of the CPU times."""
     spent = [measure.cpu for measure in measures if measure.cpu is not None]
     value = statistics.median(measure.value for measure in measures)
     return Measure(value, statistics.median(spent) if spent else None)

@@ -1,8 +1,8 @@
-"""Programs that stand where a function of Lambda's stands, and time themselves: cold and warm, ours and by hand.
+"""Programs that run in place of a Lambda function and time themselves: cold and warm, ours and by hand.
 
-Run as ``python -S -P invocations.py PROGRAM EVENT RESULT`` with only a function's asset, and what Lambda's Python has
-beside it, on the path. The environment is a function's. What was measured is written to RESULT as JSON; stdout is left
-to the function.
+Run as ``python -S -P invocations.py PROGRAM EVENT RESULT`` with only a function's asset and the packages of Lambda's
+Python runtime on the path, in the environment of a function. The times are written to RESULT as JSON; stdout is left to
+the function.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Context:
 
 
 def cold(event: dict[str, Any]) -> Parts:
-    """Time the way of ``get_standing`` from nothing to its first answer."""
+    """Time a cold start of ``get_standing``: from the first import to its first response."""
     begun = time.perf_counter()
     key = import_module("laurels.serverless.key")
     import_module("laurels.serverless.function")
@@ -45,11 +45,11 @@ def cold(event: dict[str, Any]) -> Parts:
     fetch = key.ParameterKeys._fetch  # noqa: SLF001 - only it knows how long SSM takes
 
     def timed(keys: object) -> Any:
-        asked = time.perf_counter()
+        called = time.perf_counter()
         try:
             return fetch(keys)
         finally:
-            spent.append(time.perf_counter() - asked)
+            spent.append(time.perf_counter() - called)
 
     key.ParameterKeys._fetch = timed  # noqa: SLF001
     handlers = import_module("laurels.serverless.handlers")
@@ -60,13 +60,20 @@ def cold(event: dict[str, Any]) -> Parts:
         "import": imported - begun,
         "key": spent[0],
         "client": ready - imported - spent[0],
-        "first answer": answered - ready,
+        "first response": answered - ready,
         "total": answered - begun,
     }
 
 
+def start(event: dict[str, Any]) -> Parts:
+    """Time the same as a whole, by the handler's name alone, which is the same in every version."""
+    begun = time.perf_counter()
+    succeeded(import_module("laurels.serverless.handlers").get_standing(event, Context))
+    return {"total": time.perf_counter() - begun}
+
+
 def by_hand(event: dict[str, Any]) -> Parts:
-    """Time the same way with nothing but the two SDKs: one call of each."""
+    """Time a cold start of the same function with nothing but the two SDKs: one call of each."""
     begun = time.perf_counter()
     boto3, momento = import_module("boto3"), import_module("momento")
     imported = time.perf_counter()
@@ -80,7 +87,7 @@ def by_hand(event: dict[str, Any]) -> Parts:
 
     rank = asyncio.new_event_loop().run_until_complete(ask()).rank
     answered = time.perf_counter()
-    assert rank == 0  # noqa: S101 - as it was put there
+    assert rank == 0  # noqa: S101 - it is the only entry
     return {
         "import": imported - begun,
         "key": known - imported,
@@ -135,7 +142,7 @@ def warm(event: dict[str, Any]) -> Parts:
 
 
 def over(ours: Callable[[], Any], bare: Callable[[], Any]) -> float:
-    """Give by how much the median of ours is above that of the bare calls, in one round."""
+    """Return by how many seconds the median of ours is above that of the bare calls, in one round."""
     taken: tuple[list[float], list[float]] = ([], [])
     for _ in range(CALLS):
         for call, times in zip((ours, bare), taken, strict=True):
@@ -146,24 +153,24 @@ def over(ours: Callable[[], Any], bare: Callable[[], Any]) -> float:
 
 
 def cache() -> str:
-    """Name the cache that the environment names."""
+    """Return the name of the cache from the environment."""
     return os.environ["LAURELS_MOMENTO_CACHE"]
 
 
 def client(momento: Any, key: str) -> Any:
-    """Make the SDK's client as its documentation has it for Lambda."""
+    """Make the SDK's client the way its documentation does for Lambda."""
     host, _, port = os.environ["LAURELS_MOMENTO_ENDPOINT"].removeprefix("http://").partition(":")
     credentials = momento.CredentialProvider(key, host, host, host, int(port))
     return momento.CacheClientAsync(momento.Configurations.Lambda.latest(), credentials, WEEK)
 
 
 def succeeded(answer: dict[str, Any]) -> None:
-    """Raise where an answer is an error: its time would be no measure."""
+    """Raise if the response is an error: its time would mean nothing."""
     if answer["statusCode"] >= 400:  # noqa: PLR2004
         raise AssertionError(answer["body"])
 
 
-PROGRAMS = {"cold": cold, "by hand": by_hand, "warm": warm}
+PROGRAMS = {"cold": cold, "start": start, "by hand": by_hand, "warm": warm}
 
 if __name__ == "__main__":
     program, event_file, result = sys.argv[1:]

@@ -1,4 +1,4 @@
-"""Closed-loop load by wrk: how many requests a server answers when it is never left idle."""
+"""Closed-loop load by wrk: how many requests a server answers if it is never idle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).parent / "prepared.lua"
 CONNECTIONS = 64
 TRIES = 5
 UNDISTURBED = 0.85
-"""Which share of its core the server or the generator uses at least, where nothing else runs."""
+"""The share of its core that the server or the generator uses at least if nothing else runs."""
 
 
 class Burst(Struct, frozen=True):
@@ -33,16 +33,16 @@ class Burst(Struct, frozen=True):
     cpu: float
     """CPU microseconds a request, of the server and all it needs."""
     generator: float
-    """Which share of its core the generator used."""
+    """The share of its core that the generator used."""
 
     @property
     def busy(self) -> float:
-        """Which share of its core the server used."""
+        """The share of its core that the server used."""
         return self.rate * self.cpu / 1e6
 
 
 def burst(servers: Sequence[Server], prepared: Path, seconds: float) -> Burst:
-    """Load the first of ``servers`` for some seconds; the others work for it, and their CPU time counts too."""
+    """Load the first of ``servers`` for some seconds; it uses the others, so their CPU time counts too."""
     server, pids = servers[0], [server.pid for server in servers]
     before, generator = cpu_seconds(pids), _waited_for()
     requests, taken = _wrk(server, prepared, seconds)
@@ -51,7 +51,7 @@ def burst(servers: Sequence[Server], prepared: Path, seconds: float) -> Burst:
 
 
 def undisturbed(servers: Sequence[Server], prepared: Path, seconds: float) -> Burst:
-    """Load servers that wait for nothing but requests, again where they were kept from their core; raise Disturbed."""
+    """Load servers that wait for nothing but requests, again if something else took their core; raise Disturbed."""
     for _ in range(TRIES):
         done = burst(servers, prepared, seconds)
         if max(done.busy, done.generator) >= UNDISTURBED:
@@ -60,7 +60,7 @@ def undisturbed(servers: Sequence[Server], prepared: Path, seconds: float) -> Bu
 
 
 def _waited_for() -> float:
-    """Sum the CPU seconds of the children that have ended, as every generator has after its burst."""
+    """Return the CPU seconds of all ended children, among them every generator after its burst."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -1,4 +1,4 @@
-"""The two cores of a run: the server under test on one, whatever asks it on the other."""
+"""The two cores of a run: the server under test on one, its clients on the other."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def pinned(core: int, command: Sequence[str]) -> list[str]:
-    """Give the command that runs ``command`` on one core; the process keeps its id."""
+    """Return the command that runs ``command`` on one core; the process keeps its id."""
     return ["taskset", "--cpu-list", str(core), *command]
 
 
 def on_both_cores(command: Sequence[str]) -> list[str]:
-    """Give the command that runs ``command`` wherever there is room."""
+    """Return the command that runs ``command`` on any of the two cores."""
     return ["taskset", "--cpu-list", f"{SERVER_CORE},{CLIENT_CORE}", *command]
 
 
 def family(pid: int) -> Iterator[int]:
-    """Walk a process and its living descendants; those that end meanwhile are left out."""
+    """Iterate over a process and its living descendants; those that end meanwhile are left out."""
     yield pid
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
@@ -40,7 +40,7 @@ def family(pid: int) -> Iterator[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Sum what the processes, their living descendants and their dead children have spent."""
+    """Return the CPU time of the processes, their living descendants and their dead children."""
     return sum(_ticks(member) for pid in pids for member in family(pid)) / TICKS_A_SECOND
 
 
@@ -53,8 +53,8 @@ def _ticks(pid: int) -> int:
     return sum(int(field) for field in fields[11:15])
 
 
-def description(directory: Path) -> str:
-    """Name the processor, how busy it was before the run, and the median of an fdatasync of 4 KiB in ``directory``."""
+def describe(directory: Path) -> str:
+    """Return the processor, its load before the run, and the median time of an fdatasync of 4 KiB in ``directory``."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     model = next(models, "unknown processor")

@@ -39,12 +39,12 @@ CURVE = (
 
 
 def name_of(place: int) -> str:
-    """Give the 15-byte name of a member."""
+    """Return the 15-byte name of a member."""
     return f"player-{place:08d}"
 
 
 def members(count: int) -> Iterator[tuple[str, int]]:
-    """Give names of 15 bytes in random order, with random scores."""
+    """Return names of 15 bytes in random order, with random scores."""
     chance = random.Random(SEED)
     places = list(range(count))
     chance.shuffle(places)
@@ -61,8 +61,8 @@ def batches(entries: Iterable[tuple[str, int]], size: int = 1_000) -> Iterator[l
 def write_packages(file: Path, count: int = PACKAGES) -> None:
     """Write a gzipped TSV of package names and download counts, sorted by name.
 
-    Of a public registry's list it has the number of rows, about the lengths of the names (19 bytes in the mean, half of
-    them scoped) and the curve of the scores, two thirds of which are shared.
+    It resembles a public registry's list: as many rows, names of about the same length (19 bytes in the mean, half of
+    them scoped), and the same curve of scores, two thirds of which are shared.
     """
     chance = random.Random(SEED)
     words = ["".join(chance.choices(LETTERS, k=chance.choice(WORD_LENGTHS))) for _ in range(WORDS)]

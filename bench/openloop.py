@@ -1,9 +1,9 @@
-"""Open-loop load: requests are due at appointed times, and no slow answer delays those after it.
+"""Open-loop load: requests are due at times drawn beforehand, and a slow response delays none of those after it.
 
-A closed loop waits for an answer before it sends on, so a server that stalls is asked less just then, and the requests
-that would have suffered are never counted (coordinated omission). Here arrivals are a Poisson process drawn beforehand,
-and a latency runs from the time a request was due, not from when a connection was free to carry it. The loop spins
-instead of sleeping, since the timers of libuv tick in whole milliseconds: give it a core of its own.
+A closed loop waits for a response before it sends the next request, so a server that stalls gets fewer requests just
+then, and those that would have suffered are never counted (coordinated omission). Here arrivals are a Poisson process
+drawn beforehand, and a latency runs from the time a request was due, not from when a connection was free to carry it.
+The loop spins instead of sleeping, because libuv's timers tick in whole milliseconds: give it a core of its own.
 
     python -m bench.openloop PORT SECONDS OUTPUT NAME=RATE=FILE...
 
@@ -35,21 +35,21 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 64
 PATIENCE = 30.0
-"""Seconds to wait for answers after the last request was due."""
+"""Seconds to wait for responses after the last request was due."""
 CLOCK = time.perf_counter
 
 
 class Trace(msgspec.Struct):
-    """When each answered request was due (on the machine's monotonic clock), and how long its answer took from then."""
+    """When each request was due (on the machine's monotonic clock), and how long its response took from then."""
 
     due: list[float] = []
     taken: list[float] = []
     lag: list[float] = []
-    """How late the generator itself was, where a connection was free when the request was due."""
+    """How late the generator itself was, for requests that found a free connection when they were due."""
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection with one request on its way at most."""
+    """One keep-alive connection with at most one request in flight."""
 
     transport: asyncio.Transport
 
@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what to write to."""
+        """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         self.parser.feed_data(data)
 
     def on_message_complete(self) -> None:
-        """Hand the connection back, or fail the stream where the answer is no success."""
+        """Hand the connection back, or fail the stream if the response is no success."""
         status = self.parser.get_status_code()
         if 200 <= status < 300:  # noqa: PLR2004
             self.stream.take_back(self)
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
 
 
 class Stream:
-    """Requests of one kind, their appointed times, and the connections that carry them."""
+    """Requests of one kind, the times at which they are due, and the connections that carry them."""
 
     def __init__(self, requests: list[bytes], rate: float) -> None:
         self.trace = Trace()
@@ -104,13 +104,13 @@ class Stream:
             _, connection = await loop.create_connection(lambda: Connection(self), "127.0.0.1", port)
             self._idle.append(connection)
 
-    def appoint(self, begin: float, seconds: float) -> None:
+    def schedule(self, begin: float, seconds: float) -> None:
         """Draw the times at which requests are due."""
         self._due.extend(_arrivals(begin, begin + seconds, self._rate))
         self._asked = len(self._due)
 
     def advance(self, now: float) -> None:
-        """Send what is due, as far as connections are free."""
+        """Send the requests that are due, as long as connections are free."""
         while self._due and self._due[0] <= now and self._idle:
             due = self._due.popleft()
             if not self._starved:
@@ -119,7 +119,7 @@ class Stream:
         self._starved = not self._idle
 
     def take_back(self, connection: Connection) -> None:
-        """Note an answer; its connection is free again."""
+        """Record a response; its connection is free again."""
         self.trace.due.append(connection.due)
         self.trace.taken.append(CLOCK() - connection.due)
         self._idle.append(connection)
@@ -127,7 +127,7 @@ class Stream:
             self.finish(None)
 
     def finish(self, problem: LoadFailed | None) -> None:
-        """End the stream, once."""
+        """End the stream, if it has not ended."""
         if self.finished.done():
             return
         if problem is None:
@@ -145,14 +145,14 @@ def _arrivals(begin: float, end: float, rate: float) -> Iterator[float]:
 
 
 async def offer(port: int, seconds: float, streams: dict[str, tuple[float, list[bytes]]]) -> dict[str, Trace]:
-    """Offer each stream, a rate and its requests, for some seconds; give the trace of each."""
+    """Offer each stream, a rate and its requests, for some seconds; return the trace of each."""
     loop = asyncio.get_running_loop()
     running = {name: Stream(requests, rate) for name, (rate, requests) in streams.items()}
     for stream in running.values():
         await stream.connect(port)
     begin = CLOCK() + 0.1
     for stream in running.values():
-        stream.appoint(begin, seconds)
+        stream.schedule(begin, seconds)
     every = list(running.values())
 
     def turn() -> None:

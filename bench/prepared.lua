@@ -1,7 +1,7 @@
 -- wrk --script prepared.lua URL -- FILE
 --
--- Sends the requests of FILE in turn, each formatted once before the run, so that the generator costs the same for
--- every server. FILE holds one request a line: METHOD PATH [BODY], a body being JSON.
+-- Sends the requests of FILE in turn. Each is formatted once before the run, so that the generator costs the same for
+-- every server. FILE has one request a line: METHOD PATH [BODY], where a body is JSON.
 -- Prints at the end one line: requests, microseconds, failed.
 
 local prepared, count, at = {}, 0, 0

@@ -29,7 +29,7 @@ class Request(Struct, frozen=True):
 
     @property
     def wire(self) -> bytes:
-        """The whole of it as HTTP/1.1."""
+        """The request as bytes of HTTP/1.1."""
         head = f"{self.method} {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         if self.body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n"
@@ -44,20 +44,20 @@ class Answer(Struct, frozen=True):
 
 
 def standings(members: int, count: int) -> list[Request]:
-    """Ask where random members stand."""
+    """Return requests for the standings of random members."""
     chance = random.Random(SEED)
     return [Request("GET", f"/{BOARD}/{name_of(chance.randrange(members))}") for _ in range(count)]
 
 
 def pages(members: int, count: int, size: int = 20) -> list[Request]:
-    """Ask for pages at random places."""
+    """Return requests for pages at random ranks."""
     chance = random.Random(SEED)
     starts = (chance.randrange(members - size) for _ in range(count))
     return [Request("GET", f"/{BOARD}?startRank={start}&endRank={start + size}") for start in starts]
 
 
 def submits(members: int, count: int) -> list[Request]:
-    """Submit random scores; each name comes twice in a cycle, so that every request moves an entry."""
+    """Return submits of random scores; each name comes twice in a cycle, so that every request moves an entry."""
     chance = random.Random(SEED)
     names = [name_of(place) for place in chance.sample(range(members), count // 2)]
     return [
@@ -66,7 +66,7 @@ def submits(members: int, count: int) -> list[Request]:
 
 
 def batch(entries: Iterable[tuple[str, int]]) -> Request:
-    """Submit many entries at once."""
+    """Return one submit of many entries."""
     body = {"entries": [{"name": name, "score": score} for name, score in entries]}
     return Request("POST", f"/{BOARD}", json.dumps(body))
 
@@ -83,7 +83,7 @@ def saved(file: Path) -> list[Request]:
 
 
 def ask(port: int, requests: Iterable[Request]) -> list[Answer]:
-    """Send requests one after the other; raise UnexpectedAnswer at the first that is not answered with success."""
+    """Send requests one after the other; raise UnexpectedAnswer at the first response that is no success."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     answers = []
     for request in requests:

@@ -1,4 +1,4 @@
-"""The servers of a run: started on the server's core, asked whether they answer, stopped by their own ids."""
+"""The servers of a run: started on the server's core, polled until they answer, stopped by their own ids."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
 
 from bench.errors import NotAnswering
 from bench.machine import SERVER_CORE, cpu_seconds, pinned
@@ -24,8 +26,38 @@ HTTP_2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0,
 HTTP_2_WELCOME = b"\0\0"
 REDIS_HELLO = b"PING\r\n"
 REDIS_WELCOME = b"+PONG"
-LAURELS = [sys.executable, "-c", "import sys; from laurels.cli import main; sys.exit(main())"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+"""For programs of ``bench`` and its peers."""
+
+
+class Checkout(Struct, frozen=True):
+    """A checkout of any version with its own ``.venv``: its commands are used, its modules never imported."""
+
+    root: Path
+
+    @property
+    def python(self) -> str:
+        """Its interpreter."""
+        return str(self.root / ".venv" / "bin" / "python")
+
+    @property
+    def laurels(self) -> str:
+        """Its ``laurels`` command."""
+        return str(self.root / ".venv" / "bin" / "laurels")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's environment without PYTHONPATH, which would put another checkout's modules before its own."""
+        return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def serves_with(self, option: str) -> bool:
+        """Return whether ``laurels serve`` of this version has an option."""
+        command = [self.laurels, "serve", "--help"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True)
+        return option in done.stdout
+
+
+HERE = Checkout(ROOT)
 
 
 class Server:
@@ -65,7 +97,7 @@ class Server:
         return cpu_seconds([self.pid])
 
     def await_answer(self, hello: bytes = HTTP_HELLO, welcome: bytes = HTTP_WELCOME, patience: float = 120) -> float:
-        """Wait until ``hello`` is answered by what begins with ``welcome``; give the seconds since the start."""
+        """Wait until the reply to ``hello`` begins with ``welcome``; return the seconds since the start."""
         while not answers(self.port, hello, welcome):
             if self._process.poll() is not None or time.perf_counter() - self.begun > patience:
                 raise NotAnswering(self.name, self.log)
@@ -73,7 +105,7 @@ class Server:
         return time.perf_counter() - self.begun
 
     def stop(self, patience: float = 60) -> None:
-        """Ask the process to end, and end its group where it does not or leaves children behind."""
+        """Terminate the process, and kill its group if it does not end or leaves children behind."""
         self._process.terminate()
         try:
             self._process.wait(patience)
@@ -91,7 +123,7 @@ def end_group(group: int) -> None:
 
 
 def answers(port: int, hello: bytes, welcome: bytes) -> bool:
-    """Tell whether ``hello`` on a new connection is answered by what begins with ``welcome``."""
+    """Return whether the reply to ``hello`` on a new connection begins with ``welcome``."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(hello)
@@ -101,35 +133,37 @@ def answers(port: int, hello: bytes, welcome: bytes) -> bool:
 
 
 def free_port() -> int:
-    """Find a port nobody listens on."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
 
 
-def laurels(directory: Path, data: Path, *options: str) -> Server:
+def laurels(directory: Path, data: Path, *options: str, checkout: Checkout = HERE) -> Server:
     """Start Laurels on a data directory."""
     port = free_port()
     place = ["--host", "127.0.0.1", "--port", str(port), "--data", str(data)]
-    return _pinned("laurels", [*LAURELS, "serve", *place, *options], port, directory)
+    command = pinned(SERVER_CORE, [checkout.laurels, "serve", *place, *options])
+    return Server("laurels", command, port, directory, checkout.environment)
 
 
 def momento(directory: Path, *options: str) -> Server:
     """Start the local Momento server."""
     port = free_port()
     ports = ["--port", str(port), "--account-port", "0"]
-    return _pinned("momento-local", [*LAURELS, "momento-local", *ports, *options], port, directory)
+    command = pinned(SERVER_CORE, [HERE.laurels, "momento-local", *ports, *options])
+    return Server("momento-local", command, port, directory, HERE.environment)
 
 
 def ssm(directory: Path) -> Server:
-    """Start moto's server, which has AWS's Parameter Store."""
+    """Start moto's server, which has a Parameter Store like AWS's."""
     port = free_port()
     return _pinned("ssm", [sys.executable, "-m", "moto.server", "-p", str(port)], port, directory)
 
 
 def nginx(directory: Path) -> Server:
-    """Start nginx with one worker and a fixed answer."""
+    """Start nginx with one worker and a fixed response."""
     port = free_port()
     template = (Path(__file__).parent / "peers" / "nginx.conf").read_text()
     configuration = directory / "nginx.conf"
@@ -138,7 +172,7 @@ def nginx(directory: Path) -> Server:
 
 
 def redis(directory: Path) -> Server:
-    """Start Redis without persistence of its own accord; it reads and saves ``dump.rdb`` in ``directory``."""
+    """Start Redis, which saves nothing by itself; it loads, and on command saves, ``dump.rdb`` in ``directory``."""
     port = free_port()
     options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(directory)]
     return _pinned("redis", ["redis-server", *options], port, directory)

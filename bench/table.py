@@ -1,4 +1,4 @@
-"""The table a run prints, and the same as JSON."""
+"""The table that a run prints, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Figures are medians over the repeats, ratios medians of the ratios of runs taken in turns. CPU is user and system "
-    "time of the server and its children for a request, ours / the peer's; busy is the share of its core each used."
+    "time of the server and its children per request, ours / the peer's; busy is the share of its core that each used."
 )
 
 YES = "[green]yes[/green]"
@@ -20,22 +20,22 @@ NO = "[red]no[/red]"
 
 
 def table(report: Report, machine: str) -> Table:
-    """Lay the figures out, one a line."""
-    shown = Table(caption=f"{machine}. {CAPTION}", caption_justify="left")
-    shown.add_column("what")
-    for heading in ("laurels", "peer", "ratio", "target"):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    shown.add_column("reached")
-    shown.add_column("CPU µs/request", justify="right", no_wrap=True)
+    """Return a table with one figure a line."""
+    lines = Table(caption=f"{machine}. {CAPTION}", caption_justify="left")
+    lines.add_column("what")
+    for heading in ("Laurels", "compared with", "ratio", "target"):
+        lines.add_column(heading, justify="right", no_wrap=True)
+    lines.add_column("reached")
+    lines.add_column("CPU µs/request", justify="right", no_wrap=True)
     for figure in report.figures:
-        shown.add_row(*_cells(figure))
+        lines.add_row(*_cells(figure))
     for row in report.unmeasured:
-        shown.add_row(row, "not measured", "", "", "", NO)
-    return shown
+        lines.add_row(row, "not measured", "", "", "", NO)
+    return lines
 
 
 def as_json(report: Report, machine: str) -> bytes:
-    """Encode the figures with all that is known of them."""
+    """Encode the figures with all that is known about them."""
     return msgspec.json.format(msgspec.json.encode({"machine": machine, "report": report}), indent=2) + b"\n"
 
 
@@ -43,7 +43,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     subject = figure.subject
     what = f"{subject.what}\n[dim]{figure.note}[/dim]" if figure.note else subject.what
     peer = "" if figure.peer is None else f"{figure.peer_name} {_number(figure.peer.value)}"
-    ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}x"
+    ratio = "" if figure.ratio is None else f"{figure.ratio:#.3g}".rstrip(".") + "x"
     unit = "x" if subject.target.of == "ratio" else f" {subject.unit}"
     target = f"{subject.target.sense} {subject.target.limit:,g}{unit}"
     reached = YES if figure.reached else NO

@@ -1,4 +1,4 @@
-"""Asks a server over a real socket, and reads what it says."""
+"""Requests to a server over a real socket, and their responses."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Reply(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """The body, read."""
+        """The parsed body."""
         return json.loads(self.body)
 
 
 def ask(server: Server, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Reply:
-    """Send one well-formed request; a body that is not bytes goes as JSON."""
+    """Send one well-formed request; a body that is not bytes or an iterator is sent as JSON."""
     connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
     content = body if body is None or isinstance(body, (bytes, Iterator)) else json.dumps(body).encode()
     kind = {} if content is None else {"content-type": "application/json"}
     try:
-        with suppress(BrokenPipeError, ConnectionResetError):  # a refusal may come before all is sent
+        with suppress(BrokenPipeError, ConnectionResetError):  # a refusal may arrive before the whole body is sent
             connection.request(method, path, content, kind | (headers or {}))
         return _reply(connection.getresponse())
     finally:
@@ -41,35 +41,35 @@ def ask(server: Server, method: str, path: str, body: object = None, headers: di
 
 @contextmanager
 def connected(server: Server) -> Iterator[socket.socket]:
-    """Connect, for a test that speaks for itself."""
+    """Open a connection for a test that writes its own bytes."""
     with socket.create_connection((server.host, server.port), timeout=10) as connection:
         yield connection
 
 
-def said(connection: socket.socket, count: int, *, method: str = "GET") -> list[Reply]:
-    """Read ``count`` responses; ``method`` tells whether they have bodies."""
+def read_replies(connection: socket.socket, count: int, *, method: str = "GET") -> list[Reply]:
+    """Read ``count`` responses to requests with this method; those to HEAD have no bodies."""
     replies = []
     with connection.makefile("rb") as stream:
         for _ in range(count):
-            response = http.client.HTTPResponse(_Kept(stream), method=method)  # type: ignore[arg-type]
+            response = http.client.HTTPResponse(_SharedStream(stream), method=method)  # type: ignore[arg-type]
             response.begin()
             replies.append(_reply(response))
     return replies
 
 
-def exchange(server: Server, request: bytes, count: int = 1) -> list[Reply]:
-    """Send bytes as they are; read ``count`` responses."""
+def send_bytes(server: Server, request: bytes, count: int = 1) -> list[Reply]:
+    """Send bytes as they are and read ``count`` responses."""
     with connected(server) as connection:
         connection.sendall(request)
-        return said(connection, count)
+        return read_replies(connection, count)
 
 
 def _reply(response: http.client.HTTPResponse) -> Reply:
     return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
 
 
-class _Kept:
-    """A stream that one response does not close for the next."""
+class _SharedStream:
+    """A stream that stays open for the next response: http.client closes it after each."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""What every test may ask for: a real server in a process of its own."""
+"""Fixtures for every test: a real server in a process of its own."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ class Server:
         self.url = url
         self.host, _, port = url.partition("://")[2].partition(":")
         self.port = int(port)
-        self.said: list[str] = []
+        self.log: list[str] = []
         self.reading = Thread(target=self._read)
 
     def _read(self) -> None:
-        """Read on to the end: a full pipe would stop the server."""
-        self.said.extend(self.process.stderr or ())
+        """Read stderr to the end: a full pipe would block the server."""
+        self.log.extend(self.process.stderr or ())
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal, wait for the end, and give the exit status."""
+        """Send a signal, wait for the process to end, and return its exit status."""
         self.process.send_signal(how)
         return self.process.wait(30)
 
 
 @contextmanager
 def started(command: list[str], environment: dict[str, str] | None = None) -> Iterator[Server]:
-    """Run a command that serves, from when it says its URL on stderr to the end of the block."""
+    """Run a command that serves; yield when it has logged its URL, and end it after the block."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stderr is not None
     with process, process.stderr as stderr:
@@ -57,7 +57,7 @@ def started(command: list[str], environment: dict[str, str] | None = None) -> It
             lines.append(line)
             if found := re.search(r"https?://[\d.]+:\d+", line):
                 break
-        else:  # pragma: no cover - what a failing test shows
+        else:  # pragma: no cover - only in a failing test
             raise AssertionError("".join(lines))
         server = Server(process, found[0])
         server.reading.start()
@@ -75,14 +75,14 @@ def running(data: Path, *options: str) -> AbstractContextManager[Server]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give one server for the whole run; a test uses boards of its own names."""
+    """Run one server for the whole run; each test uses boards with names of its own."""
     with running(tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Fail a run in which anything was skipped, where that is asked for."""
+    """Fail a run with skipped tests if LAURELS_NO_SKIPS is set."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped") if reporter else None
-    if skipped and not exitstatus and os.environ.get("LAURELS_NO_SKIPS"):  # pragma: no cover - where a run fails
+    if skipped and not exitstatus and os.environ.get("LAURELS_NO_SKIPS"):  # pragma: no cover - only in a failing run
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -13,7 +13,7 @@ import pytest
 
 from laurels import limits
 from laurels.ranking import Index
-from tests.asking import ask, exchange
+from tests.asking import ask, send_bytes
 from tests.conftest import started
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_every_limit_is_changed_here() -> None:
 )
 def test_reads(changed: Server, target: str, status: int, odd: bytes) -> None:
     """Reads are held to the changed limits, on the fast path as well."""
-    (reply,) = exchange(changed, b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (target.encode(), odd))
+    (reply,) = send_bytes(changed, b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (target.encode(), odd))
     assert reply.status == status
 
 

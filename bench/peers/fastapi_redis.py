@@ -1,4 +1,4 @@
-"""The leaderboard most teams would write: FastAPI, redis-py and a sorted set. REDIS_PORT tells where Redis listens."""
+"""The leaderboard that most teams would write: FastAPI, redis-py and a sorted set. REDIS_PORT is the port of Redis."""
 
 import os
 
@@ -45,7 +45,7 @@ async def submit(board: str, name: str, submission: Submission) -> Response:
 
 @app.get("/{board}/{name}")
 async def standing(board: str, name: str) -> Standing:
-    """Give score and rank, both in one round trip."""
+    """Return score and rank, both from one round trip."""
     async with redis.pipeline(transaction=False) as pipeline:
         score, rank = await pipeline.zscore(board, name).zrevrank(board, name).execute()
     return Standing(score=score or 0, rank=rank)
@@ -53,7 +53,7 @@ async def standing(board: str, name: str) -> Standing:
 
 @app.get("/{board}")
 async def page(board: str, startRank: int = 0, endRank: int | None = None) -> Page:  # noqa: N803
-    """Give the entries of a range of ranks."""
+    """Return the entries of a range of ranks."""
     stop = startRank + 20 if endRank is None else endRank
     rows = await redis.zrevrange(board, startRank, stop - 1, withscores=True)
     return Page(leaderboard=[Entry(name=name, score=score) for name, score in rows])

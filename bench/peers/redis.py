@@ -1,4 +1,4 @@
-"""Sorted sets in Redis, filled and asked through its own command line."""
+"""Sorted sets in Redis, filled and read through its own command line."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def fill(port: int, key: str, entries: Iterable[tuple[str, int]]) -> None:
 
 
 def used_memory(port: int) -> int:
-    """Ask how many bytes Redis has allocated."""
+    """Return how many bytes Redis has allocated."""
     lines = command(port, "INFO", "memory").splitlines()
     return int(next(line for line in lines if line.startswith("used_memory:")).partition(":")[2])
 
 
 def command(port: int, *words: str) -> str:
-    """Send one command; give the answer as text."""
+    """Send one command; return the reply as text."""
     done = subprocess.run(["redis-cli", "-p", str(port), *words], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

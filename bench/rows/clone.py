@@ -1,4 +1,4 @@
-"""``make run`` in a fresh clone: the seconds from the command to the first answer."""
+"""``make run`` in a fresh clone: the seconds from the command to the first response."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from bench.figures import Figure, Measure, Run, Subject, Target, alone
+from bench.figures import Figure, Measure, Run, Subject, Target, single
 from bench.machine import on_both_cores
 from bench.servers import ROOT, Server, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OURS = ("PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-"""What a newcomer's shell would not have set."""
+SET_BY_THIS_RUN = ("PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+"""Variables that a newcomer's shell would not have."""
 PATIENCE = 600.0
 
 
 def clone(run: Run) -> Iterator[Figure]:
-    """Clone what is committed, run it, and wait for an answer; once, as a newcomer would."""
+    """Clone what is committed, run it, and wait for a response; once, as a newcomer would."""
     directory = run.directory / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(directory)], check=True)
     port = free_port()
-    environment = {name: value for name, value in os.environ.items() if name not in OURS}
+    environment = {name: value for name, value in os.environ.items() if name not in SET_BY_THIS_RUN}
     environment["LAURELS_PORT"] = str(port)
     with Server("make", on_both_cores(["make", "run"]), port, directory, environment) as server:
         taken = server.await_answer(patience=PATIENCE)
     target = Target("<=", 60, of="figure")
-    yield alone(Subject("clone", "make run in a fresh clone, to the first answer", "s", target), Measure(taken))
+    yield single(Subject("clone", "make run in a fresh clone, to the first response", "s", target), Measure(taken))

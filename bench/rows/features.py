@@ -1,4 +1,4 @@
-"""A board with every feature a definition can switch on, beside a plain one: each on a server of its own, in turns."""
+"""A board with every feature a definition can switch on, against a default board: each on its own server, in turns."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench import requests, servers
-from bench.figures import Figure, Measure, Run, Subject, Target, alone, beside, median
+from bench.figures import Figure, Measure, Run, Subject, Target, compare, median, single
 from bench.load import burst
 from bench.members import batches, members
+from bench.servers import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from bench.requests import Request
-    from bench.servers import Server
+    from bench.servers import Checkout, Server
 
 MEMBERS = 100_000
 PREPARED = 10_000
@@ -35,37 +36,38 @@ ttl = "365d"
 
 
 def features(run: Run) -> Iterator[Figure]:
-    """Measure submits and standings of a board with all features on, beside those of a plain board."""
+    """Measure submits and standings on a board with all features on, against the same on a default board."""
     kinds = {
         "submit": requests.submits(MEMBERS, PREPARED),
         "standing": requests.standings(MEMBERS, PREPARED),
     }
-    with _running(run.directory / "plain", "") as plain, _running(run.directory / "full", FEATURES) as full:
-        for kind, asked in kinds.items():
-            prepared = requests.save(asked, run.directory / f"features-{kind}.requests")
-            pairs = _pairs(run, full, plain, prepared)
+    with running(run.directory / "default") as default, running(run.directory / "full", FEATURES) as full:
+        for kind, sent in kinds.items():
+            prepared = requests.save(sent, run.directory / f"features-{kind}.requests")
+            pairs = take_turns(run, full, default, prepared)
             what = f"{kind} on a board with all features on, {MEMBERS:,} members"
-            yield beside(Subject("features", what, "/s", Target(">=", 0.5)), "plain board", pairs)
+            yield compare(Subject("features", what, "/s", Target(">=", 0.5)), "default board", pairs)
 
 
 def batch(run: Run) -> Iterator[Figure]:
-    """Measure batches of a thousand entries, each batch on disk before its answer."""
+    """Measure batches of a thousand entries, each batch on disk before its response."""
     prepared = requests.save(_batches(), run.directory / "batches.requests")
-    for what, definition, wanted in (("a plain board", "", 150_000), ("a board with three windows", WINDOWS, 60_000)):
-        with _running(run.directory / f"batch-{wanted}", definition) as server:
+    boards = (("a default board", "", 150_000), ("a board with three windows", WINDOWS, 60_000))
+    for what, definition, target in boards:
+        with running(run.directory / f"batch-{target}", definition) as server:
             burst((server,), prepared, WARM_UP)
             measures = [_entries(server, prepared, run.seconds) for _ in range(run.repeat)]
         subject = Subject(
             "batch",
             f"batches of {BATCH_ENTRIES:,} on {what}, durable",
             "entries/s",
-            Target(">=", wanted, of="figure"),
+            Target(">=", target, of="figure"),
         )
-        yield alone(subject, median(measures))
+        yield single(subject, median(measures))
 
 
 def _batches() -> list[Request]:
-    """Give batches over all members, each with new scores."""
+    """Return batches over all members, with new scores in every round."""
     entries = [entry for _ in range(BATCHES * BATCH_ENTRIES // MEMBERS) for entry in members(MEMBERS)]
     return [requests.batch((name, score + turn) for name, score in some) for turn, some in enumerate(batches(entries))]
 
@@ -75,10 +77,11 @@ def _entries(server: Server, prepared: Path, seconds: float) -> Measure:
     return Measure(done.rate * BATCH_ENTRIES, done.cpu / BATCH_ENTRIES)
 
 
-def _pairs(run: Run, full: Server, plain: Server, prepared: Path) -> list[tuple[Measure, Measure]]:
-    for server in (full, plain):
+def take_turns(run: Run, ours: Server, theirs: Server, prepared: Path) -> list[tuple[Measure, Measure]]:
+    """Load two servers with the same requests, in turns."""
+    for server in (ours, theirs):
         burst((server,), prepared, WARM_UP)
-    return [(_burst(full, prepared, run.seconds), _burst(plain, prepared, run.seconds)) for _ in range(run.repeat)]
+    return [(_burst(ours, prepared, run.seconds), _burst(theirs, prepared, run.seconds)) for _ in range(run.repeat)]
 
 
 def _burst(server: Server, prepared: Path, seconds: float) -> Measure:
@@ -87,12 +90,12 @@ def _burst(server: Server, prepared: Path, seconds: float) -> Measure:
 
 
 @contextmanager
-def _running(directory: Path, definition: str) -> Iterator[Server]:
-    """Run a server whose board is defined so, with all members on it."""
+def running(directory: Path, definition: str = "", *options: str, checkout: Checkout = HERE) -> Iterator[Server]:
+    """Run a server with one board that has this definition (TOML) and all members."""
     directory.mkdir(mode=0o755)
     boards = directory / "boards.toml"
     boards.write_text(f"[boards.{requests.BOARD}]\n{definition}")
-    with servers.laurels(directory, directory / "data", "--boards", str(boards)) as server:
+    with servers.laurels(directory, directory / "data", "--boards", str(boards), *options, checkout=checkout) as server:
         server.await_answer()
         requests.ask(server.port, (requests.batch(some) for some in batches(members(MEMBERS))))
         yield server

@@ -1,6 +1,7 @@
-"""The functions of the serverless stack: their cold start beside one made by hand, what they add when warm, their size.
+"""The functions of the serverless stack: their cold start, what they add to a warm call, their size.
 
-They run from their asset, compiled files and all, with what Lambda's Python has beside it and nothing else.
+The cold start is compared with that of a function written by hand. Functions run from their asset, compiled files and
+all, with the packages of Lambda's Python runtime and nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from bench import servers
-from bench.figures import Figure, Measure, Run, Subject, Target, alone, beside
+from bench.figures import Figure, Measure, Run, Subject, Target, compare, single
 from bench.machine import CLIENT_CORE, pinned
 from infra import assets
 from laurels.momento_local.keys import SECRET_BYTES, Keys
@@ -41,26 +42,30 @@ def function(run: Run) -> Iterator[Figure]:
     directory = run.directory / "function"
     directory.mkdir()
     asset = assets.build("here", directory)
-    with _environment(directory, asset) as environment:
-        _measured("warm", environment, directory)  # puts the score that the others ask for, and reads the disk once
+    with services(directory) as environment:
+        # The first call submits the score that the others read, and brings the asset's files into the page cache.
+        call_function("warm", asset, environment, directory)
         pairs = [
-            (_measured("cold", environment, directory), _measured("by hand", environment, directory))
+            (
+                call_function("cold", asset, environment, directory),
+                call_function("by hand", asset, environment, directory),
+            )
             for _ in range(ROUNDS * run.repeat)
         ]
-        warm = [_measured("warm", environment, directory) for _ in range(run.repeat)]
+        warm = [call_function("warm", asset, environment, directory) for _ in range(run.repeat)]
     yield _cold(pairs)
     yield _warm(warm)
     size = sum(file.stat().st_size for file in asset.rglob("*") if file.is_file())
-    yield alone(
+    yield single(
         Subject("function", "a function's asset, unzipped", "MB", Target("<=", 35, "figure")), Measure(size / 1e6)
     )
 
 
 def _cold(pairs: Sequence[tuple[Parts, Parts]]) -> Figure:
-    subject = Subject("function", "cold start of get_standing, to the first answer", "ms", Target("<=", 1.2))
+    subject = Subject("function", "cold start of get_standing, to the first response", "ms", Target("<=", 1.2))
     totals = [(Measure(ours["total"] * 1e3), Measure(theirs["total"] * 1e3)) for ours, theirs in pairs]
     ours, theirs = (_parts([pair[side] for pair in pairs]) for side in (0, 1))
-    return beside(subject, "by hand", totals, f"{ours}; by hand: {theirs}")
+    return compare(subject, "by hand", totals, f"{ours}; by hand: {theirs}")
 
 
 def _parts(starts: Sequence[Parts]) -> str:
@@ -72,12 +77,12 @@ def _warm(rounds: Sequence[Parts]) -> Figure:
     added = {name: statistics.median(taken[name] for taken in rounds) * 1e3 for name in rounds[0]}
     subject = Subject("function", "a warm invocation, over the bare calls it makes", "ms", Target("<=", 0.5, "figure"))
     note = ", ".join(f"{name} {taken:.2f}" for name, taken in added.items())
-    return alone(subject, Measure(max(added.values())), f"the greatest of {note}")
+    return single(subject, Measure(max(added.values())), f"the greatest of {note}")
 
 
 @contextmanager
-def _environment(directory: Path, asset: Path) -> Iterator[Mapping[str, str]]:
-    """Run the servers; give the environment of a function on them."""
+def services(directory: Path) -> Iterator[Mapping[str, str]]:
+    """Run the servers that functions call; yield the environment of a function that uses them."""
     secret = directory / "secret"
     secret.write_bytes(secrets.token_bytes(SECRET_BYTES))
     key = Keys(secret.read_bytes(), time.time).owner()
@@ -96,7 +101,6 @@ def _environment(directory: Path, asset: Path) -> Iterator[Mapping[str, str]]:
         client.put_parameter(Name=PARAMETER, Value=key, Type="SecureString")
         yield account | {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(asset), str(LAMBDA_RUNTIME)]),
             "AWS_ENDPOINT_URL_SSM": f"http://127.0.0.1:{ssm.port}",
             "LAURELS_STAGE": "prod",
             "LAURELS_KEY_PARAMETER": PARAMETER,
@@ -105,9 +109,11 @@ def _environment(directory: Path, asset: Path) -> Iterator[Mapping[str, str]]:
         }
 
 
-def _measured(program: str, environment: Mapping[str, str], directory: Path) -> Parts:
+def call_function(program: str, asset: Path, environment: Mapping[str, str], directory: Path) -> Parts:
+    """Run one of the programs of ``bench/invocations.py`` on an asset; return the seconds of its parts."""
     result = directory / "result.json"
     script = Path(servers.ROOT / "bench" / "invocations.py")
+    environment = {**environment, "PYTHONPATH": os.pathsep.join([str(asset), str(LAMBDA_RUNTIME)])}
     command = [sys.executable, "-S", "-P", str(script), program, str(EVENTS / "rest-standing.json"), str(result)]
     with (directory / "functions.log").open("ab") as log:
         subprocess.run(pinned(CLIENT_CORE, command), env=environment, stdout=log, check=True, cwd=directory)

@@ -1,4 +1,4 @@
-"""Requests a second of the three core routes: Laurels, nginx with a fixed answer, and FastAPI over Redis, in turns."""
+"""Requests a second of the three core routes: Laurels, nginx with a fixed response, FastAPI over Redis, in turns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bench import requests, servers
 from bench.errors import Disagreement
-from bench.figures import Figure, Measure, Run, Subject, Target, beside, median
+from bench.figures import Figure, Measure, Run, Subject, Target, compare, median
 from bench.load import burst, undisturbed
 from bench.members import batches, members
 from bench.peers import redis
@@ -29,7 +29,7 @@ WARM_UP = 1.0
 
 
 class Field(Struct, frozen=True):
-    """What runs, each as the servers that work for it; the first is the one that is asked."""
+    """The contenders, each as the servers it consists of; the first gets the requests."""
 
     laurels: tuple[Server, ...]
     nginx: tuple[Server, ...]
@@ -38,36 +38,36 @@ class Field(Struct, frozen=True):
 
 def standing(run: Run) -> Iterator[Figure]:
     """Measure ``GET /{board}/{name}``."""
-    asked = requests.standings(MEMBERS, PREPARED)
-    yield from _compare(run, "standing", asked, nginx=0.8, fastapi=25)
+    sent = requests.standings(MEMBERS, PREPARED)
+    yield from _compare(run, "standing", sent, nginx=0.8, fastapi=25)
 
 
 def page(run: Run) -> Iterator[Figure]:
     """Measure pages of 20 at random places."""
-    asked = requests.pages(MEMBERS, PREPARED)
-    yield from _compare(run, "page", asked, nginx=0.6, fastapi=20)
+    sent = requests.pages(MEMBERS, PREPARED)
+    yield from _compare(run, "page", sent, nginx=0.6, fastapi=20)
 
 
 def submit(run: Run) -> Iterator[Figure]:
-    """Measure submits: ours each on disk before its answer, those of Redis in its memory."""
-    asked = requests.submits(MEMBERS, PREPARED)
-    yield from _compare(run, "submit", asked, nginx=0.5, fastapi=25)
+    """Measure submits: ours each on disk before its response, those of Redis in memory."""
+    sent = requests.submits(MEMBERS, PREPARED)
+    yield from _compare(run, "submit", sent, nginx=0.5, fastapi=25)
 
 
-def _compare(run: Run, row: str, asked: list[Request], *, nginx: float, fastapi: float) -> Iterator[Figure]:
-    prepared = requests.save(asked, run.directory / f"{row}.requests")
+def _compare(run: Run, row: str, sent: list[Request], *, nginx: float, fastapi: float) -> Iterator[Figure]:
+    prepared = requests.save(sent, run.directory / f"{row}.requests")
     with _running(run.directory / row) as field:
-        _agree(field, asked[:SAMPLE])
+        _agree(field, sent[:SAMPLE])
         every = (field.laurels, field.nginx, field.fastapi)
         for side in every:
             burst(side, prepared, WARM_UP)
         rounds = [_round(field, prepared, run.seconds) for _ in range(run.repeat)]
     what = f"{row}, {MEMBERS:,} members, 64 connections"
     against_nginx = [(ours, theirs) for ours, theirs, _ in rounds]
-    yield beside(Subject(row, what, "/s", Target(">=", nginx)), "nginx", against_nginx, _busy(against_nginx))
+    yield compare(Subject(row, what, "/s", Target(">=", nginx)), "nginx", against_nginx, _busy(against_nginx))
     against_fastapi = [(ours, theirs) for ours, _, theirs in rounds]
     subject = Subject(row, what, "/s", Target(">=", fastapi))
-    yield beside(subject, "FastAPI + Redis", against_fastapi, _busy(against_fastapi))
+    yield compare(subject, "FastAPI + Redis", against_fastapi, _busy(against_fastapi))
 
 
 def _round(field: Field, prepared: Path, seconds: float) -> tuple[Measure, Measure, Measure]:
@@ -77,7 +77,7 @@ def _round(field: Field, prepared: Path, seconds: float) -> tuple[Measure, Measu
 
 
 def _busy(pairs: Sequence[tuple[Measure, Measure]]) -> str:
-    """Say which share of its core each side used; the rest it waited, for a disk or for the generator."""
+    """Format the share of its core that each side used; for the rest it waited, for a disk or for the generator."""
     ours, theirs = (median(side) for side in zip(*pairs, strict=True))
     return f"busy {_share(ours):.0%} / {_share(theirs):.0%}"
 
@@ -103,11 +103,11 @@ def _running(directory: Path) -> Iterator[Field]:
 
 
 def _agree(field: Field, sample: list[Request]) -> None:
-    """Send a sample and then readings of the same names to both; raise Disagreement where answers differ in meaning."""
-    readings = [requests.Request("GET", request.path) for request in sample]
-    ours = requests.ask(field.laurels[0].port, sample + readings)
-    theirs = requests.ask(field.fastapi[0].port, sample + readings)
-    for request, our, their in zip(sample + readings, ours, theirs, strict=True):
+    """Send a sample and then reads of the same names to both; raise Disagreement if responses differ in meaning."""
+    reads = [requests.Request("GET", request.path) for request in sample]
+    ours = requests.ask(field.laurels[0].port, sample + reads)
+    theirs = requests.ask(field.fastapi[0].port, sample + reads)
+    for request, our, their in zip(sample + reads, ours, theirs, strict=True):
         if our.status != their.status or _meaning(our.body) != _meaning(their.body):
             raise Disagreement(f"{request.method} {request.path}", our.body, their.body)
 

@@ -1,4 +1,4 @@
-"""The index from Python: beside sortedcontainers in time, beside a sorted set of Redis in memory."""
+"""The index from Python: its time compared with sortedcontainers, its memory with a sorted set of Redis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bench import ranking, servers
-from bench.figures import Figure, Measure, Run, Subject, Target, beside
+from bench.figures import Figure, Measure, Run, Subject, Target, compare
 from bench.machine import SERVER_CORE, pinned
 from bench.members import members
 from bench.peers import redis
@@ -28,34 +28,35 @@ LARGE = 10_000_000
 
 
 def index(run: Run) -> Iterator[Figure]:
-    """Take the figures of ``bench/ranking.py``, and fill a sorted set with as many names of as many bytes."""
+    """Run ``bench/ranking.py``, and fill a sorted set with as many names of the same length."""
     rounds = [_times(MEDIUM) for _ in range(run.repeat)]
-    for act, limit in (("standing", 6.0), ("update", 10.0)):
-        pairs = [(_faster(times["laurels"], act), _faster(times["sortedcontainers"], act)) for times in rounds]
-        subject = Subject("index", f"{act} from Python, {MEDIUM:,} members", "/s", Target(">=", limit))
-        yield beside(subject, "sortedcontainers", pairs)
+    for operation, limit in (("standing", 6.0), ("update", 10.0)):
+        pairs = [(_rate(times["laurels"][operation]), _rate(times["sortedcontainers"][operation])) for times in rounds]
+        subject = Subject("index", f"{operation} from Python, {MEDIUM:,} members", "/s", Target(">=", limit))
+        yield compare(subject, "sortedcontainers", pairs)
     yield _growth(run)
     yield _bytes(run, rounds[-1])
     yield from _crowd(run)
 
 
 def _crowd(run: Run) -> Iterator[Figure]:
-    """Take what 12,000 who share a score cost, beside the same board where nobody does."""
+    """Measure a board on which 12,000 entries share a score, against the same board without ties."""
     rounds = [_times(SMALL, "--crowd") for _ in range(run.repeat)]
     for kind, about in (("by name", "ties by name"), ("by time", "ties by time, dense ranks")):
-        for act in ("update", "standing"):
-            pairs = [(Measure(times[f"{kind}, tied"][act]), Measure(times[f"{kind}, apart"][act])) for times in rounds]
-            what = f"{act}, {CROWD:,} of {SMALL:,} sharing a score, {about}"
-            yield beside(Subject("index", what, "µs", Target("<=", 1.25)), "no ties", pairs)
+        for operation in ("update", "standing"):
+            tied, apart = f"{kind}, tied", f"{kind}, apart"
+            pairs = [(Measure(times[tied][operation]), Measure(times[apart][operation])) for times in rounds]
+            what = f"{operation}, {CROWD:,} of {SMALL:,} sharing a score, {about}"
+            yield compare(Subject("index", what, "µs", Target("<=", 1.25)), "no ties", pairs)
     pairs = [(Measure(times["stamped"]["bytes"]), Measure(times["plain"]["bytes"])) for times in rounds]
-    yield beside(Subject("index", "bytes an entry with its sequence", "B", Target("<=", 1.25)), "without", pairs)
+    yield compare(Subject("index", "bytes an entry with its sequence", "B", Target("<=", 1.25)), "without", pairs)
 
 
 def _growth(run: Run) -> Figure:
     rounds = [[_times(size)["laurels"]["standing"] for size in (LARGE, SMALL)] for _ in range(run.repeat)]
     pairs = [(Measure(large), Measure(small)) for large, small in rounds]
     subject = Subject("index", f"standing from Python, {LARGE:,} members", "µs", Target("<=", 2))
-    return beside(subject, f"at {SMALL:,}", pairs)
+    return compare(subject, f"at {SMALL:,}", pairs)
 
 
 def _bytes(run: Run, times: Times) -> Figure:
@@ -66,7 +67,7 @@ def _bytes(run: Run, times: Times) -> Figure:
         theirs = Measure((redis.used_memory(server.port) - before) / MEDIUM)
     subject = Subject("index", f"bytes an entry, {MEDIUM:,} members, 15-byte names", "B", Target("<=", 0.5))
     note = f"resident memory: {times['laurels']['resident bytes']:.0f} B"
-    return beside(subject, "Redis", [(Measure(times["laurels"]["bytes"]), theirs)], note)
+    return compare(subject, "Redis", [(Measure(times["laurels"]["bytes"]), theirs)], note)
 
 
 def _times(size: int, *options: str) -> Times:
@@ -75,5 +76,5 @@ def _times(size: int, *options: str) -> Times:
     return msgspec.json.decode(done.stdout, type=dict[int, dict[str, dict[str, float]]])[size]
 
 
-def _faster(times: dict[str, float], act: str) -> Measure:
-    return Measure(1e6 / times[act])
+def _rate(microseconds: float) -> Measure:
+    return Measure(1e6 / microseconds)

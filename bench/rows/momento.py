@@ -19,7 +19,7 @@ from momento.responses import (
 
 from bench import servers
 from bench.errors import LoadFailed
-from bench.figures import Figure, Measure, Run, Subject, Target, alone, median
+from bench.figures import Figure, Measure, Run, Subject, Target, median, single
 from bench.members import batches, members, name_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ CACHE, BOARD = "bench", "board"
 
 
 def momento(run: Run) -> Iterator[Figure]:
-    """Put a score, ask for a rank and for a page of 20, in turns, by several tasks at once."""
+    """Put a score, get a rank and fetch a page of 20, in turns, from several concurrent tasks."""
     with servers.momento(run.directory) as server:
         server.await_answer(servers.HTTP_2_HELLO, servers.HTTP_2_WELCOME)
         measures = asyncio.run(_measured(server, run))
@@ -44,7 +44,7 @@ def momento(run: Run) -> Iterator[Figure]:
     subject = Subject(
         "momento", f"single calls, {MEMBERS:,} members, {IN_FLIGHT} at once", "/s", Target(">=", 1_600, "figure")
     )
-    yield alone(subject, measure, f"{spread}; busy {measure.value * (measure.cpu or 0) / 1e6:.0%}")
+    yield single(subject, measure, f"{spread}; busy {measure.value * (measure.cpu or 0) / 1e6:.0%}")
 
 
 async def _measured(server: Server, run: Run) -> list[Measure]:
@@ -66,7 +66,7 @@ async def _burst(server: Server, client: CacheClientAsync, seconds: float) -> Me
 
 
 async def _calls(client: CacheClientAsync, chance: Random, end: float) -> int:
-    """Make calls, one after the other, until it is time to end; give how many."""
+    """Make calls, one after the other, until a time on the clock; return how many."""
     calls = 0
     while time.perf_counter() < end:
         name, start = name_of(chance.randrange(MEMBERS)), chance.randrange(MEMBERS - PAGE)

@@ -1,4 +1,4 @@
-"""Start to first answer with a million entries: Laurels from its compact form or its journal, Redis from its RDB."""
+"""Start to first response with a million entries: Laurels from its snapshot or its journal, Redis from its RDB file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from bench import directories, servers
-from bench.figures import Figure, Measure, Run, Subject, Target, beside
+from bench.figures import Figure, Measure, Run, Subject, Target, compare
 from bench.members import members, name_of
 from bench.peers import redis
 from bench.requests import BOARD, Request
@@ -22,20 +22,20 @@ TARGET = Target("<=", 1.5)
 
 
 def restart(run: Run) -> Iterator[Figure]:
-    """Start each in turn on a copy of what it left behind."""
+    """Start each in turn on a copy of the files it left behind."""
     directory = run.directory / "restart"
     directory.mkdir()
-    journalled, folded = directory / "journalled", directory / "folded"
+    journalled, compacted = directory / "journalled", directory / "compacted"
     asyncio.run(directories.submit(journalled, members(ENTRIES)))
-    shutil.copytree(journalled, folded)
-    asyncio.run(directories.fold(folded))
+    shutil.copytree(journalled, compacted)
+    asyncio.run(directories.compact(compacted))
     _save_in_redis(directory)
-    rounds = [(_start(run, folded), _start(run, journalled), _start_redis(directory)) for _ in range(run.repeat)]
-    what = f"restart with {ENTRIES:,} entries, to the first answer"
-    from_compact = [(compact, theirs) for compact, _, theirs in rounds]
-    yield beside(Subject("restart", f"{what}, folded", "s", TARGET), "Redis RDB", from_compact)
+    rounds = [(_start(run, compacted), _start(run, journalled), _start_redis(directory)) for _ in range(run.repeat)]
+    what = f"restart with {ENTRIES:,} entries, to the first response"
+    from_snapshot = [(loaded, theirs) for loaded, _, theirs in rounds]
+    yield compare(Subject("restart", f"{what}, compacted", "s", TARGET), "Redis RDB", from_snapshot)
     from_journal = [(replayed, theirs) for _, replayed, theirs in rounds]
-    yield beside(Subject("restart", f"{what}, all in the journal", "s", TARGET), "Redis RDB", from_journal)
+    yield compare(Subject("restart", f"{what}, all in the journal", "s", TARGET), "Redis RDB", from_journal)
 
 
 def _start(run: Run, origin: Path) -> Measure:

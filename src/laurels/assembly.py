@@ -102,7 +102,7 @@ def _boards_file(settings: Settings) -> BoardsFile:
 
 @asynccontextmanager
 async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
-    """Open the store and give the routes over it; close it at the end.
+    """Open the store and yield the routes over it; close it at the end.
 
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
@@ -112,13 +112,13 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     try:
         boards = Boards(store, file)
         await boards.declare()
-        yield Routes(boards, *list_operations(settings))
+        yield Routes(boards, *operations_and_gate(settings))
     finally:
         await store.close()
 
 
-def list_operations(settings: Settings) -> tuple[tuple[Operation, ...], Gate]:
-    """Return the operations that a deployment serves, and their gate."""
+def operations_and_gate(settings: Settings) -> tuple[tuple[Operation, ...], Gate]:
+    """Return the operations that a deployment serves, and the gate before them."""
     counts = RequestCounts() if settings.metrics else None
     observers: list[Observer] = [] if counts is None else [counts]
     if settings.log_requests:
@@ -161,6 +161,6 @@ async def _serve(settings: Settings) -> None:
 def application() -> OpeningApplication:
     """Make the application for any ASGI server; its settings are variables such as ``LAURELS_DATA``."""
     names = ("store", "data", "boards", "order", "ttl_seconds", "metrics", "log_requests")
-    told = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
-    settings = msgspec.convert(told, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
+    given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
+    settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     return OpeningApplication(open_routes(settings))

@@ -1,7 +1,7 @@
 """The log of a process that serves: lines on standard error, as text or as JSON.
 
-Lines are written by a thread of their own, so that a reader of standard error who stops cannot stop the service. At most
-WAITING_LINES wait for it; further ones are dropped.
+Lines are written by a thread of their own, so that a reader of standard error who stops cannot stop the service. At
+most WAITING_LINES wait for it; further ones are dropped.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _BoundedHandler(QueueHandler):
 
 @contextmanager
 def writing_logs(kind: LogFormat) -> Iterator[None]:
-    """Write all logs of the process on standard error, from INFO on, until the end; what waits then is still written."""
+    """Write the logs of the process on standard error, from INFO on; what waits at the end is still written."""
     stream = logging.StreamHandler()
     stream.setFormatter(JSONFormatter() if kind == "json" else logging.Formatter(TEXT))
     lines: queue.Queue[logging.LogRecord | None] = queue.Queue(WAITING_LINES)

@@ -17,7 +17,7 @@ from laurels.http import Routes
 from laurels.http.gate import Gate
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.adapters.served import KEY, guard
-from tests.asking import ask, connected, exchange, said
+from tests.asking import ask, connected, read_replies, send_bytes
 from tests.conftest import started
 from tests.serverless.recorded import RECORDED
 
@@ -86,7 +86,7 @@ def observed(lines: Path, count: int) -> list[tuple[str, str, int]]:
 )
 def test_every_request_meets_the_gate(guarded: Server, request_: bytes) -> None:
     """Without the key each is a 401, whatever else may be wrong with it, and nothing is stored."""
-    (reply,) = exchange(guarded, request_)
+    (reply,) = send_bytes(guarded, request_)
     assert reply.status == 401
     assert ask(guarded, "GET", "/kart", headers=AUTHORIZATION).json == {"leaderboard": []}
 
@@ -94,7 +94,7 @@ def test_every_request_meets_the_gate(guarded: Server, request_: bytes) -> None:
 def test_pipelined_requests_meet_the_gate(guarded: Server) -> None:
     """Each of a pipeline does; one that is let in does not let in those behind it."""
     with_key = odd(READ).replace(b"X-Odd: 1", b"Authorization: " + KEY)
-    replies = exchange(guarded, with_key + READ + with_key + odd(READ) + READ, 5)
+    replies = send_bytes(guarded, with_key + READ + with_key + odd(READ) + READ, 5)
     assert [reply.status for reply in replies] == [200, 401, 200, 401, 401]
 
 
@@ -102,7 +102,7 @@ def test_refusal_comes_before_the_body(guarded: Server) -> None:
     """Who is refused is told so while the body is still on its way, and is not asked for it."""
     with connected(guarded) as connection:
         connection.sendall(b"POST /kart HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
-        assert said(connection, 1)[0].status == 401
+        assert read_replies(connection, 1)[0].status == 401
 
 
 def test_key_opens_the_gate(guarded: Server) -> None:
@@ -123,14 +123,14 @@ def test_observers_see_every_answer(guarded: Server, lines: Path) -> None:
     """Refusals of the gate, of the protocol and of the routes are seen as good answers are, once each."""
     ask(guarded, "GET", "/kart/v", headers=AUTHORIZATION)
     ask(guarded, "HEAD", "/kart", headers=AUTHORIZATION)
-    exchange(guarded, READ)
+    send_bytes(guarded, READ)
     ask(guarded, "GET", "/a/b/c/d")
     ask(guarded, "POST", "/kart", bytes(2_000_000), AUTHORIZATION)
-    exchange(guarded, b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 700))
-    exchange(guarded, b"GET / HTTP/1.1\r\nHost: x\r\nX: %b\r\n\r\n" % (b"a" * 1100))
-    exchange(guarded, b"GET / HTTP/1.1\r\n\r\n")
-    exchange(guarded, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n")
-    exchange(guarded, b"GET / HTTP/1.1\r\nHost:")
+    send_bytes(guarded, b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 700))
+    send_bytes(guarded, b"GET / HTTP/1.1\r\nHost: x\r\nX: %b\r\n\r\n" % (b"a" * 1100))
+    send_bytes(guarded, b"GET / HTTP/1.1\r\n\r\n")
+    send_bytes(guarded, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n")
+    send_bytes(guarded, b"GET / HTTP/1.1\r\nHost:")
     assert observed(lines, 10) == [
         ("GET", "/{board}/{name}", 200),
         ("HEAD", "/{board}", 200),
@@ -148,7 +148,7 @@ def test_observers_see_every_answer(guarded: Server, lines: Path) -> None:
 def test_observers_see_what_waits(guarded: Server, lines: Path) -> None:
     """Of requests that wait for the disk, or come through a queue, each answer is seen when it leaves."""
     keyed = SUBMIT.replace(b"Host: x", b"Host: x\r\nAuthorization: " + KEY)
-    replies = exchange(guarded, keyed * 3, 3)
+    replies = send_bytes(guarded, keyed * 3, 3)
     assert [reply.status for reply in replies] == [202] * 3
     assert observed(lines, 3) == [("POST", "/{board}/{name}", 202)] * 3
 

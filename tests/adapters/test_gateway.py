@@ -36,6 +36,7 @@ def test_event_says_what_was_sent(recorded: Recorded) -> None:
     }
 
 
+@pytest.mark.slow
 @given(board=st.text(min_size=1), name=st.text(min_size=1), safe=st.sampled_from(["", "@+:!'()*,;=&$"]))
 def test_names_arrive_to_the_letter(board: str, name: str, safe: str) -> None:
     """Any name, however far its client encoded it, is the same through both kinds of API."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.adapters.served import UNSEEN
-from tests.asking import ask, connected, exchange, said
+from tests.asking import ask, connected, read_replies, send_bytes
 from tests.conftest import started
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def request(name: str, *, is_odd: bool) -> bytes:
 @pytest.mark.parametrize("kind", KINDS)
 def test_handler_may_do_anything(served: Server, kind: str, *, is_odd: bool) -> None:
     """It may await what it likes, has a current task, and a context variable that no other request sees or has set."""
-    for reply in exchange(served, request(kind, is_odd=is_odd) * 3, 3):
+    for reply in send_bytes(served, request(kind, is_odd=is_odd) * 3, 3):
         assert reply.json == {"before": UNSEEN, "after": kind, "task": True, "status": 200}
 
 
@@ -45,7 +45,7 @@ def test_handler_may_do_anything(served: Server, kind: str, *, is_odd: bool) -> 
 @pytest.mark.parametrize("kind", ["expire", "expire-store"])
 def test_handler_may_set_a_time_limit(served: Server, kind: str, *, is_odd: bool) -> None:
     """A time limit ends what it waits for, the store's commit too, and the connection goes on."""
-    replies = exchange(served, request(kind, is_odd=is_odd) + request("none", is_odd=is_odd), 2)
+    replies = send_bytes(served, request(kind, is_odd=is_odd) + request("none", is_odd=is_odd), 2)
     assert replies[0].json == {"expired": True}
     assert replies[1].status == 200
 
@@ -53,7 +53,7 @@ def test_handler_may_set_a_time_limit(served: Server, kind: str, *, is_odd: bool
 @pytest.mark.parametrize("is_odd", [False, True], ids=["fast", "odd"])
 def test_handler_that_cancels_itself(served: Server, *, is_odd: bool) -> None:
     """It is a fault, which is answered as one."""
-    replies = exchange(served, request("cancel", is_odd=is_odd) + request("none", is_odd=is_odd), 2)
+    replies = send_bytes(served, request("cancel", is_odd=is_odd) + request("none", is_odd=is_odd), 2)
     assert [reply.status for reply in replies] == [500, 200]
 
 
@@ -64,7 +64,7 @@ def test_contexts_of_requests_that_wait_together(served: Server) -> None:
         for connection in (one, other):
             connection.sendall(b"".join(request(name, is_odd=False) for name in names))
         for connection in (one, other):
-            replies = said(connection, len(names))
+            replies = read_replies(connection, len(names))
             assert [reply.json["after"] for reply in replies] == names
             assert {reply.json["before"] for reply in replies} == {UNSEEN}
 
@@ -80,7 +80,7 @@ def test_deeper_paths(served: Server) -> None:
 def test_streaming_operation(served: Server) -> None:
     """An answer may be sent as it is made; HEAD is answered with its head alone, and the connection goes on."""
     stream = b"GET /-/boards/kart/live HTTP/1.1\r\nHost: x\r\n\r\n"
-    replies = exchange(served, stream + request("none", is_odd=False), 2)
+    replies = send_bytes(served, stream + request("none", is_odd=False), 2)
     assert replies[0].headers["content-type"] == "text/event-stream"
     assert replies[0].body == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
     assert replies[1].status == 200

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from laurels.adapters.request_counts import RequestCounts
 from laurels.http.gate import Answered
-from tests.asking import ask, exchange
+from tests.asking import ask, send_bytes
 from tests.conftest import running
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def count_requests(server: Server) -> dict[tuple[str, str, str], float]:
     """Return how many requests were counted by method, route and status."""
     (requests,) = (
         family
-        for family in parse_openmetrics(ask(server, "GET", "/-/metrics").body.decode())
+        for family in parse_openmetrics(ask(server, "GET", "/-/metrics").body.decode())  # type: ignore[no-untyped-call]
         if family.name == "laurels_requests"
     )
     return {
@@ -40,13 +40,13 @@ def count_requests(server: Server) -> dict[tuple[str, str, str], float]:
 def test_every_answer_is_counted(tmp_path: Path) -> None:
     """Requests of the fast path, the full parser and uvicorn's queue count, and so do refusals of the protocol."""
     with running(tmp_path) as server:
-        exchange(server, READ * 3 + ODD * 2, 5)
-        exchange(server, b'POST /kart/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n{"score":1}' * 4, 4)
+        send_bytes(server, READ * 3 + ODD * 2, 5)
+        send_bytes(server, b'POST /kart/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n{"score":1}' * 4, 4)
         ask(server, "HEAD", "/kart?endRank=5")
         ask(server, "GET", "/kart?endRank=0")
         ask(server, "PATCH", "/kart")
         ask(server, "GET", "/no/such/route")
-        exchange(server, b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n")
+        send_bytes(server, b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert count_requests(server) == {
             ("GET", "/{board}/{name}", "200"): 5,
             ("POST", "/{board}/{name}", "202"): 4,
@@ -62,11 +62,11 @@ def test_every_answer_is_counted(tmp_path: Path) -> None:
 def test_durations_are_counted(tmp_path: Path) -> None:
     """Each request is in one bucket of the histogram, and in all above it."""
     with running(tmp_path) as server:
-        exchange(server, READ * 3, 3)
+        send_bytes(server, READ * 3, 3)
         text = ask(server, "GET", "/-/metrics").body.decode()
     samples = {
         (sample.name, sample.labels.get("le")): sample.value
-        for family in parse_openmetrics(text)
+        for family in parse_openmetrics(text)  # type: ignore[no-untyped-call]
         for sample in family.samples
         if (sample.labels.get("method"), sample.labels.get("route")) == ("GET", "/{board}/{name}")
     }
@@ -126,14 +126,14 @@ def log_of(server: Server) -> str:
     """Stop a server, and return what it wrote."""
     server.stop()
     server.reading.join(30)
-    return "".join(server.said)
+    return "".join(server.log)
 
 
 def test_request_log(tmp_path: Path) -> None:
     """One line a request: method, route, status, bytes and duration, and no name of a player."""
     with running(tmp_path, "--log-requests") as server:
-        exchange(server, READ + ODD, 2)
-        exchange(server, b"nonsense\r\n\r\n")
+        send_bytes(server, READ + ODD, 2)
+        send_bytes(server, b"nonsense\r\n\r\n")
         lines = [line for line in log_of(server).splitlines() if " bytes " in line]
     words = [re.sub(r"^\S+ \S+ INFO (.*) [\d.]+ ms$", r"\1", line) for line in lines]
     assert words[:2] == ["GET /{board}/{name} 200 23 bytes"] * 2
@@ -144,7 +144,7 @@ def test_request_log(tmp_path: Path) -> None:
 def test_request_log_as_json(tmp_path: Path) -> None:
     """Every line of the log is one JSON object, those of requests with their facts as fields."""
     with running(tmp_path, "--log-requests", "--log-format", "json", "--no-metrics") as server:
-        exchange(server, READ)
+        send_bytes(server, READ)
         lines = [json.loads(line) for line in log_of(server).splitlines()]
     (found,) = (line for line in lines if line["logger"] == "laurels.requests")
     assert found | {"time": "", "milliseconds": 0, "message": ""} == {
@@ -163,5 +163,5 @@ def test_request_log_as_json(tmp_path: Path) -> None:
 def test_requests_are_not_logged_unasked(tmp_path: Path) -> None:
     """The request log is off by default."""
     with running(tmp_path) as server:
-        exchange(server, READ)
+        send_bytes(server, READ)
         assert "/{board}" not in log_of(server)

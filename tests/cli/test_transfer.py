@@ -212,6 +212,7 @@ def test_import_that_stops_as_json(stdin: Callable[[bytes], None]) -> None:
     assert json.loads(found.stdout) == {"accepted": 0, "refused": [], "problem": problem}
 
 
+@pytest.mark.slow
 def test_import_waits_for_a_full_disk(tmp_path: Path) -> None:
     """While the server cannot write to disk the import waits, and then goes on."""
     (tmp_path / "in.tsv").write_bytes(content(SCORES, "tsv"))

@@ -1,4 +1,4 @@
-"""A naive model of the service, written from the contract alone: a board is a dictionary, every question a sort."""
+"""A naive model of the service, written from the contract alone: a board is a dictionary, every read a sort."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 from copy import deepcopy
 from datetime import UTC, date, datetime, time
 from math import ceil, isfinite
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Json = Any
 Key = tuple[str, str]
@@ -30,14 +33,14 @@ DEFAULT: dict[str, Json] = {
 }
 
 
-def whole(definition: dict[str, Json]) -> dict[str, Json]:
-    """Write a definition with all its fields."""
+def complete(definition: dict[str, Json]) -> dict[str, Json]:
+    """Return a definition with all its fields."""
     full = deepcopy(DEFAULT) | definition
     return full | {"scores": DEFAULT["scores"] | full["scores"]}
 
 
-class Held(NamedTuple):
-    """What a name has on a board."""
+class Entry(NamedTuple):
+    """The entry of a name on a board."""
 
     score: float
     sequence: int
@@ -47,7 +50,7 @@ class Held(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What a cursor names."""
+    """The place on a board that a cursor names."""
 
     window: str
     period: str
@@ -56,16 +59,16 @@ class Place(NamedTuple):
     sequence: int
 
 
-class Kept(NamedTuple):
-    """The answer to an act with a key."""
+class KeyedRequest(NamedTuple):
+    """A request with an idempotency key, and its response."""
 
     at: float
-    attempts: str
-    answer: Json
+    submissions: str
+    response: Json
 
 
 class Problem(Exception):
-    """An answer with the status of an error."""
+    """A response with the status of an error."""
 
     def __init__(self, status: int, what: str = "") -> None:
         self.status = status
@@ -73,7 +76,7 @@ class Problem(Exception):
 
 
 def period_now(window: str, zone: str, now: float) -> int:
-    """Give a number to the period that ``now`` is in; the one before has the number before."""
+    """Return the number of the period that ``now`` is in; periods are numbered consecutively."""
     clock = datetime.fromtimestamp(now, ZoneInfo(zone))
     day = clock.toordinal()
     return {
@@ -84,8 +87,8 @@ def period_now(window: str, zone: str, now: float) -> int:
     }[window]
 
 
-def begins(window: str, zone: str, number: int) -> datetime:
-    """Give the moment that a period begins at, in its board's time zone."""
+def period_begin(window: str, zone: str, number: int) -> datetime:
+    """Return the moment at which a period begins, in its board's time zone."""
     day = {
         "daily": lambda: date.fromordinal(number),
         "weekly": lambda: date.fromordinal(number * 7 + 1),
@@ -96,16 +99,16 @@ def begins(window: str, zone: str, number: int) -> datetime:
 
 
 def period_name(window: str, zone: str, number: int) -> str:
-    """Name a period."""
-    begin = begins(window, zone, number)
+    """Return the name of a period."""
+    begin = period_begin(window, zone, number)
     if window == SIX_HOURS:
         return f"{begin.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
     year, week, _ = begin.isocalendar()
     return {"daily": f"{begin:%Y-%m-%d}", "weekly": f"{year}-W{week:02}", "monthly": f"{begin:%Y-%m}"}[window]
 
 
-def ranked(ranking: str, scores: list[float]) -> list[int]:
-    """Give the ranks of scores that stand in their order."""
+def ranks_of(ranking: str, scores: list[float]) -> list[int]:
+    """Return the ranks of scores that are in the order of their board."""
     if ranking == "ordinal":
         return list(range(len(scores)))
     if ranking == "competition":
@@ -118,23 +121,23 @@ class Model:
 
     def __init__(self, now: float, default: dict[str, Json], file: dict[str, dict[str, Json]], *, only: bool) -> None:
         self.now = now
-        self.default = whole(default)
-        self.file = {name: whole(definition) for name, definition in file.items()}
+        self.default = complete(default)
+        self.file = {name: complete(definition) for name, definition in file.items()}
         self.own = dict(self.file)
         self.declared_only = only
         self.sequence = 0
-        self.boards: dict[str, dict[Key, dict[str, Held]]] = {}
+        self.boards: dict[str, dict[Key, dict[str, Entry]]] = {}
         self.touched: dict[str, float] = {}
-        self.once: dict[tuple[str, str | None, str], Kept] = {}
+        self.keyed: dict[tuple[str, str | None, str], KeyedRequest] = {}
 
-    # What is there
+    # State
 
     def definition(self, board: str) -> dict[str, Json]:
-        """Give the definition that a board has."""
+        """Return the definition of a board."""
         return self.own.get(board, self.default)
 
-    def stored(self, board: str) -> dict[Key, dict[str, Held]]:
-        """Give what is kept of a board, after taking away what time has ended."""
+    def stored(self, board: str) -> dict[Key, dict[str, Entry]]:
+        """Return the periods stored of a board, without those that have expired or are empty."""
         definition, periods = self.definition(board), self.boards.setdefault(board, {})
         ttl = definition["ttl"]
         if ttl and self.now >= self.touched.get(board, self.now) + int(ttl[:-1]) * UNITS[ttl[-1]]:
@@ -143,18 +146,18 @@ class Model:
             del periods[key]
         return periods
 
-    def seen(self, board: str, key: Key) -> dict[str, Held]:
-        """Give the entries that a read of a board or of a period finds."""
+    def visible(self, board: str, key: Key) -> dict[str, Entry]:
+        """Return the entries that a read of a board or of a period finds."""
         if self.hidden(board) or (key[0] and not self.is_kept(board, key)):
             return {}
         return self.stored(board).get(key, {})
 
     def hidden(self, board: str) -> bool:
-        """Tell whether a board is as one that does not exist."""
+        """Return whether a board reads as one that does not exist."""
         return self.declared_only and board not in self.own
 
     def is_kept(self, board: str, key: Key) -> bool:
-        """Tell whether a period may be read."""
+        """Return whether a period can be read."""
         definition, (window, period) = self.definition(board), key
         zone, past = definition["time_zone"], definition["keep"].get(window)
         current = period_now(window, zone, self.now)
@@ -162,22 +165,22 @@ class Model:
         return oldest <= period <= period_name(window, zone, current)
 
     def current(self, board: str, window: str) -> str:
-        """Name the current period of a window."""
+        """Return the name of the current period of a window."""
         zone = self.definition(board)["time_zone"]
         return period_name(window, zone, period_now(window, zone, self.now))
 
     def key(self, board: str, window: str | None, period: str | None) -> Key:
-        """Tell what a request is about."""
+        """Return the key of the period that a request names."""
         if window is None:
             return ALL_TIME
         if window not in self.definition(board)["windows"]:
             raise Problem(400, "window")
         return window, period or self.current(board, window)
 
-    # Submitting
+    # Submits
 
-    def attempt(self, board: str, name: str, score: float, metadata: Json) -> Json:
-        """Submit one score to a board and its periods; give the receipt."""
+    def submit_once(self, board: str, name: str, score: float, metadata: Json) -> Json:
+        """Submit one score to a board and its periods; return the receipt."""
         definition = self.definition(board)
         keys = [ALL_TIME, *((window, self.current(board, window)) for window in definition["windows"])]
         periods = self.stored(board)
@@ -185,7 +188,7 @@ class Model:
             raise Problem(422, "integer")
         results = {key: self.result(definition, periods.get(key, {}).get(name), score) for key in keys}
         self.check_bounds(definition, results[ALL_TIME] if definition["operator"] == "increment" else score)
-        before = self.ranks(board, ALL_TIME, shown=True).get(name)
+        before = self.standings(board, ALL_TIME).get(name)
         self.sequence += 1
         counted = {
             key
@@ -193,25 +196,25 @@ class Model:
             if self.counts(definition, periods.get(key, {}).get(name), score, results[key], metadata)
         }
         for key in counted:
-            held = Held(results[key], self.sequence, int(self.now * 1000), metadata)
-            periods.setdefault(key, {})[name] = held
+            entry = Entry(results[key], self.sequence, int(self.now * 1000), metadata)
+            periods.setdefault(key, {})[name] = entry
         self.touched[board] = self.now
         self.prune(board)
-        after = self.ranks(board, ALL_TIME, shown=True)[name]
+        after = self.standings(board, ALL_TIME)[name]
         return after | {"previous": before, "changed": ALL_TIME in counted}
 
     def prune(self, board: str) -> None:
-        """Forget the periods that are no longer kept."""
+        """Delete the periods that are no longer kept."""
         periods = self.boards[board]
         for key in [key for key in periods if key[0] and not self.is_kept(board, key)]:
             del periods[key]
 
     @staticmethod
-    def result(definition: dict[str, Json], held: Held | None, score: float) -> float:
-        """Give the score that a name has where an attempt counts."""
+    def result(definition: dict[str, Json], old: Entry | None, score: float) -> float:
+        """Return the score that a name has if a submission counts."""
         if definition["operator"] != "increment":
             return score
-        both = (held.score if held else 0, score)
+        both = (old.score if old else 0, score)
         total = sum(both)
         if all(float(one).is_integer() for one in both) and isfinite(total):
             total = sum(map(int, both))
@@ -220,17 +223,17 @@ class Model:
         return total
 
     @staticmethod
-    def counts(definition: dict[str, Json], held: Held | None, score: float, result: float, metadata: Json) -> bool:
-        """Tell whether an attempt counts."""
-        if held is None or (metadata is not None and result == held.score):
+    def counts(definition: dict[str, Json], old: Entry | None, score: float, result: float, metadata: Json) -> bool:
+        """Return whether a submission counts."""
+        if old is None or (metadata is not None and result == old.score):
             return True
         if definition["operator"] == "best":
-            return score > held.score if definition["order"] == "descending" else score < held.score
-        return result != held.score
+            return score > old.score if definition["order"] == "descending" else score < old.score
+        return result != old.score
 
     @staticmethod
     def check_bounds(definition: dict[str, Json], score: float) -> None:
-        """Refuse a score that the board does not take."""
+        """Raise Problem if a score is out of the board's bounds."""
         bounds = definition["scores"]
         low, high = bounds["min"], bounds["max"]
         if (low is not None and score < low) or (high is not None and score > high):
@@ -239,7 +242,7 @@ class Model:
             raise Problem(422, "integer")
 
     def named(self, board: str, window: str | None, back: int) -> dict[str, str | None]:
-        """Name a window, and its period ``back`` periods ago: 0 is the current one, unnamed, and 4 the next."""
+        """Return the parameters for a period ``back`` periods ago: 0 is the current one, unnamed, and 4 the next."""
         if window is None:
             return {"window": None, "period": None}
         zone = self.definition(board)["time_zone"]
@@ -248,119 +251,125 @@ class Model:
         return {"window": window, "period": period_name(window, zone, number) if back else None}
 
     def check_declared(self, board: str) -> None:
-        """Refuse a submit to a board that must be declared and is not."""
+        """Raise Problem if the board must be declared and is not."""
         if self.hidden(board):
             raise Problem(404, "declared")
 
     def submit(self, board: str, name: str, score: float, metadata: Json, key: str | None) -> Json:
-        """Submit once; give the receipt."""
+        """Submit one score, once if it has a key; return the receipt."""
         self.check_declared(board)
         return self.do_once(
-            (board, name, key), [name, score, metadata], lambda: self.attempt(board, name, score, metadata)
+            (board, name, key), [name, score, metadata], lambda: self.submit_once(board, name, score, metadata)
         )
 
-    def batch(self, board: str, attempts: list[tuple[str, float, Json]], key: str | None) -> Json:
-        """Submit each on its own; give how many were kept, and which were not."""
+    def batch(self, board: str, submissions: list[tuple[str, float, Json]], key: str | None) -> Json:
+        """Submit each on its own, once if they have a key; return how many were accepted, and which were refused."""
         self.check_declared(board)
-        return self.do_once((board, None, key), attempts, lambda: self.each(board, attempts))
+        return self.do_once((board, None, key), submissions, lambda: self.submit_each(board, submissions))
 
-    def each(self, board: str, attempts: list[tuple[str, float, Json]]) -> Json:
+    def submit_each(self, board: str, submissions: list[tuple[str, float, Json]]) -> Json:
         """Submit one after another."""
         refused = []
-        for index, (name, score, metadata) in enumerate(attempts):
+        for index, (name, score, metadata) in enumerate(submissions):
             try:
-                self.attempt(board, name, score, metadata)
+                self.submit_once(board, name, score, metadata)
             except Problem:
                 refused.append((index, name))
-        return {"accepted": len(attempts) - len(refused), "refused": refused}
+        return {"accepted": len(submissions) - len(refused), "refused": refused}
 
-    def do_once(self, scope: tuple[str, str | None, str | None], attempts: Json, act: Any) -> Json:
-        """Act, or give the answer that the key has."""
+    def do_once(
+        self, scope: tuple[str, str | None, str | None], submissions: Json, operation: Callable[[], Json]
+    ) -> Json:
+        """Do the operation, or return the response to an earlier request with the same key."""
         board, name, key = scope
         if key is None:
-            return act()
-        kept, told = self.once.get((board, name, key)), json.dumps(attempts)
-        if kept is None or self.now >= kept.at + KEY_SECONDS:
-            kept = self.once[board, name, key] = Kept(self.now, told, act())
-        elif kept.attempts != told:
+            return operation()
+        earlier, sent = self.keyed.get((board, name, key)), json.dumps(submissions)
+        if earlier is None or self.now >= earlier.at + KEY_SECONDS:
+            earlier = self.keyed[board, name, key] = KeyedRequest(self.now, sent, operation())
+        elif earlier.submissions != sent:
             raise Problem(422, "key")
-        return kept.answer
+        return earlier.response
 
-    # Reading
+    # Reads
 
-    def ranks(self, board: str, key: Key, *, shown: bool = False) -> dict[str, Json]:
-        """Give all entries of a board in their order, with their ranks; ``shown`` as a standing."""
-        definition, entries = self.definition(board), self.seen(board, key)
+    def entries(self, board: str, key: Key) -> dict[str, Json]:
+        """Return all entries of a board in order, by name, with all that may be included."""
+        definition, entries = self.definition(board), self.visible(board, key)
         sign = -1 if definition["order"] == "descending" else 1
         names = sorted(entries, key=str.encode, reverse=sign < 0)
         if definition["ties"] != "name":
             names.sort(key=lambda name: entries[name].sequence, reverse=definition["ties"] == "latest")
         names.sort(key=lambda name: sign * entries[name].score)
         scores = [entries[name].score for name in names]
+        ranks = ranks_of(definition["ranking"], scores)
+        return {name: self.write_entry(name, entries[name], rank) for name, rank in zip(names, ranks, strict=True)}
+
+    def standings(self, board: str, key: Key) -> dict[str, Json]:
+        """Return score and rank of all names."""
         return {
-            name: {"score": entries[name].score, "rank": rank} if shown else self.entry(name, entries[name], rank)
-            for name, rank in zip(names, ranked(definition["ranking"], scores), strict=True)
+            name: {"score": entry["score"], "rank": entry["rank"]} for name, entry in self.entries(board, key).items()
         }
 
     @staticmethod
-    def entry(name: str, held: Held, rank: int) -> Json:
-        """Give an entry with all that may be included."""
-        at = datetime.fromtimestamp(held.at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return {"name": name, "score": held.score, "rank": rank, "metadata": held.metadata, "submittedAt": at}
+    def write_entry(name: str, entry: Entry, rank: int) -> Json:
+        """Return an entry as a response has it."""
+        at = datetime.fromtimestamp(entry.at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return {"name": name, "score": entry.score, "rank": rank, "metadata": entry.metadata, "submittedAt": at}
 
     def page(self, board: str, key: Key, start: int, stop: int) -> list[Json]:
-        """Give the entries of some places."""
-        return list(self.ranks(board, key).values())[start:stop]
+        """Return the entries of a range of places."""
+        return list(self.entries(board, key).values())[start:stop]
 
     def standing(self, board: str, key: Key, name: str) -> Json:
-        """Give a standing."""
-        return self.ranks(board, key, shown=True).get(name, {"score": 0, "rank": None})
+        """Return a standing."""
+        return self.standings(board, key).get(name, {"score": 0, "rank": None})
 
-    def after(self, board: str, place: Place, size: int) -> list[Json]:
-        """Give the entries that stand behind a place, be it anybody's or not."""
+    def page_behind(self, board: str, place: Place, size: int) -> list[Json]:
+        """Return the entries behind a place, whether or not an entry is still there."""
         key = self.key(board, place.window or None, place.period)
-        behind = [name for name, held in self.seen(board, key).items() if self.is_behind(board, name, held, place)]
-        return [entry for name, entry in self.ranks(board, key).items() if name in behind][:size]
+        behind = [name for name, entry in self.visible(board, key).items() if self.is_behind(board, name, entry, place)]
+        return [entry for name, entry in self.entries(board, key).items() if name in behind][:size]
 
-    def is_behind(self, board: str, name: str, held: Held, place: Place) -> bool:
-        """Tell whether an entry stands behind a place."""
+    def is_behind(self, board: str, name: str, entry: Entry, place: Place) -> bool:
+        """Return whether an entry is behind a place."""
         definition = self.definition(board)
         falls: bool = definition["order"] == "descending"
-        if held.score != place.score:
-            return (held.score < place.score) == falls
+        if entry.score != place.score:
+            return (entry.score < place.score) == falls
         if definition["ties"] == "name":
             return name != place.name and (name.encode() < place.name.encode()) == falls
-        return held.sequence != place.sequence and (held.sequence > place.sequence) == (
-            definition["ties"] == "earliest"
-        )
+        is_later = entry.sequence > place.sequence
+        return entry.sequence != place.sequence and is_later == (definition["ties"] == "earliest")
 
     def around(self, board: str, key: Key, name: str, span: int) -> list[Json]:
-        """Give a name and its neighbours."""
-        order = list(self.ranks(board, key))
+        """Return a name and its neighbours."""
+        order = list(self.entries(board, key))
         if name not in order:
             raise Problem(404, "around")
         place = order.index(name)
         return self.page(board, key, max(place - span, 0), place + span + 1)
 
     def entries_named(self, board: str, key: Key, names: list[str]) -> Json:
-        """Give some names' entries, and who is missing."""
-        ranks = self.ranks(board, key)
-        return [entry for name, entry in ranks.items() if name in names], [name for name in names if name not in ranks]
+        """Return the entries of some names, and the names that are missing."""
+        entries = self.entries(board, key)
+        missing = [name for name in names if name not in entries]
+        return [entry for name, entry in entries.items() if name in names], missing
 
     def entries_between_scores(self, board: str, key: Key, low: float, high: float, limit: int) -> list[Json]:
-        """Give the entries between two scores."""
-        return [entry for entry in self.ranks(board, key).values() if low <= entry["score"] <= high][:limit]
+        """Return the entries between two scores."""
+        return [entry for entry in self.entries(board, key).values() if low <= entry["score"] <= high][:limit]
 
     def rank_of(self, board: str, key: Key, score: float) -> Json:
-        """Tell where a score would stand."""
+        """Return the rank that a score would have."""
         sign = -1 if self.definition(board)["order"] == "descending" else 1
-        scores = [held.score for held in self.seen(board, key).values()]
+        scores = [entry.score for entry in self.visible(board, key).values()]
         better = [other for other in scores if sign * other < sign * score]
         rank = len(set(better)) if self.definition(board)["ranking"] == "dense" else len(better)
         return {"rank": rank, "percentile": 100 * (len(scores) - len(better)) / len(scores) if scores else None}
 
-    def figures(self, board: str, key: Key) -> Json:
-        """Give the summary but for its histogram."""
+    def summary(self, board: str, key: Key) -> Json:
+        """Return the summary without its histogram."""
         scores = [entry["score"] for entry in self.page(board, key, 0, 10**6)]
         worst_first = scores[::-1]
         percentiles = {str(p): worst_first[ceil(p * len(scores) / 100) - 1] if scores else None for p in (50, 90, 99)}
@@ -371,31 +380,31 @@ class Model:
         """List the periods that have entries and are kept."""
         zone = self.definition(board)["time_zone"]
         found = []
-        for window, period in sorted(key for key in self.stored(board) if self.seen(board, key) and key[0]):
+        for window, period in sorted(key for key in self.stored(board) if self.visible(board, key) and key[0]):
             now = period_now(window, zone, self.now)
             number = next(n for n in range(now, now - 4000, -1) if period_name(window, zone, n) == period)
             found.append(
                 {
                     "window": window,
                     "period": period,
-                    "start": begins(window, zone, number).isoformat(),
-                    "stop": begins(window, zone, number + 1).isoformat(),
-                    "count": len(self.seen(board, (window, period))),
+                    "start": period_begin(window, zone, number).isoformat(),
+                    "stop": period_begin(window, zone, number + 1).isoformat(),
+                    "count": len(self.visible(board, (window, period))),
                     "current": number == now,
                 }
             )
         return found
 
-    # Changing
+    # Other writes
 
     def remove(self, board: str, key: Key, name: str | None) -> None:
-        """Take a name, or all, off a board with its periods, or off one period, be they in sight or not."""
+        """Remove a name, or all, from a board and its periods, or from one period, hidden or not."""
         for one, entries in self.stored(board).items():
             for gone in [other for other in entries if key in {one, ALL_TIME} and name in {other, None}]:
                 del entries[gone]
 
     def check_change(self, board: str, new: dict[str, Json]) -> None:
-        """Refuse a definition that the entries of a board contradict."""
+        """Raise Problem if the entries of a board contradict a definition."""
         old, stored = self.definition(board), self.stored(board)
         windows = {window for window, _ in stored if window}
         if board in self.file:
@@ -405,40 +414,40 @@ class Model:
         if windows and (old["time_zone"] != new["time_zone"] or windows - set(new["windows"])):
             raise Problem(409, "periods")
         try:
-            for held in stored.get(ALL_TIME, {}).values():
-                self.check_bounds(new, held.score)
+            for entry in stored.get(ALL_TIME, {}).values():
+                self.check_bounds(new, entry.score)
         except Problem as problem:
             raise Problem(409, "bounds") from problem
 
     def define(self, board: str, definition: dict[str, Json]) -> Json:
-        """Give a board a definition of its own; give it back with all its fields."""
-        new = whole(definition)
+        """Set a board's own definition; return it with all its fields."""
+        new = complete(definition)
         self.check_change(board, new)
         self.change_ttl(board, new)
         self.own[board] = new
         return new
 
     def change_ttl(self, board: str, new: dict[str, Json]) -> None:
-        """Let the time of a board that was given a time to live count from now."""
+        """Start the time to live of a board that had none now."""
         if new["ttl"] and not self.definition(board)["ttl"]:
             self.touched[board] = self.now
 
     def undefine(self, board: str) -> None:
-        """Take a board's own definition away."""
+        """Delete a board's own definition."""
         self.check_change(board, self.default)
         self.change_ttl(board, self.default)
         self.own.pop(board, None)
 
-    def shown_definition(self, board: str) -> Json:
-        """Give the definition of a board that there is."""
+    def read_definition(self, board: str) -> Json:
+        """Return the definition of a board; raise Problem if there is no such board."""
         if board not in self.own and (self.hidden(board) or not self.stored(board).get(ALL_TIME)):
             raise Problem(404, "board")
         return self.definition(board)
 
-    def listed(self) -> list[Json]:
-        """Give all boards that there are, with their definitions."""
-        there = {board for board in self.boards if not self.hidden(board) and self.stored(board).get(ALL_TIME)}
+    def list_boards(self) -> list[Json]:
+        """Return all boards with their definitions."""
+        filled = {board for board in self.boards if not self.hidden(board) and self.stored(board).get(ALL_TIME)}
         return [
             {"name": board, "declared": board in self.own, "definition": self.definition(board)}
-            for board in sorted(there | set(self.own), key=str.encode)
+            for board in sorted(filled | set(self.own), key=str.encode)
         ]

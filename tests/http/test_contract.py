@@ -1,4 +1,4 @@
-"""The routes, as a client sees them, over both skins."""
+"""The routes as a client sees them, over both adapters."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ if TYPE_CHECKING:
     from tests.conftest import Server
 
 
-def test_submit_answers_202_and_nothing(service: Server, board: str) -> None:
-    """A submit is accepted with an empty body."""
+def test_submit_is_accepted(service: Server, board: str) -> None:
+    """A submit is answered by 202 with an empty body."""
     reply = ask(service, "POST", f"/{board}/v", {"score": 42})
-    assert (reply.status, reply.body, reply.headers["content-length"]) == (202, b"", "0")
+    assert reply.status == 202
+    assert reply.body == b""
+    assert reply.headers["content-length"] == "0"
 
 
 def test_standing_is_score_and_rank(service: Server, board: str) -> None:
-    """A standing has exactly the two fields, rank from 0."""
+    """A standing has exactly two fields, score and rank; ranks start at 0."""
     ask(service, "POST", f"/{board}/v", {"score": 2077})
     ask(service, "POST", f"/{board}/silverhand", {"score": 34})
     reply = ask(service, "GET", f"/{board}/silverhand")
-    assert (reply.status, reply.body) == (200, b'{"score":34,"rank":1}')
+    assert reply.status == 200
+    assert reply.body == b'{"score":34,"rank":1}'
     assert reply.headers["content-type"] == "application/json"
 
 
 def test_page_is_names_and_scores(service: Server, board: str) -> None:
-    """A page has exactly name and score of each entry, best first."""
+    """A page has exactly the name and the score of each entry, the best first."""
     ask(service, "POST", f"/{board}/silverhand", {"score": 34})
     ask(service, "POST", f"/{board}/v", {"score": 2077})
     reply = ask(service, "GET", f"/{board}?startRank=0&endRank=20")
@@ -38,15 +41,17 @@ def test_page_is_names_and_scores(service: Server, board: str) -> None:
 
 
 def test_name_not_on_the_board(service: Server, board: str) -> None:
-    """An absent name is an answer and no error."""
+    """A name that is not on the board has score 0 and rank null, which is no error."""
     reply = ask(service, "GET", f"/{board}/nobody")
-    assert (reply.status, reply.body) == (200, b'{"score":0,"rank":null}')
+    assert reply.status == 200
+    assert reply.body == b'{"score":0,"rank":null}'
 
 
 def test_board_that_does_not_exist(service: Server, board: str) -> None:
-    """An absent board is an empty page."""
+    """A board that does not exist reads as an empty page."""
     reply = ask(service, "GET", f"/{board}")
-    assert (reply.status, reply.body) == (200, b'{"leaderboard":[]}')
+    assert reply.status == 200
+    assert reply.body == b'{"leaderboard":[]}'
 
 
 @pytest.mark.parametrize(
@@ -63,19 +68,19 @@ def test_board_that_does_not_exist(service: Server, board: str) -> None:
     ],
 )
 def test_page_bounds(service: Server, board: str, query: str, names: list[str]) -> None:
-    """The start is included, the end is not; both have defaults, and a board that ends sooner ends the page."""
+    """A page includes startRank and not endRank; both have defaults, and it ends at the latest where the board does."""
     ask(service, "POST", f"/{board}", {"entries": [{"name": f"p{rank:02}", "score": -rank} for rank in range(25)]})
     assert [entry["name"] for entry in ask(service, "GET", f"/{board}{query}").json["leaderboard"]] == names
 
 
-def test_equal_scores_stand_by_name_from_z_to_a(service: Server, board: str) -> None:
-    """On a descending board the greater name stands first among equals."""
+def test_equal_scores_are_ordered_by_name(service: Server, board: str) -> None:
+    """On a descending board equal scores are ordered by name, from Z to A."""
     ask(service, "POST", f"/{board}", {"entries": [{"name": name, "score": 7} for name in ("b", "c", "a")]})
     assert [entry["name"] for entry in ask(service, "GET", f"/{board}").json["leaderboard"]] == ["c", "b", "a"]
 
 
 @pytest.mark.parametrize(
-    ("sent", "given"),
+    ("sent", "returned"),
     [
         (b"42", b"42"),
         (b"42.0", b"42"),
@@ -91,11 +96,11 @@ def test_equal_scores_stand_by_name_from_z_to_a(service: Server, board: str) -> 
         (b"0.1", b"0.1"),
     ],
 )
-def test_score_comes_back_exactly(service: Server, board: str, sent: bytes, given: bytes) -> None:
-    """Whole scores are integers again, others the same double; a page and a standing agree to the byte."""
+def test_score_comes_back_exactly(service: Server, board: str, sent: bytes, returned: bytes) -> None:
+    """Whole scores come back as integers, others as the same double; a page and a standing agree to the byte."""
     assert ask(service, "POST", f"/{board}/v", b'{"score":%b}' % sent).status == 202
-    assert ask(service, "GET", f"/{board}/v").body == b'{"score":%b,"rank":0}' % given
-    assert ask(service, "GET", f"/{board}").body == b'{"leaderboard":[{"name":"v","score":%b}]}' % given
+    assert ask(service, "GET", f"/{board}/v").body == b'{"score":%b,"rank":0}' % returned
+    assert ask(service, "GET", f"/{board}").body == b'{"leaderboard":[{"name":"v","score":%b}]}' % returned
 
 
 @pytest.mark.parametrize(
@@ -104,20 +109,20 @@ def test_score_comes_back_exactly(service: Server, board: str, sent: bytes, give
     ids=ascii,
 )
 def test_names_are_percent_decoded(service: Server, board: str, name: str) -> None:
-    """A name is one segment of UTF-8, and comes back as it was meant."""
+    """A name is one percent-encoded path segment of UTF-8, and comes back decoded."""
     ask(service, "POST", f"/{board}/{quote(name, safe='')}", {"score": 1})
     assert ask(service, "GET", f"/{board}/{quote(name, safe='')}").json == {"score": 1, "rank": 0}
     assert ask(service, "GET", f"/{board}").json == {"leaderboard": [{"name": name, "score": 1}]}
 
 
 def test_board_names_are_percent_decoded(service: Server, board: str) -> None:
-    """The same board is reached however its name is written."""
+    """Every way to percent-encode a name reaches the same board."""
     ask(service, "POST", f"/{board}%2F%61/v", {"score": 1})
     assert ask(service, "GET", f"/{board}%2fa/v").json == {"score": 1, "rank": 0}
 
 
-def test_representation_tells_before_and_after(service: Server, board: str) -> None:
-    """A submit that asks for it is told the standings on both sides of it."""
+def test_representation_has_before_and_after(service: Server, board: str) -> None:
+    """A submit with Prefer: return=representation returns the standing after it and the one before it."""
     prefer = {"prefer": 'respond-async, return="representation"'}
     first = ask(service, "POST", f"/{board}/v", {"score": 5}, prefer)
     assert first.json == {"score": 5, "rank": 0, "previous": None, "changed": True}
@@ -128,17 +133,18 @@ def test_representation_tells_before_and_after(service: Server, board: str) -> N
 
 
 def test_representation_of_the_same_again(service: Server, board: str) -> None:
-    """A submit of the score that was there has changed nothing."""
+    """A submit of the score that the name already has changes nothing."""
     ask(service, "POST", f"/{board}/v", {"score": 5})
     reply = ask(service, "POST", f"/{board}/v", {"score": 5.0}, {"prefer": "return=representation"})
     assert reply.json["changed"] is False
 
 
-def test_batch_tells_what_became_of_it(service: Server, board: str) -> None:
-    """Each entry of a batch is kept or refused on its own."""
+def test_batch_reports_each_entry(service: Server, board: str) -> None:
+    """Each entry of a batch is accepted or refused on its own."""
     bad = [{"name": "a", "score": 1}, {"name": "", "score": 2}, {"name": "b", "score": "3"}, {"name": "c", "score": 4}]
     reply = ask(service, "POST", f"/{board}", {"entries": bad})
-    assert (reply.status, reply.json["accepted"]) == (200, 2)
+    assert reply.status == 200
+    assert reply.json["accepted"] == 2
     assert [(one["index"], one["name"]) for one in reply.json["refused"]] == [(1, ""), (2, "b")]
     assert [entry["name"] for entry in ask(service, "GET", f"/{board}").json["leaderboard"]] == ["c", "a"]
 
@@ -163,61 +169,66 @@ def test_batch_tells_what_became_of_it(service: Server, board: str) -> None:
     ids=lambda value: ascii(value)[:40],
 )
 def test_entry_refused(service: Server, board: str, entry: bytes, problem: str) -> None:
-    """An entry that is not good is refused with its reason, and the one beside it is kept."""
+    """An invalid entry is refused with the reason, and the valid one next to it is accepted."""
     reply = ask(service, "POST", f"/{board}", b'{"entries":[%b,{"name":"good","score":1}]}' % entry)
-    assert (reply.status, reply.json["accepted"], reply.json["refused"][0]["index"]) == (200, 1, 0)
+    assert reply.status == 200
+    assert reply.json["accepted"] == 1
+    assert reply.json["refused"][0]["index"] == 0
     assert problem in reply.json["refused"][0]["problem"]
 
 
 def test_batch_of_a_thousand(service: Server, board: str) -> None:
-    """A thousand entries go in one batch, and come back in one page."""
+    """A batch may have 1,000 entries, and a page too."""
     entries = [{"name": f"player-{place:04}", "score": 1000 - place} for place in range(1000)]
     assert ask(service, "POST", f"/{board}", {"entries": entries}).json == {"accepted": 1000, "refused": []}
     assert ask(service, "GET", f"/{board}?endRank=1000").json == {"leaderboard": entries}
 
 
 def test_later_entry_of_one_name_counts(service: Server, board: str) -> None:
-    """Of two entries of one name in a batch the later stands."""
+    """Of two entries with the same name in a batch the later one counts."""
     ask(service, "POST", f"/{board}", {"entries": [{"name": "v", "score": 9}, {"name": "v", "score": 3}]})
     assert ask(service, "GET", f"/{board}/v").json == {"score": 3, "rank": 0}
 
 
-def test_empty_batch_makes_no_board(service: Server, board: str) -> None:
-    """Nothing is accepted, nothing is refused."""
+def test_empty_batch(service: Server, board: str) -> None:
+    """A batch without entries is accepted and changes nothing."""
     assert ask(service, "POST", f"/{board}", {"entries": []}).json == {"accepted": 0, "refused": []}
 
 
 def test_delete_of_a_name(service: Server, board: str) -> None:
-    """A name is taken off its board; doing it again is as good."""
+    """DELETE of a name removes it from its board; repeating it is no error."""
     ask(service, "POST", f"/{board}/v", {"score": 1})
     assert [ask(service, "DELETE", f"/{board}/v").status for _ in range(2)] == [204, 204]
     assert ask(service, "GET", f"/{board}/v").json == {"score": 0, "rank": None}
 
 
 def test_delete_of_a_board(service: Server, board: str) -> None:
-    """A board is dropped with all its entries; doing it again is as good."""
+    """DELETE of a board removes all its entries; repeating it is no error."""
     ask(service, "POST", f"/{board}/v", {"score": 1})
     assert [ask(service, "DELETE", f"/{board}").status for _ in range(2)] == [204, 204]
     assert ask(service, "GET", f"/{board}").json == {"leaderboard": []}
 
 
 @pytest.mark.parametrize("path", ["/-/health", "/-/ready"])
-def test_operations(service: Server, path: str) -> None:
-    """A service that can keep scores says that it is well."""
+def test_health_and_readiness(service: Server, path: str) -> None:
+    """A service that can store scores is healthy and ready."""
     reply = ask(service, "GET", path)
-    assert (reply.status, reply.body) == (200, b'{"status":"ok"}')
+    assert reply.status == 200
+    assert reply.body == b'{"status":"ok"}'
 
 
-def test_face(service: Server) -> None:
-    """The root says what this is."""
+def test_landing_page(service: Server) -> None:
+    """The root names the service, its version and its documentation."""
     assert ask(service, "GET", "/").json == {"service": "laurels", "version": __version__, "docs": "/-/docs"}
 
 
 @pytest.mark.parametrize("path", ["/{board}/v", "/{board}", "/-/health", "/"])
 def test_head_is_get_without_its_body(service: Server, board: str, path: str) -> None:
-    """HEAD gives the headers of GET, the length included."""
+    """HEAD returns the headers of GET, Content-Length included, and no body."""
     get, head = (ask(service, method, path.format(board=board)) for method in ("GET", "HEAD"))
-    assert (head.status, head.body, head.headers["content-length"]) == (200, b"", str(len(get.body)))
+    assert head.status == 200
+    assert head.body == b""
+    assert head.headers["content-length"] == str(len(get.body))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +239,8 @@ def test_head_is_get_without_its_body(service: Server, board: str, path: str) ->
         ("/-/ready", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_options_tells_what_is_allowed(service: Server, board: str, path: str, allow: str) -> None:
-    """OPTIONS names the methods of a route."""
+def test_options_lists_methods(service: Server, board: str, path: str, allow: str) -> None:
+    """OPTIONS lists the methods of a route."""
     reply = ask(service, "OPTIONS", path.format(board=board))
-    assert (reply.status, reply.headers["allow"]) == (204, allow)
+    assert reply.status == 204
+    assert reply.headers["allow"] == allow

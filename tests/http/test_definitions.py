@@ -1,4 +1,4 @@
-"""Boards' definitions and what they promise, as a client sees them, over both skins."""
+"""Board definitions and their rules as a client sees them, over both adapters."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ ties = "earliest"
 
 
 def define(service: Server, board: str, **definition: Any) -> Reply:
-    """Give a board a definition."""
+    """PUT a definition."""
     return ask(service, "PUT", f"/-/boards/{board}", definition)
 
 
@@ -57,44 +57,45 @@ def fill(service: Server, board: str, *scores: tuple[str, float]) -> Reply:
 
 
 def ranks(service: Server, board: str, query: str = "include=rank") -> list[tuple[str, float, int]]:
-    """Read names, scores and ranks."""
+    """Return name, score and rank of each entry."""
     found = ask(service, "GET", f"/{board}?{query}").json["leaderboard"]
     return [(entry["name"], entry["score"], entry["rank"]) for entry in found]
 
 
 @pytest.fixture
-def declared(tmp_path: Path) -> Iterator[Server]:
-    """Give a service with a file of boards, and no others."""
+def strict_service(tmp_path: Path) -> Iterator[Server]:
+    """Run a service with a boards file that allows declared boards only."""
     file = tmp_path / "boards.toml"
     file.write_text(FILE)
     with running(tmp_path / "data", "--boards", str(file)) as server:
         yield server
 
 
-@pytest.mark.parametrize("definition", [DEFAULT_DEFINITION, LAPS], ids=["plain", "laps"])
-def test_definition_goes_round(service: Server, board: str, definition: dict[str, Any]) -> None:
-    """What is put is what is given, with all its fields; to put it again changes nothing."""
+@pytest.mark.parametrize("definition", [DEFAULT_DEFINITION, LAPS], ids=["default", "laps"])
+def test_definition_comes_back(service: Server, board: str, definition: dict[str, Any]) -> None:
+    """A definition comes back with all its fields; to PUT it again changes nothing."""
     first, again = (define(service, board, **definition) for _ in range(2))
     assert [(reply.status, reply.json) for reply in (first, again)] == [(201, definition), (200, definition)]
     assert ask(service, "GET", f"/-/boards/{board}").json == definition
 
 
 def test_definition_of_some_fields(service: Server, board: str) -> None:
-    """Fields that are left out are as they are by default."""
+    """Fields that are left out have their defaults."""
     assert define(service, board, operator="best").json == DEFAULT_DEFINITION | {"operator": "best"}
     assert define(service, board).json == DEFAULT_DEFINITION
 
 
 def test_definition_of_a_board_without_one(service: Server, board: str) -> None:
-    """A board that has entries has the default definition; one that has neither is a 404."""
+    """A board with entries only has the default definition; without either it is a 404."""
     reply = ask(service, "GET", f"/-/boards/{board}")
-    assert (reply.status, board in reply.json["detail"]) == (404, True)
+    assert reply.status == 404
+    assert board in reply.json["detail"]
     ask(service, "POST", f"/{board}/v", {"score": 1})
     assert ask(service, "GET", f"/-/boards/{board}").json == DEFAULT_DEFINITION
 
 
-def test_definition_dropped(service: Server, board: str) -> None:
-    """A board whose definition is dropped has the default one; doing it again is as good."""
+def test_definition_deleted(service: Server, board: str) -> None:
+    """A deleted definition is gone; to delete it again is no error."""
     define(service, board, operator="best")
     assert [ask(service, "DELETE", f"/-/boards/{board}").status for _ in range(2)] == [204, 204]
     assert ask(service, "GET", f"/-/boards/{board}").status == 404
@@ -128,9 +129,10 @@ def test_definition_dropped(service: Server, board: str) -> None:
     ids=str,
 )
 def test_definition_refused(service: Server, board: str, definition: dict[str, Any], pointer: str, says: str) -> None:
-    """A definition that is none is a 422 that points at the field, and nothing is defined."""
+    """An invalid definition is a 422 that points at the field, and nothing is defined."""
     reply = define(service, board, **definition)
-    assert (reply.status, says in reply.json["detail"]) == (422, True), reply
+    assert reply.status == 422
+    assert says in reply.json["detail"]
     assert reply.json["pointer"].startswith(pointer)
     assert ask(service, "GET", f"/-/boards/{board}").status == 404
 
@@ -149,8 +151,8 @@ def test_definition_refused(service: Server, board: str, definition: dict[str, A
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_definition_that_cannot_be_read(service: Server, board: str, body: bytes, status: int) -> None:
-    """A definition is read as strictly as any body."""
+def test_malformed_definition(service: Server, board: str, body: bytes, status: int) -> None:
+    """A definition is parsed as strictly as any body."""
     assert ask(service, "PUT", f"/-/boards/{board}", body).status == status
 
 
@@ -167,22 +169,23 @@ def test_definition_that_cannot_be_read(service: Server, board: str, body: bytes
     ids=str,
 )
 def test_change_that_entries_contradict(service: Server, board: str, change: dict[str, Any], says: str) -> None:
-    """A definition under which the entries would not be as they are is a 409 that says why, and changes nothing."""
+    """A definition that stored entries contradict is a 409 that says why, and changes nothing."""
     fill(service, board, ("v", 1), ("w", 8.5))
     reply = define(service, board, **change)
-    assert (reply.status, says in reply.json["detail"]) == (409, True), reply
+    assert reply.status == 409
+    assert says in reply.json["detail"]
     assert ask(service, "GET", f"/-/boards/{board}").json == DEFAULT_DEFINITION
 
 
 def test_change_that_entries_allow(service: Server, board: str) -> None:
-    """Ranking, bounds that hold what is there, and further windows change at any time."""
+    """The ranking, bounds that the entries satisfy, and additional windows can be changed at any time."""
     fill(service, board, ("v", 1), ("w", 1))
     assert define(service, board, ranking="competition", scores={"min": 1}, windows=["daily"]).status == 201
     assert ranks(service, board) == [("w", 1, 0), ("v", 1, 0)]
 
 
 def test_boards_are_listed(service: Server, board: str) -> None:
-    """All boards that are declared or have entries are listed by their names, a part at a time."""
+    """All boards that are declared or have entries are listed by name, in pages."""
     define(service, f"{board}-a", ttl="1d")
     ask(service, "POST", f"/{board}-b%2F%C3%A9/v", {"score": 1})
     define(service, f"{board}-c")
@@ -196,48 +199,50 @@ def test_boards_are_listed(service: Server, board: str) -> None:
     assert [one["name"] for one in second["boards"]] == [f"{board}-c"]
 
 
-def test_last_of_the_boards(service: Server, board: str) -> None:
-    """The list ends with null, and behind its end there is nothing."""
+def test_end_of_the_list(service: Server, board: str) -> None:
+    """The last page of the list has next null, and a page behind the end is empty."""
     ask(service, "POST", f"/{board}/v", {"score": 1})
     assert ask(service, "GET", "/-/boards?limit=1000").json["next"] is None
     assert ask(service, "GET", "/-/boards?after=%F4%8F%BF%BF").json == {"boards": [], "next": None}
 
 
-def test_best_counts_what_is_better(service: Server, board: str) -> None:
-    """Under best a score counts only where it is better than the one before, by the board's order."""
+def test_best_keeps_the_better_score(service: Server, board: str) -> None:
+    """With the operator best a score counts only if it is better than the old one in the board's order."""
     define(service, board, operator="best", order="ascending")
-    told = [
+    receipts = [
         ask(service, "POST", f"/{board}/v", {"score": score}, {"prefer": "return=representation"}).json
         for score in (30, 31, 30, 29.5)
     ]
-    assert [(one["score"], one["changed"]) for one in told] == [(30, True), (30, False), (30, False), (29.5, True)]
+    assert [(one["score"], one["changed"]) for one in receipts] == [(30, True), (30, False), (30, False), (29.5, True)]
 
 
 def test_increment_adds(service: Server, board: str) -> None:
-    """Under increment scores are added, in a plain submit and in a batch."""
+    """With the operator increment scores are added, in single submits and in batches."""
     define(service, board, operator="increment")
     ask(service, "POST", f"/{board}/v", {"score": 40})
     fill(service, board, ("v", 1.5), ("v", -0.5))
     assert ask(service, "GET", f"/{board}/v").json == {"score": 41, "rank": 0}
 
 
-def test_sum_that_cannot_be(service: Server, board: str) -> None:
-    """A sum that would lose a digit, or is out of bounds, is a 422, and in a batch refused alone."""
+def test_sum_refused(service: Server, board: str) -> None:
+    """A sum that would be rounded, or is out of bounds, is a 422; in a batch only its entry is refused."""
     define(service, board, operator="increment", scores={"min": 0})
     fill(service, board, ("v", 2**53))
     reply = ask(service, "POST", f"/{board}/v", {"score": 1})
-    assert (reply.status, reply.json["pointer"]) == (422, "/score")
+    assert reply.status == 422
+    assert reply.json["pointer"] == "/score"
     assert [one["index"] for one in fill(service, board, ("w", 1), ("v", 1), ("w", -2)).json["refused"]] == [1, 2]
     assert ranks(service, board) == [("v", 2**53, 0), ("w", 1, 1)]
 
 
 @pytest.mark.parametrize("score", [-1, 11, 0.5])
 def test_score_out_of_bounds(service: Server, board: str, score: float) -> None:
-    """A score that the board does not take is a 422, however it comes, and nothing is stored."""
+    """A score out of the board's bounds is a 422 in every kind of submit, and nothing is stored."""
     define(service, board, scores={"min": 0, "max": 10, "integer": True})
     for headers in ({}, {"prefer": "return=representation"}, {"idempotency-key": "k"}):
         reply = ask(service, "POST", f"/{board}/v", {"score": score}, headers)
-        assert (reply.status, reply.json["pointer"]) == (422, "/score")
+        assert reply.status == 422
+        assert reply.json["pointer"] == "/score"
     assert [one["index"] for one in fill(service, board, ("v", score), ("w", 10)).json["refused"]] == [0]
     assert ranks(service, board) == [("w", 10, 0)]
 
@@ -246,7 +251,7 @@ def test_score_out_of_bounds(service: Server, board: str, score: float) -> None:
     ("ties", "names"), [("name", ["z", "m", "a"]), ("earliest", ["m", "z", "a"]), ("latest", ["a", "z", "m"])]
 )
 def test_ties(service: Server, board: str, ties: str, names: list[str]) -> None:
-    """Among equals the one stands first that the board's ties say, on every read."""
+    """Equal scores are ordered by the board's ties in every read."""
     define(service, board, ties=ties)
     fill(service, board, ("m", 7), ("z", 7), ("a", 7))
     assert [name for name, _, _ in ranks(service, board)] == names
@@ -258,7 +263,7 @@ def test_ties(service: Server, board: str, ties: str, names: list[str]) -> None:
     ("ranking", "expected"), [("ordinal", [0, 1, 2, 3]), ("competition", [0, 1, 1, 3]), ("dense", [0, 1, 1, 2])]
 )
 def test_rankings_agree(service: Server, board: str, ranking: str, expected: list[int]) -> None:
-    """A rank is the same in a standing, on a page, behind a cursor, among neighbours, among names and by score."""
+    """A rank is the same in a standing, a page, behind a cursor, around a name, by names and between scores."""
     define(service, board, ranking=ranking)
     fill(service, board, ("a", 9), ("c", 7), ("b", 7), ("d", 5))
     names = ["a", "c", "b", "d"]
@@ -274,41 +279,46 @@ def test_rankings_agree(service: Server, board: str, ranking: str, expected: lis
     [("competition", {"rank": 3, "percentile": 25}), ("dense", {"rank": 2, "percentile": 25})],
 )
 def test_rank_of_a_score_by_the_ranking(service: Server, board: str, ranking: str, answer: dict[str, float]) -> None:
-    """Where a score would stand is told by the ranking; the percentile counts entries."""
+    """The rank of a score follows the board's ranking; the percentile counts entries."""
     define(service, board, ranking=ranking)
     fill(service, board, ("a", 9), ("b", 7), ("c", 7), ("d", 5))
     assert ask(service, "GET", f"/-/boards/{board}/rank?score=6").json == answer
 
 
-def test_file_declares(declared: Server) -> None:
-    """A board of the file has its definition there, and nothing else may change it."""
-    assert ask(declared, "GET", "/-/boards/kart").json == DEFAULT_DEFINITION | {"operator": "best", "ties": "earliest"}
-    replies = [define(declared, "kart"), ask(declared, "DELETE", "/-/boards/kart")]
-    assert [(reply.status, "file" in reply.json["detail"]) for reply in replies] == [(409, True), (409, True)]
+def test_file_declares(strict_service: Server) -> None:
+    """A board of the boards file has the definition of the file, which HTTP cannot change."""
+    assert ask(strict_service, "GET", "/-/boards/kart").json == DEFAULT_DEFINITION | {
+        "operator": "best",
+        "ties": "earliest",
+    }
+    replies = [define(strict_service, "kart"), ask(strict_service, "DELETE", "/-/boards/kart")]
+    assert [reply.status for reply in replies] == [409, 409]
+    assert all("file" in reply.json["detail"] for reply in replies)
 
 
 @pytest.mark.parametrize("target", ["/other/v", "/other"])
-def test_declared_only(declared: Server, target: str) -> None:
-    """A submit to a board that is not declared is a 404 that says so; to read it is to read one that is not there."""
+def test_declared_only(strict_service: Server, target: str) -> None:
+    """With declared_only a submit to another board is a 404 that says so, and reads find no such board."""
     body = {"score": 1} if target == "/other/v" else {"entries": [{"name": "v", "score": 1}]}
-    reply = ask(declared, "POST", target, body)
-    assert (reply.status, "declared" in reply.json["detail"]) == (404, True)
-    assert ask(declared, "GET", "/other").json == {"leaderboard": []}
-    assert ask(declared, "GET", "/other/v").json == {"score": 0, "rank": None}
+    reply = ask(strict_service, "POST", target, body)
+    assert reply.status == 404
+    assert "declared" in reply.json["detail"]
+    assert ask(strict_service, "GET", "/other").json == {"leaderboard": []}
+    assert ask(strict_service, "GET", "/other/v").json == {"score": 0, "rank": None}
 
 
-def test_declared_only_and_then_declared(declared: Server) -> None:
-    """A board that is defined over HTTP is declared."""
-    assert define(declared, "other").status == 201
-    assert ask(declared, "POST", "/other/v", {"score": 1}).status == 202
+def test_declared_only_and_then_declared(strict_service: Server) -> None:
+    """A board with a definition of its own, put over HTTP, is declared."""
+    assert define(strict_service, "other").status == 201
+    assert ask(strict_service, "POST", "/other/v", {"score": 1}).status == 202
 
 
-def test_board_out_of_sight(declared: Server) -> None:
-    """Entries of a board that is declared no longer are out of sight until it is again, and may be removed."""
-    define(declared, "other")
-    fill(declared, "other", ("v", 1), ("w", 2))
-    assert ask(declared, "DELETE", "/-/boards/other").status == 204
-    assert ask(declared, "GET", "/other").json == {"leaderboard": []}
-    ask(declared, "DELETE", "/other/w")
-    define(declared, "other")
-    assert ranks(declared, "other") == [("v", 1, 0)]
+def test_hidden_board(strict_service: Server) -> None:
+    """Entries of a board that is no longer declared are hidden until it is again, and can be removed."""
+    define(strict_service, "other")
+    fill(strict_service, "other", ("v", 1), ("w", 2))
+    assert ask(strict_service, "DELETE", "/-/boards/other").status == 204
+    assert ask(strict_service, "GET", "/other").json == {"leaderboard": []}
+    ask(strict_service, "DELETE", "/other/w")
+    define(strict_service, "other")
+    assert ranks(strict_service, "other") == [("v", 1, 0)]

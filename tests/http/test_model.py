@@ -1,4 +1,4 @@
-"""The service against a naive model, over its own requests and answers: whatever is asked, the two agree."""
+"""The service against a naive model, with whole requests and responses: whatever is asked, the two agree."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -44,8 +45,8 @@ NAMES = ["v", "silverhand", "johnny", "a b", "Zoë", "🏆"]
 KEYS = ["k1", "k2", '"3"']
 
 
-def fitting(definition: dict[str, Any]) -> dict[str, Any]:
-    """Take out what is said to be kept of windows that there are not."""
+def drop_unknown_keep(definition: dict[str, Any]) -> dict[str, Any]:
+    """Remove from ``keep`` the windows that the definition does not have."""
     if "keep" not in definition:
         return definition
     kept = {window: count for window, count in definition["keep"].items() if window in definition.get("windows", [])}
@@ -55,8 +56,8 @@ def fitting(definition: dict[str, Any]) -> dict[str, Any]:
 boards, names, keys = st.sampled_from(BOARDS), st.sampled_from(NAMES), st.none() | st.sampled_from(KEYS)
 scores = st.integers(-3, 3) | st.sampled_from([0.5, -1.5, 10, 2**53, 1e300])
 metadata = st.none() | st.sampled_from([{}, {"car": "pipe"}, [1, 2], "é", 0, {"a": {"b": [None, True]}}])
-attempts = st.tuples(names, scores, metadata)
-batches = st.lists(attempts, min_size=1, max_size=8)
+submissions = st.tuples(names, scores, metadata)
+batches = st.lists(submissions, min_size=1, max_size=8)
 fields = st.lists(st.sampled_from(["rank", "metadata", "submittedAt"]), unique=True)
 bounds = st.sampled_from([{}, {}, {"min": -2}, {"max": 5}, {"min": -2, "max": 10}, {"integer": True}])
 windows: st.SearchStrategy[list[str]] = st.lists(
@@ -76,8 +77,8 @@ definitions = st.fixed_dictionaries(
         "keep": keeps,
         "ttl": st.sampled_from([None, None, "91m", "1201m", "7201m"]),
     },
-).map(fitting)
-KINDS = ["standing", "page", "around", "chosen", "within", "rank_of", "summary"]
+).map(drop_unknown_keep)
+KINDS = ["standing", "page", "around", "by_names", "between_scores", "rank_of", "summary"]
 
 
 class Answer(NamedTuple):
@@ -88,7 +89,7 @@ class Answer(NamedTuple):
 
 
 class Service:
-    """The routes over a store on disk, on a clock that is moved by hand."""
+    """The routes over a store on disk, with a clock that the test moves."""
 
     def __init__(self, clock: Clock, file: BoardsFile) -> None:
         self.clock = clock
@@ -98,7 +99,7 @@ class Service:
         self.open()
 
     def open(self) -> None:
-        """Start over what is on disk."""
+        """Open the store on what is on disk."""
         self.loop.run(self._open())
 
     async def _open(self) -> None:
@@ -108,17 +109,17 @@ class Service:
         self.routes = Routes(boards)
 
     def close(self) -> None:
-        """Stop."""
+        """Close the store."""
         self.loop.run(self.store.close())
 
     def end(self) -> None:
-        """Stop, and leave nothing behind."""
+        """Close the store and delete its files."""
         self.close()
         self.loop.close()
         shutil.rmtree(self.data)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str | None) -> Answer:
-        """Ask one request."""
+        """Send one request."""
         path, _, query = path.partition("?")
         lines = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items() if value}
         content = b"" if body is None else json.dumps(body).encode()
@@ -128,19 +129,19 @@ class Service:
 
 
 def at(*segments: str, **query: Any) -> str:
-    """Write a target; parameters that are None are left out."""
+    """Return a request target; parameters that are None are left out."""
     path = "".join("/" + quote(segment, safe="") for segment in segments)
-    told = urlencode({key: value for key, value in query.items() if value is not None}, doseq=True)
-    return f"{path}?{told}" if told else path
+    text = urlencode({key: value for key, value in query.items() if value is not None}, doseq=True)
+    return f"{path}?{text}" if text else path
 
 
-def shown(entries: list[dict[str, Any]], wanted: list[str]) -> list[dict[str, Any]]:
-    """Leave out of a model's entries what was not asked for."""
+def select_fields(entries: list[dict[str, Any]], wanted: list[str]) -> list[dict[str, Any]]:
+    """Return the model's entries with name, score and the wanted fields only."""
     return [{key: entry[key] for key in ("name", "score", *wanted)} for entry in entries]
 
 
 class Machine(RuleBasedStateMachine):
-    """Asks the service and the model the same."""
+    """Sends the same requests to the service and to the model."""
 
     @initialize(
         start=st.sampled_from(STARTS),
@@ -160,7 +161,7 @@ class Machine(RuleBasedStateMachine):
         *,
         only: bool,
     ) -> None:
-        """Deploy, with some file of boards, define one, and let there be entries on all."""
+        """Start with some boards file, define one board, and submit entries to all."""
         self.clock = Clock()
         self.clock.now = start
         file = {"default": default, "boards": {"declared": declared}, "declared_only": only}
@@ -179,45 +180,45 @@ class Machine(RuleBasedStateMachine):
             self.service.end()
 
     def agree(self, status: int, expected: Callable[[], Any], answer: Answer) -> None:
-        """Compare an answer with the model's, or with the status of its problem."""
+        """Compare a response with the model's, or its status with that of the model's problem."""
         try:
             wanted = Answer(status, expected())
         except Problem as problem:
             wanted = Answer(problem.status, answer.json)
         assert answer == wanted, (answer, wanted)
 
-    # What changes boards
+    # Writes
 
-    @rule(board=boards, attempt=attempts, key=keys, told=st.booleans())
-    def submit(self, board: str, attempt: tuple[str, float, Any], key: str | None, *, told: bool) -> None:
+    @rule(board=boards, submission=submissions, key=keys, represent=st.booleans())
+    def submit(self, board: str, submission: tuple[str, float, Any], key: str | None, *, represent: bool) -> None:
         """Submit one score."""
-        self.send(board, attempt, key, told=told)
+        self.send(board, submission, key, represent=represent)
 
-    def send(self, board: str, attempt: tuple[str, float, Any], key: str | None, *, told: bool) -> None:
+    def send(self, board: str, submission: tuple[str, float, Any], key: str | None, *, represent: bool) -> None:
         """Submit to both."""
-        name, score, noted = attempt
+        name, score, metadata = submission
         if key:
-            self.keyed.append((board, attempt, key))
-        prefer = "return=representation" if told else None
-        body = {"score": score} | ({"metadata": noted} if noted is not None else {})
+            self.keyed.append((board, submission, key))
+        prefer = "return=representation" if represent else None
+        body = {"score": score} | ({"metadata": metadata} if metadata is not None else {})
         answer = self.service.ask("POST", at(board, name), body, prefer=prefer, idempotency_key=key)
 
         def expected() -> Any:
-            receipt = self.model.submit(board, name, score, noted, key)
-            return receipt if told else None
+            receipt = self.model.submit(board, name, score, metadata, key)
+            return receipt if represent else None
 
-        self.agree(200 if told else 202, expected, answer)
+        self.agree(200 if represent else 202, expected, answer)
 
     @rule(board=boards, batch=batches, key=keys)
     def batch(self, board: str, batch: list[tuple[str, float, Any]], key: str | None) -> None:
-        """Submit many at once."""
+        """Submit a batch."""
         self.send_many(board, batch, key)
 
     def send_many(self, board: str, batch: list[tuple[str, float, Any]], key: str | None) -> None:
         """Submit to both."""
         if key:
             self.keyed.append((board, batch, key))
-        entries = [{"name": name, "score": score, "metadata": noted} for name, score, noted in batch]
+        entries = [{"name": name, "score": score, "metadata": metadata} for name, score, metadata in batch]
         answer = self.service.ask("POST", at(board), {"entries": entries}, idempotency_key=key)
         if answer.status == 200:
             assert all(refusal.get("problem") for refusal in answer.json["refused"])
@@ -226,18 +227,18 @@ class Machine(RuleBasedStateMachine):
         self.agree(200, lambda: self.model.batch(board, batch, key), answer)
 
     @precondition(lambda self: self.keyed)
-    @rule(data=st.data(), told=st.booleans())
-    def replay(self, data: st.DataObject, *, told: bool) -> None:
-        """Send once more what had a key."""
+    @rule(data=st.data(), represent=st.booleans())
+    def replay(self, data: st.DataObject, *, represent: bool) -> None:
+        """Repeat a request that had a key."""
         board, sent, key = data.draw(st.sampled_from(self.keyed[-6:]))
         if isinstance(sent, list):
             self.send_many(board, sent, key)
         else:
-            self.send(board, sent, key, told=told)
+            self.send(board, sent, key, represent=represent)
 
     @rule(data=st.data(), name=st.sampled_from([None, *NAMES]))
     def remove(self, data: st.DataObject, name: str | None) -> None:
-        """Take a name, or all, off a board or off a period."""
+        """Remove a name, or all, from a board or from one period."""
         board, where = self.draw(data)
         answer = self.service.ask("DELETE", at(board, **where) if name is None else at(board, name, **where))
         self.agree(204, lambda: self.model.remove(board, self.model.key(board, **where), name), answer)
@@ -253,11 +254,11 @@ class Machine(RuleBasedStateMachine):
     def redefine(self, board: str, definition: dict[str, Any], data: st.DataObject) -> None:
         """Change one field of a board's definition."""
         field = data.draw(st.sampled_from(sorted(definition)))
-        self.define(board, fitting(self.model.definition(board) | {field: definition[field]}))
+        self.define(board, drop_unknown_keep(self.model.definition(board) | {field: definition[field]}))
 
     @rule(board=boards)
     def undefine(self, board: str) -> None:
-        """Take a board's definition away."""
+        """Delete a board's definition."""
         self.agree(204, lambda: self.model.undefine(board), self.service.ask("DELETE", at("-", "boards", board)))
 
     @rule(seconds=st.sampled_from([1, 59, 3_601, 21_611, 43_207, 86_413, 3 * 86_400 + 7, 8 * 86_400, 33 * 86_400]))
@@ -273,23 +274,23 @@ class Machine(RuleBasedStateMachine):
         self.wait_until(midnight.timestamp() + seconds)
 
     def wait_until(self, instant: float) -> None:
-        """Put the clock on, to a moment that is not just so long after an earlier one as anything lasts."""
+        """Move the clock, never to exactly one ttl or lifetime of a key after an earlier moment."""
         self.waits += 1
         self.clock.now = self.model.now = floor(instant * 1000 + self.waits) / 1000 + 0.0001
 
     @rule()
     def restart(self) -> None:
-        """Stop the service, and start it over what is on disk."""
+        """Stop the service, and start it on what is on disk."""
         self.service.close()
         self.service.open()
 
-    # What asks
+    # Reads
 
     def draw(self, data: st.DataObject) -> tuple[str, dict[str, str | None]]:
-        """Draw a board, and a period of it: one that has entries, or any that could be named."""
-        there = [(board, *key) for board in BOARDS for key in self.model.stored(board)]
-        if there and data.draw(st.sampled_from([True, True, True, False])):
-            board, window, period = data.draw(st.sampled_from(there))
+        """Draw a board and a period of it: one that has entries, or any that could be named."""
+        stored = [(board, *key) for board in BOARDS for key in self.model.stored(board)]
+        if stored and data.draw(st.sampled_from([True, True, True, False])):
+            board, window, period = data.draw(st.sampled_from(stored))
             return board, {"window": window or None, "period": period or None}
         board = data.draw(boards)
         known = self.model.definition(board)["windows"]
@@ -298,17 +299,17 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data(), kind=st.sampled_from(KINDS))
     def read(self, data: st.DataObject, kind: str) -> None:
-        """Ask something of a board, or of a period of it."""
+        """Read from a board, or from a period of it."""
         board, where = self.draw(data)
         getattr(self, kind)(data, board, where)
 
     @rule(data=st.data(), kind=st.sampled_from(KINDS))
     def read_further(self, data: st.DataObject, kind: str) -> None:
-        """Ask something more."""
+        """Read again: reads are then as frequent as writes."""
         self.read(data, kind)
 
     def standing(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
-        """Ask who stands where."""
+        """Read a standing."""
         name = data.draw(names)
         answer = self.service.ask("GET", at(board, name, **where))
         self.agree(200, lambda: self.model.standing(board, self.model.key(board, **where), name), answer)
@@ -325,20 +326,22 @@ class Machine(RuleBasedStateMachine):
             cursor = answer.json["next"]
             assert (cursor is None) == (not self.model.page(board, key, start + size, start + size + 1))
             if cursor:
-                last = self.model.seen(board, key)[found[-1]["name"]]
+                last = self.model.visible(board, key)[found[-1]["name"]]
                 place = Place(*key, found[-1]["name"], last.score, last.sequence)
                 self.cursors.append((board, cursor, place, size))
-            return {"leaderboard": shown(found, wanted), "next": cursor}
+            return {"leaderboard": select_fields(found, wanted), "next": cursor}
 
         self.agree(200, expected, answer)
 
     @precondition(lambda self: self.cursors)
     @rule(data=st.data(), wanted=fields)
-    def after(self, data: st.DataObject, wanted: list[str]) -> None:
-        """Go on behind a page that was read some time ago."""
+    def page_behind_cursor(self, data: st.DataObject, wanted: list[str]) -> None:
+        """Read the page behind the cursor of an earlier page."""
         board, cursor, place, size = data.draw(st.sampled_from(self.cursors[-6:]))
         answer = self.service.ask("GET", at(board, cursor=cursor, include=",".join(wanted) or None))
-        self.agree(200, lambda: {"leaderboard": shown(self.model.after(board, place, size), wanted)}, answer)
+        self.agree(
+            200, lambda: {"leaderboard": select_fields(self.model.page_behind(board, place, size), wanted)}, answer
+        )
 
     def around(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Read a name and its neighbours."""
@@ -347,22 +350,22 @@ class Machine(RuleBasedStateMachine):
 
         def expected() -> Any:
             found = self.model.around(board, self.model.key(board, **where), name, span)
-            return {"leaderboard": shown(found, ["metadata", "rank"])}
+            return {"leaderboard": select_fields(found, ["metadata", "rank"])}
 
         self.agree(200, expected, answer)
 
-    def chosen(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
+    def by_names(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Read the entries of some names."""
         asked = data.draw(st.lists(names, unique=True, min_size=1))
         answer = self.service.ask("GET", at(board, name=asked, include="submittedAt", **where))
 
         def expected() -> Any:
             found, missing = self.model.entries_named(board, self.model.key(board, **where), asked)
-            return {"leaderboard": shown(found, ["submittedAt", "rank"]), "missing": missing}
+            return {"leaderboard": select_fields(found, ["submittedAt", "rank"]), "missing": missing}
 
         self.agree(200, expected, answer)
 
-    def within(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
+    def between_scores(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Read the entries between two scores."""
         low, high = sorted(data.draw(st.tuples(scores, scores)))
         limit = data.draw(st.integers(1, 4))
@@ -370,40 +373,40 @@ class Machine(RuleBasedStateMachine):
 
         def expected() -> Any:
             found = self.model.entries_between_scores(board, self.model.key(board, **where), low, high, limit)
-            return {"leaderboard": shown(found, ["rank"])}
+            return {"leaderboard": select_fields(found, ["rank"])}
 
         self.agree(200, expected, answer)
 
     def rank_of(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
-        """Ask where a score would stand."""
+        """Read the rank of a score."""
         score = data.draw(scores)
         answer = self.service.ask("GET", at("-", "boards", board, "rank", score=score, **where))
         self.agree(200, lambda: self.model.rank_of(board, self.model.key(board, **where), score), answer)
 
     def summary(self, _: st.DataObject, board: str, where: dict[str, str | None]) -> None:
-        """Ask for the figures."""
+        """Read a summary."""
         answer = self.service.ask("GET", at("-", "boards", board, "summary", **where))
         histogram = answer.json.pop("histogram", [])
         assert sum(bucket["count"] for bucket in histogram) == answer.json.get("count", 0)
-        self.agree(200, lambda: self.model.figures(board, self.model.key(board, **where)), answer)
+        self.agree(200, lambda: self.model.summary(board, self.model.key(board, **where)), answer)
 
     @rule(board=boards)
     def definition(self, board: str) -> None:
-        """Ask for a definition."""
+        """Read a definition."""
         answer = self.service.ask("GET", at("-", "boards", board))
-        self.agree(200, lambda: self.model.shown_definition(board), answer)
+        self.agree(200, lambda: self.model.read_definition(board), answer)
 
     @rule(limit=st.none() | st.integers(1, 3), after=st.none() | boards)
     def listing(self, limit: int | None, after: str | None) -> None:
         """List the boards."""
         answer = self.service.ask("GET", at("-", "boards", limit=limit, after=after))
-        listed = [board for board in self.model.listed() if board["name"] > (after or "")]
+        listed = [board for board in self.model.list_boards() if board["name"] > (after or "")]
         following = listed[limit - 1]["name"] if limit and len(listed) > limit else None
         self.agree(200, lambda: {"boards": listed[:limit], "next": following}, answer)
 
     @invariant()
-    def stands_the_same(self) -> None:
-        """Every board and every period of it stands the same in both, and both list the same periods."""
+    def pages_agree(self) -> None:
+        """Every board and every period of it has the same page in both, and both list the same periods."""
         for board in BOARDS if hasattr(self, "service") else ():
             listed = self.service.ask("GET", at("-", "boards", board, "periods"))
             periods = {"periods": self.model.periods(board)}
@@ -418,4 +421,4 @@ class Machine(RuleBasedStateMachine):
 Machine.TestCase.settings = settings(
     max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
-TestService = Machine.TestCase
+TestService = pytest.mark.slow(Machine.TestCase)

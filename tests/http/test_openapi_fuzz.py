@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import running
 
 HERE = Path(__file__).parent
 COMMAND = [str(Path(sys.executable).with_name("st")), "--no-color", "--config-file", str(HERE / "schemathesis.toml")]
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     """Examples, coverage, fuzzing and stateful tests end without a finding, whatever is sent."""
     (tmp_path / "boards.toml").write_text('[default]\nwindows = ["daily"]\n')

@@ -1,4 +1,4 @@
-"""What may come with a submit, a key and metadata, as a client sees it, over both skins."""
+"""Idempotency keys and metadata of submits as a client sees them, over both adapters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.asking import ask, exchange
+from tests.asking import ask, send_bytes
 from tests.conftest import running
 
 if TYPE_CHECKING:
@@ -17,40 +17,41 @@ if TYPE_CHECKING:
 
     from tests.conftest import Server
 
-TOLD = {"prefer": "return=representation"}
+REPRESENTATION = {"prefer": "return=representation"}
 LARGEST = {"x": "y" * 1016}
 
 
 def keyed(key: str, **more: str) -> dict[str, str]:
-    """Give the headers of a request with a key."""
+    """Return the headers of a request with an idempotency key."""
     return {"idempotency-key": key} | more
 
 
-def adds(service: Server, board: str) -> None:
-    """Make it a board whose scores are added."""
+def define_increment(service: Server, board: str) -> None:
+    """Define a board that adds scores."""
     assert ask(service, "PUT", f"/-/boards/{board}", {"operator": "increment"}).status == 201
 
 
 def entries(service: Server, board: str, query: str = "include=metadata") -> list[dict[str, Any]]:
-    """Read what a board has."""
+    """Return the entries of a board."""
     found: list[dict[str, Any]] = ask(service, "GET", f"/{board}?{query}").json["leaderboard"]
     return found
 
 
-@pytest.mark.parametrize("prefer", [{}, TOLD], ids=["silent", "told"])
+@pytest.mark.parametrize("prefer", [{}, REPRESENTATION], ids=["minimal", "representation"])
 def test_replay_counts_once(service: Server, board: str, prefer: dict[str, str]) -> None:
-    """The same request with the same key gets the first answer, and nothing is added."""
-    adds(service, board)
+    """A repeated request with the same key gets the first response, and nothing is added."""
+    define_increment(service, board)
     first, second = (ask(service, "POST", f"/{board}/v", {"score": 5}, keyed("k", **prefer)) for _ in range(2))
-    assert (first.status, first.body) == (second.status, second.body)
+    assert first.status == second.status
+    assert first.body == second.body
     assert ask(service, "GET", f"/{board}/v").json == {"score": 5, "rank": 0}
 
 
-def test_replay_tells_the_first_answer(service: Server, board: str) -> None:
-    """What a replay is told is what was true then, whatever has happened since."""
+def test_replay_gets_the_first_response(service: Server, board: str) -> None:
+    """A replay gets what was true at the first request, whatever has happened since."""
     ask(service, "POST", f"/{board}/v", {"score": 5}, keyed("k"))
     ask(service, "POST", f"/{board}/w", {"score": 6})
-    replayed = ask(service, "POST", f"/{board}/v", {"score": 5}, keyed("k", **TOLD))
+    replayed = ask(service, "POST", f"/{board}/v", {"score": 5}, keyed("k", **REPRESENTATION))
     assert replayed.json == {"score": 5, "rank": 0, "previous": None, "changed": True}
 
 
@@ -58,16 +59,17 @@ def test_replay_tells_the_first_answer(service: Server, board: str) -> None:
     "body", [{"score": 6}, {"score": 5, "metadata": {}}, {"score": 5.5}], ids=["score", "metadata", "fraction"]
 )
 def test_key_with_another_body(service: Server, board: str, body: object) -> None:
-    """A key that stands for one submit is refused with another, which changes nothing."""
+    """A key that was used with one submit is refused with another, which changes nothing."""
     ask(service, "POST", f"/{board}/v", {"score": 5}, keyed("k"))
     reply = ask(service, "POST", f"/{board}/v", body, keyed("k"))
-    assert (reply.status, "key" in reply.json["detail"]) == (422, True)
+    assert reply.status == 422
+    assert "key" in reply.json["detail"]
     assert ask(service, "GET", f"/{board}/v").json == {"score": 5, "rank": 0}
 
 
 @pytest.mark.parametrize("path", ["/{board}/w", "/{board}-2/v"], ids=["name", "board"])
-def test_key_is_of_its_route(service: Server, board: str, path: str) -> None:
-    """The same key on another name or another board is another key."""
+def test_key_belongs_to_its_path(service: Server, board: str, path: str) -> None:
+    """The same key with another name or another board is another key."""
     ask(service, "POST", f"/{board}/v", {"score": 5}, keyed("k"))
     assert ask(service, "POST", path.format(board=board), {"score": 6}, keyed("k")).status == 202
     assert ask(service, "GET", path.format(board=board)).json["score"] == 6
@@ -75,7 +77,7 @@ def test_key_is_of_its_route(service: Server, board: str, path: str) -> None:
 
 @pytest.mark.parametrize("key", ["x", "x" * 255, '"8e03978e-40d5-43e8-bc93-6894a57f9324"', "!~,;="], ids=str)
 def test_good_key(service: Server, board: str, key: str) -> None:
-    """A key is any visible ASCII."""
+    """A key is any visible ASCII of 1 to 255 characters."""
     assert ask(service, "POST", f"/{board}/v", {"score": 5}, keyed(key)).status == 202
     assert ask(service, "POST", f"/{board}/v", {"score": 6}, keyed(key)).status == 422
 
@@ -83,51 +85,53 @@ def test_good_key(service: Server, board: str, key: str) -> None:
 @pytest.mark.parametrize("key", [b"", b"x" * 256, b"a b", b"\xc3\xa9", b"a\tb", b"a\r\nIdempotency-Key: b"], ids=ascii)
 @pytest.mark.parametrize("target", ["/v", ""], ids=["submit", "batch"])
 def test_bad_key(service: Server, board: str, key: bytes, target: str) -> None:
-    """Any other key, or two of them, is a 400 that names the header."""
+    """Any other key, or two keys, is a 400 that names the header."""
     body = b'{"score":1}' if target else b'{"entries":[{"name":"v","score":1}]}'
     head = f"POST /{board}{target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nIdempotency-Key: ".encode()
-    (reply,) = exchange(service, head + key + b"\r\n\r\n" + body)
-    assert (reply.status, reply.json["parameter"]) == (400, "Idempotency-Key")
+    (reply,) = send_bytes(service, head + key + b"\r\n\r\n" + body)
+    assert reply.status == 400
+    assert reply.json["parameter"] == "Idempotency-Key"
     assert ask(service, "GET", f"/{board}").json == {"leaderboard": []}
 
 
 def test_batch_counts_once(service: Server, board: str) -> None:
-    """The same batch with the same key gets the first answer, its refusals too, and nothing is added."""
-    adds(service, board)
+    """A repeated batch with the same key gets the first response, refusals included, and nothing is added."""
+    define_increment(service, board)
     batch = {"entries": [{"name": "v", "score": 5}, {"name": "", "score": 1}, {"name": "v", "score": 2}]}
     first, second = (ask(service, "POST", f"/{board}", batch, keyed("k")) for _ in range(2))
-    assert (first.json["accepted"], first.body) == (2, second.body)
+    assert first.json["accepted"] == 2
+    assert first.body == second.body
     assert ask(service, "GET", f"/{board}/v").json == {"score": 7, "rank": 0}
 
 
 def test_key_with_another_batch(service: Server, board: str) -> None:
-    """A batch's key is refused with another batch."""
+    """A key that was used with one batch is refused with another."""
     ask(service, "POST", f"/{board}", {"entries": [{"name": "v", "score": 5}]}, keyed("k"))
     other = {"entries": [{"name": "v", "score": 5}, {"name": "w", "score": 5}]}
     assert ask(service, "POST", f"/{board}", other, keyed("k")).status == 422
     assert entries(service, board, "") == [{"name": "v", "score": 5}]
 
 
-def test_refused_submit_has_not_used_its_key(service: Server, board: str) -> None:
-    """A submit that was refused may be mended, and sent with its key."""
+def test_refused_submit_does_not_use_its_key(service: Server, board: str) -> None:
+    """A refused submit may be corrected and sent with the same key."""
     assert ask(service, "POST", f"/{board}/v", {"score": "5"}, keyed("k")).status == 422
     assert ask(service, "POST", f"/{board}/v", {"score": 5}, keyed("k")).status == 202
 
 
 def test_key_outlives_a_crash(tmp_path: Path) -> None:
-    """A submit that was added, and whose process was killed, is not added again."""
+    """A submit that was added before its process was killed is not added again."""
     with running(tmp_path) as service:
-        adds(service, "kart")
-        first = ask(service, "POST", "/kart/v", {"score": 5}, keyed("k", **TOLD))
+        define_increment(service, "kart")
+        first = ask(service, "POST", "/kart/v", {"score": 5}, keyed("k", **REPRESENTATION))
         service.stop(signal.SIGKILL)
     with running(tmp_path) as service:
-        assert ask(service, "POST", "/kart/v", {"score": 5}, keyed("k", **TOLD)).body == first.body
+        assert ask(service, "POST", "/kart/v", {"score": 5}, keyed("k", **REPRESENTATION)).body == first.body
         assert ask(service, "GET", "/kart/v").json == {"score": 5, "rank": 0}
 
 
 @pytest.mark.parametrize("query", ["", "around=v&span=0&", "name=v&", "minScore=1&", "startRank=0&endRank=1&"])
 def test_metadata_on_every_read(service: Server, board: str, query: str) -> None:
-    """What came with a score is given with it, where it is asked for."""
+    """Metadata comes with its entry in every read that includes it, and only there."""
     ask(service, "POST", f"/{board}/v", {"score": 5, "metadata": {"car": "pipe"}})
     (entry,) = entries(service, board, f"{query}include=metadata")
     assert entry["metadata"] == {"car": "pipe"}
@@ -135,7 +139,7 @@ def test_metadata_on_every_read(service: Server, board: str, query: str) -> None
 
 
 def test_metadata_behind_a_cursor(service: Server, board: str) -> None:
-    """A page behind a cursor has what it is asked for, too."""
+    """A page behind a cursor can include metadata too."""
     ask(service, "POST", f"/{board}/v", {"score": 5})
     ask(service, "POST", f"/{board}/w", {"score": 4, "metadata": [1]})
     cursor = ask(service, "GET", f"/{board}?endRank=1&include=cursor").json["next"]
@@ -143,7 +147,7 @@ def test_metadata_behind_a_cursor(service: Server, board: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "given"),
+    ("sent", "returned"),
     [
         (b'{ "a" : [ 1 , 2 ] }', b'{"a":[1,2]}'),
         (b"12345678901234567890123", b"12345678901234567890123"),
@@ -157,11 +161,11 @@ def test_metadata_behind_a_cursor(service: Server, board: str) -> None:
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_metadata_comes_back_as_it_was_written(service: Server, board: str, sent: bytes, given: bytes) -> None:
-    """Every digit and escape stays; only the space between is taken out. Null is no metadata."""
+def test_metadata_comes_back_as_it_was_written(service: Server, board: str, sent: bytes, returned: bytes) -> None:
+    """Every digit and escape is kept; only insignificant whitespace is removed. Null is no metadata."""
     assert ask(service, "POST", f"/{board}/v", b'{"score":1,"metadata":%b}' % sent).status == 202
     reply = ask(service, "GET", f"/{board}?include=metadata")
-    assert reply.body == b'{"leaderboard":[{"name":"v","score":1,"metadata":%b}]}' % given
+    assert reply.body == b'{"leaderboard":[{"name":"v","score":1,"metadata":%b}]}' % returned
 
 
 @pytest.mark.parametrize(
@@ -183,41 +187,42 @@ def test_metadata_comes_back_as_it_was_written(service: Server, board: str, sent
     ids=lambda value: ascii(value)[:40],
 )
 def test_metadata_refused(service: Server, board: str, metadata: bytes, status: int, says: str) -> None:
-    """Metadata that is too large, or that not all readers of JSON would read alike, is refused with its score."""
+    """Metadata that is too large, or that JSON parsers would read differently, is refused together with its score."""
     reply = ask(service, "POST", f"/{board}/v", b'{"score":1,"metadata":%b}' % metadata)
-    assert (reply.status, says in reply.json["detail"]) == (status, True), reply
+    assert reply.status == status
+    assert says in reply.json["detail"]
     assert reply.json.get("pointer") == ("/metadata" if status == 422 else None)
     assert entries(service, board) == []
 
 
 def test_metadata_in_a_batch(service: Server, board: str) -> None:
-    """Each entry has its own, and is refused alone where that is not good."""
+    """Each entry of a batch has its own metadata; if that is invalid, only this entry is refused."""
     good = {"name": "v", "score": 2, "metadata": {"lap": 1}}
     batch = [good, {"name": "w", "score": 1, "metadata": "x" * 1030}, {"name": "x", "score": 0, "metadata": None}]
     reply = ask(service, "POST", f"/{board}", {"entries": batch}).json
-    assert ([refusal["index"] for refusal in reply["refused"]], "1,024" in reply["refused"][0]["problem"]) == (
-        [1],
-        True,
-    )
+    (refusal,) = reply["refused"]
+    assert refusal["index"] == 1
+    assert "1,024" in refusal["problem"]
     assert entries(service, board) == [good, {"name": "x", "score": 0, "metadata": None}]
 
 
 def test_number_beyond_doubles_in_a_batch(service: Server, board: str) -> None:
-    """Metadata with a number that no double holds refuse their own entry alone."""
+    """A number beyond the range of a double in metadata refuses only its own entry."""
     batch = b'{"entries":[{"name":"v","score":1,"metadata":[1e400]},{"name":"w","score":1}]}'
     reply = ask(service, "POST", f"/{board}", batch).json
-    assert (reply["accepted"], "out of range" in reply["refused"][0]["problem"]) == (1, True)
+    assert reply["accepted"] == 1
+    assert "out of range" in reply["refused"][0]["problem"]
 
 
-def test_batch_of_great_scores_with_metadata(service: Server, board: str) -> None:
-    """Entries that must be read one by one keep their metadata."""
+def test_batch_of_large_scores_with_metadata(service: Server, board: str) -> None:
+    """Entries with large scores, which are parsed one by one, keep their metadata."""
     entry = b'{"name":"v","score":1152921504606846976.0,"metadata":{"a":1}}'
     assert ask(service, "POST", f"/{board}", b'{"entries":[%b]}' % entry).json["accepted"] == 1
     assert entries(service, board) == [{"name": "v", "score": 2**60, "metadata": {"a": 1}}]
 
 
-def test_metadata_of_the_attempt_that_counts(service: Server, board: str) -> None:
-    """A submit that does not count keeps the old metadata, and one that counts without any takes it away."""
+def test_metadata_belongs_to_the_submit_that_counts(service: Server, board: str) -> None:
+    """A submit that does not count keeps the old metadata; one that counts and has none removes it."""
     ask(service, "PUT", f"/-/boards/{board}", {"operator": "best"})
     for score, metadata in ((5, {"lap": 1}), (4, {"lap": 2})):
         ask(service, "POST", f"/{board}/v", {"score": score, "metadata": metadata})
@@ -227,17 +232,17 @@ def test_metadata_of_the_attempt_that_counts(service: Server, board: str) -> Non
 
 
 def test_submitted_at(service: Server, board: str) -> None:
-    """The time of an attempt is told in UTC, to the millisecond."""
+    """The time of a submit, submittedAt, is in UTC and to the millisecond."""
     before = datetime.now(UTC)
     ask(service, "POST", f"/{board}/v", {"score": 5})
     (entry,) = entries(service, board, "include=submittedAt")
-    told = datetime.strptime(entry["submittedAt"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    assert before.replace(microsecond=before.microsecond // 1000 * 1000) <= told <= datetime.now(UTC)
+    submitted = datetime.strptime(entry["submittedAt"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    assert before.replace(microsecond=before.microsecond // 1000 * 1000) <= submitted <= datetime.now(UTC)
     assert len(entry["submittedAt"]) == len("2026-11-22T05:00:00.123Z")
 
 
 def test_all_fields(service: Server, board: str) -> None:
-    """Fields stand in one order, however they were asked for."""
+    """The fields of an entry come in a fixed order, whatever the order in include."""
     ask(service, "POST", f"/{board}/v", {"score": 5})
     (entry,) = entries(service, board, "include=submittedAt,metadata,rank")
     assert list(entry) == ["name", "score", "rank", "metadata", "submittedAt"]

@@ -1,4 +1,4 @@
-"""Windows of boards and their periods, as a client sees them, over both skins. Time itself is moved in test_model."""
+"""Windows of boards and their periods as a client sees them, over both adapters. test_model moves the clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READS = ["", "include=rank", "around=v", "name=v&name=w&name=nobody", "minScore=
 
 @pytest.fixture
 def kart(service: Server, board: str) -> str:
-    """Give a board with windows, on which two have stood since all time began, and ``w`` not in the year."""
+    """Return a board with windows and two entries, of which ``w`` is not in the yearly window."""
     definition = {"windows": WINDOWS, "keep": {"daily": 3}, "time_zone": "Asia/Kolkata"}
     assert ask(service, "PUT", f"/-/boards/{board}", definition).status == 201
     for name, score in (("v", 2), ("w", 3)):
@@ -29,13 +29,13 @@ def kart(service: Server, board: str) -> str:
 
 
 def periods(service: Server, board: str) -> dict[str, Any]:
-    """Give the periods of a board by their windows, each of which has one."""
+    """Return the periods of a board by window; each window has one."""
     found = ask(service, "GET", f"/-/boards/{board}/periods").json["periods"]
     return {period["window"]: period for period in found}
 
 
 def test_periods_are_listed(service: Server, kart: str) -> None:
-    """Every window has its period, by window, and all are current."""
+    """Every window has one period, listed by window, and all are current."""
     found = periods(service, kart)
     assert [(window, period["count"], period["current"]) for window, period in found.items()] == [
         (YEARLY, 1, True),
@@ -50,15 +50,15 @@ def test_periods_are_listed(service: Server, kart: str) -> None:
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("named", [False, True], ids=["current", "named"])
 def test_reads_of_a_window(service: Server, kart: str, read: str, *, named: bool) -> None:
-    """Every read of a board is one of a window, too; the current period need not be named."""
+    """Every read takes a window; its period defaults to the current one."""
     period = f"&period={periods(service, kart)['daily']['period']}" if named else ""
     all_time, daily = (ask(service, "GET", f"/{kart}?{read}{more}") for more in ("", f"&window=daily{period}"))
     assert daily.json | {"next": 0} == all_time.json | {"next": 0}
     assert [entry["name"] for entry in daily.json["leaderboard"]][-1:] == ["w" if "cursor" in read else "v"]
 
 
-def test_window_of_a_cron_line(service: Server, kart: str) -> None:
-    """A window may be a cron line, whose period is named by the instant at which it began."""
+def test_window_of_a_cron_expression(service: Server, kart: str) -> None:
+    """A window may be a cron expression; its periods are named by the instant at which they begin."""
     period = periods(service, kart)[YEARLY]["period"]
     assert period.endswith("-12-31T18:30Z")
     for query in ("window=0+0+1+1+*", f"window=0%200%201%201%20*&period={period}"):
@@ -74,8 +74,8 @@ def test_window_of_a_cron_line(service: Server, kart: str) -> None:
         ("/-/boards/{board}/rank?window=0+0+1+1+*&score=2.5", {"rank": 0, "percentile": 100}),
     ],
 )
-def test_questions_of_a_window(service: Server, kart: str, path: str, answer: dict[str, Any]) -> None:
-    """A standing and the rank of a score are of a window where one is named."""
+def test_standing_and_rank_in_a_window(service: Server, kart: str, path: str, answer: dict[str, Any]) -> None:
+    """A standing and the rank of a score refer to the window that is named."""
     assert ask(service, "GET", path.format(board=kart)).json == answer
 
 
@@ -87,18 +87,18 @@ def test_summary_of_a_window(service: Server, kart: str) -> None:
     assert counts == [2, 1]
 
 
-@pytest.mark.parametrize("period", ["1999-12-31", "2999-01-01"], ids=["not kept", "to come"])
-def test_period_that_is_not_there(service: Server, kart: str, period: str) -> None:
-    """A period that is no longer kept, or has not come, reads as a board that does not exist."""
-    where = f"window=daily&period={period}"
-    assert ask(service, "GET", f"/{kart}?{where}").json == {"leaderboard": []}
-    assert ask(service, "GET", f"/{kart}/v?{where}").json == {"score": 0, "rank": None}
-    assert ask(service, "GET", f"/-/boards/{kart}/summary?{where}").json["count"] == 0
-    assert ask(service, "DELETE", f"/{kart}?{where}").status == 204
+@pytest.mark.parametrize("period", ["1999-12-31", "2999-01-01"], ids=["not kept", "future"])
+def test_period_without_entries(service: Server, kart: str, period: str) -> None:
+    """A period that is no longer kept, or is in the future, reads as a board that does not exist."""
+    query = f"window=daily&period={period}"
+    assert ask(service, "GET", f"/{kart}?{query}").json == {"leaderboard": []}
+    assert ask(service, "GET", f"/{kart}/v?{query}").json == {"score": 0, "rank": None}
+    assert ask(service, "GET", f"/-/boards/{kart}/summary?{query}").json["count"] == 0
+    assert ask(service, "DELETE", f"/{kart}?{query}").status == 204
 
 
 @pytest.mark.parametrize(
-    ("where", "parameter"),
+    ("query", "parameter"),
     [
         ("window=hourly", "window"),
         ("window=Daily", "window"),
@@ -116,15 +116,15 @@ def test_period_that_is_not_there(service: Server, kart: str, period: str) -> No
     ],
 )
 @pytest.mark.parametrize("path", ["/{board}", "/{board}/v", "/-/boards/{board}/summary"])
-def test_bad_window(service: Server, kart: str, path: str, where: str, parameter: str) -> None:
-    """A window that the board does not have, or a period that is none of it, is a 400 that names it."""
+def test_bad_window(service: Server, kart: str, path: str, query: str, parameter: str) -> None:
+    """A window that the board does not have, or an invalid period of it, is a 400 that names the parameter."""
     methods = ["GET"] if path.startswith("/-/") else ["GET", "DELETE"]
-    replies = [ask(service, method, f"{path.format(board=kart)}?{where}") for method in methods]
+    replies = [ask(service, method, f"{path.format(board=kart)}?{query}") for method in methods]
     assert {(reply.status, reply.json["parameter"]) for reply in replies} == {(400, parameter)}
 
 
-def test_cursor_goes_on_in_its_period(service: Server, kart: str) -> None:
-    """A cursor knows its window and period; beside it they may be named, and others not."""
+def test_cursor_stays_in_its_period(service: Server, kart: str) -> None:
+    """A cursor knows its window and period; the query may repeat them, but not name others."""
     read = f"/{kart}?window=monthly&endRank=1&include=cursor"
     cursor = ask(service, "GET", read).json["next"]
     period = periods(service, kart)["monthly"]["period"]
@@ -136,8 +136,8 @@ def test_cursor_goes_on_in_its_period(service: Server, kart: str) -> None:
     assert [(reply.status, reply.json["parameter"]) for reply in replies] == [(400, "window"), (400, "period")]
 
 
-def test_cursor_takes_its_window_however_written(service: Server, kart: str) -> None:
-    """A cron line beside a cursor may have more spaces, as it may in every read."""
+def test_cursor_and_its_window_with_more_spaces(service: Server, kart: str) -> None:
+    """A cron expression next to a cursor may have more spaces, as in every read."""
     ask(service, "POST", f"/{kart}/x", {"score": 1})
     window = "window=0++0+1+1+*"
     cursor = ask(service, "GET", f"/{kart}?{window}&endRank=1&include=cursor").json["next"]
@@ -146,14 +146,15 @@ def test_cursor_takes_its_window_however_written(service: Server, kart: str) -> 
 
 
 def test_cursor_of_all_time(service: Server, kart: str) -> None:
-    """A cursor of the board of all time does not go on in a window."""
+    """A cursor of the all-time board is refused in a window."""
     cursor = ask(service, "GET", f"/{kart}?endRank=1&include=cursor").json["next"]
     reply = ask(service, "GET", f"/{kart}?cursor={cursor}&window=daily")
-    assert (reply.status, "all time" in reply.json["detail"]) == (400, True)
+    assert reply.status == 400
+    assert "all time" in reply.json["detail"]
 
 
 def test_removal_from_one_period(service: Server, kart: str) -> None:
-    """A name, or all, may go from one period alone."""
+    """DELETE with a window removes a name, or all, from one period only."""
     assert ask(service, "DELETE", f"/{kart}/w?window=daily").status == 204
     assert ask(service, "DELETE", f"/{kart}?window=weekly").status == 204
     assert {window: period["count"] for window, period in periods(service, kart).items()} == {
@@ -166,24 +167,25 @@ def test_removal_from_one_period(service: Server, kart: str) -> None:
 
 @pytest.mark.parametrize("path", ["/{board}/w", "/{board}"])
 def test_removal_from_all_periods(service: Server, kart: str, path: str) -> None:
-    """Who leaves a board leaves its periods."""
+    """DELETE without a window removes from all periods."""
     ask(service, "DELETE", path.format(board=kart))
     counts = {window: period["count"] for window, period in periods(service, kart).items()}
     assert counts == ({} if path == "/{board}" else dict.fromkeys([YEARLY, "daily", "monthly", "weekly"], 1))
 
 
-def test_window_that_is_dropped(service: Server, kart: str) -> None:
-    """A window leaves the definition when its periods are gone, and not before."""
+def test_window_removed_from_the_definition(service: Server, kart: str) -> None:
+    """A window can be removed from the definition only when it has no periods left."""
     definition = ask(service, "GET", f"/-/boards/{kart}").json
     fewer = definition | {"windows": ["daily", "monthly", YEARLY]}
     refused = ask(service, "PUT", f"/-/boards/{kart}", fewer)
-    assert (refused.status, "weekly" in refused.json["detail"]) == (409, True)
+    assert refused.status == 409
+    assert "weekly" in refused.json["detail"]
     ask(service, "DELETE", f"/{kart}?window=weekly")
     assert ask(service, "PUT", f"/-/boards/{kart}", fewer).status == 200
 
 
 def test_batch_feeds_all_windows(service: Server, kart: str) -> None:
-    """A batch is fed to every window."""
+    """A batch goes to every window."""
     entries = [{"name": f"p{number}", "score": number, "metadata": {"n": number}} for number in range(100)]
     assert ask(service, "POST", f"/{kart}", {"entries": entries}).json["accepted"] == 100
     assert {period["count"] for period in periods(service, kart).values()} == {101, 102}

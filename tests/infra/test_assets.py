@@ -15,6 +15,8 @@ import pytest
 from infra import assets
 from infra.errors import NotCarried, WheelRefused, WheelsMissing
 
+pytestmark = pytest.mark.slow
+
 LAMBDA_RUNTIME = assets.ROOT / "build" / "lambda-runtime"
 MODULES = [assets.HANDLERS, "laurels.serverless.caches", "laurels.serverless.rotation"]
 ENVIRONMENT = {

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.infra.conftest import Synthesized
 
+pytestmark = pytest.mark.slow
+
 REFUSED = {
     '[boards.kart]\norder = "up"': r"boards\.toml, \[boards\.kart\]: .*order",
     '[boards.kart]\noperator = "best"': r"boards\.toml, \[boards\.kart\]: This store cannot .* operator 'best'",

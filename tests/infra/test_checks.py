@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.infra.conftest import Synthesized
 
+pytestmark = pytest.mark.slow
+
 DEPENDS_TWICE = "W3005"
 """CDK writes DependsOn even if a reference implies it."""
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.infra.conftest import Synthesized
 
+pytestmark = pytest.mark.slow
+
 HANDLERS = {
     "laurels-dev-submit-score": "laurels.serverless.handlers.submit_score",
     "laurels-dev-get-standing": "laurels.serverless.handlers.get_standing",

@@ -16,6 +16,8 @@ from laurels.http.reads import READS
 if TYPE_CHECKING:
     from tests.infra.conftest import Properties, Synthesized
 
+pytestmark = pytest.mark.slow
+
 ROUTES = [("GET", "{board}"), ("HEAD", "{board}"), ("GET", "{name}"), ("HEAD", "{name}"), ("POST", "{name}")]
 FUNCTIONS = {"{board}": "GetLeaderboard", "{name}": "GetStanding"}
 SECRETS = ["body", "payload", "header", "querystring", "context.path"]

@@ -16,6 +16,8 @@ from laurels.serverless import key
 if TYPE_CHECKING:
     from tests.infra.conftest import Synthesized
 
+pytestmark = pytest.mark.slow
+
 ALARMS = {
     "5xx": ("5XXError", "Average", 0.01, 2),
     "latency": ("Latency", "p99", 1000, 3),

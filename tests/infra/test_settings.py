@@ -110,6 +110,7 @@ def run(context: dict[str, str], directory: Path) -> subprocess.CompletedProcess
     return subprocess.run(command, env=os.environ | variables, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_app_ends_with_the_reason(tmp_path: Path) -> None:
     """The app ends with the refusal as its only output."""
     ended = run({"stageName": "feature/x"}, tmp_path)
@@ -118,6 +119,7 @@ def test_app_ends_with_the_reason(tmp_path: Path) -> None:
     assert "1 to 24 letters, digits and hyphens" in ended.stderr
 
 
+@pytest.mark.slow
 def test_app_says_which_defaults_it_took(tmp_path: Path) -> None:
     """The app synthesizes the stage in the context, and writes the defaults on one line."""
     ended = run({"stageName": "FEAT-9"}, tmp_path)

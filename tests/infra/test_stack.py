@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.infra.conftest import Synthesized
 
+pytestmark = pytest.mark.slow
+
 NAMES = {
     "AWS::ApiGateway::RequestValidator": "Name",
     "AWS::ApiGateway::RestApi": "Name",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from infra.local.stack import make_key
 from tests.asking import ask
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.local.conftest import Stack
+
+pytestmark = pytest.mark.slow
 
 ROUNDS = 20
 

@@ -100,6 +100,7 @@ async def test_process_that_ends(tmp_path: Path) -> None:
                 await ending.invoke(b'{"status":%d}' % status)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_time_out(tmp_path: Path) -> None:
     """A function that takes too long is killed, and the next invocation gets a new process."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.conftest import Server
     from tests.local.conftest import Stack
 
+pytestmark = pytest.mark.slow
+
 SUBMITS = [
     ("/same/v", 2077),
     ("/same/silverhand", 34),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.local.conftest import Stack
 
+pytestmark = pytest.mark.slow
+
 
 def children(pid: int) -> list[int]:
     """Return the ids of the processes that a process has started."""

@@ -116,6 +116,7 @@ async def test_the_sdk_retries_what_may_be_retried(faulty: Momento, client: Cach
     assert again.score == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_delay_beyond_the_deadline_is_a_time_out(faulty: Momento, client: CacheClientAsync) -> None:
     """A call that is delayed past the client's time-out fails, and the next one succeeds."""

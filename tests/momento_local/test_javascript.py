@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.momento import Momento
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 NUMBERS = itertools.count(1)
 

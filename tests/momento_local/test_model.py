@@ -8,6 +8,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -248,5 +249,5 @@ def within(score: float, low: float | None, high: float | None, out: tuple[bool,
     return low <= score <= high and not (out[0] and score == low) and not (out[1] and score == high)
 
 
-TestServer = ServerMachine.TestCase
+TestServer = pytest.mark.slow(ServerMachine.TestCase)
 TestServer.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

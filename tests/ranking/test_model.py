@@ -161,5 +161,5 @@ class Model(RuleBasedStateMachine):
         assert self.index.rows(0, len(self.index)) == self.oracle.rows()
 
 
-TestModel = Model.TestCase
+TestModel = pytest.mark.slow(Model.TestCase)
 TestModel.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.serverless.conftest import Execution, ParameterStore
     from tests.serverless.recorded import Recorded
 
+pytestmark = pytest.mark.slow
+
 BOARDS = ("rest-page", "rest-standing-odd-name")
 ENTRIES = ("rest-submit", "rest-submit-base64", "rest-submit-odd-name")
 STANDING = RECORDED["rest-standing"].event

@@ -230,6 +230,7 @@ def arrange(deployment: Deployment, ssm: ParameterStore, start: str) -> float:
     return DUE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", ["before", "after"])
 @pytest.mark.parametrize("start", ["by hand", "due", "superseded", "orphaned"])
 def test_killed_at_any_step(
@@ -257,6 +258,7 @@ handler({}, None)
 """
 
 
+@pytest.mark.slow
 def test_killed_processes(deployment: Deployment, ssm: ParameterStore) -> None:
     """Rotations are killed at random times: the stored key works after each, and in the end there is one key."""
     chance = random.Random(20261123)

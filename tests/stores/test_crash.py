@@ -71,6 +71,7 @@ async def verify(directory: Path, last: dict[int, int]) -> None:
     await store.close()
 
 
+@pytest.mark.slow
 async def test_kill(tmp_path: Path) -> None:
     """After each of thirty kills every acknowledged score is there."""
     random = Random(7)
@@ -98,6 +99,7 @@ async def verify_sums(directory: Path, last: dict[int, int]) -> None:
     await store.close()
 
 
+@pytest.mark.slow
 async def test_kill_while_adding(tmp_path: Path) -> None:
     """After each of ten kills every number was added once, although each last one was sent again."""
     random = Random(8)

@@ -105,6 +105,7 @@ async def test_harm(data: Path, harm: Callable[[Path], None], name: str) -> None
     assert contents(data) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["journal.db", "boards.db", "journal.db-wal"])
 async def test_any_byte(data: Path, name: str, tmp_path: Path) -> None:
     """Whichever byte of a file is flipped, the damage is noticed, or no entry was in it."""

@@ -84,7 +84,7 @@ class EmbeddedMachine(StoreMachine):
         compact(self.directory, disk.last(self.directory))
 
 
-TestEmbedded = EmbeddedMachine.TestCase
+TestEmbedded = pytest.mark.slow(EmbeddedMachine.TestCase)
 TestEmbedded.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
 
 

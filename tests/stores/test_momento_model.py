@@ -132,5 +132,5 @@ async def _started() -> Local:
     return local
 
 
-TestMomentoClock = pytest.mark.usefixtures("one_loop")(MomentoClockMachine.TestCase)
+TestMomentoClock = pytest.mark.slow(pytest.mark.usefixtures("one_loop")(MomentoClockMachine.TestCase))
 TestMomentoClock.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.momento import Momento
 
+pytestmark = pytest.mark.slow
+
 SERVE = [sys.executable, "-m", "laurels", "serve", "--port", "0", "--store"]
 
 

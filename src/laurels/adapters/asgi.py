@@ -46,7 +46,7 @@ class Application:
             return
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = failure(error)
-        response = self.routes.release(request, call.route, request.method, response, monotonic() - begun)
+        response = self.routes.gate.release(request, call.route, request.method, response, monotonic() - begun)
         if isinstance(response, StreamingResponse):
             await _stream(response, receive, send, is_head=request.method == "HEAD")
         else:

@@ -674,7 +674,7 @@ cdef class InlineCall:
             return response
         operation = self.operation
         route, method = (self.route, self.method) if operation is None else (operation.path, operation.method)
-        return fast.routes.release(self.request, route, method, response, seconds)
+        return fast.routes.gate.release(self.request, route, method, response, seconds)
 
 
 def start(object connection, FastPath fast, object call, object request):

@@ -378,7 +378,7 @@ class BoardProtocol(HttpToolsProtocol):
 
     def _start_lingering_close(self, response: Response) -> None:
         request, route = self.request, self.call.route
-        response = self.routes.release(request, route, request.method, response, time.monotonic() - self.began)
+        response = self.routes.gate.release(request, route, request.method, response, time.monotonic() - self.began)
         self.clock.outbox.flush()
         self.transport.write(self._head(response, keep_alive=False) + response.body)
         if self.transport.can_write_eof():

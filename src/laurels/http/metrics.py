@@ -87,8 +87,8 @@ def metrics_operation(*collectors: Collector) -> Operation:
         path="/-/metrics",
         tag="Service",
         title="Read the metrics",
-        about="Returns what the service counts in OpenMetrics, or in Prometheus's older text format if `Accept` prefers "
-        "`text/plain`.",
+        about="Returns what the service counts, in OpenMetrics, or in Prometheus's older text format if `Accept` "
+        "prefers `text/plain`.",
         answers=(Answer(200, "The metrics.", kinds=tuple(TYPES.values())),),
         handler=show_metrics,
         parameters=(Acceptance(name="Accept", about="", kinds=kinds),),

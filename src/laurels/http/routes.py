@@ -4,7 +4,7 @@
                                            admit(call, request)           the gate; raises
     the fast path, which found it itself   admit_recognised(...) or open_context
     adapter, when the body is there        answer_call(call, request)     arguments -> handler -> response
-    adapter, before it writes              release(...)                   CORS, observers
+    adapter, before it writes              gate.release(...)              CORS, observers
 
 :meth:`Routes.answer` does all of it for a request that is whole.
 
@@ -14,7 +14,7 @@ HEAD is answered as GET (the adapter leaves the body out), OPTIONS with the meth
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -159,11 +159,7 @@ class Routes:
             response = await self.answer_call(call, request)
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = failure(error)
-        return self.release(request, call.route, request.method, response, perf_counter() - begun)
-
-    def release(self, request: Request | None, route: str, method: str, response: Response, seconds: float) -> Response:
-        """Return a response as it is to leave: see :meth:`Gate.release`."""
-        return self.gate.release(request, route, method, response, seconds)
+        return self.gate.release(request, call.route, request.method, response, perf_counter() - begun)
 
 
 def _tree(operations: Sequence[Operation]) -> _Node:

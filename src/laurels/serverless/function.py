@@ -65,7 +65,7 @@ class Function:
         try:
             request = gateway.request(event)
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
-            response = self._routes.release(None, "", "", failure(error), 0)
+            response = self._routes.gate.release(None, "", "", failure(error), 0)
         else:
             response = self._loop.run_until_complete(self._routes.answer(request))
         self._telemetry.record(request, response.status, (time.perf_counter() - begun) * 1e3)
