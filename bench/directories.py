@@ -32,7 +32,7 @@ async def submit(path: Path, entries: Iterable[tuple[str, int]]) -> None:
 
     async def player() -> None:
         for name, score in rest:
-            await store.submit(Board(BOARD), name, score)
+            await store.submit(Board(BOARD), Submission(name, score))
 
     await asyncio.gather(*(player() for _ in range(CONCURRENT)))
     await store.close()
@@ -41,7 +41,7 @@ async def submit(path: Path, entries: Iterable[tuple[str, int]]) -> None:
 async def compact(path: Path) -> None:
     """Let the store compact its journal, and wait until the compacted rows are dropped from it."""
     store = await EmbeddedStore.open(path, compact_bytes=1)
-    await store.submit_many(Board("bystander"), [WITNESS])
+    await store.submit(Board("bystander"), [WITNESS])
     deadline = time.monotonic() + PATIENCE
     while _rows(path / "journal.db") > WITNESSES:
         if time.monotonic() > deadline:

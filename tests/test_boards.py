@@ -1,4 +1,4 @@
-"""The rules of boards, over the embedded store, at chosen times and through other doors than HTTP."""
+"""The rules of boards, over the embedded store, at chosen times and without HTTP."""
 
 from __future__ import annotations
 
@@ -69,18 +69,25 @@ async def opened(tmp_path: Path, clock: Clock) -> AsyncIterator[Open]:
 
 @pytest.fixture
 async def boards(opened: Open) -> Boards:
-    """Give boards of which two are declared."""
+    """Open boards of which two are declared."""
     return await opened(BoardsFile(boards={"kart": KART, "bounded": BOUNDED}))
 
 
 async def names(boards: Boards, window: str, period: str | None = None) -> list[str]:
-    """Give who is on a period of the board with windows."""
+    """Return the names on a period of the board with windows."""
     found = await boards.page(boards.period_of("kart", window, period), 0, 10)
     return [entry.name for entry in found.entries]
 
 
+async def change(boards: Boards, board: str, submission: Submission, key: str | None = None) -> Change:
+    """Submit a score, and return what it changed."""
+    changed = await boards.submit(board, submission, key, want_change=True)
+    assert changed is not None
+    return changed
+
+
 def daily(periods: list[PeriodInfo]) -> list[str]:
-    """Give the days among periods."""
+    """Return the days among periods."""
     return [period.period for period in periods if period.window == "daily"]
 
 
@@ -99,19 +106,19 @@ def test_name_is_unicode() -> None:
 
 async def test_submit_feeds_windows(boards: Boards) -> None:
     """One submit is on the board and in the current period of each of its windows."""
-    await boards.submit("kart", "v", 5)
+    await boards.submit("kart", Submission("v", 5))
     assert [await names(boards, window) for window in WINDOWS] == [["v"]] * 4
     assert await boards.standing(boards.board("kart"), "v") is not None
 
 
 async def test_periods_begin_by_the_clock(boards: Boards, clock: Clock) -> None:
     """At midnight of the board's zone a day begins and the others go on; the day before is read by its name."""
-    await boards.submit("kart", "v", 5)
+    await boards.submit("kart", Submission("v", 5))
     clock.now = NOON + 12 * HOUR - 0.001
     assert await names(boards, "daily") == ["v"]
     clock.now = NOON + 12 * HOUR
     assert (await names(boards, "daily"), await names(boards, "weekly")) == ([], ["v"])
-    await boards.submit("kart", "w", 5)
+    await boards.submit("kart", Submission("w", 5))
     assert (await names(boards, "daily"), await names(boards, "daily", "2026-03-28")) == (["w"], ["v"])
 
 
@@ -119,7 +126,7 @@ async def test_clock_that_jumps(boards: Boards, clock: Clock) -> None:
     """A submit feeds the periods of its instant, wherever the clock was before."""
     for name, ahead in {"v": 0, "w": 400 * DAY, "x": 0, "y": -DAY}.items():
         clock.now = NOON + ahead
-        await boards.submit("kart", name, 5)
+        await boards.submit("kart", Submission(name, 5))
     assert await names(boards, "daily", "2026-03-27") == ["y"]
     clock.now = NOON
     assert await names(boards, "weekly") == ["y", "x", "v"]
@@ -128,7 +135,7 @@ async def test_clock_that_jumps(boards: Boards, clock: Clock) -> None:
 async def test_down_at_the_boundary(opened: Open, clock: Clock) -> None:
     """A process that was down at the boundary misses nothing."""
     boards = await opened(BoardsFile(boards={"kart": KART}))
-    await boards.submit("kart", "v", 5)
+    await boards.submit("kart", Submission("v", 5))
     await boards.store.close()
     clock.now = NOON + DAY
     boards = await opened(BoardsFile(boards={"kart": KART}))
@@ -136,10 +143,10 @@ async def test_down_at_the_boundary(opened: Open, clock: Clock) -> None:
 
 
 async def test_periods_are_told(boards: Boards, clock: Clock) -> None:
-    """Each period with entries is told with its ends, its length by the clocks of its zone, and whether it is over."""
-    await boards.submit("kart", "v", 5)
+    """Each period with entries is listed with its ends by the clock of its zone, and whether it is current."""
+    await boards.submit("kart", Submission("v", 5))
     clock.now = NOON + DAY
-    await boards.submit("kart", "w", 5)
+    await boards.submit("kart", Submission("w", 5))
     *_, first, second = [period for period in await boards.periods("kart") if period.window == "daily"]
     assert (first.period, first.start, first.stop) == ("2026-03-28", "2026-03-28T00:00:00+01:00", second.start)
     assert (second.stop, second.count) == ("2026-03-30T00:00:00+02:00", 1)
@@ -147,8 +154,8 @@ async def test_periods_are_told(boards: Boards, clock: Clock) -> None:
 
 
 async def test_keep(boards: Boards, clock: Clock) -> None:
-    """As many past periods as are kept stay readable; older ones are as if they were not there."""
-    await boards.submit("kart", "v", 5)
+    """As many past periods as are kept stay visible; older ones are not."""
+    await boards.submit("kart", Submission("v", 5))
     clock.now = NOON + 2 * DAY
     assert (await names(boards, "daily", "2026-03-28"), daily(await boards.periods("kart"))) == (["v"], ["2026-03-28"])
     clock.now = NOON + 3 * DAY
@@ -157,17 +164,17 @@ async def test_keep(boards: Boards, clock: Clock) -> None:
 
 
 async def test_what_is_not_kept_comes_back(boards: Boards, clock: Clock) -> None:
-    """A period that is out of sight is still there where no submit has pruned it, until it is dropped by its name."""
-    await boards.submit("kart", "v", 5)
+    """A period that is not visible any more is still there until a submit prunes it or it is dropped by name."""
+    await boards.submit("kart", Submission("v", 5))
     clock.now = NOON + 3 * DAY
     where = boards.period_of("kart", "daily", "2026-03-28")
     assert (await boards.drop(where), await boards.drop(where)) == (True, False)
 
 
 async def test_future(boards: Boards, clock: Clock) -> None:
-    """A period that has not begun is as if it were not there, even where the clock had gone ahead."""
+    """A period that has not begun is not visible, even if the clock had gone ahead."""
     clock.now = NOON + DAY
-    await boards.submit("kart", "v", 5)
+    await boards.submit("kart", Submission("v", 5))
     clock.now = NOON
     assert (await names(boards, "daily", "2026-03-29"), daily(await boards.periods("kart"))) == ([], [])
 
@@ -197,11 +204,11 @@ async def test_one_way_to_ask(boards: Boards) -> None:
     ("score", "says"), [(-1, "none below 0"), (11, "none above 10"), (0.5, "only whole"), (inf, "not finite")]
 )
 async def test_bounds(boards: Boards, score: float, says: str) -> None:
-    """A score that the board does not take is refused at every door, and nothing is stored."""
+    """A score that the board does not accept is refused by every kind of submit, and nothing is stored."""
     with pytest.raises(ScoreRefused, match=says):
-        await boards.submit("bounded", "v", score)
+        await boards.submit("bounded", Submission("v", score))
     with pytest.raises(ScoreRefused, match=says):
-        await boards.change("bounded", Submission("v", score))
+        await change(boards, "bounded", Submission("v", score))
     (refusal,) = await boards.submit_many("bounded", [Submission("v", score)])
     assert (refusal.index, refusal.name) == (0, "v")
     assert await boards.standing(boards.board("bounded"), "v") is None
@@ -209,20 +216,20 @@ async def test_bounds(boards: Boards, score: float, says: str) -> None:
 
 @pytest.mark.parametrize("score", [0, 10, 10.0])
 async def test_within_bounds(boards: Boards, score: float) -> None:
-    """Both ends of the bounds are taken, and a whole number that is written as a fraction."""
-    await boards.submit("bounded", "v", score)
-    assert (await boards.change("bounded", Submission("v", score))).current.score == score
+    """Both ends of the bounds are accepted, and a whole number that is written as a fraction."""
+    await boards.submit("bounded", Submission("v", score))
+    assert (await change(boards, "bounded", Submission("v", score))).current.score == score
 
 
 async def test_bounds_of_sums(opened: Open) -> None:
-    """Of a score that is added only whole numbers are asked; the bounds hold for what comes of it."""
+    """A score that is added must be whole; the bounds hold for the sum."""
     boards = await opened(BoardsFile(boards={"sum": SUM}))
-    assert (await boards.change("sum", Submission("v", 9))).current.score == 9
-    assert (await boards.change("sum", Submission("v", -8))).current.score == 1
+    assert (await change(boards, "sum", Submission("v", 9))).current.score == 9
+    assert (await change(boards, "sum", Submission("v", -8))).current.score == 1
     with pytest.raises(ScoreRefused):
-        await boards.submit("sum", "v", 10)
+        await boards.submit("sum", Submission("v", 10))
     with pytest.raises(ScoreRefused, match="only whole"):
-        await boards.submit("sum", "v", 0.5)
+        await boards.submit("sum", Submission("v", 0.5))
 
 
 async def test_batch(boards: Boards) -> None:
@@ -242,7 +249,7 @@ async def test_batch(boards: Boards) -> None:
 
 
 async def test_name_is_asked_twice(boards: Boards) -> None:
-    """Who asks for a name twice is told which."""
+    """An error says which name was asked for twice."""
     with pytest.raises(BadParameter, match="'b' stands twice"):
         await boards.entries_named(boards.board("kart"), ["a", "b", "c", "b"])
 
@@ -250,36 +257,36 @@ async def test_name_is_asked_twice(boards: Boards) -> None:
 async def test_metadata(boards: Boards) -> None:
     """Metadata has at most 1 KiB."""
     with pytest.raises(BadBody, match=r"1,025 bytes"):
-        await boards.change("kart", Submission("v", 1, b"x" * 1025))
+        await change(boards, "kart", Submission("v", 1, b"x" * 1025))
 
 
 @pytest.mark.parametrize("key", ["", "a b", "\x7f", "é", "k" * 256], ids=["empty", "space", "control", "é", "long"])
 async def test_bad_key(boards: Boards, key: str) -> None:
     """A key is visible ASCII, and not long."""
     with pytest.raises(BadParameter, match="1 to 255 visible ASCII"):
-        await boards.change("kart", Submission("v", 1), key)
+        await change(boards, "kart", Submission("v", 1), key)
 
 
 async def test_key_counts_once(opened: Open) -> None:
     """A retry changes nothing and gets the first answer, however its score is written."""
     boards = await opened(BoardsFile(default=Definition(operator="increment")))
-    first = await boards.change("sum", Submission("v", 5), "k")
-    await boards.submit("sum", "w", 9)
-    assert await boards.change("sum", Submission("v", 5.0), "k") == first
+    first = await change(boards, "sum", Submission("v", 5), "k")
+    await boards.submit("sum", Submission("w", 9))
+    assert await change(boards, "sum", Submission("v", 5.0), "k") == first
     assert (await boards.standing(boards.board("sum"), "v")).score == 5  # type: ignore[union-attr]
 
 
 async def test_key_of_a_score_that_is_excluded_since(boards: Boards) -> None:
-    """A retry gets the first answer also where the board has bounds by then that its score is beyond."""
-    first = await boards.change("b", Submission("v", 50), "k")
+    """A retry gets the first answer even if its score is beyond bounds that the board has got since."""
+    first = await change(boards, "b", Submission("v", 50), "k")
     await boards.remove(boards.board("b"), "v")
     await boards.define("b", BOUNDED)
-    assert await boards.change("b", Submission("v", 50), "k") == first
-    for attempt, key in ((Submission("v", 50), "other"), (Submission("v", 50), None)):
+    assert await change(boards, "b", Submission("v", 50), "k") == first
+    for submission, key in ((Submission("v", 50), "other"), (Submission("v", 50), None)):
         with pytest.raises(ScoreRefused):
-            await boards.change("b", attempt, key)
+            await change(boards, "b", submission, key)
     with pytest.raises(KeyReused):
-        await boards.change("b", Submission("v", 60), "k")
+        await change(boards, "b", Submission("v", 60), "k")
 
 
 async def test_key_of_a_batch(opened: Open) -> None:
@@ -296,23 +303,23 @@ async def test_key_of_a_batch(opened: Open) -> None:
 )
 async def test_key_with_another_body(boards: Boards, again: Submission) -> None:
     """A key that came with something else is refused."""
-    await boards.change("plain", Submission("v", 5), "k")
+    await change(boards, "plain", Submission("v", 5), "k")
     with pytest.raises(KeyReused):
-        await boards.change("plain", again, "k")
+        await change(boards, "plain", again, "k")
 
 
 async def test_scope_of_a_key(boards: Boards) -> None:
-    """A key is of one name of one board, or of the batches of one board."""
+    """A key belongs to one name of one board, or to the batches of one board."""
     for board, name in (("a", "v"), ("a", "w"), ("b", "v")):
-        assert (await boards.change(board, Submission(name, 5), "k")).previous is None
+        assert (await change(boards, board, Submission(name, 5), "k")).previous is None
     assert await boards.submit_many("a", [Submission("v", 6)], "k") == []
-    assert (await boards.change("a", Submission("v", 7))).previous.score == 6  # type: ignore[union-attr]
+    assert (await change(boards, "a", Submission("v", 7))).previous.score == 6  # type: ignore[union-attr]
 
 
 async def test_define(boards: Boards) -> None:
     """A definition holds from the next submit on, and the default again when it is dropped."""
     assert (await boards.define("b", BOUNDED), await boards.define("b", KART)) == (True, False)
-    await boards.submit("b", "v", 50)
+    await boards.submit("b", Submission("v", 50))
     assert (await boards.periods("b"))[0].count == 1
     for period in await boards.periods("b"):
         await boards.drop(boards.period_of("b", period.window, period.period))
@@ -321,14 +328,14 @@ async def test_define(boards: Boards) -> None:
 
 
 async def test_submits_while_a_definition_changes(boards: Boards) -> None:
-    """Acts that come while definitions change wait, and feed what the last of them says."""
-    await boards.submit("b", "v0", 1)
+    """Submits that come while definitions change wait, and feed what the last definition says."""
+    await boards.submit("b", Submission("v0", 1))
 
     async def submit(number: int) -> None:
-        await boards.submit("b", f"v{number}", 1)
+        await boards.submit("b", Submission(f"v{number}", 1))
 
     changes = [boards.define("b", KART), boards.define("b", Definition(windows=("daily",)))]
-    other = [boards.change("b", Submission("v1", 1)), boards.submit_many("b", [Submission("v2", 1)])]
+    other = [change(boards, "b", Submission("v1", 1)), boards.submit_many("b", [Submission("v2", 1)])]
     await asyncio.gather(*changes, *map(submit, range(3, 7)), *other)
     assert await boards.store.count(boards.board("b")) == 7
     assert await boards.store.count(boards.period_of("b", "daily", None)) == 6
@@ -336,26 +343,26 @@ async def test_submits_while_a_definition_changes(boards: Boards) -> None:
 
 @pytest.mark.parametrize("act", ["change", "batch"])
 async def test_definition_waits_for_keys(boards: Boards, act: str) -> None:
-    """A definition does not overtake an act whose key is still looked for, and which contradicts it."""
-    attempt = Submission("v", 50)
-    keyed = boards.change("b", attempt, "k") if act == "change" else boards.submit_many("b", [attempt], "k")
+    """A definition does not overtake a submit whose key is still looked up, and which contradicts it."""
+    submission = Submission("v", 50)
+    keyed = change(boards, "b", submission, "k") if act == "change" else boards.submit_many("b", [submission], "k")
     done, defined = await asyncio.gather(keyed, boards.define("b", BOUNDED), return_exceptions=True)
     assert (isinstance(done, Change) or done == [], type(defined)) == (True, DefinitionConflict)
 
 
 async def test_conflict_leaves_all_as_it_was(boards: Boards) -> None:
     """A definition that entries contradict is refused, and the old one holds."""
-    await boards.submit("b", "v", 50)
+    await boards.submit("b", Submission("v", 50))
     with pytest.raises(DefinitionConflict):
         await boards.define("b", BOUNDED)
-    await boards.submit("b", "w", 60)
+    await boards.submit("b", Submission("w", 60))
     assert await boards.definition("b") == Definition()
 
 
 async def test_definitions(boards: Boards) -> None:
     """Declared boards and those with entries are listed by their bytes, page by page."""
     for name in ("a", "kart", "z", "\U0001f3c1", "\uffff"):
-        await boards.submit(name, "v", 5)
+        await boards.submit(name, Submission("v", 5))
     await boards.define("m", BOUNDED)
     pages = [await boards.definitions("", 3), await boards.definitions("kart", 3), await boards.definitions("z", 3)]
     assert [[(name, declared) for name, _, declared in page] for page in pages] == [
@@ -384,13 +391,13 @@ async def test_definitions_come_back(opened: Open) -> None:
 
 
 async def test_declared_only(opened: Open) -> None:
-    """Undeclared boards take no scores and show none, but can be removed; a definition that is put declares one."""
+    """Undeclared boards accept no scores and are not visible, but can be removed; a definition declares one."""
     before = await opened(BoardsFile())
-    await before.submit("old", "v", 5)
+    await before.submit("old", Submission("v", 5))
     await before.store.close()
     boards = await opened(BoardsFile(declared_only=True))
     with pytest.raises(NotDeclared):
-        await boards.submit("old", "w", 5)
+        await boards.submit("old", Submission("w", 5))
     with pytest.raises(NotDefined):
         await boards.definition("old")
     assert (await boards.summary(boards.board("old"))).count == 0
@@ -403,8 +410,8 @@ async def test_declared_only(opened: Open) -> None:
 
 @pytest.mark.parametrize("name", ["-", "", "a\n"])
 async def test_bad_board(boards: Boards, name: str) -> None:
-    """A board has a good name at every door."""
+    """A board with a bad name is refused by every operation."""
     with pytest.raises(BadName):
-        await boards.change(name, Submission("v", 1))
+        await change(boards, name, Submission("v", 1))
     with pytest.raises(BadName):
         await boards.define(name, BOUNDED)

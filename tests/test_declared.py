@@ -1,4 +1,4 @@
-"""A service that is told its boards by a file: what it keeps to, and how it says that it cannot start."""
+"""A service with a boards file: what it keeps to, and how it says that it cannot start."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
 
 
 def refused(data: Path, file: Path, *options: str) -> str:
-    """Give what a service says that cannot start with this file."""
+    """Return what a service says that cannot start with this file."""
     serve = [sys.executable, "-m", "laurels", "serve", "--port", "0"]
     command = [*serve, "--data", str(data), "--boards", str(file), *options]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -56,7 +56,7 @@ def test_declared_boards(tmp_path: Path, write: Callable[[str], Path]) -> None:
 
 
 def test_declared_only(tmp_path: Path, write: Callable[[str], Path]) -> None:
-    """Where the file says so, only declared boards take scores, and the others are as if they were not there."""
+    """If the file says so, only declared boards accept scores, and the others are not visible."""
     with running(tmp_path / "data") as server:
         ask(server, "POST", "/old/v", {"score": 5})
     with running(tmp_path / "data", "--boards", str(write("declared_only = true\n" + LAPS))) as server:

@@ -1,4 +1,4 @@
-"""Definitions: what is wrong with one is told by its field, and which changes stored entries contradict."""
+"""Definitions: an error names the field that is wrong, and stored entries contradict some changes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ BAD: list[tuple[object, str, str]] = [
 
 @pytest.mark.parametrize(("table", "pointer", "says"), BAD, ids=lambda value: ascii(value)[:50])
 def test_bad_definition(table: object, pointer: str, says: str) -> None:
-    """What no board can promise is refused; the pointer says where it stands, and the message what would be right."""
+    """A bad definition is refused; the pointer says where it is wrong, and the message what would be right."""
     with pytest.raises(BadDefinition) as raised:
         read_definition(table)
     assert raised.value.pointer == pointer
@@ -68,12 +68,12 @@ def test_bad_definition(table: object, pointer: str, says: str) -> None:
 
 
 def test_what_is_not_said_is_plain() -> None:
-    """A definition that says nothing promises what boards promise by default."""
+    """A definition without fields is the default one."""
     assert read_definition({}) == DEFAULT_DEFINITION
 
 
 def test_one_way_to_write() -> None:
-    """Two ways to write one definition read as one."""
+    """Two ways to write one definition are read as the same."""
     spaced = {"scores": {"max": 1e6, "min": -0.5}, "windows": ["0  6 * * mon"], "keep": {" 0 6 * * MON ": 3}}
     assert read_definition(spaced) == Definition(
         scores=Bounds(-0.5, 1_000_000), windows=("0 6 * * MON",), keep={"0 6 * * MON": 3}
@@ -134,6 +134,6 @@ CHANGES: list[tuple[dict[str, Any], Stored, str | None]] = [
 
 @pytest.mark.parametrize(("change", "stored", "says"), CHANGES, ids=lambda value: ascii(value)[:60])
 def test_contradiction(change: dict[str, Any], stored: Stored, says: str | None) -> None:
-    """Stored entries contradict a change under which they would not stand so, or would not be there."""
+    """Stored entries contradict a change under which they would be in another order, or would not be there."""
     problem = contradiction(OLD, msgspec.structs.replace(OLD, **change), stored)
     assert (problem is None) if says is None else (says in str(problem))

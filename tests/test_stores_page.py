@@ -1,4 +1,4 @@
-"""The tables of docs/stores.md say what the stores keep."""
+"""The tables of docs/stores.md say what the stores can do."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ STORES: list[type[Store]] = [EmbeddedStore, MomentoStore]
 ROW = re.compile(r"^\| (`.*) \| (yes|no) \| (yes|no) \|$", re.MULTILINE)
 SECTIONS = (ROOT / "docs" / "stores.md").read_text().split("\n## ")
 CAPABILITIES, DEFINITIONS, REQUESTS = (
-    {first: [cell == "yes" for cell in cells] for first, *cells in ROW.findall(section)} for section in SECTIONS[1:]
+    {first: [cell == "yes" for cell in cells] for first, *cells in ROW.findall(section)} for section in SECTIONS[1:4]
 )
 """The three tables: what stands in the first cell, and whether each store keeps it."""
 
 
 def quoted(cell: str) -> list[str]:
-    """Give what stands between backticks."""
+    """Return what is between backticks."""
     return re.findall(r"`([^`]+)`", cell)
 
 
 def is_kept(store: type[Store], definition: Definition) -> bool:
-    """Tell whether a store takes a definition."""
+    """Return whether a store accepts a definition."""
     try:
         store.capabilities.check(definition)
     except NotKept:
@@ -66,7 +66,7 @@ def test_definitions(cell: str) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), get_type_hints(Definition).items())
 def test_every_part_of_a_definition_has_its_row(name: str, kind: object) -> None:
-    """Each field of a definition, and each of its values where they are counted, stands in the table."""
+    """Each field of a definition, and each value of an enumeration, is in the table."""
     lines = {line for cell in DEFINITIONS for line in quoted(cell) if line.startswith(f"{name} = ")}
     values = {f'{name} = "{value}"' for value in get_args(kind) if isinstance(value, str)}
     assert lines
@@ -75,7 +75,7 @@ def test_every_part_of_a_definition_has_its_row(name: str, kind: object) -> None
 
 @pytest.fixture(scope="module")
 def services(server: Server, momento: Momento) -> Iterator[list[Server]]:
-    """Give a service over each store."""
+    """Start a service over each store."""
     command = [sys.executable, "-m", "laurels", "serve", "--port", "0", "--store", f"momento:{momento.new_cache()}"]
     environment = os.environ | {"MOMENTO_ENDPOINT": f"http://{momento.host}:{momento.port}"}
     with started(command, environment) as other:
@@ -84,7 +84,7 @@ def services(server: Server, momento: Momento) -> Iterator[list[Server]]:
 
 @pytest.mark.parametrize("cell", REQUESTS)
 def test_requests(services: list[Server], cell: str) -> None:
-    """A request is answered, or refused for what the store cannot keep, as its row says."""
+    """A request is answered, or refused because the store cannot, as its row says."""
     request, *parts = quoted(cell)
     method, _, path = request.partition(" ")
     board = f"row-{list(REQUESTS).index(cell)}"

@@ -63,14 +63,14 @@ class Settings(Struct, frozen=True):
 
 
 async def _open_embedded(_: str, settings: Settings, file: BoardsFile) -> Store:
-    return await EmbeddedStore.open(settings.data, file.default, declared=file.boards.items())
+    return await EmbeddedStore.open(settings.data, file.default)
 
 
 async def _open_momento(cache: str, settings: Settings, _: BoardsFile) -> Store:
     """Take the key from the environment, as the examples of Momento's SDK do."""
     key, endpoint = os.environ.get("MOMENTO_API_KEY", ""), os.environ.get("MOMENTO_ENDPOINT")
-    opened = load("laurels.stores.momento.store:opened")
-    store: Store = await opened(cache, key, endpoint, ttl=timedelta(seconds=settings.ttl_seconds))
+    open_store = load("laurels.stores.momento.store:open_store")
+    store: Store = await open_store(cache, key, endpoint, ttl=timedelta(seconds=settings.ttl_seconds))
     return store
 
 

@@ -1,13 +1,18 @@
-"""A board's definition: what the board promises, as it stands in a file, in a request, and on disk."""
+"""A board's definition: the rules of the board, as written in a file, in a request, and on disk.
+
+A field that is added here needs a new :data:`~laurels.stores.embedded.journal.FORMAT`: definitions are in the journal,
+and unknown fields are refused.
+"""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
 Order = Literal["descending", "ascending"]
@@ -15,20 +20,44 @@ Operator = Literal["latest", "best", "increment"]
 Ties = Literal["name", "earliest", "latest"]
 Ranking = Literal["ordinal", "competition", "dense"]
 Score = int | float
-"""A finite number, exactly a double. Whole scores are given back as ``int``."""
+"""A finite number, exactly a double. Whole scores are returned as ``int``."""
+
+
+class OperatorRules(Struct, frozen=True):
+    """What an operator does, as far as the code around the ranking index must know it.
+
+    The index itself (:mod:`laurels.ranking`) applies an operator. A new one is an entry in :data:`OPERATORS`, its name
+    in :data:`Operator`, and its arithmetic there.
+    """
+
+    words: str
+    """What the command line says of it."""
+    adds: bool = False
+    """The submitted score is a part of a sum: bounds hold for the sum, not for what is submitted."""
+    may_refuse: bool = False
+    """Whether a good score is kept depends on the one that the name has: only the store can say."""
+
+
+OPERATORS: Mapping[Operator, OperatorRules] = MappingProxyType(
+    {
+        "latest": OperatorRules("a score takes the place of the one before"),
+        "best": OperatorRules("a score counts where it is better"),
+        "increment": OperatorRules("a score is added", adds=True, may_refuse=True),
+    }
+)
 
 LONGEST_TTL_SECONDS = 10**9
 UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
-"""What a time to live is counted in, in seconds."""
+"""The units of a time to live, in seconds."""
 WINDOWS, WINDOW_CHARACTERS, PERIODS_KEPT = 8, 100, 1000
 
 
 class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which scores a board takes."""
+    """Which scores a board accepts."""
 
     min: Annotated[Score | None, Meta(description="The least score.", examples=[0])] = None
     max: Annotated[Score | None, Meta(description="The greatest score.", examples=[1_000_000])] = None
-    integer: Annotated[bool, Meta(description="Whether only whole scores are taken.")] = False
+    integer: Annotated[bool, Meta(description="Whether only whole scores are accepted.")] = False
 
 
 _FORMS = {"anyOf": [{"enum": ["daily", "weekly", "monthly"]}, {"pattern": r"^\S+(\s+\S+){4}$"}]}
@@ -36,24 +65,24 @@ Window = Annotated[str, Meta(max_length=WINDOW_CHARACTERS, examples=["0 17 * * F
 
 
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a board promises."""
+    """The rules of a board."""
 
     order: Annotated[
         Order,
-        Meta(description="Which scores stand first: the higher ones (`descending`), or the lower ones (lap times)."),
+        Meta(description="Which scores come first: the higher ones (`descending`), or the lower ones (lap times)."),
     ] = "descending"
     operator: Annotated[
         Operator,
         Meta(
-            description="What an attempt does to the score that the name has: `latest` takes its place, `best` does so "
-            "where it is better, `increment` is added to it."
+            description="What a submitted score does to the score that the name has: `latest` replaces it, `best` "
+            "replaces it if it is better, `increment` is added to it."
         ),
     ] = "latest"
     ties: Annotated[
         Ties,
         Meta(
-            description="Who stands first among equal scores: by `name` as sorted sets order members (A before Z when "
-            "ascending, Z before A when descending), or who reached the score `earliest`, or `latest`."
+            description="Which of equal scores comes first: by `name` as sorted sets order members (A before Z when "
+            "ascending, Z before A when descending), or the one that was reached `earliest`, or `latest`."
         ),
     ] = "name"
     ranking: Annotated[
@@ -61,12 +90,12 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Meta(description="How ranks count after a tie: `ordinal` 0,1,2,3, `competition` 0,1,1,3, `dense` 0,1,1,2."),
     ] = "ordinal"
     scores: Annotated[
-        Bounds, Meta(description="Which scores are taken. Others are refused with 422, and nothing is stored.")
+        Bounds, Meta(description="Which scores are accepted. Others are refused with 422, and nothing is stored.")
     ] = Bounds()
     windows: Annotated[
         tuple[Window, ...],
         Meta(
-            description="Boards beside the all-time one, fed by the same submit, that begin anew with each period: "
+            description="Boards besides the all-time one, fed by the same submit, that begin anew with each period: "
             "`daily`, `weekly` (from Monday), `monthly`, or a cron line such as `0 17 * * FRI`.",
             examples=[["daily", "weekly", "monthly"]],
             max_length=WINDOWS,
@@ -82,8 +111,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     keep: Annotated[
         dict[Window, Annotated[int, Meta(ge=1, le=PERIODS_KEPT)]],
         Meta(
-            description="How many past periods of a window stay readable beside the current one; all, where none is "
-            "said.",
+            description="How many past periods of a window stay readable besides the current one. Default: all.",
             examples=[{"daily": 30, "weekly": 12}],
         ),
     ] = {}
@@ -96,8 +124,13 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = None
 
     @property
+    def operator_rules(self) -> OperatorRules:
+        """What the operator does."""
+        return OPERATORS[self.operator]
+
+    @property
     def ttl_seconds(self) -> int | None:
-        """How long the board stays after its last submit."""
+        """How many seconds the board stays after its last submit, or None if no time ends it."""
         return int(self.ttl[:-1]) * UNITS[self.ttl[-1]] if self.ttl else None
 
 
@@ -105,12 +138,12 @@ DEFAULT_DEFINITION = Definition()
 
 
 class BoardsFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a deployment declares."""
+    """What a deployment declares about its boards."""
 
-    default: Annotated[Definition, Meta(description="What boards promise that have no definition of their own.")] = (
+    default: Annotated[Definition, Meta(description="The definition of boards that have none of their own.")] = (
         DEFAULT_DEFINITION
     )
-    boards: Annotated[dict[str, Definition], Meta(description="What each board promises, by its name.")] = {}
+    boards: Annotated[dict[str, Definition], Meta(description="The definitions of boards, by name.")] = {}
     declared_only: Annotated[
         bool, Meta(description="Whether scores for boards that have no definition of their own are refused with 404.")
     ] = False
@@ -120,7 +153,7 @@ NO_FILE = BoardsFile()
 
 
 class Stored(Struct, frozen=True):
-    """What a board holds that a change of its definition may contradict; ``windows`` are those with periods."""
+    """What a board holds that may contradict a change of its definition; ``windows`` are those that have periods."""
 
     entries: int
     low: Score
@@ -130,7 +163,7 @@ class Stored(Struct, frozen=True):
 
 
 def contradiction(old: Definition, new: Definition, stored: Stored) -> str | None:
-    """Tell why a board that holds entries under ``old`` cannot be ``new``, or give None where it can."""
+    """Return why a board that holds entries under ``old`` cannot become ``new``, or None if it can."""
     return next(_contradictions(old, new, stored), None)
 
 

@@ -20,7 +20,8 @@
     │   │   │   └── SumUncertain  a score may have been added, and a retry would add it again
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not accept the key, or it cannot be parsed
-    │   │   └── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
+    │   │   ├── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
+    │   │   └── RestartNeeded     an unexpected error stopped it; it must be restarted
     │   ├── LimitReached          the store's account does not allow so much
     │   ├── StoreRefused          the store refuses, and would refuse a retry too
     │   ├── NotKept               the store does not have that feature
@@ -189,6 +190,20 @@ class AnswerLost(StoreUnavailable):
     """A store outside of this process gave no answer: the operation may have been done or not."""
 
     outcome = "What was asked may have been done all the same"
+
+
+class RestartNeeded(StoreUnavailable):
+    """The store met an error that it does not expect, and takes no more writes; a restart mends it.
+
+    ``in_doubt`` says of a write that it may be on disk, and then counts after the restart.
+    """
+
+    remedy = "restart the service"
+
+    def __init__(self, cause: BaseException, *, in_doubt: bool) -> None:
+        if in_doubt:
+            self.outcome = AnswerLost.outcome
+        super().__init__(f"The store stopped at an error ({type(cause).__name__}, see the log)", retry_after=10)
 
 
 class SumUncertain(AnswerLost):

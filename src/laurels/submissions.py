@@ -1,11 +1,11 @@
-"""Attempts: which a board takes, and what makes one count once."""
+"""Submissions: which ones a board accepts, and the idempotency key that makes one count once."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from laurels.entries import checked_name, checked_score
+from laurels.entries import check_entry
 from laurels.errors import BadBody, BadName, BadParameter, ScoreRefused
 from laurels.limits import KEY_CHARACTERS, METADATA_BYTES
 from laurels.stores.contract import IdempotencyKey, Refusal
@@ -17,53 +17,57 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Score, Submission
 
 
-def refusals(batch: Sequence[Submission | Refusal], definition: Definition) -> Iterator[tuple[int, Refusal]]:
-    """Tell of the attempts of a batch that a board does not take why not, each with its place in the batch."""
-    for index, attempt in enumerate(batch):
-        if not isinstance(attempt, Refusal):
+def find_refusals(batch: Sequence[Submission | Refusal], definition: Definition) -> Iterator[tuple[int, Refusal]]:
+    """Yield a refusal, with its position in the batch, for each submission that a board does not accept."""
+    for index, entry in enumerate(batch):
+        if not isinstance(entry, Refusal):
             try:
-                check_submission(attempt, definition)
+                check_submission(entry, definition)
             except (BadBody, BadName, ScoreRefused) as error:
-                yield index, Refusal(index, attempt.name, str(error))
+                yield index, Refusal(index, entry.name, str(error))
 
 
-def check_submission(attempt: Submission, definition: Definition) -> None:
-    """Raise BadName, ScoreRefused or BadBody where a board does not take an attempt."""
-    checked_name(attempt.name)
-    bounded(checked_score(attempt.score), definition)
-    if attempt.metadata is not None and len(attempt.metadata) > METADATA_BYTES:
-        size = len(attempt.metadata)
+def check_submission(submission: Submission, definition: Definition) -> None:
+    """Raise BadName, ScoreRefused or BadBody if a board does not accept a submission."""
+    check_entry(submission.name, submission.score)
+    check_bounds(submission.score, definition)
+    if submission.metadata is not None and len(submission.metadata) > METADATA_BYTES:
+        size = len(submission.metadata)
         raise BadBody("/metadata", f"The metadata has {size:,} bytes of JSON: it may have {METADATA_BYTES:,}.")
 
 
-def bounded(score: Score, definition: Definition) -> Score:
-    """Give a score back where a board takes it; of one that is to be added only the store knows what comes of it."""
+def check_bounds(score: Score, definition: Definition) -> None:
+    """Raise ScoreRefused if a board does not accept a score; of one that is added only the store knows the sum."""
     bounds = definition.scores
     if bounds.integer and score != int(score):
         raise ScoreRefused(f"The score {score} is not whole, and this board takes only whole scores.")
-    if definition.operator != "increment":
+    if not definition.operator_rules.adds:
         if bounds.min is not None and score < bounds.min:
             raise ScoreRefused(f"The score {score} is too low: this board takes none below {bounds.min}.")
         if bounds.max is not None and score > bounds.max:
             raise ScoreRefused(f"The score {score} is too high: this board takes none above {bounds.max}.")
-    return score
 
 
-def once_of(key: str | None, scope: tuple[str, str], batch: Sequence[Submission | Refusal]) -> IdempotencyKey | None:
-    """Give what makes an act count once, where it has a key; raise BadParameter for a bad one.
+def make_idempotency_key(
+    key: str, scope: tuple[str, str], submissions: Sequence[Submission | Refusal]
+) -> IdempotencyKey:
+    """Return what makes a submit count once, of the client's key and of what is submitted; raise BadParameter.
 
-    ``scope`` is a board and a name, or no name for a batch.
+    ``scope`` is what the client's key belongs to: a board and a name, or a board and no name for a batch. What is
+    submitted decides the fingerprint, by its meaning: 5 and 5.0 are one score.
     """
-    if key is None:
-        return None
     if not (0 < len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable() and " " not in key):
         problem = f"The Idempotency-Key must be 1 to {KEY_CHARACTERS} visible ASCII characters, such as a UUID."
         raise BadParameter("Idempotency-Key", problem)
-    said = [part if isinstance(part, Refusal) else (part.name, _number(part.score), part.metadata) for part in batch]
-    return IdempotencyKey(_digest("\n".join((*scope, key))), _digest(repr(said)))
+    # The repr of tuples and of Refusal is on disk as a digest: whatever changes it makes retries look like new requests
+    content = [
+        entry if isinstance(entry, Refusal) else (entry.name, _normalise(entry.score), entry.metadata)
+        for entry in submissions
+    ]
+    return IdempotencyKey(_digest("\n".join((*scope, key))), _digest(repr(content)))
 
 
-def _number(score: Score) -> Score:
+def _normalise(score: Score) -> Score:
     return int(score) if isinstance(score, float) and score.is_integer() else score
 
 

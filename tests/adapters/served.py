@@ -26,6 +26,7 @@ from laurels.http.operation import Operation
 from laurels.http.operations import OPERATIONS, STANDING
 from laurels.http.problems import HTTPError
 from laurels.http.wire import encode
+from laurels.stores.contract import Submission
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ async def show_kind(
     elif name == "wait":
         await asyncio.wait_for(asyncio.sleep(0.001), 1)
     elif name == "store":
-        await context.boards.submit(board, "kept", 1)
+        await context.boards.submit(board, Submission("kept", 1))
     elif name == "cancel":
         assert task is not None
         task.cancel()
@@ -107,7 +108,7 @@ async def _expire_waiting_for_the_store(context: Context, board: str) -> Respons
     """Wait for the store less long than it takes, and for a task that it becomes in between."""
     try:
         async with asyncio.timeout(0):
-            await context.boards.submit(board, "kept", 2)
+            await context.boards.submit(board, Submission("kept", 2))
     except TimeoutError:
         return Response(200, b'{"expired":true}')
     return Response(200, b'{"expired":false}')

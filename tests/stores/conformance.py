@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from laurels.definition import Definition
-from laurels.errors import StoreUnavailable
+from laurels.errors import NotKept, StoreUnavailable
 from laurels.stores.contract import (
     Board,
     Bucket,
@@ -23,7 +23,7 @@ from laurels.stores.contract import (
     Submission,
     Summary,
 )
-from tests.stores.guarantees import KART, Kept, Promises, fill, promised, shown
+from tests.stores.guarantees import KART, Guarantees, Kept, fill, requires, shown, submit_for_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -34,16 +34,16 @@ LAPS = Board("laps", Definition(order="ascending"))
 GHOST = Board("ghost")
 
 CALLS: dict[str, Call] = {
-    "submit": lambda store: store.submit(KART, "v", 1),
-    "change": lambda store: store.change(KART, Submission("v", 1)),
-    "submit_many": lambda store: store.submit_many(KART, [Submission("v", 1)]),
+    "submit": lambda store: store.submit(KART, Submission("v", 1)),
+    "change": lambda store: store.submit(KART, Submission("v", 1), want_changes=True),
+    "batch": lambda store: store.submit(KART, [Submission("v", 1)]),
     "standing": lambda store: store.standing(KART, "v"),
     "page": lambda store: store.page(KART, 0, 20),
     "page_json": lambda store: store.page_json(KART, 0, 20),
     "around": lambda store: store.around(KART, "v", 5),
     "entries_named": lambda store: store.entries_named(KART, ["v"]),
-    "within": lambda store: store.entries_between_scores(KART, 0, 1, 20),
-    "after": lambda store: store.entries_after(KART, Ranked("v", 1, 0), 20),
+    "entries_between_scores": lambda store: store.entries_between_scores(KART, 0, 1, 20),
+    "entries_after": lambda store: store.entries_after(KART, Ranked("v", 1, 0), 20),
     "summary": lambda store: store.summary(KART),
     "place": lambda store: store.place(KART, 1),
     "count": lambda store: store.count(KART),
@@ -54,34 +54,35 @@ CALLS: dict[str, Call] = {
     "definitions": lambda store: store.definitions(),
     "define": lambda store: store.define("laps", LAPS.definition),
     "undefine": lambda store: store.undefine("laps"),
+    "set_default": lambda store: store.set_default(LAPS.definition),
     "ready": lambda store: store.ready(),
 }
 
 
 @pytest.mark.anyio
-class Conformance(Promises):
-    """The promises of :mod:`laurels.stores.contract`.
+class Conformance(Guarantees):
+    """The guarantees of :mod:`laurels.stores.contract`.
 
-    An heir has the fixtures ``store``, an open store without entries to which LAPS is declared where it keeps
-    definitions, and ``kept``, which reads the entries of one board by another road than that store. What takes time to
-    show is in :class:`~tests.stores.guarantees.InTime`.
+    A subclass has the fixtures ``store``, an open store without entries, to which LAPS is declared if it keeps
+    definitions, and ``kept``, which reads the entries of one board independently of that store. What depends on time
+    is in :class:`~tests.stores.guarantees.InTime`.
     """
 
     async def test_submit_keeps_the_entry(self, store: Store, kept: Kept) -> None:
-        """What submit acknowledged is there for others to see."""
-        await store.submit(KART, "v", 2077)
+        """What submit acknowledged is kept."""
+        await store.submit(KART, Submission("v", 2077))
         assert await kept(KART) == {"v": 2077}
 
     async def test_submit_replaces_the_score(self, store: Store, kept: Kept) -> None:
-        """A name has one score on a board, its latest, be it worse."""
-        await store.submit(KART, "v", 2077)
-        await store.submit(KART, "v", 34)
+        """A name has one score on a board, its latest, even if that is worse."""
+        await store.submit(KART, Submission("v", 2077))
+        await store.submit(KART, Submission("v", 34))
         assert await kept(KART) == {"v": 34}
 
     async def test_boards_are_apart(self, store: Store, kept: Kept) -> None:
-        """A name on one board is none on another."""
-        await store.submit(KART, "v", 1)
-        await store.submit(LAPS, "v", 2)
+        """Boards are separate: a name on one is not on another."""
+        await store.submit(KART, Submission("v", 1))
+        await store.submit(LAPS, Submission("v", 2))
         assert (await kept(KART), await kept(LAPS)) == ({"v": 1}, {"v": 2})
 
     async def test_standing(self, store: Store) -> None:
@@ -100,7 +101,7 @@ class Conformance(Promises):
         ids=["descending", "ascending"],
     )
     async def test_ties_stand_by_name(self, store: Store, board: Board, names: str) -> None:
-        """Equal scores stand by the bytes of their names, upwards where lower is better, else downwards."""
+        """Equal scores are ordered by the bytes of their names, upwards if lower is better, else downwards."""
         await fill(store, board, {"a": 7, "B": 7, "é": 7, "b": 7})
         assert [entry.name for entry in await store.page(board, 0, 9)] == names.split()
 
@@ -132,21 +133,21 @@ class Conformance(Promises):
     @pytest.mark.parametrize("score", [0, -1, 2**53, -(2**53), 2**80, 0.1, -1e-300, 1.5], ids=repr)
     async def test_scores_are_exact(self, store: Store, score: float) -> None:
         """A score comes back as it went in, whole ones as int."""
-        await store.submit(KART, "v", score)
+        await store.submit(KART, Submission("v", score))
         found = await store.standing(KART, "v")
         assert (found, type(found.score) if found else None) == (Standing(score, 0), type(score))
 
     @pytest.mark.parametrize("name", ["a/b", " ", "π" * 128, "'; DROP TABLE batch; --", "{a}:1", "😀"], ids=ascii)
     async def test_names_are_any_text(self, store: Store, kept: Kept, name: str) -> None:
         """Names of boards and players are kept to the letter."""
-        await store.submit(Board(name), name, 1)
+        await store.submit(Board(name), Submission(name, 1))
         assert (await kept(Board(name)), shown(await store.page(Board(name), 0, 1))) == ({name: 1}, [(name, 1, 0)])
-        with promised(store.capabilities.listing):
+        with requires(store.capabilities.listing):
             assert await store.names() == [name]
 
     async def test_missing_name(self, store: Store) -> None:
         """A name that is not on the board has no standing."""
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         assert await store.standing(KART, "w") is None
 
     async def test_missing_board(self, store: Store) -> None:
@@ -158,28 +159,36 @@ class Conformance(Promises):
         """Neither reading nor removing makes a board."""
         await store.page(GHOST, 0, 9)
         assert (await store.remove(GHOST, "v"), await store.drop(GHOST), await kept(GHOST)) == (False, False, {})
-        with promised(store.capabilities.listing):
+        with requires(store.capabilities.listing):
             assert await store.names() == []
 
     async def test_change_of_a_new_name(self, store: Store) -> None:
         """A name that was not there has no previous standing."""
-        await store.submit(KART, "v", 2077)
-        with promised(store.capabilities.one_state):
-            assert await store.change(KART, Submission("silverhand", 34)) == Change(None, Standing(34, 1))
+        await store.submit(KART, Submission("v", 2077))
+        with requires(store.capabilities.one_state):
+            assert await submit_for_change(store, KART, Submission("silverhand", 34)) == Change(None, Standing(34, 1))
 
     async def test_change_of_a_standing(self, store: Store, kept: Kept) -> None:
-        """A change tells the standings just before and just after."""
+        """A change has the standings just before and just after."""
         await fill(store, KART, {"v": 2077, "silverhand": 34})
-        with promised(store.capabilities.one_state):
-            assert await store.change(KART, Submission("silverhand", 9000)) == Change(
+        with requires(store.capabilities.one_state):
+            assert await submit_for_change(store, KART, Submission("silverhand", 9000)) == Change(
                 Standing(34, 1), Standing(9000, 0)
             )
         assert (await kept(KART))["silverhand"] == (9000 if store.capabilities.one_state else 34)
 
+    async def test_changes_of_a_batch(self, store: Store, kept: Kept) -> None:
+        """What a batch changed cannot be asked for yet, and the batch that asks is not kept."""
+        with pytest.raises(NotKept):
+            await store.submit(KART, [Submission("v", 1)], want_changes=True)
+        assert await kept(KART) == {}
+
     async def test_changes_are_one_after_another(self, store: Store) -> None:
         """Of many changes at once each sees exactly those before it."""
-        with promised(store.capabilities.one_state):
-            changes = await asyncio.gather(*(store.change(KART, Submission("v", score)) for score in range(50)))
+        with requires(store.capabilities.one_state):
+            changes = await asyncio.gather(
+                *(submit_for_change(store, KART, Submission("v", score)) for score in range(50))
+            )
             before = sorted(change.previous.score for change in changes if change.previous)
             after = sorted(change.current.score for change in changes)
             assert (len(before), after) == (49, list(range(50)))
@@ -191,21 +200,21 @@ class Conformance(Promises):
     async def test_around(self, store: Store, name: str, span: int, first: int, names: str) -> None:
         """The neighbours of a name are up to so many on either side, as far as the board goes."""
         await fill(store, LAPS, {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = await store.around(LAPS, name, span)
             assert found is not None
             assert shown(found) == [(one, 1 + "abcde".index(one), first + at) for at, one in enumerate(names)]
 
     async def test_around_nobody(self, store: Store) -> None:
         """A name that is not on the board has no neighbours."""
-        await store.submit(KART, "v", 1)
-        with promised(store.capabilities.one_state):
+        await store.submit(KART, Submission("v", 1))
+        with requires(store.capabilities.one_state):
             assert (await store.around(KART, "w", 5), await store.around(GHOST, "v", 5)) == (None, None)
 
-    async def test_of_names(self, store: Store) -> None:
+    async def test_entries_named(self, store: Store) -> None:
         """The entries of some names come in the board's order, with their ranks on the board."""
         await fill(store, KART, {"a": 7, "b": 7, "c": 9, "d": 1})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = await store.entries_named(KART, ["d", "nobody", "a", "b", "a"])
             assert shown(found) == [("b", 7, 1), ("a", 7, 2), ("d", 1, 3)]
             assert await store.entries_named(GHOST, ["a"]) == []
@@ -221,23 +230,25 @@ class Conformance(Promises):
             (5, inf, 9, 0, ""),
         ],
     )
-    async def test_within(self, store: Store, low: float, high: float, limit: int, first: int, names: str) -> None:
+    async def test_entries_between_scores(
+        self, store: Store, low: float, high: float, limit: int, first: int, names: str
+    ) -> None:
         """Both ends count, and the best come first."""
         await fill(store, KART, {"a": 1, "b": 2, "c": 3, "d": 4})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = await store.entries_between_scores(KART, low, high, limit)
             assert shown(found) == [(one, 1 + "abcd".index(one), first + at) for at, one in enumerate(names)]
 
-    async def test_within_a_missing_board(self, store: Store) -> None:
-        """There is nothing between two scores of a board that does not exist."""
-        with promised(store.capabilities.one_state):
+    async def test_entries_between_scores_a_missing_board(self, store: Store) -> None:
+        """A board that does not exist has no entries between two scores."""
+        with requires(store.capabilities.one_state):
             assert await store.entries_between_scores(GHOST, -inf, inf, 9) == []
 
     @pytest.mark.parametrize("board", [KART, LAPS], ids=["descending", "ascending"])
     async def test_after_goes_through_ties(self, store: Store, board: Board) -> None:
-        """One entry after the other, a board is gone through as it stands."""
+        """A board can be read entry by entry, in its order."""
         await fill(store, board, {name: len(name) for name in ["a", "b", "é", "aa", "bb", "B", "ccc"]})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             seen = await store.page(board, 0, 1)
             while found := await store.entries_after(board, seen[-1], 1):
                 seen += found
@@ -249,7 +260,7 @@ class Conformance(Promises):
         a, c, _, d = await store.page(KART, 0, 9)
         await fill(store, KART, {"c": 9, "new": 5})
         await store.remove(KART, "a")
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert shown(await store.entries_after(KART, c, 9)) == [("b", 3, 2), ("d", 1, 3)]
             assert shown(await store.entries_after(KART, a, 1)) == [("b", 3, 2)]
             assert [await store.entries_after(KART, d, 9), await store.entries_after(GHOST, d, 9)] == [[], []]
@@ -264,7 +275,7 @@ class Conformance(Promises):
     ) -> None:
         """Percentiles are scores of entries, counted from the worst; the buckets hold every entry once."""
         await fill(store, board, {f"player-{score}": score for score in range(1, 201)})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = await store.summary(board)
             assert (found.count, found.best, found.worst, found.percentiles) == (200, best, worst, percentiles)
             assert [bucket.count for bucket in found.histogram] == [20] * 10
@@ -283,83 +294,96 @@ class Conformance(Promises):
     async def test_histogram(self, store: Store, scores: list[float], buckets: list[Bucket]) -> None:
         """A bucket holds its first edge and not its last, but for the last bucket."""
         await fill(store, KART, {f"player-{place}": score for place, score in enumerate(scores)})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert (await store.summary(KART)).histogram == buckets
 
     async def test_histogram_of_all_doubles(self, store: Store) -> None:
         """The widest board there can be has its ten buckets too."""
         most = int(1.7976931348623157e308)
         await fill(store, KART, {"a": most, "b": 0, "c": -most})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             found = (await store.summary(KART)).histogram
             assert [bucket.count for bucket in found] == [1, 0, 0, 0, 0, 1, 0, 0, 0, 1]
             assert (found[0].low, found[5].low, found[9].high) == (-most, 0, most)
 
     async def test_summary_of_one_entry(self, store: Store) -> None:
         """One entry is the best, the worst, and every percentile."""
-        await store.submit(KART, "v", 1.5)
-        with promised(store.capabilities.one_state):
+        await store.submit(KART, Submission("v", 1.5))
+        with requires(store.capabilities.one_state):
             found = Summary(1, 1.5, 1.5, {50: 1.5, 90: 1.5, 99: 1.5}, [Bucket(1.5, 1.5, 1)])
             assert await store.summary(KART) == found
 
     async def test_summary_of_a_missing_board(self, store: Store) -> None:
         """A board that does not exist has no entries, and no scores."""
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert await store.summary(GHOST) == Summary(0, None, None, {50: None, 90: None, 99: None}, [])
 
     @pytest.mark.parametrize(("score", "rank"), [(10, 0), (9, 0), (8, 1), (7, 1), (0, 3)])
     async def test_place(self, store: Store, score: float, rank: int) -> None:
-        """A score stands behind all that are better, and before its equals."""
+        """The place of a score is behind all that are better, and before its equals."""
         await fill(store, KART, {"a": 7, "b": 7, "c": 9})
-        with promised(store.capabilities.one_state):
+        with requires(store.capabilities.one_state):
             assert await store.place(KART, score) == Place(rank, rank, 3)
             assert await store.place(GHOST, score) == Place(0, 0, 0)
 
-    async def test_submit_many(self, store: Store, kept: Kept) -> None:
+    async def test_batch(self, store: Store, kept: Kept) -> None:
         """Of two entries with one name the later counts."""
-        await store.submit_many(KART, [Submission("v", 1), Submission("w", 2), Submission("v", 3)])
+        await store.submit(KART, [Submission("v", 1), Submission("w", 2), Submission("v", 3)])
         assert await kept(KART) == {"v": 3, "w": 2}
 
-    async def test_submit_many_of_nothing(self, store: Store) -> None:
+    async def test_batch_of_nothing(self, store: Store) -> None:
         """An empty batch makes no board."""
-        await store.submit_many(KART, [])
-        with promised(store.capabilities.listing):
+        await store.submit(KART, [])
+        with requires(store.capabilities.listing):
             assert await store.names() == []
 
-    async def test_submit_many_beside_submits(self, store: Store) -> None:
-        """A batch of a thousand and single submits at once all count."""
-        singles = (store.submit(KART, f"single-{n}", n) for n in range(100))
+    async def test_batch_with_submits(self, store: Store) -> None:
+        """A batch of a thousand and concurrent single submits all count."""
+        singles = (store.submit(KART, Submission(f"single-{n}", n)) for n in range(100))
         await asyncio.gather(fill(store, KART, {f"many-{n}": n for n in range(1000)}), *singles)
         assert await store.count(KART) == 1100
 
+    async def test_board_that_is_not_visible(self, store: Store, kept: Kept) -> None:
+        """Reads find a board empty that is not visible; it can be removed, and its entries are there until then."""
+        await fill(store, KART, {"v": 1, "w": 2})
+        hidden = Board(KART.name, visible=False)
+        assert await store.standing(hidden, "v") is None
+        assert await store.page(hidden, 0, 9) == []
+        assert await store.page_json(hidden, 0, 9) == b"[]"
+        assert await store.count(hidden) == 0
+        assert await store.remove(hidden, "v")
+        assert await kept(KART) == {"w": 2}
+        assert await store.drop(hidden)
+        assert await kept(KART) == {}
+
     async def test_remove(self, store: Store, kept: Kept) -> None:
-        """A removed name is gone, and was there once."""
+        """A removed name is gone, and the removal says whether it was there."""
         await fill(store, KART, {"v": 1, "w": 2})
         assert [await store.remove(KART, "v"), await store.remove(KART, "v")] == [True, False]
         assert await kept(KART) == {"w": 2}
 
     async def test_remove_the_last(self, store: Store, kept: Kept) -> None:
         """A board without entries no longer exists."""
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         await store.remove(KART, "v")
         assert (await kept(KART), await store.drop(KART)) == ({}, False)
-        with promised(store.capabilities.listing):
+        with requires(store.capabilities.listing):
             assert await store.names() == []
 
     async def test_drop(self, store: Store, kept: Kept) -> None:
         """A dropped board is gone with its entries, and others are not."""
         await fill(store, KART, {"v": 1, "w": 2})
-        await store.submit(LAPS, "v", 1)
+        await store.submit(LAPS, Submission("v", 1))
         assert [await store.drop(KART), await store.drop(KART)] == [True, False]
         assert (await kept(KART), await kept(LAPS)) == ({}, {"v": 1})
-        with promised(store.capabilities.listing):
+        with requires(store.capabilities.listing):
             assert await store.names() == ["laps"]
 
     async def test_names(self, store: Store) -> None:
         """Boards are listed by the bytes of their names."""
         for name in ["b", "é", "a", "B", "😀", "\uffee"]:
-            await store.submit(Board(name), "v", 1)
-        with promised(store.capabilities.listing):
+            await store.submit(Board(name), Submission("v", 1))
+        with requires(store.capabilities.listing):
             assert await store.names() == ["B", "a", "b", "é", "\uffee", "😀"]
 
     async def test_ready(self, store: Store) -> None:

@@ -31,7 +31,7 @@ def newest(acknowledged: Path) -> dict[int, int]:
 async def add(store: EmbeddedStore, worker: int, number: int) -> None:
     """Add a number to a worker's sum, once however often this is called."""
     key = IdempotencyKey(worker.to_bytes(8, "big") + number.to_bytes(8, "big"), bytes(16))
-    await store.change(SUMS, Submission(str(worker), number, b"%d" % number), key)
+    await store.submit(SUMS, Submission(str(worker), number, b"%d" % number), key)
 
 
 async def main(directory: Path, acknowledged: Path, scores: range, *, adding: bool) -> None:
@@ -43,7 +43,7 @@ async def main(directory: Path, acknowledged: Path, scores: range, *, adding: bo
 
     async def work(worker: int) -> None:
         for score in scores:
-            await store.submit(KART, f"{worker}-{score % NAMES}", score)
+            await store.submit(KART, Submission(f"{worker}-{score % NAMES}", score))
             os.write(log, b"%d %d\n" % (worker, score))
 
     async def sum_up(worker: int) -> None:

@@ -1,4 +1,4 @@
-"""A store against dictionaries: the acts that every store knows, to be drawn in any sequence."""
+"""A store against dictionaries: the operations of every store, in any sequence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from laurels.definition import Bounds, Definition
 from laurels.errors import LaurelsError
 from laurels.stores.contract import Board, IdempotencyKey, Place, Ranked, Refusal, Submission, key_of
-from tests.stores.guarantees import keeps, shown
+from tests.stores.guarantees import keeps, shown, submit_batch, submit_for_change
 from tests.stores.model import Model, shown_rows
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ NAMES = st.sampled_from(NAMES_OF_BOARDS)
 PLAYERS = st.sampled_from(["a", "b", "é", "😀", "aa", "B"])
 SCORES = st.sampled_from([0, 1, 1.5, -7, 2**53, 2**60])
 METADATA = st.sampled_from([None, None, b"{}", b'{"a":[1]}'])
-ATTEMPTS = st.builds(Submission, PLAYERS, SCORES, METADATA)
-BATCHES = st.lists(ATTEMPTS | st.just(Refusal(0, "x", "is no score")), max_size=9)
+SUBMISSIONS = st.builds(Submission, PLAYERS, SCORES, METADATA)
+BATCHES = st.lists(SUBMISSIONS | st.just(Refusal(0, "x", "is no score")), max_size=9)
 KEYS = st.sampled_from([None, None, b"1" * 16, b"2" * 16])
 DAYS = st.sampled_from([None, None, 9, 10, 11, 12])
 DEFINITIONS = st.builds(
@@ -46,12 +46,12 @@ DEFINITIONS = st.builds(
 
 
 def has(capability: str) -> Callable[[StoreMachine], bool]:
-    """Tell whether the machine's store has a capability."""
+    """Return a condition: the machine's store has a capability."""
     return lambda machine: bool(getattr(machine.store.capabilities, capability))
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """A store and what it should hold. An heir sets ``runner`` and ``store``; its clock is that of ``model``."""
+    """A store and what it should hold. A subclass sets ``runner`` and ``store``; its clock is that of ``model``."""
 
     runner: asyncio.Runner
     store: Store
@@ -72,7 +72,7 @@ class StoreMachine(RuleBasedStateMachine):
     def compare(
         self, act: Coroutine[None, None, object], expect: Callable[[], object], *, is_told: bool = True
     ) -> None:
-        """Act, and expect what the model gives, if that is told, or raises."""
+        """Do an operation, and expect the model's result, if there is one to see, or its error."""
         try:
             expected = expect()
         except LaurelsError as error:
@@ -84,44 +84,43 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(name=NAMES, player=PLAYERS, score=SCORES)
     def submit(self, name: str, player: str, score: float) -> None:
         """Submit one score."""
-        board = self.model.board(name)
-        submitting = self.store.submit(board, player, score)
-        self.compare(submitting, lambda: self.model.submit(board, Submission(player, score)), is_told=False)
+        board, submission = self.model.board(name), Submission(player, score)
+        self.compare(self.store.submit(board, submission), lambda: self.model.submit(board, submission), is_told=False)
 
-    def once(self, key: bytes | None, *act: object) -> IdempotencyKey | None:
-        """Give what makes an act count once."""
-        if key is None or not self.store.capabilities.attempts:
+    def once(self, key: bytes | None, *request: object) -> IdempotencyKey | None:
+        """Return what makes a submit count once."""
+        if key is None or not self.store.capabilities.submission_details:
             return None
-        return IdempotencyKey(key, blake2b(repr(act).encode(), digest_size=16).digest())
+        return IdempotencyKey(key, blake2b(repr(request).encode(), digest_size=16).digest())
 
     @precondition(has("one_state"))
-    @rule(name=NAMES, attempt=ATTEMPTS, key=KEYS)
-    def change(self, name: str, attempt: Submission, key: bytes | None) -> None:
-        """Submit one attempt and compare what it is said to have changed."""
-        board, once = self.model.board(name), self.once(key, name, attempt)
+    @rule(name=NAMES, submission=SUBMISSIONS, key=KEYS)
+    def change(self, name: str, submission: Submission, key: bytes | None) -> None:
+        """Submit one score and compare what it is said to have changed."""
+        board, once = self.model.board(name), self.once(key, name, submission)
         self.compare(
-            self.store.change(board, attempt, once),
-            lambda: self.model.do_once(once, lambda: self.model.change(board, attempt)),
+            submit_for_change(self.store, board, submission, once),
+            lambda: self.model.do_once(once, lambda: self.model.change(board, submission)),
         )
 
     @rule(name=NAMES, batch=BATCHES, key=KEYS)
     def submit_many(self, name: str, batch: list[Submission | Refusal], key: bytes | None) -> None:
-        """Submit several attempts."""
+        """Submit several scores."""
         board = self.model.board(name)
         entries = [self.placed(place, each) for place, each in enumerate(batch)]
         once = self.once(key, name, entries)
 
         async def submit() -> list[int]:
-            return [each.index for each in await self.store.submit_many(board, entries, once)]
+            return [each.index for each in await submit_batch(self.store, board, entries, once)]
 
         if self.store.capabilities.batched_sums or board.definition.operator != "increment":
             self.compare(submit(), lambda: self.model.do_once(once, lambda: self.model.submit_many(board, entries)))
 
     def placed(self, place: int, entry: Submission | Refusal) -> Submission | Refusal:
-        """Give an entry of a batch as it may stand there."""
+        """Return an entry of a batch as the store can keep it."""
         if isinstance(entry, Refusal):
             return Refusal(place, entry.name, entry.problem)
-        return entry if self.store.capabilities.attempts else Submission(entry.name, entry.score)
+        return entry if self.store.capabilities.submission_details else Submission(entry.name, entry.score)
 
     @rule(name=NAMES, player=PLAYERS, day=DAYS)
     def remove(self, name: str, player: str, day: int | None) -> None:
@@ -138,7 +137,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=NAMES, definition=DEFINITIONS)
     def define(self, name: str, definition: Definition) -> None:
-        """Declare a board, which its entries may contradict."""
+        """Define a board, which its entries may contradict."""
         if self.store.capabilities.defining:
             self.compare(
                 self.store.define(name, definition), lambda: self.model.define(name, definition), is_told=False
@@ -149,7 +148,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(has("defining"))
     @rule(name=NAMES)
     def undefine(self, name: str) -> None:
-        """Declare a board no longer, which its entries may contradict."""
+        """Undefine a board, which its entries may contradict."""
         self.compare(self.store.undefine(name), lambda: self.model.define(name, None))
 
     @precondition(has("defining"))
@@ -167,7 +166,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=NAMES, player=PLAYERS, day=DAYS)
     def ask(self, name: str, player: str, day: int | None) -> None:
-        """Ask for a standing, and for how many there are."""
+        """Read a standing, and the number of entries."""
         board = self.model.board(name, day=day)
         assert self.runner.run(self.store.standing(board, player)) == self.model.standing(board, player)
         assert self.runner.run(self.store.count(board)) == len(self.model.of(board))
@@ -175,7 +174,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(has("one_state"))
     @rule(name=NAMES, players=st.lists(PLAYERS, min_size=1, max_size=4), span=st.integers(0, 3), day=DAYS)
     def ask_names(self, name: str, players: list[str], span: int, day: int | None) -> None:
-        """Ask for neighbours, and for several names."""
+        """Read neighbours, and several names."""
         board = self.model.board(name, day=day)
         page = self.model.page(board)
         place = next((place for place, (row, _) in enumerate(page) if row.name == players[0]), None)
@@ -191,7 +190,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(has("one_state"))
     @rule(name=NAMES, low=SCORES, high=SCORES, limit=st.integers(1, 4), day=DAYS)
     def ask_scores(self, name: str, low: float, high: float, limit: int, day: int | None) -> None:
-        """Ask for what stands between two scores, and where a score would stand."""
+        """Read the entries between two scores, and the place of a score."""
         board = self.model.board(name, day=day)
         page, is_better = self.model.page(board), gt if board.definition.order == "descending" else lt
         low, high = min(low, high), max(low, high)
@@ -203,10 +202,10 @@ class StoreMachine(RuleBasedStateMachine):
         rank = len(set(better)) if board.definition.ranking == "dense" else len(better)
         assert self.runner.run(self.store.place(board, low)) == Place(rank, len(better), len(page))
 
-    @precondition(has("attempts"))
+    @precondition(has("submission_details"))
     @rule(name=NAMES, start=st.integers(0, 3), day=DAYS)
     def look(self, name: str, start: int, day: int | None) -> None:
-        """Ask for a page with all there is, and remember its places."""
+        """Read a page with metadata, and remember its places."""
         board = self.model.board(name, day=day)
         page = self.model.page(board)[start : start + 4]
         found = self.runner.run(self.store.page(board, start, start + 4, with_metadata=True))
@@ -219,7 +218,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.seen)
     @rule(name=NAMES, which=st.randoms(use_true_random=False), limit=st.integers(1, 4), day=DAYS)
     def ask_after(self, name: str, which: Random, limit: int, day: int | None) -> None:
-        """Ask for what stands after a place that was seen some time, whoever has it now."""
+        """Read the entries after a place that was seen some time before, whether or not its entry is still there."""
         board = self.model.board(name, day=day)
         entry, row = which.choice(self.seen)
         found = self.runner.run(self.store.entries_after(board, entry, limit))
@@ -228,7 +227,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(has("one_state"))
     @rule(name=NAMES, day=DAYS)
     def ask_summary(self, name: str, day: int | None) -> None:
-        """Ask for the board in a few figures."""
+        """Read the summary."""
         board = self.model.board(name, day=day)
         scores = [row.score for row, _ in self.model.page(board)]
         found = self.runner.run(self.store.summary(board))
@@ -241,7 +240,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
-        """Hold the store against the model."""
+        """Compare the store with the model."""
         self.model.pass_time()
         boards = sorted({key.partition("\n")[0] for key in self.model.entries})
         if self.store.capabilities.listing:

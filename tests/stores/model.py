@@ -1,4 +1,4 @@
-"""What boards should be, as plainly as it can be said: dictionaries, sorted anew for each question."""
+"""What boards should be, as simply as possible: dictionaries, sorted anew for each read."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LIFETIME = 24 * 3600
 
 
 class RefusedByModel(Exception):
-    """The attempt cannot be kept."""
+    """The submission cannot be kept."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """An entry: who, how much, which attempt it was among all, when, and what came with it."""
+    """An entry: its name and score, the number of its submission, and its metadata."""
 
     name: str
     score: Score
@@ -44,16 +44,16 @@ class Model:
     now: float = 2_000_000_000.0
     latest: float = 0.0
     day: int = 10
-    attempts: int = 0
+    submissions: int = 0
     renewed: dict[str, float] = field(default_factory=dict)
     answers: dict[bytes, tuple[bytes, float, object]] = field(default_factory=dict)
 
     def definition(self, name: str) -> Definition:
-        """Give the definition of a board."""
+        """Return the definition of a board."""
         return self.declared.get(name, self.default)
 
     def board(self, name: str, *, day: int | None = None) -> Board:
-        """Give a board with what it feeds today, or one day of it."""
+        """Return a board with what it feeds today, or one day of it."""
         definition = self.definition(name)
         if day is not None:
             return Board(name, definition, "daily", f"2026-11-{day:02}")
@@ -64,12 +64,12 @@ class Model:
         return Board(name, definition, feeds=tuple(feeds[window] for window in definition.windows))
 
     def of(self, board: Board) -> dict[str, Row]:
-        """Give the entries of a board, or of a period of it."""
+        """Return the entries of a board, or of a period of it."""
         self.pass_time()
         return self.entries.get(board.key, {})
 
     def pass_time(self) -> None:
-        """Let boards go whose time is over; time does not go back."""
+        """Remove boards whose time is over; time does not go back."""
         self.latest = max(self.latest, self.now)
         for name, renewed in list(self.renewed.items()):
             ttl = self.definition(name).ttl_seconds
@@ -77,39 +77,39 @@ class Model:
                 self.drop(Board(name))
 
     def keys(self, board: Board) -> list[str]:
-        """Give the keys that there are of a board and its periods, or of one period."""
+        """Return the existing keys of a board and its periods, or of one period."""
         self.pass_time()
         return [key for key in self.entries if key == board.key or key.startswith(f"{board.key}\n")]
 
     # Changes
 
-    def submit(self, board: Board, attempt: Submission) -> bool:
-        """Submit to a board and what it feeds; tell whether it counted there."""
+    def submit(self, board: Board, submission: Submission) -> bool:
+        """Submit to a board and what it feeds; return whether it counted there."""
         self.pass_time()
-        self.attempts += 1
+        self.submissions += 1
         keys = [board.name, *(key_of(board.name, feed.window, feed.period) for feed in board.feeds)]
-        rows = [self.weigh(board, key, attempt) for key in keys]
+        rows = [self.weigh(board, key, submission) for key in keys]
         self.check_bounds(board.definition, rows[0])
         self.prune(board)
         for key, row in zip(keys, rows, strict=True):
             self.entries.setdefault(key, {})[row.name] = row
         if board.definition.ttl:
             self.renewed[board.name] = self.latest
-        return rows[0].number == self.attempts
+        return rows[0].number == self.submissions
 
-    def weigh(self, board: Board, key: str, attempt: Submission) -> Row:
-        """Give the entry that there will be under a key."""
-        had, definition = self.entries.get(key, {}).get(attempt.name), board.definition
-        score = attempt.score
-        new = Row(attempt.name, score, self.attempts, attempt.metadata)
+    def weigh(self, board: Board, key: str, submission: Submission) -> Row:
+        """Return the entry that a key will have."""
+        had, definition = self.entries.get(key, {}).get(submission.name), board.definition
+        score = submission.score
+        new = Row(submission.name, score, self.submissions, submission.metadata)
         if had is None:
             return new
         if definition.operator == "best" and score != had.score:
             return new if (score > had.score) == (definition.order == "descending") else had
         if definition.operator == "increment":
             score = exact_sum(had.score, score)
-            new = Row(attempt.name, score, self.attempts, attempt.metadata)
-        return had if score == had.score and attempt.metadata is None else new
+            new = Row(submission.name, score, self.submissions, submission.metadata)
+        return had if score == had.score and submission.metadata is None else new
 
     @staticmethod
     def check_bounds(definition: Definition, row: Row) -> None:
@@ -131,33 +131,33 @@ class Model:
                     if key.removeprefix(window) < feed.oldest:
                         del self.entries[key]
 
-    def change(self, board: Board, attempt: Submission) -> Change:
+    def change(self, board: Board, submission: Submission) -> Change:
         """Submit, and tell the standings on either side."""
-        before = self.standing(board, attempt.name)
-        counted = self.submit(board, attempt)
-        return Change(before, self.standing(board, attempt.name) or Standing(0, -1), counted)
+        before = self.standing(board, submission.name)
+        counted = self.submit(board, submission)
+        return Change(before, self.standing(board, submission.name) or Standing(0, -1), counted)
 
     def submit_many(self, board: Board, batch: Sequence[Submission | Refusal]) -> list[int]:
-        """Submit one after the other, and give the places of the refused."""
+        """Submit one after the other, and return the indexes of the refused."""
         refused = []
-        for place, attempt in enumerate(batch):
-            if isinstance(attempt, Refusal):
+        for place, submission in enumerate(batch):
+            if isinstance(submission, Refusal):
                 refused.append(place)
                 continue
             try:
-                self.submit(board, attempt)
+                self.submit(board, submission)
             except ScoreRefused:
                 refused.append(place)
         return refused
 
     def remove(self, board: Board, name: str) -> bool:
-        """Take a name off a board and its periods, or off one."""
+        """Remove a name from a board and its periods, or from one period."""
         found = [self.entries[key].pop(name, None) for key in self.keys(board)]
         self.entries = {key: entries for key, entries in self.entries.items() if entries}
         return any(found)
 
     def drop(self, board: Board) -> bool:
-        """Let a board go with its periods, or one of these."""
+        """Remove a board with its periods, or one of these."""
         keys = [key for key in self.entries if key == board.key or key.startswith(f"{board.key}\n")]
         for key in keys:
             del self.entries[key]
@@ -166,7 +166,7 @@ class Model:
         return bool(keys)
 
     def contradicts(self, name: str, new: Definition) -> bool:
-        """Tell whether a board's entries would not be there so, under another definition."""
+        """Return whether a board's entries contradict another definition."""
         old, rows = self.definition(name), self.of(Board(name)).values()
         windows = {key.split("\n")[1] for key in self.keys(Board(name)) if "\n" in key}
         same = (old.order, old.operator, old.ties) == (new.order, new.operator, new.ties)
@@ -175,7 +175,7 @@ class Model:
         return bool(rows) and not (same and within and windows <= set(new.windows))
 
     def define(self, name: str, definition: Definition | None) -> bool:
-        """Give a board a definition of its own, or no longer; tell whether it had one."""
+        """Define a board, or with None no longer; return whether it was defined."""
         if self.contradicts(name, definition or self.default):
             raise DefinitionConflict(name, "of its entries")
         had = self.declared.pop(name, None) is not None
@@ -185,46 +185,46 @@ class Model:
         return had
 
     def adapt(self, name: str) -> None:
-        """Let the time of a board count from now where it had no end before."""
+        """Count the time of a board from now if it had no ttl before."""
         if name in self.entries and self.definition(name).ttl:
             self.renewed.setdefault(name, self.latest)
         else:
             self.renewed.pop(name, None)
 
     def do_once(self, once: IdempotencyKey | None, act: Callable[[], T]) -> T:
-        """Do what was not done with its key, and give the first answer."""
+        """Do what was not done with its key, and return the first answer."""
         self.pass_time()
         if once is None:
             return act()
         found, when, answer = self.answers.get(once.key, (b"", -LIFETIME, None))
         if when + LIFETIME <= self.latest:
             answer = act()
-            self.answers[once.key] = once.print, self.latest, answer
-        elif found != once.print:
+            self.answers[once.key] = once.fingerprint, self.latest, answer
+        elif found != once.fingerprint:
             raise KeyReused
         return cast("T", answer)
 
     # Questions
 
     def page(self, board: Board) -> list[tuple[Row, int]]:
-        """Give all entries in order, each with its rank."""
+        """Return all entries in order, each with its rank."""
         rows = ordered(board.definition, self.of(board).values())
         scores = [row.score for row in rows]
         return [(row, rank_of(board.definition, scores, place)) for place, row in enumerate(rows)]
 
     def after(self, board: Board, row: Row) -> list[tuple[Row, int]]:
-        """Give what stands after the place of an entry, whether or not it stands there now."""
+        """Return what comes after the place of an entry, whether or not it is there now."""
         page = self.page(board)
         rows = ordered(board.definition, {row, *(each for each, _ in page)})
         return page[-len(behind) :] if (behind := rows[rows.index(row) + 1 :]) else []
 
     def standing(self, board: Board, name: str) -> Standing | None:
-        """Give the standing of a name."""
+        """Return the standing of a name."""
         return next((Standing(row.score, rank) for row, rank in self.page(board) if row.name == name), None)
 
 
 def ordered(definition: Definition, rows: Iterable[Row]) -> list[Row]:
-    """Give entries in the order of a board."""
+    """Return entries in the order of a board."""
     found = sorted(rows, key=lambda row: row.name.encode(), reverse=definition.order == "descending")
     if definition.ties != "name":
         found.sort(key=lambda row: row.number, reverse=definition.ties == "latest")
@@ -232,7 +232,7 @@ def ordered(definition: Definition, rows: Iterable[Row]) -> list[Row]:
 
 
 def rank_of(definition: Definition, scores: Sequence[Score], place: int) -> int:
-    """Give the rank of the entry at a place, by the scores in order."""
+    """Return the rank of the entry at a place, by the scores in order."""
     better = scores[: scores.index(scores[place])]
     return {"ordinal": place, "competition": len(better), "dense": len(set(better))}[definition.ranking]
 
@@ -246,10 +246,10 @@ def exact_sum(had: Score, score: Score) -> Score:
 
 
 def is_whole(score: Score) -> bool:
-    """Tell whether a score is a whole number."""
+    """Return whether a score is a whole number."""
     return float(score).is_integer()
 
 
 def shown_rows(page: Iterable[tuple[Row, int]]) -> list[tuple[str, Score, int]]:
-    """Give what is to be seen of entries."""
+    """Return what a client sees of entries."""
     return [(row.name, row.score, rank) for row, rank in page]

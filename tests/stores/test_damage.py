@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.errors import DataDamaged
+from laurels.stores.contract import Submission
 from laurels.stores.embedded import snapshot
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.journal import Journal
@@ -41,7 +42,7 @@ async def data(tmp_path: Path) -> Path:
         journal.drop(2)
     store = await EmbeddedStore.open(tmp_path / "live")
     for number in range(40):
-        await store.submit(KART, f"player-{number:04}", 9000 + number)
+        await store.submit(KART, Submission(f"player-{number:04}", 9000 + number))
     shutil.copytree(tmp_path / "live", tmp_path / "killed")
     await store.close()
     return tmp_path / "killed"
@@ -141,7 +142,7 @@ async def test_journal_of_another_directory(data: Path, tmp_path: Path) -> None:
     delete_all(data, "lock")
     delete_all(data, "journal.db*")
     store = await EmbeddedStore.open(tmp_path / "new")
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     await store.close()
     shutil.copy(tmp_path / "new/journal.db", data)
     with pytest.raises(DataDamaged, match=r"boards\.db is damaged: it belongs to another directory"):
@@ -152,7 +153,7 @@ async def test_journal_behind_the_snapshot(data: Path, tmp_path: Path) -> None:
     """A journal that ends before the snapshot does is noticed even without the last acknowledged LSN."""
     shutil.copytree(data, tmp_path / "early")
     store = await EmbeddedStore.open(data)
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     await store.close()
     compact(data, disk.last(data))
     shutil.copy(data / "boards.db", tmp_path / "early")

@@ -19,7 +19,7 @@ from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.conformance import LAPS, Conformance
-from tests.stores.guarantees import KART, InTime, Kept, fill, shown
+from tests.stores.guarantees import KART, InTime, Kept, fill, shown, submit_batch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[EmbeddedStore]:
-    """Give a store over a new directory."""
+    """Open a store over a new directory."""
     opened = await EmbeddedStore.open(tmp_path / "data")
     yield opened
     await opened.close()
@@ -44,7 +44,7 @@ class TestEmbedded(Conformance, InTime):
 
     @pytest.fixture
     async def store(self, tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-        """Give a store over a new directory."""
+        """Open a store over a new directory."""
         opened = await EmbeddedStore.open(tmp_path / "data", clock=clock)
         await opened.define(LAPS.name, LAPS.definition)
         yield opened
@@ -73,12 +73,12 @@ async def test_reopened(store: EmbeddedStore, tmp_path: Path) -> None:
     await again.close()
 
 
-async def test_folded(store: EmbeddedStore, tmp_path: Path) -> None:
-    """A store opened on a compact form and a journal after it is the one they were made from."""
+async def test_compacted(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A store opened on a snapshot and a journal after it is the one they were made from."""
     await fill(store, KART, {f"player-{n}": n for n in range(70_000)})
     compact(tmp_path / "data", 1)
-    await store.submit(LAPS, "v", 3)
-    await store.submit(KART, "player-0", 70_000)
+    await store.submit(LAPS, Submission("v", 3))
+    await store.submit(KART, Submission("player-0", 70_000))
     await store.close()
     again = await EmbeddedStore.open(tmp_path / "data")
     assert shown(await again.page(KART, 0, 2)) == [("player-0", 70_000, 0), ("player-69999", 69_999, 1)]
@@ -86,8 +86,8 @@ async def test_folded(store: EmbeddedStore, tmp_path: Path) -> None:
     await again.close()
 
 
-async def test_folded_without_loading(store: EmbeddedStore, tmp_path: Path) -> None:
-    """A fold lets boards go that it need not load, and copies those that nothing touches."""
+async def test_compacted_without_loading(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A compaction drops boards that it need not load, and copies those that nothing touches."""
     await fill(store, KART, {"v": 1})
     await fill(store, LAPS, {"v": 2})
     compact(tmp_path / "data", 2)
@@ -99,8 +99,8 @@ async def test_folded_without_loading(store: EmbeddedStore, tmp_path: Path) -> N
     assert before == disk.read(tmp_path / "data") == {LAPS.name: {"v": 2}}
 
 
-async def test_folded_removal(store: EmbeddedStore, tmp_path: Path) -> None:
-    """A fold takes a removed name off the periods too, be they long folded."""
+async def test_compacted_removal(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A compaction removes a name from the periods too, even if they are in an old snapshot."""
     board = Board(KART.name, feeds=(Feed("daily", "2026-11-22"),))
     await fill(store, board, {"v": 1, "w": 2})
     await store.remove(Board(KART.name, window="daily", period="2026-11-22"), "w")
@@ -110,8 +110,8 @@ async def test_folded_removal(store: EmbeddedStore, tmp_path: Path) -> None:
     assert disk.read(tmp_path / "data") == {KART.name: {"w": 2}}
 
 
-async def test_folded_removal_from_a_period(store: EmbeddedStore, tmp_path: Path) -> None:
-    """A fold takes a name off one period alone, be that long folded."""
+async def test_compacted_removal_from_a_period(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A compaction removes a name from one period alone, even if that is in an old snapshot."""
     period = Board(KART.name, window="daily", period="2026-11-22")
     await fill(store, Board(KART.name, feeds=(Feed("daily", "2026-11-22"),)), {"v": 1, "w": 2})
     compact(tmp_path / "data", 1)
@@ -120,11 +120,11 @@ async def test_folded_removal_from_a_period(store: EmbeddedStore, tmp_path: Path
     assert disk.read(tmp_path / "data") == {KART.name: {"v": 1, "w": 2}, period.key: {"v": 1}}
 
 
-async def test_folded_time_to_live(tmp_path: Path, clock: Clock) -> None:
-    """When an undeclared board had its last submit goes through a fold."""
+async def test_compacted_time_to_live(tmp_path: Path, clock: Clock) -> None:
+    """The time of the last submit of an undeclared board survives a compaction."""
     ending = Definition(ttl="1h")
     store = await EmbeddedStore.open(tmp_path / "data", ending, clock=clock)
-    await store.submit(Board("v", ending), "v", 1)
+    await store.submit(Board("v", ending), Submission("v", 1))
     await store.close()
     compact(tmp_path / "data", 1)
     clock.now += 3599
@@ -136,7 +136,7 @@ async def test_folded_time_to_live(tmp_path: Path, clock: Clock) -> None:
 
 
 async def test_progress(store: EmbeddedStore, tmp_path: Path) -> None:
-    """Opening tells how many entries are loaded so far."""
+    """Opening reports how many entries are loaded so far."""
     await fill(store, KART, {"v": 1, "w": 2})
     await fill(store, LAPS, {"v": 1})
     compact(tmp_path / "data", 2)
@@ -147,11 +147,11 @@ async def test_progress(store: EmbeddedStore, tmp_path: Path) -> None:
 
 
 async def test_batches_gather(store: EmbeddedStore, tmp_path: Path) -> None:
-    """What comes while the disk is busy is written together afterwards."""
-    first = asyncio.ensure_future(store.submit(KART, "v", 1))
+    """What arrives while the disk is busy is written together afterwards."""
+    first = asyncio.ensure_future(store.submit(KART, Submission("v", 1)))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    await asyncio.gather(first, *(store.submit(KART, f"player-{n}", n) for n in range(100)))
+    await asyncio.gather(first, *(store.submit(KART, Submission(f"player-{n}", n)) for n in range(100)))
     assert (disk.last(tmp_path / "data"), await store.count(KART)) == (2, 101)
 
 
@@ -160,9 +160,9 @@ async def test_large_batches_leave_the_loop_free(store: EmbeddedStore, monkeypat
     monkeypatch.setattr(commits, "APPLY_BYTES", 1)
     filling = asyncio.gather(*(fill(store, KART, {f"{n}-{m}": m for m in range(1000)}) for n in range(100)))
     seen = set[int]()
-    singles: list[asyncio.Future[None]] = []
+    singles: list[asyncio.Future[object]] = []
     while not filling.done():
-        singles.append(asyncio.ensure_future(store.submit(KART, f"single-{len(singles)}", 0)))
+        singles.append(asyncio.ensure_future(store.submit(KART, Submission(f"single-{len(singles)}", 0))))
         seen.add(await store.count(KART))
         await asyncio.sleep(0)
     await asyncio.gather(*singles)
@@ -170,11 +170,11 @@ async def test_large_batches_leave_the_loop_free(store: EmbeddedStore, monkeypat
 
 
 async def test_waiter_that_raises(store: EmbeddedStore) -> None:
-    """A callback that raises, as one that drives a coroutine by hand may, keeps nobody else waiting."""
+    """A callback that raises, as one that drives a coroutine by hand may, does not keep the others waiting."""
     errors: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context.get("exception")))
-    others = asyncio.gather(*(store.submit(KART, f"player-{n}", n) for n in range(9)))
-    by_hand = store.submit(KART, "v", 1)
+    others = asyncio.gather(*(store.submit(KART, Submission(f"player-{n}", n)) for n in range(9)))
+    by_hand = store.submit(KART, Submission("v", 1))
     batch = by_hand.send(None)
     batch._asyncio_future_blocking = False  # noqa: SLF001 - as a task does
     batch.add_done_callback(lambda _: 1 // 0)
@@ -183,17 +183,17 @@ async def test_waiter_that_raises(store: EmbeddedStore) -> None:
     assert (await store.count(KART), [type(error) for error in errors]) == (10, [ZeroDivisionError])
 
 
-async def test_waiter_that_raises_in_a_crowd(store: EmbeddedStore) -> None:
+async def test_waiter_that_raises_with_many_others(store: EmbeddedStore) -> None:
     """A callback that raises does not keep the batch that gathered behind its own from the disk."""
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-    first = asyncio.gather(*(store.submit(KART, f"first-{n}", n) for n in range(20)))
-    by_hand = store.submit(KART, "v", 1)
+    first = asyncio.gather(*(store.submit(KART, Submission(f"first-{n}", n)) for n in range(20)))
+    by_hand = store.submit(KART, Submission("v", 1))
     batch = by_hand.send(None)
     batch._asyncio_future_blocking = False  # noqa: SLF001 - as a task does
     batch.add_done_callback(lambda _: 1 // 0)
     for _ in range(2):  # the others join the batch, and it is on its way to the disk
         await asyncio.sleep(0)
-    second = asyncio.gather(*(store.submit(KART, f"second-{n}", n) for n in range(20)))
+    second = asyncio.gather(*(store.submit(KART, Submission(f"second-{n}", n)) for n in range(20)))
     async with asyncio.timeout(10):
         await asyncio.gather(first, second)
     by_hand.close()
@@ -201,8 +201,8 @@ async def test_waiter_that_raises_in_a_crowd(store: EmbeddedStore) -> None:
 
 
 async def test_unseen_before_durable(store: EmbeddedStore) -> None:
-    """A change that is not acknowledged is seen by no read."""
-    submit = asyncio.ensure_future(store.submit(KART, "v", 1))
+    """A change is not visible before it is durable."""
+    submit = asyncio.ensure_future(store.submit(KART, Submission("v", 1)))
     await asyncio.sleep(0)
     assert await store.standing(KART, "v") is None
     await submit
@@ -210,8 +210,8 @@ async def test_unseen_before_durable(store: EmbeddedStore) -> None:
 
 
 async def test_cancelled_waiter(store: EmbeddedStore) -> None:
-    """A caller that gives up takes nobody with it."""
-    waiters = [asyncio.ensure_future(store.submit(KART, f"player-{n}", n)) for n in range(9)]
+    """A caller that is cancelled does not cancel the others of its batch."""
+    waiters = [asyncio.ensure_future(store.submit(KART, Submission(f"player-{n}", n))) for n in range(9)]
     await asyncio.sleep(0)
     waiters[4].cancel()
     assert [type(end) for end in await asyncio.gather(*waiters, return_exceptions=True)].count(
@@ -222,17 +222,17 @@ async def test_cancelled_waiter(store: EmbeddedStore) -> None:
 
 async def test_close_settles(store: EmbeddedStore, tmp_path: Path) -> None:
     """What was submitted before a close is acknowledged and kept."""
-    waiters = [asyncio.ensure_future(store.submit(KART, f"player-{n}", n)) for n in range(100)]
+    waiters = [asyncio.ensure_future(store.submit(KART, Submission(f"player-{n}", n))) for n in range(100)]
     await asyncio.sleep(0)
     await store.close()
     await asyncio.gather(*waiters)
     assert len(disk.read(tmp_path / "data")[KART.name]) == 100
 
 
-async def test_crowded(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_much_waits(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """When too much waits for the disk, callers are turned away at once."""
     monkeypatch.setattr(commits, "BATCH_BYTES", 1000)
-    waiters = [store.submit(KART, f"player-{n}", n) for n in range(100)]
+    waiters = [store.submit(KART, Submission(f"player-{n}", n)) for n in range(100)]
     ends = await asyncio.gather(*waiters, return_exceptions=True)
     refused = sum(isinstance(end, StoreUnavailable) for end in ends)
     assert (0 < refused < 100, await store.count(KART)) == (True, 100 - refused)
@@ -240,48 +240,54 @@ async def test_crowded(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_unencodable(store: EmbeddedStore) -> None:
     """A name that is no text fails alone, and not those that are written with it."""
-    good, bad = store.submit(KART, "v", 1), store.submit(KART, "\ud800", 1)
+    good, bad = store.submit(KART, Submission("v", 1)), store.submit(KART, Submission("\ud800", 1))
     ends = await asyncio.gather(good, bad, return_exceptions=True)
     assert [type(end) for end in ends] == [type(None), UnicodeEncodeError]
     assert await store.count(KART) == 1
 
 
 async def test_definition_between_submits(store: EmbeddedStore) -> None:
-    """A submit that was sent while its board is being defined goes by the definition that is there then."""
+    """A submit that is sent while its board is being defined follows the new definition."""
     adding = Definition(operator="increment")
-    acts = store.define(KART.name, adding), store.submit(KART, "v", 2**53), store.submit(KART, "v", 1)
+    acts = (
+        store.define(KART.name, adding),
+        store.submit(KART, Submission("v", 2**53)),
+        store.submit(KART, Submission("v", 1)),
+    )
     ends = await asyncio.gather(*acts, return_exceptions=True)
     assert [type(end) for end in ends] == [type(None), type(None), ScoreRefused]
-    refused = await store.submit_many(KART, [Submission("w", 1), Submission("v", 1)])
+    refused = await submit_batch(store, KART, [Submission("w", 1), Submission("v", 1)])
     assert ([each.index for each in refused], await store.standing(KART, "v")) == ([1], Standing(2**53, 0))
 
 
 async def test_default_definition(store: EmbeddedStore, tmp_path: Path) -> None:
-    """The default definition changes where no board contradicts it, and holds for those that are there."""
+    """The default definition changes if no board contradicts it, and holds for those that exist."""
     await fill(store, KART, {"v": 1, "w": 1})
     await store.close()
-    again = await EmbeddedStore.open(tmp_path / "data", Definition(ranking="dense", ttl="7d"))
+    again = await EmbeddedStore.open(tmp_path / "data")
+    await again.set_default(Definition(ranking="dense", ttl="7d"))
     assert await again.standing(KART, "v") == Standing(1, 0)
-    await again.close()
     with pytest.raises(DefinitionConflict, match=r"'mario-kart' .*declare it as it was"):
-        await EmbeddedStore.open(tmp_path / "data", Definition(operator="best"))
+        await again.set_default(Definition(operator="best"))
+    await again.close()
 
 
 async def test_default_definition_of_ended_boards(tmp_path: Path, clock: Clock) -> None:
-    """Boards whose time is over contradict nothing."""
+    """Boards whose time to live is over contradict nothing."""
     store = await EmbeddedStore.open(tmp_path / "data", Definition(ttl="1h"), clock=clock)
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     await store.close()
     clock.now += 3700
-    again = await EmbeddedStore.open(tmp_path / "data", Definition(order="ascending"), clock=clock)
+    again = await EmbeddedStore.open(tmp_path / "data", clock=clock)
+    await again.set_default(Definition(order="ascending"))
     await fill(again, KART, {"v": 1, "w": 2})
     assert await again.standing(KART, "v") == Standing(1, 0)
     await again.close()
 
 
 async def test_same_directory(store: EmbeddedStore, tmp_path: Path) -> None:
-    """A directory has one owner, and whoever comes second is told who."""
-    await store.submit(KART, "v", 1)
+    """A directory has one owner, and a second process gets an error that names it."""
+    await store.submit(KART, Submission("v", 1))
     code = "import asyncio, sys, pathlib; from laurels.stores.embedded.store import EmbeddedStore as E; "
     code += "asyncio.run(E.open(pathlib.Path(sys.argv[1])))"
     command = [sys.executable, "-c", code, str(tmp_path / "data")]
@@ -290,7 +296,7 @@ async def test_same_directory(store: EmbeddedStore, tmp_path: Path) -> None:
 
 
 async def test_same_process(store: EmbeddedStore, tmp_path: Path) -> None:
-    """The owner itself is no exception."""
+    """The process that owns a directory cannot open it again."""
     await store.ready()
     with pytest.raises(DirectoryInUse):
         await EmbeddedStore.open(tmp_path / "data")
@@ -298,7 +304,7 @@ async def test_same_process(store: EmbeddedStore, tmp_path: Path) -> None:
 
 @pytest.fixture
 async def orphaned(tmp_path: Path) -> AsyncIterator[IO[str]]:
-    """Hold the lock of a directory whose owner is dead, as a fold that it was just starting does for an instant."""
+    """Hold the lock of a directory whose owner is dead, as a compaction that was just being started does."""
     await (await EmbeddedStore.open(tmp_path / "data")).close()
     owner = subprocess.Popen(["true"])  # noqa: ASYNC220
     owner.wait()
@@ -318,7 +324,7 @@ async def test_orphaned_lock(orphaned: IO[str], tmp_path: Path) -> None:
 
 
 async def test_lock_that_stays(orphaned: IO[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock that is not let go of is somebody's."""
+    """A lock that is not released belongs to another process."""
     monkeypatch.setattr(directory, "ORPHAN_SECONDS", 0.0)
     with pytest.raises(DirectoryInUse):
         await EmbeddedStore.open(tmp_path / "data")
@@ -332,7 +338,7 @@ async def test_new_directory(store: EmbeddedStore, tmp_path: Path) -> None:
 
 
 async def test_files_in_the_way(tmp_path: Path) -> None:
-    """Whatever else the system refuses is told with the directory's name."""
+    """Any other refusal of the system is reported with the directory's name."""
     (tmp_path / "data/journal.db.new").mkdir(parents=True)
     with pytest.raises(DirectoryUnusable, match=r"data .* Is a directory"):
         await EmbeddedStore.open(tmp_path / "data")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.errors import DirectoryUnusable, StoreUnavailable
-from laurels.stores.contract import Standing
+from laurels.stores.contract import Standing, Submission
 from laurels.stores.embedded import commits, compaction, journal
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
@@ -34,7 +34,7 @@ pytestmark = [
 
 
 def run(*command: str | Path) -> bool:
-    """Tell whether a command of the system did what it should."""
+    """Run a command of the system, and return whether it succeeded."""
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
@@ -49,7 +49,7 @@ def volume(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 async def store(volume: Path) -> AsyncIterator[EmbeddedStore]:
-    """Give a store on the small file system."""
+    """Open a store on the small file system."""
     opened = await EmbeddedStore.open(volume / "data")
     yield opened
     await opened.close()
@@ -72,7 +72,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def children() -> set[str]:
-    """Give the processes this one has started and not seen the end of."""
+    """Return the processes that this one has started and not yet waited for."""
     return set().union(*(task.read_text().split() for task in Path("/proc/self/task").glob("*/children")))
 
 
@@ -88,11 +88,11 @@ def no_file_may_grow() -> Iterator[None]:
 
 
 async def submit_until_refused(store: EmbeddedStore) -> int:
-    """Submit players 0, 1, 2 and on; give the number of the one that was refused."""
+    """Submit players 0, 1, 2 and on; return the number of the one that was refused."""
     number = 0
     with suppress(StoreUnavailable):
         while True:
-            await store.submit(KART, f"player-{number}", number)
+            await store.submit(KART, Submission(f"player-{number}", number))
             number += 1
     assert number > 0
     return number
@@ -121,12 +121,12 @@ async def test_full_disk(store: EmbeddedStore, volume: Path) -> None:
 
 
 async def test_space_again(store: EmbeddedStore, volume: Path) -> None:
-    """IdempotencyKey there is space the store recovers without traffic and without being opened anew."""
+    """As soon as there is space again the store recovers, without traffic and without being opened anew."""
     filler = stuff(volume)
     accepted = await submit_until_refused(store)
     filler.unlink()
     await recovered(store)
-    await store.submit(KART, "v", -1)
+    await store.submit(KART, Submission("v", -1))
     assert await store.standing(KART, "v") == Standing(-1, accepted)
     assert len(disk.read(volume / "data")[KART.name]) == accepted + 1
 
@@ -145,17 +145,19 @@ async def test_refused_is_not_kept(store: EmbeddedStore, volume: Path) -> None:
 async def test_whole_batch_is_refused(store: EmbeddedStore) -> None:
     """All that would have been written together is refused together, each caller with an error of its own."""
     with no_file_may_grow():
-        ends = await asyncio.gather(*(store.submit(KART, f"v-{n}", n) for n in range(64)), return_exceptions=True)
+        ends = await asyncio.gather(
+            *(store.submit(KART, Submission(f"v-{n}", n)) for n in range(64)), return_exceptions=True
+        )
     assert {type(end) for end in ends} == {StoreUnavailable}
     assert (len(set(map(id, ends))), await store.count(KART)) == (64, 0)
 
 
 async def test_failing_writes(store: EmbeddedStore) -> None:
     """A write error fails the submit it hits, and the next one that can be written succeeds at once."""
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     with no_file_may_grow(), pytest.raises(StoreUnavailable, match="I/O error"):
-        await store.submit(KART, "v", 2)
-    await store.submit(KART, "w", 3)
+        await store.submit(KART, Submission("v", 2))
+    await store.submit(KART, Submission("w", 3))
     await store.ready()
     assert shown(await store.page(KART, 0, 9)) == [("w", 3, 0), ("v", 1, 1)]
 
@@ -188,12 +190,12 @@ async def until(store: EmbeddedStore, done: Callable[[], bool]) -> None:
     """Submit until something has happened."""
     deadline = time.monotonic() + 30
     while not done() and time.monotonic() < deadline:
-        await store.submit(KART, "v", 0)
+        await store.submit(KART, Submission("v", 0))
     assert done()
 
 
-async def test_fold_without_space(volume: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A fold for which there is no space waits until there is, and submits go on."""
+async def test_compaction_without_space(volume: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A compaction for which there is no space waits until there is, and submits go on."""
     store = await EmbeddedStore.open(volume / "data", compact_bytes=300_000)
     await fill(store, KART, {f"player-{n}" * 10: n for n in range(4000)})
     await until(store, lambda: "bytes of space" in caplog.text)
@@ -203,8 +205,8 @@ async def test_fold_without_space(volume: Path, caplog: pytest.LogCaptureFixture
     assert len(disk.read(volume / "data")[KART.name]) == 4001
 
 
-async def test_fold_of_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A fold that meets damage says so and leaves everything as it was; submits go on."""
+async def test_compaction_of_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A compaction that meets damage says so and leaves everything as it was; submits go on."""
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=30_000)
     await fill(store, KART, {f"player-{n}": n for n in range(4000)})
     await until(store, (tmp_path / "data/boards.db").exists)
@@ -215,10 +217,10 @@ async def test_fold_of_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     await store.close()
 
 
-async def test_fold_that_cannot_start(
+async def test_compaction_that_cannot_start(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fold for which no process can be had is tried again later."""
+    """A compaction whose process cannot be started is tried again later."""
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
     await until(store, lambda: "/nowhere/python" in caplog.text)
@@ -228,24 +230,24 @@ async def test_fold_that_cannot_start(
     await store.close()
 
 
-async def test_fold_that_leaves_what_cannot_be_read(
+async def test_compaction_that_leaves_what_cannot_be_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Submits go on whatever a fold left behind."""
+    """Submits go on whatever a compaction left behind."""
     monkeypatch.setattr(sys, "executable", "/bin/true")
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     compact(tmp_path / "data", 1)
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as other, other:
         other.execute("UPDATE seal SET format = 3")
     async with asyncio.timeout(30):
         await until(store, lambda: "boards.db has format 3" in caplog.text)
-        await store.submit(KART, "w", 1)
+        await store.submit(KART, Submission("w", 1))
         await store.close()
 
 
 async def test_rows_that_went_unnoticed(tmp_path: Path) -> None:
-    """Folded rows whose deletion was refused, and kept by the disk after all, are not looked for again."""
+    """Compacted rows whose deletion failed, but happened on disk after all, are not looked for again."""
     path = tmp_path / "journal.db"
     journal.create(path, b"")
     with closing(journal.Journal(path)) as log:
@@ -258,7 +260,7 @@ async def test_rows_that_went_unnoticed(tmp_path: Path) -> None:
 
 
 async def test_notes_of_a_refused_batch(tmp_path: Path) -> None:
-    """What a refused batch left behind, from before the clock was put back, takes no metadata along that counts."""
+    """What a refused batch left behind, from before the clock was put back, does not take valid metadata with it."""
     path = tmp_path / "journal.db"
     journal.create(path, b"")
     with closing(journal.Journal(path)) as log:
@@ -273,20 +275,20 @@ async def test_notes_of_a_refused_batch(tmp_path: Path) -> None:
 
 async def test_refused_but_written(store: EmbeddedStore, volume: Path) -> None:
     """A refused batch that the disk kept after all is gone with the next one."""
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     with no_file_may_grow(), pytest.raises(StoreUnavailable):
-        await store.submit(KART, "v", 2)
+        await store.submit(KART, Submission("v", 2))
     with closing(sqlite3.connect(volume / "data/journal.db")) as other, other:
         other.execute("INSERT INTO batch VALUES (2, 0, 'what fsync refused')")
-    await store.submit(KART, "v", 3)
+    await store.submit(KART, Submission("v", 3))
     assert disk.read(volume / "data") == {KART.name: {"v": 3}}
 
 
-async def test_opening_waits_for_a_fold(tmp_path: Path) -> None:
-    """A store does not open while a fold of its predecessor is alive."""
+async def test_opening_waits_for_a_compaction(tmp_path: Path) -> None:
+    """A store does not open while a compaction of its predecessor is alive."""
     await (await EmbeddedStore.open(tmp_path / "data")).close()
-    with (tmp_path / "data/folding").open() as fold:
-        fcntl.flock(fold, fcntl.LOCK_EX)
+    with (tmp_path / "data/folding").open() as compaction:
+        fcntl.flock(compaction, fcntl.LOCK_EX)
         opening = asyncio.ensure_future(EmbeddedStore.open(tmp_path / "data"))
         assert not (await asyncio.wait([opening], timeout=0.2))[0]
     await (await opening).close()
@@ -298,22 +300,22 @@ async def test_opening_with_failing_writes(tmp_path: Path) -> None:
         await EmbeddedStore.open(tmp_path / "data")
 
 
-def test_fold_ends_with_its_parent(tmp_path: Path) -> None:
-    """A fold that hangs ends when the process that started it is gone."""
+def test_compaction_ends_with_its_parent(tmp_path: Path) -> None:
+    """A compaction that hangs ends when the process that started it is gone."""
     journal.create(tmp_path / "journal.db", b"{}")
     os.mkfifo(tmp_path / "boards.db")
     command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as fold:
-        assert fold.stdin is not None
-        fold.stdin.close()
-        assert fold.wait(30) == 1
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as compaction:
+        assert compaction.stdin is not None
+        compaction.stdin.close()
+        assert compaction.wait(30) == 1
 
 
-async def test_fold_ends_with_its_store(tmp_path: Path) -> None:
-    """A store that is closed during a fold leaves no process and no half a file."""
+async def test_compaction_ends_with_its_store(tmp_path: Path) -> None:
+    """A store that is closed during a compaction leaves no process and no unfinished file."""
     others = children()
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     await until(store, lambda: children() != others)
     await store.close()
     assert children() == others

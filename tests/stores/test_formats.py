@@ -55,9 +55,11 @@ def data(tmp_path: Path) -> Path:
 async def boards(data: Path, default: Definition = ASCENDING) -> Mapping[str, list[tuple[str, float, int]]]:
     """Open a directory and return what is on its boards."""
     store = await EmbeddedStore.open(data, default)
-    found = {name: shown(await store.page(Board(name), 0, 99)) for name in await store.names()}
-    await store.close()
-    return found
+    try:
+        await store.set_default(default)
+        return {name: shown(await store.page(Board(name), 0, 99)) for name in await store.names()}
+    finally:
+        await store.close()
 
 
 async def test_first_format(data: Path) -> None:
@@ -68,7 +70,7 @@ async def test_first_format(data: Path) -> None:
 async def test_first_format_goes_on(data: Path) -> None:
     """Entries of the first format have no time, later ones have; a compaction makes all of today's format."""
     store = await EmbeddedStore.open(data, ASCENDING)
-    await store.change(Board("kart"), Submission("v", 0, b"{}"))
+    await store.submit(Board("kart"), Submission("v", 0, b"{}"))
     await store.close()
     compact(data, disk.last(data))
     store = await EmbeddedStore.open(data, ASCENDING)
@@ -88,8 +90,10 @@ async def test_other_order_than_the_first_format_had(data: Path) -> None:
 
 
 async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> None:
-    """The time to live of boards whose last submit is unknown counts from the first start with a ttl."""
-    store = await EmbeddedStore.open(data, Definition(order="ascending", ttl="1h"), clock=clock)
+    """The time of boards of which nobody knows the last submit counts from the first start that ends them."""
+    ending = Definition(order="ascending", ttl="1h")
+    store = await EmbeddedStore.open(data, ending, clock=clock)
+    await store.set_default(ending)
     clock.now += 3590
     names = [await store.names()]
     clock.now += 20
@@ -202,7 +206,7 @@ async def test_answer_of_a_later_version(data: Path) -> None:
     key = IdempotencyKey(b"1" * 16, b"2" * 16)
     await boards(data)
     with closing(Journal(data / "journal.db")) as journal:
-        journal.append(b"\x90", answers=[Answer(2**60, key.key, key.print, b'{"more":true}')])
+        journal.append(b"\x90", answers=[Answer(2**60, key.key, key.fingerprint, b'{"more":true}')])
     store = await EmbeddedStore.open(data, ASCENDING)
     with pytest.raises(NewerFormat, match=UNKNOWN.format("journal.db", f"answer {2**60}")):
         await store.recall(key)
@@ -214,7 +218,7 @@ async def test_answer_without_content(data: Path) -> None:
     key = IdempotencyKey(b"1" * 16, b"2" * 16)
     await boards(data)
     with closing(Journal(data / "journal.db")) as journal:
-        journal.append(b"\x90", answers=[Answer(2**60, key.key, key.print, b"")])
+        journal.append(b"\x90", answers=[Answer(2**60, key.key, key.fingerprint, b"")])
     store = await EmbeddedStore.open(data, ASCENDING)
     assert await store.recall(key) is None
     await store.close()

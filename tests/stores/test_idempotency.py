@@ -1,4 +1,4 @@
-"""Acts with keys and metadata on the embedded store: across restarts, crashes, folds, and a disk that fails."""
+"""Keys and metadata on the embedded store: across restarts, crashes, compactions, and a disk that fails."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from laurels.definition import Definition
 from laurels.errors import DataDamaged, ScoreRefused, StoreUnavailable
 from laurels.stores.contract import Board, Change, IdempotencyKey, Refusal, Standing, Submission
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.idempotency import Answers
+from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.journal import KEY_TICKS, Journal
 from laurels.stores.embedded.lookups import DiskLookups
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
-from tests.stores.guarantees import KART, ONCE, fill
+from tests.stores.guarantees import KART, ONCE, fill, submit_batch, submit_for_change
 from tests.stores.test_faults import no_file_may_grow
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SECOND = Change(Standing(5, 0), Standing(10, 0))
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[EmbeddedStore]:
-    """Give a store with a board that adds."""
+    """Open a store with a board that adds."""
     opened = await EmbeddedStore.open(tmp_path / "data", clock=clock)
     await opened.define(SUMS.name, SUMS.definition)
     yield opened
@@ -46,29 +46,29 @@ async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[EmbeddedStore]:
 
 
 def killed(store: EmbeddedStore, tmp_path: Path) -> Path:
-    """Give a copy of what is on the store's disk just now, as if it had been killed."""
+    """Return a copy of what is on the store's disk just now, as if it had been killed."""
     assert store.capabilities.durable
     return shutil.copytree(tmp_path / "data", tmp_path / "killed")
 
 
 async def count_once(data: Path, clock: Clock) -> tuple[object, Standing | None]:
-    """Open a directory, act with the key again, and give the answer and what there is."""
+    """Open a directory, submit with the key again, and return the answer and the standing."""
     store = await EmbeddedStore.open(data, clock=clock)
-    answer = await store.change(SUMS, Submission("v", 5), ONCE)
+    answer = await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     found = await store.standing(SUMS, "v")
     await store.close()
     return answer, found
 
 
 def answers(data: Path) -> int:
-    """Give how many answers are on disk."""
+    """Return how many answers are on disk."""
     with closing(sqlite3.connect(f"file:{data / 'journal.db'}?mode=ro", uri=True)) as db:
         return int(db.execute("SELECT count(*) FROM once").fetchone()[0])
 
 
 async def test_once_after_a_crash(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
-    """A key whose answer was not on disk yet is known by its act, which is."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    """A key whose answer was not on disk yet is known by its record, which is."""
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     await_answer = killed(store, tmp_path)
     assert answers(await_answer) == 0
     assert await count_once(await_answer, clock) == (FIRST, Standing(5, 0))
@@ -76,7 +76,7 @@ async def test_once_after_a_crash(store: EmbeddedStore, tmp_path: Path, clock: C
 
 async def test_once_after_a_restart(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """A store that is closed leaves no answer unwritten, and the next has it from there."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     await store.close()
     assert answers(tmp_path / "data") == 1
     compact(tmp_path / "data", disk.last(tmp_path / "data"))
@@ -85,17 +85,17 @@ async def test_once_after_a_restart(store: EmbeddedStore, tmp_path: Path, clock:
 
 async def test_once_on_disk(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """An answer goes to the disk with the next batch, and is found there."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
-    await store.submit(SUMS, "v", 1)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    await store.submit(SUMS, Submission("v", 1))
     assert answers(tmp_path / "data") == 1
-    assert await store.change(SUMS, Submission("v", 5), ONCE) == FIRST
+    assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == FIRST
     assert await count_once(killed(store, tmp_path), clock) == (FIRST, Standing(6, 0))
 
 
-async def test_fold_waits_for_answers(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
-    """An act is not folded away before its answer is on disk; what came before it is."""
-    await store.submit(KART, "v", 1)
-    await store.change(SUMS, Submission("v", 5), ONCE)
+async def test_compaction_waits_for_answers(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """A write is not compacted before its answer is on disk; earlier ones are."""
+    await store.submit(KART, Submission("v", 1))
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     compact(tmp_path / "data", disk.last(tmp_path / "data"))
     compact(tmp_path / "data", disk.last(tmp_path / "data"))
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as db:
@@ -103,53 +103,53 @@ async def test_fold_waits_for_answers(store: EmbeddedStore, tmp_path: Path, cloc
     assert await count_once(killed(store, tmp_path), clock) == (FIRST, Standing(5, 0))
 
 
-async def test_fold_beyond_a_refused_act(store: EmbeddedStore, tmp_path: Path) -> None:
-    """That an act with a key was refused is an answer too: it holds up no fold."""
-    await store.submit(SUMS, "v", 2**53)
+async def test_compaction_beyond_a_refused_write(store: EmbeddedStore, tmp_path: Path) -> None:
+    """That a write with a key was refused is an answer too: no compaction waits for it."""
+    await store.submit(SUMS, Submission("v", 2**53))
     with pytest.raises(ScoreRefused):
-        await store.change(SUMS, Submission("v", 1), ONCE)
-    await store.submit(KART, "v", 1)
-    await store.submit(KART, "v", 2)
+        await submit_for_change(store, SUMS, Submission("v", 1), ONCE)
+    await store.submit(KART, Submission("v", 1))
+    await store.submit(KART, Submission("v", 2))
     compact(tmp_path / "data", disk.last(tmp_path / "data"))
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as db:
         assert db.execute("SELECT folded FROM seal").fetchone() == (disk.last(tmp_path / "data"),)
 
 
-async def test_failed_acts_use_no_key(store: EmbeddedStore) -> None:
-    """An act that could not be written has not used its key, and its metadata is nowhere."""
+async def test_failed_writes_use_no_key(store: EmbeddedStore) -> None:
+    """A write that failed has not used its key, and its metadata is not kept."""
     with no_file_may_grow():
         ends = await asyncio.gather(
-            *(store.change(SUMS, Submission("v", 5, b"{}"), ONCE) for _ in range(3)), return_exceptions=True
+            *(submit_for_change(store, SUMS, Submission("v", 5, b"{}"), ONCE) for _ in range(3)), return_exceptions=True
         )
     assert [type(end) for end in ends] == [StoreUnavailable] * 3
-    assert await store.change(SUMS, Submission("v", 5, b"[]"), ONCE) == FIRST
+    assert await submit_for_change(store, SUMS, Submission("v", 5, b"[]"), ONCE) == FIRST
     assert [entry.metadata for entry in await store.page(SUMS, 0, 9, with_metadata=True)] == [b"[]"]
 
 
 async def test_answers_that_could_not_be_written(store: EmbeddedStore, tmp_path: Path) -> None:
     """Answers whose batch failed go to the disk with the next one."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     with no_file_may_grow(), pytest.raises(StoreUnavailable):
-        await store.submit(KART, "v", 1)
-    assert await store.change(SUMS, Submission("v", 5), ONCE) == FIRST
-    await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
+    assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == FIRST
+    await store.submit(KART, Submission("v", 1))
     assert answers(tmp_path / "data") == 1
 
 
 async def test_answers_are_forgotten(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """Answers older than a day leave the disk as others come."""
     for number in range(5):
-        await store.change(SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
+        await submit_for_change(store, SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
     clock.now += 86_401
-    await store.change(SUMS, Submission("v", 5), ONCE)
-    await store.submit(KART, "v", 1)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    await store.submit(KART, Submission("v", 1))
     assert answers(tmp_path / "data") == 1
 
 
 async def test_caller_that_gives_up(store: EmbeddedStore) -> None:
-    """An act whose caller is gone counts all the same, and once; who waits for its key gets its answer."""
-    first = asyncio.ensure_future(store.change(SUMS, Submission("v", 5), ONCE))
-    second = asyncio.ensure_future(store.change(SUMS, Submission("v", 5), ONCE))
+    """A submit whose caller is gone counts all the same, and once; another caller with its key gets its answer."""
+    first = asyncio.ensure_future(submit_for_change(store, SUMS, Submission("v", 5), ONCE))
+    second = asyncio.ensure_future(submit_for_change(store, SUMS, Submission("v", 5), ONCE))
     deadline = time.monotonic() + 20
     while store._commits._open is None and time.monotonic() < deadline:  # noqa: ASYNC110, SLF001 - it is in a batch then
         await asyncio.sleep(0)
@@ -158,91 +158,91 @@ async def test_caller_that_gives_up(store: EmbeddedStore) -> None:
 
 
 async def test_caller_that_gives_up_early(store: EmbeddedStore) -> None:
-    """Whoever gives up while the key is looked for lets the next one act."""
-    first = asyncio.ensure_future(store.change(SUMS, Submission("v", 5), ONCE))
+    """A caller that is cancelled while its key is looked up lets the next one submit."""
+    first = asyncio.ensure_future(submit_for_change(store, SUMS, Submission("v", 5), ONCE))
     await asyncio.sleep(0)
     first.cancel()
-    assert await store.change(SUMS, Submission("v", 5), ONCE) == FIRST
+    assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == FIRST
 
 
 async def test_key_that_is_used_again(store: EmbeddedStore, clock: Clock) -> None:
     """A key that was forgotten and is used again before its old answer is on disk has its new one."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     clock.now += 86_401
-    assert [await store.change(SUMS, Submission("v", 5), ONCE) for _ in range(2)] == [SECOND, SECOND]
-    await store.submit(KART, "v", 1)
-    assert await store.change(SUMS, Submission("v", 5), ONCE) == SECOND
+    assert [await submit_for_change(store, SUMS, Submission("v", 5), ONCE) for _ in range(2)] == [SECOND, SECOND]
+    await store.submit(KART, Submission("v", 1))
+    assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == SECOND
 
 
 async def test_answers_that_are_not_written_yet(tmp_path: Path) -> None:
-    """That an old answer is on disk does not make the newer one of the same key be forgotten."""
-    fresh = Answers(DiskLookups(tmp_path).answer, lambda: 2 * KEY_TICKS)
-    fresh.know(ONCE, 1, FIRST)
-    old = fresh.take()
-    fresh.know(ONCE, 2 * KEY_TICKS, SECOND)
-    fresh.forget(old)
-    assert await fresh.claim(ONCE) == SECOND
+    """When an old answer is on disk, the newer one of the same key is not forgotten."""
+    answers = FirstAnswers(DiskLookups(tmp_path).answer, lambda: 2 * KEY_TICKS)
+    answers.add(ONCE, 1, FIRST)
+    old = answers.take_unwritten()
+    answers.add(ONCE, 2 * KEY_TICKS, SECOND)
+    answers.forget_written(old)
+    assert await answers.begin(ONCE) == SECOND
 
 
 async def test_key_of_a_closed_store(store: EmbeddedStore) -> None:
-    """A store that is closed looks for no keys."""
+    """A store that is closed looks up no keys."""
     await store.close()
     with pytest.raises(StoreUnavailable, match="closed"):
-        await store.change(SUMS, Submission("v", 5), ONCE)
+        await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
 
 
-async def test_fold_that_finds_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fold that all must wait for answers is made again when there may be some."""
+async def test_compaction_that_finds_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compaction in which every batch must wait for answers is tried again later."""
     monkeypatch.setattr("laurels.stores.embedded.compaction.RETRY_SECONDS", 0.1)
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
-    await store.change(KART, Submission("v", 5), ONCE)
+    await submit_for_change(store, KART, Submission("v", 5), ONCE)
     deadline = time.monotonic() + 60
     while disk.compacted_upto(tmp_path / "data") is None and time.monotonic() < deadline:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.01)
     assert disk.compacted_upto(tmp_path / "data") == 0
     while not disk.compacted_upto(tmp_path / "data") and time.monotonic() < deadline:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
     await store.close()
     assert disk.compacted_upto(tmp_path / "data")
 
 
 async def test_key_with_what_cannot_be_kept(store: EmbeddedStore) -> None:
-    """An act that cannot even be encoded lets go of its key."""
+    """A submit that cannot even be encoded releases its key."""
     with pytest.raises(UnicodeEncodeError):
-        await store.change(SUMS, Submission("\ud800", 5), ONCE)
-    assert await store.change(SUMS, Submission("v", 5), ONCE) == FIRST
+        await submit_for_change(store, SUMS, Submission("\ud800", 5), ONCE)
+    assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == FIRST
 
 
 async def test_batches_that_are_refused_in_part(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
-    """The refusals of a batch are told again after a crash, those from before it included."""
+    """The refusals of a batch are returned again after a crash, the earlier ones included."""
     batch: list[Submission | Refusal] = [
         Submission("v", 2**53),
         Refusal(1, "x", "is no score"),
         Submission("v", 1),
         Submission("w", 1),
     ]
-    first = await store.submit_many(SUMS, batch, ONCE)
+    first = await submit_batch(store, SUMS, batch, ONCE)
     again = await EmbeddedStore.open(killed(store, tmp_path), clock=clock)
-    assert (await again.submit_many(SUMS, batch, ONCE), [each.index for each in first]) == (first, [1, 2])
+    assert (await submit_batch(again, SUMS, batch, ONCE), [each.index for each in first]) == (first, [1, 2])
     await again.close()
 
 
 async def notes(data: Path, clock: Clock) -> list[bytes | None]:
-    """Open a directory, and give the metadata on a board."""
+    """Open a directory, and return the metadata on a board."""
     store = await EmbeddedStore.open(data, clock=clock)
     page = await store.page(KART, 0, 99, with_metadata=True)
     await store.close()
     return [entry.metadata for entry in page]
 
 
-async def test_metadata_through_folds(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
-    """Metadata goes into the compact form with the entry it belongs to, and on from there."""
+async def test_metadata_through_compactions(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """Metadata goes into the snapshot with the entry it belongs to, and from there into the next one."""
     data = tmp_path / "data"
-    await store.submit_many(KART, [Submission("a", 3, b"1"), Submission("b", 2, b"2"), Submission("c", 1, b"3")])
+    await submit_batch(store, KART, [Submission("a", 3, b"1"), Submission("b", 2, b"2"), Submission("c", 1, b"3")])
     compact(data, disk.last(data))
-    await store.submit(SUMS, "v", 1)
+    await store.submit(SUMS, Submission("v", 1))
     compact(data, disk.last(data))
-    await store.submit_many(KART, [Submission("b", 2, b"4"), Submission("c", 0)])
+    await submit_batch(store, KART, [Submission("b", 2, b"4"), Submission("c", 0)])
     compact(data, disk.last(data))
     await store.close()
     with closing(Journal(data / "journal.db")) as journal:
@@ -253,29 +253,29 @@ async def test_metadata_through_folds(store: EmbeddedStore, tmp_path: Path, cloc
     assert await notes(data, clock) == [b"1", b"4", None]
 
 
-async def test_metadata_of_the_newest_fold(store: EmbeddedStore, tmp_path: Path) -> None:
-    """Metadata is looked for in the compact form that there is now, be another one open."""
+async def test_metadata_of_the_newest_snapshot(store: EmbeddedStore, tmp_path: Path) -> None:
+    """Metadata is looked up in the present snapshot, even if an older one is open."""
     for name in "ab":
-        await store.change(KART, Submission(name, 1, name.encode()))
-        await store.submit(SUMS, "v", 1)
+        await submit_for_change(store, KART, Submission(name, 1, name.encode()))
+        await store.submit(SUMS, Submission("v", 1))
         compact(tmp_path / "data", disk.last(tmp_path / "data"))
         sql("DELETE FROM note")(tmp_path / "data/journal.db")
         found = await store.page(KART, 0, 9, with_metadata=True)
     assert [entry.metadata for entry in found] == [b"b", b"a"]
 
 
-async def test_acts_in_one_batch(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
-    """Whatever stands before it in its batch, metadata and answer are those of their own attempt."""
+async def test_writes_in_one_batch(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """Whatever comes before it in its batch, a submission gets its own metadata and answer."""
     await fill(store, KART, {"v": 1, "w": 1})
     await asyncio.gather(
         store.remove(KART, "v"),
         store.drop(Board("ghost")),
         store.define("one", Definition()),
         store.undefine("one"),
-        store.submit(KART, "x", 1),
+        store.submit(KART, Submission("x", 1)),
         fill(store, KART, {"y": 1, "z": 1}),
-        store.submit_many(SUMS, [Submission("v", 1), Submission("v", 1, b"1")]),
-        store.change(KART, Submission("w", 1, b"{}")),
+        submit_batch(store, SUMS, [Submission("v", 1), Submission("v", 1, b"1")]),
+        submit_for_change(store, KART, Submission("w", 1, b"{}")),
     )
     before = await store.page(KART, 0, 9, with_metadata=True), await store.page(SUMS, 0, 9, with_metadata=True)
     again = await EmbeddedStore.open(killed(store, tmp_path), clock=clock)
@@ -293,8 +293,8 @@ async def test_acts_in_one_batch(store: EmbeddedStore, tmp_path: Path, clock: Cl
     await again.close()
 
 
-async def test_metadata_while_folds_go_on(tmp_path: Path) -> None:
-    """Whoever asks while entries are replaced and folded gets the metadata of the entries that he gets."""
+async def test_metadata_while_compactions_go_on(tmp_path: Path) -> None:
+    """A read while entries are replaced and compacted returns the metadata of the very entries that it returns."""
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=5_000)
     stop = False
 
@@ -302,21 +302,21 @@ async def test_metadata_while_folds_go_on(tmp_path: Path) -> None:
         score = 0
         while not stop:
             score += 1
-            await store.change(KART, Submission(f"{worker}", score, b"%d" % score))
+            await submit_for_change(store, KART, Submission(f"{worker}", score, b"%d" % score))
 
     writers = [asyncio.ensure_future(write(worker)) for worker in range(8)]
-    folds = set[int]()
+    snapshots = set[int]()
     deadline = time.monotonic() + 60
-    while len(folds) < 4 and time.monotonic() < deadline:
+    while len(snapshots) < 4 and time.monotonic() < deadline:
         await asyncio.sleep(0)
         for entry in await store.page(KART, 0, 9, with_metadata=True):
             assert entry.metadata == b"%d" % entry.score
         if (tmp_path / "data/boards.db").exists():
-            folds.add((tmp_path / "data/boards.db").stat().st_mtime_ns)
+            snapshots.add((tmp_path / "data/boards.db").stat().st_mtime_ns)
     stop = True
     await asyncio.gather(*writers)
     await store.close()
-    assert len(folds) == 4
+    assert len(snapshots) == 4
 
 
 def sql(change: str) -> Callable[[Path], None]:
@@ -339,8 +339,8 @@ def sql(change: str) -> Callable[[Path], None]:
     ids=["missing", "other", "elsewhere"],
 )
 async def test_damaged_notes(store: EmbeddedStore, tmp_path: Path, clock: Clock, change: str, problem: str) -> None:
-    """A journal whose metadata is not what was written does not open, nor is it folded."""
-    await store.change(KART, Submission("v", 5, b"{}"))
+    """A journal whose metadata is not what was written does not open, nor is it compacted."""
+    await submit_for_change(store, KART, Submission("v", 5, b"{}"))
     data = killed(store, tmp_path)
     sql(change)(data / "journal.db")
     with pytest.raises(DataDamaged, match=problem):
@@ -350,48 +350,48 @@ async def test_damaged_notes(store: EmbeddedStore, tmp_path: Path, clock: Clock,
 
 
 @pytest.mark.parametrize(
-    ("change", "told", "found_by_fold"),
+    ("change", "told", "found_by_compaction"),
     [
         ("DELETE FROM note", "the metadata of 'v' is missing", "it holds 0 notes, and 1 were written"),
         ("UPDATE note SET body = x'00'", "the note of 'v' on 'mario-kart' is not", "the note of 'v' on 'mario-kart'"),
     ],
     ids=["missing", "other"],
 )
-async def test_damaged_notes_of_the_compact_form(
-    store: EmbeddedStore, tmp_path: Path, clock: Clock, change: str, told: str, found_by_fold: str
+async def test_damaged_notes_in_the_snapshot(
+    store: EmbeddedStore, tmp_path: Path, clock: Clock, change: str, told: str, found_by_compaction: str
 ) -> None:
-    """Metadata in the compact form is checked when it is asked for, and by the next fold."""
+    """Metadata in the snapshot is checked when it is read, and by the next compaction."""
     data = tmp_path / "data"
-    await store.change(KART, Submission("v", 5, b"{}"))
-    await store.submit(SUMS, "v", 5)
+    await submit_for_change(store, KART, Submission("v", 5, b"{}"))
+    await store.submit(SUMS, Submission("v", 5))
     compact(data, 2)
-    await store.submit(SUMS, "v", 6)
+    await store.submit(SUMS, Submission("v", 6))
     await store.close()
     sql("DELETE FROM note")(data / "journal.db")
     sql(change)(data / "boards.db")
     with pytest.raises(DataDamaged, match=told):
         await notes(data, clock)
-    with pytest.raises(DataDamaged, match=found_by_fold):
+    with pytest.raises(DataDamaged, match=found_by_compaction):
         compact(data, disk.last(data))
 
 
 async def test_damaged_answer(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """An answer that is not what was written is not given, and what is asked with its key not done."""
-    await store.change(SUMS, Submission("v", 5), ONCE)
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     await store.close()
     sql("UPDATE once SET answer = '[]'")(tmp_path / "data/journal.db")
     with pytest.raises(DataDamaged, match=r"answer \d+ is not what was written"):
         await count_once(tmp_path / "data", clock)
 
 
-async def test_unreadable_archive(store: EmbeddedStore, tmp_path: Path) -> None:
-    """Where the files cannot be read, what needs them is refused, and the rest goes on."""
-    await store.change(KART, Submission("v", 5, b"{}"))
+async def test_unreadable_files(store: EmbeddedStore, tmp_path: Path) -> None:
+    """If the files cannot be read, what needs them is refused, and the rest goes on."""
+    await submit_for_change(store, KART, Submission("v", 5, b"{}"))
     (tmp_path / "data/journal.db").rename(tmp_path / "data/away.db")
     with pytest.raises(StoreUnavailable, match=r"journal\.db cannot be read"):
         await store.page(KART, 0, 9, with_metadata=True)
     with pytest.raises(StoreUnavailable, match=r"journal\.db cannot be read"):
-        await store.change(SUMS, Submission("v", 5), ONCE)
+        await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     (tmp_path / "data/away.db").rename(tmp_path / "data/journal.db")
     assert len(await store.page(KART, 0, 9)) == 1
 
@@ -399,7 +399,7 @@ async def test_unreadable_archive(store: EmbeddedStore, tmp_path: Path) -> None:
 async def test_too_much_metadata(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metadata that waits for the disk counts in what may wait."""
     monkeypatch.setattr("laurels.stores.embedded.commits.BATCH_BYTES", 1000)
-    acts = (store.change(KART, Submission(f"{number}", 1, b"x" * 1024)) for number in range(3))
+    acts = (submit_for_change(store, KART, Submission(f"{number}", 1, b"x" * 1024)) for number in range(3))
     ends = await asyncio.gather(*acts, return_exceptions=True)
     assert [type(end) for end in ends] == [Change, StoreUnavailable, StoreUnavailable]
 
@@ -410,9 +410,9 @@ async def test_ended_boards_leave_memory(store: EmbeddedStore, clock: Clock) -> 
         await store.define(f"board-{number}", Definition(ttl="1h"))
         await fill(store, Board(f"board-{number}", Definition(ttl="1h")), {"v": 1, "w": 2})
     clock.now += 1800
-    await store.submit(Board("board-7", Definition(ttl="1h")), "v", 2)
+    await store.submit(Board("board-7", Definition(ttl="1h")), Submission("v", 2))
     clock.now += 1801
-    await store.submit(KART, "v", 1)
+    await store.submit(KART, Submission("v", 1))
     assert sorted(store._state) == ["board-7", KART.name]  # noqa: SLF001 - that is memory
 
 
@@ -421,6 +421,6 @@ async def test_dropped_boards_leave_memory(store: EmbeddedStore) -> None:
     ending = Definition(ttl="1h")
     for number in range(300):
         await store.define(f"board-{number}", ending)
-        await store.submit(Board(f"board-{number}", ending), "v", 1)
+        await store.submit(Board(f"board-{number}", ending), Submission("v", 1))
         await store.drop(Board(f"board-{number}", ending))
     assert len(store._state._ends) < 100  # noqa: SLF001 - that is memory

@@ -1,4 +1,4 @@
-"""Every store against a dictionary, through any sequence of acts; the embedded one also through restarts and folds."""
+"""Every store against a dictionary, in any sequence of operations, the embedded one with restarts and compactions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hypothesis.stateful import precondition, rule
 from laurels.errors import DefinitionConflict
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
-from laurels.stores.momento.store import FixedKey, MomentoStore
+from laurels.stores.momento.connection import FixedKey
+from laurels.stores.momento.store import MomentoStore
 from tests.stores import disk
 from tests.stores.machine import DEFINITIONS, NAMES_OF_BOARDS, StoreMachine
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class EmbeddedMachine(StoreMachine):
-    """An embedded store, which may be closed and folded at any time."""
+    """An embedded store, which may be closed and compacted at any time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,23 +64,23 @@ class EmbeddedMachine(StoreMachine):
 
     @rule(default=DEFINITIONS)
     def change_default(self, default: Definition) -> None:
-        """Start with another default definition, which the boards that are not declared may contradict."""
+        """Restart, and set another default definition, which the boards that are not declared may contradict."""
         undeclared = [name for name in NAMES_OF_BOARDS if name not in self.model.declared]
         is_wrong = any(self.model.contradicts(name, default) for name in undeclared)
-        self.runner.run(self.store.close())
+        self.reopen()
         if is_wrong:
             with pytest.raises(DefinitionConflict):
-                self.runner.run(EmbeddedStore.open(self.directory, default, clock=lambda: self.model.now))
+                self.runner.run(self.store.set_default(default))
         else:
+            self.runner.run(self.store.set_default(default))
             self.model.default = default
             for name in undeclared:
                 self.model.adapt(name)
-        self.begin()
 
     @precondition(lambda self: disk.last(self.directory) > 0)
     @rule()
-    def fold(self) -> None:
-        """Fold the journal, as the child process would."""
+    def compact(self) -> None:
+        """Compact the journal, as the child process would."""
         compact(self.directory, disk.last(self.directory))
 
 
@@ -104,7 +105,7 @@ class MomentoMachine(StoreMachine):
 
 @pytest.fixture(scope="module")
 def one_loop(momento: Momento) -> Iterator[None]:
-    """Give the machine its server, and a loop."""
+    """Set the machine's server and its loop."""
     MomentoMachine.momento = momento
     with asyncio.Runner() as MomentoMachine.runner:
         yield

@@ -32,8 +32,10 @@ from laurels.errors import (
 from laurels.momento_local.keys import Keys as LocalKeys
 from laurels.momento_local.server import MomentoServer
 from laurels.stores.contract import Board, IdempotencyKey, Ranked, Standing, Store, Submission
-from laurels.stores.momento import store as stores_momento
-from laurels.stores.momento.store import ERRORS, TTL, FixedKey, MomentoStore, credentials
+from laurels.stores.momento import connection
+from laurels.stores.momento.connection import TTL, FixedKey, read_credentials
+from laurels.stores.momento.errors import ERRORS
+from laurels.stores.momento.store import MomentoStore
 from tests.stores.conformance import CALLS, Conformance
 from tests.stores.guarantees import KART, Kept
 
@@ -49,7 +51,7 @@ SUMS = Board("sums", Definition(operator="increment"))
 WIRE = {
     "submit": "SortedSetPut",
     "add": "SortedSetIncrement",
-    "submit_many": "SortedSetPut",
+    "batch": "SortedSetPut",
     "standing": "SortedSetGetScore",
     "page": "SortedSetFetch",
     "page_json": "SortedSetFetch",
@@ -60,7 +62,7 @@ WIRE = {
 }
 """The call on the wire that each method cannot do without. The other methods are refused."""
 ASKING = {name: call for name, call in CALLS.items() if name in WIRE} | {
-    "add": lambda store: store.submit(SUMS, "v", 1)
+    "add": lambda store: store.submit(SUMS, Submission("v", 1))
 }
 
 CONFIGURATION = Configurations.Lambda.latest()
@@ -84,12 +86,12 @@ class TestMomento(Conformance):
 
     @pytest.fixture
     def cache(self, momento: Momento) -> str:
-        """Give a new cache."""
+        """Return the name of a new cache."""
         return momento.new_cache()
 
     @pytest.fixture
     async def store(self, momento: Momento, cache: str) -> AsyncIterator[Store]:
-        """Give a store over a new cache."""
+        """Open a store over a new cache."""
         store = MomentoStore(cache, FixedKey(""), f"http://{momento.host}:{momento.port}")
         yield store
         await store.close()
@@ -117,7 +119,7 @@ class Turning:
         self.refusals: list[str] = []
 
     async def current(self) -> str:
-        """Give the first that is left."""
+        """Return the first that is left."""
         return self.keys[0]
 
     async def refused(self, key: str) -> str:
@@ -142,7 +144,7 @@ class Local:
 
     @asynccontextmanager
     async def store(self, keys: Turning | None = None, **options: Any) -> AsyncIterator[MomentoStore]:
-        """Give a store over the cache."""
+        """Open a store over the cache."""
         store = MomentoStore("boards", keys or Turning(self.key()), self.endpoint, **options)
         yield store
         await store.close()
@@ -152,11 +154,11 @@ class Local:
         return self.keys.issue(role, "a test's", None)[0]
 
     def fail(self, fault: str) -> None:
-        """Let calls fail as told."""
+        """Plan a fault for calls to come."""
         self.server.faults.plan(fault)
 
     async def struck(self) -> None:
-        """Wait until the faults that were told have all befallen a call."""
+        """Wait until all planned faults have hit a call."""
         async with asyncio.timeout(10):
             while self.server.faults:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.001)
@@ -164,7 +166,7 @@ class Local:
 
 @pytest.fixture
 async def local() -> AsyncIterator[Local]:
-    """Give a server whose clock, faults and keys are at hand."""
+    """Start a server whose clock, faults and keys the test controls."""
     local = Local()
     await local.server.start()
     yield local
@@ -193,7 +195,7 @@ async def test_errors_are_ours(local: Local, name: str, status: str, kind: type[
     """Whatever Momento answers to whatever call, what is raised is the error of ours for it."""
     kind = SumUncertain if (name, kind) == ("add", AnswerLost) else kind
     async with local.store() as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         local.fail(f"{WIRE[name]}:{status}")
         with pytest.raises(kind) as caught:
             await ASKING[name](store)
@@ -218,7 +220,7 @@ def test_missing_cache_of_an_odd_name() -> None:
 
 @pytest.mark.parametrize("name", ASKING)
 async def test_dead_server(local: Local, name: str) -> None:
-    """A server that is not there is an outage that leaves open what was counted, and its address stays untold."""
+    """A missing server is an outage that leaves open what was counted, and its address is not in the error."""
     await local.server.stop(0)
     async with local.store() as store:
         with pytest.raises(StoreUnavailable, match=r"^Momento cannot be reached\. What was asked may") as caught:
@@ -240,37 +242,37 @@ async def test_outage_ends(local: Local) -> None:
     """The SDK's own retries bridge a short outage."""
     local.fail("SortedSetPut:UNAVAILABLE:3")
     async with local.store() as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         assert await store.standing(KART, "v") == Standing(1, 0)
 
 
 async def test_long_outage_ends(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an outage the next act connects anew, and does not wait for gRPC to try again."""
-    monkeypatch.setattr(stores_momento, "FRESH_SECONDS", 0)
+    """After an outage the next operation connects anew, and does not wait for gRPC to try again."""
+    monkeypatch.setattr(connection, "FRESH_SECONDS", 0)
     async with local.store() as store:
         await local.server.stop(0)
         for _ in range(3):
-            tried = store._lines[-1:]
+            tried = store._connection.clients[-1:]
             with pytest.raises(StoreUnavailable):
-                await store.submit(KART, "v", 1)
-            assert store._lines[-1:] != tried
-        assert len(store._lines) == 1
+                await store.submit(KART, Submission("v", 1))
+            assert store._connection.clients[-1:] != tried
+        assert len(store._connection.clients) == 1
 
 
 async def test_young_client_is_kept(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a server cannot be reached there are not as many new connections as there are acts."""
-    monkeypatch.setattr(stores_momento, "FRESH_SECONDS", 3600)
+    """While a server cannot be reached not every operation makes a new connection."""
+    monkeypatch.setattr(connection, "FRESH_SECONDS", 3600)
     async with local.store() as store:
         await local.server.stop(0)
         for _ in range(3):
             with pytest.raises(StoreUnavailable):
-                await store.submit(KART, "v", 1)
-            assert len(store._lines) == 1
-        assert not store._lines[0].is_broken
+                await store.submit(KART, Submission("v", 1))
+            assert len(store._connection.clients) == 1
+        assert not store._connection.clients[0].is_broken
 
 
 class Network:
-    """What is between a store and a server: it can lose the connections there are, and tells neither end."""
+    """A network between a store and a server: it can lose the open connections without a word to either end."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -303,64 +305,64 @@ async def between(local: Local) -> AsyncIterator[Network]:
 
 
 async def test_lost_connection(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a connection that was lost without a word one act hears nothing; the next has a new one."""
-    monkeypatch.setattr(stores_momento, "FRESH_SECONDS", 0)
+    """On a connection that was lost silently one operation times out; the next has a new one."""
+    monkeypatch.setattr(connection, "FRESH_SECONDS", 0)
     async with between(local) as network, local.store() as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         network.lose()
-        async with store._lines[-1]:  # as an act does that still waits on it
+        async with store._connection.clients[-1]:  # as an act does that still waits on it
             with pytest.raises(StoreUnavailable, match="did not answer in time"):
                 await store.standing(KART, "v")
             assert await store.standing(KART, "v") == Standing(1, 0)
 
 
 async def test_long_pause(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a pause so long that the connection may be lost, the first act has a new one already."""
+    """After a pause so long that the connection may be lost, the first operation already has a new one."""
     async with between(local) as network, local.store() as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         network.lose()
-        monkeypatch.setattr(stores_momento, "IDLE_SECONDS", 0)
+        monkeypatch.setattr(connection, "IDLE_SECONDS", 0)
         assert await store.standing(KART, "v") == Standing(1, 0)
-        assert len(store._lines) == 1
+        assert len(store._connection.clients) == 1
 
 
 def test_every_error_has_its_translation() -> None:
-    """No error that the SDK can give is left to chance."""
+    """Every error of the SDK has a translation."""
     assert set(ERRORS) == set(SdkException.__subclasses__())
 
 
 async def test_limit_says_which(local: Local) -> None:
-    """A limit is told in Momento's words, with when to come again."""
+    """A limit is reported in Momento's words, with the time to try again."""
     local.fail("SortedSetPut:RESOURCE_EXHAUSTED")
     async with local.store() as store:
         with pytest.raises(LimitReached, match="Momento: Limit exceeded for this account") as caught:
-            await store.submit(KART, "v", 1)
+            await store.submit(KART, Submission("v", 1))
     assert caught.value.retry_after == 1
 
 
 async def test_item_of_another_kind(local: Local) -> None:
     """A key of the cache that something else has taken is refused in Momento's words."""
-    login = credentials(local.key(), local.endpoint)
+    login = read_credentials(local.key(), local.endpoint)
     async with local.store() as store, CacheClientAsync(CONFIGURATION, login, TTL) as client:
         await client.set("boards", KART.name, "no set")
         with pytest.raises(StoreRefused, match=r"The store refused: .*scalar"):
-            await store.submit(KART, "v", 1)
+            await store.submit(KART, Submission("v", 1))
 
 
 async def test_name_that_is_no_text(local: Local) -> None:
-    """What another program has put beside the names, in bytes that are no UTF-8, takes no page away."""
-    login = credentials(local.key(), local.endpoint)
+    """A name from another program that is not UTF-8 does not fail the page."""
+    login = read_credentials(local.key(), local.endpoint)
     async with local.store() as store, CacheClientAsync(CONFIGURATION, login, TTL) as client:
         await client.sorted_set_put_element("boards", KART.name, b"\xff", 1.0)
         assert await store.page(KART, 0, 9) == [Ranked("\ufffd", 1, 0)]
 
 
 async def test_refused_key_is_replaced(local: Local, caplog: pytest.LogCaptureFixture) -> None:
-    """Where another key is at hand when one is refused, the act is done with that."""
+    """If there is another key when one is refused, the operation is done with that."""
     stale, info = local.keys.issue("owner", "old", None)
     local.keys.revoke(info.key_id)
     async with local.store(Turning(stale, local.key())) as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         assert await store.standing(KART, "v") == Standing(1, 0)
     assert [record.message for record in caplog.records if record.name == "laurels.stores"] == [
         "The Momento key is refused: it is wrong, has expired or was revoked. Nothing was counted: try again."
@@ -368,35 +370,35 @@ async def test_refused_key_is_replaced(local: Local, caplog: pytest.LogCaptureFi
 
 
 async def test_refused_key_that_is_the_only_one(local: Local, caplog: pytest.LogCaptureFixture) -> None:
-    """A refused key is not sent again where there is no other."""
+    """A refused key is not sent again if there is no other."""
     async with local.store(Turning(local.key("viewer"))) as store:
         with pytest.raises(KeyRefused):
-            await store.submit(KART, "v", 1)
+            await store.submit(KART, Submission("v", 1))
     assert caplog.text.count("The Momento key is refused") == 1
 
 
 async def test_standing_without_its_rank(local: Local) -> None:
-    """Where only the rank cannot be had, that is an error, and no name that is missing."""
+    """If only the rank fails, that is an error, not a missing name."""
     async with local.store() as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         local.fail("SortedSetGetRank:RESOURCE_EXHAUSTED")
         with pytest.raises(LimitReached):
             await store.standing(KART, "v")
 
 
 async def test_refused_keys(local: Local, caplog: pytest.LogCaptureFixture) -> None:
-    """Where the next key is refused too, that is the end, and every refusal is in the log."""
+    """If the next key is refused too, the operation fails, and every refusal is in the log."""
     keys = Turning(local.key("viewer"), local.key("viewer"), local.key())
     async with local.store(keys) as store:
         with pytest.raises(KeyRefused, match="it has no right to do this"):
-            await store.submit(KART, "v", 1)
+            await store.submit(KART, Submission("v", 1))
     assert (len(keys.refusals), caplog.text.count("The Momento key is refused")) == (1, 2)
 
 
 async def test_unreadable_key(local: Local, caplog: pytest.LogCaptureFixture) -> None:
     """A key that cannot be read is in the log as one that Momento refuses, and another is asked for."""
     async with local.store(Turning("nonsense", local.key())) as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
     assert "The Momento key is refused: it cannot be read" in caplog.text
 
 
@@ -409,7 +411,7 @@ async def test_read_only_key_is_not_ready(local: Local) -> None:
 
 
 async def test_ready_changes_nothing(local: Local) -> None:
-    """To be asked whether it is ready makes no item."""
+    """The readiness check makes no item."""
     async with local.store() as store:
         await store.ready()
     assert len(local.server.caches["boards"]) == 0
@@ -421,16 +423,16 @@ async def test_keys_stay_secret(local: Local, caplog: pytest.LogCaptureFixture) 
     key = local.key("viewer")
     async with local.store(Turning(key)) as store:
         with pytest.raises(KeyRefused) as caught:
-            await store.submit(KART, "v", 1)
+            await store.submit(KART, Submission("v", 1))
     told = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(store) + repr(caught.value.__cause__)
     assert not [part for part in key.split(".") if part in told]
 
 
 async def test_new_key_takes_over(local: Local) -> None:
-    """A new key is used from the next act on, and calls under way with the old one end well."""
+    """A new key is used from the next operation on, and those under way with the old one succeed."""
     keys = Turning(local.key())
     async with local.store(keys) as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         local.fail("SortedSetFetch:delay=300ms:1")
         slow = asyncio.create_task(store.page(KART, 0, 9))
         await local.struck()
@@ -446,15 +448,15 @@ async def test_old_clients_are_closed(local: Local) -> None:
     async with local.store(keys) as store:
         for _ in range(5):
             keys.keys = [local.key()]
-            await asyncio.gather(*(store.submit(KART, f"v{n}", n) for n in range(10)))
+            await asyncio.gather(*(store.submit(KART, Submission(f"v{n}", n)) for n in range(10)))
         await store.ready()
-        assert len(store._lines) == 1
+        assert len(store._connection.clients) == 1
 
 
 async def test_close_waits_for_acts(local: Local) -> None:
-    """An act under way ends well before a store is closed."""
+    """An operation under way succeeds before a store is closed."""
     async with local.store() as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         local.fail("SortedSetFetch:delay=200ms:1")
         slow = asyncio.create_task(store.page(KART, 0, 9))
         await local.struck()
@@ -466,30 +468,30 @@ async def test_close_waits_for_acts(local: Local) -> None:
 async def test_board_goes_after_its_last_submit(local: Local, days: float, names: list[str]) -> None:
     """A board stays 7 days from its last submit, whatever is read meanwhile."""
     async with local.store() as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         local.now += timedelta(days=6).total_seconds()
-        await store.submit(KART, "w", 2)
+        await store.submit(KART, Submission("w", 2))
         local.now += timedelta(days=days).total_seconds()
         assert [entry.name for entry in await store.page(KART, 0, 9)] == names
 
 
 async def test_ttl_is_a_setting(local: Local) -> None:
-    """A store may be told another time."""
+    """The time to live of boards is a setting of the store."""
     async with local.store(ttl=timedelta(minutes=1)) as store:
-        await store.submit(KART, "v", 1)
+        await store.submit(KART, Submission("v", 1))
         local.now += 61
         assert await store.page(KART, 0, 9) == []
 
 
 @pytest.mark.parametrize(("ttl", "kept"), [("30d", 29), ("90s", 0), (None, 6)], ids=str)
 async def test_ttl_of_a_definition(local: Local, ttl: str | None, kept: int) -> None:
-    """A board stays as long after its last submit as its definition says, whatever the store is told of the others."""
+    """A board stays as long after its last submit as its definition says, whatever the store's own setting."""
     async with local.store() as store:
         for operator in ("latest", "increment"):
             board = Board(operator, Definition(operator=operator, ttl=ttl))
-            await store.submit(board, "v", 1)
+            await store.submit(board, Submission("v", 1))
             local.now += 60
-            await store.submit(board, "v", 2)
+            await store.submit(board, Submission("v", 2))
             local.now += 60 + kept * 86_400
             assert await store.count(board) == 1
             local.now += 86_400
@@ -501,7 +503,7 @@ async def test_additions_lose_nothing(local: Local) -> None:
     async with local.store() as one, local.store() as other:
         stores = [one, other] * 16
         for _ in range(10):
-            await asyncio.gather(*(store.submit(SUMS, "v", number) for number, store in enumerate(stores)))
+            await asyncio.gather(*(store.submit(SUMS, Submission("v", number)) for number, store in enumerate(stores)))
         assert await one.standing(SUMS, "v") == Standing(10 * sum(range(32)), 0)
 
 
@@ -510,7 +512,7 @@ async def test_additions_are_sent_once(local: Local) -> None:
     async with local.store(configuration=IMPATIENT) as store:
         local.fail("SortedSetIncrement:UNAVAILABLE:1")
         with pytest.raises(SumUncertain, match="look at the standing before trying again") as caught:
-            await store.submit(SUMS, "v", 1)
+            await store.submit(SUMS, Submission("v", 1))
         assert isinstance(caught.value.__cause__, exceptions.ServerUnavailableException)
         assert await store.standing(SUMS, "v") is None
 
@@ -518,31 +520,36 @@ async def test_additions_are_sent_once(local: Local) -> None:
 async def test_sum_that_is_not_finite(local: Local) -> None:
     """A sum beyond all doubles is refused, and the score stays."""
     async with local.store() as store:
-        await store.submit(SUMS, "v", 1.7e308)
+        await store.submit(SUMS, Submission("v", 1.7e308))
         with pytest.raises(StoreRefused, match="not finite"):
-            await store.submit(SUMS, "v", 1.7e308)
+            await store.submit(SUMS, Submission("v", 1.7e308))
         assert await store.standing(SUMS, "v") == Standing(int(1.7e308), 0)
 
 
 async def test_batch_of_additions(local: Local) -> None:
-    """A batch of additions would be as many acts as it has entries, so it is refused whole."""
+    """A batch of additions would be as many operations as it has entries, so it is refused as a whole."""
     async with local.store() as store:
         with pytest.raises(NotKept, match="a batch of scores to be added"):
-            await store.submit_many(SUMS, [Submission("v", 1)])
+            await store.submit(SUMS, [Submission("v", 1)])
         assert await store.count(SUMS) == 0
 
 
 @pytest.mark.parametrize(
-    ("attempt", "once"),
+    ("submission", "once"),
     [(Submission("v", 1, b"{}"), None), (Submission("v", 1), IdempotencyKey(b"k" * 16, b"p" * 16))],
     ids=str,
 )
-async def test_what_comes_with_an_attempt(local: Local, attempt: Submission, once: IdempotencyKey | None) -> None:
+async def test_what_comes_with_a_submission(local: Local, submission: Submission, once: IdempotencyKey | None) -> None:
     """Neither metadata nor a key can be kept, and no score is taken without them."""
     async with local.store() as store:
-        for act in (store.submit_many(KART, [attempt], once), store.change(KART, attempt, once)):
+        for submitting in (
+            store.submit(KART, [submission], once),
+            store.submit(KART, submission, once),
+            store.submit(KART, submission, once, want_changes=True),
+            store.submit(KART, [Submission("v", 1)], want_changes=True),
+        ):
             with pytest.raises(NotKept, match="cannot"):
-                await act
+                await submitting
         with pytest.raises(NotKept, match="give metadata"):
             await store.page(KART, 0, 9, with_metadata=True)
         assert await store.count(KART) == 0
@@ -558,13 +565,13 @@ UNKEPT = [
 
 
 @pytest.mark.parametrize("definition", UNKEPT, ids=str)
-@pytest.mark.parametrize("call", ["submit", "submit_many", "standing", "page", "count", "remove", "drop"])
+@pytest.mark.parametrize("call", ["submit", "batch", "standing", "page", "count", "remove", "drop"])
 async def test_boards_that_cannot_be_kept(local: Local, call: str, definition: Definition) -> None:
-    """A board whose definition promises more than Momento keeps gets no act, nor a weaker one in silence."""
+    """A board whose definition is more than Momento can keep is refused by every operation."""
     board = Board("kart", definition)
     calls: dict[str, Callable[[MomentoStore], Awaitable[object]]] = {
-        "submit": lambda store: store.submit(board, "v", 1),
-        "submit_many": lambda store: store.submit_many(board, [Submission("v", 1)]),
+        "submit": lambda store: store.submit(board, Submission("v", 1)),
+        "batch": lambda store: store.submit(board, [Submission("v", 1)]),
         "standing": lambda store: store.standing(board, "v"),
         "page": lambda store: store.page(board, 0, 9),
         "count": lambda store: store.count(board),

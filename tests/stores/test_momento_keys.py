@@ -9,7 +9,7 @@ import pytest
 
 from laurels.errors import KeyRefused
 from laurels.momento_local.keys import Keys
-from laurels.stores.momento.store import FixedKey, credentials
+from laurels.stores.momento.connection import FixedKey, read_credentials
 
 KEYS = Keys(b"secret" * 6, lambda: 0)
 V2 = KEYS.owner()
@@ -30,26 +30,26 @@ V1 = KEYS.v1("cell.momentohq.com")
 )
 def test_kinds(key: str, endpoint: str | None, cache: str) -> None:
     """A key leads to its endpoint, over TLS."""
-    found = credentials(key, endpoint)
+    found = read_credentials(key, endpoint)
     assert (found.cache_endpoint, found.port) == (cache, 443)
     assert found.auth_token == (key.strip() if key != V1 else base64_api_key(V1))
 
 
 def base64_api_key(key: str) -> str:
-    """Give what stands in a v1 key."""
+    """Return the API key inside a v1 key."""
     return base64.b64decode(key).decode().partition('"api_key":"')[2].rstrip('"}')
 
 
 @pytest.mark.parametrize("key", [V1, V2, LEGACY, ""], ids=["v1", "v2", "legacy", "none"])
 def test_local_server(key: str) -> None:
     """With http:// any key, and none, leads to that server without TLS."""
-    found = credentials(key, "http://127.0.0.1:8080")
+    found = read_credentials(key, "http://127.0.0.1:8080")
     assert (found.cache_endpoint, found.control_endpoint, found.port) == ("127.0.0.1", "127.0.0.1", 8080)
 
 
 def test_local_server_of_ipv6() -> None:
     """An endpoint is read as `laurels momento-local --host ::1` tells it."""
-    found = credentials(V2, "http://[::1]:8080")
+    found = read_credentials(V2, "http://[::1]:8080")
     assert (found.cache_endpoint, found.port) == ("[::1]", 8080)
 
 
@@ -77,9 +77,9 @@ def test_local_server_of_ipv6() -> None:
     ],
 )
 def test_no_key(key: str, endpoint: str | None, problem: str) -> None:
-    """What is no key is refused, and nothing of it is told."""
+    """What is no key is refused, and nothing of it is in the error."""
     with pytest.raises(KeyRefused, match=problem) as caught:
-        credentials(key, endpoint)
+        read_credentials(key, endpoint)
     assert "nonsense" not in "".join(traceback.format_exception(caught.value))
 
 

@@ -12,7 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from laurels.definition import Definition
 from laurels.stores.contract import Board, Ranked, Standing, Submission
-from laurels.stores.momento.store import TTL, FixedKey, MomentoStore
+from laurels.stores.momento.connection import TTL, FixedKey
+from laurels.stores.momento.store import MomentoStore
+from tests.stores.guarantees import submit_batch
 from tests.stores.test_momento import Local
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ SECONDS = st.sampled_from([1, 39, 41, 7 * 86_400 - 1, 7 * 86_400 + 1])
 
 
 class MomentoClockMachine(RuleBasedStateMachine):
-    """A store over a server whose clock is at hand, and what the store should hold."""
+    """A store over a server whose clock the test controls, and what the store should hold."""
 
     runner: asyncio.Runner
     local: Local
@@ -50,11 +52,11 @@ class MomentoClockMachine(RuleBasedStateMachine):
         self.runner.run(self.store.close())
 
     def entries(self, board: Board) -> dict[str, float]:
-        """Give what a board should hold now."""
+        """Return what a board should hold now."""
         return self.model.get(board.key, {}) if self.local.now < self.ends.get(board.key, 0) else {}
 
     def page(self, board: Board) -> list[Ranked]:
-        """Give a whole board as it should stand now."""
+        """Return a whole board in the order that it should have now."""
         ordered = sorted(
             ((score, name.encode()) for name, score in self.entries(board).items()),
             reverse=board.definition.order == "descending",
@@ -72,20 +74,20 @@ class MomentoClockMachine(RuleBasedStateMachine):
     @rule(board=ANY, name=PLAYERS, score=SCORES)
     def submit(self, board: Board, name: str, score: float) -> None:
         """Submit one score."""
-        self.runner.run(self.store.submit(board, name, score))
+        self.runner.run(self.store.submit(board, Submission(name, score)))
         self.put(board, [(name, score)])
 
     @rule(board=LATEST, scores=st.lists(st.tuples(PLAYERS, SCORES), max_size=5))
-    def submit_many(self, board: Board, scores: list[tuple[str, float]]) -> None:
+    def submit_batch(self, board: Board, scores: list[tuple[str, float]]) -> None:
         """Submit several scores."""
-        assert self.runner.run(self.store.submit_many(board, [Submission(*score) for score in scores])) == []
+        assert self.runner.run(submit_batch(self.store, board, [Submission(*score) for score in scores])) == []
         if scores:
             self.put(board, scores)
 
     @precondition(lambda self: self.model)
     @rule(board=ANY, name=PLAYERS)
     def remove(self, board: Board, name: str) -> None:
-        """Take a name off; that does not lengthen a board's time."""
+        """Remove a name; that does not lengthen a board's time."""
         assert self.runner.run(self.store.remove(board, name)) == (name in self.entries(board))
         self.model[board.key] = {other: score for other, score in self.entries(board).items() if other != name}
 
@@ -102,7 +104,7 @@ class MomentoClockMachine(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
-        """Hold the store against the model."""
+        """Compare the store with the model."""
         for board in map(self.known, self.model):
             page = self.page(board)
             assert self.runner.run(self.store.page(board, 0, 99)) == page
@@ -111,13 +113,13 @@ class MomentoClockMachine(RuleBasedStateMachine):
                 assert self.runner.run(self.store.standing(board, entry.name)) == Standing(entry.score, 0)
 
     def known(self, key: str) -> Board:
-        """Give the board of a key."""
+        """Return the board of a key."""
         return next(board for board in BOARDS if board.key == key)
 
 
 @pytest.fixture(scope="module")
 def one_loop() -> Iterator[None]:
-    """Give the machine its server, and a loop, as gRPC wants it."""
+    """Set the machine's server and its loop, one for all, as gRPC needs it."""
     with asyncio.Runner() as MomentoClockMachine.runner:
         MomentoClockMachine.local = MomentoClockMachine.runner.run(_started())
         yield

@@ -29,25 +29,25 @@ SERVE = [sys.executable, "-m", "laurels", "serve", "--port", "0", "--store"]
 
 
 def told(momento: Momento) -> dict[str, str]:
-    """Give the environment in which the SDK reaches the server."""
+    """Return the environment in which the SDK reaches the server."""
     return os.environ | {"MOMENTO_ENDPOINT": f"http://{momento.host}:{momento.port}"}
 
 
 def ended(command: list[str], environment: dict[str, str] | None = None) -> tuple[int, str]:
-    """Run a command to its end; give its status and what it wrote on stderr."""
+    """Run a command to its end; return its status and what it wrote on stderr."""
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
     return process.returncode, process.stderr
 
 
 @pytest.fixture
 def cache(momento: Momento) -> str:
-    """Give a new cache."""
+    """Return the name of a new cache."""
     return momento.new_cache()
 
 
 @pytest.fixture
 def service(momento: Momento, cache: str) -> Iterator[Server]:
-    """Give a service over the cache."""
+    """Start a service over the cache."""
     with started([*SERVE, f"momento:{cache}"], told(momento)) as server:
         yield server
 
@@ -62,7 +62,7 @@ def test_core_routes(service: Server) -> None:
 
 
 def test_preference_is_passed_over(service: Server) -> None:
-    """A store that cannot tell a change in one act has the preference for it ignored, as RFC 7240 lets it."""
+    """If a store cannot report a change, the preference for it is ignored, as RFC 7240 allows."""
     reply = ask(service, "POST", "/kart/v", {"score": 1}, {"prefer": "return=representation"})
     assert (reply.status, reply.body, "preference-applied" in reply.headers) == (202, b"", False)
 
@@ -79,7 +79,7 @@ def test_reads(service: Server) -> None:
 
 
 def test_definitions_are_not_kept(service: Server) -> None:
-    """A board's definition can be asked for; to give it one takes a file, or another store."""
+    """A board's definition can be read; to define it takes a file, or another store."""
     ask(service, "POST", "/kart/v", {"score": 34})
     assert ask(service, "GET", "/-/boards/kart").json["operator"] == "latest"
     for reply in (ask(service, "PUT", "/-/boards/kart", {"order": "ascending"}), ask(service, "GET", "/-/boards")):

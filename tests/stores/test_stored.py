@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.stores.contract import Change, Period, Standing
+from laurels.stores.contract import Change, Period, Standing, SubmitResult
 from laurels.stores.embedded.journal import FORMAT
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -88,10 +88,11 @@ async def test_boards(data: Path, clock: Clock) -> None:
 async def test_answers(data: Path, clock: Clock) -> None:
     """The first answers to writes with keys are there."""
     store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
-    assert await store.recall(KEY) == Change(None, Standing(7, 0), counted=True)
+    change = Change(None, Standing(7, 0), counted=True)
+    assert await store.recall(KEY) == SubmitResult(changes=(change,))
     answer = await store.recall(BATCH_KEY)
-    assert isinstance(answer, list)
-    assert [(refusal.index, refusal.name) for refusal in answer] == [(1, "w"), (2, "v")]
+    assert answer is not None
+    assert [(refusal.index, refusal.name) for refusal in answer.refusals] == [(1, "w"), (2, "v")]
     await store.close()
 
 

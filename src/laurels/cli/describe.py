@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from laurels.definition import DEFAULT_DEFINITION, Bounds
+from laurels.definition import DEFAULT_DEFINITION, OPERATORS, Bounds
 from laurels.windows import Calendar
 
 if TYPE_CHECKING:
@@ -16,13 +16,9 @@ if TYPE_CHECKING:
 
     from laurels.definition import Definition
 
-WORDS = {
+WORDS: dict[str, dict[str, str]] = {
     "order": {"descending": "the higher score stands first", "ascending": "the lower score stands first"},
-    "operator": {
-        "latest": "a score takes the place of the one before",
-        "best": "a score counts where it is better",
-        "increment": "a score is added",
-    },
+    "operator": {name: rules.words for name, rules in OPERATORS.items()},
     "ties": {
         "name": "equal scores stand by name",
         "earliest": "of equal scores the first one stands first",

@@ -65,11 +65,9 @@ async def submit(
 ) -> Response:
     """Answer a submit once it is kept."""
     boards, (score, metadata) = context.boards, sent
-    if metadata is None and key is None and (not wants_representation or not boards.tells_changes):
-        await boards.submit(board, name, score)  # RFC 7240: a preference that cannot be met is ignored
-        return ACCEPTED
-    change = await boards.change(board, Submission(name, score, metadata), key)
-    return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if wants_representation else ACCEPTED
+    want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
+    change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
+    return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 
 
 async def submit_batch(

@@ -162,7 +162,7 @@ async def _read_scores(
 
 
 def _check_fields(boards: Boards, fields: frozenset[str]) -> None:
-    if "submittedAt" in fields and not boards.store.capabilities.attempts:
+    if "submittedAt" in fields and not boards.store.capabilities.submission_details:
         raise NotKept("tell when a score was submitted")
 
 

@@ -51,7 +51,7 @@ def parameter(name: str, client: Callable[[], Any] = connect_ssm) -> str:
 
 
 class ParameterKeys:
-    """The key in one parameter; what :class:`~laurels.stores.momento.store.Keys` asks for."""
+    """The key in one parameter; what :class:`~laurels.stores.momento.connection.Keys` asks for."""
 
     def __init__(self, name: str, clock: Callable[[], float] = time.time) -> None:
         self.name = name

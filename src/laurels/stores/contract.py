@@ -1,52 +1,56 @@
-"""What every store promises.
+"""What every store guarantees.
 
-A store keeps boards. A board is a set of entries, a name and its score each, and a definition that says what it
-promises (:mod:`laurels.definition`). The rules (which names and scores are good, what a page may span, which period it
-is) are settled before a store is called: a store receives only what may be kept.
+A store keeps boards. A board is a set of entries, each a name and its score, and a definition, which holds its rules
+(:mod:`laurels.definition`). Whatever can be decided without the entries (whether a name or a score is good, how long a
+page may be, which period it is) is decided before a store is called: a store is only given what it can keep.
 
-**Order.** Rank 0 stands first: the highest score on a ``descending`` board, the lowest on an ``ascending`` one. Equal
-scores stand by the board's ``ties``: by ``name`` as sorted sets order their members (by bytes, A before Z when
-ascending, Z before A when descending), or with the ``earliest`` or the ``latest`` first, by when the attempt that
-counts was kept. A *place* is an entry's position in that order, from 0; pages count places. A *rank* is what the
-board's ``ranking`` makes of it: the place itself (``ordinal``), the number of entries that are better
+**Order.** Rank 0 is the best: the highest score on a ``descending`` board, the lowest on an ``ascending`` one. Equal
+scores are ordered by the board's ``ties``: by ``name`` as sorted sets order their members (by bytes, A before Z when
+ascending, Z before A when descending), or with the ``earliest`` or the ``latest`` first, by when the submission that
+counts was kept. A *place* is the position of an entry in that order, from 0; pages are made of places. A *rank* is
+what the board's ``ranking`` makes of a place: the place itself (``ordinal``), the number of entries that are better
 (``competition``), or the number of scores that are better (``dense``).
 
-**Operator.** An attempt is a score that was submitted. Under ``latest`` it takes the place of the name's score, under
-``best`` only where it is better, and under ``increment`` it is added. An attempt that does not count changes nothing,
-and neither does one with the very score that the name has, unless it brings metadata: that is what a retry looks like.
-The time and the metadata of an entry are those of the last attempt that counted. A sum that is not finite, that would
-lose the last digit of whole numbers beyond 2^53, or that the board's bounds exclude, is refused and changes nothing;
-bounds hold for the sum on the board itself, not for those in its windows.
+**Operator.** Under ``latest`` a submitted score replaces the score of the name, under ``best`` it does so only if it is
+better, and under ``increment`` it is added. A submission that does not count changes nothing. Nor does one with the
+very score that the name has, unless it has metadata: that is what a retry looks like. The time and the metadata of an
+entry are those of the last submission that counted. A sum is refused, and changes nothing, if it is not finite, if it
+would lose the last digit of whole numbers beyond 2^53, or if the board's bounds exclude it. Bounds hold for the sum on
+the board itself, not for those in its windows.
 
 **Windows.** A period of a window is a board of its own, with a key of its own (:attr:`Board.key`). A submit to a board
-feeds it and the periods in :attr:`Board.feeds`, by the same operator, in one act; where that begins a period, those
-before :attr:`Feed.oldest` go. Removing a name from a board, or dropping it, does so in all its periods; of one period,
-in that alone.
+feeds it and the periods in :attr:`Board.feeds`, by the same operator, in one operation; if that begins a period, the
+periods before :attr:`Feed.oldest` are removed. Removing a name from a board, or dropping the board, includes all its
+periods; doing so with one period leaves the others.
 
-**Time to live.** A board whose definition has a ``ttl`` is gone, with its periods, so long after its last submit, or
-after it was given a ``ttl`` where it had none.
+**Time to live.** A board whose definition has a ``ttl`` is removed, with its periods, that long after its last submit,
+or after it was given a ``ttl`` if it had none.
 
-**Atomicity.** Each call is one act on one state of the board. What an answer holds (score, rank, neighbours) never
+**Visibility of boards.** Reads of a board that is not :attr:`Board.visible` find it empty. Writes, of which only
+:meth:`Store.remove` and :meth:`Store.drop` come for such a board, see its entries.
+
+**Atomicity.** Each call is one operation on one state of the board. What it returns (score, rank, neighbours) never
 mixes two states, unless the store's capabilities say that it may. A call that raised has changed nothing, with one
-exception: after :exc:`~laurels.errors.AnswerLost` a store beyond this process may have acted before the connection
-broke.
+exception: after :exc:`~laurels.errors.AnswerLost` or :exc:`~laurels.errors.RestartNeeded` the change may be there.
 
-**IdempotencyKey.** An act with a :class:`IdempotencyKey` whose key was used within its lifetime changes nothing and gives the first answer;
-it raises KeyReused where the print is another. That holds for acts at the same moment, and across crashes and restarts.
-An act that raised has not used its key.
+**Idempotency.** A submit with an :class:`IdempotencyKey` that was used within the last KEY_SECONDS changes nothing and
+returns what the first one did; it raises KeyReused if the fingerprint differs. That holds for concurrent calls, and
+across crashes and restarts. A submit that raised has not used its key.
 
-**Visibility.** A change that has been acknowledged is seen by every later read. One that has not is seen by none.
+**Durability.** A change that has been acknowledged is seen by every later read. One that has not is seen by none.
 
-**Capabilities.** What a store does not promise it says beforehand, in its :class:`Capabilities`. Where it is asked for
-it all the same it raises :exc:`~laurels.errors.NotKept`: it never gives less in silence.
+**Capabilities.** What a store lacks it says beforehand, in its :class:`Capabilities`. If it is asked for it all the
+same, it raises :exc:`~laurels.errors.NotKept`: it never does less in silence.
 
-**Missing.** A name that is not on the board, and a board that does not exist, are answers and no errors.
+**Missing.** A name that is not on the board, and a board that does not exist, are results and no errors.
 """
+
+# ruff: noqa: ARG002 - a method that a store may lack takes its arguments only to refuse
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import msgspec
 from msgspec import Meta, Struct
@@ -55,6 +59,7 @@ from msgspec.structs import force_setattr
 from laurels.definition import (
     DEFAULT_DEFINITION,
     LONGEST_TTL_SECONDS,
+    OPERATORS,
     Bounds,
     Definition,
     Operator,
@@ -63,7 +68,7 @@ from laurels.definition import (
     Score,
     Ties,
 )
-from laurels.errors import NotKept
+from laurels.errors import NotKept, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,43 +78,55 @@ __all__ = ["LONGEST_TTL_SECONDS", "Order", "Score"]
 _encode = msgspec.json.Encoder().encode
 
 TTL_SECONDS = 7 * 24 * 60 * 60
-"""How long a store that forgets keeps a board after its last submit, unless it is told."""
+"""How long a store without durability keeps a board after its last submit, unless it is configured otherwise."""
 TTLSeconds = Annotated[int, Meta(ge=1, le=LONGEST_TTL_SECONDS)]
 KEY_SECONDS = 24 * 60 * 60
 """How long an idempotency key is remembered."""
+_NO_BOUNDS = Bounds()
 
 
 class Feed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """A period that a submit feeds beside its board. Names of periods of one window order as their times."""
+    """A period that a submit feeds besides its board. Names of periods of one window sort as their times do."""
 
     window: str
     period: str
     oldest: str = ""
-    """The oldest period of the window that is kept, or nothing where all are."""
+    """The oldest period of the window that is kept, or empty if all are."""
 
 
 class Board(Struct, frozen=True):
-    """What a store must know of a board, or of one period of a window of it, to act on it."""
+    """What a store must know of a board, or of one period of a window of it, to read or write it."""
 
     name: str
     definition: Definition = DEFAULT_DEFINITION
     window: str = ""
     period: str = ""
     feeds: tuple[Feed, ...] = ()
+    visible: bool = True
+    """Whether reads see its entries."""
     key: str = ""
     """The name under which the store keeps the entries: that of the board, or of board, window and period."""
     single_put: bool = False
     """Whether a submit is no more than one score for one board, which cannot be refused."""
+    takes_any_score: bool = False
+    """Whether a submit needs nothing but a good name and a good score: no window to feed, no bounds."""
 
     def __post_init__(self) -> None:
+        """Derive the last three fields, whatever was passed for them.
+
+        They are needed for every request. As properties they would be computed each time; as fields of a frozen struct
+        they can only be set like this, before anybody else sees it.
+        """
         definition = self.definition
         force_setattr(self, "key", key_of(self.name, self.window, self.period))
-        plain = not (self.feeds or definition.ttl or definition.operator == "increment")
-        force_setattr(self, "single_put", plain)
+        may_refuse = definition.operator_rules.may_refuse
+        force_setattr(self, "single_put", not (self.feeds or definition.ttl or may_refuse))
+        has_rules = definition.windows or definition.scores != _NO_BOUNDS
+        force_setattr(self, "takes_any_score", self.visible and not has_rules)
 
 
 def key_of(name: str, window: str = "", period: str = "") -> str:
-    """Give the key of a board, or of a period of it; no name holds a line feed, so that no two keys are alike."""
+    """Return the key of a board, or of a period of it. No name has a line feed, so no two keys are equal."""
     return f"{name}\n{window}\n{period}" if window else name
 
 
@@ -129,7 +146,7 @@ class Submission(Struct, frozen=True, gc=False):
 
 
 class Refusal(Struct, frozen=True, gc=False):
-    """Why one entry of a batch was not kept; ``index`` is its place in the batch, from 0."""
+    """Why one entry of a batch was not kept; ``index`` is its position in the batch, from 0."""
 
     index: int
     name: str
@@ -137,24 +154,24 @@ class Refusal(Struct, frozen=True, gc=False):
 
 
 class IdempotencyKey(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """What makes an act count once: a key, 16 bytes, and a print of what the act is, 16 bytes."""
+    """What makes a submit count once: 16 bytes that identify the client's key, and 16 that identify the request."""
 
     key: bytes
-    print: bytes
+    fingerprint: bytes
 
 
 class Standing(Struct, frozen=True, gc=False):
-    """Score and rank of one name, of one moment."""
+    """Score and rank of one name, at one moment."""
 
     score: Score
     rank: int
 
 
 class Ranked(Struct, frozen=True, gc=False):
-    """An entry, its rank, and what came with the attempt that counts.
+    """An entry, its rank, and the details of the submission that counts.
 
-    ``sequence`` is the store's own number for that attempt, by which ties may stand; 0 where it has none.
-    ``submitted_at`` is in microseconds since the epoch. ``metadata`` is there only where it was asked for.
+    ``sequence`` is the store's own number for that submission, by which ties may be ordered; 0 if the store has none.
+    ``submitted_at`` is in microseconds since the epoch. ``metadata`` is None unless it was asked for.
     """
 
     name: str
@@ -177,10 +194,10 @@ class Summary(Struct, frozen=True):
     """A board in a few figures, of one moment.
 
     ``best`` is the score of rank 0 and ``worst`` that of the last rank. Percentiles are by nearest rank and count from
-    the worst entry, whatever the order: that of p is the worst score that no fewer than p percent of the entries do not
+    the worst entry, whatever the order: that of p is the worst score that at least p percent of the entries do not
     surpass, so the 99th is near the best. The histogram has ten buckets of equal width from the least score to the
-    greatest, fewer where doubles are not that close, and one where all scores are equal. Of a board that does not
-    exist the scores are None, and there are no buckets.
+    greatest, fewer if doubles are not that close, and one if all scores are equal. Of a board that does not exist the
+    scores are None, and there are no buckets.
     """
 
     count: int
@@ -191,7 +208,7 @@ class Summary(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True, gc=False):
-    """Where a score would stand: its rank, how many entries are better, and how many there are."""
+    """The place of a score that need not be on the board: its rank, how many entries are better, and how many exist."""
 
     rank: int
     better: int
@@ -199,11 +216,22 @@ class Place(Struct, frozen=True, gc=False):
 
 
 class Change(Struct, frozen=True):
-    """What an attempt did: the standing before it, or None for a new name, the one after, and whether it counted."""
+    """What a submission did: the standing before it, or None for a new name, the one after, and whether it counted."""
 
     previous: Standing | None
     current: Standing
     counted: bool = True
+
+
+class SubmitResult(Struct, frozen=True):
+    """What there is to say of a submit.
+
+    ``refusals`` are those of a batch, by their index: every other entry was kept. ``changes`` has one element for each
+    submission that was kept, in their order, if changes were asked for; it is empty if not.
+    """
+
+    refusals: Sequence[Refusal] = ()
+    changes: Sequence[Change] = ()
 
 
 class Period(Struct, frozen=True, gc=False):
@@ -214,22 +242,22 @@ class Period(Struct, frozen=True, gc=False):
     count: int
 
 
-OPERATORS: frozenset[Operator] = frozenset({"latest", "best", "increment"})
 TIES: frozenset[Ties] = frozenset({"name", "earliest", "latest"})
 RANKINGS: frozenset[Ranking] = frozenset({"ordinal", "competition", "dense"})
 
 
 class Capabilities(Struct, frozen=True):
-    """Which promises a store keeps beyond the contract's own."""
+    """Which features a store has that not every store has."""
 
     durable: bool
-    """An acknowledged change survives the death of the process and of the machine's power, and no time ends it."""
+    """An acknowledged change survives a killed process and a power cut, and does not expire."""
 
     one_state: bool = True
-    """An answer of several parts is of one state. Without it the score and the rank of a standing may be of two moments
-    close together, what :meth:`Store.remove` and :meth:`Store.drop` found may have gone by another hand, and
-    :meth:`Store.change`, :meth:`Store.around`, :meth:`Store.entries_named`, :meth:`Store.entries_between_scores`, :meth:`Store.entries_after`,
-    :meth:`Store.summary` and :meth:`Store.place` raise NotKept."""
+    """A result of several parts is of one state. Without it the score and the rank of a standing may be of two moments
+    close together, another client may have removed what :meth:`Store.remove` and :meth:`Store.drop` found, and
+    ``want_changes`` of :meth:`Store.submit`, :meth:`Store.around`, :meth:`Store.entries_named`,
+    :meth:`Store.entries_between_scores`, :meth:`Store.entries_after`, :meth:`Store.summary` and :meth:`Store.place`
+    raise NotKept."""
 
     listing: bool = True
     """The store knows which boards it has. Without it :meth:`Store.names` and :meth:`Store.periods` raise NotKept."""
@@ -238,31 +266,31 @@ class Capabilities(Struct, frozen=True):
     """The store keeps definitions. Without it :meth:`Store.define` and :meth:`Store.undefine` raise NotKept, and boards
     are defined by the deployment alone."""
 
-    attempts: bool = True
-    """The store keeps what comes with an attempt: its time, its metadata, its key. Without it acts with metadata or
-    with a :class:`IdempotencyKey`, and reads that ask for metadata, raise NotKept."""
+    submission_details: bool = True
+    """The store keeps the details of a submission: its time, its metadata, its idempotency key. Without it submits with
+    metadata or with an :class:`IdempotencyKey`, and reads that ask for metadata, raise NotKept."""
 
     windows: bool = True
-    """One act can feed several boards."""
+    """One submit can feed several boards."""
 
     ttl: bool = True
     """A definition may say how long a board stays after its last submit."""
 
     exact_sums: bool = True
-    """Sums are refused where they must be. Without it those beyond 2^53 are rounded as doubles are, and boards under
-    ``increment`` have no bounds."""
+    """Sums are refused as the contract says. Without it those beyond 2^53 are rounded as doubles are, and boards whose
+    operator adds have no bounds."""
 
     batched_sums: bool = True
-    """A batch may go to a board under ``increment``. Without it :meth:`Store.submit_many` raises NotKept there."""
+    """A batch may go to a board whose operator adds. Without it :meth:`Store.submit` raises NotKept there."""
 
-    operators: frozenset[Operator] = OPERATORS
+    operators: frozenset[Operator] = frozenset(OPERATORS)
     ties: frozenset[Ties] = TIES
     rankings: frozenset[Ranking] = RANKINGS
 
     def check(self, definition: Definition) -> None:
-        """Raise NotKept where boards of this definition cannot be kept."""
-        has_bounded_sums = definition.operator == "increment" and definition.scores != Bounds()
-        asked = {
+        """Raise NotKept if the store cannot keep boards of this definition."""
+        has_bounded_sums = definition.operator_rules.adds and definition.scores != _NO_BOUNDS
+        features = {
             f"keep boards under the operator {definition.operator!r}": definition.operator in self.operators,
             f"order ties by {definition.ties!r}": definition.ties in self.ties,
             f"rank by {definition.ranking!r}": definition.ranking in self.rankings,
@@ -270,148 +298,180 @@ class Capabilities(Struct, frozen=True):
             "end boards by a time to live": self.ttl or not definition.ttl,
             "hold sums to the bounds in scores": self.exact_sums or not has_bounded_sums,
         }
-        for promise, is_kept in asked.items():
+        for feature, is_kept in features.items():
             if not is_kept:
-                raise NotKept(promise)
+                raise NotKept(feature)
 
 
 class Store(ABC):
-    """A keeper of boards.
+    """Keeps boards.
 
-    Every method may raise :exc:`~laurels.errors.StoreUnavailable`. Where the store is an account with a service, also
+    A store has eight methods of its own: the abstract ones. All others refuse by themselves, as a store's capabilities
+    must then say, or do what any store can do. It sets :attr:`is_closed` in :meth:`close`.
+
+    Every method may raise :exc:`~laurels.errors.StoreUnavailable`. If the store is an account with a service, also
     :exc:`~laurels.errors.LimitReached` and :exc:`~laurels.errors.StoreRefused`.
     """
 
     capabilities: Capabilities
+    is_closed = False
+
+    def _check_open(self) -> None:
+        if self.is_closed:
+            raise StoreUnavailable("The store is closed")
+
+    def _refuse(self, feature: str) -> NoReturn:
+        """Raise NotKept; StoreUnavailable if the store is closed, which the caller must know first."""
+        self._check_open()
+        raise NotKept(feature)
+
+    # Writes
 
     @abstractmethod
-    async def submit(self, board: Board, name: str, score: Score) -> None:
-        """Submit one score, and make the board if there is none; raise ScoreRefused for a sum that cannot be.
+    async def submit(
+        self,
+        board: Board,
+        submissions: Submission | Sequence[Submission | Refusal],
+        idempotency_key: IdempotencyKey | None = None,
+        *,
+        want_changes: bool = False,
+    ) -> SubmitResult | None:
+        """Submit one score, or a batch in its order, in one operation; make the board if there is none.
 
-        Returns when the change is kept as the store's capabilities say.
+        Returns when the changes are kept as the store's capabilities say. A result that would be empty, because
+        everything was kept and no changes were asked for, may be None; that of one submission always is then. (Most
+        submits are so, and an object for each would show in their cost.)
+
+        One submission raises ScoreRefused for a sum that cannot be kept. A batch goes on without those that are
+        refused: the result has them, and those that were in the batch as refusals already. A batch that holds no
+        submission changes nothing and makes no board, but does use its key.
+
+        ``want_changes`` asks for the standings just before and just after one submission, in the same operation.
+        Raises NotKept, and submits nothing, without the capability ``one_state``; so far also for a batch.
         """
 
     @abstractmethod
-    async def change(self, board: Board, attempt: Submission, once: IdempotencyKey | None = None) -> Change:
-        """Submit as :meth:`submit` does, and report the standings just before and just after, in one act.
-
-        Raises NotKept, and submits nothing, where the capabilities exclude ``one_state``.
-        """
+    async def remove(self, board: Board, name: str) -> bool:
+        """Remove ``name``; return whether it was there. A board without entries no longer exists."""
 
     @abstractmethod
-    async def submit_many(
-        self, board: Board, batch: Sequence[Submission | Refusal], once: IdempotencyKey | None = None
-    ) -> list[Refusal]:
-        """Submit all attempts in one act, in their order, and give the refusals, in theirs.
+    async def drop(self, board: Board) -> bool:
+        """Remove the board with all its entries in one operation; return whether it existed. Its definition stays."""
 
-        A refusal in the batch stands for an entry that was refused before, and is given back; the store adds those of
-        sums that cannot be. A batch without attempts changes nothing and makes no board.
+    async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
+        """Return all that is known of the first submit with this key, or None if there was none.
+
+        Raises KeyReused as :meth:`submit` does. For stores with ``submission_details``.
         """
-
-    async def recall(self, once: IdempotencyKey) -> Change | list[Refusal] | None:  # noqa: ARG002 - for stores with ``attempts``
-        """Give the first answer to acts with this key, or None where there is none; raise KeyReused as they do."""
         return None
+
+    # Reads
 
     @abstractmethod
     async def standing(self, board: Board, name: str) -> Standing | None:
-        """Give score and rank of ``name``, or None where it is not on the board."""
+        """Return score and rank of ``name``, or None if it is not on the board."""
 
     @abstractmethod
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
-        """Give the entries at the places from ``start`` up to but not including ``stop``, as far as there are any.
+        """Return the entries at the places from ``start`` up to but not including ``stop``, as far as there are any.
 
-        ``noted`` asks for their metadata, here and in the reads below.
+        Raises NotKept for ``with_metadata``, here and in the reads below, without ``submission_details``.
         """
 
     async def page_json(self, board: Board, start: int, stop: int) -> bytes:
-        """Give the page as a JSON array of names and scores, to the byte as :func:`msgspec.json.encode` writes it.
+        """Return the page as a JSON array of names and scores, with the very bytes of :func:`msgspec.json.encode`.
 
         For stores that can write it at less cost than making the entries.
         """
         return _encode([Entry(entry.name, entry.score) for entry in await self.page(board, start, stop)])
 
     @abstractmethod
+    async def count(self, board: Board) -> int:
+        """Return the number of entries, 0 for a board that does not exist."""
+
+    # Reads that need the capability one_state
+
     async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
-        """Give ``name`` with up to ``span`` entries on either side of it, or None where it is not on the board.
+        """Return ``name`` with up to ``span`` entries on either side of it, or None if it is not on the board."""
+        self._refuse("give the neighbours of a name")
 
-        Raises NotKept without the capability ``one_state``, as do all reads from here to :meth:`place`.
-        """
-
-    @abstractmethod
     async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
-        """Give the entries of those ``names`` that are on the board, in the board's order, each once."""
+        """Return the entries of those ``names`` that are on the board, in the board's order, each once."""
+        self._refuse("give the ranks of several names")
 
-    @abstractmethod
     async def entries_between_scores(
         self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
-        """Give the entries with scores from ``low`` to ``high``, both included, but at most the first ``limit``.
+        """Return the entries with scores from ``low`` to ``high``, both included, but at most the first ``limit``.
 
         Either bound may be infinite.
         """
+        self._refuse("give the ranks of the entries between two scores")
 
-    @abstractmethod
     async def entries_after(
         self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
-        """Give the ``limit`` entries that stand next after the place of ``entry``.
+        """Return the ``limit`` entries that come next after the place of ``entry``.
 
-        A place is a score, a sequence and a name, whether or not an entry stands there now: nothing that has kept its
-        own place is skipped or given twice, whatever else was submitted or removed meanwhile.
+        That place is given by score, sequence and name, whether or not an entry is there now: no entry that has kept
+        its own place is skipped or returned twice, whatever else was submitted or removed meanwhile.
         """
+        self._refuse("go on after an entry")
 
-    @abstractmethod
     async def summary(self, board: Board) -> Summary:
-        """Give the board in a few figures, at a cost that does not grow with its size but by a logarithm."""
+        """Return the board in a few figures, at a cost that grows at most with the logarithm of its size."""
+        self._refuse("sum a board up")
 
-    @abstractmethod
     async def place(self, board: Board, score: Score) -> Place:
-        """Tell where ``score`` would stand; the board stays as it is."""
+        """Return the place that ``score`` would have; the board stays as it is."""
+        self._refuse("tell the rank of a score")
 
-    @abstractmethod
-    async def count(self, board: Board) -> int:
-        """Give the number of entries, 0 for a board that does not exist."""
+    # Boards and periods, with the capability listing
 
-    @abstractmethod
-    async def remove(self, board: Board, name: str) -> bool:
-        """Take ``name`` off the board; tell whether it was there. A board without entries no longer exists."""
-
-    @abstractmethod
-    async def drop(self, board: Board) -> bool:
-        """Remove the board with all its entries in one act; tell whether it was there. Its definition stays."""
-
-    @abstractmethod
     async def names(self, after: str = "", limit: int | None = None) -> list[str]:
-        """Give the names of the boards that have entries, sorted by their bytes: all, or the first after a name.
+        """Return the names of the boards that have entries, sorted by their bytes: all, or the first after a name."""
+        self._refuse("list its boards")
 
-        Raises NotKept without the capability ``listing``.
-        """
-
-    @abstractmethod
     async def periods(self, board: Board) -> list[Period]:
-        """Give the periods of a board that have entries, by window and from the oldest; NotKept without ``listing``."""
+        """Return the periods of a board that have entries, by window and from the oldest."""
+        self._refuse("list the periods of a board")
 
-    @abstractmethod
+    # Definitions, with the capability defining
+
     async def definitions(self) -> Mapping[str, Definition]:
-        """Give the definitions that the store keeps, by the names of their boards; none without ``defining``."""
+        """Return the definitions that the store keeps, by the names of their boards; none without ``defining``.
 
-    @abstractmethod
-    async def define(self, name: str, definition: Definition) -> None:
-        """Keep a board's definition from now on; raise DefinitionConflict where stored entries contradict it.
-
-        They do where they would not stand so, or would not be there, had the definition always been this one: the
-        order, the operator and the ties change only while nothing is stored, the time zone while no period is, and a
-        window leaves only when it has no periods. Bounds must hold every score of the board.
+        The mapping is the store's own: it shows every later change.
         """
+        self._check_open()
+        return {}
 
-    @abstractmethod
+    async def define(self, name: str, definition: Definition) -> None:
+        """Keep a board's definition from now on; raise DefinitionConflict if stored entries contradict it.
+
+        They do if they would not be in this order, or would not be there, had the definition always been this one: the
+        order, the operator and the ties change only while nothing is stored, the time zone while no period is, and a
+        window can only be left out when it has no periods. Bounds must include every score of the board.
+        """
+        self._refuse("keep definitions")
+
     async def undefine(self, name: str) -> bool:
-        """Forget a board's definition, so that it has the default one; tell whether there was any. Raises as define."""
+        """Forget a board's definition, so that it has the default one; return whether it had any. Raises as define."""
+        self._refuse("keep definitions")
+
+    async def set_default(self, definition: Definition) -> None:
+        """Give all boards without a definition this one from now on; raise DefinitionConflict as :meth:`define` does.
+
+        A store without ``defining`` has nothing to keep: it takes each board's definition from the board.
+        """
+        self._check_open()
+
+    # The store itself
 
     @abstractmethod
     async def ready(self) -> None:
-        """Return where the store can answer and can write now; raise StoreUnavailable with the reason where not."""
+        """Return if the store can read and write now; raise StoreUnavailable with the reason if not."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Finish what is under way and let go of everything held. Calls after it raise StoreUnavailable."""
+        """Finish what is under way and release everything held. Calls after it raise StoreUnavailable."""

@@ -4,51 +4,59 @@
                              ▼                          ▲
     thread              [ one row: write, fsync ] ──────┘
 
-Records gather in the open batch. When the thread is idle the batch is handed over at the end of the loop's
-iteration, so that all that came with it go along; while the thread is busy the next batch gathers. The slower
-the disk, the larger the batches.
+Records gather in the open batch. If the thread is idle, the batch is handed over at the end of the loop's iteration,
+so that everything of that iteration is in it; while the thread is busy the next batch gathers. The slower the disk, the
+larger the batches.
 
-**A crowd travels together.** Callers that have just been answered tend to come back at once. Where there are
-many, the next batch is held for a moment until most have, or they would fall into two halves, each waiting for
-the other's commit before its own: twice the commits and twice the wait.
+**Batch window.** Callers that have just been answered tend to come back at once. If there are many, the next batch is
+held for a moment until most of them have. Otherwise they would fall into two halves, each waiting for the other's
+commit before its own: twice the commits and twice the wait.
 
 **Applied after commit.** Only when a batch is durable are its records applied, on the loop and in the journal's
-order, and its waiters woken. So readers see only what is kept, a commit that failed needs no undoing, and a
-restart repeats what happened here.
+order, and its waiters woken. So readers see only what is kept, a commit that failed needs no undoing, and a restart
+repeats what happened here.
 
 **One future for each batch**, shared by its waiters: no task and no future for a record, and when the batch is
-settled they are called one after the other, not each through the loop. A batch cannot be called back, so a
-waiter that is cancelled stays until it is settled.
+settled they are called one after the other, not each through the loop. A batch cannot be cancelled, so a waiter that is
+cancelled stays until it is settled.
 
-**Time** is told when a batch is handed over: its acts have the microseconds from then on, each one of its own. It never
-goes back, whatever the clock does.
+**Time** is read when a batch is handed over: its writes have the microseconds from then on, each one of its own. It
+never goes back, whatever the clock does.
 
-**A failed commit** fails its whole batch. The next batch tries again, and without one the thread itself does
-each second, with an empty batch, so that the store is known to be well again as soon as it is.
+**A failed commit** fails its whole batch. The next batch tries again, and without one the thread itself does each
+second, with an empty batch, so that the store is known to be well again as soon as it is.
+
+**An unexpected error**, in the thread or while a batch is applied, leaves it open what is on disk, or leaves the index
+behind the journal. Neither can be mended here: it is logged, every batch under way fails, and so does every later
+write, at once, with RestartNeeded. Reads go on. A restart reads the journal anew. Every step of a batch goes through
+:meth:`Commits._guard`, or a batch that nobody settles would keep its waiters, and all after them, for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
-from laurels.errors import LaurelsError, StoreUnavailable
-from laurels.stores.embedded.records import At, Outcome, Record, begin, encode, seal
+from laurels.errors import RestartNeeded, StoreUnavailable
+from laurels.stores.embedded.batch import Batch
+from laurels.stores.embedded.records import encode_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextvars import Context
 
     from laurels.stores.contract import IdempotencyKey
     from laurels.stores.embedded.compaction import Compaction
     from laurels.stores.embedded.directory import Directory
-    from laurels.stores.embedded.idempotency import Answers
-    from laurels.stores.embedded.journal import Answer, Journal, Metadata
+    from laurels.stores.embedded.idempotency import FirstAnswers
+    from laurels.stores.embedded.journal import Answer, Journal
+    from laurels.stores.embedded.records import Record
     from laurels.stores.embedded.state import State
 
 BATCH_BYTES = 16 * 2**20
@@ -56,120 +64,31 @@ BATCH_BYTES = 16 * 2**20
 APPLY_BYTES = 64 * 2**10
 """How much is applied before the loop may do something else: a few thousand entries."""
 PROBE_SECONDS = 1.0
-CROWD = 16
-RETURNING = 0.7
-LINGER_SECONDS = 0.0003
+WINDOW_RECORDS, WINDOW_RETURNING, WINDOW_SECONDS = 16, 0.7, 0.0003
+"""The batch window: with so many records under way, a batch waits for that part of them, and no longer than this."""
 PROBE = b"\x90"
 """A batch without records."""
-UNTIMED = At(0)
+
+_log = logging.getLogger("laurels.stores")
 
 
 class Ticks:
-    """Microseconds since the epoch, each given once and in order; ``last`` is the newest that was given."""
+    """Microseconds since the epoch, each used once and in order; ``last`` is the newest that was used."""
 
     def __init__(self, clock: Callable[[], float], last: int) -> None:
         self._clock = clock
         self._last = last
 
     def now(self) -> int:
-        """Give the present one, which no act will have."""
+        """Return the present microsecond, which no write will have."""
         self._last = max(self._last, int(self._clock() * 1_000_000))
         return self._last
 
     def take(self, count: int) -> int:
-        """Give the first of so many that nobody else has."""
+        """Return the first of so many that nobody else has."""
         first = max(self._last + 1, int(self._clock() * 1_000_000))
         self._last = first + count - 1
         return first
-
-
-class Batch(asyncio.Future[None]):
-    """Records that become durable together; done when they have, or when ``failure`` says why they could not.
-
-    ``trouble`` tells whether that, or the refusal of a record, is to be raised by :meth:`check`.
-    ``notes`` are the metadata, with the number of sequences that are taken before each; ``onces`` tells of acts with
-    keys: their places among the records, and the sequences taken before. ``answers`` are to acts of earlier batches.
-    """
-
-    drives_inline: ClassVar[bool] = True
-    """An adapter may run a coroutine on from this future's callback, without a task around it."""
-
-    def __init__(self) -> None:
-        super().__init__(loop=asyncio.get_running_loop())
-        self.records: list[Record] = [UNTIMED]
-        self.encoded = begin()
-        self.tick = 0
-        self.outcomes: list[Outcome] = []
-        self.refused: dict[int, LaurelsError] = {}
-        self.trouble = False
-        self.notes: list[Metadata] = []
-        self.onces: list[tuple[int, int, IdempotencyKey]] = []
-        self.answers: list[Answer] = []
-        self.failure: sqlite3.Error | None = None
-        self._more = 0
-        self.noted = 0
-        self._waiters: deque[Callable[[Batch], object]] = deque()
-
-    @property
-    def taken(self) -> int:
-        """How many sequences the records take."""
-        return len(self.records) - 1 + self._more
-
-    def begin_at(self, tick: int) -> None:
-        """Have the acts at this microsecond and those after it."""
-        self.tick = tick
-        self.records[0] = At(tick)
-        self.notes = [((tick + before) << 1 | 1, body) for before, body in self.notes]
-        seal(self.encoded, len(self.records), tick)
-
-    def describe(self, count: int, notes: Sequence[tuple[int, bytes]], once: IdempotencyKey | None) -> None:
-        """Say of the last record that it has ``count`` attempts, metadata for those at some places, and a key."""
-        before = self.taken - 1
-        self._more += count - 1
-        self.notes += [(before + place, body) for place, body in notes]
-        self.noted += sum(len(body) for _, body in notes)
-        if once:
-            self.onces.append((len(self.records) - 1, before, once))
-
-    def apply(self, state: State, records: list[Record]) -> None:
-        """Apply the next of the records."""
-        done = self.outcomes.append
-        for record in records:
-            try:
-                done(record.apply(state))
-            except LaurelsError as error:
-                done(False)  # noqa: FBT003 - nobody asks
-                self.refused[id(record)] = error
-                self.trouble = True
-
-    def add_done_callback(self, fn: Callable[[Batch], object], *, context: Context | None = None) -> None:
-        """Call ``fn`` when the batch is settled."""
-        self._waiters.append(fn if context is None else lambda batch: context.run(fn, batch))
-
-    def settle(self) -> None:
-        """Be done, and call the waiters; one that raises does not keep the others waiting."""
-        self.set_result(None)
-        self._wake()
-
-    def _wake(self) -> None:
-        waiters = self._waiters
-        try:
-            while waiters:
-                waiters.popleft()(self)
-        finally:
-            if waiters:
-                self.get_loop().call_soon(self._wake)
-
-    def check(self, record: Record) -> None:
-        """Raise StoreUnavailable where the batch could not be written, and why where the record was refused."""
-        if self.failure is not None:
-            raise StoreUnavailable(f"The journal cannot be written: {self.failure}") from self.failure
-        if error := self.refused.get(id(record)):
-            raise error
-
-    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002
-        """Refuse: a batch belongs to all its waiters."""
-        return False
 
 
 class Files(NamedTuple):
@@ -177,73 +96,118 @@ class Files(NamedTuple):
 
     directory: Directory
     journal: Journal
-    folding: Compaction
+    compaction: Compaction
 
 
 class Commits:
-    """The thread that commits, and the batches on their way through it."""
+    """The thread that commits, and the batches on their way through it.
 
-    def __init__(self, files: Files, state: State, ticks: Ticks, answers: Answers) -> None:
+    ``failure`` is why the journal could not be written last, until it can be again; ``broken`` is an unexpected error,
+    after which nothing is written.
+    """
+
+    def __init__(self, files: Files, state: State, ticks: Ticks, answers: FirstAnswers) -> None:
         self.failure: sqlite3.Error | None = None
+        self.broken: BaseException | None = None
         self._files = files
         self._state = state
         self._ticks = ticks
         self._answers = answers
+        self._loop = asyncio.get_running_loop()
         self._open: Batch | None = None
         self._newest: Batch | None = None
-        self._farewell: Batch | None = None
+        self._stop_marker: Batch | None = None
         self._settling: deque[Batch] = deque()
         self._busy = False
+        self._is_halted = False
         self._queue: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="laurels-journal", daemon=True).start()
 
     def add(self, record: Record) -> Batch:
-        """Put a record into the open batch, and give the batch; the record is its last."""
+        """Put a record into the open batch, and return the batch; the record is its last."""
         batch = self._open or self._begin()
-        if len(batch.encoded) > BATCH_BYTES or batch.noted > BATCH_BYTES:
+        encoded = batch.encoded
+        size = len(encoded)
+        if size > BATCH_BYTES or batch.metadata_bytes > BATCH_BYTES:
             raise StoreUnavailable("Too many changes wait for the disk")
-        encode(record, batch.encoded)
+        try:
+            encode_into(record, encoded, -1)
+        except BaseException:  # what cannot be encoded fails alone, not with all that are in the batch
+            del encoded[size:]
+            raise
         batch.records.append(record)
         return batch
 
-    def _begin(self) -> Batch:
-        if self._farewell is not None:
-            raise StoreUnavailable("The store is closed")
-        batch = self._open = self._newest = Batch()
-        if not self._busy:
-            batch.get_loop().call_soon(self._hand_over, batch)
+    def add_detailed(
+        self, record: Record, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None
+    ) -> Batch:
+        """Add a record with what :meth:`Batch.describe` says of it."""
+        batch = self.add(record)
+        # Guarded, because a batch must not be written with a record that is described by half
+        self._guard(lambda batch: batch.describe(count, metadata, key), batch)
         return batch
 
+    def _begin(self) -> Batch:
+        if self._stop_marker is not None:
+            raise StoreUnavailable("The store is closed")
+        if self.broken is not None:
+            raise RestartNeeded(self.broken, in_doubt=False) from self.broken
+        batch = self._open = self._newest = Batch()
+        if not self._busy:
+            # Not at once: what else arrives in this iteration of the loop is to be in the batch
+            batch.get_loop().call_soon(self._guard, self._hand_over, batch)
+        return batch
+
+    # On the loop: the steps of a batch
+
+    def _guard(self, step: Callable[[Batch], None], batch: Batch) -> None:
+        """Take a step of a batch; whatever it raises ends all writes, but leaves nobody waiting."""
+        try:
+            step(batch)
+        except BaseException as error:
+            self._break(error, batch)
+            if not isinstance(error, Exception):
+                raise
+
     def _hand_over(self, batch: Batch) -> None:
-        self._open = None
-        self._busy = True
+        if self.broken is not None:
+            return
         batch.begin_at(self._ticks.take(batch.taken))
-        batch.answers = self._answers.take()
+        batch.answers = self._answers.take_unwritten()
         self._queue.put(batch)
+        self._open = None  # not before: if anything above raises, it is as the open batch that this one fails
+        self._busy = True
 
     def _committed(self, batch: Batch) -> None:
+        if self.broken is not None:
+            self._break(self.broken, batch)
+            return
         if batch.failure is None:
-            self._answers.forget(batch.answers)
+            self._answers.forget_written(batch.answers)
         else:
             self._answers.put_back(batch.answers)
         if self._open is None:
             self._busy = False
         else:
-            crowd = len(batch.records) + len(self._open.records)
-            enough = int(crowd * RETURNING) if crowd >= CROWD else 0
-            self._linger(self._open, enough, time.monotonic() + LINGER_SECONDS)
+            under_way = len(batch.records) + len(self._open.records)
+            enough = int(under_way * WINDOW_RETURNING) if under_way >= WINDOW_RECORDS else 0
+            self._delay_for_more(self._open, enough, time.monotonic() + WINDOW_SECONDS)
         self._settling.append(batch)
         if len(self._settling) == 1:
-            self._settle()
+            self._settle(batch)
 
-    def _linger(self, batch: Batch, enough: int, until: float) -> None:
+    def _delay_for_more(self, batch: Batch, enough: int, until: float) -> None:
+        """Hand a batch over when it has ``enough`` records, or when the time is up."""
         if len(batch.records) >= enough or time.monotonic() > until:
             self._hand_over(batch)
         else:
-            batch.get_loop().call_soon(self._linger, batch, enough, until)
+            again = partial(self._delay_for_more, enough=enough, until=until)
+            batch.get_loop().call_soon(self._guard, again, batch)
 
-    def _settle(self) -> None:
-        batch = self._settling[0]
+    def _settle(self, batch: Batch) -> None:
+        """Apply the next records of the first batch that is durable, and answer its waiters after the last."""
+        if self.broken is not None:
+            return
         batch.trouble |= batch.failure is not None
         if batch.failure is None:
             done = len(batch.outcomes)
@@ -251,60 +215,108 @@ class Commits:
             batch.apply(self._state, portion)
         settled = batch.failure is not None or len(batch.outcomes) == len(batch.records)
         if settled:
+            self._release_keys(batch)
             self._settling.popleft()
         if self._settling:
-            batch.get_loop().call_soon(self._settle)
+            batch.get_loop().call_soon(self._guard, self._settle, self._settling[0])
         if settled:
-            self._answer(batch)
             batch.settle()
 
-    def _answer(self, batch: Batch) -> None:
-        for place, before, once in batch.onces:
+    def _release_keys(self, batch: Batch) -> None:
+        """Remember the answers to the writes with keys, unless the batch failed, and let their keys go."""
+        while batch.keyed:
+            place, before, key = batch.keyed[0]
             if batch.failure is None:
                 is_refused = id(batch.records[place]) in batch.refused
-                self._answers.know(once, batch.tick + before, None if is_refused else batch.outcomes[place])
-            self._answers.release(once.key)
+                self._answers.add(key, batch.tick + before, None if is_refused else batch.outcomes[place])
+            self._answers.end(key)
+            batch.keyed.pop(0)
+
+    def _break(self, error: BaseException, batch: Batch | None) -> None:
+        """End all writes: fail every batch that is on the loop, and ``batch``. Those in the thread come back here."""
+        first = self.broken is None
+        self.broken = self.broken or error
+        failed = dict.fromkeys(each for each in (*self._settling, batch, self._open) if each is not None)
+        self._settling.clear()
+        self._open = None
+        for each in failed:
+            if not each.done():
+                each.failure = each.failure or error
+                each.trouble = True
+                self._release_keys(each)
+                each.get_loop().call_soon(each.settle)  # not here: a waiter may raise
+        if first:
+            _log.critical("An unexpected error: no more writes until the service is restarted", exc_info=error)
 
     async def close(self) -> None:
         """Settle every batch, write every answer, and end the thread."""
-        self._farewell = Batch()
+        self._stop_marker = Batch()
         while self._newest is not None and not self._newest.done():
             await self._newest
-        if self._answers.unwritten:
-            await self._last_words()
-        self._queue.put(self._farewell)
-        await self._farewell
+        if self._answers.unwritten and self.broken is None:
+            await self._flush_answers()
+        self._queue.put(self._stop_marker)
+        await self._stop_marker
+        if self._stop_marker.failure is not None:
+            raise self._stop_marker.failure
 
-    async def _last_words(self) -> None:
+    async def _flush_answers(self) -> None:
         batch = Batch()
-        self._hand_over(batch)
+        self._guard(self._hand_over, batch)
         await batch
+
+    # In the thread
 
     def _run(self) -> None:
         wait: float | None = 0.0
-        while True:
+        while (batch := self._take(wait)) is None or batch is not self._stop_marker:
+            wait = self._work(batch)
+        try:
             try:
-                batch = self._queue.get(timeout=wait)
-            except queue.Empty:
-                if self.failure is not None:
-                    self.failure = self._commit(PROBE)
-            else:
-                if batch is self._farewell:
-                    break
-                self.failure = batch.failure = self._commit(batch.encoded, batch.notes, batch.answers)
-                batch.get_loop().call_soon_threadsafe(self._committed, batch)
-            wait = PROBE_SECONDS if self.failure is not None else self._files.folding.step()
-        self._files.folding.stop()
-        self._files.journal.close()
+                self._files.compaction.stop()
+            finally:
+                self._files.journal.close()
+        except BaseException as error:  # noqa: BLE001 - close() waits for the marker, and raises this
+            batch.failure = error
         batch.get_loop().call_soon_threadsafe(batch.settle)
 
+    def _take(self, wait: float | None) -> Batch | None:
+        try:
+            return self._queue.get(timeout=wait)
+        except queue.Empty:
+            return None
+
+    def _work(self, batch: Batch | None) -> float | None:
+        """Commit a batch, or probe if there is none and the last commit failed; return how long to wait for the next.
+
+        An unexpected error is handed to the loop: in this thread nobody would see it, and all would wait for ever.
+        """
+        is_broken = self._is_halted or self.broken is not None
+        try:
+            if batch is not None:
+                if not is_broken:
+                    self.failure = batch.failure = self._commit(batch.encoded, batch.metadata, batch.answers)
+                batch.get_loop().call_soon_threadsafe(self._guard, self._committed, batch)
+            elif self.failure is not None and not is_broken:
+                self.failure = self._commit(PROBE)
+            if is_broken:
+                return None
+            return PROBE_SECONDS if self.failure is not None else self._files.compaction.step()
+        except BaseException as error:  # noqa: BLE001 - see above
+            self._is_halted = True  # at once: what is already in the queue must not be written after this
+            self._loop.call_soon_threadsafe(self._break, error, batch)
+            return None
+
     def _commit(
-        self, encoded: bytes | bytearray, notes: Sequence[Metadata] = (), answers: Sequence[Answer] = ()
+        self,
+        encoded: bytes | bytearray,
+        metadata: Sequence[tuple[int, bytes]] = (),
+        answers: Sequence[Answer] = (),
     ) -> sqlite3.Error | None:
         try:
-            lsn = self._files.journal.append(encoded, notes, answers)
+            lsn = self._files.journal.append(encoded, metadata, answers)
         except sqlite3.Error as error:
             return error
         self._files.directory.write_acknowledged(lsn)
-        self._files.folding.grew(len(encoded) + sum(len(body) for _, body in notes))
+        self._files.compaction.grew(len(encoded) + sum(len(body) for _, body in metadata))
         return None

@@ -69,7 +69,7 @@ class CompactionRun:
         for lsn, batch in journal.read_batches(self._db, self._log, self.after, upto):
             records = read_records(self._log, lsn, batch)
             begun = records[0] if records else None
-            if isinstance(begun, At) and begun.tick > answered and any(record.identity() for record in records):
+            if isinstance(begun, At) and begun.tick > answered and any(record.idempotency_key() for record in records):
                 return lsn - 1
             for record in records:
                 self._touched_keys.update(record.needs())
@@ -89,7 +89,7 @@ class CompactionRun:
             list(load_snapshot(self._state, self._old, self._is_touched))
         batches = journal.read_batches(self._db, self._log, self.after, self.upto)
         for record, first, _ in Replay(self._log, batches, self._state):
-            for name, sequence in record.notes(first):
+            for name, sequence in record.metadata(first):
                 self._described[sequence] = tuple((key, name) for key in record.needs())
 
     def contents(self) -> Contents:

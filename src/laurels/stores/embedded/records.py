@@ -1,9 +1,9 @@
 """What the journal records, and what each record does to the state.
 
-A record is one act of one caller. Its :meth:`apply` is the only code that changes a state: the server runs it on
-records that have just become durable, a restart on records read back, and a fold on records it makes compact.
-All three therefore agree. A record that is refused when it is applied changes nothing, and is refused again by the
-others; its caller is told.
+A record is one write of one caller. Its :meth:`~Record.apply` is the only code that changes a state: the server runs it
+on records that have just become durable, a restart on records read back, and a compaction on records that it puts into
+the snapshot. All three therefore agree. A record that is refused when it is applied changes nothing, and is refused
+again by the others; its caller gets the error.
 
 On disk a batch is a msgpack array of records, and a record an array that begins with its tag:
 
@@ -14,13 +14,14 @@ On disk a batch is a msgpack array of records, and a record an array that begins
     4  tick                                                 At
     5  board  definition, as JSON                           Define
     6  board                                                Undefine
-    7  board  name  score  [feed]  noted  once              Submit
-    8  board  [name]  [score]  [feed]  [noted]  once  [refusal]      SubmitMany
+    7  board  name  score  [feed]  has metadata  idempotency key                           Submit
+    8  board  [name]  [score]  [feed]  [place with metadata]  idempotency key  [refusal]   SubmitMany
 
-Fields may be added at the end of a record, with defaults; a tag is never used again for another meaning. Scores
-are doubles. Each batch begins with At. Metadata is no part of a record: it lies beside the batch
-(:mod:`laurels.stores.embedded.journal`), and ``noted`` tells which attempts have some. Every record but At takes a sequence,
-one with several attempts as many.
+Fields may be added at the end of a record, with defaults; a tag is never used again for another meaning. Scores are
+doubles. Each batch begins with At. Metadata is not part of a record: it is stored next to the batch
+(:mod:`laurels.stores.embedded.journal`), and the record says which submissions have some. Every record but At takes a
+sequence, one with several submissions as many. Put and PutMany are the short encodings of the most common submits: to
+one board, without metadata and key.
 """
 
 from __future__ import annotations
@@ -37,36 +38,34 @@ from laurels.stores.contract import Change, Feed, IdempotencyKey, Refusal, Stand
 from laurels.stores.embedded.state import EMPTY_INDEX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from laurels.stores.embedded.state import State
 
 DEFAULT = "-"
-"""Stands for all boards that are not declared, where a definition is recorded; no board has this name."""
+"""The name under which the default definition is recorded; no board has it."""
 HEAD = b"\xdd\0\0\0\0\x92\x04\xcf" + bytes(8)
 """A msgpack array of a four-byte count, and in it the first record: At, with eight bytes for the tick."""
 
 Outcome: TypeAlias = int | Change | list[Refusal]
+"""What applying a record came to."""
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, gc=False):
-    """An act on a state.
+    """A write to a state. ``has_details`` says whether metadata or an idempotency key may come with its kind."""
 
-    ``is_described`` tells whether more comes with it: metadata, or a key.
-    """
-
-    is_described: ClassVar[bool] = False
+    has_details: ClassVar[bool] = False
 
     @abstractmethod
     def apply(self, state: State) -> Outcome:
-        """Do the act and give what it came to; raise what its caller is to be told, and change nothing then."""
+        """Change the state; raise what the caller is to get, and change nothing then."""
 
     def needs(self) -> Iterable[str]:
-        """Give the keys whose entries must be at hand for it, those of a board's periods aside."""
+        """Return the keys whose entries must be in memory for it, except those of a board's periods."""
         return ()
 
-    def identity(self) -> IdempotencyKey | None:
-        """Give what makes the act count once."""
+    def idempotency_key(self) -> IdempotencyKey | None:
+        """Return what makes the write count once."""
         return None
 
 
@@ -78,7 +77,7 @@ class Put(Record, tag=0, frozen=True, gc=False):
     score: float
 
     def apply(self, state: State) -> Outcome:
-        """Submit by the operator; tell whether that counted."""
+        """Submit by the operator; return whether that counted."""
         sequence = state.sequence = state.sequence + state.step
         if state.renewed:
             state.renew(self.board)
@@ -88,18 +87,8 @@ class Put(Record, tag=0, frozen=True, gc=False):
             raise ScoreRefused(f"The score is refused: {error}.") from error
 
     def needs(self) -> Iterable[str]:
-        """Give the board's."""
+        """Return that of the board."""
         return (self.board,)
-
-
-class Compare(Put, tag=0, frozen=True, gc=False):
-    """A Put, and on disk nothing else, whose caller wants to know what it changed."""
-
-    def apply(self, state: State) -> Outcome:
-        """Submit and give the standings just before and just after."""
-        before = _standing(state, self.board, self.name)
-        counted = bool(super().apply(state))
-        return Change(before, _standing(state, self.board, self.name) or NOWHERE, counted)
 
 
 class PutMany(Record, tag=1, frozen=True, gc=False):
@@ -110,11 +99,11 @@ class PutMany(Record, tag=1, frozen=True, gc=False):
     scores: list[float]
 
     def apply(self, state: State) -> Outcome:
-        """Submit them all; give the refusals."""
+        """Submit them all; return the refusals."""
         return _refusals(state.submit_many(self.board, (), self.names, self.scores), self.names, [])
 
     def needs(self) -> Iterable[str]:
-        """Give the board's."""
+        """Return that of the board."""
         return (self.board,)
 
 
@@ -125,33 +114,33 @@ class Remove(Record, tag=2, frozen=True, gc=False):
     name: str
 
     def apply(self, state: State) -> Outcome:
-        """Remove the entries, and each board and period with its last one; tell whether the name was there."""
+        """Remove the entries, and each board and period with its last one; return whether the name was there."""
         state.stamp()
         return state.remove(self.key, self.name)
 
     def needs(self) -> Iterable[str]:
-        """Give its key."""
+        """Return its key."""
         return (self.key,)
 
 
 class Drop(Record, tag=3, frozen=True, gc=False):
-    """A board goes with all its periods and entries, or one period."""
+    """A board is removed with all its periods and entries, or one period."""
 
     key: str
 
     def apply(self, state: State) -> Outcome:
-        """Remove the entries; tell whether there were any."""
+        """Remove the entries; return whether there were any."""
         state.stamp()
         return state.drop(self.key)
 
 
 class At(Record, tag=4, frozen=True, gc=False):
-    """What follows in the batch was submitted at this microsecond, each act one after the other."""
+    """What follows in the batch was submitted at this microsecond, each write one microsecond after the other."""
 
     tick: int
 
     def apply(self, state: State) -> Outcome:
-        """Let the time come."""
+        """Move on to that time."""
         state.advance(self.tick)
         return True
 
@@ -163,7 +152,7 @@ class Define(Record, tag=5, frozen=True, gc=False):
     definition: bytes
 
     def apply(self, state: State) -> Outcome:
-        """Declare the board; tell whether it was already; refuse what its entries contradict."""
+        """Define the board; return whether it was defined before; refuse what its entries contradict."""
         state.stamp()
         definition = decode_definition(self.definition)
         if self.board == DEFAULT:
@@ -172,7 +161,7 @@ class Define(Record, tag=5, frozen=True, gc=False):
         return state.define(self.board, definition)
 
     def needs(self) -> Iterable[str]:
-        """Give the board's, whose entries may contradict."""
+        """Return that of the board, whose entries may contradict."""
         return (self.board,)
 
 
@@ -182,12 +171,12 @@ class Undefine(Record, tag=6, frozen=True, gc=False):
     board: str
 
     def apply(self, state: State) -> Outcome:
-        """Forget the declaration; tell whether there was one; refuse what the board's entries contradict."""
+        """Forget the definition; return whether there was one; refuse what the board's entries contradict."""
         state.stamp()
         return state.define(self.board, None)
 
     def needs(self) -> Iterable[str]:
-        """Give the board's, whose entries may contradict."""
+        """Return that of the board, whose entries may contradict."""
         return (self.board,)
 
 
@@ -198,81 +187,83 @@ class Submit(Record, tag=7, frozen=True, gc=False):
     name: str
     score: float
     feeds: tuple[Feed, ...] = ()
-    noted: bool = False
-    once: IdempotencyKey | None = None
-    is_described: ClassVar[bool] = True
-    is_told: ClassVar[bool] = False
+    has_metadata: bool = False
+    key: IdempotencyKey | None = None
+    has_details: ClassVar[bool] = True
 
     def apply(self, state: State) -> Outcome:
-        """Submit; tell whether that counted on the board, or what it changed there if that is to be told."""
-        sequence = state.stamp(with_metadata=self.noted)
-        if not (self.is_told or self.once):
-            return state.submit(self.board, self.feeds, self.name, self.score, sequence)
-        before = _standing(state, self.board, self.name)
-        counted = state.submit(self.board, self.feeds, self.name, self.score, sequence)
-        return Change(before, _standing(state, self.board, self.name) or NOWHERE, counted)
+        """Submit; return whether that counted on the board, or with a key, whose answer is kept, what it changed."""
+        if self.key:
+            return compare(state, self.board, self.name, lambda: self._submit(state))
+        return self._submit(state)
+
+    def _submit(self, state: State) -> bool:
+        sequence = state.stamp(with_metadata=self.has_metadata)
+        return state.submit(self.board, self.feeds, self.name, self.score, sequence)
 
     def needs(self) -> Iterable[str]:
-        """Give the board's and those of the periods."""
-        return _fed(self.board, self.feeds)
+        """Return those of the board and the periods."""
+        return _fed_keys(self.board, self.feeds)
 
-    def identity(self) -> IdempotencyKey | None:
-        """Give what makes it count once."""
-        return self.once
+    def idempotency_key(self) -> IdempotencyKey | None:
+        """Return what makes it count once."""
+        return self.key
 
-    def notes(self, first: int) -> Iterable[tuple[str, int]]:
-        """Give the name, if it has metadata, with its sequence; ``first`` is the one that the act takes first."""
-        return ((self.name, first | 1),) if self.noted else ()
-
-
-class Report(Submit, tag=7, frozen=True, gc=False):
-    """A Submit, and on disk nothing else, whose caller wants to know what it changed."""
-
-    is_told: ClassVar[bool] = True
+    def metadata(self, first: int) -> Iterable[tuple[str, int]]:
+        """Return the name, if it has metadata, with its sequence; ``first`` is the first sequence of the record."""
+        return ((self.name, first | 1),) if self.has_metadata else ()
 
 
 class SubmitMany(Record, tag=8, frozen=True, gc=False):
-    """Scores for names on a board and the periods it feeds, in their order, beside what was refused before."""
+    """Scores for names on a board and the periods it feeds, in their order, next to what was refused before."""
 
     board: str
     names: list[str]
     scores: list[float]
     feeds: tuple[Feed, ...] = ()
-    noted: list[int] = []
-    once: IdempotencyKey | None = None
+    places_with_metadata: list[int] = []
+    key: IdempotencyKey | None = None
     refused: list[Refusal] = []
-    is_described: ClassVar[bool] = True
+    has_details: ClassVar[bool] = True
 
     def apply(self, state: State) -> Outcome:
-        """Submit them all; give the refusals, with those from before, by their places in the batch."""
+        """Submit them all; return the refusals, with those from before, by their index in the batch."""
         if not self.names:
             state.stamp()
             return self.refused
-        refused = state.submit_many(self.board, self.feeds, self.names, self.scores, frozenset(self.noted))
+        with_metadata = frozenset(self.places_with_metadata)
+        refused = state.submit_many(self.board, self.feeds, self.names, self.scores, with_metadata)
         return _refusals(refused, self.names, self.refused)
 
     def needs(self) -> Iterable[str]:
-        """Give the board's and those of the periods."""
-        return _fed(self.board, self.feeds)
+        """Return those of the board and the periods."""
+        return _fed_keys(self.board, self.feeds)
 
-    def identity(self) -> IdempotencyKey | None:
-        """Give what makes it count once."""
-        return self.once
+    def idempotency_key(self) -> IdempotencyKey | None:
+        """Return what makes it count once."""
+        return self.key
 
-    def notes(self, first: int) -> Iterable[tuple[str, int]]:
-        """Give the names that have metadata, with their sequences; ``first`` is the one that the act takes first."""
-        return ((self.names[place], (first + 2 * place) | 1) for place in self.noted)
+    def metadata(self, first: int) -> Iterable[tuple[str, int]]:
+        """Return the names that have metadata, with their sequences; ``first`` is the first one of the record."""
+        return ((self.names[place], (first + 2 * place) | 1) for place in self.places_with_metadata)
 
 
-Known: TypeAlias = Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany
-Described: TypeAlias = Submit | SubmitMany
-NOWHERE = Standing(0, 0)
-"""Where an entry stands that is nowhere, and of which nobody asks."""
+AnyRecord: TypeAlias = Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany
+Detailed: TypeAlias = Submit | SubmitMany
+ABSENT = Standing(0, 0)
+"""For the type of Change alone: after a submit that was not refused the name is on the board."""
 
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(list[Known])
+encode_into = msgspec.msgpack.Encoder().encode_into
+_DECODER = msgspec.msgpack.Decoder(list[AnyRecord])
 encode_definition = msgspec.json.Encoder().encode
 decode_definition = msgspec.json.Decoder(Definition).decode
+
+
+def compare(state: State, board: str, name: str, submit: Callable[[], object]) -> Change:
+    """Submit a score for a name, and return the standings just before and just after."""
+    before = _standing(state, board, name)
+    counted = bool(submit())
+    return Change(before, _standing(state, board, name) or ABSENT, counted)
 
 
 def _standing(state: State, board: str, name: str) -> Standing | None:
@@ -280,7 +271,7 @@ def _standing(state: State, board: str, name: str) -> Standing | None:
     return Standing(*found) if found else None
 
 
-def _fed(board: str, feeds: Iterable[Feed]) -> Iterable[str]:
+def _fed_keys(board: str, feeds: Iterable[Feed]) -> Iterable[str]:
     return (board, *(key_of(board, feed.window, feed.period) for feed in feeds))
 
 
@@ -293,27 +284,17 @@ def _refusals(refused: list[tuple[int, str]], names: list[str], before: list[Ref
     return sorted(before + found, key=attrgetter("index"))
 
 
-def begin() -> bytearray:
-    """Give the encoding of a batch that has At, of no time yet, and nothing else."""
+def begin_batch() -> bytearray:
+    """Return the encoding of a batch that has At, of no time yet, and nothing else."""
     return bytearray(HEAD)
 
 
-def encode(record: Record, batch: bytearray) -> None:
-    """Append a record to a batch; one that cannot be encoded raises and leaves no trace."""
-    size = len(batch)
-    try:
-        _ENCODER.encode_into(record, batch, -1)
-    except BaseException:
-        del batch[size:]
-        raise
-
-
-def seal(batch: bytearray, count: int, tick: int) -> None:
+def finish_batch(batch: bytearray, count: int, tick: int) -> None:
     """Write at the head of a batch how many records it holds, At included, and when it was."""
     batch[1:5] = count.to_bytes(4, "big")
     batch[8:16] = tick.to_bytes(8, "big")
 
 
 def decode(encoded: bytes) -> Sequence[Record]:
-    """Read the records of one batch; :exc:`msgspec.DecodeError` where they are none."""
+    """Return the records of one batch; :exc:`msgspec.DecodeError` if they are none."""
     return _DECODER.decode(encoded)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from laurels.errors import StoreError
     from laurels.stores.contract import IdempotencyKey
     from laurels.stores.embedded.journal import Origin
-    from laurels.stores.embedded.records import Described, Record
+    from laurels.stores.embedded.records import Detailed, Record
     from laurels.stores.embedded.snapshot import Footer
 
 _ANY_RECORDS = msgspec.msgpack.Decoder(list[list[Any]])
@@ -107,17 +107,17 @@ class Replay:
         self.count = 0
         self.size = 0
 
-    def __iter__(self) -> Iterator[tuple[Described, int, Outcome | None]]:
+    def __iter__(self) -> Iterator[tuple[Detailed, int, Outcome | None]]:
         for lsn, batch in self._batches:
             records = read_records(self._path, lsn, batch)
             self.count += len(records)
             self.size += len(batch)
             yield from self._apply(lsn, records)
 
-    def _apply(self, lsn: int, records: Iterable[Record]) -> Iterator[tuple[Described, int, Outcome | None]]:
+    def _apply(self, lsn: int, records: Iterable[Record]) -> Iterator[tuple[Detailed, int, Outcome | None]]:
         state = self._state
         for record in records:
-            first = state.sequence + state.step if record.is_described else 0
+            first = state.sequence + state.step if record.has_details else 0
             try:
                 outcome: Outcome | None = record.apply(state)
             except LaurelsError:  # refused as it was then, and changes nothing; its caller got the error
@@ -125,7 +125,7 @@ class Replay:
             except DecodeError as error:  # `apply` must not raise NewerFormat, which would pass for a refusal
                 raise _unreadable(self._path, f"a definition in batch {lsn}", error) from error
             if first:
-                yield cast("Described", record), first, outcome
+                yield cast("Detailed", record), first, outcome
 
 
 def read_records(path: Path, lsn: int, batch: bytes) -> Sequence[Record]:
@@ -189,8 +189,8 @@ class Recovery:
         replay = Replay(self.journal.path, self.journal.batches(self.compacted_upto), self.state)
         described = set[int]()
         for record, first, outcome in replay:
-            described.update(sequence for _, sequence in record.notes(first))
-            key = record.identity()
+            described.update(sequence for _, sequence in record.metadata(first))
+            key = record.idempotency_key()
             if key and first >> 1 > self.journal.answered:  # a sequence is the tick, and a bit for metadata
                 self.answers.append((key, first >> 1, outcome))
         for sequence, body in self.journal.metadata(self.compacted_upto) if described else ():

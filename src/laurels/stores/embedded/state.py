@@ -1,22 +1,24 @@
-"""What the embedded store knows in memory: the boards' entries, and what decides over them.
+"""What the embedded store has in memory: the boards' entries, and what decides about them.
 
-**One moment to the next.** A state is changed by records alone (:mod:`laurels.stores.embedded.records`), one after the other,
+**Deterministic.** A state is changed by records alone (:mod:`laurels.stores.embedded.records`), one after the other,
 and each change is decided by the state and the record, never by a clock, a definition or a name that only the caller
-knows. So the server, a restart and a fold, which take the same records, come to the same state, refusals included.
+knows. So the server, a restart and a compaction, which apply the same records, come to the same state and the same
+refusals.
 
-**Keys.** Entries are kept by key: a board's is its name, a period's begins with the name of its board. A key is there
-while it has entries; the periods of a board never hold a name that the board does not.
+**Keys.** Entries are kept by key: that of a board is its name, that of a period begins with the name of its board. A
+key is there while it has entries; the periods of a board never hold a name that the board does not.
 
-**Sequences.** Every act takes one, whether or not it counts: the microsecond of its batch (:meth:`State.advance`) or
-the first after the one before, shifted by a bit that tells whether metadata came along. So sequences grow as
-the attempts were kept, tell when that was, and are each attempt's own. Journals of the first format know no time:
-until it is known, all sequences are 0.
+**Sequences.** Every write takes one, whether or not it counts: the microsecond of its batch (:meth:`State.advance`) or
+the first after the one before, shifted by a bit that says whether it has metadata. So sequences grow in the order in
+which submissions were kept, say when that was, and no two submissions have the same. Journals of the first format know
+no time: until it is known, all sequences are 0.
 
-**Time to live.** The end of each such board stands in a heap, at a moment that is not too late: where the board has
-had submits since, it is put back for its next end. Only :meth:`State.advance` looks there, with the time that a batch
-was written: a board that has gone is gone for all of a batch or for none of it, and submits cost no work in the heap.
+**Time to live.** A heap holds for each board with a ttl a moment at which it may have ended, never later than it does:
+if the board had submits since, it is put back with its new end. Only :meth:`State.advance` looks there, with the time
+at which a batch was written: a board is gone for all of a batch or for none of it, and submits cost no work in the
+heap.
 
-**In a fold** most keys stay on disk: their index is ON_DISK, which tells only that they are there.
+**In a compaction** most keys stay on disk: their index is ON_DISK, which only says that they are there.
 """
 
 from __future__ import annotations
@@ -39,17 +41,17 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000
 EXACT = 2**53
-DUMPED = 4096
-"""How many entries are packed at once."""
+CHUNK_ENTRIES = 4096
+"""How many entries are packed into one chunk."""
 SPARE_ENDS = 64
-"""How many ends of boards may be kept that have gone, beside one for each that has not."""
+"""How many ends of boards that are gone the heap may hold, besides one for each that is not."""
 EMPTY_INDEX = Index(stamped=True)
-"""Stands for every board that does not exist."""
+"""The index of every board that does not exist."""
 ON_DISK = Index(stamped=True)
-"""Stands in a fold for every board that stays as it is on disk."""
+"""In a compaction, the index of every board that stays as it is on disk."""
 
 
-def _make(definition: Definition) -> Index:
+def _make_index(definition: Definition) -> Index:
     return Index(
         descending=definition.order == "descending",
         ties=definition.ties,
@@ -60,16 +62,16 @@ def _make(definition: Definition) -> Index:
 
 
 def packed(index: Index) -> Iterator[bytes]:
-    """Give all entries of an index in chunks, as :meth:`laurels.ranking.Index.load` takes them."""
-    return (index.dump(start, start + DUMPED) for start in range(0, len(index), DUMPED))
+    """Yield all entries of an index in chunks, as :meth:`laurels.ranking.Index.load` takes them."""
+    return (index.dump(start, start + CHUNK_ENTRIES) for start in range(0, len(index), CHUNK_ENTRIES))
 
 
 class State(dict[str, Index]):
-    """The index of each key that has entries; a board or period comes into being when it is subscripted.
+    """The index of each key that has entries; subscripting makes that of a board or period that has none.
 
-    ``default`` is the definition of the boards that are not ``declared``. ``periods`` gives for a board the windows
-    that have periods, and these from the oldest. ``renewed`` tells when boards with a time to live had their last
-    submit. ``names`` holds the names of all boards, by their bytes.
+    ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
+    have periods, and these from the oldest. ``renewed`` has the microsecond of the last submit of each board with a
+    time to live. ``names`` holds the names of all boards, by their bytes.
     """
 
     __slots__ = (
@@ -99,10 +101,10 @@ class State(dict[str, Index]):
         self._awaited: dict[str, int] = {}
 
     def __missing__(self, key: str) -> Index:
-        return self.begin(key, _make(self.definition(key.partition("\n")[0])))
+        return self.begin(key, _make_index(self.definition(key.partition("\n")[0])))
 
     def begin(self, key: str, index: Index) -> Index:
-        """Let there be this index for a key that had none, and give it."""
+        """Set the index of a key that had none, and return it."""
         self[key] = index
         board, *period = key.split("\n")
         if period:
@@ -113,46 +115,46 @@ class State(dict[str, Index]):
         return index
 
     def definition(self, board: str) -> Definition:
-        """Give the definition that a board has, or would have."""
+        """Return the definition that a board has, or would have."""
         return self.declared.get(board, self.default)
 
     # Time
 
     def resume(self, sequence: int) -> None:
-        """Go on after this sequence, or without time where it is 0."""
+        """Go on after this sequence, or without time if it is 0."""
         self.sequence = sequence
         self.step = 2 if sequence else 0
 
     def advance(self, tick: int) -> None:
-        """Let the next attempt be of this microsecond, and boards go whose time is over; it is past all before it."""
+        """Set the time of the next write, which is later than all before, and remove the boards whose time is over."""
         self.sequence = (tick - 1) << 1
         self.step = 2
         while self._ends and self._ends[0][0] <= tick:
             end, board = heappop(self._ends)
             if self._awaited.get(board) == end:
                 del self._awaited[board]
-                self._look(board, tick)
+                self._end_or_await(board, tick)
 
-    def _look(self, board: str, tick: int) -> None:
+    def _end_or_await(self, board: str, tick: int) -> None:
         if self.is_over(board, tick):
             self.drop(board)
         elif board in self.renewed:
             self._await(board)
 
     def stamp(self, *, with_metadata: bool = False) -> int:
-        """Give the next sequence."""
+        """Return the next sequence."""
         self.sequence += self.step
         return self.sequence | with_metadata
 
     def is_over(self, board: str, tick: int) -> bool:
-        """Tell whether the time of a board is over at that microsecond."""
+        """Return whether the time of a board is over at that microsecond."""
         return board in self.renewed and self._end(board) <= tick
 
     def _end(self, board: str) -> int:
         return self.renewed[board] + (self.definition(board).ttl_seconds or 0) * SECOND
 
     def renew(self, board: str) -> None:
-        """Count the time of a board, if that ends, from the last attempt."""
+        """Count the time of a board, if it has a ttl, from the last submission."""
         if board in self.renewed:
             self.renewed[board] = self.sequence >> 1
 
@@ -161,7 +163,7 @@ class State(dict[str, Index]):
             self.restore(board, since)
 
     def restore(self, board: str, renewed: int) -> None:
-        """Let the time of a board count from this microsecond."""
+        """Count the time of a board from this microsecond."""
         self.renewed[board] = renewed
         self._await(board)
 
@@ -172,7 +174,7 @@ class State(dict[str, Index]):
             heappush(self._ends, (end, board))
 
     def _await_anew(self) -> None:
-        """Leave out the ends of boards that have gone before."""
+        """Leave out the ends of boards that were removed before."""
         self._awaited = {board: self._end(board) for board in self.renewed}
         self._ends = [(end, board) for board, end in self._awaited.items()]
         heapify(self._ends)
@@ -180,8 +182,8 @@ class State(dict[str, Index]):
     # Entries
 
     def submit(self, board: str, feeds: Sequence[Feed], name: str, score: Score, sequence: int) -> bool:
-        """Submit to a board and the periods it feeds; tell whether it counted there; raise ScoreRefused for a sum."""
-        if self.definition(board).operator == "increment":
+        """Submit to a board and the periods it feeds; return whether it counted there; raise ScoreRefused for a sum."""
+        if self.definition(board).operator_rules.may_refuse:
             self._check_sum(board, feeds, name, score)
         self.renew(board)
         counted = [index.submit(name, score, sequence, bool(sequence & 1)) for index in self._fed(board, feeds)]
@@ -193,10 +195,13 @@ class State(dict[str, Index]):
         feeds: Sequence[Feed],
         names: Sequence[str],
         scores: Sequence[Score],
-        noted: Collection[int] = (),
+        with_metadata: Collection[int] = (),
     ) -> list[tuple[int, str]]:
-        """Submit several attempts, those ``noted`` with metadata; give the places of the refused, and why."""
-        if not noted and self.definition(board).operator != "increment":
+        """Submit several scores; return the places of the refused, and why.
+
+        ``with_metadata`` are the places of those that have metadata.
+        """
+        if not with_metadata and not self.definition(board).operator_rules.may_refuse:
             first = self.sequence + self.step
             self.sequence += self.step * len(names)
             self.renew(board)
@@ -205,7 +210,7 @@ class State(dict[str, Index]):
             return []
         refused: list[tuple[int, str]] = []
         for place, (name, score) in enumerate(zip(names, scores, strict=True)):
-            sequence = self.stamp(with_metadata=place in noted)
+            sequence = self.stamp(with_metadata=place in with_metadata)
             try:
                 self.submit(board, feeds, name, score, sequence)
             except ScoreRefused as error:
@@ -242,7 +247,7 @@ class State(dict[str, Index]):
     def _add(self, key: str, name: str, score: Score) -> Score:
         had = self.get(key, EMPTY_INDEX).score(name) or 0
         total = had + score
-        if not -EXACT < total < EXACT:  # there may be no such sum: an index decides, and this one is nobody's
+        if not -EXACT < total < EXACT:  # the kernel decides whether there is such a sum, on an index for that alone
             self._sum.clear()
             try:
                 self._sum.submit("sum", had)
@@ -252,7 +257,7 @@ class State(dict[str, Index]):
         return total
 
     def remove(self, key: str, name: str) -> bool:
-        """Take a name off a board and its periods, or off one period; tell whether it was there."""
+        """Remove a name from a board and its periods, or from one period; return whether it was there."""
         found = [each for each in self.keys_of(key) if self.get(each, EMPTY_INDEX).remove(name)]
         for each in found:
             if not len(self[each]):
@@ -260,14 +265,14 @@ class State(dict[str, Index]):
         return bool(found)
 
     def drop(self, key: str) -> bool:
-        """Let a board and its periods go, or one period; tell whether it was there."""
+        """Remove a board and its periods, or one period; return whether it was there."""
         found = [each for each in self.keys_of(key) if each in self]
         for each in found:
             self._forget(each)
         return bool(found)
 
     def keys_of(self, key: str) -> list[str]:
-        """Give the key of a board and those of its periods, or that of a period alone."""
+        """Return the key of a board and those of its periods, or that of a period alone."""
         windows = self.periods.get(key, {}).items()
         return [key, *chain(*([key_of(key, window, period) for period in periods] for window, periods in windows))]
 
@@ -292,7 +297,7 @@ class State(dict[str, Index]):
     # Definitions
 
     def define(self, board: str, definition: Definition | None) -> bool:
-        """Declare a board, or with None no longer; tell whether it was; raise DefinitionConflict where it cannot be."""
+        """Declare a board, or with None no longer; return whether it was; raise DefinitionConflict if it cannot be."""
         was = board in self.declared
         new = definition or self.default
         if problem := self.problem(board, new):
@@ -306,17 +311,17 @@ class State(dict[str, Index]):
         return was
 
     def define_default(self, definition: Definition) -> None:
-        """Let this be the definition of the boards that are not declared, which it must not contradict."""
+        """Set the definition of the boards that are not declared, none of which may contradict it."""
         old, self.default = self.default, definition
         for board in list(self.undeclared()):
             self._adapt(board, old)
 
     def undeclared(self) -> Iterator[str]:
-        """Give the names of the boards that have entries and the default definition."""
+        """Return the names of the boards that have entries and the default definition."""
         return (key for key in self if "\n" not in key and key not in self.declared)
 
     def problem(self, board: str, definition: Definition) -> str | None:
-        """Tell why a board with these entries cannot have this definition, or give None where it can."""
+        """Return why a board with these entries cannot have this definition, or None if it can."""
         index, windows = self.get(board, EMPTY_INDEX), self.periods.get(board, {}).keys()
         ends = [index.page(place, place + 1)[0][1] for place in (0, len(index) - 1)] if len(index) else [0]
         stored = Stored(len(index), min(ends), max(ends), index.is_whole, windows)

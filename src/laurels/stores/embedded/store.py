@@ -1,13 +1,13 @@
-"""The store inside the process: ranking indexes in memory, SQLite files beneath them.
+"""The store inside the process: ranking indexes in memory, SQLite files on disk.
 
-    reads     from the index, at once; metadata and first answers from the files (:mod:`laurels.stores.embedded.lookups`)
-    changes   a record in the journal; answered when it is durable and applied (:mod:`laurels.stores.embedded.commits`)
-    start     the compact form in bulk, then the journal's batches since (:mod:`laurels.stores.embedded.loading`)
-    growth    the journal folded into the compact form by a child process (:mod:`laurels.stores.embedded.compaction`)
+    reads     from the index, at once; metadata and first answers from disk (:mod:`laurels.stores.embedded.lookups`)
+    writes    a record in the journal; answered when it is durable and applied (:mod:`laurels.stores.embedded.commits`)
+    start     the snapshot in bulk, then the batches of the journal since (:mod:`laurels.stores.embedded.recovery`)
+    growth    a child process compacts the journal into the snapshot (:mod:`laurels.stores.embedded.compaction`)
 
-The two files are checked against each other and against the mark when they are opened: each knows enough to
-tell when the other is missing, older, or another directory's. A store that does not find everything it once
-acknowledged does not open.
+The two files are checked against each other and against the last acknowledged LSN when they are opened: each knows
+enough to say that the other is missing, older, or another directory's. A store that does not find everything that it
+once acknowledged does not open.
 """
 
 # ruff: noqa: D102 - the contract documents what every store does
@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from laurels.definition import DEFAULT_DEFINITION, Definition
-from laurels.errors import DataDamaged, DefinitionConflict, DirectoryUnusable, StoreUnavailable
+from laurels.errors import DataDamaged, DefinitionConflict, DirectoryUnusable, RestartNeeded, StoreUnavailable
 from laurels.ranking import to_json
 from laurels.stores.contract import (
     Board,
@@ -38,16 +38,16 @@ from laurels.stores.contract import (
     Standing,
     Store,
     Submission,
+    SubmitResult,
     Summary,
     key_of,
 )
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
-from laurels.stores.embedded.idempotency import Answers
+from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.lookups import DiskLookups
 from laurels.stores.embedded.records import (
     DEFAULT,
-    Compare,
     Define,
     Drop,
     Outcome,
@@ -55,7 +55,6 @@ from laurels.stores.embedded.records import (
     PutMany,
     Record,
     Remove,
-    Report,
     Submit,
     SubmitMany,
     Undefine,
@@ -66,16 +65,16 @@ from laurels.stores.embedded.state import EMPTY_INDEX, State
 from laurels.stores.embedded.summary import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from laurels.ranking import Index
 
 Row: TypeAlias = tuple[str, Score, int, int]
-"""A name, its score, its rank and the sequence of its attempt."""
+"""A name, its score, its rank and the sequence of its submission."""
 
 NAMES_READ = 256
-"""How many names of boards are read at once."""
+"""How many names of boards are read from the index at once."""
 
 _log = logging.getLogger("laurels.stores")
 
@@ -85,7 +84,7 @@ def _ignore(_: int) -> None:
 
 
 class EmbeddedStore(Store):
-    """A store that keeps a data directory of its own."""
+    """A store with a data directory of its own."""
 
     capabilities = Capabilities(durable=True)
 
@@ -93,28 +92,26 @@ class EmbeddedStore(Store):
         self._directory = files.directory
         self._state = state
         self._ticks = Ticks(clock, state.sequence >> 1)
-        self._archive = DiskLookups(files.directory.path)
-        self._answers = Answers(self._archive.answer, self._ticks.now)
+        self._lookups = DiskLookups(files.directory.path)
+        self._answers = FirstAnswers(self._lookups.answer, self._ticks.now)
         self._commits = Commits(files, state, self._ticks, self._answers)
-        self._closed = False
 
     @classmethod
-    async def open(  # noqa: PLR0913 - a deployment's settings, all but one by name
+    async def open(
         cls,
         path: Path,
         default: Definition = DEFAULT_DEFINITION,
         *,
-        declared: Iterable[tuple[str, Definition]] = (),
         clock: Callable[[], float] = time.time,
         progress: Callable[[int], None] = _ignore,
         compact_bytes: int = COMPACT_BYTES,
     ) -> EmbeddedStore:
-        """Take a data directory and load it, in a thread beside the loop; it is made if it is missing.
+        """Take ownership of a data directory, made if it is missing, and load it, in a thread.
 
-        Boards that are not declared have the definition ``default``; those that are ``declared`` are so before it
-        changes. Where what is there contradicts any, DefinitionConflict is raised. ``clock`` gives the seconds since
-        the epoch. ``progress`` is told from that thread how many entries are loaded so far. A journal smaller than
-        ``compact_bytes`` is not folded. Raises DirectoryInUse, DirectoryUnusable, NewerFormat or DataDamaged.
+        A new directory begins with the definition ``default`` for all boards that have none of their own; one that
+        is there keeps its own until :meth:`set_default`. ``clock`` returns the seconds since the epoch. ``progress`` is
+        called in that thread with the number of entries loaded so far. A journal smaller than ``compact_bytes`` is not
+        compacted. Raises DirectoryInUse, DirectoryUnusable, NewerFormat or DataDamaged.
         """
         try:
             files, state, answers = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
@@ -122,13 +119,7 @@ class EmbeddedStore(Store):
             raise DirectoryUnusable(path, str(error)) from error
         store = cls(files, state, clock)
         for answer in answers:
-            store._answers.know(*answer)
-        try:
-            await store._declare(declared)
-            await store._take_default(default)
-        except BaseException:
-            await store.close()
-            raise
+            store._answers.add(*answer)
         return store
 
     @classmethod
@@ -136,106 +127,110 @@ class EmbeddedStore(Store):
         cls, path: Path, default: Definition, progress: Callable[[int], None], compact_bytes: int
     ) -> tuple[Files, State, list[tuple[IdempotencyKey, int, Outcome | None]]]:
         began = time.monotonic()
-        with ExitStack() as opened, ExitStack() as read:
-            opening = Recovery(path, default, opened, read)
-            loaded = opening.load(progress)
-            replay = opening.replay()
-            opening.upgrade()
-            folding = opening.compaction(replay.size, compact_bytes)
+        with ExitStack() as opened, ExitStack() as reading:
+            recovery = Recovery(path, default, opened, reading)
+            loaded = recovery.load(progress)
+            replay = recovery.replay()
+            recovery.upgrade()
+            compaction = recovery.compaction(replay.size, compact_bytes)
             opened.pop_all()
         took = time.monotonic() - began
-        boards = len(opening.state.names)
+        boards = len(recovery.state.names)
         _log.info(
             "Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, replay.count, boards, took
         )
-        return Files(opening.directory, opening.journal, folding), opening.state, opening.answers
-
-    async def _declare(self, declared: Iterable[tuple[str, Definition]]) -> None:
-        for name, definition in declared:
-            if self._state.declared.get(name) != definition:
-                await self.define(name, definition)
-
-    async def _take_default(self, default: Definition) -> None:
-        if default == self._state.default:
-            return
-        for board in self._state.undeclared():
-            problem = None if self._is_over(board) else self._state.problem(board, default)
-            if problem:
-                way = "it has the default definition: declare it as it was, or start with the default that was"
-                raise DefinitionConflict(board, f"{problem} ({way})")
-        await self._keep(Define(DEFAULT, encode_definition(default)))
+        return Files(recovery.directory, recovery.journal, compaction), recovery.state, recovery.answers
 
     def _is_over(self, board: str) -> bool:
         return bool(self._state.renewed) and self._state.is_over(board, self._ticks.now())
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable("The store is closed")
+    # Writes
 
-    # Changes
+    async def submit(
+        self,
+        board: Board,
+        submissions: Submission | Sequence[Submission | Refusal],
+        idempotency_key: IdempotencyKey | None = None,
+        *,
+        want_changes: bool = False,
+    ) -> SubmitResult | None:
+        if not isinstance(submissions, Submission):
+            return await self._submit_many(board, submissions, idempotency_key, want_changes=want_changes)
+        name, score, metadata = submissions.name, float(submissions.score), submissions.metadata
+        record: Put | Submit
+        if metadata is None and idempotency_key is None:
+            record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
+            if not want_changes:  # as below, but for what comes with most submits only
+                batch = self._commits.add(record)
+                await batch
+                if batch.trouble:
+                    batch.check(record)
+                return None
+        else:
+            record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
+        bodies = [] if metadata is None else [(0, metadata)]
+        outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
+        return SubmitResult(changes=(cast("Change", outcome),)) if want_changes else None
 
-    async def _keep(self, record: Record) -> Outcome:
-        batch = self._commits.add(record)
-        place = len(batch.records) - 1
-        await batch
-        batch.check(record)
-        return batch.outcomes[place]
+    async def _submit_many(
+        self,
+        board: Board,
+        batch: Sequence[Submission | Refusal],
+        idempotency_key: IdempotencyKey | None,
+        *,
+        want_changes: bool,
+    ) -> SubmitResult:
+        if want_changes:
+            self._refuse("tell what a batch changed")
+        submissions = [entry for entry in batch if isinstance(entry, Submission)]
+        refused = [entry for entry in batch if isinstance(entry, Refusal)]
+        if not submissions and not idempotency_key:
+            self._check_open()
+            return SubmitResult(refused)
+        names, scores = [entry.name for entry in submissions], [float(entry.score) for entry in submissions]
+        bodies = [(place, entry.metadata) for place, entry in enumerate(submissions) if entry.metadata is not None]
+        record: Record = PutMany(board.name, names, scores)
+        if not board.single_put or refused or bodies or idempotency_key:
+            places = [place for place, _ in bodies]
+            record = SubmitMany(board.name, names, scores, board.feeds, places, idempotency_key, refused)
+        outcome = await self._keep(record, max(1, len(names)), bodies, idempotency_key)
+        return SubmitResult(cast("list[Refusal]", outcome))
 
-    async def _keep_once(
-        self, record: Record, count: int, notes: Sequence[tuple[int, bytes]], once: IdempotencyKey | None
+    async def _keep(
+        self,
+        record: Record,
+        count: int = 1,
+        metadata: Sequence[tuple[int, bytes]] = (),
+        key: IdempotencyKey | None = None,
+        *,
+        report_change: bool = False,
     ) -> Outcome:
-        """Keep a record of ``count`` attempts with their metadata, or give what came of the one with its key before."""
-        if once and (answer := await self._answers.claim(once)) is not None:
+        """Keep a record of ``count`` submissions with their metadata, unless there is a first answer to its key.
+
+        Return what it came to, or that answer.
+        """
+        if key and (answer := await self._answers.begin(key)) is not None:
             return answer
         try:
-            batch = self._commits.add(record)
+            batch = self._commits.add_detailed(record, count, metadata, key)
         except BaseException:
-            if once:
-                self._answers.release(once.key)
+            if key:
+                self._answers.end(key)
             raise
         place = len(batch.records) - 1
-        batch.describe(count, notes, once)
+        if report_change and not key:  # a record with a key reports it anyway, because its answer is kept
+            batch.report_change()
         await batch
-        batch.check(record)
+        batch.check(batch.records[place])
         return batch.outcomes[place]
 
-    async def submit(self, board: Board, name: str, score: Score) -> None:
-        record = Put(board.name, name, float(score)) if board.single_put else _submit(board, name, score)
-        batch = self._commits.add(record)
-        await batch
-        if batch.trouble:
-            batch.check(record)
-
-    async def change(self, board: Board, attempt: Submission, once: IdempotencyKey | None = None) -> Change:
-        name, score, metadata = attempt.name, float(attempt.score), attempt.metadata
-        if board.single_put and once is None and metadata is None:
-            return cast("Change", await self._keep(Compare(board.name, name, score)))
-        record = Report(board.name, name, score, board.feeds, metadata is not None, once)
-        notes = [(0, metadata)] if metadata is not None else []
-        return cast("Change", await self._keep_once(record, 1, notes, once))
-
-    async def submit_many(
-        self, board: Board, batch: Sequence[Submission | Refusal], once: IdempotencyKey | None = None
-    ) -> list[Refusal]:
-        attempts = [entry for entry in batch if isinstance(entry, Submission)]
-        refused = [entry for entry in batch if isinstance(entry, Refusal)]
-        if not attempts and not once:
-            self._check_open()
-            return refused
-        names, scores = [entry.name for entry in attempts], [float(entry.score) for entry in attempts]
-        notes = [(place, entry.metadata) for place, entry in enumerate(attempts) if entry.metadata is not None]
-        record: Record = PutMany(board.name, names, scores)
-        if not board.single_put or refused or notes or once:
-            noted = [place for place, _ in notes]
-            record = SubmitMany(board.name, names, scores, board.feeds, noted, once, refused)
-        return cast("list[Refusal]", await self._keep_once(record, max(1, len(names)), notes, once))
-
-    async def recall(self, once: IdempotencyKey) -> Change | list[Refusal] | None:
+    async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
-        answer = await self._answers.claim(once)
+        answer = await self._answers.begin(idempotency_key)
         if answer is None:
-            self._answers.release(once.key)
-        return cast("Change | list[Refusal] | None", answer)
+            self._answers.end(idempotency_key)
+            return None
+        return SubmitResult(changes=(answer,)) if isinstance(answer, Change) else SubmitResult(answer)
 
     async def remove(self, board: Board, name: str) -> bool:
         return cast("bool", await self._keep(Remove(board.key, name)))
@@ -243,18 +238,35 @@ class EmbeddedStore(Store):
     async def drop(self, board: Board) -> bool:
         return cast("bool", await self._keep(Drop(board.key)))
 
+    # Definitions
+
+    async def definitions(self) -> Mapping[str, Definition]:
+        self._check_open()
+        return MappingProxyType(self._state.declared)
+
     async def define(self, name: str, definition: Definition) -> None:
         await self._keep(Define(name, encode_definition(definition)))
 
     async def undefine(self, name: str) -> bool:
         return cast("bool", await self._keep(Undefine(name)))
 
+    async def set_default(self, definition: Definition) -> None:
+        self._check_open()
+        if definition == self._state.default:
+            return
+        for board in self._state.undeclared():
+            problem = None if self._is_over(board) else self._state.problem(board, definition)
+            if problem:
+                way = "it has the default definition: declare it as it was, or start with the default that was"
+                raise DefinitionConflict(board, f"{problem} ({way})")
+        await self._keep(Define(DEFAULT, encode_definition(definition)))
+
     # Reads
 
     def _index(self, board: Board) -> Index:
-        if self._closed:
+        if self.is_closed:
             raise StoreUnavailable("The store is closed")
-        if self._state.renewed and self._is_over(board.name):
+        if not board.visible or (self._state.renewed and self._is_over(board.name)):
             return EMPTY_INDEX
         return self._state.get(board.key, EMPTY_INDEX)
 
@@ -264,7 +276,7 @@ class EmbeddedStore(Store):
             return list(map(_entry, rows))
         missing: list[tuple[str, int]] = []
         while wanted := [(name, sequence) for name, _, _, sequence in rows if sequence & 1]:
-            found = await self._archive.metadata(board.key, wanted)
+            found = await self._lookups.metadata(board.key, wanted)
             before, missing = missing, [entry for entry in wanted if entry[1] not in found]
             if not missing:
                 return [_entry(row, found.get(row[3])) for row in rows]
@@ -288,7 +300,7 @@ class EmbeddedStore(Store):
         return found or None
 
     async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
-        return await self._ranked(board, lambda index: _of_names(index, names), with_metadata=with_metadata)
+        return await self._ranked(board, lambda index: _named(index, names), with_metadata=with_metadata)
 
     async def entries_between_scores(
         self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
@@ -338,25 +350,25 @@ class EmbeddedStore(Store):
             for period in windows[window]
         ]
 
-    async def definitions(self) -> Mapping[str, Definition]:
-        self._check_open()
-        return MappingProxyType(self._state.declared)
+    # The store itself
 
     async def ready(self) -> None:
         self._check_open()
+        if (error := self._commits.broken) is not None:
+            raise RestartNeeded(error, in_doubt=False) from error
         if (failure := self._commits.failure) is not None:
             raise StoreUnavailable(f"The journal cannot be written: {failure}")
 
     async def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            await self._archive.close()
-            await self._commits.close()
-            self._directory.release()
-
-
-def _submit(board: Board, name: str, score: Score) -> Submit:
-    return Submit(board.name, name, float(score), board.feeds)
+        if not self.is_closed:
+            self.is_closed = True
+            try:
+                await self._lookups.close()
+            finally:
+                try:
+                    await self._commits.close()
+                finally:
+                    self._directory.release()
 
 
 def _entry(row: Row, metadata: bytes | None = None) -> Ranked:
@@ -369,6 +381,6 @@ def _around(index: Index, name: str, span: int) -> list[Row]:
     return [] if place is None else index.rows(max(0, place - span), place + span + 1)
 
 
-def _of_names(index: Index, names: Sequence[str]) -> list[Row]:
+def _named(index: Index, names: Sequence[str]) -> list[Row]:
     places = sorted(place for name in set(names) if (place := index.place_of(name)) is not None)
     return [index.rows(place, place + 1)[0] for place in places]

@@ -1,4 +1,4 @@
-"""The caches of Momento that boards are kept in: made, deleted and listed, with a key that may."""
+"""The caches of Momento that boards are kept in: make, delete and list them, with a key that may."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from momento import CacheClientAsync, Configurations
 from momento.responses import CreateCache, ListCaches
 
 from laurels.errors import CacheMissing
-from laurels.stores.momento.store import TTL, checked, credentials
+from laurels.stores.momento.connection import TTL, read_credentials
+from laurels.stores.momento.errors import check_answer
 
 
 def _client(key: str, endpoint: str | None) -> CacheClientAsync:
-    return CacheClientAsync(Configurations.Laptop.latest(), credentials(key, endpoint), TTL)
+    return CacheClientAsync(Configurations.Laptop.latest(), read_credentials(key, endpoint), TTL)
 
 
 async def create(cache: str, key: str, endpoint: str | None) -> bool:
-    """Make a cache; tell whether it was not there. Raises StoreError."""
+    """Make a cache; return whether it was not there. Raises StoreError."""
     async with _client(key, endpoint) as client:
-        answer = checked(cache, await client.create_cache(cache))
+        answer = check_answer(cache, await client.create_cache(cache))
         return isinstance(answer, CreateCache.Success)
 
 
 async def delete(cache: str, key: str, endpoint: str | None) -> bool:
-    """Delete a cache with all boards in it; tell whether it was there. Raises StoreError."""
+    """Delete a cache with all boards in it; return whether it was there. Raises StoreError."""
     async with _client(key, endpoint) as client:
         try:
-            checked(cache, await client.delete_cache(cache))
+            check_answer(cache, await client.delete_cache(cache))
         except CacheMissing:
             return False
     return True
 
 
 async def names(key: str, endpoint: str | None) -> list[str]:
-    """Give the names of all caches, sorted. Raises StoreError."""
+    """Return the names of all caches, sorted. Raises StoreError."""
     async with _client(key, endpoint) as client:
-        answer = checked("", await client.list_caches())
+        answer = check_answer("", await client.list_caches())
         return sorted(info.name for info in answer.caches) if isinstance(answer, ListCaches.Success) else []

@@ -1,0 +1,230 @@
+"""The connection to Momento: keys, what the SDK connects with, and the clients of the SDK.
+
+A client of the SDK is bound to one key: a new key gets a new client, and the old one is closed when the last call on it
+has ended. A client is also replaced if its connection may be lost (IDLE_SECONDS, BREAKING).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import re
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from momento import CacheClientAsync, Configurations, CredentialProvider
+from momento.config.transport.transport_strategy import StaticGrpcConfiguration
+from momento.errors import SdkException, exceptions
+
+from laurels.errors import KeyRefused, StoreUnavailable
+from laurels.stores.contract import TTL_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from momento.config import Configuration
+
+TTL = timedelta(seconds=TTL_SECONDS)
+FRESH_SECONDS = 1
+"""How long a client is kept that cannot connect. gRPC's own would try again only after up to two minutes."""
+IDLE_SECONDS = 240
+"""How long a client is kept that is not used. Networks forget a quiet connection, after 350 seconds at AWS."""
+BREAKING = (exceptions.ServerUnavailableException, exceptions.TimeoutException)
+"""The errors that end a connection. A timeout too: gRPC notices a lost one only after a quarter of an hour."""
+FIRST_SEND_BYTES = 2**23
+LAST_PORT = 2**16 - 1
+
+_LOCAL = re.compile(r"http://(\[[^/]+\]|[^/:]+):([0-9]{1,5})/?")
+_KINDS = "A key of Momento's is wanted, v1, v2 or legacy, as its console gives it"
+
+_log = logging.getLogger("laurels.stores")
+
+R = TypeVar("R")
+
+
+class Keys(Protocol):
+    """Where a store gets its key from."""
+
+    async def current(self) -> str:
+        """Return the key to use now. It is called before each operation."""
+
+    async def refused(self, key: str) -> str:
+        """Report that Momento refused ``key``, and return the one to use now, which may be the same."""
+
+
+class FixedKey:
+    """One key that never changes."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    async def current(self) -> str:
+        """Return the key."""
+        return self._key
+
+    async def refused(self, _key: str) -> str:
+        """Return the key again: there is no other."""
+        return self._key
+
+
+def read_credentials(key: str, endpoint: str | None = None) -> CredentialProvider:
+    """Return what the SDK connects with; raise KeyRefused if the key is none.
+
+    A v2 key needs its ``endpoint``; v1 and legacy keys hold their own. An endpoint of the form ``http://host:port`` is
+    a local server: it is reached without TLS, whatever the key holds, and also without a key.
+    """
+    key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise KeyRefused(f"it has characters that no key has. {_KINDS}")
+    local = _LOCAL.fullmatch(endpoint or "")
+    if "/" in (endpoint or "") and (local is None or int(local[2]) > LAST_PORT):
+        raise KeyRefused(f"its endpoint {endpoint!r} is neither a host's name nor http://HOST:PORT of a local server")
+    if local is None:
+        if not key:
+            raise KeyRefused("there is none: MOMENTO_API_KEY, or the parameter of a function, is to hold it")
+        return _read_key(key, endpoint)
+    host, port = local[1], int(local[2])
+    if not key:
+        return CredentialProvider.for_momento_local(host, port)
+    provider = _read_key(key, host)
+    return replace(provider, control_endpoint=host, cache_endpoint=host, token_endpoint=host, port=port)
+
+
+def _read_key(key: str, endpoint: str | None) -> CredentialProvider:
+    """Try the kinds of keys. What the SDK raises is not passed on as the cause, because it may hold the key."""
+    try:
+        return CredentialProvider.from_disposable_token(key)
+    except (SdkException, ValueError, LookupError, TypeError):
+        pass
+    try:
+        provider = CredentialProvider.from_api_key_v2(key, endpoint or "its own")
+    except SdkException:
+        raise KeyRefused(f"it cannot be read. {_KINDS}") from None
+    if not endpoint:
+        raise KeyRefused("it is a v2 key, which needs its endpoint beside it, in MOMENTO_ENDPOINT")
+    return provider
+
+
+class _Client:
+    """A client of the SDK, of one key. Enter it for each operation; once retired it is closed after the last one."""
+
+    def __init__(self, key: str, client: CacheClientAsync) -> None:
+        self.key = key
+        self.made = self.used = time.time()
+        self.is_broken = False
+        self.closed = asyncio.Event()
+        self._client = client
+        self._operations = 0
+        self._retired = self._closing = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether an operation may use its connection."""
+        return not self.is_broken and 0 <= time.time() - self.used < IDLE_SECONDS
+
+    async def __aenter__(self) -> CacheClientAsync:
+        self.used = time.time()
+        self._operations += 1
+        return self._client
+
+    async def __aexit__(self, *_: object) -> None:
+        self._operations -= 1
+        if self._retired:
+            await self.retire()
+
+    async def retire(self) -> None:
+        """Accept no more operations, and close the client if none is under way."""
+        self._retired = True
+        if self._operations or self._closing:
+            return
+        self._closing = True
+        try:
+            await self._client.__aexit__(None, None, None)
+        finally:
+            self.closed.set()
+
+
+class Connection:
+    """The way of one store to Momento. It belongs to the event loop of its first operation."""
+
+    def __init__(
+        self, keys: Keys, endpoint: str | None, ttl: timedelta, configuration: Configuration | None = None
+    ) -> None:
+        self._keys = keys
+        self._endpoint = endpoint
+        self._ttl = ttl
+        self._configuration = configuration or Configurations.Lambda.latest()
+        self._numbers = itertools.count(FIRST_SEND_BYTES)
+        self.clients: list[_Client] = []
+        """The client in use is the last; those before it finish what is under way."""
+        self._closed = False
+
+    async def call(self, operation: Callable[[CacheClientAsync], Awaitable[R]]) -> R:
+        """Do an operation with the present key; if that is refused and there is another, once more with that."""
+        key = await self._keys.current()
+        try:
+            return await self._call(key, operation)
+        except KeyRefused:
+            renewed = await self._keys.refused(key)
+            if renewed == key:
+                raise
+        return await self._call(renewed, operation)
+
+    async def _call(self, key: str, operation: Callable[[CacheClientAsync], Awaitable[R]]) -> R:
+        if self._closed:
+            raise StoreUnavailable("The store is closed")
+        try:
+            entered = self._client_of(key)
+            async with entered as client:
+                if len(self.clients) > 1:
+                    await self._retire_old()
+                return await operation(client)
+        except KeyRefused as refusal:
+            _log.error("%s", refusal)
+            raise
+        except StoreUnavailable as outage:
+            if isinstance(outage.__cause__, BREAKING) and not 0 <= time.time() - entered.made < FRESH_SECONDS:
+                entered.is_broken = True
+            raise
+
+    def _client_of(self, key: str) -> _Client:
+        if not self.clients or self.clients[-1].key != key or not self.clients[-1].is_good:
+            configuration = _with_own_connection(self._configuration, next(self._numbers))
+            client = CacheClientAsync(configuration, read_credentials(key, self._endpoint), self._ttl)
+            self.clients.append(_Client(key, client))
+        return self.clients[-1]
+
+    async def _retire_old(self) -> None:
+        for client in self.clients[:-1]:
+            await client.retire()
+        self.clients = [client for client in self.clients if not client.closed.is_set()]
+
+    async def close(self) -> None:
+        """Wait for the operations under way, and close all clients."""
+        self._closed = True
+        for client in self.clients:
+            await client.retire()
+            await client.closed.wait()
+
+
+def _with_own_connection(configuration: Configuration, send_bytes: int) -> Configuration:
+    """Return a configuration of which gRPC makes a connection of its own.
+
+    gRPC has one connection for all channels with equal options. The size of the longest message is one that does no
+    harm, so each client has another.
+    """
+    strategy = configuration.get_transport_strategy()
+    known = strategy.get_grpc_configuration()
+    own = StaticGrpcConfiguration(
+        known.get_deadline(),
+        known.get_root_certificates_pem(),
+        send_bytes,
+        known.get_max_receive_message_length(),
+        known.get_keepalive_permit_without_calls(),  # type: ignore[arg-type] # 0 and 1 mean False and True
+        known.get_keepalive_time(),
+        known.get_keepalive_timeout(),
+    )
+    return configuration.with_transport_strategy(strategy.with_grpc_configuration(own))
