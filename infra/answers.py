@@ -57,9 +57,9 @@ DEFAULTS = {
     "DEFAULT_4XX": Remainder("Request refused", "The gateway cannot take this request."),
     "DEFAULT_5XX": Remainder("Service failed", FAULT),
 }
-"""What it answers where the table above has no row. The status is its own: to set it here would set every other."""
+"""What it answers if the table above has no row. The status is its own: to set it here would set every other."""
 
 
 def refusal(status: int, detail: str) -> Response:
-    """Give an answer of the gateway's own."""
+    """Return an answer of the gateway's own."""
     return problem(HTTPError(status, detail))

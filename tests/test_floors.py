@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "laurels.declaring": laurels("errors", "windows", "definition"),
     "laurels.boards_file": laurels("errors", "definition", "entries", "declaring"),
     "laurels.stores.__init__": set[str](),
-    "laurels.stores.contract": laurels("errors", "definition"),
+    "laurels.stores.contract": laurels("limits", "errors", "definition"),
     "laurels.stores.embedded": laurels("errors", "ranking", "definition", "stores.contract"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),

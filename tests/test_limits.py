@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CHANGED = {
     "NAME_BYTES": 50,
     "KEY_CHARACTERS": 40,
+    "KEY_HOURS": 12,
     "METADATA_BYTES": 2048,
     "PAGE_ENTRIES": 90,
     "DEFAULT_PAGE_ENTRIES": 7,
@@ -78,6 +79,8 @@ def test_every_limit_is_changed_here() -> None:
         ("/kart?startRank=0&endRank=91", 400),
         ("/kart?startRank=999999999999", 200),
         ("/kart?startRank=9999999999999", 400),
+        ("/kart?startRank=999999999990&endRank=999999999999", 200),
+        ("/kart?startRank=1000000000000&endRank=1000000000001", 400),
         ("/kart?around=n40&span=40", 200),
         ("/kart?around=n40&span=41", 400),
         ("/kart?minScore=0&limit=90", 200),
@@ -94,6 +97,19 @@ def test_reads(changed: Server, target: str, status: int, odd: bytes) -> None:
     """Reads are held to the changed limits, on the fast path as well."""
     (reply,) = send_bytes(changed, b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (target.encode(), odd))
     assert reply.status == status
+
+
+def test_head(changed: Server) -> None:
+    """A head that is too long is refused, with headers that the fast path knows as well."""
+    (reply,) = send_bytes(changed, b"GET /kart/v HTTP/1.1\r\nHost: x\r\nUser-Agent: %b\r\n\r\n" % (b"u" * 3000))
+    assert reply.status == 431
+
+
+def test_key_is_kept_as_long(changed: Server) -> None:
+    """The error for a key that is used again says how long it is kept."""
+    headers = {"idempotency-key": "hours"}
+    assert ask(changed, "POST", "/kart/hours", {"score": 1}, headers).status == 202
+    assert "12 hours" in ask(changed, "POST", "/kart/hours", {"score": 2}, headers).json["detail"]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +157,7 @@ def test_openapi_document(changed: Server) -> None:
     assert "up to 80 entries" in batch["description"]
     key = next(one for one in batch["parameters"] if one["name"] == "Idempotency-Key")
     assert key["schema"]["maxLength"] == 40
+    assert "Within 12 hours" in key["description"]
     schemas = document["components"]["schemas"]
     assert schemas["Batch"]["properties"]["entries"]["maxItems"] == 80
     assert "at most 2 KiB" in schemas["Submit"]["properties"]["metadata"]["description"]

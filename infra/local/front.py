@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from infra.local.runtime import Function
 
-BODY_BYTES = 10 * 1024 * 1024
+PAYLOAD_BYTES = 10 * 1024 * 1024
 RESOURCES = {operation.path.count("/"): operation.path for operation in FUNCTIONS.values()}
 """The paths of the gateway's operations, by how many names are in them."""
 Lists = dict[str, list[str]]
@@ -127,7 +127,7 @@ class Front:
         function = next((name for name, one in FUNCTIONS.items() if (one.method, one.path) == asked), None)
         if function is None:
             return _other_method(scope["method"], ", ".join(list_methods(resource)))
-        if len(body) > BODY_BYTES:
+        if len(body) > PAYLOAD_BYTES:
             raise Refused("REQUEST_TOO_LARGE")
         event = self._event(scope, resource, path, body)
         if scope["method"] == "POST":

@@ -18,7 +18,7 @@ import uvloop
 from msgspec import Struct
 
 from laurels.adapters.asgi import Application, OpeningApplication
-from laurels.adapters.protocol import BoardProtocol, Clock, Limits
+from laurels.adapters.protocol import BoardProtocol, Limits, Shared
 from laurels.adapters.request_counts import RequestCounts
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
@@ -47,7 +47,7 @@ SHUTDOWN_SECONDS = 35
 
 
 class Settings(Struct, frozen=True):
-    """What a deployment is told."""
+    """The settings of a server."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -143,7 +143,7 @@ async def _serve(settings: Settings) -> None:
                 Application(routes),
                 host=settings.host,
                 port=settings.port,
-                http=partial(BoardProtocol, clock=Clock(settings.limits, routes)),  # type: ignore[arg-type]
+                http=partial(BoardProtocol, shared=Shared(settings.limits, routes)),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -160,7 +160,7 @@ async def _serve(settings: Settings) -> None:
 
 def application() -> OpeningApplication:
     """Make the application for any ASGI server; its settings are variables such as ``LAURELS_DATA``."""
-    names = ("store", "data", "boards", "order", "ttl_seconds", "metrics", "log_requests")
+    names = set(Settings.__struct_fields__) - {"host", "port", "log_format", "limits"}  # which the server has itself
     given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     return OpeningApplication(open_routes(settings))

@@ -45,7 +45,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from laurels.limits import NAME_BYTES
+from laurels.limits import KEY_HOURS, NAME_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,8 +116,8 @@ class KeyReused(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            "This Idempotency-Key came with another body less than 24 hours ago. Send a retry as the first try was, "
-            "and anything new under a key of its own."
+            f"This Idempotency-Key came with another body less than {KEY_HOURS} hours ago. Send a retry as the first "
+            "try was, and anything new under a key of its own."
         )
 
 

@@ -1,6 +1,7 @@
-"""Every limit of the HTTP contract, once: what checks a limit, documents it or tests it takes it from here.
+"""Every limit of requests, once: what checks a limit or documents it takes it from here.
 
-Limits of connections (time-outs, how many) are settings of the server: :class:`laurels.adapters.protocol.Limits`.
+Limits of definitions are in :mod:`laurels.definition`. Limits of connections (time-outs, how many) are settings of the
+server: :class:`laurels.adapters.protocol.Limits`.
 """
 
 KIB = 1024
@@ -9,6 +10,8 @@ NAME_BYTES = 256
 """Of the name of a board or of a player, in UTF-8."""
 KEY_CHARACTERS = 255
 """Of an idempotency key."""
+KEY_HOURS = 24
+"""How long an idempotency key is remembered."""
 METADATA_BYTES = 1 * KIB
 """Of an entry's metadata, as compact JSON."""
 

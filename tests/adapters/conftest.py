@@ -48,7 +48,7 @@ import uvicorn
 from laurels.boards import Boards
 from laurels.http import Routes
 from laurels.adapters.asgi import Application
-from laurels.adapters.protocol import BoardProtocol, Clock, Limits
+from laurels.adapters.protocol import BoardProtocol, Shared, Limits
 from laurels.http.operations import OPERATIONS, STANDING
 from laurels.stores.embedded.store import EmbeddedStore
 from msgspec.structs import replace
@@ -64,7 +64,7 @@ async def main(data, certificate=None):
     operations = (*OPERATIONS, replace(STANDING, handler=fail))
     routes = Faulty(Boards(await EmbeddedStore.open(Path(data))), operations)
     application = Application(routes)
-    http = partial(BoardProtocol, clock=Clock(Limits(), routes))
+    http = partial(BoardProtocol, shared=Shared(Limits(), routes))
     options = {"http": http, "lifespan": "off", "proxy_headers": False, "ssl_certfile": certificate}
     await uvicorn.Server(uvicorn.Config(application, port=0, **options)).serve()
 

@@ -17,7 +17,7 @@ import uvicorn
 from msgspec.structs import replace
 
 from laurels.adapters.asgi import Application
-from laurels.adapters.protocol import BoardProtocol, Clock, Limits
+from laurels.adapters.protocol import BoardProtocol, Limits, Shared
 from laurels.boards import Boards
 from laurels.http import Gate, Response, Routes, StreamingResponse
 from laurels.http.gate import Principal
@@ -163,7 +163,7 @@ async def serve(kind: str, data: Path, lines: Path) -> None:
     else:
         routes = Routes(boards, (*OPERATIONS, *FURTHER, replace(STANDING, handler=show_kind)))
     limits = Limits(target_bytes=600, head_bytes=1000, seconds=(3, 1, 1, 60, 1))
-    http = partial(BoardProtocol, clock=Clock(limits, routes))
+    http = partial(BoardProtocol, shared=Shared(limits, routes))
     config = uvicorn.Config(Application(routes), port=0, http=http, lifespan="off", proxy_headers=False)  # type: ignore[arg-type]
     await uvicorn.Server(config).serve()
 

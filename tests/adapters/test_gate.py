@@ -198,7 +198,7 @@ def test_events_of_lambda_meet_the_gate(tmp_path: Path, lines: Path, name: str) 
 
     async def run() -> int:
         store = await EmbeddedStore.open(tmp_path / "data")
-        response = await Routes(Boards(store), gate=guard(lines)).answer(gateway.request(RECORDED[name].event))
+        response = await Routes(Boards(store), gate=guard(lines)).answer(gateway.read_event(RECORDED[name].event))
         await store.close()
         return response.status
 
@@ -216,9 +216,9 @@ def test_order_of_the_gate() -> None:
     names = ["host", "origin", "address_limit", "authenticate", "principal_limit", "authorise"]
     gate = Gate(**{name: part(name) for name in names})
     routes = Routes(None, gate=gate)  # type: ignore[arg-type]  # no board is asked
-    asyncio.run(routes.answer(gateway.request(RECORDED["rest-standing"].event)))
+    asyncio.run(routes.answer(gateway.read_event(RECORDED["rest-standing"].event)))
     assert asked == names
     asked.clear()
     event = RECORDED["http-payload-1"].event | {"path": "/a/b/c", "pathParameters": None}
-    assert asyncio.run(routes.answer(gateway.request(event))).status == 404
+    assert asyncio.run(routes.answer(gateway.read_event(event))).status == 404
     assert asked == names[:2]

@@ -25,7 +25,7 @@ BODY_BYTES = 64 * 1024
 @pytest.mark.parametrize("recorded", RECORDED.values(), ids=RECORDED)
 def test_event_says_what_was_sent(recorded: Recorded) -> None:
     """Method, names, query, headers and body come to the routes as the client meant them."""
-    read, sent = gateway.request(recorded.event), recorded.sent.request
+    read, sent = gateway.read_event(recorded.event), recorded.sent.request
     assert [unquote_to_bytes(name) for name in read.path.split(b"/")] == [
         unquote_to_bytes(name) for name in sent.path.split(b"/")
     ]
@@ -41,9 +41,9 @@ def test_event_says_what_was_sent(recorded: Recorded) -> None:
 def test_names_arrive_to_the_letter(board: str, name: str, safe: str) -> None:
     """Any name, however far its client encoded it, is the same through both kinds of API."""
     as_sent = {"board": quote(board, safe=safe), "name": quote(name, safe=safe)}
-    through_rest = gateway.request(RECORDED["rest-standing"].event | {"pathParameters": as_sent})
+    through_rest = gateway.read_event(RECORDED["rest-standing"].event | {"pathParameters": as_sent})
     decoded = {"board": board, "name": name}
-    through_http = gateway.request(RECORDED["http-standing"].event | {"pathParameters": decoded})
+    through_http = gateway.read_event(RECORDED["http-standing"].event | {"pathParameters": decoded})
     for read in (through_rest, through_http):
         assert [unquote_to_bytes(segment).decode() for segment in read.path.split(b"/")] == ["", board, name]
 
@@ -51,14 +51,14 @@ def test_names_arrive_to_the_letter(board: str, name: str, safe: str) -> None:
 def test_path_without_parameters() -> None:
     """A route that catches all has no names apart: then the path is read, which an HTTP API has decoded."""
     event = RECORDED["http-payload-1"].event | {"path": "/mario kart/é", "pathParameters": None}
-    assert gateway.request(event).path == b"/mario%20kart/%C3%A9"
+    assert gateway.read_event(event).path == b"/mario%20kart/%C3%A9"
 
 
 @pytest.mark.parametrize("name", ["rest-submit", "http-submit"])
 @pytest.mark.parametrize("size", [BODY_BYTES, BODY_BYTES + 1], ids=["largest", "too large"])
 def test_body_limit(name: str, size: int) -> None:
     """A body of 64 KiB is read, and then found to be no JSON; one byte more is a 413."""
-    request = gateway.request(RECORDED[name].event | {"body": "x" * size})
+    request = gateway.read_event(RECORDED[name].event | {"body": "x" * size})
     response = asyncio.run(Routes(None).answer(request))  # type: ignore[arg-type]  # no board is asked
     assert response.status == (400 if size == BODY_BYTES else 413)
 
@@ -66,13 +66,13 @@ def test_body_limit(name: str, size: int) -> None:
 def test_what_api_gateway_never_sent() -> None:
     """An event of another kind is not taken for a request."""
     with pytest.raises(msgspec.ValidationError, match="httpMethod"):
-        gateway.request({"Records": []})
+        gateway.read_event({"Records": []})
 
 
 def test_answer() -> None:
     """An answer is text with its type; headers of one name are joined."""
     response = Response(200, b'{"a":"\xc3\xa9"}', headers=((b"vary", b"accept"), (b"vary", b"prefer")))
-    assert gateway.answer(response) == {
+    assert gateway.format_response(response) == {
         "statusCode": 200,
         "headers": {"vary": "accept, prefer", "content-type": "application/json"},
         "body": '{"a":"é"}',
@@ -82,18 +82,23 @@ def test_answer() -> None:
 
 def test_answer_without_a_body() -> None:
     """An empty answer has no type."""
-    assert gateway.answer(Response(202)) == {"statusCode": 202, "headers": {}, "body": "", "isBase64Encoded": False}
+    assert gateway.format_response(Response(202)) == {
+        "statusCode": 202,
+        "headers": {},
+        "body": "",
+        "isBase64Encoded": False,
+    }
 
 
 def test_answer_that_is_no_text() -> None:
     """Bytes that are no UTF-8 go as base64."""
-    told = gateway.answer(Response(200, b"\xff\xfe", b"image/png"))
+    told = gateway.format_response(Response(200, b"\xff\xfe", b"image/png"))
     assert (told["body"], told["isBase64Encoded"]) == ("//4=", True)
 
 
 def test_answer_to_head() -> None:
     """HEAD is given the headers and no body."""
-    told = gateway.answer(Response(200, b"{}"), "HEAD")
+    told = gateway.format_response(Response(200, b"{}"), "HEAD")
     assert (told["body"], told["headers"]) == ("", {"content-type": "application/json"})
 
 
@@ -102,7 +107,7 @@ def test_answer_to_head() -> None:
 )
 def test_answer_to_a_browser(origin: str, vary: str | None) -> None:
     """Pages of the configured origin may read the answer; caches keep the answers for one origin apart."""
-    headers = gateway.answer(Cors(origin)(None, Response(200, b"{}")))["headers"]
+    headers = gateway.format_response(Cors(origin)(None, Response(200, b"{}")))["headers"]
     assert headers["access-control-allow-origin"] == origin
     assert headers.get("vary") == vary
     assert headers["access-control-expose-headers"] == "preference-applied, retry-after"
@@ -111,6 +116,6 @@ def test_answer_to_a_browser(origin: str, vary: str | None) -> None:
 def test_answer_to_a_preflight() -> None:
     """The answer to OPTIONS is a preflight's as well."""
     response = Cors("*")(None, Response(204, headers=((b"allow", b"GET, OPTIONS"),)))
-    headers = gateway.answer(response, "OPTIONS")["headers"]
+    headers = gateway.format_response(response, "OPTIONS")["headers"]
     assert headers["access-control-allow-methods"] == "GET, OPTIONS"
     assert headers["access-control-allow-headers"] == "content-type, prefer, idempotency-key"

@@ -55,7 +55,7 @@ def content(operation: Operation, status: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def replies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Reply]]:
-    """The answers of a service of its own to the walkthrough."""
+    """Send the walkthrough to a service of its own; return the answers."""
     with running(tmp_path_factory.mktemp("story")) as server:
         yield [
             ask(server, BY_NAME[one.operation].method, one.target, one.body, dict([one.header] if one.header else []))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from infra.local.front import BODY_BYTES, Front
+from infra.local.front import PAYLOAD_BYTES, Front
 from infra.local.runtime import Setup
 from infra.local.stack import LAMBDA_RUNTIME, Server
 
@@ -82,7 +82,7 @@ async def test_answer_in_full(tmp_path: Path) -> None:
 async def test_body_beyond_the_gateway(tmp_path: Path) -> None:
     """A body larger than API Gateway takes is a 413 of its own."""
     async with front(tmp_path) as client:
-        reply = await client.post("/b/v", content=bytes(BODY_BYTES + 1))
+        reply = await client.post("/b/v", content=bytes(PAYLOAD_BYTES + 1))
     assert (reply.status_code, reply.json()["status"]) == (413, 413)
 
 

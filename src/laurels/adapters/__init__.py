@@ -1,1 +1,1 @@
-"""Ways for requests to come in: thin skins over :mod:`laurels.http`."""
+"""Adapters: they turn requests of a protocol into calls of :mod:`laurels.http`."""

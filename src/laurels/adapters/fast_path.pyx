@@ -36,8 +36,8 @@ from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.handlers import ACCEPTED
 from laurels.http.messages import JSON, Request, add_header
 from laurels.http.problems import failure
+from laurels.http.query import EMPTY_QUERY
 from laurels.http.reads import PAGE_READ, read_board
-from laurels.http.wire import read_submit
 
 
 cdef extern from "Python.h":
@@ -81,12 +81,12 @@ cdef enum Route:
     SUBMIT
 
 cdef enum:
-    HEAD_BYTES = 4096
+    LONGEST_HEAD = 4096     # of those recognised; a longer one is left to the full parser
     OUTBOX_BYTES = 256 * 1024
 
-# Limits of the contract, read once: what is beyond them the full way refuses, with its reason.
+# Limits of the contract. What is beyond one is not recognised, so that the full parser refuses it, with its reason.
 cdef Py_ssize_t NAME_BYTES = limits.NAME_BYTES
-cdef Py_ssize_t BODY_BYTES = limits.BODY_BYTES
+cdef long long LARGEST_NUMBER = limits.LARGEST_NUMBER
 cdef long long PAGE_ENTRIES = limits.PAGE_ENTRIES
 cdef long long DEFAULT_PAGE = limits.DEFAULT_PAGE_ENTRIES
 
@@ -124,17 +124,17 @@ cdef inline const char *skip(const char *p, const char *end, unsigned char kind)
     return p
 
 
-cdef inline bint spells(const char *p, Py_ssize_t size, const char *word, Py_ssize_t length) noexcept nogil:
+cdef inline bint equals_ignoring_case(const char *p, Py_ssize_t size, const char *word, Py_ssize_t length) noexcept nogil:
     return size == length and strncasecmp(p, word, length) == 0
 
 
 cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_ssize_t length, Head *head) noexcept nogil:
-    """Take a header line into ``head``; false where it could change what the request means."""
+    """Read a header line into ``head``; return false if it could change what the request means."""
     cdef Py_ssize_t i
-    if spells(name, size, b"host", 4):
+    if equals_ignoring_case(name, size, b"host", 4):
         head.hosts += 1
         return length > 0 and memchr(value, c",", length) == NULL
-    if spells(name, size, b"content-length", 14):
+    if equals_ignoring_case(name, size, b"content-length", 14):
         head.lengths += 1
         if head.lengths > 1 or not 0 < length < 6:
             return False
@@ -143,19 +143,19 @@ cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_s
                 return False
             head.length = head.length * 10 + value[i] - c"0"
         return True
-    if spells(name, size, b"content-type", 12):
+    if equals_ignoring_case(name, size, b"content-type", 12):
         head.types += 1
-        return head.types == 1 and spells(value, length, b"application/json", 16)
-    if spells(name, size, b"accept", 6):
-        return spells(value, length, b"*/*", 3) or spells(value, length, b"application/json", 16)
-    if spells(name, size, b"connection", 10):
-        return spells(value, length, b"keep-alive", 10)
-    return (
-        spells(name, size, b"user-agent", 10)
-        or spells(name, size, b"accept-encoding", 15)
-        or spells(name, size, b"accept-language", 15)
-        or spells(name, size, b"traceparent", 11)
-        or spells(name, size, b"x-request-id", 12)
+        return head.types == 1 and equals_ignoring_case(value, length, b"application/json", 16)
+    if equals_ignoring_case(name, size, b"accept", 6):
+        return equals_ignoring_case(value, length, b"*/*", 3) or equals_ignoring_case(value, length, b"application/json", 16)
+    if equals_ignoring_case(name, size, b"connection", 10):
+        return equals_ignoring_case(value, length, b"keep-alive", 10)
+    return (  # what no parameter of a core route may read, because the fast path does not
+        equals_ignoring_case(name, size, b"user-agent", 10)
+        or equals_ignoring_case(name, size, b"accept-encoding", 15)
+        or equals_ignoring_case(name, size, b"accept-language", 15)
+        or equals_ignoring_case(name, size, b"traceparent", 11)
+        or equals_ignoring_case(name, size, b"x-request-id", 12)
     )
 
 
@@ -188,12 +188,12 @@ cdef const char *read_headers(const char *p, const char *end, Head *head) noexce
 
 
 cdef inline bint is_name(const char *p, Py_ssize_t size) noexcept nogil:
-    """Tell whether a segment is a good name as it stands; a dot is left to those who know about dots."""
+    """Return whether a segment is a good name as it is; one that begins with a dot is left to the full parser."""
     return 0 < size <= NAME_BYTES and p[0] != c"." and not (size == 1 and p[0] == c"-")
 
 
 cdef const char *read_rank(const char *p, const char *end, const char *key, Py_ssize_t size, long long *rank) noexcept nogil:
-    """Read ``key`` and a number of at most 15 digits; give where it ends, or NULL."""
+    """Read ``key`` and a number of at most 15 digits; return its end, or NULL."""
     cdef const char *begin
     if end - p < size or memcmp(p, key, size) != 0:
         return NULL
@@ -251,16 +251,16 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
         if p == NULL or p == end or p[0] != c"&":
             return NONE
         p = read_rank(p + 1, end, b"endRank=", 8, &found.stop)
-        if p == NULL or not 0 < found.stop - found.start <= PAGE_ENTRIES:
+        if p == NULL or found.stop > LARGEST_NUMBER or not 0 < found.stop - found.start <= PAGE_ENTRIES:
             return NONE
     if end - p < 11 or memcmp(p, b" HTTP/1.1\r\n", 11) != 0:
         return NONE
     head.hosts = head.lengths = head.types = 0
     head.length = 0
     p = read_headers(p + 11, end, &head)
-    if p == NULL or p - begin > HEAD_BYTES or head.lengths != submit:
+    if p == NULL or p - begin > LONGEST_HEAD or head.lengths != submit:
         return NONE
-    if head.length > BODY_BYTES or end - p < head.length:
+    if end - p < head.length:
         return NONE
     found.body = p
     found.end = p + head.length
@@ -268,7 +268,7 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
 
 
 cdef bint read_integer(const char *p, const char *end, long long *score) noexcept nogil:
-    """Read ``{"score":42}``, or the same with a space, where the score is an integer of at most 15 digits."""
+    """Read ``{"score":42}``, or the same with a space, if the score is an integer of at most 15 digits."""
     cdef const char *first
     cdef bint negative
     if end - p < 11 or memcmp(p, b'{"score":', 9) != 0:
@@ -292,16 +292,16 @@ cdef bint read_integer(const char *p, const char *end, long long *score) noexcep
     return True
 
 
-cdef bytes joined(bytes head, bytes body):
+cdef bytes join_response(bytes head, bytes body):
     """Put a length, the empty line and the body behind a head that ends in ``content-length: ``."""
     cdef char digits[32]
     cdef int first = 32
     cdef Py_ssize_t size = PyBytes_GET_SIZE(body), left = size, length = PyBytes_GET_SIZE(head)
     cdef bytes whole
     cdef char *p
-    for mark in b"\n\r\n\r":
+    for byte in b"\n\r\n\r":
         first -= 1
-        digits[first] = mark
+        digits[first] = byte
     while True:
         first -= 1
         digits[first] = c"0" + left % 10
@@ -324,27 +324,27 @@ cdef class Outbox:
 
     cdef list transports
     cdef list pieces
-    cdef Py_ssize_t held
+    cdef Py_ssize_t waiting_bytes
 
     def __init__(self):
         self.transports = []
         self.pieces = []
 
     cpdef put(self, object connection, bytes data):
-        """Write ``data`` to the connection at the end of the loop's turn, or before, where much is held already."""
-        if self.held == 0:
+        """Write ``data`` to the connection at the end of the loop's turn, or before if much is waiting already."""
+        if self.waiting_bytes == 0:
             connection.loop.call_soon(self.flush)
         self.transports.append(connection.transport)
         self.pieces.append(data)
-        self.held += PyBytes_GET_SIZE(data)
-        if self.held > OUTBOX_BYTES:
+        self.waiting_bytes += PyBytes_GET_SIZE(data)
+        if self.waiting_bytes > OUTBOX_BYTES:
             self.flush()
 
     def flush(self):
-        """Write all that is held."""
+        """Write all that waits."""
         cdef Py_ssize_t i
         transports, pieces = self.transports, self.pieces
-        self.transports, self.pieces, self.held = [], [], 0
+        self.transports, self.pieces, self.waiting_bytes = [], [], 0
         for i in range(len(pieces)):
             transport = transports[i]
             if not transport.is_closing():
@@ -365,15 +365,17 @@ cdef class FastPath:
 
     cdef public bytes ok, accepted
     cdef readonly Outbox outbox
-    cdef object routes, context, standing, page, submit, read_page
+    cdef object routes, context, standing, page, submit, read_page, read_body
+    cdef tuple standing_defaults, page_defaults, submit_defaults
+    cdef Py_ssize_t head_limit, body_limit
     cdef object loop, base, spare, store_future
     cdef RequestCounts counts
-    cdef int standing_place, page_place, submit_place
-    cdef bint is_guarded
+    cdef int standing_row, page_row, submit_row
+    cdef bint needs_request
     cdef readonly bint is_observed
     cdef set tasks
 
-    def __init__(self, routes):
+    def __init__(self, routes, Py_ssize_t head_limit):
         gate = routes.gate
         self.routes = routes
         self.context = routes.open_context
@@ -381,14 +383,21 @@ cdef class FastPath:
         self.page = self.inline_operation("GET", b"/board", read_board)
         self.read_page = PAGE_READ.handler
         self.submit = self.inline_operation("POST", b"/board/name")
+        self.standing_defaults = default_values(self.standing)
+        self.page_defaults = tuple(PAGE_READ.inputs.read(EMPTY_QUERY, {}))[2:]  # without the two ranks
+        self.submit_defaults = default_values(self.submit)
+        self.head_limit = head_limit
+        if self.submit is not None:
+            self.read_body = self.submit.body.read
+            self.body_limit = self.submit.body_limit
         self.outbox = Outbox()
-        self.is_guarded = not gate.is_open or gate.cors is not None
+        self.needs_request = not gate.is_open or gate.cors is not None
         self.is_observed = not gate.is_silent
         if gate.cors is None and len(gate.observers) == 1 and isinstance(gate.observers[0], Counts):
-            self.counts = gate.observers[0]
-            self.standing_place = self.counts.place("GET", "/{board}/{name}")
-            self.page_place = self.counts.place("GET", "/{board}")
-            self.submit_place = self.counts.place("POST", "/{board}/{name}")
+            self.counts = gate.observers[0]  # counted without a call from Python, as long as nothing else observes
+            self.standing_row = self.counts.row_of("GET", "/{board}/{name}")
+            self.page_row = self.counts.row_of("GET", "/{board}")
+            self.submit_row = self.counts.row_of("POST", "/{board}/{name}")
         self.tasks = set()
 
     def inline_operation(self, method, path, handler=None):
@@ -425,14 +434,14 @@ cdef class FastPath:
         if request is not None:
             context = self.routes.admit_recognised(operation, (board, name) if name else (board,), request)
         if route == PAGE:
-            return self.read_page(context, board, found.start, found.stop)
+            return self.read_page(context, board, found.start, found.stop, *self.page_defaults)
         if route == STANDING:
-            return operation.handler(context, board, name)
+            return operation.handler(context, board, name, *self.standing_defaults)
         if read_integer(found.body, found.end, &score):
             sent = score, None
         else:
-            sent = read_submit(PyBytes_FromStringAndSize(found.body, found.end - found.body))
-        return operation.handler(context, board, name, sent)
+            sent = self.read_body(PyBytes_FromStringAndSize(found.body, found.end - found.body))
+        return operation.handler(context, board, name, sent, *self.submit_defaults)
 
     def answer(self, object connection, bytes data not None):
         """Answer the recognised requests that ``data`` begins with; return how many bytes they were.
@@ -445,21 +454,23 @@ cdef class FastPath:
         cdef Recognised found
         cdef Route route
         cdef InlineCall call
-        connection.since = connection.clock.now
+        connection.since = connection.shared.now
         while p < end:
             route = recognise(p, end, &found)
             operation = self.standing if route == STANDING else self.page if route == PAGE else self.submit
-            if route == NONE or operation is None:
+            if route == NONE or operation is None or found.body - p > self.head_limit:
+                break
+            if route == SUBMIT and found.end - found.body > self.body_limit:
                 break
             call = InlineCall.__new__(InlineCall, connection, self)
             call.keep_alive = True
             if self.is_observed:
                 call.began = seconds_now()
                 call.operation = operation
-                call.place = (
-                    self.standing_place if route == STANDING else self.page_place if route == PAGE else self.submit_place
+                call.row = (
+                    self.standing_row if route == STANDING else self.page_row if route == PAGE else self.submit_row
                 )
-            if self.is_guarded:
+            if self.needs_request:
                 call.request = read_head(p, found.body, connection)
             p = found.end
             try:
@@ -471,6 +482,11 @@ cdef class FastPath:
             if not call.response_complete or (p < end and connection.flow.write_paused):
                 break
         return p - base
+
+
+def default_values(operation):
+    """Return the values that the parameters of an operation have in a request that gives none."""
+    return () if operation is None else tuple(operation.read_parameters(EMPTY_QUERY, {}))
 
 
 cdef object read_head(const char *p, const char *body, connection):
@@ -524,7 +540,7 @@ cdef class InlineCall:
     cdef object connection, coroutine, request, operation, route, method, context, task, pending
     cdef FastPath fast
     cdef bint is_head, must_cancel
-    cdef int place
+    cdef int row
     cdef double began
     cdef public bint keep_alive, disconnected, response_complete
     cdef object __weakref__
@@ -652,14 +668,17 @@ cdef class InlineCall:
         connection = self.connection
         self.response_complete = True
         if fast.is_observed:
-            response = self.release(response)
+            try:
+                response = self.release(response)
+            except Exception as error:
+                response = failure(error)
         self.coroutine = self.request = None
         if self.disconnected:
             pass
         elif not self.keep_alive or self.is_head or response.headers:
             connection.write(response, self.keep_alive, self.is_head)
         elif response.status == 200 and response.content_type is JSON:
-            fast.outbox.put(connection, joined(fast.ok, response.body))
+            fast.outbox.put(connection, join_response(fast.ok, response.body))
         elif response is ACCEPTED:
             fast.outbox.put(connection, fast.accepted)
         else:
@@ -672,7 +691,7 @@ cdef class InlineCall:
         cdef FastPath fast = self.fast
         cdef double seconds = seconds_now() - self.began
         if fast.counts is not None:
-            fast.counts.count(self.place, response.status, seconds)
+            fast.counts.count(self.row, response.status, seconds)
             return response
         operation = self.operation
         route, method = (self.route, self.method) if operation is None else (operation.path, operation.method)
@@ -688,7 +707,7 @@ def start(object connection, FastPath fast, object call, object request):
     inline.route, inline.method = call.route, request.method
     inline.began = connection.began
     if fast.counts is not None:
-        inline.place = fast.counts.place(request.method, call.route)
+        inline.row = fast.counts.row_of(request.method, call.route)
     try:
         inline.coroutine = fast.routes.answer_call(call, request)
     except Exception as error:

@@ -35,6 +35,18 @@ if TYPE_CHECKING:
 DEFAULT_STAGE = "$default"
 
 
+class Identity(Struct, frozen=True, rename="camel"):
+    """Who sent a request."""
+
+    source_ip: str = ""
+
+
+class ProxyContext(Struct, frozen=True):
+    """Where a :class:`ProxyEvent` came from."""
+
+    identity: Identity = Identity()
+
+
 class ProxyEvent(Struct, frozen=True, rename="camel"):
     """What a REST API sends, and an HTTP API in payload format 1.0."""
 
@@ -48,18 +60,20 @@ class ProxyEvent(Struct, frozen=True, rename="camel"):
     multi_value_headers: dict[str, list[str]] | None = None
     body: str | None = None
     is_base64_encoded: bool = False
+    request_context: ProxyContext = ProxyContext()
 
 
-class Line(Struct, frozen=True):
-    """The request line of an :class:`HTTPEvent`."""
+class RequestLine(Struct, frozen=True, rename="camel"):
+    """The request line of an :class:`HTTPEvent`, and the client's address."""
 
     method: str
+    source_ip: str = ""
 
 
-class Context(Struct, frozen=True):
+class EventContext(Struct, frozen=True):
     """Where an :class:`HTTPEvent` came from."""
 
-    http: Line
+    http: RequestLine
     stage: str = DEFAULT_STAGE
 
 
@@ -67,7 +81,7 @@ class HTTPEvent(Struct, frozen=True, rename="camel"):
     """What an HTTP API sends in payload format 2.0."""
 
     raw_path: str
-    request_context: Context
+    request_context: EventContext
     raw_query_string: str = ""
     path_parameters: dict[str, str] | None = None
     headers: dict[str, str] = {}
@@ -75,14 +89,14 @@ class HTTPEvent(Struct, frozen=True, rename="camel"):
     is_base64_encoded: bool = False
 
 
-def request(event: dict[str, Any]) -> Request:
+def read_event(event: dict[str, Any]) -> Request:
     """Return the request of an event; raise ValidationError for what API Gateway never sent."""
     if event.get("version") == "2.0":
         return _of_http_api(msgspec.convert(event, HTTPEvent))
     return _of_proxy(msgspec.convert(event, ProxyEvent))
 
 
-def answer(response: Response, method: str = "GET") -> dict[str, Any]:
+def format_response(response: Response, method: str = "GET") -> dict[str, Any]:
     """Return a response as API Gateway takes it in either format."""
     headers: Headers = {}
     for name, value in response.headers:
@@ -104,27 +118,32 @@ def _of_proxy(event: ProxyEvent) -> Request:
     query = event.multi_value_query_string_parameters or event.query_string_parameters or {}
     headers = event.multi_value_headers or {name: [value] for name, value in (event.headers or {}).items()}
     lines = ((name, value) for name, values in headers.items() for value in values)
-    return _request(event, event.http_method, path, urlencode(query, doseq=True), lines)
+    client = event.request_context.identity.source_ip
+    return Request(
+        event.http_method, path.encode(), urlencode(query, doseq=True).encode(), _headers(lines), _body(event), client
+    )
 
 
 def _of_http_api(event: HTTPEvent) -> Request:
     context = event.request_context
     stage = "" if context.stage == DEFAULT_STAGE else f"/{context.stage}"
     path = _path(event.path_parameters, encoded=False) or quote(event.raw_path.removeprefix(stage))
-    return _request(event, context.http.method, path, event.raw_query_string, event.headers.items())
+    headers, query = _headers(event.headers.items()), event.raw_query_string.encode()
+    return Request(context.http.method, path.encode(), query, headers, _body(event), context.http.source_ip)
 
 
-def _request(
-    event: ProxyEvent | HTTPEvent, method: str, path: str, query: str, lines: Iterable[tuple[str, str]]
-) -> Request:
+def _headers(lines: Iterable[tuple[str, str]]) -> Headers:
     headers: Headers = {}
     for name, value in lines:
         add_header(headers, name.lower().encode(), value.encode())
-    return Request(method, path.encode(), query.encode(), headers, _body(event))
+    return headers
 
 
 def _path(parameters: dict[str, str] | None, *, encoded: bool) -> str:
-    """Return the path, put together from the names in it; nothing if the route has none."""
+    """Return the path, put together from the names in it; nothing if the route has none.
+
+    The paths of the gateway's operations are names alone: a path with fixed parts would lose them here.
+    """
     found = [(parameters or {})[name] for name in IN_PATH if name in (parameters or {})]
     return "".join(f"/{name if encoded else quote(name, safe='')}" for name in found)
 

@@ -14,7 +14,7 @@ right then, before its body is read; any other passes it in the ASGI application
 
 **Stages.** A connection is in one :class:`Stage`. After a refusal it lingers: it reads for a moment what the client
 still sends, because closing at once would take the refusal from it (RFC 9112, 9.6). Each stage but waiting has a time
-limit. One :class:`Clock` a server looks at all connections once a second; no request pays for a timer.
+limit. One :class:`Shared` a server looks at all connections once a second; no request pays for a timer.
 
 **Strictness.** llhttp refuses two lengths, a length next to chunks, bare CR or LF and folded lines. Refused here,
 because llhttp lets them pass: chunks under HTTP/1.0, versions other than 1.0 and 1.1, a Host that is missing or given
@@ -99,13 +99,13 @@ class Limits(Struct, frozen=True):
     write_seconds: float = 60
 
 
-class Clock:
+class Shared:
     """What the connections of one server share: the time, renewed once a second, their limits, and the fast path."""
 
     def __init__(self, limits: Limits, routes: Routes) -> None:
         self.limits = limits
         self.routes = routes
-        self.fast = FastPath(routes)
+        self.fast = FastPath(routes, limits.head_bytes)
         self.outbox = self.fast.outbox
         self.now = time.monotonic()
         self.date = b""
@@ -148,19 +148,19 @@ class BoardProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        clock: Clock,
+        shared: Shared,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.clock = clock
-        self.routes = clock.routes
+        self.shared = shared
+        self.routes = shared.routes
         self.stage = IDLE
-        self.since = clock.now
-        self.stalled_since = clock.now
+        self.since = shared.now
+        self.stalled_since = shared.now
         self.refusing = False  # a refusal is on its way or due: nothing more is read
         self.inline = True  # the way of the newest request
         self.keep_alive = True
         self.address = ""  # of the client
-        self.began = clock.now  # of the newest request, for the gate's observers
+        self.began = shared.now  # of the newest request, for the gate's observers
         self.call = NO_CALL
         self.request = NO_REQUEST
         self.header_size = 0
@@ -173,9 +173,9 @@ class BoardProtocol(HttpToolsProtocol):
         """Join the server's connections, or be refused if there are too many."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
-        self.clock.run(self.loop, self.connections)
-        self.since = self.stalled_since = self.clock.now
-        if len(self.connections) > self.clock.limits.connections:
+        self.shared.run(self.loop, self.connections)
+        self.since = self.stalled_since = self.shared.now
+        if len(self.connections) > self.shared.limits.connections:
             self.refuse(HTTPError(503, "There are too many connections.", headers=((b"retry-after", b"1"),)))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -191,7 +191,7 @@ class BoardProtocol(HttpToolsProtocol):
                 self.flow.pause_reading()
             return
         if self.stage == IDLE and not self.flow.write_paused:
-            end = self.clock.fast.answer(self, data)
+            end = self.shared.fast.answer(self, data)
             if end == len(data):
                 return
             data = data[end:]
@@ -208,17 +208,17 @@ class BoardProtocol(HttpToolsProtocol):
             # The parser reports a header line only when it is whole: this bounds one without an end. The piece in which
             # a head begins may hold other requests before it, and is not counted.
             self.head_bytes = 0 if self.head_bytes == NOT_COUNTED else self.head_bytes + len(data)
-            if self.head_bytes > self.clock.limits.head_bytes:
+            if self.head_bytes > self.shared.limits.head_bytes:
                 self.refuse(self._head_too_large())
 
     def pause_writing(self) -> None:
         """Remember since when the client does not read."""
         super().pause_writing()
-        self.stalled_since = self.clock.now
+        self.stalled_since = self.shared.now
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Stay open if an answer is due: the client has only said that it sends no more."""
-        self.clock.outbox.flush()
+        self.shared.outbox.flush()
         if not self._busy():
             return False
         self.cycle.keep_alive = False
@@ -226,17 +226,17 @@ class BoardProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close once what was asked has been answered; a body on its way may still arrive."""
-        self.clock.outbox.flush()
+        self.shared.outbox.flush()
         self.keep_alive = False
         if self.stage != BODY or not self.inline:
             super().shutdown()
 
     def check_time(self) -> None:
         """Close, or refuse, if a stage has lasted too long; called once a second."""
-        limits = self.clock.limits
-        if self.flow.write_paused and self.clock.now - self.stalled_since > limits.write_seconds:
+        limits = self.shared.limits
+        if self.flow.write_paused and self.shared.now - self.stalled_since > limits.write_seconds:
             self.transport.abort()
-        if self.clock.now - self.since > limits.seconds[self.stage]:
+        if self.shared.now - self.since > limits.seconds[self.stage]:
             if self.stage in _ARRIVING:
                 self.refuse(
                     HTTPError(408, f"{_ARRIVING[self.stage]} took longer than {limits.seconds[self.stage]:g} seconds.")
@@ -256,20 +256,20 @@ class BoardProtocol(HttpToolsProtocol):
         self.header_size = 0
         self.head_bytes = NOT_COUNTED
         self.stage = HEAD
-        self.since = self.clock.now
-        if self.clock.fast.is_observed:
-            self.began = time.monotonic()
+        self.since = self.shared.now
+        if self.shared.fast.is_observed:
+            self.began = time.monotonic()  # the clock of seconds_now in fast_path.pyx
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or a part of it."""
         self.url += url
-        if len(self.url) > self.clock.limits.target_bytes:
-            self.refuse(HTTPError(414, f"The target is longer than {self.clock.limits.target_bytes:,} bytes."))
+        if len(self.url) > self.shared.limits.target_bytes:
+            self.refuse(HTTPError(414, f"The target is longer than {self.shared.limits.target_bytes:,} bytes."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header line. Trailers are counted and dropped."""
         self.header_size += len(name) + len(value)
-        if self.header_size > self.clock.limits.head_bytes:
+        if self.header_size > self.shared.limits.head_bytes:
             self.refuse(self._head_too_large())
         elif self.stage == HEAD:
             add_header(self.request.headers, name.lower(), value)
@@ -339,7 +339,7 @@ class BoardProtocol(HttpToolsProtocol):
             return
         call, request = self.call, self.request
         self.call, self.request = NO_CALL, NO_REQUEST  # a connection that rests keeps no body
-        start(self, self.clock.fast, call, request)
+        start(self, self.shared.fast, call, request)
 
     # One request's way
 
@@ -351,7 +351,7 @@ class BoardProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self.running = cycle
         # Pipelined requests are started by the task that answered the one before, whose context they must not copy.
-        self.clock.fast.new_context().run(super()._start_asgi_task, cycle, app)
+        self.shared.fast.new_context().run(super()._start_asgi_task, cycle, app)
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""
@@ -361,7 +361,7 @@ class BoardProtocol(HttpToolsProtocol):
         elif self.stage == WAITING:
             self.flow.resume_reading()
             self.stage = IDLE
-            self.since = self.clock.now
+            self.since = self.shared.now
 
     def refuse(self, error: HTTPError) -> None:
         """Answer with an error and read no more. What was asked before is still answered first."""
@@ -381,12 +381,12 @@ class BoardProtocol(HttpToolsProtocol):
     def _start_lingering_close(self, response: Response) -> None:
         request, seconds = self.request, time.monotonic() - self.began
         response = self.routes.gate.release(request, self.call.route, request.method, response, seconds)
-        self.clock.outbox.flush()
+        self.shared.outbox.flush()
         self.transport.write(self._head(response, keep_alive=False) + response.body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.stage = LINGERING
-            self.since = self.clock.now
+            self.since = self.shared.now
         else:
             self.transport.close()
 
@@ -425,31 +425,31 @@ class BoardProtocol(HttpToolsProtocol):
 
     def _expect_body(self) -> None:
         self.stage = BODY
-        self.since = self.clock.now
+        self.since = self.shared.now
         if not self.inline:
             return
         headers, limit = self.request.headers, self.call.body_limit
         if int(headers.get(b"content-length", b"0")) > limit:
             self.refuse(too_large(limit))
         elif headers.get(b"expect", b"").lower() == b"100-continue":
-            self.clock.outbox.put(self, CONTINUE)
+            self.shared.outbox.put(self, CONTINUE)
 
     def _head_too_large(self) -> HTTPError:
-        return HTTPError(431, f"The headers are larger than {self.clock.limits.head_bytes:,} bytes.")
+        return HTTPError(431, f"The headers are larger than {self.shared.limits.head_bytes:,} bytes.")
 
     def write(self, response: Response, keep_alive: bool, bodiless: bool) -> None:  # noqa: FBT001
         """Write a response of any kind."""
         data = self._head(response, keep_alive=keep_alive) + (b"" if bodiless else response.body)
         if keep_alive:
-            self.clock.outbox.put(self, data)
+            self.shared.outbox.put(self, data)
         else:
-            self.clock.outbox.flush()
+            self.shared.outbox.flush()
             self.transport.write(data)
             self.transport.close()
             self.refusing = True
 
     def _head(self, response: Response, *, keep_alive: bool) -> bytes:
-        lines = [STATUS_LINE[response.status], self.clock.date]
+        lines = [STATUS_LINE[response.status], self.shared.date]
         lines.extend([b"%b: %b\r\n" % header for header in response.headers])
         if response.body:
             lines.append(b"content-type: %b\r\n" % response.content_type)

@@ -1,11 +1,11 @@
 cdef class RequestCounts:
-    cdef list rows
-    cdef dict places
+    cdef list keys
+    cdef dict row_numbers
     cdef long long *statuses
     cdef long long *buckets
     cdef double *seconds
     cdef int size
 
-    cdef int place(self, object method, object route) except -1
+    cdef int row_of(self, object method, object route) except -1
     cdef int grow(self) except -1
-    cdef void count(self, int place, int status, double seconds) noexcept
+    cdef void count(self, int row, int status, double seconds) noexcept

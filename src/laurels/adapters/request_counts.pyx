@@ -1,7 +1,7 @@
 """Counts of answered requests, in arrays: by method and route the statuses, and a histogram of durations.
 
 An observer of the gate. A counter and a histogram of prometheus-client cost 0.87 microseconds a request, as much as a
-sixth of a standing; these cost 0.02 where the fast path counts without a call from Python. They are read seldom, and
+sixth of a standing; these cost 0.02 if the fast path counts without a call from Python. They are read seldom, and
 written out by :mod:`laurels.http.metrics`. The event loop's thread alone counts.
 
 There is a row for each method of each route, and one method called "other", so that no client can make more rows than
@@ -31,8 +31,8 @@ cdef class RequestCounts:
     bounds = BUCKETS
 
     def __cinit__(self):
-        self.rows = []
-        self.places = {}
+        self.keys = []
+        self.row_numbers = {}
         self.size = 0
 
     def __dealloc__(self):
@@ -40,16 +40,16 @@ cdef class RequestCounts:
         free(self.buckets)
         free(self.seconds)
 
-    cdef int place(self, object method, object route) except -1:
+    cdef int row_of(self, object method, object route) except -1:
         """Return the row of a method and a route, which is made if it is new."""
         cdef object key = (method if method in METHODS or not method else "other", route)
-        cdef object found = self.places.get(key)
+        cdef object found = self.row_numbers.get(key)
         if found is not None:
             return found
         self.grow()
-        self.places[key] = len(self.rows)
-        self.rows.append(key)
-        return len(self.rows) - 1
+        self.row_numbers[key] = len(self.keys)
+        self.keys.append(key)
+        return len(self.keys) - 1
 
     cdef int grow(self) except -1:
         cdef int size = self.size + 1
@@ -70,32 +70,32 @@ cdef class RequestCounts:
         self.size = size
         return 0
 
-    cdef void count(self, int place, int status, double seconds) noexcept:
+    cdef void count(self, int row, int status, double seconds) noexcept:
         cdef int bucket = 0
         while bucket < N_BUCKETS - 1 and seconds > BOUNDS[bucket]:
             bucket += 1
         if 0 <= status < STATUSES:
-            self.statuses[place * STATUSES + status] += 1
-        self.buckets[place * N_BUCKETS + bucket] += 1
-        self.seconds[place] += seconds
+            self.statuses[row * STATUSES + status] += 1
+        self.buckets[row * N_BUCKETS + bucket] += 1
+        self.seconds[row] += seconds
 
     def __call__(self, answered):
         """Count an answer."""
-        self.count(self.place(answered.method, answered.route), answered.status, answered.seconds)
+        self.count(self.row_of(answered.method, answered.route), answered.status, answered.seconds)
 
     def read(self):
         """Return of each method and route how many answers had each status, how many were no slower than each bound, and
         all their seconds.
         """
-        cdef int place, i
+        cdef int row, i
         cdef long long *counted
         rows = []
-        for place, (method, route) in enumerate(self.rows):
-            counted = self.statuses + place * STATUSES
+        for row, (method, route) in enumerate(self.keys):
+            counted = self.statuses + row * STATUSES
             statuses = {i: counted[i] for i in range(STATUSES) if counted[i]}
             total, buckets = 0, []
             for i in range(N_BUCKETS):
-                total += self.buckets[place * N_BUCKETS + i]
+                total += self.buckets[row * N_BUCKETS + i]
                 buckets.append(total)
-            rows.append((method, route, statuses, buckets, self.seconds[place]))
+            rows.append((method, route, statuses, buckets, self.seconds[row]))
         return rows

@@ -1,10 +1,10 @@
-"""Cursors: a place on a board, and how many entries to give after it, as text that a client hands back as it came.
+"""Cursors: a place on a board, and how many entries to return after it, as text that a client hands back as it came.
 
-A cursor names the last entry that was given, by its score, its sequence and its name. That is a place which no submit
-can move, so what is read after it is right whatever has happened since. The text is URL-safe base64 of a msgpack array:
-the version, the size, score, sequence and name, the window and the period that are read, and a seal over these and the
-board's name. The seal tells a cursor that was changed, or is of another board; it keeps no secret, since all that a
-cursor can ask for may be asked for.
+A cursor names the last entry that was returned, by its score, its sequence and its name. No submit can move that place,
+so what is read after it is right whatever has happened since. The text is URL-safe base64 of a msgpack array:
+the version, the size, score, sequence and name, the window and the period that are read, and a checksum over these
+and the board's name. The checksum detects a cursor that was changed or is of another board. It protects no secret: all
+that a cursor can ask for may be asked for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from laurels.stores.contract import Ranked
 if TYPE_CHECKING:
     from laurels.stores.contract import Board
 
-SEAL_BYTES = 8
+CHECKSUM_BYTES = 8
 
 
 class Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ class Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     name: str
     window: str
     period: str
-    seal: bytes = b""
+    checksum: bytes = b""
 
     @property
     def entry(self) -> Ranked:
@@ -48,22 +48,24 @@ _decode = msgspec.msgpack.Decoder(Cursor).decode
 
 
 def write_cursor(board: Board, size: int, last: Ranked) -> str:
-    """Give the cursor of the ``size`` entries of a board, or of a period of it, after ``last``."""
-    return _sealed(board.name, Cursor(2, size, float(last.score), last.sequence, last.name, board.window, board.period))
+    """Return the cursor of the ``size`` entries of a board, or of a period of it, after ``last``."""
+    return _encode_with_checksum(
+        board.name, Cursor(2, size, float(last.score), last.sequence, last.name, board.window, board.period)
+    )
 
 
 def read_cursor(board: str, text: str) -> Cursor:
-    """Read what :func:`write_cursor` gave; raise BadParameter for anything else."""
+    """Read a cursor that :func:`write_cursor` made; raise BadParameter for anything else."""
     try:
         cursor = _decode(urlsafe_b64decode(text.encode() + b"=="))
     except (ValueError, msgspec.DecodeError):
         pass
     else:
-        if text == _sealed(board, msgspec.structs.replace(cursor, seal=b"")):
+        if text == _encode_with_checksum(board, msgspec.structs.replace(cursor, checksum=b"")):
             return cursor
     raise BadParameter("cursor", 'The cursor is none of this board\'s: send the "next" of a page of it as it came.')
 
 
-def _sealed(board: str, plain: Cursor) -> str:
-    seal = blake2b(_encode((board, plain)), digest_size=SEAL_BYTES, person=b"laurels").digest()
-    return urlsafe_b64encode(_encode(msgspec.structs.replace(plain, seal=seal))).rstrip(b"=").decode()
+def _encode_with_checksum(board: str, plain: Cursor) -> str:
+    checksum = blake2b(_encode((board, plain)), digest_size=CHECKSUM_BYTES, person=b"laurels").digest()
+    return urlsafe_b64encode(_encode(msgspec.structs.replace(plain, checksum=checksum))).rstrip(b"=").decode()

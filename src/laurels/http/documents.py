@@ -15,7 +15,6 @@ from laurels.http.messages import HTML, JSON, Response
 from laurels.http.openapi import document
 from laurels.http.operation import Answer, Operation
 from laurels.http.operations import OPERATIONS
-from laurels.http.parameters import Acceptance
 
 if TYPE_CHECKING:
     from laurels.http.gate import Context
@@ -41,7 +40,6 @@ DOCUMENTS = (
     replace(
         _LANDING,
         handler=_show_landing,
-        parameters=(Acceptance(name="Accept", about="", kinds=(JSON, HTML)),),
         produces=(JSON, HTML),
     ),
     Operation(

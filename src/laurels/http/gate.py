@@ -5,11 +5,12 @@
 
 No handler is called without a :class:`Context`, and only :class:`~laurels.http.routes.Routes` makes one, after the gate
 has let the request in: at once when its head is complete, before its body is read. Each part is None until a deployment
-configures it; with none the whole gate costs a request one test.
+configures it; on the fast path an open gate costs one test.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -20,6 +21,9 @@ from laurels.http.operation import Operation
 
 if TYPE_CHECKING:
     from laurels.boards import Boards
+
+
+log = logging.getLogger(__name__)
 
 
 class Principal(Struct, frozen=True):
@@ -43,7 +47,7 @@ class Answered(NamedTuple):
     route: str
     status: int
     size: int
-    """Of the body, in bytes."""
+    """Of the body, in bytes; 0 if it is streamed, and for HEAD that of the GET."""
     seconds: float
     """From the head of the request, or from the connection's refusal, to the answer."""
 
@@ -53,25 +57,30 @@ Check: TypeAlias = Callable[[Request, Operation | None], None]
 """Raises to refuse; there is no operation if the request asks for no route or for another method."""
 
 
+ON_THE_WAY_OUT = {"observers", "cors"}
+"""The parts of the gate that see answers; all others see requests."""
+
+
 class Gate(Struct, frozen=True, kw_only=True):
     """The parts of the gate, in their order. Each refuses by raising an error that :mod:`problems` has a status for."""
 
     observers: tuple[Observer, ...] = ()
+    """Called with each answer as it leaves. What one raises is logged, and keeps no answer back."""
     cors: Callable[[Request | None, Response], Response] | None = None
     """Returns the response with the headers that let a page of another origin read it."""
     host: Check | None = None
     origin: Check | None = None
     address_limit: Check | None = None
     authenticate: Callable[[Request], Principal | None] | None = None
+    """Returns None for a request without credentials, also a browser's preflight; raises for bad ones."""
     principal_limit: Callable[[Principal | None, Operation], None] | None = None
     authorise: Callable[[Principal | None, Operation, Sequence[str]], None] | None = None
-    """Gets the names in the path: a board's, and a player's."""
+    """Gets the names in the path: a board's, and a player's. Refuses None if the operation has a scope."""
 
     @property
     def is_open(self) -> bool:
         """Whether every request is let in."""
-        checks = (self.host, self.origin, self.address_limit, self.authenticate, self.principal_limit, self.authorise)
-        return not any(checks)
+        return not any(getattr(self, part) for part in self.__struct_fields__ if part not in ON_THE_WAY_OUT)
 
     @property
     def is_silent(self) -> bool:
@@ -101,7 +110,10 @@ class Gate(Struct, frozen=True, kw_only=True):
         if self.observers:
             answered = Answered(method, route, response.status, len(response.body), seconds)
             for observe in self.observers:
-                observe(answered)
+                try:
+                    observe(answered)
+                except Exception:
+                    log.exception("Failed to observe an answer")
         return response
 
 

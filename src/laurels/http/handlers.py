@@ -1,7 +1,7 @@
 """What each operation does, reads of a board aside (:mod:`laurels.http.reads`).
 
 A handler gets a context, the names in the path, what was read of the body, and the values of the operation's parameters
-in their order; all of them are of the right form. What the rules refuse it lets through as the error that it is.
+in their order; all of them are of the right form. It catches no error: the adapter turns errors into responses.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ async def submit(
     board: str,
     name: str,
     sent: tuple[Score, bytes | None],
-    wants_representation: bool = False,
-    key: str | None = None,
+    wants_representation: bool,
+    key: str | None,
 ) -> Response:
     """Answer a submit once it is kept."""
     boards, (score, metadata) = context.boards, sent
@@ -78,9 +78,7 @@ async def submit_batch(
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
 
-async def standing(
-    context: Context, board: str, name: str, window: str | None = None, period: str | None = None
-) -> Response:
+async def standing(context: Context, board: str, name: str, window: str | None, period: str | None) -> Response:
     """Answer with the score and the rank of a name."""
     boards = context.boards
     where = boards.board(board) if window is None is period else find_board(boards, board, window, period)

@@ -16,7 +16,6 @@ from prometheus_client.registry import Collector
 
 from laurels.http.messages import Response
 from laurels.http.operation import Answer, Operation
-from laurels.http.parameters import Acceptance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,9 +77,8 @@ def metrics_operation(*collectors: Collector) -> Operation:
 
     async def show_metrics(_: Context, kind: bytes) -> Response:
         write = exposition.generate_latest if kind == OPENMETRICS else generate_latest
-        return Response(200, write(registry), TYPES[kind])
+        return Response(200, write(registry), TYPES[kind], ((b"vary", b"accept"),))
 
-    kinds = (OPENMETRICS, TEXT)
     return Operation(
         name="metrics",
         method="GET",
@@ -91,7 +89,6 @@ def metrics_operation(*collectors: Collector) -> Operation:
         "prefers `text/plain`.",
         answers=(Answer(200, "The metrics.", kinds=tuple(TYPES.values())),),
         handler=show_metrics,
-        parameters=(Acceptance(name="Accept", about="", kinds=kinds),),
         scope="metrics",
-        produces=kinds,
+        produces=tuple(TYPES),
     )

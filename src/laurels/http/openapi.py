@@ -30,13 +30,11 @@ if TYPE_CHECKING:
 
 AS_SENT = {kind.__name__ for kind in (Batch, Bounds, Definition, StrictEntry, Submit)}
 """The bodies of requests: what has a default there may be left out. In an answer it is always written."""
-IGNORED = {"Accept", "Content-Type", "Authorization"}
-"""Headers that OpenAPI describes elsewhere, and whose parameters it ignores."""
 _REF = "#/components/schemas/{name}"
 
 
 class Example(Struct, frozen=True):
-    """A body that is really sent or given."""
+    """A body that is really sent or answered."""
 
     summary: str
     value: Any
@@ -98,7 +96,7 @@ class OperationObject(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
 
 class Named(Struct, frozen=True):
-    """A title and what it stands for."""
+    """A title and its description."""
 
     name: str
     description: str
@@ -163,11 +161,7 @@ def _operation(operation: Operation) -> OperationObject:
         operation.about,
         [operation.tag],
         dict(sorted(responses.items())),
-        [
-            _parameter(parameter)
-            for parameter in (*operation.path_names, *operation.parameters)
-            if parameter.name not in IGNORED
-        ],
+        [_parameter(parameter) for parameter in (*operation.path_names, *operation.parameters)],
         _body(operation.body, examples) if operation.body else None,
     )
 
@@ -236,11 +230,11 @@ def _schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     kinds = [operation.body.kind for operation in operations if operation.body]
     kinds += [kind for operation in operations for answer in operation.answers for kind in answer.bodies]
     _, found = msgspec.json.schema_components([*dict.fromkeys(kinds), Problem], ref_template=_REF)
-    return {name: documented(name, schema) for name, schema in sorted(found.items())}
+    return {name: add_descriptions(name, schema) for name, schema in sorted(found.items())}
 
 
-def documented(name: str, schema: Schema) -> Schema:
-    """Give a struct's schema with what is known of its fields; one that only answers has all its fields."""
+def add_descriptions(name: str, schema: Schema) -> Schema:
+    """Return a struct's schema with the descriptions of its fields; one of answers alone always has all its fields."""
     fields = {field: _simple(of) | FIELDS.get(name, {}).get(field, {}) for field, of in schema["properties"].items()}
     if name not in AS_SENT:
         written = [field for field, of in fields.items() if of.pop("default", ...) is not ...]
@@ -253,7 +247,7 @@ def _prose(docstring: str) -> str:
 
 
 def _simple(schema: Schema) -> Schema:
-    """Give a schema in which a number is one type: msgspec writes that of a score as an integer or a number."""
+    """Return a schema in which a number is one type: msgspec writes that of a score as an integer or a number."""
     kinds = schema.get("anyOf", [])
     if {"type": "integer"} in kinds and {"type": "number"} in kinds:
         types = [kind["type"] for kind in kinds if kind != {"type": "integer"}]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from laurels.errors import BadParameter
-from laurels.http.headers import check_accept, check_content
+from laurels.http.headers import check_accept, check_content, preferred_kind
 from laurels.http.messages import JSON, Headers, Request, Response
 from laurels.http.parameters import HOMES, IN_PATH, list_words
 from laurels.http.query import EMPTY_QUERY, Query
@@ -78,6 +78,11 @@ class Inputs(Struct, eq=False):
         return f"{problem}: {self.subject} takes {list_words(self.known)}."
 
 
+def no_parameters(_: Query, __: Headers) -> Sequence[Any]:
+    """Return nothing: the parameters of what looks at nothing but its path."""
+    return ()
+
+
 class Operation(Struct, kw_only=True, eq=False):
     """One method of one path, which is never changed. ``subject`` names it in the error for a wrong parameter."""
 
@@ -97,9 +102,10 @@ class Operation(Struct, kw_only=True, eq=False):
     scope: Scope | None = None
     subject: str = ""
     parse: Callable[[Query, Headers], Sequence[Any]] | None = None
-    """Returns what the handler gets after names and body; if there is none, the values of the parameters."""
+    """Returns what the handler gets after names and body, if that is not just the values of the parameters."""
     produces: tuple[bytes, ...] = (JSON,)
-    """The media types that its answers have; a client that accepts none of them gets a 406."""
+    """The media types that its answers have; a client that accepts none of them gets a 406. Of several, the handler
+    gets the one that the client prefers, before the parameters."""
     is_inline: bool = True
     """Whether it may be answered inside the callback of the parser, where nothing can be streamed."""
 
@@ -108,33 +114,24 @@ class Operation(Struct, kw_only=True, eq=False):
     """How many bytes a body may have, also one that is not wanted and ignored."""
     is_write: bool = False
     """Whether it may change something."""
-    defaults: Sequence[Any] | None = None
-    """What ``parse`` returns for an empty query, if no header counts."""
+    read_parameters: Callable[[Query, Headers], Sequence[Any]] = no_parameters
+    """Returns what the handler gets after names and body."""
 
     def __post_init__(self) -> None:
         """Derive the last fields from the others, once, because every request needs them."""
         self.path_names = tuple(IN_PATH[name] for name in _IN_BRACES.findall(self.path))
         self.body_limit = self.body.limit if self.body else BODY_BYTES
         self.is_write = self.scope not in {None, "read"}
-        self.parse = self.parse or Inputs(self.subject, self.parameters).read
-        self.defaults = None
+        self.read_parameters = self.parse or Inputs(self.subject, self.parameters).read
 
     def arguments(self, names: Sequence[str], request: Request) -> Sequence[Any]:
         """Return what the handler gets after the context; raise Malformed, Refused or HTTPError for a bad request."""
-        parameters = self._read_parameters(request)
-        check_accept(request.headers, self.produces)
+        headers = request.headers
+        parameters = self.read_parameters(Query(request.query) if request.query else EMPTY_QUERY, headers)
+        check_accept(headers, self.produces)
+        if len(self.produces) > 1:
+            return (*names, preferred_kind(headers, self.produces), *parameters)
         if self.body is None:
             return (*names, *parameters)
-        check_content(request.headers)
+        check_content(headers)
         return (*names, self.body.read(request.body), *parameters)
-
-    def _read_parameters(self, request: Request) -> Sequence[Any]:
-        assert self.parse is not None  # noqa: S101 - set with the object
-        if request.query:
-            return self.parse(Query(request.query), request.headers)
-        if self.defaults is not None:
-            return self.defaults
-        values = self.parse(EMPTY_QUERY, request.headers)
-        if all(parameter.where == "query" for parameter in self.parameters):
-            self.defaults = values
-        return values

@@ -29,7 +29,7 @@ from laurels.http.handlers import (
     undefine,
 )
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
-from laurels.http.parameters import AFTER, BOARDS_LIMIT, IDEMPOTENCY_KEY, PERIOD, PREFER, SCORE, WINDOW
+from laurels.http.parameters import AFTER, BOARDS_LIMIT, IDEMPOTENCY_KEY, OF_PERIOD, PREFER, SCORE
 from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.wire import (
     Absent,
@@ -41,9 +41,9 @@ from laurels.http.wire import (
     Receipt,
     ScoreRank,
     Submit,
-    read_batch,
-    read_definition,
-    read_submit,
+    parse_batch,
+    parse_definition,
+    parse_submit,
 )
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, KIB, TARGET_BYTES
 from laurels.stores.contract import Standing, Summary
@@ -56,7 +56,8 @@ refused. The name of a board or of a player is one percent-decoded segment of th
 An answer is of one state of its board.
 
 `HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 405, 408, \
-414, 431, 500 or 505. Every error is a problem document (RFC 9457) that says what was wrong and what would be right.
+414, 431, 500, 503 or 505. Every error is a problem document (RFC 9457) that says what was wrong and what would be \
+right.
 """
 
 TAGS = {
@@ -84,12 +85,12 @@ STATUSES = {
 }
 """What each error means, whichever operation it answers."""
 
-ANY_REQUEST = (405, 408, 414, 431, 500, 505)
+ANY_REQUEST = (405, 408, 414, 431, 500, 503, 505)
 """The errors that any request may get; the document has them once."""
 
 
 class Landing(Struct, frozen=True):
-    """What answers here."""
+    """What the service is."""
 
     service: str
     version: str
@@ -97,15 +98,17 @@ class Landing(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """That it does."""
+    """That the service answers."""
 
     status: Literal["ok"]
 
 
 _GONE = Answer(204, "It is not there, whether or not it was.")
-_OF_PERIOD = (WINDOW, PERIOD)
-_BY_NAME = {parameter.name: parameter for read in reversed(READS) for parameter in read.inputs.parameters}
-_OF_READS = tuple(dict.fromkeys(_BY_NAME[parameter.name] for read in READS for parameter in read.inputs.parameters))
+# "include" has two forms: the document shows that of a page, which knows every field.
+_FIRST_OF_NAME = {parameter.name: parameter for read in reversed(READS) for parameter in read.inputs.parameters}
+_OF_READS = tuple(
+    dict.fromkeys(_FIRST_OF_NAME[parameter.name] for read in READS for parameter in read.inputs.parameters)
+)
 
 SUBMIT = Operation(
     name="submit",
@@ -127,7 +130,7 @@ SUBMIT = Operation(
     handler=submit,
     parameters=(PREFER, IDEMPOTENCY_KEY),
     errors=WRITE_ERRORS,
-    body=Body(Submit, read_submit),
+    body=Body(Submit, parse_submit),
     scope="submit",
 )
 STANDING = Operation(
@@ -139,7 +142,7 @@ STANDING = Operation(
     about="Returns the score and the rank of a name. A name that is not on the board has score 0 and no rank.",
     answers=(Answer(200, "The standing.", (Standing, Absent)),),
     handler=standing,
-    parameters=_OF_PERIOD,
+    parameters=OF_PERIOD,
     errors=READ_ERRORS,
     scope="read",
     subject="the standing of a name",
@@ -176,7 +179,7 @@ OPERATIONS = (
         handler=submit_batch,
         parameters=(IDEMPOTENCY_KEY,),
         errors=WRITE_ERRORS,
-        body=Body(Batch, read_batch, BATCH_BYTES),
+        body=Body(Batch, parse_batch, BATCH_BYTES),
         scope="submit",
     ),
     STANDING,
@@ -190,7 +193,7 @@ OPERATIONS = (
         about="Removes it from all the board's periods, too; with `window`, from one period alone.",
         answers=(_GONE,),
         handler=remove,
-        parameters=_OF_PERIOD,
+        parameters=OF_PERIOD,
         errors=READ_ERRORS,
         scope="moderate",
         subject="the removal of a name",
@@ -204,7 +207,7 @@ OPERATIONS = (
         about="Removes those of its periods, too; with `window`, those of one period alone. The definition stays.",
         answers=(_GONE,),
         handler=drop,
-        parameters=_OF_PERIOD,
+        parameters=OF_PERIOD,
         errors=READ_ERRORS,
         scope="define",
         subject="the removal of a board",
@@ -250,7 +253,7 @@ OPERATIONS = (
         ),
         handler=define,
         errors=(400, 406, 409, 413, 415, 422, 429, 503),
-        body=Body(Definition, read_definition),
+        body=Body(Definition, parse_definition),
         scope="define",
     ),
     Operation(
@@ -287,7 +290,7 @@ OPERATIONS = (
         "Percentiles count from the worst entry, whatever the order: the 99th is near the best.",
         answers=(Answer(200, "The board in a few figures.", (Summary,)),),
         handler=summarize,
-        parameters=_OF_PERIOD,
+        parameters=OF_PERIOD,
         errors=READ_ERRORS,
         scope="read",
         subject="the summary of a board",
@@ -301,7 +304,7 @@ OPERATIONS = (
         about="Returns the rank that the score would have, and the percentage of entries that are no better.",
         answers=(Answer(200, "Its rank.", (ScoreRank,)),),
         handler=rank_of_score,
-        parameters=(SCORE, *_OF_PERIOD),
+        parameters=(SCORE, *OF_PERIOD),
         errors=READ_ERRORS,
         scope="read",
         subject="the rank of a score",

@@ -2,7 +2,7 @@
 
     in the path      PathName
     in the query     Whole · Number · Text · Texts · Fields
-    in the headers   Preference · Key · Acceptance
+    in the headers   Preference · Key
 
 To add one: make it here, and name it in the parameters of an operation or a read, whose handler gets what it reads.
 """
@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
 
+from laurels.entries import RESERVED
 from laurels.errors import BadParameter
-from laurels.http.headers import REPRESENTATION, preferred_kind, wants_representation
+from laurels.http.headers import REPRESENTATION, wants_representation
 from laurels.limits import (
     BOARDS_LISTED,
     DEFAULT_BOARDS_LISTED,
     DEFAULT_PAGE_ENTRIES,
     DEFAULT_SPAN_ENTRIES,
     KEY_CHARACTERS,
+    KEY_HOURS,
     LARGEST_NUMBER,
     NAME_BYTES,
     NAMES_ASKED,
@@ -40,7 +42,7 @@ Schema = dict[str, Any]
 Where = Literal["path", "query", "header"]
 
 TEXT: Schema = {"type": "string"}
-NAME: Schema = {"type": "string", "minLength": 1, "maxLength": NAME_BYTES}
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": NAME_BYTES}  # characters there: looser than the rule
 _NO_CONTROLS = r"[^\x00-\x1f\x7f-\x9f]+$"
 
 
@@ -97,7 +99,7 @@ class Whole(Input, frozen=True, kw_only=True):
         bounds: Schema = {"type": "integer", "minimum": self.least, "maximum": self.most}
         return bounds if self.default is None else {**bounds, "default": self.default}
 
-    def read(self, query: Query, headers: Headers) -> int | None:  # noqa: ARG002
+    def read(self, query: Query, headers: Headers) -> int | None:
         """Return the number, or the default."""
         if self.name not in query:
             return self.default
@@ -115,7 +117,7 @@ class Number(Input, frozen=True, kw_only=True):
         """Any number."""
         return {"type": "number"}
 
-    def read(self, query: Query, headers: Headers) -> Score | None:  # noqa: ARG002
+    def read(self, query: Query, headers: Headers) -> Score | None:
         """Return the score, or None."""
         return query.score(self.name) if self.name in query else None
 
@@ -135,7 +137,7 @@ class RequiredNumber(Number, frozen=True, kw_only=True):
 
 
 class Text(Input, frozen=True, kw_only=True):
-    """Any text, or the name of somebody on a board."""
+    """Any text, or a name on a board."""
 
     is_name: bool = False
 
@@ -144,7 +146,7 @@ class Text(Input, frozen=True, kw_only=True):
         """A string."""
         return NAME if self.is_name else TEXT
 
-    def read(self, query: Query, headers: Headers) -> str | None:  # noqa: ARG002
+    def read(self, query: Query, headers: Headers) -> str | None:
         """Return the text, or None."""
         return query.text(self.name) if self.name in query else None
 
@@ -160,7 +162,7 @@ class Names(Input, frozen=True, kw_only=True):
         """A list of distinct names."""
         return {"type": "array", "items": NAME, "minItems": 1, "maxItems": self.most, "uniqueItems": True}
 
-    def read(self, query: Query, headers: Headers) -> Sequence[str]:  # noqa: ARG002
+    def read(self, query: Query, headers: Headers) -> Sequence[str]:
         """Return them all."""
         return query.texts(self.name) if self.name in query else []
 
@@ -176,7 +178,7 @@ class Fields(Input, frozen=True, kw_only=True):
         """A list of choices."""
         return {"type": "array", "items": {"enum": list(self.known)}, "minItems": 1}
 
-    def read(self, query: Query, headers: Headers) -> frozenset[str]:  # noqa: ARG002
+    def read(self, query: Query, headers: Headers) -> frozenset[str]:
         """Return the fields asked for."""
         fields = query.text(self.name).split(",") if self.name in query else []
         for field in fields:
@@ -200,7 +202,7 @@ class Preference(Input, frozen=True, kw_only=True):
         """A string."""
         return TEXT
 
-    def read(self, query: Query, headers: Headers) -> bool:  # noqa: ARG002
+    def read(self, query: Query, headers: Headers) -> bool:
         """Return whether a representation is preferred."""
         return wants_representation(headers)
 
@@ -215,26 +217,10 @@ class Key(Input, frozen=True, kw_only=True):
         """Visible ASCII."""
         return {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS, "pattern": "^[!-~]+$"}
 
-    def read(self, query: Query, headers: Headers) -> str | None:  # noqa: ARG002
+    def read(self, query: Query, headers: Headers) -> str | None:
         """Return the key, or None."""
         key = headers.get(self.name.lower().encode())
         return None if key is None else key.decode("latin-1")
-
-
-class Acceptance(Input, frozen=True, kw_only=True):
-    """Which of several media types the client wants. OpenAPI describes it with the answers, not as a parameter."""
-
-    kinds: tuple[bytes, ...]
-    where: ClassVar[Where] = "header"
-
-    @property
-    def schema(self) -> Schema:
-        """A string."""
-        return TEXT
-
-    def read(self, query: Query, headers: Headers) -> bytes:  # noqa: ARG002
-        """Return the media type that the client prefers."""
-        return preferred_kind(headers, self.kinds)
 
 
 def list_words(words: Sequence[str]) -> str:
@@ -242,7 +228,7 @@ def list_words(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-BOARD = PathName(name="board", about="The board's name.", example="mario-kart", reserved=(r"\.{1,2}", "-"))
+BOARD = PathName(name="board", about="The board's name.", example="mario-kart", reserved=(r"\.{1,2}", RESERVED))
 PLAYER = PathName(name="name", about="The player's name.", example="silverhand", reserved=(r"\.{1,2}",))
 IN_PATH = {parameter.name: parameter for parameter in (BOARD, PLAYER)}
 """The parts of paths, by their names in braces."""
@@ -254,8 +240,8 @@ PREFER = Preference(
 )
 IDEMPOTENCY_KEY = Key(
     name="Idempotency-Key",
-    about="Any text that is unique to this submit, such as a UUID. Within 24 hours the same request with this key "
-    "counts once and gets the first answer; another request with the same key is refused.",
+    about=f"Any text that is unique to this submit, such as a UUID. Within {KEY_HOURS} hours the same request with "
+    "this key counts once and gets the first answer; another request with the same key is refused.",
 )
 
 WINDOW = Text(
@@ -319,8 +305,8 @@ BOARDS_LIMIT = Whole(
     name="limit", about="How many boards at most.", least=1, most=BOARDS_LISTED, default=DEFAULT_BOARDS_LISTED
 )
 
-HOMES = {
-    parameter.name: parameter.home
-    for parameter in (START_RANK, END_RANK, CURSOR, AROUND, SPAN, NAMES, MIN_SCORE, MAX_SCORE, LIMIT)
-}
+OF_PERIOD = (WINDOW, PERIOD)
+"""What all that can be asked of a period takes."""
+_OF_READS = (START_RANK, END_RANK, CURSOR, AROUND, SPAN, NAMES, MIN_SCORE, MAX_SCORE, LIMIT)
+HOMES = {parameter.name: parameter.home for parameter in _OF_READS}
 """The reads of a board that parameters go with, for the error if they are sent with another."""

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from laurels.entries import checked_score
 from laurels.errors import BadParameter, ScoreRefused
-from laurels.http.wire import read_submit
+from laurels.http.wire import parse_submit
 from laurels.limits import LARGEST_NUMBER
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Query(dict[str, list[bytes]]):
         if not _NUMBER.fullmatch(value):
             raise BadParameter(key, f"{key} is {value!r}: it must be a number as JSON has them, and a plus in it %2B.")
         try:
-            return checked_score(read_submit(b'{"score":%b}' % value.encode())[0])
+            return checked_score(parse_submit(b'{"score":%b}' % value.encode())[0])
         except ScoreRefused as error:
             raise BadParameter(key, str(error)) from None
 

@@ -36,10 +36,9 @@ from laurels.http.parameters import (
     NAMES,
     NEXT_PAGE,
     OF_NAMES,
-    PERIOD,
+    OF_PERIOD,
     SPAN,
     START_RANK,
-    WINDOW,
 )
 from laurels.http.wire import ReadEntry, Reading, encode
 from laurels.limits import DEFAULT_PAGE_ENTRIES
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL = Raw(b"null")
-_NO_FIELDS = frozenset[str]()
 
 
 class Read(Struct, frozen=True):
@@ -81,17 +79,16 @@ async def _read_page(
     board: str,
     start: int,
     stop: int | None,
-    fields: frozenset[str] = _NO_FIELDS,
-    window: str | None = None,
-    period: str | None = None,
+    fields: frozenset[str],
+    window: str | None,
+    period: str | None,
 ) -> Response:
     boards = context.boards
     stop = start + DEFAULT_PAGE_ENTRIES if stop is None else stop
     if not fields:  # the store writes the JSON itself, at a tenth of the cost
         where = boards.board(board) if window is None is period else find_board(boards, board, window, period)
         return Response(200, b'{"leaderboard":%b}' % await boards.page_json(where, start, stop))
-    _check_fields(boards, fields)
-    where = find_board(boards, board, window, period)
+    where = _find_board(boards, board, fields, window, period)
     found = await boards.page(where, start, stop, with_metadata="metadata" in fields, want_cursor="cursor" in fields)
     return _answer_slice(where, found, stop - start, fields)
 
@@ -123,8 +120,7 @@ async def _read_around(
     period: str | None,
 ) -> Response:
     boards = context.boards
-    _check_fields(boards, fields)
-    where = find_board(boards, board, window, period)
+    where = _find_board(boards, board, fields, window, period)
     found = await boards.around(where, name, span, with_metadata="metadata" in fields)
     return _answer(found, fields)
 
@@ -138,8 +134,7 @@ async def _read_names(
     period: str | None,
 ) -> Response:
     boards = context.boards
-    _check_fields(boards, fields)
-    where = find_board(boards, board, window, period)
+    where = _find_board(boards, board, fields, window, period)
     found = await boards.entries_named(where, names, with_metadata="metadata" in fields)
     return _answer(found.entries, fields, missing=found.missing)
 
@@ -155,10 +150,14 @@ async def _read_scores(
     period: str | None,
 ) -> Response:
     boards = context.boards
-    _check_fields(boards, fields)
-    where = find_board(boards, board, window, period)
+    where = _find_board(boards, board, fields, window, period)
     found = await boards.entries_between_scores(where, low, high, limit, with_metadata="metadata" in fields)
     return _answer(found, fields)
+
+
+def _find_board(boards: Boards, board: str, fields: frozenset[str], window: str | None, period: str | None) -> Board:
+    _check_fields(boards, fields)
+    return find_board(boards, board, window, period)
 
 
 def _check_fields(boards: Boards, fields: frozenset[str]) -> None:
@@ -198,14 +197,13 @@ def _format_time(microseconds: int) -> str:
     return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_OF_PERIOD = (WINDOW, PERIOD)
-_OF_ALL = (INCLUDE, *_OF_PERIOD)
+_COMMON = (INCLUDE, *OF_PERIOD)
 
-PAGE_READ = Read(Inputs(A_PAGE, (START_RANK, END_RANK, INCLUDE_IN_PAGE, *_OF_PERIOD)), _read_page)
-NEXT_READ = Read(Inputs(NEXT_PAGE, (CURSOR, INCLUDE_IN_PAGE, *_OF_PERIOD)), _read_next_page)
-AROUND_READ = Read(Inputs(AROUND_NAME, (AROUND, SPAN, *_OF_ALL)), _read_around)
-NAMES_READ = Read(Inputs(OF_NAMES, (NAMES, *_OF_ALL)), _read_names)
-SCORES_READ = Read(Inputs(BETWEEN_SCORES, (MIN_SCORE, MAX_SCORE, LIMIT, *_OF_ALL)), _read_scores)
+PAGE_READ = Read(Inputs(A_PAGE, (START_RANK, END_RANK, INCLUDE_IN_PAGE, *OF_PERIOD)), _read_page)
+NEXT_READ = Read(Inputs(NEXT_PAGE, (CURSOR, INCLUDE_IN_PAGE, *OF_PERIOD)), _read_next_page)
+AROUND_READ = Read(Inputs(AROUND_NAME, (AROUND, SPAN, *_COMMON)), _read_around)
+NAMES_READ = Read(Inputs(OF_NAMES, (NAMES, *_COMMON)), _read_names)
+SCORES_READ = Read(Inputs(BETWEEN_SCORES, (MIN_SCORE, MAX_SCORE, LIMIT, *_COMMON)), _read_scores)
 
 READS = (PAGE_READ, NEXT_READ, AROUND_READ, NAMES_READ, SCORES_READ)
 BY_PARAMETER = {

@@ -13,16 +13,17 @@ HEAD is answered as GET (the adapter leaves the body out), OPTIONS with the meth
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from laurels.entries import RESERVED
 from laurels.errors import BadName
 from laurels.http.gate import OPEN_GATE, Context, Gate
 from laurels.http.messages import Request, Response
-from laurels.http.operation import Operation
+from laurels.http.operation import Operation, no_parameters
 from laurels.http.operations import OPERATIONS
 from laurels.http.problems import HTTPError, failure, too_large
 from laurels.http.query import decode_text
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 NO_ROUTE = "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 """The methods that an operation may have, in the order of ``Allow``."""
-NAME_OF_ROUTES = "-"
-"""The first segment of the service's own paths, which is the name of no board."""
 
 
 class Call(Struct, gc=False):
@@ -90,7 +89,7 @@ class _Node:
                 as_sent = [segment.decode(errors="replace") for segment in segments]
                 return Call(self.route, as_sent, operation, BadName(self.parts[len(names)].name, str(error)))
         if operation is None:
-            methods = [*self.operations]
+            methods = [*self.operations]  # the last is OPTIONS
             allow = ((b"allow", ", ".join(methods).encode()),)
             problem = HTTPError(405, f"{method} is not allowed here: use {', '.join(methods[:-1])}.", headers=allow)
             return Call(self.route, names, problem=problem)
@@ -145,19 +144,19 @@ class Routes:
 
     async def answer(self, request: Request) -> Response:
         """Return what a whole request is answered with, errors too, and show it to the gate's observers."""
-        begun = perf_counter()
+        begun = monotonic()
         call = self.find(request.method, request.path)
         try:
             self.admit(call, request)
             response = await self.answer_call(call, request)
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = failure(error)
-        return self.gate.release(request, call.route, request.method, response, perf_counter() - begun)
+        return self.gate.release(request, call.route, request.method, response, monotonic() - begun)
 
 
 def _tree(operations: Sequence[Operation]) -> _Node:
     root = _Node()
-    root.add(NAME_OF_ROUTES)  # even without operations below it, it is no board
+    root.add(RESERVED)  # the service's own paths begin so: even without any, it is no board
     for operation in sorted(operations, key=lambda operation: METHODS.index(operation.method)):
         node = root
         for segment in operation.path.split("/")[1:]:
@@ -193,6 +192,6 @@ def _options(path: str, methods: Sequence[str]) -> Operation:
         about="",
         answers=(),
         handler=list_methods,
-        parse=lambda *_: (),
+        parse=no_parameters,
         produces=(),
     )

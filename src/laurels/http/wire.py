@@ -95,14 +95,14 @@ class Reading(Struct, frozen=True):
 
 
 class ScoreRank(Struct, frozen=True):
-    """Where a score would stand; ``percentile`` is the percentage of entries that are no better, None of no entries."""
+    """The rank that a score would have, and the percentage of entries that are no better: None if there are none."""
 
     rank: int
     percentile: float | None
 
     @classmethod
     def of(cls, place: Place) -> ScoreRank:
-        """Tell a place."""
+        """Return the answer for a place."""
         return cls(place.rank, 100 * (place.count - place.better) / place.count if place.count else None)
 
 
@@ -116,7 +116,7 @@ class Receipt(Struct, frozen=True):
 
     @classmethod
     def of(cls, change: Change) -> Receipt:
-        """Tell a change."""
+        """Return the answer for a change."""
         return cls(change.current.score, change.current.rank, change.previous, change.counted)
 
 
@@ -165,7 +165,7 @@ _read_entry = msgspec.json.Decoder(StrictEntry).decode
 _read_any = msgspec.json.Decoder(Any).decode
 
 
-def read_submit(body: Body) -> tuple[Score, bytes | None]:
+def parse_submit(body: Body) -> tuple[Score, bytes | None]:
     """Read the score and the metadata of a submit; raise BadJSON, BadBody or ScoreRefused for one that is not good."""
     try:
         submit = _read_submit(body)
@@ -178,8 +178,8 @@ def read_submit(body: Body) -> tuple[Score, bytes | None]:
     return submit.score, _metadata(submit.metadata)
 
 
-def read_batch(body: Body) -> Sequence[Submission | Refusal]:
-    """Read the body of a batch, with a refusal in the place of each bad entry; raises as :func:`read_submit`."""
+def parse_batch(body: Body) -> Sequence[Submission | Refusal]:
+    """Read the body of a batch, with a refusal in the place of each bad entry; raises as :func:`parse_submit`."""
     try:
         found = _read_batch(body).entries
     except _UNREADABLE:
@@ -191,7 +191,7 @@ def read_batch(body: Body) -> Sequence[Submission | Refusal]:
     return entries
 
 
-def read_definition(body: Body) -> Definition:
+def parse_definition(body: Body) -> Definition:
     """Read a board's definition; raises BadJSON and BadDefinition."""
     try:
         table = _read_any(body)
@@ -245,7 +245,7 @@ def _submission_or_refusal(index: int, entry: StrictEntry) -> Submission | Refus
 
 
 def _metadata(raw: Raw | None) -> bytes | None:
-    """Give metadata without the spaces between its parts, its numbers and strings as they were written."""
+    """Return metadata without the spaces between its parts; numbers and strings stay as written."""
     if raw is None:
         return None
     try:
@@ -261,7 +261,7 @@ def _is_large(score: Score) -> bool:
 
 
 def _check_pairs(body: Body) -> None:
-    """Raise BadJSON where an object of ``body`` has one key twice."""
+    """Raise BadJSON if an object of ``body`` has one key twice."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         once = dict(found)
@@ -272,7 +272,7 @@ def _check_pairs(body: Body) -> None:
 
     try:
         json.loads(body, object_pairs_hook=pairs, parse_int=float)
-    except (UnicodeDecodeError, RecursionError) as error:  # in metadata, which msgspec has only passed over
+    except (UnicodeDecodeError, RecursionError) as error:  # in metadata, which msgspec did not decode
         _refuse(body, error)
 
 

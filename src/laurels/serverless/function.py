@@ -61,15 +61,15 @@ class Function:
         """Answer one event of API Gateway."""
         self._telemetry.begin(context)
         request: Request | None = None
-        begun = time.perf_counter()
+        begun = time.monotonic()
         try:
-            request = gateway.request(event)
+            request = gateway.read_event(event)
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = self._routes.gate.release(None, "", "", failure(error), 0)
         else:
             response = self._loop.run_until_complete(self._routes.answer(request))
-        self._telemetry.record(request, response.status, (time.perf_counter() - begun) * 1e3)
-        return gateway.answer(response, request.method if request else "GET")
+        self._telemetry.record(request, response.status, (time.monotonic() - begun) * 1e3)
+        return gateway.format_response(response, request.method if request else "GET")
 
 
 def _read_boards(settings: Settings) -> BoardsFile:

@@ -69,6 +69,7 @@ from laurels.definition import (
     Ties,
 )
 from laurels.errors import NotKept, StoreUnavailable
+from laurels.limits import KEY_HOURS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +81,7 @@ _encode = msgspec.json.Encoder().encode
 TTL_SECONDS = 7 * 24 * 60 * 60
 """How long a store without durability keeps a board after its last submit, unless it is configured otherwise."""
 TTLSeconds = Annotated[int, Meta(ge=1, le=LONGEST_TTL_SECONDS)]
-KEY_SECONDS = 24 * 60 * 60
+KEY_SECONDS = KEY_HOURS * 60 * 60
 """How long an idempotency key is remembered."""
 _NO_BOUNDS = Bounds()
 
