@@ -22,10 +22,11 @@ from laurels.boards import Boards
 from laurels.http import Gate, Response, Routes, StreamingResponse
 from laurels.http.gate import Principal
 from laurels.http.handlers import standing
-from laurels.http.operation import Operation
-from laurels.http.operations import OPERATIONS, STANDING
+from laurels.http.operation import Body, Operation
+from laurels.http.operations import OPERATIONS, STANDING, SUBMIT
+from laurels.http.parameters import Whole
 from laurels.http.problems import HTTPError
-from laurels.http.wire import encode
+from laurels.http.wire import Submit, encode, parse_submit
 from laurels.stores.contract import Submission
 from laurels.stores.embedded.store import EmbeddedStore
 
@@ -59,15 +60,18 @@ def authorise(principal: Principal | None, _: Operation, names: Sequence[str]) -
 def guard(lines: Path) -> Gate:
     """Return a gate that writes what it sees leave."""
 
+    def fail(_: Answered) -> None:
+        raise RuntimeError("This observer fails.")
+
     def observe(answered: Answered) -> None:
         with lines.open("a") as file:
             file.write(json.dumps(answered) + "\n")
 
-    return Gate(authenticate=authenticate, authorise=authorise, observers=(observe,))
+    return Gate(authenticate=authenticate, authorise=authorise, observers=(fail, observe))
 
 
 async def show_kind(
-    context: Context, board: str, name: str, window: str | None = None, period: str | None = None
+    context: Context, board: str, name: str, window: str | None, period: str | None, extra: int
 ) -> Response:
     """Answer a standing after doing what the name says, as any asyncio code might."""
     before = seen.get()
@@ -100,7 +104,10 @@ async def show_kind(
     assert asyncio.current_task() is not None
     found = await standing(context, board, name, window, period)
     return Response(
-        200, encode({"before": before, "after": seen.get(), "task": task is not None, "status": found.status})
+        200,
+        encode(
+            {"before": before, "after": seen.get(), "task": task is not None, "status": found.status, "extra": extra}
+        ),
     )
 
 
@@ -155,13 +162,19 @@ FURTHER = (
 )
 
 
+STANDING_OF_KINDS = replace(
+    STANDING, handler=show_kind, parameters=(*STANDING.parameters, Whole(name="extra", about="One more.", default=3))
+)
+SMALL_SUBMIT = replace(SUBMIT, body=Body(Submit, parse_submit, 1024))
+
+
 async def serve(kind: str, data: Path, lines: Path) -> None:
     """Serve behind the gate, or with the handlers above."""
     boards = Boards(await EmbeddedStore.open(data))
     if kind == "guarded":
         routes = Routes(boards, gate=guard(lines))
     else:
-        routes = Routes(boards, (*OPERATIONS, *FURTHER, replace(STANDING, handler=show_kind)))
+        routes = Routes(boards, (*OPERATIONS, *FURTHER, STANDING_OF_KINDS, SMALL_SUBMIT))
     limits = Limits(target_bytes=600, head_bytes=1000, seconds=(3, 1, 1, 60, 1))
     http = partial(BoardProtocol, shared=Shared(limits, routes))
     config = uvicorn.Config(Application(routes), port=0, http=http, lifespan="off", proxy_headers=False)  # type: ignore[arg-type]

@@ -206,6 +206,14 @@ def test_events_of_lambda_meet_the_gate(tmp_path: Path, lines: Path, name: str) 
     assert observed(lines, 1)[0][2] == 401
 
 
+@pytest.mark.parametrize("part", sorted(set(Gate.__struct_fields__) - {"observers", "cors"}))
+def test_gate_with_any_part_is_not_open(part: str) -> None:
+    """Whichever part is configured, the fast path asks the gate."""
+    gate = Gate(**{part: lambda *_: None})  # type: ignore[arg-type]
+    assert not gate.is_open
+    assert Routes(None, gate=gate).open_context is None  # type: ignore[arg-type]  # no board is asked
+
+
 def test_order_of_the_gate() -> None:
     """The parts are asked in their order, each refusal before the parts behind it; a 404 needs two of them."""
     asked: list[str] = []

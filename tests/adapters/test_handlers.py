@@ -38,7 +38,7 @@ def request(name: str, *, is_odd: bool) -> bytes:
 def test_handler_may_do_anything(served: Server, kind: str, *, is_odd: bool) -> None:
     """It may await what it likes, has a current task, and a context variable that no other request sees or has set."""
     for reply in send_bytes(served, request(kind, is_odd=is_odd) * 3, 3):
-        assert reply.json == {"before": UNSEEN, "after": kind, "task": True, "status": 200}
+        assert reply.json == {"before": UNSEEN, "after": kind, "task": True, "status": 200, "extra": 3}
 
 
 @pytest.mark.parametrize("is_odd", [False, True], ids=["fast", "odd"])
@@ -67,6 +67,21 @@ def test_contexts_of_requests_that_wait_together(served: Server) -> None:
             replies = read_replies(connection, len(names))
             assert [reply.json["after"] for reply in replies] == names
             assert {reply.json["before"] for reply in replies} == {UNSEEN}
+
+
+def test_parameter_of_a_core_route(served: Server) -> None:
+    """A parameter that is added to a core route has its default on the fast path, and its value elsewhere."""
+    assert ask(served, "GET", "/b/none?extra=7").json["extra"] == 7
+    assert ask(served, "GET", "/b/none?extra=x").status == 400
+
+
+@pytest.mark.parametrize("odd", [b"", b"X-Odd: 1\r\n"], ids=["fast", "odd"])
+@pytest.mark.parametrize(("size", "status"), [(1024, 202), (1025, 413)])
+def test_body_limit_of_a_core_route(served: Server, size: int, status: int, odd: bytes) -> None:
+    """The limit of a body is that of its operation, on the fast path as well."""
+    body = b'{"score":1' + b" " * (size - 11) + b"}"
+    head = b"POST /b/v HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n" % (odd, size)
+    assert send_bytes(served, head + body)[0].status == status
 
 
 def test_deeper_paths(served: Server) -> None:
