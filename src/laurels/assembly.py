@@ -26,7 +26,7 @@ from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import BadStore
 from laurels.http import Gate, Routes
 from laurels.http.documents import DOCUMENTS
-from laurels.http.metrics import RequestCollector, metrics_operation
+from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.request_log import log_request
 from laurels.logs import LogFormat, writing_logs
@@ -35,7 +35,7 @@ from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
@@ -112,18 +112,20 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     try:
         boards = Boards(store, file)
         await boards.declare()
-        yield Routes(boards, *operations_and_gate(settings))
+        yield Routes(boards, *operations_and_gate(settings, store.measure))
     finally:
         await store.close()
 
 
-def operations_and_gate(settings: Settings) -> tuple[tuple[Operation, ...], Gate]:
-    """Return the operations that a deployment serves, and the gate before them."""
+def operations_and_gate(
+    settings: Settings, measure: Callable[[], Mapping[str, float]]
+) -> tuple[tuple[Operation, ...], Gate]:
+    """Return the operations that a deployment serves, and the gate before them; ``measure`` is the store's."""
     counts = RequestCounts() if settings.metrics else None
     observers: list[Observer] = [] if counts is None else [counts]
     if settings.log_requests:
         observers.append(log_request)
-    metrics = () if counts is None else (metrics_operation(RequestCollector(counts)),)
+    metrics = () if counts is None else (metrics_operation(RequestCollector(counts), StoreCollector(measure)),)
     return (*OPERATIONS, *DOCUMENTS, *metrics), Gate(observers=tuple(observers))
 
 

@@ -75,6 +75,14 @@ def test_durations_are_counted(tmp_path: Path) -> None:
     assert 0 < samples[f"{name}_sum", None] < 10
 
 
+def test_figures_of_the_store(tmp_path: Path) -> None:
+    """What the store measures of itself is there."""
+    with running(tmp_path) as server:
+        for board in ("kart", "race"):
+            ask(server, "POST", f"/{board}/v", {"score": 1})
+        assert b"\nlaurels_boards 2.0\n" in ask(server, "GET", "/-/metrics").body
+
+
 def test_figures_of_the_process(server: Server) -> None:
     """What Prometheus asks of every process is there, too."""
     assert b"process_resident_memory_bytes" in ask(server, "GET", "/-/metrics").body

@@ -14,7 +14,7 @@ from tests.conftest import Server, started
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SERVED = tuple({(each.method, each.path): each for each in operations_and_gate(Settings())[0]}.values())
+SERVED = tuple({(each.method, each.path): each for each in operations_and_gate(Settings(), dict)[0]}.values())
 """The operations of a service with default settings."""
 ASGI = [sys.executable, "-m", "uvicorn", "--factory", "laurels.assembly:application", "--port", "0"]
 

@@ -1,7 +1,7 @@
 """``/-/metrics``: what the service counts, in OpenMetrics, the text format of Prometheus.
 
 Counting is cheap and done elsewhere (:class:`~laurels.adapters.request_counts.RequestCounts`); prometheus-client only
-writes the counts out, when they are asked for. To add a metric: count it where it happens, and yield it here.
+writes the counts out, when they are asked for.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition
 from prometheus_client.registry import Collector
@@ -18,7 +18,7 @@ from laurels.http.messages import Response
 from laurels.http.operation import Answer, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from prometheus_client import Metric
 
@@ -30,6 +30,8 @@ TYPES = {
     TEXT: b"text/plain; version=0.0.4; charset=utf-8",
 }
 LABELS = ("method", "route")
+STORE_METRICS = {"boards": "Boards that have entries."}
+"""What each figure of a store means, by its name in :meth:`Store.measure`."""
 
 
 Counted: TypeAlias = tuple[str, str, dict[int, int], list[int], float]
@@ -66,6 +68,18 @@ class RequestCollector(Collector):
             seconds.add_metric(labels, list(zip(self._bounds, buckets, strict=True)), total)
         yield requests
         yield seconds
+
+
+class StoreCollector(Collector):
+    """What the store measures of itself."""
+
+    def __init__(self, measure: Callable[[], Mapping[str, float]]) -> None:
+        self._measure = measure
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the figures as they are now."""
+        for name, value in self._measure().items():
+            yield GaugeMetricFamily(f"laurels_{name}", STORE_METRICS[name], value=value)
 
 
 def metrics_operation(*collectors: Collector) -> Operation:

@@ -439,6 +439,10 @@ class Store(ABC):
 
     # Definitions, with the capability defining
 
+    def measure(self) -> Mapping[str, float]:
+        """Return figures of the store for its operator, by their names, at no cost that grows with it."""
+        return {}
+
     async def definitions(self) -> Mapping[str, Definition]:
         """Return the definitions that the store keeps, by the names of their boards; none without ``defining``.
 
