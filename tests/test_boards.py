@@ -341,11 +341,11 @@ async def test_submits_while_a_definition_changes(boards: Boards) -> None:
     assert await boards.store.count(boards.period_of("b", "daily", None)) == 6
 
 
-@pytest.mark.parametrize("act", ["change", "batch"])
-async def test_definition_waits_for_keys(boards: Boards, act: str) -> None:
+@pytest.mark.parametrize("kind", ["change", "batch"])
+async def test_definition_waits_for_keys(boards: Boards, kind: str) -> None:
     """A definition does not overtake a submit whose key is still looked up, and which contradicts it."""
     submission = Submission("v", 50)
-    keyed = change(boards, "b", submission, "k") if act == "change" else boards.submit_many("b", [submission], "k")
+    keyed = change(boards, "b", submission, "k") if kind == "change" else boards.submit_many("b", [submission], "k")
     done, defined = await asyncio.gather(keyed, boards.define("b", BOUNDED), return_exceptions=True)
     assert (isinstance(done, Change) or done == [], type(defined)) == (True, DefinitionConflict)
 

@@ -140,6 +140,6 @@ def test_any_asgi_server(tmp_path: Path, write: Callable[[str], Path]) -> None:
         "--lifespan",
         "on",
     ]
-    told = {"LAURELS_DATA": str(tmp_path / "data"), "LAURELS_BOARDS": str(write(LAPS))}
-    with started(serve, os.environ | told) as server:
+    settings = {"LAURELS_DATA": str(tmp_path / "data"), "LAURELS_BOARDS": str(write(LAPS))}
+    with started(serve, os.environ | settings) as server:
         assert ask(server, "GET", "/-/boards/laps").json["windows"] == ["daily"]

@@ -70,6 +70,6 @@ def test_directory_in_use(tmp_path: Path) -> None:
 
 
 def test_lifespan_is_needed(tmp_path: Path) -> None:
-    """A server that does not run the lifespan cannot open the store: each request is told so by a 500."""
+    """A server that does not run the lifespan cannot open the store: each request gets a 500."""
     with started([*ASGI, "--lifespan", "off"], os.environ | {"LAURELS_DATA": str(tmp_path)}) as server:
         assert ask(server, "GET", "/b").status == 500

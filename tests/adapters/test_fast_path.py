@@ -1,4 +1,4 @@
-"""The short way beside the full parser: one more header sends a request the full way, and changes nothing else."""
+"""The fast path compared with the full parser: one more header sends a request there, and changes nothing else."""
 
 from __future__ import annotations
 

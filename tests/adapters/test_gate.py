@@ -99,7 +99,7 @@ def test_pipelined_requests_meet_the_gate(guarded: Server) -> None:
 
 
 def test_refusal_comes_before_the_body(guarded: Server) -> None:
-    """Who is refused is told so while the body is still on its way, and is not asked for it."""
+    """The refusal comes while the body is still on its way, and the body is not asked for."""
     with connected(guarded) as connection:
         connection.sendall(b"POST /kart HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
         assert read_replies(connection, 1)[0].status == 401

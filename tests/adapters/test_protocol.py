@@ -84,7 +84,7 @@ def test_request_in_pieces(server: Server, request_: bytes, size: int) -> None:
 
 
 def test_chunked_body(server: Server) -> None:
-    """A body in chunks is put together; extensions and trailers are passed over."""
+    """A body in chunks is put together; extensions and trailers are ignored."""
     head = b"POST /chunked/v HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     body = b'4\r\n{"sc\r\n7;why=not\r\nore":42\r\n1\r\n}\r\n0\r\nPrefer: return=representation\r\n\r\n'
     (reply,) = send_bytes(server, head + body)
@@ -104,7 +104,7 @@ def test_expect_continue(server: Server, path: str) -> None:
 
 
 def test_expect_continue_refused(server: Server) -> None:
-    """A client that announces too large a body is told so before it sends it."""
+    """A client that announces too large a body gets the refusal before it sends it."""
     request = b"POST /expect/v HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n"
     assert send_bytes(server, request)[0].status == 413
 
@@ -244,7 +244,7 @@ def test_client_that_leaves_its_pipeline(tmp_path: Path) -> None:
     ids=["target", "header", "headers", "slow-head", "slow-body", "slow-body-elsewhere", "idle"],
 )
 def test_limits_of_a_connection(strict: Server, request_: bytes, status: int | None) -> None:
-    """What is too long or takes too long is told so, where it said anything, and the connection ends."""
+    """What is too long or takes too long is refused, if it said anything, and the connection ends."""
     with connected(strict) as connection:
         connection.sendall(request_)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -263,7 +263,7 @@ def test_refused_client_that_stays(strict: Server) -> None:
 
 
 def takes_more(connection: socket.socket) -> bool:
-    """Tell whether the other side is still there to hear anything."""
+    """Return whether the other side still reads."""
     try:
         connection.sendall(b"x")
     except ConnectionError:
@@ -286,7 +286,7 @@ def test_endless_header(strict: Server) -> None:
 
 
 def test_too_many_connections(strict: Server) -> None:
-    """A connection over the limit is told to come again."""
+    """A connection over the limit is refused, and may come again."""
     held = [socket.create_connection((strict.host, strict.port)) for _ in range(9)]
     try:
         (reply,) = read_replies(held[-1], 1)
@@ -317,7 +317,7 @@ def resident(server: Server) -> int:
 
 @pytest.mark.parametrize("request_", [GET, ODD_GET], ids=["plain", "odd"])
 def test_fault_is_a_500_and_is_logged(faulty: Server, request_: bytes) -> None:
-    """A fault of ours is told without its cause, which the log has; the connection goes on."""
+    """A fault of the service is a 500 without its cause, which the log has; the connection goes on."""
     replies = send_bytes(faulty, request_ + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 2)
     assert [reply.status for reply in replies] == [500, 200]
     assert "ZeroDivisionError" in log_of(faulty)

@@ -1,4 +1,4 @@
-"""What Schemathesis cannot know of the service, and checks of ours beside its own; it loads this file by its path."""
+"""What Schemathesis cannot know of the service, and checks besides its own; it loads this file by its path."""
 
 from __future__ import annotations
 

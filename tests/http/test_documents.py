@@ -1,4 +1,4 @@
-"""What is read as it stands, as a browser and a program see it, over both skins."""
+"""The documents of the service, as a browser and a program see them, over both adapters."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
         ("text/html;q=x, */*", "application/json"),
     ],
 )
-def test_face_is_for_whom_it_is_asked(service: Server, accept: str, kind: str) -> None:
-    """A browser gets a page where others get JSON, and caches are told."""
+def test_landing_page_is_for_browsers(service: Server, accept: str, kind: str) -> None:
+    """A browser gets a page if others get JSON, and caches can know."""
     reply = ask(service, "GET", "/", headers={"accept": accept})
     assert (reply.status, reply.headers["content-type"], reply.headers["vary"]) == (200, kind, "accept")
 

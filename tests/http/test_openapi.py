@@ -56,7 +56,7 @@ def content(operation: Operation, status: int) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def replies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Reply]]:
     """Send the walkthrough to a service of its own; return the answers."""
-    with running(tmp_path_factory.mktemp("story")) as server:
+    with running(tmp_path_factory.mktemp("walkthrough")) as server:
         yield [
             ask(server, BY_NAME[one.operation].method, one.target, one.body, dict([one.header] if one.header else []))
             for one in WALKTHROUGH
@@ -87,7 +87,7 @@ def test_methods_are_those_of_the_routes(service: Server, path: str) -> None:
 
 @pytest.mark.parametrize("place", range(len(WALKTHROUGH)), ids=[f"{one.operation} {one.about}" for one in WALKTHROUGH])
 def test_example_is_real(replies: list[Reply], place: int) -> None:
-    """An example that is sent gets the answer that stands beside it, or one as like as the time allows."""
+    """An example that is sent gets the answer that is shown with it, or one as like as the time allows."""
     one, reply = WALKTHROUGH[place], replies[place]
     assert (reply.status, b"" if one.varies else reply.body) == (one.status, b"" if one.varies else one.answer)
     for kind, media in content(BY_NAME[one.operation], one.status).items():

@@ -1,4 +1,4 @@
-"""What a store does not promise is refused as such, and never answered with less: here by Momento."""
+"""What a store cannot do is refused, and never answered with less: here by Momento."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SERVE = [sys.executable, "-m", "laurels", "serve", "--port", "0", "--store"]
 
 @pytest.fixture(scope="module")
 def cached(momento: Momento) -> Iterator[Server]:
-    """Give a service over a cache of Momento's."""
+    """Start a service over a cache of Momento's."""
     environment = os.environ | {"MOMENTO_ENDPOINT": f"http://{momento.host}:{momento.port}"}
     with started([*SERVE, f"momento:{momento.new_cache()}"], environment) as server:
         yield server
@@ -52,14 +52,14 @@ def cached(momento: Momento) -> Iterator[Server]:
 def test_refused_by_capability(
     cached: Server, board: str, method: str, path: str, body: Any, headers: dict[str, str]
 ) -> None:
-    """What the store has not promised is a 422 that says so, and nothing is stored."""
+    """What the store cannot do is a 422 that says so, and nothing is stored."""
     reply = ask(cached, method, path.format(board=board), body, headers)
     assert (reply.status, "capabilities" in reply.json["detail"]) == (422, True), reply
     assert ask(cached, "GET", f"/{board}").json == {"leaderboard": []}
 
 
-def test_preference_is_passed_over(cached: Server, board: str) -> None:
-    """A preference is no demand: a submit whose representation cannot be told is accepted without."""
+def test_preference_is_ignored(cached: Server, board: str) -> None:
+    """A preference is no demand: a submit whose representation the store cannot know is accepted without."""
     reply = ask(cached, "POST", f"/{board}/v", {"score": 1}, {"prefer": "return=representation"})
     assert (reply.status, reply.body) == (202, b"")
 

@@ -70,22 +70,24 @@ class StoreMachine(RuleBasedStateMachine):
     # Changes
 
     def compare(
-        self, act: Coroutine[None, None, object], expect: Callable[[], object], *, is_told: bool = True
+        self, operation: Coroutine[None, None, object], expect: Callable[[], object], *, is_reported: bool = True
     ) -> None:
         """Do an operation, and expect the model's result, if there is one to see, or its error."""
         try:
             expected = expect()
         except LaurelsError as error:
             with pytest.raises(type(error)):
-                self.runner.run(act)
+                self.runner.run(operation)
         else:
-            assert self.runner.run(act) == (expected if is_told else None)
+            assert self.runner.run(operation) == (expected if is_reported else None)
 
     @rule(name=NAMES, player=PLAYERS, score=SCORES)
     def submit(self, name: str, player: str, score: float) -> None:
         """Submit one score."""
         board, submission = self.model.board(name), Submission(player, score)
-        self.compare(self.store.submit(board, submission), lambda: self.model.submit(board, submission), is_told=False)
+        self.compare(
+            self.store.submit(board, submission), lambda: self.model.submit(board, submission), is_reported=False
+        )
 
     def once(self, key: bytes | None, *request: object) -> IdempotencyKey | None:
         """Return what makes a submit count once."""
@@ -140,7 +142,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Define a board, which its entries may contradict."""
         if self.store.capabilities.defining:
             self.compare(
-                self.store.define(name, definition), lambda: self.model.define(name, definition), is_told=False
+                self.store.define(name, definition), lambda: self.model.define(name, definition), is_reported=False
             )
         elif keeps(self.store, definition) and not (definition.ttl or self.model.contradicts(name, definition)):
             self.model.define(name, definition)

@@ -191,14 +191,14 @@ class Model:
         else:
             self.renewed.pop(name, None)
 
-    def do_once(self, once: IdempotencyKey | None, act: Callable[[], T]) -> T:
+    def do_once(self, once: IdempotencyKey | None, operation: Callable[[], T]) -> T:
         """Do what was not done with its key, and return the first answer."""
         self.pass_time()
         if once is None:
-            return act()
+            return operation()
         found, when, answer = self.answers.get(once.key, (b"", -LIFETIME, None))
         if when + LIFETIME <= self.latest:
-            answer = act()
+            answer = operation()
             self.answers[once.key] = once.fingerprint, self.latest, answer
         elif found != once.fingerprint:
             raise KeyReused

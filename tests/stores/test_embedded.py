@@ -249,12 +249,12 @@ async def test_unencodable(store: EmbeddedStore) -> None:
 async def test_definition_between_submits(store: EmbeddedStore) -> None:
     """A submit that is sent while its board is being defined follows the new definition."""
     adding = Definition(operator="increment")
-    acts = (
+    submits = (
         store.define(KART.name, adding),
         store.submit(KART, Submission("v", 2**53)),
         store.submit(KART, Submission("v", 1)),
     )
-    ends = await asyncio.gather(*acts, return_exceptions=True)
+    ends = await asyncio.gather(*submits, return_exceptions=True)
     assert [type(end) for end in ends] == [type(None), type(None), ScoreRefused]
     refused = await submit_batch(store, KART, [Submission("w", 1), Submission("v", 1)])
     assert ([each.index for each in refused], await store.standing(KART, "v")) == ([1], Standing(2**53, 0))

@@ -350,7 +350,7 @@ async def test_damaged_notes(store: EmbeddedStore, tmp_path: Path, clock: Clock,
 
 
 @pytest.mark.parametrize(
-    ("change", "told", "found_by_compaction"),
+    ("change", "problem", "found_by_compaction"),
     [
         ("DELETE FROM note", "the metadata of 'v' is missing", "it holds 0 notes, and 1 were written"),
         ("UPDATE note SET body = x'00'", "the note of 'v' on 'mario-kart' is not", "the note of 'v' on 'mario-kart'"),
@@ -358,7 +358,7 @@ async def test_damaged_notes(store: EmbeddedStore, tmp_path: Path, clock: Clock,
     ids=["missing", "other"],
 )
 async def test_damaged_notes_in_the_snapshot(
-    store: EmbeddedStore, tmp_path: Path, clock: Clock, change: str, told: str, found_by_compaction: str
+    store: EmbeddedStore, tmp_path: Path, clock: Clock, change: str, problem: str, found_by_compaction: str
 ) -> None:
     """Metadata in the snapshot is checked when it is read, and by the next compaction."""
     data = tmp_path / "data"
@@ -369,7 +369,7 @@ async def test_damaged_notes_in_the_snapshot(
     await store.close()
     sql("DELETE FROM note")(data / "journal.db")
     sql(change)(data / "boards.db")
-    with pytest.raises(DataDamaged, match=told):
+    with pytest.raises(DataDamaged, match=problem):
         await notes(data, clock)
     with pytest.raises(DataDamaged, match=found_by_compaction):
         compact(data, disk.last(data))
@@ -399,8 +399,8 @@ async def test_unreadable_files(store: EmbeddedStore, tmp_path: Path) -> None:
 async def test_too_much_metadata(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metadata that waits for the disk counts in what may wait."""
     monkeypatch.setattr("laurels.stores.embedded.commits.BATCH_BYTES", 1000)
-    acts = (submit_for_change(store, KART, Submission(f"{number}", 1, b"x" * 1024)) for number in range(3))
-    ends = await asyncio.gather(*acts, return_exceptions=True)
+    submits = (submit_for_change(store, KART, Submission(f"{number}", 1, b"x" * 1024)) for number in range(3))
+    ends = await asyncio.gather(*submits, return_exceptions=True)
     assert [type(end) for end in ends] == [Change, StoreUnavailable, StoreUnavailable]
 
 

@@ -424,8 +424,10 @@ async def test_keys_stay_secret(local: Local, caplog: pytest.LogCaptureFixture) 
     async with local.store(Turning(key)) as store:
         with pytest.raises(KeyRefused) as caught:
             await store.submit(KART, Submission("v", 1))
-    told = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(store) + repr(caught.value.__cause__)
-    assert not [part for part in key.split(".") if part in told]
+    shown_text = (
+        "".join(traceback.format_exception(caught.value)) + caplog.text + repr(store) + repr(caught.value.__cause__)
+    )
+    assert not [part for part in key.split(".") if part in shown_text]
 
 
 async def test_new_key_takes_over(local: Local) -> None:

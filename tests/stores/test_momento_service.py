@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 SERVE = [sys.executable, "-m", "laurels", "serve", "--port", "0", "--store"]
 
 
-def told(momento: Momento) -> dict[str, str]:
+def environment_of(momento: Momento) -> dict[str, str]:
     """Return the environment in which the SDK reaches the server."""
     return os.environ | {"MOMENTO_ENDPOINT": f"http://{momento.host}:{momento.port}"}
 
@@ -48,7 +48,7 @@ def cache(momento: Momento) -> str:
 @pytest.fixture
 def service(momento: Momento, cache: str) -> Iterator[Server]:
     """Start a service over the cache."""
-    with started([*SERVE, f"momento:{cache}"], told(momento)) as server:
+    with started([*SERVE, f"momento:{cache}"], environment_of(momento)) as server:
         yield server
 
 
@@ -90,7 +90,7 @@ def test_declared_board(momento: Momento, cache: str, tmp_path: Path) -> None:
     """A board is what the service's file says."""
     file = tmp_path / "boards.toml"
     file.write_text('[boards.distance]\noperator = "increment"\n')
-    with started([*SERVE, f"momento:{cache}", "--boards", str(file)], told(momento)) as service:
+    with started([*SERVE, f"momento:{cache}", "--boards", str(file)], environment_of(momento)) as service:
         replies = [ask(service, "POST", "/distance/v", {"score": 2}).status for _ in range(2)]
         assert (replies, ask(service, "GET", "/distance/v").json["score"]) == ([202, 202], 4)
 
@@ -107,8 +107,8 @@ def test_boards_that_momento_cannot_keep(momento: Momento, cache: str, tmp_path:
     """A service does not begin with boards that its store cannot keep, and says which and why."""
     file = tmp_path / "boards.toml"
     file.write_text(f"[boards.kart]\n{line}\n")
-    status, told_of = ended([*SERVE, f"momento:{cache}", "--boards", str(file)], told(momento))
-    assert (status, "[boards.kart]" in told_of, says in told_of) == (1, True, True)
+    status, said = ended([*SERVE, f"momento:{cache}", "--boards", str(file)], environment_of(momento))
+    assert (status, "[boards.kart]" in said, says in said) == (1, True, True)
 
 
 def test_command_line(service: Server) -> None:
@@ -127,7 +127,9 @@ def test_import(service: Server, tmp_path: Path) -> None:
 def test_list_of_declared_boards(momento: Momento, cache: str, tmp_path: Path) -> None:
     """Where there are no boards but the declared ones, they can be listed."""
     (tmp_path / "boards.toml").write_text("declared_only = true\n[boards.kart]\n")
-    with started([*SERVE, f"momento:{cache}", "--boards", str(tmp_path / "boards.toml")], told(momento)) as service:
+    with started(
+        [*SERVE, f"momento:{cache}", "--boards", str(tmp_path / "boards.toml")], environment_of(momento)
+    ) as service:
         assert [one["name"] for one in ask(service, "GET", "/-/boards").json["boards"]] == ["kart"]
 
 
@@ -158,7 +160,7 @@ def test_missing_cache_while_it_serves(service: Server, momento: Momento, cache:
 )
 def test_no_such_store(momento: Momento, store: str, says: str) -> None:
     """A store that is not there ends the service before it begins, with the way out."""
-    status, error = ended([*SERVE, store], told(momento))
+    status, error = ended([*SERVE, store], environment_of(momento))
     assert (status, says in error, "Traceback" in error) == (1, True, False)
 
 
@@ -199,7 +201,7 @@ def test_time_to_live_has_bounds(seconds: str) -> None:
 
 def test_ready_made_application(momento: Momento, cache: str) -> None:
     """Any ASGI server serves it, too, by the environment alone."""
-    environment = told(momento) | {"LAURELS_STORE": f"momento:{cache}", "LAURELS_TTL_SECONDS": "60"}
+    environment = environment_of(momento) | {"LAURELS_STORE": f"momento:{cache}", "LAURELS_TTL_SECONDS": "60"}
     command = [sys.executable, "-m", "uvicorn", "--factory", "laurels.assembly:application", "--port", "0"]
     with started(command, environment) as server:
         assert ask(server, "POST", "/kart/v", {"score": 1}).status == 202

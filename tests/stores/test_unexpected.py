@@ -216,7 +216,7 @@ async def test_interrupt_while_applying_in_portions(store: EmbeddedStore, monkey
     monkeypatch.setattr(commits, "APPLY_BYTES", 1)
     submits = [asyncio.ensure_future(store.submit(KART, Submission(f"v-{number}", 1))) for number in range(500)]
     deadline = time.monotonic() + 20
-    while await store.count(KART) < 50 and time.monotonic() < deadline:  # noqa: ASYNC110 - nobody is told
+    while await store.count(KART) < 50 and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing reports it
         await asyncio.sleep(0)
     with pytest.raises(KeyboardInterrupt):
         store._commits._guard(interrupt, Batch())  # noqa: SLF001 - pytest would end at one from the loop
@@ -236,7 +236,7 @@ async def test_probe_that_fails_otherwise(
     assert type(end) is StoreUnavailable
     fail(Journal, "append", MemoryError())
     deadline = time.monotonic() + 20
-    while store._commits.broken is None and time.monotonic() < deadline:  # noqa: ASYNC110, SLF001 - nobody is told
+    while store._commits.broken is None and time.monotonic() < deadline:  # noqa: ASYNC110, SLF001 - nothing reports it
         await asyncio.sleep(0.01)
     with pytest.raises(RestartNeeded):
         await store.ready()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from laurels.http.parameters import Schema
 
 HERE = "http://127.0.0.1:8000"
-"""Where the examples ask: the address of a service that is told nothing else."""
+"""Where the examples ask: the address of a service with default settings."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2638; --soft: #55607a; --line: #d5dbe6; --page: #fff; --tint: #f4f6fa;

@@ -181,7 +181,7 @@ def _parameter(parameter: Parameter) -> ParameterObject:
 
 
 def _body(body: Body, examples: Iterable[Sent]) -> RequestBody:
-    sent = {exchange.about: exchange.body for exchange in examples if exchange.body is not None}
+    sent = {example.about: example.body for example in examples if example.body is not None}
     return RequestBody({JSON.decode(): MediaType(_schema_of((body.kind,)), _examples(sent))})
 
 
