@@ -7,6 +7,7 @@ most WAITING_LINES wait for it; further ones are dropped.
 from __future__ import annotations
 
 import logging
+import os
 import queue
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 LogFormat = Literal["text", "json"]
 WAITING_LINES = 10_000
 STOP_SECONDS = 2.0
+STDERR = 2
 TEXT = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -56,11 +58,10 @@ class _BoundedHandler(QueueHandler):
 @contextmanager
 def writing_logs(kind: LogFormat) -> Iterator[None]:
     """Write the logs of the process on standard error, from INFO on; what waits at the end is still written."""
-    stream = logging.StreamHandler()
-    stream.setFormatter(JSONFormatter() if kind == "json" else logging.Formatter(TEXT))
+    formatter = JSONFormatter() if kind == "json" else logging.Formatter(TEXT)
     lines: queue.Queue[logging.LogRecord | None] = queue.Queue(WAITING_LINES)
     logging.basicConfig(level=logging.INFO, handlers=[_BoundedHandler(lines)])
-    thread = Thread(target=_write, args=(lines, stream), name="laurels-log", daemon=True)
+    thread = Thread(target=_write, args=(lines, formatter), name="laurels-log", daemon=True)
     thread.start()
     try:
         yield
@@ -70,6 +71,17 @@ def writing_logs(kind: LogFormat) -> Iterator[None]:
         thread.join(STOP_SECONDS)
 
 
-def _write(lines: queue.Queue[logging.LogRecord | None], stream: logging.Handler) -> None:
-    while (record := lines.get()) is not None:
-        stream.handle(record)
+def _write(lines: queue.Queue[logging.LogRecord | None], formatter: logging.Formatter) -> None:
+    # Past sys.stderr and logging's own handlers: their locks would be waited for at the end of the process.
+    with suppress(OSError):
+        while (record := lines.get()) is not None:
+            line = f"{_format(record, formatter)}\n".encode(errors="backslashreplace")
+            while line:
+                line = line[os.write(STDERR, line) :]
+
+
+def _format(record: logging.LogRecord, formatter: logging.Formatter) -> str:
+    try:
+        return formatter.format(record)
+    except Exception as error:  # noqa: BLE001 - one bad line must not end the log
+        return f"A line of the log cannot be formatted: {record.msg!r}: {error!r}"

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import uvicorn
 from msgspec.structs import replace
 
@@ -43,6 +44,17 @@ seen: ContextVar[str] = ContextVar("seen", default=UNSEEN)
 closed: list[str] = []
 
 
+def limit_address(request: Request, _: Operation | None) -> None:
+    """Refuse a request that does not say where it came from."""
+    if not request.client:
+        raise HTTPError(429, "From where?")
+
+
+def add_cors(request: Request | None, response: Response) -> Response:
+    """Say to which request a response belongs."""
+    return replace(response, headers=(*response.headers, (b"x-for", b"-" if request is None else request.path)))
+
+
 def authenticate(request: Request) -> Principal:
     """Return who has the key."""
     if request.headers.get(b"authorization") != KEY:
@@ -67,10 +79,10 @@ def guard(lines: Path) -> Gate:
         with lines.open("a") as file:
             file.write(json.dumps(answered) + "\n")
 
-    return Gate(authenticate=authenticate, authorise=authorise, observers=(fail, observe))
+    return Gate(address_limit=limit_address, authenticate=authenticate, authorise=authorise, observers=(fail, observe))
 
 
-async def show_kind(
+async def show_kind(  # noqa: C901 - one branch a kind
     context: Context, board: str, name: str, window: str | None, period: str | None, extra: int
 ) -> Response:
     """Answer a standing after doing what the name says, as any asyncio code might."""
@@ -97,6 +109,25 @@ async def show_kind(
         await asyncio.wait_for(asyncio.sleep(0.001), 1)
     elif name == "store":
         await context.boards.submit(board, Submission("kept", 1))
+    elif name == "same":
+        await asyncio.sleep(0)
+        assert asyncio.current_task() is task
+        async with asyncio.timeout(10):
+            await asyncio.sleep(0.001)
+        assert asyncio.current_task() is task
+    elif name == "anyio":
+        with anyio.fail_after(10):
+            await anyio.sleep(0.001)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep, 0)
+    elif name == "task":
+        assert task is not None
+        task.set_name("mine")
+        assert task.get_name() == "mine"
+        task.add_done_callback(lambda _: closed.append("task"))
+        task.add_done_callback(print)
+        assert task.remove_done_callback(print) == 1
+        await asyncio.sleep(0)
     elif name == "cancel":
         assert task is not None
         task.cancel()
@@ -129,6 +160,8 @@ async def tick(_: Context, board: str) -> Response:
         try:
             while number < 3 or board == "endless":
                 yield b"data: %d\n\n" % number
+                if board == "broken":
+                    raise RuntimeError("This stream breaks off.")
                 number += 1
                 await asyncio.sleep(0.001)
         finally:
@@ -140,6 +173,16 @@ async def tick(_: Context, board: str) -> Response:
 async def show_names(_: Context, *names: str) -> Response:
     """Answer with the names in the path."""
     return Response(200, encode(names))
+
+
+async def show_principal(context: Context) -> Response:
+    """Answer with who asks."""
+    return Response(200, encode(context.principal.name if context.principal else None))
+
+
+async def show_odd_status(_: Context) -> Response:
+    """Answer with a status that HTTP has no name for."""
+    return Response(299)
 
 
 async def show_closed(_: Context) -> Response:
@@ -159,6 +202,9 @@ FURTHER = (
     operation("hidden", "/-/boards/{board}/hidden/{name}", show_names),
     operation("player", "/-/players/{name}", show_names),
     operation("closed", "/-/closed", show_closed),
+    operation("principal", "/-/principal", show_principal),
+    operation("odd", "/-/odd", show_odd_status),
+    operation("inline-stream", "/-/boards/{board}/inline", tick, produces=(b"text/event-stream",)),
 )
 
 
@@ -172,9 +218,9 @@ async def serve(kind: str, data: Path, lines: Path) -> None:
     """Serve behind the gate, or with the handlers above."""
     boards = Boards(await EmbeddedStore.open(data))
     if kind == "guarded":
-        routes = Routes(boards, gate=guard(lines))
+        routes = Routes(boards, (*OPERATIONS, *FURTHER), gate=guard(lines))
     else:
-        routes = Routes(boards, (*OPERATIONS, *FURTHER, STANDING_OF_KINDS, SMALL_SUBMIT))
+        routes = Routes(boards, (*OPERATIONS, *FURTHER, STANDING_OF_KINDS, SMALL_SUBMIT), Gate(cors=add_cors))
     limits = Limits(target_bytes=600, head_bytes=1000, seconds=(3, 1, 1, 60, 1))
     http = partial(BoardProtocol, shared=Shared(limits, routes))
     config = uvicorn.Config(Application(routes), port=0, http=http, lifespan="off", proxy_headers=False)  # type: ignore[arg-type]

@@ -105,19 +105,48 @@ def test_refusal_comes_before_the_body(guarded: Server) -> None:
         assert read_replies(connection, 1)[0].status == 401
 
 
-def test_refusal_behind_a_request_that_waits(guarded: Server) -> None:
-    """It comes before the body there, too; the body is skipped, the next request answered, and the connection rests."""
+@pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"], ids=["plain", "expect"])
+def test_refusal_behind_a_request_that_waits(guarded: Server, lines: Path, expect: bytes) -> None:
+    """It comes before the body there, too, once, and ends the connection: what follows is no request."""
     keyed = SUBMIT.replace(b"Host: x", b"Host: x\r\nAuthorization: " + KEY)
     with connected(guarded) as connection:
-        connection.sendall(keyed + SUBMIT[:-11])
+        connection.sendall(keyed + SUBMIT[:-11].replace(b"\r\n\r\n", b"\r\n" + expect + b"\r\n"))
         assert [reply.status for reply in read_replies(connection, 2)] == [202, 401]
-        connection.sendall(SUBMIT[-11:])
+        connection.sendall(SUBMIT[-11:] + READ)
+        assert connection.recv(1) == b""
+    ask(guarded, "GET", "/kart", headers=AUTHORIZATION)
+    assert [status for _, _, status in observed(lines, 3)] == [202, 401, 200]
+
+
+@pytest.mark.parametrize(("before", "status"), [(True, 202), (False, 400)], ids=["behind-a-submit", "alone"])
+def test_body_that_is_broken_in_the_packet_of_its_head(
+    guarded: Server, lines: Path, status: int, *, before: bool
+) -> None:
+    """What came before it is answered and it is not, or it gets one answer; each answer is observed once."""
+    keyed = SUBMIT.replace(b"Host: x", b"Host: x\r\nAuthorization: " + KEY)
+    path = b"/kart/v" if before else b"/-/boards/kart/live"
+    broken = b"POST %b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n" % path
+    with connected(guarded) as connection:
+        connection.sendall((keyed if before else b"") + broken)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert received.startswith(b"HTTP/1.1 %d" % status)
+    ask(guarded, "GET", "/kart", headers=AUTHORIZATION)
+    assert [line[2] for line in observed(lines, 2)] == [status, 200]
+
+
+def test_refused_head_has_no_body(guarded: Server) -> None:
+    """The answer to HEAD is a head, also if it is a refusal."""
+    with connected(guarded) as connection:
+        connection.sendall(b"HEAD /kart HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        assert read_replies(connection, 1, method="HEAD")[0].status == 401
         connection.sendall(READ)
         assert read_replies(connection, 1)[0].status == 401
-        connection.sendall(keyed + SUBMIT[:-11])
-        assert [reply.status for reply in read_replies(connection, 2)] == [202, 401]
-        connection.sendall(SUBMIT[-11:])
-        assert connection.recv(1) == b""  # closed once it was idle for too long
+
+
+def test_handler_gets_the_principal(guarded: Server) -> None:
+    """Whoever the gate finds is known to the handler."""
+    assert ask(guarded, "GET", "/-/principal", headers=AUTHORIZATION).json == "ada"
 
 
 def test_key_opens_the_gate(guarded: Server) -> None:
@@ -183,6 +212,7 @@ def test_asgi_application_has_the_gate(tmp_path: Path, lines: Path, headers: lis
     async def run() -> None:
         store = await EmbeddedStore.open(tmp_path / "data")
         scope = {"type": "http", "method": "POST", "path": "/b/v", "query_string": b"", "headers": headers}
+        scope["client"] = ("10.0.0.1", 1)
         await Application(Routes(Boards(store), gate=guard(lines)))(scope, receive, send)  # type: ignore[arg-type]
         await store.close()
 

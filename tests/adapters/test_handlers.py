@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from http.client import IncompleteRead
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +15,11 @@ from tests.conftest import started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.conftest import Server
 
-KINDS = ["none", "sleep", "timeout", "group", "wait", "store"]
+KINDS = ["none", "sleep", "timeout", "group", "wait", "store", "same", "anyio", "task"]
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,23 @@ def test_body_limit_of_a_core_route(served: Server, size: int, status: int, odd:
     assert send_bytes(served, head + body)[0].status == status
 
 
+@pytest.mark.parametrize("is_odd", [False, True], ids=["fast", "odd"])
+def test_cors_is_on_every_answer(served: Server, *, is_odd: bool) -> None:
+    """Answers of both ways leave with its headers, and it knows the request."""
+    (reply,) = send_bytes(served, request("none", is_odd=is_odd))
+    assert reply.headers["x-for"] == "/b/none"
+
+
+def test_status_without_a_name(served: Server) -> None:
+    """Any status can be sent."""
+    assert ask(served, "GET", "/-/odd").status == 299
+
+
+def test_stream_of_an_inline_operation(served: Server) -> None:
+    """It is a fault that is told, not an empty answer."""
+    assert ask(served, "GET", "/-/boards/b/inline").status == 500
+
+
 def test_deeper_paths(served: Server) -> None:
     """Operations fit in below any path, and are found by it."""
     assert ask(served, "GET", "/-/boards/kart/hidden/a%2Fb").json == ["kart", "a/b"]
@@ -102,11 +121,36 @@ def test_streaming_operation(served: Server) -> None:
     assert ask(served, "HEAD", "/-/boards/kart/live").body == b""
 
 
-def test_stream_ends_when_its_client_leaves(served: Server) -> None:
+def test_stream_that_breaks_off(served: Server) -> None:
+    """A stream whose making fails does not look like a whole one."""
+    with pytest.raises(IncompleteRead):
+        ask(served, "GET", "/-/boards/broken/live")
+
+
+def test_stream_over_an_older_protocol(served: Server) -> None:
+    """HTTP/1.0 has no way to say where a stream ends."""
+    (reply,) = send_bytes(served, b"GET /-/boards/kart/live HTTP/1.0\r\n\r\n")
+    assert reply.status == 505
+
+
+def test_stream_ends_with_the_service(tmp_path: Path) -> None:
+    """A stream without an end does not keep the service from stopping."""
+    with started([sys.executable, "-m", "tests.adapters.served", "open", str(tmp_path), "-"]) as server:
+        with connected(server) as connection:
+            connection.sendall(b"GET /-/boards/endless/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(100)
+            begun = time.monotonic()
+            server.stop()
+        assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("behind", [b"", b"GET /-/closed HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "pipelined"])
+def test_stream_ends_when_its_client_leaves(served: Server, behind: bytes) -> None:
     """What would go on for ever is closed once nobody reads it."""
     with connected(served) as connection:
-        connection.sendall(b"GET /-/boards/endless/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        before = ask(served, "GET", "/-/closed").json.count("endless")
+        connection.sendall(b"GET /-/boards/endless/live HTTP/1.1\r\nHost: x\r\n\r\n" + behind)
         assert connection.recv(100)
     deadline = time.monotonic() + 10
-    while "endless" not in ask(served, "GET", "/-/closed").json:
+    while ask(served, "GET", "/-/closed").json.count("endless") == before:
         assert time.monotonic() < deadline

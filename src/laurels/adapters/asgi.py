@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from laurels.errors import LaurelsError
 from laurels.http.messages import Request, StreamingResponse, add_header
-from laurels.http.problems import failure, too_large
+from laurels.http.problems import HTTPError, failure, too_large
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -42,8 +42,14 @@ class Application:
         call = self.routes.find(request.method, request.path)
         try:
             response = await self._answer(call, request, receive)
+            if isinstance(response, StreamingResponse) and scope.get("http_version") == "1.0":
+                raise HTTPError(505, "This answer is streamed, which takes HTTP/1.1.")  # noqa: TRY301 - as any refusal
         except Disconnected:
             return
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise  # by the server, not by the handler
+            response = failure(error)
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = failure(error)
         response = self.routes.gate.release(request, call.route, request.method, response, monotonic() - begun)
@@ -136,13 +142,15 @@ async def _stream(
     if not is_head:
         sending = asyncio.ensure_future(_send_chunks(response, send))
         leaving = asyncio.ensure_future(_wait_until_left(receive))
-        await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
-        leaving.cancel()
-        if not sending.done():
+        try:
+            await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
             sending.cancel()
-            await asyncio.wait([sending])
+        await asyncio.wait([sending])
+        if sending.cancelled():
             return
-        await sending
+        await sending  # raises what broke the stream off, so that it does not look like a whole one
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -11,18 +11,18 @@ only the gate gives. An open gate gives one for all; any other is asked for each
 
 **Inline calls.** A request that is answered in place has no task of its own. Its coroutine runs until it has a response
 or waits. If it waits for the store's own future (``drives_inline``), it is run on when that is done. If it waits for
-anything else, an ordinary task takes over (:class:`Continuation`). Until then the call itself is what
-``asyncio.current_task()`` returns: a stand-in that becomes a task when somebody wants to cancel it. So handlers need not
+anything else, or is cancelled, an ordinary task takes over (:class:`Continuation`). All the time the call itself is
+what ``asyncio.current_task()`` returns: a stand-in that passes on to the task what concerns one. So handlers need not
 know how they are driven.
 
 **Contexts.** Context variables that a request sets are seen by no other. Calls run in one spare copy of the server's
-context; one that changed it keeps it, and a new copy is made for the next. An unchanged copy is recognised by one
-comparison of pointers.
+context; one that changed it keeps it, and a new copy is made for the next. A copy is unchanged if it holds the very same
+objects, which are few.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
+from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.string cimport memchr, memcmp, memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -30,14 +30,18 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from laurels.adapters.request_counts cimport RequestCounts
 
 import asyncio
+import logging
 
 from laurels import limits
 from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.handlers import ACCEPTED
-from laurels.http.messages import JSON, Request, add_header
+from laurels.http.messages import JSON, Request, StreamingResponse, add_header
 from laurels.http.problems import failure
 from laurels.http.query import EMPTY_QUERY
 from laurels.http.reads import PAGE_READ, read_board
+
+
+log = logging.getLogger(__name__)
 
 
 cdef extern from "Python.h":
@@ -211,7 +215,7 @@ cdef struct Recognised:
     const char *board
     const char *name
     const char *body
-    Py_ssize_t board_size, name_size
+    Py_ssize_t board_size, name_size, target_size
     long long start, stop   # of a page
 
 
@@ -255,6 +259,7 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
             return NONE
     if end - p < 11 or memcmp(p, b" HTTP/1.1\r\n", 11) != 0:
         return NONE
+    found.target_size = p - found.board + 1
     head.hosts = head.lengths = head.types = 0
     head.length = 0
     p = read_headers(p + 11, end, &head)
@@ -367,15 +372,16 @@ cdef class FastPath:
     cdef readonly Outbox outbox
     cdef object routes, context, standing, page, submit, read_page, read_body
     cdef tuple standing_defaults, page_defaults, submit_defaults
-    cdef Py_ssize_t head_limit, body_limit
+    cdef Py_ssize_t target_limit, head_limit, body_limit
     cdef object loop, base, spare, store_future
+    cdef list base_items
     cdef RequestCounts counts
     cdef int standing_row, page_row, submit_row
     cdef bint needs_request
     cdef readonly bint is_observed
     cdef set tasks
 
-    def __init__(self, routes, Py_ssize_t head_limit):
+    def __init__(self, routes, Py_ssize_t target_limit, Py_ssize_t head_limit):
         gate = routes.gate
         self.routes = routes
         self.context = routes.open_context
@@ -386,7 +392,7 @@ cdef class FastPath:
         self.standing_defaults = default_values(self.standing)
         self.page_defaults = tuple(PAGE_READ.inputs.read(EMPTY_QUERY, {}))[2:]  # without the two ranks
         self.submit_defaults = default_values(self.submit)
-        self.head_limit = head_limit
+        self.target_limit, self.head_limit = target_limit, head_limit
         if self.submit is not None:
             self.read_body = self.submit.body.read
             self.body_limit = self.submit.body_limit
@@ -412,7 +418,17 @@ cdef class FastPath:
         if self.loop is None:
             self.loop = loop
             self.base = PyContext_CopyCurrent()
+            self.base_items = list(self.base.items())
             self.spare = self.new_context()
+
+    cdef bint is_unchanged(self, context) except -1:
+        """Return whether a copy of the server's context still holds the very same objects."""
+        if len(context) != len(self.base_items):
+            return False
+        for variable, value in self.base_items:
+            if context.get(variable) is not value:
+                return False
+        return True
 
     cpdef new_context(self):
         """Return a context in which no request has set anything."""
@@ -458,7 +474,9 @@ cdef class FastPath:
         while p < end:
             route = recognise(p, end, &found)
             operation = self.standing if route == STANDING else self.page if route == PAGE else self.submit
-            if route == NONE or operation is None or found.body - p > self.head_limit:
+            if route == NONE or operation is None:
+                break
+            if found.body - p > self.head_limit or found.target_size > self.target_limit:
                 break
             if route == SUBMIT and found.end - found.body > self.body_limit:
                 break
@@ -502,9 +520,13 @@ cdef object read_head(const char *p, const char *body, connection):
 
 
 class Continuation:
-    """A coroutine that has already run up to where it waits for ``pending``, as a task can take it over."""
+    """A coroutine that has already run up to where it waits for ``pending``, as a task can take it over.
 
-    def __init__(self, coroutine, pending):
+    To the coroutine the current task stays the call, so that what it has remembered of that still holds.
+    """
+
+    def __init__(self, call, coroutine, pending):
+        self._call = call
         self._coroutine = coroutine
         self._pending = pending
         self._is_begun = False
@@ -512,7 +534,7 @@ class Continuation:
     def send(self, value):
         """Hand the task what the coroutine waits for, and from then on run the coroutine."""
         if self._is_begun:
-            return self._coroutine.send(value)
+            return self._run(self._coroutine.send, value)
         self._is_begun = True
         if self._pending is not None:
             self._pending._asyncio_future_blocking = True  # as if it were awaited just now
@@ -521,7 +543,15 @@ class Continuation:
     def throw(self, *error):
         """Raise in the coroutine, where it waits: also if the task was cancelled before its first step."""
         self._is_begun = True
-        return self._coroutine.throw(*error)
+        return self._run(self._coroutine.throw, *error)
+
+    def _run(self, step, *values):
+        loop = self._call.get_loop()
+        before = swap_task(loop, self._call)
+        try:
+            return step(*values)
+        finally:
+            swap_task(loop, before)
 
     def close(self):
         """End the coroutine."""
@@ -537,7 +567,8 @@ cdef class InlineCall:
     of its own. To asyncio it is the current task (see the module's head).
     """
 
-    cdef object connection, coroutine, request, operation, route, method, context, task, pending
+    cdef object connection, coroutine, request, operation, route, method, context, task, pending, name
+    cdef list callbacks
     cdef FastPath fast
     cdef bint is_head, must_cancel
     cdef int row
@@ -588,9 +619,33 @@ cdef class InlineCall:
         self.must_cancel = False
         return 0
 
+    def add_done_callback(self, callback, *, context=None):
+        """Call ``callback`` with this call once there is a response."""
+        self.callbacks = [*(self.callbacks or ()), (callback, context or self.fast.new_context())]
+
+    def remove_done_callback(self, callback):
+        """Take callbacks back; return how many."""
+        before = self.callbacks or []
+        self.callbacks = [each for each in before if each[0] != callback]
+        return len(before) - len(self.callbacks)
+
     def get_name(self):
-        """Return a name."""
-        return "inline-call"
+        """Return the name."""
+        return self.name or "inline-call"
+
+    def set_name(self, name):
+        """Take a name."""
+        self.name = str(name)
+
+    @property
+    def _must_cancel(self):
+        """Whether the next step is to raise CancelledError; anyio looks here."""
+        return self.must_cancel if self.task is None else self.task._must_cancel
+
+    @property
+    def _fut_waiter(self):
+        """What the coroutine waits for; anyio looks here."""
+        return self.pending if self.task is None else self.task._fut_waiter
 
     def get_coro(self):
         """Return the coroutine."""
@@ -621,8 +676,9 @@ cdef class InlineCall:
         finally:
             PyContext_Exit(context)
             swap_task(fast.loop, before)
-        if self.context is None and not PyObject_RichCompareBool(context, fast.base, Py_EQ):
-            self.own_context()
+        if self.context is None and not fast.is_unchanged(context):
+            self.context = context
+            fast.spare = fast.new_context()
         if trouble is not None:
             self.finish(failure(trouble))
             return
@@ -639,15 +695,10 @@ cdef class InlineCall:
         else:
             self.become_task(outcome)
 
-    cdef own_context(self):
-        """Keep the context that calls share, and leave them a new one."""
-        self.context = self.fast.spare
-        self.fast.spare = self.fast.new_context()
-
     cdef become_task(self, pending):
         if self.context is None:
-            self.own_context()
-        task = asyncio.Task(Continuation(self.coroutine, pending), loop=self.fast.loop, context=self.context)
+            self.context = self.fast.new_context()  # not the spare one, in which another call may be running
+        task = asyncio.Task(Continuation(self, self.coroutine, pending), loop=self.fast.loop, context=self.context)
         self.task = task
         self.fast.tasks.add(task)  # a loop holds tasks only weakly
         task.add_done_callback(self.finish_task)
@@ -673,6 +724,22 @@ cdef class InlineCall:
             except Exception as error:
                 response = failure(error)
         self.coroutine = self.request = None
+        if self.callbacks is not None:
+            for callback, context in self.callbacks:
+                fast.loop.call_soon(callback, self, context=context)
+        try:
+            self.write(response)
+        except Exception:
+            log.exception("Failed to write an answer")
+            connection.transport.abort()
+        if connection.stage:  # not idle: the request waited, or came through the full parser
+            connection.on_response_complete()
+
+    cdef write(self, response):
+        cdef FastPath fast = self.fast
+        connection = self.connection
+        if isinstance(response, StreamingResponse):
+            response = failure(TypeError("An operation that streams its answer must not be inline"))
         if self.disconnected:
             pass
         elif not self.keep_alive or self.is_head or response.headers:
@@ -683,8 +750,6 @@ cdef class InlineCall:
             fast.outbox.put(connection, fast.accepted)
         else:
             connection.write(response, True, False)
-        if connection.stage:  # not idle: the request waited, or came through the full parser
-            connection.on_response_complete()
 
     cdef release(self, response):
         """Show the response to the gate's observers."""

@@ -105,7 +105,7 @@ class Shared:
     def __init__(self, limits: Limits, routes: Routes) -> None:
         self.limits = limits
         self.routes = routes
-        self.fast = FastPath(routes, limits.head_bytes)
+        self.fast = FastPath(routes, limits.target_bytes, limits.head_bytes)
         self.outbox = self.fast.outbox
         self.now = time.monotonic()
         self.date = b""
@@ -181,7 +181,7 @@ class BoardProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is running, because uvicorn tells only the newest."""
         if self.running is not None:
-            self.running.disconnected = True
+            self._abandon(self.running)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -228,6 +228,10 @@ class BoardProtocol(HttpToolsProtocol):
         """Close once what was asked has been answered; a body on its way may still arrive."""
         self.shared.outbox.flush()
         self.keep_alive = False
+        if self._is_streaming():  # a stream may have no end of its own
+            self._abandon(self.running)
+            self.transport.close()
+            return
         if self.stage != BODY or not self.inline:
             super().shutdown()
 
@@ -293,7 +297,7 @@ class BoardProtocol(HttpToolsProtocol):
         request.path, _, request.query = self.url.partition(b"?")
         self.call = self.routes.find(request.method, request.path)
         self.inline = self.call.is_inline and not self._busy() and not self.flow.write_paused
-        has_body = b"content-length" in request.headers or b"transfer-encoding" in request.headers
+        has_body = request.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in request.headers
         if not self.inline:
             self._hand_over()
         else:
@@ -334,8 +338,6 @@ class BoardProtocol(HttpToolsProtocol):
         self.stage = WAITING
         if not self.inline:
             super().on_message_complete()
-            if not self._busy():  # it was refused before its body was there
-                self.on_response_complete()
             return
         call, request = self.call, self.request
         self.call, self.request = NO_CALL, NO_REQUEST  # a connection that rests keeps no body
@@ -350,8 +352,24 @@ class BoardProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self.running = cycle
+
+        async def run(scope: Any, receive: Any, send: Any) -> None:
+            if not cycle.disconnected:  # it may have been refused before its task began
+                await app(scope, receive, send)
+
         # Pipelined requests are started by the task that answered the one before, whose context they must not copy.
-        self.shared.fast.new_context().run(super()._start_asgi_task, cycle, app)
+        self.shared.fast.new_context().run(super()._start_asgi_task, cycle, run)
+
+    @staticmethod
+    def _abandon(cycle: Any) -> None:
+        """Let a request know that nobody waits for its answer, or for the rest of it."""
+        cycle.disconnected = True
+        cycle.message_event.set()
+
+    def _is_streaming(self) -> bool:
+        """Return whether an answer of uvicorn's way is under way that waits for nothing but its next part."""
+        cycle = self.running
+        return self._busy() and getattr(cycle, "response_started", False) and not self.flow.write_paused
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""
@@ -362,6 +380,8 @@ class BoardProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
             self.stage = IDLE
             self.since = self.shared.now
+        elif self.stage == BODY and not self.inline and not self.transport.is_closing():
+            self._linger()  # it was refused before its body was there
 
     def refuse(self, error: HTTPError) -> None:
         """Answer with an error and read no more. What was asked before is still answered first."""
@@ -371,18 +391,31 @@ class BoardProtocol(HttpToolsProtocol):
         if self.refusing:
             return
         self.refusing = True
-        if not self._busy() or self._body_still_expected():
+        if not self._busy():
             self._start_lingering_close(response)
-        elif self.stage == BODY:
-            self.transport.close()
-        else:
+        elif self._body_still_expected():
+            self._abandon(self.cycle)
+            self._start_lingering_close(response)
+        elif self.stage != BODY:
             self.cycle.keep_alive = False
+        elif self.pipeline:
+            self.pipeline.popleft()  # the one that is refused; those before it are still answered
+            self.cycle = self.pipeline[0][0] if self.pipeline else self.running
+            self.cycle.keep_alive = False
+        else:
+            self.transport.close()
 
     def _start_lingering_close(self, response: Response) -> None:
         request, seconds = self.request, time.monotonic() - self.began
         response = self.routes.gate.release(request, self.call.route, request.method, response, seconds)
         self.shared.outbox.flush()
-        self.transport.write(self._head(response, keep_alive=False) + response.body)
+        body = b"" if request.method == "HEAD" else response.body
+        self.transport.write(self._head(response, keep_alive=False) + body)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say that no more answers come, and read for a moment what the client still sends."""
+        self.refusing = True
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.stage = LINGERING
@@ -449,7 +482,8 @@ class BoardProtocol(HttpToolsProtocol):
             self.refusing = True
 
     def _head(self, response: Response, *, keep_alive: bool) -> bytes:
-        lines = [STATUS_LINE[response.status], self.shared.date]
+        status = response.status
+        lines = [STATUS_LINE.get(status, b"HTTP/1.1 %d \r\n" % status), self.shared.date]
         lines.extend([b"%b: %b\r\n" % header for header in response.headers])
         if response.body:
             lines.append(b"content-type: %b\r\n" % response.content_type)

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from laurels.entries import RESERVED
 from laurels.errors import BadName
 from laurels.http.gate import OPEN_GATE, Context, Gate
-from laurels.http.messages import Request, Response
+from laurels.http.messages import Request, Response, StreamingResponse
 from laurels.http.operation import Operation, no_parameters
 from laurels.http.operations import OPERATIONS
 from laurels.http.problems import HTTPError, failure, too_large
@@ -149,6 +149,8 @@ class Routes:
         try:
             self.admit(call, request)
             response = await self.answer_call(call, request)
+            if isinstance(response, StreamingResponse):
+                raise TypeError("A streamed answer is no whole one")  # noqa: TRY301 - a fault like any other
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = failure(error)
         return self.gate.release(request, call.route, request.method, response, monotonic() - begun)
