@@ -50,7 +50,7 @@ same, it raises :exc:`~laurels.errors.NotKept`: it never does less in silence.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, ClassVar, NoReturn
 
 import msgspec
 from msgspec import Meta, Struct
@@ -315,6 +315,9 @@ class Store(ABC):
     """
 
     capabilities: Capabilities
+    waits_inline: ClassVar[bool] = False
+    """Whether its methods wait for nothing but futures that declare ``drives_inline``, ask for no current task and set
+    no context variables. Adapters then spare the core operations a task and a context of their own."""
     is_closed = False
 
     def _check_open(self) -> None:

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from laurels.ranking import Index
+    from laurels.stores.embedded.batch import Batch
 
 Row: TypeAlias = tuple[str, Score, int, int]
 """A name, its score, its rank and the sequence of its submission."""
@@ -87,6 +88,7 @@ class EmbeddedStore(Store):
     """A store with a data directory of its own."""
 
     capabilities = Capabilities(durable=True)
+    waits_inline = True
 
     def __init__(self, files: Files, state: State, clock: Callable[[], float]) -> None:
         self._directory = files.directory
@@ -160,17 +162,26 @@ class EmbeddedStore(Store):
         record: Put | Submit
         if metadata is None and idempotency_key is None:
             record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
-            if not want_changes:  # as below, but for what comes with most submits only
-                batch = self._commits.add(record)
-                await batch
-                if batch.trouble:
-                    batch.check(record)
-                return None
-        else:
-            record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
+            batch = self._commits.add(record)  # as in _keep, but for what comes with most submits only
+            if want_changes:
+                return await self._await_change(batch)
+            await batch
+            if batch.trouble:
+                batch.check(record)
+            return None
+        record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
         bodies = [] if metadata is None else [(0, metadata)]
         outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
         return SubmitResult(changes=(cast("Change", outcome),)) if want_changes else None
+
+    @staticmethod
+    async def _await_change(batch: Batch) -> SubmitResult:
+        """Return what the last record of an open batch changes."""
+        place = len(batch.records) - 1
+        batch.report_change()
+        await batch
+        batch.check(batch.records[place])
+        return SubmitResult(changes=(cast("Change", batch.outcomes[place]),))
 
     async def _submit_many(
         self,
