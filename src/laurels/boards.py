@@ -30,7 +30,7 @@ from laurels.errors import (
     NotOnBoard,
     ScoreRefused,
 )
-from laurels.limits import NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES
+from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Feed, Refusal, Score, Submission
 from laurels.submissions import check_submission, find_refusals, make_idempotency_key
 from laurels.windows import Calendar, normalize_window
@@ -287,14 +287,14 @@ class Boards:
 
     async def entries_after(self, where: Board, entry: Ranked, limit: int, *, with_metadata: bool = False) -> Slice:
         """Return the entries that come next after the place of ``entry``, 1,000 at most, wherever it is now."""
-        _check_number("limit", limit, 1, PAGE_ENTRIES)
+        if not 1 <= limit <= PAGE_ENTRIES:  # a cursor says how many, and anybody can make one
+            raise BadParameter("limit", f"limit is {limit}: it must be from 1 to {PAGE_ENTRIES:,}.")
         checked_name(entry.name)
         checked_score(entry.score)
         return _slice(await self.store.entries_after(where, entry, limit + 1, with_metadata=with_metadata), limit)
 
     async def around(self, where: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked]:
-        """Return a name with up to ``span`` entries, 500 at most, on either side; raise NotOnBoard if it is missing."""
-        _check_number("span", span, 0, SPAN_ENTRIES)
+        """Return a name with up to ``span`` entries on either side; raise NotOnBoard if it is missing."""
         found = await self.store.around(where, checked_name(name, "around"), span, with_metadata=with_metadata)
         if found is None:
             raise NotOnBoard("around", name)
@@ -316,8 +316,7 @@ class Boards:
     async def entries_between_scores(
         self, where: Board, low: Score | None, high: Score | None, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
-        """Return the best entries, 1,000 at most, with scores from ``low`` to ``high``; None leaves an end open."""
-        _check_number("limit", limit, 1, PAGE_ENTRIES)
+        """Return the best ``limit`` entries with scores from ``low`` to ``high``; None leaves an end open."""
         if low is not None and high is not None and low > high:
             raise BadParameter("maxScore", f"No score is from {low} to {high}: maxScore is not below minScore.")
         ends = -inf if low is None else low, inf if high is None else high
@@ -427,11 +426,6 @@ def _page_problem(start: int, stop: int) -> str:
     return (
         f"The range from startRank {start} to endRank {stop} spans {stop - start} ranks: a page holds {PAGE_ENTRIES:,}."
     )
-
-
-def _check_number(parameter: str, number: int, least: int, most: int) -> None:
-    if not least <= number <= most:
-        raise BadParameter(parameter, f"{parameter} is {number}: it must be from {least} to {most:,}.")
 
 
 def _slice(found: list[Ranked], limit: int) -> Slice:
