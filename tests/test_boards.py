@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from laurels.boards import PeriodInfo
+    from laurels.boards import ListedPeriod
     from tests.clock import Clock
 
     Open = Callable[[BoardsFile], Awaitable[Boards]]
@@ -86,7 +86,7 @@ async def change(boards: Boards, board: str, submission: Submission, key: str | 
     return changed
 
 
-def daily(periods: list[PeriodInfo]) -> list[str]:
+def daily(periods: list[ListedPeriod]) -> list[str]:
     """Return the days among periods."""
     return [period.period for period in periods if period.window == "daily"]
 
@@ -150,7 +150,7 @@ async def test_periods_are_told(boards: Boards, clock: Clock) -> None:
     *_, first, second = [period for period in await boards.periods("kart") if period.window == "daily"]
     assert (first.period, first.start, first.stop) == ("2026-03-28", "2026-03-28T00:00:00+01:00", second.start)
     assert (second.stop, second.count) == ("2026-03-30T00:00:00+02:00", 1)
-    assert [first.is_current, second.is_current] == [False, True]
+    assert [first.current, second.current] == [False, True]
 
 
 async def test_keep(boards: Boards, clock: Clock) -> None:

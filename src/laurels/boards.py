@@ -61,15 +61,15 @@ class Found(Struct, frozen=True):
     missing: list[str]
 
 
-class PeriodInfo(Struct, frozen=True):
-    """A period that has ``count`` entries; ``start`` and ``stop`` are in ISO 8601 with the zone's offset."""
+class ListedPeriod(Struct, frozen=True):
+    """A period that has entries. It begins at ``start`` and ends before ``stop``, both in the board's time zone."""
 
     window: str
     period: str
     start: str
     stop: str
     count: int
-    is_current: bool
+    current: bool
 
 
 class _Feeding:
@@ -176,7 +176,7 @@ class Boards:
         is_kept = _oldest_kept(calendar, definition, now) <= period <= current
         return Board(name, definition, window, period, visible=is_kept and board.visible)
 
-    async def periods(self, name: str) -> list[PeriodInfo]:
+    async def periods(self, name: str) -> list[ListedPeriod]:
         """Return the periods of a board that have entries and are visible, by window and from the oldest."""
         board = self.board(name)
         found = []
@@ -404,10 +404,10 @@ def _oldest_kept(calendar: Calendar, definition: Definition, now: float) -> str:
     return calendar.past(calendar.span_at(now), count) if count else ""
 
 
-def _describe_period(calendar: Calendar, period: Period, current: str) -> PeriodInfo:
+def _describe_period(calendar: Calendar, period: Period, current: str) -> ListedPeriod:
     span = calendar.span_of(period.period)
     start, stop = (datetime.fromtimestamp(end, calendar.zone).isoformat() for end in (span.start, span.stop))
-    return PeriodInfo(period.window, period.period, start, stop, period.count, period.period == current)
+    return ListedPeriod(period.window, period.period, start, stop, period.count, period.period == current)
 
 
 def check_kept(file: BoardsFile, capabilities: Capabilities, called: str) -> None:

@@ -14,10 +14,11 @@ from laurels.cli.errors import RequestFailed, RequestRefused, ServerFailed, Serv
 from laurels.definition import Definition
 from laurels.entries import checked_name
 from laurels.http.problems import Problem
-from laurels.http.wire import BatchReceipt, ListedPeriod, Listing, Page, Periods, Receipt, Submit
+from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Receipt, Submit
 from laurels.stores.contract import Score, Standing
 
 if TYPE_CHECKING:
+    from laurels.boards import ListedPeriod
     from laurels.stores.contract import Entry
 
 TIMEOUT = 30.0

@@ -15,7 +15,6 @@ from laurels.http.wire import (
     ABSENT_BODY,
     BatchReceipt,
     Listed,
-    ListedPeriod,
     Listing,
     Periods,
     Receipt,
@@ -127,11 +126,7 @@ async def undefine(context: Context, board: str) -> Response:
 
 async def list_periods(context: Context, board: str) -> Response:
     """Answer with the periods that have entries."""
-    listed = [
-        ListedPeriod(one.window, one.period, one.start, one.stop, one.count, one.is_current)
-        for one in await context.boards.periods(board)
-    ]
-    return Response(200, encode(Periods(listed)))
+    return Response(200, encode(Periods(await context.boards.periods(board))))
 
 
 async def summarize(context: Context, board: str, window: str | None, period: str | None) -> Response:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from laurels import declaring
+from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
 from laurels.entries import EXACT, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused
@@ -133,17 +134,6 @@ class Listing(Struct, frozen=True):
 
     boards: list[Listed]
     next: str | None
-
-
-class ListedPeriod(Struct, frozen=True):
-    """A period that has entries. It begins at ``start`` and ends before ``stop``, both in the board's time zone."""
-
-    window: str
-    period: str
-    start: str
-    stop: str
-    count: int
-    current: bool
 
 
 class Periods(Struct, frozen=True):
