@@ -47,7 +47,7 @@ _QUOTE_CHARACTERS = 60
 def read_definition(table: object) -> Definition:
     """Read a definition from decoded JSON or TOML; raise BadDefinition if it is none."""
     if not isinstance(table, dict):
-        raise BadDefinition("", f"A definition is {_quote(table)}: it must hold fields such as order and windows.")
+        raise BadDefinition("", f"A definition is {quote(table)}: it must hold fields such as order and windows.")
     _check_fields(table, Definition)
     if isinstance(table.get("scores"), dict):
         _check_fields(table["scores"], Bounds, "scores")
@@ -84,7 +84,7 @@ def _check_fields(table: dict[str, Any], kind: type[Definition | Bounds], *path:
     for field in table:
         if field not in fields:
             what = f"{path[0]} has" if path else "A definition has"
-            problem = f"{what} no field {_quote(field)}{suggest(field, fields)}. It has {', '.join(fields)}."
+            problem = f"{what} no field {quote(field)}{suggest(field, fields)}. It has {', '.join(fields)}."
             raise BadDefinition(_pointer((*path, field)), problem)
 
 
@@ -145,7 +145,7 @@ def _normalize_window(path: Path, text: str) -> str:
     try:
         return normalize_window(text)
     except ValueError as error:
-        raise BadDefinition(_pointer(path), f"The window {_quote(text)} {error}.") from None
+        raise BadDefinition(_pointer(path), f"The window {quote(text)} {error}.") from None
 
 
 def _normalize_keep(keep: dict[str, int], windows: tuple[str, ...]) -> Iterator[tuple[str, int]]:
@@ -153,9 +153,9 @@ def _normalize_keep(keep: dict[str, int], windows: tuple[str, ...]) -> Iterator[
     for text, count in keep.items():
         window = _normalize_window(("keep", text), text)
         if window not in windows:
-            declared = f"its windows are {', '.join(map(_quote, windows))}" if windows else "it has no windows"
+            declared = f"its windows are {', '.join(map(quote, windows))}" if windows else "it has no windows"
             raise BadDefinition(
-                _pointer(("keep", text)), f"keep tells of {_quote(text)}, which is no window of the board: {declared}."
+                _pointer(("keep", text)), f"keep tells of {quote(text)}, which is no window of the board: {declared}."
             )
         if window in seen:
             raise _bad_value(("keep", text), count, "its window stands twice")
@@ -165,17 +165,18 @@ def _normalize_keep(keep: dict[str, int], windows: tuple[str, ...]) -> Iterator[
 
 def _bad_value(path: Path, value: object, right: str, choices: Iterable[str] = ()) -> BadDefinition:
     first, *rest = path
-    label = str(first) + "".join(f".{step}" if str(step).isidentifier() else f"[{_quote(step)}]" for step in rest)
-    return BadDefinition(_pointer(path), f"{label} is {_quote(value)}: {right}{suggest(value, choices)}.")
+    label = str(first) + "".join(f".{step}" if str(step).isidentifier() else f"[{quote(step)}]" for step in rest)
+    return BadDefinition(_pointer(path), f"{label} is {quote(value)}: {right}{suggest(value, choices)}.")
 
 
 def suggest(value: object, choices: Iterable[str]) -> str:
     """Return which of the choices was perhaps meant, to be appended to what was wrong; empty if none is close."""
     close = get_close_matches(str(value), choices, n=1, cutoff=0.5)
-    return f"; perhaps you mean {_quote(close[0])}" if close else ""
+    return f"; perhaps you mean {quote(close[0])}" if close else ""
 
 
-def _quote(value: object) -> str:
+def quote(value: object) -> str:
+    """Return a value as JSON, cut short if it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _QUOTE_CHARACTERS else f"{text[:_QUOTE_CHARACTERS]}..."
 

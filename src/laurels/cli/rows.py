@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from laurels.entries import EXACT, is_exact
+from laurels.http.wire import describe_mismatch
 from laurels.stores.contract import Entry, Score
 
 if TYPE_CHECKING:
@@ -120,8 +121,10 @@ def _read_jsonl(text: io.TextIOWrapper) -> Iterator[Row | BadRow]:
             yield Row(line, Entry(found.name, parse_score(bytes(found.score).decode())))
         except UnicodeEncodeError:
             yield BadRow(line, None, "the row is not valid UTF-8")
+        except msgspec.ValidationError as error:
+            yield BadRow(line, None, describe_mismatch(error, "a row", _Object.__struct_fields__))
         except msgspec.DecodeError as error:
-            yield BadRow(line, None, str(error).replace("`", ""))
+            yield BadRow(line, None, str(error))
         except ValueError as error:
             yield BadRow(line, found.name, str(error))
 

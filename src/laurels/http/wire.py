@@ -7,6 +7,7 @@ that may hold such a pair is read once more. The quotes tell cheaply: a good bod
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from decimal import Decimal
 from operator import attrgetter
@@ -142,6 +143,17 @@ class Periods(Struct, frozen=True):
     periods: list[ListedPeriod]
 
 
+SUBJECTS: dict[type[Struct], str] = {Submit: "A submit", Batch: "A batch", StrictEntry: "An entry"}
+_KINDS = {
+    "int | float": "a number",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a string",
+    "object": "an object",
+    "array": "a list",
+    "bool": "a boolean",
+}
+"""Words for what JSON may hold, by msgspec's."""
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _score = attrgetter("score")
@@ -160,7 +172,7 @@ def parse_submit(body: Body) -> tuple[Score, bytes | None]:
     try:
         submit = _read_submit(body)
     except _UNREADABLE as error:
-        _refuse(body, error)
+        _refuse(body, error, Submit)
     if body.count(b'"') != 2:  # noqa: PLR2004 - the two around "score"
         _check_pairs(body)
     if _is_large(submit.score):
@@ -207,7 +219,7 @@ def _read_one_by_one(body: Body) -> Sequence[Submission | Refusal]:
     try:
         raws = _read_raw_batch(body).entries
     except _UNREADABLE as error:
-        _refuse(body, error)
+        _refuse(body, error, Batch)
     _check_pairs(body)
     return [_entry_or_refusal(index, bytes(raw)) for index, raw in enumerate(raws)]
 
@@ -218,7 +230,7 @@ def _entry_or_refusal(index: int, raw: bytes) -> Submission | Refusal:
     except msgspec.ValidationError as error:
         found = json.loads(raw, parse_int=float)
         name = found.get("name") if isinstance(found, dict) else None
-        return Refusal(index, name if isinstance(name, str) else "", str(_shape_error(error)))
+        return Refusal(index, name if isinstance(name, str) else "", str(_shape_error(error, StrictEntry)))
     try:
         if _is_large(entry.score):
             _check_digits(raw, entry.score)
@@ -275,7 +287,7 @@ def _check_digits(text: Body, score: Score) -> None:
         )
 
 
-def _refuse(body: Body, error: Exception) -> NoReturn:
+def _refuse(body: Body, error: Exception, kind: type[Struct] = Submit) -> NoReturn:
     """Raise what is wrong with a body that could not be read: first whether it is JSON at all, then its shape."""
     if isinstance(error, msgspec.ValidationError):
         try:
@@ -285,7 +297,7 @@ def _refuse(body: Body, error: Exception) -> NoReturn:
         except _UNREADABLE as deeper:
             error = deeper
     if isinstance(error, msgspec.ValidationError):
-        raise _shape_error(error) from None
+        raise _shape_error(error, kind) from None
     if not body:
         raise BadJSON("it is empty") from None
     if isinstance(error, RecursionError):
@@ -295,9 +307,22 @@ def _refuse(body: Body, error: Exception) -> NoReturn:
     raise BadJSON(str(error).removeprefix("JSON is malformed: ")) from None
 
 
-def _shape_error(error: msgspec.ValidationError) -> BadBody | ScoreRefused:
-    what, _, where = str(error).partition(" - at `$")
-    if what.endswith("out of range"):
+def _shape_error(error: msgspec.ValidationError, kind: type[Struct]) -> BadBody | ScoreRefused:
+    if "out of range - at" in str(error):
         return ScoreRefused("The score is beyond the range of a double (about 1.8e308).")
-    what = what.replace("`int | float`", "number").replace("`str`", "string").replace("`", "")
-    return BadBody(where.strip("`").replace(".", "/"), f"{what}.")
+    pointer = str(error).partition(" - at `$")[2].strip("`").replace(".", "/")
+    return BadBody(pointer, f"{describe_mismatch(error, SUBJECTS[kind], kind.__struct_fields__)}.")
+
+
+def describe_mismatch(error: msgspec.ValidationError, subject: str, fields: Sequence[str]) -> str:
+    """Return what is wrong with JSON of another shape than ``subject`` with these fields has."""
+    what, _, where = str(error).partition(" - at `$")
+    if found := re.fullmatch(r"Expected `(.+?)`, got `(.+?)`", what):
+        expected, got = (_KINDS.get(word, word) for word in found.groups())
+        return f"{where.strip('.`') or subject} must be {expected}, and is {got}"
+    name = what.partition("`")[2].removesuffix("`")
+    if what.startswith("Object missing"):
+        return f"{subject} needs the field {name}"
+    return (
+        f"{subject} has no field {declaring.quote(name)}{declaring.suggest(name, fields)}. It has {', '.join(fields)}"
+    )
