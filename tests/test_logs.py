@@ -14,6 +14,7 @@ with writing_logs("json"):
         1 / 0
     except ZeroDivisionError:
         logging.getLogger("laurels").exception("Failed")
+    logging.getLogger("laurels").info("%d lines", "no number")
     for number in range(3 * WAITING_LINES if "flood" in sys.argv else 0):
         logging.getLogger("laurels").info("%d %s", number, "x" * 100)
 print("ended")
@@ -21,9 +22,10 @@ print("ended")
 
 
 def test_traceback_is_a_field() -> None:
-    """A traceback is part of its line's object."""
+    """A traceback is part of its line's object, and a line that cannot be formatted does not end the log."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, timeout=60)
-    (line,) = done.stderr.splitlines()
+    line, bad = done.stderr.splitlines()
+    assert "cannot be formatted: '%d lines'" in bad
     assert json.loads(line)["message"] == "Failed"
     assert "ZeroDivisionError" in json.loads(line)["traceback"]
 

@@ -101,6 +101,11 @@ class SmallStore(Store):
         self.is_closed = True
 
 
+def test_small_store_measures_nothing() -> None:
+    """A store need not have figures for its operator."""
+    assert SmallStore().measure() == {}
+
+
 class TestSmall(Conformance):
     """A store of a hundred lines keeps the contract, as far as its capabilities say."""
 
