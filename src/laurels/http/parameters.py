@@ -1,7 +1,7 @@
 """The parameters of requests. Each knows its form, bounds, default and words, reads itself, and documents itself.
 
     in the path      PathName
-    in the query     Whole · Number · Text · Texts · Fields
+    in the query     Whole · Number · RequiredNumber · Text · Names · Fields
     in the headers   Preference · Key
 
 To add one: make it here, and name it in the parameters of an operation or a read, whose handler gets what it reads.

@@ -57,7 +57,7 @@ _NULL = Raw(b"null")
 
 
 class Read(Struct, frozen=True):
-    """One way to read a board; ``subject`` names it in an error. Its handler gets the values of the parameters."""
+    """One way to read a board. Its handler gets the values of the parameters."""
 
     inputs: Inputs
     handler: Handler

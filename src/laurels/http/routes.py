@@ -105,9 +105,12 @@ class Routes:
         self._context = Context(boards, self.operations)
         self.open_context = self._context if gate.is_open else None
         """The context of every request, if the gate is open."""
-        self.waits_inline: bool = getattr(boards, "store", None) is not None and boards.store.waits_inline
-        """Whether the store is one that adapters may wait for without a task."""
         self._root = _tree(self.operations)
+
+    @property
+    def waits_inline(self) -> bool:
+        """Whether the store is one that adapters may wait for without a task."""
+        return self._context.boards.store.waits_inline
 
     def find(self, method: str, path: bytes) -> Call:
         """Return what a request asks for, or the 404, 405 or 400 that it is to get."""
