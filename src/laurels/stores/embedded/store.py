@@ -20,10 +20,10 @@ import time
 from contextlib import ExitStack
 from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 from laurels.definition import DEFAULT_DEFINITION, Definition
-from laurels.errors import DataDamaged, DefinitionConflict, DirectoryUnusable, RestartNeeded, StoreUnavailable
+from laurels.errors import DefinitionConflict, DirectoryUnusable, RestartNeeded, StoreUnavailable
 from laurels.ranking import to_json
 from laurels.stores.contract import (
     Board,
@@ -46,6 +46,7 @@ from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
 from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.lookups import DiskLookups
+from laurels.stores.embedded.metadata import Metadata
 from laurels.stores.embedded.records import (
     DEFAULT,
     Define,
@@ -55,6 +56,7 @@ from laurels.stores.embedded.records import (
     PutMany,
     Record,
     Remove,
+    SetMetadata,
     Submit,
     SubmitMany,
     Undefine,
@@ -70,9 +72,8 @@ if TYPE_CHECKING:
 
     from laurels.ranking import Index
     from laurels.stores.embedded.batch import Batch
-
-Row: TypeAlias = tuple[str, Score, int, int]
-"""A name, its score, its rank and the sequence of its submission."""
+    from laurels.stores.embedded.metadata import Row
+    from laurels.stores.embedded.records import Detailed
 
 NAMES_READ = 256
 """How many names of boards are read from the index at once."""
@@ -95,6 +96,7 @@ class EmbeddedStore(Store):
         self._state = state
         self._ticks = Ticks(clock, state.sequence >> 1)
         self._lookups = DiskLookups(files.directory.path)
+        self._metadata = Metadata(state, self._lookups)
         self._answers = FirstAnswers(self._lookups.answer, self._ticks.now)
         self._commits = Commits(files, state, self._ticks, self._answers)
 
@@ -223,7 +225,7 @@ class EmbeddedStore(Store):
         if key and (answer := await self._answers.begin(key)) is not None:
             return answer
         try:
-            batch = self._commits.add_detailed(record, count, metadata, key)
+            batch = await self._add(record, count, metadata, key)
         except BaseException:
             if key:
                 self._answers.end(key)
@@ -235,6 +237,24 @@ class EmbeddedStore(Store):
         batch.check(batch.records[place])
         return batch.outcomes[place]
 
+    async def _add(
+        self, record: Record, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None
+    ) -> Batch:
+        """Put a record into the open batch as its last; compare metadata before with what is kept, if that decides."""
+        board = next(iter(record.needs()), "").partition("\n")[0]
+        if not metadata or self._state.definition(board).operator_rules.adds:
+            return self._commits.add_detailed(record, count, metadata, key)
+        release = await self._metadata.hold(board, (name for name, _ in cast("Detailed", record).metadata(0)))
+        try:
+            if isinstance(record, Submit | SubmitMany):
+                record = await self._metadata.compare(record, metadata)
+            batch = self._commits.add_detailed(record, count, metadata, key)
+        except BaseException:
+            release()
+            raise
+        batch.add_done_callback(lambda _: release())
+        return batch
+
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
         answer = await self._answers.begin(idempotency_key)
@@ -242,6 +262,10 @@ class EmbeddedStore(Store):
             self._answers.end(idempotency_key)
             return None
         return SubmitResult(changes=(answer,)) if isinstance(answer, Change) else SubmitResult(answer)
+
+    async def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> bool:
+        record = SetMetadata(board.key, name, board.feeds, metadata is not None)
+        return cast("bool", await self._keep(record, metadata=[] if metadata is None else [(0, metadata)]))
 
     async def remove(self, board: Board, name: str) -> bool:
         return cast("bool", await self._keep(Remove(board.key, name)))
@@ -285,19 +309,9 @@ class EmbeddedStore(Store):
         return self._state.get(board.key, EMPTY_INDEX)
 
     async def _ranked(self, board: Board, read: Callable[[Index], list[Row]], *, with_metadata: bool) -> list[Ranked]:
-        rows = read(self._index(board))
-        if not with_metadata:
-            return list(map(_entry, rows))
-        missing: list[tuple[str, int]] = []
-        while wanted := [(name, sequence) for name, _, _, sequence in rows if sequence & 1]:
-            found = await self._lookups.metadata(board.key, wanted)
-            before, missing = missing, [entry for entry in wanted if entry[1] not in found]
-            if not missing:
-                return [_entry(row, found.get(row[3])) for row in rows]
-            if missing == before:
-                raise DataDamaged(self._directory.path, f"the metadata of {missing[0][0]!r} is missing")
-            rows = read(self._index(board))
-        return list(map(_entry, rows))
+        if with_metadata:
+            return await self._metadata.entries(board.key, lambda: read(self._index(board)))
+        return list(map(_entry, read(self._index(board))))
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
@@ -329,7 +343,9 @@ class EmbeddedStore(Store):
         self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
         def read(index: Index) -> list[Row]:
-            first = index.place_after(entry.name, entry.score, entry.sequence)
+            # The last bit of its sequence is another if its metadata came or went meanwhile: the entry was before, still
+            sequence = entry.sequence & ~1 if board.definition.ties == "latest" else entry.sequence | 1
+            first = index.place_after(entry.name, entry.score, sequence)
             return index.rows(first, first + limit)
 
         return await self._ranked(board, read, with_metadata=with_metadata)
@@ -385,9 +401,9 @@ class EmbeddedStore(Store):
                     self._directory.release()
 
 
-def _entry(row: Row, metadata: bytes | None = None) -> Ranked:
+def _entry(row: Row) -> Ranked:
     name, score, rank, sequence = row
-    return Ranked(name, score, rank, sequence, sequence >> 1 or None, metadata)
+    return Ranked(name, score, rank, sequence, sequence >> 1 or None)
 
 
 def _around(index: Index, name: str, span: int) -> list[Row]:
