@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "laurels.assembly": laurels("clock", "errors", "optional", "logs", "definition", "boards_file", "boards")
     | laurels("stores.contract", "stores.embedded", "http", "adapters"),
     "laurels.cli": laurels("version", "limits", "errors", "optional", "windows", "definition", "entries", "declaring")
-    | laurels("boards_file", "stores.contract", "boards", "http", "momento_local", "assembly"),
+    | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "momento_local", "assembly"),
     "laurels.__init__": laurels("version"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),
