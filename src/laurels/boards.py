@@ -32,7 +32,7 @@ from laurels.errors import (
 )
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Feed, Refusal, Score, Submission
-from laurels.submissions import check_submission, find_refusals, make_idempotency_key
+from laurels.submissions import check_metadata, check_submission, find_refusals, make_idempotency_key
 from laurels.windows import Calendar, normalize_window
 
 if TYPE_CHECKING:
@@ -251,6 +251,17 @@ class Boards:
             under_way.discard(done)
             if not under_way:
                 del self._keyed[board]
+
+    async def set_metadata(self, board: str, name: str, metadata: bytes | None, period: Board | None = None) -> None:
+        """Replace the metadata of a name on a board and in its current periods, or in one ``period``; None for none.
+
+        Raises NotOnBoard if the name is not there.
+        """
+        checked_name(name)
+        check_metadata(metadata)
+        where = period or await self._board_to_submit(board)
+        if not where.visible or not await self.store.set_metadata(where, name, metadata):
+            raise NotOnBoard("name", name)
 
     def remove(self, where: Board, name: str) -> Awaitable[bool]:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""

@@ -188,6 +188,7 @@ def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadE
             entry.rank if rank else UNSET,
             (_NULL if entry.metadata is None else Raw(entry.metadata)) if metadata else UNSET,
             (None if entry.submitted_at is None else _format_time(entry.submitted_at)) if time else UNSET,
+            entry.is_metadata_damaged or UNSET,
         )
         for entry in found
     ]

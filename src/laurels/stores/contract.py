@@ -13,9 +13,9 @@ what the board's ``ranking`` makes of a place: the place itself (``ordinal``), t
 
 **Operator.** Under ``latest`` a submitted score replaces the score of the name, under ``best`` it does so only if it is
 better, and under ``increment`` it is added. A submission that does not count changes nothing. The time and the metadata
-of an entry are those of the last submission that counted. A sum is refused, and changes nothing, if it is not finite, if it
-would lose the last digit of whole numbers beyond 2^53, or if the board's bounds exclude it. Bounds hold for the sum on
-the board itself, not for those in its windows.
+of an entry are those of the last submission that counted. A sum is refused, and changes nothing, if it is not finite,
+if it would lose the last digit of whole numbers beyond 2^53, or if the board's bounds exclude it. Bounds hold for the
+sum on the board itself, not for those in its windows.
 
 **The same score again**, under ``latest`` and ``best``, without metadata or with the very bytes that the entry has,
 changes nothing, because that is what a retry looks like; it does renew the board's time to live. With other metadata it

@@ -177,7 +177,7 @@ class Journal:
             try:
                 self.origin = read_origin(self._db, path)
                 first, last = self._db.execute("SELECT min(lsn), max(lsn) FROM batch").fetchone()
-                self.answered = read_newest_answer(self._db) if self.origin.format == FORMAT else 0
+                self.answered = read_newest_answer(self._db) if self.origin.format > OLDEST_FORMAT else 0
             except BaseException:
                 self._db.close()
                 raise
@@ -191,10 +191,10 @@ class Journal:
 
     def metadata(self, after: int) -> Iterator[Metadata]:
         """Return all metadata of the batches past ``after``; raise DataDamaged if any is not as written."""
-        for found in read_metadata(self._db, self.path, after, self.last):
-            if found is None:
-                raise DataDamaged(self.path, "metadata is not what was written")
-            yield found
+        for sequence, body in read_metadata(self._db, self.path, after, self.last):
+            if body is None:
+                raise DataDamaged(self.path, f"note {sequence} is not what was written")
+            yield sequence, body
 
     def append(
         self, encoded: bytes | bytearray, metadata: Sequence[Metadata] = (), answers: Sequence[Answer] = ()
@@ -252,11 +252,14 @@ class Journal:
         return bool(dropped)
 
     def upgrade(self, first: bytes) -> None:
-        """Make a journal of the first format one of today's, in one transaction."""
-        origin = Origin(self.origin.id, first=first)
+        """Make a journal of an earlier format one of today's, in one transaction; the first did not have ``first``."""
+        origin = Origin(self.origin.id, first=self.origin.first or first)
         self._execute("BEGIN")
-        self._execute("DROP TABLE origin")
-        _create_tables(self._db, origin)
+        if self.origin.format == OLDEST_FORMAT:
+            self._execute("DROP TABLE origin")
+            _create_tables(self._db, origin)
+        else:
+            self._execute("UPDATE origin SET format = ?, crc = ?", origin.format, origin.crc())
         self._execute("COMMIT")
         self.origin = origin
 
@@ -353,14 +356,14 @@ def _is_as_written(sequence: int, lsn: int, crc: int, body: object) -> bool:
     return isinstance(body, bytes) and metadata_crc(lsn, sequence, body) == crc
 
 
-def read_metadata(db: sqlite3.Connection, path: Path, after: int, upto: int) -> Iterator[Metadata | None]:
+def read_metadata(db: sqlite3.Connection, path: Path, after: int, upto: int) -> Iterator[tuple[int, bytes | None]]:
     """Return the metadata of the batches past ``after`` up to and including ``upto``, in the order of its sequences.
 
-    None stands for what is not what was written, if that is still a row.
+    None is in the place of what is not what was written; its sequence is 0 if that cannot be read either.
     """
     for row in scan_rows(db, path, "sequence, lsn, crc, body"):
         if row is None or not _is_as_written(*row):
-            yield None
+            yield row[0] if row else 0, None
         elif after < row[1] <= upto:
             yield row[0], row[3]
 
@@ -376,16 +379,14 @@ def scan_rows(db: sqlite3.Connection, path: Path, columns: str) -> Iterator[tupl
             few = 1  # those before the damage, one by one
         elif rows is None:
             yield None
-            after = _first_readable(lambda at: _try_rows(db, path, question, at, 1) is not None, after)  # noqa: B023
+            after = _first_readable(lambda at: _try_rows(db, path, question, at, 1) is not None, after)
             few = READ_ROWS
         else:
             yield from rows
             after = rows[-1][0] if rows else None
 
 
-def _try_rows(
-    db: sqlite3.Connection, path: Path, question: str, after: int, few: int
-) -> list[tuple[Any, ...]] | None:
+def _try_rows(db: sqlite3.Connection, path: Path, question: str, after: int, few: int) -> list[tuple[Any, ...]] | None:
     try:
         with translate_errors(path):
             return db.execute(question, (after, few)).fetchall()

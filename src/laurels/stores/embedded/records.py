@@ -209,7 +209,7 @@ class Submit(Record, tag=7, frozen=True, gc=False):
 
     def _submit(self, state: State) -> bool:
         sequence = state.stamp(with_metadata=self.has_metadata)
-        return state.submit(self.board, self.feeds, self.name, self.score, sequence, self.equal)
+        return state.submit(self.board, self.feeds, self.name, self.score, (sequence, self.equal))
 
     def entries(self) -> Iterable[tuple[int, str, float]]:
         """Return place, name and score of each submission that has metadata."""

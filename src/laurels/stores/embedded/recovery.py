@@ -36,7 +36,7 @@ from laurels.errors import DataDamaged, LaurelsError, NewerFormat
 from laurels.stores.embedded import journal
 from laurels.stores.embedded.compaction import Compaction
 from laurels.stores.embedded.directory import Directory, sync_directory
-from laurels.stores.embedded.journal import FORMAT, OLDEST_FORMAT, Journal
+from laurels.stores.embedded.journal import FORMAT, Journal
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
 from laurels.stores.embedded.snapshot import Snapshot
 from laurels.stores.embedded.state import ON_DISK, State
@@ -91,6 +91,8 @@ def load_snapshot(state: State, snapshot: Snapshot, wanted: Callable[[str], bool
     for row in snapshot.board_rows():  # last: a board that comes into being begins its time to live anew
         if row.renewed is not None:
             state.restore(row.name, row.renewed)
+    for key, name, sequence in snapshot.moved():
+        state.moved.setdefault(key, {})[name] = sequence
 
 
 class Replay:
@@ -204,7 +206,7 @@ class Recovery:
         """Connect for writing, and bring a journal of the first format up to date."""
         with journal.translate_errors(self.journal.path):
             self.journal.reopen()
-            if self.journal.origin.format == OLDEST_FORMAT:
+            if self.journal.origin.format < FORMAT:
                 self.journal.upgrade(encode_definition(self._first))
 
     def compaction(self, backlog: int, compact_bytes: int) -> Compaction:

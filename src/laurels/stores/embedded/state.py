@@ -27,7 +27,7 @@ from bisect import bisect_left, insort
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from laurels.definition import Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
     from laurels.definition import Definition
     from laurels.stores.contract import Feed, Score
+
+Stamp: TypeAlias = "tuple[int, Collection[int] | None]"
+"""The sequence of a submission, and those under which its very metadata is kept; None: it is new, whatever is kept."""
 
 SECOND = 1_000_000
 EXACT = 2**53
@@ -73,8 +76,8 @@ class State(dict[str, Index]):
 
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the microsecond of the last submit of each board with a
-    time to live. ``names`` holds the names of all boards, by their bytes. ``moved`` has for a key, by name, the sequence
-    under which metadata is kept that is not that of its entry.
+    time to live. ``names`` holds the names of all boards, by their bytes. ``moved`` has for a key, by name, the
+    sequence under which metadata is kept that is not that of its entry.
     """
 
     __slots__ = (
@@ -192,14 +195,10 @@ class State(dict[str, Index]):
         feeds: Sequence[Feed],
         name: str,
         score: Score,
-        sequence: int,
-        equal: Collection[int] | None = None,
+        stamp: Stamp,
     ) -> bool:
-        """Submit to a board and the periods it feeds; return whether one of them changed; raise ScoreRefused for a sum.
-
-        ``equal`` are the sequences under which the very metadata of the submission is kept; None: it is new, whatever
-        is kept.
-        """
+        """Submit to a board and the periods it feeds; return whether one changed; raise ScoreRefused for a sum."""
+        sequence, equal = stamp
         rules = self.definition(board).operator_rules
         if rules.may_refuse:
             self._check_sum(board, feeds, name, score)
@@ -242,7 +241,7 @@ class State(dict[str, Index]):
         for place, (name, score) in enumerate(zip(names, scores, strict=True)):
             sequence = self.stamp(with_metadata=place in with_metadata)
             try:
-                self.submit(board, feeds, name, score, sequence, with_metadata.get(place))
+                self.submit(board, feeds, name, score, (sequence, with_metadata.get(place)))
             except ScoreRefused as error:
                 refused.append((place, str(error)))
         return refused

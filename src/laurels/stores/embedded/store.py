@@ -348,7 +348,7 @@ class EmbeddedStore(Store):
         self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
         def read(index: Index) -> list[Row]:
-            # The last bit of its sequence is another if its metadata came or went meanwhile: the entry was before, still
+            # The last bit of its sequence may be another: its metadata may have come or gone meanwhile
             sequence = entry.sequence & ~1 if board.definition.ties == "latest" else entry.sequence | 1
             first = index.place_after(entry.name, entry.score, sequence)
             return index.rows(first, first + limit)
