@@ -277,11 +277,11 @@ class Boards:
         """Return score and rank of a name, None if it is not on the board."""
         return self.store.standing(where, checked_name(name))
 
-    def page_json(self, where: Board, start: int, stop: int) -> Awaitable[bytes]:
+    def page_json(self, where: Board, start: int, stop: int, *, with_metadata: bool = False) -> Awaitable[bytes]:
         """Return the entries at the places from ``start`` up to ``stop``, 1,000 at most, as a JSON array."""
         if not 0 < stop - start <= PAGE_ENTRIES:
             raise BadParameter("endRank", _page_problem(start, stop))
-        return self.store.page_json(where, start, stop)
+        return self.store.page_json(where, start, stop, with_metadata=with_metadata)
 
     async def page(
         self, where: Board, start: int, stop: int, *, with_metadata: bool = False, want_cursor: bool = False

@@ -442,6 +442,11 @@ class Guarantees:
             assert await store.entries_between_scores(KART, 1, 3, 9, with_metadata=True) == found
             assert await store.entries_after(KART, found[0], 9, with_metadata=True) == found[1:]
             assert [entry.metadata for entry in await store.page(KART, 0, 9)] == [None] * 3
+            entries = b'{"name":"a","score":3,"metadata":"a"},{"name":"b","score":2,"metadata":%b}'
+            for note in (b"null", b'{"b":"\xc3\xa9"}'):
+                await store.set_metadata(KART, "b", None if note == b"null" else note)
+                assert await store.page_json(KART, 0, 2, with_metadata=True) == b"[%b]" % (entries % note)
+                assert await Store.page_json(store, KART, 0, 2, with_metadata=True) == b"[%b]" % (entries % note)
             assert await store.page(Board("ghost"), 0, 9, with_metadata=True) == []
 
     async def test_metadata_in_windows(self, store: Store) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakValueDictionary
 
 from laurels.errors import StoreError, StoreUnavailable
+from laurels.ranking import to_json
 from laurels.stores.contract import Ranked, Score
 from laurels.stores.embedded.state import EMPTY_INDEX
 
@@ -47,6 +48,13 @@ class Metadata:
 
     # Reads
 
+    def page_json(self, key: str, packed: bytes) -> bytes | None:
+        """Return packed entries as JSON with their metadata, None if it is not all in memory.
+
+        Also None if some of a board's metadata is not under the sequences of its entries, and was to be looked for.
+        """
+        return None if key in self._state.moved else to_json(packed, stamped=True, metadata=self._cache)
+
     async def entries(self, key: str, read: Callable[[], Sequence[Row]]) -> list[Ranked]:
         """Return the entries that ``read`` returns, with their metadata; ``read`` is called again if they changed.
 
@@ -75,10 +83,13 @@ class Metadata:
         return [row[3] if row[3] & 1 else 0 for row in rows]
 
     async def _find(self, reader: Reader, wanted: Wanted) -> Bodies:
-        found = await reader.metadata(wanted)
-        for sequence in wanted.keys() & found.keys() - self._cache.keys():
-            self._cache[sequence] = found[sequence]
-            self._cache_bytes += ROW_BYTES + len(found[sequence])
+        """Return what there is on disk of this metadata, and keep it in memory."""
+        everything = await reader.metadata(wanted)  # what others asked for at the same time, too
+        found = {sequence: everything[sequence] for sequence in wanted if sequence in everything}
+        for sequence, body in found.items():
+            if sequence not in self._cache:
+                self._cache[sequence] = body
+                self._cache_bytes += ROW_BYTES + len(body)
         while self._cache_bytes > CACHE_BYTES:
             self._cache_bytes -= ROW_BYTES + len(self._cache.pop(next(iter(self._cache))))
         return found

@@ -325,8 +325,12 @@ class EmbeddedStore(Store):
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._ranked(board, lambda index: index.rows(start, stop), with_metadata=with_metadata)
 
-    async def page_json(self, board: Board, start: int, stop: int) -> bytes:
-        return to_json(self._index(board).dump(start, stop), stamped=True)
+    async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
+        packed = self._index(board).dump(start, stop)
+        if not with_metadata:
+            return to_json(packed, stamped=True)
+        found = self._metadata.page_json(board.key, packed)
+        return found or await super().page_json(board, start, stop, with_metadata=True)
 
     async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
         found = await self._ranked(board, lambda index: _around(index, name, span), with_metadata=with_metadata)
