@@ -41,6 +41,7 @@ from laurels.stores.embedded.journal import KEY_TICKS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from laurels.clock import Clock
     from laurels.stores.contract import IdempotencyKey
     from laurels.stores.embedded.answers import Answer, Answered, Answers, Body
     from laurels.stores.embedded.batch import Batch
@@ -58,11 +59,11 @@ class FirstAnswers:
         self,
         keys: KeyTable,
         find_on_disk: Callable[[bytes, int, int], Awaitable[Answer | None]],
-        agreed: Callable[[], int],
+        clock: Clock,
     ) -> None:
         self._keys = keys
         self._find_on_disk = find_on_disk
-        self._agreed = agreed
+        self._clock = clock
         self._in_flight: dict[bytes, Batch] = {}
         self._in_memory: dict[int, Answers] = {}
         self.unwritten: list[Answers] = []
@@ -112,7 +113,7 @@ class FirstAnswers:
 
     def add(self, answered: Sequence[Answered]) -> None:
         """Remember the answers to the writes with keys of one batch."""
-        for row in pack(answered, self._agreed()):
+        for row in pack(answered, self._clock.agreed):
             self._keys.add(row.pairs, row.tick)
             self._in_memory[row.tick] = row
             self.unwritten.append(row)
@@ -135,7 +136,7 @@ class FirstAnswers:
 
     def forgotten_until(self) -> int:
         """Return the agreed time up to which answers are forgotten."""
-        return self._agreed() - KEY_TICKS
+        return self._clock.agreed - KEY_TICKS
 
     def forget(self, rows: Iterable[tuple[bytes, int]]) -> None:
         """Take keys out of the table whose answers were deleted, each few with the tick of their row."""
