@@ -1,11 +1,11 @@
 """First answers to writes with idempotency keys, as they are on disk: a row for those of one batch, 64 at most.
 
-    tick     that of the last write with a key that the row is for, among them those that were refused and have no answer
+    tick     that of the last write that the row is for; a write that was refused has no answer, but counts here
     agreed   when it was, in microseconds of agreed time: the keys are forgotten a day of that time later
     pairs    the keys, each with its fingerprint behind it, 32 bytes a pair
     bodies   what the writes came to, in the same order, as a msgpack array:
-                 [standing before or nil, standing after, whether it counted]   of one submission; a standing is an array
-                 {"refusals": [...]}                                            of a batch
+                 [[score, rank] before or nil, [score, rank] after, whether it counted]   of one submission
+                 {"refusals": [...]}                                                      of a batch
 
 Rows of many keys cost little beside the keys themselves: some 52 bytes a key, where a row of its own for each took 85
 and its entry in an index 40 more.

@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from laurels.stores.contract import IdempotencyKey
+    from laurels.stores.embedded.answers import Answers
     from laurels.stores.embedded.compaction import Compaction
     from laurels.stores.embedded.directory import Directory
     from laurels.stores.embedded.idempotency import FirstAnswers
-    from laurels.stores.embedded.answers import Answers
     from laurels.stores.embedded.journal import Journal
     from laurels.stores.embedded.records import Record
     from laurels.stores.embedded.state import State

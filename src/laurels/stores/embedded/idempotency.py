@@ -1,8 +1,8 @@
 """Idempotency: writes with a key that count once, from the client's key until it is forgotten a day later.
 
     key ──> in flight, or in the table? ──no──> record, in a batch ──> durable, applied: its first answer
-                       │ yes                                              │
-                       └──> the first answer, or KeyReused                ├──> table ──> on disk ──> forgotten, from both
+                       │ yes                                                                     │
+                       └──> the first answer, or KeyReused     forgotten  <──  on disk  <──  in the table
 
 **A key** is two digests (:class:`~laurels.stores.contract.IdempotencyKey`, made in :mod:`laurels.submissions`): ``key``
 of what the client sent and of the board and name that it belongs to, ``fingerprint`` of what is submitted. The same key
@@ -12,21 +12,21 @@ with another fingerprint is KeyReused.
 new: it does not know them, and the disk is not asked. If it names rows, they are read, and decide.
 
 **In flight** a key is from when its record joins a batch until the batch is settled, whether or not the caller still
-waits. Another caller with the key waits for that too, and then looks it up. Between the moment when a key is found to be
-new and that in which it is in flight, its caller waits for nothing.
+waits. Another caller with the key waits for that too, and then looks it up. From when a key is found to be new until it
+is in flight its caller waits for nothing.
 
 **The key is in the record** of the write (:mod:`laurels.stores.embedded.records`), so that both are durable at once. A
 crash after that loses no answer: a restart applies the record again and comes to the same one.
 
 **The first answer** is known when the record has been applied, and only then: the standings before and after, or the
-refusals of a batch. The answers of one batch are a row (:mod:`laurels.stores.embedded.answers`), which is kept in memory
-until it is on disk; it is written with a later batch, in the order of the writes. No batch is compacted before its
-answers are written, because with the record the key would be gone. A refused write has not used its key, but counts as
-answered: the batch need not wait any more.
+refusals of a batch. The answers of one batch are a row (:mod:`laurels.stores.embedded.answers`), which is kept in
+memory until it is on disk; it is written with a later batch, in the order of the writes. No batch is compacted before
+its answers are written, because with the record the key would be gone. A refused write has not used its key, but counts
+as answered: the batch need not wait any more.
 
 **Forgotten** is a row after KEY_SECONDS of *agreed* time, which only passes while wall clock and monotonic clock agree
-that it does: a clock that jumps forgets nothing. It goes on where the newest row left it, so the time in which no server
-runs does not count either. From then on the answers are ignored; the thread that commits deletes them, from the oldest
+that it does: a clock that jumps forgets nothing. It goes on where the newest row left it, so the time in which no
+server runs need not count. From then on the answers are ignored; the thread that commits deletes them, from the oldest
 on, and then their keys leave the table.
 """
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from laurels.clock import Clock
     from laurels.stores.contract import IdempotencyKey
-    from laurels.stores.embedded.answers import Answer, Answered, Answers, Body
+    from laurels.stores.embedded.answers import Answer, Answered, Answers
     from laurels.stores.embedded.batch import Batch
     from laurels.stores.embedded.key_table import KeyTable
 
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 class FirstAnswers:
     """The keys in flight of one store, and its first answers.
 
-    ``keys`` has those of the answers on disk, and ``find_on_disk`` returns one from the row of a tick, unless it was given
-    up to an agreed time; ``agreed`` returns the agreed time in microseconds.
+    ``keys`` has those of the answers on disk. ``find_on_disk`` returns the answer to a key from the row of a tick,
+    unless that is of an agreed time up to the last argument.
     """
 
     def __init__(

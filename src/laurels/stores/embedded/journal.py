@@ -25,8 +25,8 @@ failed append may have left after the last LSN is deleted first: a batch that wa
 may stay: it belongs to no submission, and goes with the next compaction.
 
 **Answers** are written after their writes, in the order of the writes: up to the tick of the newest answer all are
-there. A write that was refused has not used its key, and counts as answered all the same. Rows go when their keys expire,
-from the oldest on, some between two commits.
+there. A write that was refused has not used its key, and counts as answered all the same. Rows go when their keys
+expire, from the oldest on, some between two commits.
 
 **What a later version wrote** is recognised by the format in ``origin``, which is checked before anything else is read.
 Any change to what is stored raises FORMAT (``tests/stores/test_formats.py`` fails until it does). A file of an earlier
@@ -184,7 +184,7 @@ class Journal:
         return read_metadata(self._db, self.path, after, self.last)
 
     def append(
-        self, encoded: bytes | bytearray, metadata: Sequence[Metadata] = (), answers: Sequence[Answer] = ()
+        self, encoded: bytes | bytearray, metadata: Sequence[Metadata] = (), answers: Sequence[Answers] = ()
     ) -> int:
         """Make a batch durable and return its LSN; raise :exc:`sqlite3.Error` if it could not be, and is not there.
 
@@ -199,7 +199,7 @@ class Journal:
         return lsn
 
     def _append_all(
-        self, lsn: int, encoded: bytes | bytearray, metadata: Sequence[Metadata], answers: Sequence[Answer]
+        self, lsn: int, encoded: bytes | bytearray, metadata: Sequence[Metadata], answers: Sequence[Answers]
     ) -> None:
         self._execute("BEGIN")
         self._execute(INSERT, lsn, batch_crc(lsn, encoded), encoded)

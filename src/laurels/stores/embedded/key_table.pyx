@@ -40,7 +40,7 @@ cdef inline u64 mixed(u64 key) noexcept nogil:
 
 
 cdef inline u32 home_of(u64 key, u32 cap) noexcept nogil:
-    return <u32>(((mixed(key) & 0xFFFFFFFF) * cap) >> 32)
+    return <u32>((<u64><u32>mixed(key) * <u64>cap) >> 32)
 
 
 cdef inline u32 after(u32 at, u32 cap) noexcept nogil:

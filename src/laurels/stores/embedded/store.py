@@ -63,7 +63,7 @@ from laurels.stores.embedded.records import (
     encode_definition,
 )
 from laurels.stores.embedded.recovery import Recovery
-from laurels.stores.embedded.state import EMPTY_INDEX, State
+from laurels.stores.embedded.state import EMPTY_INDEX
 from laurels.stores.embedded.summary import summarize
 
 if TYPE_CHECKING:

@@ -1,14 +1,14 @@
 """What journals of earlier formats hold, as those of today hold it.
 
-In formats 1 and 2 there was a row for each answer, which had the answer as JSON, and an index by the keys. The first
-format had no answers. Their keys are honoured for a whole day from the upgrade, because nobody knows how much agreed time
-has passed since.
+In the second format there was a row for each answer, with the answer as JSON, and an index by the keys; in the first
+there were no answers. The keys are honoured for a whole day from the upgrade, for how much agreed time has passed since
+they were used is not known.
 """
 
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,7 +18,7 @@ from laurels.stores.embedded.answers import ROW_ANSWERS, Answers, pack
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from laurels.stores.embedded.answers import Answered, Compared
@@ -32,13 +32,14 @@ def repack_answers(db: sqlite3.Connection, path: Path) -> Iterator[Answers]:
     tick = 0
     while rows := db.execute(question, (tick, ROW_ANSWERS)).fetchall():
         tick = rows[-1][0]
-        yield from pack([_read(path, *row) for row in rows], 0)
+        yield from pack([_read(path, row) for row in rows], 0)
 
 
-def _read(path: Path, tick: int, key: bytes, fingerprint: bytes, answer: bytes, crc: int) -> Answered:
-    fields = key, fingerprint, answer
+def _read(path: Path, row: Sequence[Any]) -> Answered:
+    tick, *fields, crc = row
     if list(map(type, fields)) != [bytes] * 3 or zlib.crc32(b"%d %b" % (tick, b"".join(fields))) != crc:
         raise DataDamaged(path, f"answer {tick} is not what was written")
+    key, fingerprint, answer = fields
     once = IdempotencyKey(key, fingerprint)
     if not answer:  # the write was refused
         return tick, once, None
