@@ -47,14 +47,15 @@ MAY_IMPORT = {
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions"),
     "laurels.http": laurels("version", "limits", "errors", "definition", "entries", "declaring")
     | laurels("stores.contract", "boards"),
-    "laurels.adapters": laurels("limits", "errors", "http"),
+    "laurels.adapters.limits": laurels("limits"),
+    "laurels.adapters": laurels("limits", "errors", "http", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
     | laurels("http", "adapters"),
-    "laurels.assembly": laurels("errors", "optional", "logs", "definition", "boards_file", "boards")
-    | laurels("stores.contract", "stores.embedded", "http", "adapters"),
+    "laurels.assembly": laurels("limits", "errors", "optional", "logs", "definition", "boards_file", "boards")
+    | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.cli": laurels("version", "limits", "errors", "optional", "windows", "definition", "entries", "declaring")
-    | laurels("boards_file", "stores.contract", "boards", "http", "momento_local", "assembly"),
+    | laurels("boards_file", "stores.contract", "boards", "http", "adapters.limits", "momento_local", "assembly"),
     "laurels.__init__": laurels("version"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),

@@ -1,10 +1,17 @@
 """Every limit of requests, once: what checks a limit or documents it takes it from here.
 
-Limits of definitions are in :mod:`laurels.definition`. Limits of connections (time-outs, how many) are settings of the
-server: :class:`laurels.adapters.protocol.Limits`.
+Limits of definitions are in :mod:`laurels.definition`. Those that a deployment may set are fields of structs, each
+annotated with a :func:`limit`: the option of ``laurels serve``, its variable, its help and its default follow from it.
 """
 
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Meta
+
 KIB = 1024
+MIB = 1024 * KIB
 
 NAME_BYTES = 256
 """Of the name of a board or of a player, in UTF-8."""
@@ -30,7 +37,18 @@ LARGEST_NUMBER = 10**18 - 1
 
 BODY_BYTES = 64 * KIB
 BATCH_BYTES = 1024 * KIB
-"""Of the body of a request, and of that of a batch."""
+"""Of the body of a request, and of that of a batch, unless the server is set otherwise."""
 TARGET_BYTES = 8 * KIB
 HEAD_BYTES = 16 * KIB
 """Of a request's target, and of its headers, unless the server is set otherwise."""
+
+
+def format_size(size: int) -> str:
+    """Return a number of bytes in the largest unit that it is a whole number of: ``64 KiB``."""
+    unit = "MiB" if size % MIB == 0 else "KiB" if size % KIB == 0 else "bytes"
+    return f"{size // {'MiB': MIB, 'KiB': KIB, 'bytes': 1}[unit]:,} {unit}"
+
+
+def limit(about: str, unit: Literal["", "bytes", "seconds"] = "", least: float = 1, most: float | None = None) -> Meta:
+    """Return the annotation of a field that is a limit: what it means, its unit and its bounds."""
+    return Meta(description=about, extra={"unit": unit}, ge=least, le=most)

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from laurels.adapters.limits import Limits
 from laurels.assembly import Settings
 from laurels.assembly import serve as run
+from laurels.cli.limits import LimitedCommand, limit_options
 from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
 
 EPILOG = """\b
@@ -17,11 +19,12 @@ Examples:
   laurels serve --host 0.0.0.0 --port 80 --data /var/lib/laurels
   laurels serve --boards boards.toml
   LAURELS_PORT=9000 laurels serve --order ascending
+  laurels serve --max-connections 2000 --max-client-memory 64MiB
   MOMENTO_API_KEY=... MOMENTO_ENDPOINT=... laurels serve --store momento:boards
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=LimitedCommand, epilog=EPILOG)
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -107,6 +110,7 @@ Examples:
     show_envvar=True,
     help="How lines of the log are written.",
 )
+@limit_options(Limits)
 def serve(**settings: Any) -> None:
     """Run the service until it is stopped.
 
@@ -116,4 +120,5 @@ def serve(**settings: Any) -> None:
     With --store momento:CACHE the boards are in a cache of Momento's, for any number of processes. The key is read from
     MOMENTO_API_KEY, and the endpoint of a v2 key from MOMENTO_ENDPOINT.
     """
-    run(Settings(**settings))
+    limits = Limits(**{name: settings.pop(name) for name in Limits.__struct_fields__})
+    run(Settings(**settings, limits=limits))
