@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 import uvicorn
 import uvloop
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.protocol import BoardProtocol, Limits, Shared
@@ -32,6 +32,7 @@ from laurels.http.request_log import log_request
 from laurels.logs import LogFormat, writing_logs
 from laurels.optional import load
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
+from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
 SHUTDOWN_SECONDS = 35
 """How long clients have to take their answers at the end: longer than a body may take."""
+
+
+Positive = Annotated[int, Meta(ge=1)]
 
 
 class Settings(Struct, frozen=True):
@@ -59,11 +63,16 @@ class Settings(Struct, frozen=True):
     metrics: bool = True
     log_requests: bool = False
     log_format: LogFormat = "text"
+    max_boards: Positive = StoreLimits().boards
+    max_periods: Positive = StoreLimits().periods
+    max_entries: Positive = StoreLimits().entries
+    max_keys: Positive = StoreLimits().keys
     limits: Limits = Limits()
 
 
 async def _open_embedded(_: str, settings: Settings, file: BoardsFile) -> Store:
-    return await EmbeddedStore.open(settings.data, file.default)
+    limits = StoreLimits(settings.max_boards, settings.max_periods, settings.max_entries, settings.max_keys)
+    return await EmbeddedStore.open(settings.data, file.default, limits=limits)
 
 
 async def _open_momento(cache: str, settings: Settings, _: BoardsFile) -> Store:

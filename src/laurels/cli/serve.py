@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from laurels.assembly import Settings
 from laurels.assembly import serve as run
 from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
+from laurels.stores.embedded.capacity import StoreLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.decorators import FC
 
 EPILOG = """\b
 Examples:
@@ -19,6 +25,17 @@ Examples:
   LAURELS_PORT=9000 laurels serve --order ascending
   MOMENTO_API_KEY=... MOMENTO_ENDPOINT=... laurels serve --store momento:boards
 """
+
+
+LIMITS = StoreLimits()
+
+
+def _limit(name: str, default: int, words: str) -> Callable[[FC], FC]:
+    variable = f"LAURELS_{name.removeprefix('--').replace('-', '_').upper()}"
+    kind = click.IntRange(min=1)
+    return click.option(
+        name, type=kind, metavar="N", default=default, envvar=variable, show_default=True, show_envvar=True, help=words
+    )
 
 
 @click.command(epilog=EPILOG)
@@ -83,6 +100,10 @@ Examples:
     show_envvar=True,
     help="How long a board stays after its last score, with Momento. The embedded store keeps boards for good.",
 )
+@_limit("--max-boards", LIMITS.boards, "How many boards the embedded store may hold; a new one beyond gets a 507.")
+@_limit("--max-periods", LIMITS.periods, "How many periods of windows it may hold, those of all boards together.")
+@_limit("--max-entries", LIMITS.entries, "How many entries it may hold, on all boards and in all periods.")
+@_limit("--max-keys", LIMITS.keys, "How many idempotency keys it may remember at a time.")
 @click.option(
     "--metrics/--no-metrics",
     default=True,

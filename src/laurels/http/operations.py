@@ -82,6 +82,7 @@ STATUSES = {
     500: "A fault of the service's own.",
     503: "The store cannot answer or cannot write now; nothing was counted, unless the detail says that it may be.",
     505: "Neither HTTP/1.1 nor HTTP/1.0.",
+    507: "The store holds as much as its operator allows; nothing was counted. The detail names the setting to raise.",
 }
 """What each error means, whichever operation it answers."""
 
@@ -252,7 +253,7 @@ OPERATIONS = (
             Answer(200, "Its definition is changed.", (Definition,)),
         ),
         handler=define,
-        errors=(400, 406, 409, 413, 415, 422, 429, 503),
+        errors=(400, 406, 409, 413, 415, 422, 429, 503, 507),
         body=Body(Definition, parse_definition),
         scope="define",
     ),
