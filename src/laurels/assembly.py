@@ -32,9 +32,11 @@ from laurels.http.metrics import RequestCollector, StoreCollector, metrics_opera
 from laurels.http.operations import OPERATIONS
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
+from laurels.limits import limits_of
 from laurels.logs import LogFormat, writing_logs
 from laurels.optional import load
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
+from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
@@ -62,11 +64,12 @@ class Settings(Struct, frozen=True):
     metrics: bool = True
     log_requests: bool = False
     log_format: LogFormat = "text"
+    store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
 
 
 async def _open_embedded(_: str, settings: Settings, file: BoardsFile) -> Store:
-    return await EmbeddedStore.open(settings.data, file.default)
+    return await EmbeddedStore.open(settings.data, file.default, limits=settings.store_limits)
 
 
 async def _open_momento(cache: str, settings: Settings, _: BoardsFile) -> Store:
@@ -172,8 +175,23 @@ async def _serve(settings: Settings) -> None:
 
 
 def application() -> OpeningApplication:
-    """Make the application for any ASGI server; its settings are variables such as ``LAURELS_DATA``."""
-    names = set(Settings.__struct_fields__) - {"host", "port", "log_format", "limits"}  # which the server has itself
+    """Make the application for any ASGI server; its settings are variables such as ``LAURELS_DATA``.
+
+    The server has its own limits of connections: of ours, those of bodies apply.
+    """
+    own = {"host", "port", "log_format", "store_limits", "limits"}  # which the server has itself, or which follow here
+    names = set(Settings.__struct_fields__) - own
     given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
+    store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
+    settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)))
     return OpeningApplication(open_routes(settings))
+
+
+def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:
+    """Return the fields of a struct of limits for which there are variables; raise ValueError for a bad one."""
+    given = (
+        (field, limit, os.environ.get(f"LAURELS_{name.upper()}"))
+        for name, (field, limit, _) in limits_of(kind, prefix).items()
+    )
+    return {field: limit.read(text) for field, limit, text in given if text}

@@ -23,6 +23,7 @@
     │   │   ├── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
     │   │   └── RestartNeeded     an unexpected error stopped it; it must be restarted
     │   ├── LimitReached          the store's account does not allow so much
+    │   ├── StoreFull             it holds as much as its operator allows
     │   ├── StoreRefused          the store refuses, and would refuse a retry too
     │   ├── NotKept               the store does not have that feature
     │   ├── BadStore              there is no store of that URL
@@ -251,6 +252,21 @@ class LimitReached(StoreError):
     def __init__(self, problem: str, *, retry_after: int = 1) -> None:
         self.retry_after = retry_after
         super().__init__(f"{problem}. Nothing was counted: try again more slowly, or have the account's limit raised.")
+
+
+class StoreFull(StoreError):
+    """The store holds as much as its operator allows, and the operation would add to that; nothing was counted.
+
+    ``setting`` is the option of the server that sets the limit, and ``remedy`` what can be done instead.
+    """
+
+    def __init__(self, what: str, limit: int, setting: str, remedy: str) -> None:
+        self.limit = limit
+        self.setting = setting
+        super().__init__(
+            f"There are as many {what} as this service may hold: {limit:,}. Nothing was counted: have the operator "
+            f"raise {setting}, or {remedy}."
+        )
 
 
 class StoreRefused(StoreError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FEW_FILES = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0})); "
 SERVE = "from laurels.cli import main; main(['serve', '--port', '0', '--data', sys.argv[1]])"
+UVICORN = ["uvicorn", "--factory", "laurels.assembly:application"]
 SMALL_JOURNAL = "from laurels.stores.embedded import compaction; compaction.COMPACT_BYTES = 20_000; "
 
 
@@ -103,11 +105,12 @@ def test_every_limit_is_an_option(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "problem"),
     [
-        ("--max-connections", "0", "'0' is out of its bounds: at least 1."),
-        ("--idle-timeout", "0", "'0' is out of its bounds: at least 1s."),
-        ("--body-timeout", "1 week", "'1 week' is not like 90, 90s or 2m."),
-        ("--max-head", "2MiB", "'2MiB' is out of its bounds: at least 1KiB, at most 1MiB."),
-        ("--max-client-memory", "lots", "'lots' is not like 65536, 64KiB or 1MiB."),
+        ("--max-connections", "0", "'0': It is at least 1."),
+        ("--idle-timeout", "0", "'0': It is at least 1s."),
+        ("--body-timeout", "1 week", "'1 week': It is a whole number, and may end with a unit: 1s."),
+        ("--max-head", "2MiB", "'2MiB': It is at least 1KiB, at most 1MiB."),
+        ("--max-client-memory", "lots", "'lots': It is a whole number, and may end with a unit: 16MiB."),
+        ("--max-boards", "-1", "'-1': It is a whole number, and may end with a unit: 1."),
     ],
 )
 def test_limit_that_cannot_be(option: str, value: str, problem: str) -> None:
@@ -119,8 +122,11 @@ def test_limit_that_cannot_be(option: str, value: str, problem: str) -> None:
     assert problem in done.stderr
 
 
-def test_limits_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each option has its variable."""
-    monkeypatch.setenv("LAURELS_MAX_BODY", "1KiB")
-    with running(tmp_path) as server:
+@pytest.mark.parametrize(
+    "command", [["laurels", "serve", "--port", "0"], [*UVICORN, "--port", "0"]], ids=["own", "any"]
+)
+def test_limits_from_the_environment(command: list[str], tmp_path: Path) -> None:
+    """Each option has its variable, also for another ASGI server, as far as it is not that server's own."""
+    variables = {"LAURELS_MAX_BODY": "1KiB", "LAURELS_DATA": str(tmp_path)}
+    with started([sys.executable, "-m", *command], os.environ | variables) as server:
         assert ask(server, "POST", "/b/v", b" " * 1025).status == 413

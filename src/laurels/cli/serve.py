@@ -10,8 +10,9 @@ import click
 from laurels.adapters.limits import Limits
 from laurels.assembly import Settings
 from laurels.assembly import serve as run
-from laurels.cli.limits import LimitedCommand, limit_options
+from laurels.cli.limits import LimitedCommand, limit_options, take_limits
 from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
+from laurels.stores.embedded.capacity import StoreLimits
 
 EPILOG = """\b
 Examples:
@@ -110,6 +111,7 @@ Examples:
     show_envvar=True,
     help="How lines of the log are written.",
 )
+@limit_options(StoreLimits, "max_")
 @limit_options(Limits)
 def serve(**settings: Any) -> None:
     """Run the service until it is stopped.
@@ -120,5 +122,6 @@ def serve(**settings: Any) -> None:
     With --store momento:CACHE the boards are in a cache of Momento's, for any number of processes. The key is read from
     MOMENTO_API_KEY, and the endpoint of a v2 key from MOMENTO_ENDPOINT.
     """
-    limits = Limits(**{name: settings.pop(name) for name in Limits.__struct_fields__})
-    run(Settings(**settings, limits=limits))
+    store_limits = StoreLimits(**take_limits(settings, StoreLimits, "max_"))
+    limits = Limits(**take_limits(settings, Limits))
+    run(Settings(**settings, store_limits=store_limits, limits=limits))

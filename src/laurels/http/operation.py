@@ -29,7 +29,7 @@ Handler = Callable[..., Awaitable[Response]]
 
 SIMPLE_ERRORS = (400, 406)
 READ_ERRORS = (400, 404, 406, 414, 422, 429, 503)
-WRITE_ERRORS = (400, 404, 406, 413, 415, 422, 429, 503)
+WRITE_ERRORS = (400, 404, 406, 413, 415, 422, 429, 503, 507)
 
 _IN_BRACES = re.compile(r"\{(\w+)\}")
 

@@ -84,6 +84,7 @@ STATUSES = {
     503: "The service cannot answer now, or does as much as it is set to; nothing was counted, unless the detail says "
     "that it may be.",
     505: "Neither HTTP/1.1 nor HTTP/1.0.",
+    507: "The store holds as much as its operator allows; nothing was counted. The detail names the setting to raise.",
 }
 """What each error means, whichever operation it answers."""
 
@@ -254,7 +255,7 @@ OPERATIONS = (
             Answer(200, "Its definition is changed.", (Definition,)),
         ),
         handler=define,
-        errors=(400, 406, 409, 413, 415, 422, 429, 503),
+        errors=(400, 406, 409, 413, 415, 422, 429, 503, 507),
         body=Body(Definition, parse_definition),
         scope="define",
     ),

@@ -46,6 +46,7 @@ STATUS: dict[type[errors.LaurelsError], int] = {
     errors.NotOnBoard: 404,
     errors.LimitReached: 429,
     errors.StoreUnavailable: 503,
+    errors.StoreFull: 507,
 }
 
 
