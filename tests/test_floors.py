@@ -30,6 +30,7 @@ def bench(*floors: str) -> set[str]:
 MAY_IMPORT = {
     "laurels.version": set[str](),
     "laurels.limits": set[str](),
+    "laurels.clock": set[str](),
     "laurels.errors": laurels("limits"),
     "laurels.optional": laurels("errors"),
     "laurels.logs": set[str](),
@@ -42,7 +43,7 @@ MAY_IMPORT = {
     "laurels.boards_file": laurels("errors", "definition", "entries", "declaring"),
     "laurels.stores.__init__": set[str](),
     "laurels.stores.contract": laurels("limits", "errors", "definition"),
-    "laurels.stores.embedded": laurels("errors", "ranking", "definition", "stores.contract"),
+    "laurels.stores.embedded": laurels("clock", "errors", "ranking", "definition", "stores.contract"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions"),
@@ -52,7 +53,7 @@ MAY_IMPORT = {
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
     | laurels("http", "adapters"),
-    "laurels.assembly": laurels("errors", "optional", "logs", "definition", "boards_file", "boards")
+    "laurels.assembly": laurels("clock", "errors", "optional", "logs", "definition", "boards_file", "boards")
     | laurels("stores.contract", "stores.embedded", "http", "adapters"),
     "laurels.cli": laurels("version", "limits", "errors", "optional", "windows", "definition", "entries", "declaring")
     | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "momento_local", "assembly"),
