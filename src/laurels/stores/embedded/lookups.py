@@ -16,24 +16,24 @@ next caller is turned away at once.
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
-import msgspec
+from msgspec import DecodeError
 
-from laurels.errors import DataDamaged, DirectoryUnusable, NewerFormat, StoreUnavailable
-from laurels.stores.contract import Change, Refusal
+from laurels.errors import DirectoryUnusable, NewerFormat, StoreUnavailable
 from laurels.stores.embedded import journal
-from laurels.stores.embedded.journal import FORMAT, Answer
+from laurels.stores.embedded.journal import FORMAT
 from laurels.stores.embedded.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from laurels.stores.embedded.answers import Answer
 
 T = TypeVar("T")
 Wanted: TypeAlias = "Mapping[int, tuple[str, str]]"
@@ -46,9 +46,6 @@ WAITING_ROWS = 2**15
 """How much metadata may be waited for: a tenth of a second or two of reading."""
 LEAST_ROWS = 32
 """As how many rows a question counts that asks for fewer."""
-_OUTCOMES: msgspec.json.Decoder[Change | list[Refusal]] = msgspec.json.Decoder(Change | list[Refusal])
-
-_log = logging.getLogger("laurels.stores")
 
 
 @contextmanager
@@ -193,9 +190,12 @@ class DiskLookups:
         self.of_reads = Reader(directory, "pages")
         self.of_writes = Reader(directory, "lookups")
 
-    async def answer(self, key: bytes) -> Answer | None:
-        """Return the answer to the last write with this key, None if there is none."""
-        return await self.of_writes.run(lambda: self._answer(key))
+    async def answer(self, key: bytes, tick: int, since: int) -> Answer | None:
+        """Return the answer to a key from the row of this tick, None if it is not there.
+
+        One that was given up to ``since``, in agreed time, is forgotten.
+        """
+        return await self.of_writes.run(lambda: self._answer(key, tick, since))
 
     async def close(self) -> None:
         """Let go of the files."""
@@ -204,19 +204,12 @@ class DiskLookups:
         finally:
             await self.of_writes.close()
 
-    def _answer(self, key: bytes) -> Answer | None:
+    def _answer(self, key: bytes, tick: int, since: int) -> Answer | None:
         with _translate_errors(self._journal_path):
-            db = self.of_writes.connect()
-            found = db.execute("SELECT tick, key, print, answer, crc FROM once WHERE key = ?", (key,)).fetchone()
-        if found is None:
+            row = journal.read_answers(self.of_writes.connect(), self._journal_path, tick)
+        if row is None or row.agreed <= since:
             return None
-        *fields, crc = found
-        if list(map(type, fields)) != [int, bytes, bytes, bytes] or Answer(*fields).crc() != crc:
-            raise DataDamaged(self._journal_path, f"answer {fields[0]} is not what was written")
-        answer = Answer(*fields)
         try:
-            if answer.body:
-                _OUTCOMES.decode(answer.body)
-        except msgspec.DecodeError as error:
-            raise NewerFormat(self._journal_path, f"answer {answer.tick}", FORMAT) from error
-        return answer
+            return row.find(key)
+        except DecodeError as error:
+            raise NewerFormat(self._journal_path, f"answer {tick}", FORMAT) from error

@@ -12,7 +12,6 @@ other write may bring metadata for the same name on the same board: such a write
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -23,6 +22,7 @@ from laurels.stores.embedded.state import EMPTY_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import ExitStack
 
     from laurels.stores.embedded.lookups import Bodies, DiskLookups, Reader, Wanted
     from laurels.stores.embedded.records import Submit, SubmitMany
@@ -96,14 +96,11 @@ class Metadata:
 
     # Writes
 
-    async def hold(self, board: str, names: Iterable[str]) -> Callable[[], None]:
-        """Wait for writes that bring metadata for these names, and keep others waiting; return what ends that."""
-        locks = [self._locks.setdefault((board, name), asyncio.Lock()) for name in sorted(set(names))]
-        with ExitStack() as held:
-            for lock in locks:
-                await lock.acquire()
-                held.callback(lock.release)
-            return held.pop_all().close
+    async def hold(self, board: str, names: Iterable[str], held: ExitStack) -> None:
+        """Wait for writes that bring metadata for these names; others wait until ``held`` is closed."""
+        for lock in [self._locks.setdefault((board, name), asyncio.Lock()) for name in sorted(set(names))]:
+            await lock.acquire()
+            held.callback(lock.release)
 
     async def compare(self, record: Submit | SubmitMany, bodies: Sequence[tuple[int, bytes]]) -> Submit | SubmitMany:
         """Return a record with what metadata is found to be equal to its own; what cannot be read is not."""
