@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from laurels.stores.contract import Change, IdempotencyKey
+    from laurels.stores.embedded.capacity import Claims
     from laurels.stores.embedded.journal import Answer
     from laurels.stores.embedded.state import State
 
@@ -37,7 +38,7 @@ class Batch(asyncio.Future[None]):
     ``trouble`` says whether :meth:`check` has something to raise for any of the records. ``metadata`` has for each body
     the number of sequences taken before it, and from :meth:`begin_at` on its sequence. ``keyed`` has the writes with
     idempotency keys: their places among the records, and the sequences taken before. ``answers`` are those to writes of
-    earlier batches.
+    earlier batches. Beyond ``unchecked_bytes`` the records have ``claims`` to room in the store, each with its place.
     """
 
     drives_inline: ClassVar[bool] = True
@@ -56,6 +57,8 @@ class Batch(asyncio.Future[None]):
         self.keyed: list[tuple[int, int, IdempotencyKey]] = []
         self.answers: list[Answer] = []
         self.failure: BaseException | None = None
+        self.unchecked_bytes = 0
+        self.claims: deque[tuple[int, Claims]] = deque()
         self._more = 0
         self._waiters: deque[Callable[[Batch], object]] = deque()
 
