@@ -10,7 +10,7 @@ import pytest
 
 from laurels.definition import Definition
 from laurels.errors import StoreFull
-from laurels.stores.contract import Board, Feed, IdempotencyKey, Refusal, Standing, Submission
+from laurels.stores.contract import Board, Feed, IdempotencyKey, Refusal, Standing, Submission, SubmitResult
 from laurels.stores.embedded import capacity
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
@@ -153,6 +153,8 @@ async def test_batch_without_room(tmp_path: Path) -> None:
         for each in (other, None):
             assert refused(await outcomes([store.submit(KART, [Submission("y", 1)], each)])) == ["--max-entries"]
         assert await store.recall(other) is None
+        nothing = [Refusal(0, "", "bad")]
+        assert await store.submit(KART, nothing) == SubmitResult(nothing)
 
 
 async def test_limits_below_what_is_stored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

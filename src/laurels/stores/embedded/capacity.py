@@ -16,13 +16,13 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from msgspec import Struct
 
 from laurels.definition import WINDOWS
 from laurels.errors import StoreFull
-from laurels.limits import BATCH_ENTRIES
+from laurels.limits import BATCH_ENTRIES, Limit
 from laurels.stores.contract import Refusal, Submission, key_of
 from laurels.stores.embedded.records import Define, Drop, Put, PutMany, Record, Remove, Submit, SubmitMany
 from laurels.stores.embedded.state import EMPTY_INDEX
@@ -53,14 +53,13 @@ _log = logging.getLogger("laurels.stores")
 class StoreLimits(Struct, frozen=True):
     """How much a store may hold. Nothing that it holds already is refused or removed for them."""
 
-    boards: int = 100_000
-    """Boards that have entries or a definition of their own: about a kilobyte of memory each."""
-    periods: int = 1_000_000
-    """Periods of all windows that have entries: about a kilobyte of memory each."""
-    entries: int = 50_000_000
-    """Entries on all boards and in all periods: 50 to 100 bytes of memory each."""
-    keys: int = 10_000_000
-    """Idempotency keys that are remembered."""
+    boards: Annotated[int, Limit("How many boards the embedded store may hold; a new one beyond gets a 507.")] = 100_000
+    """Those that have entries or a definition of their own: about a kilobyte of memory each."""
+    periods: Annotated[int, Limit("How many periods of windows it may hold, those of all boards together.")] = 1_000_000
+    """Those that have entries: about a kilobyte of memory each."""
+    entries: Annotated[int, Limit("How many entries it may hold, on all boards and in all periods.")] = 50_000_000
+    """50 to 100 bytes of memory each."""
+    keys: Annotated[int, Limit("How many idempotency keys it may remember at a time.")] = 10_000_000
 
 
 REMEDIES = {
@@ -129,7 +128,7 @@ class Capacity:
         room = self._room()["entries"] + self._freed(board.name, board.feeds)[1]
         if len(keys) * len(batch) <= room:
             return batch
-        error, fitted = self._full("entries"), list(batch)
+        error, fitted, kept = self._full("entries"), list(batch), 0
         seen = set[tuple[str, str]]()
         for place, entry in enumerate(batch):
             if isinstance(entry, Submission):
@@ -139,7 +138,8 @@ class Capacity:
                 else:
                     room -= len(new)
                     seen |= new
-        if not any(isinstance(entry, Submission) for entry in fitted):
+                    kept += 1
+        if not kept and fitted != batch:
             raise error
         return fitted
 
