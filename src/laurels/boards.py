@@ -108,7 +108,7 @@ class Boards:
         self._stored: Mapping[str, Definition] = {}
         self._defined: list[str] | None = None
         self._changing: dict[str, asyncio.Event] = {}
-        self._keyed: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self.board = lru_cache(BOARDS_CACHED)(self._find)
         """Return the all-time board of a name; it is not visible if the deployment hides undeclared boards."""
         self._feeding = lru_cache(BOARDS_CACHED)(self._find_feeding)
@@ -123,7 +123,7 @@ class Boards:
         self._stored = await self.store.definitions()
         for name, definition in self._file.boards.items():
             if capabilities.defining and self._stored.get(name) != definition:
-                await self.store.define(name, definition)
+                await self.store.define(name, definition, within_limits=False)
         # After the boards: a file that changes the default may declare the boards that the new default would contradict
         await self.store.set_default(self._file.default)
         self._forget()
@@ -221,7 +221,8 @@ class Boards:
                 raise
         else:
             submitting = self.store.submit(where, submission, once, want_changes=want_change)
-            first = await (self._submit_keyed(board, submitting) if once else submitting)
+            may_wait = once is not None or submission.metadata is not None
+            first = await (self._submit_waiting(board, submitting) if may_wait else submitting)
         return first.changes[0] if first and want_change else None
 
     async def submit_many(
@@ -236,13 +237,14 @@ class Boards:
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
         submitting = self.store.submit(where, checked, once)
-        result = await (self._submit_keyed(board, submitting) if once else submitting)
+        may_wait = once is not None or any(getattr(entry, "metadata", None) for entry in checked)
+        result = await (self._submit_waiting(board, submitting) if may_wait else submitting)
         return list(result.refusals) if result else []
 
-    async def _submit_keyed(self, board: str, submitting: Awaitable[T]) -> T:
-        """Submit with a key, for which the store may look on disk first: a change of the definition waits for it."""
+    async def _submit_waiting(self, board: str, submitting: Awaitable[T]) -> T:
+        """Submit with a key or metadata, for which the store may look on disk first: definitions change after it."""
         done = asyncio.get_running_loop().create_future()
-        under_way = self._keyed.setdefault(board, set())
+        under_way = self._waiting.setdefault(board, set())
         under_way.add(done)
         try:
             return await submitting
@@ -250,7 +252,7 @@ class Boards:
             done.set_result(None)
             under_way.discard(done)
             if not under_way:
-                del self._keyed[board]
+                del self._waiting[board]
 
     async def set_metadata(self, board: str, name: str, metadata: bytes | None, period: Board | None = None) -> None:
         """Replace the metadata of a name on a board and in its current periods, or in one ``period``; None for none.
@@ -387,7 +389,7 @@ class Boards:
         self._changing[name] = asyncio.Event()
         self._forget()
         try:
-            if under_way := self._keyed.get(name):
+            if under_way := self._waiting.get(name):
                 await asyncio.wait(under_way)
             yield
         finally:
