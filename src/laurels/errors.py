@@ -46,10 +46,15 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from laurels.limits import KEY_HOURS, NAME_BYTES
+from laurels.limits import KEY_HOURS, NAME_BYTES, REPEATED_CHARACTERS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def truncate(text: str) -> str:
+    """Return a client's text as a message repeats it: cut short if it is long."""
+    return text if len(text) <= REPEATED_CHARACTERS else f"{text[:REPEATED_CHARACTERS]}..."
 
 
 class LaurelsError(Exception):
