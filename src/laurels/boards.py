@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Capabilities, Change, Period, Place, Ranked, Standing, Store, Summary
 
 BOARDS_CACHED = 4096
-CALENDARS_CACHED = 256
+CALENDARS_CACHED = 4096
 
 T = TypeVar("T")
 _calendar = lru_cache(CALENDARS_CACHED)(Calendar)
@@ -123,7 +123,7 @@ class Boards:
         self._stored = await self.store.definitions()
         for name, definition in self._file.boards.items():
             if capabilities.defining and self._stored.get(name) != definition:
-                await self.store.define(name, definition)
+                await self.store.define(name, definition, within_limits=False)
         # After the boards: a file that changes the default may declare the boards that the new default would contradict
         await self.store.set_default(self._file.default)
         self._forget()
@@ -401,7 +401,7 @@ def _find_window(definition: Definition, text: str) -> str:
 def _oldest_kept(calendar: Calendar, definition: Definition, now: float) -> str:
     """Return the oldest period that is kept, or an empty name, which sorts before all, if all are."""
     count = definition.keep.get(calendar.window)
-    return calendar.past(calendar.span_at(now), count) if count else ""
+    return calendar.past(now, count) if count else ""
 
 
 def _describe_period(calendar: Calendar, period: Period, current: str) -> ListedPeriod:

@@ -52,10 +52,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from laurels.stores.contract import IdempotencyKey
+    from laurels.stores.embedded.answers import Answers
+    from laurels.stores.embedded.capacity import Capacity
     from laurels.stores.embedded.compaction import Compaction
     from laurels.stores.embedded.directory import Directory
     from laurels.stores.embedded.idempotency import FirstAnswers
-    from laurels.stores.embedded.journal import Answer, Journal
+    from laurels.stores.embedded.journal import Journal
     from laurels.stores.embedded.records import Record
     from laurels.stores.embedded.state import State
 
@@ -106,13 +108,14 @@ class Commits:
     after which nothing is written.
     """
 
-    def __init__(self, files: Files, state: State, ticks: Ticks, answers: FirstAnswers) -> None:
+    def __init__(self, files: Files, state: State, ticks: Ticks, answers: FirstAnswers, capacity: Capacity) -> None:
         self.failure: sqlite3.Error | None = None
         self.broken: BaseException | None = None
         self._files = files
         self._state = state
         self._ticks = ticks
         self._answers = answers
+        self._capacity = capacity
         self._loop = asyncio.get_running_loop()
         self._open: Batch | None = None
         self._newest: Batch | None = None
@@ -128,8 +131,8 @@ class Commits:
         batch = self._open or self._begin()
         encoded = batch.encoded
         size = len(encoded)
-        if size > BATCH_BYTES or batch.metadata_bytes > BATCH_BYTES:
-            raise StoreUnavailable("Too many changes wait for the disk")
+        if size > batch.unchecked_bytes or batch.metadata_bytes > BATCH_BYTES:
+            self._check_room(batch, record)
         try:
             encode_into(record, encoded, -1)
         except BaseException:  # what cannot be encoded fails alone, not with all that are in the batch
@@ -138,6 +141,15 @@ class Commits:
         batch.records.append(record)
         return batch
 
+    def _check_room(self, batch: Batch, record: Record) -> None:
+        """Raise StoreUnavailable if too much waits for the disk, StoreFull if the store may not hold the record."""
+        if len(batch.encoded) > BATCH_BYTES or batch.metadata_bytes > BATCH_BYTES:
+            raise StoreUnavailable("Too many changes wait for the disk")
+        more = 0 if batch.claims else self._capacity.begin()
+        batch.unchecked_bytes += more
+        if not more:
+            batch.claims.append((len(batch.records), self._capacity.claim(record)))
+
     def add_detailed(
         self, record: Record, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None
     ) -> Batch:
@@ -145,6 +157,8 @@ class Commits:
         batch = self.add(record)
         # Guarded, because a batch must not be written with a record that is described by half
         self._guard(lambda batch: batch.describe(count, metadata, key), batch)
+        if key:
+            self._answers.begin(key, batch)
         return batch
 
     def _begin(self) -> Batch:
@@ -153,6 +167,7 @@ class Commits:
         if self.broken is not None:
             raise RestartNeeded(self.broken, in_doubt=False) from self.broken
         batch = self._open = self._newest = Batch()
+        batch.unchecked_bytes = self._capacity.begin()
         if not self._busy:
             # Not at once: what else arrives in this iteration of the loop is to be in the batch
             batch.get_loop().call_soon(self._guard, self._hand_over, batch)
@@ -174,6 +189,7 @@ class Commits:
             return
         batch.begin_at(self._ticks.take(batch.taken))
         batch.answers = self._answers.take_unwritten()
+        batch.forget_until = self._answers.forgotten_until()
         self._queue.put(batch)
         self._open = None  # not before: if anything above raises, it is as the open batch that this one fails
         self._busy = True
@@ -183,7 +199,7 @@ class Commits:
             self._break(self.broken, batch)
             return
         if batch.failure is None:
-            self._answers.forget_written(batch.answers)
+            self._answers.leave_to_disk(batch.answers)
         else:
             self._answers.put_back(batch.answers)
         if self._open is None:
@@ -214,6 +230,7 @@ class Commits:
             portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]
             batch.apply(self._state, portion)
         settled = batch.failure is not None or len(batch.outcomes) == len(batch.records)
+        self._release_claims(batch, len(batch.records) if settled else len(batch.outcomes))
         if settled:
             self._release_keys(batch)
             self._settling.popleft()
@@ -222,15 +239,20 @@ class Commits:
         if settled:
             batch.settle()
 
+    def _release_claims(self, batch: Batch, done: int) -> None:
+        """Give up the claims of the records that are ``done``, and at the end what may come unchecked."""
+        while batch.claims and batch.claims[0][0] < done:
+            self._capacity.release(batch.claims.popleft()[1])
+        if done == len(batch.records):
+            self._capacity.end(batch.unchecked_bytes)
+            batch.unchecked_bytes = 0
+
     def _release_keys(self, batch: Batch) -> None:
-        """Remember the answers to the writes with keys, unless the batch failed, and let their keys go."""
-        while batch.keyed:
-            place, before, key = batch.keyed[0]
+        """Let the keys of a batch go, and remember the answers to its writes, unless it failed."""
+        if batch.keyed:
+            self._answers.end(key for _, _, key in batch.keyed)
             if batch.failure is None:
-                is_refused = id(batch.records[place]) in batch.refused
-                self._answers.add(key, batch.tick + before, None if is_refused else batch.outcomes[place])
-            self._answers.end(key)
-            batch.keyed.pop(0)
+                self._answers.add(batch.answered())
 
     def _break(self, error: BaseException, batch: Batch | None) -> None:
         """End all writes: fail every batch that is on the loop, and ``batch``. Those in the thread come back here."""
@@ -243,6 +265,7 @@ class Commits:
             if not each.done():
                 each.failure = each.failure or error
                 each.trouble = True
+                self._release_claims(each, len(each.records))
                 self._release_keys(each)
                 each.get_loop().call_soon(each.settle)  # not here: a waiter may raise
         if first:
@@ -301,6 +324,8 @@ class Commits:
                 self.failure = self._commit(PROBE)
             if is_broken:
                 return None
+            if batch is not None and self.failure is None:
+                self.failure = self._forget_keys(batch.forget_until)
             return PROBE_SECONDS if self.failure is not None else self._files.compaction.step()
         except BaseException as error:  # noqa: BLE001 - see above
             self._is_halted = True  # at once: what is already in the queue must not be written after this
@@ -311,7 +336,7 @@ class Commits:
         self,
         encoded: bytes | bytearray,
         metadata: Sequence[tuple[int, bytes]] = (),
-        answers: Sequence[Answer] = (),
+        answers: Sequence[Answers] = (),
     ) -> sqlite3.Error | None:
         try:
             lsn = self._files.journal.append(encoded, metadata, answers)
@@ -319,4 +344,14 @@ class Commits:
             return error
         self._files.directory.write_acknowledged(lsn)
         self._files.compaction.grew(len(encoded) + sum(len(body) for _, body in metadata))
+        return None
+
+    def _forget_keys(self, until: int) -> sqlite3.Error | None:
+        """Delete answers that were given up to this agreed time, if there are any."""
+        try:
+            forgotten = self._files.journal.forget(until)
+        except sqlite3.Error as error:
+            return error
+        if forgotten:
+            self._loop.call_soon_threadsafe(self._answers.forget, forgotten)
         return None

@@ -24,12 +24,18 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, Definition
-from laurels.errors import DataDamaged, DefinitionConflict, DirectoryUnusable, RestartNeeded, StoreUnavailable
+from laurels.errors import (
+    DataDamaged,
+    DefinitionConflict,
+    DirectoryUnusable,
+    RestartNeeded,
+    StoreFull,
+    StoreUnavailable,
+)
 from laurels.ranking import to_json
 from laurels.stores.contract import (
     Board,
     Capabilities,
-    Change,
     IdempotencyKey,
     Period,
     Place,
@@ -43,7 +49,8 @@ from laurels.stores.contract import (
     Summary,
     key_of,
 )
-from laurels.stores.embedded.capacity import StoreLimits
+from laurels.stores.embedded.answers import change
+from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
 from laurels.stores.embedded.idempotency import FirstAnswers
@@ -63,7 +70,7 @@ from laurels.stores.embedded.records import (
     encode_definition,
 )
 from laurels.stores.embedded.recovery import Recovery
-from laurels.stores.embedded.state import EMPTY_INDEX, State
+from laurels.stores.embedded.state import EMPTY_INDEX
 from laurels.stores.embedded.summary import summarize
 
 if TYPE_CHECKING:
@@ -71,6 +78,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from laurels.ranking import Index
+    from laurels.stores.embedded.answers import Compared
     from laurels.stores.embedded.batch import Batch
 
 Row: TypeAlias = tuple[str, Score, int, int]
@@ -92,14 +100,16 @@ class EmbeddedStore(Store):
     capabilities = Capabilities(durable=True)
     waits_inline = True
 
-    def __init__(self, files: Files, state: State, clock: Clock, limits: StoreLimits) -> None:
-        self._limits = limits
+    def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
         self._directory = files.directory
-        self._state = state
+        self._state = state = recovery.state
         self._ticks = Ticks(clock, state.sequence >> 1)
         self._lookups = DiskLookups(files.directory.path)
-        self._answers = FirstAnswers(self._lookups.answer, self._ticks.now)
-        self._commits = Commits(files, state, self._ticks, self._answers)
+        clock.begin_at(recovery.agreed)
+        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock)
+        self._answers.add(recovery.answered)
+        self._capacity = Capacity(limits, state)
+        self._commits = Commits(files, state, self._ticks, self._answers, self._capacity)
 
     @classmethod
     async def open(  # noqa: PLR0913 - the settings of a store
@@ -121,24 +131,22 @@ class EmbeddedStore(Store):
         DirectoryUnusable, NewerFormat or DataDamaged.
         """
         try:
-            files, state, answers = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
+            files, recovery = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
-        store = cls(files, state, clock or Clock(), limits)
-        for answer in answers:
-            store._answers.add(*answer)
-        return store
+        return cls(files, recovery, clock or Clock(), limits)
 
     @classmethod
     def _load(
         cls, path: Path, default: Definition, progress: Callable[[int], None], compact_bytes: int
-    ) -> tuple[Files, State, list[tuple[IdempotencyKey, int, Outcome | None]]]:
+    ) -> tuple[Files, Recovery]:
         began = time.monotonic()
         with ExitStack() as opened, ExitStack() as reading:
             recovery = Recovery(path, default, opened, reading)
             loaded = recovery.load(progress)
             replay = recovery.replay()
             recovery.upgrade()
+            recovery.load_keys()
             compaction = recovery.compaction(replay.size, compact_bytes)
             opened.pop_all()
         took = time.monotonic() - began
@@ -146,7 +154,7 @@ class EmbeddedStore(Store):
         _log.info(
             "Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, replay.count, boards, took
         )
-        return Files(recovery.directory, recovery.journal, compaction), recovery.state, recovery.answers
+        return Files(recovery.directory, recovery.journal, compaction), recovery
 
     def _is_over(self, board: str) -> bool:
         return bool(self._state.renewed) and self._state.is_over(board, self._ticks.now())
@@ -177,7 +185,7 @@ class EmbeddedStore(Store):
         record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
         bodies = [] if metadata is None else [(0, metadata)]
         outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
-        return SubmitResult(changes=(cast("Change", outcome),)) if want_changes else None
+        return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
 
     @staticmethod
     async def _await_change(batch: Batch) -> SubmitResult:
@@ -186,7 +194,7 @@ class EmbeddedStore(Store):
         batch.report_change()
         await batch
         batch.check(batch.records[place])
-        return SubmitResult(changes=(cast("Change", batch.outcomes[place]),))
+        return SubmitResult(changes=(change(cast("Compared", batch.outcomes[place])),))
 
     async def _submit_many(
         self,
@@ -198,6 +206,13 @@ class EmbeddedStore(Store):
     ) -> SubmitResult:
         if want_changes:
             self._refuse("tell what a batch changed")
+        try:
+            batch = self._capacity.fit(board, batch)
+        except StoreFull:
+            first = await self.recall(idempotency_key) if idempotency_key else None
+            if first is None:
+                raise
+            return first
         submissions = [entry for entry in batch if isinstance(entry, Submission)]
         refused = [entry for entry in batch if isinstance(entry, Refusal)]
         if not submissions and not idempotency_key:
@@ -225,14 +240,9 @@ class EmbeddedStore(Store):
 
         Return what it came to, or that answer.
         """
-        if key and (answer := await self._answers.begin(key)) is not None:
-            return answer
-        try:
-            batch = self._commits.add_detailed(record, count, metadata, key)
-        except BaseException:
-            if key:
-                self._answers.end(key)
-            raise
+        if key and not self._answers.is_new(key) and (answer := await self._answers.find(key)) is not None:
+            return answer.outcome
+        batch = self._commits.add_detailed(record, count, metadata, key)
         place = len(batch.records) - 1
         if report_change and not key:  # a record with a key reports it anyway, because its answer is kept
             batch.report_change()
@@ -242,11 +252,11 @@ class EmbeddedStore(Store):
 
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
-        answer = await self._answers.begin(idempotency_key)
+        answer = await self._answers.find(idempotency_key)
         if answer is None:
-            self._answers.end(idempotency_key)
             return None
-        return SubmitResult(changes=(answer,)) if isinstance(answer, Change) else SubmitResult(answer)
+        outcome = answer.outcome
+        return SubmitResult(outcome) if isinstance(outcome, list) else SubmitResult(changes=(change(outcome),))
 
     async def remove(self, board: Board, name: str) -> bool:
         return cast("bool", await self._keep(Remove(board.key, name)))
@@ -257,13 +267,16 @@ class EmbeddedStore(Store):
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
-        return {"boards": len(self._state.names)}
+        limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in self._capacity.held()}
+        return self._capacity.held() | limits
 
     async def definitions(self) -> Mapping[str, Definition]:
         self._check_open()
         return MappingProxyType(self._state.declared)
 
-    async def define(self, name: str, definition: Definition) -> None:
+    async def define(self, name: str, definition: Definition, *, within_limits: bool = True) -> None:
+        if not within_limits:
+            self._capacity.exempt.add(name)
         await self._keep(Define(name, encode_definition(definition)))
 
     async def undefine(self, name: str) -> bool:
