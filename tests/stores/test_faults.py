@@ -239,9 +239,9 @@ async def test_compaction_that_leaves_what_cannot_be_read(
     await store.submit(KART, Submission("v", 1))
     compact(tmp_path / "data", 1)
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as other, other:
-        other.execute("UPDATE seal SET format = 3")
+        other.execute("UPDATE seal SET format = 4")
     async with asyncio.timeout(30):
-        await until(store, lambda: "boards.db has format 3" in caplog.text)
+        await until(store, lambda: "boards.db has format 4" in caplog.text)
         await store.submit(KART, Submission("w", 1))
         await store.close()
 
@@ -304,7 +304,7 @@ def test_compaction_ends_with_its_parent(tmp_path: Path) -> None:
     """A compaction that hangs ends when the process that started it is gone."""
     journal.create(tmp_path / "journal.db", b"{}")
     os.mkfifo(tmp_path / "boards.db")
-    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1"]
+    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1", "0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as compaction:
         assert compaction.stdin is not None
         compaction.stdin.close()
