@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from laurels import clock as clocks
 
-class Clock:
-    """A clock whose time changes only when a test sets ``now``."""
 
-    now = 1_000_000.0
+class Clock(clocks.Clock):
+    """A settled clock whose time passes only when a test sets ``now``; :meth:`turn` makes the wall clock jump."""
 
-    def __call__(self) -> float:
-        """Return the seconds since the epoch."""
-        return self.now
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self._turned = 0.0
+        self.now = now - clocks.SETTLE_SECONDS
+        super().__init__(lambda: self.now, lambda: self.now - self._turned, earliest=0)
+        self.now = now
+
+    def turn(self, seconds: float) -> None:
+        """Put the wall clock forward or back, while no time passes."""
+        self._turned += seconds
+        self.now += seconds
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import precondition, rule
 
+from laurels.clock import Clock
 from laurels.errors import DefinitionConflict
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
@@ -38,8 +39,8 @@ class EmbeddedMachine(StoreMachine):
 
     def begin(self) -> None:
         """Open the store."""
-        opening = EmbeddedStore.open(self.directory, self.model.default, clock=lambda: self.model.now)
-        self.store = self.runner.run(opening)
+        clock = Clock(lambda: self.model.now, lambda: self.model.now, earliest=0)
+        self.store = self.runner.run(EmbeddedStore.open(self.directory, self.model.default, clock=clock))
 
     def teardown(self) -> None:
         """Close the store and leave nothing."""

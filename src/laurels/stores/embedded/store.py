@@ -22,6 +22,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, Definition
 from laurels.errors import DataDamaged, DefinitionConflict, DirectoryUnusable, RestartNeeded, StoreUnavailable
 from laurels.ranking import to_json
@@ -92,7 +93,7 @@ class EmbeddedStore(Store):
     capabilities = Capabilities(durable=True)
     waits_inline = True
 
-    def __init__(self, files: Files, state: State, clock: Callable[[], float], limits: StoreLimits) -> None:
+    def __init__(self, files: Files, state: State, clock: Clock, limits: StoreLimits) -> None:
         self._limits = limits
         self._directory = files.directory
         self._state = state
@@ -107,7 +108,7 @@ class EmbeddedStore(Store):
         path: Path,
         default: Definition = DEFAULT_DEFINITION,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
         progress: Callable[[int], None] = _ignore,
         compact_bytes: int = COMPACT_BYTES,
         limits: StoreLimits = StoreLimits(),  # noqa: B008 - frozen
@@ -115,7 +116,7 @@ class EmbeddedStore(Store):
         """Take ownership of a data directory, made if it is missing, and load it, in a thread.
 
         A new directory begins with the definition ``default`` for all boards that have none of their own; one that
-        is there keeps its own until :meth:`set_default`. ``clock`` returns the seconds since the epoch. ``progress`` is
+        is there keeps its own until :meth:`set_default`. ``clock`` is the machine's if there is none. ``progress`` is
         called in that thread with the number of entries loaded so far. A journal smaller than ``compact_bytes`` is not
         compacted. What would go beyond ``limits`` is refused with StoreFull from then on. Raises DirectoryInUse,
         DirectoryUnusable, NewerFormat or DataDamaged.
@@ -124,7 +125,7 @@ class EmbeddedStore(Store):
             files, state, answers = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
-        store = cls(files, state, clock, limits)
+        store = cls(files, state, clock or Clock(), limits)
         for answer in answers:
             store._answers.add(*answer)
         return store
