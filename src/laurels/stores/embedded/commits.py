@@ -53,10 +53,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from laurels.stores.contract import IdempotencyKey
+    from laurels.stores.embedded.answers import Answers
     from laurels.stores.embedded.compaction import Compaction
     from laurels.stores.embedded.directory import Directory
     from laurels.stores.embedded.idempotency import FirstAnswers
-    from laurels.stores.embedded.journal import Answer, Journal
+    from laurels.stores.embedded.journal import Journal
     from laurels.stores.embedded.records import Record
     from laurels.stores.embedded.state import State
 
@@ -147,6 +148,8 @@ class Commits:
         batch = self.add(record)
         # Guarded, because a batch must not be written with a record that is described by half
         self._guard(lambda batch: batch.describe(count, metadata, key), batch)
+        if key:
+            self._answers.begin(key, batch)
         return batch
 
     def _begin(self) -> Batch:
@@ -176,6 +179,7 @@ class Commits:
             return
         batch.begin_at(self._ticks.take(batch.taken))
         batch.answers = self._answers.take_unwritten()
+        batch.forget_until = self._answers.forgotten_until()
         self._queue.put(batch)
         self._open = None  # not before: if anything above raises, it is as the open batch that this one fails
         self._busy = True
@@ -185,7 +189,7 @@ class Commits:
             self._break(self.broken, batch)
             return
         if batch.failure is None:
-            self._answers.forget_written(batch.answers)
+            self._answers.leave_to_disk(batch.answers)
         else:
             self._answers.put_back(batch.answers)
         if self._open is None:
@@ -225,14 +229,11 @@ class Commits:
             batch.settle()
 
     def _release_keys(self, batch: Batch) -> None:
-        """Remember the answers to the writes with keys, unless the batch failed, and let their keys go."""
-        while batch.keyed:
-            place, before, key = batch.keyed[0]
+        """Let the keys of a batch go, and remember the answers to its writes, unless it failed."""
+        if batch.keyed:
+            self._answers.end(key for _, _, key in batch.keyed)
             if batch.failure is None:
-                is_refused = id(batch.records[place]) in batch.refused
-                self._answers.add(key, batch.tick + before, None if is_refused else batch.outcomes[place])
-            self._answers.end(key)
-            batch.keyed.pop(0)
+                self._answers.add(batch.answered())
 
     def _break(self, error: BaseException, batch: Batch | None) -> None:
         """End all writes: fail every batch that is on the loop, and ``batch``. Those in the thread come back here."""
@@ -303,6 +304,8 @@ class Commits:
                 self.failure = self._look() if self.failure is None else self._commit(PROBE)
             if is_broken:
                 return None
+            if batch is not None and self.failure is None:
+                self.failure = self._forget_keys(batch.forget_until)
             wait = None if self.failure is not None else self._files.compaction.step()
             return PROBE_SECONDS if wait is None else min(wait, PROBE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - see above
@@ -321,7 +324,7 @@ class Commits:
         self,
         encoded: bytes | bytearray,
         metadata: Sequence[tuple[int, bytes]] = (),
-        answers: Sequence[Answer] = (),
+        answers: Sequence[Answers] = (),
     ) -> Failure | None:
         journal = self._files.journal
         try:
@@ -330,4 +333,14 @@ class Commits:
             return error
         self._files.directory.write_acknowledged(lsn, journal.crc)
         self._files.compaction.grew(len(encoded) + sum(len(body) for _, body in metadata))
+        return None
+
+    def _forget_keys(self, until: int) -> Failure | None:
+        """Delete answers that were given up to this agreed time, if there are any."""
+        try:
+            forgotten = self._files.journal.forget(until)
+        except (sqlite3.Error, FileLost) as error:
+            return error
+        if forgotten:
+            self._loop.call_soon_threadsafe(self._answers.forget, forgotten)
         return None
