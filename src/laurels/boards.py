@@ -108,7 +108,8 @@ class Boards:
         self._stored: Mapping[str, Definition] = {}
         self._defined: list[str] | None = None
         self._changing: dict[str, asyncio.Event] = {}
-        self._keyed: dict[str, set[asyncio.Future[None]]] = {}
+        self._keyed: dict[str, int] = {}
+        self._drained: dict[str, asyncio.Event] = {}
         self.board = lru_cache(BOARDS_CACHED)(self._find)
         """Return the all-time board of a name; it is not visible if the deployment hides undeclared boards."""
         self._feeding = lru_cache(BOARDS_CACHED)(self._find_feeding)
@@ -147,10 +148,8 @@ class Boards:
     def _find_feeding(self, name: str) -> _Feeding:
         return _Feeding(self.board(name))
 
-    async def _board_to_submit(self, name: str) -> Board:
-        """Return the board as a submit feeds it, once its definition is not being changed."""
-        while name in self._changing:
-            await self._changing[name].wait()
+    def _board_to_submit(self, name: str) -> Board:
+        """Return the board as a submit feeds it now; its definition is not being changed."""
         board = self.board(name)
         if not board.visible:
             raise NotDeclared(name)
@@ -210,8 +209,10 @@ class Boards:
         return self._submit(board, submission, key, want_change=want_change)
 
     async def _submit(self, board: str, submission: Submission, key: str | None, *, want_change: bool) -> Change | None:
-        once = None if key is None else make_idempotency_key(key, (board, submission.name), [submission])
-        where = await self._board_to_submit(board)
+        once = None if key is None else make_idempotency_key(key, board, submission.name, (submission,))
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = self._board_to_submit(board)
         try:
             check_submission(submission, where.definition)
         except ScoreRefused:
@@ -231,8 +232,10 @@ class Boards:
 
         A refusal in the batch is that of an entry that could not even be read, and is returned with the rest.
         """
-        once = None if key is None else make_idempotency_key(key, (board, ""), batch)
-        where = await self._board_to_submit(board)
+        once = None if key is None else make_idempotency_key(key, board, "", batch)
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = self._board_to_submit(board)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
         submitting = self.store.submit(where, checked, once)
@@ -241,16 +244,15 @@ class Boards:
 
     async def _submit_keyed(self, board: str, submitting: Awaitable[T]) -> T:
         """Submit with a key, for which the store may look on disk first: a change of the definition waits for it."""
-        done = asyncio.get_running_loop().create_future()
-        under_way = self._keyed.setdefault(board, set())
-        under_way.add(done)
+        self._keyed[board] = self._keyed.get(board, 0) + 1
         try:
             return await submitting
         finally:
-            done.set_result(None)
-            under_way.discard(done)
-            if not under_way:
+            self._keyed[board] -= 1
+            if not self._keyed[board]:
                 del self._keyed[board]
+                if drained := self._drained.get(board):
+                    drained.set()
 
     def remove(self, where: Board, name: str) -> Awaitable[bool]:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""
@@ -376,10 +378,12 @@ class Boards:
         self._changing[name] = asyncio.Event()
         self._forget()
         try:
-            if under_way := self._keyed.get(name):
-                await asyncio.wait(under_way)
+            if name in self._keyed:
+                self._drained[name] = asyncio.Event()
+                await self._drained[name].wait()
             yield
         finally:
+            self._drained.pop(name, None)
             self._changing.pop(name).set()
             self._forget()
 

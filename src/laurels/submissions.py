@@ -49,27 +49,29 @@ def check_bounds(score: Score, definition: Definition) -> None:
 
 
 def make_idempotency_key(
-    key: str, scope: tuple[str, str], submissions: Sequence[Submission | Refusal]
+    key: str, board: str, name: str, submissions: Sequence[Submission | Refusal]
 ) -> IdempotencyKey:
     """Return what makes a submit count once, of the client's key and of what is submitted; raise BadParameter.
 
-    ``scope`` is what the client's key belongs to: a board and a name, or a board and no name for a batch. What is
-    submitted decides the fingerprint, by its meaning: 5 and 5.0 are one score.
+    The client's key belongs to a board and a name, which is empty for a batch. What is submitted decides the
+    fingerprint, by its meaning: 5 and 5.0 are one score.
     """
     if not (0 < len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable() and " " not in key):
         problem = f"The Idempotency-Key must be 1 to {KEY_CHARACTERS} visible ASCII characters, such as a UUID."
         raise BadParameter("Idempotency-Key", problem)
-    # The repr of tuples and of Refusal is on disk as a digest: whatever changes it makes retries look like new requests
-    content = [
-        entry if isinstance(entry, Refusal) else (entry.name, _normalise(entry.score), entry.metadata)
-        for entry in submissions
-    ]
-    return IdempotencyKey(_digest("\n".join((*scope, key))), _digest(repr(content)))
+    # What is digested is on disk: whatever changes it makes retries look like new requests
+    content = ", ".join(map(_describe, submissions))
+    return IdempotencyKey(_digest(f"{board}\n{name}\n{key}"), _digest(f"[{content}]"))
 
 
-def _normalise(score: Score) -> Score:
-    return int(score) if isinstance(score, float) and score.is_integer() else score
+def _describe(entry: Submission | Refusal) -> str:
+    if isinstance(entry, Refusal):
+        return repr(entry)
+    score = entry.score
+    if isinstance(score, float) and score.is_integer():
+        score = int(score)
+    return f"({entry.name!r}, {score!r}, {entry.metadata!r})"
 
 
 def _digest(text: str) -> bytes:
-    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -78,8 +78,9 @@ class Batch(asyncio.Future[None]):
         if key:
             self.keyed.append((len(self.records) - 1, before, key))
         self._more += count - 1
-        self.metadata += [(before + place, body) for place, body in metadata]
-        self.metadata_bytes += sum(len(body) for _, body in metadata)
+        if metadata:
+            self.metadata += [(before + place, body) for place, body in metadata]
+            self.metadata_bytes += sum(len(body) for _, body in metadata)
 
     def report_change(self) -> None:
         """Have the outcome of the last record, which is a submit, say what it changed."""

@@ -70,9 +70,9 @@ class FirstAnswers:
 
     # Questions
 
-    def is_new(self, key: IdempotencyKey) -> bool:
-        """Return whether nothing is known of a key; if not, :meth:`find` knows more."""
-        return key.key not in self._in_flight and not self._keys.find(key.key)
+    def is_known(self, key: IdempotencyKey) -> bool:
+        """Return whether a key may have an answer, or get one, which :meth:`find` then knows."""
+        return key.key in self._in_flight or bool(self._keys.find(key.key))
 
     async def find(self, key: IdempotencyKey) -> Answer | None:
         """Return the first answer to a key; raise KeyReused.

@@ -226,7 +226,7 @@ class EmbeddedStore(Store):
 
         Return what it came to, or that answer.
         """
-        if key and not self._answers.is_new(key) and (answer := await self._answers.find(key)) is not None:
+        if key and (answer := self._answers.is_known(key) and await self._answers.find(key)):
             return answer.outcome
         batch = self._commits.add_detailed(record, count, metadata, key)
         place = len(batch.records) - 1
