@@ -124,7 +124,7 @@ class Boards:
         self._stored = await self.store.definitions()
         for name, definition in self._file.boards.items():
             if capabilities.defining and self._stored.get(name) != definition:
-                await self.store.define(name, definition)
+                await self.store.define(name, definition, within_limits=False)
         # After the boards: a file that changes the default may declare the boards that the new default would contradict
         await self.store.set_default(self._file.default)
         self._forget()

@@ -310,7 +310,9 @@ class Store(ABC):
     A store has eight methods of its own: the abstract ones. All others refuse by themselves, as a store's capabilities
     must then say, or do what any store can do. It sets :attr:`is_closed` in :meth:`close`.
 
-    Every method may raise :exc:`~laurels.errors.StoreUnavailable`. If the store is an account with a service, also
+    Every method may raise :exc:`~laurels.errors.StoreUnavailable`. Those that add something raise
+    :exc:`~laurels.errors.StoreFull` if the store holds as much as its operator allows. Of a batch the entries for which
+    there is no room are refused each on its own, if any other is left. If the store is an account with a service, also
     :exc:`~laurels.errors.LimitReached` and :exc:`~laurels.errors.StoreRefused`.
     """
 
@@ -454,12 +456,14 @@ class Store(ABC):
         self._check_open()
         return {}
 
-    async def define(self, name: str, definition: Definition) -> None:
+    async def define(self, name: str, definition: Definition, *, within_limits: bool = True) -> None:
         """Keep a board's definition from now on; raise DefinitionConflict if stored entries contradict it.
 
         They do if they would not be in this order, or would not be there, had the definition always been this one: the
         order, the operator and the ties change only while nothing is stored, the time zone while no period is, and a
         window can only be left out when it has no periods. Bounds must include every score of the board.
+
+        A board of the deployment's own file is defined without ``within_limits``: it gets in however full the store is.
         """
         self._refuse("keep definitions")
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from laurels.stores.contract import IdempotencyKey
     from laurels.stores.embedded.answers import Answered, Answers, Compared
+    from laurels.stores.embedded.capacity import Claims
     from laurels.stores.embedded.state import State
 
 UNTIMED = At(0)
@@ -37,7 +38,8 @@ class Batch(asyncio.Future[None]):
     ``trouble`` says whether :meth:`check` has something to raise for any of the records. ``metadata`` has for each body
     the number of sequences taken before it, and from :meth:`begin_at` on its sequence. ``keyed`` has the writes with
     idempotency keys: their places among the records, and the sequences taken before. ``answers`` are those to writes of
-    earlier batches, ``forget_until`` the agreed time up to which answers are forgotten.
+    earlier batches, ``forget_until`` the agreed time up to which answers are forgotten. Beyond ``unchecked_bytes`` the
+    records have ``claims`` to room in the store, each with its place.
     """
 
     drives_inline: ClassVar[bool] = True
@@ -57,6 +59,8 @@ class Batch(asyncio.Future[None]):
         self.answers: list[Answers] = []
         self.forget_until = 0
         self.failure: BaseException | None = None
+        self.unchecked_bytes = 0
+        self.claims: deque[tuple[int, Claims]] = deque()
         self._more = 0
         self._waiters: deque[Callable[[Batch], object]] = deque()
 

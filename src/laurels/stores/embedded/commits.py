@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from laurels.stores.contract import IdempotencyKey
     from laurels.stores.embedded.answers import Answers
+    from laurels.stores.embedded.capacity import Capacity
     from laurels.stores.embedded.compaction import Compaction
     from laurels.stores.embedded.directory import Directory
     from laurels.stores.embedded.idempotency import FirstAnswers
@@ -107,13 +108,14 @@ class Commits:
     after which nothing is written.
     """
 
-    def __init__(self, files: Files, state: State, ticks: Ticks, answers: FirstAnswers) -> None:
+    def __init__(self, files: Files, state: State, ticks: Ticks, answers: FirstAnswers, capacity: Capacity) -> None:
         self.failure: sqlite3.Error | None = None
         self.broken: BaseException | None = None
         self._files = files
         self._state = state
         self._ticks = ticks
         self._answers = answers
+        self._capacity = capacity
         self._loop = asyncio.get_running_loop()
         self._open: Batch | None = None
         self._newest: Batch | None = None
@@ -129,8 +131,8 @@ class Commits:
         batch = self._open or self._begin()
         encoded = batch.encoded
         size = len(encoded)
-        if size > BATCH_BYTES or batch.metadata_bytes > BATCH_BYTES:
-            raise StoreUnavailable("Too many changes wait for the disk")
+        if size > batch.unchecked_bytes or batch.metadata_bytes > BATCH_BYTES:
+            self._check_room(batch, record)
         try:
             encode_into(record, encoded, -1)
         except BaseException:  # what cannot be encoded fails alone, not with all that are in the batch
@@ -138,6 +140,15 @@ class Commits:
             raise
         batch.records.append(record)
         return batch
+
+    def _check_room(self, batch: Batch, record: Record) -> None:
+        """Raise StoreUnavailable if too much waits for the disk, StoreFull if the store may not hold the record."""
+        if len(batch.encoded) > BATCH_BYTES or batch.metadata_bytes > BATCH_BYTES:
+            raise StoreUnavailable("Too many changes wait for the disk")
+        more = 0 if batch.claims else self._capacity.begin()
+        batch.unchecked_bytes += more
+        if not more:
+            batch.claims.append((len(batch.records), self._capacity.claim(record)))
 
     def add_detailed(
         self, record: Record, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None
@@ -156,6 +167,7 @@ class Commits:
         if self.broken is not None:
             raise RestartNeeded(self.broken, in_doubt=False) from self.broken
         batch = self._open = self._newest = Batch()
+        batch.unchecked_bytes = self._capacity.begin()
         if not self._busy:
             # Not at once: what else arrives in this iteration of the loop is to be in the batch
             batch.get_loop().call_soon(self._guard, self._hand_over, batch)
@@ -218,6 +230,7 @@ class Commits:
             portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]
             batch.apply(self._state, portion)
         settled = batch.failure is not None or len(batch.outcomes) == len(batch.records)
+        self._release_claims(batch, len(batch.records) if settled else len(batch.outcomes))
         if settled:
             self._release_keys(batch)
             self._settling.popleft()
@@ -225,6 +238,14 @@ class Commits:
             batch.get_loop().call_soon(self._guard, self._settle, self._settling[0])
         if settled:
             batch.settle()
+
+    def _release_claims(self, batch: Batch, done: int) -> None:
+        """Give up the claims of the records that are ``done``, and at the end what may come unchecked."""
+        while batch.claims and batch.claims[0][0] < done:
+            self._capacity.release(batch.claims.popleft()[1])
+        if done == len(batch.records):
+            self._capacity.end(batch.unchecked_bytes)
+            batch.unchecked_bytes = 0
 
     def _release_keys(self, batch: Batch) -> None:
         """Let the keys of a batch go, and remember the answers to its writes, unless it failed."""
@@ -244,6 +265,7 @@ class Commits:
             if not each.done():
                 each.failure = each.failure or error
                 each.trouble = True
+                self._release_claims(each, len(each.records))
                 self._release_keys(each)
                 each.get_loop().call_soon(each.settle)  # not here: a waiter may raise
         if first:

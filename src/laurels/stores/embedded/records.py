@@ -36,7 +36,7 @@ from laurels.definition import Definition
 from laurels.errors import ScoreRefused
 from laurels.stores.contract import Feed, IdempotencyKey, Refusal, key_of
 from laurels.stores.embedded.answers import Compared
-from laurels.stores.embedded.state import EMPTY_INDEX
+from laurels.stores.embedded.state import ADDED, EMPTY_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -84,9 +84,12 @@ class Put(Record, tag=0, frozen=True, gc=False):
         if state.renewed:
             state.renew(self.board)
         try:
-            return state[self.board].submit(self.name, self.score, sequence)
+            outcome = state[self.board].submit(self.name, self.score, sequence)
         except OverflowError as error:
             raise ScoreRefused(f"The score is refused: {error}.") from error
+        if outcome == ADDED:
+            state.entry_count += 1
+        return outcome
 
     def needs(self) -> Iterable[str]:
         """Return that of the board."""

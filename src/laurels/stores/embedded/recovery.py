@@ -91,6 +91,7 @@ def load_snapshot(state: State, snapshot: Snapshot, wanted: Callable[[str], bool
         except ValueError as error:
             raise DataDamaged(snapshot.path, f"the entries of board {key!r} are not what was written") from error
         loaded += len(state[key])
+        state.entry_count = loaded
         yield loaded
     for row in snapshot.board_rows():  # last: a board that comes into being begins its time to live anew
         if row.renewed is not None:

@@ -26,7 +26,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from heapq import heapify, heappop, heappush
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from laurels.definition import Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused
@@ -45,6 +45,8 @@ CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
 SPARE_ENDS = 64
 """How many ends of boards that are gone the heap may hold, besides one for each that is not."""
+ADDED: Literal[2] = 2
+"""What :meth:`laurels.ranking.Index.submit` returns for a new name."""
 EMPTY_INDEX = Index(stamped=True)
 """The index of every board that does not exist."""
 ON_DISK = Index(stamped=True)
@@ -71,16 +73,20 @@ class State(dict[str, Index]):
 
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the microsecond of the last submit of each board with a
-    time to live. ``names`` holds the names of all boards, by their bytes.
+    time to live. ``names`` holds the names of all boards, by their bytes. ``entry_count`` and ``period_count`` are how
+    many entries and periods there are.
     """
 
     __slots__ = (
         "_awaited",
         "_ends",
         "_sum",
+        "_undeclared",
         "declared",
         "default",
+        "entry_count",
         "names",
+        "period_count",
         "periods",
         "renewed",
         "sequence",
@@ -96,6 +102,7 @@ class State(dict[str, Index]):
         self.names = Index(descending=False)
         self.sequence = 0
         self.step = 0
+        self.entry_count = self.period_count = self._undeclared = 0
         self._sum = Index(operator="increment")
         self._ends: list[tuple[int, str]] = []
         self._awaited: dict[str, int] = {}
@@ -106,13 +113,21 @@ class State(dict[str, Index]):
     def begin(self, key: str, index: Index) -> Index:
         """Set the index of a key that had none, and return it."""
         self[key] = index
+        self.entry_count += len(index)
         board, *period = key.split("\n")
         if period:
             insort(self.periods.setdefault(board, {}).setdefault(period[0], []), period[1])
+            self.period_count += 1
         else:
+            self._undeclared += board not in self.declared
             self.names.put(board, 0)
             self._keep_alive(board, self.sequence >> 1)
         return index
+
+    @property
+    def board_count(self) -> int:
+        """How many boards there are: those that are declared, and those that have entries."""
+        return len(self.declared) + self._undeclared
 
     def definition(self, board: str) -> Definition:
         """Return the definition that a board has, or would have."""
@@ -187,6 +202,7 @@ class State(dict[str, Index]):
             self._check_sum(board, feeds, name, score)
         self.renew(board)
         counted = [index.submit(name, score, sequence, bool(sequence & 1)) for index in self._fed(board, feeds)]
+        self.entry_count += counted.count(ADDED)
         return counted[0] > 0
 
     def submit_many(
@@ -206,7 +222,9 @@ class State(dict[str, Index]):
             self.sequence += self.step * len(names)
             self.renew(board)
             for index in self._fed(board, feeds):
+                before = len(index)
                 index.submit_many(names, scores, first)
+                self.entry_count += len(index) - before
             return []
         refused: list[tuple[int, str]] = []
         for place, (name, score) in enumerate(zip(names, scores, strict=True)):
@@ -259,6 +277,7 @@ class State(dict[str, Index]):
     def remove(self, key: str, name: str) -> bool:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""
         found = [each for each in self.keys_of(key) if self.get(each, EMPTY_INDEX).remove(name)]
+        self.entry_count -= len(found)
         for each in found:
             if not len(self[each]):
                 self._forget(each)
@@ -277,18 +296,21 @@ class State(dict[str, Index]):
         return [key, *chain(*([key_of(key, window, period) for period in periods] for window, periods in windows))]
 
     def _forget(self, key: str) -> None:
-        del self[key]
+        self.entry_count -= len(self.pop(key))
         board, *period = key.split("\n")
         if period:
             self._forget_period(board, *period)
         else:
             self.names.remove(board)
+            self._undeclared -= board not in self.declared
             if self.renewed.pop(board, None) is not None and len(self._ends) > SPARE_ENDS + 2 * len(self.renewed):
                 self._await_anew()
 
     def _forget_period(self, board: str, window: str, period: str) -> None:
         windows = self.periods[board]
-        windows[window].remove(period)
+        periods = windows[window]
+        del periods[bisect_left(periods, period)]
+        self.period_count -= 1
         if not windows[window]:
             del windows[window]
         if not windows:
@@ -307,6 +329,7 @@ class State(dict[str, Index]):
             self.declared[board] = definition
         else:
             self.declared.pop(board, None)
+        self._undeclared += board in self and (was - (definition is not None))
         self._adapt(board, old)
         return was
 

@@ -24,7 +24,14 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, Definition
-from laurels.errors import DataDamaged, DefinitionConflict, DirectoryUnusable, RestartNeeded, StoreUnavailable
+from laurels.errors import (
+    DataDamaged,
+    DefinitionConflict,
+    DirectoryUnusable,
+    RestartNeeded,
+    StoreFull,
+    StoreUnavailable,
+)
 from laurels.ranking import to_json
 from laurels.stores.contract import (
     Board,
@@ -43,7 +50,7 @@ from laurels.stores.contract import (
     key_of,
 )
 from laurels.stores.embedded.answers import change
-from laurels.stores.embedded.capacity import StoreLimits
+from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
 from laurels.stores.embedded.idempotency import FirstAnswers
@@ -94,7 +101,6 @@ class EmbeddedStore(Store):
     waits_inline = True
 
     def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
-        self._limits = limits
         self._directory = files.directory
         self._state = state = recovery.state
         self._ticks = Ticks(clock, state.sequence >> 1)
@@ -102,7 +108,8 @@ class EmbeddedStore(Store):
         clock.begin_at(recovery.agreed)
         self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock)
         self._answers.add(recovery.answered)
-        self._commits = Commits(files, state, self._ticks, self._answers)
+        self._capacity = Capacity(limits, state)
+        self._commits = Commits(files, state, self._ticks, self._answers, self._capacity)
 
     @classmethod
     async def open(  # noqa: PLR0913 - the settings of a store
@@ -199,6 +206,13 @@ class EmbeddedStore(Store):
     ) -> SubmitResult:
         if want_changes:
             self._refuse("tell what a batch changed")
+        try:
+            batch = self._capacity.fit(board, batch)
+        except StoreFull:
+            first = await self.recall(idempotency_key) if idempotency_key else None
+            if first is None:
+                raise
+            return first
         submissions = [entry for entry in batch if isinstance(entry, Submission)]
         refused = [entry for entry in batch if isinstance(entry, Refusal)]
         if not submissions and not idempotency_key:
@@ -253,13 +267,16 @@ class EmbeddedStore(Store):
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
-        return {"boards": len(self._state.names)}
+        limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in self._capacity.held()}
+        return self._capacity.held() | limits
 
     async def definitions(self) -> Mapping[str, Definition]:
         self._check_open()
         return MappingProxyType(self._state.declared)
 
-    async def define(self, name: str, definition: Definition) -> None:
+    async def define(self, name: str, definition: Definition, *, within_limits: bool = True) -> None:
+        if not within_limits:
+            self._capacity.exempt.add(name)
         await self._keep(Define(name, encode_definition(definition)))
 
     async def undefine(self, name: str) -> bool:
