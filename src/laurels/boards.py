@@ -24,6 +24,7 @@ from laurels.errors import (
     BadDefinition,
     BadParameter,
     DefinitionConflict,
+    KeyReused,
     NotDeclared,
     NotDefined,
     NotKept,
@@ -32,13 +33,23 @@ from laurels.errors import (
 )
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Feed, Refusal, Score, Submission
-from laurels.submissions import check_submission, find_refusals, make_idempotency_key
+from laurels.submissions import check_submission, find_refusals, make_idempotency_key, make_submit_key
 from laurels.windows import Calendar, normalize_window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from laurels.stores.contract import Capabilities, Change, Period, Place, Ranked, Standing, Store, Summary
+    from laurels.stores.contract import (
+        Capabilities,
+        Change,
+        IdempotencyKey,
+        Period,
+        Place,
+        Ranked,
+        Standing,
+        Store,
+        Summary,
+    )
 
 BOARDS_CACHED = 4096
 CALENDARS_CACHED = 4096
@@ -199,17 +210,34 @@ class Boards:
 
         The awaitable is to be awaited at once: the definition of the board may change after it was made.
         """
-        if key is None and submission.metadata is None and not (want_change or self._changing):
+        if submission.metadata is None and not (want_change or self._changing):
             where = self.board(board)
             if where.takes_any_score:
                 # Most submits: the rules have no more to say, the store has nothing to return, and its awaitable is
                 # enough. A coroutine around it would cost as much as all the checks.
+                if key is None:
+                    check_entry(submission.name, submission.score)
+                    return cast("Awaitable[None]", self.store.submit(where, submission))
+                once = make_submit_key(key, board, submission)
                 check_entry(submission.name, submission.score)
-                return cast("Awaitable[None]", self.store.submit(where, submission))
-        return self._submit(board, submission, key, want_change=want_change)
+                if not self.store.may_know(once):
+                    return cast("Awaitable[None]", self.store.submit(where, submission, once))
+        if key is None:
+            return self._submit(board, submission, None, want_change=want_change)
+        return self._submit_once(board, submission, key, want_change=want_change)
 
-    async def _submit(self, board: str, submission: Submission, key: str | None, *, want_change: bool) -> Change | None:
-        once = None if key is None else make_idempotency_key(key, board, submission.name, (submission,))
+    async def _submit_once(self, board: str, submission: Submission, key: str, *, want_change: bool) -> Change | None:
+        once = make_submit_key(key, board, submission)
+        try:
+            return await self._submit(board, submission, once, want_change=want_change)
+        except KeyReused:
+            # Before 0.5 every fingerprint was a digest
+            once = make_idempotency_key(key, board, submission.name, (submission,))
+            return await self._submit(board, submission, once, want_change=want_change)
+
+    async def _submit(
+        self, board: str, submission: Submission, once: IdempotencyKey | None, *, want_change: bool
+    ) -> Change | None:
         while board in self._changing:
             await self._changing[board].wait()
         where = self._board_to_submit(board)

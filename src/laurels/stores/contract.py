@@ -364,6 +364,13 @@ class Store(ABC):
     async def drop(self, board: Board) -> bool:
         """Remove the board with all its entries in one operation; return whether it existed. Its definition stays."""
 
+    def may_know(self, idempotency_key: IdempotencyKey) -> bool:
+        """Return whether a submit with this key may have to wait until it is known what the first one did.
+
+        One that need not is ordered among other writes as soon as it is awaited, like one without a key.
+        """
+        return True
+
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         """Return all that is known of the first submit with this key, or None if there was none.
 

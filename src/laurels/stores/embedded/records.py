@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import msgspec
 
@@ -41,7 +41,6 @@ from laurels.stores.embedded.state import ADDED, EMPTY_INDEX
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from laurels.stores.contract import Score
     from laurels.stores.embedded.state import State
 
 DEFAULT = "-"
@@ -265,9 +264,8 @@ def compare(state: State, record: Put | Submit, submit: Callable[[State], object
     """Submit the score of a record, and return the standings just before and just after."""
     board, name = record.board, record.name
     before = state.get(board, EMPTY_INDEX).standing(name)
-    counted = bool(submit(state))
-    after = state[board].standing(name)
-    return before, cast("tuple[Score, int]", after), counted
+    counted = submit(state) > 0  # type: ignore[operator]
+    return before, state[board].standing(name), counted  # type: ignore[return-value]
 
 
 def _fed_keys(board: str, feeds: Iterable[Feed]) -> Iterable[str]:

@@ -200,7 +200,12 @@ class State(dict[str, Index]):
         """Submit to a board and the periods it feeds; return whether it counted there; raise ScoreRefused for a sum."""
         if self.definition(board).operator_rules.may_refuse:
             self._check_sum(board, feeds, name, score)
-        self.renew(board)
+        if self.renewed:
+            self.renew(board)
+        if not feeds:
+            outcome = self[board].submit(name, score, sequence, bool(sequence & 1))
+            self.entry_count += outcome == ADDED
+            return outcome > 0
         counted = [index.submit(name, score, sequence, bool(sequence & 1)) for index in self._fed(board, feeds)]
         self.entry_count += counted.count(ADDED)
         return counted[0] > 0

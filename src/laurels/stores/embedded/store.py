@@ -106,7 +106,7 @@ class EmbeddedStore(Store):
         self._ticks = Ticks(clock, state.sequence >> 1)
         self._lookups = DiskLookups(files.directory.path)
         clock.begin_at(recovery.agreed)
-        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock)
+        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock, limits.keys)
         self._answers.add(recovery.answered)
         self._capacity = Capacity(limits, state)
         self._commits = Commits(files, state, self._ticks, self._answers, self._capacity)
@@ -173,11 +173,19 @@ class EmbeddedStore(Store):
             return await self._submit_many(board, submissions, idempotency_key, want_changes=want_changes)
         name, score, metadata = submissions.name, float(submissions.score), submissions.metadata
         record: Put | Submit
-        if metadata is None and idempotency_key is None:
-            record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
-            batch = self._commits.add(record)  # as in _keep, but for what comes with most submits only
-            if want_changes:
-                return await self._await_change(batch)
+        if metadata is None and (idempotency_key is None or not want_changes):
+            # As in _keep, but for what comes with most submits only
+            if idempotency_key is not None:
+                if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
+                    return None
+                record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
+                batch = self._commits.add_keyed(record)
+            else:
+                is_put = board.single_put
+                record = Put(board.name, name, score) if is_put else Submit(board.name, name, score, board.feeds)
+                batch = self._commits.add(record)
+                if want_changes:
+                    return await self._await_change(batch)
             await batch
             if batch.trouble:
                 batch.check(record)
@@ -240,15 +248,18 @@ class EmbeddedStore(Store):
 
         Return what it came to, or that answer.
         """
-        if key and (answer := self._answers.is_known(key) and await self._answers.find(key)):
+        if key and (answer := self._answers.may_know(key) and await self._answers.find(key)):
             return answer.outcome
-        batch = self._commits.add_detailed(record, count, metadata, key)
+        batch = self._commits.add_detailed(record, count, metadata)
         place = len(batch.records) - 1
         if report_change and not key:  # a record with a key reports it anyway, because its answer is kept
             batch.report_change()
         await batch
         batch.check(batch.records[place])
         return batch.outcomes[place]
+
+    def may_know(self, idempotency_key: IdempotencyKey) -> bool:
+        return self._answers.may_know(idempotency_key)
 
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
