@@ -38,6 +38,9 @@ PERIODS_LISTED = 1000
 LARGEST_NUMBER = 10**18 - 1
 """The largest whole number that a parameter of a query may be: 18 digits, which fit into 64 bits."""
 
+REPEATED_CHARACTERS = 100
+"""How much of what a client sent a message repeats."""
+
 BODY_BYTES = 64 * KIB
 BATCH_BYTES = 1024 * KIB
 """Of the body of a request, and of that of a batch, unless the server is set otherwise."""

@@ -52,6 +52,7 @@ from laurels.stores.contract import (
     key_of,
 )
 from laurels.stores.embedded.answers import change
+from laurels.stores.embedded.batch import unavailable
 from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
@@ -395,7 +396,7 @@ class EmbeddedStore(Store):
         if (error := self._commits.broken) is not None:
             raise RestartNeeded(error, in_doubt=False) from error
         if (failure := self._commits.failure) is not None:
-            raise StoreUnavailable(f"The journal cannot be written: {failure}")
+            raise unavailable(failure) from failure
 
     async def close(self) -> None:
         if not self.is_closed:
