@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
@@ -32,7 +32,7 @@ from laurels.errors import (
     ScoreRefused,
 )
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
-from laurels.stores.contract import Board, Feed, Refusal, Score, Submission
+from laurels.stores.contract import Board, Feed, PeriodRange, Refusal, Score, Submission
 from laurels.submissions import check_submission, find_refusals, make_idempotency_key, make_submit_key
 from laurels.windows import Calendar, normalize_window
 
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 BOARDS_CACHED = 4096
 CALENDARS_CACHED = 4096
+PERIODS_AT_ONCE = 50
+"""How many periods are described before the loop may do something else."""
 
 T = TypeVar("T")
 _calendar = lru_cache(CALENDARS_CACHED)(Calendar)
@@ -117,7 +119,8 @@ class Boards:
         self._file = file
         self._clock = clock
         self._stored: Mapping[str, Definition] = {}
-        self._defined: list[str] | None = None
+        self._defined: list[str] = []
+        self._redefined: set[str] = set()
         self._changing: dict[str, asyncio.Event] = {}
         self._keyed: dict[str, int] = {}
         self._drained: dict[str, asyncio.Event] = {}
@@ -138,11 +141,11 @@ class Boards:
                 await self.store.define(name, definition, within_limits=False)
         # After the boards: a file that changes the default may declare the boards that the new default would contradict
         await self.store.set_default(self._file.default)
+        self._defined = sorted(self._stored.keys() | self._file.boards.keys())
         self._forget()
 
     def _forget(self) -> None:
         """Forget what follows from definitions, because one has changed."""
-        self._defined = None
         self.board.cache_clear()
         self._feeding.cache_clear()
 
@@ -186,15 +189,33 @@ class Boards:
         is_kept = _oldest_kept(calendar, definition, now) <= period <= current
         return Board(name, definition, window, period, visible=is_kept and board.visible)
 
-    async def periods(self, name: str) -> list[ListedPeriod]:
-        """Return the periods of a board that have entries and are visible, by window and from the oldest."""
+    async def periods(
+        self, name: str, after: tuple[str, str] = ("", ""), limit: int | None = None
+    ) -> list[ListedPeriod]:
+        """Return the periods of a board that have entries and are visible, by window and from the oldest.
+
+        The first of those after a window and a period of it, whether or not that is there.
+        """
         board = self.board(name)
-        found = []
-        for period in await self.store.periods(board):
-            if self.period_of(name, period.window, period.period).visible:
-                calendar = _calendar(period.window, board.definition.time_zone)
-                found.append(_describe_period(calendar, period, calendar.span_at(self._clock()).period))
-        return found
+        definition, now = board.definition, self._clock()
+        windows = [window for window in sorted(definition.windows) if board.visible and window >= after[0]]
+        calendars = {window: _calendar(window, definition.time_zone) for window in windows}
+        next_name = f"{after[1]}\0"  # no name is between
+        ranges = [
+            PeriodRange(
+                window,
+                max(_oldest_kept(calendar, definition, now), next_name if window == after[0] else ""),
+                calendar.span_at(now).period,
+            )
+            for window, calendar in calendars.items()
+        ]
+        listed = []
+        for count, period in enumerate(await self.store.periods(board, ranges, limit), 1):
+            calendar = calendars[period.window]
+            listed.append(_describe_period(calendar, period, calendar.span_at(now).period))
+            if count % PERIODS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return listed
 
     # Writes
 
@@ -375,13 +396,22 @@ class Boards:
         Each with its definition, and whether that is its own. Raises NotKept if the store cannot list its boards.
         """
         stored = [] if self._file.declared_only else await self.store.names(after, limit)
-        if self._defined is None:
-            self._defined = sorted(self._stored.keys() | self._file.boards.keys())
-        first = bisect_right(self._defined, after)
-        names = (name for name, _ in groupby(merge(self._defined[first : first + limit], stored)))
+        defined = self._sorted_names()
+        first = bisect_right(defined, after)
+        names = (name for name, _ in groupby(merge(defined[first : first + limit], stored)))
         return [
             (name, self.board(name).definition, self._own_definition(name) is not None) for name in islice(names, limit)
         ]
+
+    def _sorted_names(self) -> list[str]:
+        """Return the names of the boards that are defined, in their order; what has changed since is put right."""
+        names = self._defined
+        for name in self._redefined:
+            place, is_defined = bisect_left(names, name), self._own_definition(name) is not None
+            was_defined = names[place : place + 1] == [name]
+            names[place : place + was_defined] = [name] * is_defined
+        self._redefined.clear()
+        return names
 
     async def define(self, name: str, definition: Definition) -> bool:
         """Define a board from now on; return whether it had no definition of its own."""
@@ -412,6 +442,7 @@ class Boards:
             yield
         finally:
             self._drained.pop(name, None)
+            self._redefined.add(name)
             self._changing.pop(name).set()
             self._forget()
 

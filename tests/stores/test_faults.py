@@ -315,7 +315,7 @@ def test_compaction_ends_with_its_parent(tmp_path: Path) -> None:
     """A compaction that hangs ends when the process that started it is gone."""
     journal.create(tmp_path / "journal.db", b"{}")
     os.mkfifo(tmp_path / "boards.db")
-    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1"]
+    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1", "0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as compaction:
         assert compaction.stdin is not None
         compaction.stdin.close()

@@ -243,6 +243,14 @@ class Period(Struct, frozen=True, gc=False):
     count: int
 
 
+class PeriodRange(Struct, frozen=True, gc=False):
+    """The periods of a window from one name to another, both included; neither need be there."""
+
+    window: str
+    first: str
+    last: str
+
+
 TIES: frozenset[Ties] = frozenset({"name", "earliest", "latest"})
 RANKINGS: frozenset[Ranking] = frozenset({"ordinal", "competition", "dense"})
 
@@ -445,8 +453,13 @@ class Store(ABC):
         """Return the names of the boards that have entries, sorted by their bytes: all, or the first after a name."""
         self._refuse("list its boards")
 
-    async def periods(self, board: Board) -> list[Period]:
-        """Return the periods of a board that have entries, by window and from the oldest."""
+    async def periods(
+        self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
+    ) -> list[Period]:
+        """Return the periods of a board that have entries, by window and from the oldest.
+
+        Only those in the ranges, in their order, if there are any; of all at most the first ``limit``.
+        """
         self._refuse("list the periods of a board")
 
     # Definitions, with the capability defining

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast
 
-from laurels.errors import LaurelsError, RestartNeeded, StoreUnavailable
+from laurels.errors import FileLost, LaurelsError, RestartNeeded, StoreUnavailable
 from laurels.stores.embedded.records import At, Outcome, Put, Record, Submit, begin_batch, compare, finish_batch
 
 if TYPE_CHECKING:
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.state import State
 
 UNTIMED = At(0)
+Failure: TypeAlias = sqlite3.Error | FileLost
+"""Why a batch could not be written, if it was not for an unexpected error."""
+
+
+def unavailable(failure: Failure) -> StoreUnavailable:
+    """Return a new error that says why nothing can be written."""
+    if isinstance(failure, FileLost):
+        return FileLost(failure.file, failure.reason)
+    return StoreUnavailable(f"The journal cannot be written: {failure}")
 
 
 class Reporting(NamedTuple):
@@ -129,8 +138,8 @@ class Batch(asyncio.Future[None]):
 
     def check(self, record: Record | Reporting) -> None:
         """Raise if the batch could not be written, or if the record was refused."""
-        if isinstance(self.failure, sqlite3.Error):
-            raise StoreUnavailable(f"The journal cannot be written: {self.failure}") from self.failure
+        if isinstance(self.failure, sqlite3.Error | FileLost):
+            raise unavailable(self.failure) from self.failure
         if self.failure is not None:
             was_handed_over = self.tick > 0
             raise RestartNeeded(self.failure, in_doubt=was_handed_over) from self.failure

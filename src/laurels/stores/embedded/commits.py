@@ -24,7 +24,8 @@ cancelled stays until it is settled.
 never goes back, whatever the clock does.
 
 **A failed commit** fails its whole batch. The next batch tries again, and without one the thread itself does each
-second, with an empty batch, so that the store is known to be well again as soon as it is.
+second, with an empty batch, so that the store is known to be well again as soon as it is. While all is well it looks
+each second whether its files are still there.
 
 **An unexpected error**, in the thread or while a batch is applied, leaves it open what is on disk, or leaves the index
 behind the journal. Neither can be mended here: it is logged, every batch under way fails, and so does every later
@@ -44,8 +45,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from laurels.errors import RestartNeeded, StoreUnavailable
-from laurels.stores.embedded.batch import Batch
+from laurels.errors import FileLost, RestartNeeded, StoreUnavailable
+from laurels.stores.embedded.batch import Batch, Failure
 from laurels.stores.embedded.records import encode_into
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ BATCH_BYTES = 16 * 2**20
 APPLY_BYTES = 64 * 2**10
 """How much is applied before the loop may do something else: a few thousand entries."""
 PROBE_SECONDS = 1.0
+"""How often it is tried without traffic whether there could be a commit."""
 WINDOW_RECORDS, WINDOW_RETURNING, WINDOW_SECONDS = 16, 0.7, 0.0003
 """The batch window: with so many records under way, a batch waits for that part of them, and no longer than this."""
 PROBE = b"\x90"
@@ -108,7 +110,7 @@ class Commits:
     """
 
     def __init__(self, files: Files, state: State, ticks: Ticks, answers: FirstAnswers, capacity: Capacity) -> None:
-        self.failure: sqlite3.Error | None = None
+        self.failure: Failure | None = None
         self.broken: BaseException | None = None
         self._files = files
         self._state = state
@@ -319,7 +321,7 @@ class Commits:
             return None
 
     def _work(self, batch: Batch | None) -> float | None:
-        """Commit a batch, or probe if there is none and the last commit failed; return how long to wait for the next.
+        """Commit a batch, or look whether one could be committed if there is none; return how long to wait for another.
 
         An unexpected error is handed to the loop: in this thread nobody would see it, and all would wait for ever.
         """
@@ -329,37 +331,46 @@ class Commits:
                 if not is_broken:
                     self.failure = batch.failure = self._commit(batch.encoded, batch.metadata, batch.answers)
                 batch.get_loop().call_soon_threadsafe(self._guard, self._committed, batch)
-            elif self.failure is not None and not is_broken:
-                self.failure = self._commit(PROBE)
+            elif not is_broken:
+                self.failure = self._look() if self.failure is None else self._commit(PROBE)
             if is_broken:
                 return None
             if batch is not None and self.failure is None:
                 self.failure = self._forget_keys(batch.forget_until)
-            return PROBE_SECONDS if self.failure is not None else self._files.compaction.step()
+            wait = None if self.failure is not None else self._files.compaction.step()
+            return PROBE_SECONDS if wait is None else min(wait, PROBE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - see above
             self._is_halted = True  # at once: what is already in the queue must not be written after this
             self._loop.call_soon_threadsafe(self._break, error, batch)
             return None
+
+    def _look(self) -> Failure | None:
+        try:
+            self._files.journal.check_names()
+        except FileLost as error:
+            return error
+        return None
 
     def _commit(
         self,
         encoded: bytes | bytearray,
         metadata: Sequence[tuple[int, bytes]] = (),
         answers: Sequence[Answers] = (),
-    ) -> sqlite3.Error | None:
+    ) -> Failure | None:
+        journal = self._files.journal
         try:
-            lsn = self._files.journal.append(encoded, metadata, answers)
-        except sqlite3.Error as error:
+            lsn = journal.append(encoded, metadata, answers)
+        except (sqlite3.Error, FileLost) as error:
             return error
-        self._files.directory.write_acknowledged(lsn)
+        self._files.directory.write_acknowledged(lsn, journal.crc)
         self._files.compaction.grew(len(encoded) + sum(len(body) for _, body in metadata))
         return None
 
-    def _forget_keys(self, until: int) -> sqlite3.Error | None:
+    def _forget_keys(self, until: int) -> Failure | None:
         """Delete answers that were given up to this agreed time, if there are any."""
         try:
             forgotten = self._files.journal.forget(until)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, FileLost) as error:
             return error
         if forgotten:
             self._loop.call_soon_threadsafe(self._answers.forget, forgotten)

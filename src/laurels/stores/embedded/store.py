@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from bisect import bisect_left, bisect_right
 from contextlib import ExitStack
 from itertools import islice
 from types import MappingProxyType
@@ -38,6 +39,7 @@ from laurels.stores.contract import (
     Capabilities,
     IdempotencyKey,
     Period,
+    PeriodRange,
     Place,
     Ranked,
     Refusal,
@@ -50,6 +52,7 @@ from laurels.stores.contract import (
     key_of,
 )
 from laurels.stores.embedded.answers import change
+from laurels.stores.embedded.batch import unavailable
 from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
@@ -384,13 +387,17 @@ class EmbeddedStore(Store):
             yield from (name for name, *_ in rows if not self._is_over(name))
             place += NAMES_READ
 
-    async def periods(self, board: Board) -> list[Period]:
+    async def periods(
+        self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
+    ) -> list[Period]:
         self._check_open()
         windows = {} if self._is_over(board.name) else self._state.periods.get(board.name, {})
+        if ranges is None:
+            ranges = [PeriodRange(window, "", windows[window][-1]) for window in sorted(windows)]
+        found = ((each.window, period) for each in ranges for period in _in_range(windows.get(each.window, []), each))
         return [
             Period(window, period, len(self._state[key_of(board.name, window, period)]))
-            for window in sorted(windows)
-            for period in windows[window]
+            for window, period in islice(found, limit)
         ]
 
     # The store itself
@@ -400,7 +407,7 @@ class EmbeddedStore(Store):
         if (error := self._commits.broken) is not None:
             raise RestartNeeded(error, in_doubt=False) from error
         if (failure := self._commits.failure) is not None:
-            raise StoreUnavailable(f"The journal cannot be written: {failure}")
+            raise unavailable(failure) from failure
 
     async def close(self) -> None:
         if not self.is_closed:
@@ -417,6 +424,12 @@ class EmbeddedStore(Store):
 def _entry(row: Row, metadata: bytes | None = None) -> Ranked:
     name, score, rank, sequence = row
     return Ranked(name, score, rank, sequence, sequence >> 1 or None, metadata)
+
+
+def _in_range(periods: Sequence[str], among: PeriodRange) -> Iterator[str]:
+    """Yield the periods of a window in a range; they are sorted."""
+    places = range(bisect_left(periods, among.first), bisect_right(periods, among.last))
+    return (periods[place] for place in places)
 
 
 def _around(index: Index, name: str, span: int) -> list[Row]:
