@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from laurels.errors import BadParameter
 from laurels.http.headers import REPRESENTATION
 from laurels.http.messages import Response
@@ -133,9 +135,15 @@ async def undefine(context: Context, board: str) -> Response:
     return NO_CONTENT
 
 
-async def list_periods(context: Context, board: str) -> Response:
-    """Answer with the periods that have entries."""
-    return Response(200, encode(Periods(await context.boards.periods(board))))
+async def list_periods(context: Context, board: str, after: str | None, limit: int) -> Response:
+    """Answer with the periods that have entries, by window and from the oldest.
+
+    No period's name has a space, so that what comes after one is told by window and period with a space between.
+    """
+    window, _, period = (after or "").rpartition(" ")
+    found = await context.boards.periods(board, (window, period), limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    return Response(200, encode(Periods(found[:limit], f"{last.window} {last.period}" if last else UNSET)))
 
 
 async def summarize(context: Context, board: str, window: str | None, period: str | None) -> Response:

@@ -159,9 +159,10 @@ class Listing(Struct, frozen=True):
 
 
 class Periods(Struct, frozen=True):
-    """The periods of a board, by window and from the oldest."""
+    """The periods of a board, by window and from the oldest; ``next`` is what to go on after, if there are more."""
 
     periods: list[ListedPeriod]
+    next: str | UnsetType = UNSET
 
 
 SUBJECTS: dict[type[Struct], str] = {

@@ -259,6 +259,14 @@ class Period(Struct, frozen=True, gc=False):
     count: int
 
 
+class PeriodRange(Struct, frozen=True, gc=False):
+    """The periods of a window from one name to another, both included; neither need be there."""
+
+    window: str
+    first: str
+    last: str
+
+
 TIES: frozenset[Ties] = frozenset({"name", "earliest", "latest"})
 RANKINGS: frozenset[Ranking] = frozenset({"ordinal", "competition", "dense"})
 
@@ -388,6 +396,13 @@ class Store(ABC):
     async def drop(self, board: Board) -> bool:
         """Remove the board with all its entries in one operation; return whether it existed. Its definition stays."""
 
+    def may_know(self, idempotency_key: IdempotencyKey) -> bool:
+        """Return whether a submit with this key may have to wait until it is known what the first one did.
+
+        One that need not is ordered among other writes as soon as it is awaited, like one without a key.
+        """
+        return True
+
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         """Return all that is known of the first submit with this key, or None if there was none.
 
@@ -475,8 +490,13 @@ class Store(ABC):
         """Return the names of the boards that have entries, sorted by their bytes: all, or the first after a name."""
         self._refuse("list its boards")
 
-    async def periods(self, board: Board) -> list[Period]:
-        """Return the periods of a board that have entries, by window and from the oldest."""
+    async def periods(
+        self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
+    ) -> list[Period]:
+        """Return the periods of a board that have entries, by window and from the oldest.
+
+        Only those in the ranges, in their order, if there are any; of all at most the first ``limit``.
+        """
         self._refuse("list the periods of a board")
 
     # Definitions, with the capability defining

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import msgspec
 
@@ -45,9 +45,8 @@ from laurels.stores.embedded.answers import Compared
 from laurels.stores.embedded.state import ADDED, EMPTY_INDEX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from laurels.stores.contract import Score
     from laurels.stores.embedded.state import State
 
 DEFAULT = "-"
@@ -257,18 +256,17 @@ class SubmitMany(Record, tag=8, frozen=True, gc=False):
         if not self.names:
             state.stamp()
             return self.refused
-        equal = dict.fromkeys(self.places_with_metadata) | self._equal(state.sequence + state.step)
+        first = state.sequence + state.step
+        equal = dict.fromkeys(self.places_with_metadata) if self.equal is None else self._equal(first, self.equal)
         refused = state.submit_many(self.board, self.feeds, self.names, self.scores, equal)
         return _refusals(refused, self.names, self.refused)
 
-    def _equal(self, first: int) -> dict[int, set[int] | None]:
-        """Return for each place with metadata the sequences under which the very same is kept, None if not known."""
-        if self.equal is None:
-            return {}
-        found: dict[int, set[int] | None] = {place: {first + 2 * place | 1} for place in self.places_with_metadata}
-        for place, sequence in self.equal:
-            same = cast("set[int]", found[place] if sequence >= 0 else found[~sequence])
-            same |= {sequence} if sequence >= 0 else cast("set[int]", found[place])
+    def _equal(self, first: int, equal: Iterable[tuple[int, int]]) -> Mapping[int, set[int]]:
+        """Return for each place with metadata the sequences under which the very same is kept."""
+        found = {place: {first + 2 * place | 1} for place in self.places_with_metadata}
+        for place, sequence in equal:
+            same = found[place if sequence >= 0 else ~sequence]
+            same |= {sequence} if sequence >= 0 else found[place]
             found[place] = same
         return found
 
@@ -332,9 +330,8 @@ def compare(state: State, record: Put | Submit, submit: Callable[[State], object
     """Submit the score of a record, and return the standings just before and just after."""
     board, name = record.board, record.name
     before = state.get(board, EMPTY_INDEX).standing(name)
-    counted = bool(submit(state))
-    after = state[board].standing(name)
-    return before, cast("tuple[Score, int]", after), counted
+    counted = submit(state) > 0  # type: ignore[operator]
+    return before, state[board].standing(name), counted  # type: ignore[return-value]
 
 
 def _fed_keys(board: str, feeds: Iterable[Feed]) -> Iterable[str]:

@@ -217,7 +217,12 @@ class State(dict[str, Index]):
         rules = self.definition(board).operator_rules
         if rules.may_refuse:
             self._check_sum(board, feeds, name, score)
-        self.renew(board)
+        if self.renewed:
+            self.renew(board)
+        if not (feeds or self.moved or sequence & 1):
+            outcome = self[board].submit(name, score, sequence)
+            self.entry_count += outcome == ADDED
+            return outcome > 0
         changed = False
         equal = None if rules.adds or not sequence & 1 else equal
         for key, index in self._fed(board, feeds):

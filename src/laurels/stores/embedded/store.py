@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from bisect import bisect_left, bisect_right
 from contextlib import ExitStack
 from itertools import islice
 from types import MappingProxyType
@@ -37,6 +38,7 @@ from laurels.stores.contract import (
     Capabilities,
     IdempotencyKey,
     Period,
+    PeriodRange,
     Place,
     Ranked,
     Refusal,
@@ -108,7 +110,7 @@ class EmbeddedStore(Store):
         self._lookups = DiskLookups(files.directory.path)
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
-        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock)
+        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock, limits.keys)
         self._answers.add(recovery.answered)
         self._capacity = Capacity(limits, state)
         self._commits = Commits(files, state, self._ticks, self._answers, self._capacity)
@@ -175,11 +177,19 @@ class EmbeddedStore(Store):
             return await self._submit_many(board, submissions, idempotency_key, want_changes=want_changes)
         name, score, metadata = submissions.name, float(submissions.score), submissions.metadata
         record: Put | Submit
-        if metadata is None and idempotency_key is None:
-            record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
-            batch = self._commits.add(record)  # as in _keep, but for what comes with most submits only
-            if want_changes:
-                return await self._await_change(batch)
+        if metadata is None and (idempotency_key is None or not want_changes):
+            # As in _keep, but for what comes with most submits only
+            if idempotency_key is not None:
+                if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
+                    return None
+                record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
+                batch = self._commits.add_keyed(record)
+            else:
+                is_put = board.single_put
+                record = Put(board.name, name, score) if is_put else Submit(board.name, name, score, board.feeds)
+                batch = self._commits.add(record)
+                if want_changes:
+                    return await self._await_change(batch)
             await batch
             if batch.trouble:
                 batch.check(record)
@@ -245,9 +255,9 @@ class EmbeddedStore(Store):
         with ExitStack() as held:
             if metadata:
                 record = await self._compare(record, metadata, held)
-            if key and not self._answers.is_new(key) and (answer := await self._answers.find(key)) is not None:
+            if key and (answer := self._answers.may_know(key) and await self._answers.find(key)):
                 return answer.outcome
-            batch = self._commits.add_detailed(record, count, metadata, key)
+            batch = self._commits.add_detailed(record, count, metadata)
             release = held.pop_all()
         if metadata:
             batch.add_done_callback(lambda _: release.close())
@@ -265,6 +275,9 @@ class EmbeddedStore(Store):
             return record
         await self._metadata.hold(board, (name for name, _ in cast("Detailed", record).metadata(0)), held)
         return await self._metadata.compare(record, metadata) if isinstance(record, Submit | SubmitMany) else record
+
+    def may_know(self, idempotency_key: IdempotencyKey) -> bool:
+        return self._answers.may_know(idempotency_key)
 
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
@@ -389,13 +402,17 @@ class EmbeddedStore(Store):
             yield from (name for name, *_ in rows if not self._is_over(name))
             place += NAMES_READ
 
-    async def periods(self, board: Board) -> list[Period]:
+    async def periods(
+        self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
+    ) -> list[Period]:
         self._check_open()
         windows = {} if self._is_over(board.name) else self._state.periods.get(board.name, {})
+        if ranges is None:
+            ranges = [PeriodRange(window, "", windows[window][-1]) for window in sorted(windows)]
+        found = ((each.window, period) for each in ranges for period in _in_range(windows.get(each.window, []), each))
         return [
             Period(window, period, len(self._state[key_of(board.name, window, period)]))
-            for window in sorted(windows)
-            for period in windows[window]
+            for window, period in islice(found, limit)
         ]
 
     # The store itself
@@ -422,6 +439,12 @@ class EmbeddedStore(Store):
 def _entry(row: Row) -> Ranked:
     name, score, rank, sequence = row
     return Ranked(name, score, rank, sequence, sequence >> 1 or None)
+
+
+def _in_range(periods: Sequence[str], among: PeriodRange) -> Iterator[str]:
+    """Yield the periods of a window in a range; they are sorted."""
+    places = range(bisect_left(periods, among.first), bisect_right(periods, among.last))
+    return (periods[place] for place in places)
 
 
 def _around(index: Index, name: str, span: int) -> list[Row]:
