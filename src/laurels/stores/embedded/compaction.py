@@ -4,7 +4,8 @@ A compaction begins when the journal has grown past COMPACT_BYTES and past half 
 twice stays in proportion. The work is done by a process of its own (:mod:`laurels.stores.embedded.compact`): it costs
 the server no lock and no memory, runs at the lowest priority, and can die at any moment without harm. What it has done
 counts from the moment it renames its file into place, as far as the file says; the server then drops these rows from
-the journal, a few between two commits. A compaction that failed is tried again later, and until then the journal grows.
+the journal, a few between two commits, and gives back to the disk what the journal will not need before the next one. A
+compaction that failed is tried again later, and until then the journal grows.
 
 All of this happens in the thread that commits, in steps that take no longer than a commit.
 """
@@ -54,6 +55,7 @@ class Compaction:
         self._backlog = backlog
         self._compact_bytes = compact_bytes
         self.failure: str | None = None
+        self._may_give_back = True
         self._child: subprocess.Popen[bytes] | None = None
         self._backlog_at_start = 0
         self._not_before = 0.0
@@ -77,7 +79,7 @@ class Compaction:
     def step(self) -> float | None:
         """Do what is due, and return in how many seconds to come again; None: when the journal has grown."""
         drop = self._journal.first < self._compacted_upto  # the row of that LSN stays, for the file to know its last
-        if not (self._child or drop or self._backlog > max(self._compact_bytes, self._snapshot_bytes // 2)):
+        if not (self._child or drop or self._may_give_back or self._backlog > self._allowed):
             return None
         if (wait := self._not_before - time.monotonic()) > 0:
             return wait
@@ -86,9 +88,18 @@ class Compaction:
         except (OSError, sqlite3.Error, LaurelsError) as error:
             return self._retry_later(str(error))
 
+    @property
+    def _allowed(self) -> int:
+        """How far the journal may grow before it is compacted."""
+        return max(self._compact_bytes, self._snapshot_bytes // 2)
+
     def _advance(self, *, drop: bool) -> float:
         if drop:
             self._journal.drop(self._compacted_upto)
+            self._may_give_back = True
+            return 0.0
+        if self._may_give_back:
+            self._may_give_back = self._journal.give_back(self._allowed)
             return 0.0
         needed, free = self._snapshot_bytes + self._backlog + SPARE_BYTES, disk_usage(self._directory.path).free
         if free < needed:
