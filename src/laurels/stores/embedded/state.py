@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Literal
 
 from laurels.definition import Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused
-from laurels.ranking import Index
+from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Feed, Score
 
 SECOND = 1_000_000
-EXACT = 2**53
 CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
 SPARE_ENDS = 64
@@ -74,17 +73,17 @@ class State(dict[str, Index]):
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the microsecond of the last submit of each board with a
     time to live. ``names`` holds the names of all boards, by their bytes. ``entry_count`` and ``period_count`` are how
-    many entries and periods there are.
+    many entries and periods there are. ``lossy_sums`` says that sums may lose fractions, as before 0.5.
     """
 
     __slots__ = (
         "_awaited",
         "_ends",
-        "_sum",
         "_undeclared",
         "declared",
         "default",
         "entry_count",
+        "lossy_sums",
         "names",
         "period_count",
         "periods",
@@ -102,8 +101,8 @@ class State(dict[str, Index]):
         self.names = Index(descending=False)
         self.sequence = 0
         self.step = 0
+        self.lossy_sums = False
         self.entry_count = self.period_count = self._undeclared = 0
-        self._sum = Index(operator="increment")
         self._ends: list[tuple[int, str]] = []
         self._awaited: dict[str, int] = {}
 
@@ -201,7 +200,8 @@ class State(dict[str, Index]):
         if self.definition(board).operator_rules.may_refuse:
             self._check_sum(board, feeds, name, score)
         self.renew(board)
-        counted = [index.submit(name, score, sequence, bool(sequence & 1)) for index in self._fed(board, feeds)]
+        refresh, lossy = bool(sequence & 1), self.lossy_sums
+        counted = [index.submit(name, score, sequence, refresh, lossy) for index in self._fed(board, feeds)]
         self.entry_count += counted.count(ADDED)
         return counted[0] > 0
 
@@ -264,15 +264,10 @@ class State(dict[str, Index]):
 
     def _add(self, key: str, name: str, score: Score) -> Score:
         had = self.get(key, EMPTY_INDEX).score(name) or 0
-        total = had + score
-        if not -EXACT < total < EXACT:  # the kernel decides whether there is such a sum, on an index for that alone
-            self._sum.clear()
-            try:
-                self._sum.submit("sum", had)
-                self._sum.submit("sum", score)
-            except OverflowError as error:
-                raise ScoreRefused(f"The score is refused: {error}.") from error
-        return total
+        try:  # the kernel alone decides whether there is such a sum
+            return add_scores(had, score, self.lossy_sums)
+        except OverflowError as error:
+            raise ScoreRefused(f"The score is refused: {error}.") from error
 
     def remove(self, key: str, name: str) -> bool:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""
