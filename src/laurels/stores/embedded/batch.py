@@ -85,11 +85,9 @@ class Batch(asyncio.Future[None]):
         self.metadata = [((tick + before) << 1 | 1, body) for before, body in self.metadata]
         finish_batch(self.encoded, len(self.records), tick)
 
-    def describe(self, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None) -> None:
-        """Add to the last record that it has ``count`` submissions, metadata for those at some places, and a key."""
+    def describe(self, count: int, metadata: Sequence[tuple[int, bytes]]) -> None:
+        """Add to the last record that it has ``count`` submissions, and metadata for those at some places."""
         before = self.taken - 1
-        if key:
-            self.keyed.append((len(self.records) - 1, before, key))
         self._more += count - 1
         self.metadata += [(before + place, body) for place, body in metadata]
         self.metadata_bytes += sum(len(body) for _, body in metadata)
@@ -111,11 +109,11 @@ class Batch(asyncio.Future[None]):
 
     def answered(self) -> list[Answered]:
         """Return what the writes with keys came to, with their ticks."""
-        tick, records, outcomes, refused = self.tick, self.records, self.outcomes, self.refused
-        return [
-            (tick + before, key, None if id(records[place]) in refused else cast("Any", outcomes[place]))
-            for place, before, key in self.keyed
-        ]
+        tick, outcomes, refused = self.tick, cast("Sequence[Any]", self.outcomes), self.refused
+        if refused:
+            pairs = zip(self.records, outcomes, strict=True)
+            outcomes = [None if id(record) in refused else outcome for record, outcome in pairs]
+        return [(tick + before, key, outcomes[place]) for place, before, key in self.keyed]
 
     def add_done_callback(self, fn: Callable[[Batch], object], *, context: Context | None = None) -> None:
         """Call ``fn`` when the batch is settled."""
