@@ -38,6 +38,7 @@ STORE_METRICS = {
     "entries": "Entries on all boards and in all periods.",
     "entries_limit": "How many entries there may be (--max-entries).",
     "backlog_bytes": "Bytes of the journal that are not in the snapshot yet, and which a start has to replay.",
+    "metadata_lost": "Metadata found damaged or missing on the disk by compactions; the entries are there.",
     "compaction_failing": "1 if the last compaction failed, until one succeeds: the journal grows meanwhile.",
 }
 """What each figure of a store means, by its name in :meth:`Store.measure`."""
