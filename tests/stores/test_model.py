@@ -85,7 +85,15 @@ class EmbeddedMachine(StoreMachine):
         compact(self.directory, disk.last(self.directory))
 
 
-TestEmbedded = pytest.mark.slow(EmbeddedMachine.TestCase)
+@pytest.fixture
+def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell few keys apart in memory, put few answers into a row, and forget one row at a time."""
+    monkeypatch.setattr("laurels.stores.embedded.recovery.KEY_BITS", 1)
+    monkeypatch.setattr("laurels.stores.embedded.answers.ROW_ANSWERS", 2)
+    monkeypatch.setattr("laurels.stores.embedded.journal.FORGET_ROWS", 1)
+
+
+TestEmbedded = pytest.mark.slow(pytest.mark.usefixtures("small_tables")(EmbeddedMachine.TestCase))
 TestEmbedded.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
 
 
