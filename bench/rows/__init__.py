@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.rows.attacks import attacks
 from bench.rows.bulk import bulk
 from bench.rows.clone import clone
-from bench.rows.features import batch, features, keyed
+from bench.rows.features import batch, features, keyed, metadata
 from bench.rows.function import function
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
@@ -30,6 +30,7 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "latency": latency,
     "features": features,
     "keyed": keyed,
+    "metadata": metadata,
     "batch": batch,
     "import": bulk,
     "clone": clone,
