@@ -218,6 +218,7 @@ class Recovery:
                 _log.info("Bringing the directory from format %d to %d", before, FORMAT)
                 self.journal.upgrade(encode_definition(self._first))
                 _log.info("The directory is of format %d now", FORMAT)
+            self.journal.rebuild()
 
     def load_keys(self) -> None:
         """Fill ``keys`` with those whose answers are in the journal; ``agreed`` is then the time of the newest."""
