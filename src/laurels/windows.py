@@ -244,7 +244,8 @@ class Calendar:
             begun = " for the instant in UTC at which it began" if self._is_line else ""
             raise BadParameter(
                 "period",
-                f"{period!r} is no period of the window {self.window!r}: it is named as {form.example!r}{begun}.",
+                f"{truncate(period)!r} is no period of the window {self.window!r}: it is named as {form.example!r}"
+                f"{begun}.",
             )
         return wall
 

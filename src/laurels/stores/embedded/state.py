@@ -30,7 +30,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from laurels.definition import Stored, contradiction
-from laurels.errors import DefinitionConflict, ScoreRefused
+from laurels.errors import DefinitionConflict, ScoreRefused, truncate
 from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
 
@@ -316,9 +316,11 @@ class State(dict[str, Index]):
     def _check_sum(self, board: str, feeds: Sequence[Feed], name: str, score: Score) -> None:
         total, bounds = self._add(board, name, score), self.definition(board).scores
         if bounds.min is not None and total < bounds.min:
-            raise ScoreRefused(f"The sum {total:.15g} would be below {bounds.min}, the least score of this board.")
+            least = truncate(bounds.min)
+            raise ScoreRefused(f"The sum {total:.15g} would be below {least}, the least score of this board.")
         if bounds.max is not None and total > bounds.max:
-            raise ScoreRefused(f"The sum {total:.15g} would be above {bounds.max}, the greatest score of this board.")
+            greatest = truncate(bounds.max)
+            raise ScoreRefused(f"The sum {total:.15g} would be above {greatest}, the greatest score of this board.")
         if bounds.integer and not float(total).is_integer():
             raise ScoreRefused(f"The sum {total} would not be whole, as the scores of this board are.")
         for feed in feeds:
