@@ -105,6 +105,7 @@ class EmbeddedStore(Store):
 
     def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
         self._directory = files.directory
+        self._compaction = files.compaction
         self._state = state = recovery.state
         self._ticks = Ticks(clock, state.sequence >> 1)
         self._lookups = DiskLookups(files.directory.path)
@@ -301,7 +302,11 @@ class EmbeddedStore(Store):
 
     def measure(self) -> Mapping[str, float]:
         limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in self._capacity.held()}
-        return self._capacity.held() | limits
+        compaction = {
+            "backlog_bytes": self._compaction.backlog,
+            "compaction_failing": self._compaction.failure is not None,
+        }
+        return self._capacity.held() | limits | compaction
 
     async def definitions(self) -> Mapping[str, Definition]:
         self._check_open()
