@@ -13,7 +13,7 @@ class Clock(clocks.Clock):
     def __init__(self, now: float = 1_000_000.0) -> None:
         self._turned = 0.0
         self.now = now - clocks.SETTLE_SECONDS
-        super().__init__(lambda: self.now, lambda: self.now - self._turned, earliest=0)
+        super().__init__(lambda: self.now, lambda: self.now - self._turned, boot="tests", earliest=0)
         self.now = now
 
     def turn(self, seconds: float) -> None:

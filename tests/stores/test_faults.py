@@ -239,9 +239,9 @@ async def test_compaction_that_leaves_what_cannot_be_read(
     await store.submit(KART, Submission("v", 1))
     compact(tmp_path / "data", 1)
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as other, other:
-        other.execute("UPDATE seal SET format = 3")
+        other.execute("UPDATE seal SET format = 4")
     async with asyncio.timeout(30):
-        await until(store, lambda: "boards.db has format 3" in caplog.text)
+        await until(store, lambda: "boards.db has format 4" in caplog.text)
         await store.submit(KART, Submission("w", 1))
         await store.close()
 

@@ -19,7 +19,7 @@ from laurels.errors import DataDamaged, DefinitionConflict, NewerFormat
 from laurels.stores.contract import Board, IdempotencyKey, Submission
 from laurels.stores.embedded import snapshot
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal import Answer, Journal
+from laurels.stores.embedded.journal import FORMAT, Answer, Journal
 from laurels.stores.embedded.snapshot import BoardRow, Contents
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -104,13 +104,13 @@ async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> Non
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("journal.db", "UPDATE origin SET format = 3"),
+        ("journal.db", "UPDATE origin SET format = 4"),
         (
             "journal.db",
-            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 3, 1)",
+            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 4, 1)",
         ),
-        ("boards.db", "UPDATE seal SET format = 3"),
-        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 3"),
+        ("boards.db", "UPDATE seal SET format = 4"),
+        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 4"),
     ],
     ids=["journal", "journal with other columns", "snapshot", "snapshot with other columns"],
 )
@@ -118,7 +118,7 @@ async def test_later_format(data: Path, name: str, change: str) -> None:
     """A file of a later version is not called damaged."""
     with closing(sqlite3.connect(data / name)) as db, db:
         db.executescript(change)
-    with pytest.raises(NewerFormat, match=rf"{name} has format 3, and .* knows those up to 2\. Nothing was changed"):
+    with pytest.raises(NewerFormat, match=rf"{name} has format 4, and .* knows those up to 3\. Nothing was changed"):
         await boards(data)
 
 
@@ -195,7 +195,7 @@ async def test_first_definition_of_a_later_version(data: Path, definition: bytes
     await boards(data)
     with closing(sqlite3.connect(data / "journal.db")) as db, db:
         ((number,),) = db.execute("SELECT id FROM origin")
-        crc = zlib.crc32(b"%b %d %b" % (number, 2, definition))
+        crc = zlib.crc32(b"%b %d %b" % (number, FORMAT, definition))
         db.execute("UPDATE origin SET first = ?, crc = ?", (definition, crc))
     with pytest.raises(NewerFormat, match=UNKNOWN.format("journal.db", "the first default definition")):
         await boards(data)

@@ -94,7 +94,8 @@ class CompactionRun:
 
     def contents(self) -> Contents:
         """Return what the new snapshot is made of."""
-        return Contents(self._state.sequence, self._chunks(), board_rows(self._state), self._metadata())
+        state = self._state
+        return Contents(state.sequence, self._chunks(), board_rows(state), self._metadata(), state.offsets)
 
     def _is_on_disk(self, key: str) -> bool:
         return self._state.get(key) is ON_DISK

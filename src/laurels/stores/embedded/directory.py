@@ -3,6 +3,7 @@
     journal.db   what was acknowledged since the last compaction; written by the owner alone
     boards.db    the snapshot: everything before that; replaced as a whole by a compaction
     lock         held by the owner; holds its process id, and the LSN of the last acknowledged batch
+    clock        what the owner knows of the machine's clock (:mod:`laurels.clock`), for the next one
     folding      held by a compaction for as long as its process lives
 
 **Locks** are ``flock``: the kernel releases them when the last process that holds them dies, however it dies. A child
@@ -61,6 +62,7 @@ class Directory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._clock_memory = b""
         if not path.exists():
             path.mkdir(mode=0o700, parents=True)
             sync_directory(path.parent)
@@ -99,6 +101,19 @@ class Directory:
         """Remember that ``lsn`` is durable; called after its commit, never before."""
         with contextlib.suppress(OSError):  # a number that stays behind notices less, and harms nothing
             os.pwrite(self._lock, b"%-*d" % (LSN_WIDTH, lsn), PID_WIDTH + 1)
+
+    def read_clock(self) -> bytes:
+        """Return what the process before remembered of its clock, if anything."""
+        with contextlib.suppress(OSError):
+            return (self.path / "clock").read_bytes()
+        return b""
+
+    def write_clock(self, memory: bytes) -> None:
+        """Remember what is known of the clock, unless that is what was written last."""
+        if memory is not self._clock_memory:
+            self._clock_memory = memory
+            with contextlib.suppress(OSError):  # without it, the next process does not trust the clock for an hour
+                (self.path / "clock").write_bytes(memory)
 
     def lock_compaction(self) -> int:
         """Wait until no compaction runs, and return a descriptor that keeps others from running.

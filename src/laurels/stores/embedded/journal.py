@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 CHECKPOINT_PAGES = 256
 READ_ROWS = 64
 DROP_ROWS, DROP_BYTES = 256, 2**20
-OLDEST_FORMAT, FORMAT = 1, 2
+OLDEST_FORMAT, FORMAT = 1, 3
 EXPIRED_ROWS = 256
 """How many expired answers an append deletes at most, besides two for each that it writes."""
 KEY_TICKS = KEY_SECONDS * 1_000_000
@@ -171,7 +171,7 @@ class Journal:
             try:
                 self.origin = read_origin(self._db, path)
                 first, last = self._db.execute("SELECT min(lsn), max(lsn) FROM batch").fetchone()
-                self.answered = read_newest_answer(self._db) if self.origin.format == FORMAT else 0
+                self.answered = read_newest_answer(self._db) if self.origin.format > OLDEST_FORMAT else 0
             except BaseException:
                 self._db.close()
                 raise
@@ -243,11 +243,14 @@ class Journal:
         return bool(dropped)
 
     def upgrade(self, first: bytes) -> None:
-        """Make a journal of the first format one of today's, in one transaction."""
-        origin = Origin(self.origin.id, first=first)
+        """Make a journal of an older format one of today's, in one transaction; the first had no definition ``first``."""
+        origin = Origin(self.origin.id, first=self.origin.first or first)
         self._execute("BEGIN")
-        self._execute("DROP TABLE origin")
-        _create_tables(self._db, origin)
+        if self.origin.format == OLDEST_FORMAT:
+            self._execute("DROP TABLE origin")
+            _create_tables(self._db, origin)
+        else:
+            self._execute("UPDATE origin SET format = ?, crc = ?", origin.format, origin.crc())
         self._execute("COMMIT")
         self.origin = origin
 

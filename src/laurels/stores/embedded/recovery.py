@@ -4,7 +4,7 @@
     check    snapshot, journal and last acknowledged LSN are held against each other
     load     the entries of the snapshot, in bulk
     replay   the batches of the journal past the snapshot's LSN, applied as they were when they were written
-    upgrade  a journal of the first format becomes one of today's; only now is a file with entries written to
+    upgrade  a journal of an older format becomes one of today's; only now is a file with entries written to
 
 A compaction begins in the same way (:mod:`laurels.stores.embedded.compact`), with those keys that it needs: a server, a
 restart and a compaction take the same records and come to the same state.
@@ -38,7 +38,7 @@ from laurels.stores.embedded.compaction import Compaction
 from laurels.stores.embedded.directory import Directory, sync_directory
 from laurels.stores.embedded.journal import FORMAT, OLDEST_FORMAT, Journal
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
-from laurels.stores.embedded.snapshot import Snapshot
+from laurels.stores.embedded.snapshot import Snapshot, decode_offsets
 from laurels.stores.embedded.state import ON_DISK, State
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def begin_state(path: Path, origin: Origin, snapshot: Snapshot | None, default: 
                 state.default = definition
             else:
                 state.declared[row.name] = definition
-        state.resume(snapshot.footer.sequence)
+        state.resume(snapshot.footer.sequence, decode_offsets(snapshot.footer.offsets))
     return state
 
 
@@ -201,10 +201,10 @@ class Recovery:
         return replay
 
     def upgrade(self) -> None:
-        """Connect for writing, and bring a journal of the first format up to date."""
+        """Connect for writing, and bring a journal of an older format up to date."""
         with journal.translate_errors(self.journal.path):
             self.journal.reopen()
-            if self.journal.origin.format == OLDEST_FORMAT:
+            if self.journal.origin.format < FORMAT:
                 self.journal.upgrade(encode_definition(self._first))
 
     def compaction(self, backlog: int, compact_bytes: int) -> Compaction:

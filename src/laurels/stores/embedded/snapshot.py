@@ -26,6 +26,7 @@ import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
@@ -34,7 +35,7 @@ from laurels.stores.embedded.directory import sync_directory
 from laurels.stores.embedded.journal import FORMAT, OLDEST_FORMAT, check_format, check_header, translate_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 FLUSH_BYTES = 2**20
@@ -43,7 +44,7 @@ SCHEMA = """
 CREATE TABLE seal (
     origin BLOB NOT NULL, format INTEGER NOT NULL, folded INTEGER NOT NULL, chunks INTEGER NOT NULL,
     digest INTEGER NOT NULL, sequence INTEGER NOT NULL, notes INTEGER NOT NULL, noted INTEGER NOT NULL,
-    crc INTEGER NOT NULL
+    offsets BLOB NOT NULL, crc INTEGER NOT NULL
 );
 CREATE TABLE chunk (
     id INTEGER PRIMARY KEY, board TEXT NOT NULL, part INTEGER NOT NULL, crc INTEGER NOT NULL, packed BLOB NOT NULL
@@ -55,14 +56,21 @@ CREATE TABLE note (
 ) WITHOUT ROWID;
 """
 
+encode_offsets = msgspec.msgpack.Encoder().encode
+decode_offsets = msgspec.msgpack.Decoder(list[tuple[int, int]]).decode
+
 Chunk = tuple[str, int, bytes]
 """A key, the number of the chunk among its chunks, and the entries as bytes."""
 EntryMetadata = tuple[str, str, int, bytes]
 """A key, a name, the sequence of its submission, and the metadata."""
 
 
+COLUMNS: dict[int, list[type]] = {1: [bytes, *[int] * 4], 2: [bytes, *[int] * 7], 3: [bytes, *[int] * 7, bytes]}
+"""What the columns of ``seal`` hold in each format, that of its CRC aside."""
+
+
 class BoardRow(Struct, frozen=True, array_like=True):
-    """What is known of a board besides its entries: its definition, as JSON, and the microsecond of its last submit."""
+    """What is known of a board besides its entries: its definition, as JSON, and the tick of its last submit."""
 
     name: str
     definition: bytes | None
@@ -76,7 +84,8 @@ class BoardRow(Struct, frozen=True, array_like=True):
 class Footer(Struct, frozen=True, array_like=True):
     """What the whole file says of itself, in the order of the columns of ``seal``.
 
-    ``chunks`` and ``chunk_crcs`` (the sum of their CRCs) count the rows about boards too.
+    ``chunks`` and ``chunk_crcs`` (the sum of their CRCs) count the rows about boards too. ``offsets`` are those of the
+    state, as msgpack.
     """
 
     origin: bytes
@@ -87,11 +96,12 @@ class Footer(Struct, frozen=True, array_like=True):
     sequence: int = 0
     metadata: int = 0
     metadata_crcs: int = 0
+    offsets: bytes = b"\x90"
 
     def crc(self) -> int:
         """Return the CRC32 of the footer itself."""
-        fields = astuple(self)[1 : 5 if self.format == OLDEST_FORMAT else 8]
-        return zlib.crc32(b" ".join((self.origin, *(b"%d" % field for field in fields))))
+        fields = astuple(self)[: len(COLUMNS[self.format])]
+        return zlib.crc32(b" ".join(field if isinstance(field, bytes) else b"%d" % field for field in fields))
 
 
 def _chunk_crc(key: str, part: int, entries: bytes) -> int:
@@ -126,7 +136,7 @@ class Snapshot:
         rows = self._db.execute("SELECT * FROM seal").fetchall()
         if len(rows) == 1 and len(rows[0]) > 1:
             check_format(self.path, rows[0][1])  # before all else: a later version may have other columns
-        if len(rows) != 1 or list(map(type, rows[0])) not in ([bytes, *[int] * 5], [bytes, *[int] * 8]):
+        if len(rows) != 1 or [*map(type, rows[0])] not in ([*columns, int] for columns in COLUMNS.values()):
             raise DataDamaged(self.path, "its seal is missing")
         footer = Footer(*rows[0][:-1])
         if footer.crc() != rows[0][-1]:
@@ -203,6 +213,7 @@ class Contents(Struct, frozen=True):
     chunks: Iterable[Chunk]
     boards: Iterable[BoardRow]
     metadata: Iterable[EntryMetadata]
+    offsets: Sequence[tuple[int, int]] = ()
 
 
 class Sums:
@@ -241,8 +252,8 @@ def write(path: Path, origin: bytes, upto: int, contents: Contents) -> None:
         rows, metadata = Sums(file.fileno()), Sums(file.fileno())
         _fill(db, contents, rows, metadata)
         counted = rows.count, rows.crcs, contents.sequence, metadata.count, metadata.crcs
-        footer = Footer(origin, FORMAT, upto, *counted)
-        db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*astuple(footer), footer.crc()))
+        footer = Footer(origin, FORMAT, upto, *counted, encode_offsets(contents.offsets))
+        db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*astuple(footer), footer.crc()))
         db.execute("COMMIT")
         os.fsync(file.fileno())
     new.rename(path)

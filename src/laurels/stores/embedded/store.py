@@ -22,7 +22,9 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from laurels.clock import Clock
+from msgspec.structs import replace
+
+from laurels.clock import SECOND, Clock
 from laurels.definition import DEFAULT_DEFINITION, Definition
 from laurels.errors import DataDamaged, DefinitionConflict, DirectoryUnusable, RestartNeeded, StoreUnavailable
 from laurels.ranking import to_json
@@ -65,6 +67,7 @@ from laurels.stores.embedded.records import (
 from laurels.stores.embedded.recovery import Recovery
 from laurels.stores.embedded.state import EMPTY_INDEX, State
 from laurels.stores.embedded.summary import summarize
+from laurels.stores.embedded.watch import ClockWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -96,7 +99,9 @@ class EmbeddedStore(Store):
         self._limits = limits
         self._directory = files.directory
         self._state = state
-        self._ticks = Ticks(clock, state.sequence >> 1)
+        self._clock = clock
+        self._watch = ClockWatch(clock, state.time_of(state.sequence >> 1))
+        self._ticks = Ticks(clock, state.sequence >> 1, state.offset)
         self._lookups = DiskLookups(files.directory.path)
         self._answers = FirstAnswers(self._lookups.answer, self._ticks.now)
         self._commits = Commits(files, state, self._ticks, self._answers)
@@ -124,7 +129,9 @@ class EmbeddedStore(Store):
             files, state, answers = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
-        store = cls(files, state, clock or Clock(), limits)
+        clock = clock or Clock()
+        clock.resume(files.directory.read_clock())
+        store = cls(files, state, clock, limits)
         for answer in answers:
             store._answers.add(*answer)
         return store
@@ -149,7 +156,8 @@ class EmbeddedStore(Store):
         return Files(recovery.directory, recovery.journal, compaction), recovery.state, recovery.answers
 
     def _is_over(self, board: str) -> bool:
-        return bool(self._state.renewed) and self._state.is_over(board, self._ticks.now())
+        """Return whether the time of a board is over by the wall clock: it is hidden, and may come back with that."""
+        return board in self._state.renewed and self._state.is_over(board, int(self._clock() * SECOND))
 
     # Writes
 
@@ -257,7 +265,15 @@ class EmbeddedStore(Store):
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
-        return {"boards": len(self._state.names)}
+        ahead = self._ticks.last / SECOND - self._clock()
+        return {
+            "boards": len(self._state.names),
+            "clock_settled": self._clock.is_settled,
+            "newest_record_ahead_seconds": max(0.0, ahead),
+        }
+
+    def warnings(self) -> list[str]:
+        return self._watch.warnings()
 
     async def definitions(self) -> Mapping[str, Definition]:
         self._check_open()
@@ -273,11 +289,15 @@ class EmbeddedStore(Store):
         self._check_open()
         if definition == self._state.default:
             return
+        ended = []
         for board in self._state.undeclared():
-            problem = None if self._is_over(board) else self._state.problem(board, definition)
-            if problem:
-                way = "it has the default definition: declare it as it was, or start with the default that was"
-                raise DefinitionConflict(board, f"{problem} ({way})")
+            if problem := self._state.problem(board, definition):
+                if not (self._is_over(board) and self._clock.is_settled):
+                    way = "it has the default definition: declare it as it was, or start with the default that was"
+                    raise DefinitionConflict(board, f"{problem} ({way})")
+                ended.append(board)
+        for board in ended:
+            self._commits.add(Drop(board))  # in the same batch, which may have another clock than this moment
         await self._keep(Define(DEFAULT, encode_definition(definition)))
 
     # Reads
@@ -291,18 +311,23 @@ class EmbeddedStore(Store):
 
     async def _ranked(self, board: Board, read: Callable[[Index], list[Row]], *, with_metadata: bool) -> list[Ranked]:
         rows = read(self._index(board))
+        entry = self._entry_in_time if self._state.offsets else _entry
         if not with_metadata:
-            return list(map(_entry, rows))
+            return list(map(entry, rows))
         missing: list[tuple[str, int]] = []
         while wanted := [(name, sequence) for name, _, _, sequence in rows if sequence & 1]:
             found = await self._lookups.metadata(board.key, wanted)
             before, missing = missing, [entry for entry in wanted if entry[1] not in found]
             if not missing:
-                return [_entry(row, found.get(row[3])) for row in rows]
+                return [entry(row, found.get(row[3])) for row in rows]
             if missing == before:
                 raise DataDamaged(self._directory.path, f"the metadata of {missing[0][0]!r} is missing")
             rows = read(self._index(board))
-        return list(map(_entry, rows))
+        return list(map(entry, rows))
+
+    def _entry_in_time(self, row: Row, metadata: bytes | None = None) -> Ranked:
+        entry = _entry(row, metadata)
+        return replace(entry, submitted_at=entry.submitted_at and self._state.time_of(entry.submitted_at))
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
@@ -381,6 +406,7 @@ class EmbeddedStore(Store):
     async def close(self) -> None:
         if not self.is_closed:
             self.is_closed = True
+            self._watch.close()
             try:
                 await self._lookups.close()
             finally:
