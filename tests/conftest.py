@@ -60,6 +60,7 @@ def started(command: list[str], environment: dict[str, str] | None = None) -> It
         else:  # pragma: no cover - only in a failing test
             raise AssertionError("".join(lines))
         server = Server(process, found[0])
+        server.log += lines
         server.reading.start()
         try:
             yield server

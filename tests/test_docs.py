@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels import __version__
-from laurels.adapters.protocol import Limits
+from laurels.adapters.limits import Limits
 from laurels.http.problems import STATUS
 from laurels.http.reads import READS
+from laurels.limits import format_size
 from tests.asking import ask
 from tests.test_floors import MODULES
 
@@ -69,10 +70,11 @@ def test_every_status_is_documented(status: int) -> None:
 def test_limits_are_documented() -> None:
     """The figures of the API page are those of the code."""
     limits = Limits()
-    idle, head, body, *_ = limits.seconds
-    for figure in (f"{head} seconds", f"longer than {body}", f"{idle} seconds idle", f"{limits.connections:,} conn"):
+    head, body, idle = limits.head_timeout, limits.body_timeout, limits.idle_timeout
+    most = limits.max_connections
+    for figure in (f"{head} seconds", f"longer than {body}", f"{idle} seconds idle", f"{most:,} connections"):
         assert figure in API
-    assert f"over {limits.target_bytes // 1024} KiB; headers over {limits.head_bytes // 1024} KiB" in API
+    assert f"over {format_size(limits.max_target)}; headers over {format_size(limits.max_head)}" in API
 
 
 @pytest.mark.parametrize(

@@ -35,27 +35,30 @@ MAY_IMPORT = {
     "laurels.optional": laurels("errors"),
     "laurels.logs": set[str](),
     "laurels.ranking": set[str](),
-    "laurels.windows": laurels("errors"),
+    "laurels.wall_clock": set[str](),
+    "laurels.windows": laurels("errors", "wall_clock"),
     "laurels.definition": set[str](),
     "laurels.entries": laurels("limits", "errors", "definition"),
     "laurels.declaring": laurels("errors", "windows", "definition"),
     "laurels.boards_file": laurels("errors", "definition", "entries", "declaring"),
     "laurels.stores.__init__": set[str](),
     "laurels.stores.contract": laurels("limits", "errors", "definition"),
-    "laurels.stores.embedded": laurels("clock", "errors", "ranking", "definition", "stores.contract"),
+    "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions"),
     "laurels.http": laurels("version", "limits", "errors", "definition", "entries", "declaring")
     | laurels("stores.contract", "boards"),
-    "laurels.adapters": laurels("limits", "errors", "http"),
+    "laurels.adapters.limits": laurels("limits"),
+    "laurels.adapters": laurels("limits", "errors", "http", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
     | laurels("http", "adapters"),
-    "laurels.assembly": laurels("clock", "errors", "optional", "logs", "definition", "boards_file", "boards")
-    | laurels("stores.contract", "stores.embedded", "http", "adapters"),
+    "laurels.assembly": laurels("clock", "limits", "errors", "optional", "logs", "definition", "boards_file", "boards")
+    | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.cli": laurels("version", "limits", "errors", "optional", "windows", "definition", "entries", "declaring")
-    | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "momento_local", "assembly"),
+    | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "adapters.limits")
+    | laurels("momento_local", "assembly"),
     "laurels.__init__": laurels("version"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),
@@ -79,6 +82,7 @@ MAY_IMPORT = {
     "bench.errors": set[str](),
     "bench.figures": set[str](),
     "bench.invocations": set[str](),
+    "bench.attacks": laurels("limits"),
     "bench.machine": set[str](),
     "bench.members": set[str](),
     "bench.ranking": laurels("ranking"),
@@ -89,7 +93,7 @@ MAY_IMPORT = {
     "bench.load": bench("errors", "machine", "servers"),
     "bench.directories": bench("errors", "requests") | laurels("stores.contract", "stores.embedded"),
     "bench.peers": bench("machine", "members"),
-    "bench.rows": bench("errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
+    "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
     | bench("directories", "peers", "ranking")
     | infra("assets")
     | laurels("momento_local", "stores.embedded"),

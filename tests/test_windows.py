@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise, takewhile
+from math import floor
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -13,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laurels.errors import BadParameter
-from laurels.windows import Calendar, Span, normalize_window
+from laurels.wall_clock import DAY, Zone
+from laurels.windows import FIRST_YEAR, Calendar, Span, normalize_window
+from tests.slow_windows import SlowCalendar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,8 +134,63 @@ def test_one_period_after_another(window: str, zone: str, now: float) -> None:
     assert before.stop == span.start
     assert after.start == span.stop
     assert before.period < span.period < after.period
-    assert calendar.past(span, 1) == before.period
+    assert calendar.past(now, 1) == before.period
     assert calendar.span_of(span.period) == span
+
+
+def is_window(line: str) -> bool:
+    """Return whether a board can have such a line."""
+    try:
+        normalize_window(line)
+    except ValueError:
+        return False
+    return True
+
+
+fields = [
+    st.sampled_from(texts)
+    for texts in (
+        ("0", "30", "59", "*", "*/20", "0,20,40", "5-50/9"),
+        ("0", "2", "*", "23", "1-3", "*/6"),
+        ("*", "1", "29", "31", "L", "LW", "1,15", "*/2"),
+        ("*", "*", "2", "3,10", "2-12/5"),
+        ("*", "*", "0", "7", "5L", "MON#1", "7#2", "SUN#5", "1-5", "*/3"),
+    )
+]
+lines = st.tuples(*fields).map(" ".join).filter(is_window)
+days_from_a_change = st.floats(-2, 2)
+
+
+@given(lines, zones, instants, days_from_a_change, st.integers(0, 40))
+@settings(deadline=None, max_examples=400)
+def test_periods_by_the_definition(line: str, zone: str, year: float, days: float, count: int) -> None:
+    """The periods of any line, near the changes of any clock, are those that the definition gives."""
+    turns = [start for start, offset, seen in Zone(zone).back(floor(year)) if seen != start + offset]
+    now = floor((turns[0] if turns else year) + days * DAY)
+    calendar, slow = Calendar(line, zone), SlowCalendar(line, zone)
+    boundaries = islice(takewhile(lambda boundary: boundary[1].year >= FIRST_YEAR, slow.back(now)), count, None)
+    start = datetime.fromtimestamp(next(slow.back(now))[0], UTC).strftime("%Y-%m-%dT%H:%MZ")
+    past = next((datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%MZ") for at, _ in boundaries), "")
+    assert calendar.span_at(now) == Span(start, next(slow.back(now))[0], slow.stop(now))
+    assert calendar.past(now, count) == past
+
+
+LONG_AGO = {
+    "every minute": ("* * * * *", "Asia/Kathmandu", 1000),
+    "through an hour that is shown twice": ("*/2 * * * *", "Europe/Berlin", 1000),
+    "days": ("0 0 * * *", "America/New_York", 1000),
+    "a day that rarely comes": ("0 0 29 2 *", "Europe/London", 14),
+    "more than there are": ("0 0 29 2 *", "Europe/London", 15),
+}
+
+
+@pytest.mark.parametrize(("line", "zone", "count"), LONG_AGO.values(), ids=LONG_AGO)
+def test_a_thousand_periods_ago(line: str, zone: str, count: int) -> None:
+    """The period so many before another is counted right, through all that the clock did since."""
+    now = floor(instant("2026-10-25T05:00Z"))
+    at, wall = next(islice(SlowCalendar(line, zone).back(now), count, None))
+    past = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%MZ") if wall.year >= FIRST_YEAR else ""
+    assert Calendar(line, zone).past(now, count) == past
 
 
 @given(windows, zones, st.lists(instants))
@@ -173,7 +231,7 @@ def test_skipped_day() -> None:
 def test_past(window: str, count: int, period: str) -> None:
     """Past periods are counted by the calendar; before the first year there is none."""
     calendar = Calendar(window, "UTC")
-    assert calendar.past(calendar.span_at(instant("2026-11-22T12:00+00:00")), count) == period
+    assert calendar.past(instant("2026-11-22T12:00+00:00"), count) == period
 
 
 BAD_PERIODS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.rows.attacks import attacks
 from bench.rows.bulk import bulk
 from bench.rows.clone import clone
 from bench.rows.features import batch, features
@@ -34,4 +35,5 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "restart": restart,
     "momento": momento,
     "function": function,
+    "attacks": attacks,
 }

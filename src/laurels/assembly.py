@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import uvicorn
 import uvloop
-from msgspec import Meta, Struct
+from msgspec import Struct
+from msgspec.structs import replace
 
 from laurels.adapters.asgi import Application, OpeningApplication
-from laurels.adapters.protocol import BoardProtocol, Limits, Shared
+from laurels.adapters.limits import Limits
+from laurels.adapters.protocol import BoardProtocol, Shared
 from laurels.adapters.request_counts import RequestCounts
+from laurels.adapters.server import Server, connections_within_descriptors
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
@@ -29,6 +31,8 @@ from laurels.http.documents import DOCUMENTS
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.request_log import log_request
+from laurels.http.wire import Batch
+from laurels.limits import limits_of
 from laurels.logs import LogFormat, writing_logs
 from laurels.optional import load
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
@@ -43,11 +47,8 @@ if TYPE_CHECKING:
 
 SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
-SHUTDOWN_SECONDS = 35
-"""How long clients have to take their answers at the end: longer than a body may take."""
-
-
-Positive = Annotated[int, Meta(ge=1)]
+SHUTDOWN_SECONDS = 5
+"""How long clients have to take their answers at the end, after the time that a body may take."""
 
 
 class Settings(Struct, frozen=True):
@@ -63,16 +64,12 @@ class Settings(Struct, frozen=True):
     metrics: bool = True
     log_requests: bool = False
     log_format: LogFormat = "text"
-    max_boards: Positive = StoreLimits().boards
-    max_periods: Positive = StoreLimits().periods
-    max_entries: Positive = StoreLimits().entries
-    max_keys: Positive = StoreLimits().keys
+    store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
 
 
 async def _open_embedded(_: str, settings: Settings, file: BoardsFile) -> Store:
-    limits = StoreLimits(settings.max_boards, settings.max_periods, settings.max_entries, settings.max_keys)
-    return await EmbeddedStore.open(settings.data, file.default, limits=limits)
+    return await EmbeddedStore.open(settings.data, file.default, limits=settings.store_limits)
 
 
 async def _open_momento(cache: str, settings: Settings, _: BoardsFile) -> Store:
@@ -135,21 +132,29 @@ def operations_and_gate(
     if settings.log_requests:
         observers.append(log_request)
     metrics = () if counts is None else (metrics_operation(RequestCollector(counts), StoreCollector(measure)),)
-    return (*OPERATIONS, *DOCUMENTS, *metrics), Gate(observers=tuple(observers))
+    operations = tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *metrics))
+    return operations, Gate(observers=tuple(observers))
+
+
+def _limited(operation: Operation, limits: Limits) -> Operation:
+    """Return the operation with the limit of its body as it is set."""
+    body = operation.body
+    limit = limits.max_batch if body is not None and body.kind is Batch else limits.max_body
+    return operation if body is None or body.limit == limit else replace(operation, body=replace(body, limit=limit))
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way. Raises as :func:`open_routes`."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     sys.setswitchinterval(SWITCH_SECONDS)
     with writing_logs(settings.log_format):
-        uvloop.run(_serve(settings))
+        room = connections_within_descriptors(settings.limits.max_connections)
+        limits = replace(settings.limits, max_connections=room)
+        uvloop.run(_serve(replace(settings, limits=limits)))
 
 
 async def _serve(settings: Settings) -> None:
     async with open_routes(settings) as routes:
-        server = uvicorn.Server(
+        server = Server(
             uvicorn.Config(
                 Application(routes),
                 host=settings.host,
@@ -161,7 +166,7 @@ async def _serve(settings: Settings) -> None:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+                timeout_graceful_shutdown=int(settings.limits.body_timeout + SHUTDOWN_SECONDS),
             )
         )
         for ending in (signal.SIGINT, signal.SIGTERM):
@@ -170,8 +175,23 @@ async def _serve(settings: Settings) -> None:
 
 
 def application() -> OpeningApplication:
-    """Make the application for any ASGI server; its settings are variables such as ``LAURELS_DATA``."""
-    names = set(Settings.__struct_fields__) - {"host", "port", "log_format", "limits"}  # which the server has itself
+    """Make the application for any ASGI server; its settings are variables such as ``LAURELS_DATA``.
+
+    The server has its own limits of connections: of ours, those of bodies apply.
+    """
+    own = {"host", "port", "log_format", "store_limits", "limits"}  # which the server has itself, or which follow here
+    names = set(Settings.__struct_fields__) - own
     given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
+    store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
+    settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)))
     return OpeningApplication(open_routes(settings))
+
+
+def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:
+    """Return the fields of a struct of limits for which there are variables; raise ValueError for a bad one."""
+    given = (
+        (field, limit, os.environ.get(f"LAURELS_{name.upper()}"))
+        for name, (field, limit, _) in limits_of(kind, prefix).items()
+    )
+    return {field: limit.read(text) for field, limit, text in given if text}

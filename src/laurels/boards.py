@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Capabilities, Change, Period, Place, Ranked, Standing, Store, Summary
 
 BOARDS_CACHED = 4096
-CALENDARS_CACHED = 256
+CALENDARS_CACHED = 4096
 
 T = TypeVar("T")
 _calendar = lru_cache(CALENDARS_CACHED)(Calendar)
@@ -401,7 +401,7 @@ def _find_window(definition: Definition, text: str) -> str:
 def _oldest_kept(calendar: Calendar, definition: Definition, now: float) -> str:
     """Return the oldest period that is kept, or an empty name, which sorts before all, if all are."""
     count = definition.keep.get(calendar.window)
-    return calendar.past(calendar.span_at(now), count) if count else ""
+    return calendar.past(now, count) if count else ""
 
 
 def _describe_period(calendar: Calendar, period: Period, current: str) -> ListedPeriod:

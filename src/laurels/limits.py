@@ -1,10 +1,18 @@
 """Every limit of requests, once: what checks a limit or documents it takes it from here.
 
-Limits of definitions are in :mod:`laurels.definition`. Limits of connections (time-outs, how many) are settings of the
-server: :class:`laurels.adapters.protocol.Limits`.
+Limits of definitions are in :mod:`laurels.definition`. Those that a deployment may set are fields of structs, each
+annotated with a :class:`Limit`: the option of ``laurels serve``, its variable, its help and its default follow from it.
 """
 
+from __future__ import annotations
+
+import re
+from typing import Literal, get_type_hints
+
+from msgspec import Struct, structs
+
 KIB = 1024
+MIB = 1024 * KIB
 
 NAME_BYTES = 256
 """Of the name of a board or of a player, in UTF-8."""
@@ -30,7 +38,54 @@ LARGEST_NUMBER = 10**18 - 1
 
 BODY_BYTES = 64 * KIB
 BATCH_BYTES = 1024 * KIB
-"""Of the body of a request, and of that of a batch."""
+"""Of the body of a request, and of that of a batch, unless the server is set otherwise."""
 TARGET_BYTES = 8 * KIB
 HEAD_BYTES = 16 * KIB
 """Of a request's target, and of its headers, unless the server is set otherwise."""
+
+
+def format_size(size: int) -> str:
+    """Return a number of bytes in the largest unit that it is a whole number of: ``64 KiB``."""
+    unit = "MiB" if size % MIB == 0 else "KiB" if size % KIB == 0 else "bytes"
+    return f"{size // {'MiB': MIB, 'KiB': KIB, 'bytes': 1}[unit]:,} {unit}"
+
+
+UNITS = {
+    "": {"": 1},
+    "bytes": {"": 1, "kib": KIB, "mib": MIB, "gib": KIB * MIB},
+    "seconds": {"": 1, "s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60},
+}
+"""What may stand behind a limit, by what it is a number of."""
+
+
+class Limit(Struct, frozen=True):
+    """The annotation of a field that is a limit: what it means, what it is a number of, and its bounds."""
+
+    about: str
+    unit: Literal["", "bytes", "seconds"] = ""
+    least: int = 1
+    most: int | None = None
+
+    def read(self, text: str) -> int:
+        """Return what a text says; raise ValueError, which says what would be right."""
+        found = re.fullmatch(r"(\d+) ?([a-z]*)", text.lower())
+        if found is None or found[2] not in UNITS[self.unit]:
+            raise ValueError(f"It is a whole number, and may end with a unit: {self.format(self.least)}.")
+        value = int(found[1]) * UNITS[self.unit][found[2]]
+        if value < self.least or (self.most is not None and value > self.most):
+            most = "" if self.most is None else f", at most {self.format(self.most)}"
+            raise ValueError(f"It is at least {self.format(self.least)}{most}.")
+        return value
+
+    def format(self, value: int) -> str:
+        """Return a value as it may be given."""
+        if self.unit == "bytes":
+            return format_size(value).removesuffix(" bytes").replace(" ", "").replace(",", "")
+        return f"{value}{self.unit[:1]}"
+
+
+def limits_of(kind: type[Struct], prefix: str = "") -> dict[str, tuple[str, Limit, int]]:
+    """Return the name of the setting of each field, with the field's name, its limit and its default."""
+    hints = get_type_hints(kind, include_extras=True)
+    fields = structs.fields(kind)
+    return {f"{prefix}{each.name}": (each.name, hints[each.name].__metadata__[0], each.default) for each in fields}

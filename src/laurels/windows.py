@@ -11,35 +11,35 @@ its skipped boundaries do not come at all, and those shown twice come both times
 A period begins at a boundary and ends at the next. It is named after its day, week (ISO 8601) or month, or, for a cron
 line, by the instant in UTC at which it began: the names of one window sort as their times do.
 
-Instants are in seconds since the epoch. A wall time is a datetime without a zone.
+Instants and wall times are in seconds, as in :mod:`laurels.wall_clock`, which finds the boundaries.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
-from heapq import merge
-from itertools import groupby, islice, takewhile
 from math import floor
-from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
-from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 from msgspec import Struct
 
 from laurels.errors import BadParameter
+from laurels.wall_clock import EPOCH, LEAST_YEAR, Line, Zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
 
-KNOWN = 256
+    from laurels.wall_clock import Stretch
+
+LINES_CACHED, ZONES_CACHED = 256, 1024
 FIRST_YEAR = 1970
 """No period is before it."""
-_NO_TIME, _SECOND = timedelta(), timedelta(seconds=1)
+_BEFORE_ALL = -1, -1
 _SOME_TIME = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall time
+_line = lru_cache(LINES_CACHED)(Line)
+_zone = lru_cache(ZONES_CACHED)(Zone)
 
 
 class _Form(NamedTuple):
@@ -115,40 +115,47 @@ class Calendar:
 
     def __init__(self, window: str, time_zone: str) -> None:
         self.window = window
-        self.zone = ZoneInfo(time_zone)
         self._is_line = window not in NAMED
         self._form = NAMED.get(window) or _Form(window, "%Y-%m-%dT%H:%MZ", "2026-11-22T05:00Z")
-        # Which of the times that are shown twice are boundaries: both if the line means elapsed time, or the first.
-        self._passes = (0, 1) if "*" in {field[0] for field in self._form.line.split()[:2]} else (0,)
+        self._line, self._zone = _line(self._form.line), _zone(time_zone)
+        self._means_elapsed_time = "*" in {field[0] for field in self._form.line.split()[:2]}
         self._latest = Span("", 0, 0)
-        self._past = lru_cache(KNOWN)(self._find_past)
+        self._past: dict[int, str] = {}
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone."""
+        return self._zone.info
 
     def span_at(self, instant: float) -> Span:
         """Return the period of an instant. Within the one that was returned last it costs next to nothing."""
         if not self._latest.start <= instant < self._latest.stop:
-            start, wall = next(self._boundaries_back(instant))
-            self._latest = Span(self._name(start, wall), start, self._stop(instant))
+            start, wall = self._boundary(floor(instant))
+            self._latest = Span(self._name(start, wall), start, self._stop(floor(instant)))
+            self._past.clear()
         return self._latest
 
-    def past(self, span: Span, count: int) -> str:
-        """Return the name of the period ``count`` before a span, or an empty string if that is before FIRST_YEAR."""
-        return self._past(span.start, count)
+    def past(self, instant: float, count: int) -> str:
+        """Return the name of the period ``count`` before that of an instant, or an empty string before FIRST_YEAR."""
+        span = self.span_at(instant)
+        if count not in self._past:
+            start, wall = self._boundary(span.start, count, FIRST_YEAR - 1)
+            self._past[count] = self._name(start, wall) if wall >= 0 else ""
+        return self._past[count]
 
     def span_of(self, period: str) -> Span:
         """Return a period by its name; raise BadParameter if it is none."""
-        wall = self._read(period)
+        wall = int((self._read(period) - EPOCH).total_seconds())
         if self._is_line:
-            start = int(wall.replace(tzinfo=UTC).timestamp())
-            return Span(period, start, self._stop(start))
-        walls = wall, next(CronSim(self._form.line, wall))
-        return Span(period, *(instant for wall in walls for instant in self._instants_of(wall, 0)))
+            return Span(period, wall, self._stop(wall))
+        return Span(period, self._zone.instant_of(wall), self._zone.instant_of(self._line.after(wall + 1)))
 
     def check(self, period: str) -> None:
         """Raise BadParameter if a name cannot be that of a period."""
         self._read(period)
 
-    def _name(self, start: int, wall: datetime) -> str:
-        return (datetime.fromtimestamp(start, UTC) if self._is_line else wall).strftime(self._form.name)
+    def _name(self, start: int, wall: int) -> str:
+        return (EPOCH + timedelta(seconds=start if self._is_line else wall)).strftime(self._form.name)
 
     def _read(self, period: str) -> datetime:
         form = self._form
@@ -164,58 +171,37 @@ class Calendar:
             )
         return wall
 
-    def _find_past(self, start: int, count: int) -> str:
-        counted = takewhile(lambda boundary: boundary[1].year >= FIRST_YEAR, self._boundaries_back(start))
-        return next((self._name(*boundary) for boundary in islice(counted, count, None)), "")
+    def _boundary(self, instant: int, skipped: int = 0, first_year: int = LEAST_YEAR) -> tuple[int, int]:
+        """Return the last boundary up to an instant but those skipped: when it came, and the wall time.
 
-    def _stop(self, instant: float) -> int:
-        return min(next(self._ahead(instant, fold)) for fold in self._passes)
-
-    def _boundaries_back(self, instant: float) -> Iterator[tuple[int, datetime]]:
-        """Walk back over the boundaries up to an instant: when each came, and the last wall time that came then."""
-        boundaries = merge(*(self._back(instant, fold) for fold in self._passes), reverse=True)
-        # All wall times that the clock skips come at one instant: the latest names the period.
-        return (next(same) for _, same in groupby(boundaries, key=itemgetter(0)))
-
-    def _back(self, instant: float, fold: int) -> Iterator[tuple[int, datetime]]:
-        # In a time that is shown twice, wall times ahead of what is shown now may have come already, the first time.
-        # The second more is for CronSim, which starts strictly before the time that it is given.
-        shown, repeated = self._wall_clock(instant)
-        walls = CronSim(self._form.line, shown + repeated + _SECOND, reverse=True)
-        return ((at, wall) for wall in walls for at in self._instants_of(wall, fold) if at <= instant)
-
-    def _ahead(self, instant: float, fold: int) -> Iterator[int]:
-        shown, repeated = self._wall_clock(instant)
-        walls = CronSim(self._form.line, shown - repeated)
-        return (at for wall in walls for at in self._instants_of(wall, fold) if at > instant)
-
-    def _wall_clock(self, instant: float) -> tuple[datetime, timedelta]:
-        """Return what the wall clock shows, and how much of that time it shows twice."""
-        moment = datetime.fromtimestamp(floor(instant), self.zone)
-        return moment.replace(tzinfo=None), _repeated(moment)
-
-    def _instants_of(self, wall: datetime, fold: int) -> Iterator[int]:
-        """Return the instant at which the wall clock shows a time, the first (``fold`` 0) or the second time (1).
-
-        For a time that is skipped, return the instant of the skip, or none if the line means elapsed time.
+        All wall times that the clock skips come at one instant: the latest is returned.
         """
-        instant = self._instant(wall, fold)
-        if self._wall_clock(instant)[0] == wall:
-            yield instant
-        elif len(self._passes) == 1:
-            # PEP 495 maps a skipped time to an instant after the skip with fold 0, before it with 1: search in between.
-            before, after = self._instant(wall, 1), self._instant(wall, 0)
-            ahead = self._offset(after)
-            yield before + bisect_left(range(before, after), 1, key=lambda second: self._offset(second) == ahead)
+        end = instant + 1
+        for start, offset, seen in self._zone.back(instant, first_year):
+            shown = start + offset
+            skips = seen < shown and not self._means_elapsed_time
+            least = shown + skips if seen < shown or self._means_elapsed_time else seen
+            wall, skipped = self._line.before(end + offset, least, skipped)
+            if wall is not None:
+                return wall - offset, wall
+            if skips and (wall := self._line.before(least, seen)[0]) is not None:
+                if not skipped:
+                    return start, wall
+                skipped -= 1
+            end = start
+        return _BEFORE_ALL
 
-    def _instant(self, wall: datetime, fold: int) -> int:
-        return int(wall.replace(tzinfo=self.zone, fold=fold).timestamp())
+    def _stop(self, instant: int) -> int:
+        """Return the first boundary after an instant."""
+        ahead = ((stretch, self._first(stretch, instant), end) for stretch, end in self._zone.ahead(instant))
+        return next(wall - stretch.offset for stretch, wall, end in ahead if wall < end + stretch.offset)
 
-    def _offset(self, instant: int) -> timedelta | None:
-        return datetime.fromtimestamp(instant, self.zone).utcoffset()
-
-
-def _repeated(moment: datetime) -> timedelta:
-    """Return how long the stretch of time is that the clock shows twice, if the moment is in one; zero if not."""
-    first, second = moment.replace(fold=0).utcoffset(), moment.replace(fold=1).utcoffset()
-    return (first or _NO_TIME) - (second or _NO_TIME)
+    def _first(self, stretch: Stretch, instant: int) -> int:
+        """Return the wall time of the first boundary after an instant, if the clock went on as in a stretch."""
+        start, offset, seen = stretch
+        shown, next_shown = start + offset, instant + 1 + offset
+        if self._means_elapsed_time:
+            return self._line.after(max(shown, next_shown))
+        if seen < shown and instant < start:
+            return max(shown, self._line.after(seen))
+        return self._line.after(max(seen, next_shown))

@@ -20,11 +20,11 @@ CERTIFICATE = Path(__file__).parent / "localhost.pem"
 
 STRICT = """
 import logging, sys
-from math import inf
 from pathlib import Path
 from laurels import assembly
 from laurels.assembly import Settings, serve
-from laurels.adapters.protocol import NEXT_STAGES, BoardProtocol, Limits
+from laurels.adapters.limits import Limits
+from laurels.adapters.protocol import NEXT_STAGES, BoardProtocol
 
 class Checked(BoardProtocol):
     # Holds a connection to the stages that may follow each other.
@@ -36,7 +36,10 @@ class Checked(BoardProtocol):
 assembly.BoardProtocol = Checked
 logging.basicConfig(level=logging.INFO)
 idle, store = float(sys.argv[2]), sys.argv[3]
-limits = Limits(target_bytes=600, head_bytes=1000, connections=8, seconds=(idle, 1, 1, inf, 1), write_seconds=1)
+limits = Limits(
+    max_target=600, max_head=1000, max_connections=8,
+    idle_timeout=idle, head_timeout=1, body_timeout=1, send_timeout=1, linger_timeout=1,
+)
 serve(Settings(port=0, store=store, data=Path(sys.argv[1]), limits=limits))
 """
 
@@ -48,7 +51,8 @@ import uvicorn
 from laurels.boards import Boards
 from laurels.http import Routes
 from laurels.adapters.asgi import Application
-from laurels.adapters.protocol import BoardProtocol, Shared, Limits
+from laurels.adapters.limits import Limits
+from laurels.adapters.protocol import BoardProtocol, Shared
 from laurels.http.operations import OPERATIONS, STANDING
 from laurels.stores.embedded.store import EmbeddedStore
 from msgspec.structs import replace

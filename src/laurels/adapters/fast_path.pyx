@@ -29,7 +29,6 @@ from laurels import limits
 from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.handlers import ACCEPTED
 from laurels.http.messages import JSON, Request, Response, StreamingResponse, add_header
-from laurels.http.operations import READ as READ_OPERATION
 from laurels.http.operations import STANDING as STANDING_OPERATION
 from laurels.http.operations import SUBMIT as SUBMIT_OPERATION
 from laurels.http.problems import failure
@@ -159,9 +158,9 @@ cdef class FastPath:
         self.standing_handler = getattr(self.standing, "handler", None)
         self.submit_handler = getattr(self.submit, "handler", None)
         is_bare = routes.waits_inline
-        self.standing_is_bare = is_bare and self.standing is STANDING_OPERATION
-        self.page_is_bare = is_bare and self.page is READ_OPERATION
-        self.submit_is_bare = is_bare and self.submit is SUBMIT_OPERATION
+        self.standing_is_bare = is_bare and self.standing_handler is STANDING_OPERATION.handler
+        self.page_is_bare = is_bare and self.page is not None
+        self.submit_is_bare = is_bare and self.submit_handler is SUBMIT_OPERATION.handler
         self.target_limit, self.head_limit = target_limit, head_limit
         if self.submit is not None:
             self.read_body = self.submit.body.read

@@ -33,14 +33,13 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 import httptools
-from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from laurels.adapters.fast_path import FastPath, start
 from laurels.http.messages import PHRASES, Request, add_header
-from laurels.http.problems import HTTPError, failure, problem, too_large
+from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
 from laurels.http.routes import Call
-from laurels.limits import HEAD_BYTES, TARGET_BYTES
+from laurels.limits import format_size
 
 if TYPE_CHECKING:
     import asyncio
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
 
     from laurels.adapters.asgi import Application
     from laurels.adapters.fast_path import InlineCall
+    from laurels.adapters.limits import Limits
     from laurels.http.messages import Response
     from laurels.http.routes import Routes
 
@@ -81,6 +81,8 @@ NEXT_STAGES: dict[Stage, set[Stage]] = {
 STATUS_LINE = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode()) for status, phrase in PHRASES.items()}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PIPELINE_DEPTH = 100
+LINGERING_AT_ONCE = 16
+"""How many connections beyond the limit linger; further ones are closed behind their refusal, for their descriptors."""
 NOT_COUNTED = -1
 NO_CALL = Call()
 NO_REQUEST = Request("", b"", b"", {})
@@ -88,24 +90,14 @@ _ARRIVING = {HEAD: "The head of the request", BODY: "The body of the request"}
 _ABSOLUTE = re.compile(rb"^https?://[^/?#]*/?", re.IGNORECASE)
 
 
-class Limits(Struct, frozen=True):
-    """What a client may take: bytes, connections, and seconds in each stage of a connection."""
-
-    target_bytes: int = TARGET_BYTES
-    head_bytes: int = HEAD_BYTES
-    connections: int = 10_000
-    seconds: tuple[float, ...] = (75, 10, 30, inf, 2)
-    """How long each stage may last, in the order of :class:`Stage`."""
-    write_seconds: float = 60
-
-
 class Shared:
     """What the connections of one server share: the time, renewed once a second, their limits, and the fast path."""
 
     def __init__(self, limits: Limits, routes: Routes) -> None:
         self.limits = limits
+        self.seconds = (limits.idle_timeout, limits.head_timeout, limits.body_timeout, inf, limits.linger_timeout)
         self.routes = routes
-        self.fast = FastPath(routes, limits.target_bytes, limits.head_bytes)
+        self.fast = FastPath(routes, limits.max_target, limits.max_head)
         self.outbox = self.fast.outbox
         self.now = time.monotonic()
         self.date = b""
@@ -175,8 +167,11 @@ class BoardProtocol(HttpToolsProtocol):
         self.address = self.client[0] if self.client else ""
         self.shared.run(self.loop, self.connections)
         self.since = self.stalled_since = self.shared.now
-        if len(self.connections) > self.shared.limits.connections:
-            self.refuse(HTTPError(503, "There are too many connections.", headers=((b"retry-after", b"1"),)))
+        limit = self.shared.limits.max_connections
+        if len(self.connections) > limit:
+            self.refuse(overloaded(f"There are {limit:,} connections already, as many as --max-connections allows."))
+            if len(self.connections) > limit + LINGERING_AT_ONCE:
+                self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request that is running, because uvicorn tells only the newest."""
@@ -208,7 +203,7 @@ class BoardProtocol(HttpToolsProtocol):
             # The parser reports a header line only when it is whole: this bounds one without an end. The piece in which
             # a head begins may hold other requests before it, and is not counted.
             self.head_bytes = 0 if self.head_bytes == NOT_COUNTED else self.head_bytes + len(data)
-            if self.head_bytes > self.shared.limits.head_bytes:
+            if self.head_bytes > self.shared.limits.max_head:
                 self.refuse(self._head_too_large())
 
     def pause_writing(self) -> None:
@@ -237,14 +232,12 @@ class BoardProtocol(HttpToolsProtocol):
 
     def check_time(self) -> None:
         """Close, or refuse, if a stage has lasted too long; called once a second."""
-        limits = self.shared.limits
-        if self.flow.write_paused and self.shared.now - self.stalled_since > limits.write_seconds:
+        seconds = self.shared.seconds[self.stage]
+        if self.flow.write_paused and self.shared.now - self.stalled_since > self.shared.limits.send_timeout:
             self.transport.abort()
-        if self.shared.now - self.since > limits.seconds[self.stage]:
+        if self.shared.now - self.since > seconds:
             if self.stage in _ARRIVING:
-                self.refuse(
-                    HTTPError(408, f"{_ARRIVING[self.stage]} took longer than {limits.seconds[self.stage]:g} seconds.")
-                )
+                self.refuse(HTTPError(408, f"{_ARRIVING[self.stage]} took longer than {seconds:g} seconds."))
             else:
                 self.transport.close()
 
@@ -267,13 +260,13 @@ class BoardProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """Take the target, or a part of it."""
         self.url += url
-        if len(self.url) > self.shared.limits.target_bytes:
-            self.refuse(HTTPError(414, f"The target is longer than {self.shared.limits.target_bytes:,} bytes."))
+        if len(self.url) > self.shared.limits.max_target:
+            self.refuse(HTTPError(414, f"The target is longer than {format_size(self.shared.limits.max_target)}."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header line. Trailers are counted and dropped."""
         self.header_size += len(name) + len(value)
-        if self.header_size > self.shared.limits.head_bytes:
+        if self.header_size > self.shared.limits.max_head:
             self.refuse(self._head_too_large())
         elif self.stage == HEAD:
             add_header(self.request.headers, name.lower(), value)
@@ -468,7 +461,7 @@ class BoardProtocol(HttpToolsProtocol):
             self.shared.outbox.put(self, CONTINUE)
 
     def _head_too_large(self) -> HTTPError:
-        return HTTPError(431, f"The headers are larger than {self.shared.limits.head_bytes:,} bytes.")
+        return HTTPError(431, f"The headers are larger than {format_size(self.shared.limits.max_head)}.")
 
     def write(self, response: Response, keep_alive: bool, bodiless: bool) -> None:  # noqa: FBT001
         """Write a response of any kind."""

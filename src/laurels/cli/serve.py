@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from laurels.adapters.limits import Limits
 from laurels.assembly import Settings
 from laurels.assembly import serve as run
+from laurels.cli.limits import LimitedCommand, limit_options, take_limits
 from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from click.decorators import FC
 
 EPILOG = """\b
 Examples:
@@ -23,22 +20,12 @@ Examples:
   laurels serve --host 0.0.0.0 --port 80 --data /var/lib/laurels
   laurels serve --boards boards.toml
   LAURELS_PORT=9000 laurels serve --order ascending
+  laurels serve --max-connections 2000 --max-client-memory 64MiB
   MOMENTO_API_KEY=... MOMENTO_ENDPOINT=... laurels serve --store momento:boards
 """
 
 
-LIMITS = StoreLimits()
-
-
-def _limit(name: str, default: int, words: str) -> Callable[[FC], FC]:
-    variable = f"LAURELS_{name.removeprefix('--').replace('-', '_').upper()}"
-    kind = click.IntRange(min=1)
-    return click.option(
-        name, type=kind, metavar="N", default=default, envvar=variable, show_default=True, show_envvar=True, help=words
-    )
-
-
-@click.command(epilog=EPILOG)
+@click.command(cls=LimitedCommand, epilog=EPILOG)
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -100,10 +87,6 @@ def _limit(name: str, default: int, words: str) -> Callable[[FC], FC]:
     show_envvar=True,
     help="How long a board stays after its last score, with Momento. The embedded store keeps boards for good.",
 )
-@_limit("--max-boards", LIMITS.boards, "How many boards the embedded store may hold; a new one beyond gets a 507.")
-@_limit("--max-periods", LIMITS.periods, "How many periods of windows it may hold, those of all boards together.")
-@_limit("--max-entries", LIMITS.entries, "How many entries it may hold, on all boards and in all periods.")
-@_limit("--max-keys", LIMITS.keys, "How many idempotency keys it may remember at a time.")
 @click.option(
     "--metrics/--no-metrics",
     default=True,
@@ -128,6 +111,8 @@ def _limit(name: str, default: int, words: str) -> Callable[[FC], FC]:
     show_envvar=True,
     help="How lines of the log are written.",
 )
+@limit_options(StoreLimits, "max_")
+@limit_options(Limits)
 def serve(**settings: Any) -> None:
     """Run the service until it is stopped.
 
@@ -137,4 +122,6 @@ def serve(**settings: Any) -> None:
     With --store momento:CACHE the boards are in a cache of Momento's, for any number of processes. The key is read from
     MOMENTO_API_KEY, and the endpoint of a v2 key from MOMENTO_ENDPOINT.
     """
-    run(Settings(**settings))
+    store_limits = StoreLimits(**take_limits(settings, StoreLimits, "max_"))
+    limits = Limits(**take_limits(settings, Limits))
+    run(Settings(**settings, store_limits=store_limits, limits=limits))

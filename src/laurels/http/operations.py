@@ -45,7 +45,7 @@ from laurels.http.wire import (
     parse_definition,
     parse_submit,
 )
-from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, KIB, TARGET_BYTES
+from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, TARGET_BYTES, format_size
 from laurels.stores.contract import Standing, Summary
 
 ABOUT = """\
@@ -73,14 +73,16 @@ STATUSES = {
     406: "`Accept` excludes every representation there is.",
     408: "The request took too long to arrive.",
     409: "Stored entries, or the file that declares the board, contradict the definition; the detail says which.",
-    413: f"The body is too large: over {BODY_BYTES // KIB} KiB, over {BATCH_BYTES // KIB // KIB} MiB for a batch.",
-    414: f"The target is longer than {TARGET_BYTES // KIB} KiB.",
+    413: f"The body is too large: over {format_size(BODY_BYTES)}, over {format_size(BATCH_BYTES)} for a batch, unless "
+    "the service is set otherwise.",
+    414: f"The target is longer than {format_size(TARGET_BYTES)}, unless the service is set otherwise.",
     415: "The body is not JSON, or is encoded.",
     422: "The request was read, and is refused; nothing was stored.",
     429: "The store's account is over one of its limits; nothing was counted.",
-    431: f"The headers are larger than {HEAD_BYTES // KIB} KiB.",
+    431: f"The headers are larger than {format_size(HEAD_BYTES)}, unless the service is set otherwise.",
     500: "A fault of the service's own.",
-    503: "The store cannot answer or cannot write now; nothing was counted, unless the detail says that it may be.",
+    503: "The service cannot answer now, or does as much as it is set to; nothing was counted, unless the detail says "
+    "that it may be.",
     505: "Neither HTTP/1.1 nor HTTP/1.0.",
     507: "The store holds as much as its operator allows; nothing was counted. The detail names the setting to raise.",
 }

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from laurels import errors
 from laurels.http.messages import PHRASES, PROBLEM, Response
-from laurels.limits import BATCH_ENTRIES, KIB
+from laurels.limits import BATCH_ENTRIES, format_size
 
 log = logging.getLogger(__name__)
 
@@ -87,5 +87,10 @@ def too_large(limit: int) -> HTTPError:
     """Return the error for a body of more than ``limit`` bytes."""
     return HTTPError(
         413,
-        f"The body is larger than {limit // KIB} KiB. Send a batch in parts of {BATCH_ENTRIES:,} entries or fewer.",
+        f"The body is larger than {format_size(limit)}. Send a batch in parts of {BATCH_ENTRIES:,} entries or fewer.",
     )
+
+
+def overloaded(detail: str) -> HTTPError:
+    """Return the error for a limit of the server that is reached for the moment."""
+    return HTTPError(503, detail, headers=((b"retry-after", b"1"),))

@@ -1,0 +1,132 @@
+"""How connections are taken: several in a turn, as many as there are descriptors for, each limit an option."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.adapters.test_protocol import log_of
+from tests.asking import ask, read_replies
+from tests.conftest import running, started
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Server
+
+FEW_FILES = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0})); "
+SERVE = "from laurels.cli import main; main(['serve', '--port', '0', '--data', sys.argv[1]])"
+UVICORN = ["uvicorn", "--factory", "laurels.assembly:application"]
+SMALL_JOURNAL = "from laurels.stores.embedded import compaction; compaction.COMPACT_BYTES = 20_000; "
+
+
+def connections_to(server: Server, count: int, stack: ExitStack) -> list[socket.socket]:
+    """Open connections, and keep them open until the stack is closed."""
+    address = (server.host, server.port)
+    return [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(count)]
+
+
+def submit_over(connection: socket.socket, number: int) -> None:
+    """Submit a score over a connection that is kept."""
+    body = b'{"score":1}'
+    connection.sendall(b"POST /b/n%d HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n%b" % (number, body))
+    assert read_replies(connection, 1)[0].status == 202
+
+
+def test_connections_leave_descriptors_for_files(tmp_path: Path) -> None:
+    """With 600 connections and 256 descriptors the service commits, compacts and answers those it admitted."""
+    script = FEW_FILES.format(256) + SMALL_JOURNAL + SERVE
+    with started([sys.executable, "-c", script, str(tmp_path)]) as server, ExitStack() as stack:
+        first, *others = connections_to(server, 600, stack)
+        for score in range(1000):
+            submit_over(first, score)
+        last = others[-1].recv(1000)
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "boards.db").exists():
+            assert time.monotonic() < deadline
+            submit_over(first, 0)
+        stack.close()
+        assert ask(server, "GET", "/b/n999").json["score"] == 1
+        log = log_of(server)
+    assert last.startswith(b"HTTP/1.1 503")
+    assert b"--max-connections" in last
+    assert "Admitting 128 connections, not the 10000 of --max-connections" in log
+    assert "the process may open 256 files" in log
+    assert "Too many open files" not in log
+
+
+def test_port_that_is_taken(tmp_path: Path) -> None:
+    """A server that cannot listen says why."""
+    with running(tmp_path / "one") as server:
+        command = [
+            sys.executable,
+            "-m",
+            "laurels",
+            "serve",
+            "--port",
+            str(server.port),
+            "--data",
+            str(tmp_path / "two"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "address already in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_one_line_says_where_it_runs(tmp_path: Path) -> None:
+    """However many times a socket is listened on, the log says it once."""
+    with running(tmp_path) as server:
+        pass
+    assert len([line for line in server.log if server.url in line]) == 1
+
+
+def test_every_limit_is_an_option(tmp_path: Path) -> None:
+    """A limit that is set holds, and its refusal says it."""
+    options = ["--max-connections", "1", "--max-body", "1KiB", "--max-batch", "2 kib", "--max-target", "300"]
+    with running(tmp_path, *options) as server:
+        assert ask(server, "POST", "/b/v", b" " * 1025).json["detail"].startswith("The body is larger than 1 KiB.")
+        assert ask(server, "POST", "/b", b" " * 2048).status == 400
+        assert ask(server, "POST", "/b", b" " * 2049).json["detail"].startswith("The body is larger than 2 KiB.")
+        assert ask(server, "GET", f"/b/{'v' * 300}").json["detail"] == "The target is longer than 300 bytes."
+        with ExitStack() as stack:
+            refusal = read_replies(connections_to(server, 2, stack)[1], 1)[0]
+    assert (refusal.status, refusal.headers["retry-after"]) == (503, "1")
+    assert refusal.json["detail"] == "There are 1 connections already, as many as --max-connections allows."
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("--max-connections", "0", "'0': It is at least 1."),
+        ("--idle-timeout", "0", "'0': It is at least 1s."),
+        ("--body-timeout", "1 week", "'1 week': It is a whole number, and may end with a unit: 1s."),
+        ("--max-head", "2MiB", "'2MiB': It is at least 1KiB, at most 1MiB."),
+        ("--max-client-memory", "lots", "'lots': It is a whole number, and may end with a unit: 16MiB."),
+        ("--max-boards", "-1", "'-1': It is a whole number, and may end with a unit: 1."),
+    ],
+)
+def test_limit_that_cannot_be(option: str, value: str, problem: str) -> None:
+    """A limit out of its bounds, or of another form, is refused with what would be right."""
+    done = subprocess.run(
+        [sys.executable, "-m", "laurels", "serve", option, value], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert problem in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["laurels", "serve", "--port", "0"], [*UVICORN, "--port", "0"]], ids=["own", "any"]
+)
+def test_limits_from_the_environment(command: list[str], tmp_path: Path) -> None:
+    """Each option has its variable, also for another ASGI server, as far as it is not that server's own."""
+    variables = {"LAURELS_MAX_BODY": "1KiB", "LAURELS_DATA": str(tmp_path)}
+    with started([sys.executable, "-m", *command], os.environ | variables) as server:
+        assert ask(server, "POST", "/b/v", b" " * 1025).status == 413
