@@ -11,7 +11,7 @@ import pytest
 from laurels.clock import SECOND, SETTLE_SECONDS
 from laurels.definition import Definition
 from laurels.errors import DefinitionConflict
-from laurels.stores.contract import Board, Feed, Submission
+from laurels.stores.contract import Board, Submission
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.records import At
 from laurels.stores.embedded.state import OFFSETS, State

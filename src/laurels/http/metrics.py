@@ -30,7 +30,11 @@ TYPES = {
     TEXT: b"text/plain; version=0.0.4; charset=utf-8",
 }
 LABELS = ("method", "route")
-STORE_METRICS = {"boards": "Boards that have entries."}
+STORE_METRICS = {
+    "boards": "Boards that have entries.",
+    "clock_settled": "1 if the clock has run evenly for an hour, so that what has ended by it is deleted; else 0.",
+    "newest_record_ahead_seconds": "By how much the order of submits is ahead of the clock, which was set back.",
+}
 """What each figure of a store means, by its name in :meth:`Store.measure`."""
 
 

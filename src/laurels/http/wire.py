@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from decimal import Decimal
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -141,6 +141,13 @@ class Periods(Struct, frozen=True):
     """The periods of a board, by window and from the oldest."""
 
     periods: list[ListedPeriod]
+
+
+class Readiness(Struct, frozen=True):
+    """That submits can be kept, and what the operator should know all the same."""
+
+    status: Literal["ok"]
+    warnings: list[str] | UnsetType = UNSET
 
 
 SUBJECTS: dict[type[Struct], str] = {Submit: "A submit", Batch: "A batch", StrictEntry: "An entry"}

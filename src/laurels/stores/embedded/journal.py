@@ -243,7 +243,7 @@ class Journal:
         return bool(dropped)
 
     def upgrade(self, first: bytes) -> None:
-        """Make a journal of an older format one of today's, in one transaction; the first had no definition ``first``."""
+        """Make a journal of an older format one of today's, in one transaction; ``first`` is for one that has none."""
         origin = Origin(self.origin.id, first=self.origin.first or first)
         self._execute("BEGIN")
         if self.origin.format == OLDEST_FORMAT:

@@ -36,7 +36,7 @@ from laurels.errors import DataDamaged, LaurelsError, NewerFormat
 from laurels.stores.embedded import journal
 from laurels.stores.embedded.compaction import Compaction
 from laurels.stores.embedded.directory import Directory, sync_directory
-from laurels.stores.embedded.journal import FORMAT, OLDEST_FORMAT, Journal
+from laurels.stores.embedded.journal import FORMAT, Journal
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
 from laurels.stores.embedded.snapshot import Snapshot, decode_offsets
 from laurels.stores.embedded.state import ON_DISK, State

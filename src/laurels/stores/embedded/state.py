@@ -79,7 +79,8 @@ class State(dict[str, Index]):
 
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the tick of the last submit of each board with a time to
-    live. ``offsets`` has the changes of the offset, each with the tick from which it holds. ``names`` holds the names of all boards, by their bytes.
+    live. ``offsets`` has the changes of the offset, each with the tick from which it holds. ``names`` holds the names
+    of all boards, by their bytes.
     """
 
     __slots__ = (
