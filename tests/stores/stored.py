@@ -17,7 +17,8 @@ from msgspec import NODEFAULT, Struct, inspect
 from msgspec.structs import asdict
 
 from laurels.definition import Bounds, Definition
-from laurels.stores.contract import Board, Change, Feed, IdempotencyKey, Refusal, Submission
+from laurels.stores.contract import Board, Feed, IdempotencyKey, Refusal, Submission
+from laurels.stores.embedded.answers import Body
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.journal import FORMAT
 from laurels.stores.embedded.records import Record
@@ -75,7 +76,7 @@ def describe(directory: Path) -> str:
     """Return all that decides how bytes on disk are read, one line for each record, struct and table."""
     lines = sorted({f"record {kind.tag}: {form(kind)}" for kind in _record_types(Record)})
     lines.append(f"definition: {form(inspect.type_info(Definition))}")
-    lines.append(f"answer: {form(inspect.type_info(Change | list[Refusal]))}")
+    lines.append(f"answer: {form(inspect.type_info(Body))}")
     for name in ("journal.db", "boards.db"):
         with closing(sqlite3.connect(directory / name)) as db:
             tables = db.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name")

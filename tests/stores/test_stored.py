@@ -50,10 +50,10 @@ def test_every_format_has_a_directory(number: int) -> None:
     assert {file.name for file in (DATA / f"format-{number}").iterdir()} >= {"boards.db", "journal.db", "lock"}
 
 
-@pytest.fixture(params=["recorded", "fresh"])
+@pytest.fixture(params=["format 2", "format 3", "fresh"])
 def data(request: pytest.FixtureRequest, fresh: Path, tmp_path: Path) -> Path:
-    """Return a directory of the second format, as it was recorded and as it is made now."""
-    source = DATA / "format-2" if request.param == "recorded" else fresh / f"format-{FORMAT}"
+    """Return a directory as a version of each format left it, and as it is made now."""
+    source = fresh / f"format-{FORMAT}" if request.param == "fresh" else DATA / request.param.replace(" ", "-")
     return shutil.copytree(source, tmp_path / "data")
 
 

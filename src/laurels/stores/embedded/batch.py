@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from laurels.errors import LaurelsError, RestartNeeded, StoreUnavailable
 from laurels.stores.embedded.records import At, Outcome, Put, Record, Submit, begin_batch, compare, finish_batch
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextvars import Context
 
-    from laurels.stores.contract import Change, IdempotencyKey
-    from laurels.stores.embedded.journal import Answer
+    from laurels.stores.contract import IdempotencyKey
+    from laurels.stores.embedded.answers import Answered, Answers, Compared
     from laurels.stores.embedded.state import State
 
 UNTIMED = At(0)
@@ -26,9 +26,9 @@ class Reporting(NamedTuple):
 
     record: Put | Submit
 
-    def apply(self, state: State) -> Change:
+    def apply(self, state: State) -> Compared:
         """Apply the record, and return the standings just before and just after."""
-        return compare(state, self.record.board, self.record.name, lambda: self.record.apply(state))
+        return compare(state, self.record, self.record.apply)
 
 
 class Batch(asyncio.Future[None]):
@@ -37,7 +37,7 @@ class Batch(asyncio.Future[None]):
     ``trouble`` says whether :meth:`check` has something to raise for any of the records. ``metadata`` has for each body
     the number of sequences taken before it, and from :meth:`begin_at` on its sequence. ``keyed`` has the writes with
     idempotency keys: their places among the records, and the sequences taken before. ``answers`` are those to writes of
-    earlier batches.
+    earlier batches, ``forget_until`` the agreed time up to which answers are forgotten.
     """
 
     drives_inline: ClassVar[bool] = True
@@ -54,7 +54,8 @@ class Batch(asyncio.Future[None]):
         self.metadata: list[tuple[int, bytes]] = []
         self.metadata_bytes = 0
         self.keyed: list[tuple[int, int, IdempotencyKey]] = []
-        self.answers: list[Answer] = []
+        self.answers: list[Answers] = []
+        self.forget_until = 0
         self.failure: BaseException | None = None
         self._more = 0
         self._waiters: deque[Callable[[Batch], object]] = deque()
@@ -94,6 +95,14 @@ class Batch(asyncio.Future[None]):
                 done(False)  # noqa: FBT003 - a place in the list, which nobody reads
                 self.refused[id(record)] = error  # its identity is its own: ``records`` keeps it alive
                 self.trouble = True
+
+    def answered(self) -> list[Answered]:
+        """Return what the writes with keys came to, with their ticks."""
+        tick, records, outcomes, refused = self.tick, self.records, self.outcomes, self.refused
+        return [
+            (tick + before, key, None if id(records[place]) in refused else cast("Any", outcomes[place]))
+            for place, before, key in self.keyed
+        ]
 
     def add_done_callback(self, fn: Callable[[Batch], object], *, context: Context | None = None) -> None:
         """Call ``fn`` when the batch is settled."""

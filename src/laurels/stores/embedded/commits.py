@@ -54,10 +54,11 @@ if TYPE_CHECKING:
 
     from laurels.clock import Clock
     from laurels.stores.contract import IdempotencyKey
+    from laurels.stores.embedded.answers import Answers
     from laurels.stores.embedded.compaction import Compaction
     from laurels.stores.embedded.directory import Directory
     from laurels.stores.embedded.idempotency import FirstAnswers
-    from laurels.stores.embedded.journal import Answer, Journal
+    from laurels.stores.embedded.journal import Journal
     from laurels.stores.embedded.records import Record
     from laurels.stores.embedded.state import State
 
@@ -85,10 +86,6 @@ class Ticks:
         self.clock = clock
         self.last = last
         self._offset = offset
-
-    def now(self) -> int:
-        """Return the present tick, which no write will have."""
-        return max(self.last, int(self.clock() * SECOND) + self._offset)
 
     def take(self, count: int) -> At:
         """Return the first of so many that nobody else has, and what else there is to say of that moment."""
@@ -156,6 +153,8 @@ class Commits:
         batch = self.add(record)
         # Guarded, because a batch must not be written with a record that is described by half
         self._guard(lambda batch: batch.describe(count, metadata, key), batch)
+        if key:
+            self._answers.begin(key, batch)
         return batch
 
     def _begin(self) -> Batch:
@@ -185,6 +184,7 @@ class Commits:
             return
         batch.begin_at(self._ticks.take(batch.taken))
         batch.answers = self._answers.take_unwritten()
+        batch.forget_until = self._answers.forgotten_until()
         self._queue.put(batch)
         self._open = None  # not before: if anything above raises, it is as the open batch that this one fails
         self._busy = True
@@ -194,7 +194,7 @@ class Commits:
             self._break(self.broken, batch)
             return
         if batch.failure is None:
-            self._answers.forget_written(batch.answers)
+            self._answers.leave_to_disk(batch.answers)
         else:
             self._answers.put_back(batch.answers)
         if self._open is None:
@@ -234,14 +234,11 @@ class Commits:
             batch.settle()
 
     def _release_keys(self, batch: Batch) -> None:
-        """Remember the answers to the writes with keys, unless the batch failed, and let their keys go."""
-        while batch.keyed:
-            place, before, key = batch.keyed[0]
+        """Let the keys of a batch go, and remember the answers to its writes, unless it failed."""
+        if batch.keyed:
+            self._answers.end(key for _, _, key in batch.keyed)
             if batch.failure is None:
-                is_refused = id(batch.records[place]) in batch.refused
-                self._answers.add(key, batch.tick + before, None if is_refused else batch.outcomes[place])
-            self._answers.end(key)
-            batch.keyed.pop(0)
+                self._answers.add(batch.answered())
 
     def _break(self, error: BaseException, batch: Batch | None) -> None:
         """End all writes: fail every batch that is on the loop, and ``batch``. Those in the thread come back here."""
@@ -312,6 +309,8 @@ class Commits:
                 self.failure = self._commit(PROBE)
             if is_broken:
                 return None
+            if batch is not None and self.failure is None:
+                self.failure = self._forget_keys(batch.forget_until)
             return PROBE_SECONDS if self.failure is not None else self._files.compaction.step()
         except BaseException as error:  # noqa: BLE001 - see above
             self._is_halted = True  # at once: what is already in the queue must not be written after this
@@ -322,7 +321,7 @@ class Commits:
         self,
         encoded: bytes | bytearray,
         metadata: Sequence[tuple[int, bytes]] = (),
-        answers: Sequence[Answer] = (),
+        answers: Sequence[Answers] = (),
     ) -> sqlite3.Error | None:
         try:
             lsn = self._files.journal.append(encoded, metadata, answers)
@@ -331,4 +330,14 @@ class Commits:
         self._files.directory.write_acknowledged(lsn)
         self._files.directory.write_clock(self._ticks.clock.memory)
         self._files.compaction.grew(len(encoded) + sum(len(body) for _, body in metadata))
+        return None
+
+    def _forget_keys(self, until: int) -> sqlite3.Error | None:
+        """Delete answers that were given up to this agreed time, if there are any."""
+        try:
+            forgotten = self._files.journal.forget(until)
+        except sqlite3.Error as error:
+            return error
+        if forgotten:
+            self._loop.call_soon_threadsafe(self._answers.forget, forgotten)
         return None

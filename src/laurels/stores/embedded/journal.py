@@ -2,11 +2,11 @@
 
     batch    one row is one commit: its LSN (log sequence number, which grows by one), the encoded batch, and its CRC32
     note     the metadata of a submission, by its sequence, written with the batch that the submission is in
-    once     the first answer to a write with an idempotency key, by the write's tick; written with a later batch
+    once     the first answers to writes with idempotency keys, those of one batch in a row (:mod:`.answers`); written
+             with a later batch
     origin   which directory the file belongs to, its format, and the definition that undeclared boards had at first
 
-Names on disk do not change: ``note`` is *metadata* in the code, ``once`` holds *answers*, and its column ``print`` is
-the fingerprint of the request.
+Names on disk do not change: ``note`` is *metadata* in the code, and ``once`` holds *answers*.
 
 All CRCs cover the key of the row too, so that a row moved to another place is noticed. The file is in WAL mode with
 ``synchronous=FULL``: an append is one write and one fsync of the log, and rows of one growing key touch one B-tree page
@@ -25,11 +25,12 @@ failed append may have left after the last LSN is deleted first: a batch that wa
 may stay: it belongs to no submission, and goes with the next compaction.
 
 **Answers** are written after their writes, in the order of the writes: up to the tick of the newest answer all are
-there. An answer without content says that the write was refused, and its key not used. Answers go when their keys
-expire, a few with each append.
+there. A write that was refused has not used its key, and counts as answered all the same. Rows go when their keys
+expire, from the oldest on, some between two commits.
 
 **What a later version wrote** is recognised by the format in ``origin``, which is checked before anything else is read.
-Any change to what is stored raises FORMAT (``tests/stores/test_formats.py`` fails until it does).
+Any change to what is stored raises FORMAT (``tests/stores/test_formats.py`` fails until it does). A file of an earlier
+format is upgraded in one transaction (:mod:`laurels.stores.embedded.upgrade`): one that is killed begins again.
 """
 
 from __future__ import annotations
@@ -39,12 +40,14 @@ import sqlite3
 import zlib
 from contextlib import contextmanager
 from itertools import accumulate, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from laurels.errors import DataDamaged, DirectoryUnusable, NewerFormat
 from laurels.stores.contract import KEY_SECONDS
+from laurels.stores.embedded.answers import Answers
+from laurels.stores.embedded.upgrade import repack_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,8 +57,8 @@ CHECKPOINT_PAGES = 256
 READ_ROWS = 64
 DROP_ROWS, DROP_BYTES = 256, 2**20
 OLDEST_FORMAT, FORMAT = 1, 3
-EXPIRED_ROWS = 256
-"""How many expired answers an append deletes at most, besides two for each that it writes."""
+FORGET_ROWS = 256
+"""How many rows of expired answers are deleted at once."""
 KEY_TICKS = KEY_SECONDS * 1_000_000
 MAGIC = b"SQLite format 3\0"
 UNUSABLE = {
@@ -68,10 +71,14 @@ UNUSABLE = {
 }
 """Errors for which the directory or its disk is to blame, not the content of the file."""
 BATCHES = "CREATE TABLE batch (lsn INTEGER PRIMARY KEY, crc INTEGER NOT NULL, records BLOB NOT NULL)"
+ONCE = (
+    "CREATE TABLE once (tick INTEGER PRIMARY KEY, agreed INTEGER NOT NULL, crc INTEGER NOT NULL, pairs BLOB NOT NULL, "
+    "bodies BLOB NOT NULL)"
+)
 REST = (
     "CREATE TABLE origin (id BLOB NOT NULL, format INTEGER NOT NULL, first BLOB NOT NULL, crc INTEGER NOT NULL)",
     "CREATE TABLE note (sequence INTEGER PRIMARY KEY, lsn INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL)",
-    "CREATE TABLE once (tick INTEGER PRIMARY KEY, key BLOB UNIQUE, print BLOB NOT NULL, answer BLOB, crc INTEGER)",
+    ONCE,
 )
 """The tables that the first format did not have, or had in another form."""
 
@@ -86,19 +93,6 @@ class Origin(Struct, frozen=True):
     def crc(self) -> int:
         """Return its CRC32."""
         return zlib.crc32(b"%b %d %b" % (self.id, self.format, self.first))
-
-
-class Answer(Struct, frozen=True, gc=False):
-    """The first answer to a write with a key, as JSON, or empty if the write was refused."""
-
-    tick: int
-    key: bytes
-    print: bytes
-    body: bytes
-
-    def crc(self) -> int:
-        """Return its CRC32."""
-        return zlib.crc32(b"%d %b%b%b" % (self.tick, self.key, self.print, self.body))
 
 
 INSERT = "INSERT INTO batch VALUES (?, ?, ?)"
@@ -160,7 +154,8 @@ class Journal:
     """A journal, opened for reading until the first write, so that looking at a damaged one changes nothing.
 
     ``first`` and ``last`` are the LSNs of the oldest and newest rows, 1 and 0 if there was never any. The id in
-    ``origin`` is the same in all files of one data directory. ``answered`` is the tick of the newest answer.
+    ``origin`` is the same in all files of one data directory. ``answered`` is the tick of the newest answer, and
+    ``oldest`` the agreed time of the oldest, or less; None if there is none.
     """
 
     def __init__(self, path: Path) -> None:
@@ -177,6 +172,7 @@ class Journal:
                 raise
         self.first: int = first or 1
         self.last: int = last or 0
+        self.oldest: int | None = 0
         self._suspect = True
 
     def batches(self, after: int) -> Iterator[tuple[int, bytes]]:
@@ -188,7 +184,7 @@ class Journal:
         return read_metadata(self._db, self.path, after, self.last)
 
     def append(
-        self, encoded: bytes | bytearray, metadata: Sequence[Metadata] = (), answers: Sequence[Answer] = ()
+        self, encoded: bytes | bytearray, metadata: Sequence[Metadata] = (), answers: Sequence[Answers] = ()
     ) -> int:
         """Make a batch durable and return its LSN; raise :exc:`sqlite3.Error` if it could not be, and is not there.
 
@@ -203,7 +199,7 @@ class Journal:
         return lsn
 
     def _append_all(
-        self, lsn: int, encoded: bytes | bytearray, metadata: Sequence[Metadata], answers: Sequence[Answer]
+        self, lsn: int, encoded: bytes | bytearray, metadata: Sequence[Metadata], answers: Sequence[Answers]
     ) -> None:
         self._execute("BEGIN")
         self._execute(INSERT, lsn, batch_crc(lsn, encoded), encoded)
@@ -212,13 +208,42 @@ class Journal:
             crc = metadata_crc(lsn, sequence, body)
             self._execute("INSERT OR REPLACE INTO note VALUES (?, ?, ?, ?)", sequence, lsn, crc, body)
         for each in answers:
-            row = each.tick, each.key, each.print, each.body, each.crc()
-            self._execute("INSERT OR REPLACE INTO once VALUES (?, ?, ?, ?, ?)", *row)
-        if answers:
-            oldest = "SELECT tick FROM once WHERE tick < ? ORDER BY tick LIMIT ?"
-            until = answers[-1].tick - KEY_TICKS
-            self._execute(f"DELETE FROM once WHERE tick IN ({oldest})", until, EXPIRED_ROWS + 2 * len(answers))  # noqa: S608
+            self._insert_answers(each)
         self._execute("COMMIT")
+
+    def _insert_answers(self, answers: Answers) -> None:
+        if self.oldest is None:
+            self.oldest = answers.agreed
+        row = answers.tick, answers.agreed, answers.crc(), answers.pairs, answers.bodies
+        # REPLACE, for a refused batch may have left its answers.
+        self._execute("INSERT OR REPLACE INTO once VALUES (?, ?, ?, ?, ?)", *row)
+
+    def forget(self, until: int) -> list[tuple[bytes, int]]:
+        """Delete the oldest answers that were given up to ``until`` in agreed time, no more than between two commits.
+
+        Return the keys, those of each row with its tick; raise :exc:`sqlite3.Error` if the answers are still there.
+        """
+        if self.oldest is None or self.oldest > until:
+            return []
+        rows = self._execute("SELECT tick, agreed, pairs FROM once ORDER BY tick LIMIT ?", FORGET_ROWS + 1).fetchall()
+        expired = [(pairs, tick) for tick, _, pairs in takewhile(lambda row: row[1] <= until, rows[:FORGET_ROWS])]
+        if expired:
+            self._execute("DELETE FROM once WHERE tick <= ?", expired[-1][1])
+        self.oldest = rows[len(expired)][1] if len(expired) < len(rows) else None
+        return expired
+
+    def answers(self) -> Iterator[Answers]:
+        """Return all answers; raise DataDamaged if any is not as written."""
+        question, tick = "SELECT * FROM once WHERE tick > ? ORDER BY tick LIMIT ?", 0
+        while True:
+            with translate_errors(self.path):
+                rows = self._db.execute(question, (tick, READ_ROWS)).fetchall()
+            if not rows:
+                return
+            for row in rows:
+                answers = check_answers(self.path, row)
+                tick = answers.tick
+                yield answers
 
     def drop(self, below: int) -> None:
         """Delete the oldest rows, all of them before ``below`` and no more than can be deleted between two commits.
@@ -243,14 +268,23 @@ class Journal:
         return bool(dropped)
 
     def upgrade(self, first: bytes) -> None:
-        """Make a journal of an older format one of today's, in one transaction; ``first`` is for one that has none."""
-        origin = Origin(self.origin.id, first=self.origin.first or first)
+        """Make a journal of an earlier format one of today's, in one transaction.
+
+        ``first`` is the default definition that a file of the first format gets.
+        """
+        was = self.origin
+        origin = Origin(was.id, first=was.first or first)
         self._execute("BEGIN")
-        if self.origin.format == OLDEST_FORMAT:
+        if was.format > OLDEST_FORMAT:
+            self._execute("ALTER TABLE once RENAME TO once_before")
+            self._execute(ONCE)
+            for each in repack_answers(self._db, self.path):
+                self._insert_answers(each)
+            self._execute("DROP TABLE once_before")
+            self._execute("UPDATE origin SET format = ?, crc = ?", FORMAT, origin.crc())
+        else:
             self._execute("DROP TABLE origin")
             _create_tables(self._db, origin)
-        else:
-            self._execute("UPDATE origin SET format = ?, crc = ?", origin.format, origin.crc())
         self._execute("COMMIT")
         self.origin = origin
 
@@ -313,6 +347,21 @@ def check_format(path: Path, found: object) -> None:
 def read_newest_answer(db: sqlite3.Connection) -> int:
     """Read the tick of the newest answer, 0 if there is none."""
     return db.execute("SELECT max(tick) FROM once").fetchone()[0] or 0
+
+
+def read_answers(db: sqlite3.Connection, path: Path, tick: int) -> Answers | None:
+    """Return the row of answers of this tick, None if it is gone; raise DataDamaged if it is not as written."""
+    row = db.execute("SELECT * FROM once WHERE tick = ?", (tick,)).fetchone()
+    return check_answers(path, row) if row else None
+
+
+def check_answers(path: Path, row: Sequence[Any]) -> Answers:
+    """Return a row of answers if it is what was written; raise DataDamaged if not."""
+    tick, agreed, crc, pairs, bodies = row
+    answers = Answers(tick, agreed, pairs, bodies)
+    if list(map(type, (agreed, pairs, bodies))) != [int, bytes, bytes] or answers.crc() != crc:
+        raise DataDamaged(path, f"answer {tick} is not what was written")
+    return answers
 
 
 def batch_crc(lsn: int, encoded: bytes | bytearray) -> int:

@@ -14,20 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
+from msgspec import DecodeError
 
-from laurels.errors import DataDamaged, DirectoryUnusable, NewerFormat, StoreUnavailable
-from laurels.stores.contract import Change, Refusal
+from laurels.errors import DirectoryUnusable, NewerFormat, StoreUnavailable
 from laurels.stores.embedded import journal
-from laurels.stores.embedded.journal import FORMAT, Answer
+from laurels.stores.embedded.journal import FORMAT
 from laurels.stores.embedded.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from laurels.stores.embedded.answers import Answer
+
 T = TypeVar("T")
-_OUTCOMES: msgspec.json.Decoder[Change | list[Refusal]] = msgspec.json.Decoder(Change | list[Refusal])
 
 
 @contextmanager
@@ -53,9 +53,12 @@ class DiskLookups:
         """Return the metadata of those of these names and sequences that still count, by the sequence."""
         return await self._in_thread(lambda: self._metadata(key, entries))
 
-    async def answer(self, key: bytes) -> Answer | None:
-        """Return the answer to the last write with this key, None if there is none."""
-        return await self._in_thread(lambda: self._answer(key))
+    async def answer(self, key: bytes, tick: int, since: int) -> Answer | None:
+        """Return the answer to a key from the row of this tick, None if it is not there.
+
+        One that was given up to ``since``, in agreed time, is forgotten.
+        """
+        return await self._in_thread(lambda: self._answer(key, tick, since))
 
     async def close(self) -> None:
         """Let go of the files."""
@@ -86,22 +89,15 @@ class DiskLookups:
         row = self._connect().execute(question, (sequence,)).fetchone()
         return journal.check_metadata(self._journal_path, *row)[1] if row else None
 
-    def _answer(self, key: bytes) -> Answer | None:
+    def _answer(self, key: bytes, tick: int, since: int) -> Answer | None:
         with _translate_errors(self._journal_path):
-            rows = self._connect().execute("SELECT tick, key, print, answer, crc FROM once WHERE key = ?", (key,))
-            found = rows.fetchone()
-        if found is None:
+            row = journal.read_answers(self._connect(), self._journal_path, tick)
+        if row is None or row.agreed <= since:
             return None
-        *fields, crc = found
-        if list(map(type, fields)) != [int, bytes, bytes, bytes] or Answer(*fields).crc() != crc:
-            raise DataDamaged(self._journal_path, f"answer {fields[0]} is not what was written")
-        answer = Answer(*fields)
         try:
-            if answer.body:
-                _OUTCOMES.decode(answer.body)
-        except msgspec.DecodeError as error:
-            raise NewerFormat(self._journal_path, f"answer {answer.tick}", FORMAT) from error
-        return answer
+            return row.find(key)
+        except DecodeError as error:
+            raise NewerFormat(self._journal_path, f"answer {tick}", FORMAT) from error
 
     def _connect(self) -> sqlite3.Connection:
         if self._journal is None:

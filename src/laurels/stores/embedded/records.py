@@ -28,18 +28,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
 import msgspec
 
 from laurels.definition import Definition
 from laurels.errors import ScoreRefused
-from laurels.stores.contract import Change, Feed, IdempotencyKey, Refusal, Standing, key_of
+from laurels.stores.contract import Feed, IdempotencyKey, Refusal, key_of
+from laurels.stores.embedded.answers import Compared
 from laurels.stores.embedded.state import EMPTY_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from laurels.stores.contract import Score
     from laurels.stores.embedded.state import State
 
 DEFAULT = "-"
@@ -47,7 +49,7 @@ DEFAULT = "-"
 HEAD = b"\xdd\0\0\0\0\x92\x04\xcf" + bytes(8)
 """A msgpack array of a four-byte count, and in it the first record: At, with eight bytes for the tick."""
 
-Outcome: TypeAlias = int | Change | list[Refusal]
+Outcome: TypeAlias = int | Compared | list[Refusal]
 """What applying a record came to."""
 
 
@@ -198,11 +200,10 @@ class Submit(Record, tag=7, frozen=True, gc=False):
 
     def apply(self, state: State) -> Outcome:
         """Submit; return whether that counted on the board, or with a key, whose answer is kept, what it changed."""
-        if self.key:
-            return compare(state, self.board, self.name, lambda: self._submit(state))
-        return self._submit(state)
+        return compare(state, self, self.submit) if self.key else self.submit(state)
 
-    def _submit(self, state: State) -> bool:
+    def submit(self, state: State) -> bool:
+        """Submit; return whether that counted on the board."""
         sequence = state.stamp(with_metadata=self.has_metadata)
         return state.submit(self.board, self.feeds, self.name, self.score, sequence)
 
@@ -255,8 +256,6 @@ class SubmitMany(Record, tag=8, frozen=True, gc=False):
 
 AnyRecord: TypeAlias = Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany
 Detailed: TypeAlias = Submit | SubmitMany
-ABSENT = Standing(0, 0)
-"""For the type of Change alone: after a submit that was not refused the name is on the board."""
 
 _encoder = msgspec.msgpack.Encoder()
 encode_into = _encoder.encode_into
@@ -265,16 +264,13 @@ encode_definition = msgspec.json.Encoder().encode
 decode_definition = msgspec.json.Decoder(Definition).decode
 
 
-def compare(state: State, board: str, name: str, submit: Callable[[], object]) -> Change:
-    """Submit a score for a name, and return the standings just before and just after."""
-    before = _standing(state, board, name)
-    counted = bool(submit())
-    return Change(before, _standing(state, board, name) or ABSENT, counted)
-
-
-def _standing(state: State, board: str, name: str) -> Standing | None:
-    found = state.get(board, EMPTY_INDEX).standing(name)
-    return Standing(*found) if found else None
+def compare(state: State, record: Put | Submit, submit: Callable[[State], object]) -> Compared:
+    """Submit the score of a record, and return the standings just before and just after."""
+    board, name = record.board, record.name
+    before = state.get(board, EMPTY_INDEX).standing(name)
+    counted = bool(submit(state))
+    after = state[board].standing(name)
+    return before, cast("tuple[Score, int]", after), counted
 
 
 def _fed_keys(board: str, feeds: Iterable[Feed]) -> Iterable[str]:

@@ -4,7 +4,8 @@
     check    snapshot, journal and last acknowledged LSN are held against each other
     load     the entries of the snapshot, in bulk
     replay   the batches of the journal past the snapshot's LSN, applied as they were when they were written
-    upgrade  a journal of an older format becomes one of today's; only now is a file with entries written to
+    upgrade  a journal of an earlier format becomes one of today's; only now is a file with entries written to
+    keys     the idempotency keys that are known, from the journal
 
 A compaction begins in the same way (:mod:`laurels.stores.embedded.compact`), with those keys that it needs: a server, a
 restart and a compaction take the same records and come to the same state.
@@ -37,6 +38,7 @@ from laurels.stores.embedded import journal
 from laurels.stores.embedded.compaction import Compaction
 from laurels.stores.embedded.directory import Directory, sync_directory
 from laurels.stores.embedded.journal import FORMAT, Journal
+from laurels.stores.embedded.key_table import KeyTable
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
 from laurels.stores.embedded.snapshot import Snapshot, decode_offsets
 from laurels.stores.embedded.state import ON_DISK, State
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from laurels.errors import StoreError
-    from laurels.stores.contract import IdempotencyKey
+    from laurels.stores.embedded.answers import Answered
     from laurels.stores.embedded.journal import Origin
     from laurels.stores.embedded.records import Detailed, Record
     from laurels.stores.embedded.snapshot import Footer
 
+KEY_BITS = 64
+"""How many bits of a key are told apart without a look at the disk."""
 _ANY_RECORDS = msgspec.msgpack.Decoder(list[list[Any]])
 """The form of a batch in every version: an array of records, each an array."""
 
@@ -172,7 +176,9 @@ class Recovery:
         self.compacted_upto = footer.compacted_upto if footer else 0
         self._first = Definition(order=default.order)  # all that a deployment of the first format could choose
         self.state = begin_state(self.journal.path, self.journal.origin, self._snapshot, self._first)
-        self.answers: list[tuple[IdempotencyKey, int, Outcome | None]] = []
+        self.keys = KeyTable(KEY_BITS)
+        self.agreed = 0
+        self.answered: list[Answered] = []
 
     def load(self, progress: Callable[[int], None]) -> int:
         """Load the snapshot, and return how many entries that were."""
@@ -184,7 +190,7 @@ class Recovery:
     def replay(self) -> Replay:
         """Apply the journal; raise DataDamaged if metadata is missing.
 
-        ``answers`` are then those of writes whose answers are not in the journal yet.
+        ``answered`` are then the writes with keys whose answers are not in the journal yet.
         """
         replay = Replay(self.journal.path, self.journal.batches(self.compacted_upto), self.state)
         described = set[int]()
@@ -192,7 +198,7 @@ class Recovery:
             described.update(sequence for _, sequence in record.metadata(first))
             key = record.idempotency_key()
             if key and first >> 1 > self.journal.answered:  # a sequence is the tick, and a bit for metadata
-                self.answers.append((key, first >> 1, outcome))
+                self.answered.append((first >> 1, key, cast("Any", outcome)))
         for sequence, body in self.journal.metadata(self.compacted_upto) if described else ():
             replay.size += len(body)
             described.discard(sequence)
@@ -201,11 +207,17 @@ class Recovery:
         return replay
 
     def upgrade(self) -> None:
-        """Connect for writing, and bring a journal of an older format up to date."""
+        """Connect for writing, and bring a journal of an earlier format up to date."""
         with journal.translate_errors(self.journal.path):
             self.journal.reopen()
             if self.journal.origin.format < FORMAT:
                 self.journal.upgrade(encode_definition(self._first))
+
+    def load_keys(self) -> None:
+        """Fill ``keys`` with those whose answers are in the journal; ``agreed`` is then the time of the newest."""
+        for row in self.journal.answers():
+            self.keys.add(row.pairs, row.tick)
+            self.agreed = row.agreed
 
     def compaction(self, backlog: int, compact_bytes: int) -> Compaction:
         """Return what will compact the journal, of which ``backlog`` bytes are not in the snapshot."""

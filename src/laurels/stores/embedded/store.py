@@ -31,7 +31,6 @@ from laurels.ranking import to_json
 from laurels.stores.contract import (
     Board,
     Capabilities,
-    Change,
     IdempotencyKey,
     Period,
     Place,
@@ -45,6 +44,7 @@ from laurels.stores.contract import (
     Summary,
     key_of,
 )
+from laurels.stores.embedded.answers import change
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
@@ -65,7 +65,7 @@ from laurels.stores.embedded.records import (
     encode_definition,
 )
 from laurels.stores.embedded.recovery import Recovery
-from laurels.stores.embedded.state import EMPTY_INDEX, State
+from laurels.stores.embedded.state import EMPTY_INDEX
 from laurels.stores.embedded.summary import summarize
 from laurels.stores.embedded.watch import ClockWatch
 
@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from laurels.ranking import Index
+    from laurels.stores.embedded.answers import Compared
     from laurels.stores.embedded.batch import Batch
 
 Row: TypeAlias = tuple[str, Score, int, int]
@@ -95,15 +96,17 @@ class EmbeddedStore(Store):
     capabilities = Capabilities(durable=True)
     waits_inline = True
 
-    def __init__(self, files: Files, state: State, clock: Clock, limits: StoreLimits) -> None:
+    def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
         self._limits = limits
         self._directory = files.directory
-        self._state = state
+        self._state = state = recovery.state
         self._clock = clock
-        self._watch = ClockWatch(clock, state.time_of(state.sequence >> 1))
         self._ticks = Ticks(clock, state.sequence >> 1, state.offset)
         self._lookups = DiskLookups(files.directory.path)
-        self._answers = FirstAnswers(self._lookups.answer, self._ticks.now)
+        clock.begin_at(recovery.agreed)
+        self._watch = ClockWatch(clock, state.time_of(state.sequence >> 1))
+        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock)
+        self._answers.add(recovery.answered)
         self._commits = Commits(files, state, self._ticks, self._answers)
 
     @classmethod
@@ -126,26 +129,24 @@ class EmbeddedStore(Store):
         DirectoryUnusable, NewerFormat or DataDamaged.
         """
         try:
-            files, state, answers = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
+            files, recovery = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
         clock = clock or Clock()
         clock.resume(files.directory.read_clock())
-        store = cls(files, state, clock, limits)
-        for answer in answers:
-            store._answers.add(*answer)
-        return store
+        return cls(files, recovery, clock, limits)
 
     @classmethod
     def _load(
         cls, path: Path, default: Definition, progress: Callable[[int], None], compact_bytes: int
-    ) -> tuple[Files, State, list[tuple[IdempotencyKey, int, Outcome | None]]]:
+    ) -> tuple[Files, Recovery]:
         began = time.monotonic()
         with ExitStack() as opened, ExitStack() as reading:
             recovery = Recovery(path, default, opened, reading)
             loaded = recovery.load(progress)
             replay = recovery.replay()
             recovery.upgrade()
+            recovery.load_keys()
             compaction = recovery.compaction(replay.size, compact_bytes)
             opened.pop_all()
         took = time.monotonic() - began
@@ -153,7 +154,7 @@ class EmbeddedStore(Store):
         _log.info(
             "Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, replay.count, boards, took
         )
-        return Files(recovery.directory, recovery.journal, compaction), recovery.state, recovery.answers
+        return Files(recovery.directory, recovery.journal, compaction), recovery
 
     def _is_over(self, board: str) -> bool:
         """Return whether the time of a board is over by the wall clock: it is hidden, and may come back with that."""
@@ -185,7 +186,7 @@ class EmbeddedStore(Store):
         record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
         bodies = [] if metadata is None else [(0, metadata)]
         outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
-        return SubmitResult(changes=(cast("Change", outcome),)) if want_changes else None
+        return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
 
     @staticmethod
     async def _await_change(batch: Batch) -> SubmitResult:
@@ -194,7 +195,7 @@ class EmbeddedStore(Store):
         batch.report_change()
         await batch
         batch.check(batch.records[place])
-        return SubmitResult(changes=(cast("Change", batch.outcomes[place]),))
+        return SubmitResult(changes=(change(cast("Compared", batch.outcomes[place])),))
 
     async def _submit_many(
         self,
@@ -233,14 +234,9 @@ class EmbeddedStore(Store):
 
         Return what it came to, or that answer.
         """
-        if key and (answer := await self._answers.begin(key)) is not None:
-            return answer
-        try:
-            batch = self._commits.add_detailed(record, count, metadata, key)
-        except BaseException:
-            if key:
-                self._answers.end(key)
-            raise
+        if key and not self._answers.is_new(key) and (answer := await self._answers.find(key)) is not None:
+            return answer.outcome
+        batch = self._commits.add_detailed(record, count, metadata, key)
         place = len(batch.records) - 1
         if report_change and not key:  # a record with a key reports it anyway, because its answer is kept
             batch.report_change()
@@ -250,11 +246,11 @@ class EmbeddedStore(Store):
 
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
-        answer = await self._answers.begin(idempotency_key)
+        answer = await self._answers.find(idempotency_key)
         if answer is None:
-            self._answers.end(idempotency_key)
             return None
-        return SubmitResult(changes=(answer,)) if isinstance(answer, Change) else SubmitResult(answer)
+        outcome = answer.outcome
+        return SubmitResult(outcome) if isinstance(outcome, list) else SubmitResult(changes=(change(outcome),))
 
     async def remove(self, board: Board, name: str) -> bool:
         return cast("bool", await self._keep(Remove(board.key, name)))
