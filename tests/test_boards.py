@@ -153,6 +153,27 @@ async def test_periods_are_told(boards: Boards, clock: Clock) -> None:
     assert [first.current, second.current] == [False, True]
 
 
+async def test_pages_of_periods(boards: Boards, clock: Clock) -> None:
+    """Of many periods a list has those after one, up to a limit."""
+    await boards.define("days", Definition(windows=("daily",)))
+    for day in range(250):
+        clock.now = NOON + day * DAY
+        await boards.submit("days", Submission("v", day))
+    days = daily(await boards.periods("days"))
+    assert (len(days), daily(await boards.periods("days", ("daily", days[-120]), 110))) == (250, days[-119:-9])
+
+
+async def test_definitions_after_changes(boards: Boards) -> None:
+    """The list of definitions follows each change."""
+    for name in "bdac":
+        await boards.define(name, BOUNDED)
+        assert name in [name for name, *_ in await boards.definitions("", 9)]
+    await boards.define("c", Definition())
+    await boards.undefine("b")
+    await boards.undefine("nothing")
+    assert [name for name, *_ in await boards.definitions("", 9)][:3] == ["a", "bounded", "c"]
+
+
 async def test_keep(boards: Boards, clock: Clock) -> None:
     """As many past periods as are kept stay visible; older ones are not."""
     await boards.submit("kart", Submission("v", 5))

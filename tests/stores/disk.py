@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from math import isfinite
@@ -158,6 +160,16 @@ def last(directory: Path) -> int:
     with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
         (found,) = journal.execute("SELECT max(lsn) FROM batch").fetchone()
     return int(found or 0)
+
+
+def run_compaction(directory: Path, lock: int) -> subprocess.CompletedProcess[str]:
+    """Run the process that compacts all of a journal, as the holder of a lock."""
+    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(directory), str(last(directory)), str(lock)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=[lock]
+    ) as process:
+        assert process.stderr is not None
+        return subprocess.CompletedProcess(command, process.wait(30), stderr=process.stderr.read())
 
 
 def flip(file: Path, at: int) -> bytes:

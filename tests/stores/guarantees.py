@@ -18,6 +18,7 @@ from laurels.stores.contract import (
     Feed,
     IdempotencyKey,
     Period,
+    PeriodRange,
     Place,
     Ranked,
     Refusal,
@@ -355,6 +356,13 @@ class Guarantees:
             daily = [Period("daily", period, 1) for period in ("2026-11-09", "2026-11-22", "2026-11-23")]
             assert await store.periods(board) == [*daily, Period("weekly", "2026-W47", 3)]
             assert (await store.periods(KART), await store.names()) == ([], [board.name])
+            ranges = [
+                PeriodRange("daily", "2026-11-10", "2026-11-22"),
+                PeriodRange("monthly", "", "9"),
+                PeriodRange("weekly", "2026-W47", "2026-W47"),
+            ]
+            assert await store.periods(board, ranges) == [daily[1], Period("weekly", "2026-W47", 3)]
+            assert await store.periods(board, ranges, 1) == [daily[1]]
 
     async def test_keep(self, store: Store, kept: Kept) -> None:
         """The submit that begins a period removes those that are too old to be kept, and no earlier submit does."""

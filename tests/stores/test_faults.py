@@ -19,6 +19,7 @@ import pytest
 from laurels.errors import DirectoryUnusable, StoreUnavailable
 from laurels.stores.contract import Standing, Submission
 from laurels.stores.embedded import commits, compaction, journal
+from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -150,6 +151,16 @@ async def test_whole_batch_is_refused(store: EmbeddedStore) -> None:
         )
     assert {type(end) for end in ends} == {StoreUnavailable}
     assert (len(set(map(id, ends))), await store.count(KART)) == (64, 0)
+
+
+async def test_refused_takes_no_room(tmp_path: Path) -> None:
+    """What could not be written leaves its room in a store with limits to others."""
+    store = await EmbeddedStore.open(tmp_path, limits=StoreLimits(entries=2))
+    with no_file_may_grow():
+        writes = [store.submit(KART, Submission(name, 1)) for name in ("v", "judy")]
+        assert {type(each) for each in await asyncio.gather(*writes, return_exceptions=True)} == {StoreUnavailable}
+    await fill(store, KART, {"alt": 1, "rogue": 2})
+    await store.close()
 
 
 async def test_failing_writes(store: EmbeddedStore) -> None:
@@ -304,7 +315,7 @@ def test_compaction_ends_with_its_parent(tmp_path: Path) -> None:
     """A compaction that hangs ends when the process that started it is gone."""
     journal.create(tmp_path / "journal.db", b"{}")
     os.mkfifo(tmp_path / "boards.db")
-    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1"]
+    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1", "0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as compaction:
         assert compaction.stdin is not None
         compaction.stdin.close()

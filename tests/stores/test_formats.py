@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 import zlib
 from contextlib import closing
 from pathlib import Path
@@ -148,14 +146,6 @@ def contents(data: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in data.glob("*.db")}
 
 
-def run_compaction(data: Path) -> subprocess.CompletedProcess[str]:
-    """Run the process that compacts the journal of a directory."""
-    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(data), str(disk.last(data))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        return subprocess.CompletedProcess(command, process.wait(30), stderr=process.stderr.read())
-
-
 @pytest.mark.parametrize("record", LATER_RECORDS.values(), ids=LATER_RECORDS)
 async def test_record_of_a_later_version(data: Path, record: object) -> None:
     """A start ends with NewerFormat if a row of the journal holds what a later version added; nothing is changed."""
@@ -172,7 +162,8 @@ async def test_compaction_of_a_record_of_a_later_version(data: Path, record: obj
     await boards(data)
     append(data, record)
     before = contents(data)
-    ended = run_compaction(data)
+    with (data / "folding").open() as lock:
+        ended = disk.run_compaction(data, lock.fileno())
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
     assert "journal.db has content that this version of Laurels does not know" in ended.stderr
@@ -185,7 +176,7 @@ async def test_definition_of_a_later_version_in_the_snapshot(data: Path, name: s
     """A definition in the snapshot that a later version wrote is named as such, not called damaged."""
     with closing(Journal(data / "journal.db")) as journal:
         about = [BoardRow(name, definition, None)]
-        snapshot.write(data / "boards.db", journal.origin.id, journal.last, Contents(1, [], about, []))
+        snapshot.write(data / "boards.db", journal.origin.id, (journal.last, journal.crc), Contents(1, [], about, []))
     with pytest.raises(NewerFormat, match=UNKNOWN.format("boards.db", f"the definition of '{name}'")):
         await boards(data)
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.definition import Definition
-from laurels.errors import DataDamaged, ScoreRefused, StoreUnavailable
+from laurels.errors import DataDamaged, ScoreRefused, StoreFull, StoreUnavailable
 from laurels.stores.contract import Board, Change, IdempotencyKey, Refusal, Standing, Submission
+from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.journal import Journal
 from laurels.stores.embedded.store import EmbeddedStore
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
+LAST = Board("last")
 SUMS = Board("sums", Definition(operator="increment"))
 FIRST = Change(None, Standing(5, 0))
 SECOND = Change(Standing(5, 0), Standing(10, 0))
@@ -135,13 +137,153 @@ async def test_answers_that_could_not_be_written(store: EmbeddedStore, tmp_path:
 
 
 async def test_answers_are_forgotten(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
-    """Answers older than a day leave the disk as others come."""
+    """Answers older than a day leave the disk and the memory as others come."""
     for number in range(5):
         await submit_for_change(store, SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
     clock.now += 86_401
     await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    for _ in range(2):
+        await store.submit(KART, Submission("v", 1))
+    assert (answers(tmp_path / "data"), len(store._answers._keys)) == (1, 1)  # noqa: SLF001 - that is memory
+
+
+async def test_many_answers_are_forgotten(
+    store: EmbeddedStore, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more are deleted at once than between two commits, and none that is younger than a day."""
+    monkeypatch.setattr("laurels.stores.embedded.journal.FORGET_ROWS", 2)
+    for number in range(6):
+        await submit_for_change(store, SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
+        clock.now += 20_000 if number == 4 else 0
+    clock.now += 66_401
+    left = []
+    for _ in range(4):
+        await store.submit(KART, Submission("v", 1))
+        left.append(answers(tmp_path / "data"))
+    assert (sorted(left, reverse=True), left[-1]) == (left, 1)
+
+
+JUMPS = {"forward": 30 * 86_400, "back": -30 * 86_400}
+
+
+@pytest.mark.parametrize("seconds", JUMPS.values(), ids=JUMPS)
+async def test_jump_of_the_clock_forgets_no_key(store: EmbeddedStore, clock: Clock, seconds: int) -> None:
+    """A key is known while the wall clock shows another time, and when it shows the right one again."""
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    clock.turn(seconds)
+    for number in range(3):
+        await submit_for_change(store, KART, Submission("v", 1), IdempotencyKey(bytes([number] * 16), b"a" * 16))
+    found = [await submit_for_change(store, SUMS, Submission("v", 5), ONCE)]
+    clock.turn(-seconds)
+    found.append(await submit_for_change(store, SUMS, Submission("v", 5), ONCE))
+    assert (found, await store.standing(SUMS, "v")) == ([FIRST, FIRST], Standing(5, 0))
+
+
+async def test_a_day_around_a_jump(store: EmbeddedStore, clock: Clock) -> None:
+    """A key is forgotten after a day in which time passed, whatever the wall clock showed meanwhile."""
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    clock.now += 50_000
     await store.submit(KART, Submission("v", 1))
-    assert answers(tmp_path / "data") == 1
+    clock.turn(-400_000)
+    await store.submit(KART, Submission("v", 1))
+    clock.now += 30_000
+    assert await store.recall(ONCE) is not None
+    clock.now += 10_000
+    assert await store.recall(ONCE) is None
+
+
+async def test_days_without_a_server(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """Time in which no server runs, as far as the clock can tell, makes no key older."""
+    clock.now += 90_000
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    clock.now += 40_000
+    await submit_for_change(store, KART, Submission("v", 5), IdempotencyKey(b"2" * 16, b"a" * 16))
+    await store.close()
+    later = type(clock)(clock.now + 30 * 86_400, boot="another")
+    again = await EmbeddedStore.open(tmp_path / "data", clock=later)
+    later.now += 42_000  # and an hour that both clocks of a test have behind them
+    known = await again.recall(ONCE)
+    later.now += 1_500
+    assert (known is not None, await again.recall(ONCE)) == (True, None)
+    await again.close()
+
+
+@pytest.fixture
+async def small(tmp_path: Path, clock: Clock) -> AsyncIterator[EmbeddedStore]:
+    """Open a store that may hold two keys."""
+    opened = await EmbeddedStore.open(tmp_path / "data", clock=clock, limits=StoreLimits(keys=2))
+    yield opened
+    await opened.close()
+
+
+def numbered(number: int) -> IdempotencyKey:
+    """Return one of many keys."""
+    return IdempotencyKey(bytes([number] * 16), b"a" * 16)
+
+
+async def test_as_many_keys_as_there_may_be(small: EmbeddedStore) -> None:
+    """A new key is refused, known ones get their answers, and submits without a key go on."""
+    ends = await asyncio.gather(
+        *(submit_for_change(small, KART, Submission("v", n), numbered(n)) for n in range(3)), return_exceptions=True
+    )
+    assert [type(end) for end in ends] == [Change, Change, StoreFull]
+    with pytest.raises(StoreFull, match=r"as many idempotency keys .*: 2\. .* raise --max-keys, or submit without one"):
+        await small.submit(KART, [Submission("v", 9)], numbered(9))
+    assert await submit_for_change(small, KART, Submission("v", 0), numbered(0)) == Change(None, Standing(0, 0))
+    await small.submit(KART, Submission("v", 7))
+    assert await small.standing(KART, "v") == Standing(7, 0)
+
+
+async def test_room_for_keys(small: EmbeddedStore, clock: Clock) -> None:
+    """There is room again when keys have expired, although nothing else is submitted."""
+    for number in range(2):
+        await small.submit(KART, Submission("v", number), numbered(number))
+    await small.submit(KART, Submission("v", 3))
+    clock.now += 86_401
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await small.submit(KART, Submission("v", 5), numbered(5))
+                break
+            except StoreFull:
+                await asyncio.sleep(0.01)  # a commit forgets them, of which no event tells
+    assert await small.standing(KART, "v") == Standing(5, 0)
+
+
+async def test_keys_that_begin_alike(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that the table does not tell apart have each their own answer, in memory, on disk and after a restart."""
+    monkeypatch.setattr("laurels.stores.embedded.recovery.KEY_BITS", 0)
+    store = await EmbeddedStore.open(tmp_path / "data", clock=clock)
+
+    async def submit_all() -> list[Change | None]:
+        submits = (submit_for_change(store, KART, Submission(f"{n}", n), numbered(n)) for n in range(20))
+        return list(await asyncio.gather(*submits))
+
+    first = await submit_all()
+    seen = [await submit_all()]
+    await store.submit(LAST, Submission("v", 1))
+    seen.append(await submit_all())
+    await store.close()
+    store = await EmbeddedStore.open(tmp_path / "data", clock=clock)
+    seen.append(await submit_all())
+    assert (seen, await store.count(KART)) == ([first] * 3, 20)
+    await store.close()
+
+
+async def test_many_answers_of_one_batch(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """The answers of a large batch are several rows, and refusals among them."""
+    await store.submit(SUMS, Submission("v", 2**53))
+    sent = [
+        submit_for_change(store, SUMS, Submission("v" if n % 9 == 0 else f"{n}", 1), numbered(n)) for n in range(200)
+    ]
+    ends = await asyncio.gather(*sent, return_exceptions=True)
+    assert [isinstance(end, ScoreRefused) for end in ends] == [n % 9 == 0 for n in range(200)]
+    await store.submit(KART, Submission("v", 1))
+    assert answers(tmp_path / "data") == 200 - 23
+    again = await EmbeddedStore.open(killed(store, tmp_path), clock=clock)
+    found = [await again.recall(numbered(n)) for n in range(200)]
+    assert [each and each.changes[0] for each in found] == [None if n % 9 == 0 else ends[n] for n in range(200)]
+    await again.close()
 
 
 async def test_caller_that_gives_up(store: EmbeddedStore) -> None:

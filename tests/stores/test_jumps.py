@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.clock import SECOND, SETTLE_SECONDS
+from laurels.clock import Clock as MachineClock
 from laurels.definition import Definition
 from laurels.errors import DefinitionConflict
 from laurels.stores.contract import Board, Submission
@@ -292,3 +293,24 @@ async def test_start_far_from_the_newest_record(
     clock.now += SETTLE_SECONDS
     assert again.warnings() == []
     await again.close()
+
+
+@pytest.mark.parametrize("boot", ["tests", "another"])
+async def test_start_of_the_machine(store: EmbeddedStore, tmp_path: Path, clock: Clock, boot: str) -> None:
+    """After a start of the machine nothing is deleted for an hour; after one of the server alone it is."""
+    await store.close()
+    clock.now += 8 * DAY
+    later = MachineClock(lambda: clock.now, lambda: clock.now, boot=boot, earliest=0)
+    again = await EmbeddedStore.open(tmp_path / "data", clock=later)
+    await again.submit(OTHER, Submission("v", 1))
+    assert (await again.count(ENDING), ENDING.name in again._state) == (0, boot == "another")  # noqa: SLF001
+    await again.close()
+
+
+async def test_clock_file_in_the_way(tmp_path: Path, clock: Clock) -> None:
+    """A file that can be neither read nor written only makes the next process wait."""
+    (tmp_path / "data/clock").mkdir(parents=True)
+    store = await EmbeddedStore.open(tmp_path / "data", clock=clock)
+    await store.submit(KART, Submission("v", 1))
+    assert await store.count(KART) == 1
+    await store.close()

@@ -96,7 +96,10 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "count": COUNT,
         "current": _describe("Whether it is the current one."),
     },
-    "Periods": {"periods": _describe("The periods that have entries.")},
+    "Periods": {
+        "periods": _describe("The periods that have entries."),
+        "next": _describe("What to go on after. It is left out at the end.", examples=["daily 2026-11-22"]),
+    },
     "Landing": {
         "service": _describe("The service's name.", const="laurels"),
         "version": _describe("Its version."),

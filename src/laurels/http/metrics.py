@@ -31,7 +31,12 @@ TYPES = {
 }
 LABELS = ("method", "route")
 STORE_METRICS = {
-    "boards": "Boards that have entries.",
+    "boards": "Boards that have entries or a definition.",
+    "boards_limit": "How many boards there may be (--max-boards).",
+    "periods": "Periods of windows that have entries.",
+    "periods_limit": "How many periods there may be (--max-periods).",
+    "entries": "Entries on all boards and in all periods.",
+    "entries_limit": "How many entries there may be (--max-entries).",
     "clock_settled": "1 if the clock has run evenly for an hour, so that what has ended by it is deleted; else 0.",
     "newest_record_ahead_seconds": "By how much the order of submits is ahead of the clock, which was set back.",
 }

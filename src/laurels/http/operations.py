@@ -29,7 +29,16 @@ from laurels.http.handlers import (
     undefine,
 )
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
-from laurels.http.parameters import AFTER, BOARDS_LIMIT, IDEMPOTENCY_KEY, OF_PERIOD, PREFER, SCORE
+from laurels.http.parameters import (
+    AFTER,
+    AFTER_PERIOD,
+    BOARDS_LIMIT,
+    IDEMPOTENCY_KEY,
+    OF_PERIOD,
+    PERIODS_LIMIT,
+    PREFER,
+    SCORE,
+)
 from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.wire import (
     Absent,
@@ -278,11 +287,13 @@ OPERATIONS = (
         path="/-/boards/{board}/periods",
         tag="Boards",
         title="List a board's periods",
-        about="Returns the periods that have entries, by window and from the oldest.",
+        about="Returns the periods that have entries, by window and from the oldest; `next` is there if more follow.",
         answers=(Answer(200, "The periods.", (Periods,)),),
         handler=list_periods,
+        parameters=(AFTER_PERIOD, PERIODS_LIMIT),
         errors=READ_ERRORS,
         scope="read",
+        subject="the list of a board's periods",
     ),
     Operation(
         name="summary",

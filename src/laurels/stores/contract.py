@@ -245,6 +245,14 @@ class Period(Struct, frozen=True, gc=False):
     count: int
 
 
+class PeriodRange(Struct, frozen=True, gc=False):
+    """The periods of a window from one name to another, both included; neither need be there."""
+
+    window: str
+    first: str
+    last: str
+
+
 TIES: frozenset[Ties] = frozenset({"name", "earliest", "latest"})
 RANKINGS: frozenset[Ranking] = frozenset({"ordinal", "competition", "dense"})
 
@@ -312,7 +320,9 @@ class Store(ABC):
     A store has eight methods of its own: the abstract ones. All others refuse by themselves, as a store's capabilities
     must then say, or do what any store can do. It sets :attr:`is_closed` in :meth:`close`.
 
-    Every method may raise :exc:`~laurels.errors.StoreUnavailable`. If the store is an account with a service, also
+    Every method may raise :exc:`~laurels.errors.StoreUnavailable`. Those that add something raise
+    :exc:`~laurels.errors.StoreFull` if the store holds as much as its operator allows. Of a batch the entries for which
+    there is no room are refused each on its own, if any other is left. If the store is an account with a service, also
     :exc:`~laurels.errors.LimitReached` and :exc:`~laurels.errors.StoreRefused`.
     """
 
@@ -363,6 +373,13 @@ class Store(ABC):
     @abstractmethod
     async def drop(self, board: Board) -> bool:
         """Remove the board with all its entries in one operation; return whether it existed. Its definition stays."""
+
+    def may_know(self, idempotency_key: IdempotencyKey) -> bool:
+        """Return whether a submit with this key may have to wait until it is known what the first one did.
+
+        One that need not is ordered among other writes as soon as it is awaited, like one without a key.
+        """
+        return True
 
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         """Return all that is known of the first submit with this key, or None if there was none.
@@ -438,8 +455,13 @@ class Store(ABC):
         """Return the names of the boards that have entries, sorted by their bytes: all, or the first after a name."""
         self._refuse("list its boards")
 
-    async def periods(self, board: Board) -> list[Period]:
-        """Return the periods of a board that have entries, by window and from the oldest."""
+    async def periods(
+        self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
+    ) -> list[Period]:
+        """Return the periods of a board that have entries, by window and from the oldest.
+
+        Only those in the ranges, in their order, if there are any; of all at most the first ``limit``.
+        """
         self._refuse("list the periods of a board")
 
     # Definitions, with the capability defining
@@ -460,12 +482,14 @@ class Store(ABC):
         self._check_open()
         return {}
 
-    async def define(self, name: str, definition: Definition) -> None:
+    async def define(self, name: str, definition: Definition, *, within_limits: bool = True) -> None:
         """Keep a board's definition from now on; raise DefinitionConflict if stored entries contradict it.
 
         They do if they would not be in this order, or would not be there, had the definition always been this one: the
         order, the operator and the ties change only while nothing is stored, the time zone while no period is, and a
         window can only be left out when it has no periods. Bounds must include every score of the board.
+
+        A board of the deployment's own file is defined without ``within_limits``: it gets in however full the store is.
         """
         self._refuse("keep definitions")
 

@@ -1,4 +1,4 @@
-"""The process that compacts the journal: ``python -m laurels.stores.embedded.compact DIRECTORY LSN``.
+"""The process that compacts the journal: ``python -m laurels.stores.embedded.compact DIRECTORY LSN LOCK``.
 
 It reads the old snapshot, loading the keys that the journal touches; applies the journal's batches up to LSN as a
 restart would; and writes the new snapshot, copying the chunks of the other keys that are still there. So its memory is
@@ -7,6 +7,9 @@ only one that does. When to compact is decided by :mod:`laurels.stores.embedded.
 
 A batch whose answers are not on disk yet (:mod:`laurels.stores.embedded.idempotency`) is not compacted, nor what comes
 after it: until then a restart finds these answers by applying the batch again.
+
+LOCK is the inherited descriptor of the directory's file ``folding``. If the directory has another such file when the
+new snapshot is complete, it is not the one that was to be compacted, and nothing in it is replaced.
 
 The process ends when its standard input does, which is when its parent is gone.
 """
@@ -24,20 +27,24 @@ from typing import TYPE_CHECKING
 from laurels.definition import DEFAULT_DEFINITION
 from laurels.errors import DataDamaged, LaurelsError
 from laurels.stores.embedded import journal, snapshot
+from laurels.stores.embedded.directory import check_file
 from laurels.stores.embedded.records import DEFAULT, At, Remove, encode_definition
 from laurels.stores.embedded.recovery import Replay, begin_state, load_snapshot, read_records
 from laurels.stores.embedded.snapshot import BoardRow, Contents, Snapshot
 from laurels.stores.embedded.state import EMPTY_INDEX, ON_DISK, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from laurels.stores.embedded.snapshot import Chunk, EntryMetadata
     from laurels.stores.embedded.state import State
 
 
-def compact(directory: Path, upto: int) -> None:
-    """Make a directory's snapshot hold the journal up to and including ``upto``, or as far as it is answered."""
+def compact(directory: Path, upto: int, confirm: Callable[[], object] = lambda: None) -> None:
+    """Make a directory's snapshot hold the journal up to and including ``upto``, or as far as it is answered.
+
+    ``confirm`` is called before the snapshot is replaced, and raises if it must not be.
+    """
     path, log = directory / "boards.db", directory / "journal.db"
     with ExitStack() as held:
         old = held.enter_context(closing(Snapshot(path))) if path.exists() else None
@@ -45,7 +52,7 @@ def compact(directory: Path, upto: int) -> None:
         run = CompactionRun(log, db, old, upto)
         if run.upto > run.after or old is None:
             run.apply()
-            snapshot.write(path, run.origin.id, run.upto, run.contents())
+            snapshot.write(path, run.origin.id, (run.upto, run.crc), run.contents(), confirm)
 
 
 class CompactionRun:
@@ -60,6 +67,7 @@ class CompactionRun:
         self._touched_keys: set[str] = set()
         self._touched_boards: set[str] = set()
         self.upto = self._survey(upto)
+        self.crc = journal.read_batch_crc(db, self.upto) or 0
         self._state = begin_state(log, self.origin, old, DEFAULT_DEFINITION)
         self._described: dict[int, tuple[tuple[str, str], ...]] = {}
 
@@ -143,7 +151,8 @@ def main() -> None:
     os.nice(19)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        compact(Path(sys.argv[1]), int(sys.argv[2]))
+        directory, held = Path(sys.argv[1]), int(sys.argv[3])
+        compact(directory, int(sys.argv[2]), lambda: check_file(directory / "folding", os.fstat(held)))
     except (LaurelsError, OSError, sqlite3.Error) as error:
         sys.exit(str(error))
 

@@ -1,6 +1,7 @@
 """The journal: an SQLite file to which batches of records are appended.
 
-    batch    one row is one commit: its LSN (log sequence number, which grows by one), the encoded batch, and its CRC32
+    batch    one row is one commit: its LSN (log sequence number, which grows by one), the encoded batch, and a CRC32
+             of both and of the CRC of the row before: it tells this history from that of a copy that went on by itself
     note     the metadata of a submission, by its sequence, written with the batch that the submission is in
     once     the first answers to writes with idempotency keys, those of one batch in a row (:mod:`.answers`); written
              with a later batch
@@ -20,9 +21,17 @@ few rows at a time: SQLite can begin its log anew only when no reader is in it, 
 was written with. The newest one is never dropped, so that the file always knows its last LSN. A new journal is made
 under another name and renamed when it is complete: a ``journal.db`` that is no journal was damaged, not half made.
 
-**After an error** the state of the connection is unknown. It is opened anew before the next append, and whatever the
-failed append may have left after the last LSN is deleted first: a batch that was refused must not appear. Its metadata
-may stay: it belongs to no submission, and goes with the next compaction.
+**After an error** the state of the connection is unknown, and so is that of the disk: Linux forgets what a failed sync
+could not write, lets everybody read it on, and reports the next sync as done. So before the next append the journal is
+opened anew and its log copied into the file, synced and begun anew, which needs a moment without readers; until that
+has worked nothing is acknowledged. Then whatever the failed append may have left after the last LSN is deleted: a batch
+that was refused must not appear. Its metadata may stay: it belongs to no submission, and goes with the next compaction.
+The process before may have met such an error too, and what it left be readable without being on the disk. So a start
+first writes the log over itself (:func:`rewrite_log`).
+
+**Locks of SQLite** belong to the process, not to a descriptor: whoever opens ``journal.db`` by himself in this process
+and closes it drops them all, and another program could checkpoint or delete the log. Its name may be looked at, nothing
+more.
 
 **Answers** are written after their writes, in the order of the writes: up to the tick of the newest answer all are
 there. A write that was refused has not used its key, and counts as answered all the same. Rows go when their keys
@@ -38,7 +47,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +56,7 @@ from msgspec import Struct
 from laurels.errors import DataDamaged, DirectoryUnusable, NewerFormat
 from laurels.stores.contract import KEY_SECONDS
 from laurels.stores.embedded.answers import Answers
+from laurels.stores.embedded.directory import Names, sync_directory
 from laurels.stores.embedded.upgrade import repack_answers
 
 if TYPE_CHECKING:
@@ -54,6 +64,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHECKPOINT_PAGES = 256
+REWRITE_BYTES = 2**20
+BUSY_SECONDS = 1.0
+"""How long a commit waits for a program that has locked the journal."""
 READ_ROWS = 64
 DROP_ROWS, DROP_BYTES = 256, 2**20
 OLDEST_FORMAT, FORMAT = 1, 3
@@ -127,20 +140,38 @@ def check_header(path: Path) -> None:
         raise DataDamaged(path, "it does not begin as an SQLite file does")
 
 
+def rewrite_log(path: Path) -> None:
+    """Write the log next to a journal over itself, so that what can be read of it is on the disk; nobody writes it yet.
+
+    Readers see no change. The log is no file on which SQLite has locks.
+    """
+    with suppress(FileNotFoundError), log_of(path).open("r+b", buffering=0) as file:
+        at = 0
+        while part := os.pread(file.fileno(), REWRITE_BYTES, at):
+            at += os.pwrite(file.fileno(), part, at)
+        os.fsync(file.fileno())
+
+
+def log_of(path: Path) -> Path:
+    """Return where SQLite has the log of a journal."""
+    return path.with_name(f"{path.name}-wal")
+
+
 def create(path: Path, first: bytes) -> None:
     """Make an empty journal, complete or not at all."""
     new = path.with_name(f"{path.name}.new")
     with translate_errors(path):
-        for name in (new.name, f"{new.name}-wal", f"{new.name}-shm"):
+        for name in (new.name, f"{new.name}-journal", f"{new.name}-wal", f"{new.name}-shm"):
             path.with_name(name).unlink(missing_ok=True)
         db = sqlite3.connect(new, isolation_level=None)
         try:
-            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
             db.execute("PRAGMA synchronous=FULL")
             db.execute(BATCHES)
             _create_tables(db, Origin(os.urandom(16), first=first))
+            db.execute("PRAGMA journal_mode=WAL")  # last: when a log is copied at the end, SQLite ignores errors
         finally:
-            db.close()  # the last connection: its checkpoint puts all into the file itself, without which it is empty
+            db.close()
     new.rename(path)
 
 
@@ -153,31 +184,40 @@ def _create_tables(db: sqlite3.Connection, origin: Origin) -> None:
 class Journal:
     """A journal, opened for reading until the first write, so that looking at a damaged one changes nothing.
 
-    ``first`` and ``last`` are the LSNs of the oldest and newest rows, 1 and 0 if there was never any. The id in
-    ``origin`` is the same in all files of one data directory. ``answered`` is the tick of the newest answer, and
-    ``oldest`` the agreed time of the oldest, or less; None if there is none.
+    ``first`` and ``last`` are the LSNs of the oldest and newest rows, 1 and 0 if there was never any, and ``crc`` is
+    that of the newest. The id in ``origin`` is the same in all files of one data directory. ``answered`` is the tick of
+    the newest answer, and ``oldest`` the agreed time of the oldest, or less; None if there is none.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, names: Names | None = None) -> None:
         self.path = path
+        self._names = names or Names(path.parent)
         check_header(path)
         with translate_errors(path):
             self._db = connect_read_only(path)
             try:
                 self.origin = read_origin(self._db, path)
                 first, last = self._db.execute("SELECT min(lsn), max(lsn) FROM batch").fetchone()
+                crc = read_batch_crc(self._db, last)
                 self.answered = read_newest_answer(self._db) if self.origin.format > OLDEST_FORMAT else 0
             except BaseException:
                 self._db.close()
                 raise
         self.first: int = first or 1
         self.last: int = last or 0
+        self.crc = crc or 0
         self.oldest: int | None = 0
-        self._suspect = True
+        self._names.remember(path)
+        self._is_writable = self._failed = False
 
     def batches(self, after: int) -> Iterator[tuple[int, bytes]]:
         """Return LSN and batch of each row past ``after``; raise DataDamaged if one is missing or not as written."""
         return read_batches(self._db, self.path, after, self.last)
+
+    def crc_of(self, lsn: int) -> int | None:
+        """Return the CRC of a batch, None if it is not there."""
+        with translate_errors(self.path):
+            return read_batch_crc(self._db, lsn)
 
     def metadata(self, after: int) -> Iterator[Metadata]:
         """Return all metadata of the batches past ``after``; raise DataDamaged if any is not as written."""
@@ -191,22 +231,32 @@ class Journal:
         Its metadata goes with it, and the answers to writes of batches before.
         """
         lsn = self.last + 1
+        crc = batch_crc(lsn, encoded, self.crc)
         if metadata or answers:
-            self._append_all(lsn, encoded, metadata, answers)
+            self._append_all(lsn, crc, encoded, metadata, answers)
         else:
-            self._execute(INSERT, lsn, batch_crc(lsn, encoded), encoded)  # alone it is a transaction of its own
-        self.last = lsn  # only now: a failure before leaves it, and `reopen` deletes whatever is past it
+            self._execute(INSERT, lsn, crc, encoded)  # alone it is a transaction of its own
+        self.check_names()  # after the commit, for until now it could have gone into a file that nobody finds again
+        self.last, self.crc = lsn, crc  # only now: a failure before leaves it, and `reopen` deletes whatever is past it
         return lsn
 
+    def check_names(self) -> None:
+        """Raise FileLost if anything that is open is no longer what its name stands for."""
+        try:
+            self._names.check()
+        except BaseException:
+            self._failed = True
+            raise
+
     def _append_all(
-        self, lsn: int, encoded: bytes | bytearray, metadata: Sequence[Metadata], answers: Sequence[Answers]
+        self, lsn: int, crc: int, encoded: bytes | bytearray, metadata: Sequence[Metadata], answers: Sequence[Answers]
     ) -> None:
         self._execute("BEGIN")
-        self._execute(INSERT, lsn, batch_crc(lsn, encoded), encoded)
+        self._execute(INSERT, lsn, crc, encoded)
         for sequence, body in metadata:
             # REPLACE, for a refused batch may have left metadata under the same sequence.
-            crc = metadata_crc(lsn, sequence, body)
-            self._execute("INSERT OR REPLACE INTO note VALUES (?, ?, ?, ?)", sequence, lsn, crc, body)
+            row = sequence, lsn, metadata_crc(lsn, sequence, body), body
+            self._execute("INSERT OR REPLACE INTO note VALUES (?, ?, ?, ?)", *row)
         for each in answers:
             self._insert_answers(each)
         self._execute("COMMIT")
@@ -289,25 +339,48 @@ class Journal:
         self.origin = origin
 
     def _execute(self, statement: str, *values: int | bytes | bytearray) -> sqlite3.Cursor:
-        if self._suspect:
+        if self._failed or not self._is_writable:
             self.reopen()
         try:
             return self._db.execute(statement, values)
         except sqlite3.Error:
-            self._suspect = True
+            self._failed = True
             raise
 
     def reopen(self) -> None:
-        """Connect anew, for writing, and delete what is there but was never acknowledged."""
-        self._db.close()
-        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        """Connect anew, for writing, and delete what is there but was never acknowledged.
+
+        Raises FileLost, and then changes nothing.
+        """
+        log = log_of(self.path), self.path.with_name(f"{self.path.name}-shm")
+        self._names.check()
+        self._names.forget(*log)  # SQLite makes them anew if nobody else has them open
+        self._db.close()  # deletes the log by its name, but not if the name of the journal stands for another file
+        self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        self._names.check()
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA secure_delete=OFF")  # on by default in some builds: a drop would write zeros
         # This connection alone checkpoints, within a commit. Without a limit the log would grow; a checkpoint by any
         # other connection would hold up a commit at a moment that nobody chose.
         self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        read_batch_crc(self._db, self.last)  # the first read makes the log
+        self._names.remember(*log)
+        try:
+            sync_directory(self.path.parent)  # SQLite does so too, with the log's first sync, but ignores an error
+        except OSError as error:
+            raise sqlite3.OperationalError(str(error)) from error
+        if self._failed:
+            self._begin_log_anew()
         self._db.execute("DELETE FROM batch WHERE lsn > ?", (self.last,))
-        self._suspect = False
+        self._is_writable, self._failed = True, False
+
+    def _begin_log_anew(self) -> None:
+        is_held, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_held:
+            raise sqlite3.OperationalError(
+                f"after an error its log must begin anew, and another program is in a transaction on {self.path.name}: "
+                "end that program, or its transaction"
+            )
 
     def close(self) -> None:
         """Let go of the file, with a checkpoint if it was written to."""
@@ -364,9 +437,22 @@ def check_answers(path: Path, row: Sequence[Any]) -> Answers:
     return answers
 
 
-def batch_crc(lsn: int, encoded: bytes | bytearray) -> int:
-    """Return the CRC32 of a batch under its LSN."""
-    return zlib.crc32(encoded, lsn & 0xFFFFFFFF)
+def batch_crc(lsn: int, encoded: bytes | bytearray, before: int) -> int:
+    """Return the CRC32 of a batch under its LSN and the CRC of the batch before it, 0 if there is none.
+
+    So it stands for the whole history up to there. Formats before the third took 0 for all batches.
+    """
+    return zlib.crc32(encoded, (lsn ^ before) & 0xFFFFFFFF)
+
+
+def _is_as_written(lsn: int, encoded: bytes, before: int, crc: int) -> bool:
+    return crc in (batch_crc(lsn, encoded, before), batch_crc(lsn, encoded, 0))  # the other is of an earlier format
+
+
+def read_batch_crc(db: sqlite3.Connection, lsn: int | None) -> int | None:
+    """Read the CRC of a batch, None if it is not there."""
+    row = db.execute("SELECT crc FROM batch WHERE lsn = ?", (lsn,)).fetchone()
+    return row[0] if row else None
 
 
 def metadata_crc(lsn: int, sequence: int, body: bytes) -> int:
@@ -401,6 +487,8 @@ def read_batches(db: sqlite3.Connection, path: Path, after: int, upto: int) -> I
 
     Each few are fetched whole: a cursor that stayed open would be a reader, and the log could not begin anew.
     """
+    with translate_errors(path):
+        before = read_batch_crc(db, after) or 0
     while after < upto:
         with translate_errors(path):
             rows = db.execute(
@@ -411,7 +499,7 @@ def read_batches(db: sqlite3.Connection, path: Path, after: int, upto: int) -> I
         for lsn, crc, records in rows[: upto - after]:
             if lsn != after + 1:
                 raise DataDamaged(path, f"batch {after + 1} is missing")
-            if not isinstance(records, bytes) or batch_crc(lsn, records) != crc:
+            if not isinstance(records, bytes) or not _is_as_written(lsn, records, before, crc):
                 raise DataDamaged(path, f"batch {lsn} is not what was written")
             yield lsn, records
-            after = lsn
+            after, before = lsn, crc

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import msgspec
 
@@ -36,12 +36,11 @@ from laurels.definition import Definition
 from laurels.errors import ScoreRefused
 from laurels.stores.contract import Feed, IdempotencyKey, Refusal, key_of
 from laurels.stores.embedded.answers import Compared
-from laurels.stores.embedded.state import EMPTY_INDEX
+from laurels.stores.embedded.state import ADDED, EMPTY_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from laurels.stores.contract import Score
     from laurels.stores.embedded.state import State
 
 DEFAULT = "-"
@@ -84,9 +83,12 @@ class Put(Record, tag=0, frozen=True, gc=False):
         if state.renewed:
             state.renew(self.board)
         try:
-            return state[self.board].submit(self.name, self.score, sequence)
+            outcome = state[self.board].submit(self.name, self.score, sequence)
         except OverflowError as error:
             raise ScoreRefused(f"The score is refused: {error}.") from error
+        if outcome == ADDED:
+            state.entry_count += 1
+        return outcome
 
     def needs(self) -> Iterable[str]:
         """Return that of the board."""
@@ -268,9 +270,8 @@ def compare(state: State, record: Put | Submit, submit: Callable[[State], object
     """Submit the score of a record, and return the standings just before and just after."""
     board, name = record.board, record.name
     before = state.get(board, EMPTY_INDEX).standing(name)
-    counted = bool(submit(state))
-    after = state[board].standing(name)
-    return before, cast("tuple[Score, int]", after), counted
+    counted = submit(state) > 0  # type: ignore[operator]
+    return before, state[board].standing(name), counted  # type: ignore[return-value]
 
 
 def _fed_keys(board: str, feeds: Iterable[Feed]) -> Iterable[str]:

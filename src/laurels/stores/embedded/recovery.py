@@ -13,7 +13,8 @@ restart and a compaction take the same records and come to the same state.
 **The check.** Each file can be missing, older than the others, or another directory's. The journal knows the LSNs of
 its oldest and newest batches, the snapshot that up to which it holds the journal, the lock file that of the last
 acknowledged batch, and snapshot and journal share an id. If these leave a gap, something that was acknowledged is not
-there, and the directory does not open.
+there, and the directory does not open. Nor does it if the CRC of the batch that the snapshot ends with, or that was
+acknowledged last, is another in the journal: a copy of the directory has gone on by itself, and a file is from there.
 
 **Damage, or a later version.** A row whose CRC is wrong is damaged. A row whose CRC is right is what somebody wrote; if
 it cannot be decoded, then because a later version wrote it, with a record, a field or a value that this version does
@@ -40,7 +41,7 @@ from laurels.stores.embedded.directory import Directory, sync_directory
 from laurels.stores.embedded.journal import FORMAT, Journal
 from laurels.stores.embedded.key_table import KeyTable
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
-from laurels.stores.embedded.snapshot import Snapshot, decode_offsets
+from laurels.stores.embedded.snapshot import ANOTHER_COPY, Snapshot, decode_offsets
 from laurels.stores.embedded.state import ON_DISK, State
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.answers import Answered
     from laurels.stores.embedded.journal import Origin
     from laurels.stores.embedded.records import Detailed, Record
-    from laurels.stores.embedded.snapshot import Footer
 
 KEY_BITS = 64
 """How many bits of a key are told apart without a look at the disk."""
@@ -91,6 +91,7 @@ def load_snapshot(state: State, snapshot: Snapshot, wanted: Callable[[str], bool
         except ValueError as error:
             raise DataDamaged(snapshot.path, f"the entries of board {key!r} are not what was written") from error
         loaded += len(state[key])
+        state.entry_count = loaded
         yield loaded
     for row in snapshot.board_rows():  # last: a board that comes into being begins its time to live anew
         if row.renewed is not None:
@@ -171,9 +172,8 @@ class Recovery:
         self._snapshot = reading.enter_context(closing(Snapshot(boards))) if boards.exists() else None
         self.journal = _open_journal(self.directory, default)
         opened.callback(self.journal.close)
-        footer = self._snapshot.footer if self._snapshot else None
-        _check_agreement(self.directory, self.journal, footer)
-        self.compacted_upto = footer.compacted_upto if footer else 0
+        _check_agreement(self.directory, self.journal, self._snapshot)
+        self.compacted_upto = self._snapshot.footer.compacted_upto if self._snapshot else 0
         self._first = Definition(order=default.order)  # all that a deployment of the first format could choose
         self.state = begin_state(self.journal.path, self.journal.origin, self._snapshot, self._first)
         self.keys = KeyTable(KEY_BITS)
@@ -233,25 +233,28 @@ class Recovery:
 def _open_journal(directory: Directory, default: Definition) -> Journal:
     """Open the journal; make it only if nothing shows that there ever was one, or a lost one would become empty."""
     path = directory.path / "journal.db"
-    others = directory.path / "boards.db", path.with_name("journal.db-wal")
+    others = directory.path / "boards.db", journal.log_of(path)
     if not (path.exists() or directory.acknowledged or any(other.exists() for other in others)):
         journal.create(path, encode_definition(default))
         sync_directory(directory.path)
-    return Journal(path)
+    journal.rewrite_log(path)
+    return Journal(path, directory.names)
 
 
-def _check_agreement(directory: Directory, log: Journal, footer: Footer | None) -> None:
+def _check_agreement(directory: Directory, log: Journal, snapshot: Snapshot | None) -> None:
     boards, acknowledged = directory.path / "boards.db", directory.acknowledged
     if log.last < acknowledged:
         raise DataDamaged(log.path, f"it ends with batch {log.last}, and {acknowledged} was acknowledged")
-    if footer is None:
+    crc = log.crc_of(acknowledged)  # None if it was compacted since: after a loss of power the mark may be older
+    if crc is not None and directory.acknowledged_crc not in (crc, None):
+        raise DataDamaged(log.path, f"its batch {acknowledged} is not the one that was acknowledged: {ANOTHER_COPY}")
+    if snapshot is None:
         if log.first > 1:
             raise DataDamaged(boards, f"it is missing, and holds what came before batch {log.first} of the journal")
         return
-    upto = footer.compacted_upto
-    if footer.origin != log.origin.id:
-        raise DataDamaged(boards, "it belongs to another directory than journal.db")
-    if log.last < upto:
+    upto = snapshot.footer.compacted_upto
+    if snapshot.footer.origin == log.origin.id and log.last < upto:
         raise DataDamaged(log.path, f"it ends with batch {log.last}, and boards.db holds batch {upto}")
-    if log.first > upto + 1:
+    if snapshot.footer.origin == log.origin.id and log.first > upto + 1:
         raise DataDamaged(boards, f"it ends with batch {upto}, and the journal begins with {log.first}")
+    snapshot.check_history(log)

@@ -3,7 +3,8 @@
     chunk    some entries of a key in their order, in the bytes that :meth:`laurels.ranking.Index.dump` writes
     board    what is known of a board besides its entries: its definition, its last submit; "-" is the default's
     note     the metadata of an entry, by key and name, with the sequence of the submission that brought it
-    seal     which directory the file belongs to, the LSN up to which it holds the journal, and what is in it
+    seal     which directory the file belongs to, the LSN up to which it holds the journal, what is in it, and the CRC
+             of the journal's batch of that LSN, which tells this history from that of a copy
 
 Names on disk do not change: ``seal`` is the *footer* in the code, ``note`` is *metadata*, and ``folded`` is
 ``compacted_upto``.
@@ -38,13 +39,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from laurels.stores.embedded.journal import Journal
+
 FLUSH_BYTES = 2**20
 """How much is written before it is flushed: a flood at the end would hold up the journal's own flushes."""
 SCHEMA = """
 CREATE TABLE seal (
     origin BLOB NOT NULL, format INTEGER NOT NULL, folded INTEGER NOT NULL, chunks INTEGER NOT NULL,
     digest INTEGER NOT NULL, sequence INTEGER NOT NULL, notes INTEGER NOT NULL, noted INTEGER NOT NULL,
-    offsets BLOB NOT NULL, crc INTEGER NOT NULL
+    folded_crc INTEGER NOT NULL, offsets BLOB NOT NULL, crc INTEGER NOT NULL
 );
 CREATE TABLE chunk (
     id INTEGER PRIMARY KEY, board TEXT NOT NULL, part INTEGER NOT NULL, crc INTEGER NOT NULL, packed BLOB NOT NULL
@@ -56,6 +59,11 @@ CREATE TABLE note (
 ) WITHOUT ROWID;
 """
 
+COLUMNS: dict[int, list[type]] = {1: [bytes, *[int] * 4], 2: [bytes, *[int] * 7], 3: [bytes, *[int] * 8, bytes]}
+"""What the columns of ``seal`` hold in each format, that of its CRC aside."""
+
+ANOTHER_COPY = "one of the files is from a copy of this directory that has gone on by itself"
+
 encode_offsets = msgspec.msgpack.Encoder().encode
 decode_offsets = msgspec.msgpack.Decoder(list[tuple[int, int]]).decode
 
@@ -63,10 +71,6 @@ Chunk = tuple[str, int, bytes]
 """A key, the number of the chunk among its chunks, and the entries as bytes."""
 EntryMetadata = tuple[str, str, int, bytes]
 """A key, a name, the sequence of its submission, and the metadata."""
-
-
-COLUMNS: dict[int, list[type]] = {1: [bytes, *[int] * 4], 2: [bytes, *[int] * 7], 3: [bytes, *[int] * 7, bytes]}
-"""What the columns of ``seal`` hold in each format, that of its CRC aside."""
 
 
 class BoardRow(Struct, frozen=True, array_like=True):
@@ -84,8 +88,9 @@ class BoardRow(Struct, frozen=True, array_like=True):
 class Footer(Struct, frozen=True, array_like=True):
     """What the whole file says of itself, in the order of the columns of ``seal``.
 
-    ``chunks`` and ``chunk_crcs`` (the sum of their CRCs) count the rows about boards too. ``offsets`` are those of the
-    state, as msgpack.
+    ``chunks`` and ``chunk_crcs`` (the sum of their CRCs) count the rows about boards too. ``compacted_crc`` is the CRC
+    that the journal has for the batch ``compacted_upto``, 0 if that is none; formats before the third do not say it.
+    ``offsets`` are those of the state, as msgpack.
     """
 
     origin: bytes
@@ -96,6 +101,7 @@ class Footer(Struct, frozen=True, array_like=True):
     sequence: int = 0
     metadata: int = 0
     metadata_crcs: int = 0
+    compacted_crc: int | None = None
     offsets: bytes = b"\x90"
 
     def crc(self) -> int:
@@ -127,6 +133,15 @@ class Snapshot:
                 self._db.close()
                 raise
 
+    def check_history(self, log: Journal) -> None:
+        """Raise DataDamaged if a journal is another directory's, or has another history than this was made of."""
+        footer, boards = self.footer, self.path
+        if footer.origin != log.origin.id:
+            raise DataDamaged(boards, "it belongs to another directory than journal.db")
+        if footer.compacted_crc is not None and footer.compacted_crc != (log.crc_of(footer.compacted_upto) or 0):
+            problem = f"batch {footer.compacted_upto}, with which it ends, is another in journal.db: {ANOTHER_COPY}"
+            raise DataDamaged(boards, problem)
+
     @property
     def is_first_format(self) -> bool:
         """Whether it has chunks alone, and these without sequences."""
@@ -136,7 +151,7 @@ class Snapshot:
         rows = self._db.execute("SELECT * FROM seal").fetchall()
         if len(rows) == 1 and len(rows[0]) > 1:
             check_format(self.path, rows[0][1])  # before all else: a later version may have other columns
-        if len(rows) != 1 or [*map(type, rows[0])] not in ([*columns, int] for columns in COLUMNS.values()):
+        if [list(map(type, row)) for row in rows] not in ([[*columns, int]] for columns in COLUMNS.values()):
             raise DataDamaged(self.path, "its seal is missing")
         footer = Footer(*rows[0][:-1])
         if footer.crc() != rows[0][-1]:
@@ -236,8 +251,12 @@ class Sums:
         return crc
 
 
-def write(path: Path, origin: bytes, upto: int, contents: Contents) -> None:
-    """Replace the snapshot by one of these contents, as of the LSN ``upto``; until the last moment the old one stays.
+def write(
+    path: Path, origin: bytes, upto: tuple[int, int], contents: Contents, confirm: Callable[[], object] = lambda: None
+) -> None:
+    """Replace the snapshot by one of these contents; until the last moment the old one stays.
+
+    ``upto`` is LSN and CRC of the batch with which they end. ``confirm`` is called at that moment, and may raise.
 
     The order is what makes it safe: content, fsync of the file, rename, fsync of the directory. SQLite need not sync,
     nor keep a rollback journal, for a file that nobody opens before that.
@@ -252,10 +271,11 @@ def write(path: Path, origin: bytes, upto: int, contents: Contents) -> None:
         rows, metadata = Sums(file.fileno()), Sums(file.fileno())
         _fill(db, contents, rows, metadata)
         counted = rows.count, rows.crcs, contents.sequence, metadata.count, metadata.crcs
-        footer = Footer(origin, FORMAT, upto, *counted, encode_offsets(contents.offsets))
-        db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*astuple(footer), footer.crc()))
+        footer = Footer(origin, FORMAT, upto[0], *counted, upto[1], encode_offsets(contents.offsets))
+        db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*astuple(footer), footer.crc()))
         db.execute("COMMIT")
         os.fsync(file.fileno())
+    confirm()
     new.rename(path)
     sync_directory(path.parent)
 

@@ -32,7 +32,7 @@ from bisect import bisect_left, bisect_right, insort
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from laurels.clock import SECOND
 from laurels.definition import Stored, contradiction
@@ -53,6 +53,8 @@ OFFSETS = 100
 """How many changes of the offset are known. Of more, the shortest time between two is forgotten."""
 SPARE_ENDS = 64
 """How many ends of boards that are gone the heap may hold, besides one for each that is not."""
+ADDED: Literal[2] = 2
+"""What :meth:`laurels.ranking.Index.submit` returns for a new name."""
 EMPTY_INDEX = Index(stamped=True)
 """The index of every board that does not exist."""
 ON_DISK = Index(stamped=True)
@@ -80,18 +82,21 @@ class State(dict[str, Index]):
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the tick of the last submit of each board with a time to
     live. ``offsets`` has the changes of the offset, each with the tick from which it holds. ``names`` holds the names
-    of all boards, by their bytes.
+    of all boards, by their bytes. ``entry_count`` and ``period_count`` are how many entries and periods there are.
     """
 
     __slots__ = (
         "_awaited",
         "_ends",
         "_sum",
+        "_undeclared",
         "declared",
         "default",
+        "entry_count",
         "is_settled",
         "names",
         "offsets",
+        "period_count",
         "periods",
         "renewed",
         "sequence",
@@ -109,6 +114,7 @@ class State(dict[str, Index]):
         self.step = 0
         self.offsets: list[tuple[int, int]] = []
         self.is_settled = True
+        self.entry_count = self.period_count = self._undeclared = 0
         self._sum = Index(operator="increment")
         self._ends: list[tuple[int, str]] = []
         self._awaited: dict[str, int] = {}
@@ -119,13 +125,21 @@ class State(dict[str, Index]):
     def begin(self, key: str, index: Index) -> Index:
         """Set the index of a key that had none, and return it."""
         self[key] = index
+        self.entry_count += len(index)
         board, *period = key.split("\n")
         if period:
             insort(self.periods.setdefault(board, {}).setdefault(period[0], []), period[1])
+            self.period_count += 1
         else:
+            self._undeclared += board not in self.declared
             self.names.put(board, 0)
             self._keep_alive(board, self.sequence >> 1)
         return index
+
+    @property
+    def board_count(self) -> int:
+        """How many boards there are: those that are declared, and those that have entries."""
+        return len(self.declared) + self._undeclared
 
     def definition(self, board: str) -> Definition:
         """Return the definition that a board has, or would have."""
@@ -230,8 +244,14 @@ class State(dict[str, Index]):
         """Submit to a board and the periods it feeds; return whether it counted there; raise ScoreRefused for a sum."""
         if self.definition(board).operator_rules.may_refuse:
             self._check_sum(board, feeds, name, score)
-        self.renew(board)
+        if self.renewed:
+            self.renew(board)
+        if not feeds:
+            outcome = self[board].submit(name, score, sequence, bool(sequence & 1))
+            self.entry_count += outcome == ADDED
+            return outcome > 0
         counted = [index.submit(name, score, sequence, bool(sequence & 1)) for index in self._fed(board, feeds)]
+        self.entry_count += counted.count(ADDED)
         return counted[0] > 0
 
     def submit_many(
@@ -251,7 +271,9 @@ class State(dict[str, Index]):
             self.sequence += self.step * len(names)
             self.renew(board)
             for index in self._fed(board, feeds):
+                before = len(index)
                 index.submit_many(names, scores, first)
+                self.entry_count += len(index) - before
             return []
         refused: list[tuple[int, str]] = []
         for place, (name, score) in enumerate(zip(names, scores, strict=True)):
@@ -304,6 +326,7 @@ class State(dict[str, Index]):
     def remove(self, key: str, name: str) -> bool:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""
         found = [each for each in self.keys_of(key) if self.get(each, EMPTY_INDEX).remove(name)]
+        self.entry_count -= len(found)
         for each in found:
             if not len(self[each]):
                 self._forget(each)
@@ -322,18 +345,21 @@ class State(dict[str, Index]):
         return [key, *chain(*([key_of(key, window, period) for period in periods] for window, periods in windows))]
 
     def _forget(self, key: str) -> None:
-        del self[key]
+        self.entry_count -= len(self.pop(key))
         board, *period = key.split("\n")
         if period:
             self._forget_period(board, *period)
         else:
             self.names.remove(board)
+            self._undeclared -= board not in self.declared
             if self.renewed.pop(board, None) is not None and len(self._ends) > SPARE_ENDS + 2 * len(self.renewed):
                 self._await_anew()
 
     def _forget_period(self, board: str, window: str, period: str) -> None:
         windows = self.periods[board]
-        windows[window].remove(period)
+        periods = windows[window]
+        del periods[bisect_left(periods, period)]
+        self.period_count -= 1
         if not windows[window]:
             del windows[window]
         if not windows:
@@ -352,6 +378,7 @@ class State(dict[str, Index]):
             self.declared[board] = definition
         else:
             self.declared.pop(board, None)
+        self._undeclared += board in self and (was - (definition is not None))
         self._adapt(board, old)
         return was
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from bisect import bisect_left, bisect_right
 from contextlib import ExitStack
 from itertools import islice
 from types import MappingProxyType
@@ -26,13 +27,21 @@ from msgspec.structs import replace
 
 from laurels.clock import SECOND, Clock
 from laurels.definition import DEFAULT_DEFINITION, Definition
-from laurels.errors import DataDamaged, DefinitionConflict, DirectoryUnusable, RestartNeeded, StoreUnavailable
+from laurels.errors import (
+    DataDamaged,
+    DefinitionConflict,
+    DirectoryUnusable,
+    RestartNeeded,
+    StoreFull,
+    StoreUnavailable,
+)
 from laurels.ranking import to_json
 from laurels.stores.contract import (
     Board,
     Capabilities,
     IdempotencyKey,
     Period,
+    PeriodRange,
     Place,
     Ranked,
     Refusal,
@@ -45,7 +54,8 @@ from laurels.stores.contract import (
     key_of,
 )
 from laurels.stores.embedded.answers import change
-from laurels.stores.embedded.capacity import StoreLimits
+from laurels.stores.embedded.batch import unavailable
+from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
 from laurels.stores.embedded.idempotency import FirstAnswers
@@ -97,7 +107,6 @@ class EmbeddedStore(Store):
     waits_inline = True
 
     def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
-        self._limits = limits
         self._directory = files.directory
         self._state = state = recovery.state
         self._clock = clock
@@ -105,9 +114,10 @@ class EmbeddedStore(Store):
         self._lookups = DiskLookups(files.directory.path)
         clock.begin_at(recovery.agreed)
         self._watch = ClockWatch(clock, state.time_of(state.sequence >> 1))
-        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock)
+        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock, limits.keys)
         self._answers.add(recovery.answered)
-        self._commits = Commits(files, state, self._ticks, self._answers)
+        self._capacity = Capacity(limits, state)
+        self._commits = Commits(files, state, self._ticks, self._answers, self._capacity)
 
     @classmethod
     async def open(  # noqa: PLR0913 - the settings of a store
@@ -174,11 +184,19 @@ class EmbeddedStore(Store):
             return await self._submit_many(board, submissions, idempotency_key, want_changes=want_changes)
         name, score, metadata = submissions.name, float(submissions.score), submissions.metadata
         record: Put | Submit
-        if metadata is None and idempotency_key is None:
-            record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
-            batch = self._commits.add(record)  # as in _keep, but for what comes with most submits only
-            if want_changes:
-                return await self._await_change(batch)
+        if metadata is None and (idempotency_key is None or not want_changes):
+            # As in _keep, but for what comes with most submits only
+            if idempotency_key is not None:
+                if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
+                    return None
+                record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
+                batch = self._commits.add_keyed(record)
+            else:
+                is_put = board.single_put
+                record = Put(board.name, name, score) if is_put else Submit(board.name, name, score, board.feeds)
+                batch = self._commits.add(record)
+                if want_changes:
+                    return await self._await_change(batch)
             await batch
             if batch.trouble:
                 batch.check(record)
@@ -207,6 +225,13 @@ class EmbeddedStore(Store):
     ) -> SubmitResult:
         if want_changes:
             self._refuse("tell what a batch changed")
+        try:
+            batch = self._capacity.fit(board, batch)
+        except StoreFull:
+            first = await self.recall(idempotency_key) if idempotency_key else None
+            if first is None:
+                raise
+            return first
         submissions = [entry for entry in batch if isinstance(entry, Submission)]
         refused = [entry for entry in batch if isinstance(entry, Refusal)]
         if not submissions and not idempotency_key:
@@ -234,15 +259,18 @@ class EmbeddedStore(Store):
 
         Return what it came to, or that answer.
         """
-        if key and not self._answers.is_new(key) and (answer := await self._answers.find(key)) is not None:
+        if key and (answer := self._answers.may_know(key) and await self._answers.find(key)):
             return answer.outcome
-        batch = self._commits.add_detailed(record, count, metadata, key)
+        batch = self._commits.add_detailed(record, count, metadata)
         place = len(batch.records) - 1
         if report_change and not key:  # a record with a key reports it anyway, because its answer is kept
             batch.report_change()
         await batch
         batch.check(batch.records[place])
         return batch.outcomes[place]
+
+    def may_know(self, idempotency_key: IdempotencyKey) -> bool:
+        return self._answers.may_know(idempotency_key)
 
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
@@ -261,12 +289,12 @@ class EmbeddedStore(Store):
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
-        ahead = self._ticks.last / SECOND - self._clock()
-        return {
-            "boards": len(self._state.names),
+        limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in self._capacity.held()}
+        times = {
             "clock_settled": self._clock.is_settled,
-            "newest_record_ahead_seconds": max(0.0, ahead),
+            "newest_record_ahead_seconds": max(0.0, self._ticks.last / SECOND - self._clock()),
         }
+        return self._capacity.held() | limits | times
 
     def warnings(self) -> list[str]:
         return self._watch.warnings()
@@ -275,7 +303,9 @@ class EmbeddedStore(Store):
         self._check_open()
         return MappingProxyType(self._state.declared)
 
-    async def define(self, name: str, definition: Definition) -> None:
+    async def define(self, name: str, definition: Definition, *, within_limits: bool = True) -> None:
+        if not within_limits:
+            self._capacity.exempt.add(name)
         await self._keep(Define(name, encode_definition(definition)))
 
     async def undefine(self, name: str) -> bool:
@@ -381,13 +411,17 @@ class EmbeddedStore(Store):
             yield from (name for name, *_ in rows if not self._is_over(name))
             place += NAMES_READ
 
-    async def periods(self, board: Board) -> list[Period]:
+    async def periods(
+        self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
+    ) -> list[Period]:
         self._check_open()
         windows = {} if self._is_over(board.name) else self._state.periods.get(board.name, {})
+        if ranges is None:
+            ranges = [PeriodRange(window, "", windows[window][-1]) for window in sorted(windows)]
+        found = ((each.window, period) for each in ranges for period in _in_range(windows.get(each.window, []), each))
         return [
             Period(window, period, len(self._state[key_of(board.name, window, period)]))
-            for window in sorted(windows)
-            for period in windows[window]
+            for window, period in islice(found, limit)
         ]
 
     # The store itself
@@ -397,7 +431,7 @@ class EmbeddedStore(Store):
         if (error := self._commits.broken) is not None:
             raise RestartNeeded(error, in_doubt=False) from error
         if (failure := self._commits.failure) is not None:
-            raise StoreUnavailable(f"The journal cannot be written: {failure}")
+            raise unavailable(failure) from failure
 
     async def close(self) -> None:
         if not self.is_closed:
@@ -415,6 +449,12 @@ class EmbeddedStore(Store):
 def _entry(row: Row, metadata: bytes | None = None) -> Ranked:
     name, score, rank, sequence = row
     return Ranked(name, score, rank, sequence, sequence >> 1 or None, metadata)
+
+
+def _in_range(periods: Sequence[str], among: PeriodRange) -> Iterator[str]:
+    """Yield the periods of a window in a range; they are sorted."""
+    places = range(bisect_left(periods, among.first), bisect_right(periods, among.last))
+    return (periods[place] for place in places)
 
 
 def _around(index: Index, name: str, span: int) -> list[Row]:

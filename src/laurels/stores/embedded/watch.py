@@ -30,6 +30,8 @@ class ClockWatch:
     def __init__(self, clock: Clock, newest: int) -> None:
         self._clock = clock
         self._at_start = _describe_start(clock(), newest / SECOND)
+        if self._at_start and not clock.is_settled:
+            self._at_start += f" {UNTIL_SETTLED}"
         self._started = clock.agreed
         self._jump = 0.0
         if self._at_start:
@@ -67,5 +69,5 @@ def _describe_start(now: float, newest: float) -> str:
     times = [datetime.fromtimestamp(each, UTC).isoformat(timespec="seconds") for each in (now, newest)]
     return (
         f"The clock of this machine shows {times[0]}, and the newest record is of {times[1]}: set the clock, if it is "
-        f"wrong. {UNTIL_SETTLED}"
+        "wrong."
     )
