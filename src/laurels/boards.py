@@ -33,7 +33,7 @@ from laurels.errors import (
 )
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Feed, PeriodRange, Refusal, Score, Submission
-from laurels.submissions import check_submission, find_refusals, make_idempotency_key, make_submit_key
+from laurels.submissions import check_metadata, check_submission, find_refusals, make_idempotency_key, make_submit_key
 from laurels.windows import Calendar, normalize_window
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Boards:
         self._defined: list[str] = []
         self._redefined: set[str] = set()
         self._changing: dict[str, asyncio.Event] = {}
-        self._keyed: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}
         self._drained: dict[str, asyncio.Event] = {}
         self.board = lru_cache(BOARDS_CACHED)(self._find)
         """Return the all-time board of a name; it is not visible if the deployment hides undeclared boards."""
@@ -271,7 +271,8 @@ class Boards:
                 raise
         else:
             submitting = self.store.submit(where, submission, once, want_changes=want_change)
-            first = await (self._submit_keyed(board, submitting) if once else submitting)
+            may_wait = once is not None or submission.metadata is not None
+            first = await (self._submit_waiting(board, submitting) if may_wait else submitting)
         return first.changes[0] if first and want_change else None
 
     async def submit_many(
@@ -287,21 +288,33 @@ class Boards:
         where = self._board_to_submit(board)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
-        submitting = self.store.submit(where, checked, once)
-        result = await (self._submit_keyed(board, submitting) if once else submitting)
+        result = await self._submit_waiting(board, self.store.submit(where, checked, once))
         return list(result.refusals) if result else []
 
-    async def _submit_keyed(self, board: str, submitting: Awaitable[T]) -> T:
-        """Submit with a key, for which the store may look on disk first: a change of the definition waits for it."""
-        self._keyed[board] = self._keyed.get(board, 0) + 1
+    async def _submit_waiting(self, board: str, submitting: Awaitable[T]) -> T:
+        """Submit with a key or metadata, for which the store may look on disk first: definitions change after it."""
+        self._waiting[board] = self._waiting.get(board, 0) + 1
         try:
             return await submitting
         finally:
-            self._keyed[board] -= 1
-            if not self._keyed[board]:
-                del self._keyed[board]
+            self._waiting[board] -= 1
+            if not self._waiting[board]:
+                del self._waiting[board]
                 if drained := self._drained.get(board):
                     drained.set()
+
+    async def set_metadata(self, board: str, name: str, metadata: bytes | None, period: Board | None = None) -> None:
+        """Replace the metadata of a name on a board and in its current periods, or in one ``period``; None for none.
+
+        Raises NotOnBoard if the name is not there.
+        """
+        checked_name(name)
+        check_metadata(metadata)
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = period or self._board_to_submit(board)
+        if not where.visible or not await self.store.set_metadata(where, name, metadata):
+            raise NotOnBoard("name", name)
 
     def remove(self, where: Board, name: str) -> Awaitable[bool]:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""
@@ -317,11 +330,11 @@ class Boards:
         """Return score and rank of a name, None if it is not on the board."""
         return self.store.standing(where, checked_name(name))
 
-    def page_json(self, where: Board, start: int, stop: int) -> Awaitable[bytes]:
+    def page_json(self, where: Board, start: int, stop: int, *, with_metadata: bool = False) -> Awaitable[bytes]:
         """Return the entries at the places from ``start`` up to ``stop``, 1,000 at most, as a JSON array."""
         if not 0 < stop - start <= PAGE_ENTRIES:
             raise BadParameter("endRank", _page_problem(start, stop))
-        return self.store.page_json(where, start, stop)
+        return self.store.page_json(where, start, stop, with_metadata=with_metadata)
 
     async def page(
         self, where: Board, start: int, stop: int, *, with_metadata: bool = False, want_cursor: bool = False
@@ -436,7 +449,7 @@ class Boards:
         self._changing[name] = asyncio.Event()
         self._forget()
         try:
-            if name in self._keyed:
+            if name in self._waiting:
                 self._drained[name] = asyncio.Event()
                 await self._drained[name].wait()
             yield

@@ -38,8 +38,13 @@ def check_submission(submission: Submission, definition: Definition) -> None:
     """Raise BadName, ScoreRefused or BadBody if a board does not accept a submission."""
     check_entry(submission.name, submission.score)
     check_bounds(submission.score, definition)
-    if submission.metadata is not None and len(submission.metadata) > METADATA_BYTES:
-        size = len(submission.metadata)
+    check_metadata(submission.metadata)
+
+
+def check_metadata(metadata: bytes | None) -> None:
+    """Raise BadBody if metadata is too large."""
+    if metadata is not None and len(metadata) > METADATA_BYTES:
+        size = len(metadata)
         raise BadBody("/metadata", f"The metadata has {size:,} bytes of JSON: it may have {METADATA_BYTES:,}.")
 
 

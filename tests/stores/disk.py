@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Disk = dict[str, dict[str, float]]
 Feeds = Sequence[tuple[str, str, str]]
+SET_METADATA = 9
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -90,6 +91,8 @@ class Boards:
     def apply(self, record: list[Any]) -> None:
         """Apply one record."""
         tag, *fields = record
+        if tag == SET_METADATA:
+            return
         (self._submit, self._submit_many, self._remove, self._drop, self.advance, self._define, self._undefine)[
             tag % 7
         ](*fields)

@@ -96,6 +96,8 @@ def load_snapshot(state: State, snapshot: Snapshot, wanted: Callable[[str], bool
     for row in snapshot.board_rows():  # last: a board that comes into being begins its time to live anew
         if row.renewed is not None:
             state.restore(row.name, row.renewed)
+    for key, name, sequence in snapshot.moved():
+        state.moved.setdefault(key, {})[name] = sequence
 
 
 class Replay:
