@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from math import isfinite
+from fractions import Fraction
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,7 +31,7 @@ class Boards:
         self.entries: Disk = {}
         self.definitions: dict[str, dict[str, Any]] = {}
         self.renewed: dict[str, int] = {}
-        self.tick = 0
+        self.tick = self.rules = 0
         self.offsets = [(0, 0)]
         self.is_settled = True
 
@@ -61,8 +62,9 @@ class Boards:
         if definition["operator"] == "best":
             return min(had, score) if definition["order"] == "ascending" else max(had, score)
         total, are_whole = had + score, had.is_integer() and score.is_integer()
-        is_exact = isfinite(total) and (not are_whole or int(had) + int(score) == int(total))
-        return total if is_exact else None
+        lost = abs(Fraction(total) - Fraction(had) - Fraction(score)) if isfinite(total) else inf
+        allowed = 0 if are_whole else inf if self.rules == 0 else abs(Fraction(score)) / 1000
+        return total if lost <= allowed and isfinite(total) else None
 
     @staticmethod
     def _is_within(bounds: dict[str, Any], score: float | None) -> bool:
@@ -77,9 +79,10 @@ class Boards:
         shown = next(tick - before for since, before in reversed(self.offsets) if since <= tick)
         return shown if tick >= first else min(max(shown, tick - offset), first - offset)
 
-    def advance(self, tick: int, offset: int = 0, is_settled: bool = True) -> None:  # noqa: FBT001, FBT002 - as on disk
+    def advance(self, tick: int, rules: int = 0, *clock: int) -> None:
         """Delete the boards whose time to live is over at that tick, if the clock was settled."""
-        self.tick, self.is_settled = tick, is_settled
+        offset, is_settled = clock or (0, True)
+        self.tick, self.rules, self.is_settled = tick, rules, bool(is_settled)
         if self.offsets[-1][1] != offset:
             self.offsets.append((tick, offset))
         for board, renewed in list(self.renewed.items()) if is_settled else ():

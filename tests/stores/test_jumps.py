@@ -187,8 +187,8 @@ def test_shortest_is_forgotten() -> None:
     """Of too many changes of the offset the shortest time between two is forgotten."""
     state = State(Definition())
     for number in range(1, OFFSETS + 1):
-        At(number * 1000, number % 2 + 1).apply(state)
-    At(OFFSETS * 1000 + 1, 7).apply(state)
+        At(number * 1000, offset=number % 2 + 1).apply(state)
+    At(OFFSETS * 1000 + 1, offset=7).apply(state)
     assert len(state.offsets) == OFFSETS
     assert state.offsets[-2:] == [((OFFSETS - 1) * 1000, 2), (OFFSETS * 1000 + 1, 7)]
 

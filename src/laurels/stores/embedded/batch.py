@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast
 
 from laurels.errors import FileLost, LaurelsError, RestartNeeded, StoreUnavailable
-from laurels.stores.embedded.records import At, Outcome, Put, Record, Submit, begin_batch, compare, finish_batch
+from laurels.stores.embedded.records import RULES, At, Outcome, Put, Record, Submit, begin_batch, compare, finish_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.capacity import Claims
     from laurels.stores.embedded.state import State
 
-UNTIMED = At(0)
+UNTIMED = At(0, RULES)
 Failure: TypeAlias = sqlite3.Error | FileLost
 """Why a batch could not be written, if it was not for an unexpected error."""
 

@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from laurels.clock import SECOND
 from laurels.errors import FileLost, RestartNeeded, StoreUnavailable
 from laurels.stores.embedded.batch import Batch, Failure
-from laurels.stores.embedded.records import At, encode_into
+from laurels.stores.embedded.records import RULES, At, encode_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,7 +98,7 @@ class Ticks:
             self._offset = self.last + 1 - wall
         first = max(self.last + 1, wall + self._offset)
         self.last = first + count - 1
-        return At(first, self._offset, self.clock.is_settled)
+        return At(first, RULES, self._offset, self.clock.is_settled)
 
 
 class Files(NamedTuple):

@@ -11,7 +11,7 @@ On disk a batch is a msgpack array of records, and a record an array that begins
     1  board  [name]  [score]                               PutMany
     2  key  name                                            Remove
     3  key                                                  Drop
-    4  tick  offset  is settled                             At
+    4  tick  rules  offset  is settled                      At
     5  board  definition, as JSON                           Define
     6  board                                                Undefine
     7  board  name  score  [feed]  has metadata  idempotency key  [equal]                          Submit
@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 
 import msgspec
 
@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 
 DEFAULT = "-"
 """The name under which the default definition is recorded; no board has it."""
-HEAD = b"\xdd\0\0\0\0\x92\x04\xcf" + bytes(8)
+RULES = 1
+"""The rules by which this version adds: before 0.5 (0) a sum might lose all of a fraction."""
+HEAD = b"\xdd\0\0\0\0\x93\x04\xcf" + bytes(8) + bytes([RULES])
 """A msgpack array of a four-byte count, and in it the first record: At, with eight bytes for the tick."""
 
 Outcome: TypeAlias = int | Compared | list[Refusal]
@@ -89,7 +91,7 @@ class Put(Record, tag=0, frozen=True, gc=False):
         if state.renewed:
             state.renew(self.board)
         try:
-            outcome = state[self.board].submit(self.name, self.score, sequence)
+            outcome = state[self.board].submit(self.name, self.score, sequence, False, state.lossy_sums)  # noqa: FBT003
         except OverflowError as error:
             raise ScoreRefused(f"The score is refused: {error}.") from error
         if outcome == ADDED:
@@ -153,11 +155,14 @@ class At(Record, tag=4, frozen=True, gc=False):
     """
 
     tick: int
+    rules: Annotated[int, msgspec.Meta(le=RULES)] = 0
+    """By which rules the writer decided: what was acknowledged then is applied as it was."""
     offset: int = 0
     is_settled: bool = True
 
     def apply(self, state: State) -> Outcome:
         """Move on to that time."""
+        state.lossy_sums = self.rules < RULES
         state.advance(self.tick, self.offset, is_settled=self.is_settled)
         return True
 
@@ -361,7 +366,7 @@ def begin_batch() -> bytearray:
 def finish_batch(batch: bytearray, count: int, at: At) -> None:
     """Write at the head of a batch how many records it holds, At included, and when it was."""
     batch[1:5] = count.to_bytes(4, "big")
-    if at.is_settled and not at.offset:  # most are: as the first version of At, in place
+    if at.is_settled and not at.offset:  # most are, and need not say so
         batch[8:16] = at.tick.to_bytes(8, "big")
     else:
         batch[5 : len(HEAD)] = _encoder.encode(at)

@@ -214,6 +214,7 @@ class Recovery:
             self.journal.reopen()
             if self.journal.origin.format < FORMAT:
                 self.journal.upgrade(encode_definition(self._first))
+            self.journal.rebuild()
 
     def load_keys(self) -> None:
         """Fill ``keys`` with those whose answers are in the journal; ``agreed`` is then the time of the newest."""

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from laurels.clock import SECOND
 from laurels.definition import Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused
-from laurels.ranking import Index
+from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 Stamp: TypeAlias = "tuple[int, Collection[int] | None]"
 """The sequence of a submission, and those under which its very metadata is kept; None: it is new, whatever is kept."""
 
-EXACT = 2**53
 CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
 OFFSETS = 100
@@ -89,17 +88,18 @@ class State(dict[str, Index]):
     live. ``offsets`` has the changes of the offset, each with the tick from which it holds. ``names`` holds the names
     of all boards, by their bytes. ``moved`` has for a key, by name, the sequence under which metadata is kept that is
     not that of its entry. ``entry_count`` and ``period_count`` are how many entries and periods there are.
+    ``lossy_sums`` says that sums may lose fractions, as before 0.5.
     """
 
     __slots__ = (
         "_awaited",
         "_ends",
-        "_sum",
         "_undeclared",
         "declared",
         "default",
         "entry_count",
         "is_settled",
+        "lossy_sums",
         "moved",
         "names",
         "offsets",
@@ -122,8 +122,8 @@ class State(dict[str, Index]):
         self.step = 0
         self.offsets: list[tuple[int, int]] = []
         self.is_settled = True
+        self.lossy_sums = False
         self.entry_count = self.period_count = self._undeclared = 0
-        self._sum = Index(operator="increment")
         self._ends: list[tuple[int, str]] = []
         self._awaited: dict[str, int] = {}
 
@@ -261,10 +261,11 @@ class State(dict[str, Index]):
         rules = self.definition(board).operator_rules
         if rules.may_refuse:
             self._check_sum(board, feeds, name, score)
+        lossy = self.lossy_sums
         if self.renewed:
             self.renew(board)
         if not (feeds or self.moved or sequence & 1):
-            outcome = self[board].submit(name, score, sequence)
+            outcome = self[board].submit(name, score, sequence, False, lossy)  # noqa: FBT003
             self.entry_count += outcome == ADDED
             return outcome > 0
         changed = False
@@ -274,7 +275,7 @@ class State(dict[str, Index]):
                 if self.metadata_of(key, name) not in equal:
                     self.set_metadata(key, name, sequence)
                     changed = True
-            elif outcome := index.submit(name, score, sequence, bool(sequence & 1)):
+            elif outcome := index.submit(name, score, sequence, bool(sequence & 1), lossy):
                 changed = True
                 if outcome == ADDED:
                     self.entry_count += 1
@@ -370,15 +371,10 @@ class State(dict[str, Index]):
 
     def _add(self, key: str, name: str, score: Score) -> Score:
         had = self.get(key, EMPTY_INDEX).score(name) or 0
-        total = had + score
-        if not -EXACT < total < EXACT:  # the kernel decides whether there is such a sum, on an index for that alone
-            self._sum.clear()
-            try:
-                self._sum.submit("sum", had)
-                self._sum.submit("sum", score)
-            except OverflowError as error:
-                raise ScoreRefused(f"The score is refused: {error}.") from error
-        return total
+        try:  # the kernel alone decides whether there is such a sum
+            return add_scores(had, score, self.lossy_sums)
+        except OverflowError as error:
+            raise ScoreRefused(f"The score is refused: {error}.") from error
 
     def remove(self, key: str, name: str) -> bool:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""

@@ -108,6 +108,7 @@ class EmbeddedStore(Store):
 
     def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
         self._directory = files.directory
+        self._compaction = files.compaction
         self._state = state = recovery.state
         self._clock = clock
         self._ticks = Ticks(clock, state.sequence >> 1, state.offset)
@@ -313,7 +314,11 @@ class EmbeddedStore(Store):
             "clock_settled": self._clock.is_settled,
             "newest_record_ahead_seconds": max(0.0, self._ticks.last / SECOND - self._clock()),
         }
-        return self._capacity.held() | limits | times
+        compaction = {
+            "backlog_bytes": self._compaction.backlog,
+            "compaction_failing": self._compaction.failure is not None,
+        }
+        return self._capacity.held() | limits | times | compaction
 
     def warnings(self) -> list[str]:
         return self._watch.warnings()
