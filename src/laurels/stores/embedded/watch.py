@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 AHEAD_SECONDS, BEHIND_SECONDS = 60, 7 * 24 * 60 * 60
 """How far the newest record may be ahead of the clock, and behind it, at the start."""
+LAST = 253_402_300_799
+"""The last second that a date can be told of."""
 UNTIL_SETTLED = "Until it has run evenly for an hour, boards and periods that are over by it are hidden, not deleted."
 
 _log = logging.getLogger("laurels.stores")
@@ -66,7 +68,7 @@ def _describe_start(now: float, newest: float) -> str:
     """Return what is wrong with a start at this time, or nothing."""
     if not newest or -AHEAD_SECONDS <= now - newest <= BEHIND_SECONDS:
         return ""
-    times = [datetime.fromtimestamp(each, UTC).isoformat(timespec="seconds") for each in (now, newest)]
+    times = [datetime.fromtimestamp(min(each, LAST), UTC).isoformat(timespec="seconds") for each in (now, newest)]
     return (
         f"The clock of this machine shows {times[0]}, and the newest record is of {times[1]}: set the clock, if it is "
         "wrong."
