@@ -195,7 +195,7 @@ class Capacity:
 
     def _index(self, key: str) -> Index:
         """Return the index of a key, an empty one if it is gone when all that is under way is applied."""
-        index = self._state.get(key, EMPTY_INDEX)
+        index = self._state.find(key)
         leaving = self._claimed[3]
         if leaving and (key in leaving or key.partition("\n")[0] in leaving or len(index) <= len(leaving)):
             return EMPTY_INDEX

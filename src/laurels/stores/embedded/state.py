@@ -18,12 +18,17 @@ if the board had submits since, it is put back with its new end. Only :meth:`Sta
 at which a batch was written: a board is gone for all of a batch or for none of it, and submits cost no work in the
 heap.
 
+**In portions.** What would take long is begun when its record is applied, and is *unfinished* until :meth:`State.work`
+has taken its steps; no other record may be applied before. Whatever is to be gone cannot be found from the first step
+on: a board is not found, and :meth:`State.find` finds no periods of a board that is not.
+
 **In a compaction** most keys stay on disk: their index is ON_DISK, which only says that they are there.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
@@ -34,7 +39,7 @@ from laurels.ranking import Index
 from laurels.stores.contract import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from laurels.definition import Definition
     from laurels.stores.contract import Feed, Score
@@ -74,7 +79,7 @@ class State(dict[str, Index]):
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the microsecond of the last submit of each board with a
     time to live. ``names`` holds the names of all boards, by their bytes. ``entry_count`` and ``period_count`` are how
-    many entries and periods there are.
+    many entries and periods there are. ``discard`` is called with each index that goes, and may free it in its time.
     """
 
     __slots__ = (
@@ -84,6 +89,7 @@ class State(dict[str, Index]):
         "_undeclared",
         "declared",
         "default",
+        "discard",
         "entry_count",
         "names",
         "period_count",
@@ -91,6 +97,7 @@ class State(dict[str, Index]):
         "renewed",
         "sequence",
         "step",
+        "unfinished",
     )
 
     def __init__(self, default: Definition) -> None:
@@ -104,6 +111,8 @@ class State(dict[str, Index]):
         self.step = 0
         self.entry_count = self.period_count = self._undeclared = 0
         self._sum = Index(operator="increment")
+        self.unfinished: deque[Iterator[object]] = deque()
+        self.discard: Callable[[Index], object] = len
         self._ends: list[tuple[int, str]] = []
         self._awaited: dict[str, int] = {}
 
@@ -123,6 +132,19 @@ class State(dict[str, Index]):
             self.names.put(board, 0)
             self._keep_alive(board, self.sequence >> 1)
         return index
+
+    def find(self, key: str) -> Index:
+        """Return the index of a key, an empty one if it is not there."""
+        if "\n" in key and key.partition("\n")[0] not in self:
+            return EMPTY_INDEX
+        return self.get(key, EMPTY_INDEX)
+
+    def work(self, steps: int = -1) -> None:
+        """Take so many steps of what is unfinished, or all."""
+        while self.unfinished and steps:
+            steps -= 1
+            if next(self.unfinished[0], self) is self:
+                self.unfinished.popleft()
 
     @property
     def board_count(self) -> int:
@@ -144,11 +166,16 @@ class State(dict[str, Index]):
         """Set the time of the next write, which is later than all before, and remove the boards whose time is over."""
         self.sequence = (tick - 1) << 1
         self.step = 2
+        if self._ends and self._ends[0][0] <= tick:
+            self.unfinished.append(self._end_boards(tick))
+
+    def _end_boards(self, tick: int) -> Iterator[None]:
         while self._ends and self._ends[0][0] <= tick:
             end, board = heappop(self._ends)
             if self._awaited.get(board) == end:
                 del self._awaited[board]
                 self._end_or_await(board, tick)
+            yield
 
     def _end_or_await(self, board: str, tick: int) -> None:
         if self.is_over(board, tick):
@@ -248,8 +275,11 @@ class State(dict[str, Index]):
 
     def _prune(self, board: str, feed: Feed) -> None:
         periods = self.periods[board][feed.window]
-        for period in periods[: bisect_left(periods, feed.oldest)]:
-            self._forget(key_of(board, feed.window, period))
+        count = bisect_left(periods, feed.oldest)
+        past = periods[:count]
+        del periods[:count]
+        for period in past:
+            self._take(key_of(board, feed.window, period))
 
     def _check_sum(self, board: str, feeds: Sequence[Feed], name: str, score: Score) -> None:
         total, bounds = self._add(board, name, score), self.definition(board).scores
@@ -275,28 +305,47 @@ class State(dict[str, Index]):
         return total
 
     def remove(self, key: str, name: str) -> bool:
-        """Remove a name from a board and its periods, or from one period; return whether it was there."""
-        found = [each for each in self.keys_of(key) if self.get(each, EMPTY_INDEX).remove(name)]
-        self.entry_count -= len(found)
-        for each in found:
-            if not len(self[each]):
-                self._forget(each)
-        return bool(found)
+        """Remove a name from a board and, in steps, its periods, or from one period; return whether it was there."""
+        windows = self.periods.get(key, {})
+        found = self._remove(key, name)
+        if found and windows:
+            keys = (key_of(key, window, period) for window in tuple(windows) for period in tuple(windows[window]))
+            self.unfinished.append(self._remove(each, name) for each in keys)
+        return found
+
+    def _remove(self, key: str, name: str) -> bool:
+        index = self.get(key, EMPTY_INDEX)
+        if not index.remove(name):
+            return False
+        self.entry_count -= 1
+        if not len(index):
+            self._forget(key)
+        return True
 
     def drop(self, key: str) -> bool:
-        """Remove a board and its periods, or one period; return whether it was there."""
-        found = [each for each in self.keys_of(key) if each in self]
-        for each in found:
-            self._forget(each)
-        return bool(found)
+        """Remove a board and, in steps, its periods, or one period; return whether it was there."""
+        found = key in self
+        if found:
+            self._forget(key)
+        if windows := self.periods.pop(key, None):
+            keys = (key_of(key, window, period) for window, periods in windows.items() for period in periods)
+            self.unfinished.append(map(self._take, keys))
+        return found
 
     def keys_of(self, key: str) -> list[str]:
         """Return the key of a board and those of its periods, or that of a period alone."""
         windows = self.periods.get(key, {}).items()
         return [key, *chain(*([key_of(key, window, period) for period in periods] for window, periods in windows))]
 
+    def _take(self, key: str) -> None:
+        """Take the index of a key away."""
+        index = self.pop(key)
+        self.entry_count -= len(index)
+        self.period_count -= "\n" in key
+        self.discard(index)
+
     def _forget(self, key: str) -> None:
-        self.entry_count -= len(self.pop(key))
+        self._take(key)
         board, *period = key.split("\n")
         if period:
             self._forget_period(board, *period)
@@ -310,7 +359,6 @@ class State(dict[str, Index]):
         windows = self.periods[board]
         periods = windows[window]
         del periods[bisect_left(periods, period)]
-        self.period_count -= 1
         if not windows[window]:
             del windows[window]
         if not windows:
