@@ -371,6 +371,18 @@ async def test_definition_waits_for_keys(boards: Boards, kind: str) -> None:
     assert (isinstance(done, Change) or done == [], type(defined)) == (True, DefinitionConflict)
 
 
+@pytest.mark.parametrize("kind", ["submit", "batch"])
+async def test_definition_waits_for_metadata(boards: Boards, kind: str) -> None:
+    """Nor does it overtake a submit whose metadata is still compared with that of one before."""
+
+    async def submit(submission: Submission) -> None:
+        await (boards.submit("b", submission) if kind == "submit" else boards.submit_many("b", [submission]))
+
+    submits = [submit(Submission("v", score, b"%d" % score)) for score in (1, 10**6)]
+    *done, defined = await asyncio.gather(*submits, boards.define("b", BOUNDED), return_exceptions=True)
+    assert (done, type(defined)) == ([None, None], DefinitionConflict)
+
+
 async def test_conflict_leaves_all_as_it_was(boards: Boards) -> None:
     """A definition that entries contradict is refused, and the old one holds."""
     await boards.submit("b", Submission("v", 50))

@@ -24,6 +24,7 @@ from laurels.errors import (
     BadDefinition,
     BadParameter,
     DefinitionConflict,
+    KeyReused,
     NotDeclared,
     NotDefined,
     NotKept,
@@ -32,13 +33,23 @@ from laurels.errors import (
 )
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Feed, PeriodRange, Refusal, Score, Submission
-from laurels.submissions import check_submission, find_refusals, make_idempotency_key
+from laurels.submissions import check_metadata, check_submission, find_refusals, make_idempotency_key, make_submit_key
 from laurels.windows import Calendar, normalize_window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from laurels.stores.contract import Capabilities, Change, Period, Place, Ranked, Standing, Store, Summary
+    from laurels.stores.contract import (
+        Capabilities,
+        Change,
+        IdempotencyKey,
+        Period,
+        Place,
+        Ranked,
+        Standing,
+        Store,
+        Summary,
+    )
 
 BOARDS_CACHED = 4096
 CALENDARS_CACHED = 4096
@@ -111,7 +122,8 @@ class Boards:
         self._defined: list[str] = []
         self._redefined: set[str] = set()
         self._changing: dict[str, asyncio.Event] = {}
-        self._keyed: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, int] = {}
+        self._drained: dict[str, asyncio.Event] = {}
         self.board = lru_cache(BOARDS_CACHED)(self._find)
         """Return the all-time board of a name; it is not visible if the deployment hides undeclared boards."""
         self._feeding = lru_cache(BOARDS_CACHED)(self._find_feeding)
@@ -150,10 +162,8 @@ class Boards:
     def _find_feeding(self, name: str) -> _Feeding:
         return _Feeding(self.board(name))
 
-    async def _board_to_submit(self, name: str) -> Board:
-        """Return the board as a submit feeds it, once its definition is not being changed."""
-        while name in self._changing:
-            await self._changing[name].wait()
+    def _board_to_submit(self, name: str) -> Board:
+        """Return the board as a submit feeds it now; its definition is not being changed."""
         board = self.board(name)
         if not board.visible:
             raise NotDeclared(name)
@@ -221,18 +231,37 @@ class Boards:
 
         The awaitable is to be awaited at once: the definition of the board may change after it was made.
         """
-        if key is None and submission.metadata is None and not (want_change or self._changing):
+        if submission.metadata is None and not (want_change or self._changing):
             where = self.board(board)
             if where.takes_any_score:
                 # Most submits: the rules have no more to say, the store has nothing to return, and its awaitable is
                 # enough. A coroutine around it would cost as much as all the checks.
+                if key is None:
+                    check_entry(submission.name, submission.score)
+                    return cast("Awaitable[None]", self.store.submit(where, submission))
+                once = make_submit_key(key, board, submission)
                 check_entry(submission.name, submission.score)
-                return cast("Awaitable[None]", self.store.submit(where, submission))
-        return self._submit(board, submission, key, want_change=want_change)
+                if not self.store.may_know(once):
+                    return cast("Awaitable[None]", self.store.submit(where, submission, once))
+        if key is None:
+            return self._submit(board, submission, None, want_change=want_change)
+        return self._submit_once(board, submission, key, want_change=want_change)
 
-    async def _submit(self, board: str, submission: Submission, key: str | None, *, want_change: bool) -> Change | None:
-        once = None if key is None else make_idempotency_key(key, (board, submission.name), [submission])
-        where = await self._board_to_submit(board)
+    async def _submit_once(self, board: str, submission: Submission, key: str, *, want_change: bool) -> Change | None:
+        once = make_submit_key(key, board, submission)
+        try:
+            return await self._submit(board, submission, once, want_change=want_change)
+        except KeyReused:
+            # Before 0.5 every fingerprint was a digest
+            once = make_idempotency_key(key, board, submission.name, (submission,))
+            return await self._submit(board, submission, once, want_change=want_change)
+
+    async def _submit(
+        self, board: str, submission: Submission, once: IdempotencyKey | None, *, want_change: bool
+    ) -> Change | None:
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = self._board_to_submit(board)
         try:
             check_submission(submission, where.definition)
         except ScoreRefused:
@@ -242,7 +271,8 @@ class Boards:
                 raise
         else:
             submitting = self.store.submit(where, submission, once, want_changes=want_change)
-            first = await (self._submit_keyed(board, submitting) if once else submitting)
+            may_wait = once is not None or submission.metadata is not None
+            first = await (self._submit_waiting(board, submitting) if may_wait else submitting)
         return first.changes[0] if first and want_change else None
 
     async def submit_many(
@@ -252,26 +282,39 @@ class Boards:
 
         A refusal in the batch is that of an entry that could not even be read, and is returned with the rest.
         """
-        once = None if key is None else make_idempotency_key(key, (board, ""), batch)
-        where = await self._board_to_submit(board)
+        once = None if key is None else make_idempotency_key(key, board, "", batch)
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = self._board_to_submit(board)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
-        submitting = self.store.submit(where, checked, once)
-        result = await (self._submit_keyed(board, submitting) if once else submitting)
+        result = await self._submit_waiting(board, self.store.submit(where, checked, once))
         return list(result.refusals) if result else []
 
-    async def _submit_keyed(self, board: str, submitting: Awaitable[T]) -> T:
-        """Submit with a key, for which the store may look on disk first: a change of the definition waits for it."""
-        done = asyncio.get_running_loop().create_future()
-        under_way = self._keyed.setdefault(board, set())
-        under_way.add(done)
+    async def _submit_waiting(self, board: str, submitting: Awaitable[T]) -> T:
+        """Submit with a key or metadata, for which the store may look on disk first: definitions change after it."""
+        self._waiting[board] = self._waiting.get(board, 0) + 1
         try:
             return await submitting
         finally:
-            done.set_result(None)
-            under_way.discard(done)
-            if not under_way:
-                del self._keyed[board]
+            self._waiting[board] -= 1
+            if not self._waiting[board]:
+                del self._waiting[board]
+                if drained := self._drained.get(board):
+                    drained.set()
+
+    async def set_metadata(self, board: str, name: str, metadata: bytes | None, period: Board | None = None) -> None:
+        """Replace the metadata of a name on a board and in its current periods, or in one ``period``; None for none.
+
+        Raises NotOnBoard if the name is not there.
+        """
+        checked_name(name)
+        check_metadata(metadata)
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = period or self._board_to_submit(board)
+        if not where.visible or not await self.store.set_metadata(where, name, metadata):
+            raise NotOnBoard("name", name)
 
     def remove(self, where: Board, name: str) -> Awaitable[bool]:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""
@@ -287,11 +330,11 @@ class Boards:
         """Return score and rank of a name, None if it is not on the board."""
         return self.store.standing(where, checked_name(name))
 
-    def page_json(self, where: Board, start: int, stop: int) -> Awaitable[bytes]:
+    def page_json(self, where: Board, start: int, stop: int, *, with_metadata: bool = False) -> Awaitable[bytes]:
         """Return the entries at the places from ``start`` up to ``stop``, 1,000 at most, as a JSON array."""
         if not 0 < stop - start <= PAGE_ENTRIES:
             raise BadParameter("endRank", _page_problem(start, stop))
-        return self.store.page_json(where, start, stop)
+        return self.store.page_json(where, start, stop, with_metadata=with_metadata)
 
     async def page(
         self, where: Board, start: int, stop: int, *, with_metadata: bool = False, want_cursor: bool = False
@@ -406,10 +449,12 @@ class Boards:
         self._changing[name] = asyncio.Event()
         self._forget()
         try:
-            if under_way := self._keyed.get(name):
-                await asyncio.wait(under_way)
+            if name in self._waiting:
+                self._drained[name] = asyncio.Event()
+                await self._drained[name].wait()
             yield
         finally:
+            self._drained.pop(name, None)
             self._redefined.add(name)
             self._changing.pop(name).set()
             self._forget()

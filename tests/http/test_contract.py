@@ -237,7 +237,7 @@ def test_head_is_get_without_its_body(service: Server, board: str, path: str) ->
 @pytest.mark.parametrize(
     ("path", "allow"),
     [
-        ("/{board}/v", "GET, HEAD, POST, DELETE, OPTIONS"),
+        ("/{board}/v", "GET, HEAD, POST, PATCH, DELETE, OPTIONS"),
         ("/{board}", "GET, HEAD, POST, DELETE, OPTIONS"),
         ("/-/ready", "GET, HEAD, OPTIONS"),
     ],

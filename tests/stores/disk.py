@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from math import isfinite
+from fractions import Fraction
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Disk = dict[str, dict[str, float]]
 Feeds = Sequence[tuple[str, str, str]]
+SET_METADATA = 9
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -29,7 +31,7 @@ class Boards:
         self.entries: Disk = {}
         self.definitions: dict[str, dict[str, Any]] = {}
         self.renewed: dict[str, int] = {}
-        self.tick = 0
+        self.tick = self.rules = 0
 
     def submit(self, board: str, feeds: Feeds, name: str, score: float) -> None:
         """Submit to a board and its periods, or to none of them if one cannot have the sum."""
@@ -58,8 +60,9 @@ class Boards:
         if definition["operator"] == "best":
             return min(had, score) if definition["order"] == "ascending" else max(had, score)
         total, are_whole = had + score, had.is_integer() and score.is_integer()
-        is_exact = isfinite(total) and (not are_whole or int(had) + int(score) == int(total))
-        return total if is_exact else None
+        lost = abs(Fraction(total) - Fraction(had) - Fraction(score)) if isfinite(total) else inf
+        allowed = 0 if are_whole else inf if self.rules == 0 else abs(Fraction(score)) / 1000
+        return total if lost <= allowed and isfinite(total) else None
 
     @staticmethod
     def _is_within(bounds: dict[str, Any], score: float | None) -> bool:
@@ -68,9 +71,9 @@ class Boards:
             return False
         return (low is None or low <= score) and (high is None or score <= high)
 
-    def advance(self, tick: int) -> None:
+    def advance(self, tick: int, rules: int = 0) -> None:
         """Delete the boards whose time to live is over at that microsecond."""
-        self.tick = tick
+        self.tick, self.rules = tick, rules
         for board, renewed in list(self.renewed.items()):
             ttl = self.definitions.get(board, {}).get("ttl")
             if ttl and renewed + int(ttl[:-1]) * UNITS[ttl[-1]] * 1_000_000 <= tick:
@@ -80,6 +83,8 @@ class Boards:
     def apply(self, record: list[Any]) -> None:
         """Apply one record."""
         tag, *fields = record
+        if tag == SET_METADATA:
+            return
         (self._submit, self._submit_many, self._remove, self._drop, self.advance, self._define, self._undefine)[
             tag % 7
         ](*fields)

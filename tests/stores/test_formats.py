@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from laurels.definition import Definition
-from laurels.errors import DataDamaged, DefinitionConflict, NewerFormat
-from laurels.stores.contract import Board, IdempotencyKey, Submission
+from laurels.errors import DataDamaged, DefinitionConflict, NewerFormat, ScoreRefused
+from laurels.stores.contract import Board, Feed, IdempotencyKey, Submission
 from laurels.stores.embedded import snapshot
 from laurels.stores.embedded.answers import Answers
 from laurels.stores.embedded.compact import compact
@@ -212,3 +212,37 @@ async def test_definition_that_is_no_json(data: Path) -> None:
     append(data, [5, "kart", b"no JSON"])
     with pytest.raises(DataDamaged, match=r"a definition in batch \d+ cannot be read"):
         await boards(data)
+
+
+LOSSY = [[5, "tally", b'{"operator":"increment"}'], [0, "tally", "v", 1e15], [0, "tally", "v", 0.3]]
+
+
+@pytest.mark.parametrize(
+    ("at", "score"), [([4, 2**60], 10**15 + 0.25), ([4, 2**60, 1], 10**15)], ids=["before 0.5", "since"]
+)
+async def test_sums_of_earlier_versions(data: Path, at: list[int], score: float) -> None:
+    """A sum that is refused today stays as it was if an earlier version kept it: at starts, and in compactions."""
+    await boards(data)
+    with closing(Journal(data / "journal.db")) as journal:
+        lsn = journal.append(msgspec.msgpack.encode([at, *LOSSY]))
+    assert (await boards(data))["tally"] == [("v", score, 0)]
+    compact(data, lsn)
+    assert disk.read(data)["tally"] == {"v": score}
+    assert (await boards(data))["tally"] == [("v", score, 0)]
+
+
+async def test_sums_go_by_the_rules_of_today(data: Path) -> None:
+    """What is added after the upgrade is added by the rules of today, to what was added before, too."""
+    await boards(data)
+    with closing(Journal(data / "journal.db")) as journal:
+        journal.append(msgspec.msgpack.encode([[4, 2**50], *LOSSY]))
+    store = await EmbeddedStore.open(data, ASCENDING)
+    board = Board("tally", Definition(operator="increment"))
+    with pytest.raises(ScoreRefused, match=r"only multiples of 0\.125 can be added"):
+        await store.submit(board, Submission("v", 0.3))
+    windows = Board("tally", Definition(operator="increment"), feeds=(Feed("daily", "2026-11-22", ""),))
+    refused = await store.submit(windows, [Submission("v", 0.3), Submission("w", 0.3), Submission("w", 1e15)])
+    await store.close()
+    assert refused is not None
+    assert [refusal.index for refusal in refused.refusals] == [0]
+    assert (await boards(data))["tally"] == [("w", 1e15 + 0.25, 0), ("v", 1e15 + 0.25, 1)]

@@ -71,6 +71,16 @@ async def submit(
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 
 
+async def set_metadata(
+    context: Context, board: str, name: str, metadata: bytes | None, window: str | None, period: str | None
+) -> Response:
+    """Replace the metadata of a name on a board and in its current periods, or in one period."""
+    boards = context.boards
+    where = None if window is period is None else find_board(boards, board, window, period)
+    await boards.set_metadata(board, name, metadata, where)
+    return NO_CONTENT
+
+
 async def submit_batch(context: Context, board: str, sent: Entries | Iterator[Entries], key: str | None) -> Response:
     """Answer a batch once its good entries are kept."""
     entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent

@@ -37,6 +37,8 @@ STORE_METRICS = {
     "periods_limit": "How many periods there may be (--max-periods).",
     "entries": "Entries on all boards and in all periods.",
     "entries_limit": "How many entries there may be (--max-entries).",
+    "backlog_bytes": "Bytes of the journal that are not in the snapshot yet, and which a start has to replay.",
+    "compaction_failing": "1 if the last compaction failed, until one succeeds: the journal grows meanwhile.",
 }
 """What each figure of a store means, by its name in :meth:`Store.measure`."""
 

@@ -20,6 +20,7 @@ from laurels.http.handlers import (
     list_periods,
     rank_of_score,
     remove,
+    set_metadata,
     show_definition,
     show_landing,
     standing,
@@ -45,6 +46,7 @@ from laurels.http.wire import (
     Batch,
     BatchReceipt,
     Listing,
+    MetadataAlone,
     Periods,
     Reading,
     Receipt,
@@ -52,6 +54,7 @@ from laurels.http.wire import (
     Submit,
     parse_batch,
     parse_definition,
+    parse_metadata,
     parse_submit,
 )
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, TARGET_BYTES, format_size
@@ -196,6 +199,22 @@ OPERATIONS = (
     ),
     STANDING,
     READ,
+    Operation(
+        name="set_metadata",
+        method="PATCH",
+        path="/{board}/{name}",
+        tag="Scores",
+        title="Set metadata",
+        about="Replaces the metadata of a name, or with null takes it away, on the board and in the current period of "
+        "each of its windows; with `window`, in one period alone. Score, time and place stay.",
+        answers=(Answer(204, "The metadata is kept."),),
+        handler=set_metadata,
+        parameters=OF_PERIOD,
+        errors=WRITE_ERRORS,
+        body=Body(MetadataAlone, parse_metadata),
+        scope="submit",
+        subject="a change of metadata",
+    ),
     Operation(
         name="remove",
         method="DELETE",

@@ -45,6 +45,12 @@ class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
 
 
+class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of a change of metadata; null takes it away."""
+
+    metadata: Raw
+
+
 class StrictEntry(Submission, frozen=True, forbid_unknown_fields=True, gc=False):
     """One entry of a batch, with nothing else in it."""
 
@@ -92,7 +98,7 @@ class Page(Struct, frozen=True):
 class ReadEntry(Struct, frozen=True, rename="camel", gc=False):
     """An entry with more about it than a page has; ``submitted_at`` is RFC 3339, in UTC, to the millisecond.
 
-    What was asked for and is not there is null.
+    What was asked for and is not there is null; ``metadata_damaged`` is there, and true, if that is why.
     """
 
     name: str
@@ -100,6 +106,7 @@ class ReadEntry(Struct, frozen=True, rename="camel", gc=False):
     rank: int | UnsetType = UNSET
     metadata: Raw | UnsetType = UNSET
     submitted_at: str | UnsetType | None = UNSET
+    metadata_damaged: bool | UnsetType = UNSET
 
 
 class Reading(Struct, frozen=True):
@@ -158,7 +165,12 @@ class Periods(Struct, frozen=True):
     next: str | UnsetType = UNSET
 
 
-SUBJECTS: dict[type[Struct], str] = {Submit: "A submit", Batch: "A batch", StrictEntry: "An entry"}
+SUBJECTS: dict[type[Struct], str] = {
+    Submit: "A submit",
+    Batch: "A batch",
+    StrictEntry: "An entry",
+    MetadataAlone: "A change of metadata",
+}
 _KINDS = {
     "int | float": "a number",
     "int": "a whole number",
@@ -179,6 +191,7 @@ _score = attrgetter("score")
 encode = msgspec.json.Encoder().encode
 ABSENT_BODY = encode(Absent())
 _read_submit = msgspec.json.Decoder(Submit).decode
+_read_metadata = msgspec.json.Decoder(MetadataAlone).decode
 _read_batch = msgspec.json.Decoder(Batch).decode
 _read_entry = msgspec.json.Decoder(StrictEntry).decode
 _read_name = msgspec.json.Decoder(Named).decode
@@ -198,6 +211,17 @@ def parse_submit(body: Body) -> tuple[Score, bytes | None]:
     if _is_large(submit.score):
         _check_digits(body, submit.score)
     return submit.score, _metadata(submit.metadata)
+
+
+def parse_metadata(body: Body) -> bytes | None:
+    """Read the metadata that an entry is to have, None for none; raises as :func:`parse_submit`."""
+    try:
+        found = _read_metadata(body)
+    except _UNREADABLE as error:
+        _refuse(body, error, MetadataAlone)
+    if _count_quotes(body) != _quotes_of_metadata(found.metadata):
+        _refuse_twice(body)
+    return _metadata(found.metadata)
 
 
 def parse_batch(body: Body) -> Entries | Iterator[Entries]:

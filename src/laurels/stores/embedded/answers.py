@@ -95,7 +95,7 @@ def pack(answered: Sequence[Answered], agreed: int) -> Iterator[Answers]:
 
 
 def _row(answered: Sequence[Answered], agreed: int) -> Answers:
-    kept = [(key, outcome) for _, key, outcome in answered if outcome is not None]
-    pairs = b"".join([part for key, _ in kept for part in (key.key, key.fingerprint)])
-    bodies = [BatchAnswer(outcome) if isinstance(outcome, list) else outcome for _, outcome in kept]
+    pairs = b"".join([key.key + key.fingerprint for _, key, outcome in answered if outcome is not None])
+    outcomes = [outcome for _, _, outcome in answered if outcome is not None]
+    bodies = [BatchAnswer(outcome) if isinstance(outcome, list) else outcome for outcome in outcomes]
     return Answers(answered[-1][0], agreed, pairs, _encode(bodies))

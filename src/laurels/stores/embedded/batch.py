@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast
 
 from laurels.errors import FileLost, LaurelsError, RestartNeeded, StoreUnavailable
-from laurels.stores.embedded.records import At, Outcome, Put, Record, Submit, begin_batch, compare, finish_batch
+from laurels.stores.embedded.records import RULES, At, Outcome, Put, Record, Submit, begin_batch, compare, finish_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.capacity import Claims
     from laurels.stores.embedded.state import State
 
-UNTIMED = At(0)
+UNTIMED = At(0, RULES)
 Failure: TypeAlias = sqlite3.Error | FileLost
 """Why a batch could not be written, if it was not for an unexpected error."""
 
@@ -81,15 +81,13 @@ class Batch(asyncio.Future[None]):
     def begin_at(self, tick: int) -> None:
         """Set the time of the writes: this microsecond and those after it."""
         self.tick = tick
-        self.records[0] = At(tick)
+        self.records[0] = At(tick, RULES)
         self.metadata = [((tick + before) << 1 | 1, body) for before, body in self.metadata]
         finish_batch(self.encoded, len(self.records), tick)
 
-    def describe(self, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None) -> None:
-        """Add to the last record that it has ``count`` submissions, metadata for those at some places, and a key."""
+    def describe(self, count: int, metadata: Sequence[tuple[int, bytes]]) -> None:
+        """Add to the last record that it has ``count`` submissions, and metadata for those at some places."""
         before = self.taken - 1
-        if key:
-            self.keyed.append((len(self.records) - 1, before, key))
         self._more += count - 1
         self.metadata += [(before + place, body) for place, body in metadata]
         self.metadata_bytes += sum(len(body) for _, body in metadata)
@@ -113,11 +111,11 @@ class Batch(asyncio.Future[None]):
 
     def answered(self) -> list[Answered]:
         """Return what the writes with keys came to, with their ticks."""
-        tick, records, outcomes, refused = self.tick, self.records, self.outcomes, self.refused
-        return [
-            (tick + before, key, None if id(records[place]) in refused else cast("Any", outcomes[place]))
-            for place, before, key in self.keyed
-        ]
+        tick, outcomes, refused = self.tick, cast("Sequence[Any]", self.outcomes), self.refused
+        if refused:
+            pairs = zip(self.records, outcomes, strict=True)
+            outcomes = [None if id(record) in refused else outcome for record, outcome in pairs]
+        return [(tick + before, key, outcomes[place]) for place, before, key in self.keyed]
 
     def add_done_callback(self, fn: Callable[[Batch], object], *, context: Context | None = None) -> None:
         """Call ``fn`` when the batch is settled."""

@@ -43,7 +43,7 @@ import threading
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from laurels.errors import FileLost, RestartNeeded, StoreUnavailable
 from laurels.stores.embedded.batch import Batch, Failure
@@ -52,7 +52,6 @@ from laurels.stores.embedded.records import encode_into
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from laurels.stores.contract import IdempotencyKey
     from laurels.stores.embedded.answers import Answers
     from laurels.stores.embedded.capacity import Capacity
     from laurels.stores.embedded.compaction import Compaction
@@ -154,15 +153,25 @@ class Commits:
         if not more:
             batch.claims.append((len(batch.records), self._capacity.claim(record)))
 
-    def add_detailed(
-        self, record: Record, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None
-    ) -> Batch:
-        """Add a record with what :meth:`Batch.describe` says of it."""
+    def add_keyed(self, record: Record) -> Batch:
+        """Add a record with a new idempotency key, which is in flight from then on; raise StoreFull."""
+        if self._answers.is_full():
+            self._refuse_key()
         batch = self.add(record)
         # Guarded, because a batch must not be written with a record that is described by half
-        self._guard(lambda batch: batch.describe(count, metadata, key), batch)
-        if key:
-            self._answers.begin(key, batch)
+        self._guard(self._answers.begin, batch)
+        return batch
+
+    def _refuse_key(self) -> NoReturn:
+        oldest = self._files.journal.oldest
+        if self._open is None and oldest is not None and oldest <= self._answers.forgotten_until():
+            self._begin()  # its commit forgets keys, which nothing else might bring about
+        raise self._answers.full()
+
+    def add_detailed(self, record: Record, count: int, metadata: Sequence[tuple[int, bytes]]) -> Batch:
+        """Add a record with what :meth:`Batch.describe` says of it, and with its key if it has one."""
+        batch = self.add_keyed(record) if record.idempotency_key() else self.add(record)
+        self._guard(lambda batch: batch.describe(count, metadata), batch)
         return batch
 
     def _begin(self) -> Batch:
@@ -258,7 +267,7 @@ class Commits:
     def _release_keys(self, batch: Batch) -> None:
         """Let the keys of a batch go, and remember the answers to its writes, unless it failed."""
         if batch.keyed:
-            self._answers.end(key for _, _, key in batch.keyed)
+            self._answers.end(batch)
             if batch.failure is None:
                 self._answers.add(batch.answered())
 

@@ -34,7 +34,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laurels.errors import KeyReused
+from laurels.errors import KeyReused, StoreFull
+from laurels.limits import KEY_HOURS
 from laurels.stores.embedded.answers import pack
 from laurels.stores.embedded.journal import KEY_TICKS
 
@@ -52,7 +53,7 @@ class FirstAnswers:
     """The keys in flight of one store, and its first answers.
 
     ``keys`` has those of the answers on disk. ``find_on_disk`` returns the answer to a key from the row of a tick,
-    unless that is of an agreed time up to the last argument.
+    unless that is of an agreed time up to the last argument. ``limit`` is how many keys there may be.
     """
 
     def __init__(
@@ -60,19 +61,21 @@ class FirstAnswers:
         keys: KeyTable,
         find_on_disk: Callable[[bytes, int, int], Awaitable[Answer | None]],
         clock: Clock,
+        limit: int,
     ) -> None:
         self._keys = keys
         self._find_on_disk = find_on_disk
         self._clock = clock
+        self._limit = limit
         self._in_flight: dict[bytes, Batch] = {}
         self._in_memory: dict[int, Answers] = {}
         self.unwritten: list[Answers] = []
 
     # Questions
 
-    def is_new(self, key: IdempotencyKey) -> bool:
-        """Return whether nothing is known of a key; if not, :meth:`find` knows more."""
-        return key.key not in self._in_flight and not self._keys.find(key.key)
+    def may_know(self, key: IdempotencyKey) -> bool:
+        """Return whether a key may have an answer, or get one, which :meth:`find` then returns."""
+        return key.key in self._in_flight or bool(self._keys.find(key.key))
 
     async def find(self, key: IdempotencyKey) -> Answer | None:
         """Return the first answer to a key; raise KeyReused.
@@ -100,15 +103,26 @@ class FirstAnswers:
             return await self._find_on_disk(key, tick, until)
         return row.find(key) if row.agreed > until else None
 
+    def is_full(self) -> bool:
+        """Return whether there are as many keys as there may be."""
+        return len(self._keys) + len(self._in_flight) >= self._limit
+
+    def full(self) -> StoreFull:
+        """Return the error for one more."""
+        remedy = f"submit without one until those of the last {KEY_HOURS} hours are forgotten"
+        return StoreFull("idempotency keys", self._limit, "--max-keys", remedy)
+
     # The life of a key
 
-    def begin(self, key: IdempotencyKey, batch: Batch) -> None:
-        """Take a key in flight, until :meth:`end`: a batch has its record."""
+    def begin(self, batch: Batch) -> None:
+        """Take the key of the last record of a batch in flight, until :meth:`end`."""
+        key: IdempotencyKey = batch.records[-1].key  # type: ignore[union-attr]
+        batch.keyed.append((len(batch.records) - 1, batch.taken - 1, key))
         self._in_flight[key.key] = batch
 
-    def end(self, keys: Iterable[IdempotencyKey]) -> None:
-        """Let the next callers with these keys go on."""
-        for key in keys:
+    def end(self, batch: Batch) -> None:
+        """Let the next callers with the keys of a batch go on."""
+        for _, _, key in batch.keyed:
             self._in_flight.pop(key.key, None)
 
     def add(self, answered: Sequence[Answered]) -> None:

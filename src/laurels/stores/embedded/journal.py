@@ -37,6 +37,9 @@ more.
 there. A write that was refused has not used its key, and counts as answered all the same. Rows go when their keys
 expire, from the oldest on, some between two commits.
 
+**Free pages** are used again. Those beyond what the journal grows to between two compactions go back to the disk, some
+between two commits: a journal that could not be compacted for long does not stay as large as it was then.
+
 **What a later version wrote** is recognised by the format in ``origin``, which is checked before anything else is read.
 Any change to what is stored raises FORMAT (``tests/stores/test_formats.py`` fails until it does). A file of an earlier
 format is upgraded in one transaction (:mod:`laurels.stores.embedded.upgrade`): one that is killed begins again.
@@ -49,7 +52,7 @@ import sqlite3
 import zlib
 from contextlib import contextmanager, suppress
 from itertools import accumulate, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
@@ -60,7 +63,7 @@ from laurels.stores.embedded.directory import Names, sync_directory
 from laurels.stores.embedded.upgrade import repack_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 CHECKPOINT_PAGES = 256
@@ -70,6 +73,13 @@ BUSY_SECONDS = 1.0
 READ_ROWS = 64
 DROP_ROWS, DROP_BYTES = 256, 2**20
 OLDEST_FORMAT, FORMAT = 1, 3
+GIVE_BACK_PAGES = 128
+"""How many free pages go back to the disk between two commits."""
+INCREMENTAL = 2
+"""What ``PRAGMA auto_vacuum`` says of a file that can give pages back while it is in use."""
+REBUILD_BYTES = 64 * 2**20
+"""How much a journal of an earlier version may hold to be rebuilt at a start, so that it can."""
+LAST_SEQUENCE = 2**63 - 1
 FORGET_ROWS = 256
 """How many rows of expired answers are deleted at once."""
 KEY_TICKS = KEY_SECONDS * 1_000_000
@@ -120,10 +130,15 @@ def translate_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        # An extended code has the primary one in its low byte; errors that Python itself raises have no code.
-        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in UNUSABLE:
+        if is_unusable(error):
             raise DirectoryUnusable(path.parent, f"{path.name}: {error}") from error
         raise DataDamaged(path, str(error)) from error
+
+
+def is_unusable(error: sqlite3.Error) -> bool:
+    """Return whether not the content of a file is to blame for an error, but the directory or its disk."""
+    # An extended code has the primary one in its low byte; errors that Python itself raises have no code
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in UNUSABLE
 
 
 def check_header(path: Path) -> None:
@@ -165,7 +180,7 @@ def create(path: Path, first: bytes) -> None:
             path.with_name(name).unlink(missing_ok=True)
         db = sqlite3.connect(new, isolation_level=None)
         try:
-            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            db.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
             db.execute("PRAGMA synchronous=FULL")
             db.execute(BATCHES)
             _create_tables(db, Origin(os.urandom(16), first=first))
@@ -221,7 +236,10 @@ class Journal:
 
     def metadata(self, after: int) -> Iterator[Metadata]:
         """Return all metadata of the batches past ``after``; raise DataDamaged if any is not as written."""
-        return read_metadata(self._db, self.path, after, self.last)
+        for sequence, body in read_metadata(self._db, self.path, after, self.last):
+            if body is None:
+                raise DataDamaged(self.path, f"note {sequence} is not what was written")
+            yield sequence, body
 
     def append(
         self, encoded: bytes | bytearray, metadata: Sequence[Metadata] = (), answers: Sequence[Answers] = ()
@@ -316,6 +334,33 @@ class Journal:
         if dropped:
             self._execute("DELETE FROM note WHERE sequence <= ?", dropped[-1])
         return bool(dropped)
+
+    def give_back(self, keep: int) -> bool:
+        """Give free pages back to the disk, beyond ``keep`` bytes of them, no more than between two commits.
+
+        Return whether there may be more.
+        """
+        if self._ask("auto_vacuum") != INCREMENTAL:
+            return False
+        pages = min(self._ask("freelist_count") - keep // self._ask("page_size"), GIVE_BACK_PAGES)
+        if pages > 0:
+            self._execute("BEGIN")
+            for _ in range(pages):
+                self._execute("PRAGMA incremental_vacuum(1)")
+            self._execute("COMMIT")
+        return pages > 0
+
+    def _ask(self, pragma: str) -> int:
+        (value,) = self._execute(f"PRAGMA {pragma}").fetchone()
+        return cast("int", value)
+
+    def rebuild(self) -> None:
+        """Have a journal of an earlier version give pages back from now on, if it is small, and if there is space."""
+        pages = self._ask("page_count") - self._ask("freelist_count")
+        if self._ask("auto_vacuum") != INCREMENTAL and pages * self._ask("page_size") <= REBUILD_BYTES:
+            with suppress(sqlite3.Error):  # such as too little space, which it needs twice
+                self._execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
+                self._execute("VACUUM")
 
     def upgrade(self, first: bytes) -> None:
         """Make a journal of an earlier format one of today's, in one transaction.
@@ -460,26 +505,78 @@ def metadata_crc(lsn: int, sequence: int, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(b"%d %d" % (lsn, sequence)))
 
 
-def check_metadata(path: Path, sequence: int, lsn: int, crc: int, body: object) -> Metadata:
-    """Return a row of metadata if it is what was written; raise DataDamaged if not."""
-    if not isinstance(body, bytes) or metadata_crc(lsn, sequence, body) != crc:
-        raise DataDamaged(path, f"note {sequence} is not what was written")
-    return sequence, body
+def metadata_of(db: sqlite3.Connection, sequences: Iterable[int]) -> dict[int, bytes]:
+    """Return metadata by these sequences; what is not there, or is not what was written, is left out."""
+    rows = select_rows(db, "sequence, lsn, crc, body", list(sequences))
+    return {row[0]: row[3] for row in rows if _is_good(*row)}
 
 
-def read_metadata(db: sqlite3.Connection, path: Path, after: int, upto: int) -> Iterator[Metadata]:
-    """Return the metadata of the batches past ``after`` up to and including ``upto``, checked, a few rows at a time."""
-    question = "SELECT sequence, lsn, crc, body FROM note WHERE sequence > ? ORDER BY sequence LIMIT ?"
-    sequence = 0
-    while True:
+def select_rows(db: sqlite3.Connection, columns: str, sequences: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Return the rows of metadata with these sequences, as far as SQLite can read them."""
+    listed = ", ".join(map(str, sequences))
+    try:
+        return db.execute(f"SELECT {columns} FROM note WHERE sequence IN ({listed})").fetchall()  # noqa: S608
+    except sqlite3.DatabaseError as error:
+        if is_unusable(error):
+            raise
+    half = len(sequences) // 2  # a page of the file is damaged: look for what is on others
+    return [row for part in (sequences[:half], sequences[half:]) if half for row in select_rows(db, columns, part)]
+
+
+def _is_good(sequence: int, lsn: int, crc: int, body: object) -> bool:
+    return isinstance(body, bytes) and metadata_crc(lsn, sequence, body) == crc
+
+
+def read_metadata(db: sqlite3.Connection, path: Path, after: int, upto: int) -> Iterator[tuple[int, bytes | None]]:
+    """Return the metadata of the batches past ``after`` up to and including ``upto``, in the order of its sequences.
+
+    None is in the place of what is not what was written; its sequence is 0 if that cannot be read either.
+    """
+    for row in scan_rows(db, path, "sequence, lsn, crc, body"):
+        if row is None or not _is_good(*row):
+            yield row[0] if row else 0, None
+        elif after < row[1] <= upto:
+            yield row[0], row[3]
+
+
+def scan_rows(db: sqlite3.Connection, path: Path, columns: str) -> Iterator[tuple[Any, ...] | None]:
+    """Return all rows of metadata, a few at a time; None in the place of those on a page that SQLite cannot read."""
+    question = f"SELECT {columns} FROM note WHERE sequence > ? ORDER BY sequence LIMIT ?"  # noqa: S608
+    after: int | None = 0
+    few = READ_ROWS
+    while after is not None:
+        rows = _try_rows(db, path, question, after, few)
+        if rows is None and few > 1:
+            few = 1  # those before the damage, one by one
+        elif rows is None:
+            yield None
+            after = _first_readable(lambda at: _try_rows(db, path, question, at, 1) is not None, after)
+            few = READ_ROWS
+        else:
+            yield from rows
+            after = rows[-1][0] if rows else None
+
+
+def _try_rows(db: sqlite3.Connection, path: Path, question: str, after: int, few: int) -> list[tuple[Any, ...]] | None:
+    try:
         with translate_errors(path):
-            rows = db.execute(question, (sequence, READ_ROWS)).fetchall()
-        if not rows:
-            return
-        for sequence, lsn, crc, body in rows:
-            checked = check_metadata(path, sequence, lsn, crc, body)
-            if after < lsn <= upto:
-                yield checked
+            return db.execute(question, (after, few)).fetchall()
+    except DataDamaged:
+        return None
+
+
+def _first_readable(is_readable: Callable[[int], bool], after: int) -> int | None:
+    """Return the first sequence behind damage, None if there is none: it goes on for less than it takes to find it."""
+    step = 1
+    while not is_readable(after + step):
+        step *= 2
+        if after + step > LAST_SEQUENCE:
+            return None
+    damaged, readable = after + step // 2, after + step
+    while readable - damaged > 1:
+        middle = (damaged + readable) // 2
+        damaged, readable = (damaged, middle) if is_readable(middle) else (middle, readable)
+    return readable
 
 
 def read_batches(db: sqlite3.Connection, path: Path, after: int, upto: int) -> Iterator[tuple[int, bytes]]:

@@ -96,6 +96,8 @@ def load_snapshot(state: State, snapshot: Snapshot, wanted: Callable[[str], bool
     for row in snapshot.board_rows():  # last: a board that comes into being begins its time to live anew
         if row.renewed is not None:
             state.restore(row.name, row.renewed)
+    for key, name, sequence in snapshot.moved():
+        state.moved.setdefault(key, {})[name] = sequence
 
 
 class Replay:
@@ -213,6 +215,7 @@ class Recovery:
             self.journal.reopen()
             if self.journal.origin.format < FORMAT:
                 self.journal.upgrade(encode_definition(self._first))
+            self.journal.rebuild()
 
     def load_keys(self) -> None:
         """Fill ``keys`` with those whose answers are in the journal; ``agreed`` is then the time of the newest."""

@@ -21,12 +21,11 @@ from bisect import bisect_left, bisect_right
 from contextlib import ExitStack
 from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, Definition
 from laurels.errors import (
-    DataDamaged,
     DefinitionConflict,
     DirectoryUnusable,
     RestartNeeded,
@@ -58,6 +57,7 @@ from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
 from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.lookups import DiskLookups
+from laurels.stores.embedded.metadata import Metadata
 from laurels.stores.embedded.records import (
     DEFAULT,
     Define,
@@ -67,6 +67,7 @@ from laurels.stores.embedded.records import (
     PutMany,
     Record,
     Remove,
+    SetMetadata,
     Submit,
     SubmitMany,
     Undefine,
@@ -83,9 +84,8 @@ if TYPE_CHECKING:
     from laurels.ranking import Index
     from laurels.stores.embedded.answers import Compared
     from laurels.stores.embedded.batch import Batch
-
-Row: TypeAlias = tuple[str, Score, int, int]
-"""A name, its score, its rank and the sequence of its submission."""
+    from laurels.stores.embedded.metadata import Row
+    from laurels.stores.embedded.records import Detailed
 
 NAMES_READ = 256
 """How many names of boards are read from the index at once."""
@@ -108,11 +108,13 @@ class EmbeddedStore(Store):
 
     def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
         self._directory = files.directory
+        self._compaction = files.compaction
         self._state = state = recovery.state
         self._ticks = Ticks(clock, state.sequence >> 1)
         self._lookups = DiskLookups(files.directory.path)
+        self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
-        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock)
+        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock, limits.keys)
         self._answers.add(recovery.answered)
         self._loop = asyncio.get_running_loop()
         state.discard = self._free
@@ -186,11 +188,19 @@ class EmbeddedStore(Store):
             return await self._submit_many(board, submissions, idempotency_key, want_changes=want_changes)
         name, score, metadata = submissions.name, float(submissions.score), submissions.metadata
         record: Put | Submit
-        if metadata is None and idempotency_key is None:
-            record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
-            batch = self._commits.add(record)  # as in _keep, but for what comes with most submits only
-            if want_changes:
-                return await self._await_change(batch)
+        if metadata is None and (idempotency_key is None or not want_changes):
+            # As in _keep, but for what comes with most submits only
+            if idempotency_key is not None:
+                if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
+                    return None
+                record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
+                batch = self._commits.add_keyed(record)
+            else:
+                is_put = board.single_put
+                record = Put(board.name, name, score) if is_put else Submit(board.name, name, score, board.feeds)
+                batch = self._commits.add(record)
+                if want_changes:
+                    return await self._await_change(batch)
             await batch
             if batch.trouble:
                 batch.check(record)
@@ -253,15 +263,32 @@ class EmbeddedStore(Store):
 
         Return what it came to, or that answer.
         """
-        if key and not self._answers.is_new(key) and (answer := await self._answers.find(key)) is not None:
-            return answer.outcome
-        batch = self._commits.add_detailed(record, count, metadata, key)
+        with ExitStack() as held:
+            if metadata:
+                record = await self._compare(record, metadata, held)
+            if key and (answer := self._answers.may_know(key) and await self._answers.find(key)):
+                return answer.outcome
+            batch = self._commits.add_detailed(record, count, metadata)
+            release = held.pop_all()
+        if metadata:
+            batch.add_done_callback(lambda _: release.close())
         place = len(batch.records) - 1
         if report_change and not key:  # a record with a key reports it anyway, because its answer is kept
             batch.report_change()
         await batch
         batch.check(batch.records[place])
         return batch.outcomes[place]
+
+    async def _compare(self, record: Record, metadata: Sequence[tuple[int, bytes]], held: ExitStack) -> Record:
+        """Return a record with what metadata is equal to its own, if that decides, and keep other writes waiting."""
+        board = next(iter(record.needs())).partition("\n")[0]
+        if self._state.definition(board).operator_rules.adds:
+            return record
+        await self._metadata.hold(board, (name for name, _ in cast("Detailed", record).metadata(0)), held)
+        return await self._metadata.compare(record, metadata) if isinstance(record, Submit | SubmitMany) else record
+
+    def may_know(self, idempotency_key: IdempotencyKey) -> bool:
+        return self._answers.may_know(idempotency_key)
 
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
@@ -270,6 +297,10 @@ class EmbeddedStore(Store):
             return None
         outcome = answer.outcome
         return SubmitResult(outcome) if isinstance(outcome, list) else SubmitResult(changes=(change(outcome),))
+
+    async def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> bool:
+        record = SetMetadata(board.key, name, board.feeds, metadata is not None)
+        return cast("bool", await self._keep(record, metadata=[] if metadata is None else [(0, metadata)]))
 
     async def remove(self, board: Board, name: str) -> bool:
         return cast("bool", await self._keep(Remove(board.key, name)))
@@ -281,7 +312,11 @@ class EmbeddedStore(Store):
 
     def measure(self) -> Mapping[str, float]:
         limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in self._capacity.held()}
-        return self._capacity.held() | limits
+        compaction = {
+            "backlog_bytes": self._compaction.backlog,
+            "compaction_failing": self._compaction.failure is not None,
+        }
+        return self._capacity.held() | limits | compaction
 
     async def definitions(self) -> Mapping[str, Definition]:
         self._check_open()
@@ -316,19 +351,9 @@ class EmbeddedStore(Store):
         return self._state.find(board.key) if board.window else self._state.get(board.key, EMPTY_INDEX)
 
     async def _ranked(self, board: Board, read: Callable[[Index], list[Row]], *, with_metadata: bool) -> list[Ranked]:
-        rows = read(self._index(board))
-        if not with_metadata:
-            return list(map(_entry, rows))
-        missing: list[tuple[str, int]] = []
-        while wanted := [(name, sequence) for name, _, _, sequence in rows if sequence & 1]:
-            found = await self._lookups.metadata(board.key, wanted)
-            before, missing = missing, [entry for entry in wanted if entry[1] not in found]
-            if not missing:
-                return [_entry(row, found.get(row[3])) for row in rows]
-            if missing == before:
-                raise DataDamaged(self._directory.path, f"the metadata of {missing[0][0]!r} is missing")
-            rows = read(self._index(board))
-        return list(map(_entry, rows))
+        if with_metadata:
+            return await self._metadata.entries(board.key, lambda: read(self._index(board)))
+        return list(map(_entry, read(self._index(board))))
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
@@ -337,8 +362,12 @@ class EmbeddedStore(Store):
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._ranked(board, lambda index: index.rows(start, stop), with_metadata=with_metadata)
 
-    async def page_json(self, board: Board, start: int, stop: int) -> bytes:
-        return to_json(self._index(board).dump(start, stop), stamped=True)
+    async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
+        packed = self._index(board).dump(start, stop)
+        if not with_metadata:
+            return to_json(packed, stamped=True)
+        found = self._metadata.page_json(board.key, packed)
+        return found or await super().page_json(board, start, stop, with_metadata=True)
 
     async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
         found = await self._ranked(board, lambda index: _around(index, name, span), with_metadata=with_metadata)
@@ -360,7 +389,9 @@ class EmbeddedStore(Store):
         self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
         def read(index: Index) -> list[Row]:
-            first = index.place_after(entry.name, entry.score, entry.sequence)
+            # The last bit of its sequence may be another: its metadata may have come or gone meanwhile
+            sequence = entry.sequence & ~1 if board.definition.ties == "latest" else entry.sequence | 1
+            first = index.place_after(entry.name, entry.score, sequence)
             return index.rows(first, first + limit)
 
         return await self._ranked(board, read, with_metadata=with_metadata)
@@ -420,9 +451,9 @@ class EmbeddedStore(Store):
                     self._directory.release()
 
 
-def _entry(row: Row, metadata: bytes | None = None) -> Ranked:
+def _entry(row: Row) -> Ranked:
     name, score, rank, sequence = row
-    return Ranked(name, score, rank, sequence, sequence >> 1 or None, metadata)
+    return Ranked(name, score, rank, sequence, sequence >> 1 or None)
 
 
 def _in_range(periods: Sequence[str], among: PeriodRange) -> Iterator[str]:
