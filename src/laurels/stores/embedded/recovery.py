@@ -25,6 +25,7 @@ answers, which a caller reads and which decide nothing, an unknown one is.
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack, closing
 from itertools import groupby
 from operator import itemgetter
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 KEY_BITS = 64
 """How many bits of a key are told apart without a look at the disk."""
+_log = logging.getLogger("laurels.stores")
 _ANY_RECORDS = msgspec.msgpack.Decoder(list[list[Any]])
 """The form of a batch in every version: an array of records, each an array."""
 
@@ -213,8 +215,10 @@ class Recovery:
         """Connect for writing, and bring a journal of an earlier format up to date."""
         with journal.translate_errors(self.journal.path):
             self.journal.reopen()
-            if self.journal.origin.format < FORMAT:
+            if (before := self.journal.origin.format) < FORMAT:
+                _log.info("Bringing the directory from format %d to %d", before, FORMAT)
                 self.journal.upgrade(encode_definition(self._first))
+                _log.info("The directory is of format %d now", FORMAT)
             self.journal.rebuild()
 
     def load_keys(self) -> None:
