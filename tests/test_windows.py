@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from itertools import accumulate, islice, pairwise, takewhile
 from math import floor
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from laurels.declaring import time_zones
 from laurels.errors import BadParameter
-from laurels.wall_clock import DAY, Zone
+from laurels.wall_clock import DAY, Zone, load_zone
 from laurels.windows import FIRST_YEAR, Calendar, Span, normalize_window
 from tests.slow_windows import SlowCalendar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from zoneinfo import ZoneInfo
 
 YEARS = {
     "Europe/Berlin": 2026,
@@ -50,7 +56,7 @@ def wall_clock(instant: int, zone: ZoneInfo) -> datetime:
 
 def changes(zone: str) -> Iterator[list[tuple[int, datetime]]]:
     """Return the minutes around each change of the clock in its year, each with the latest time shown until then."""
-    clock = ZoneInfo(zone)
+    clock = load_zone(zone)
     start = int(datetime(YEARS[zone], 1, 1, tzinfo=UTC).timestamp())
     for hour in range(start, start + YEAR, 3600):
         if hour == start or wall_clock(hour, clock) - wall_clock(hour - 3600, clock) != HOUR:
@@ -110,7 +116,7 @@ PASSING: dict[str, Callable[[datetime], bool]] = {
 @pytest.mark.parametrize("zone", YEARS)
 def test_lines_of_passing_time(zone: str, line: str) -> None:
     """If minute or hour begins with a star, a period begins whenever the wall clock shows a time of the line."""
-    calendar, clock = Calendar(line, zone), ZoneInfo(zone)
+    calendar, clock = Calendar(line, zone), load_zone(zone)
     for minutes in changes(zone):
         start = 0
         for minute, _ in minutes:
@@ -119,7 +125,7 @@ def test_lines_of_passing_time(zone: str, line: str) -> None:
 
 
 windows = st.sampled_from([*NAMES, *FIXED, *PASSING, "0 6 1 * *", "0 0 29 2 *", "30 4 1,15 * 5", "0 0 * * MON#1"])
-zones = st.sampled_from([*YEARS, *sorted(available_timezones() - {"localtime"})])
+zones = st.sampled_from([*YEARS, *sorted(time_zones())])
 instants = st.floats(instant("1981-01-01T00:00Z"), instant("2100-01-01T00:00Z"))
 
 
@@ -252,7 +258,18 @@ def test_bad_period(window: str, period: str, example: str) -> None:
         Calendar(window, "UTC").check(period)
 
 
-GOOD_WINDOWS = {"weekly": "weekly", "0  6 * * 1": "0 6 * * 1", " 0 6\t* * mon": "0 6 * * MON"}
+GOOD_WINDOWS = {
+    "weekly": "weekly",
+    "0  6 * * 1": "0 6 * * 1",
+    " 0 6\t* * mon": "0 6 * * MON",
+    "*/60 */24 */31 */12 */7": "*/60 */24 */31 */12 */7",  # once in all that a field has: as it says
+    "1-5/5 0/24 31/1 jan-mar/2 mon-fri/5": "1-5/5 0/24 31/1 JAN-MAR/2 MON-FRI/5",
+    "0 0 31 1,2 *": "0 0 31 1,2 *",
+    "0 0 29 2 *": "0 0 29 2 *",
+    "0 0 LW * 5L": "0 0 LW * 5L",
+    "0 0 * * sat-7,fri#5": "0 0 * * SAT-7,FRI#5",
+    "0 0 1 may *": "0 0 1 MAY *",
+}
 
 
 @pytest.mark.parametrize(("text", "window"), GOOD_WINDOWS.items(), ids=GOOD_WINDOWS.values())
@@ -269,7 +286,41 @@ BAD_WINDOWS = {
     "0 6 * *": "has 4 fields",
     "0 0 6 * * 1": "none for seconds",
     "60 * * * *": "bad minute",
-    "0 0 30 2 *": "bad day-of-month",
+    "0 0 30 2 *": "never comes on the day 30: no month of 2 has it",
+    "0 0 31 FEB,APR *": "never comes on the day 31: no month of FEB,APR has it",
+    "0 0 31 2 MON": "never comes on the day 31",
+    "0 */48 * * *": "has the step 48, but * has only 24 values",
+    "*/61 * * * *": "at most",
+    "0-59/100 * * * *": "0-59 has only 60",
+    "1-5/9 * * * *": "1-5 has only 5",
+    "0,30/31 * * * *": "30 has only 30",
+    "0 0 */32 * *": "has only 31",
+    "0 0 1 */13 *": "has only 12",
+    "0 0 1 FEB-APR/4 *": "FEB-APR has only 3",
+    "0 0 * * */8": "has only 7",
+    "0 0 * * MON-FRI/6": "MON-FRI has only 5",
+    f"0 */{'9' * 80} * * *": "has the step 9",
+    "0 0 L/2 * *": "has a step after L",
+    "0 0 LW/2 * *": "has a step after LW",
+    "0 0 * * friday": "has the word FRIDAY: write FRI",
+    "0 0 * * Mondays,5": "has the word MONDAYS: write MON",
+    "0 0 * * mon-thurs": "has the word THURS: write THU",
+    "0 0 1 january *": "has the word JANUARY: write JAN",
+    "0 0 1 sept *": "has the word SEPT: write SEP",
+    "0 FRI * * *": "has FRI as the hour: it goes into the field of the day of the week, as FRI",
+    "january 0 1 * *": "has JANUARY as the minute: it goes into the field of the month, as JAN",
+    "0 0 1 Tuesday *": "has TUESDAY as the month: it goes into the field of the day of the week, as TUE",
+    "0 0 * * 7-0": "has the range 7-0, which ends before it begins: write 0-0",
+    "0 22-6 * * *": "has the range 22-6, which ends before it begins: write 22-23,0-6",
+    "0 0 * * FRI-MON": "has the range FRI-MON, which ends before it begins: write FRI-6,0-MON",
+    "0 0 * * */0": "bad day-of-week",
+    "0 0 * * DAY": "bad day-of-week",
+    "0 24 * * *": "bad hour",
+    "0 0 0 * *": "bad day-of-month",
+    "0 0 * 13 *": "bad month",
+    "friday": 'write "0 0 * * FRI"',
+    "Mondays": 'write "0 0 * * MON"',
+    "january": 'write "0 0 1 JAN *"',
     "0 0 */29 2 MON#5": "never comes",
 }
 
@@ -293,3 +344,19 @@ def test_any_text_is_a_window_or_none(text: str) -> None:
     else:
         assert normalize_window(window) == window
         assert Calendar(window, "Europe/Berlin").span_at(instant("2026-11-22T00:00Z")).start > 0
+
+
+def test_rules_of_the_system(tmp_path: Path) -> None:
+    """What the machine says of a zone, for all of Python, makes no period another one."""
+    elsewhere = files("tzdata").joinpath("zoneinfo", "Asia", "Tokyo").read_bytes()
+    (tmp_path / "Europe").mkdir()
+    (tmp_path / "Europe/Berlin").write_bytes(elsewhere)
+    script = (
+        "from zoneinfo import ZoneInfo; from datetime import datetime; from laurels.windows import Calendar; "
+        "calendar = Calendar('daily', 'Europe/Berlin'); day = datetime(2026, 11, 22); "
+        "print(calendar.span_at(1795353000), day.astimezone(ZoneInfo('Europe/Berlin')).tzname(), calendar.zone)"
+    )
+    environment = os.environ | {"PYTHONTZPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    expected = Span("2026-11-22", 1795302000, 1795388400)
+    assert done.stdout == f"{expected} JST Europe/Berlin\n"

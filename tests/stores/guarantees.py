@@ -797,7 +797,7 @@ class InTime:
         board = await declare(store, Definition(ties="earliest"))
         for name in "cab":
             await store.submit(board, Submission(name, 7))
-            clock.now -= 3600
+            clock.turn(-3600)
         assert [entry.name for entry in await store.page(board, 0, 9)] == ["c", "a", "b"]
 
     async def test_ttl(self, store: Store, kept: Kept, clock: Clock) -> None:

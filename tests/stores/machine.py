@@ -162,9 +162,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.compare(self.store.undefine(name), lambda: self.model.define(name, None))
 
     @precondition(has("defining"))
-    @rule(seconds=st.sampled_from([7, 701, 1409, 2903, -503, 90_001]))
+    @rule(seconds=st.sampled_from([7, 701, 1409, 2903, 90_001]))
     def pass_time(self, seconds: int) -> None:
-        """Move the clock."""
+        """Let time pass."""
         self.model.now += seconds
 
     @rule()

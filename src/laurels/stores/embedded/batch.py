@@ -80,12 +80,12 @@ class Batch(asyncio.Future[None]):
         """How many sequences the records take."""
         return len(self.records) - 1 + self._more
 
-    def begin_at(self, tick: int) -> None:
-        """Set the time of the writes: this microsecond and those after it."""
-        self.tick = tick
-        self.records[0] = At(tick, RULES)
+    def begin_at(self, at: At) -> None:
+        """Set the time of the writes: this tick and those after it."""
+        self.tick = tick = at.tick
+        self.records[0] = at
         self.metadata = [((tick + before) << 1 | 1, body) for before, body in self.metadata]
-        finish_batch(self.encoded, len(self.records), tick)
+        finish_batch(self.encoded, len(self.records), at)
 
     def describe(self, count: int, metadata: Sequence[tuple[int, bytes]]) -> None:
         """Add to the last record that it has ``count`` submissions, and metadata for those at some places."""

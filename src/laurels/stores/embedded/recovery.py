@@ -42,7 +42,7 @@ from laurels.stores.embedded.directory import Directory, sync_directory
 from laurels.stores.embedded.journal import FORMAT, Journal
 from laurels.stores.embedded.key_table import KeyTable
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
-from laurels.stores.embedded.snapshot import ANOTHER_COPY, Snapshot
+from laurels.stores.embedded.snapshot import ANOTHER_COPY, Snapshot, decode_offsets
 from laurels.stores.embedded.state import ON_DISK, State
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def begin_state(path: Path, origin: Origin, snapshot: Snapshot | None, default: 
                 state.default = definition
             else:
                 state.declared[row.name] = definition
-        state.resume(snapshot.footer.sequence)
+        state.resume(snapshot.footer.sequence, decode_offsets(snapshot.footer.offsets))
     return state
 
 
