@@ -327,6 +327,7 @@ class EmbeddedStore(Store):
         compaction = {
             "backlog_bytes": self._compaction.backlog,
             "compaction_failing": self._compaction.failure is not None,
+            "metadata_lost": self._compaction.lost,
         }
         return self._capacity.held() | limits | times | compaction
 
