@@ -17,8 +17,8 @@ still sends, because closing at once would take the refusal from it (RFC 9112, 9
 limit. One :class:`Shared` a server looks at all connections once a second; no request pays for a timer.
 
 **Strictness.** llhttp refuses two lengths, a length next to chunks, bare CR or LF and folded lines. Refused here,
-because llhttp lets them pass: chunks under HTTP/1.0, versions other than 1.0 and 1.1, a Host that is missing or given
-twice, a target that is no path or has a fragment (which uvicorn would take off it).
+because llhttp lets them pass: chunks under HTTP/1.0, any transfer coding besides chunks, versions other than 1.0 and
+1.1, a Host that is missing or given twice, a target that is no path or has a fragment (which uvicorn would remove).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from laurels.adapters.fast_path import FastPath, start
+from laurels.errors import truncate
 from laurels.http.messages import PHRASES, Request, add_header
 from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
 from laurels.http.routes import Call
@@ -79,6 +80,7 @@ NEXT_STAGES: dict[Stage, set[Stage]] = {
 """What may follow each stage, besides itself; tests hold the protocol to it."""
 
 STATUS_LINE = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode()) for status, phrase in PHRASES.items()}
+CHUNKED = b"chunked"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PIPELINE_DEPTH = 100
 LINGERING_AT_ONCE = 16
@@ -87,7 +89,13 @@ NOT_COUNTED = -1
 NO_CALL = Call()
 NO_REQUEST = Request("", b"", b"", {})
 _ARRIVING = {HEAD: "The head of the request", BODY: "The body of the request"}
+_BAD_CODING = ("Invalid `Transfer-Encoding`", "Empty Transfer-Encoding")
+"""What llhttp says of a header line that it refuses before the head is complete."""
 _ABSOLUTE = re.compile(rb"^https?://[^/?#]*/?", re.IGNORECASE)
+
+
+def _other_coding() -> HTTPError:
+    return HTTPError(501, "The only Transfer-Encoding here is chunked, alone and once: send the body plain.")
 
 
 class Shared:
@@ -198,7 +206,8 @@ class BoardProtocol(HttpToolsProtocol):
             log.exception("Failed to read a request")
             self.transport.abort()
         except httptools.HttpParserError as error:
-            self.refuse(HTTPError(400, f"This is not HTTP/1.1: {error}."))
+            is_coding = str(error).startswith(_BAD_CODING)
+            self.refuse(_other_coding() if is_coding else HTTPError(400, f"This is not HTTP/1.1: {truncate(error)}."))
         if self.stage == HEAD:
             # The parser reports a header line only when it is whole: this bounds one without an end. The piece in which
             # a head begins may hold other requests before it, and is not counted.
@@ -425,16 +434,25 @@ class BoardProtocol(HttpToolsProtocol):
 
     def _fault(self, version: str) -> HTTPError | None:
         headers, url = self.request.headers, self.url
-        host = headers.get(b"host")
-        if version == "1.1" and host is not None and b"," not in host and url.startswith(b"/") and b"#" not in url:
+        host, coding = headers.get(b"host"), headers.get(b"transfer-encoding", CHUNKED)
+        is_plain = coding == CHUNKED and url.startswith(b"/") and b"#" not in url
+        if is_plain and version == "1.1" and host is not None and b"," not in host:
             return None
+        return self._version_fault(version) or self._head_fault(version, host, coding)
+
+    def _version_fault(self, version: str) -> HTTPError | None:
         if version not in {"1.0", "1.1"}:
             return HTTPError(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
-        if version == "1.0" and b"transfer-encoding" in headers:
+        if version == "1.0" and b"transfer-encoding" in self.request.headers:
             return HTTPError(400, "HTTP/1.0 has no Transfer-Encoding: send a Content-Length.")
+        return None
+
+    def _head_fault(self, version: str, host: bytes | None, coding: bytes) -> HTTPError | None:
+        if coding.rstrip(b" ").lower() != CHUNKED:  # llhttp takes no other space
+            return _other_coding()
         if (host is None and version == "1.1") or (host is not None and b"," in host):
             return HTTPError(400, "A request has exactly one Host header.")
-        self.url = _ABSOLUTE.sub(b"/", url, count=1)
+        self.url = _ABSOLUTE.sub(b"/", self.url, count=1)
         if not self.url.startswith(b"/") or b"#" in self.url:
             return HTTPError(400, "The target is no path, or has a fragment: a number sign in a name is %23.")
         return None
