@@ -26,6 +26,9 @@ import asyncio
 import logging
 
 from laurels import limits
+from laurels.adapters.limits import SLICE_SECONDS as SLICE
+from laurels.adapters.limits import SMALL_BYTES as SMALL
+from laurels.adapters.limits import TURN_SECONDS as TURN
 from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.handlers import ACCEPTED
 from laurels.http.messages import JSON, Request, Response, StreamingResponse, add_header
@@ -92,20 +95,40 @@ cdef class Outbox:
     cdef list transports
     cdef list pieces
     cdef Py_ssize_t waiting_bytes
+    cdef readonly Py_ssize_t piece_bytes
+    cdef bint is_due
+    cdef double end
 
     def __init__(self):
         self.transports = []
         self.pieces = []
 
+    @property
+    def is_over(self):
+        """Whether this turn has done enough of what is not urgent."""
+        return self.is_due and seconds_now() > self.end
+
     cpdef put(self, object connection, bytes data):
         """Write ``data`` to the connection at the end of the loop's turn, or before if much is waiting already."""
-        if self.waiting_bytes == 0:
-            connection.loop.call_soon(self.flush)
+        if not self.is_due:
+            self.begin_turn(connection.loop)
         self.transports.append(connection.transport)
         self.pieces.append(data)
         self.waiting_bytes += PyBytes_GET_SIZE(data)
         if self.waiting_bytes > OUTBOX_BYTES:
             self.flush()
+
+    cpdef begin_turn(self, object loop):
+        """Remember when this turn began, if it has not begun already."""
+        if not self.is_due:
+            self.is_due = True
+            self.end = seconds_now() + TURN_SECONDS
+            loop.call_soon(self.end_turn)
+
+    def end_turn(self):
+        """Write all that waits, at the end of the turn."""
+        self.is_due = False
+        self.flush()
 
     def flush(self):
         """Write all that waits."""
@@ -115,6 +138,7 @@ cdef class Outbox:
         for i in range(len(pieces)):
             transport = transports[i]
             if not transport.is_closing():
+                self.piece_bytes = PyBytes_GET_SIZE(pieces[i])
                 transport.write(pieces[i])
 
 
@@ -143,10 +167,16 @@ cdef class FastPath:
     cdef bint needs_request
     cdef readonly bint is_observed
     cdef set tasks
+    cdef public Py_ssize_t held
+    cdef Py_ssize_t memory_limit
+    cdef object full
 
-    def __init__(self, routes, Py_ssize_t target_limit, Py_ssize_t head_limit):
+    def __init__(self, routes, limits, full):
         gate = routes.gate
         self.routes = routes
+        self.target_limit, self.head_limit = limits.max_target, limits.max_head
+        self.memory_limit = limits.max_client_memory
+        self.full = full
         self.context = routes.open_context
         self.standing = self.inline_operation("GET", b"/board/name")
         self.page = self.inline_operation("GET", b"/board", read_board)
@@ -161,7 +191,6 @@ cdef class FastPath:
         self.standing_is_bare = is_bare and self.standing_handler is STANDING_OPERATION.handler
         self.page_is_bare = is_bare and self.page is not None
         self.submit_is_bare = is_bare and self.submit_handler is SUBMIT_OPERATION.handler
-        self.target_limit, self.head_limit = target_limit, head_limit
         if self.submit is not None:
             self.read_body = self.submit.body.read
             self.body_limit = self.submit.body_limit
@@ -199,6 +228,10 @@ cdef class FastPath:
                 return False
         return True
 
+    cpdef bint has_room(self, Py_ssize_t size):
+        """Return whether requests and answers in flight may take so many bytes more."""
+        return self.held + size <= self.memory_limit
+
     cpdef new_context(self):
         """Return a context in which no request has set anything."""
         return PyContext_Copy(self.base)
@@ -228,14 +261,16 @@ cdef class FastPath:
             sent = self.read_body(PyBytes_FromStringAndSize(found.body, found.end - found.body))
         return call(self.submit_handler, context, board, name, sent, self.submit_defaults)
 
-    def answer(self, object connection, bytes data not None):
-        """Answer the recognised requests that ``data`` begins with; return how many bytes they were.
+    def answer(self, object connection, bytes data not None, Py_ssize_t start):
+        """Answer the recognised requests in ``data`` from ``start`` on; return where they end.
 
-        Stops at the first request that is not recognised, that must wait, or whose answer the client does not read.
+        Stops at the first request that is not recognised, that must wait, or whose answer the client does not read; and
+        if they have taken the time of a turn.
         """
         cdef const char *base = PyBytes_AS_STRING(data)
         cdef const char *end = base + PyBytes_GET_SIZE(data)
-        cdef const char *p = base
+        cdef const char *p = base + start
+        cdef double until = 0
         cdef Recognised found
         cdef Route route
         cdef InlineCall call
@@ -260,6 +295,7 @@ cdef class FastPath:
                 call.row = (
                     self.standing_row if route == STANDING else self.page_row if route == PAGE else self.submit_row
                 )
+            call.is_read = route != SUBMIT
             if self.needs_request:
                 call.request = read_head(p, found.body, connection)
             p = found.end
@@ -269,12 +305,23 @@ cdef class FastPath:
                 call.finish(failure(error))
             else:
                 call.run()
-            if not call.response_complete or (p < end and connection.flow.write_paused):
+            if not call.response_complete or (p < end and self.must_stop(connection, &until)):
                 break
         return p - base
 
+    cdef bint must_stop(self, connection, double *until) except -1:
+        """Return whether a connection may answer no more in this turn, which begins with the first call."""
+        if not self.has_room(SMALL_BYTES):
+            self.outbox.flush()
+        now = seconds_now()
+        if until[0] == 0:
+            until[0] = min(now + SLICE_SECONDS, self.outbox.end)
+        return now > until[0] or connection.flow.write_paused
+
 
 cdef object NO_VALUE = object()
+cdef Py_ssize_t SMALL_BYTES = SMALL
+cdef double SLICE_SECONDS = SLICE, TURN_SECONDS = TURN
 
 
 cdef object call(handler, context, board, first, second, tuple defaults):
@@ -319,6 +366,7 @@ def start(object connection, FastPath fast, object call, object request):
     inline.request = request
     inline.keep_alive = connection.keep_alive
     inline.is_head = request.method == "HEAD"
+    inline.is_read = inline.is_head or request.method == "GET"
     inline.route, inline.method = call.route, request.method
     inline.began = connection.began
     if fast.counts is not None:
