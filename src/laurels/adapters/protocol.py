@@ -467,10 +467,10 @@ class BoardProtocol(HttpToolsProtocol):
         elif self.stage == WAITING:
             self.stage = IDLE
             self.since = self.shared.now
-            self.arrived = 0
-            if self.held:
+            if self.arrived:
+                self.arrived = 0
                 self._count()
-            if not self.is_reading:
+            if (self.rest or self.flow.read_paused) and not self.is_reading:
                 self._go_on()
         elif self.stage == BODY and not self.inline and not self.transport.is_closing():
             self._linger()  # it was refused before its body was there
