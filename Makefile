@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 WHEELS := --no-deps --require-hashes --only-binary=:all:
-KERNEL := $(wildcard src/laurels/*/*.pyx src/laurels/*/*.pxi src/laurels/*/*.pxd)
+KERNEL := $(wildcard src/laurels/*/*.pyx src/laurels/*/*.pxi src/laurels/*/*.pxd src/laurels/*/*/*.pyx)
 
 .DEFAULT_GOAL := help
 .PHONY: help install run run-serverless cdk test check bench docs fuzz lock clean

@@ -26,6 +26,7 @@ setup(
                 "laurels.ranking.packed",
                 "laurels.adapters.request_counts",
                 "laurels.adapters.fast_path",
+                "laurels.stores.embedded.key_table",
             )
         ],
         compiler_directives={"language_level": "3"},

@@ -56,6 +56,11 @@ def pages(members: int, count: int, size: int = 20) -> list[Request]:
     return [Request("GET", f"/{BOARD}?startRank={start}&endRank={start + size}") for start in starts]
 
 
+def pages_with_metadata(members: int, count: int, size: int = 20) -> list[Request]:
+    """Return requests for the same pages, with the metadata of each entry."""
+    return [Request(each.method, f"{each.path}&include=metadata") for each in pages(members, count, size)]
+
+
 def submits(members: int, count: int) -> list[Request]:
     """Return submits of random scores; each name comes twice in a cycle, so that every request moves an entry."""
     chance = random.Random(SEED)
@@ -65,9 +70,10 @@ def submits(members: int, count: int) -> list[Request]:
     ]
 
 
-def batch(entries: Iterable[tuple[str, int]]) -> Request:
-    """Return one submit of many entries."""
-    body = {"entries": [{"name": name, "score": score} for name, score in entries]}
+def batch(entries: Iterable[tuple[str, int]], metadata: str = "") -> Request:
+    """Return one submit of many entries, each with this metadata, if there is any."""
+    more = {"metadata": metadata} if metadata else {}
+    body = {"entries": [{"name": name, "score": score, **more} for name, score in entries]}
     return Request("POST", f"/{BOARD}", json.dumps(body))
 
 

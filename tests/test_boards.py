@@ -153,6 +153,27 @@ async def test_periods_are_told(boards: Boards, clock: Clock) -> None:
     assert [first.current, second.current] == [False, True]
 
 
+async def test_pages_of_periods(boards: Boards, clock: Clock) -> None:
+    """Of many periods a list has those after one, up to a limit."""
+    await boards.define("days", Definition(windows=("daily",)))
+    for day in range(250):
+        clock.now = NOON + day * DAY
+        await boards.submit("days", Submission("v", day))
+    days = daily(await boards.periods("days"))
+    assert (len(days), daily(await boards.periods("days", ("daily", days[-120]), 110))) == (250, days[-119:-9])
+
+
+async def test_definitions_after_changes(boards: Boards) -> None:
+    """The list of definitions follows each change."""
+    for name in "bdac":
+        await boards.define(name, BOUNDED)
+        assert name in [name for name, *_ in await boards.definitions("", 9)]
+    await boards.define("c", Definition())
+    await boards.undefine("b")
+    await boards.undefine("nothing")
+    assert [name for name, *_ in await boards.definitions("", 9)][:3] == ["a", "bounded", "c"]
+
+
 async def test_keep(boards: Boards, clock: Clock) -> None:
     """As many past periods as are kept stay visible; older ones are not."""
     await boards.submit("kart", Submission("v", 5))
@@ -348,6 +369,18 @@ async def test_definition_waits_for_keys(boards: Boards, kind: str) -> None:
     keyed = change(boards, "b", submission, "k") if kind == "change" else boards.submit_many("b", [submission], "k")
     done, defined = await asyncio.gather(keyed, boards.define("b", BOUNDED), return_exceptions=True)
     assert (isinstance(done, Change) or done == [], type(defined)) == (True, DefinitionConflict)
+
+
+@pytest.mark.parametrize("kind", ["submit", "batch"])
+async def test_definition_waits_for_metadata(boards: Boards, kind: str) -> None:
+    """Nor does it overtake a submit whose metadata is still compared with that of one before."""
+
+    async def submit(submission: Submission) -> None:
+        await (boards.submit("b", submission) if kind == "submit" else boards.submit_many("b", [submission]))
+
+    submits = [submit(Submission("v", score, b"%d" % score)) for score in (1, 10**6)]
+    *done, defined = await asyncio.gather(*submits, boards.define("b", BOUNDED), return_exceptions=True)
+    assert (done, type(defined)) == ([None, None], DefinitionConflict)
 
 
 async def test_conflict_leaves_all_as_it_was(boards: Boards) -> None:

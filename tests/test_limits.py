@@ -34,6 +34,7 @@ CHANGED = {
     "BATCH_ENTRIES": 80,
     "BOARDS_LISTED": 70,
     "DEFAULT_BOARDS_LISTED": 6,
+    "PERIODS_LISTED": 2,
     "BODY_BYTES": 3 * 1024,
     "BATCH_BYTES": 2 * 1024 * 1024,
     "TARGET_BYTES": 1024,
@@ -195,6 +196,18 @@ def test_command_line() -> None:
     assert run(script) == 90
 
 
+def test_command_line_reads_all_lists(changed: Server) -> None:
+    """The command line goes on until it has all periods of a board, however few are in one list."""
+    assert ask(changed, "PUT", "/-/boards/windows", {"windows": ["daily", "monthly", "weekly"]}).status == 201
+    assert ask(changed, "POST", "/windows/v", {"score": 1}).status == 202
+    listed = ask(changed, "GET", "/-/boards/windows/periods").json
+    assert [one["window"] for one in listed["periods"]] == ["daily", "monthly"]
+    command = f"main(['boards', 'periods', 'windows', '--json', '--server', {changed.url!r}])"
+    found = run(f"from laurels.cli import main\n{command}")
+    assert [one["window"] for one in found["periods"]] == ["daily", "monthly", "weekly"]
+    assert "next" not in found
+
+
 def run(script: str) -> Any:
     """Return what a script prints as JSON."""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -221,6 +234,7 @@ def test_index_holds_the_longest_name() -> None:
         f"at most {limits.NAMES_ASKED}",
         f"up to {limits.BATCH_ENTRIES:,} entries",
         f"from 1 to {limits.BOARDS_LISTED:,}, {limits.DEFAULT_BOARDS_LISTED} by default",
+        f"from 1 to {limits.PERIODS_LISTED:,} periods",
         f"over {limits.BODY_BYTES // limits.KIB} KiB; over {limits.BATCH_BYTES // limits.KIB // limits.KIB} MiB",
         f"over {limits.TARGET_BYTES // limits.KIB} KiB",
         f"over {limits.HEAD_BYTES // limits.KIB} KiB",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.rows.attacks import attacks
 from bench.rows.bulk import bulk
 from bench.rows.clone import clone
-from bench.rows.features import batch, features
+from bench.rows.features import batch, features, metadata
 from bench.rows.function import function
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
@@ -29,6 +29,7 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "submit": submit,
     "latency": latency,
     "features": features,
+    "metadata": metadata,
     "batch": batch,
     "import": bulk,
     "clone": clone,

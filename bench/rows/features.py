@@ -49,6 +49,23 @@ def features(run: Run) -> Iterator[Figure]:
             yield compare(Subject("features", what, "/s", Target(">=", 0.5)), "default board", pairs)
 
 
+def metadata(run: Run) -> Iterator[Figure]:
+    """Measure pages with metadata against plain pages of the same board."""
+    kinds = {"plain": requests.pages(MEMBERS, PREPARED), "metadata": requests.pages_with_metadata(MEMBERS, PREPARED)}
+    saved = {kind: requests.save(sent, run.directory / f"metadata-{kind}.requests") for kind, sent in kinds.items()}
+    with servers.laurels(run.directory, run.directory / "metadata") as server:
+        server.await_answer()
+        requests.ask(server.port, (requests.batch(some, "x" * 98) for some in batches(members(MEMBERS))))
+        for prepared in saved.values():
+            burst((server,), prepared, WARM_UP)
+        pairs = [
+            (_burst(server, saved["metadata"], run.seconds), _burst(server, saved["plain"], run.seconds))
+            for _ in range(run.repeat)
+        ]
+    what = f"page of 20 with 100 bytes of metadata each, {MEMBERS:,} members"
+    yield compare(Subject("metadata", what, "/s", Target(">=", 1 / 6)), "plain page", pairs)
+
+
 def batch(run: Run) -> Iterator[Figure]:
     """Measure batches of a thousand entries, each batch on disk before its response."""
     prepared = requests.save(_batches(), run.directory / "batches.requests")

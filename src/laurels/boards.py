@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
@@ -24,6 +24,7 @@ from laurels.errors import (
     BadDefinition,
     BadParameter,
     DefinitionConflict,
+    KeyReused,
     NotDeclared,
     NotDefined,
     NotKept,
@@ -31,17 +32,29 @@ from laurels.errors import (
     ScoreRefused,
 )
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
-from laurels.stores.contract import Board, Feed, Refusal, Score, Submission
-from laurels.submissions import check_submission, find_refusals, make_idempotency_key
+from laurels.stores.contract import Board, Feed, PeriodRange, Refusal, Score, Submission
+from laurels.submissions import check_metadata, check_submission, find_refusals, make_idempotency_key, make_submit_key
 from laurels.windows import Calendar, normalize_window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from laurels.stores.contract import Capabilities, Change, Period, Place, Ranked, Standing, Store, Summary
+    from laurels.stores.contract import (
+        Capabilities,
+        Change,
+        IdempotencyKey,
+        Period,
+        Place,
+        Ranked,
+        Standing,
+        Store,
+        Summary,
+    )
 
 BOARDS_CACHED = 4096
 CALENDARS_CACHED = 4096
+PERIODS_AT_ONCE = 50
+"""How many periods are described before the loop may do something else."""
 
 T = TypeVar("T")
 _calendar = lru_cache(CALENDARS_CACHED)(Calendar)
@@ -106,9 +119,11 @@ class Boards:
         self._file = file
         self._clock = clock
         self._stored: Mapping[str, Definition] = {}
-        self._defined: list[str] | None = None
+        self._defined: list[str] = []
+        self._redefined: set[str] = set()
         self._changing: dict[str, asyncio.Event] = {}
-        self._keyed: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, int] = {}
+        self._drained: dict[str, asyncio.Event] = {}
         self.board = lru_cache(BOARDS_CACHED)(self._find)
         """Return the all-time board of a name; it is not visible if the deployment hides undeclared boards."""
         self._feeding = lru_cache(BOARDS_CACHED)(self._find_feeding)
@@ -123,14 +138,14 @@ class Boards:
         self._stored = await self.store.definitions()
         for name, definition in self._file.boards.items():
             if capabilities.defining and self._stored.get(name) != definition:
-                await self.store.define(name, definition)
+                await self.store.define(name, definition, within_limits=False)
         # After the boards: a file that changes the default may declare the boards that the new default would contradict
         await self.store.set_default(self._file.default)
+        self._defined = sorted(self._stored.keys() | self._file.boards.keys())
         self._forget()
 
     def _forget(self) -> None:
         """Forget what follows from definitions, because one has changed."""
-        self._defined = None
         self.board.cache_clear()
         self._feeding.cache_clear()
 
@@ -147,10 +162,8 @@ class Boards:
     def _find_feeding(self, name: str) -> _Feeding:
         return _Feeding(self.board(name))
 
-    async def _board_to_submit(self, name: str) -> Board:
-        """Return the board as a submit feeds it, once its definition is not being changed."""
-        while name in self._changing:
-            await self._changing[name].wait()
+    def _board_to_submit(self, name: str) -> Board:
+        """Return the board as a submit feeds it now; its definition is not being changed."""
         board = self.board(name)
         if not board.visible:
             raise NotDeclared(name)
@@ -176,15 +189,33 @@ class Boards:
         is_kept = _oldest_kept(calendar, definition, now) <= period <= current
         return Board(name, definition, window, period, visible=is_kept and board.visible)
 
-    async def periods(self, name: str) -> list[ListedPeriod]:
-        """Return the periods of a board that have entries and are visible, by window and from the oldest."""
+    async def periods(
+        self, name: str, after: tuple[str, str] = ("", ""), limit: int | None = None
+    ) -> list[ListedPeriod]:
+        """Return the periods of a board that have entries and are visible, by window and from the oldest.
+
+        The first of those after a window and a period of it, whether or not that is there.
+        """
         board = self.board(name)
-        found = []
-        for period in await self.store.periods(board):
-            if self.period_of(name, period.window, period.period).visible:
-                calendar = _calendar(period.window, board.definition.time_zone)
-                found.append(_describe_period(calendar, period, calendar.span_at(self._clock()).period))
-        return found
+        definition, now = board.definition, self._clock()
+        windows = [window for window in sorted(definition.windows) if board.visible and window >= after[0]]
+        calendars = {window: _calendar(window, definition.time_zone) for window in windows}
+        next_name = f"{after[1]}\0"  # no name is between
+        ranges = [
+            PeriodRange(
+                window,
+                max(_oldest_kept(calendar, definition, now), next_name if window == after[0] else ""),
+                calendar.span_at(now).period,
+            )
+            for window, calendar in calendars.items()
+        ]
+        listed = []
+        for count, period in enumerate(await self.store.periods(board, ranges, limit), 1):
+            calendar = calendars[period.window]
+            listed.append(_describe_period(calendar, period, calendar.span_at(now).period))
+            if count % PERIODS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return listed
 
     # Writes
 
@@ -200,18 +231,37 @@ class Boards:
 
         The awaitable is to be awaited at once: the definition of the board may change after it was made.
         """
-        if key is None and submission.metadata is None and not (want_change or self._changing):
+        if submission.metadata is None and not (want_change or self._changing):
             where = self.board(board)
             if where.takes_any_score:
                 # Most submits: the rules have no more to say, the store has nothing to return, and its awaitable is
                 # enough. A coroutine around it would cost as much as all the checks.
+                if key is None:
+                    check_entry(submission.name, submission.score)
+                    return cast("Awaitable[None]", self.store.submit(where, submission))
+                once = make_submit_key(key, board, submission)
                 check_entry(submission.name, submission.score)
-                return cast("Awaitable[None]", self.store.submit(where, submission))
-        return self._submit(board, submission, key, want_change=want_change)
+                if not self.store.may_know(once):
+                    return cast("Awaitable[None]", self.store.submit(where, submission, once))
+        if key is None:
+            return self._submit(board, submission, None, want_change=want_change)
+        return self._submit_once(board, submission, key, want_change=want_change)
 
-    async def _submit(self, board: str, submission: Submission, key: str | None, *, want_change: bool) -> Change | None:
-        once = None if key is None else make_idempotency_key(key, (board, submission.name), [submission])
-        where = await self._board_to_submit(board)
+    async def _submit_once(self, board: str, submission: Submission, key: str, *, want_change: bool) -> Change | None:
+        once = make_submit_key(key, board, submission)
+        try:
+            return await self._submit(board, submission, once, want_change=want_change)
+        except KeyReused:
+            # Before 0.5 every fingerprint was a digest
+            once = make_idempotency_key(key, board, submission.name, (submission,))
+            return await self._submit(board, submission, once, want_change=want_change)
+
+    async def _submit(
+        self, board: str, submission: Submission, once: IdempotencyKey | None, *, want_change: bool
+    ) -> Change | None:
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = self._board_to_submit(board)
         try:
             check_submission(submission, where.definition)
         except ScoreRefused:
@@ -221,7 +271,8 @@ class Boards:
                 raise
         else:
             submitting = self.store.submit(where, submission, once, want_changes=want_change)
-            first = await (self._submit_keyed(board, submitting) if once else submitting)
+            may_wait = once is not None or submission.metadata is not None
+            first = await (self._submit_waiting(board, submitting) if may_wait else submitting)
         return first.changes[0] if first and want_change else None
 
     async def submit_many(
@@ -231,26 +282,39 @@ class Boards:
 
         A refusal in the batch is that of an entry that could not even be read, and is returned with the rest.
         """
-        once = None if key is None else make_idempotency_key(key, (board, ""), batch)
-        where = await self._board_to_submit(board)
+        once = None if key is None else make_idempotency_key(key, board, "", batch)
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = self._board_to_submit(board)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
-        submitting = self.store.submit(where, checked, once)
-        result = await (self._submit_keyed(board, submitting) if once else submitting)
+        result = await self._submit_waiting(board, self.store.submit(where, checked, once))
         return list(result.refusals) if result else []
 
-    async def _submit_keyed(self, board: str, submitting: Awaitable[T]) -> T:
-        """Submit with a key, for which the store may look on disk first: a change of the definition waits for it."""
-        done = asyncio.get_running_loop().create_future()
-        under_way = self._keyed.setdefault(board, set())
-        under_way.add(done)
+    async def _submit_waiting(self, board: str, submitting: Awaitable[T]) -> T:
+        """Submit with a key or metadata, for which the store may look on disk first: definitions change after it."""
+        self._waiting[board] = self._waiting.get(board, 0) + 1
         try:
             return await submitting
         finally:
-            done.set_result(None)
-            under_way.discard(done)
-            if not under_way:
-                del self._keyed[board]
+            self._waiting[board] -= 1
+            if not self._waiting[board]:
+                del self._waiting[board]
+                if drained := self._drained.get(board):
+                    drained.set()
+
+    async def set_metadata(self, board: str, name: str, metadata: bytes | None, period: Board | None = None) -> None:
+        """Replace the metadata of a name on a board and in its current periods, or in one ``period``; None for none.
+
+        Raises NotOnBoard if the name is not there.
+        """
+        checked_name(name)
+        check_metadata(metadata)
+        while board in self._changing:
+            await self._changing[board].wait()
+        where = period or self._board_to_submit(board)
+        if not where.visible or not await self.store.set_metadata(where, name, metadata):
+            raise NotOnBoard("name", name)
 
     def remove(self, where: Board, name: str) -> Awaitable[bool]:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""
@@ -266,11 +330,11 @@ class Boards:
         """Return score and rank of a name, None if it is not on the board."""
         return self.store.standing(where, checked_name(name))
 
-    def page_json(self, where: Board, start: int, stop: int) -> Awaitable[bytes]:
+    def page_json(self, where: Board, start: int, stop: int, *, with_metadata: bool = False) -> Awaitable[bytes]:
         """Return the entries at the places from ``start`` up to ``stop``, 1,000 at most, as a JSON array."""
         if not 0 < stop - start <= PAGE_ENTRIES:
             raise BadParameter("endRank", _page_problem(start, stop))
-        return self.store.page_json(where, start, stop)
+        return self.store.page_json(where, start, stop, with_metadata=with_metadata)
 
     async def page(
         self, where: Board, start: int, stop: int, *, with_metadata: bool = False, want_cursor: bool = False
@@ -345,13 +409,22 @@ class Boards:
         Each with its definition, and whether that is its own. Raises NotKept if the store cannot list its boards.
         """
         stored = [] if self._file.declared_only else await self.store.names(after, limit)
-        if self._defined is None:
-            self._defined = sorted(self._stored.keys() | self._file.boards.keys())
-        first = bisect_right(self._defined, after)
-        names = (name for name, _ in groupby(merge(self._defined[first : first + limit], stored)))
+        defined = self._sorted_names()
+        first = bisect_right(defined, after)
+        names = (name for name, _ in groupby(merge(defined[first : first + limit], stored)))
         return [
             (name, self.board(name).definition, self._own_definition(name) is not None) for name in islice(names, limit)
         ]
+
+    def _sorted_names(self) -> list[str]:
+        """Return the names of the boards that are defined, in their order; what has changed since is put right."""
+        names = self._defined
+        for name in self._redefined:
+            place, is_defined = bisect_left(names, name), self._own_definition(name) is not None
+            was_defined = names[place : place + 1] == [name]
+            names[place : place + was_defined] = [name] * is_defined
+        self._redefined.clear()
+        return names
 
     async def define(self, name: str, definition: Definition) -> bool:
         """Define a board from now on; return whether it had no definition of its own."""
@@ -376,10 +449,13 @@ class Boards:
         self._changing[name] = asyncio.Event()
         self._forget()
         try:
-            if under_way := self._keyed.get(name):
-                await asyncio.wait(under_way)
+            if name in self._waiting:
+                self._drained[name] = asyncio.Event()
+                await self._drained[name].wait()
             yield
         finally:
+            self._drained.pop(name, None)
+            self._redefined.add(name)
             self._changing.pop(name).set()
             self._forget()
 

@@ -41,7 +41,8 @@ EXPECTED_ITEM = {
 }
 """What would be right, by field; and for each window in a list or a table."""
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-_QUOTE_CHARACTERS = 60
+QUOTED_CHARACTERS = 60
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 def read_definition(table: object) -> Definition:
@@ -171,14 +172,19 @@ def _bad_value(path: Path, value: object, right: str, choices: Iterable[str] = (
 
 def suggest(value: object, choices: Iterable[str]) -> str:
     """Return which of the choices was perhaps meant, to be appended to what was wrong; empty if none is close."""
-    close = get_close_matches(str(value), choices, n=1, cutoff=0.5)
+    text = str(value)
+    close = get_close_matches(text, choices, n=1, cutoff=0.5) if len(text) <= QUOTED_CHARACTERS else ()
     return f"; perhaps you mean {quote(close[0])}" if close else ""
 
 
 def quote(value: object) -> str:
     """Return a value as JSON, cut short if it is long."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _QUOTE_CHARACTERS else f"{text[:_QUOTE_CHARACTERS]}..."
+    text = ""
+    for piece in _ENCODER.iterencode(value):  # no more of it than is needed
+        text += piece
+        if len(text) > QUOTED_CHARACTERS:
+            return f"{text[:QUOTED_CHARACTERS]}..."
+    return text
 
 
 def _pointer(path: Path) -> str:

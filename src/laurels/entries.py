@@ -84,4 +84,4 @@ def is_exact(written: int | Decimal, score: float) -> bool:
     Beyond 2^53 every double is whole. A literal with a point or an exponent is exact if it is that number to the digit
     (``99999999999999991611392.0``) or the shortest way to write it (``1e23``).
     """
-    return written in {Decimal(score), Decimal(repr(score))}
+    return any(written == Decimal(text) for text in (score, repr(score)))

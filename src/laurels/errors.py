@@ -18,6 +18,7 @@
     │   ├── StoreUnavailable      try again later; nothing was counted
     │   │   ├── AnswerLost        no answer came back; the operation may have been done
     │   │   │   └── SumUncertain  a score may have been added, and a retry would add it again
+    │   │   ├── FileLost          a file was deleted or replaced under the running store
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not accept the key, or it cannot be parsed
     │   │   ├── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
@@ -43,13 +44,19 @@ Each class is named by its condition, builds its own message, and keeps the fact
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from laurels.limits import KEY_HOURS, NAME_BYTES
+from laurels.limits import KEY_HOURS, NAME_BYTES, REPEATED_CHARACTERS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def truncate(text: str) -> str:
+    """Return a client's text as a message repeats it: cut short if it is long."""
+    return text if len(text) <= REPEATED_CHARACTERS else f"{text[:REPEATED_CHARACTERS]}..."
 
 
 class LaurelsError(Exception):
@@ -191,6 +198,17 @@ class AnswerLost(StoreUnavailable):
     """A store outside of this process gave no answer: the operation may have been done or not."""
 
     outcome = "What was asked may have been done all the same"
+
+
+class FileLost(StoreUnavailable):
+    """A file of the data directory was deleted, moved or replaced while the store had it open; reads go on."""
+
+    remedy = "reads go on. Put it back, or export the boards from this service (`laurels export`) before it is stopped"
+
+    def __init__(self, file: Path | str, problem: str) -> None:
+        self.file = file
+        self.reason = problem
+        super().__init__(f"{PurePath(file).name} {problem}, so nothing can be kept any more", retry_after=10)
 
 
 class RestartNeeded(StoreUnavailable):

@@ -33,8 +33,13 @@ BATCH_ENTRIES = 1000
 """How many entries one batch may have."""
 BOARDS_LISTED, DEFAULT_BOARDS_LISTED = 1000, 100
 """How many boards one list has, at most and by default."""
+PERIODS_LISTED = 1000
+"""How many periods one list has, at most and by default."""
 LARGEST_NUMBER = 10**18 - 1
 """The largest whole number that a parameter of a query may be: 18 digits, which fit into 64 bits."""
+
+REPEATED_CHARACTERS = 100
+"""How much of what a client sent a message repeats."""
 
 BODY_BYTES = 64 * KIB
 BATCH_BYTES = 1024 * KIB

@@ -1,4 +1,8 @@
-"""Submissions: which ones a board accepts, and the idempotency key that makes one count once."""
+"""Submissions: which ones a board accepts, and the idempotency key that makes one count once.
+
+Keys and fingerprints are on disk, made of what is digested here: whatever changes that makes retries look like requests
+that were never made, or like others.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     from laurels.definition import Definition
     from laurels.stores.contract import Score, Submission
 
+SHORT = 2**63
+"""Whole scores below this are their own fingerprints."""
+
 
 def find_refusals(batch: Sequence[Submission | Refusal], definition: Definition) -> Iterator[tuple[int, Refusal]]:
     """Yield a refusal, with its position in the batch, for each submission that a board does not accept."""
@@ -31,8 +38,13 @@ def check_submission(submission: Submission, definition: Definition) -> None:
     """Raise BadName, ScoreRefused or BadBody if a board does not accept a submission."""
     check_entry(submission.name, submission.score)
     check_bounds(submission.score, definition)
-    if submission.metadata is not None and len(submission.metadata) > METADATA_BYTES:
-        size = len(submission.metadata)
+    check_metadata(submission.metadata)
+
+
+def check_metadata(metadata: bytes | None) -> None:
+    """Raise BadBody if metadata is too large."""
+    if metadata is not None and len(metadata) > METADATA_BYTES:
+        size = len(metadata)
         raise BadBody("/metadata", f"The metadata has {size:,} bytes of JSON: it may have {METADATA_BYTES:,}.")
 
 
@@ -48,28 +60,44 @@ def check_bounds(score: Score, definition: Definition) -> None:
             raise ScoreRefused(f"The score {score} is too high: this board takes none above {bounds.max}.")
 
 
+def make_submit_key(key: str, board: str, submission: Submission) -> IdempotencyKey:
+    """Return what makes a submit of one score count once; raise BadParameter.
+
+    A whole score without metadata is its own fingerprint: the name is in the key.
+    """
+    score = submission.score
+    if submission.metadata is None and -SHORT < score < SHORT and score == (whole := int(score)):
+        return IdempotencyKey(_digest_key(key, board, submission.name), whole.to_bytes(16, "little", signed=True))
+    return make_idempotency_key(key, board, submission.name, (submission,))
+
+
 def make_idempotency_key(
-    key: str, scope: tuple[str, str], submissions: Sequence[Submission | Refusal]
+    key: str, board: str, name: str, submissions: Sequence[Submission | Refusal]
 ) -> IdempotencyKey:
     """Return what makes a submit count once, of the client's key and of what is submitted; raise BadParameter.
 
-    ``scope`` is what the client's key belongs to: a board and a name, or a board and no name for a batch. What is
-    submitted decides the fingerprint, by its meaning: 5 and 5.0 are one score.
+    The client's key belongs to a board and a name, which is empty for a batch. What is submitted decides the
+    fingerprint, by its meaning: 5 and 5.0 are one score.
     """
+    content = ", ".join(map(_describe, submissions))
+    return IdempotencyKey(_digest_key(key, board, name), _digest(f"[{content}]"))
+
+
+def _digest_key(key: str, board: str, name: str) -> bytes:
     if not (0 < len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable() and " " not in key):
         problem = f"The Idempotency-Key must be 1 to {KEY_CHARACTERS} visible ASCII characters, such as a UUID."
         raise BadParameter("Idempotency-Key", problem)
-    # The repr of tuples and of Refusal is on disk as a digest: whatever changes it makes retries look like new requests
-    content = [
-        entry if isinstance(entry, Refusal) else (entry.name, _normalise(entry.score), entry.metadata)
-        for entry in submissions
-    ]
-    return IdempotencyKey(_digest("\n".join((*scope, key))), _digest(repr(content)))
+    return _digest(f"{board}\n{name}\n{key}")
 
 
-def _normalise(score: Score) -> Score:
-    return int(score) if isinstance(score, float) and score.is_integer() else score
+def _describe(entry: Submission | Refusal) -> str:
+    if isinstance(entry, Refusal):
+        return repr(entry)
+    score = entry.score
+    if isinstance(score, float) and score.is_integer():
+        score = int(score)
+    return f"({entry.name!r}, {score!r}, {entry.metadata!r})"
 
 
 def _digest(text: str) -> bytes:
-    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

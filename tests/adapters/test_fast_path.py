@@ -26,6 +26,8 @@ HEADERS = [
     *("Accept: */*", "Accept: application/json", "Accept: text/html", "Accept:", "Host: x", "Host: a,b", "Host:"),
     *("Connection: keep-alive", "Connection: close", "Connection:", "User-Agent:  x\t", "User-Agent: \x7f", "X Y: z"),
     *("Prefer: respond-async", "Expect: 100-continue", "Content-Encoding: gzip", "Accept-Encoding: br"),
+    *("Idempotency-Key: a", "idempotency-key:a ", "Idempotency-Key: !~", "Idempotency-Key:", "Idempotency-Key: a b"),
+    *("Idempotency-Key: \x7f", "Idempotency-Key: é", f"Idempotency-Key: {'k' * 255}", f"Idempotency-Key: {'k' * 256}"),
     *("Content-Length: 0", "Transfer-Encoding: identity", "Keep-Alive: 5", "traceparent: 0", "x\r: y"),
 ]
 BODIES = [
@@ -67,3 +69,19 @@ def test_header_that_stands_twice(server: Server) -> None:
     twice = b"Content-Type: application/json\r\n" * 2
     request = b"POST /plain/v HTTP/1.1\r\nHost: x\r\n" + twice + b'Content-Length: 11\r\n\r\n{"score":1}'
     assert answers(server, request).startswith(b"HTTP/1.1 415")
+
+
+def test_keys_are_honoured_both_ways(server: Server) -> None:
+    """A retry gets the first answer, and another submit with its key is refused, whichever way each of them came."""
+    odd = {way: b"X-Odd: 1\r\n" if way == "full" else b"" for way in ("fast", "full")}
+
+    def submit(name: bytes, score: int, way: str) -> bytes:
+        body = b'{"score":%d}' % score
+        head = b"POST /keyed/%b HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\nIdempotency-Key: k\r\n" % name
+        length = b"Content-Length: %d\r\n" % len(body)
+        return answers(server, head + odd[way] + length + b"\r\n" + body)[9:12]
+
+    ways = [(first, second, third) for first in odd for second in odd for third in odd]
+    for first, second, third in ways:
+        name = f"{first}-{second}-{third}".encode()
+        assert [submit(name, 1, first), submit(name, 1, second), submit(name, 2, third)] == [b"202", b"202", b"422"]

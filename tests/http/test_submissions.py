@@ -246,3 +246,76 @@ def test_all_fields(service: Server, board: str) -> None:
     ask(service, "POST", f"/{board}/v", {"score": 5})
     (entry,) = entries(service, board, "include=submittedAt,metadata,rank")
     assert list(entry) == ["name", "score", "rank", "metadata", "submittedAt"]
+
+
+@pytest.mark.parametrize("ties", ["earliest", "latest"])
+def test_retry_with_metadata(service: Server, board: str, ties: str) -> None:
+    """A retry without a key costs nobody a place, however its metadata is spaced; other metadata is new."""
+    ask(service, "PUT", f"/-/boards/{board}", {"ties": ties, "windows": ["daily"]})
+    for name in "vw":
+        ask(service, "POST", f"/{board}/{name}", {"score": 5, "metadata": {"a": [1, 2]}})
+    before = entries(service, board, "include=rank,metadata,submittedAt")
+    changed = []
+    for metadata in (b'{"a": [1, 2]}', b"null", b'{"a":[1,2]}', b'{"a":[1,2.0]}', b'{"a":[1,2.0]}'):
+        body = b'{"score": 5.0, "metadata": %b}' % metadata
+        changed.append(ask(service, "POST", f"/{board}/v", body, REPRESENTATION).json["changed"])
+    assert changed == [False, False, False, True, False]
+    after = entries(service, board, "include=rank,metadata,submittedAt")
+    kept = ("name", "score", "rank", "submittedAt")
+    assert [[entry[field] for field in kept] for entry in after] == [
+        [entry[field] for field in kept] for entry in before
+    ]
+    assert {entry["name"]: entry["metadata"] for entry in after} == {"v": {"a": [1, 2.0]}, "w": {"a": [1, 2]}}
+
+
+def test_change_in_a_window(service: Server, board: str) -> None:
+    """A submit that is new in a window alone has changed something."""
+    ask(service, "PUT", f"/-/boards/{board}", {"operator": "best", "windows": ["daily"]})
+    ask(service, "POST", f"/{board}/v", {"score": 5})
+    ask(service, "DELETE", f"/{board}/v?window=daily")
+    replies = [ask(service, "POST", f"/{board}/v", {"score": 4}, REPRESENTATION).json for _ in range(2)]
+    standing = {"score": 5, "rank": 0}
+    assert replies == [standing | {"previous": standing, "changed": changed} for changed in (True, False)]
+    assert ask(service, "GET", f"/{board}/v?window=daily").json == {"score": 4, "rank": 0}
+
+
+def test_metadata_alone(service: Server, board: str) -> None:
+    """PATCH replaces metadata, and nothing else, on a board and in its current periods, or in one period."""
+    ask(service, "PUT", f"/-/boards/{board}", {"ties": "earliest", "windows": ["daily", "weekly"]})
+    for name in "vw":
+        ask(service, "POST", f"/{board}/{name}", {"score": 5})
+    before = entries(service, board, "include=submittedAt")
+    assert ask(service, "PATCH", f"/{board}/v", {"metadata": {"car": 1}}).status == 204
+    assert ask(service, "PATCH", f"/{board}/v?window=weekly", {"metadata": [2]}).status == 204
+    assert entries(service, board, "include=submittedAt") == before
+    found = [
+        entries(service, board, f"include=metadata{window}")[0] for window in ("", "&window=daily", "&window=weekly")
+    ]
+    assert [entry["metadata"] for entry in found] == [{"car": 1}, {"car": 1}, [2]]
+    assert ask(service, "PATCH", f"/{board}/v", {"metadata": None}).status == 204
+    assert [entry["metadata"] for entry in entries(service, board)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "detail"),
+    [
+        ("{board}/nobody", b'{"metadata": 1}', 404, "is not on this board"),
+        ("{board}/v?window=daily&period=2020-01-01", b'{"metadata": 1}', 404, "is not on this board"),
+        ("{board}-2/v", b'{"metadata": 1}', 404, "is not on this board"),
+        ("{board}/v?window=weekly", b'{"metadata": 1}', 400, "is no window"),
+        ("{board}/v?startRank=1", b'{"metadata": 1}', 400, "startRank goes with"),
+        ("{board}/v", b"{}", 422, "A change of metadata needs the field metadata"),
+        ("{board}/v", b'{"metadata": 1, "score": 2}', 422, "has no field"),
+        ("{board}/v", b'{"metadata": "%b"}' % (b"x" * 1023), 422, "it may have 1,024"),
+        ("{board}/v", b'{"metadata": {"a": 1, "a": 2}}', 400, "stands twice"),
+        ("{board}/v", b"", 400, "empty"),
+    ],
+    ids=["name", "period", "board", "window", "parameter", "no field", "field", "size", "twice", "no body"],
+)
+def test_bad_change_of_metadata(service: Server, board: str, path: str, body: bytes, status: int, detail: str) -> None:
+    """What PATCH cannot do is refused, and nothing is changed."""
+    ask(service, "PUT", f"/-/boards/{board}", {"windows": ["daily"]})
+    ask(service, "POST", f"/{board}/v", {"score": 5, "metadata": {}})
+    reply = ask(service, "PATCH", f"/{path.format(board=board)}", body)
+    assert (reply.status, detail in reply.json["detail"]) == (status, True)
+    assert [entry["metadata"] for entry in entries(service, board)] == [{}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -45,6 +46,23 @@ def test_periods_are_listed(service: Server, kart: str) -> None:
     ]
     assert set(found["daily"]) == {"window", "period", "start", "stop", "count", "current"}
     assert found["daily"]["start"] == f"{found['daily']['period']}T00:00:00+05:30"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_pages_of_periods(service: Server, kart: str, limit: int) -> None:
+    """Periods come in pages, each with what to go on after, but for the last."""
+    path, pages = f"/-/boards/{kart}/periods?limit={limit}", list[Any]()
+    while not pages or "next" in pages[-1]:
+        after = f"&after={quote(pages[-1]['next'])}" if pages else ""
+        pages.append(ask(service, "GET", f"{path}{after}").json)
+    assert [len(page["periods"]) for page in pages] == [limit] * (4 // limit) + [4 % limit] * (4 % limit > 0)
+    assert {one["window"]: one for page in pages for one in page["periods"]} == periods(service, kart)
+
+
+@pytest.mark.parametrize(("after", "count"), [("", 4), ("nothing", 4), ("daily 1970-01-01", 3), ("weekly 9", 0)])
+def test_periods_after_what_is_not_there(service: Server, kart: str, after: str, count: int) -> None:
+    """What is listed after need not be there."""
+    assert len(ask(service, "GET", f"/-/boards/{kart}/periods?after={quote(after)}").json["periods"]) == count
 
 
 @pytest.mark.parametrize("read", READS)

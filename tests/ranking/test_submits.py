@@ -187,3 +187,24 @@ def test_whole_again() -> None:
     assert not index.is_whole()
     assert index.remove("v") is True
     assert index.is_whole()
+
+
+@pytest.mark.parametrize("ties", ["name", "earliest", "latest"])
+def test_marks(ties: Ties) -> None:
+    """A mark changes the lowest bit of a sequence, and nothing moves; a submit then takes its own sequence."""
+    index = Index(ties=ties, stamped=True)
+    for number, name in enumerate("badc"):
+        index.submit(name, 7, 2 * number)
+    before = index.rows(0, 9)
+    assert [index.mark(name, mark=True) for name in "abx"] == [True, True, False]
+    index.check()
+    assert [row[:3] for row in index.rows(0, 9)] == [row[:3] for row in before]
+    assert {row[0]: row[3] for row in index.rows(0, 9)} == {"b": 1, "a": 3, "d": 4, "c": 6}
+    assert index.mark("a", mark=False)
+    assert index.row("a") == next(row for row in before if row[0] == "a")
+
+
+def test_marks_need_sequences() -> None:
+    """An index that keeps no sequences cannot mark."""
+    with pytest.raises(ValueError, match="keeps no sequences"):
+        Index().mark("v", mark=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from math import isfinite
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 Disk = dict[str, dict[str, float]]
 Feeds = Sequence[tuple[str, str, str]]
+SET_METADATA = 9
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -78,6 +81,8 @@ class Boards:
     def apply(self, record: list[Any]) -> None:
         """Apply one record."""
         tag, *fields = record
+        if tag == SET_METADATA:
+            return
         (self._submit, self._submit_many, self._remove, self._drop, self.advance, self._define, self._undefine)[
             tag % 7
         ](*fields)
@@ -148,6 +153,16 @@ def last(directory: Path) -> int:
     with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
         (found,) = journal.execute("SELECT max(lsn) FROM batch").fetchone()
     return int(found or 0)
+
+
+def run_compaction(directory: Path, lock: int) -> subprocess.CompletedProcess[str]:
+    """Run the process that compacts all of a journal, as the holder of a lock."""
+    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(directory), str(last(directory)), str(lock)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=[lock]
+    ) as process:
+        assert process.stderr is not None
+        return subprocess.CompletedProcess(command, process.wait(30), stderr=process.stderr.read())
 
 
 def flip(file: Path, at: int) -> bytes:

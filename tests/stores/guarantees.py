@@ -18,6 +18,7 @@ from laurels.stores.contract import (
     Feed,
     IdempotencyKey,
     Period,
+    PeriodRange,
     Place,
     Ranked,
     Refusal,
@@ -355,6 +356,13 @@ class Guarantees:
             daily = [Period("daily", period, 1) for period in ("2026-11-09", "2026-11-22", "2026-11-23")]
             assert await store.periods(board) == [*daily, Period("weekly", "2026-W47", 3)]
             assert (await store.periods(KART), await store.names()) == ([], [board.name])
+            ranges = [
+                PeriodRange("daily", "2026-11-10", "2026-11-22"),
+                PeriodRange("monthly", "", "9"),
+                PeriodRange("weekly", "2026-W47", "2026-W47"),
+            ]
+            assert await store.periods(board, ranges) == [daily[1], Period("weekly", "2026-W47", 3)]
+            assert await store.periods(board, ranges, 1) == [daily[1]]
 
     async def test_keep(self, store: Store, kept: Kept) -> None:
         """The submit that begins a period removes those that are too old to be kept, and no earlier submit does."""
@@ -442,6 +450,11 @@ class Guarantees:
             assert await store.entries_between_scores(KART, 1, 3, 9, with_metadata=True) == found
             assert await store.entries_after(KART, found[0], 9, with_metadata=True) == found[1:]
             assert [entry.metadata for entry in await store.page(KART, 0, 9)] == [None] * 3
+            entries = b'{"name":"a","score":3,"metadata":"a"},{"name":"b","score":2,"metadata":%b}'
+            for note in (b"null", b'{"b":"\xc3\xa9"}'):
+                await store.set_metadata(KART, "b", None if note == b"null" else note)
+                assert await store.page_json(KART, 0, 2, with_metadata=True) == b"[%b]" % (entries % note)
+                assert await Store.page_json(store, KART, 0, 2, with_metadata=True) == b"[%b]" % (entries % note)
             assert await store.page(Board("ghost"), 0, 9, with_metadata=True) == []
 
     async def test_metadata_in_windows(self, store: Store) -> None:
@@ -457,6 +470,118 @@ class Guarantees:
                 for each in (board, day(board, "2026-11-22"), day(board, "2026-11-23"))
             ]
             assert [(entry.score, entry.metadata) for (entry,) in pages] == [(9, b"1"), (9, b"1"), (5, b"2")]
+
+    @pytest.mark.parametrize("operator", ["latest", "best"])
+    @pytest.mark.parametrize(("ties", "names"), [("earliest", "vw"), ("latest", "wv")])
+    async def test_a_retry_with_metadata(self, store: Store, operator: Operator, ties: Ties, names: str) -> None:
+        """The very metadata again changes nothing; other metadata is replaced alone, and the place is kept."""
+        definition = Definition(operator=operator, ties=ties)
+        with requires(keeps(store, definition) and store.capabilities.submission_details):
+            board = await declare(store, definition)
+            await store.submit(board, Submission("v", 7, b"1"))
+            await store.submit(board, Submission("w", 7, b"2"))
+            before = await store.page(board, 0, 9, with_metadata=True)
+            again = [await submit_for_change(store, board, Submission("v", 7, note)) for note in (b"1", None)]
+            assert [change.counted for change in again] == [False, False]
+            assert await store.page(board, 0, 9, with_metadata=True) == before
+            assert (await submit_for_change(store, board, Submission("v", 7, b"3"))).counted
+            assert not (await submit_for_change(store, board, Submission("v", 7, b"3"))).counted
+            page = await store.page(board, 0, 9, with_metadata=True)
+            assert "".join(entry.name for entry in page) == names
+            assert {entry.name: entry.metadata for entry in page} == {"v": b"3", "w": b"2"}
+            assert {entry.submitted_at for entry in page} == {entry.submitted_at for entry in before}
+
+    async def test_metadata_for_an_entry_without(self, store: Store) -> None:
+        """The same score with metadata adds that to an entry that had none; another score without takes it away."""
+        definition = Definition(ties="earliest")
+        with requires(keeps(store, definition) and store.capabilities.submission_details):
+            board = await declare(store, definition)
+            await fill_one_by_one(store, board, {"v": 7, "w": 7})
+            await store.submit(board, Submission("v", 7, b"1"))
+            page = await store.page(board, 0, 9, with_metadata=True)
+            assert [(entry.name, entry.metadata) for entry in page] == [("v", b"1"), ("w", None)]
+            await fill(store, board, {"v": 8})
+            await store.submit(board, Submission("v", 7))
+            page = await store.page(board, 0, 9, with_metadata=True)
+            assert [(entry.name, entry.metadata) for entry in page] == [("w", None), ("v", None)]
+
+    async def test_retries_at_the_same_time(self, store: Store) -> None:
+        """Of equal submits with metadata that overtake each other one counts."""
+        with requires(store.capabilities.submission_details and store.capabilities.one_state):
+            submits = (submit_for_change(store, KART, Submission("v", 7, b"1")) for _ in range(9))
+            changes = await asyncio.gather(*submits)
+            assert [change.counted for change in changes] == [True] + [False] * 8
+
+    async def test_the_same_metadata_twice_in_a_batch(self, store: Store) -> None:
+        """Within a batch, too, the very metadata again changes nothing, whatever came in between."""
+        definition = Definition(ties="latest")
+        with requires(keeps(store, definition) and store.capabilities.submission_details):
+            board = await declare(store, definition)
+            await fill(store, board, {"w": 7})
+            batch = [Submission(name, 7, note) for name, note in (("v", b"1"), ("w", b"2"), ("v", b"1"), ("v", b"3"))]
+            await submit_batch(store, board, batch)
+            before = await store.page(board, 0, 9, with_metadata=True)
+            assert [(entry.name, entry.metadata) for entry in before] == [("v", b"3"), ("w", b"2")]
+            await submit_batch(store, board, batch)
+            assert await store.page(board, 0, 9, with_metadata=True) == before
+            assert not (await submit_for_change(store, board, Submission("v", 7, b"3"))).counted
+
+    async def test_metadata_that_differs_in_windows(self, store: Store) -> None:
+        """Each period judges by its own entry whether metadata is new; the change says whether one of them changed."""
+        definition = Definition(operator="best", windows=("daily",))
+        with requires(keeps(store, definition) and store.capabilities.submission_details):
+            board = await declare(store, definition)
+            first, second = days(board, "2026-11-22", "2026-11-23")
+            await store.submit(first, Submission("v", 9, b"1"))
+            outcomes = [
+                (await submit_for_change(store, second, Submission("v", *submission))).counted
+                for submission in [(5, None), (5, None), (9, b"1"), (9, b"1"), (9, b"2"), (4, b"3")]
+            ]
+            assert outcomes == [True, False, True, False, True, False]
+            pages = [await store.page(day(board, f"2026-11-{n}"), 0, 1, with_metadata=True) for n in (22, 23)]
+            pages.append(await store.page(board, 0, 1, with_metadata=True))
+            assert [(entry.score, entry.metadata) for (entry,) in pages] == [(9, b"1"), (9, b"2"), (9, b"2")]
+
+    async def test_setting_metadata(self, store: Store) -> None:
+        """Metadata is set alone: score, place and time stay; a period can be set alone; who is not there is told."""
+        definition = Definition(ties="earliest", windows=("daily",))
+        with requires(keeps(store, definition) and store.capabilities.submission_details):
+            board = await declare(store, definition)
+            first, second = days(board, "2026-11-22", "2026-11-23")
+            await fill_one_by_one(store, first, {"v": 7, "w": 7})
+            await store.submit(second, Submission("v", 7))
+            before = [await store.page(each, 0, 9) for each in (board, day(board, "2026-11-22"))]
+            assert await store.set_metadata(second, "v", b"1")
+            assert await store.set_metadata(day(board, "2026-11-22"), "w", b"2")
+            assert not await store.set_metadata(second, "x", b"3")
+            assert not await store.set_metadata(day(board, "2026-11-23"), "w", b"3")
+            assert not await store.set_metadata(Board("ghost"), "v", b"3")
+            pages = [
+                await store.page(each, 0, 9, with_metadata=True)
+                for each in (board, day(board, "2026-11-22"), day(board, "2026-11-23"))
+            ]
+            notes = [[(entry.name, entry.metadata) for entry in page] for page in pages]
+            assert notes == [[("v", b"1"), ("w", None)], [("v", None), ("w", b"2")], [("v", b"1")]]
+            assert [[entry.submitted_at for entry in page] for page in pages[:2]] == [
+                [entry.submitted_at for entry in page] for page in before
+            ]
+            assert await store.set_metadata(second, "v", None)
+            assert [entry.metadata for entry in await store.page(board, 0, 1, with_metadata=True)] == [None]
+            assert not (await submit_for_change(store, second, Submission("v", 7))).counted
+
+    @pytest.mark.parametrize("ties", get_args(Ties))
+    async def test_after_an_entry_whose_metadata_changed(self, store: Store, ties: Ties) -> None:
+        """What comes after an entry stays the same when its metadata comes and goes."""
+        definition = Definition(ties=ties)
+        with requires(keeps(store, definition) and store.capabilities.submission_details):
+            board = await declare(store, definition)
+            await fill_one_by_one(store, board, TIED)
+            seen = await store.page(board, 0, 9)
+            for note in (b"1", None):
+                for entry in seen:
+                    await store.set_metadata(board, entry.name, note)
+                after = [shown(await store.entries_after(board, entry, 9)) for entry in seen]
+                assert after == [shown(seen[place + 1 :]) for place in range(5)]
 
     async def test_once(self, store: Store, kept: Kept) -> None:
         """A submit with a key that was used changes nothing, and returns the first answer."""

@@ -124,6 +124,14 @@ class StoreMachine(RuleBasedStateMachine):
             return Refusal(place, entry.name, entry.problem)
         return entry if self.store.capabilities.submission_details else Submission(entry.name, entry.score)
 
+    @precondition(has("submission_details"))
+    @rule(name=NAMES, player=PLAYERS, metadata=METADATA, day=DAYS)
+    def set_metadata(self, name: str, player: str, metadata: bytes | None, day: int | None) -> None:
+        """Set the metadata of one entry."""
+        board = self.model.board(name, day=day)
+        found = self.runner.run(self.store.set_metadata(board, player, metadata))
+        assert found == self.model.set_metadata(board, player, metadata)
+
     @rule(name=NAMES, player=PLAYERS, day=DAYS)
     def remove(self, name: str, player: str, day: int | None) -> None:
         """Remove one entry."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -84,18 +84,19 @@ class Model:
     # Changes
 
     def submit(self, board: Board, submission: Submission) -> bool:
-        """Submit to a board and what it feeds; return whether it counted there."""
+        """Submit to a board and what it feeds; return whether that changed anything."""
         self.pass_time()
         self.submissions += 1
         keys = [board.name, *(key_of(board.name, feed.window, feed.period) for feed in board.feeds)]
         rows = [self.weigh(board, key, submission) for key in keys]
         self.check_bounds(board.definition, rows[0])
         self.prune(board)
+        before = [self.entries.get(key, {}).get(submission.name) for key in keys]
         for key, row in zip(keys, rows, strict=True):
             self.entries.setdefault(key, {})[row.name] = row
         if board.definition.ttl:
             self.renewed[board.name] = self.latest
-        return rows[0].number == self.submissions
+        return rows != before
 
     def weigh(self, board: Board, key: str, submission: Submission) -> Row:
         """Return the entry that a key will have."""
@@ -109,7 +110,11 @@ class Model:
         if definition.operator == "increment":
             score = exact_sum(had.score, score)
             new = Row(submission.name, score, self.submissions, submission.metadata)
-        return had if score == had.score and submission.metadata is None else new
+        if score != had.score:
+            return new
+        if submission.metadata is None:
+            return had
+        return new if definition.operator == "increment" else replace(had, metadata=submission.metadata)
 
     @staticmethod
     def check_bounds(definition: Definition, row: Row) -> None:
@@ -149,6 +154,15 @@ class Model:
             except ScoreRefused:
                 refused.append(place)
         return refused
+
+    def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> bool:
+        """Replace the metadata of a name on a board and what it feeds, or on one period; return whether it is there."""
+        self.pass_time()
+        keys = [board.key, *(key_of(board.name, feed.window, feed.period) for feed in board.feeds)]
+        found = {key: self.entries[key][name] for key in keys if name in self.entries.get(key, {})}
+        for key, row in found.items():
+            self.entries[key][name] = replace(row, metadata=metadata)
+        return board.key in found
 
     def remove(self, board: Board, name: str) -> bool:
         """Remove a name from a board and its periods, or from one period."""

@@ -17,7 +17,8 @@ from msgspec import NODEFAULT, Struct, inspect
 from msgspec.structs import asdict
 
 from laurels.definition import Bounds, Definition
-from laurels.stores.contract import Board, Change, Feed, IdempotencyKey, Refusal, Submission
+from laurels.stores.contract import Board, Feed, IdempotencyKey, Refusal, Submission
+from laurels.stores.embedded.answers import Body
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.journal import FORMAT
 from laurels.stores.embedded.records import Record
@@ -60,10 +61,13 @@ async def make(directory: Path) -> None:
     await store.submit(KART, Submission("judy", 7))
     await store.submit(LAPS, Submission("v", 1.5))
     await store.submit(LAPS, [Submission("judy", 2), Submission("johnny", 3)])
+    await store.set_metadata(LAPS, "v", b"{}")
+    await store.set_metadata(LAPS, "v", b'{"lap":1}')
     await store.close()
     compact(directory, disk.last(directory))
     store = await EmbeddedStore.open(directory, DEFAULT, clock=clock)
     await store.submit(KART, Submission("silverhand", 9))
+    await store.submit(KART, Submission("v", 7, b'{"car":1}'))
     await store.submit(SUMS, [Submission("v", 60, b"[]"), Refusal(1, "w", "no score"), Submission("v", 60)], BATCH_KEY)
     await store.submit(Board("dropped"), Submission("v", 1))
     await store.drop(Board("dropped"))
@@ -75,7 +79,7 @@ def describe(directory: Path) -> str:
     """Return all that decides how bytes on disk are read, one line for each record, struct and table."""
     lines = sorted({f"record {kind.tag}: {form(kind)}" for kind in _record_types(Record)})
     lines.append(f"definition: {form(inspect.type_info(Definition))}")
-    lines.append(f"answer: {form(inspect.type_info(Change | list[Refusal]))}")
+    lines.append(f"answer: {form(inspect.type_info(Body))}")
     for name in ("journal.db", "boards.db"):
         with closing(sqlite3.connect(directory / name)) as db:
             tables = db.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name")

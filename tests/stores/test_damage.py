@@ -11,7 +11,7 @@ import pytest
 
 from laurels.errors import DataDamaged
 from laurels.stores.contract import Submission
-from laurels.stores.embedded import snapshot
+from laurels.stores.embedded import commits, snapshot
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.journal import Journal
 from laurels.stores.embedded.snapshot import Contents
@@ -162,6 +162,75 @@ async def test_journal_behind_the_snapshot(data: Path, tmp_path: Path) -> None:
         await entries(tmp_path / "early")
 
 
+@pytest.fixture
+async def twin(data: Path) -> Path:
+    """Return a copy of the directory that has gone on by itself, as the first has, for the same number of batches."""
+    twin = shutil.copytree(data, data.with_name("twin"))
+    for directory in (data, twin):
+        store = await EmbeddedStore.open(directory)
+        await store.submit(KART, Submission(directory.name, 1))
+        shutil.copytree(directory, directory.with_name(f"{directory.name}-killed"))
+        await store.close()
+        with closing(Journal(directory / "journal.db")) as journal:
+            journal.append(commits.PROBE)  # holds nothing that could tell one from the other
+    return twin
+
+
+@pytest.mark.parametrize("upto", [44, 45], ids=["a submit", "a probe"])
+async def test_snapshot_of_a_copy(data: Path, twin: Path, upto: int) -> None:
+    """A snapshot of a copy that has gone on by itself does not open, whatever the batch that it ends with."""
+    compact(twin, upto)
+    shutil.copy(twin / "boards.db", data)
+    with pytest.raises(DataDamaged, match=r"boards\.db .* is another in journal\.db: .* from a copy of this directory"):
+        await entries(data)
+
+
+async def test_snapshot_of_a_copy_behind_a_compaction(data: Path, twin: Path) -> None:
+    """So it is if the journal no longer has that batch, but all after it."""
+    compact(twin, 44)
+    compact(data, 45)
+    with closing(Journal(data / "journal.db")) as journal:
+        journal.drop(45)
+    shutil.copy(twin / "boards.db", data)
+    with pytest.raises(DataDamaged, match="batch 44, with which it ends, is another"):
+        await entries(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("journal.db", "twin"), ("lock", "twin"), ("journal.db-wal", "twin-killed")]
+)
+async def test_file_of_a_copy(data: Path, twin: Path, name: str, source: str) -> None:
+    """A journal, a log or a lock file of a copy that has gone on by itself does not open with the others."""
+    directory = data.with_name("killed-killed") if name.endswith("wal") else data
+    shutil.copy(twin.with_name(source) / name, directory)
+    (directory / "journal.db-shm").unlink(missing_ok=True)
+    with pytest.raises(DataDamaged, match=r"batch 44 is not the one that was acknowledged: .* from a copy"):
+        await entries(directory)
+
+
+async def test_all_files_of_a_copy(data: Path, twin: Path) -> None:
+    """All files of a copy are a good directory."""
+    for name in ("journal.db", "boards.db", "lock"):
+        shutil.copy(twin / name, data)
+    assert len(await entries(data)) == 771
+
+
+async def test_snapshot_of_the_same_history(data: Path) -> None:
+    """A snapshot from before opens if the journal still has all since, also one that a copy has made meanwhile."""
+    twin = shutil.copytree(data, data.with_name("twin"))
+    compact(twin, 20)
+    before = await entries(shutil.copytree(data, data.with_name("whole")))
+    compact(data, 30)
+    shutil.copy(twin / "boards.db", data)
+    assert await entries(data) == before
+
+
+async def test_lock_file_of_an_earlier_version(data: Path) -> None:
+    """A lock file that does not say the CRC of the last acknowledged batch opens."""
+    (data / "lock").write_text(f"{1:<10}\n{42:<20}\n")
+    assert len(await entries(data)) == 770
+
+
 @pytest.mark.parametrize(
     ("name", "change", "problem"),
     [
@@ -195,7 +264,7 @@ async def test_written_wrong(data: Path, name: str, problem: str) -> None:
             journal.append(b"no records")
         else:
             contents = Contents(1, [("mario-kart", 0, b"no entries")], [], [])
-            snapshot.write(data / name, journal.origin.id, journal.last, contents)
+            snapshot.write(data / name, journal.origin.id, (journal.last, journal.crc), contents)
     with pytest.raises(DataDamaged, match=problem):
         await entries(data)
 

@@ -14,7 +14,7 @@ import pytest
 from laurels.definition import Definition
 from laurels.errors import DefinitionConflict, DirectoryInUse, DirectoryUnusable, ScoreRefused, StoreUnavailable
 from laurels.stores.contract import Board, Feed, Standing, Submission
-from laurels.stores.embedded import commits, directory
+from laurels.stores.embedded import capacity, commits, directory
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -232,6 +232,7 @@ async def test_close_settles(store: EmbeddedStore, tmp_path: Path) -> None:
 async def test_too_much_waits(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """When too much waits for the disk, callers are turned away at once."""
     monkeypatch.setattr(commits, "BATCH_BYTES", 1000)
+    monkeypatch.setattr(capacity, "UNCHECKED_BYTES", 100)
     waiters = [store.submit(KART, Submission(f"player-{n}", n)) for n in range(100)]
     ends = await asyncio.gather(*waiters, return_exceptions=True)
     refused = sum(isinstance(end, StoreUnavailable) for end in ends)

@@ -19,6 +19,7 @@ import pytest
 from laurels.errors import DirectoryUnusable, StoreUnavailable
 from laurels.stores.contract import Standing, Submission
 from laurels.stores.embedded import commits, compaction, journal
+from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -152,6 +153,16 @@ async def test_whole_batch_is_refused(store: EmbeddedStore) -> None:
     assert (len(set(map(id, ends))), await store.count(KART)) == (64, 0)
 
 
+async def test_refused_takes_no_room(tmp_path: Path) -> None:
+    """What could not be written leaves its room in a store with limits to others."""
+    store = await EmbeddedStore.open(tmp_path, limits=StoreLimits(entries=2))
+    with no_file_may_grow():
+        writes = [store.submit(KART, Submission(name, 1)) for name in ("v", "judy")]
+        assert {type(each) for each in await asyncio.gather(*writes, return_exceptions=True)} == {StoreUnavailable}
+    await fill(store, KART, {"alt": 1, "rogue": 2})
+    await store.close()
+
+
 async def test_failing_writes(store: EmbeddedStore) -> None:
     """A write error fails the submit it hits, and the next one that can be written succeeds at once."""
     await store.submit(KART, Submission("v", 1))
@@ -239,9 +250,9 @@ async def test_compaction_that_leaves_what_cannot_be_read(
     await store.submit(KART, Submission("v", 1))
     compact(tmp_path / "data", 1)
     with closing(sqlite3.connect(tmp_path / "data/boards.db")) as other, other:
-        other.execute("UPDATE seal SET format = 3")
+        other.execute("UPDATE seal SET format = 4")
     async with asyncio.timeout(30):
-        await until(store, lambda: "boards.db has format 3" in caplog.text)
+        await until(store, lambda: "boards.db has format 4" in caplog.text)
         await store.submit(KART, Submission("w", 1))
         await store.close()
 
@@ -304,7 +315,7 @@ def test_compaction_ends_with_its_parent(tmp_path: Path) -> None:
     """A compaction that hangs ends when the process that started it is gone."""
     journal.create(tmp_path / "journal.db", b"{}")
     os.mkfifo(tmp_path / "boards.db")
-    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1"]
+    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(tmp_path), "1", "0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as compaction:
         assert compaction.stdin is not None
         compaction.stdin.close()

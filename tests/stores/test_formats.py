@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 import zlib
 from contextlib import closing
 from pathlib import Path
@@ -18,8 +16,9 @@ from laurels.definition import Definition
 from laurels.errors import DataDamaged, DefinitionConflict, NewerFormat
 from laurels.stores.contract import Board, IdempotencyKey, Submission
 from laurels.stores.embedded import snapshot
+from laurels.stores.embedded.answers import Answers
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal import Answer, Journal
+from laurels.stores.embedded.journal import Journal
 from laurels.stores.embedded.snapshot import BoardRow, Contents
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -104,13 +103,13 @@ async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> Non
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("journal.db", "UPDATE origin SET format = 3"),
+        ("journal.db", "UPDATE origin SET format = 4"),
         (
             "journal.db",
-            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 3, 1)",
+            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 4, 1)",
         ),
-        ("boards.db", "UPDATE seal SET format = 3"),
-        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 3"),
+        ("boards.db", "UPDATE seal SET format = 4"),
+        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 4"),
     ],
     ids=["journal", "journal with other columns", "snapshot", "snapshot with other columns"],
 )
@@ -118,7 +117,7 @@ async def test_later_format(data: Path, name: str, change: str) -> None:
     """A file of a later version is not called damaged."""
     with closing(sqlite3.connect(data / name)) as db, db:
         db.executescript(change)
-    with pytest.raises(NewerFormat, match=rf"{name} has format 3, and .* knows those up to 2\. Nothing was changed"):
+    with pytest.raises(NewerFormat, match=rf"{name} has format 4, and .* knows those up to 3\. Nothing was changed"):
         await boards(data)
 
 
@@ -147,14 +146,6 @@ def contents(data: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in data.glob("*.db")}
 
 
-def run_compaction(data: Path) -> subprocess.CompletedProcess[str]:
-    """Run the process that compacts the journal of a directory."""
-    command = [sys.executable, "-m", "laurels.stores.embedded.compact", str(data), str(disk.last(data))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        return subprocess.CompletedProcess(command, process.wait(30), stderr=process.stderr.read())
-
-
 @pytest.mark.parametrize("record", LATER_RECORDS.values(), ids=LATER_RECORDS)
 async def test_record_of_a_later_version(data: Path, record: object) -> None:
     """A start ends with NewerFormat if a row of the journal holds what a later version added; nothing is changed."""
@@ -171,7 +162,8 @@ async def test_compaction_of_a_record_of_a_later_version(data: Path, record: obj
     await boards(data)
     append(data, record)
     before = contents(data)
-    ended = run_compaction(data)
+    with (data / "folding").open() as lock:
+        ended = disk.run_compaction(data, lock.fileno())
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
     assert "journal.db has content that this version of Laurels does not know" in ended.stderr
@@ -184,7 +176,7 @@ async def test_definition_of_a_later_version_in_the_snapshot(data: Path, name: s
     """A definition in the snapshot that a later version wrote is named as such, not called damaged."""
     with closing(Journal(data / "journal.db")) as journal:
         about = [BoardRow(name, definition, None)]
-        snapshot.write(data / "boards.db", journal.origin.id, journal.last, Contents(1, [], about, []))
+        snapshot.write(data / "boards.db", journal.origin.id, (journal.last, journal.crc), Contents(1, [], about, []))
     with pytest.raises(NewerFormat, match=UNKNOWN.format("boards.db", f"the definition of '{name}'")):
         await boards(data)
 
@@ -195,7 +187,7 @@ async def test_first_definition_of_a_later_version(data: Path, definition: bytes
     await boards(data)
     with closing(sqlite3.connect(data / "journal.db")) as db, db:
         ((number,),) = db.execute("SELECT id FROM origin")
-        crc = zlib.crc32(b"%b %d %b" % (number, 2, definition))
+        crc = zlib.crc32(b"%b %d %b" % (number, 3, definition))
         db.execute("UPDATE origin SET first = ?, crc = ?", (definition, crc))
     with pytest.raises(NewerFormat, match=UNKNOWN.format("journal.db", "the first default definition")):
         await boards(data)
@@ -206,21 +198,12 @@ async def test_answer_of_a_later_version(data: Path) -> None:
     key = IdempotencyKey(b"1" * 16, b"2" * 16)
     await boards(data)
     with closing(Journal(data / "journal.db")) as journal:
-        journal.append(b"\x90", answers=[Answer(2**60, key.key, key.fingerprint, b'{"more":true}')])
+        journal.append(
+            b"\x90", answers=[Answers(2**60, 0, key.key + key.fingerprint, msgspec.msgpack.encode([{"more": 1}]))]
+        )
     store = await EmbeddedStore.open(data, ASCENDING)
     with pytest.raises(NewerFormat, match=UNKNOWN.format("journal.db", f"answer {2**60}")):
         await store.recall(key)
-    await store.close()
-
-
-async def test_answer_without_content(data: Path) -> None:
-    """An answer without content says that the write was refused: nothing is recalled for its key."""
-    key = IdempotencyKey(b"1" * 16, b"2" * 16)
-    await boards(data)
-    with closing(Journal(data / "journal.db")) as journal:
-        journal.append(b"\x90", answers=[Answer(2**60, key.key, key.fingerprint, b"")])
-    store = await EmbeddedStore.open(data, ASCENDING)
-    assert await store.recall(key) is None
     await store.close()
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.definition import Definition
-from laurels.errors import DataDamaged, ScoreRefused, StoreUnavailable
-from laurels.stores.contract import Board, Change, IdempotencyKey, Refusal, Standing, Submission
+from laurels.errors import DataDamaged, ScoreRefused, StoreFull, StoreUnavailable
+from laurels.stores.contract import Board, Change, IdempotencyKey, Refusal, Score, Standing, Submission
+from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.idempotency import FirstAnswers
-from laurels.stores.embedded.journal import KEY_TICKS, Journal
-from laurels.stores.embedded.lookups import DiskLookups
+from laurels.stores.embedded.journal import Journal
+from laurels.stores.embedded.snapshot import Snapshot
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.guarantees import KART, ONCE, fill, submit_batch, submit_for_change
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
+LAST = Board("last")
 SUMS = Board("sums", Definition(operator="increment"))
 FIRST = Change(None, Standing(5, 0))
 SECOND = Change(Standing(5, 0), Standing(10, 0))
@@ -61,9 +62,9 @@ async def count_once(data: Path, clock: Clock) -> tuple[object, Standing | None]
 
 
 def answers(data: Path) -> int:
-    """Return how many answers are on disk."""
+    """Return to how many keys there are answers on disk."""
     with closing(sqlite3.connect(f"file:{data / 'journal.db'}?mode=ro", uri=True)) as db:
-        return int(db.execute("SELECT count(*) FROM once").fetchone()[0])
+        return int(db.execute("SELECT sum(length(pairs)) FROM once").fetchone()[0] or 0) // 32
 
 
 async def test_once_after_a_crash(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
@@ -137,13 +138,153 @@ async def test_answers_that_could_not_be_written(store: EmbeddedStore, tmp_path:
 
 
 async def test_answers_are_forgotten(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
-    """Answers older than a day leave the disk as others come."""
+    """Answers older than a day leave the disk and the memory as others come."""
     for number in range(5):
         await submit_for_change(store, SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
     clock.now += 86_401
     await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    for _ in range(2):
+        await store.submit(KART, Submission("v", 1))
+    assert (answers(tmp_path / "data"), len(store._answers._keys)) == (1, 1)  # noqa: SLF001 - that is memory
+
+
+async def test_many_answers_are_forgotten(
+    store: EmbeddedStore, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more are deleted at once than between two commits, and none that is younger than a day."""
+    monkeypatch.setattr("laurels.stores.embedded.journal.FORGET_ROWS", 2)
+    for number in range(6):
+        await submit_for_change(store, SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
+        clock.now += 20_000 if number == 4 else 0
+    clock.now += 66_401
+    left = []
+    for _ in range(4):
+        await store.submit(KART, Submission("v", 1))
+        left.append(answers(tmp_path / "data"))
+    assert (sorted(left, reverse=True), left[-1]) == (left, 1)
+
+
+JUMPS = {"forward": 30 * 86_400, "back": -30 * 86_400}
+
+
+@pytest.mark.parametrize("seconds", JUMPS.values(), ids=JUMPS)
+async def test_jump_of_the_clock_forgets_no_key(store: EmbeddedStore, clock: Clock, seconds: int) -> None:
+    """A key is known while the wall clock shows another time, and when it shows the right one again."""
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    clock.turn(seconds)
+    for number in range(3):
+        await submit_for_change(store, KART, Submission("v", 1), IdempotencyKey(bytes([number] * 16), b"a" * 16))
+    found = [await submit_for_change(store, SUMS, Submission("v", 5), ONCE)]
+    clock.turn(-seconds)
+    found.append(await submit_for_change(store, SUMS, Submission("v", 5), ONCE))
+    assert (found, await store.standing(SUMS, "v")) == ([FIRST, FIRST], Standing(5, 0))
+
+
+async def test_a_day_around_a_jump(store: EmbeddedStore, clock: Clock) -> None:
+    """A key is forgotten after a day in which time passed, whatever the wall clock showed meanwhile."""
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    clock.now += 50_000
     await store.submit(KART, Submission("v", 1))
-    assert answers(tmp_path / "data") == 1
+    clock.turn(-400_000)
+    await store.submit(KART, Submission("v", 1))
+    clock.now += 30_000
+    assert await store.recall(ONCE) is not None
+    clock.now += 10_000
+    assert await store.recall(ONCE) is None
+
+
+async def test_days_without_a_server(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """Time in which no server runs, as far as the clock can tell, makes no key older."""
+    clock.now += 90_000
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    clock.now += 40_000
+    await submit_for_change(store, KART, Submission("v", 5), IdempotencyKey(b"2" * 16, b"a" * 16))
+    await store.close()
+    later = type(clock)(clock.now + 30 * 86_400)
+    again = await EmbeddedStore.open(tmp_path / "data", clock=later)
+    later.now += 42_000  # and an hour that both clocks of a test have behind them
+    known = await again.recall(ONCE)
+    later.now += 1_500
+    assert (known is not None, await again.recall(ONCE)) == (True, None)
+    await again.close()
+
+
+@pytest.fixture
+async def small(tmp_path: Path, clock: Clock) -> AsyncIterator[EmbeddedStore]:
+    """Open a store that may hold two keys."""
+    opened = await EmbeddedStore.open(tmp_path / "data", clock=clock, limits=StoreLimits(keys=2))
+    yield opened
+    await opened.close()
+
+
+def numbered(number: int) -> IdempotencyKey:
+    """Return one of many keys."""
+    return IdempotencyKey(bytes([number] * 16), b"a" * 16)
+
+
+async def test_as_many_keys_as_there_may_be(small: EmbeddedStore) -> None:
+    """A new key is refused, known ones get their answers, and submits without a key go on."""
+    ends = await asyncio.gather(
+        *(submit_for_change(small, KART, Submission("v", n), numbered(n)) for n in range(3)), return_exceptions=True
+    )
+    assert [type(end) for end in ends] == [Change, Change, StoreFull]
+    with pytest.raises(StoreFull, match=r"as many idempotency keys .*: 2\. .* raise --max-keys, or submit without one"):
+        await small.submit(KART, [Submission("v", 9)], numbered(9))
+    assert await submit_for_change(small, KART, Submission("v", 0), numbered(0)) == Change(None, Standing(0, 0))
+    await small.submit(KART, Submission("v", 7))
+    assert await small.standing(KART, "v") == Standing(7, 0)
+
+
+async def test_room_for_keys(small: EmbeddedStore, clock: Clock) -> None:
+    """There is room again when keys have expired, although nothing else is submitted."""
+    for number in range(2):
+        await small.submit(KART, Submission("v", number), numbered(number))
+    await small.submit(KART, Submission("v", 3))
+    clock.now += 86_401
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await small.submit(KART, Submission("v", 5), numbered(5))
+                break
+            except StoreFull:
+                await asyncio.sleep(0.01)  # a commit forgets them, of which no event tells
+    assert await small.standing(KART, "v") == Standing(5, 0)
+
+
+async def test_keys_that_begin_alike(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that the table does not tell apart have each their own answer, in memory, on disk and after a restart."""
+    monkeypatch.setattr("laurels.stores.embedded.recovery.KEY_BITS", 0)
+    store = await EmbeddedStore.open(tmp_path / "data", clock=clock)
+
+    async def submit_all() -> list[Change | None]:
+        submits = (submit_for_change(store, KART, Submission(f"{n}", n), numbered(n)) for n in range(20))
+        return list(await asyncio.gather(*submits))
+
+    first = await submit_all()
+    seen = [await submit_all()]
+    await store.submit(LAST, Submission("v", 1))
+    seen.append(await submit_all())
+    await store.close()
+    store = await EmbeddedStore.open(tmp_path / "data", clock=clock)
+    seen.append(await submit_all())
+    assert (seen, await store.count(KART)) == ([first] * 3, 20)
+    await store.close()
+
+
+async def test_many_answers_of_one_batch(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """The answers of a large batch are several rows, and refusals among them."""
+    await store.submit(SUMS, Submission("v", 2**53))
+    sent = [
+        submit_for_change(store, SUMS, Submission("v" if n % 9 == 0 else f"{n}", 1), numbered(n)) for n in range(200)
+    ]
+    ends = await asyncio.gather(*sent, return_exceptions=True)
+    assert [isinstance(end, ScoreRefused) for end in ends] == [n % 9 == 0 for n in range(200)]
+    await store.submit(KART, Submission("v", 1))
+    assert answers(tmp_path / "data") == 200 - 23
+    again = await EmbeddedStore.open(killed(store, tmp_path), clock=clock)
+    found = [await again.recall(numbered(n)) for n in range(200)]
+    assert [each and each.changes[0] for each in found] == [None if n % 9 == 0 else ends[n] for n in range(200)]
+    await again.close()
 
 
 async def test_caller_that_gives_up(store: EmbeddedStore) -> None:
@@ -172,16 +313,6 @@ async def test_key_that_is_used_again(store: EmbeddedStore, clock: Clock) -> Non
     assert [await submit_for_change(store, SUMS, Submission("v", 5), ONCE) for _ in range(2)] == [SECOND, SECOND]
     await store.submit(KART, Submission("v", 1))
     assert await submit_for_change(store, SUMS, Submission("v", 5), ONCE) == SECOND
-
-
-async def test_answers_that_are_not_written_yet(tmp_path: Path) -> None:
-    """When an old answer is on disk, the newer one of the same key is not forgotten."""
-    answers = FirstAnswers(DiskLookups(tmp_path).answer, lambda: 2 * KEY_TICKS)
-    answers.add(ONCE, 1, FIRST)
-    old = answers.take_unwritten()
-    answers.add(ONCE, 2 * KEY_TICKS, SECOND)
-    answers.forget_written(old)
-    assert await answers.begin(ONCE) == SECOND
 
 
 async def test_key_of_a_closed_store(store: EmbeddedStore) -> None:
@@ -339,61 +470,101 @@ def sql(change: str) -> Callable[[Path], None]:
     ids=["missing", "other", "elsewhere"],
 )
 async def test_damaged_notes(store: EmbeddedStore, tmp_path: Path, clock: Clock, change: str, problem: str) -> None:
-    """A journal whose metadata is not what was written does not open, nor is it compacted."""
+    """A journal whose metadata is not what was written does not open."""
     await submit_for_change(store, KART, Submission("v", 5, b"{}"))
     data = killed(store, tmp_path)
     sql(change)(data / "journal.db")
     with pytest.raises(DataDamaged, match=problem):
         await notes(data, clock)
-    with pytest.raises(DataDamaged, match=problem):
-        compact(data, disk.last(data))
 
 
-@pytest.mark.parametrize(
-    ("change", "problem", "found_by_compaction"),
-    [
-        ("DELETE FROM note", "the metadata of 'v' is missing", "it holds 0 notes, and 1 were written"),
-        ("UPDATE note SET body = x'00'", "the note of 'v' on 'mario-kart' is not", "the note of 'v' on 'mario-kart'"),
-    ],
-    ids=["missing", "other"],
-)
-async def test_damaged_notes_in_the_snapshot(
-    store: EmbeddedStore, tmp_path: Path, clock: Clock, change: str, problem: str, found_by_compaction: str
-) -> None:
-    """Metadata in the snapshot is checked when it is read, and by the next compaction."""
+DAMAGE = {
+    "missing": "DELETE FROM note WHERE body = x'31'",
+    "other": "UPDATE note SET body = x'00' WHERE body = x'31'",
+    "no bytes": "UPDATE note SET body = 5 WHERE body = x'31'",
+    "elsewhere": "UPDATE note SET sequence = sequence + 1000 WHERE body = x'31'",
+}
+
+
+@pytest.mark.parametrize("change", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("name", ["journal.db", "boards.db"])
+async def test_damaged_metadata_holds_nothing_up(store: EmbeddedStore, tmp_path: Path, name: str, change: str) -> None:
+    """A read says which entry's metadata is damaged; compactions go on without it and count it; a retry mends it."""
     data = tmp_path / "data"
-    await submit_for_change(store, KART, Submission("v", 5, b"{}"))
-    await store.submit(SUMS, Submission("v", 5))
-    compact(data, 2)
-    await store.submit(SUMS, Submission("v", 6))
-    await store.close()
-    sql("DELETE FROM note")(data / "journal.db")
-    sql(change)(data / "boards.db")
-    with pytest.raises(DataDamaged, match=problem):
-        await notes(data, clock)
-    with pytest.raises(DataDamaged, match=found_by_compaction):
+    await submit_batch(store, KART, [Submission("a", 3, b"1"), Submission("b", 2, b"2"), Submission("c", 1)])
+    if name == "boards.db":
         compact(data, disk.last(data))
+        sql("DELETE FROM note")(data / "journal.db")
+    sql(change)(data / name)
+    expected = [("a", 3, None, True), ("b", 2, b"2", False), ("c", 1, None, False)]
+    assert await damaged_page(store) == expected
+    for number in range(2):
+        await store.submit(KART, Submission("z", -number))
+        compact(data, disk.last(data))
+        with closing(Snapshot(data / "boards.db")) as snapshot:
+            assert snapshot.footer.lost == 1
+    sql("DELETE FROM note")(data / "journal.db")
+    assert (await damaged_page(store))[:3] == expected
+    await store.submit(KART, Submission("a", 3, b"1"))
+    assert [entry.metadata for entry in await store.page(KART, 0, 2, with_metadata=True)] == [b"1", b"2"]
+
+
+async def damaged_page(store: EmbeddedStore) -> list[tuple[str, Score, bytes | None, bool]]:
+    """Return a page with metadata, and whether that of each entry is damaged."""
+    page = await store.page(KART, 0, 9, with_metadata=True)
+    return [(entry.name, entry.score, entry.metadata, entry.is_metadata_damaged) for entry in page]
+
+
+@pytest.mark.parametrize("name", ["journal.db", "boards.db"])
+async def test_metadata_on_a_damaged_page(store: EmbeddedStore, tmp_path: Path, name: str) -> None:
+    """What SQLite itself cannot read is left out by a compaction; all that is before and behind it stays."""
+    data, killed_data = tmp_path / "data", tmp_path / "killed"
+    batch = [Submission(f"{number:03}", -number, b"%03d" % number * 250) for number in range(100)]
+    await submit_batch(store, KART, batch)
+    compact(data, disk.last(data))
+    await store.submit(KART, Submission("z", -1000))
+    await store.close()
+    if name == "boards.db":
+        sql("DELETE FROM note")(data / "journal.db")
+    content = bytearray((data / name).read_bytes())
+    size = int.from_bytes(content[16:18], "big")
+    hit = content.index(b"050" * 250) // size * size
+    content[hit : hit + 8] = b"\xff" * 8  # the head of a page of the table
+    (data / name).write_bytes(content)
+    if name == "journal.db":
+        (data / "boards.db").unlink()
+        shutil.copytree(data, killed_data)
+    else:
+        killed_data = data
+    compact(killed_data, disk.last(killed_data))
+    with closing(Snapshot(killed_data / "boards.db")) as snapshot:
+        kept = {stored.name for stored in snapshot.metadata() if stored}
+        assert 1 <= snapshot.footer.lost <= 16
+    assert len(kept) == 100 - snapshot.footer.lost
+    assert {"000", "099"} <= kept
+    assert "050" not in kept
 
 
 async def test_damaged_answer(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
     """An answer that is not what was written is not given, and what is asked with its key not done."""
     await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     await store.close()
-    sql("UPDATE once SET answer = '[]'")(tmp_path / "data/journal.db")
+    sql("UPDATE once SET bodies = x'90'")(tmp_path / "data/journal.db")
     with pytest.raises(DataDamaged, match=r"answer \d+ is not what was written"):
         await count_once(tmp_path / "data", clock)
 
 
 async def test_unreadable_files(store: EmbeddedStore, tmp_path: Path) -> None:
     """If the files cannot be read, what needs them is refused, and the rest goes on."""
-    await submit_for_change(store, KART, Submission("v", 5, b"{}"))
+    await submit_for_change(store, KART, Submission("v", 5, b"{}"), ONCE)
+    await store.submit(KART, Submission("w", 1))
     (tmp_path / "data/journal.db").rename(tmp_path / "data/away.db")
     with pytest.raises(StoreUnavailable, match=r"journal\.db cannot be read"):
         await store.page(KART, 0, 9, with_metadata=True)
     with pytest.raises(StoreUnavailable, match=r"journal\.db cannot be read"):
-        await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+        await store.recall(ONCE)
     (tmp_path / "data/away.db").rename(tmp_path / "data/journal.db")
-    assert len(await store.page(KART, 0, 9)) == 1
+    assert len(await store.page(KART, 0, 9)) == 2
 
 
 async def test_too_much_metadata(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.stores.contract import Change, Period, Standing, SubmitResult
+from laurels.stores.contract import Board, Change, Period, Standing, Submission, SubmitResult
+from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.journal import FORMAT
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -50,10 +51,10 @@ def test_every_format_has_a_directory(number: int) -> None:
     assert {file.name for file in (DATA / f"format-{number}").iterdir()} >= {"boards.db", "journal.db", "lock"}
 
 
-@pytest.fixture(params=["recorded", "fresh"])
+@pytest.fixture(params=["format 2", "format 3", "fresh"])
 def data(request: pytest.FixtureRequest, fresh: Path, tmp_path: Path) -> Path:
-    """Return a directory of the second format, as it was recorded and as it is made now."""
-    source = DATA / "format-2" if request.param == "recorded" else fresh / f"format-{FORMAT}"
+    """Return a directory as a version of each format left it, and as it is made now."""
+    source = fresh / f"format-{FORMAT}" if request.param == "fresh" else DATA / request.param.replace(" ", "-")
     return shutil.copytree(source, tmp_path / "data")
 
 
@@ -71,6 +72,20 @@ async def test_entries(data: Path, clock: Clock) -> None:
     assert [(entry.name, entry.score, entry.metadata) for entry in sums] == [("v", 60, b"[]")]
     assert [(entry.name, entry.score) for entry in laps] == [("v", 1.5), ("johnny", 3)]
     assert all(0 <= (entry.submitted_at or 0) - clock.now * 1e6 < 100 for entry in kart + sums + laps)
+    await store.close()
+
+
+async def test_metadata_after_a_compaction(data: Path, clock: Clock) -> None:
+    """What was in the snapshot goes into the next one, of the board and of its period."""
+    store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+    await store.submit(KART, Submission("new", 8, b"1"))
+    await store.close()
+    compact(data, disk.last(data))
+    store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+    for key in (KART, Board("kart", KART.definition, "daily", "2026-11-22")):
+        page = await store.page(key, 0, 9, with_metadata=True)
+        found = {entry.name: entry.metadata for entry in page if entry.name != "johnny"}
+        assert found == {"silverhand": None, "new": b"1", "v": b'{"car":1}', "judy": None}
     await store.close()
 
 

@@ -66,7 +66,7 @@ POINTS = {
     "describing": (Batch, "describe", MemoryError()),
     "applying": (Put, "apply", MemoryError()),
     "handing over": (commits.Ticks, "take", RuntimeError("the clock")),
-    "settling": (FirstAnswers, "forget_written", RuntimeError("settling")),
+    "settling": (FirstAnswers, "leave_to_disk", RuntimeError("settling")),
     "appending: memory": (Journal, "append", MemoryError()),
     "appending: system": (Journal, "append", OSError("a disk that is gone")),
     "compacting": (Compaction, "step", RuntimeError("no thread")),

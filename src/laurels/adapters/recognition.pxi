@@ -16,12 +16,14 @@ cdef Py_ssize_t NAME_BYTES = limits.NAME_BYTES
 cdef long long LARGEST_NUMBER = limits.LARGEST_NUMBER
 cdef long long PAGE_ENTRIES = limits.PAGE_ENTRIES
 cdef long long DEFAULT_PAGE = limits.DEFAULT_PAGE_ENTRIES
+cdef Py_ssize_t KEY_CHARACTERS = limits.KEY_CHARACTERS
 
-# What a byte may be part of: a path segment, a header's name, a header's value.
+# What a byte may be part of: a path segment, a header's name, a header's value, an idempotency key.
 cdef enum:
     SEGMENT = 1
     TOKEN = 2
     VALUE = 4
+    KEY = 8
 
 cdef unsigned char KINDS[256]
 cdef int _c
@@ -29,6 +31,8 @@ for _c in range(256):
     KINDS[_c] = 0
     if 32 <= _c < 127 or _c == 9:
         KINDS[_c] |= VALUE
+    if 32 < _c < 127:
+        KINDS[_c] |= KEY
 for _c in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~":
     KINDS[_c] |= SEGMENT | TOKEN
 for _c in b"!$&'()*+,;=:@":
@@ -43,6 +47,8 @@ cdef struct Head:
     int lengths
     int types
     Py_ssize_t length       # of the body
+    const char *key         # the idempotency key, or NULL
+    Py_ssize_t key_size
 
 
 cdef inline const char *skip(const char *p, const char *end, unsigned char kind) noexcept nogil:
@@ -77,6 +83,11 @@ cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_s
         return equals_ignoring_case(value, length, b"*/*", 3) or equals_ignoring_case(value, length, b"application/json", 16)
     if equals_ignoring_case(name, size, b"connection", 10):
         return equals_ignoring_case(value, length, b"keep-alive", 10)
+    if equals_ignoring_case(name, size, b"idempotency-key", 15):
+        if head.key != NULL or not 0 < length <= KEY_CHARACTERS or skip(value, value + length, KEY) != value + length:
+            return False
+        head.key, head.key_size = value, length
+        return True
     return (  # what no parameter of a core route may read, because the fast path does not
         equals_ignoring_case(name, size, b"user-agent", 10)
         or equals_ignoring_case(name, size, b"accept-encoding", 15)
@@ -138,7 +149,8 @@ cdef struct Recognised:
     const char *board
     const char *name
     const char *body
-    Py_ssize_t board_size, name_size, target_size
+    const char *key         # the idempotency key, or NULL
+    Py_ssize_t board_size, name_size, key_size, target_size
     long long start, stop   # of a page
 
 
@@ -184,12 +196,14 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
         return NONE
     found.target_size = p - found.board + 1
     head.hosts = head.lengths = head.types = 0
-    head.length = 0
+    head.length = head.key_size = 0
+    head.key = NULL
     p = read_headers(p + 11, end, &head)
     if p == NULL or p - begin > LONGEST_HEAD or head.lengths != submit:
         return NONE
     if end - p < head.length:
         return NONE
+    found.key, found.key_size = head.key, head.key_size
     found.body = p
     found.end = p + head.length
     return SUBMIT if submit else PAGE if found.name == NULL else STANDING

@@ -23,6 +23,7 @@ from laurels.http.wire import Listed, Listing, Periods
 from laurels.windows import Calendar
 
 if TYPE_CHECKING:
+    from laurels.boards import ListedPeriod
     from laurels.cli.client import Client
     from laurels.http.parameters import Schema
 
@@ -144,7 +145,7 @@ def show(*, board: str, server: str, as_json: bool) -> None:
 @json_option
 def periods(*, board: str, server: str, as_json: bool) -> None:
     """List the periods of BOARD that have entries, by window, oldest first."""
-    found = call_service(server, lambda client: client.periods(board))
+    found = call_service(server, lambda client: _read_all_periods(client, board))
     if as_json:
         click.echo(encode(Periods(found)))
     elif found:
@@ -155,6 +156,15 @@ def periods(*, board: str, server: str, as_json: bool) -> None:
         show_table(("window", "period", "from", "to", "entries", ""), rows, numbers={"entries"})
     else:
         click.echo("no periods with entries")
+
+
+async def _read_all_periods(client: Client, board: str) -> list[ListedPeriod]:
+    found = await client.periods(board)
+    listed = [*found.periods]
+    while found.next:
+        found = await client.periods(board, found.next)
+        listed += found.periods
+    return listed
 
 
 @boards.command()

@@ -18,7 +18,6 @@ from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Receipt, Sub
 from laurels.stores.contract import Score, Standing
 
 if TYPE_CHECKING:
-    from laurels.boards import ListedPeriod
     from laurels.stores.contract import Entry
 
 TIMEOUT = 30.0
@@ -131,9 +130,10 @@ class Client:
         """Drop a board's definition."""
         await self._request("DELETE", _own_path(board))
 
-    async def periods(self, board: str) -> list[ListedPeriod]:
-        """Return the periods of a board that have entries."""
-        return self._read(_read_periods, await self._request("GET", f"{_own_path(board)}/periods")).periods
+    async def periods(self, board: str, after: str | None = None) -> Periods:
+        """Return the first periods of a board that have entries, or those after one."""
+        query = "" if after is None else _query({"after": after})
+        return self._read(_read_periods, await self._request("GET", f"{_own_path(board)}/periods{query}"))
 
     async def _request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None

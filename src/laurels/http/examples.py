@@ -219,6 +219,7 @@ WALKTHROUGH = (
     Example(
         "rank", "Where 1800 would stand", "/-/boards/mario-kart/rank?score=1800", 200, b'{"rank":2,"percentile":50.0}'
     ),
+    Example("set_metadata", "Other metadata", "/mario-kart/judy", 204, body=b'{"metadata": {"car": "thorton"}}'),
     Example("remove", "A name is taken off", "/mario-kart/judy", 204),
     Example("drop", "All entries are dropped", "/mario-kart", 204),
     Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),

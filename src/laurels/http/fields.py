@@ -23,6 +23,7 @@ METADATA = _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it, kept
 
 FIELDS: dict[str, dict[str, Schema]] = {
     "Submit": {"score": SCORE, "metadata": METADATA},
+    "MetadataAlone": {"metadata": _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it; null for none.")},
     "StrictEntry": {"name": NAME, "score": SCORE, "metadata": METADATA},
     "Batch": {"entries": _describe("The entries, in the order in which they are submitted.", maxItems=BATCH_ENTRIES)},
     "BatchReceipt": {
@@ -38,7 +39,7 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "score": _describe("The score that the name has now."),
         "rank": RANK,
         "previous": _describe("The standing before, or null for a new name."),
-        "changed": _describe("Whether the submission counted."),
+        "changed": _describe("Whether the board or one of its windows changed, or the metadata there."),
     },
     "Standing": {"score": SCORE, "rank": RANK},
     "Absent": {
@@ -55,6 +56,7 @@ FIELDS: dict[str, dict[str, Schema]] = {
             "names it.",
             examples=["2026-11-22T05:00:00.123Z"],
         ),
+        "metadataDamaged": _describe("True if there is metadata, but the disk has lost it; else left out.", const=True),
     },
     "Reading": {
         "leaderboard": _describe("The entries, the first in the board's order first."),
@@ -96,7 +98,10 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "count": COUNT,
         "current": _describe("Whether it is the current one."),
     },
-    "Periods": {"periods": _describe("The periods that have entries.")},
+    "Periods": {
+        "periods": _describe("The periods that have entries."),
+        "next": _describe("What to go on after. It is left out at the end.", examples=["daily 2026-11-22"]),
+    },
     "Landing": {
         "service": _describe("The service's name.", const="laurels"),
         "version": _describe("Its version."),

@@ -14,10 +14,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from laurels.http.messages import Request, Response
 from laurels.http.operation import Operation
+from laurels.http.turns import Turns
 
 if TYPE_CHECKING:
     from laurels.boards import Boards
@@ -33,11 +34,12 @@ class Principal(Struct, frozen=True):
 
 
 class Context(Struct, frozen=True, gc=False):
-    """What a handler may use: the boards, the operations there are, and who asks (None: anybody)."""
+    """What a handler may use: the boards, the operations there are, who asks (None: anybody), turns for long work."""
 
     boards: Boards
     operations: Sequence[Operation] = ()
     principal: Principal | None = None
+    turns: Turns = field(default_factory=Turns)
 
 
 class Answered(NamedTuple):

@@ -6,7 +6,10 @@ in their order; all of them are of the right form. It catches no error: the adap
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from msgspec import UNSET
 
 from laurels.errors import BadParameter
 from laurels.http.headers import REPRESENTATION
@@ -25,12 +28,11 @@ from laurels.stores.contract import Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from laurels.boards import Boards
     from laurels.definition import Definition
     from laurels.http.gate import Context
-    from laurels.stores.contract import Board, Refusal, Score
+    from laurels.http.wire import Entries
+    from laurels.stores.contract import Board, Score
 
 ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
@@ -69,10 +71,19 @@ async def submit(
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 
 
-async def submit_batch(
-    context: Context, board: str, entries: Sequence[Submission | Refusal], key: str | None
+async def set_metadata(
+    context: Context, board: str, name: str, metadata: bytes | None, window: str | None, period: str | None
 ) -> Response:
+    """Replace the metadata of a name on a board and in its current periods, or in one period."""
+    boards = context.boards
+    where = None if window is period is None else find_board(boards, board, window, period)
+    await boards.set_metadata(board, name, metadata, where)
+    return NO_CONTENT
+
+
+async def submit_batch(context: Context, board: str, sent: Entries | Iterator[Entries], key: str | None) -> Response:
     """Answer a batch once its good entries are kept."""
+    entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent
     refused = await context.boards.submit_many(board, entries, key)
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
@@ -124,9 +135,15 @@ async def undefine(context: Context, board: str) -> Response:
     return NO_CONTENT
 
 
-async def list_periods(context: Context, board: str) -> Response:
-    """Answer with the periods that have entries."""
-    return Response(200, encode(Periods(await context.boards.periods(board))))
+async def list_periods(context: Context, board: str, after: str | None, limit: int) -> Response:
+    """Answer with the periods that have entries, by window and from the oldest.
+
+    No period's name has a space, so that what comes after one is told by window and period with a space between.
+    """
+    window, _, period = (after or "").rpartition(" ")
+    found = await context.boards.periods(board, (window, period), limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    return Response(200, encode(Periods(found[:limit], f"{last.window} {last.period}" if last else UNSET)))
 
 
 async def summarize(context: Context, board: str, window: str | None, period: str | None) -> Response:

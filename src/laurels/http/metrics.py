@@ -30,7 +30,14 @@ TYPES = {
     TEXT: b"text/plain; version=0.0.4; charset=utf-8",
 }
 LABELS = ("method", "route")
-STORE_METRICS = {"boards": "Boards that have entries."}
+STORE_METRICS = {
+    "boards": "Boards that have entries or a definition.",
+    "boards_limit": "How many boards there may be (--max-boards).",
+    "periods": "Periods of windows that have entries.",
+    "periods_limit": "How many periods there may be (--max-periods).",
+    "entries": "Entries on all boards and in all periods.",
+    "entries_limit": "How many entries there may be (--max-entries).",
+}
 """What each figure of a store means, by its name in :meth:`Store.measure`."""
 
 

@@ -20,6 +20,7 @@ from laurels.http.handlers import (
     list_periods,
     rank_of_score,
     remove,
+    set_metadata,
     show_definition,
     show_landing,
     standing,
@@ -29,13 +30,23 @@ from laurels.http.handlers import (
     undefine,
 )
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
-from laurels.http.parameters import AFTER, BOARDS_LIMIT, IDEMPOTENCY_KEY, OF_PERIOD, PREFER, SCORE
+from laurels.http.parameters import (
+    AFTER,
+    AFTER_PERIOD,
+    BOARDS_LIMIT,
+    IDEMPOTENCY_KEY,
+    OF_PERIOD,
+    PERIODS_LIMIT,
+    PREFER,
+    SCORE,
+)
 from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.wire import (
     Absent,
     Batch,
     BatchReceipt,
     Listing,
+    MetadataAlone,
     Periods,
     Reading,
     Receipt,
@@ -43,6 +54,7 @@ from laurels.http.wire import (
     Submit,
     parse_batch,
     parse_definition,
+    parse_metadata,
     parse_submit,
 )
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, TARGET_BYTES, format_size
@@ -188,6 +200,22 @@ OPERATIONS = (
     STANDING,
     READ,
     Operation(
+        name="set_metadata",
+        method="PATCH",
+        path="/{board}/{name}",
+        tag="Scores",
+        title="Set metadata",
+        about="Replaces the metadata of a name, or with null takes it away, on the board and in the current period of "
+        "each of its windows; with `window`, in one period alone. Score, time and place stay.",
+        answers=(Answer(204, "The metadata is kept."),),
+        handler=set_metadata,
+        parameters=OF_PERIOD,
+        errors=WRITE_ERRORS,
+        body=Body(MetadataAlone, parse_metadata),
+        scope="submit",
+        subject="a change of metadata",
+    ),
+    Operation(
         name="remove",
         method="DELETE",
         path="/{board}/{name}",
@@ -277,11 +305,13 @@ OPERATIONS = (
         path="/-/boards/{board}/periods",
         tag="Boards",
         title="List a board's periods",
-        about="Returns the periods that have entries, by window and from the oldest.",
+        about="Returns the periods that have entries, by window and from the oldest; `next` is there if more follow.",
         answers=(Answer(200, "The periods.", (Periods,)),),
         handler=list_periods,
+        parameters=(AFTER_PERIOD, PERIODS_LIMIT),
         errors=READ_ERRORS,
         scope="read",
+        subject="the list of a board's periods",
     ),
     Operation(
         name="summary",

@@ -28,6 +28,7 @@ from laurels.limits import (
     NAME_BYTES,
     NAMES_ASKED,
     PAGE_ENTRIES,
+    PERIODS_LISTED,
     SPAN_ENTRIES,
 )
 
@@ -303,6 +304,10 @@ SCORE = RequiredNumber(
 AFTER = Text(name="after", about="The `next` of the list before: returns the boards after that name.")
 BOARDS_LIMIT = Whole(
     name="limit", about="How many boards at most.", least=1, most=BOARDS_LISTED, default=DEFAULT_BOARDS_LISTED
+)
+AFTER_PERIOD = Text(name="after", about="The `next` of the list before: returns the periods after that one.")
+PERIODS_LIMIT = Whole(
+    name="limit", about="How many periods at most.", least=1, most=PERIODS_LISTED, default=PERIODS_LISTED
 )
 
 OF_PERIOD = (WINDOW, PERIOD)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL = Raw(b"null")
+_METADATA = frozenset({"metadata"})
 
 
 class Read(Struct, frozen=True):
@@ -85,9 +86,12 @@ async def _read_page(
 ) -> Response:
     boards = context.boards
     stop = start + DEFAULT_PAGE_ENTRIES if stop is None else stop
-    if not fields:  # the store writes the JSON itself, at a tenth of the cost
+    if not fields or fields == _METADATA:  # the store writes the JSON itself, at a tenth of the cost
         where = boards.board(board) if window is None is period else find_board(boards, board, window, period)
-        return Response(200, b'{"leaderboard":%b}' % await boards.page_json(where, start, stop))
+        page = (
+            boards.page_json(where, start, stop, with_metadata=True) if fields else boards.page_json(where, start, stop)
+        )
+        return Response(200, b'{"leaderboard":%b}' % await page)
     where = _find_board(boards, board, fields, window, period)
     found = await boards.page(where, start, stop, with_metadata="metadata" in fields, want_cursor="cursor" in fields)
     return _answer_slice(where, found, stop - start, fields)
@@ -188,6 +192,7 @@ def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadE
             entry.rank if rank else UNSET,
             (_NULL if entry.metadata is None else Raw(entry.metadata)) if metadata else UNSET,
             (None if entry.submitted_at is None else _format_time(entry.submitted_at)) if time else UNSET,
+            entry.is_metadata_damaged or UNSET,
         )
         for entry in found
     ]

@@ -1,7 +1,11 @@
 """The bodies of requests and responses: typed, and read strictly.
 
-msgspec reads a good body in one step. JSON leaves open what two equal keys mean, and msgspec takes the later, so a body
-that may hold such a pair is read once more. The quotes tell cheaply: a good body without escapes has exactly so many.
+msgspec reads a good body in one step. JSON leaves open what two equal keys mean, and msgspec takes the later; the
+quotes tell whether any is missing in what it read.
+
+**Cost.** A bad body costs no more than a good one of its size: entries are counted before they are looked at, metadata
+is looked into only if it is small enough to be kept, and what depends on the size of the body alone is done by compiled
+code, without a step of Python for each part of it.
 """
 
 from __future__ import annotations
@@ -9,9 +13,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
+from functools import cache
+from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -20,14 +27,15 @@ from laurels import declaring
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
 from laurels.entries import EXACT, is_exact
-from laurels.errors import BadBody, BadJSON, ScoreRefused
-from laurels.limits import BATCH_ENTRIES
+from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
+from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES
 from laurels.stores.contract import Change, Entry, Place, Refusal, Score, Standing, Submission
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 Body = bytes | bytearray
+Entries: TypeAlias = "Sequence[Submission | Refusal]"
 
 
 class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
@@ -35,6 +43,12 @@ class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
     score: int | float
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
+
+
+class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The body of a change of metadata; null takes it away."""
+
+    metadata: Raw
 
 
 class StrictEntry(Submission, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -49,10 +63,16 @@ class Batch(Struct, frozen=True, forbid_unknown_fields=True):
     entries: list[StrictEntry]
 
 
-class RawBatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """A batch some of whose entries cannot be read; the others still count."""
+class Named(Struct, frozen=True):
+    """The name of an entry that is otherwise wrong."""
 
-    entries: list[Raw]
+    name: str = ""
+
+
+class Written(Struct, frozen=True):
+    """A score as it was written."""
+
+    score: Raw
 
 
 class BatchReceipt(Struct, frozen=True):
@@ -78,7 +98,7 @@ class Page(Struct, frozen=True):
 class ReadEntry(Struct, frozen=True, rename="camel", gc=False):
     """An entry with more about it than a page has; ``submitted_at`` is RFC 3339, in UTC, to the millisecond.
 
-    What was asked for and is not there is null.
+    What was asked for and is not there is null; ``metadata_damaged`` is there, and true, if that is why.
     """
 
     name: str
@@ -86,6 +106,7 @@ class ReadEntry(Struct, frozen=True, rename="camel", gc=False):
     rank: int | UnsetType = UNSET
     metadata: Raw | UnsetType = UNSET
     submitted_at: str | UnsetType | None = UNSET
+    metadata_damaged: bool | UnsetType = UNSET
 
 
 class Reading(Struct, frozen=True):
@@ -138,12 +159,18 @@ class Listing(Struct, frozen=True):
 
 
 class Periods(Struct, frozen=True):
-    """The periods of a board, by window and from the oldest."""
+    """The periods of a board, by window and from the oldest; ``next`` is what to go on after, if there are more."""
 
     periods: list[ListedPeriod]
+    next: str | UnsetType = UNSET
 
 
-SUBJECTS: dict[type[Struct], str] = {Submit: "A submit", Batch: "A batch", StrictEntry: "An entry"}
+SUBJECTS: dict[type[Struct], str] = {
+    Submit: "A submit",
+    Batch: "A batch",
+    StrictEntry: "An entry",
+    MetadataAlone: "A change of metadata",
+}
 _KINDS = {
     "int | float": "a number",
     "int": "a whole number",
@@ -156,14 +183,20 @@ _KINDS = {
 """Words for what JSON may hold, by msgspec's."""
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
+_PATH = re.compile(r" - at `\$((?:\.\w{1,20})+)`$")
+"""Where in a body msgspec found something wrong."""
+
 _score = attrgetter("score")
 
 encode = msgspec.json.Encoder().encode
 ABSENT_BODY = encode(Absent())
 _read_submit = msgspec.json.Decoder(Submit).decode
+_read_metadata = msgspec.json.Decoder(MetadataAlone).decode
 _read_batch = msgspec.json.Decoder(Batch).decode
-_read_raw_batch = msgspec.json.Decoder(RawBatch).decode
 _read_entry = msgspec.json.Decoder(StrictEntry).decode
+_read_name = msgspec.json.Decoder(Named).decode
+_read_written = msgspec.json.Decoder(Written).decode
+_read_raw = msgspec.json.Decoder(Raw).decode
 _read_any = msgspec.json.Decoder(Any).decode
 
 
@@ -173,24 +206,31 @@ def parse_submit(body: Body) -> tuple[Score, bytes | None]:
         submit = _read_submit(body)
     except _UNREADABLE as error:
         _refuse(body, error, Submit)
-    if body.count(b'"') != 2:  # noqa: PLR2004 - the two around "score"
-        _check_pairs(body)
+    if body.count(b'"') != 2 and _count_quotes(body) != 2 + _quotes_of_metadata(submit.metadata):  # noqa: PLR2004 - those around "score"
+        _refuse_twice(body)
     if _is_large(submit.score):
         _check_digits(body, submit.score)
     return submit.score, _metadata(submit.metadata)
 
 
-def parse_batch(body: Body) -> Sequence[Submission | Refusal]:
-    """Read the body of a batch, with a refusal in the place of each bad entry; raises as :func:`parse_submit`."""
+def parse_metadata(body: Body) -> bytes | None:
+    """Read the metadata that an entry is to have, None for none; raises as :func:`parse_submit`."""
     try:
-        found = _read_batch(body).entries
-    except _UNREADABLE:
-        entries = _read_one_by_one(body)
-    else:
-        entries = _read_further(body, found)
-    if len(entries) > BATCH_ENTRIES:
-        raise BadBody("/entries", f"The batch has {len(entries)} entries. Send at most {BATCH_ENTRIES:,} at a time.")
-    return entries
+        found = _read_metadata(body)
+    except _UNREADABLE as error:
+        _refuse(body, error, MetadataAlone)
+    if _count_quotes(body) != _quotes_of_metadata(found.metadata):
+        _refuse_twice(body)
+    return _metadata(found.metadata)
+
+
+def parse_batch(body: Body) -> Entries | Iterator[Entries]:
+    """Read the body of a batch, with a refusal in the place of each bad entry; raises as :func:`parse_submit`.
+
+    Of a long body the entries come in portions, each of which is read, or raises, when it is asked for.
+    """
+    portions = _read_portions(body)
+    return portions if len(body) > BODY_BYTES else [*chain.from_iterable(portions)]
 
 
 def parse_definition(body: Body) -> Definition:
@@ -201,42 +241,87 @@ def parse_definition(body: Body) -> Definition:
         raise BadBody("", "A number of the definition is beyond the range of a double (about 1.8e308).") from None
     except _UNREADABLE as error:
         _refuse(body, error)
-    _check_pairs(body)
+    if _count_quotes(encode(table)) != _count_quotes(body):
+        _refuse_twice(body)
     return declaring.read_definition(table)
 
 
-def _read_further(body: Body, found: list[StrictEntry]) -> Sequence[Submission | Refusal]:
-    """Look at what msgspec lets pass: great scores, metadata, and one key twice."""
-    if any(map(_is_large, map(_score, found))):
-        return _read_one_by_one(body)
-    if body.count(b'"') == 2 + 6 * len(found):
-        return found
-    _check_pairs(body)
-    return [_submission_or_refusal(index, entry) for index, entry in enumerate(found)]
+def _read_portions(body: Body) -> Iterator[Entries]:
+    found, read_entry = _read_entries(body)
+    yield []
+    size = 1 + len(found) * BODY_BYTES // len(body)
+    for start in range(0, len(found), size):
+        portion = found[start : start + size]
+        yield [read_entry(index, entry) for index, entry in enumerate(portion, start)] if read_entry else portion
 
 
-def _read_one_by_one(body: Body) -> Sequence[Submission | Refusal]:
+def _read_entries(body: Body) -> tuple[Sequence[Any], Callable[[int, Any], Submission | Refusal] | None]:
+    """Return the entries as far as they could be read together, and what is to be done with each, if anything."""
+    with suppress(*_UNREADABLE):
+        found = _read_batch(body).entries
+        if len(found) > BATCH_ENTRIES:
+            raise _too_many()
+        if not any(map(_is_large, map(_score, found))):
+            if body.count(b'"') == 2 + 6 * len(found):
+                return found, None
+            if _count_quotes(body) == 2 + sum(6 + _quotes_of_metadata(entry.metadata) for entry in found):
+                return found, _submission_or_refusal
     try:
-        raws = _read_raw_batch(body).entries
+        str(body, "utf-8")
+        raws = _read_raws(body)
     except _UNREADABLE as error:
+        if "at most length" in str(error):
+            raise _too_many() from None
         _refuse(body, error, Batch)
-    _check_pairs(body)
-    return [_entry_or_refusal(index, bytes(raw)) for index, raw in enumerate(raws)]
+    if _count_quotes(body) != 2 + sum(map(_count_quotes, raws)):
+        _refuse_twice(body)
+    return raws, _entry_or_refusal
+
+
+def _read_raws(body: Body) -> Sequence[bytes]:
+    return [bytes(raw) for raw in msgspec.structs.astuple(_raw_batch_reader()(body).entries) if raw is not None]
+
+
+@cache
+def _raw_batch_reader() -> Callable[[Body], Any]:
+    """Return what reads the entries of a batch as they were written, and stops at the first that is too many.
+
+    msgspec looks at the length of a list only when it has read all of it, but at that of an array of fields as it goes.
+    It is made when it is needed first, which takes some milliseconds.
+    """
+    fields = [(f"entry_{index}", Raw, None) for index in range(BATCH_ENTRIES)]
+    entries = msgspec.defstruct("RawEntries", fields, array_like=True, forbid_unknown_fields=True, gc=False)
+    batch = msgspec.defstruct("RawBatch", [("entries", entries)], forbid_unknown_fields=True)
+    return msgspec.json.Decoder(batch).decode
+
+
+def _too_many() -> BadBody:
+    return BadBody("/entries", f"The batch has too many entries. Send at most {BATCH_ENTRIES:,} at a time.")
 
 
 def _entry_or_refusal(index: int, raw: bytes) -> Submission | Refusal:
     try:
         entry = _read_entry(raw)
     except msgspec.ValidationError as error:
-        found = json.loads(raw, parse_int=float)
-        name = found.get("name") if isinstance(found, dict) else None
-        return Refusal(index, name if isinstance(name, str) else "", str(_shape_error(error, StrictEntry)))
+        return Refusal(index, _name_of(raw), str(_shape_error(error, StrictEntry)))
+    except _UNREADABLE as error:
+        _refuse(raw, error)
+    if _count_quotes(raw) != 6 + _quotes_of_metadata(entry.metadata):
+        _refuse_twice(raw)
     try:
         if _is_large(entry.score):
             _check_digits(raw, entry.score)
     except ScoreRefused as error:
         return Refusal(index, entry.name, str(error))
     return _submission_or_refusal(index, entry)
+
+
+def _name_of(raw: bytes) -> str:
+    """Return the name of an entry that is wrong, as far as it has one."""
+    try:
+        return _read_name(raw).name
+    except _UNREADABLE:
+        return ""
 
 
 def _submission_or_refusal(index: int, entry: StrictEntry) -> Submission | Refusal:
@@ -247,14 +332,23 @@ def _submission_or_refusal(index: int, entry: StrictEntry) -> Submission | Refus
 
 
 def _metadata(raw: Raw | None) -> bytes | None:
-    """Return metadata without the spaces between its parts; numbers and strings stay as written."""
+    """Return metadata without the spaces between its parts; numbers and strings stay as written.
+
+    What is too large to be kept is returned unread: the rules refuse it.
+    """
     if raw is None:
         return None
+    metadata: bytes = msgspec.json.format(bytes(raw), indent=-1)
+    if len(metadata) > METADATA_BYTES:
+        return metadata
     try:
-        metadata = msgspec.json.format(bytes(raw), indent=-1)
-        _read_any(metadata)
+        found = _read_any(metadata)
     except msgspec.ValidationError as error:
         raise BadBody("/metadata", f"The metadata cannot be kept: {error}.") from None
+    except _UNREADABLE as error:
+        _refuse(metadata, error)
+    if b',"' in metadata and _count_quotes(encode(found)) != _count_quotes(metadata):
+        _refuse_twice(metadata)
     return None if metadata == b"null" else metadata
 
 
@@ -262,28 +356,41 @@ def _is_large(score: Score) -> bool:
     return isinstance(score, float) and not -EXACT < score < EXACT
 
 
-def _check_pairs(body: Body) -> None:
-    """Raise BadJSON if an object of ``body`` has one key twice."""
+def _count_quotes(text: Body) -> int:
+    """Count the quotes around the strings of JSON, keys too.
 
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        once = dict(found)
-        if len(once) < len(found):
-            counts = Counter(key for key, _ in found)
-            raise BadJSON(f"the key {json.dumps(counts.most_common(1)[0][0])} stands twice in one object")
-        return once
+    msgspec takes the last of equal keys, so JSON with such a pair has more strings than what was read of it.
+    """
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"")  # escaped backslashes, so that one before a quote escapes that
+        return text.count(b'"') - text.count(b'\\"')
+    return text.count(b'"')
 
-    try:
-        json.loads(body, object_pairs_hook=pairs, parse_int=float)
-    except (UnicodeDecodeError, RecursionError) as error:  # in metadata, which msgspec did not decode
-        _refuse(body, error)
+
+def _quotes_of_metadata(raw: Raw | None) -> int:
+    return 0 if raw is None else 2 + _count_quotes(bytes(raw))
+
+
+def _refuse_twice(text: Body) -> NoReturn:
+    """Raise BadJSON for an object that has one key twice."""
+
+    def check_pairs(pairs: list[tuple[str, Any]]) -> None:
+        key, count = Counter(key for key, _ in pairs).most_common(1)[0] if pairs else ("", 0)
+        if count > 1:
+            raise BadJSON(f"the key {declaring.quote(key)} stands twice in one object")
+
+    if len(text) <= BODY_BYTES:
+        with suppress(RecursionError, ValueError):  # of what is no better otherwise: not UTF-8, or nested too deeply
+            json.loads(text, object_pairs_hook=check_pairs, parse_int=float)
+    raise BadJSON("a key stands twice in one object")
 
 
 def _check_digits(text: Body, score: Score) -> None:
     """Raise ScoreRefused if the score was written with more digits than a double keeps."""
-    written = json.loads(text, parse_float=Decimal)["score"]
-    if not is_exact(written, score):
+    written = bytes(_read_written(text).score).decode()
+    if not is_exact(Decimal(written), score):
         raise ScoreRefused(
-            f"The score {written} would be rounded to {Decimal(score)}. Send a number that a double holds."
+            f"The score {truncate(written)} would be rounded to {score!r}. Send a number that a double holds."
         )
 
 
@@ -291,9 +398,8 @@ def _refuse(body: Body, error: Exception, kind: type[Struct] = Submit) -> NoRetu
     """Raise what is wrong with a body that could not be read: first whether it is JSON at all, then its shape."""
     if isinstance(error, msgspec.ValidationError):
         try:
-            _read_any(body)
-        except msgspec.ValidationError:
-            pass
+            _read_raw(body)
+            str(body, "utf-8")
         except _UNREADABLE as deeper:
             error = deeper
     if isinstance(error, msgspec.ValidationError):
@@ -310,11 +416,16 @@ def _refuse(body: Body, error: Exception, kind: type[Struct] = Submit) -> NoRetu
 def _shape_error(error: msgspec.ValidationError, kind: type[Struct]) -> BadBody | ScoreRefused:
     if "out of range - at" in str(error):
         return ScoreRefused("The score is beyond the range of a double (about 1.8e308).")
-    pointer = str(error).partition(" - at `$")[2].strip("`").replace(".", "/")
-    return BadBody(pointer, f"{describe_mismatch(error, SUBJECTS[kind], kind.__struct_fields__)}.")
+    found = _PATH.search(str(error))
+    pointer = found[1].replace(".", "/") if found else ""
+    is_one_of_many = kind is StrictEntry  # a hint takes long
+    problem = describe_mismatch(error, SUBJECTS[kind], kind.__struct_fields__, with_hint=not is_one_of_many)
+    return BadBody(pointer, f"{problem}.")
 
 
-def describe_mismatch(error: msgspec.ValidationError, subject: str, fields: Sequence[str]) -> str:
+def describe_mismatch(
+    error: msgspec.ValidationError, subject: str, fields: Sequence[str], *, with_hint: bool = True
+) -> str:
     """Return what is wrong with JSON of another shape than ``subject`` with these fields has."""
     what, _, where = str(error).partition(" - at `$")
     if found := re.fullmatch(r"Expected `(.+?)`, got `(.+?)`", what):
@@ -323,6 +434,5 @@ def describe_mismatch(error: msgspec.ValidationError, subject: str, fields: Sequ
     name = what.partition("`")[2].removesuffix("`")
     if what.startswith("Object missing"):
         return f"{subject} needs the field {name}"
-    return (
-        f"{subject} has no field {declaring.quote(name)}{declaring.suggest(name, fields)}. It has {', '.join(fields)}"
-    )
+    hint = declaring.suggest(name, fields) if with_hint else ""
+    return f"{subject} has no field {declaring.quote(name)}{hint}. It has {', '.join(fields)}"

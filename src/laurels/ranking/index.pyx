@@ -169,6 +169,29 @@ cdef class Index:
         finally:
             free(probes)
 
+    def mark(self, str name not None, bint mark):
+        """Set or clear the lowest bit of the sequence of ``name``; return whether it is there. O(1).
+
+        The entry keeps its place, so no two sequences of an index may differ in that bit alone. Raises ValueError if
+        the index keeps no sequences.
+
+        >>> index = Index(ties="earliest")
+        >>> _ = index.put("v", 2077, 6)
+        >>> index.mark("v", True), index.row("v"), index.mark("nobody", True)
+        (True, ('v', 2077, 0, 7), False)
+        """
+        cdef Core *c = &self.core
+        cdef u64 ref
+        cdef u32 number
+        cdef char *r
+        if not c.names.length_at:
+            raise ValueError("the index keeps no sequences")
+        if not self.find(name, &number, &ref):
+            return False
+        r = record(&c.names, ref)
+        write_64(r, stored_sequence(c, (stored_sequence(c, read_64(r)) & ~<u64>1) | mark))
+        return True
+
     def remove(self, str name not None):
         """Remove ``name``; return whether it was there. O(log n).
 

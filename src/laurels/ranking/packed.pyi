@@ -1,1 +1,6 @@
+from typing import overload
+
+@overload
 def to_json(packed: bytes, stamped: bool = False) -> bytes: ...
+@overload
+def to_json(packed: bytes, stamped: bool, metadata: dict[int, bytes]) -> bytes | None: ...

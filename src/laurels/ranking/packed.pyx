@@ -7,6 +7,7 @@ fraction, or beyond 2^53, is left to msgspec itself.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -60,24 +61,42 @@ cdef char *put_score(char *out, double score) except NULL:
             return put_text(out, digits + first, 20 - first)
 
 
-def to_json(bytes packed not None, bint stamped=False):
+def to_json(bytes packed not None, bint stamped=False, dict metadata=None):
     """Return a JSON array of ``{"name", "score"}`` objects; the entries have sequences if ``stamped``. O(entries).
+
+    With ``metadata``, JSON by sequences, each object has a third field: null if the lowest bit of the entry's sequence
+    is not set. Returns None if it is set and ``metadata`` does not have the sequence.
 
     >>> from laurels.ranking.index import Index
     >>> index = Index()
     >>> _ = index.put("v", 2077)
     >>> to_json(index.dump(0, 20))
     b'[{"name":"v","score":2077}]'
+    >>> index = Index(stamped=True)
+    >>> _ = index.put("v", 2077, 7)
+    >>> to_json(index.dump(0, 20), True, {7: b'{"car":1}'}), to_json(index.dump(0, 20), True, {})
+    (b'[{"name":"v","score":2077,"metadata":{"car":1}}]', None)
     """
     cdef const char *p = PyBytes_AS_STRING(packed)
     cdef const char *end = p + PyBytes_GET_SIZE(packed)
     cdef const char *q = p
     cdef Py_ssize_t size, room = 2, head = 17 if stamped else 9
+    cdef Py_ssize_t place = 0
     cdef double score
+    cdef uint64_t sequence
     cdef char *out
     cdef char *at
+    cdef list bodies = None if metadata is None else []
+    cdef bytes body
     while q < end:
         size = <unsigned char>q[head - 1] + 1
+        if bodies is not None:
+            memcpy(&sequence, q + 8, 8)
+            body = metadata.get(sequence) if sequence & 1 else b"null"
+            if body is None:
+                return None
+            bodies.append(body)
+            room += len(body)
         q += head + size
         room += 400 + 6 * size
     out = at = <char *>malloc(room)
@@ -94,6 +113,11 @@ def to_json(bytes packed not None, bint stamped=False):
             at = put_name(at, p + head, size)
             at = put_text(at, b'","score":', 10)
             at = put_score(at, score)
+            if bodies is not None:
+                body = bodies[place]
+                place += 1
+                at = put_text(at, b',"metadata":', 12)
+                at = put_text(at, PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body))
             at = put_text(at, b"}", 1)
             p += head + size
         at = put_text(at, b"]", 1)

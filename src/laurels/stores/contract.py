@@ -12,11 +12,15 @@ what the board's ``ranking`` makes of a place: the place itself (``ordinal``), t
 (``competition``), or the number of scores that are better (``dense``).
 
 **Operator.** Under ``latest`` a submitted score replaces the score of the name, under ``best`` it does so only if it is
-better, and under ``increment`` it is added. A submission that does not count changes nothing. Nor does one with the
-very score that the name has, unless it has metadata: that is what a retry looks like. The time and the metadata of an
-entry are those of the last submission that counted. A sum is refused, and changes nothing, if it is not finite, if it
-would lose the last digit of whole numbers beyond 2^53, or if the board's bounds exclude it. Bounds hold for the sum on
-the board itself, not for those in its windows.
+better, and under ``increment`` it is added. A submission that does not count changes nothing. The time and the metadata
+of an entry are those of the last submission that counted. A sum is refused, and changes nothing, if it is not finite,
+if it would lose the last digit of whole numbers beyond 2^53, or if the board's bounds exclude it. Bounds hold for the
+sum on the board itself, not for those in its windows.
+
+**The same score again**, under ``latest`` and ``best``, without metadata or with the very bytes that the entry has,
+changes nothing, because that is what a retry looks like; it does renew the board's time to live. With other metadata it
+replaces that alone: the entry keeps its time and its place. An addition that leaves the sum as it is changes nothing,
+unless it has metadata.
 
 **Windows.** A period of a window is a board of its own, with a key of its own (:attr:`Board.key`). A submit to a board
 feeds it and the periods in :attr:`Board.feeds`, by the same operator, in one operation; if that begins a period, the
@@ -138,6 +142,13 @@ class Entry(Struct, frozen=True, gc=False):
     score: Score
 
 
+class EntryWithMetadata(Entry, frozen=True, rename="camel", gc=False):
+    """An entry of a page with metadata; ``metadata_damaged`` is true, or left out."""
+
+    metadata: msgspec.Raw
+    metadata_damaged: bool | msgspec.UnsetType = msgspec.UNSET
+
+
 class Submission(Struct, frozen=True, gc=False):
     """A score that is submitted for a name, with at most 1 KiB of JSON that is kept with it."""
 
@@ -172,7 +183,8 @@ class Ranked(Struct, frozen=True, gc=False):
     """An entry, its rank, and the details of the submission that counts.
 
     ``sequence`` is the store's own number for that submission, by which ties may be ordered; 0 if the store has none.
-    ``submitted_at`` is in microseconds since the epoch. ``metadata`` is None unless it was asked for.
+    ``submitted_at`` is in microseconds since the epoch. ``metadata`` is None unless it was asked for;
+    ``is_metadata_damaged`` says that there is some, but that it is not what was written.
     """
 
     name: str
@@ -181,6 +193,7 @@ class Ranked(Struct, frozen=True, gc=False):
     sequence: int = 0
     submitted_at: int | None = None
     metadata: bytes | None = None
+    is_metadata_damaged: bool = False
 
 
 class Bucket(Struct, frozen=True, rename={"low": "from", "high": "to"}, gc=False):
@@ -217,7 +230,10 @@ class Place(Struct, frozen=True, gc=False):
 
 
 class Change(Struct, frozen=True):
-    """What a submission did: the standing before it, or None for a new name, the one after, and whether it counted."""
+    """What a submission did: the standing before it, or None for a new name, and the one after.
+
+    ``counted`` says whether it changed an entry, on the board or in one of its windows, or the metadata of one.
+    """
 
     previous: Standing | None
     current: Standing
@@ -241,6 +257,14 @@ class Period(Struct, frozen=True, gc=False):
     window: str
     period: str
     count: int
+
+
+class PeriodRange(Struct, frozen=True, gc=False):
+    """The periods of a window from one name to another, both included; neither need be there."""
+
+    window: str
+    first: str
+    last: str
 
 
 TIES: frozenset[Ties] = frozenset({"name", "earliest", "latest"})
@@ -310,7 +334,9 @@ class Store(ABC):
     A store has eight methods of its own: the abstract ones. All others refuse by themselves, as a store's capabilities
     must then say, or do what any store can do. It sets :attr:`is_closed` in :meth:`close`.
 
-    Every method may raise :exc:`~laurels.errors.StoreUnavailable`. If the store is an account with a service, also
+    Every method may raise :exc:`~laurels.errors.StoreUnavailable`. Those that add something raise
+    :exc:`~laurels.errors.StoreFull` if the store holds as much as its operator allows. Of a batch the entries for which
+    there is no room are refused each on its own, if any other is left. If the store is an account with a service, also
     :exc:`~laurels.errors.LimitReached` and :exc:`~laurels.errors.StoreRefused`.
     """
 
@@ -354,6 +380,14 @@ class Store(ABC):
         Raises NotKept, and submits nothing, without the capability ``one_state``; so far also for a batch.
         """
 
+    async def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> bool:
+        """Replace the metadata of an entry, and of those in :attr:`Board.feeds`, or with None take it away.
+
+        Score, time and place stay. Returns whether the name is on the board; if not, nothing changes. Raises NotKept
+        without ``submission_details``.
+        """
+        self._refuse("keep metadata")
+
     @abstractmethod
     async def remove(self, board: Board, name: str) -> bool:
         """Remove ``name``; return whether it was there. A board without entries no longer exists."""
@@ -361,6 +395,13 @@ class Store(ABC):
     @abstractmethod
     async def drop(self, board: Board) -> bool:
         """Remove the board with all its entries in one operation; return whether it existed. Its definition stays."""
+
+    def may_know(self, idempotency_key: IdempotencyKey) -> bool:
+        """Return whether a submit with this key may have to wait until it is known what the first one did.
+
+        One that need not is ordered among other writes as soon as it is awaited, like one without a key.
+        """
+        return True
 
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         """Return all that is known of the first submit with this key, or None if there was none.
@@ -382,12 +423,25 @@ class Store(ABC):
         Raises NotKept for ``with_metadata``, here and in the reads below, without ``submission_details``.
         """
 
-    async def page_json(self, board: Board, start: int, stop: int) -> bytes:
+    async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
         """Return the page as a JSON array of names and scores, with the very bytes of :func:`msgspec.json.encode`.
 
-        For stores that can write it at less cost than making the entries.
+        ``with_metadata`` adds that as a third field. For stores that can write it at less cost than making the entries.
         """
-        return _encode([Entry(entry.name, entry.score) for entry in await self.page(board, start, stop)])
+        page = await self.page(board, start, stop, with_metadata=with_metadata)
+        if not with_metadata:
+            return _encode([Entry(entry.name, entry.score) for entry in page])
+        return _encode(
+            [
+                EntryWithMetadata(
+                    entry.name,
+                    entry.score,
+                    msgspec.Raw(entry.metadata or b"null"),
+                    entry.is_metadata_damaged or msgspec.UNSET,
+                )
+                for entry in page
+            ]
+        )
 
     @abstractmethod
     async def count(self, board: Board) -> int:
@@ -436,8 +490,13 @@ class Store(ABC):
         """Return the names of the boards that have entries, sorted by their bytes: all, or the first after a name."""
         self._refuse("list its boards")
 
-    async def periods(self, board: Board) -> list[Period]:
-        """Return the periods of a board that have entries, by window and from the oldest."""
+    async def periods(
+        self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
+    ) -> list[Period]:
+        """Return the periods of a board that have entries, by window and from the oldest.
+
+        Only those in the ranges, in their order, if there are any; of all at most the first ``limit``.
+        """
         self._refuse("list the periods of a board")
 
     # Definitions, with the capability defining
@@ -454,12 +513,14 @@ class Store(ABC):
         self._check_open()
         return {}
 
-    async def define(self, name: str, definition: Definition) -> None:
+    async def define(self, name: str, definition: Definition, *, within_limits: bool = True) -> None:
         """Keep a board's definition from now on; raise DefinitionConflict if stored entries contradict it.
 
         They do if they would not be in this order, or would not be there, had the definition always been this one: the
         order, the operator and the ties change only while nothing is stored, the time zone while no period is, and a
         window can only be left out when it has no periods. Bounds must include every score of the board.
+
+        A board of the deployment's own file is defined without ``within_limits``: it gets in however full the store is.
         """
         self._refuse("keep definitions")
 

@@ -5,20 +5,30 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast
 
-from laurels.errors import LaurelsError, RestartNeeded, StoreUnavailable
+from laurels.errors import FileLost, LaurelsError, RestartNeeded, StoreUnavailable
 from laurels.stores.embedded.records import At, Outcome, Put, Record, Submit, begin_batch, compare, finish_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextvars import Context
 
-    from laurels.stores.contract import Change, IdempotencyKey
-    from laurels.stores.embedded.journal import Answer
+    from laurels.stores.contract import IdempotencyKey
+    from laurels.stores.embedded.answers import Answered, Answers, Compared
+    from laurels.stores.embedded.capacity import Claims
     from laurels.stores.embedded.state import State
 
 UNTIMED = At(0)
+Failure: TypeAlias = sqlite3.Error | FileLost
+"""Why a batch could not be written, if it was not for an unexpected error."""
+
+
+def unavailable(failure: Failure) -> StoreUnavailable:
+    """Return a new error that says why nothing can be written."""
+    if isinstance(failure, FileLost):
+        return FileLost(failure.file, failure.reason)
+    return StoreUnavailable(f"The journal cannot be written: {failure}")
 
 
 class Reporting(NamedTuple):
@@ -26,9 +36,9 @@ class Reporting(NamedTuple):
 
     record: Put | Submit
 
-    def apply(self, state: State) -> Change:
+    def apply(self, state: State) -> Compared:
         """Apply the record, and return the standings just before and just after."""
-        return compare(state, self.record.board, self.record.name, lambda: self.record.apply(state))
+        return compare(state, self.record, self.record.apply)
 
 
 class Batch(asyncio.Future[None]):
@@ -37,7 +47,8 @@ class Batch(asyncio.Future[None]):
     ``trouble`` says whether :meth:`check` has something to raise for any of the records. ``metadata`` has for each body
     the number of sequences taken before it, and from :meth:`begin_at` on its sequence. ``keyed`` has the writes with
     idempotency keys: their places among the records, and the sequences taken before. ``answers`` are those to writes of
-    earlier batches.
+    earlier batches, ``forget_until`` the agreed time up to which answers are forgotten. Beyond ``unchecked_bytes`` the
+    records have ``claims`` to room in the store, each with its place.
     """
 
     drives_inline: ClassVar[bool] = True
@@ -54,8 +65,11 @@ class Batch(asyncio.Future[None]):
         self.metadata: list[tuple[int, bytes]] = []
         self.metadata_bytes = 0
         self.keyed: list[tuple[int, int, IdempotencyKey]] = []
-        self.answers: list[Answer] = []
+        self.answers: list[Answers] = []
+        self.forget_until = 0
         self.failure: BaseException | None = None
+        self.unchecked_bytes = 0
+        self.claims: deque[tuple[int, Claims]] = deque()
         self._more = 0
         self._waiters: deque[Callable[[Batch], object]] = deque()
 
@@ -71,11 +85,9 @@ class Batch(asyncio.Future[None]):
         self.metadata = [((tick + before) << 1 | 1, body) for before, body in self.metadata]
         finish_batch(self.encoded, len(self.records), tick)
 
-    def describe(self, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None) -> None:
-        """Add to the last record that it has ``count`` submissions, metadata for those at some places, and a key."""
+    def describe(self, count: int, metadata: Sequence[tuple[int, bytes]]) -> None:
+        """Add to the last record that it has ``count`` submissions, and metadata for those at some places."""
         before = self.taken - 1
-        if key:
-            self.keyed.append((len(self.records) - 1, before, key))
         self._more += count - 1
         self.metadata += [(before + place, body) for place, body in metadata]
         self.metadata_bytes += sum(len(body) for _, body in metadata)
@@ -94,6 +106,14 @@ class Batch(asyncio.Future[None]):
                 done(False)  # noqa: FBT003 - a place in the list, which nobody reads
                 self.refused[id(record)] = error  # its identity is its own: ``records`` keeps it alive
                 self.trouble = True
+
+    def answered(self) -> list[Answered]:
+        """Return what the writes with keys came to, with their ticks."""
+        tick, outcomes, refused = self.tick, cast("Sequence[Any]", self.outcomes), self.refused
+        if refused:
+            pairs = zip(self.records, outcomes, strict=True)
+            outcomes = [None if id(record) in refused else outcome for record, outcome in pairs]
+        return [(tick + before, key, outcomes[place]) for place, before, key in self.keyed]
 
     def add_done_callback(self, fn: Callable[[Batch], object], *, context: Context | None = None) -> None:
         """Call ``fn`` when the batch is settled."""
@@ -118,8 +138,8 @@ class Batch(asyncio.Future[None]):
 
     def check(self, record: Record | Reporting) -> None:
         """Raise if the batch could not be written, or if the record was refused."""
-        if isinstance(self.failure, sqlite3.Error):
-            raise StoreUnavailable(f"The journal cannot be written: {self.failure}") from self.failure
+        if isinstance(self.failure, sqlite3.Error | FileLost):
+            raise unavailable(self.failure) from self.failure
         if self.failure is not None:
             was_handed_over = self.tick > 0
             raise RestartNeeded(self.failure, in_doubt=was_handed_over) from self.failure

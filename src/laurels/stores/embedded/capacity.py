@@ -1,12 +1,53 @@
-"""How much a store may hold, as its operator has decided."""
+"""How much a store may hold, as its operator has decided, and what is on its way into it.
+
+**Before it is recorded** a write is looked at, and refused with StoreFull if it would add more than there is room for.
+What is in the journal is never refused for a limit: a restart under other settings comes to the same state.
+
+**Under way** are writes that are not applied yet. What they will add has a *claim*, so that those that come at once do
+not all find the same room. A claim is shared by the writes that add the same thing, and given up when they are applied,
+or have failed. A name that is being removed counts as new, because it will be gone when it is submitted.
+
+**Far from the limits** nothing is counted: of a batch, UNCHECKED_BYTES go unchecked if all that they may add
+(UNCHECKED) fits by far. A submit pays for that with a comparison that it makes anyway.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import logging
+from bisect import bisect_left
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from msgspec import Struct
 
-from laurels.limits import Limit
+from laurels.definition import WINDOWS
+from laurels.errors import StoreFull
+from laurels.limits import BATCH_ENTRIES, Limit
+from laurels.stores.contract import Refusal, Submission, key_of
+from laurels.stores.embedded.records import Define, Drop, Put, PutMany, Record, Remove, Submit, SubmitMany
+from laurels.stores.embedded.state import EMPTY_INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from laurels.ranking import Index
+    from laurels.stores.contract import Board, Feed
+    from laurels.stores.embedded.state import State
+
+UNCHECKED_BYTES = 64 * 2**10
+SHORTEST_RECORD, SHORTEST_FEED = 15, 10
+"""The bytes of the shortest record that adds a board, and of what it has for each period that it feeds."""
+_RECORDS = UNCHECKED_BYTES // SHORTEST_RECORD
+UNCHECKED = {
+    "boards": _RECORDS + 1,
+    "periods": UNCHECKED_BYTES // SHORTEST_FEED + WINDOWS,
+    "entries": (_RECORDS + BATCH_ENTRIES) * (1 + WINDOWS),
+}
+"""How much so many bytes of records add at most, the last of which may begin just before their end."""
+FAR = 4
+"""So many times that must fit beside all that is under way, so that no room is held for what does not come."""
+
+_log = logging.getLogger("laurels.stores")
 
 
 class StoreLimits(Struct, frozen=True):
@@ -19,3 +60,165 @@ class StoreLimits(Struct, frozen=True):
     entries: Annotated[int, Limit("How many entries it may hold, on all boards and in all periods.")] = 50_000_000
     """50 to 100 bytes of memory each."""
     keys: Annotated[int, Limit("How many idempotency keys it may remember at a time.")] = 10_000_000
+
+
+REMEDIES = {
+    "boards": "remove boards that nobody needs",
+    "periods": "remove past periods, and limit them by keep in the definitions of boards",
+    "entries": "remove entries, past periods or boards",
+}
+"""What can be done instead of raising a limit."""
+
+
+class Claims(NamedTuple):
+    """What a write adds, and what it removes, each once."""
+
+    boards: Collection[str] = ()
+    periods: Collection[str] = ()
+    """By their keys."""
+    entries: Collection[tuple[str, str]] = ()
+    """By the key of their board or period, and their name."""
+    leaving: Collection[str | tuple[str, str]] = ()
+    """Keys, with all their entries, and entries."""
+
+
+class Capacity:
+    """What a store holds and what is on its way into it, held against its limits."""
+
+    def __init__(self, limits: StoreLimits, state: State) -> None:
+        self.limits = limits
+        self.exempt: set[str] = set()
+        """Boards that may always be defined: those of the deployment's own file."""
+        self._state = state
+        self._unchecked = 0
+        self._claimed = tuple(Counter[Any]() for _ in Claims._fields)
+        for what, held in self.held().items():
+            if held > (limit := getattr(limits, what)):
+                _log.warning("There are %d %s, and --max-%s is %d: no more are taken", held, what, what, limit)
+
+    def held(self) -> dict[str, int]:
+        """Return how much the store holds."""
+        state = self._state
+        return {"boards": state.board_count, "periods": state.period_count, "entries": state.entry_count}
+
+    def _room(self) -> dict[str, int]:
+        """Return how much more it may hold than what it holds and what is under way."""
+        claimed = zip(self.held().items(), self._claimed, strict=False)
+        return {
+            what: getattr(self.limits, what) - held - len(claims) - self._unchecked * UNCHECKED[what]
+            for (what, held), claims in claimed
+        }
+
+    def begin(self) -> int:
+        """Return how many more bytes of a batch may go unchecked, 0 if none; :meth:`end` is to be called for them."""
+        is_far = all(room >= FAR * UNCHECKED[what] for what, room in self._room().items())
+        self._unchecked += is_far
+        return UNCHECKED_BYTES if is_far else 0
+
+    def end(self, unchecked_bytes: int) -> None:
+        """Hold no more room for what went unchecked: it is applied, or has failed."""
+        self._unchecked -= unchecked_bytes // UNCHECKED_BYTES
+
+    def fit(self, board: Board, batch: Sequence[Submission | Refusal]) -> Sequence[Submission | Refusal]:
+        """Return a batch with refusals in place of the new entries for which there is no room.
+
+        Raises StoreFull if nothing that could be kept is left.
+        """
+        keys = [(key, self._index(key)) for key in (board.key, *(_key(board.name, feed) for feed in board.feeds))]
+        room = self._room()["entries"] + self._freed(board.name, board.feeds)[1]
+        if len(keys) * len(batch) <= room:
+            return batch
+        error, fitted, kept = self._full("entries"), list(batch), 0
+        seen = set[tuple[str, str]]()
+        for place, entry in enumerate(batch):
+            if isinstance(entry, Submission):
+                new = {claim for claim in self._absent(keys, entry.name) if claim not in self._claimed[2]} - seen
+                if len(new) > room:
+                    fitted[place] = Refusal(place, entry.name, str(error))
+                else:
+                    room -= len(new)
+                    seen |= new
+                    kept += 1
+        if not kept and fitted != batch:
+            raise error
+        return fitted
+
+    def claim(self, record: Record) -> Claims:
+        """Claim what a record adds until :meth:`release`; raise StoreFull if there is no room for it."""
+        freed = 0, 0
+        if isinstance(record, Submit | SubmitMany | Put | PutMany):
+            names = (record.name,) if isinstance(record, Submit | Put) else record.names
+            feeds = record.feeds if isinstance(record, Submit | SubmitMany) else ()
+            claims = self._additions(record.board, feeds, names)
+            freed = self._freed(record.board, feeds)
+        elif isinstance(record, Define):
+            claims = Claims(boards=() if self._is_known(record.board) else (record.board,))
+        elif isinstance(record, Remove | Drop):
+            claims = Claims(leaving=((record.key, record.name) if isinstance(record, Remove) else record.key,))
+        else:
+            claims = Claims()
+        if any(claims[:3]):
+            self._check(claims, (0, *freed))
+        for added, claimed in zip(claims, self._claimed, strict=True):
+            claimed.update(added)
+        return claims
+
+    def _check(self, claims: Claims, freed: Iterable[int]) -> None:
+        for (what, room), wanted, claimed, more in zip(
+            self._room().items(), claims, self._claimed, freed, strict=False
+        ):
+            if wanted and sum(each not in claimed for each in wanted) > room + more:
+                raise self._full(what)
+
+    def release(self, claims: Claims) -> None:
+        """Give claims up: what they were for is applied, or has failed."""
+        for wanted, claimed in zip(claims, self._claimed, strict=True):
+            for each in wanted:
+                claimed[each] -= 1
+                if not claimed[each]:
+                    del claimed[each]
+
+    def _full(self, what: str) -> StoreFull:
+        return StoreFull(what, getattr(self.limits, what), f"--max-{what}", REMEDIES[what])
+
+    def _additions(self, board: str, feeds: Iterable[Feed], names: Iterable[str]) -> Claims:
+        keys = [(key, self._index(key)) for key in (board, *(_key(board, feed) for feed in feeds))]
+        new_keys = [key for key, index in keys if not len(index)]
+        return Claims(
+            boards=[board for key in new_keys if key == board and not self._is_known(board)],
+            periods=[key for key in new_keys if key != board],
+            entries=list(dict.fromkeys(claim for name in names for claim in self._absent(keys, name))),
+        )
+
+    def _is_known(self, board: str) -> bool:
+        return board in self._state.declared or board in self.exempt or len(self._index(board)) > 0
+
+    def _index(self, key: str) -> Index:
+        """Return the index of a key, an empty one if it is gone when all that is under way is applied."""
+        index = self._state.get(key, EMPTY_INDEX)
+        leaving = self._claimed[3]
+        if leaving and (key in leaving or key.partition("\n")[0] in leaving or len(index) <= len(leaving)):
+            return EMPTY_INDEX
+        return index
+
+    def _absent(self, keys: Iterable[tuple[str, Index]], name: str) -> Iterable[tuple[str, str]]:
+        """Return the entries of a name that would be new."""
+        leaving = self._claimed[3]
+        for key, index in keys:
+            if name not in index or (leaving and ((key, name) in leaving or (key.partition("\n")[0], name) in leaving)):
+                yield key, name
+
+    def _freed(self, board: str, feeds: Iterable[Feed]) -> tuple[int, int]:
+        """Return how many periods, and entries of them, go because a submit begins later ones."""
+        periods = entries = 0
+        for feed in feeds:
+            if feed.oldest and _key(board, feed) not in self._state and not self._claimed[1][_key(board, feed)]:
+                there = self._state.periods.get(board, {}).get(feed.window, [])
+                past = there[: bisect_left(there, feed.oldest)]
+                periods += len(past)
+                entries += sum(len(self._state[key_of(board, feed.window, period)]) for period in past)
+        return periods, entries
+
+
+def _key(board: str, feed: Feed) -> str:
+    return key_of(board, feed.window, feed.period)

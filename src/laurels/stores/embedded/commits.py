@@ -24,7 +24,8 @@ cancelled stays until it is settled.
 never goes back, whatever the clock does.
 
 **A failed commit** fails its whole batch. The next batch tries again, and without one the thread itself does each
-second, with an empty batch, so that the store is known to be well again as soon as it is.
+second, with an empty batch, so that the store is known to be well again as soon as it is. While all is well it looks
+each second whether its files are still there.
 
 **An unexpected error**, in the thread or while a batch is applied, leaves it open what is on disk, or leaves the index
 behind the journal. Neither can be mended here: it is logged, every batch under way fails, and so does every later
@@ -42,20 +43,21 @@ import threading
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from laurels.errors import RestartNeeded, StoreUnavailable
-from laurels.stores.embedded.batch import Batch
+from laurels.errors import FileLost, RestartNeeded, StoreUnavailable
+from laurels.stores.embedded.batch import Batch, Failure
 from laurels.stores.embedded.records import encode_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from laurels.stores.contract import IdempotencyKey
+    from laurels.stores.embedded.answers import Answers
+    from laurels.stores.embedded.capacity import Capacity
     from laurels.stores.embedded.compaction import Compaction
     from laurels.stores.embedded.directory import Directory
     from laurels.stores.embedded.idempotency import FirstAnswers
-    from laurels.stores.embedded.journal import Answer, Journal
+    from laurels.stores.embedded.journal import Journal
     from laurels.stores.embedded.records import Record
     from laurels.stores.embedded.state import State
 
@@ -64,6 +66,7 @@ BATCH_BYTES = 16 * 2**20
 APPLY_BYTES = 64 * 2**10
 """How much is applied before the loop may do something else: a few thousand entries."""
 PROBE_SECONDS = 1.0
+"""How often it is tried without traffic whether there could be a commit."""
 WINDOW_RECORDS, WINDOW_RETURNING, WINDOW_SECONDS = 16, 0.7, 0.0003
 """The batch window: with so many records under way, a batch waits for that part of them, and no longer than this."""
 PROBE = b"\x90"
@@ -106,13 +109,14 @@ class Commits:
     after which nothing is written.
     """
 
-    def __init__(self, files: Files, state: State, ticks: Ticks, answers: FirstAnswers) -> None:
-        self.failure: sqlite3.Error | None = None
+    def __init__(self, files: Files, state: State, ticks: Ticks, answers: FirstAnswers, capacity: Capacity) -> None:
+        self.failure: Failure | None = None
         self.broken: BaseException | None = None
         self._files = files
         self._state = state
         self._ticks = ticks
         self._answers = answers
+        self._capacity = capacity
         self._loop = asyncio.get_running_loop()
         self._open: Batch | None = None
         self._newest: Batch | None = None
@@ -128,8 +132,8 @@ class Commits:
         batch = self._open or self._begin()
         encoded = batch.encoded
         size = len(encoded)
-        if size > BATCH_BYTES or batch.metadata_bytes > BATCH_BYTES:
-            raise StoreUnavailable("Too many changes wait for the disk")
+        if size > batch.unchecked_bytes or batch.metadata_bytes > BATCH_BYTES:
+            self._check_room(batch, record)
         try:
             encode_into(record, encoded, -1)
         except BaseException:  # what cannot be encoded fails alone, not with all that are in the batch
@@ -138,13 +142,34 @@ class Commits:
         batch.records.append(record)
         return batch
 
-    def add_detailed(
-        self, record: Record, count: int, metadata: Sequence[tuple[int, bytes]], key: IdempotencyKey | None
-    ) -> Batch:
-        """Add a record with what :meth:`Batch.describe` says of it."""
+    def _check_room(self, batch: Batch, record: Record) -> None:
+        """Raise StoreUnavailable if too much waits for the disk, StoreFull if the store may not hold the record."""
+        if len(batch.encoded) > BATCH_BYTES or batch.metadata_bytes > BATCH_BYTES:
+            raise StoreUnavailable("Too many changes wait for the disk")
+        more = 0 if batch.claims else self._capacity.begin()
+        batch.unchecked_bytes += more
+        if not more:
+            batch.claims.append((len(batch.records), self._capacity.claim(record)))
+
+    def add_keyed(self, record: Record) -> Batch:
+        """Add a record with a new idempotency key, which is in flight from then on; raise StoreFull."""
+        if self._answers.is_full():
+            self._refuse_key()
         batch = self.add(record)
         # Guarded, because a batch must not be written with a record that is described by half
-        self._guard(lambda batch: batch.describe(count, metadata, key), batch)
+        self._guard(self._answers.begin, batch)
+        return batch
+
+    def _refuse_key(self) -> NoReturn:
+        oldest = self._files.journal.oldest
+        if self._open is None and oldest is not None and oldest <= self._answers.forgotten_until():
+            self._begin()  # its commit forgets keys, which nothing else might bring about
+        raise self._answers.full()
+
+    def add_detailed(self, record: Record, count: int, metadata: Sequence[tuple[int, bytes]]) -> Batch:
+        """Add a record with what :meth:`Batch.describe` says of it, and with its key if it has one."""
+        batch = self.add_keyed(record) if record.idempotency_key() else self.add(record)
+        self._guard(lambda batch: batch.describe(count, metadata), batch)
         return batch
 
     def _begin(self) -> Batch:
@@ -153,6 +178,7 @@ class Commits:
         if self.broken is not None:
             raise RestartNeeded(self.broken, in_doubt=False) from self.broken
         batch = self._open = self._newest = Batch()
+        batch.unchecked_bytes = self._capacity.begin()
         if not self._busy:
             # Not at once: what else arrives in this iteration of the loop is to be in the batch
             batch.get_loop().call_soon(self._guard, self._hand_over, batch)
@@ -174,6 +200,7 @@ class Commits:
             return
         batch.begin_at(self._ticks.take(batch.taken))
         batch.answers = self._answers.take_unwritten()
+        batch.forget_until = self._answers.forgotten_until()
         self._queue.put(batch)
         self._open = None  # not before: if anything above raises, it is as the open batch that this one fails
         self._busy = True
@@ -183,7 +210,7 @@ class Commits:
             self._break(self.broken, batch)
             return
         if batch.failure is None:
-            self._answers.forget_written(batch.answers)
+            self._answers.leave_to_disk(batch.answers)
         else:
             self._answers.put_back(batch.answers)
         if self._open is None:
@@ -214,6 +241,7 @@ class Commits:
             portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]
             batch.apply(self._state, portion)
         settled = batch.failure is not None or len(batch.outcomes) == len(batch.records)
+        self._release_claims(batch, len(batch.records) if settled else len(batch.outcomes))
         if settled:
             self._release_keys(batch)
             self._settling.popleft()
@@ -222,15 +250,20 @@ class Commits:
         if settled:
             batch.settle()
 
+    def _release_claims(self, batch: Batch, done: int) -> None:
+        """Give up the claims of the records that are ``done``, and at the end what may come unchecked."""
+        while batch.claims and batch.claims[0][0] < done:
+            self._capacity.release(batch.claims.popleft()[1])
+        if done == len(batch.records):
+            self._capacity.end(batch.unchecked_bytes)
+            batch.unchecked_bytes = 0
+
     def _release_keys(self, batch: Batch) -> None:
-        """Remember the answers to the writes with keys, unless the batch failed, and let their keys go."""
-        while batch.keyed:
-            place, before, key = batch.keyed[0]
+        """Let the keys of a batch go, and remember the answers to its writes, unless it failed."""
+        if batch.keyed:
+            self._answers.end(batch)
             if batch.failure is None:
-                is_refused = id(batch.records[place]) in batch.refused
-                self._answers.add(key, batch.tick + before, None if is_refused else batch.outcomes[place])
-            self._answers.end(key)
-            batch.keyed.pop(0)
+                self._answers.add(batch.answered())
 
     def _break(self, error: BaseException, batch: Batch | None) -> None:
         """End all writes: fail every batch that is on the loop, and ``batch``. Those in the thread come back here."""
@@ -243,6 +276,7 @@ class Commits:
             if not each.done():
                 each.failure = each.failure or error
                 each.trouble = True
+                self._release_claims(each, len(each.records))
                 self._release_keys(each)
                 each.get_loop().call_soon(each.settle)  # not here: a waiter may raise
         if first:
@@ -287,7 +321,7 @@ class Commits:
             return None
 
     def _work(self, batch: Batch | None) -> float | None:
-        """Commit a batch, or probe if there is none and the last commit failed; return how long to wait for the next.
+        """Commit a batch, or look whether one could be committed if there is none; return how long to wait for another.
 
         An unexpected error is handed to the loop: in this thread nobody would see it, and all would wait for ever.
         """
@@ -297,26 +331,47 @@ class Commits:
                 if not is_broken:
                     self.failure = batch.failure = self._commit(batch.encoded, batch.metadata, batch.answers)
                 batch.get_loop().call_soon_threadsafe(self._guard, self._committed, batch)
-            elif self.failure is not None and not is_broken:
-                self.failure = self._commit(PROBE)
+            elif not is_broken:
+                self.failure = self._look() if self.failure is None else self._commit(PROBE)
             if is_broken:
                 return None
-            return PROBE_SECONDS if self.failure is not None else self._files.compaction.step()
+            if batch is not None and self.failure is None:
+                self.failure = self._forget_keys(batch.forget_until)
+            wait = None if self.failure is not None else self._files.compaction.step()
+            return PROBE_SECONDS if wait is None else min(wait, PROBE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - see above
             self._is_halted = True  # at once: what is already in the queue must not be written after this
             self._loop.call_soon_threadsafe(self._break, error, batch)
             return None
 
+    def _look(self) -> Failure | None:
+        try:
+            self._files.journal.check_names()
+        except FileLost as error:
+            return error
+        return None
+
     def _commit(
         self,
         encoded: bytes | bytearray,
         metadata: Sequence[tuple[int, bytes]] = (),
-        answers: Sequence[Answer] = (),
-    ) -> sqlite3.Error | None:
+        answers: Sequence[Answers] = (),
+    ) -> Failure | None:
+        journal = self._files.journal
         try:
-            lsn = self._files.journal.append(encoded, metadata, answers)
-        except sqlite3.Error as error:
+            lsn = journal.append(encoded, metadata, answers)
+        except (sqlite3.Error, FileLost) as error:
             return error
-        self._files.directory.write_acknowledged(lsn)
+        self._files.directory.write_acknowledged(lsn, journal.crc)
         self._files.compaction.grew(len(encoded) + sum(len(body) for _, body in metadata))
+        return None
+
+    def _forget_keys(self, until: int) -> Failure | None:
+        """Delete answers that were given up to this agreed time, if there are any."""
+        try:
+            forgotten = self._files.journal.forget(until)
+        except (sqlite3.Error, FileLost) as error:
+            return error
+        if forgotten:
+            self._loop.call_soon_threadsafe(self._answers.forget, forgotten)
         return None

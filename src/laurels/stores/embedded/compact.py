@@ -1,12 +1,18 @@
-"""The process that compacts the journal: ``python -m laurels.stores.embedded.compact DIRECTORY LSN``.
+"""The process that compacts the journal: ``python -m laurels.stores.embedded.compact DIRECTORY LSN LOCK``.
 
 It reads the old snapshot, loading the keys that the journal touches; applies the journal's batches up to LSN as a
 restart would; and writes the new snapshot, copying the chunks of the other keys that are still there. So its memory is
 that of the boards that changed. It reads the journal through a connection that cannot write: the server's stays the
 only one that does. When to compact is decided by :mod:`laurels.stores.embedded.compaction`.
 
+Metadata that is damaged or missing is left out and counted. It must hold nothing else up, and its entry still says that
+it has some.
+
 A batch whose answers are not on disk yet (:mod:`laurels.stores.embedded.idempotency`) is not compacted, nor what comes
 after it: until then a restart finds these answers by applying the batch again.
+
+LOCK is the inherited descriptor of the directory's file ``folding``. If the directory has another such file when the
+new snapshot is complete, it is not the one that was to be compacted, and nothing in it is replaced.
 
 The process ends when its standard input does, which is when its parent is gone.
 """
@@ -21,23 +27,29 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from laurels.definition import DEFAULT_DEFINITION
-from laurels.errors import DataDamaged, LaurelsError
+from laurels.errors import LaurelsError
 from laurels.stores.embedded import journal, snapshot
+from laurels.stores.embedded.directory import check_file
 from laurels.stores.embedded.records import DEFAULT, At, Remove, encode_definition
 from laurels.stores.embedded.recovery import Replay, begin_state, load_snapshot, read_records
-from laurels.stores.embedded.snapshot import BoardRow, Contents, Snapshot
-from laurels.stores.embedded.state import EMPTY_INDEX, ON_DISK, packed
+from laurels.stores.embedded.snapshot import BoardRow, Contents, Snapshot, StoredMetadata
+from laurels.stores.embedded.state import ON_DISK, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from laurels.stores.embedded.snapshot import Chunk, EntryMetadata
+    from laurels.stores.embedded.snapshot import Chunk, Moved
     from laurels.stores.embedded.state import State
 
 
-def compact(directory: Path, upto: int) -> None:
-    """Make a directory's snapshot hold the journal up to and including ``upto``, or as far as it is answered."""
+def compact(directory: Path, upto: int, confirm: Callable[[], object] = lambda: None) -> None:
+    """Make a directory's snapshot hold the journal up to and including ``upto``, or as far as it is answered.
+
+    ``confirm`` is called before the snapshot is replaced, and raises if it must not be.
+    """
     path, log = directory / "boards.db", directory / "journal.db"
     with ExitStack() as held:
         old = held.enter_context(closing(Snapshot(path))) if path.exists() else None
@@ -45,7 +57,7 @@ def compact(directory: Path, upto: int) -> None:
         run = CompactionRun(log, db, old, upto)
         if run.upto > run.after or old is None:
             run.apply()
-            snapshot.write(path, run.origin.id, run.upto, run.contents())
+            snapshot.write(path, run.origin.id, (run.upto, run.crc), run.contents(), confirm)
 
 
 class CompactionRun:
@@ -60,8 +72,9 @@ class CompactionRun:
         self._touched_keys: set[str] = set()
         self._touched_boards: set[str] = set()
         self.upto = self._survey(upto)
+        self.crc = journal.read_batch_crc(db, self.upto) or 0
         self._state = begin_state(log, self.origin, old, DEFAULT_DEFINITION)
-        self._described: dict[int, tuple[tuple[str, str], ...]] = {}
+        self._described: dict[int, tuple[str, tuple[str, ...]]] = {}
 
     def _survey(self, upto: int) -> int:
         """Find the keys that are touched, and return the last LSN up to which all batches are answered."""
@@ -90,11 +103,13 @@ class CompactionRun:
         batches = journal.read_batches(self._db, self._log, self.after, self.upto)
         for record, first, _ in Replay(self._log, batches, self._state):
             for name, sequence in record.metadata(first):
-                self._described[sequence] = tuple((key, name) for key in record.needs())
+                self._described[sequence] = name, tuple(record.needs())
 
     def contents(self) -> Contents:
         """Return what the new snapshot is made of."""
-        return Contents(self._state.sequence, self._chunks(), board_rows(self._state), self._metadata())
+        lost = self._old.footer.lost if self._old else 0
+        boards, moved = board_rows(self._state), moved_rows(self._state)
+        return Contents(self._state.sequence, self._chunks(), boards, self._metadata(), moved, lost)
 
     def _is_on_disk(self, key: str) -> bool:
         return self._state.get(key) is ON_DISK
@@ -106,22 +121,36 @@ class CompactionRun:
             for part, chunk in enumerate(packed(index)):
                 yield key, part, chunk
 
-    def _metadata(self) -> Iterator[EntryMetadata]:
-        """Return what still counts of the old metadata and the journal's; raise DataDamaged if any is missing."""
-        for row in self._old.metadata() if self._old else ():
-            if self._is_on_disk(row[0]) or self._counts(*row[:3]):
-                yield row
+    def _metadata(self) -> Iterator[StoredMetadata | None]:
+        """Return what still counts of the old metadata and the journal's, and None for what was lost of it."""
+        for stored in self._old.metadata() if self._old else ():
+            if stored is None:
+                yield None
+                continue
+            keys = tuple(
+                key for key in stored.keys if self._is_on_disk(key) or self._counts(key, stored.name, stored.sequence)
+            )
+            if keys:
+                yield stored if keys == stored.keys else replace(stored, keys=keys)
         for sequence, body in journal.read_metadata(self._db, self._log, self.after, self.upto):
-            for key, name in self._described.pop(sequence, ()):
-                if self._counts(key, name, sequence):
-                    yield key, name, sequence, body
-        if self._described:
-            raise DataDamaged(self._log, f"note {next(iter(self._described))} is missing")
+            if body is not None and (described := self._described.pop(sequence, None)):
+                name, keys = described
+                if keys := tuple(key for key in keys if self._counts(key, name, sequence)):
+                    yield StoredMetadata(sequence, name, keys, body)
+        for sequence, (name, keys) in self._described.items():
+            if any(self._counts(key, name, sequence) for key in keys):
+                yield None
 
     def _counts(self, key: str, name: str, sequence: int) -> bool:
-        """Return whether an entry is still the one that this submission made."""
-        row = self._state.get(key, EMPTY_INDEX).row(name)
-        return row is not None and row[3] == sequence
+        """Return whether an entry still has the metadata that is kept under a sequence."""
+        return self._state.metadata_of(key, name) == sequence
+
+
+def moved_rows(state: State) -> Iterator[Moved]:
+    """Return the entries whose metadata came later than they did."""
+    for key, moved in state.moved.items():
+        for name, sequence in moved.items():
+            yield key, name, sequence
 
 
 def board_rows(state: State) -> Iterator[BoardRow]:
@@ -142,7 +171,8 @@ def main() -> None:
     os.nice(19)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        compact(Path(sys.argv[1]), int(sys.argv[2]))
+        directory, held = Path(sys.argv[1]), int(sys.argv[3])
+        compact(directory, int(sys.argv[2]), lambda: check_file(directory / "folding", os.fstat(held)))
     except (LaurelsError, OSError, sqlite3.Error) as error:
         sys.exit(str(error))
 

@@ -22,6 +22,7 @@ from shutil import disk_usage
 from typing import TYPE_CHECKING
 
 from laurels.errors import LaurelsError
+from laurels.stores.embedded.directory import sync_directory
 from laurels.stores.embedded.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ _log = logging.getLogger("laurels.stores")
 class Compaction:
     """The compactions of one directory, one after the other, advanced by :meth:`step`.
 
-    ``compacted_upto`` is the LSN up to which the snapshot holds the journal, ``backlog`` the bytes past it.
+    ``compacted_upto`` is the LSN up to which the snapshot holds the journal, ``backlog`` the bytes past it. ``failure``
+    is why the last one failed, until one succeeds.
     """
 
     def __init__(
@@ -51,15 +53,19 @@ class Compaction:
         self._compacted_upto = compacted_upto
         self._backlog = backlog
         self._compact_bytes = compact_bytes
+        self.failure: str | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._backlog_at_start = 0
         self._not_before = 0.0
         self._snapshot = directory.path / "boards.db"
-        self._snapshot_bytes = self._measure_snapshot()
+        self._snapshot_bytes = 0
+        if self._snapshot.exists():
+            self._remember_snapshot()
         self._discard_unfinished()
 
-    def _measure_snapshot(self) -> int:
-        return self._snapshot.stat().st_size if self._snapshot.exists() else 0
+    def _remember_snapshot(self) -> None:
+        self._directory.names.remember(self._snapshot)
+        self._snapshot_bytes = self._snapshot.stat().st_size
 
     def _discard_unfinished(self) -> None:
         (self._directory.path / "boards.db.new").unlink(missing_ok=True)
@@ -92,6 +98,7 @@ class Compaction:
 
     def _start(self) -> None:
         self._backlog_at_start = self._backlog
+        self._directory.names.forget(self._snapshot, may_change=True)
         lock = self._directory.lock_compaction()
         command = [
             sys.executable,
@@ -100,6 +107,7 @@ class Compaction:
             "laurels.stores.embedded.compact",
             os.fspath(self._directory.path),
             str(self._journal.last),
+            str(lock),
         ]
         try:
             self._child = subprocess.Popen(  # noqa: S603 - our own module, on the owner's directory
@@ -119,20 +127,30 @@ class Compaction:
             return POLL_SECONDS
         self._child = None
         _, said = child.communicate()
-        if child.returncode:
-            self._discard_unfinished()
-            return self._retry_later(said.decode(errors="replace").strip() or f"it ended with {child.returncode}")
+        self._discard_unfinished()
         before = self._compacted_upto
+        if self._snapshot.exists():
+            self._take_snapshot()  # whatever the child says: it may have died at the very end
+        if self._compacted_upto > before:
+            self._backlog -= self._backlog_at_start
+        if child.returncode:
+            return self._retry_later(said.decode(errors="replace").strip() or f"it ended with {child.returncode}")
+        self.failure = None
+        if self._compacted_upto > before:
+            return 0.0
+        self._not_before = time.monotonic() + RETRY_SECONDS  # it must wait for answers, which come with later batches
+        return RETRY_SECONDS
+
+    def _take_snapshot(self) -> None:
+        """Count what a compaction has left, if its name is on the disk and it is of this journal."""
+        self._remember_snapshot()
         with closing(Snapshot(self._snapshot)) as snapshot:
+            snapshot.check_history(self._journal)
+            sync_directory(self._directory.path)
             self._compacted_upto = snapshot.footer.compacted_upto
-        if self._compacted_upto == before:  # it must wait for answers, which come with later batches
-            self._not_before = time.monotonic() + RETRY_SECONDS
-            return RETRY_SECONDS
-        self._backlog -= self._backlog_at_start
-        self._snapshot_bytes = self._measure_snapshot()
-        return 0.0
 
     def _retry_later(self, problem: str) -> float:
+        self.failure = problem
         self._not_before = time.monotonic() + RETRY_SECONDS
         _log.warning("Folding the journal failed and will be tried again: %s", problem)
         return RETRY_SECONDS

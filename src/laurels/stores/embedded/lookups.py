@@ -1,33 +1,51 @@
-"""What only the disk knows: the metadata of submissions, and the first answers to writes with idempotency keys.
+"""What only the disk knows: the metadata of entries, and the first answers to writes with idempotency keys.
 
-Both are read in a thread of their own, because a read may have to wait for the disk, which the event loop never does.
-The order is journal, then snapshot: metadata is in the new snapshot before it leaves the journal, so what is no longer
-in the first is in the second. The other way round it could reach the snapshot just after that was read, and leave the
-journal just before.
+Both are read in threads, because a read may have to wait for the disk, which the event loop never does. The order is
+journal, then snapshot: metadata is in the new snapshot before it leaves the journal, so what is no longer in the first
+is in the second. The other way round it could reach the snapshot just after that was read, and leave the journal just
+before.
+
+**Two threads**, so that writes, which look for their keys and for metadata like their own, never wait behind pages.
+
+**Metadata is read in groups.** While the thread is busy, questions gather; it then answers as many as make up
+GROUP_ROWS in one statement for each file. So a thousand clients who ask for the same page cost one read. A question
+whose caller has been cancelled, because the client is gone, is left out; if more than WAITING_ROWS are waited for, the
+next caller is turned away at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
-import msgspec
+from msgspec import DecodeError
 
-from laurels.errors import DataDamaged, DirectoryUnusable, NewerFormat, StoreUnavailable
-from laurels.stores.contract import Change, Refusal
+from laurels.errors import DirectoryUnusable, NewerFormat, StoreUnavailable
 from laurels.stores.embedded import journal
-from laurels.stores.embedded.journal import FORMAT, Answer
+from laurels.stores.embedded.journal import FORMAT
 from laurels.stores.embedded.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from laurels.stores.embedded.answers import Answer
+
 T = TypeVar("T")
-_OUTCOMES: msgspec.json.Decoder[Change | list[Refusal]] = msgspec.json.Decoder(Change | list[Refusal])
+Wanted: TypeAlias = "Mapping[int, tuple[str, str]]"
+"""Sequences under which metadata is kept, with a key and a name that have it: the second format goes by these."""
+Bodies: TypeAlias = "dict[int, bytes]"
+"""Metadata by its sequence. What is missing is not there any more, or damaged."""
+
+GROUP_ROWS = 1000
+WAITING_ROWS = 2**15
+"""How much metadata may be waited for: a tenth of a second or two of reading."""
+LEAST_ROWS = 32
+"""As how many rows a question counts that asks for fewer."""
 
 
 @contextmanager
@@ -38,83 +56,118 @@ def _translate_errors(path: Path) -> Iterator[None]:
         raise StoreUnavailable(f"{path.name} cannot be read: {error}") from error
 
 
-class DiskLookups:
-    """The files of one directory, for questions about single rows."""
+class Question(NamedTuple):
+    """Metadata that somebody waits for."""
 
-    def __init__(self, directory: Path) -> None:
+    wanted: Wanted
+    found: asyncio.Future[Bodies]
+
+    @property
+    def rows(self) -> int:
+        """As how many rows it counts."""
+        return max(LEAST_ROWS, len(self.wanted))
+
+
+class Reader:
+    """One thread with connections of its own to the files of one directory."""
+
+    def __init__(self, directory: Path, name: str) -> None:
         self._journal_path = directory / "journal.db"
         self._snapshot_path = directory / "boards.db"
-        self._thread = ThreadPoolExecutor(1, "laurels-lookups")
+        self._thread = ThreadPoolExecutor(1, f"laurels-{name}")
         self._journal: sqlite3.Connection | None = None
-        self._closed = False
         self._snapshot: tuple[tuple[int, int], Snapshot] | None = None
+        self._questions: deque[Question] = deque()
+        self._rows = 0
+        self._is_reading = False
+        self._closed = False
 
-    async def metadata(self, key: str, entries: Sequence[tuple[str, int]]) -> dict[int, bytes]:
-        """Return the metadata of those of these names and sequences that still count, by the sequence."""
-        return await self._in_thread(lambda: self._metadata(key, entries))
+    # On the loop
 
-    async def answer(self, key: bytes) -> Answer | None:
-        """Return the answer to the last write with this key, None if there is none."""
-        return await self._in_thread(lambda: self._answer(key))
+    async def metadata(self, wanted: Wanted) -> Bodies:
+        """Return what there is of this metadata; raise StoreUnavailable if too many wait already."""
+        self._check_open()
+        if self._rows > WAITING_ROWS:
+            raise StoreUnavailable("Too many reads of metadata wait for the disk")
+        question = Question(wanted, asyncio.get_running_loop().create_future())
+        self._questions.append(question)
+        self._rows += question.rows
+        self._read_on()
+        try:
+            return await question.found
+        finally:
+            self._rows -= question.rows
+
+    def _read_on(self) -> None:
+        group, rows = [], 0
+        while not self._is_reading and self._questions and rows < GROUP_ROWS:
+            question = self._questions.popleft()
+            if not question.found.done():  # or its caller was cancelled
+                group.append(question)
+                rows += len(question.wanted)
+        if group:
+            self._is_reading = True
+            wanted = {sequence: where for question in group for sequence, where in question.wanted.items()}
+            reading = asyncio.get_running_loop().run_in_executor(self._thread, self._metadata, wanted)
+            reading.add_done_callback(lambda reading: self._answer_group(group, reading))
+
+    def _answer_group(self, group: list[Question], reading: asyncio.Future[Bodies]) -> None:
+        self._is_reading = False
+        error = reading.exception()
+        for question in group:
+            if question.found.done():
+                continue
+            if error is None:
+                question.found.set_result(reading.result())
+            else:
+                question.found.set_exception(error)
+        self._read_on()
+
+    async def run(self, read: Callable[[], T]) -> T:
+        """Run a read in the thread."""
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("The store is closed")
 
     async def close(self) -> None:
         """Let go of the files."""
-        await self._in_thread(self._close)
+        await self.run(self._close)
         self._closed = True
+        while self._questions:
+            self._questions.popleft().found.cancel()
         self._thread.shutdown()
 
-    async def _in_thread(self, read: Callable[[], T]) -> T:
-        if self._closed:
-            raise StoreUnavailable("The store is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
+    # In the thread
 
-    def _metadata(self, key: str, entries: Sequence[tuple[str, int]]) -> dict[int, bytes]:
+    def _metadata(self, wanted: Wanted) -> Bodies:
         with _translate_errors(self._journal_path):
-            found = {sequence: body for _, sequence in entries if (body := self._in_journal(sequence)) is not None}
-        missing = [entry for entry in entries if entry[1] not in found]
-        if missing:
+            found = journal.metadata_of(self.connect(), wanted)
+        missing = {sequence: wanted[sequence] for sequence in wanted.keys() - found.keys()}
+        if missing and (snapshot := self._newest_snapshot()):
             with _translate_errors(self._snapshot_path):
-                snapshot = self._newest_snapshot()
-                for name, sequence in missing:
-                    row = snapshot.metadata_of(key, name)
-                    if row and row[0] == sequence:
-                        found[sequence] = row[1]
+                found |= snapshot.metadata_of(missing)
         return found
 
-    def _in_journal(self, sequence: int) -> bytes | None:
-        question = "SELECT sequence, lsn, crc, body FROM note WHERE sequence = ?"
-        row = self._connect().execute(question, (sequence,)).fetchone()
-        return journal.check_metadata(self._journal_path, *row)[1] if row else None
-
-    def _answer(self, key: bytes) -> Answer | None:
-        with _translate_errors(self._journal_path):
-            rows = self._connect().execute("SELECT tick, key, print, answer, crc FROM once WHERE key = ?", (key,))
-            found = rows.fetchone()
-        if found is None:
-            return None
-        *fields, crc = found
-        if list(map(type, fields)) != [int, bytes, bytes, bytes] or Answer(*fields).crc() != crc:
-            raise DataDamaged(self._journal_path, f"answer {fields[0]} is not what was written")
-        answer = Answer(*fields)
-        try:
-            if answer.body:
-                _OUTCOMES.decode(answer.body)
-        except msgspec.DecodeError as error:
-            raise NewerFormat(self._journal_path, f"answer {answer.tick}", FORMAT) from error
-        return answer
-
-    def _connect(self) -> sqlite3.Connection:
+    def connect(self) -> sqlite3.Connection:
+        """Return the connection to the journal."""
         if self._journal is None:
             self._journal = journal.connect_read_only(self._journal_path)
         return self._journal
 
-    def _newest_snapshot(self) -> Snapshot:
+    def _newest_snapshot(self) -> Snapshot | None:
         """Return the snapshot as it is now: a compaction renames another file over the one that is open."""
-        found = self._snapshot_path.stat()
+        try:
+            found = self._snapshot_path.stat()
+        except FileNotFoundError:  # before the first compaction, when what is not in the journal is nowhere
+            return None
         file = found.st_ino, found.st_mtime_ns  # an inode alone may be used again
         if self._snapshot is None or self._snapshot[0] != file:
             self._close_snapshot()
-            self._snapshot = file, Snapshot(self._snapshot_path)
+            with _translate_errors(self._snapshot_path):
+                self._snapshot = file, Snapshot(self._snapshot_path)
         return self._snapshot[1]
 
     def _close_snapshot(self) -> None:
@@ -127,3 +180,36 @@ class DiskLookups:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+
+
+class DiskLookups:
+    """The files of one directory, for questions about single rows."""
+
+    def __init__(self, directory: Path) -> None:
+        self._journal_path = directory / "journal.db"
+        self.of_reads = Reader(directory, "pages")
+        self.of_writes = Reader(directory, "lookups")
+
+    async def answer(self, key: bytes, tick: int, since: int) -> Answer | None:
+        """Return the answer to a key from the row of this tick, None if it is not there.
+
+        One that was given up to ``since``, in agreed time, is forgotten.
+        """
+        return await self.of_writes.run(lambda: self._answer(key, tick, since))
+
+    async def close(self) -> None:
+        """Let go of the files."""
+        try:
+            await self.of_reads.close()
+        finally:
+            await self.of_writes.close()
+
+    def _answer(self, key: bytes, tick: int, since: int) -> Answer | None:
+        with _translate_errors(self._journal_path):
+            row = journal.read_answers(self.of_writes.connect(), self._journal_path, tick)
+        if row is None or row.agreed <= since:
+            return None
+        try:
+            return row.find(key)
+        except DecodeError as error:
+            raise NewerFormat(self._journal_path, f"answer {tick}", FORMAT) from error

@@ -14,14 +14,20 @@ On disk a batch is a msgpack array of records, and a record an array that begins
     4  tick                                                 At
     5  board  definition, as JSON                           Define
     6  board                                                Undefine
-    7  board  name  score  [feed]  has metadata  idempotency key                           Submit
-    8  board  [name]  [score]  [feed]  [place with metadata]  idempotency key  [refusal]   SubmitMany
+    7  board  name  score  [feed]  has metadata  idempotency key  [equal]                          Submit
+    8  board  [name]  [score]  [feed]  [place with metadata]  idempotency key  [refusal]  [equal]  SubmitMany
+    9  key  name  [feed]  has metadata                                                             SetMetadata
 
 Fields may be added at the end of a record, with defaults; a tag is never used again for another meaning. Scores are
 doubles. Each batch begins with At. Metadata is not part of a record: it is stored next to the batch
 (:mod:`laurels.stores.embedded.journal`), and the record says which submissions have some. Every record but At takes a
 sequence, one with several submissions as many. Put and PutMany are the short encodings of the most common submits: to
 one board, without metadata and key.
+
+**Equal metadata.** Whether a submit with the score that a name has brings the very metadata that is kept already cannot
+be seen by a record alone. So before it is written that is looked up, and the record says which metadata was found to
+be equal to its own, by the sequences under which it is kept. Records before format 3 do not: in them the same score
+with metadata counted as a new submission.
 """
 
 from __future__ import annotations
@@ -34,11 +40,12 @@ import msgspec
 
 from laurels.definition import Definition
 from laurels.errors import ScoreRefused
-from laurels.stores.contract import Change, Feed, IdempotencyKey, Refusal, Standing, key_of
-from laurels.stores.embedded.state import EMPTY_INDEX
+from laurels.stores.contract import Feed, IdempotencyKey, Refusal, key_of
+from laurels.stores.embedded.answers import Compared
+from laurels.stores.embedded.state import ADDED, EMPTY_INDEX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from laurels.stores.embedded.state import State
 
@@ -47,7 +54,7 @@ DEFAULT = "-"
 HEAD = b"\xdd\0\0\0\0\x92\x04\xcf" + bytes(8)
 """A msgpack array of a four-byte count, and in it the first record: At, with eight bytes for the tick."""
 
-Outcome: TypeAlias = int | Change | list[Refusal]
+Outcome: TypeAlias = int | Compared | list[Refusal]
 """What applying a record came to."""
 
 
@@ -82,9 +89,14 @@ class Put(Record, tag=0, frozen=True, gc=False):
         if state.renewed:
             state.renew(self.board)
         try:
-            return state[self.board].submit(self.name, self.score, sequence)
+            outcome = state[self.board].submit(self.name, self.score, sequence)
         except OverflowError as error:
             raise ScoreRefused(f"The score is refused: {error}.") from error
+        if outcome == ADDED:
+            state.entry_count += 1
+        elif outcome and state.moved:
+            state.forget_moved(self.board, self.name)
+        return outcome
 
     def needs(self) -> Iterable[str]:
         """Return that of the board."""
@@ -189,17 +201,25 @@ class Submit(Record, tag=7, frozen=True, gc=False):
     feeds: tuple[Feed, ...] = ()
     has_metadata: bool = False
     key: IdempotencyKey | None = None
+    equal: list[int] | None = None
     has_details: ClassVar[bool] = True
 
     def apply(self, state: State) -> Outcome:
-        """Submit; return whether that counted on the board, or with a key, whose answer is kept, what it changed."""
-        if self.key:
-            return compare(state, self.board, self.name, lambda: self._submit(state))
-        return self._submit(state)
+        """Submit; return whether that changed anything, or with a key, whose answer is kept, what it changed."""
+        return compare(state, self, self.submit) if self.key else self.submit(state)
 
-    def _submit(self, state: State) -> bool:
+    def submit(self, state: State) -> bool:
+        """Submit; return whether that counted on the board."""
         sequence = state.stamp(with_metadata=self.has_metadata)
-        return state.submit(self.board, self.feeds, self.name, self.score, sequence)
+        return state.submit(self.board, self.feeds, self.name, self.score, (sequence, self.equal))
+
+    def entries(self) -> Iterable[tuple[int, str, float]]:
+        """Return place, name and score of each submission that has metadata."""
+        return ((0, self.name, self.score),) if self.has_metadata else ()
+
+    def with_equal(self, equal: Sequence[tuple[int, int]]) -> Submit:
+        """Return the same with the metadata that was found equal: pairs of a place and a sequence."""
+        return msgspec.structs.replace(self, equal=[sequence for _, sequence in equal])
 
     def needs(self) -> Iterable[str]:
         """Return those of the board and the periods."""
@@ -215,7 +235,11 @@ class Submit(Record, tag=7, frozen=True, gc=False):
 
 
 class SubmitMany(Record, tag=8, frozen=True, gc=False):
-    """Scores for names on a board and the periods it feeds, in their order, next to what was refused before."""
+    """Scores for names on a board and the periods it feeds, in their order, next to what was refused before.
+
+    ``equal`` has pairs of a place with metadata and a sequence; or, if its metadata is that of an earlier place for the
+    same name, that place, inverted (``~``).
+    """
 
     board: str
     names: list[str]
@@ -224,6 +248,7 @@ class SubmitMany(Record, tag=8, frozen=True, gc=False):
     places_with_metadata: list[int] = []
     key: IdempotencyKey | None = None
     refused: list[Refusal] = []
+    equal: list[tuple[int, int]] | None = None
     has_details: ClassVar[bool] = True
 
     def apply(self, state: State) -> Outcome:
@@ -231,9 +256,27 @@ class SubmitMany(Record, tag=8, frozen=True, gc=False):
         if not self.names:
             state.stamp()
             return self.refused
-        with_metadata = frozenset(self.places_with_metadata)
-        refused = state.submit_many(self.board, self.feeds, self.names, self.scores, with_metadata)
+        first = state.sequence + state.step
+        equal = dict.fromkeys(self.places_with_metadata) if self.equal is None else self._equal(first, self.equal)
+        refused = state.submit_many(self.board, self.feeds, self.names, self.scores, equal)
         return _refusals(refused, self.names, self.refused)
+
+    def _equal(self, first: int, equal: Iterable[tuple[int, int]]) -> Mapping[int, set[int]]:
+        """Return for each place with metadata the sequences under which the very same is kept."""
+        found = {place: {first + 2 * place | 1} for place in self.places_with_metadata}
+        for place, sequence in equal:
+            same = found[place if sequence >= 0 else ~sequence]
+            same |= {sequence} if sequence >= 0 else found[place]
+            found[place] = same
+        return found
+
+    def entries(self) -> Iterable[tuple[int, str, float]]:
+        """Return place, name and score of each submission that has metadata."""
+        return ((place, self.names[place], self.scores[place]) for place in self.places_with_metadata)
+
+    def with_equal(self, equal: Sequence[tuple[int, int]]) -> SubmitMany:
+        """Return the same with the metadata that was found equal."""
+        return msgspec.structs.replace(self, equal=equal)
 
     def needs(self) -> Iterable[str]:
         """Return those of the board and the periods."""
@@ -248,10 +291,34 @@ class SubmitMany(Record, tag=8, frozen=True, gc=False):
         return ((self.names[place], (first + 2 * place) | 1) for place in self.places_with_metadata)
 
 
-AnyRecord: TypeAlias = Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany
-Detailed: TypeAlias = Submit | SubmitMany
-ABSENT = Standing(0, 0)
-"""For the type of Change alone: after a submit that was not refused the name is on the board."""
+class SetMetadata(Record, tag=9, frozen=True, gc=False):
+    """Other metadata, or none, for a name on a board and the periods it feeds, or on one period."""
+
+    key: str
+    name: str
+    feeds: tuple[Feed, ...] = ()
+    has_metadata: bool = False
+    has_details: ClassVar[bool] = True
+
+    def apply(self, state: State) -> Outcome:
+        """Set it wherever the name is; return whether it is on the first."""
+        sequence = state.stamp(with_metadata=self.has_metadata)
+        found = [key for key in self.needs() if self.name in state.get(key, EMPTY_INDEX)]
+        for key in found:
+            state.set_metadata(key, self.name, sequence)
+        return self.key in found
+
+    def needs(self) -> Iterable[str]:
+        """Return those of the board and the periods."""
+        return _fed_keys(self.key, self.feeds)
+
+    def metadata(self, first: int) -> Iterable[tuple[str, int]]:
+        """Return the name, if it is to have metadata, with its sequence, which is ``first``."""
+        return ((self.name, first | 1),) if self.has_metadata else ()
+
+
+AnyRecord: TypeAlias = Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany | SetMetadata
+Detailed: TypeAlias = Submit | SubmitMany | SetMetadata
 
 encode_into = msgspec.msgpack.Encoder().encode_into
 _DECODER = msgspec.msgpack.Decoder(list[AnyRecord])
@@ -259,16 +326,12 @@ encode_definition = msgspec.json.Encoder().encode
 decode_definition = msgspec.json.Decoder(Definition).decode
 
 
-def compare(state: State, board: str, name: str, submit: Callable[[], object]) -> Change:
-    """Submit a score for a name, and return the standings just before and just after."""
-    before = _standing(state, board, name)
-    counted = bool(submit())
-    return Change(before, _standing(state, board, name) or ABSENT, counted)
-
-
-def _standing(state: State, board: str, name: str) -> Standing | None:
-    found = state.get(board, EMPTY_INDEX).standing(name)
-    return Standing(*found) if found else None
+def compare(state: State, record: Put | Submit, submit: Callable[[State], object]) -> Compared:
+    """Submit the score of a record, and return the standings just before and just after."""
+    board, name = record.board, record.name
+    before = state.get(board, EMPTY_INDEX).standing(name)
+    counted = submit(state) > 0  # type: ignore[operator]
+    return before, state[board].standing(name), counted  # type: ignore[return-value]
 
 
 def _fed_keys(board: str, feeds: Iterable[Feed]) -> Iterable[str]:

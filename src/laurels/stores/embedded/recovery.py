@@ -4,7 +4,8 @@
     check    snapshot, journal and last acknowledged LSN are held against each other
     load     the entries of the snapshot, in bulk
     replay   the batches of the journal past the snapshot's LSN, applied as they were when they were written
-    upgrade  a journal of the first format becomes one of today's; only now is a file with entries written to
+    upgrade  a journal of an earlier format becomes one of today's; only now is a file with entries written to
+    keys     the idempotency keys that are known, from the journal
 
 A compaction begins in the same way (:mod:`laurels.stores.embedded.compact`), with those keys that it needs: a server, a
 restart and a compaction take the same records and come to the same state.
@@ -12,7 +13,8 @@ restart and a compaction take the same records and come to the same state.
 **The check.** Each file can be missing, older than the others, or another directory's. The journal knows the LSNs of
 its oldest and newest batches, the snapshot that up to which it holds the journal, the lock file that of the last
 acknowledged batch, and snapshot and journal share an id. If these leave a gap, something that was acknowledged is not
-there, and the directory does not open.
+there, and the directory does not open. Nor does it if the CRC of the batch that the snapshot ends with, or that was
+acknowledged last, is another in the journal: a copy of the directory has gone on by itself, and a file is from there.
 
 **Damage, or a later version.** A row whose CRC is wrong is damaged. A row whose CRC is right is what somebody wrote; if
 it cannot be decoded, then because a later version wrote it, with a record, a field or a value that this version does
@@ -36,9 +38,10 @@ from laurels.errors import DataDamaged, LaurelsError, NewerFormat
 from laurels.stores.embedded import journal
 from laurels.stores.embedded.compaction import Compaction
 from laurels.stores.embedded.directory import Directory, sync_directory
-from laurels.stores.embedded.journal import FORMAT, OLDEST_FORMAT, Journal
+from laurels.stores.embedded.journal import FORMAT, Journal
+from laurels.stores.embedded.key_table import KeyTable
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
-from laurels.stores.embedded.snapshot import Snapshot
+from laurels.stores.embedded.snapshot import ANOTHER_COPY, Snapshot
 from laurels.stores.embedded.state import ON_DISK, State
 
 if TYPE_CHECKING:
@@ -46,11 +49,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from laurels.errors import StoreError
-    from laurels.stores.contract import IdempotencyKey
+    from laurels.stores.embedded.answers import Answered
     from laurels.stores.embedded.journal import Origin
     from laurels.stores.embedded.records import Detailed, Record
-    from laurels.stores.embedded.snapshot import Footer
 
+KEY_BITS = 64
+"""How many bits of a key are told apart without a look at the disk."""
 _ANY_RECORDS = msgspec.msgpack.Decoder(list[list[Any]])
 """The form of a batch in every version: an array of records, each an array."""
 
@@ -87,10 +91,13 @@ def load_snapshot(state: State, snapshot: Snapshot, wanted: Callable[[str], bool
         except ValueError as error:
             raise DataDamaged(snapshot.path, f"the entries of board {key!r} are not what was written") from error
         loaded += len(state[key])
+        state.entry_count = loaded
         yield loaded
     for row in snapshot.board_rows():  # last: a board that comes into being begins its time to live anew
         if row.renewed is not None:
             state.restore(row.name, row.renewed)
+    for key, name, sequence in snapshot.moved():
+        state.moved.setdefault(key, {})[name] = sequence
 
 
 class Replay:
@@ -167,12 +174,13 @@ class Recovery:
         self._snapshot = reading.enter_context(closing(Snapshot(boards))) if boards.exists() else None
         self.journal = _open_journal(self.directory, default)
         opened.callback(self.journal.close)
-        footer = self._snapshot.footer if self._snapshot else None
-        _check_agreement(self.directory, self.journal, footer)
-        self.compacted_upto = footer.compacted_upto if footer else 0
+        _check_agreement(self.directory, self.journal, self._snapshot)
+        self.compacted_upto = self._snapshot.footer.compacted_upto if self._snapshot else 0
         self._first = Definition(order=default.order)  # all that a deployment of the first format could choose
         self.state = begin_state(self.journal.path, self.journal.origin, self._snapshot, self._first)
-        self.answers: list[tuple[IdempotencyKey, int, Outcome | None]] = []
+        self.keys = KeyTable(KEY_BITS)
+        self.agreed = 0
+        self.answered: list[Answered] = []
 
     def load(self, progress: Callable[[int], None]) -> int:
         """Load the snapshot, and return how many entries that were."""
@@ -184,7 +192,7 @@ class Recovery:
     def replay(self) -> Replay:
         """Apply the journal; raise DataDamaged if metadata is missing.
 
-        ``answers`` are then those of writes whose answers are not in the journal yet.
+        ``answered`` are then the writes with keys whose answers are not in the journal yet.
         """
         replay = Replay(self.journal.path, self.journal.batches(self.compacted_upto), self.state)
         described = set[int]()
@@ -192,7 +200,7 @@ class Recovery:
             described.update(sequence for _, sequence in record.metadata(first))
             key = record.idempotency_key()
             if key and first >> 1 > self.journal.answered:  # a sequence is the tick, and a bit for metadata
-                self.answers.append((key, first >> 1, outcome))
+                self.answered.append((first >> 1, key, cast("Any", outcome)))
         for sequence, body in self.journal.metadata(self.compacted_upto) if described else ():
             replay.size += len(body)
             described.discard(sequence)
@@ -201,11 +209,17 @@ class Recovery:
         return replay
 
     def upgrade(self) -> None:
-        """Connect for writing, and bring a journal of the first format up to date."""
+        """Connect for writing, and bring a journal of an earlier format up to date."""
         with journal.translate_errors(self.journal.path):
             self.journal.reopen()
-            if self.journal.origin.format == OLDEST_FORMAT:
+            if self.journal.origin.format < FORMAT:
                 self.journal.upgrade(encode_definition(self._first))
+
+    def load_keys(self) -> None:
+        """Fill ``keys`` with those whose answers are in the journal; ``agreed`` is then the time of the newest."""
+        for row in self.journal.answers():
+            self.keys.add(row.pairs, row.tick)
+            self.agreed = row.agreed
 
     def compaction(self, backlog: int, compact_bytes: int) -> Compaction:
         """Return what will compact the journal, of which ``backlog`` bytes are not in the snapshot."""
@@ -221,25 +235,28 @@ class Recovery:
 def _open_journal(directory: Directory, default: Definition) -> Journal:
     """Open the journal; make it only if nothing shows that there ever was one, or a lost one would become empty."""
     path = directory.path / "journal.db"
-    others = directory.path / "boards.db", path.with_name("journal.db-wal")
+    others = directory.path / "boards.db", journal.log_of(path)
     if not (path.exists() or directory.acknowledged or any(other.exists() for other in others)):
         journal.create(path, encode_definition(default))
         sync_directory(directory.path)
-    return Journal(path)
+    journal.rewrite_log(path)
+    return Journal(path, directory.names)
 
 
-def _check_agreement(directory: Directory, log: Journal, footer: Footer | None) -> None:
+def _check_agreement(directory: Directory, log: Journal, snapshot: Snapshot | None) -> None:
     boards, acknowledged = directory.path / "boards.db", directory.acknowledged
     if log.last < acknowledged:
         raise DataDamaged(log.path, f"it ends with batch {log.last}, and {acknowledged} was acknowledged")
-    if footer is None:
+    crc = log.crc_of(acknowledged)  # None if it was compacted since: after a loss of power the mark may be older
+    if crc is not None and directory.acknowledged_crc not in (crc, None):
+        raise DataDamaged(log.path, f"its batch {acknowledged} is not the one that was acknowledged: {ANOTHER_COPY}")
+    if snapshot is None:
         if log.first > 1:
             raise DataDamaged(boards, f"it is missing, and holds what came before batch {log.first} of the journal")
         return
-    upto = footer.compacted_upto
-    if footer.origin != log.origin.id:
-        raise DataDamaged(boards, "it belongs to another directory than journal.db")
-    if log.last < upto:
+    upto = snapshot.footer.compacted_upto
+    if snapshot.footer.origin == log.origin.id and log.last < upto:
         raise DataDamaged(log.path, f"it ends with batch {log.last}, and boards.db holds batch {upto}")
-    if log.first > upto + 1:
+    if snapshot.footer.origin == log.origin.id and log.first > upto + 1:
         raise DataDamaged(boards, f"it ends with batch {upto}, and the journal begins with {log.first}")
+    snapshot.check_history(log)

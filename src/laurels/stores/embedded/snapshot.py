@@ -2,16 +2,22 @@
 
     chunk    some entries of a key in their order, in the bytes that :meth:`laurels.ranking.Index.dump` writes
     board    what is known of a board besides its entries: its definition, its last submit; "-" is the default's
-    note     the metadata of an entry, by key and name, with the sequence of the submission that brought it
-    seal     which directory the file belongs to, the LSN up to which it holds the journal, and what is in it
+    note     metadata, by the sequence of the write that brought it, with the name and the keys that still have it
+    moved    entries whose metadata is not that of their own sequence, and under which sequence it is
+    seal     which directory the file belongs to, the LSN up to which it holds the journal, what is in it, and the CRC
+             of the journal's batch of that LSN, which tells this history from that of a copy
 
 Names on disk do not change: ``seal`` is the *footer* in the code, ``note`` is *metadata*, and ``folded`` is
 ``compacted_upto``.
 
 Each row has a CRC32 that covers its key too, and the footer says how many rows there are with the sum of their CRCs, so
 that none can be missing either. Metadata is counted apart, because a start does not read it: whether it is complete is
-seen by the next compaction, and whether a row of it is good when that is asked for. Files of the first format have
-chunks alone, without sequences.
+seen by the next compaction, and whether a row of it is good when that is asked for. What is damaged or missing of it is
+left out by the next compaction: its entry stays, and still says that it has some. ``lost`` counts it.
+
+A submit feeds a board and its periods, and brings metadata once: one row, however many keys have it. Files of the
+second format have a row for each key and name, and no ``moved``; those of the first have chunks alone, without
+sequences.
 
 A new snapshot is written next to the old one and renamed over it: whatever dies when, there is one complete file of one
 LSN. That needs the space of both for a while, and no journal, no log and no locks; and a reader that has the old file
@@ -24,18 +30,30 @@ import os
 import sqlite3
 import zlib
 from contextlib import closing
-from typing import TYPE_CHECKING
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import astuple
 
 from laurels.errors import DataDamaged
 from laurels.stores.embedded.directory import sync_directory
-from laurels.stores.embedded.journal import FORMAT, OLDEST_FORMAT, check_format, check_header, translate_errors
+from laurels.stores.embedded.journal import (
+    FORMAT,
+    OLDEST_FORMAT,
+    check_format,
+    check_header,
+    scan_rows,
+    select_rows,
+    translate_errors,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from laurels.stores.embedded.journal import Journal
 
 FLUSH_BYTES = 2**20
 """How much is written before it is flushed: a flood at the end would hold up the journal's own flushes."""
@@ -43,22 +61,46 @@ SCHEMA = """
 CREATE TABLE seal (
     origin BLOB NOT NULL, format INTEGER NOT NULL, folded INTEGER NOT NULL, chunks INTEGER NOT NULL,
     digest INTEGER NOT NULL, sequence INTEGER NOT NULL, notes INTEGER NOT NULL, noted INTEGER NOT NULL,
-    crc INTEGER NOT NULL
+    folded_crc INTEGER NOT NULL, lost INTEGER NOT NULL, crc INTEGER NOT NULL
 );
 CREATE TABLE chunk (
     id INTEGER PRIMARY KEY, board TEXT NOT NULL, part INTEGER NOT NULL, crc INTEGER NOT NULL, packed BLOB NOT NULL
 );
 CREATE TABLE board (name TEXT NOT NULL, definition BLOB, renewed INTEGER, crc INTEGER NOT NULL);
 CREATE TABLE note (
-    key TEXT NOT NULL, name TEXT NOT NULL, sequence INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (key, name)
-) WITHOUT ROWID;
+    sequence INTEGER PRIMARY KEY, name TEXT NOT NULL, keys TEXT NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE TABLE moved (key TEXT NOT NULL, name TEXT NOT NULL, sequence INTEGER NOT NULL, crc INTEGER NOT NULL);
 """
+PAGE_BYTES = 8192
+"""Of the file: seven rows with metadata of 1 KiB go on a page, of 4,096 bytes only three."""
+KEYS = "\t"
+"""Separates the keys of metadata."""
+NOTE_COLUMNS = "sequence, name, keys, crc, body"
+SECOND_FORMAT = 2
+
+COLUMNS: dict[int, list[type]] = {1: [bytes, *[int] * 4], 2: [bytes, *[int] * 7], 3: [bytes, *[int] * 9]}
+"""What the columns of ``seal`` hold in each format, that of its CRC aside."""
+
+ANOTHER_COPY = "one of the files is from a copy of this directory that has gone on by itself"
 
 Chunk = tuple[str, int, bytes]
 """A key, the number of the chunk among its chunks, and the entries as bytes."""
-EntryMetadata = tuple[str, str, int, bytes]
-"""A key, a name, the sequence of its submission, and the metadata."""
+Moved = tuple[str, str, int]
+"""A key, a name, and the sequence under which its metadata is."""
+
+
+class StoredMetadata(Struct, frozen=True, gc=False):
+    """Metadata, by the sequence of the write that brought it, and who has it: a name under some keys."""
+
+    sequence: int
+    name: str
+    keys: tuple[str, ...]
+    body: bytes
+
+    def crc(self) -> int:
+        """Return its CRC32."""
+        return _row_crc(self.sequence, self.name, KEYS.join(self.keys), self.body)
 
 
 class BoardRow(Struct, frozen=True, array_like=True):
@@ -76,7 +118,10 @@ class BoardRow(Struct, frozen=True, array_like=True):
 class Footer(Struct, frozen=True, array_like=True):
     """What the whole file says of itself, in the order of the columns of ``seal``.
 
-    ``chunks`` and ``chunk_crcs`` (the sum of their CRCs) count the rows about boards too.
+    ``chunks`` and ``chunk_crcs`` (the sum of their CRCs) count the rows about boards and of ``moved`` too.
+    ``compacted_crc`` is the CRC that the journal has for the batch ``compacted_upto``, 0 if that is none; formats
+    before the third do not say it. ``lost`` is how much metadata was found damaged or missing, and left out, since
+    there is a snapshot.
     """
 
     origin: bytes
@@ -87,10 +132,12 @@ class Footer(Struct, frozen=True, array_like=True):
     sequence: int = 0
     metadata: int = 0
     metadata_crcs: int = 0
+    compacted_crc: int | None = None
+    lost: int = 0
 
     def crc(self) -> int:
         """Return the CRC32 of the footer itself."""
-        fields = astuple(self)[1 : 5 if self.format == OLDEST_FORMAT else 8]
+        fields = astuple(self)[1 : len(COLUMNS[self.format])]
         return zlib.crc32(b" ".join((self.origin, *(b"%d" % field for field in fields))))
 
 
@@ -98,8 +145,17 @@ def _chunk_crc(key: str, part: int, entries: bytes) -> int:
     return zlib.crc32(entries, zlib.crc32(f"{part} {key}".encode()))
 
 
-def _metadata_crc(key: str, name: str, sequence: int, body: bytes) -> int:
-    return zlib.crc32(body, zlib.crc32(f"{sequence} {name}\n{key}".encode()))
+def _row_crc(sequence: int, name: str, keys: str, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(f"{sequence} {name}\n{keys}".encode()))
+
+
+def _moved_crc(moved: Moved) -> int:
+    return zlib.crc32(repr(moved).encode())
+
+
+def _is_as_written(sequence: int, name: object, keys: object, crc: int, body: object) -> bool:
+    texts = isinstance(name, str) and isinstance(keys, str)
+    return texts and isinstance(body, bytes) and _row_crc(sequence, name, keys, body) == crc  # type: ignore[arg-type]
 
 
 class Snapshot:
@@ -117,6 +173,15 @@ class Snapshot:
                 self._db.close()
                 raise
 
+    def check_history(self, log: Journal) -> None:
+        """Raise DataDamaged if a journal is another directory's, or has another history than this was made of."""
+        footer, boards = self.footer, self.path
+        if footer.origin != log.origin.id:
+            raise DataDamaged(boards, "it belongs to another directory than journal.db")
+        if footer.compacted_crc is not None and footer.compacted_crc != (log.crc_of(footer.compacted_upto) or 0):
+            problem = f"batch {footer.compacted_upto}, with which it ends, is another in journal.db: {ANOTHER_COPY}"
+            raise DataDamaged(boards, problem)
+
     @property
     def is_first_format(self) -> bool:
         """Whether it has chunks alone, and these without sequences."""
@@ -126,7 +191,7 @@ class Snapshot:
         rows = self._db.execute("SELECT * FROM seal").fetchall()
         if len(rows) == 1 and len(rows[0]) > 1:
             check_format(self.path, rows[0][1])  # before all else: a later version may have other columns
-        if len(rows) != 1 or list(map(type, rows[0])) not in ([bytes, *[int] * 5], [bytes, *[int] * 8]):
+        if [list(map(type, row)) for row in rows] not in ([[*columns, int]] for columns in COLUMNS.values()):
             raise DataDamaged(self.path, "its seal is missing")
         footer = Footer(*rows[0][:-1])
         if footer.crc() != rows[0][-1]:
@@ -163,33 +228,64 @@ class Snapshot:
                 crcs += crc
                 if wanted(key):
                     yield key, part, entries
-        boards = self.board_rows()
-        count, crcs = count + len(boards), crcs + sum(each.crc() for each in boards)
+        others = [*(each.crc() for each in self.board_rows()), *map(_moved_crc, self.moved())]
+        count, crcs = count + len(others), crcs + sum(others)
         if (count, crcs) != (self.footer.chunks, self.footer.chunk_crcs):
             raise DataDamaged(self.path, f"it holds {count} chunks and boards, and {self.footer.chunks} were written")
 
-    def metadata(self) -> Iterator[EntryMetadata]:
-        """Return all metadata, checked, that of a key together; at the end, raise DataDamaged if any was missing."""
-        count = crcs = 0
-        if not self.is_first_format:
-            with translate_errors(self.path):
-                for row in self._db.execute("SELECT key, name, sequence, crc, body FROM note"):
-                    yield self._check_metadata(*row)
-                    count += 1
-                    crcs += row[3]
-        if (count, crcs) != (self.footer.metadata, self.footer.metadata_crcs):
-            raise DataDamaged(self.path, f"it holds {count} notes, and {self.footer.metadata} were written")
+    def moved(self) -> list[Moved]:
+        """Return the entries whose metadata is under another sequence than their own, checked."""
+        if self.footer.format <= SECOND_FORMAT:
+            return []
+        with translate_errors(self.path):
+            rows = self._db.execute("SELECT key, name, sequence, crc FROM moved").fetchall()
+        for *moved, crc in rows:
+            if _moved_crc(tuple(moved)) != crc:
+                raise DataDamaged(self.path, f"where the metadata of {moved[1]!r} is, is not what was written")
+        return [(key, name, sequence) for key, name, sequence, _ in rows]
 
-    def metadata_of(self, key: str, name: str) -> tuple[int, bytes] | None:
-        """Return sequence and metadata of an entry, None if it has none; there are none in the first format."""
-        question = "SELECT key, name, sequence, crc, body FROM note WHERE key = ? AND name = ?"
-        row = self._db.execute(question, (key, name)).fetchone()
-        return self._check_metadata(*row)[2:] if row else None
+    def metadata(self) -> Iterator[StoredMetadata | None]:
+        """Return all metadata in the order of its sequences; None for what is damaged or missing, each time."""
+        if self.is_first_format:
+            return
+        rows = (
+            scan_rows(self._db, self.path, NOTE_COLUMNS)
+            if self.footer.format > SECOND_FORMAT
+            else self._second_format()
+        )
+        count = 0
+        for row in rows:
+            if row is None or not _is_as_written(*row):
+                continue
+            count += row[2].count(KEYS) + 1 if self.footer.format <= SECOND_FORMAT else 1
+            yield StoredMetadata(row[0], row[1], tuple(row[2].split(KEYS)), row[4])
+        for _ in range(self.footer.metadata - count):
+            yield None
 
-    def _check_metadata(self, key: str, name: str, sequence: int, crc: int, body: object) -> EntryMetadata:
-        if not isinstance(body, bytes) or _metadata_crc(key, name, sequence, body) != crc:
-            raise DataDamaged(self.path, f"the note of {name!r} on {key!r} is not what was written")
-        return key, name, sequence, body
+    def _second_format(self) -> Iterator[tuple[Any, ...]]:
+        """Return what are rows of today, of those that the second format had for each key."""
+        question = "SELECT sequence, name, key, crc, body FROM note ORDER BY sequence"
+        with translate_errors(self.path):
+            rows = (row for row in self._db.execute(question) if _is_as_written(*row))
+            for sequence, group in groupby(rows, key=itemgetter(0)):
+                same = list(group)
+                keys = KEYS.join(row[2] for row in same)
+                _, name, _, _, body = same[0]
+                yield sequence, name, keys, _row_crc(sequence, name, keys, body), body
+
+    def metadata_of(self, wanted: Mapping[int, tuple[str, str]]) -> dict[int, bytes]:
+        """Return metadata by these sequences; what is not there, or is not what was written, is left out.
+
+        ``wanted`` has a key and a name for each sequence, by which the second format has it.
+        """
+        if self.is_first_format:
+            return {}
+        if self.footer.format > SECOND_FORMAT:
+            rows = select_rows(self._db, NOTE_COLUMNS, list(wanted))
+        else:
+            question = "SELECT sequence, name, key, crc, body FROM note WHERE key = ? AND name = ?"
+            rows = list(chain(*(self._db.execute(question, where) for where in wanted.values())))
+        return {row[0]: row[4] for row in rows if row[0] in wanted and _is_as_written(*row)}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -197,12 +293,17 @@ class Snapshot:
 
 
 class Contents(Struct, frozen=True):
-    """What a snapshot is made of; the chunks are taken first, then the boards, then the metadata."""
+    """What a snapshot is made of; the chunks are taken first, then the boards, what has moved, and the metadata.
+
+    None among the metadata counts what was lost; ``lost`` is what had been before.
+    """
 
     sequence: int
     chunks: Iterable[Chunk]
     boards: Iterable[BoardRow]
-    metadata: Iterable[EntryMetadata]
+    metadata: Iterable[StoredMetadata | None]
+    moved: Iterable[Moved] = ()
+    lost: int = 0
 
 
 class Sums:
@@ -213,6 +314,7 @@ class Sums:
         self._unflushed = 0
         self.count = 0
         self.crcs = 0
+        self.lost = 0
 
     def add(self, crc: int, size: int) -> int:
         """Count a row of this many bytes, and return its CRC."""
@@ -225,8 +327,12 @@ class Sums:
         return crc
 
 
-def write(path: Path, origin: bytes, upto: int, contents: Contents) -> None:
-    """Replace the snapshot by one of these contents, as of the LSN ``upto``; until the last moment the old one stays.
+def write(
+    path: Path, origin: bytes, upto: tuple[int, int], contents: Contents, confirm: Callable[[], object] = lambda: None
+) -> None:
+    """Replace the snapshot by one of these contents; until the last moment the old one stays.
+
+    ``upto`` is LSN and CRC of the batch with which they end. ``confirm`` is called at that moment, and may raise.
 
     The order is what makes it safe: content, fsync of the file, rename, fsync of the directory. SQLite need not sync,
     nor keep a rollback journal, for a file that nobody opens before that.
@@ -236,15 +342,17 @@ def write(path: Path, origin: bytes, upto: int, contents: Contents) -> None:
     with closing(sqlite3.connect(new, isolation_level=None)) as db, new.open("wb") as file:
         db.execute("PRAGMA journal_mode=OFF")
         db.execute("PRAGMA synchronous=OFF")
+        db.execute(f"PRAGMA page_size={PAGE_BYTES}")
         db.executescript(SCHEMA)
         db.execute("BEGIN")
         rows, metadata = Sums(file.fileno()), Sums(file.fileno())
         _fill(db, contents, rows, metadata)
         counted = rows.count, rows.crcs, contents.sequence, metadata.count, metadata.crcs
-        footer = Footer(origin, FORMAT, upto, *counted)
-        db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*astuple(footer), footer.crc()))
+        footer = Footer(origin, FORMAT, upto[0], *counted, upto[1], metadata.lost + contents.lost)
+        db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*astuple(footer), footer.crc()))
         db.execute("COMMIT")
         os.fsync(file.fileno())
+    confirm()
     new.rename(path)
     sync_directory(path.parent)
 
@@ -262,9 +370,16 @@ def _fill(db: sqlite3.Connection, contents: Contents, rows: Sums, metadata: Sums
         ((*astuple(each), rows.add(each.crc(), len(each.definition or b""))) for each in contents.boards),
     )
     db.executemany(
-        "INSERT INTO note VALUES (?, ?, ?, ?, ?)",
-        (
-            (key, name, sequence, metadata.add(_metadata_crc(key, name, sequence, body), len(body)), body)
-            for key, name, sequence, body in contents.metadata
-        ),
+        "INSERT INTO moved VALUES (?, ?, ?, ?)",
+        ((*moved, rows.add(_moved_crc(moved), len(moved[1]))) for moved in contents.moved),
     )
+    db.executemany("INSERT INTO note VALUES (?, ?, ?, ?, ?)", _metadata_rows(contents.metadata, metadata))
+
+
+def _metadata_rows(found: Iterable[StoredMetadata | None], sums: Sums) -> Iterator[tuple[int, str, str, int, bytes]]:
+    for each in found:
+        if each is None:
+            sums.lost += 1
+        else:
+            crc = sums.add(each.crc(), len(each.body))
+            yield each.sequence, each.name, KEYS.join(each.keys), crc, each.body

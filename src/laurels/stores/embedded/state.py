@@ -26,7 +26,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from heapq import heapify, heappop, heappush
 from itertools import chain
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from laurels.definition import Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused
@@ -34,10 +35,13 @@ from laurels.ranking import Index
 from laurels.stores.contract import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from laurels.definition import Definition
     from laurels.stores.contract import Feed, Score
+
+Stamp: TypeAlias = "tuple[int, Collection[int] | None]"
+"""The sequence of a submission, and those under which its very metadata is kept; None: it is new, whatever is kept."""
 
 SECOND = 1_000_000
 EXACT = 2**53
@@ -45,6 +49,9 @@ CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
 SPARE_ENDS = 64
 """How many ends of boards that are gone the heap may hold, besides one for each that is not."""
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+ADDED: Literal[2] = 2
+"""What :meth:`laurels.ranking.Index.submit` returns for a new name."""
 EMPTY_INDEX = Index(stamped=True)
 """The index of every board that does not exist."""
 ON_DISK = Index(stamped=True)
@@ -71,16 +78,22 @@ class State(dict[str, Index]):
 
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the microsecond of the last submit of each board with a
-    time to live. ``names`` holds the names of all boards, by their bytes.
+    time to live. ``names`` holds the names of all boards, by their bytes. ``moved`` has for a key, by name, the
+    sequence under which metadata is kept that is not that of its entry. ``entry_count`` and ``period_count`` are how
+    many entries and periods there are.
     """
 
     __slots__ = (
         "_awaited",
         "_ends",
         "_sum",
+        "_undeclared",
         "declared",
         "default",
+        "entry_count",
+        "moved",
         "names",
+        "period_count",
         "periods",
         "renewed",
         "sequence",
@@ -93,9 +106,11 @@ class State(dict[str, Index]):
         self.declared: dict[str, Definition] = {}
         self.periods: dict[str, dict[str, list[str]]] = {}
         self.renewed: dict[str, int] = {}
+        self.moved: dict[str, dict[str, int]] = {}
         self.names = Index(descending=False)
         self.sequence = 0
         self.step = 0
+        self.entry_count = self.period_count = self._undeclared = 0
         self._sum = Index(operator="increment")
         self._ends: list[tuple[int, str]] = []
         self._awaited: dict[str, int] = {}
@@ -106,13 +121,21 @@ class State(dict[str, Index]):
     def begin(self, key: str, index: Index) -> Index:
         """Set the index of a key that had none, and return it."""
         self[key] = index
+        self.entry_count += len(index)
         board, *period = key.split("\n")
         if period:
             insort(self.periods.setdefault(board, {}).setdefault(period[0], []), period[1])
+            self.period_count += 1
         else:
+            self._undeclared += board not in self.declared
             self.names.put(board, 0)
             self._keep_alive(board, self.sequence >> 1)
         return index
+
+    @property
+    def board_count(self) -> int:
+        """How many boards there are: those that are declared, and those that have entries."""
+        return len(self.declared) + self._undeclared
 
     def definition(self, board: str) -> Definition:
         """Return the definition that a board has, or would have."""
@@ -181,13 +204,39 @@ class State(dict[str, Index]):
 
     # Entries
 
-    def submit(self, board: str, feeds: Sequence[Feed], name: str, score: Score, sequence: int) -> bool:
-        """Submit to a board and the periods it feeds; return whether it counted there; raise ScoreRefused for a sum."""
-        if self.definition(board).operator_rules.may_refuse:
+    def submit(
+        self,
+        board: str,
+        feeds: Sequence[Feed],
+        name: str,
+        score: Score,
+        stamp: Stamp,
+    ) -> bool:
+        """Submit to a board and the periods it feeds; return whether one changed; raise ScoreRefused for a sum."""
+        sequence, equal = stamp
+        rules = self.definition(board).operator_rules
+        if rules.may_refuse:
             self._check_sum(board, feeds, name, score)
-        self.renew(board)
-        counted = [index.submit(name, score, sequence, bool(sequence & 1)) for index in self._fed(board, feeds)]
-        return counted[0] > 0
+        if self.renewed:
+            self.renew(board)
+        if not (feeds or self.moved or sequence & 1):
+            outcome = self[board].submit(name, score, sequence)
+            self.entry_count += outcome == ADDED
+            return outcome > 0
+        changed = False
+        equal = None if rules.adds or not sequence & 1 else equal
+        for key, index in self._fed(board, feeds):
+            if equal is not None and index.score(name) == score:
+                if self.metadata_of(key, name) not in equal:
+                    self.set_metadata(key, name, sequence)
+                    changed = True
+            elif outcome := index.submit(name, score, sequence, bool(sequence & 1)):
+                changed = True
+                if outcome == ADDED:
+                    self.entry_count += 1
+                elif self.moved:
+                    self.forget_moved(key, name)
+        return changed
 
     def submit_many(
         self,
@@ -195,38 +244,69 @@ class State(dict[str, Index]):
         feeds: Sequence[Feed],
         names: Sequence[str],
         scores: Sequence[Score],
-        with_metadata: Collection[int] = (),
+        with_metadata: Mapping[int, Collection[int] | None] = NOTHING,
     ) -> list[tuple[int, str]]:
         """Submit several scores; return the places of the refused, and why.
 
-        ``with_metadata`` are the places of those that have metadata.
+        ``with_metadata`` has for the places of those that have metadata what is equal to it.
         """
         if not with_metadata and not self.definition(board).operator_rules.may_refuse:
             first = self.sequence + self.step
             self.sequence += self.step * len(names)
             self.renew(board)
-            for index in self._fed(board, feeds):
+            for key, index in self._fed(board, feeds):
+                before = len(index)
                 index.submit_many(names, scores, first)
+                self.entry_count += len(index) - before
+                if key in self.moved:
+                    self._forget_moved_before(first, key, index, names)
             return []
         refused: list[tuple[int, str]] = []
         for place, (name, score) in enumerate(zip(names, scores, strict=True)):
             sequence = self.stamp(with_metadata=place in with_metadata)
             try:
-                self.submit(board, feeds, name, score, sequence)
+                self.submit(board, feeds, name, score, (sequence, with_metadata.get(place)))
             except ScoreRefused as error:
                 refused.append((place, str(error)))
         return refused
 
-    def _fed(self, board: str, feeds: Sequence[Feed]) -> list[Index]:
-        indexes = [self[board]]
+    # Metadata
+
+    def metadata_of(self, key: str, name: str) -> int:
+        """Return the sequence under which the metadata of an entry is kept, 0 if it has none."""
+        row = self.get(key, EMPTY_INDEX).row(name)
+        return self.moved.get(key, NOTHING).get(name, row[3]) if row and row[3] & 1 else 0
+
+    def set_metadata(self, key: str, name: str, sequence: int) -> None:
+        """Give an entry the metadata that is kept under a sequence, or none if that says so; it keeps its own."""
+        self[key].mark(name, bool(sequence & 1))
+        if sequence & 1:
+            self.moved.setdefault(key, {})[name] = sequence
+        else:
+            self.forget_moved(key, name)
+
+    def forget_moved(self, key: str, name: str) -> None:
+        """Forget what metadata came to an entry later: the entry is another now, or gone."""
+        moved = self.moved.get(key)
+        if moved and moved.pop(name, None) and not moved:
+            del self.moved[key]
+
+    def _forget_moved_before(self, first: int, key: str, index: Index, names: Sequence[str]) -> None:
+        for name in self.moved[key].keys() & set(names):
+            row = index.row(name)
+            if row and row[3] >= first:
+                self.forget_moved(key, name)
+
+    def _fed(self, board: str, feeds: Sequence[Feed]) -> list[tuple[str, Index]]:
+        fed = [(board, self[board])]
         for feed in feeds:
             key = key_of(board, feed.window, feed.period)
             index = self.get(key)
             if index is None:
                 index = self[key]
                 self._prune(board, feed)
-            indexes.append(index)
-        return indexes
+            fed.append((key, index))
+        return fed
 
     def _prune(self, board: str, feed: Feed) -> None:
         periods = self.periods[board][feed.window]
@@ -259,7 +339,9 @@ class State(dict[str, Index]):
     def remove(self, key: str, name: str) -> bool:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""
         found = [each for each in self.keys_of(key) if self.get(each, EMPTY_INDEX).remove(name)]
+        self.entry_count -= len(found)
         for each in found:
+            self.forget_moved(each, name)
             if not len(self[each]):
                 self._forget(each)
         return bool(found)
@@ -277,18 +359,22 @@ class State(dict[str, Index]):
         return [key, *chain(*([key_of(key, window, period) for period in periods] for window, periods in windows))]
 
     def _forget(self, key: str) -> None:
-        del self[key]
+        self.entry_count -= len(self.pop(key))
+        self.moved.pop(key, None)
         board, *period = key.split("\n")
         if period:
             self._forget_period(board, *period)
         else:
             self.names.remove(board)
+            self._undeclared -= board not in self.declared
             if self.renewed.pop(board, None) is not None and len(self._ends) > SPARE_ENDS + 2 * len(self.renewed):
                 self._await_anew()
 
     def _forget_period(self, board: str, window: str, period: str) -> None:
         windows = self.periods[board]
-        windows[window].remove(period)
+        periods = windows[window]
+        del periods[bisect_left(periods, period)]
+        self.period_count -= 1
         if not windows[window]:
             del windows[window]
         if not windows:
@@ -307,6 +393,7 @@ class State(dict[str, Index]):
             self.declared[board] = definition
         else:
             self.declared.pop(board, None)
+        self._undeclared += board in self and (was - (definition is not None))
         self._adapt(board, old)
         return was
 

@@ -17,21 +17,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from bisect import bisect_left, bisect_right
 from contextlib import ExitStack
 from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
 from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, Definition
-from laurels.errors import DataDamaged, DefinitionConflict, DirectoryUnusable, RestartNeeded, StoreUnavailable
+from laurels.errors import (
+    DefinitionConflict,
+    DirectoryUnusable,
+    RestartNeeded,
+    StoreFull,
+    StoreUnavailable,
+)
 from laurels.ranking import to_json
 from laurels.stores.contract import (
     Board,
     Capabilities,
-    Change,
     IdempotencyKey,
     Period,
+    PeriodRange,
     Place,
     Ranked,
     Refusal,
@@ -43,11 +50,14 @@ from laurels.stores.contract import (
     Summary,
     key_of,
 )
-from laurels.stores.embedded.capacity import StoreLimits
+from laurels.stores.embedded.answers import change
+from laurels.stores.embedded.batch import unavailable
+from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
 from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.lookups import DiskLookups
+from laurels.stores.embedded.metadata import Metadata
 from laurels.stores.embedded.records import (
     DEFAULT,
     Define,
@@ -57,13 +67,14 @@ from laurels.stores.embedded.records import (
     PutMany,
     Record,
     Remove,
+    SetMetadata,
     Submit,
     SubmitMany,
     Undefine,
     encode_definition,
 )
 from laurels.stores.embedded.recovery import Recovery
-from laurels.stores.embedded.state import EMPTY_INDEX, State
+from laurels.stores.embedded.state import EMPTY_INDEX
 from laurels.stores.embedded.summary import summarize
 
 if TYPE_CHECKING:
@@ -71,10 +82,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from laurels.ranking import Index
+    from laurels.stores.embedded.answers import Compared
     from laurels.stores.embedded.batch import Batch
-
-Row: TypeAlias = tuple[str, Score, int, int]
-"""A name, its score, its rank and the sequence of its submission."""
+    from laurels.stores.embedded.metadata import Row
+    from laurels.stores.embedded.records import Detailed
 
 NAMES_READ = 256
 """How many names of boards are read from the index at once."""
@@ -92,14 +103,17 @@ class EmbeddedStore(Store):
     capabilities = Capabilities(durable=True)
     waits_inline = True
 
-    def __init__(self, files: Files, state: State, clock: Clock, limits: StoreLimits) -> None:
-        self._limits = limits
+    def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
         self._directory = files.directory
-        self._state = state
+        self._state = state = recovery.state
         self._ticks = Ticks(clock, state.sequence >> 1)
         self._lookups = DiskLookups(files.directory.path)
-        self._answers = FirstAnswers(self._lookups.answer, self._ticks.now)
-        self._commits = Commits(files, state, self._ticks, self._answers)
+        self._metadata = Metadata(state, self._lookups)
+        clock.begin_at(recovery.agreed)
+        self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock, limits.keys)
+        self._answers.add(recovery.answered)
+        self._capacity = Capacity(limits, state)
+        self._commits = Commits(files, state, self._ticks, self._answers, self._capacity)
 
     @classmethod
     async def open(  # noqa: PLR0913 - the settings of a store
@@ -121,24 +135,22 @@ class EmbeddedStore(Store):
         DirectoryUnusable, NewerFormat or DataDamaged.
         """
         try:
-            files, state, answers = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
+            files, recovery = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
-        store = cls(files, state, clock or Clock(), limits)
-        for answer in answers:
-            store._answers.add(*answer)
-        return store
+        return cls(files, recovery, clock or Clock(), limits)
 
     @classmethod
     def _load(
         cls, path: Path, default: Definition, progress: Callable[[int], None], compact_bytes: int
-    ) -> tuple[Files, State, list[tuple[IdempotencyKey, int, Outcome | None]]]:
+    ) -> tuple[Files, Recovery]:
         began = time.monotonic()
         with ExitStack() as opened, ExitStack() as reading:
             recovery = Recovery(path, default, opened, reading)
             loaded = recovery.load(progress)
             replay = recovery.replay()
             recovery.upgrade()
+            recovery.load_keys()
             compaction = recovery.compaction(replay.size, compact_bytes)
             opened.pop_all()
         took = time.monotonic() - began
@@ -146,7 +158,7 @@ class EmbeddedStore(Store):
         _log.info(
             "Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, replay.count, boards, took
         )
-        return Files(recovery.directory, recovery.journal, compaction), recovery.state, recovery.answers
+        return Files(recovery.directory, recovery.journal, compaction), recovery
 
     def _is_over(self, board: str) -> bool:
         return bool(self._state.renewed) and self._state.is_over(board, self._ticks.now())
@@ -165,11 +177,19 @@ class EmbeddedStore(Store):
             return await self._submit_many(board, submissions, idempotency_key, want_changes=want_changes)
         name, score, metadata = submissions.name, float(submissions.score), submissions.metadata
         record: Put | Submit
-        if metadata is None and idempotency_key is None:
-            record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
-            batch = self._commits.add(record)  # as in _keep, but for what comes with most submits only
-            if want_changes:
-                return await self._await_change(batch)
+        if metadata is None and (idempotency_key is None or not want_changes):
+            # As in _keep, but for what comes with most submits only
+            if idempotency_key is not None:
+                if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
+                    return None
+                record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
+                batch = self._commits.add_keyed(record)
+            else:
+                is_put = board.single_put
+                record = Put(board.name, name, score) if is_put else Submit(board.name, name, score, board.feeds)
+                batch = self._commits.add(record)
+                if want_changes:
+                    return await self._await_change(batch)
             await batch
             if batch.trouble:
                 batch.check(record)
@@ -177,7 +197,7 @@ class EmbeddedStore(Store):
         record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
         bodies = [] if metadata is None else [(0, metadata)]
         outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
-        return SubmitResult(changes=(cast("Change", outcome),)) if want_changes else None
+        return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
 
     @staticmethod
     async def _await_change(batch: Batch) -> SubmitResult:
@@ -186,7 +206,7 @@ class EmbeddedStore(Store):
         batch.report_change()
         await batch
         batch.check(batch.records[place])
-        return SubmitResult(changes=(cast("Change", batch.outcomes[place]),))
+        return SubmitResult(changes=(change(cast("Compared", batch.outcomes[place])),))
 
     async def _submit_many(
         self,
@@ -198,6 +218,13 @@ class EmbeddedStore(Store):
     ) -> SubmitResult:
         if want_changes:
             self._refuse("tell what a batch changed")
+        try:
+            batch = self._capacity.fit(board, batch)
+        except StoreFull:
+            first = await self.recall(idempotency_key) if idempotency_key else None
+            if first is None:
+                raise
+            return first
         submissions = [entry for entry in batch if isinstance(entry, Submission)]
         refused = [entry for entry in batch if isinstance(entry, Refusal)]
         if not submissions and not idempotency_key:
@@ -225,14 +252,15 @@ class EmbeddedStore(Store):
 
         Return what it came to, or that answer.
         """
-        if key and (answer := await self._answers.begin(key)) is not None:
-            return answer
-        try:
-            batch = self._commits.add_detailed(record, count, metadata, key)
-        except BaseException:
-            if key:
-                self._answers.end(key)
-            raise
+        with ExitStack() as held:
+            if metadata:
+                record = await self._compare(record, metadata, held)
+            if key and (answer := self._answers.may_know(key) and await self._answers.find(key)):
+                return answer.outcome
+            batch = self._commits.add_detailed(record, count, metadata)
+            release = held.pop_all()
+        if metadata:
+            batch.add_done_callback(lambda _: release.close())
         place = len(batch.records) - 1
         if report_change and not key:  # a record with a key reports it anyway, because its answer is kept
             batch.report_change()
@@ -240,13 +268,28 @@ class EmbeddedStore(Store):
         batch.check(batch.records[place])
         return batch.outcomes[place]
 
+    async def _compare(self, record: Record, metadata: Sequence[tuple[int, bytes]], held: ExitStack) -> Record:
+        """Return a record with what metadata is equal to its own, if that decides, and keep other writes waiting."""
+        board = next(iter(record.needs())).partition("\n")[0]
+        if self._state.definition(board).operator_rules.adds:
+            return record
+        await self._metadata.hold(board, (name for name, _ in cast("Detailed", record).metadata(0)), held)
+        return await self._metadata.compare(record, metadata) if isinstance(record, Submit | SubmitMany) else record
+
+    def may_know(self, idempotency_key: IdempotencyKey) -> bool:
+        return self._answers.may_know(idempotency_key)
+
     async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
-        answer = await self._answers.begin(idempotency_key)
+        answer = await self._answers.find(idempotency_key)
         if answer is None:
-            self._answers.end(idempotency_key)
             return None
-        return SubmitResult(changes=(answer,)) if isinstance(answer, Change) else SubmitResult(answer)
+        outcome = answer.outcome
+        return SubmitResult(outcome) if isinstance(outcome, list) else SubmitResult(changes=(change(outcome),))
+
+    async def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> bool:
+        record = SetMetadata(board.key, name, board.feeds, metadata is not None)
+        return cast("bool", await self._keep(record, metadata=[] if metadata is None else [(0, metadata)]))
 
     async def remove(self, board: Board, name: str) -> bool:
         return cast("bool", await self._keep(Remove(board.key, name)))
@@ -257,13 +300,16 @@ class EmbeddedStore(Store):
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
-        return {"boards": len(self._state.names)}
+        limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in self._capacity.held()}
+        return self._capacity.held() | limits
 
     async def definitions(self) -> Mapping[str, Definition]:
         self._check_open()
         return MappingProxyType(self._state.declared)
 
-    async def define(self, name: str, definition: Definition) -> None:
+    async def define(self, name: str, definition: Definition, *, within_limits: bool = True) -> None:
+        if not within_limits:
+            self._capacity.exempt.add(name)
         await self._keep(Define(name, encode_definition(definition)))
 
     async def undefine(self, name: str) -> bool:
@@ -290,19 +336,9 @@ class EmbeddedStore(Store):
         return self._state.get(board.key, EMPTY_INDEX)
 
     async def _ranked(self, board: Board, read: Callable[[Index], list[Row]], *, with_metadata: bool) -> list[Ranked]:
-        rows = read(self._index(board))
-        if not with_metadata:
-            return list(map(_entry, rows))
-        missing: list[tuple[str, int]] = []
-        while wanted := [(name, sequence) for name, _, _, sequence in rows if sequence & 1]:
-            found = await self._lookups.metadata(board.key, wanted)
-            before, missing = missing, [entry for entry in wanted if entry[1] not in found]
-            if not missing:
-                return [_entry(row, found.get(row[3])) for row in rows]
-            if missing == before:
-                raise DataDamaged(self._directory.path, f"the metadata of {missing[0][0]!r} is missing")
-            rows = read(self._index(board))
-        return list(map(_entry, rows))
+        if with_metadata:
+            return await self._metadata.entries(board.key, lambda: read(self._index(board)))
+        return list(map(_entry, read(self._index(board))))
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
@@ -311,8 +347,12 @@ class EmbeddedStore(Store):
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._ranked(board, lambda index: index.rows(start, stop), with_metadata=with_metadata)
 
-    async def page_json(self, board: Board, start: int, stop: int) -> bytes:
-        return to_json(self._index(board).dump(start, stop), stamped=True)
+    async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
+        packed = self._index(board).dump(start, stop)
+        if not with_metadata:
+            return to_json(packed, stamped=True)
+        found = self._metadata.page_json(board.key, packed)
+        return found or await super().page_json(board, start, stop, with_metadata=True)
 
     async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
         found = await self._ranked(board, lambda index: _around(index, name, span), with_metadata=with_metadata)
@@ -334,7 +374,9 @@ class EmbeddedStore(Store):
         self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
         def read(index: Index) -> list[Row]:
-            first = index.place_after(entry.name, entry.score, entry.sequence)
+            # The last bit of its sequence may be another: its metadata may have come or gone meanwhile
+            sequence = entry.sequence & ~1 if board.definition.ties == "latest" else entry.sequence | 1
+            first = index.place_after(entry.name, entry.score, sequence)
             return index.rows(first, first + limit)
 
         return await self._ranked(board, read, with_metadata=with_metadata)
@@ -360,13 +402,17 @@ class EmbeddedStore(Store):
             yield from (name for name, *_ in rows if not self._is_over(name))
             place += NAMES_READ
 
-    async def periods(self, board: Board) -> list[Period]:
+    async def periods(
+        self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
+    ) -> list[Period]:
         self._check_open()
         windows = {} if self._is_over(board.name) else self._state.periods.get(board.name, {})
+        if ranges is None:
+            ranges = [PeriodRange(window, "", windows[window][-1]) for window in sorted(windows)]
+        found = ((each.window, period) for each in ranges for period in _in_range(windows.get(each.window, []), each))
         return [
             Period(window, period, len(self._state[key_of(board.name, window, period)]))
-            for window in sorted(windows)
-            for period in windows[window]
+            for window, period in islice(found, limit)
         ]
 
     # The store itself
@@ -376,7 +422,7 @@ class EmbeddedStore(Store):
         if (error := self._commits.broken) is not None:
             raise RestartNeeded(error, in_doubt=False) from error
         if (failure := self._commits.failure) is not None:
-            raise StoreUnavailable(f"The journal cannot be written: {failure}")
+            raise unavailable(failure) from failure
 
     async def close(self) -> None:
         if not self.is_closed:
@@ -390,9 +436,15 @@ class EmbeddedStore(Store):
                     self._directory.release()
 
 
-def _entry(row: Row, metadata: bytes | None = None) -> Ranked:
+def _entry(row: Row) -> Ranked:
     name, score, rank, sequence = row
-    return Ranked(name, score, rank, sequence, sequence >> 1 or None, metadata)
+    return Ranked(name, score, rank, sequence, sequence >> 1 or None)
+
+
+def _in_range(periods: Sequence[str], among: PeriodRange) -> Iterator[str]:
+    """Yield the periods of a window in a range; they are sorted."""
+    places = range(bisect_left(periods, among.first), bisect_right(periods, among.last))
+    return (periods[place] for place in places)
 
 
 def _around(index: Index, name: str, span: int) -> list[Row]:

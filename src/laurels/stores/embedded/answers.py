@@ -1,0 +1,101 @@
+"""First answers to writes with idempotency keys, as they are on disk: a row for those of one batch, 64 at most.
+
+    tick     that of the last write that the row is for; a write that was refused has no answer, but counts here
+    agreed   when it was, in microseconds of agreed time: the keys are forgotten a day of that time later
+    pairs    the keys, each with its fingerprint behind it, 32 bytes a pair
+    bodies   what the writes came to, in the same order, as a msgpack array:
+                 [[score, rank] before or nil, [score, rank] after, whether it counted]   of one submission
+                 {"refusals": [...]}                                                      of a batch
+
+Rows of many keys cost little beside the keys themselves: some 52 bytes a key, where a row of its own for each took 85
+and its entry in an index 40 more.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from laurels.stores.contract import Change, Refusal, Score, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from laurels.stores.contract import IdempotencyKey
+
+ROW_ANSWERS = 64
+KEY_BYTES, PAIR_BYTES = 16, 32
+
+Compared = tuple[tuple[Score, int] | None, tuple[Score, int], bool]
+"""Score and rank of a name just before a submission and just after, and whether it counted."""
+
+
+class BatchAnswer(Struct, frozen=True, gc=False):
+    """What was refused of a batch."""
+
+    refusals: list[Refusal]
+
+
+Body = Compared | BatchAnswer
+Answered = tuple[int, "IdempotencyKey", "Compared | list[Refusal] | None"]
+"""The tick of a write, its key, and what the write came to, None if it was refused."""
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Body]).decode
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """The first answer to one write."""
+
+    fingerprint: bytes
+    body: Body
+
+    @property
+    def outcome(self) -> Compared | list[Refusal]:
+        """What the write came to."""
+        return self.body.refusals if isinstance(self.body, BatchAnswer) else self.body
+
+
+class Answers(Struct, frozen=True, gc=False):
+    """One row."""
+
+    tick: int
+    agreed: int
+    pairs: bytes
+    bodies: bytes
+
+    def crc(self) -> int:
+        """Return its CRC32."""
+        return zlib.crc32(self.bodies, zlib.crc32(b"%d %d %b" % (self.tick, self.agreed, self.pairs)))
+
+    def find(self, key: bytes) -> Answer | None:
+        """Return the answer to a key, None if it is not here; raise DecodeError if a later version wrote it."""
+        at = next((at for at in range(0, len(self.pairs), PAIR_BYTES) if self.pairs.startswith(key, at)), None)
+        if at is None:
+            return None
+        return Answer(self.pairs[at + KEY_BYTES : at + PAIR_BYTES], _decode(self.bodies)[at // PAIR_BYTES])
+
+
+def change(compared: Compared) -> Change:
+    """Return the change that two standings are."""
+    before, after, counted = compared
+    return Change(Standing(*before) if before else None, Standing(*after), counted)
+
+
+def pack(answered: Sequence[Answered], agreed: int) -> Iterator[Answers]:
+    """Yield the rows for the writes with keys of one batch, in their order."""
+    begin = size = 0
+    for end, (_, _, outcome) in enumerate(answered, 1):
+        size += 1 + len(outcome) if isinstance(outcome, list) else 1
+        if size >= ROW_ANSWERS or end == len(answered):
+            yield _row(answered[begin:end], agreed)
+            begin, size = end, 0
+
+
+def _row(answered: Sequence[Answered], agreed: int) -> Answers:
+    pairs = b"".join([key.key + key.fingerprint for _, key, outcome in answered if outcome is not None])
+    outcomes = [outcome for _, _, outcome in answered if outcome is not None]
+    bodies = [BatchAnswer(outcome) if isinstance(outcome, list) else outcome for outcome in outcomes]
+    return Answers(answered[-1][0], agreed, pairs, _encode(bodies))

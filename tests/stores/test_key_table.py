@@ -1,0 +1,77 @@
+"""The table of known keys against a dictionary, with so few bits of each key that most of them collide."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from laurels.stores.embedded.key_table import KeyTable
+
+KEYS = st.integers(0, 40).map(lambda number: number.to_bytes(16, "little"))
+ROWS = st.lists(KEYS, max_size=9)
+TICKS = st.integers(1, 6)
+
+
+def pairs(keys: list[bytes]) -> bytes:
+    """Return keys, each with a fingerprint."""
+    return b"".join(key + b"f" * 16 for key in keys)
+
+
+class TableMachine(RuleBasedStateMachine):
+    """A table, and how often each key was added with each tick."""
+
+    @initialize(bits=st.sampled_from([0, 1, 3, 64]))
+    def begin(self, bits: int) -> None:
+        """Begin with an empty table."""
+        self.mask: int = (1 << bits) - 1
+        self.table = KeyTable(bits)
+        self.model = Counter[tuple[int, int]]()
+
+    def known(self, key: bytes) -> int:
+        """Return what the table tells apart of a key."""
+        return int.from_bytes(key[:8], "little") & self.mask
+
+    @rule(keys=ROWS, tick=TICKS)
+    def add(self, keys: list[bytes], tick: int) -> None:
+        """Add the keys of a row."""
+        self.table.add(pairs(keys), tick)
+        self.model.update((self.known(key), tick) for key in keys)
+
+    @rule(keys=ROWS, tick=TICKS)
+    def remove(self, keys: list[bytes], tick: int) -> None:
+        """Remove keys, some of which are not there."""
+        self.table.remove(pairs(keys), tick)
+        for key in keys:
+            if self.model[self.known(key), tick]:
+                self.model[self.known(key), tick] -= 1
+
+    @invariant()
+    def same(self) -> None:
+        """Each key has the rows that it was added with, the newest first."""
+        assert len(self.table) == self.model.total()
+        for number in range(41):
+            key = number.to_bytes(16, "little")
+            expected = [tick for tick in range(6, 0, -1) if self.model[self.known(key), tick]]
+            assert self.table.find(key) == tuple(expected)
+
+
+TestTable = TableMachine.TestCase
+TestTable.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("count", [100_000, 130_000, 170_000])
+def test_memory(count: int) -> None:
+    """A key costs no more than 40 bytes, and what is removed is given back."""
+    table = KeyTable()
+    empty = table.nbytes
+    rows = [pairs([(number * 2**64 // count).to_bytes(16, "little")]) for number in range(count)]
+    for row in rows:
+        table.add(row, 1)
+    assert table.nbytes <= 40 * count
+    for row in rows:
+        table.remove(row, 1)
+    assert (len(table), table.nbytes < empty + 2 * 2**20) == (0, True)
