@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeAlias
 
+from bench import crowds
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES
 
 Attack: TypeAlias = Callable[[int, float], Awaitable[None]]
@@ -92,7 +93,13 @@ BODIES = {
 }
 """Requests by what they are; each is sent by :func:`repeat`."""
 
-ATTACKS: dict[str, Attack] = {name: partial(repeat, request) for name, request in BODIES.items()}
+CROWDS: dict[str, Attack] = {
+    "200 connections with 3,000 pipelined pages": crowds.pipelined_pages,
+    "2,000 readers that read nothing": crowds.slow_readers,
+    "2,000 unfinished bodies": crowds.unfinished_bodies,
+}
+
+ATTACKS: dict[str, Attack] = {name: partial(repeat, request) for name, request in BODIES.items()} | CROWDS
 
 
 def main(arguments: list[str]) -> None:

@@ -6,7 +6,6 @@ Each is a coroutine function of a port and some seconds, as those of :mod:`bench
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -14,13 +13,12 @@ from typing import TYPE_CHECKING
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
 READ_BYTES = 2**18
 PIPELINED = 3000
 PAGE = b"GET /crowded?startRank=0&endRank=%d HTTP/1.1\r\nHost: attacked\r\n\r\n" % BATCH_ENTRIES
 SUBMIT = b"POST /crowded/%b HTTP/1.1\r\nHost: attacked\r\nContent-Length: %d\r\n\r\n"
-GONE = (ConnectionError, asyncio.IncompleteReadError)
 
 
 @asynccontextmanager
@@ -67,22 +65,20 @@ async def slow_readers(port: int, seconds: float, count: int = 2000) -> None:
 
 async def unfinished_bodies(port: int, seconds: float, count: int = 2000) -> None:
     """Have connections send all of a batch but its last byte."""
-    body = b" " * (BATCH_BYTES - 1)
-    request = SUBMIT.replace(b"/%b", b"") % BATCH_BYTES + body
+    request = SUBMIT.replace(b"/%b", b"") % BATCH_BYTES + b" " * (BATCH_BYTES - 1)
 
     async def send(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(request)
         await writer.drain()
 
     async with _connected(port, count) as made:
-        for some in itertools.batched(made, 100) if hasattr(itertools, "batched") else [made]:
-            await _until_over(seconds, *(send(*each) for each in some))
-        await asyncio.sleep(seconds)
+        await _until_over(seconds, *(send(*each) for each in made))
 
 
-async def _until_over(seconds: float, *sending: object) -> None:
+async def _until_over(seconds: float, *sending: Coroutine[None, None, None]) -> None:
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*sending, return_exceptions=True)  # type: ignore[call-overload]
+            await asyncio.gather(*sending, return_exceptions=True)
+            await asyncio.sleep(seconds)
     except TimeoutError:
         return

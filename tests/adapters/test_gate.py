@@ -106,6 +106,16 @@ def test_refusal_comes_before_the_body(guarded: Server) -> None:
         assert read_replies(connection, 1)[0].status == 401
 
 
+def test_refusal_of_what_is_not_inline(guarded: Server) -> None:
+    """The refusal that comes before the body says that it is the last, and what still comes is read."""
+    with connected(guarded) as connection:
+        connection.sendall(b"GET /-/boards/kart/live HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        (reply,) = read_replies(connection, 1)
+        assert (reply.status, reply.headers["connection"]) == (401, "close")
+        connection.sendall(b"123456789")
+        assert connection.recv(1) == b""
+
+
 @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"], ids=["plain", "expect"])
 def test_refusal_behind_a_request_that_waits(guarded: Server, lines: Path, expect: bytes) -> None:
     """It comes before the body there, too, once, and ends the connection: what follows is no request."""

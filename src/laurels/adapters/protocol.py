@@ -269,7 +269,7 @@ class BoardProtocol(HttpToolsProtocol):
         if self.stage == HEAD:
             # The parser reports a header line only when it is whole: this bounds one without an end.
             self.head_bytes += size
-            if self.head_bytes > self.shared.limits.max_head:
+            if self.head_bytes > self.shared.limits.max_head + self.shared.limits.max_target:
                 self.refuse(self._head_too_large())
         if self.arrived > SMALL_BYTES:
             self._count()
@@ -443,8 +443,16 @@ class BoardProtocol(HttpToolsProtocol):
         self.running = cycle
 
         async def run(scope: Any, receive: Any, send: Any) -> None:
+            async def send_last(message: Any) -> None:
+                """Say of an answer that comes before its body that it is the last; the connection then lingers."""
+                keep_alive = cycle.keep_alive
+                if message["type"] == "http.response.start" and cycle.more_body:
+                    cycle.keep_alive = False
+                await send(message)
+                cycle.keep_alive = keep_alive
+
             if not cycle.disconnected:  # it may have been refused before its task began
-                await app(scope, receive, send)
+                await app(scope, receive, send_last)
 
         # Pipelined requests are started by the task that answered the one before, whose context they must not copy.
         self.shared.fast.new_context().run(super()._start_asgi_task, cycle, run)

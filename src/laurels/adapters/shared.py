@@ -79,11 +79,13 @@ class Shared:
         self._waiting.append(connection)
 
     def _take_turns(self) -> None:
-        for _ in range(len(self._waiting)):
-            connection = self._waiting.popleft()
-            self.outbox.begin_turn(connection.loop)
-            connection.read_on()
-            if self.outbox.is_over:
-                break
-        if self._waiting:
-            connection.loop.call_soon(self._take_turns)
+        loop = self._waiting[0].loop
+        try:
+            for _ in range(len(self._waiting)):
+                self.outbox.begin_turn(loop)
+                self._waiting.popleft().read_on()
+                if self.outbox.is_over:
+                    break
+        finally:
+            if self._waiting:
+                loop.call_soon(self._take_turns)
