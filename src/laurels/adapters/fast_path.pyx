@@ -92,7 +92,7 @@ cdef class Outbox:
     One write after another wakes a client on the same machine once; a write between two reads wakes it each time.
     """
 
-    cdef list transports
+    cdef list connections
     cdef list pieces
     cdef Py_ssize_t waiting_bytes
     cdef readonly Py_ssize_t piece_bytes
@@ -100,7 +100,7 @@ cdef class Outbox:
     cdef double end
 
     def __init__(self):
-        self.transports = []
+        self.connections = []
         self.pieces = []
 
     @property
@@ -112,10 +112,10 @@ cdef class Outbox:
         """Write ``data`` to the connection at the end of the loop's turn, or before if much is waiting already."""
         if not self.is_due:
             self.begin_turn(connection.loop)
-        self.transports.append(connection.transport)
+        self.connections.append(connection)
         self.pieces.append(data)
         self.waiting_bytes += PyBytes_GET_SIZE(data)
-        if self.waiting_bytes > OUTBOX_BYTES:
+        if self.waiting_bytes > OUTBOX_BYTES or PyBytes_GET_SIZE(data) > LARGE_BYTES:
             self.flush()
 
     cpdef begin_turn(self, object loop):
@@ -133,13 +133,16 @@ cdef class Outbox:
     def flush(self):
         """Write all that waits."""
         cdef Py_ssize_t i
-        transports, pieces = self.transports, self.pieces
-        self.transports, self.pieces, self.waiting_bytes = [], [], 0
+        connections, pieces = self.connections, self.pieces
+        self.connections, self.pieces, self.waiting_bytes = [], [], 0
         for i in range(len(pieces)):
-            transport = transports[i]
+            connection = connections[i]
+            transport = connection.transport
             if not transport.is_closing():
                 self.piece_bytes = PyBytes_GET_SIZE(pieces[i])
                 transport.write(pieces[i])
+                if i > 0 and connections[i - 1] is connection and connection.flow.write_paused:
+                    connection.count_unsent(self.piece_bytes)
 
 
 cdef double seconds_now() noexcept nogil:

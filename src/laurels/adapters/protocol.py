@@ -291,6 +291,11 @@ class BoardProtocol(HttpToolsProtocol):
         self.unsent = max(self.transport.get_write_buffer_size(), self.shared.outbox.piece_bytes)
         self._count()
 
+    def count_unsent(self, size: int) -> None:
+        """Count an answer more that the client has not taken."""
+        self.unsent += size
+        self._count()
+
     def resume_writing(self) -> None:
         """Go on with what was held back."""
         super().resume_writing()

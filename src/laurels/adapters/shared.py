@@ -15,7 +15,7 @@ import time
 from collections import deque
 from email.utils import formatdate
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from laurels.adapters.fast_path import FastPath
 from laurels.http.messages import PHRASES
@@ -26,10 +26,21 @@ if TYPE_CHECKING:
     import asyncio
 
     from laurels.adapters.limits import Limits
-    from laurels.adapters.protocol import BoardProtocol
     from laurels.http.routes import Routes
 
 STATUS_LINE = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode()) for status, phrase in PHRASES.items()}
+
+
+class Connection(Protocol):
+    """What is asked of a connection here."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def check_time(self) -> None:
+        """End, or refuse, what has taken too long."""
+
+    def read_on(self) -> None:
+        """Go on with what was held back."""
 
 
 class Shared:
@@ -48,7 +59,7 @@ class Shared:
         self.now = time.monotonic()
         self.date = b""
         self._runs = False
-        self._waiting: deque[BoardProtocol] = deque()
+        self._waiting: deque[Connection] = deque()
 
     def run(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
         """Tick for as long as there are connections, if it does not tick already."""
@@ -72,7 +83,7 @@ class Shared:
         self.fast.ok = STATUS_LINE[200] + self.date + b"content-type: application/json\r\ncontent-length: "
         self.fast.accepted = STATUS_LINE[202] + self.date + b"content-length: 0\r\n\r\n"
 
-    def wait_for_turn(self, connection: BoardProtocol) -> None:
+    def wait_for_turn(self, connection: Connection) -> None:
         """Let a connection read on soon, after those that wait already."""
         if not self._waiting:
             connection.loop.call_soon(self._take_turns)
