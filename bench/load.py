@@ -41,11 +41,14 @@ class Burst(Struct, frozen=True):
         return self.rate * self.cpu / 1e6
 
 
-def burst(servers: Sequence[Server], prepared: Path, seconds: float) -> Burst:
-    """Load the first of ``servers`` for some seconds; it uses the others, so their CPU time counts too."""
+def burst(servers: Sequence[Server], prepared: Path, seconds: float, keys: str = "") -> Burst:
+    """Load the first of ``servers`` for some seconds; it uses the others, so their CPU time counts too.
+
+    With ``keys`` each request has an idempotency key of its own, which begins so.
+    """
     server, pids = servers[0], [server.pid for server in servers]
     before, generator = cpu_seconds(pids), _waited_for()
-    requests, taken = _wrk(server, prepared, seconds)
+    requests, taken = _wrk(server, prepared, seconds, keys)
     spent, generated = cpu_seconds(pids) - before, _waited_for() - generator
     return Burst(rate=requests / taken, cpu=spent / requests * 1e6, generator=generated / taken)
 
@@ -65,9 +68,10 @@ def _waited_for() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _wrk(server: Server, prepared: Path, seconds: float) -> tuple[int, float]:
+def _wrk(server: Server, prepared: Path, seconds: float, keys: str) -> tuple[int, float]:
     command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds:.0f}s"]
     command += ["--script", str(SCRIPT), f"http://127.0.0.1:{server.port}", "--", str(prepared)]
+    command += [keys] if keys else []
     done = subprocess.run(pinned(CLIENT_CORE, command), capture_output=True, text=True, check=False)
     counted = re.search(r"^counted (\d+) (\d+) (\d+)$", done.stdout, re.MULTILINE)
     if counted is None or counted[3] != "0" or counted[1] == "0":

@@ -1,12 +1,14 @@
--- wrk --script prepared.lua URL -- FILE
+-- wrk --script prepared.lua URL -- FILE [KEYS]
 --
 -- Sends the requests of FILE in turn. Each is formatted once before the run, so that the generator costs the same for
 -- every server. FILE has one request a line: METHOD PATH [BODY], where a body is JSON.
+-- With KEYS each has an idempotency key of its own, which begins so.
 -- Prints at the end one line: requests, microseconds, failed.
 
-local prepared, count, at = {}, 0, 0
+local prepared, begin, count, at, keys = {}, {}, 0, 0, nil
 
 function init(arguments)
+  keys = arguments[2]
   for line in io.lines(arguments[1]) do
     local method, path, body = line:match("^(%S+) (%S+) ?(.*)$")
     local headers = {}
@@ -17,10 +19,20 @@ function init(arguments)
     end
     count = count + 1
     prepared[count] = wrk.format(method, path, headers, body)
+    if keys then
+      local line = prepared[count]:find("\r\n", 1, true)
+      begin[count] = prepared[count]:sub(1, line + 1) .. "Idempotency-Key: " .. keys
+      prepared[count] = prepared[count]:sub(line)
+    end
   end
 end
 
 function request()
+  if keys then
+    at = at + 1
+    local place = (at - 1) % count + 1
+    return begin[place] .. at .. prepared[place]
+  end
   at = at % count + 1
   return prepared[at]
 end

@@ -8,9 +8,10 @@ from heapq import merge
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
+
+from laurels.wall_clock import load_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ class SlowCalendar:
 
     def __init__(self, line: str, zone: str) -> None:
         self._line = line
-        self._zone = ZoneInfo(zone)
+        self._zone = load_zone(zone)
         # Which of the times that are shown twice are boundaries: both if the line means elapsed time, or the first.
         self._passes = (0, 1) if "*" in {field[0] for field in line.split()[:2]} else (0,)
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from itertools import accumulate, islice, pairwise, takewhile
 from math import floor
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from laurels.declaring import time_zones
 from laurels.errors import BadParameter
-from laurels.wall_clock import DAY, Zone
+from laurels.wall_clock import DAY, Zone, load_zone
 from laurels.windows import FIRST_YEAR, Calendar, Span, normalize_window
 from tests.slow_windows import SlowCalendar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from zoneinfo import ZoneInfo
 
 YEARS = {
     "Europe/Berlin": 2026,
@@ -50,7 +56,7 @@ def wall_clock(instant: int, zone: ZoneInfo) -> datetime:
 
 def changes(zone: str) -> Iterator[list[tuple[int, datetime]]]:
     """Return the minutes around each change of the clock in its year, each with the latest time shown until then."""
-    clock = ZoneInfo(zone)
+    clock = load_zone(zone)
     start = int(datetime(YEARS[zone], 1, 1, tzinfo=UTC).timestamp())
     for hour in range(start, start + YEAR, 3600):
         if hour == start or wall_clock(hour, clock) - wall_clock(hour - 3600, clock) != HOUR:
@@ -110,7 +116,7 @@ PASSING: dict[str, Callable[[datetime], bool]] = {
 @pytest.mark.parametrize("zone", YEARS)
 def test_lines_of_passing_time(zone: str, line: str) -> None:
     """If minute or hour begins with a star, a period begins whenever the wall clock shows a time of the line."""
-    calendar, clock = Calendar(line, zone), ZoneInfo(zone)
+    calendar, clock = Calendar(line, zone), load_zone(zone)
     for minutes in changes(zone):
         start = 0
         for minute, _ in minutes:
@@ -119,7 +125,7 @@ def test_lines_of_passing_time(zone: str, line: str) -> None:
 
 
 windows = st.sampled_from([*NAMES, *FIXED, *PASSING, "0 6 1 * *", "0 0 29 2 *", "30 4 1,15 * 5", "0 0 * * MON#1"])
-zones = st.sampled_from([*YEARS, *sorted(available_timezones() - {"localtime"})])
+zones = st.sampled_from([*YEARS, *sorted(time_zones())])
 instants = st.floats(instant("1981-01-01T00:00Z"), instant("2100-01-01T00:00Z"))
 
 
@@ -293,3 +299,19 @@ def test_any_text_is_a_window_or_none(text: str) -> None:
     else:
         assert normalize_window(window) == window
         assert Calendar(window, "Europe/Berlin").span_at(instant("2026-11-22T00:00Z")).start > 0
+
+
+def test_rules_of_the_system(tmp_path: Path) -> None:
+    """What the machine says of a zone, for all of Python, makes no period another one."""
+    elsewhere = files("tzdata").joinpath("zoneinfo", "Asia", "Tokyo").read_bytes()
+    (tmp_path / "Europe").mkdir()
+    (tmp_path / "Europe/Berlin").write_bytes(elsewhere)
+    script = (
+        "from zoneinfo import ZoneInfo; from datetime import datetime; from laurels.windows import Calendar; "
+        "calendar = Calendar('daily', 'Europe/Berlin'); day = datetime(2026, 11, 22); "
+        "print(calendar.span_at(1795353000), day.astimezone(ZoneInfo('Europe/Berlin')).tzname(), calendar.zone)"
+    )
+    environment = os.environ | {"PYTHONTZPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    expected = Span("2026-11-22", 1795302000, 1795388400)
+    assert done.stdout == f"{expected} JST Europe/Berlin\n"

@@ -8,7 +8,7 @@ from bench.rows.arrivals import arrivals
 from bench.rows.attacks import attacks
 from bench.rows.bulk import bulk
 from bench.rows.clone import clone
-from bench.rows.features import batch, features, metadata
+from bench.rows.features import batch, features, keyed, metadata
 from bench.rows.function import function
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
@@ -30,6 +30,7 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "submit": submit,
     "latency": latency,
     "features": features,
+    "keyed": keyed,
     "metadata": metadata,
     "batch": batch,
     "import": bulk,

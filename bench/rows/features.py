@@ -83,6 +83,19 @@ def batch(run: Run) -> Iterator[Figure]:
         yield single(subject, median(measures))
 
 
+def keyed(run: Run) -> Iterator[Figure]:
+    """Measure submits that each have a new idempotency key, against the same without, on one server."""
+    prepared = requests.save(requests.submits(MEMBERS, PREPARED), run.directory / "keyed.requests")
+    with running(run.directory / "keyed") as server:
+        burst((server,), prepared, WARM_UP, "warm-up-")
+        pairs = [
+            (_burst(server, prepared, run.seconds, f"round-{number}-"), _burst(server, prepared, run.seconds))
+            for number in range(run.repeat)
+        ]
+    what = f"submit with a new idempotency key, {MEMBERS:,} members"
+    yield compare(Subject("keyed", what, "/s", Target(">=", 0.7)), "submit without", pairs)
+
+
 def _batches() -> list[Request]:
     """Return batches over all members, with new scores in every round."""
     entries = [entry for _ in range(BATCHES * BATCH_ENTRIES // MEMBERS) for entry in members(MEMBERS)]
@@ -101,8 +114,8 @@ def take_turns(run: Run, ours: Server, theirs: Server, prepared: Path) -> list[t
     return [(_burst(ours, prepared, run.seconds), _burst(theirs, prepared, run.seconds)) for _ in range(run.repeat)]
 
 
-def _burst(server: Server, prepared: Path, seconds: float) -> Measure:
-    done = burst((server,), prepared, seconds)
+def _burst(server: Server, prepared: Path, seconds: float, keys: str = "") -> Measure:
+    done = burst((server,), prepared, seconds, keys)
     return Measure(done.rate, done.cpu)
 
 

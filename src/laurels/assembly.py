@@ -25,6 +25,7 @@ from laurels.adapters.server import Server, connections_within_descriptors
 from laurels.adapters.shared import Shared
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
+from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import BadStore
 from laurels.http import Gate, Routes
@@ -69,11 +70,11 @@ class Settings(Struct, frozen=True):
     limits: Limits = Limits()
 
 
-async def _open_embedded(_: str, settings: Settings, file: BoardsFile) -> Store:
-    return await EmbeddedStore.open(settings.data, file.default, limits=settings.store_limits)
+async def _open_embedded(_: str, settings: Settings, file: BoardsFile, clock: Clock) -> Store:
+    return await EmbeddedStore.open(settings.data, file.default, clock=clock, limits=settings.store_limits)
 
 
-async def _open_momento(cache: str, settings: Settings, _: BoardsFile) -> Store:
+async def _open_momento(cache: str, settings: Settings, _: BoardsFile, __: Clock) -> Store:
     """Take the key from the environment, as the examples of Momento's SDK do."""
     key, endpoint = os.environ.get("MOMENTO_API_KEY", ""), os.environ.get("MOMENTO_ENDPOINT")
     open_store = load("laurels.stores.momento.store:open_store")
@@ -82,7 +83,7 @@ async def _open_momento(cache: str, settings: Settings, _: BoardsFile) -> Store:
 
 
 class _Kind(NamedTuple):
-    open: Callable[[str, Settings, BoardsFile], Awaitable[Store]]
+    open: Callable[[str, Settings, BoardsFile, Clock], Awaitable[Store]]
     has_place: bool
 
 
@@ -114,10 +115,10 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
     kind, place = _store(settings.store)
-    file = _boards_file(settings)
-    store = await kind.open(place, settings, file)
+    file, clock = _boards_file(settings), Clock()
+    store = await kind.open(place, settings, file, clock)
     try:
-        boards = Boards(store, file)
+        boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
         yield Routes(boards, *operations_and_gate(settings, store.measure))
     finally:

@@ -16,6 +16,7 @@ from bisect import bisect_left
 from calendar import monthrange
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from importlib.resources import files
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -119,6 +120,12 @@ class Line:
         return self._time(year, place)
 
 
+def load_zone(name: str) -> ZoneInfo:
+    """Return a zone by the rules of the package tzdata. ZoneInfo would prefer the system's, which may be old."""
+    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
 class Stretch(NamedTuple):
     """A stretch of time from an instant on in which a clock goes evenly: it shows the instant plus an offset.
 
@@ -134,7 +141,7 @@ class Zone:
     """The wall clock of a time zone, which must be valid. Every year begins with a stretch of its own."""
 
     def __init__(self, name: str) -> None:
-        self.info = ZoneInfo(name)
+        self.info = load_zone(name)
         self._stretches = lru_cache(YEARS_CACHED)(self._find_stretches)
 
     def _offset(self, instant: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from datetime import UTC, date, datetime, time
+from fractions import Fraction
 from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -215,10 +216,9 @@ class Model:
         if definition["operator"] != "increment":
             return score
         both = (old.score if old else 0, score)
-        total = sum(both)
-        if all(float(one).is_integer() for one in both) and isfinite(total):
-            total = sum(map(int, both))
-        if not isfinite(total) or float(total) != total:
+        total = sum(map(float, both))
+        allowed = 0 if all(float(one).is_integer() for one in both) else abs(Fraction(score)) / 1000
+        if not isfinite(total) or abs(Fraction(total) - sum(map(Fraction, both))) > allowed:
             raise Problem(422, "sum")
         return total
 

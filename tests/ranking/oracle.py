@@ -49,7 +49,7 @@ class Oracle:
         self.held[name] = (score, sequence)
         return new
 
-    def submit(self, name: str, score: Score, sequence: int, *, refresh: bool) -> int | None:
+    def submit(self, name: str, score: Score, sequence: int, *, refresh: bool, lossy: bool = False) -> int | None:
         """Submit by the operator; return 0 if it did not count, 1 if it did, 2 if the name is new, None if refused."""
         if name not in self.held:
             self.held[name] = (score, sequence)
@@ -57,14 +57,21 @@ class Oracle:
         old = self.held[name][0]
         if self.operator == "increment":
             total = float(old) + float(score)
-            whole = Fraction(old).denominator == Fraction(score).denominator == 1
-            if math.isinf(total) or (whole and Fraction(total) != Fraction(old) + Fraction(score)):
+            if math.isinf(total) or not self.is_added(Fraction(old), Fraction(score), Fraction(total), lossy=lossy):
                 return None
             score = total
         if (score == old and not refresh) or (self.operator == "best" and self.is_better(old, score)):
             return 0
         self.held[name] = (score, sequence)
         return 1
+
+    @staticmethod
+    def is_added(old: Fraction, more: Fraction, total: Fraction, *, lossy: bool) -> bool:
+        """Return whether what a sum has more is what was to be added, to a thousandth, or exactly if both are whole."""
+        lost = abs(total - old - more)
+        if old.denominator == more.denominator == 1:
+            return lost == 0
+        return lossy or lost <= abs(more) / 1000
 
     def is_better(self, score: Score, other: Score) -> bool:
         """Return whether one score is better than another."""

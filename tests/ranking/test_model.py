@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from laurels.ranking.index import Operator, Ranking, Score, Ties
 
 NAMES = st.sampled_from([f"player-{i}" for i in range(40)]) | st.text("a\u00e9\U0001f3c6", min_size=1, max_size=3)
-SCORES = st.sampled_from([1, 2, 3]) | st.sampled_from([-1.5, 0, 2**53, 10**17, 1e308])
+SCORES = st.sampled_from([1, 2, 3]) | st.sampled_from([-1.5, 0, 2**53, 10**17, 1e308, 5e-324, 0.3, 1e13])
 PLACES = st.integers(-2, 60)
 SEQUENCES = st.integers(0, 3)
 
@@ -70,15 +70,15 @@ class Model(RuleBasedStateMachine):
         """Put a name."""
         assert self.index.put(name, score, sequence) == self.oracle.put(name, score, sequence)
 
-    @rule(name=NAMES, score=SCORES, sequence=SEQUENCES, refresh=st.booleans())
-    def submit(self, name: str, score: Score, sequence: int, *, refresh: bool) -> None:
+    @rule(name=NAMES, score=SCORES, sequence=SEQUENCES, refresh=st.booleans(), lossy=st.booleans())
+    def submit(self, name: str, score: Score, sequence: int, *, refresh: bool, lossy: bool) -> None:
         """Submit a score, which may be refused."""
-        outcome = self.oracle.submit(name, score, sequence, refresh=refresh)
+        outcome = self.oracle.submit(name, score, sequence, refresh=refresh, lossy=lossy)
         if outcome is None:
             with pytest.raises(OverflowError, match="sum"):
-                self.index.submit(name, score, sequence, refresh)
+                self.index.submit(name, score, sequence, refresh, lossy)
         else:
-            assert self.index.submit(name, score, sequence, refresh) == outcome
+            assert self.index.submit(name, score, sequence, refresh, lossy) == outcome
 
     @rule(batch=st.lists(st.tuples(NAMES, SCORES), max_size=40), sequence=SEQUENCES)
     @precondition(lambda self: self.oracle.operator != "increment")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from laurels.ranking import Index
+from laurels.ranking import Index, add_scores
 
 if TYPE_CHECKING:
     from laurels.ranking.index import Operator, Score, Ties
@@ -88,13 +90,25 @@ def test_put_replaces(operator: Operator) -> None:
         pytest.param(2**53, 2, 2**53 + 2, id="beyond 2^53"),
         pytest.param(-(2**53), 2**53, 0, id="to nothing"),
         pytest.param(2**60, 2**1000, None, id="whole beyond all digits"),
-        pytest.param(2.0**1000, 0.5, 2**1000, id="fraction lost"),
+        pytest.param(2.0**1000, 0.5, None, id="fraction lost"),
+        pytest.param(2**53, 0.5, None, id="half lost"),
+        pytest.param(2**53, -0.5, None, id="half not taken"),
+        pytest.param(1, 1e-300, None, id="tiny amount lost"),
+        pytest.param(1e15, 0.3, None, id="a sixth lost"),
+        pytest.param(2.0**43, 2.0**-9 + 2.0**-19, 2.0**43 + 2.0**-9, id="less than a thousandth lost"),
+        pytest.param(2.0**43, 2.0**-9 + 2.0**-18, None, id="more than a thousandth lost"),
+        pytest.param(0.5, 2.0**53, 2**53, id="of the score before"),
+        pytest.param(1e300, 0, 1e300, id="nothing"),
+        pytest.param(1e300, -0.0, 1e300, id="less than nothing"),
+        pytest.param(5e-324, 1e-323, 1.5e-323, id="denormal"),
+        pytest.param(2.2250738585072014e-308, -5e-324, 2.225073858507201e-308, id="to a denormal"),
+        pytest.param(1.7976931348623157e308, 1e291, None, id="at the end of all doubles"),
         pytest.param(0.1, 0.2, 0.1 + 0.2, id="rounded fraction"),
     ],
 )
 @pytest.mark.parametrize("descending", [True, False], ids=["descending", "ascending"])
 def test_sums(score: Score, more: Score, total: Score | None, *, descending: bool) -> None:
-    """Sums are those of doubles, and sums of whole numbers are exact."""
+    """Sums are those of doubles; whole numbers are added exactly, others to a thousandth."""
     index = Index(operator="increment", descending=descending)
     index.submit("v", score)
     if total is None:
@@ -114,6 +128,8 @@ def test_sums(score: Score, more: Score, total: Score | None, *, descending: boo
         pytest.param(1, 2**53, "would lose its last digits", id="the other way round"),
         pytest.param(-(2**53), -1, "would lose its last digits", id="negative"),
         pytest.param(1e300, 1, "would lose its last digits", id="far apart"),
+        pytest.param(2**53, 0.5, "only multiples of 2 can be added", id="a fraction"),
+        pytest.param(1e15, 0.3, "only multiples of 0.125 can be added", id="a part of a fraction"),
     ],
 )
 def test_sums_refused(score: Score, more: Score, reason: str) -> None:
@@ -187,6 +203,31 @@ def test_whole_again() -> None:
     assert not index.is_whole()
     assert index.remove("v") is True
     assert index.is_whole()
+
+
+def test_lossy_sums() -> None:
+    """Sums of whole numbers are exact also where fractions may get lost, as they did in old journals."""
+    index = Index(operator="increment")
+    index.submit("v", 10**15)
+    index.submit("v", 0.3, lossy=True)
+    assert index.score("v") == 10**15 + 0.25
+    assert add_scores(10**15, 0.3, lossy=True) == 10**15 + 0.25
+    with pytest.raises(OverflowError):
+        add_scores(2**53, 1, lossy=True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sums_by_fractions(seed: int) -> None:
+    """What counts as added is decided exactly, also next to the bound."""
+    rng = random.Random(seed)
+    for _ in range(500):
+        had = rng.choice([1, -1]) * rng.uniform(0.5, 1) * 2.0 ** rng.randrange(-60, 60)
+        more = rng.choice([1, -1]) * rng.randrange(2**9, 2**12) / 2.0 ** rng.randrange(40, 70) * abs(had)
+        is_added = abs(Fraction(had + more) - Fraction(had) - Fraction(more)) <= abs(Fraction(more)) / 1000
+        try:
+            assert (add_scores(had, more), is_added) == (had + more, True)
+        except OverflowError:
+            assert not is_added
 
 
 @pytest.mark.parametrize("ties", ["name", "earliest", "latest"])

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from math import isfinite
+from fractions import Fraction
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,7 +31,9 @@ class Boards:
         self.entries: Disk = {}
         self.definitions: dict[str, dict[str, Any]] = {}
         self.renewed: dict[str, int] = {}
-        self.tick = 0
+        self.tick = self.rules = 0
+        self.offsets = [(0, 0)]
+        self.is_settled = True
 
     def submit(self, board: str, feeds: Feeds, name: str, score: float) -> None:
         """Submit to a board and its periods, or to none of them if one cannot have the sum."""
@@ -40,7 +43,7 @@ class Boards:
         bounds = self.definitions.get(board, {}).get("scores", {})
         if None in scores.values() or not self._is_within(bounds, scores[board]):
             return
-        for window, period, oldest in feeds:
+        for window, period, oldest in feeds if self.is_settled else ():
             if f"{board}\n{window}\n{period}" not in self.entries:
                 self._prune(f"{board}\n{window}\n", oldest)
         for key, total in scores.items():
@@ -59,8 +62,9 @@ class Boards:
         if definition["operator"] == "best":
             return min(had, score) if definition["order"] == "ascending" else max(had, score)
         total, are_whole = had + score, had.is_integer() and score.is_integer()
-        is_exact = isfinite(total) and (not are_whole or int(had) + int(score) == int(total))
-        return total if is_exact else None
+        lost = abs(Fraction(total) - Fraction(had) - Fraction(score)) if isfinite(total) else inf
+        allowed = 0 if are_whole else inf if self.rules == 0 else abs(Fraction(score)) / 1000
+        return total if lost <= allowed and isfinite(total) else None
 
     @staticmethod
     def _is_within(bounds: dict[str, Any], score: float | None) -> bool:
@@ -69,12 +73,21 @@ class Boards:
             return False
         return (low is None or low <= score) and (high is None or score <= high)
 
-    def advance(self, tick: int) -> None:
-        """Delete the boards whose time to live is over at that microsecond."""
-        self.tick = tick
-        for board, renewed in list(self.renewed.items()):
+    def time_of(self, tick: int) -> int:
+        """Return the wall time of a tick, as it is known after the last change of the offset."""
+        first, offset = self.offsets[-1]
+        shown = next(tick - before for since, before in reversed(self.offsets) if since <= tick)
+        return shown if tick >= first else min(max(shown, tick - offset), first - offset)
+
+    def advance(self, tick: int, rules: int = 0, *clock: int) -> None:
+        """Delete the boards whose time to live is over at that tick, if the clock was settled."""
+        offset, is_settled = clock or (0, True)
+        self.tick, self.rules, self.is_settled = tick, rules, bool(is_settled)
+        if self.offsets[-1][1] != offset:
+            self.offsets.append((tick, offset))
+        for board, renewed in list(self.renewed.items()) if is_settled else ():
             ttl = self.definitions.get(board, {}).get("ttl")
-            if ttl and renewed + int(ttl[:-1]) * UNITS[ttl[-1]] * 1_000_000 <= tick:
+            if ttl and self.time_of(renewed) + int(ttl[:-1]) * UNITS[ttl[-1]] * 1_000_000 <= tick - offset:
                 self.entries = {key: has for key, has in self.entries.items() if key.partition("\n")[0] != board}
                 del self.renewed[board]
 

@@ -264,11 +264,29 @@ class Guarantees:
 
     @pytest.mark.parametrize(
         ("had", "score"),
-        [(2**53, 1), (1.5e308, 1.5e308), (-(2**53), -1), (2**60, 1)],
-        ids=["last digit", "too great", "last digit below 0", "no digit at all"],
+        [
+            (2**53, 1),
+            (1.5e308, 1.5e308),
+            (-(2**53), -1),
+            (2**60, 1),
+            (2**53, 0.5),
+            (2**53, -0.5),
+            (1, 1e-300),
+            (1e15, 0.3),
+        ],
+        ids=[
+            "last digit",
+            "too great",
+            "last digit below 0",
+            "no digit at all",
+            "half",
+            "half below 0",
+            "far too little",
+            "a sixth of it",
+        ],
     )
     async def test_sums_that_cannot_be(self, store: Store, kept: Kept, had: float, score: float) -> None:
-        """A sum that is not finite or not exact is refused, and changes nothing."""
+        """A sum that is not finite, or that would not have what is added, is refused, and changes nothing."""
         definition = Definition(operator="increment")
         with requires(keeps(store, definition)):
             board = await declare(store, definition)
@@ -404,7 +422,8 @@ class Guarantees:
             assert await store.drop(board)
             assert [await kept(each) for each in (board, *periods)] == [{}, {}, {}]
 
-    async def test_sums_in_windows(self, store: Store, kept: Kept) -> None:
+    @pytest.mark.parametrize("score", [1, 0.5], ids=["whole", "fraction"])
+    async def test_sums_in_windows(self, store: Store, kept: Kept, score: float) -> None:
         """Bounds are for the board; a sum that one period cannot have is refused for all."""
         definition = Definition(operator="increment", windows=("daily",), scores=Bounds(min=0))
         with requires(keeps(store, definition)):
@@ -413,7 +432,7 @@ class Guarantees:
             await store.submit(first, Submission("v", 2**53))
             await store.submit(second, Submission("v", -(2**53)))
             with pytest.raises(ScoreRefused, match="last digits"):
-                await store.submit(first, Submission("v", 1))
+                await store.submit(first, Submission("v", score))
             periods = [day(board, period) for period in ("2026-11-22", "2026-11-23")]
             assert [await kept(each) for each in (board, *periods)] == [{"v": 0}, {"v": 2**53}, {"v": -(2**53)}]
 
@@ -778,7 +797,7 @@ class InTime:
         board = await declare(store, Definition(ties="earliest"))
         for name in "cab":
             await store.submit(board, Submission(name, 7))
-            clock.now -= 3600
+            clock.turn(-3600)
         assert [entry.name for entry in await store.page(board, 0, 9)] == ["c", "a", "b"]
 
     async def test_ttl(self, store: Store, kept: Kept, clock: Clock) -> None:

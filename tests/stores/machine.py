@@ -31,7 +31,7 @@ SCORES = st.sampled_from([0, 1, 1.5, -7, 2**53, 2**60])
 METADATA = st.sampled_from([None, None, b"{}", b'{"a":[1]}'])
 SUBMISSIONS = st.builds(Submission, PLAYERS, SCORES, METADATA)
 BATCHES = st.lists(SUBMISSIONS | st.just(Refusal(0, "x", "is no score")), max_size=9)
-KEYS = st.sampled_from([None, None, b"1" * 16, b"2" * 16])
+KEYS = st.sampled_from([None, None, b"1" * 16, b"2" * 16, b"3" * 16])
 DAYS = st.sampled_from([None, None, 9, 10, 11, 12])
 DEFINITIONS = st.builds(
     Definition,
@@ -162,9 +162,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.compare(self.store.undefine(name), lambda: self.model.define(name, None))
 
     @precondition(has("defining"))
-    @rule(seconds=st.sampled_from([7, 701, 1409, 2903, -503, 90_001]))
+    @rule(seconds=st.sampled_from([7, 701, 1409, 2903, 90_001]))
     def pass_time(self, seconds: int) -> None:
-        """Move the clock."""
+        """Let time pass."""
         self.model.now += seconds
 
     @rule()

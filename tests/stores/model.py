@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from math import isfinite
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -252,9 +253,10 @@ def rank_of(definition: Definition, scores: Sequence[Score], place: int) -> int:
 
 
 def exact_sum(had: Score, score: Score) -> Score:
-    """Add as boards do: as doubles, but never losing a digit of whole numbers."""
+    """Add as boards do: as doubles, but never losing a digit of whole numbers, nor a thousandth of any other."""
     total = float(had) + float(score)
-    if not isfinite(total) or (all(map(is_whole, (had, score))) and int(had) + int(score) != int(total)):
+    allowed = 0 if all(map(is_whole, (had, score))) else abs(Fraction(score)) / 1000
+    if not isfinite(total) or abs(Fraction(total) - Fraction(had) - Fraction(score)) > allowed:
         raise ScoreRefused("There is no such sum.")
     return int(total) if is_whole(total) else total
 

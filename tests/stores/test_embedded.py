@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from laurels.definition import Definition
 from laurels.errors import DefinitionConflict, DirectoryInUse, DirectoryUnusable, ScoreRefused, StoreUnavailable
 from laurels.stores.contract import Board, Feed, Standing, Submission
-from laurels.stores.embedded import capacity, commits, directory
+from laurels.stores.embedded import capacity, commits, directory, journal
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -350,3 +352,54 @@ async def test_directory_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     with pytest.raises(DirectoryUnusable, match="Not a directory"):
         await EmbeddedStore.open(tmp_path / "data")
+
+
+def journal_bytes(data: Path) -> int:
+    """Return how large a journal is."""
+    return (data / "journal.db").stat().st_size
+
+
+async def test_journal_is_given_back(tmp_path: Path) -> None:
+    """A journal that has grown while it could not be compacted shrinks when it can, and loses nothing."""
+    data = tmp_path / "data"
+    store = await EmbeddedStore.open(data, compact_bytes=2**40)
+    for number in range(30):
+        await submit_batch(store, KART, [Submission(f"{name}" * 10, number) for name in range(1000)])
+    await store.close()
+    grown = journal_bytes(data)
+    store = await EmbeddedStore.open(data, compact_bytes=100_000)
+    async with asyncio.timeout(30):
+        while journal_bytes(data) > grown // 4:
+            await store.submit(KART, Submission("v", 1))
+    await store.close()
+    assert len(disk.read(data)[KART.name]) == 1001
+
+
+async def make_as_earlier(data: Path) -> int:
+    """Make a journal as versions made it that could not give pages back; return how large it is, without content."""
+    await (await EmbeddedStore.open(data)).close()
+    with closing(sqlite3.connect(data / "journal.db", isolation_level=None)) as other:
+        other.execute("PRAGMA auto_vacuum=NONE")
+        other.execute("VACUUM")
+        other.execute("CREATE TABLE large AS SELECT zeroblob(1000000)")
+        other.execute("DROP TABLE large")
+    return journal_bytes(data)
+
+
+async def test_journal_of_an_earlier_version_is_given_back(tmp_path: Path) -> None:
+    """So does a journal that an earlier version made, from the first start on."""
+    data = tmp_path / "data"
+    grown = await make_as_earlier(data)
+    await (await EmbeddedStore.open(data, compact_bytes=0)).close()
+    assert journal_bytes(data) < grown // 4
+
+
+async def test_journal_too_large_to_be_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal of an earlier version that holds much stays as it is."""
+    monkeypatch.setattr(journal, "REBUILD_BYTES", 0)
+    data = tmp_path / "data"
+    grown = await make_as_earlier(data)
+    store = await EmbeddedStore.open(data, compact_bytes=0)
+    await store.submit(KART, Submission("v", 1))
+    await store.close()
+    assert journal_bytes(data) == grown

@@ -224,6 +224,7 @@ async def test_compaction_of_damage(tmp_path: Path, caplog: pytest.LogCaptureFix
     damage = disk.flip(tmp_path / "data/boards.db", 60_000)
     await fill(store, KART, {f"player-{n}": n for n in range(4000)})
     await until(store, lambda: "boards.db is damaged" in caplog.text)
+    assert store.measure()["compaction_failing"]
     assert (tmp_path / "data/boards.db").read_bytes() == damage
     await store.close()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 import zlib
 from contextlib import closing
 from pathlib import Path
@@ -13,12 +15,12 @@ import msgspec
 import pytest
 
 from laurels.definition import Definition
-from laurels.errors import DataDamaged, DefinitionConflict, NewerFormat
-from laurels.stores.contract import Board, IdempotencyKey, Submission
+from laurels.errors import DataDamaged, DefinitionConflict, NewerFormat, ScoreRefused
+from laurels.stores.contract import Board, Change, Feed, IdempotencyKey, Standing, Submission, SubmitResult
 from laurels.stores.embedded import snapshot
 from laurels.stores.embedded.answers import Answers
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal import Journal
+from laurels.stores.embedded.journal import FORMAT, Journal
 from laurels.stores.embedded.snapshot import BoardRow, Contents
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -212,3 +214,120 @@ async def test_definition_that_is_no_json(data: Path) -> None:
     append(data, [5, "kart", b"no JSON"])
     with pytest.raises(DataDamaged, match=r"a definition in batch \d+ cannot be read"):
         await boards(data)
+
+
+SECOND = Path(__file__).parent.parent / "data" / "format-2"
+"""What the last version of the second format left."""
+MANY = 60_000
+
+
+def number_key(number: int) -> IdempotencyKey:
+    """Return one of many keys."""
+    return IdempotencyKey(number.to_bytes(16, "little"), b"f" * 16)
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    """Return a directory of the second format with many keys, of which every tenth was refused."""
+    data = shutil.copytree(SECOND, tmp_path / "data")
+    answer = b'{"previous":{"score":7,"rank":1},"current":{"score":8.5,"rank":0},"counted":true}'
+    rows = []
+    for number in range(MANY):
+        tick, once, body = 2**51 + number, number_key(number), answer if number % 10 else b""
+        crc = zlib.crc32(b"%d %b%b%b" % (tick, once.key, once.fingerprint, body))
+        rows.append((tick, once.key, once.fingerprint, body, crc))
+    with closing(sqlite3.connect(data / "journal.db")) as db, db:
+        db.executemany("INSERT INTO once VALUES (?, ?, ?, ?, ?)", rows)
+    return data
+
+
+def read_format(data: Path) -> int:
+    """Return the format of a journal."""
+    with closing(sqlite3.connect(f"file:{data / 'journal.db'}?mode=ro", uri=True)) as db:
+        return int(db.execute("SELECT format FROM origin").fetchone()[0])
+
+
+OPEN = "import asyncio, pathlib, sys; from laurels.stores.embedded.store import EmbeddedStore; "
+OPEN += "asyncio.run(EmbeddedStore.open(pathlib.Path(sys.argv[1])))"
+
+
+def kill_upgrade(data: Path, size: int) -> int:
+    """Open a directory in a process, kill that when the log has this size, and return the format that is left."""
+    log = data / "journal.db-wal"
+    with subprocess.Popen([sys.executable, "-c", OPEN, str(data)]) as process:
+        while process.poll() is None and not (log.exists() and log.stat().st_size >= size):
+            pass
+        process.kill()
+    return read_format(data)
+
+
+@pytest.mark.slow
+async def test_upgrade_that_is_killed(full: Path, clock: Clock) -> None:
+    """An upgrade that is killed at any moment begins again, and loses no key."""
+    states = set[int]()
+    for size in (1, 100_000, 1_000_000, 2_000_000, 3_000_000):
+        states.add(kill_upgrade(full, size))
+    assert 2 in states
+    store = await EmbeddedStore.open(full, ASCENDING, clock=clock)
+    for number in range(0, MANY, 997):
+        found = await store.recall(number_key(number))
+        first = Change(Standing(7, 1), Standing(8.5, 0), counted=True)
+        assert found == (SubmitResult(changes=(first,)) if number % 10 else None)
+    await store.close()
+    assert read_format(full) == FORMAT
+
+
+@pytest.mark.parametrize("change", ["print = x'00'", "answer = 'text'", "tick = tick + 1"])
+async def test_upgrade_of_a_damaged_answer(tmp_path: Path, change: str) -> None:
+    """An answer that is not what was written ends the upgrade, which has then changed nothing."""
+    data = shutil.copytree(SECOND, tmp_path / "data")
+    with closing(sqlite3.connect(data / "journal.db")) as db, db:
+        db.execute(f"UPDATE once SET {change}")  # noqa: S608 - the test's own words
+    with pytest.raises(DataDamaged, match=r"journal\.db is damaged: answer \d+ is not what was written"):
+        await boards(data)
+    assert read_format(data) == 2
+
+
+async def test_days_of_an_upgraded_directory(tmp_path: Path, clock: Clock) -> None:
+    """The keys of an earlier format are honoured for a day from the upgrade."""
+    data = shutil.copytree(SECOND, tmp_path / "data")
+    store = await EmbeddedStore.open(data, ASCENDING, clock=clock)
+    clock.now += 80_000
+    known = await store.recall(IdempotencyKey(b"1" * 16, b"a" * 16))
+    clock.now += 7_000
+    assert (known is not None, await store.recall(IdempotencyKey(b"1" * 16, b"a" * 16))) == (True, None)
+    await store.close()
+
+
+LOSSY = [[5, "tally", b'{"operator":"increment"}'], [0, "tally", "v", 1e15], [0, "tally", "v", 0.3]]
+
+
+@pytest.mark.parametrize(
+    ("at", "score"), [([4, 2**60], 10**15 + 0.25), ([4, 2**60, 1], 10**15)], ids=["before 0.5", "since"]
+)
+async def test_sums_of_earlier_versions(data: Path, at: list[int], score: float) -> None:
+    """A sum that is refused today stays as it was if an earlier version kept it: at starts, and in compactions."""
+    await boards(data)
+    with closing(Journal(data / "journal.db")) as journal:
+        lsn = journal.append(msgspec.msgpack.encode([at, *LOSSY]))
+    assert (await boards(data))["tally"] == [("v", score, 0)]
+    compact(data, lsn)
+    assert disk.read(data)["tally"] == {"v": score}
+    assert (await boards(data))["tally"] == [("v", score, 0)]
+
+
+async def test_sums_go_by_the_rules_of_today(data: Path) -> None:
+    """What is added after the upgrade is added by the rules of today, to what was added before, too."""
+    await boards(data)
+    with closing(Journal(data / "journal.db")) as journal:
+        journal.append(msgspec.msgpack.encode([[4, 2**50], *LOSSY]))
+    store = await EmbeddedStore.open(data, ASCENDING)
+    board = Board("tally", Definition(operator="increment"))
+    with pytest.raises(ScoreRefused, match=r"only multiples of 0\.125 can be added"):
+        await store.submit(board, Submission("v", 0.3))
+    windows = Board("tally", Definition(operator="increment"), feeds=(Feed("daily", "2026-11-22", ""),))
+    refused = await store.submit(windows, [Submission("v", 0.3), Submission("w", 0.3), Submission("w", 1e15)])
+    await store.close()
+    assert refused is not None
+    assert [refusal.index for refusal in refused.refusals] == [0]
+    assert (await boards(data))["tally"] == [("w", 1e15 + 0.25, 0), ("v", 1e15 + 0.25, 1)]

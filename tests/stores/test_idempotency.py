@@ -200,7 +200,7 @@ async def test_days_without_a_server(store: EmbeddedStore, tmp_path: Path, clock
     clock.now += 40_000
     await submit_for_change(store, KART, Submission("v", 5), IdempotencyKey(b"2" * 16, b"a" * 16))
     await store.close()
-    later = type(clock)(clock.now + 30 * 86_400)
+    later = type(clock)(clock.now + 30 * 86_400, boot="another")
     again = await EmbeddedStore.open(tmp_path / "data", clock=later)
     later.now += 42_000  # and an hour that both clocks of a test have behind them
     known = await again.recall(ONCE)

@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from laurels.stores.embedded.key_table import KeyTable
 
-KEYS = st.integers(0, 40).map(lambda number: number.to_bytes(16, "little"))
+ALL = [number.to_bytes(16, "little") for number in range(41)]
+KEYS = st.sampled_from(ALL)
 ROWS = st.lists(KEYS, max_size=9)
 TICKS = st.integers(1, 6)
 
@@ -27,13 +28,16 @@ class TableMachine(RuleBasedStateMachine):
     @initialize(bits=st.sampled_from([0, 1, 3, 64]))
     def begin(self, bits: int) -> None:
         """Begin with an empty table."""
-        self.mask: int = (1 << bits) - 1
         self.table = KeyTable(bits)
-        self.model = Counter[tuple[int, int]]()
+        self.model = Counter[tuple[bytes, int]]()
+        alone = KeyTable(bits)
+        for place, key in enumerate(ALL):
+            alone.add(pairs([key]), len(ALL) - place)
+        self.alike = {key: ALL[len(ALL) - alone.find(key)[0]] for key in ALL}
 
-    def known(self, key: bytes) -> int:
-        """Return what the table tells apart of a key."""
-        return int.from_bytes(key[:8], "little") & self.mask
+    def known(self, key: bytes) -> bytes:
+        """Return the first of the keys that the table does not tell from this one."""
+        return self.alike[key]
 
     @rule(keys=ROWS, tick=TICKS)
     def add(self, keys: list[bytes], tick: int) -> None:
@@ -53,14 +57,22 @@ class TableMachine(RuleBasedStateMachine):
     def same(self) -> None:
         """Each key has the rows that it was added with, the newest first."""
         assert len(self.table) == self.model.total()
-        for number in range(41):
-            key = number.to_bytes(16, "little")
+        for key in ALL:
             expected = [tick for tick in range(6, 0, -1) if self.model[self.known(key), tick]]
             assert self.table.find(key) == tuple(expected)
 
 
 TestTable = TableMachine.TestCase
 TestTable.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def test_keys_with_a_half_in_common() -> None:
+    """Keys are told apart by either half."""
+    table = KeyTable()
+    for number in range(1, 200):
+        half = number.to_bytes(8, "big")
+        table.add(pairs([half + bytes(8), bytes(8) + half]), number)
+    assert [len(table.find(n.to_bytes(8, "big") + bytes(8))) for n in range(1, 200)] == [1] * 199
 
 
 @pytest.mark.parametrize("count", [100_000, 130_000, 170_000])

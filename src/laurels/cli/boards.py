@@ -7,7 +7,6 @@ import tomllib
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -221,14 +220,13 @@ def _show_definition(title: str, definition: Definition, now: float) -> None:
 
 
 def _current_periods(definition: Definition, now: float) -> list[CurrentPeriod]:
-    zone = ZoneInfo(definition.time_zone)
-    spans = [(window, Calendar(window, definition.time_zone).span_at(now)) for window in definition.windows]
-    return [
-        CurrentPeriod(
-            window, span.period, *(datetime.fromtimestamp(end, zone).isoformat() for end in (span.start, span.stop))
-        )
-        for window, span in spans
-    ]
+    return [_current_period(Calendar(window, definition.time_zone), now) for window in definition.windows]
+
+
+def _current_period(calendar: Calendar, now: float) -> CurrentPeriod:
+    span = calendar.span_at(now)
+    ends = (datetime.fromtimestamp(end, calendar.zone).isoformat() for end in (span.start, span.stop))
+    return CurrentPeriod(calendar.window, span.period, *ends)
 
 
 def make_schema() -> Schema:

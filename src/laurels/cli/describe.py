@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -48,8 +47,9 @@ def format_bounds(scores: Bounds) -> str:
 
 
 def _format_window(definition: Definition, window: str, now: float) -> str:
-    span = Calendar(window, definition.time_zone).span_at(now)
-    stop = datetime.fromtimestamp(span.stop, ZoneInfo(definition.time_zone))
+    calendar = Calendar(window, definition.time_zone)
+    span = calendar.span_at(now)
+    stop = datetime.fromtimestamp(span.stop, calendar.zone)
     kept = definition.keep.get(window)
     past = f"{kept} past ones kept" if kept is not None else "all past ones kept"
     cron_line = f"{window}, " if " " in window else ""

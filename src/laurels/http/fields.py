@@ -108,6 +108,10 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "docs": _describe("Where its docs are.", format="uri-reference"),
     },
     "Health": {"status": _describe("Always `ok`.")},
+    "Readiness": {
+        "status": _describe("Always `ok`."),
+        "warnings": _describe("Sentences for the operator; not there if there are none."),
+    },
     "Problem": {
         "type": _describe("The kind of problem; `about:blank` means that the status says it.", format="uri-reference"),
         "title": _describe("The status in words."),

@@ -20,6 +20,7 @@ from laurels.http.wire import (
     Listed,
     Listing,
     Periods,
+    Readiness,
     Receipt,
     ScoreRank,
     encode,
@@ -171,6 +172,7 @@ async def check_health(_: Context) -> Response:
 
 
 async def check_ready(context: Context) -> Response:
-    """Answer while submits can be kept."""
+    """Answer while submits can be kept, with what the operator should know all the same."""
     await context.boards.ready()
-    return HEALTHY
+    warnings = context.boards.store.warnings()
+    return Response(200, encode(Readiness("ok", list(warnings)))) if warnings else HEALTHY

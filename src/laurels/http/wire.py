@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import cache
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -163,6 +163,13 @@ class Periods(Struct, frozen=True):
 
     periods: list[ListedPeriod]
     next: str | UnsetType = UNSET
+
+
+class Readiness(Struct, frozen=True):
+    """That submits can be kept, and what the operator should know all the same."""
+
+    status: Literal["ok"]
+    warnings: list[str] | UnsetType = UNSET
 
 
 SUBJECTS: dict[type[Struct], str] = {

@@ -21,7 +21,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_FromDouble
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_FromDouble, PyLong_FromLongLong
 from cpython.ref cimport Py_INCREF
-from libc.math cimport fabs, floor, isfinite, isnan
+from libc.math cimport fabs, floor, fma, ilogb, isfinite, isnan, ldexp
 from libc.stdlib cimport malloc
 
 include "memory.pxi"
@@ -33,6 +33,22 @@ include "bulk.pxi"
 include "writes.pxi"
 include "check.pxi"
 include "values.pxi"
+
+
+def add_scores(score, more, bint lossy=False):
+    """Return the sum of two scores, of which the second is added to the first. O(1).
+
+    Raises OverflowError, which says why, for a sum that is not finite, for one of whole numbers that is not exactly a
+    double, and for one in which more than a thousandth of ``more`` would get lost; with ``lossy`` not for the last.
+
+    >>> add_scores(0.1, 0.2), add_scores(2**53, 0.5, lossy=True)
+    (0.30000000000000004, 9007199254740992)
+    """
+    cdef double a = double_of(score), b = double_of(more), sum
+    cdef int problem = add(a, b, lossy, &sum)
+    if problem < 0:
+        raise_sum_problem(problem, a, b)
+    return int(sum) if is_whole(sum) else sum
 
 
 @cython.final
@@ -115,13 +131,13 @@ cdef class Index:
         probe(&self.core, name, score, sequence, &p)
         return check_outcome(core_put(&self.core, &p, True)) == ADDED
 
-    def submit(self, str name not None, score, u64 sequence=0, bint refresh=False):
+    def submit(self, str name not None, score, u64 sequence=0, bint refresh=False, bint lossy=False):
         """Submit a score by the operator; return 0 if it did not count, 1 if it did, 2 if the name is new.
 
         O(log n). Under "best" a score counts if it is better, under "increment" it is added, and under "latest" it
         counts; the very score that the name has counts only with ``refresh``, and then only its sequence is new.
-        Raises ValueError as :meth:`put` does, and OverflowError, which says why, for a sum that is not finite and for
-        one of whole numbers that is not exactly a double.
+        Raises ValueError as :meth:`put` does, and OverflowError, which says why, for a sum that :func:`add_scores`
+        refuses.
 
         >>> index = Index(operator="best")
         >>> index.submit("v", 34), index.submit("v", 33), index.submit("v", 35), index.submit("v", 35)
@@ -133,7 +149,7 @@ cdef class Index:
         cdef Probe p
         cdef int outcome
         probe(&self.core, name, score, sequence, &p)
-        outcome = core_submit(&self.core, &p, refresh)
+        outcome = core_submit(&self.core, &p, refresh, lossy)
         if outcome == INFINITE or outcome == INEXACT:
             raise_sum_problem(outcome, self.score(name), score)
         return check_outcome(outcome)

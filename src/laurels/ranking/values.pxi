@@ -104,7 +104,10 @@ cdef str text_of(double score):
 
 
 cdef int raise_sum_problem(int outcome, double score, double more) except -1:
-    problem = "is not finite" if outcome == INFINITE else "would lose its last digits"
+    problem = "is not finite"
+    if outcome == INEXACT:
+        step = text_of(ldexp(1, ilogb(score + more) - 52))  # between two doubles of that size
+        problem = f"would lose its last digits: to such a score only multiples of {step} can be added"
     raise OverflowError(f"the sum of {text_of(score)} and {text_of(more)} {problem}")
 
 

@@ -26,10 +26,11 @@ cdef enum:
     INEXACT = -6
 
 
-cdef int core_submit(Core *c, Probe *p, bint refresh) noexcept nogil:
+cdef int core_submit(Core *c, Probe *p, bint refresh, bint lossy) noexcept nogil:
     """Submit the probe's score, by the operator; return whether it counted and was new, or a problem.
 
-    The very score that the name has counts only with `refresh`, and then only its sequence is new.
+    The very score that the name has counts only with `refresh`, and then only its sequence is new. With `lossy` a
+    fraction may get lost in a sum.
     """
     cdef Slot *slot
     cdef u32 i, target
@@ -47,7 +48,7 @@ cdef int core_submit(Core *c, Probe *p, bint refresh) noexcept nogil:
     i = place_in_leaf(c, leaf, slot_ref(slot))
     cdef u64 key = keys_of(&c.tree.leaf, leaf)[i]
     if c.operator == INCREMENT:
-        problem = probe_increase(c, p, key)
+        problem = probe_increase(c, p, key, lossy)
         if problem < 0:
             return problem
     if p.key == key and not (refresh and c.names.length_at):
@@ -65,7 +66,7 @@ cdef i64 core_submit_many(Core *c, Probe *probes, Py_ssize_t n) noexcept nogil:
     for i in range(n):
         if i % BATCH == 0:
             entries_prefetch(c, &probes[i], min(n - i, <Py_ssize_t>BATCH))
-        outcome = core_submit(c, &probes[i], False)
+        outcome = core_submit(c, &probes[i], False, False)
         if outcome < 0:
             return outcome
         counted += outcome != UNCOUNTED
@@ -87,17 +88,32 @@ cdef void entries_prefetch(Core *c, const Probe *probes, Py_ssize_t n) noexcept 
             leaf_prefetch(c, node_of(c, 0, slot_leaf(slot)))
 
 
-cdef int probe_increase(const Core *c, Probe *p, u64 key) noexcept nogil:
-    """Add to the probe's score that of the key; less than 0 if there is no such sum."""
-    cdef double a = double_of_key(key, c.descending)
-    cdef double b = double_of_key(p.key, c.descending)
-    cdef double sum = a + b
-    if not isfinite(sum):
+cdef int add(double a, double b, bint lossy, double *sum) noexcept nogil:
+    """Add `b` to `a`; less than 0 if there is no such sum.
+
+    Whole numbers are added exactly. Of others at most a thousandth of `b` may be lost in rounding, or with `lossy` all
+    of it. What is lost is a double itself, and found exactly (Knuth's two-sum); so is its comparison, by `fma`.
+    """
+    cdef double lost, added
+    sum[0] = a + b
+    if not isfinite(sum[0]):
         return INFINITE
-    if is_whole(a) and is_whole(b) and (sum - a != b if fabs(a) >= fabs(b) else sum - b != a):
+    added = sum[0] - a
+    lost = (a - (sum[0] - added)) + (b - added)
+    if lost == 0:
+        return 0
+    if is_whole(a) and is_whole(b) or not lossy and fma(fabs(lost), 1000, -fabs(b)) > 0:
         return INEXACT
-    p.key = key_of_double(sum, c.descending)
     return 0
+
+
+cdef int probe_increase(const Core *c, Probe *p, u64 key, bint lossy) noexcept nogil:
+    """Add the probe's score to that of the key; less than 0 if there is no such sum."""
+    cdef double sum
+    cdef int problem = add(double_of_key(key, c.descending), double_of_key(p.key, c.descending), lossy, &sum)
+    if problem == 0:
+        p.key = key_of_double(sum, c.descending)
+    return problem
 
 
 cdef int core_put(Core *c, Probe *p, bint refresh) noexcept nogil:

@@ -28,7 +28,9 @@ periods before :attr:`Feed.oldest` are removed. Removing a name from a board, or
 periods; doing so with one period leaves the others.
 
 **Time to live.** A board whose definition has a ``ttl`` is removed, with its periods, that long after its last submit,
-or after it was given a ``ttl`` if it had none.
+or after it was given a ``ttl`` if it had none. A store whose machine's clock may be wrong (:mod:`laurels.clock`) reads
+it as empty from then on, and removes it later; until then, if the clock turns out to have been wrong, or there is
+another submit, the board goes on with its entries. So it is with the periods before :attr:`Feed.oldest`.
 
 **Visibility of boards.** Reads of a board that is not :attr:`Board.visible` find it empty. Writes, of which only
 :meth:`Store.remove` and :meth:`Store.drop` come for such a board, see its entries.
@@ -504,6 +506,10 @@ class Store(ABC):
     def measure(self) -> Mapping[str, float]:
         """Return figures of the store for its operator, by their names, at no cost that grows with it."""
         return {}
+
+    def warnings(self) -> Sequence[str]:
+        """Return sentences about what does not keep the store from working, and needs its operator all the same."""
+        return ()
 
     async def definitions(self) -> Mapping[str, Definition]:
         """Return the definitions that the store keeps, by the names of their boards; none without ``defining``.

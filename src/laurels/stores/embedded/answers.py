@@ -1,4 +1,4 @@
-"""First answers to writes with idempotency keys, as they are on disk: a row for those of one batch, 64 at most.
+"""First answers to writes with idempotency keys, as they are on disk: a row for those of one batch, 40 at most.
 
     tick     that of the last write that the row is for; a write that was refused has no answer, but counts here
     agreed   when it was, in microseconds of agreed time: the keys are forgotten a day of that time later
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from laurels.stores.contract import IdempotencyKey
 
-ROW_ANSWERS = 64
+ROW_ANSWERS = 40
+"""Two rows of so many submissions fill a page of the file."""
 KEY_BYTES, PAIR_BYTES = 16, 32
 
 Compared = tuple[tuple[Score, int] | None, tuple[Score, int], bool]

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias, cast
 
 from laurels.errors import FileLost, LaurelsError, RestartNeeded, StoreUnavailable
-from laurels.stores.embedded.records import At, Outcome, Put, Record, Submit, begin_batch, compare, finish_batch
+from laurels.stores.embedded.records import RULES, At, Outcome, Put, Record, Submit, begin_batch, compare, finish_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.capacity import Claims
     from laurels.stores.embedded.state import State
 
-UNTIMED = At(0)
+UNTIMED = At(0, RULES)
 Failure: TypeAlias = sqlite3.Error | FileLost
 """Why a batch could not be written, if it was not for an unexpected error."""
 
@@ -78,12 +78,12 @@ class Batch(asyncio.Future[None]):
         """How many sequences the records take."""
         return len(self.records) - 1 + self._more
 
-    def begin_at(self, tick: int) -> None:
-        """Set the time of the writes: this microsecond and those after it."""
-        self.tick = tick
-        self.records[0] = At(tick)
+    def begin_at(self, at: At) -> None:
+        """Set the time of the writes: this tick and those after it."""
+        self.tick = tick = at.tick
+        self.records[0] = at
         self.metadata = [((tick + before) << 1 | 1, body) for before, body in self.metadata]
-        finish_batch(self.encoded, len(self.records), tick)
+        finish_batch(self.encoded, len(self.records), at)
 
     def describe(self, count: int, metadata: Sequence[tuple[int, bytes]]) -> None:
         """Add to the last record that it has ``count`` submissions, and metadata for those at some places."""

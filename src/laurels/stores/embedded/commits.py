@@ -20,8 +20,8 @@ repeats what happened here.
 settled they are called one after the other, not each through the loop. A batch cannot be cancelled, so a waiter that is
 cancelled stays until it is settled.
 
-**Time** is read when a batch is handed over: its writes have the microseconds from then on, each one of its own. It
-never goes back, whatever the clock does.
+**Time** is read when a batch is handed over: its writes have the microseconds from then on, each one of its own. Their
+order never goes back, whatever the clock does (:class:`Ticks`).
 
 **A failed commit** fails its whole batch. The next batch tries again, and without one the thread itself does each
 second, with an empty batch, so that the store is known to be well again as soon as it is. While all is well it looks
@@ -45,13 +45,15 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from laurels.clock import SECOND
 from laurels.errors import FileLost, RestartNeeded, StoreUnavailable
 from laurels.stores.embedded.batch import Batch, Failure
-from laurels.stores.embedded.records import encode_into
+from laurels.stores.embedded.records import RULES, At, encode_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from laurels.clock import Clock
     from laurels.stores.embedded.answers import Answers
     from laurels.stores.embedded.capacity import Capacity
     from laurels.stores.embedded.compaction import Compaction
@@ -76,22 +78,27 @@ _log = logging.getLogger("laurels.stores")
 
 
 class Ticks:
-    """Microseconds since the epoch, each used once and in order; ``last`` is the newest that was used."""
+    """The order of all writes: microseconds since the epoch by the wall clock, each used once and never going back.
 
-    def __init__(self, clock: Callable[[], float], last: int) -> None:
-        self._clock = clock
-        self._last = last
+    If the wall clock goes back by more than a second, ticks are ahead of it by ``offset``, until it is ahead of them.
+    ``last`` is the newest that was used.
+    """
 
-    def now(self) -> int:
-        """Return the present microsecond, which no write will have."""
-        self._last = max(self._last, int(self._clock() * 1_000_000))
-        return self._last
+    def __init__(self, clock: Clock, last: int, offset: int) -> None:
+        self.clock = clock
+        self.last = last
+        self._offset = offset
 
-    def take(self, count: int) -> int:
-        """Return the first of so many that nobody else has."""
-        first = max(self._last + 1, int(self._clock() * 1_000_000))
-        self._last = first + count - 1
-        return first
+    def take(self, count: int) -> At:
+        """Return the first of so many that nobody else has, and what else there is to say of that moment."""
+        wall = int(self.clock() * SECOND)
+        if wall > self.last:
+            self._offset = 0
+        elif wall + self._offset < self.last - SECOND:
+            self._offset = self.last + 1 - wall
+        first = max(self.last + 1, wall + self._offset)
+        self.last = first + count - 1
+        return At(first, RULES, self._offset, self.clock.is_settled)
 
 
 class Files(NamedTuple):
@@ -363,6 +370,7 @@ class Commits:
         except (sqlite3.Error, FileLost) as error:
             return error
         self._files.directory.write_acknowledged(lsn, journal.crc)
+        self._files.directory.write_clock(self._ticks.clock.memory)
         self._files.compaction.grew(len(encoded) + sum(len(body) for _, body in metadata))
         return None
 

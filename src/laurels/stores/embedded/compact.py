@@ -107,9 +107,9 @@ class CompactionRun:
 
     def contents(self) -> Contents:
         """Return what the new snapshot is made of."""
-        lost = self._old.footer.lost if self._old else 0
-        boards, moved = board_rows(self._state), moved_rows(self._state)
-        return Contents(self._state.sequence, self._chunks(), boards, self._metadata(), moved, lost)
+        state, lost = self._state, self._old.footer.lost if self._old else 0
+        boards, moved = board_rows(state), moved_rows(state)
+        return Contents(state.sequence, self._chunks(), boards, self._metadata(), moved, lost, state.offsets)
 
     def _is_on_disk(self, key: str) -> bool:
         return self._state.get(key) is ON_DISK

@@ -4,7 +4,8 @@ A compaction begins when the journal has grown past COMPACT_BYTES and past half 
 twice stays in proportion. The work is done by a process of its own (:mod:`laurels.stores.embedded.compact`): it costs
 the server no lock and no memory, runs at the lowest priority, and can die at any moment without harm. What it has done
 counts from the moment it renames its file into place, as far as the file says; the server then drops these rows from
-the journal, a few between two commits. A compaction that failed is tried again later, and until then the journal grows.
+the journal, a few between two commits, and gives back to the disk what the journal will not need before the next one. A
+compaction that failed is tried again later, and until then the journal grows.
 
 All of this happens in the thread that commits, in steps that take no longer than a commit.
 """
@@ -42,7 +43,7 @@ class Compaction:
     """The compactions of one directory, one after the other, advanced by :meth:`step`.
 
     ``compacted_upto`` is the LSN up to which the snapshot holds the journal, ``backlog`` the bytes past it. ``failure``
-    is why the last one failed, until one succeeds.
+    is why the last one failed, until one succeeds. Both may be read in another thread.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Compaction:
         self._directory = directory
         self._journal = journal
         self._compacted_upto = compacted_upto
-        self._backlog = backlog
+        self.backlog = backlog
         self._compact_bytes = compact_bytes
         self.failure: str | None = None
+        self._may_give_back = True
         self._child: subprocess.Popen[bytes] | None = None
         self._backlog_at_start = 0
         self._not_before = 0.0
@@ -72,12 +74,12 @@ class Compaction:
 
     def grew(self, size: int) -> None:
         """Count a batch that was appended."""
-        self._backlog += size
+        self.backlog += size
 
     def step(self) -> float | None:
         """Do what is due, and return in how many seconds to come again; None: when the journal has grown."""
         drop = self._journal.first < self._compacted_upto  # the row of that LSN stays, for the file to know its last
-        if not (self._child or drop or self._backlog > max(self._compact_bytes, self._snapshot_bytes // 2)):
+        if not (self._child or drop or self._may_give_back or self.backlog > self._allowed):
             return None
         if (wait := self._not_before - time.monotonic()) > 0:
             return wait
@@ -86,18 +88,28 @@ class Compaction:
         except (OSError, sqlite3.Error, LaurelsError) as error:
             return self._retry_later(str(error))
 
+    @property
+    def _allowed(self) -> int:
+        """How far the journal may grow before it is compacted."""
+        return max(self._compact_bytes, self._snapshot_bytes // 2)
+
     def _advance(self, *, drop: bool) -> float:
         if drop:
             self._journal.drop(self._compacted_upto)
+            self._may_give_back = True
+            self.failure = None
             return 0.0
-        needed, free = self._snapshot_bytes + self._backlog + SPARE_BYTES, disk_usage(self._directory.path).free
+        if self._may_give_back:
+            self._may_give_back = self._journal.give_back(self._allowed)
+            return 0.0
+        needed, free = self._snapshot_bytes + self.backlog + SPARE_BYTES, disk_usage(self._directory.path).free
         if free < needed:
             return self._retry_later(f"it needs {needed} bytes of space, and {free} are free")
         self._start()
         return POLL_SECONDS
 
     def _start(self) -> None:
-        self._backlog_at_start = self._backlog
+        self._backlog_at_start = self.backlog
         self._directory.names.forget(self._snapshot, may_change=True)
         lock = self._directory.lock_compaction()
         command = [
@@ -132,7 +144,7 @@ class Compaction:
         if self._snapshot.exists():
             self._take_snapshot()  # whatever the child says: it may have died at the very end
         if self._compacted_upto > before:
-            self._backlog -= self._backlog_at_start
+            self.backlog -= self._backlog_at_start
         if child.returncode:
             return self._retry_later(said.decode(errors="replace").strip() or f"it ended with {child.returncode}")
         self.failure = None

@@ -3,6 +3,7 @@
     journal.db   what was acknowledged since the last compaction; written by the owner alone
     boards.db    the snapshot: everything before that; replaced as a whole by a compaction
     lock         held by the owner; holds its process id, and the last acknowledged batch
+    clock        what the owner knows of the machine's clock (:mod:`laurels.clock`), for the next one
     folding      held by a compaction for as long as its process lives
 
 **Locks** are ``flock``: the kernel releases them when the last process that holds them dies, however it dies. A child
@@ -132,6 +133,7 @@ class Directory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._clock_memory = b""
         _make(path)
         self._held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -205,6 +207,21 @@ class Directory:
             self._write_lines()
         except OSError as error:
             raise FileLost(path, f"was deleted, and cannot be made anew ({error.strerror})") from error
+
+    def read_clock(self) -> bytes:
+        """Return what the process before remembered of its clock, if anything."""
+        with contextlib.suppress(OSError), os.fdopen(self._open("clock"), "rb") as file:
+            return file.read()
+        return b""
+
+    def write_clock(self, memory: bytes) -> None:
+        """Remember what is known of the clock, unless that is what was written last."""
+        if memory is not self._clock_memory:
+            self._clock_memory = memory
+            # Without it, the next process does not trust the clock for an hour
+            with contextlib.suppress(OSError), os.fdopen(self._open("clock"), "wb") as file:
+                file.truncate()
+                file.write(memory)
 
     def lock_compaction(self) -> int:
         """Wait until no compaction runs, and return a descriptor that keeps others from running.

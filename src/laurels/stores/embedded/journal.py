@@ -37,6 +37,9 @@ more.
 there. A write that was refused has not used its key, and counts as answered all the same. Rows go when their keys
 expire, from the oldest on, some between two commits.
 
+**Free pages** are used again. Those beyond what the journal grows to between two compactions go back to the disk, some
+between two commits: a journal that could not be compacted for long does not stay as large as it was then.
+
 **What a later version wrote** is recognised by the format in ``origin``, which is checked before anything else is read.
 Any change to what is stored raises FORMAT (``tests/stores/test_formats.py`` fails until it does). A file of an earlier
 format is upgraded in one transaction (:mod:`laurels.stores.embedded.upgrade`): one that is killed begins again.
@@ -49,7 +52,7 @@ import sqlite3
 import zlib
 from contextlib import contextmanager, suppress
 from itertools import accumulate, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
@@ -70,6 +73,12 @@ BUSY_SECONDS = 1.0
 READ_ROWS = 64
 DROP_ROWS, DROP_BYTES = 256, 2**20
 OLDEST_FORMAT, FORMAT = 1, 3
+GIVE_BACK_PAGES = 128
+"""How many free pages go back to the disk between two commits."""
+INCREMENTAL = 2
+"""What ``PRAGMA auto_vacuum`` says of a file that can give pages back while it is in use."""
+REBUILD_BYTES = 64 * 2**20
+"""How much a journal of an earlier version may hold to be rebuilt at a start, so that it can."""
 LAST_SEQUENCE = 2**63 - 1
 FORGET_ROWS = 256
 """How many rows of expired answers are deleted at once."""
@@ -171,7 +180,7 @@ def create(path: Path, first: bytes) -> None:
             path.with_name(name).unlink(missing_ok=True)
         db = sqlite3.connect(new, isolation_level=None)
         try:
-            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            db.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
             db.execute("PRAGMA synchronous=FULL")
             db.execute(BATCHES)
             _create_tables(db, Origin(os.urandom(16), first=first))
@@ -325,6 +334,33 @@ class Journal:
         if dropped:
             self._execute("DELETE FROM note WHERE sequence <= ?", dropped[-1])
         return bool(dropped)
+
+    def give_back(self, keep: int) -> bool:
+        """Give free pages back to the disk, beyond ``keep`` bytes of them, no more than between two commits.
+
+        Return whether there may be more.
+        """
+        if self._ask("auto_vacuum") != INCREMENTAL:
+            return False
+        pages = min(self._ask("freelist_count") - keep // self._ask("page_size"), GIVE_BACK_PAGES)
+        if pages > 0:
+            self._execute("BEGIN")
+            for _ in range(pages):
+                self._execute("PRAGMA incremental_vacuum(1)")
+            self._execute("COMMIT")
+        return pages > 0
+
+    def _ask(self, pragma: str) -> int:
+        (value,) = self._execute(f"PRAGMA {pragma}").fetchone()
+        return cast("int", value)
+
+    def rebuild(self) -> None:
+        """Have a journal of an earlier version give pages back from now on, if it is small, and if there is space."""
+        pages = self._ask("page_count") - self._ask("freelist_count")
+        if self._ask("auto_vacuum") != INCREMENTAL and pages * self._ask("page_size") <= REBUILD_BYTES:
+            with suppress(sqlite3.Error):  # such as too little space, which it needs twice
+                self._execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
+                self._execute("VACUUM")
 
     def upgrade(self, first: bytes) -> None:
         """Make a journal of an earlier format one of today's, in one transaction.

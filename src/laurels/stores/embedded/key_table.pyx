@@ -1,6 +1,6 @@
 """Which idempotency keys are known, and in which row on disk each has its answer: 20 to 30 bytes of memory a key.
 
-A key is a digest of 16 bytes, of which the table holds the first eight, beside the tick of the row
+A key is a digest of 16 bytes, of which the table holds eight, made of them all, beside the tick of the row
 (:mod:`laurels.stores.embedded.answers`). So it may name several rows for a key, and rows that have another key: the row
 decides. What it does not name is not known, and that costs no look at the disk.
 
@@ -114,10 +114,10 @@ cdef class KeyTable:
             total += self.shards[i].cap * sizeof(Slot)
         return total
 
-    cdef inline u64 begin_of(self, const char *key) noexcept nogil:
-        cdef u64 begin
-        memcpy(&begin, key, sizeof(begin))
-        return begin & self.mask
+    cdef inline u64 folded(self, const char *key) noexcept nogil:
+        cdef u64 halves[2]
+        memcpy(halves, key, sizeof(halves))
+        return (mixed(halves[0]) + halves[1]) & self.mask
 
     cdef inline Shard *shard_of(self, u64 key) noexcept nogil:
         return &self.shards[mixed(key) >> (64 - SHARD_BITS)]
@@ -129,7 +129,7 @@ cdef class KeyTable:
         cdef u64 key
         cdef Shard *shard
         for at in range(0, PyBytes_GET_SIZE(pairs), PAIR):
-            key = self.begin_of(p + at)
+            key = self.folded(p + at)
             shard = self.shard_of(key)
             if 5 * (shard.count + 1) > 4 * shard.cap:
                 resize(shard, shard.cap + shard.cap // 2 + 4)
@@ -139,15 +139,15 @@ cdef class KeyTable:
 
     def find(self, bytes key not None):
         """Return the ticks of the rows that may have the answer to a key, the newest first."""
-        cdef u64 begin = self.begin_of(PyBytes_AS_STRING(key))
-        cdef Shard *shard = self.shard_of(begin)
+        cdef u64 wanted = self.folded(PyBytes_AS_STRING(key))
+        cdef Shard *shard = self.shard_of(wanted)
         cdef u32 at
         if shard.count == 0:
             return UNKNOWN
         found = None
-        at = home_of(begin, shard.cap)
+        at = home_of(wanted, shard.cap)
         while shard.slots[at].tick:
-            if shard.slots[at].key == begin:
+            if shard.slots[at].key == wanted:
                 if found is None:
                     found = set()
                 found.add(shard.slots[at].tick)
@@ -159,7 +159,7 @@ cdef class KeyTable:
         cdef const char *p = PyBytes_AS_STRING(pairs)
         cdef Py_ssize_t place
         for place in range(0, PyBytes_GET_SIZE(pairs), PAIR):
-            self.remove_one(self.begin_of(p + place), tick)
+            self.remove_one(self.folded(p + place), tick)
 
     cdef int remove_one(self, u64 key, u64 tick) except -1:
         cdef Shard *shard = self.shard_of(key)

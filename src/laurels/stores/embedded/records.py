@@ -11,7 +11,7 @@ On disk a batch is a msgpack array of records, and a record an array that begins
     1  board  [name]  [score]                               PutMany
     2  key  name                                            Remove
     3  key                                                  Drop
-    4  tick                                                 At
+    4  tick  rules  offset  is settled                      At
     5  board  definition, as JSON                           Define
     6  board                                                Undefine
     7  board  name  score  [feed]  has metadata  idempotency key  [equal]                          Submit
@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from operator import attrgetter
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 
 import msgspec
 
@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 
 DEFAULT = "-"
 """The name under which the default definition is recorded; no board has it."""
-HEAD = b"\xdd\0\0\0\0\x92\x04\xcf" + bytes(8)
+RULES = 1
+"""The rules by which this version adds: before 0.5 (0) a sum might lose all of a fraction."""
+HEAD = b"\xdd\0\0\0\0\x93\x04\xcf" + bytes(8) + bytes([RULES])
 """A msgpack array of a four-byte count, and in it the first record: At, with eight bytes for the tick."""
 
 Outcome: TypeAlias = int | Compared | list[Refusal]
@@ -89,7 +91,7 @@ class Put(Record, tag=0, frozen=True, gc=False):
         if state.renewed:
             state.renew(self.board)
         try:
-            outcome = state[self.board].submit(self.name, self.score, sequence)
+            outcome = state[self.board].submit(self.name, self.score, sequence, False, state.lossy_sums)  # noqa: FBT003
         except OverflowError as error:
             raise ScoreRefused(f"The score is refused: {error}.") from error
         if outcome == ADDED:
@@ -147,13 +149,21 @@ class Drop(Record, tag=3, frozen=True, gc=False):
 
 
 class At(Record, tag=4, frozen=True, gc=False):
-    """What follows in the batch was submitted at this microsecond, each write one microsecond after the other."""
+    """What follows in the batch has this tick, each write the next one.
+
+    ``offset`` is by how much ticks are ahead of the wall clock; ``is_settled`` says whether that could be trusted.
+    """
 
     tick: int
+    rules: Annotated[int, msgspec.Meta(le=RULES)] = 0
+    """By which rules the writer decided: what was acknowledged then is applied as it was."""
+    offset: int = 0
+    is_settled: bool = True
 
     def apply(self, state: State) -> Outcome:
         """Move on to that time."""
-        state.advance(self.tick)
+        state.lossy_sums = self.rules < RULES
+        state.advance(self.tick, self.offset, is_settled=self.is_settled)
         return True
 
 
@@ -320,7 +330,8 @@ class SetMetadata(Record, tag=9, frozen=True, gc=False):
 AnyRecord: TypeAlias = Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany | SetMetadata
 Detailed: TypeAlias = Submit | SubmitMany | SetMetadata
 
-encode_into = msgspec.msgpack.Encoder().encode_into
+_encoder = msgspec.msgpack.Encoder()
+encode_into = _encoder.encode_into
 _DECODER = msgspec.msgpack.Decoder(list[AnyRecord])
 encode_definition = msgspec.json.Encoder().encode
 decode_definition = msgspec.json.Decoder(Definition).decode
@@ -352,10 +363,13 @@ def begin_batch() -> bytearray:
     return bytearray(HEAD)
 
 
-def finish_batch(batch: bytearray, count: int, tick: int) -> None:
+def finish_batch(batch: bytearray, count: int, at: At) -> None:
     """Write at the head of a batch how many records it holds, At included, and when it was."""
     batch[1:5] = count.to_bytes(4, "big")
-    batch[8:16] = tick.to_bytes(8, "big")
+    if at.is_settled and not at.offset:  # most are, and need not say so
+        batch[8:16] = at.tick.to_bytes(8, "big")
+    else:
+        batch[5 : len(HEAD)] = _encoder.encode(at)
 
 
 def decode(encoded: bytes) -> Sequence[Record]:

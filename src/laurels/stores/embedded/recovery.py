@@ -25,6 +25,7 @@ answers, which a caller reads and which decide nothing, an unknown one is.
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack, closing
 from itertools import groupby
 from operator import itemgetter
@@ -41,7 +42,7 @@ from laurels.stores.embedded.directory import Directory, sync_directory
 from laurels.stores.embedded.journal import FORMAT, Journal
 from laurels.stores.embedded.key_table import KeyTable
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
-from laurels.stores.embedded.snapshot import ANOTHER_COPY, Snapshot
+from laurels.stores.embedded.snapshot import ANOTHER_COPY, Snapshot, decode_offsets
 from laurels.stores.embedded.state import ON_DISK, State
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 KEY_BITS = 64
 """How many bits of a key are told apart without a look at the disk."""
+_log = logging.getLogger("laurels.stores")
 _ANY_RECORDS = msgspec.msgpack.Decoder(list[list[Any]])
 """The form of a batch in every version: an array of records, each an array."""
 
@@ -75,7 +77,7 @@ def begin_state(path: Path, origin: Origin, snapshot: Snapshot | None, default: 
                 state.default = definition
             else:
                 state.declared[row.name] = definition
-        state.resume(snapshot.footer.sequence)
+        state.resume(snapshot.footer.sequence, decode_offsets(snapshot.footer.offsets))
     return state
 
 
@@ -212,8 +214,11 @@ class Recovery:
         """Connect for writing, and bring a journal of an earlier format up to date."""
         with journal.translate_errors(self.journal.path):
             self.journal.reopen()
-            if self.journal.origin.format < FORMAT:
+            if (before := self.journal.origin.format) < FORMAT:
+                _log.info("Bringing the directory from format %d to %d", before, FORMAT)
                 self.journal.upgrade(encode_definition(self._first))
+                _log.info("The directory is of format %d now", FORMAT)
+            self.journal.rebuild()
 
     def load_keys(self) -> None:
         """Fill ``keys`` with those whose answers are in the journal; ``agreed`` is then the time of the newest."""

@@ -34,6 +34,7 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
@@ -50,7 +51,7 @@ from laurels.stores.embedded.journal import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from laurels.stores.embedded.journal import Journal
@@ -61,7 +62,7 @@ SCHEMA = """
 CREATE TABLE seal (
     origin BLOB NOT NULL, format INTEGER NOT NULL, folded INTEGER NOT NULL, chunks INTEGER NOT NULL,
     digest INTEGER NOT NULL, sequence INTEGER NOT NULL, notes INTEGER NOT NULL, noted INTEGER NOT NULL,
-    folded_crc INTEGER NOT NULL, lost INTEGER NOT NULL, crc INTEGER NOT NULL
+    folded_crc INTEGER NOT NULL, lost INTEGER NOT NULL, offsets BLOB NOT NULL, crc INTEGER NOT NULL
 );
 CREATE TABLE chunk (
     id INTEGER PRIMARY KEY, board TEXT NOT NULL, part INTEGER NOT NULL, crc INTEGER NOT NULL, packed BLOB NOT NULL
@@ -79,10 +80,13 @@ KEYS = "\t"
 NOTE_COLUMNS = "sequence, name, keys, crc, body"
 SECOND_FORMAT = 2
 
-COLUMNS: dict[int, list[type]] = {1: [bytes, *[int] * 4], 2: [bytes, *[int] * 7], 3: [bytes, *[int] * 9]}
+COLUMNS: dict[int, list[type]] = {1: [bytes, *[int] * 4], 2: [bytes, *[int] * 7], 3: [bytes, *[int] * 9, bytes]}
 """What the columns of ``seal`` hold in each format, that of its CRC aside."""
 
 ANOTHER_COPY = "one of the files is from a copy of this directory that has gone on by itself"
+
+encode_offsets = msgspec.msgpack.Encoder().encode
+decode_offsets = msgspec.msgpack.Decoder(list[tuple[int, int]]).decode
 
 Chunk = tuple[str, int, bytes]
 """A key, the number of the chunk among its chunks, and the entries as bytes."""
@@ -104,7 +108,7 @@ class StoredMetadata(Struct, frozen=True, gc=False):
 
 
 class BoardRow(Struct, frozen=True, array_like=True):
-    """What is known of a board besides its entries: its definition, as JSON, and the microsecond of its last submit."""
+    """What is known of a board besides its entries: its definition, as JSON, and the tick of its last submit."""
 
     name: str
     definition: bytes | None
@@ -121,7 +125,7 @@ class Footer(Struct, frozen=True, array_like=True):
     ``chunks`` and ``chunk_crcs`` (the sum of their CRCs) count the rows about boards and of ``moved`` too.
     ``compacted_crc`` is the CRC that the journal has for the batch ``compacted_upto``, 0 if that is none; formats
     before the third do not say it. ``lost`` is how much metadata was found damaged or missing, and left out, since
-    there is a snapshot.
+    there is a snapshot. ``offsets`` are those of the state, as msgpack.
     """
 
     origin: bytes
@@ -134,11 +138,12 @@ class Footer(Struct, frozen=True, array_like=True):
     metadata_crcs: int = 0
     compacted_crc: int | None = None
     lost: int = 0
+    offsets: bytes = b"\x90"
 
     def crc(self) -> int:
         """Return the CRC32 of the footer itself."""
-        fields = astuple(self)[1 : len(COLUMNS[self.format])]
-        return zlib.crc32(b" ".join((self.origin, *(b"%d" % field for field in fields))))
+        fields = astuple(self)[: len(COLUMNS[self.format])]
+        return zlib.crc32(b" ".join(field if isinstance(field, bytes) else b"%d" % field for field in fields))
 
 
 def _chunk_crc(key: str, part: int, entries: bytes) -> int:
@@ -304,6 +309,7 @@ class Contents(Struct, frozen=True):
     metadata: Iterable[StoredMetadata | None]
     moved: Iterable[Moved] = ()
     lost: int = 0
+    offsets: Sequence[tuple[int, int]] = ()
 
 
 class Sums:
@@ -348,8 +354,9 @@ def write(
         rows, metadata = Sums(file.fileno()), Sums(file.fileno())
         _fill(db, contents, rows, metadata)
         counted = rows.count, rows.crcs, contents.sequence, metadata.count, metadata.crcs
-        footer = Footer(origin, FORMAT, upto[0], *counted, upto[1], metadata.lost + contents.lost)
-        db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*astuple(footer), footer.crc()))
+        lost = metadata.lost + contents.lost
+        footer = Footer(origin, FORMAT, upto[0], *counted, upto[1], lost, encode_offsets(contents.offsets))
+        db.execute("INSERT INTO seal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*astuple(footer), footer.crc()))
         db.execute("COMMIT")
         os.fsync(file.fileno())
     confirm()

@@ -8,30 +8,37 @@ refusals.
 **Keys.** Entries are kept by key: that of a board is its name, that of a period begins with the name of its board. A
 key is there while it has entries; the periods of a board never hold a name that the board does not.
 
-**Sequences.** Every write takes one, whether or not it counts: the microsecond of its batch (:meth:`State.advance`) or
-the first after the one before, shifted by a bit that says whether it has metadata. So sequences grow in the order in
-which submissions were kept, say when that was, and no two submissions have the same. Journals of the first format know
-no time: until it is known, all sequences are 0.
+**Sequences.** Every write takes one, whether or not it counts: the *tick* of its batch (:meth:`State.advance`) or the
+first after the one before, shifted by a bit that says whether it has metadata. So sequences grow in the order in which
+submissions were kept, and no two submissions have the same. Journals of the first format know no time: until it is
+known, all sequences are 0.
+
+**Order and time** are two things. A tick is the microsecond at which the batch was written, by the wall clock; if that
+has gone back, ticks are ahead of it by an *offset* from then on. ``offsets`` has each change of it. A tick of before
+the last change had the time that the clock showed then, as far as that can be: it is none that is still to come
+(:meth:`State.time_of`).
 
 **Time to live.** A heap holds for each board with a ttl a moment at which it may have ended, never later than it does:
 if the board had submits since, it is put back with its new end. Only :meth:`State.advance` looks there, with the time
 at which a batch was written: a board is gone for all of a batch or for none of it, and submits cost no work in the
-heap.
+heap. Nothing ends in a batch whose clock was not settled (:mod:`laurels.clock`), nor does a period go that is not kept.
 
 **In a compaction** most keys stay on disk: their index is ON_DISK, which only says that they are there.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from heapq import heapify, heappop, heappush
 from itertools import chain
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from laurels.clock import SECOND
 from laurels.definition import Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused
-from laurels.ranking import Index
+from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
 
 if TYPE_CHECKING:
@@ -43,10 +50,10 @@ if TYPE_CHECKING:
 Stamp: TypeAlias = "tuple[int, Collection[int] | None]"
 """The sequence of a submission, and those under which its very metadata is kept; None: it is new, whatever is kept."""
 
-SECOND = 1_000_000
-EXACT = 2**53
 CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
+OFFSETS = 100
+"""How many changes of the offset are known. Of more, the shortest time between two is forgotten."""
 SPARE_ENDS = 64
 """How many ends of boards that are gone the heap may hold, besides one for each that is not."""
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
@@ -77,22 +84,25 @@ class State(dict[str, Index]):
     """The index of each key that has entries; subscripting makes that of a board or period that has none.
 
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
-    have periods, and these from the oldest. ``renewed`` has the microsecond of the last submit of each board with a
-    time to live. ``names`` holds the names of all boards, by their bytes. ``moved`` has for a key, by name, the
-    sequence under which metadata is kept that is not that of its entry. ``entry_count`` and ``period_count`` are how
-    many entries and periods there are.
+    have periods, and these from the oldest. ``renewed`` has the tick of the last submit of each board with a time to
+    live. ``offsets`` has the changes of the offset, each with the tick from which it holds. ``names`` holds the names
+    of all boards, by their bytes. ``moved`` has for a key, by name, the sequence under which metadata is kept that is
+    not that of its entry. ``entry_count`` and ``period_count`` are how many entries and periods there are.
+    ``lossy_sums`` says that sums may lose fractions, as before 0.5.
     """
 
     __slots__ = (
         "_awaited",
         "_ends",
-        "_sum",
         "_undeclared",
         "declared",
         "default",
         "entry_count",
+        "is_settled",
+        "lossy_sums",
         "moved",
         "names",
+        "offsets",
         "period_count",
         "periods",
         "renewed",
@@ -110,8 +120,10 @@ class State(dict[str, Index]):
         self.names = Index(descending=False)
         self.sequence = 0
         self.step = 0
+        self.offsets: list[tuple[int, int]] = []
+        self.is_settled = True
+        self.lossy_sums = False
         self.entry_count = self.period_count = self._undeclared = 0
-        self._sum = Index(operator="increment")
         self._ends: list[tuple[int, str]] = []
         self._awaited: dict[str, int] = {}
 
@@ -143,23 +155,55 @@ class State(dict[str, Index]):
 
     # Time
 
-    def resume(self, sequence: int) -> None:
+    @property
+    def offset(self) -> int:
+        """By how many microseconds ticks are ahead of the wall clock."""
+        return self.offsets[-1][1] if self.offsets else 0
+
+    def time_of(self, tick: int) -> int:
+        """Return the time of a tick, in microseconds since the epoch.
+
+        Between the time that the wall clock showed then and the one that it would have shown, if it had been as it is
+        now, it is the later, but not later than the last change of the offset.
+        """
+        if not self.offsets:
+            return tick
+        first, offset = self.offsets[-1]
+        if tick >= first:
+            return tick - offset
+        place = bisect_right(self.offsets, tick, key=itemgetter(0))
+        shown = tick - (self.offsets[place - 1][1] if place else 0)
+        return min(max(shown, tick - offset), first - offset)
+
+    def resume(self, sequence: int, offsets: list[tuple[int, int]]) -> None:
         """Go on after this sequence, or without time if it is 0."""
         self.sequence = sequence
         self.step = 2 if sequence else 0
+        self.offsets = offsets
 
-    def advance(self, tick: int) -> None:
-        """Set the time of the next write, which is later than all before, and remove the boards whose time is over."""
+    def advance(self, tick: int, offset: int = 0, *, is_settled: bool = True) -> None:
+        """Set the tick of the next write, which is later than all before, and remove the boards whose time is over."""
         self.sequence = (tick - 1) << 1
         self.step = 2
-        while self._ends and self._ends[0][0] <= tick:
+        self.is_settled = is_settled
+        if offset != self.offset:
+            self._change_offset(tick, offset)
+        now = tick - offset
+        while is_settled and self._ends and self._ends[0][0] <= now:
             end, board = heappop(self._ends)
             if self._awaited.get(board) == end:
                 del self._awaited[board]
-                self._end_or_await(board, tick)
+                self._end_or_await(board, now)
 
-    def _end_or_await(self, board: str, tick: int) -> None:
-        if self.is_over(board, tick):
+    def _change_offset(self, tick: int, offset: int) -> None:
+        self.offsets.append((tick, offset))
+        if len(self.offsets) > OFFSETS:
+            ticks = [first for first, _ in self.offsets]
+            del self.offsets[min(range(OFFSETS), key=lambda place: ticks[place + 1] - ticks[place])]
+        self._await_anew()  # boards may end earlier than it was known before
+
+    def _end_or_await(self, board: str, now: int) -> None:
+        if self.is_over(board, now):
             self.drop(board)
         elif board in self.renewed:
             self._await(board)
@@ -169,12 +213,12 @@ class State(dict[str, Index]):
         self.sequence += self.step
         return self.sequence | with_metadata
 
-    def is_over(self, board: str, tick: int) -> bool:
-        """Return whether the time of a board is over at that microsecond."""
-        return board in self.renewed and self._end(board) <= tick
+    def is_over(self, board: str, now: int) -> bool:
+        """Return whether the time of a board is over at that microsecond of the wall clock."""
+        return board in self.renewed and self._end(board) <= now
 
     def _end(self, board: str) -> int:
-        return self.renewed[board] + (self.definition(board).ttl_seconds or 0) * SECOND
+        return self.time_of(self.renewed[board]) + (self.definition(board).ttl_seconds or 0) * SECOND
 
     def renew(self, board: str) -> None:
         """Count the time of a board, if it has a ttl, from the last submission."""
@@ -186,7 +230,7 @@ class State(dict[str, Index]):
             self.restore(board, since)
 
     def restore(self, board: str, renewed: int) -> None:
-        """Count the time of a board from this microsecond."""
+        """Count the time of a board from this tick."""
         self.renewed[board] = renewed
         self._await(board)
 
@@ -217,10 +261,11 @@ class State(dict[str, Index]):
         rules = self.definition(board).operator_rules
         if rules.may_refuse:
             self._check_sum(board, feeds, name, score)
+        lossy = self.lossy_sums
         if self.renewed:
             self.renew(board)
         if not (feeds or self.moved or sequence & 1):
-            outcome = self[board].submit(name, score, sequence)
+            outcome = self[board].submit(name, score, sequence, False, lossy)  # noqa: FBT003
             self.entry_count += outcome == ADDED
             return outcome > 0
         changed = False
@@ -230,7 +275,7 @@ class State(dict[str, Index]):
                 if self.metadata_of(key, name) not in equal:
                     self.set_metadata(key, name, sequence)
                     changed = True
-            elif outcome := index.submit(name, score, sequence, bool(sequence & 1)):
+            elif outcome := index.submit(name, score, sequence, bool(sequence & 1), lossy):
                 changed = True
                 if outcome == ADDED:
                     self.entry_count += 1
@@ -310,7 +355,7 @@ class State(dict[str, Index]):
 
     def _prune(self, board: str, feed: Feed) -> None:
         periods = self.periods[board][feed.window]
-        for period in periods[: bisect_left(periods, feed.oldest)]:
+        for period in periods[: bisect_left(periods, feed.oldest)] if self.is_settled else ():
             self._forget(key_of(board, feed.window, period))
 
     def _check_sum(self, board: str, feeds: Sequence[Feed], name: str, score: Score) -> None:
@@ -326,15 +371,10 @@ class State(dict[str, Index]):
 
     def _add(self, key: str, name: str, score: Score) -> Score:
         had = self.get(key, EMPTY_INDEX).score(name) or 0
-        total = had + score
-        if not -EXACT < total < EXACT:  # the kernel decides whether there is such a sum, on an index for that alone
-            self._sum.clear()
-            try:
-                self._sum.submit("sum", had)
-                self._sum.submit("sum", score)
-            except OverflowError as error:
-                raise ScoreRefused(f"The score is refused: {error}.") from error
-        return total
+        try:  # the kernel alone decides whether there is such a sum
+            return add_scores(had, score, self.lossy_sums)
+        except OverflowError as error:
+            raise ScoreRefused(f"The score is refused: {error}.") from error
 
     def remove(self, key: str, name: str) -> bool:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""

@@ -23,7 +23,9 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from laurels.clock import Clock
+from msgspec.structs import replace
+
+from laurels.clock import SECOND, Clock
 from laurels.definition import DEFAULT_DEFINITION, Definition
 from laurels.errors import (
     DefinitionConflict,
@@ -76,6 +78,7 @@ from laurels.stores.embedded.records import (
 from laurels.stores.embedded.recovery import Recovery
 from laurels.stores.embedded.state import EMPTY_INDEX
 from laurels.stores.embedded.summary import summarize
+from laurels.stores.embedded.watch import ClockWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,11 +108,14 @@ class EmbeddedStore(Store):
 
     def __init__(self, files: Files, recovery: Recovery, clock: Clock, limits: StoreLimits) -> None:
         self._directory = files.directory
+        self._compaction = files.compaction
         self._state = state = recovery.state
-        self._ticks = Ticks(clock, state.sequence >> 1)
+        self._clock = clock
+        self._ticks = Ticks(clock, state.sequence >> 1, state.offset)
         self._lookups = DiskLookups(files.directory.path)
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
+        self._watch = ClockWatch(clock, state.time_of(state.sequence >> 1))
         self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock, limits.keys)
         self._answers.add(recovery.answered)
         self._capacity = Capacity(limits, state)
@@ -138,7 +144,9 @@ class EmbeddedStore(Store):
             files, recovery = await asyncio.to_thread(cls._load, path, default, progress, compact_bytes)
         except OSError as error:
             raise DirectoryUnusable(path, str(error)) from error
-        return cls(files, recovery, clock or Clock(), limits)
+        clock = clock or Clock()
+        clock.resume(files.directory.read_clock())
+        return cls(files, recovery, clock, limits)
 
     @classmethod
     def _load(
@@ -161,7 +169,8 @@ class EmbeddedStore(Store):
         return Files(recovery.directory, recovery.journal, compaction), recovery
 
     def _is_over(self, board: str) -> bool:
-        return bool(self._state.renewed) and self._state.is_over(board, self._ticks.now())
+        """Return whether the time of a board is over by the wall clock: it is hidden, and may come back with that."""
+        return board in self._state.renewed and self._state.is_over(board, int(self._clock() * SECOND))
 
     # Writes
 
@@ -301,7 +310,18 @@ class EmbeddedStore(Store):
 
     def measure(self) -> Mapping[str, float]:
         limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in self._capacity.held()}
-        return self._capacity.held() | limits
+        times = {
+            "clock_settled": self._clock.is_settled,
+            "newest_record_ahead_seconds": max(0.0, self._ticks.last / SECOND - self._clock()),
+        }
+        compaction = {
+            "backlog_bytes": self._compaction.backlog,
+            "compaction_failing": self._compaction.failure is not None,
+        }
+        return self._capacity.held() | limits | times | compaction
+
+    def warnings(self) -> list[str]:
+        return self._watch.warnings()
 
     async def definitions(self) -> Mapping[str, Definition]:
         self._check_open()
@@ -319,11 +339,15 @@ class EmbeddedStore(Store):
         self._check_open()
         if definition == self._state.default:
             return
+        ended = []
         for board in self._state.undeclared():
-            problem = None if self._is_over(board) else self._state.problem(board, definition)
-            if problem:
-                way = "it has the default definition: declare it as it was, or start with the default that was"
-                raise DefinitionConflict(board, f"{problem} ({way})")
+            if problem := self._state.problem(board, definition):
+                if not (self._is_over(board) and self._clock.is_settled):
+                    way = "it has the default definition: declare it as it was, or start with the default that was"
+                    raise DefinitionConflict(board, f"{problem} ({way})")
+                ended.append(board)
+        for board in ended:
+            self._commits.add(Drop(board))  # in the same batch, which may have another clock than this moment
         await self._keep(Define(DEFAULT, encode_definition(definition)))
 
     # Reads
@@ -337,8 +361,14 @@ class EmbeddedStore(Store):
 
     async def _ranked(self, board: Board, read: Callable[[Index], list[Row]], *, with_metadata: bool) -> list[Ranked]:
         if with_metadata:
-            return await self._metadata.entries(board.key, lambda: read(self._index(board)))
-        return list(map(_entry, read(self._index(board))))
+            entries = await self._metadata.entries(board.key, lambda: read(self._index(board)))
+        else:
+            entries = list(map(_entry, read(self._index(board))))
+        return list(map(self._in_time, entries)) if self._state.offsets else entries
+
+    def _in_time(self, entry: Ranked) -> Ranked:
+        """Return an entry with the time of its submission, which was taken for its order alone."""
+        return replace(entry, submitted_at=entry.submitted_at and self._state.time_of(entry.submitted_at))
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
@@ -427,6 +457,7 @@ class EmbeddedStore(Store):
     async def close(self) -> None:
         if not self.is_closed:
             self.is_closed = True
+            self._watch.close()
             try:
                 await self._lookups.close()
             finally:
