@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -123,3 +124,30 @@ def test_refusal_behind_a_request_that_waits_says_that_it_is_the_last(server: Se
         replies = read_replies(connection, 2)
     assert [reply.status for reply in replies] == [202, 413]
     assert replies[1].headers["connection"] == "close"
+
+
+def test_end_behind_a_stream(served: Server) -> None:
+    """What was pipelined behind a stream is answered, though its client has said that nothing more comes."""
+    stream = b"GET /-/boards/kart/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connected(served) as connection:
+        connection.sendall(stream + b"GET /-/odd HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        connection.shutdown(socket.SHUT_WR)
+        received = read_to_end(connection)
+    assert received.count(b"data: ") == 3
+    assert received.count(b"HTTP/1.1 299") == 2
+
+
+def test_client_that_goes_on_behind_a_stream(served: Server) -> None:
+    """What comes behind a stream is held back, and the stream ends when its client leaves."""
+    odd = b"GET /-/odd HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connected(served) as connection:
+        connection.sendall(b"GET /-/boards/endless/live HTTP/1.1\r\nHost: x\r\n\r\n" + odd)
+        while b"data: 5" not in connection.recv(65536):
+            pass
+        connection.sendall(odd)
+        while b"data: 2" not in connection.recv(65536):
+            pass
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    deadline = time.monotonic() + 20
+    while "endless" not in ask(served, "GET", "/-/closed").json:
+        assert time.monotonic() < deadline

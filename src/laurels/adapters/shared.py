@@ -59,6 +59,7 @@ class Shared:
         self.now = time.monotonic()
         self.date = b""
         self._runs = False
+        self._takes_turns = False
         self._waiting: deque[Connection] = deque()
 
     def run(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
@@ -85,12 +86,12 @@ class Shared:
 
     def wait_for_turn(self, connection: Connection) -> None:
         """Let a connection read on soon, after those that wait already."""
-        if not self._waiting:
-            connection.loop.call_soon(self._take_turns)
         self._waiting.append(connection)
+        if not self._takes_turns:
+            self._takes_turns = True
+            connection.loop.call_soon(self._take_turns, connection.loop)
 
-    def _take_turns(self) -> None:
-        loop = self._waiting[0].loop
+    def _take_turns(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             for _ in range(len(self._waiting)):
                 self.outbox.begin_turn(loop)
@@ -98,5 +99,6 @@ class Shared:
                 if self.outbox.is_over:
                     break
         finally:
-            if self._waiting:
-                loop.call_soon(self._take_turns)
+            self._takes_turns = bool(self._waiting)
+            if self._takes_turns:
+                loop.call_soon(self._take_turns, loop)
