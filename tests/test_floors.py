@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "laurels.ranking": set[str](),
     "laurels.wall_clock": set[str](),
     "laurels.windows": laurels("errors", "wall_clock"),
-    "laurels.definition": set[str](),
+    "laurels.definition": laurels("errors"),
     "laurels.entries": laurels("limits", "errors", "definition"),
     "laurels.declaring": laurels("errors", "windows", "definition"),
     "laurels.boards_file": laurels("errors", "definition", "entries", "declaring"),

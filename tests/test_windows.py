@@ -258,7 +258,18 @@ def test_bad_period(window: str, period: str, example: str) -> None:
         Calendar(window, "UTC").check(period)
 
 
-GOOD_WINDOWS = {"weekly": "weekly", "0  6 * * 1": "0 6 * * 1", " 0 6\t* * mon": "0 6 * * MON"}
+GOOD_WINDOWS = {
+    "weekly": "weekly",
+    "0  6 * * 1": "0 6 * * 1",
+    " 0 6\t* * mon": "0 6 * * MON",
+    "*/60 */24 */31 */12 */7": "*/60 */24 */31 */12 */7",  # once in all that a field has: as it says
+    "1-5/5 0/24 31/1 jan-mar/2 mon-fri/5": "1-5/5 0/24 31/1 JAN-MAR/2 MON-FRI/5",
+    "0 0 31 1,2 *": "0 0 31 1,2 *",
+    "0 0 29 2 *": "0 0 29 2 *",
+    "0 0 LW * 5L": "0 0 LW * 5L",
+    "0 0 * * sat-7,fri#5": "0 0 * * SAT-7,FRI#5",
+    "0 0 1 may *": "0 0 1 MAY *",
+}
 
 
 @pytest.mark.parametrize(("text", "window"), GOOD_WINDOWS.items(), ids=GOOD_WINDOWS.values())
@@ -275,7 +286,41 @@ BAD_WINDOWS = {
     "0 6 * *": "has 4 fields",
     "0 0 6 * * 1": "none for seconds",
     "60 * * * *": "bad minute",
-    "0 0 30 2 *": "bad day-of-month",
+    "0 0 30 2 *": "never comes on the day 30: no month of 2 has it",
+    "0 0 31 FEB,APR *": "never comes on the day 31: no month of FEB,APR has it",
+    "0 0 31 2 MON": "never comes on the day 31",
+    "0 */48 * * *": "has the step 48, but * has only 24 values",
+    "*/61 * * * *": "at most",
+    "0-59/100 * * * *": "0-59 has only 60",
+    "1-5/9 * * * *": "1-5 has only 5",
+    "0,30/31 * * * *": "30 has only 30",
+    "0 0 */32 * *": "has only 31",
+    "0 0 1 */13 *": "has only 12",
+    "0 0 1 FEB-APR/4 *": "FEB-APR has only 3",
+    "0 0 * * */8": "has only 7",
+    "0 0 * * MON-FRI/6": "MON-FRI has only 5",
+    f"0 */{'9' * 80} * * *": "has the step 9",
+    "0 0 L/2 * *": "has a step after L",
+    "0 0 LW/2 * *": "has a step after LW",
+    "0 0 * * friday": "has the word FRIDAY: write FRI",
+    "0 0 * * Mondays,5": "has the word MONDAYS: write MON",
+    "0 0 * * mon-thurs": "has the word THURS: write THU",
+    "0 0 1 january *": "has the word JANUARY: write JAN",
+    "0 0 1 sept *": "has the word SEPT: write SEP",
+    "0 FRI * * *": "has FRI as the hour: it goes into the field of the day of the week, as FRI",
+    "january 0 1 * *": "has JANUARY as the minute: it goes into the field of the month, as JAN",
+    "0 0 1 Tuesday *": "has TUESDAY as the month: it goes into the field of the day of the week, as TUE",
+    "0 0 * * 7-0": "has the range 7-0, which ends before it begins: write 0-0",
+    "0 22-6 * * *": "has the range 22-6, which ends before it begins: write 22-23,0-6",
+    "0 0 * * FRI-MON": "has the range FRI-MON, which ends before it begins: write FRI-6,0-MON",
+    "0 0 * * */0": "bad day-of-week",
+    "0 0 * * DAY": "bad day-of-week",
+    "0 24 * * *": "bad hour",
+    "0 0 0 * *": "bad day-of-month",
+    "0 0 * 13 *": "bad month",
+    "friday": 'write "0 0 * * FRI"',
+    "Mondays": 'write "0 0 * * MON"',
+    "january": 'write "0 0 1 JAN *"',
     "0 0 */29 2 MON#5": "never comes",
 }
 

@@ -30,6 +30,7 @@ from laurels.errors import (
     NotKept,
     NotOnBoard,
     ScoreRefused,
+    truncate,
 )
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Feed, PeriodRange, Refusal, Score, Submission
@@ -370,7 +371,7 @@ class Boards:
             raise BadParameter("name", f"{len(names)} names are asked for: ask for at most {NAMES_ASKED} at a time.")
         if len(set(names)) < len(names):
             twice = next(name for place, name in enumerate(names) if name in names[:place])
-            raise BadParameter("name", f"The name {twice!r} stands twice: ask for each name once.")
+            raise BadParameter("name", f"The name {truncate(twice)!r} stands twice: ask for each name once.")
         entries = await self.store.entries_named(
             where, [checked_name(name) for name in names], with_metadata=with_metadata
         )
@@ -470,7 +471,7 @@ def _find_window(definition: Definition, text: str) -> str:
         text = normalize_window(text)
     if text not in definition.windows:
         has = f"it has {', '.join(map(repr, definition.windows))}" if definition.windows else "it has none"
-        raise BadParameter("window", f"{text!r} is no window of this board: {has}.")
+        raise BadParameter("window", f"{truncate(text)!r} is no window of this board: {has}.")
     return text
 
 

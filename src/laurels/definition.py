@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from laurels.errors import truncate
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
@@ -182,8 +184,10 @@ def _contradictions(old: Definition, new: Definition, stored: Stored) -> Iterato
 
 def _out_of_bounds(bounds: Bounds, stored: Stored) -> Iterator[str]:
     if bounds.min is not None and stored.low < bounds.min:
-        yield f"it has the score {stored.low}, and scores.min would be {bounds.min}; remove such entries first"
+        low, least = truncate(stored.low), truncate(bounds.min)
+        yield f"it has the score {low}, and scores.min would be {least}; remove such entries first"
     if bounds.max is not None and stored.high > bounds.max:
-        yield f"it has the score {stored.high}, and scores.max would be {bounds.max}; remove such entries first"
+        high, greatest = truncate(stored.high), truncate(bounds.max)
+        yield f"it has the score {high}, and scores.max would be {greatest}; remove such entries first"
     if bounds.integer and not stored.is_whole():
         yield "it has scores that are not whole, and scores.integer would be true; remove such entries first"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from laurels.errors import BadName, ScoreRefused
+from laurels.errors import BadName, ScoreRefused, truncate
 from laurels.limits import NAME_BYTES
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ def checked_name(name: str, parameter: str = "name") -> str:
     return name
 
 
+def cut_name(name: str) -> str:
+    """Return a name as a refusal repeats it: one that is too long to be any is cut short."""
+    return name if len(name) <= NAME_BYTES else truncate(name)
+
+
 def check_entry(name: str, score: Score) -> None:
     """Raise BadName or ScoreRefused if a board cannot hold such an entry."""
     # Most names and scores are good by this alone, which saves two calls for each submit
@@ -72,8 +77,8 @@ def checked_score(score: Score) -> Score:
         raise ScoreRefused("The score is beyond the range of a double (about 1.8e308).") from None
     if not exact:
         raise ScoreRefused(
-            f"The score {score} would be rounded to {float(score):.0f}. Beyond 2^53 only integers that a double "
-            "holds exactly are kept.",
+            f"The score {truncate(score)} would be rounded to {truncate(int(float(score)))}. Beyond 2^53 only integers "
+            "that a double holds exactly are kept.",
         )
     return score
 

@@ -54,8 +54,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def truncate(text: str) -> str:
-    """Return a client's text as a message repeats it: cut short if it is long."""
+def truncate(sent: object) -> str:
+    """Return what a client sent as a message repeats it: cut short if it is long."""
+    text = str(sent)
     return text if len(text) <= REPEATED_CHARACTERS else f"{text[:REPEATED_CHARACTERS]}..."
 
 
@@ -89,7 +90,7 @@ class BadParameter(Malformed):
     """A query parameter is of the wrong form."""
 
     def __init__(self, parameter: str, problem: str) -> None:
-        self.parameter = parameter
+        self.parameter = truncate(parameter)
         super().__init__(problem)
 
 
@@ -101,7 +102,7 @@ class BadBody(Refused):
     """The body is JSON of the wrong shape; ``pointer`` (RFC 6901) says where."""
 
     def __init__(self, pointer: str, problem: str) -> None:
-        self.pointer = pointer
+        self.pointer = truncate(pointer)
         super().__init__(problem)
 
 
@@ -112,7 +113,7 @@ class BadDefinition(Refused):
     """
 
     def __init__(self, pointer: str, problem: str, where: str = "") -> None:
-        self.pointer = pointer
+        self.pointer = truncate(pointer)
         self.problem = problem
         super().__init__(f"{where}: {problem}" if where else problem)
 
@@ -141,7 +142,7 @@ class DefinitionConflict(LaurelsError):
     def __init__(self, board: str, problem: str) -> None:
         self.board = board
         self.problem = problem
-        super().__init__(f"The definition of the board {board!r} cannot change so: {problem}.")
+        super().__init__(f"The definition of the board {truncate(board)!r} cannot change so: {problem}.")
 
 
 class NotDeclared(LaurelsError):
@@ -152,7 +153,7 @@ class NotDeclared(LaurelsError):
     def __init__(self, board: str) -> None:
         self.board = board
         super().__init__(
-            f"There is no board {board!r}, and only declared boards take scores here: PUT its definition to "
+            f"There is no board {truncate(board)!r}, and only declared boards take scores here: PUT its definition to "
             "/-/boards/{board} first, or declare it in the boards file."
         )
 
@@ -164,7 +165,7 @@ class NotDefined(LaurelsError):
 
     def __init__(self, board: str) -> None:
         self.board = board
-        super().__init__(f"There is no board {board!r}: it is not declared, and has no entries.")
+        super().__init__(f"There is no board {truncate(board)!r}: it is not declared, and has no entries.")
 
 
 class NotOnBoard(LaurelsError):
@@ -172,7 +173,9 @@ class NotOnBoard(LaurelsError):
 
     def __init__(self, parameter: str, name: str) -> None:
         self.parameter = parameter
-        super().__init__(f"{name!r} is not on this board. Ask about a name that is, or submit a score for it first.")
+        super().__init__(
+            f"{truncate(name)!r} is not on this board. Ask about a name that is, or submit a score for it first."
+        )
 
 
 class StoreError(LaurelsError):

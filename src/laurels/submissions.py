@@ -9,8 +9,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from laurels.entries import check_entry
-from laurels.errors import BadBody, BadName, BadParameter, ScoreRefused
+from laurels.entries import check_entry, cut_name
+from laurels.errors import BadBody, BadName, BadParameter, ScoreRefused, truncate
 from laurels.limits import KEY_CHARACTERS, METADATA_BYTES
 from laurels.stores.contract import IdempotencyKey, Refusal
 
@@ -31,7 +31,7 @@ def find_refusals(batch: Sequence[Submission | Refusal], definition: Definition)
             try:
                 check_submission(entry, definition)
             except (BadBody, BadName, ScoreRefused) as error:
-                yield index, Refusal(index, entry.name, str(error))
+                yield index, Refusal(index, cut_name(entry.name), str(error))
 
 
 def check_submission(submission: Submission, definition: Definition) -> None:
@@ -52,12 +52,16 @@ def check_bounds(score: Score, definition: Definition) -> None:
     """Raise ScoreRefused if a board does not accept a score; of one that is added only the store knows the sum."""
     bounds = definition.scores
     if bounds.integer and score != int(score):
-        raise ScoreRefused(f"The score {score} is not whole, and this board takes only whole scores.")
+        raise ScoreRefused(f"The score {truncate(score)} is not whole, and this board takes only whole scores.")
     if not definition.operator_rules.adds:
         if bounds.min is not None and score < bounds.min:
-            raise ScoreRefused(f"The score {score} is too low: this board takes none below {bounds.min}.")
+            raise _out_of_bounds(score, "low", f"below {truncate(bounds.min)}")
         if bounds.max is not None and score > bounds.max:
-            raise ScoreRefused(f"The score {score} is too high: this board takes none above {bounds.max}.")
+            raise _out_of_bounds(score, "high", f"above {truncate(bounds.max)}")
+
+
+def _out_of_bounds(score: Score, how: str, where: str) -> ScoreRefused:
+    return ScoreRefused(f"The score {truncate(score)} is too {how}: this board takes none {where}.")
 
 
 def make_submit_key(key: str, board: str, submission: Submission) -> IdempotencyKey:

@@ -16,6 +16,7 @@ Instants and wall times are in seconds, as in :mod:`laurels.wall_clock`, which f
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
@@ -25,10 +26,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from cronsim import CronSim, CronSimError
 from msgspec import Struct
 
-from laurels.errors import BadParameter
+from laurels.errors import BadParameter, truncate
 from laurels.wall_clock import EPOCH, LEAST_YEAR, Line, Zone
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
     from laurels.wall_clock import Stretch
@@ -60,6 +62,20 @@ NAMED = {
     "weekly": _Form("0 0 * * 1", "%G-W%V", "2026-W47", "-1", "-%u"),
     "monthly": _Form("0 0 1 * *", "%Y-%m", "2026-11"),
 }
+DAYS = ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY")
+MONTHS = (
+    *("JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE"),
+    *("JULY", "AUGUST", "SEPTEMBER", "OCTOBER", "NOVEMBER", "DECEMBER"),
+)
+_FIELDS: tuple[tuple[str, range, Sequence[str]], ...] = (
+    ("minute", range(60), ()),
+    ("hour", range(24), ()),
+    ("day of the month", range(1, 32), ()),
+    ("month", range(1, 13), MONTHS),
+    ("day of the week", range(7), DAYS),
+)
+_WORD = re.compile("[A-Z]{3,}")
+_LONG = 10
 FIELDS = "minute 0-59, hour 0-23, day of the month 1-31, month 1-12, day of the week 0-7"
 _FIELD_COUNT = 5
 INSTEAD = {
@@ -93,16 +109,77 @@ def normalize_window(text: str) -> str:
     if count != _FIELD_COUNT:
         seconds = " (there is none for seconds)" if count == _FIELD_COUNT + 1 else ""
         raise ValueError(f"has {count} fields: a cron line has {_FIELD_COUNT}{seconds}, {FIELDS}")
+    _check_fields(line)
     try:
         next(CronSim(line, _SOME_TIME))
-    except CronSimError as error:
-        raise ValueError(f"has a {str(error).lower()}: a cron line has {FIELDS}") from None
     except StopIteration:
         raise ValueError("never comes: no month has such a day") from None
     return line
 
 
+def _check_fields(line: str) -> None:
+    """Raise ValueError for what CronSim does not take, and for what it takes for something else than it says."""
+    fields = line.split()
+    for field, (name, values, words) in zip(fields, _FIELDS, strict=True):
+        for term in field.split(","):
+            _check_words(term, name, words)
+            _check_term(term, values, words)
+    minute, hour, day, month, weekday = fields
+    try:
+        CronSim(f"{minute} {hour} {day} * {weekday}", _SOME_TIME)
+        CronSim(f"* * * {month} *", _SOME_TIME)
+    except CronSimError as error:
+        raise ValueError(f"has a {str(error).lower()}: a cron line has {FIELDS}") from None
+    try:
+        CronSim(f"* * {day} {month} *", _SOME_TIME)
+    except CronSimError:
+        raise ValueError(f"never comes on the day {truncate(day)}: no month of {truncate(month)} has it") from None
+
+
+def _check_words(term: str, field: str, words: Sequence[str]) -> None:
+    for word in _WORD.findall(term):
+        for home, names in (("month", MONTHS), ("day of the week", DAYS)):
+            full = next((name for name in names if name.startswith(word) or f"{name}S" == word), None)
+            if full and names is not words:
+                raise ValueError(f"has {word} as the {field}: it goes into the field of the {home}, as {full[:3]}")
+            if full and len(word) > len(full[:3]):
+                raise ValueError(f"has the word {word}: write {full[:3]}")
+
+
+def _check_term(term: str, values: range, words: Sequence[str]) -> None:
+    """Refuse a range that ends before it begins, and a step that is wider than what it steps through."""
+    base, slash, step = term.partition("/")
+    low, dash, high = base.partition("-")
+    first, last = (_value_of(text, values, words) for text in (low, high if dash else low))
+    if first is not None and last is not None and last < first:
+        rest = f"{low}-{values[-1]},{values[0]}-{high}" if first in values else f"{values[0]}-{high}"
+        raise ValueError(f"has the range {base}, which ends before it begins: write {rest}")
+    if slash and base.startswith("L"):
+        raise ValueError(f"has a step after {truncate(base)}, which is one day: write it without")
+    if base == "*":
+        first, last = values[0], values[-1]
+    elif not dash:
+        last = values[-1]  # a step after one value goes on to the end of the field
+    if slash and step.isdecimal() and first is not None and last is not None and int(step) > last - first + 1:
+        raise ValueError(
+            f"has the step {truncate(step)}, but {base} has only {last - first + 1} values, and each begins anew: "
+            f"a step may be at most that"
+        )
+
+
+def _value_of(text: str, values: range, words: Sequence[str]) -> int | None:
+    """Return the value of a number or of the first letters of a word, None if it is neither."""
+    if text.isdecimal() and len(text) < _LONG:
+        return int(text)
+    return next((value for value, word in zip(values, words, strict=False) if word[:3] == text), None)
+
+
 def _suggest(text: str) -> str:
+    word = text.strip().upper()
+    for names, line in ((DAYS, "0 0 * * {}"), (MONTHS, "0 0 1 {} *")):
+        for name in names:
+            if word in {name, f"{name}S", name[:3]}:
+                return f'write "{line.format(name[:3])}"'
     words = {name: name for name in NAMED} | INSTEAD | {key[1:]: window for key, window in INSTEAD.items()}
     close = get_close_matches(text.strip().lower(), words, n=1)
     if close:
@@ -167,7 +244,8 @@ class Calendar:
             begun = " for the instant in UTC at which it began" if self._is_line else ""
             raise BadParameter(
                 "period",
-                f"{period!r} is no period of the window {self.window!r}: it is named as {form.example!r}{begun}.",
+                f"{truncate(period)!r} is no period of the window {self.window!r}: it is named as {form.example!r}"
+                f"{begun}.",
             )
         return wall
 

@@ -63,6 +63,15 @@ def test_body_limit(name: str, size: int) -> None:
     assert response.status == (400 if size == BODY_BYTES else 413)
 
 
+@pytest.mark.parametrize("name", ["rest-submit", "http-payload-1"])
+def test_body_of_a_delete(name: str) -> None:
+    """A DELETE with a body is refused before any board is asked."""
+    request = gateway.read_event(RECORDED[name].event | {"httpMethod": "DELETE", "body": "{}"})
+    response = asyncio.run(Routes(None).answer(request))  # type: ignore[arg-type]  # no board is asked
+    assert response.status == 400
+    assert b"DELETE has no body" in response.body
+
+
 def test_what_api_gateway_never_sent() -> None:
     """An event of another kind is not taken for a request."""
     with pytest.raises(msgspec.ValidationError, match="httpMethod"):

@@ -247,3 +247,35 @@ def test_options_lists_methods(service: Server, board: str, path: str, allow: st
     reply = ask(service, "OPTIONS", path.format(board=board))
     assert reply.status == 204
     assert reply.headers["allow"] == allow
+
+
+@pytest.mark.parametrize("path", ["/{board}", "/{board}/v", "/{board}?window=daily", "/-/boards/{board}"])
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'{"names":["w"]}', {}),
+        (b"null", {}),
+        (b" ", {}),
+        (b"x", {"content-type": "text/plain"}),
+        (b'{"names":["w"]}', None),
+    ],
+    ids=["json", "null", "a space", "text", "chunks"],
+)
+def test_delete_with_a_body(
+    service: Server, board: str, path: str, body: bytes, headers: dict[str, str] | None
+) -> None:
+    """A DELETE whose body says what to delete deletes nothing, and is told where to say it."""
+    ask(service, "PUT", f"/-/boards/{board}", {"windows": ["daily"]})
+    ask(service, "POST", f"/{board}/v", {"score": 1})
+    sent = iter([body]) if headers is None else body
+    reply = ask(service, "DELETE", path.format(board=board), sent, headers)
+    assert reply.status == 400
+    assert "DELETE /{board}/{name} removes one name" in reply.json["detail"]
+    assert ask(service, "GET", f"/{board}/v").json == {"score": 1, "rank": 0}
+    assert ask(service, "GET", f"/{board}/v?window=daily").json == {"score": 1, "rank": 0}
+    assert ask(service, "GET", f"/-/boards/{board}").json["windows"] == ["daily"]
+
+
+def test_delete_with_a_body_of_no_length(service: Server, board: str) -> None:
+    """A body of no bytes is none."""
+    assert ask(service, "DELETE", f"/{board}/v", b"", {"content-length": "0"}).status == 204

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Server
 
-MOST_CALLS = 30 * BATCH_ENTRIES
+MOST_CALLS = 50 * BATCH_ENTRIES
 ENTRIES = b'{"entries":['
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from laurels.errors import BadParameter
+from laurels.errors import BadParameter, truncate
 from laurels.http.headers import check_accept, check_content, preferred_kind
 from laurels.http.messages import JSON, Headers, Request, Response
 from laurels.http.parameters import HOMES, IN_PATH, list_words
+from laurels.http.problems import HTTPError
 from laurels.http.query import EMPTY_QUERY, Query
 from laurels.limits import BODY_BYTES
 
@@ -27,6 +28,10 @@ Scope = Literal["read", "submit", "moderate", "define", "tokens", "metrics", "ad
 Handler = Callable[..., Awaitable[Response]]
 """A coroutine function. It gets a context, the names in the path, the body if there is one, and the parameters."""
 
+BODY_OF_DELETE = (
+    "A DELETE has no body, so nothing was removed. Its path says what is: DELETE /{board}/{name} removes one name, "
+    "DELETE /{board} all entries."
+)
 SIMPLE_ERRORS = (400, 406)
 READ_ERRORS = (400, 404, 406, 414, 422, 429, 503)
 WRITE_ERRORS = (400, 404, 406, 413, 415, 422, 429, 503, 507)
@@ -74,7 +79,10 @@ class Inputs(Struct, eq=False):
     def _problem(self, key: str) -> str:
         if not self.known:
             return "This route takes no query parameters."
-        problem = f"{key} goes with {HOMES[key]}, not here" if key in HOMES else f"There is no parameter {key}"
+        is_elsewhere = key in HOMES
+        problem = (
+            f"{key} goes with {HOMES[key]}, not here" if is_elsewhere else f"There is no parameter {truncate(key)}"
+        )
         return f"{problem}: {self.subject} takes {list_words(self.known)}."
 
 
@@ -132,6 +140,8 @@ class Operation(Struct, kw_only=True, eq=False):
         if len(self.produces) > 1:
             return (*names, preferred_kind(headers, self.produces), *parameters)
         if self.body is None:
+            if self.method == "DELETE" and request.body:
+                raise HTTPError(400, BODY_OF_DELETE)
             return (*names, *parameters)
         check_content(headers)
         return (*names, self.body.read(request.body), *parameters)

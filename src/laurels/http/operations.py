@@ -69,8 +69,8 @@ refused. The name of a board or of a player is one percent-decoded segment of th
 An answer is of one state of its board.
 
 `HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 405, 408, \
-414, 431, 500, 503 or 505. Every error is a problem document (RFC 9457) that says what was wrong and what would be \
-right.
+414, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was wrong and what would \
+be right.
 """
 
 TAGS = {
@@ -94,6 +94,7 @@ STATUSES = {
     429: "The store's account is over one of its limits; nothing was counted.",
     431: f"The headers are larger than {format_size(HEAD_BYTES)}, unless the service is set otherwise.",
     500: "A fault of the service's own.",
+    501: "`Transfer-Encoding` has another coding than `chunked`, or more than one.",
     503: "The service cannot answer now, or does as much as it is set to; nothing was counted, unless the detail says "
     "that it may be.",
     505: "Neither HTTP/1.1 nor HTTP/1.0.",
@@ -101,7 +102,7 @@ STATUSES = {
 }
 """What each error means, whichever operation it answers."""
 
-ANY_REQUEST = (405, 408, 414, 431, 500, 503, 505)
+ANY_REQUEST = (405, 408, 414, 431, 500, 501, 503, 505)
 """The errors that any request may get; the document has them once."""
 
 

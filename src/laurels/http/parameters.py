@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from msgspec import Struct
 
 from laurels.entries import RESERVED
-from laurels.errors import BadParameter
+from laurels.errors import BadParameter, truncate
 from laurels.http.headers import REPRESENTATION, wants_representation
 from laurels.limits import (
     BOARDS_LISTED,
@@ -187,7 +187,7 @@ class Fields(Input, frozen=True, kw_only=True):
                 problem = (
                     f"{field} goes with a page, not here"
                     if field in self.elsewhere
-                    else f"There is no field {field!r} to include"
+                    else f"There is no field {truncate(field)!r} to include"
                 )
                 raise BadParameter(self.name, f"{problem}. There are {list_words(self.known)}.")
         return frozenset(fields)

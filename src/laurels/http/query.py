@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from laurels.entries import checked_score
-from laurels.errors import BadParameter, ScoreRefused
+from laurels.errors import BadParameter, ScoreRefused, truncate
 from laurels.http.wire import parse_submit
 from laurels.limits import LARGEST_NUMBER
 
@@ -50,26 +50,28 @@ class Query(dict[str, list[bytes]]):
         try:
             return [decode_text(value) for value in self[key]]
         except ValueError as error:
-            raise BadParameter(key, f"{key} {error}.") from None
+            raise BadParameter(key, f"{truncate(key)} {error}.") from None
 
     def text(self, key: str) -> str:
         """Return the only value of a parameter."""
         if len(self[key]) > 1:
-            raise BadParameter(key, f"{key} stands twice.")
+            raise BadParameter(key, f"{truncate(key)} stands twice.")
         return self.texts(key)[0]
 
     def number(self, key: str) -> int:
         """Return a whole number."""
         value = self.text(key)
         if not _WHOLE.fullmatch(value):
-            raise BadParameter(key, f"{key} is {value!r}: it must be a whole number from 0 to {LARGEST_NUMBER}.")
+            problem = f"{key} is {truncate(value)!r}: it must be a whole number from 0 to {LARGEST_NUMBER}."
+            raise BadParameter(key, problem)
         return int(value)
 
     def score(self, key: str) -> Score:
         """Return a score, read as in the body of a submit."""
         value = self.text(key)
         if not _NUMBER.fullmatch(value):
-            raise BadParameter(key, f"{key} is {value!r}: it must be a number as JSON has them, and a plus in it %2B.")
+            problem = f"{key} is {truncate(value)!r}: it must be a number as JSON has them, and a plus in it %2B."
+            raise BadParameter(key, problem)
         try:
             return checked_score(parse_submit(b'{"score":%b}' % value.encode())[0])
         except ScoreRefused as error:

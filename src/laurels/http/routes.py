@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from laurels.entries import RESERVED
-from laurels.errors import BadName
+from laurels.errors import BadName, truncate
 from laurels.http.gate import OPEN_GATE, Context, Gate
 from laurels.http.messages import Request, Response, StreamingResponse
 from laurels.http.operation import Operation, no_parameters
@@ -91,7 +91,8 @@ class _Node:
         if operation is None:
             methods = [*self.operations]  # the last is OPTIONS
             allow = ((b"allow", ", ".join(methods).encode()),)
-            problem = HTTPError(405, f"{method} is not allowed here: use {', '.join(methods[:-1])}.", headers=allow)
+            detail = f"{truncate(method)} is not allowed here: use {', '.join(methods[:-1])}."
+            problem = HTTPError(405, detail, headers=allow)
             return Call(self.route, names, problem=problem)
         return Call(self.route, names, operation)
 

@@ -26,7 +26,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from laurels import declaring
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.entries import EXACT, is_exact
+from laurels.entries import EXACT, cut_name, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
 from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES
 from laurels.stores.contract import Change, Entry, Place, Refusal, Score, Standing, Submission
@@ -319,14 +319,14 @@ def _entry_or_refusal(index: int, raw: bytes) -> Submission | Refusal:
         if _is_large(entry.score):
             _check_digits(raw, entry.score)
     except ScoreRefused as error:
-        return Refusal(index, entry.name, str(error))
+        return Refusal(index, cut_name(entry.name), str(error))
     return _submission_or_refusal(index, entry)
 
 
 def _name_of(raw: bytes) -> str:
     """Return the name of an entry that is wrong, as far as it has one."""
     try:
-        return _read_name(raw).name
+        return cut_name(_read_name(raw).name)
     except _UNREADABLE:
         return ""
 
@@ -335,7 +335,7 @@ def _submission_or_refusal(index: int, entry: StrictEntry) -> Submission | Refus
     try:
         return Submission(entry.name, entry.score, _metadata(entry.metadata))
     except BadBody as error:
-        return Refusal(index, entry.name, str(error))
+        return Refusal(index, cut_name(entry.name), str(error))
 
 
 def _metadata(raw: Raw | None) -> bytes | None:
