@@ -82,18 +82,22 @@ _log = logging.getLogger("laurels.stores")
 class Ticks:
     """The order of all writes: microseconds since the epoch by the wall clock, each used once and never going back.
 
-    If the wall clock goes back by more than a second, ticks are ahead of it by ``offset``, until it is ahead of them.
-    ``last`` is the newest that was used.
+    If the wall clock goes back by more than a second, ticks are ahead of it by an offset from then on, which becomes
+    less by what the wall clock jumps forward. ``last`` is the newest tick that was used.
     """
 
     def __init__(self, clock: Clock, last: int, offset: int) -> None:
         self.clock = clock
         self.last = last
         self._offset = offset
+        self._turned = clock.turned
 
     def take(self, count: int) -> At:
         """Return the first of so many that nobody else has, and what else there is to say of that moment."""
         wall = int(self.clock() * SECOND)
+        turned, self._turned = self.clock.turned - self._turned, self.clock.turned
+        if turned > 0:
+            self._offset = max(0, self._offset - int(turned * SECOND))
         if wall > self.last:
             self._offset = 0
         elif wall + self._offset < self.last - SECOND:
