@@ -498,6 +498,10 @@ async def test_damaged_metadata_holds_nothing_up(store: EmbeddedStore, tmp_path:
     sql(change)(data / name)
     expected = [("a", 3, None, True), ("b", 2, b"2", False), ("c", 1, None, False)]
     assert await damaged_page(store) == expected
+    as_json = await store.page_json(KART, 0, 2, with_metadata=True)
+    assert as_json == (
+        b'[{"name":"a","score":3,"metadata":null,"metadataDamaged":true},{"name":"b","score":2,"metadata":2}]'
+    )
     for number in range(2):
         await store.submit(KART, Submission("z", -number))
         compact(data, disk.last(data))

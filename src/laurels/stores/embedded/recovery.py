@@ -129,6 +129,7 @@ class Replay:
             first = state.sequence + state.step if record.has_details else 0
             try:
                 outcome: Outcome | None = record.apply(state)
+                state.work()
             except LaurelsError:  # refused as it was then, and changes nothing; its caller got the error
                 outcome = None
             except DecodeError as error:  # `apply` must not raise NewerFormat, which would pass for a refusal
@@ -228,13 +229,15 @@ class Recovery:
 
     def compaction(self, backlog: int, compact_bytes: int) -> Compaction:
         """Return what will compact the journal, of which ``backlog`` bytes are not in the snapshot."""
-        return Compaction(
+        compaction = Compaction(
             self.directory,
             self.journal,
             compacted_upto=self.compacted_upto,
             backlog=backlog,
             compact_bytes=compact_bytes,
         )
+        compaction.lost = self._snapshot.footer.lost if self._snapshot else 0
+        return compaction
 
 
 def _open_journal(directory: Directory, default: Definition) -> Journal:
