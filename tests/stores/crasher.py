@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from hashlib import blake2b
 from pathlib import Path
 
 from laurels.definition import Definition
@@ -22,15 +23,20 @@ WORKERS = 32
 NAMES = 5
 
 
+def read_all(acknowledged: Path) -> list[tuple[int, int]]:
+    """Return the acknowledged scores with their workers, in order."""
+    lines = acknowledged.read_text().splitlines()
+    return [(int(worker), int(score)) for worker, score in map(str.split, lines)]
+
+
 def newest(acknowledged: Path) -> dict[int, int]:
     """Return the last acknowledged score of each worker."""
-    lines = acknowledged.read_text().splitlines()
-    return {int(worker): int(score) for worker, score in map(str.split, lines)}
+    return dict(read_all(acknowledged))
 
 
 async def add(store: EmbeddedStore, worker: int, number: int) -> None:
     """Add a number to a worker's sum, once however often this is called."""
-    key = IdempotencyKey(worker.to_bytes(8, "big") + number.to_bytes(8, "big"), bytes(16))
+    key = IdempotencyKey(blake2b(b"%d %d" % (worker, number), digest_size=16).digest(), bytes(16))
     await store.submit(SUMS, Submission(str(worker), number, b"%d" % number), key)
 
 

@@ -14,6 +14,7 @@ from laurels.stores.contract import Board, Feed, IdempotencyKey, Refusal, Standi
 from laurels.stores.embedded import capacity
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable
@@ -31,7 +32,7 @@ def limits(*, boards: int = MANY, periods: int = MANY, entries: int = MANY) -> S
 @asynccontextmanager
 async def opened(path: Path, limits: StoreLimits) -> AsyncIterator[EmbeddedStore]:
     """Open a store, and close it."""
-    store = await EmbeddedStore.open(path, limits=limits)
+    store = await EmbeddedStore.open(path, limits=limits, clock=Clock())
     try:
         yield store
     finally:

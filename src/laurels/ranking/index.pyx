@@ -222,13 +222,16 @@ cdef class Index:
     def clear(self):
         """Remove all names, and free the memory. O(n / 2,000).
 
+        Other threads may run meanwhile, if they leave the index alone.
+
         >>> index = Index()
         >>> _ = index.put("v", 2077)
         >>> index.clear()
         >>> len(index)
         0
         """
-        core_clear(&self.core)
+        with nogil:
+            core_clear(&self.core)
 
     def rank_by(self, str ranking not None):
         """Use another ranking from now on; entries and places stay as they are.

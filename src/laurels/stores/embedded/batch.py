@@ -97,7 +97,7 @@ class Batch(asyncio.Future[None]):
         self.records[-1] = Reporting(cast("Put | Submit", self.records[-1]))
 
     def apply(self, state: State, records: list[Record | Reporting]) -> None:
-        """Apply the next of the records."""
+        """Apply the next of the records, up to one that leaves the state unfinished."""
         done = self.outcomes.append
         for record in records:
             try:
@@ -106,6 +106,8 @@ class Batch(asyncio.Future[None]):
                 done(False)  # noqa: FBT003 - a place in the list, which nobody reads
                 self.refused[id(record)] = error  # its identity is its own: ``records`` keeps it alive
                 self.trouble = True
+            if state.unfinished:
+                return
 
     def answered(self) -> list[Answered]:
         """Return what the writes with keys came to, with their ticks."""

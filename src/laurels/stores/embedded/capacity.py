@@ -195,7 +195,7 @@ class Capacity:
 
     def _index(self, key: str) -> Index:
         """Return the index of a key, an empty one if it is gone when all that is under way is applied."""
-        index = self._state.get(key, EMPTY_INDEX)
+        index = self._state.find(key)
         leaving = self._claimed[3]
         if leaving and (key in leaving or key.partition("\n")[0] in leaving or len(index) <= len(leaving)):
             return EMPTY_INDEX
@@ -211,7 +211,7 @@ class Capacity:
     def _freed(self, board: str, feeds: Iterable[Feed]) -> tuple[int, int]:
         """Return how many periods, and entries of them, go because a submit begins later ones."""
         periods = entries = 0
-        for feed in feeds:
+        for feed in feeds if self._state.is_settled else ():
             if feed.oldest and _key(board, feed) not in self._state and not self._claimed[1][_key(board, feed)]:
                 there = self._state.periods.get(board, {}).get(feed.window, [])
                 past = there[: bisect_left(there, feed.oldest)]

@@ -67,6 +67,8 @@ BATCH_BYTES = 16 * 2**20
 """How much may wait for the disk before callers are turned away."""
 APPLY_BYTES = 64 * 2**10
 """How much is applied before the loop may do something else: a few thousand entries."""
+STEPS = 256
+"""How many steps of what is unfinished are taken before that."""
 PROBE_SECONDS = 1.0
 """How often it is tried without traffic whether there could be a commit."""
 WINDOW_RECORDS, WINDOW_RETURNING, WINDOW_SECONDS = 16, 0.7, 0.0003
@@ -243,12 +245,16 @@ class Commits:
         if self.broken is not None:
             return
         batch.trouble |= batch.failure is not None
+        state = self._state
         if batch.failure is None:
             done = len(batch.outcomes)
             portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]
-            batch.apply(self._state, portion)
-        settled = batch.failure is not None or len(batch.outcomes) == len(batch.records)
-        self._release_claims(batch, len(batch.records) if settled else len(batch.outcomes))
+            if not state.unfinished:
+                batch.apply(state, portion)
+            state.work(STEPS)
+        done = len(batch.outcomes) - bool(state.unfinished)
+        settled = batch.failure is not None or done == len(batch.records)
+        self._release_claims(batch, len(batch.records) if settled else done)
         if settled:
             self._release_keys(batch)
             self._settling.popleft()

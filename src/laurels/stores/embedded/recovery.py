@@ -129,6 +129,7 @@ class Replay:
             first = state.sequence + state.step if record.has_details else 0
             try:
                 outcome: Outcome | None = record.apply(state)
+                state.work()
             except LaurelsError:  # refused as it was then, and changes nothing; its caller got the error
                 outcome = None
             except DecodeError as error:  # `apply` must not raise NewerFormat, which would pass for a refusal

@@ -23,12 +23,17 @@ if the board had submits since, it is put back with its new end. Only :meth:`Sta
 at which a batch was written: a board is gone for all of a batch or for none of it, and submits cost no work in the
 heap. Nothing ends in a batch whose clock was not settled (:mod:`laurels.clock`), nor does a period go that is not kept.
 
+**In portions.** What would take long is begun when its record is applied, and is *unfinished* until :meth:`State.work`
+has taken its steps; no other record may be applied before. Whatever is to be gone cannot be found from the first step
+on: a board is not found, and :meth:`State.find` finds no periods of a board that is not.
+
 **In a compaction** most keys stay on disk: their index is ON_DISK, which only says that they are there.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from operator import itemgetter
@@ -42,7 +47,7 @@ from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from laurels.definition import Definition
     from laurels.stores.contract import Feed, Score
@@ -88,7 +93,8 @@ class State(dict[str, Index]):
     live. ``offsets`` has the changes of the offset, each with the tick from which it holds. ``names`` holds the names
     of all boards, by their bytes. ``moved`` has for a key, by name, the sequence under which metadata is kept that is
     not that of its entry. ``entry_count`` and ``period_count`` are how many entries and periods there are.
-    ``lossy_sums`` says that sums may lose fractions, as before 0.5.
+    ``lossy_sums`` says that sums may lose fractions, as before 0.5. ``discard`` is
+    called with each index that goes, and may free it in its time.
     """
 
     __slots__ = (
@@ -97,6 +103,7 @@ class State(dict[str, Index]):
         "_undeclared",
         "declared",
         "default",
+        "discard",
         "entry_count",
         "is_settled",
         "lossy_sums",
@@ -108,6 +115,7 @@ class State(dict[str, Index]):
         "renewed",
         "sequence",
         "step",
+        "unfinished",
     )
 
     def __init__(self, default: Definition) -> None:
@@ -124,6 +132,8 @@ class State(dict[str, Index]):
         self.is_settled = True
         self.lossy_sums = False
         self.entry_count = self.period_count = self._undeclared = 0
+        self.unfinished: deque[Iterator[object]] = deque()
+        self.discard: Callable[[Index], object] = len
         self._ends: list[tuple[int, str]] = []
         self._awaited: dict[str, int] = {}
 
@@ -143,6 +153,19 @@ class State(dict[str, Index]):
             self.names.put(board, 0)
             self._keep_alive(board, self.sequence >> 1)
         return index
+
+    def find(self, key: str) -> Index:
+        """Return the index of a key, an empty one if it is not there."""
+        if "\n" in key and key.partition("\n")[0] not in self:
+            return EMPTY_INDEX
+        return self.get(key, EMPTY_INDEX)
+
+    def work(self, steps: int = -1) -> None:
+        """Take so many steps of what is unfinished, or all."""
+        while self.unfinished and steps:
+            steps -= 1
+            if next(self.unfinished[0], self) is self:
+                self.unfinished.popleft()
 
     @property
     def board_count(self) -> int:
@@ -189,11 +212,16 @@ class State(dict[str, Index]):
         if offset != self.offset:
             self._change_offset(tick, offset)
         now = tick - offset
-        while is_settled and self._ends and self._ends[0][0] <= now:
+        if is_settled and self._ends and self._ends[0][0] <= now:
+            self.unfinished.append(self._end_boards(now))
+
+    def _end_boards(self, now: int) -> Iterator[None]:
+        while self._ends and self._ends[0][0] <= now:
             end, board = heappop(self._ends)
             if self._awaited.get(board) == end:
                 del self._awaited[board]
                 self._end_or_await(board, now)
+            yield
 
     def _change_offset(self, tick: int, offset: int) -> None:
         self.offsets.append((tick, offset))
@@ -355,8 +383,11 @@ class State(dict[str, Index]):
 
     def _prune(self, board: str, feed: Feed) -> None:
         periods = self.periods[board][feed.window]
-        for period in periods[: bisect_left(periods, feed.oldest)] if self.is_settled else ():
-            self._forget(key_of(board, feed.window, period))
+        count = bisect_left(periods, feed.oldest) if self.is_settled else 0
+        past = periods[:count]
+        del periods[:count]
+        for period in past:
+            self._take(key_of(board, feed.window, period))
 
     def _check_sum(self, board: str, feeds: Sequence[Feed], name: str, score: Score) -> None:
         total, bounds = self._add(board, name, score), self.definition(board).scores
@@ -379,30 +410,49 @@ class State(dict[str, Index]):
             raise ScoreRefused(f"The score is refused: {error}.") from error
 
     def remove(self, key: str, name: str) -> bool:
-        """Remove a name from a board and its periods, or from one period; return whether it was there."""
-        found = [each for each in self.keys_of(key) if self.get(each, EMPTY_INDEX).remove(name)]
-        self.entry_count -= len(found)
-        for each in found:
-            self.forget_moved(each, name)
-            if not len(self[each]):
-                self._forget(each)
-        return bool(found)
+        """Remove a name from a board and, in steps, its periods, or from one period; return whether it was there."""
+        windows = self.periods.get(key, {})
+        found = self._remove(key, name)
+        if found and windows:
+            keys = (key_of(key, window, period) for window in tuple(windows) for period in tuple(windows[window]))
+            self.unfinished.append(self._remove(each, name) for each in keys)
+        return found
+
+    def _remove(self, key: str, name: str) -> bool:
+        index = self.get(key, EMPTY_INDEX)
+        if not index.remove(name):
+            return False
+        self.entry_count -= 1
+        self.forget_moved(key, name)
+        if not len(index):
+            self._forget(key)
+        return True
 
     def drop(self, key: str) -> bool:
-        """Remove a board and its periods, or one period; return whether it was there."""
-        found = [each for each in self.keys_of(key) if each in self]
-        for each in found:
-            self._forget(each)
-        return bool(found)
+        """Remove a board and, in steps, its periods, or one period; return whether it was there."""
+        found = key in self
+        if found:
+            self._forget(key)
+        if windows := self.periods.pop(key, None):
+            keys = (key_of(key, window, period) for window, periods in windows.items() for period in periods)
+            self.unfinished.append(map(self._take, keys))
+        return found
 
     def keys_of(self, key: str) -> list[str]:
         """Return the key of a board and those of its periods, or that of a period alone."""
         windows = self.periods.get(key, {}).items()
         return [key, *chain(*([key_of(key, window, period) for period in periods] for window, periods in windows))]
 
-    def _forget(self, key: str) -> None:
-        self.entry_count -= len(self.pop(key))
+    def _take(self, key: str) -> None:
+        """Take the index of a key away."""
+        index = self.pop(key)
+        self.entry_count -= len(index)
+        self.period_count -= "\n" in key
         self.moved.pop(key, None)
+        self.discard(index)
+
+    def _forget(self, key: str) -> None:
+        self._take(key)
         board, *period = key.split("\n")
         if period:
             self._forget_period(board, *period)
@@ -416,7 +466,6 @@ class State(dict[str, Index]):
         windows = self.periods[board]
         periods = windows[window]
         del periods[bisect_left(periods, period)]
-        self.period_count -= 1
         if not windows[window]:
             del windows[window]
         if not windows:

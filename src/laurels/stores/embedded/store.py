@@ -93,6 +93,9 @@ if TYPE_CHECKING:
 NAMES_READ = 256
 """How many names of boards are read from the index at once."""
 
+FREED_IN_THREAD = 10_000
+"""The entries from which on it takes longer to free an index, a microsecond for 600, than to hand it to a thread."""
+
 _log = logging.getLogger("laurels.stores")
 
 
@@ -118,6 +121,8 @@ class EmbeddedStore(Store):
         self._watch = ClockWatch(clock, state.time_of(state.sequence >> 1))
         self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock, limits.keys)
         self._answers.add(recovery.answered)
+        self._loop = asyncio.get_running_loop()
+        state.discard = self._free
         self._capacity = Capacity(limits, state)
         self._commits = Commits(files, state, self._ticks, self._answers, self._capacity)
 
@@ -167,6 +172,11 @@ class EmbeddedStore(Store):
             "Loaded %d entries and replayed %d changes of %d boards in %.2f s", loaded, replay.count, boards, took
         )
         return Files(recovery.directory, recovery.journal, compaction), recovery
+
+    def _free(self, index: Index) -> None:
+        """Free the memory of an index that is gone: of a large one in a thread, which does not keep the loop."""
+        if len(index) >= FREED_IN_THREAD:
+            self._loop.run_in_executor(None, index.clear)
 
     def _is_over(self, board: str) -> bool:
         """Return whether the time of a board is over by the wall clock: it is hidden, and may come back with that."""
@@ -357,7 +367,7 @@ class EmbeddedStore(Store):
             raise StoreUnavailable("The store is closed")
         if not board.visible or (self._state.renewed and self._is_over(board.name)):
             return EMPTY_INDEX
-        return self._state.get(board.key, EMPTY_INDEX)
+        return self._state.find(board.key) if board.window else self._state.get(board.key, EMPTY_INDEX)
 
     async def _ranked(self, board: Board, read: Callable[[Index], list[Row]], *, with_metadata: bool) -> list[Ranked]:
         if with_metadata:
