@@ -8,15 +8,20 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from laurels.adapters.asgi import Application
 from laurels.assembly import Settings, open_routes
+from laurels.http import Response, Routes
+from laurels.http.operations import STANDING
 from tests.asking import ask
 from tests.conftest import running, started
 from tests.http.conftest import ASGI
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from laurels.http.operation import Scope
 
 
 async def called(data: Path, scope: dict[str, Any], *messages: dict[str, Any]) -> list[dict[str, Any]]:
@@ -73,3 +78,44 @@ def test_lifespan_is_needed(tmp_path: Path) -> None:
     """A server that does not run the lifespan cannot open the store: each request gets a 500."""
     with started([*ASGI, "--lifespan", "off"], os.environ | {"LAURELS_DATA": str(tmp_path)}) as server:
         assert ask(server, "GET", "/b").status == 500
+
+
+async def show_after_leaving(served: list[str], event: asyncio.Event) -> None:
+    """Wait, and note how that ends."""
+    try:
+        await event.wait()
+    except asyncio.CancelledError:
+        served.append("cancelled")
+        raise
+    served.append("answered")
+
+
+@pytest.mark.parametrize(("scope", "end"), [("read", "cancelled"), ("submit", "answered")])
+def test_client_that_leaves_before_its_answer(tmp_path: Path, scope: Scope, end: str) -> None:
+    """A read is cancelled if its client leaves, and a write never."""
+    served: list[str] = []
+    sent: list[Any] = []
+
+    async def serve() -> None:
+        event = asyncio.Event()
+
+        async def handler(*_: object) -> Response:
+            if scope == "submit":
+                event.set()
+            await show_after_leaving(served, event)
+            return Response(204)
+
+        async def receive() -> Any:
+            await asyncio.sleep(0)
+            return incoming.pop(0)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        incoming = [{"type": "http.request"}, {"type": "http.disconnect"}]
+        async with open_routes(Settings(data=tmp_path)) as opened:
+            routes = Routes(opened._context.boards, [replace(STANDING, handler=handler, scope=scope)])  # noqa: SLF001
+            await Application(routes)(http("GET", "/b/v"), receive, send)  # type: ignore[arg-type]
+
+    asyncio.run(serve())
+    assert (served, bool(sent)) == ([end], scope == "submit")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from itertools import pairwise
 from threading import Event
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -41,6 +43,9 @@ class Client:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+LEAVING, ROUNDS = 250, 8
 
 
 def submissions(writer: int) -> Iterable[tuple[str, int]]:
@@ -139,3 +144,28 @@ def test_around_is_consistent(service: Server, board: str) -> None:
         client.close()
         for future in writing:
             future.result()
+
+
+def test_reads_whose_clients_have_left(service: Server, board: str) -> None:
+    """A keyed submit does not wait behind 2,000 reads of metadata whose clients have left.
+
+    The bound is a fraction of the time that the reads would take, and a hundred times that of a submit.
+    """
+    entries = [{"name": f"{number}", "score": number, "metadata": "x" * 98} for number in range(10_000)]
+    for start in range(0, len(entries), 1000):
+        assert ask(service, "POST", f"/{board}", {"entries": entries[start : start + 1000]}).status == 200
+    submitter = Client(service)
+    submitter.ask("GET", "/-/health")
+    for turn in range(ROUNDS):
+        clients = [socket.create_connection((service.host, service.port)) for _ in range(LEAVING)]
+        for number, client in enumerate(clients):
+            start = 37 * (turn * LEAVING + number) % 9_000
+            target = f"/{board}?startRank={start}&endRank={start + 1000}&include=metadata"
+            client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        for client in clients:
+            client.close()
+    began = monotonic()
+    submitter.ask("POST", f"/{board}/v", {"score": 1}, {"idempotency-key": "k"})
+    took = monotonic() - began
+    submitter.close()
+    assert took < 3

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -319,3 +321,17 @@ def test_bad_change_of_metadata(service: Server, board: str, path: str, body: by
     reply = ask(service, "PATCH", f"/{path.format(board=board)}", body)
     assert (reply.status, detail in reply.json["detail"]) == (status, True)
     assert [entry["metadata"] for entry in entries(service, board)] == [{}]
+
+
+def test_damaged_metadata(tmp_path: Path) -> None:
+    """Metadata that the disk has lost takes nothing else of its page away, and is told of its entry alone."""
+    with running(tmp_path) as service:
+        for name, score in (("v", 2), ("w", 1)):
+            ask(service, "POST", f"/b/{name}", {"score": score, "metadata": {"of": name}})
+        with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
+            db.execute("UPDATE note SET body = x'00' WHERE sequence = (SELECT min(sequence) FROM note)")
+        damaged = {"name": "v", "score": 2, "metadata": None, "metadataDamaged": True}
+        assert entries(service, "b") == [damaged, {"name": "w", "score": 1, "metadata": {"of": "w"}}]
+        assert entries(service, "b", "include=rank,metadata")[0] == damaged | {"rank": 0}
+        ask(service, "PATCH", "/b/v", {"metadata": 5})
+        assert entries(service, "b")[0] == {"name": "v", "score": 2, "metadata": 5}

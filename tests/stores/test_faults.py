@@ -225,6 +225,7 @@ async def test_compaction_of_damage(tmp_path: Path, caplog: pytest.LogCaptureFix
     await fill(store, KART, {f"player-{n}": n for n in range(4000)})
     await until(store, lambda: "boards.db is damaged" in caplog.text)
     assert store.measure()["compaction_failing"]
+    assert "could not be compacted" in store.warnings()[-1]
     assert (tmp_path / "data/boards.db").read_bytes() == damage
     await store.close()
 
@@ -256,6 +257,24 @@ async def test_compaction_that_leaves_what_cannot_be_read(
         await until(store, lambda: "boards.db has format 4" in caplog.text)
         await store.submit(KART, Submission("w", 1))
         await store.close()
+
+
+async def test_damaged_metadata_in_a_running_store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A compaction leaves damaged metadata out, says how much in log and figures, and the next start knows it."""
+    store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=0)
+    await store.submit(KART, Submission("w", 1, b"1"))
+    await until(store, (tmp_path / "data/boards.db").exists)
+    with closing(sqlite3.connect(tmp_path / "data/boards.db")) as db, db:
+        db.execute("UPDATE note SET body = x'00'")
+    await until(store, lambda: store.measure()["metadata_lost"] == 1)
+    assert "Metadata of 1 entries is damaged or missing" in caplog.text
+    assert not store.measure()["compaction_failing"]
+    await store.close()
+    store = await EmbeddedStore.open(tmp_path / "data")
+    assert store.measure()["metadata_lost"] == 1
+    (entry,) = await store.entries_named(KART, ["w"], with_metadata=True)
+    assert (entry.score, entry.metadata, entry.is_metadata_damaged) == (1, None, True)
+    await store.close()
 
 
 async def test_rows_that_went_unnoticed(tmp_path: Path) -> None:

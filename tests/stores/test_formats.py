@@ -21,6 +21,7 @@ from laurels.stores.embedded import snapshot
 from laurels.stores.embedded.answers import Answers
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.journal import FORMAT, Journal
+from laurels.stores.embedded.records import encode_definition
 from laurels.stores.embedded.snapshot import BoardRow, Contents
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -331,3 +332,21 @@ async def test_sums_go_by_the_rules_of_today(data: Path) -> None:
     assert refused is not None
     assert [refusal.index for refusal in refused.refusals] == [0]
     assert (await boards(data))["tally"] == [("w", 1e15 + 0.25, 0), ("v", 1e15 + 0.25, 1)]
+
+
+@pytest.mark.parametrize(("equal", "order"), [((), "wv"), (([], [], []), "vw")], ids=["before format 3", "today"])
+async def test_the_same_score_with_metadata_before(data: Path, equal: tuple[list[int], ...], order: str) -> None:
+    """Records of earlier formats count the same score with metadata as a new submission, as they did then."""
+    await boards(data)
+    tick = 2**50
+    definition = encode_definition(Definition(ties="earliest"))
+    with closing(Journal(data / "journal.db")) as journal:
+        submits = [[7, "old", "v", 7.0, [], True, None, *equal[:1]], [0, "old", "w", 7.0]]
+        batch = [[4, tick], [5, "old", definition], *submits, [8, "old", ["v"], [7.0], [], [0], None, [], *equal[:1]]]
+        metadata = [(tick + 1 << 1 | 1, b"1"), (tick + 3 << 1 | 1, b"2")]
+        journal.append(msgspec.msgpack.encode(batch), metadata)
+    store = await EmbeddedStore.open(data, ASCENDING)
+    page = await store.page(Board("old", Definition(ties="earliest")), 0, 9, with_metadata=True)
+    assert "".join(entry.name for entry in page) == order
+    assert {entry.name: entry.metadata for entry in page} == {"v": b"2", "w": None}
+    await store.close()

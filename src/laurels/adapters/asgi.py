@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -13,6 +13,7 @@ from laurels.http.messages import Request, StreamingResponse, add_header
 from laurels.http.problems import HTTPError, failure, too_large
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from laurels.http.routes import Call, Routes
 
 DRAINED = 1024 * 1024
+WATCH_SECONDS = 0.02
+"""How long a read may take before it is watched whether its client has left: nearly all are answered by then."""
 
 
 class Disconnected(Exception):
@@ -61,7 +64,43 @@ class Application:
     async def _answer(self, call: Call, request: Request, receive: ASGIReceiveCallable) -> Response:
         self.routes.admit(call, request)
         request.body = await read_body(call.body_limit, receive)
-        return await self.routes.answer_call(call, request)
+        answer = self.routes.answer_call(call, request)
+        if call.operation is None or call.operation.is_write:
+            return await answer
+        async with _cancelled_if_left(receive):
+            return await answer
+
+
+@asynccontextmanager
+async def _cancelled_if_left(receive: ASGIReceiveCallable) -> AsyncIterator[None]:
+    """Cancel what takes longer than a moment, and raise Disconnected, if the client leaves."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a server's
+    watch: asyncio.Task[None] | None = None
+    is_over = False
+
+    def leave(_: asyncio.Task[None]) -> None:
+        if not is_over:
+            task.cancel()
+
+    def begin() -> None:
+        nonlocal watch
+        watch = asyncio.ensure_future(_wait_until_left(receive))
+        watch.add_done_callback(leave)
+
+    timer = asyncio.get_running_loop().call_later(WATCH_SECONDS, begin)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if watch is None or not watch.done():
+            raise
+        task.uncancel()
+        raise Disconnected from None
+    finally:
+        is_over = True
+        timer.cancel()
+        if watch is not None:
+            watch.cancel()
 
 
 def _read_head(scope: HTTPScope) -> Request:

@@ -335,6 +335,7 @@ def start(object connection, FastPath fast, object call, object request):
     inline.request = request
     inline.keep_alive = connection.keep_alive
     inline.is_head = request.method == "HEAD"
+    inline.is_read = call.operation is not None and not call.operation.is_write
     inline.route, inline.method = call.route, request.method
     inline.began = connection.began
     if fast.counts is not None:

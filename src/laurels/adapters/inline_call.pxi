@@ -74,6 +74,9 @@ class Continuation:
         raise NotImplementedError("a task runs it")
 
 
+cdef object LEFT = Response(499)    # for the gate's observers: nobody else gets it
+
+
 @cython.freelist(64)
 cdef class InlineCall:
     """A request that is being answered inline. While it waits it is the connection's ``cycle``: uvicorn takes it for one
@@ -83,7 +86,7 @@ cdef class InlineCall:
     cdef object connection, coroutine, request, operation, route, method, context, task, pending, name
     cdef list callbacks
     cdef FastPath fast
-    cdef bint is_head, is_bare, must_cancel
+    cdef bint is_head, is_bare, is_read, must_cancel
     cdef int row
     cdef double began
     cdef public bint keep_alive, disconnected, response_complete
@@ -99,7 +102,9 @@ cdef class InlineCall:
         return self
 
     def set(self):
-        """Do nothing: a call is woken by what it waits for."""
+        """Cancel a read whose client has left. All else goes on, woken by what it waits for."""
+        if self.disconnected and self.is_read:
+            self.cancel()
 
     def __call__(self, future=None):
         """Run on, now that the store's future is done."""
@@ -237,7 +242,7 @@ cdef class InlineCall:
         try:
             response = task.result()
         except BaseException as error:
-            response = failure(error)
+            response = LEFT if self.disconnected and self.is_read and task.cancelled() else failure(error)
         self.finish(response)
 
     cdef finish(self, response):

@@ -40,6 +40,7 @@ STORE_METRICS = {
     "clock_settled": "1 if the clock has run evenly for an hour, so that what has ended by it is deleted; else 0.",
     "newest_record_ahead_seconds": "By how much the order of submits is ahead of the clock, which was set back.",
     "backlog_bytes": "Bytes of the journal that are not in the snapshot yet, and which a start has to replay.",
+    "metadata_lost": "Metadata found damaged or missing on the disk by compactions; the entries are there.",
     "compaction_failing": "1 if the last compaction failed, until one succeeds: the journal grows meanwhile.",
 }
 """What each figure of a store means, by its name in :meth:`Store.measure`."""

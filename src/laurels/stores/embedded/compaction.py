@@ -43,7 +43,8 @@ class Compaction:
     """The compactions of one directory, one after the other, advanced by :meth:`step`.
 
     ``compacted_upto`` is the LSN up to which the snapshot holds the journal, ``backlog`` the bytes past it. ``failure``
-    is why the last one failed, until one succeeds. Both may be read in another thread.
+    is why the last one failed, until one succeeds; ``lost`` how much metadata they found damaged or missing, and left
+    out. All three may be read in another thread.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Compaction:
         self.backlog = backlog
         self._compact_bytes = compact_bytes
         self.failure: str | None = None
+        self.lost = 0
         self._may_give_back = True
         self._child: subprocess.Popen[bytes] | None = None
         self._backlog_at_start = 0
@@ -160,6 +162,9 @@ class Compaction:
             snapshot.check_history(self._journal)
             sync_directory(self._directory.path)
             self._compacted_upto = snapshot.footer.compacted_upto
+            if snapshot.footer.lost > self.lost:
+                self.lost = snapshot.footer.lost
+                _log.error("Metadata of %d entries is damaged or missing; the entries are there", self.lost)
 
     def _retry_later(self, problem: str) -> float:
         self.failure = problem

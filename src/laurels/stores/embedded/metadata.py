@@ -64,10 +64,9 @@ class Metadata:
         while True:
             rows = read()
             kept = self._sequences(key, rows)
-            bodies, before = self._cache, missing
+            bodies, before = {at: self._cache[at] for at in kept if at in self._cache}, missing
             if wanted := {at: (key, row[0]) for at, row in zip(kept, rows, strict=True) if at and at not in bodies}:
-                found = await self._find(self._lookups.of_reads, wanted)
-                bodies = {at: bodies[at] for at in kept if at in bodies} | found
+                bodies |= await self._find(self._lookups.of_reads, wanted)
             missing = wanted.keys() - bodies.keys()
             if missing <= before:
                 return [

@@ -229,13 +229,15 @@ class Recovery:
 
     def compaction(self, backlog: int, compact_bytes: int) -> Compaction:
         """Return what will compact the journal, of which ``backlog`` bytes are not in the snapshot."""
-        return Compaction(
+        compaction = Compaction(
             self.directory,
             self.journal,
             compacted_upto=self.compacted_upto,
             backlog=backlog,
             compact_bytes=compact_bytes,
         )
+        compaction.lost = self._snapshot.footer.lost if self._snapshot else 0
+        return compaction
 
 
 def _open_journal(directory: Directory, default: Definition) -> Journal:
