@@ -22,8 +22,9 @@ from laurels.errors import (
     NotDefined,
     ScoreRefused,
 )
-from laurels.stores.contract import Change, Refusal, Submission
+from laurels.stores.contract import Board, Change, Refusal, Standing, Submission
 from laurels.stores.embedded.store import EmbeddedStore
+from laurels.submissions import make_idempotency_key, make_submit_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -448,3 +449,43 @@ async def test_bad_board(boards: Boards, name: str) -> None:
         await change(boards, name, Submission("v", 1))
     with pytest.raises(BadName):
         await boards.define(name, BOUNDED)
+
+
+def test_digests_of_keys() -> None:
+    """What keys and fingerprints are made of does not change: those of earlier versions are on disk."""
+    one = make_idempotency_key("k1", "kart", "v", [Submission("v", 5.0)])
+    batch: list[Submission | Refusal] = [Submission("v", 5.0, b'{"a":1}'), Refusal(1, "w", "no"), Submission("é", 1.5)]
+    many = make_idempotency_key("k1", "kart", "", batch)
+    assert [each.hex() for once in (one, many) for each in (once.key, once.fingerprint)] == [
+        "24eb7fbabf934fe1d63f9309d53cc173",
+        "98a9b11d133dd1c25ac8f327c483bb8b",
+        "ee0f94156b01b8b3e47e593d4f5b180c",
+        "69c5deaa40c0396a2594f1cc030aaa71",
+    ]
+
+
+SCORES = [5, 5.0, -5, 0, -0.0, 1.5, 2**62, 2.0**62, 2**63, -(2**63), 1e300]
+
+
+def test_fingerprints_of_scores() -> None:
+    """A key belongs to a board and a name, and its fingerprint to a score, however that is written."""
+    made = [make_submit_key("k", "kart", Submission("v", score)) for score in SCORES]
+    assert len({once.key for once in made}) == 1
+    assert [[a.fingerprint == b.fingerprint for a in made] for b in made] == [[a == b for a in SCORES] for b in SCORES]
+    with_metadata = make_submit_key("k", "kart", Submission("v", 5, b"{}"))
+    assert with_metadata.fingerprint not in {once.fingerprint for once in made}
+    assert make_submit_key("k", "kart", Submission("w", 5)).key != made[0].key
+
+
+async def test_retry_of_a_submit_of_an_earlier_version(tmp_path: Path) -> None:
+    """A key whose fingerprint is that of an earlier version is known, and another score with it refused."""
+    store = await EmbeddedStore.open(tmp_path / "data")
+    boards = Boards(store)
+    before = make_idempotency_key("k1", "kart", "v", [Submission("v", 5)])
+    await store.submit(Board("kart"), Submission("v", 5), before)
+    await boards.submit("kart", Submission("v", 9))
+    await boards.submit("kart", Submission("v", 5), "k1")
+    with pytest.raises(KeyReused):
+        await boards.submit("kart", Submission("v", 6), "k1")
+    assert await store.standing(Board("kart"), "v") == Standing(9, 0)
+    await store.close()

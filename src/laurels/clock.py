@@ -64,7 +64,8 @@ _decode = msgspec.json.Decoder(_Memory).decode
 class Clock:
     """A wall clock beside a steady one.
 
-    ``memory`` is what a later process can :meth:`resume` from.
+    ``turned`` is the sum of all jumps that were noticed, in seconds; those back are negative. ``memory`` is what a
+    later process can :meth:`resume` from.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Clock:
         self._looked, self._shown = steady(), wall()
         self._ahead = self._shown - self._looked
         self._since = self._zero = self._looked
-        self._jump = 0.0
+        self._jump = self.turned = 0.0
         self._remember()
 
     def __call__(self) -> float:
@@ -106,6 +107,7 @@ class Clock:
         self._since = self._looked
         self._zero += passed
         self._jump = moved
+        self.turned += moved
         self._remember()
 
     @property

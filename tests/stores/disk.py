@@ -77,7 +77,8 @@ class Boards:
         """Return the wall time of a tick, as it is known after the last change of the offset."""
         first, offset = self.offsets[-1]
         shown = next(tick - before for since, before in reversed(self.offsets) if since <= tick)
-        return shown if tick >= first else min(max(shown, tick - offset), first - offset)
+        latest = max(shown, tick - offset)
+        return latest if tick >= first or latest <= self.tick - offset + 10**6 else first - offset
 
     def advance(self, tick: int, rules: int = 0, *clock: int) -> None:
         """Delete the boards whose time to live is over at that tick, if the clock was settled."""

@@ -141,7 +141,7 @@ async def test_answers_are_forgotten(store: EmbeddedStore, tmp_path: Path, clock
     """Answers older than a day leave the disk and the memory as others come."""
     for number in range(5):
         await submit_for_change(store, SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
-    clock.now += 86_401
+    clock.now += 86_461
     await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     for _ in range(2):
         await store.submit(KART, Submission("v", 1))
@@ -156,7 +156,7 @@ async def test_many_answers_are_forgotten(
     for number in range(6):
         await submit_for_change(store, SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
         clock.now += 20_000 if number == 4 else 0
-    clock.now += 66_401
+    clock.now += 66_461
     left = []
     for _ in range(4):
         await store.submit(KART, Submission("v", 1))
@@ -240,7 +240,7 @@ async def test_room_for_keys(small: EmbeddedStore, clock: Clock) -> None:
     for number in range(2):
         await small.submit(KART, Submission("v", number), numbered(number))
     await small.submit(KART, Submission("v", 3))
-    clock.now += 86_401
+    clock.now += 86_461
     async with asyncio.timeout(20):
         while True:
             try:
@@ -261,8 +261,10 @@ async def test_keys_that_begin_alike(tmp_path: Path, clock: Clock, monkeypatch: 
         return list(await asyncio.gather(*submits))
 
     first = await submit_all()
+    assert await store.recall(numbered(99)) is None
     seen = [await submit_all()]
     await store.submit(LAST, Submission("v", 1))
+    assert await store.recall(numbered(99)) is None
     seen.append(await submit_all())
     await store.close()
     store = await EmbeddedStore.open(tmp_path / "data", clock=clock)

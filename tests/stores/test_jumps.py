@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from laurels.clock import SECOND, SETTLE_SECONDS
 from laurels.clock import Clock as MachineClock
@@ -17,14 +21,12 @@ from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.records import At
 from laurels.stores.embedded.state import OFFSETS, State
 from laurels.stores.embedded.store import EmbeddedStore
+from tests.clock import Clock
 from tests.stores import disk
 from tests.stores.guarantees import KART, day, days, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
-
-    from tests.clock import Clock
 
     Reopen = Callable[[], Awaitable[EmbeddedStore]]
 
@@ -314,3 +316,76 @@ async def test_clock_file_in_the_way(tmp_path: Path, clock: Clock) -> None:
     await store.submit(KART, Submission("v", 1))
     assert await store.count(KART) == 1
     await store.close()
+
+
+async def test_back_and_forward_between_starts(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """What a start with a clock in the past has written ends nothing that the right clock would not end."""
+    for turn in (30 * DAY, -60 * DAY):
+        clock.turn(turn)
+        await store.submit(OTHER, Submission(str(turn), 1))
+        data = shutil.copytree(tmp_path / "data", tmp_path / f"data {turn}")
+    clock.turn(30 * DAY)
+    again = await EmbeddedStore.open(data, clock=clock)
+    assert await again.count(ENDING) == 1
+    await settle(again, clock)
+    assert await again.count(ENDING) == 1
+    await again.close()
+
+
+async def test_back_for_a_moment_after_another_jump(store: EmbeddedStore, reopen: Reopen, clock: Clock) -> None:
+    """A jump forward takes back what one back has added to the order, and what was written between is not old."""
+    for turn in (30 * DAY, -30 * DAY, -10 * DAY):
+        clock.turn(turn)
+        await store.submit(ENDING, Submission(str(turn), 1))
+    clock.turn(10 * DAY)
+    await store.submit(OTHER, Submission("v", 1))
+    store = await reopen()
+    assert await times(store, ENDING) == pytest.approx(dict.fromkeys(await times(store, ENDING), clock.now), abs=1)
+    await settle(store, clock)
+    assert await store.count(ENDING) == 4
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["turn", "pass", "submit", "define"]),
+            st.sampled_from([-40 * DAY, -8 * DAY, -1.5, 0.3, 7 * DAY + 1, 30 * DAY]),
+        ),
+        max_size=30,
+    )
+)
+def test_same_after_a_restart_and_a_compaction(steps: list[tuple[str, float]]) -> None:
+    """Whatever a clock does, a restart and a compaction come to the state that the server has."""
+
+    async def run(folder: Path) -> None:
+        clock = Clock()
+        store = await EmbeddedStore.open(folder / "data", ENDING.definition, clock=clock)
+        for number, (step, seconds) in enumerate(steps):
+            if step == "turn":
+                clock.turn(seconds)
+            elif step == "pass":
+                clock.now += abs(seconds)
+            elif step == "submit":
+                await store.submit(Board(f"board {number % 3}"), Submission(str(number), 1))
+            else:
+                await store.define(f"board {number % 3}", Definition(ttl="10d" if seconds > 0 else None))
+        shutil.copytree(folder / "data", folder / "killed")
+        shutil.copytree(folder / "data", folder / "compacted")
+        if last := disk.last(folder / "data"):
+            compact(folder / "compacted", last)
+        expected = decided(store._state)  # noqa: SLF001
+        await store.close()
+        for name in ("killed", "compacted"):
+            again = await EmbeddedStore.open(folder / name, clock=clock)
+            assert decided(again._state) == expected  # noqa: SLF001
+            await again.close()
+
+    with TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder)))
+
+
+def decided(state: State) -> object:
+    """Return what is decided of a state by its records."""
+    entries = {key: index.page(0, 99) for key, index in state.items()}
+    return entries, state.sequence, state.offsets, state.renewed, state.declared

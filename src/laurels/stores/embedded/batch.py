@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.state import State
 
 UNTIMED = At(0, RULES)
+NEVER = -1
+"""An agreed time before all others."""
 Failure: TypeAlias = sqlite3.Error | FileLost
 """Why a batch could not be written, if it was not for an unexpected error."""
 
@@ -66,7 +68,7 @@ class Batch(asyncio.Future[None]):
         self.metadata_bytes = 0
         self.keyed: list[tuple[int, int, IdempotencyKey]] = []
         self.answers: list[Answers] = []
-        self.forget_until = 0
+        self.forget_until = NEVER
         self.failure: BaseException | None = None
         self.unchecked_bytes = 0
         self.claims: deque[tuple[int, Claims]] = deque()

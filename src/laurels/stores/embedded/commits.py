@@ -47,7 +47,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from laurels.clock import SECOND
 from laurels.errors import FileLost, RestartNeeded, StoreUnavailable
-from laurels.stores.embedded.batch import Batch, Failure
+from laurels.stores.embedded.batch import NEVER, Batch, Failure
 from laurels.stores.embedded.records import RULES, At, encode_into
 
 if TYPE_CHECKING:
@@ -82,18 +82,22 @@ _log = logging.getLogger("laurels.stores")
 class Ticks:
     """The order of all writes: microseconds since the epoch by the wall clock, each used once and never going back.
 
-    If the wall clock goes back by more than a second, ticks are ahead of it by ``offset``, until it is ahead of them.
-    ``last`` is the newest that was used.
+    If the wall clock goes back by more than a second, ticks are ahead of it by an offset from then on, which becomes
+    less by what the wall clock jumps forward. ``last`` is the newest tick that was used.
     """
 
     def __init__(self, clock: Clock, last: int, offset: int) -> None:
         self.clock = clock
         self.last = last
         self._offset = offset
+        self._turned = clock.turned
 
     def take(self, count: int) -> At:
         """Return the first of so many that nobody else has, and what else there is to say of that moment."""
         wall = int(self.clock() * SECOND)
+        turned, self._turned = self.clock.turned - self._turned, self.clock.turned
+        if turned > 0:
+            self._offset = max(0, self._offset - int(turned * SECOND))
         if wall > self.last:
             self._offset = 0
         elif wall + self._offset < self.last - SECOND:
@@ -170,8 +174,7 @@ class Commits:
         return batch
 
     def _refuse_key(self) -> NoReturn:
-        oldest = self._files.journal.oldest
-        if self._open is None and oldest is not None and oldest <= self._answers.forgotten_until():
+        if self._open is None and self._files.journal.may_forget(self._answers.forgotten_until()):
             self._begin()  # its commit forgets keys, which nothing else might bring about
         raise self._answers.full()
 
@@ -342,14 +345,14 @@ class Commits:
         try:
             if batch is not None:
                 if not is_broken:
-                    self.failure = batch.failure = self._commit(batch.encoded, batch.metadata, batch.answers)
+                    self.failure = batch.failure = self._commit(
+                        batch.encoded, batch.metadata, batch.answers, batch.forget_until
+                    )
                 batch.get_loop().call_soon_threadsafe(self._guard, self._committed, batch)
             elif not is_broken:
                 self.failure = self._look() if self.failure is None else self._commit(PROBE)
             if is_broken:
                 return None
-            if batch is not None and self.failure is None:
-                self.failure = self._forget_keys(batch.forget_until)
             wait = None if self.failure is not None else self._files.compaction.step()
             return PROBE_SECONDS if wait is None else min(wait, PROBE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - see above
@@ -369,23 +372,16 @@ class Commits:
         encoded: bytes | bytearray,
         metadata: Sequence[tuple[int, bytes]] = (),
         answers: Sequence[Answers] = (),
+        forget_until: int = NEVER,
     ) -> Failure | None:
         journal = self._files.journal
         try:
+            if forgotten := journal.forget(forget_until):
+                self._loop.call_soon_threadsafe(self._answers.forget, forgotten)
             lsn = journal.append(encoded, metadata, answers)
         except (sqlite3.Error, FileLost) as error:
             return error
         self._files.directory.write_acknowledged(lsn, journal.crc)
         self._files.directory.write_clock(self._ticks.clock.memory)
         self._files.compaction.grew(len(encoded) + sum(len(body) for _, body in metadata))
-        return None
-
-    def _forget_keys(self, until: int) -> Failure | None:
-        """Delete answers that were given up to this agreed time, if there are any."""
-        try:
-            forgotten = self._files.journal.forget(until)
-        except (sqlite3.Error, FileLost) as error:
-            return error
-        if forgotten:
-            self._loop.call_soon_threadsafe(self._answers.forget, forgotten)
         return None

@@ -82,6 +82,8 @@ REBUILD_BYTES = 64 * 2**20
 LAST_SEQUENCE = 2**63 - 1
 FORGET_ROWS = 256
 """How many rows of expired answers are deleted at once."""
+FORGET_TICKS = 60_000_000
+"""How long expired answers wait for others, so that it is not each commit that has to delete some."""
 KEY_TICKS = KEY_SECONDS * 1_000_000
 MAGIC = b"SQLite format 3\0"
 UNUSABLE = {
@@ -286,12 +288,16 @@ class Journal:
         # REPLACE, for a refused batch may have left its answers.
         self._execute("INSERT OR REPLACE INTO once VALUES (?, ?, ?, ?, ?)", *row)
 
+    def may_forget(self, until: int) -> bool:
+        """Return whether there may be enough answers to delete that were given up to ``until``."""
+        return self.oldest is not None and self.oldest + FORGET_TICKS <= until
+
     def forget(self, until: int) -> list[tuple[bytes, int]]:
         """Delete the oldest answers that were given up to ``until`` in agreed time, no more than between two commits.
 
         Return the keys, those of each row with its tick; raise :exc:`sqlite3.Error` if the answers are still there.
         """
-        if self.oldest is None or self.oldest > until:
+        if not self.may_forget(until):
             return []
         rows = self._execute("SELECT tick, agreed, pairs FROM once ORDER BY tick LIMIT ?", FORGET_ROWS + 1).fetchall()
         expired = [(pairs, tick) for tick, _, pairs in takewhile(lambda row: row[1] <= until, rows[:FORGET_ROWS])]

@@ -15,8 +15,7 @@ known, all sequences are 0.
 
 **Order and time** are two things. A tick is the microsecond at which the batch was written, by the wall clock; if that
 has gone back, ticks are ahead of it by an *offset* from then on. ``offsets`` has each change of it. A tick of before
-the last change had the time that the clock showed then, as far as that can be: it is none that is still to come
-(:meth:`State.time_of`).
+the last change had the time that the clock showed then, as far as that can be (:meth:`State.time_of`).
 
 **Time to live.** A heap holds for each board with a ttl a moment at which it may have ended, never later than it does:
 if the board had submits since, it is put back with its new end. Only :meth:`State.advance` looks there, with the time
@@ -183,11 +182,16 @@ class State(dict[str, Index]):
         """By how many microseconds ticks are ahead of the wall clock."""
         return self.offsets[-1][1] if self.offsets else 0
 
-    def time_of(self, tick: int) -> int:
-        """Return the time of a tick, in microseconds since the epoch.
+    @property
+    def now(self) -> int:
+        """The time of the next write, in microseconds since the epoch, 0 if that is not known."""
+        return ((self.sequence + self.step) >> 1) - self.offset
 
-        Between the time that the wall clock showed then and the one that it would have shown, if it had been as it is
-        now, it is the later, but not later than the last change of the offset.
+    def time_of(self, tick: int, now: int) -> int:
+        """Return the time of a tick, in microseconds since the epoch; ``now`` is that of today.
+
+        Of the time that the wall clock showed then and the one that it would have shown, if it had been as it is now,
+        it is the later. If that is still to come, all that is known is that it was before the last change.
         """
         if not self.offsets:
             return tick
@@ -196,7 +200,8 @@ class State(dict[str, Index]):
             return tick - offset
         place = bisect_right(self.offsets, tick, key=itemgetter(0))
         shown = tick - (self.offsets[place - 1][1] if place else 0)
-        return min(max(shown, tick - offset), first - offset)
+        latest = max(shown, tick - offset)
+        return latest if latest <= now + SECOND else first - offset
 
     def resume(self, sequence: int, offsets: list[tuple[int, int]]) -> None:
         """Go on after this sequence, or without time if it is 0."""
@@ -243,10 +248,11 @@ class State(dict[str, Index]):
 
     def is_over(self, board: str, now: int) -> bool:
         """Return whether the time of a board is over at that microsecond of the wall clock."""
-        return board in self.renewed and self._end(board) <= now
+        return board in self.renewed and self._end(board, now) <= now
 
-    def _end(self, board: str) -> int:
-        return self.time_of(self.renewed[board]) + (self.definition(board).ttl_seconds or 0) * SECOND
+    def _end(self, board: str, now: int) -> int:
+        """Return when a board ends, as is known now: later it may be known to be later."""
+        return self.time_of(self.renewed[board], now) + (self.definition(board).ttl_seconds or 0) * SECOND
 
     def renew(self, board: str) -> None:
         """Count the time of a board, if it has a ttl, from the last submission."""
@@ -263,14 +269,15 @@ class State(dict[str, Index]):
         self._await(board)
 
     def _await(self, board: str) -> None:
-        end = self._end(board)
+        end = self._end(board, self.now)
         if self._awaited.get(board, end + 1) > end:
             self._awaited[board] = end
             heappush(self._ends, (end, board))
 
     def _await_anew(self) -> None:
         """Leave out the ends of boards that were removed before."""
-        self._awaited = {board: self._end(board) for board in self.renewed}
+        now = self.now
+        self._awaited = {board: self._end(board, now) for board in self.renewed}
         self._ends = [(end, board) for board, end in self._awaited.items()]
         heapify(self._ends)
 

@@ -118,7 +118,7 @@ class EmbeddedStore(Store):
         self._lookups = DiskLookups(files.directory.path)
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
-        self._watch = ClockWatch(clock, state.time_of(state.sequence >> 1))
+        self._watch = ClockWatch(clock, state.now)
         self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock, limits.keys)
         self._answers.add(recovery.answered)
         self._loop = asyncio.get_running_loop()
@@ -332,7 +332,8 @@ class EmbeddedStore(Store):
         return self._capacity.held() | limits | times | compaction
 
     def warnings(self) -> list[str]:
-        return self._watch.warnings()
+        failing = "The journal could not be compacted, and grows until it can: the log says why."
+        return [*self._watch.warnings(), *([failing] if self._compaction.failure else [])]
 
     async def definitions(self) -> Mapping[str, Definition]:
         self._check_open()
@@ -375,11 +376,12 @@ class EmbeddedStore(Store):
             entries = await self._metadata.entries(board.key, lambda: read(self._index(board)))
         else:
             entries = list(map(_entry, read(self._index(board))))
-        return list(map(self._in_time, entries)) if self._state.offsets else entries
+        return self._in_time(entries) if self._state.offsets else entries
 
-    def _in_time(self, entry: Ranked) -> Ranked:
-        """Return an entry with the time of its submission, which was taken for its order alone."""
-        return replace(entry, submitted_at=entry.submitted_at and self._state.time_of(entry.submitted_at))
+    def _in_time(self, entries: list[Ranked]) -> list[Ranked]:
+        """Return entries with the times of their submissions, of which they have the ticks."""
+        now, time_of = int(self._clock() * SECOND), self._state.time_of
+        return [replace(each, submitted_at=each.submitted_at and time_of(each.submitted_at, now)) for each in entries]
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
