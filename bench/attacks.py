@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from importlib.resources import files
+from itertools import count, cycle
 from typing import TypeAlias
 
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES
@@ -34,20 +36,21 @@ def get(target: str, *lines: str) -> bytes:
     return "\r\n".join([f"GET {target} HTTP/1.1", "Host: attacked", *lines, "", ""]).encode()
 
 
-async def repeat(request: bytes, port: int, seconds: float) -> None:
-    """Send a request over a few connections, again and again, each time when it has been answered."""
+async def repeat(requests: Callable[[], Iterator[bytes]], port: int, seconds: float) -> None:
+    """Send requests over a few connections, each when the one before has been answered."""
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.gather(*(_repeat(request, port) for _ in range(CONNECTIONS)))
+            sent = requests()
+            await asyncio.gather(*(_send(sent, port) for _ in range(CONNECTIONS)))
     except TimeoutError:
         return
 
 
-async def _repeat(request: bytes, port: int) -> None:
+async def _send(requests: Iterator[bytes], port: int) -> None:
     while True:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
-            while True:
+            for request in requests:
                 writer.write(request)
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or b"0")
@@ -92,7 +95,55 @@ BODIES = {
 }
 """Requests by what they are; each is sent by :func:`repeat`."""
 
-ATTACKS: dict[str, Attack] = {name: partial(repeat, request) for name, request in BODIES.items()}
+LINES = (
+    "* * * * *",
+    "*/1 * * * *",
+    "0-59 * * * *",
+    "* 0-23 * * *",
+    "0 0 L * *",
+    "0 0 * * MON#1",
+    "0 0 29 2 *",
+    "weekly",
+)
+LARGE_BOARD = 200_000
+"""How many entries a board has that is dropped."""
+
+
+def boards_with_windows() -> Iterator[bytes]:
+    """Define boards with eight windows, each board in a zone of its own, and submit to them."""
+    zones = files("tzdata").joinpath("zones").read_text().split()
+    for number in count():
+        definition = {"windows": LINES, "keep": dict.fromkeys(LINES, 1000), "time_zone": zones[number % len(zones)]}
+        yield post(f"/-/boards/w{number}", json.dumps(definition).encode(), "PUT")
+        yield post(f"/w{number}/n", b'{"score":1}')
+
+
+def new_boards() -> Iterator[bytes]:
+    """Submit to one new board after another, and list them."""
+    for number in count():
+        yield post(f"/b{number}/n", b'{"score":1}')
+        if not number % 100:
+            yield get("/-/boards?limit=1000")
+
+
+def large_boards() -> Iterator[bytes]:
+    """Fill a board, and drop it, again and again."""
+    while True:
+        for first in range(0, LARGE_BOARD, BATCH_ENTRIES):
+            entries = [{"name": f"n{first + place}", "score": place} for place in range(BATCH_ENTRIES)]
+            yield post("/large", json.dumps({"entries": entries}).encode())
+        yield get("/large").replace(b"GET", b"DELETE", 1)
+
+
+SEQUENCES = {
+    "boards with eight windows each": boards_with_windows,
+    "one new board after another": new_boards,
+    "large boards that are dropped": large_boards,
+}
+ATTACKS: dict[str, Attack] = {
+    name: partial(repeat, requests)
+    for name, requests in ({name: partial(cycle, [request]) for name, request in BODIES.items()} | SEQUENCES).items()
+}
 
 
 def main(arguments: list[str]) -> None:

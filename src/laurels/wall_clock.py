@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
 LEAST_YEAR = 1900
 YEARS_CACHED = 128
-PROBE_SECONDS = 3 * DAY
+PROBE_SECONDS = 6 * DAY
 """How often a year is searched for changes of a clock: no clock is put forward or back twice in so short a time."""
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall time
 _NO_TIME = timedelta()

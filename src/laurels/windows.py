@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from laurels.wall_clock import Stretch
 
 LINES_CACHED, ZONES_CACHED = 256, 1024
+MOST_CHANGES = 300
 FIRST_YEAR = 1970
 """No period is before it."""
 _BEFORE_ALL = -1, -1
@@ -216,7 +217,9 @@ class Calendar:
         """Return the name of the period ``count`` before that of an instant, or an empty string before FIRST_YEAR."""
         span = self.span_at(instant)
         if count not in self._past:
-            start, wall = self._boundary(span.start, count, FIRST_YEAR - 1)
+            # A line that comes rarely has not come so often: no zone's clock was put forward or back as many times
+            were = self._line.before(span.start, 0, max(0, count - MOST_CHANGES))[0] is not None
+            start, wall = self._boundary(span.start, count, FIRST_YEAR - 1) if were else _BEFORE_ALL
             self._past[count] = self._name(start, wall) if wall >= 0 else ""
         return self._past[count]
 

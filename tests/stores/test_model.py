@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import precondition, rule
 
-from laurels.clock import Clock
+from laurels.clock import SETTLE_SECONDS, Clock
 from laurels.errors import DefinitionConflict
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
@@ -41,7 +41,9 @@ class EmbeddedMachine(StoreMachine):
 
     def begin(self) -> None:
         """Open the store."""
-        clock = Clock(lambda: self.model.now, lambda: self.model.now, earliest=0)
+        begun = [self.model.now - SETTLE_SECONDS]  # long enough ago for the clock to be settled
+        clock = Clock(lambda: begun[-1] or self.model.now, lambda: begun[-1] or self.model.now, earliest=0)
+        begun.append(0)
         self.store = self.runner.run(EmbeddedStore.open(self.directory, self.model.default, clock=clock))
 
     def teardown(self) -> None:
