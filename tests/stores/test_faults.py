@@ -225,6 +225,7 @@ async def test_compaction_of_damage(tmp_path: Path, caplog: pytest.LogCaptureFix
     await fill(store, KART, {f"player-{n}": n for n in range(4000)})
     await until(store, lambda: "boards.db is damaged" in caplog.text)
     assert store.measure()["compaction_failing"]
+    assert "could not be compacted" in store.warnings()[-1]
     assert (tmp_path / "data/boards.db").read_bytes() == damage
     await store.close()
 

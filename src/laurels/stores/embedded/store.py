@@ -332,7 +332,8 @@ class EmbeddedStore(Store):
         return self._capacity.held() | limits | times | compaction
 
     def warnings(self) -> list[str]:
-        return self._watch.warnings()
+        failing = "The journal could not be compacted, and grows until it can: the log says why."
+        return [*self._watch.warnings(), *([failing] if self._compaction.failure else [])]
 
     async def definitions(self) -> Mapping[str, Definition]:
         self._check_open()
