@@ -16,6 +16,7 @@ from importlib.resources import files
 from itertools import count, cycle
 from typing import TypeAlias
 
+from bench import crowds
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES
 
 Attack: TypeAlias = Callable[[int, float], Awaitable[None]]
@@ -140,7 +141,13 @@ SEQUENCES = {
     "one new board after another": new_boards,
     "large boards that are dropped": large_boards,
 }
-ATTACKS: dict[str, Attack] = {
+CROWDS: dict[str, Attack] = {
+    "200 connections with 3,000 pipelined pages": crowds.pipelined_pages,
+    "2,000 readers that read nothing": crowds.slow_readers,
+    "2,000 unfinished bodies": crowds.unfinished_bodies,
+}
+
+ATTACKS: dict[str, Attack] = CROWDS | {
     name: partial(repeat, requests)
     for name, requests in ({name: partial(cycle, [request]) for name, request in BODIES.items()} | SEQUENCES).items()
 }

@@ -40,6 +40,7 @@ CHANGED = {
     "TARGET_BYTES": 1024,
     "HEAD_BYTES": 2 * 1024,
     "LARGEST_NUMBER": 10**12 - 1,
+    "REPEATED_CHARACTERS": 90,
 }
 SCRIPT = f"""
 from laurels import limits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.rows.arrivals import arrivals
 from bench.rows.attacks import attacks
 from bench.rows.bulk import bulk
 from bench.rows.clone import clone
@@ -38,4 +39,5 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "momento": momento,
     "function": function,
     "attacks": attacks,
+    "arrivals": arrivals,
 }

@@ -19,9 +19,10 @@ from msgspec.structs import replace
 
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
-from laurels.adapters.protocol import BoardProtocol, Shared
+from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.request_counts import RequestCounts
 from laurels.adapters.server import Server, connections_within_descriptors
+from laurels.adapters.shared import Shared
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock

@@ -43,6 +43,14 @@ limits = Limits(
 serve(Settings(port=0, store=store, data=Path(sys.argv[1]), limits=limits))
 """
 
+TIGHT = """
+import sys
+from pathlib import Path
+from laurels.adapters.limits import Limits
+from laurels.assembly import Settings, serve
+serve(Settings(port=0, data=Path(sys.argv[1]), limits=Limits(max_client_memory=2**20)))
+"""
+
 FAULTY = """
 import asyncio, sys
 from functools import partial
@@ -52,7 +60,8 @@ from laurels.boards import Boards
 from laurels.http import Routes
 from laurels.adapters.asgi import Application
 from laurels.adapters.limits import Limits
-from laurels.adapters.protocol import BoardProtocol, Shared
+from laurels.adapters.protocol import BoardProtocol
+from laurels.adapters.shared import Shared
 from laurels.http.operations import OPERATIONS, STANDING
 from laurels.stores.embedded.store import EmbeddedStore
 from msgspec.structs import replace
@@ -84,6 +93,21 @@ def strict(
     store = "embedded" if request.param == "embedded" else f"momento:{momento.new_cache()}"
     command = [sys.executable, "-c", STRICT, str(tmp_path_factory.mktemp("strict")), "1.5", store]
     with started(command, os.environ | {"MOMENTO_ENDPOINT": f"http://{momento.host}:{momento.port}"}) as server:
+        yield server
+
+
+@pytest.fixture
+def tight(tmp_path: Path) -> Iterator[Server]:
+    """Give a server with a mebibyte of memory for requests and answers in flight."""
+    with started([sys.executable, "-c", TIGHT, str(tmp_path)]) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Give a service whose standings are answered by a handler that does what the name says."""
+    data = tmp_path_factory.mktemp("served")
+    with started([sys.executable, "-m", "tests.adapters.served", "open", str(data), "-"]) as server:
         yield server
 
 

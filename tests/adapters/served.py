@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from laurels.adapters.asgi import Application
 from laurels.adapters.limits import Limits
-from laurels.adapters.protocol import BoardProtocol, Shared
+from laurels.adapters.protocol import BoardProtocol
+from laurels.adapters.shared import Shared
 from laurels.boards import Boards
 from laurels.http import Gate, Response, Routes, StreamingResponse
 from laurels.http.gate import Principal
@@ -222,7 +223,15 @@ async def serve(kind: str, data: Path, lines: Path) -> None:
         routes = Routes(boards, (*OPERATIONS, *FURTHER), gate=guard(lines))
     else:
         routes = Routes(boards, (*OPERATIONS, *FURTHER, STANDING_OF_KINDS, SMALL_SUBMIT), Gate(cors=add_cors))
-    limits = Limits(max_target=600, max_head=1000, idle_timeout=3, head_timeout=1, body_timeout=1, linger_timeout=1)
+    limits = Limits(
+        max_client_memory=2**20,
+        max_target=600,
+        max_head=1000,
+        idle_timeout=3,
+        head_timeout=1,
+        body_timeout=10,
+        linger_timeout=1,
+    )
     http = partial(BoardProtocol, shared=Shared(limits, routes))
     config = uvicorn.Config(Application(routes), port=0, http=http, lifespan="off", proxy_headers=False)  # type: ignore[arg-type]
     await uvicorn.Server(config).serve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,16 @@ def test_refusal_comes_before_the_body(guarded: Server) -> None:
         assert read_replies(connection, 1)[0].status == 401
 
 
+def test_refusal_of_what_is_not_inline(guarded: Server) -> None:
+    """The refusal that comes before the body says that it is the last, and what still comes is read."""
+    with connected(guarded) as connection:
+        connection.sendall(b"GET /-/boards/kart/live HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        (reply,) = read_replies(connection, 1)
+        assert (reply.status, reply.headers["connection"]) == (401, "close")
+        connection.sendall(b"123456789")
+        assert connection.recv(1) == b""
+
+
 @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"], ids=["plain", "expect"])
 def test_refusal_behind_a_request_that_waits(guarded: Server, lines: Path, expect: bytes) -> None:
     """It comes before the body there, too, once, and ends the connection: what follows is no request."""
@@ -118,21 +129,23 @@ def test_refusal_behind_a_request_that_waits(guarded: Server, lines: Path, expec
     assert [status for _, _, status in observed(lines, 3)] == [202, 401, 200]
 
 
-@pytest.mark.parametrize(("before", "status"), [(True, 202), (False, 400)], ids=["behind-a-submit", "alone"])
+@pytest.mark.parametrize("authorization", [b"", b"Authorization: %b\r\n" % KEY], ids=["refused", "admitted"])
+@pytest.mark.parametrize("before", [[202], []], ids=["behind-a-submit", "alone"])
 def test_body_that_is_broken_in_the_packet_of_its_head(
-    guarded: Server, lines: Path, status: int, *, before: bool
+    guarded: Server, lines: Path, before: list[int], authorization: bytes
 ) -> None:
-    """What came before it is answered and it is not, or it gets one answer; each answer is observed once."""
+    """What came before is answered, it gets one answer, which says that it is the last, and each is observed once."""
     keyed = SUBMIT.replace(b"Host: x", b"Host: x\r\nAuthorization: " + KEY)
     line = b"POST /kart/v" if before else b"GET /-/boards/kart/live"  # which is not inline: its task has not begun
-    broken = b"%b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n" % line
+    broken = b"%b HTTP/1.1\r\nHost: x\r\n%bTransfer-Encoding: chunked\r\n\r\nZZ\r\n" % (line, authorization)
     with connected(guarded) as connection:
         connection.sendall((keyed if before else b"") + broken)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert received.count(b"HTTP/1.1 ") == 1
-    assert received.startswith(b"HTTP/1.1 %d" % status)
+    statuses = [*before, 401 if before and not authorization else 400]
+    assert [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", received)] == statuses
+    assert received.count(b"connection: close") == 1
     ask(guarded, "GET", "/kart", headers=AUTHORIZATION)
-    assert [seen[2] for seen in observed(lines, 2)] == [status, 200]
+    assert [seen[2] for seen in observed(lines, len(statuses) + 1)] == [*statuses, 200]
 
 
 def test_refused_head_has_no_body(guarded: Server) -> None:

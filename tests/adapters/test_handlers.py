@@ -14,20 +14,11 @@ from tests.asking import ask, connected, read_replies, send_bytes
 from tests.conftest import started
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.conftest import Server
 
 KINDS = ["none", "sleep", "timeout", "group", "wait", "store", "same", "anyio", "task"]
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a service whose standings are answered by a handler that does what the name says."""
-    data = tmp_path_factory.mktemp("served")
-    with started([sys.executable, "-m", "tests.adapters.served", "open", str(data), "-"]) as server:
-        yield server
 
 
 def request(name: str, *, is_odd: bool) -> bytes:

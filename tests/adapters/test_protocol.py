@@ -60,16 +60,15 @@ def test_pipelined_requests_are_answered_in_order(server: Server, odd: bytes) ->
     assert [replies[1].json["score"], replies[3].json["score"], replies[4].json] == [1, 2, {"status": "ok"}]
 
 
-def test_long_pipeline_is_answered_as_far_as_it_goes(server: Server) -> None:
-    """A pipeline too deep to hold ends the connection after the answers, and no submit is lost or answered twice."""
+def test_long_pipeline(server: Server) -> None:
+    """However many submits are pipelined, and though no more comes, each is answered and counted once."""
     with connected(server) as connection:
         connection.sendall(b"".join(post("deep", f"n{place}", place) for place in range(1000)))
         connection.shutdown(socket.SHUT_WR)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
-    answered = received.count(b"HTTP/1.1 202")
     names = [entry["name"] for entry in ask(server, "GET", "/deep?endRank=1000").json["leaderboard"]]
-    assert 100 <= answered <= len(names) <= 1000
-    assert set(names) == {f"n{place}" for place in range(len(names))}
+    assert received.count(b"HTTP/1.1 202") == 1000
+    assert len(names) == 1000
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.errors import LaurelsError
+from laurels.errors import BadJSON, LaurelsError
 from laurels.http.turns import Turns
-from laurels.http.wire import parse_batch, parse_definition, parse_submit
+from laurels.http.wire import parse_batch, parse_definition, parse_metadata, parse_submit
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES
 from tests.asking import ask
 
@@ -129,3 +129,37 @@ async def test_others_have_their_turn_between_portions() -> None:
     assert [*found] == [["a"] * 3, ["b"] * 3]
     assert [name for name in seen if name != "other"] == ["a"] * 3 + ["b"] * 3
     assert not {("a", "a"), ("b", "b")} & {*pairwise(seen)}
+
+
+DEEP = {
+    "metadata": (parse_submit, b'{"score":1,"metadata":%b}'),
+    "metadata twice": (parse_submit, b'{"score":1,"metadata":%b,"metadata":1}'),
+    "metadata alone": (parse_metadata, b'{"metadata":%b}'),
+    "metadata in a batch": (read, b'{"entries":[{"name":"n","score":1,"metadata":%b}]}'),
+    "metadata next to a great score": (read, b'{"entries":[{"name":"n","score":1e22,"metadata":%b}]}'),
+    "metadata of a bad entry": (read, b'{"entries":[{"name":"n","score":"1","metadata":%b}]}'),
+    "an entry": (read, b'{"entries":[%b]}'),
+    "a definition": (parse_definition, b'{"keep":%b}'),
+}
+
+
+@pytest.mark.parametrize(("parse", "body"), DEEP.values(), ids=DEEP)
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")], ids=["lists", "objects"])
+def test_bodies_of_any_depth(parse: Callable[[bytes], object], body: bytes, opening: bytes, closing: bytes) -> None:
+    """However deeply a body is nested, it is read or refused, also where the stack is just about to end."""
+    for depth in range(500, sys.getrecursionlimit() + 50):
+        with suppress(LaurelsError):
+            parse(body % (opening * depth + b"1" + closing * depth))
+
+
+@pytest.mark.parametrize("metadata", [b'"\\ud800"', b'"\xff"', b'{"\xff":1}', b'{"a":"\xff","b":1,"b":2}'])
+def test_metadata_that_is_no_text(metadata: bytes) -> None:
+    """Strings that are no Unicode are no JSON, though msgspec does not look into what it is not asked for."""
+    with pytest.raises(BadJSON):
+        parse_submit(b'{"score":1,"metadata":%b}' % metadata)
+
+
+def test_key_twice_in_a_long_body() -> None:
+    """A body too long to be searched for the key is refused all the same."""
+    with pytest.raises(BadJSON, match="a key stands twice in one object"):
+        read(b'{"entries":[%b{"name":"n","score":1}],"entries":[]}' % (b" " * BODY_BYTES))

@@ -26,6 +26,9 @@ import asyncio
 import logging
 
 from laurels import limits
+from laurels.adapters.limits import SLICE_SECONDS as SLICE
+from laurels.adapters.limits import SMALL_BYTES as SMALL
+from laurels.adapters.limits import TURN_SECONDS as TURN
 from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.handlers import ACCEPTED
 from laurels.http.messages import JSON, Request, Response, StreamingResponse, add_header
@@ -89,33 +92,57 @@ cdef class Outbox:
     One write after another wakes a client on the same machine once; a write between two reads wakes it each time.
     """
 
-    cdef list transports
+    cdef list connections
     cdef list pieces
     cdef Py_ssize_t waiting_bytes
+    cdef readonly Py_ssize_t piece_bytes
+    cdef bint is_due
+    cdef double end
 
     def __init__(self):
-        self.transports = []
+        self.connections = []
         self.pieces = []
+
+    @property
+    def is_over(self):
+        """Whether this turn has done enough of what is not urgent."""
+        return self.is_due and seconds_now() > self.end
 
     cpdef put(self, object connection, bytes data):
         """Write ``data`` to the connection at the end of the loop's turn, or before if much is waiting already."""
-        if self.waiting_bytes == 0:
-            connection.loop.call_soon(self.flush)
-        self.transports.append(connection.transport)
+        if not self.is_due:
+            self.begin_turn(connection.loop)
+        self.connections.append(connection)
         self.pieces.append(data)
         self.waiting_bytes += PyBytes_GET_SIZE(data)
-        if self.waiting_bytes > OUTBOX_BYTES:
+        if self.waiting_bytes > OUTBOX_BYTES or PyBytes_GET_SIZE(data) > LARGE_BYTES:
             self.flush()
+
+    cpdef begin_turn(self, object loop):
+        """Remember when this turn began, if it has not begun already."""
+        if not self.is_due:
+            self.is_due = True
+            self.end = seconds_now() + TURN_SECONDS
+            loop.call_soon(self.end_turn)
+
+    def end_turn(self):
+        """Write all that waits, at the end of the turn."""
+        self.is_due = False
+        self.flush()
 
     def flush(self):
         """Write all that waits."""
         cdef Py_ssize_t i
-        transports, pieces = self.transports, self.pieces
-        self.transports, self.pieces, self.waiting_bytes = [], [], 0
+        connections, pieces = self.connections, self.pieces
+        self.connections, self.pieces, self.waiting_bytes = [], [], 0
         for i in range(len(pieces)):
-            transport = transports[i]
+            connection = connections[i]
+            transport = connection.transport
             if not transport.is_closing():
+                self.piece_bytes = PyBytes_GET_SIZE(pieces[i])
                 transport.write(pieces[i])
+                if i > 0 and connections[i - 1] is connection and connection.flow.write_paused:
+                    connection.count_unsent(self.piece_bytes)
 
 
 cdef double seconds_now() noexcept nogil:
@@ -143,10 +170,16 @@ cdef class FastPath:
     cdef bint needs_request
     cdef readonly bint is_observed
     cdef set tasks
+    cdef public Py_ssize_t held
+    cdef Py_ssize_t memory_limit
+    cdef object full
 
-    def __init__(self, routes, Py_ssize_t target_limit, Py_ssize_t head_limit):
+    def __init__(self, routes, limits, full):
         gate = routes.gate
         self.routes = routes
+        self.target_limit, self.head_limit = limits.max_target, limits.max_head
+        self.memory_limit = limits.max_client_memory
+        self.full = full
         self.context = routes.open_context
         self.standing = self.inline_operation("GET", b"/board/name")
         self.page = self.inline_operation("GET", b"/board", read_board)
@@ -162,7 +195,6 @@ cdef class FastPath:
         self.standing_is_bare = is_bare and self.standing_handler is STANDING_OPERATION.handler
         self.page_is_bare = is_bare and self.page is not None
         self.submit_is_bare = is_bare and self.submit_handler is SUBMIT_OPERATION.handler
-        self.target_limit, self.head_limit = target_limit, head_limit
         if self.submit is not None:
             self.read_body = self.submit.body.read
             self.body_limit = self.submit.body_limit
@@ -200,6 +232,10 @@ cdef class FastPath:
                 return False
         return True
 
+    cpdef bint has_room(self, Py_ssize_t size):
+        """Return whether requests and answers in flight may take so many bytes more."""
+        return self.held + size <= self.memory_limit
+
     cpdef new_context(self):
         """Return a context in which no request has set anything."""
         return PyContext_Copy(self.base)
@@ -232,14 +268,16 @@ cdef class FastPath:
         key = PyUnicode_DecodeASCII(found.key, found.key_size, NULL)
         return call(self.submit_handler, context, board, name, sent, self.submit_defaults, self.key_place, key)
 
-    def answer(self, object connection, bytes data not None):
-        """Answer the recognised requests that ``data`` begins with; return how many bytes they were.
+    def answer(self, object connection, bytes data not None, Py_ssize_t start):
+        """Answer the recognised requests in ``data`` from ``start`` on; return where they end.
 
-        Stops at the first request that is not recognised, that must wait, or whose answer the client does not read.
+        Stops at the first request that is not recognised, that must wait, or whose answer the client does not read; and
+        if they have taken the time of a turn.
         """
         cdef const char *base = PyBytes_AS_STRING(data)
         cdef const char *end = base + PyBytes_GET_SIZE(data)
-        cdef const char *p = base
+        cdef const char *p = base + start
+        cdef double until = 0
         cdef Recognised found
         cdef Route route
         cdef InlineCall call
@@ -266,6 +304,7 @@ cdef class FastPath:
                 call.row = (
                     self.standing_row if route == STANDING else self.page_row if route == PAGE else self.submit_row
                 )
+            call.is_read = route != SUBMIT
             if self.needs_request:
                 call.request = read_head(p, found.body, connection)
             p = found.end
@@ -275,12 +314,23 @@ cdef class FastPath:
                 call.finish(failure(error))
             else:
                 call.run()
-            if not call.response_complete or (p < end and connection.flow.write_paused):
+            if not call.response_complete or (p < end and self.must_stop(connection, &until)):
                 break
         return p - base
 
+    cdef bint must_stop(self, connection, double *until) except -1:
+        """Return whether a connection may answer no more in this turn, which begins with the first call."""
+        if not self.has_room(SMALL_BYTES):
+            self.outbox.flush()
+        now = seconds_now()
+        if until[0] == 0:
+            until[0] = min(now + SLICE_SECONDS, self.outbox.end)
+        return now > until[0] or connection.flow.write_paused
+
 
 cdef object NO_VALUE = object()
+cdef Py_ssize_t SMALL_BYTES = SMALL
+cdef double SLICE_SECONDS = SLICE, TURN_SECONDS = TURN
 
 
 cdef object call(handler, context, board, first, second, tuple defaults, Py_ssize_t place, value):

@@ -86,7 +86,7 @@ cdef class InlineCall:
     cdef object connection, coroutine, request, operation, route, method, context, task, pending, name
     cdef list callbacks
     cdef FastPath fast
-    cdef bint is_head, is_bare, is_read, must_cancel
+    cdef bint is_head, is_read, is_bare, must_cancel
     cdef int row
     cdef double began
     cdef public bint keep_alive, disconnected, response_complete
@@ -249,6 +249,8 @@ cdef class InlineCall:
         cdef FastPath fast = self.fast
         connection = self.connection
         self.response_complete = True
+        if self.is_read and fast.held and len(response.body) > SMALL_BYTES and not fast.has_room(len(response.body)):
+            response = fast.full
         if fast.is_observed:
             try:
                 response = self.release(response)

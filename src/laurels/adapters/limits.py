@@ -8,6 +8,13 @@ from msgspec import Struct
 
 from laurels.limits import BATCH_BYTES, BODY_BYTES, HEAD_BYTES, KIB, MIB, TARGET_BYTES, Limit
 
+SMALL_BYTES = 4 * KIB
+"""A request or an answer that is no larger is never refused for lack of memory."""
+SLICE_SECONDS = 0.0001
+"""How long one connection is served at a time, if it has pipelined more; at least one request is answered."""
+TURN_SECONDS = 0.0005
+"""How long a turn of the loop does what is not urgent: what was pipelined, large bodies; at least one connection's."""
+
 
 class Limits(Struct, frozen=True):
     """What clients may take of a server: connections, memory, the bytes of one request, and time in seconds."""

@@ -5,16 +5,21 @@ ASGI scope and no queue: if it can be answered from memory, the response is writ
 must wait for the store is run on by the future it waits for (:mod:`laurels.adapters.fast_path`).
 
 **One at a time.** While an inline request waits, ``cycle`` holds its :class:`~laurels.adapters.fast_path.InlineCall`,
-which uvicorn takes for an unfinished request of its own. Whatever is pipelined behind it, comes while the client does
-not read, or is of an operation that is not inline, goes uvicorn's way: through its queue to the ASGI application, which
-has the same routes. So answers keep their order, memory stays bounded, and the fast path has no special cases.
+which uvicorn takes for an unfinished request of its own. What is pipelined behind a request that waits, or comes while
+the client does not read, is held back as bytes (``rest``), and nothing more is read. So answers keep their order,
+memory stays bounded, and every request takes the same way. An operation that is not inline goes uvicorn's way: through
+its queue to the ASGI application, which has the same routes.
+
+**Pieces.** The parser cannot be stopped, so it is fed up to the end of one head or one body at a time. Only the last
+byte of a head may complete two requests, if it comes in a segment of its own: the second then goes uvicorn's way.
 
 **Once through the gate.** Which way a request goes is settled when its head is complete. An inline one passes the gate
 right then, before its body is read; any other passes it in the ASGI application.
 
 **Stages.** A connection is in one :class:`Stage`. After a refusal it lingers: it reads for a moment what the client
 still sends, because closing at once would take the refusal from it (RFC 9112, 9.6). Each stage but waiting has a time
-limit. One :class:`Shared` a server looks at all connections once a second; no request pays for a timer.
+limit. The server's :class:`~laurels.adapters.shared.Shared` looks at all connections once a second; no request pays for
+a timer.
 
 **Strictness.** llhttp refuses two lengths, a length next to chunks, bare CR or LF and folded lines. Refused here,
 because llhttp lets them pass: chunks under HTTP/1.0, any transfer coding besides chunks, versions other than 1.0 and
@@ -26,18 +31,18 @@ from __future__ import annotations
 import logging
 import re
 import time
-from email.utils import formatdate
 from enum import IntEnum
 from http import HTTPStatus
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from laurels.adapters.fast_path import FastPath, start
+from laurels.adapters.fast_path import start
+from laurels.adapters.limits import SLICE_SECONDS, SMALL_BYTES
+from laurels.adapters.shared import STATUS_LINE
 from laurels.errors import truncate
-from laurels.http.messages import PHRASES, Request, add_header
+from laurels.http.messages import Request, add_header
 from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
 from laurels.http.routes import Call
 from laurels.limits import format_size
@@ -52,9 +57,8 @@ if TYPE_CHECKING:
 
     from laurels.adapters.asgi import Application
     from laurels.adapters.fast_path import InlineCall
-    from laurels.adapters.limits import Limits
+    from laurels.adapters.shared import Shared
     from laurels.http.messages import Response
-    from laurels.http.routes import Routes
 
 log = logging.getLogger(__name__)
 
@@ -79,13 +83,17 @@ NEXT_STAGES: dict[Stage, set[Stage]] = {
 }
 """What may follow each stage, besides itself; tests hold the protocol to it."""
 
-STATUS_LINE = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode()) for status, phrase in PHRASES.items()}
 CHUNKED = b"chunked"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-PIPELINE_DEPTH = 100
+HEAD_END = b"\r\n\r\n"
+PIECE_BYTES = 8192
+"""Of a head, or of a chunked body, that the parser is fed at a time."""
+ALONE_BYTES = 2048
+"""A longer piece may hold many requests; if a turn has done much already, it waits for its own."""
+FEWEST_PIECES = 2
+"""In one turn, however long they take: a head, and the body behind it."""
 LINGERING_AT_ONCE = 16
 """How many connections beyond the limit linger; further ones are closed behind their refusal, for their descriptors."""
-NOT_COUNTED = -1
 NO_CALL = Call()
 NO_REQUEST = Request("", b"", b"", {})
 _ARRIVING = {HEAD: "The head of the request", BODY: "The body of the request"}
@@ -96,42 +104,6 @@ _ABSOLUTE = re.compile(rb"^https?://[^/?#]*/?", re.IGNORECASE)
 
 def _other_coding() -> HTTPError:
     return HTTPError(501, "The only Transfer-Encoding here is chunked, alone and once: send the body plain.")
-
-
-class Shared:
-    """What the connections of one server share: the time, renewed once a second, their limits, and the fast path."""
-
-    def __init__(self, limits: Limits, routes: Routes) -> None:
-        self.limits = limits
-        self.seconds = (limits.idle_timeout, limits.head_timeout, limits.body_timeout, inf, limits.linger_timeout)
-        self.routes = routes
-        self.fast = FastPath(routes, limits.max_target, limits.max_head)
-        self.outbox = self.fast.outbox
-        self.now = time.monotonic()
-        self.date = b""
-        self._runs = False
-
-    def run(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
-        """Tick for as long as there are connections, if it does not tick already."""
-        self.fast.run_in(loop)
-        if not self._runs:
-            self._runs = True
-            self._read()
-            loop.call_later(1, self._tick, loop, connections)
-
-    def _tick(self, loop: asyncio.AbstractEventLoop, connections: set[Any]) -> None:
-        self._read()
-        for connection in list(connections):
-            connection.check_time()
-        self._runs = bool(connections)
-        if self._runs:
-            loop.call_later(1, self._tick, loop, connections)
-
-    def _read(self) -> None:
-        self.now = time.monotonic()
-        self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
-        self.fast.ok = STATUS_LINE[200] + self.date + b"content-type: application/json\r\ncontent-length: "
-        self.fast.accepted = STATUS_LINE[202] + self.date + b"content-length: 0\r\n\r\n"
 
 
 class BoardProtocol(HttpToolsProtocol):
@@ -165,6 +137,15 @@ class BoardProtocol(HttpToolsProtocol):
         self.request = NO_REQUEST
         self.header_size = 0
         self.head_bytes = 0
+        self.body_left = 0  # of the newest request, if it said how long its body is
+        self.rest = b""  # held back: what is not read yet begins at rest_start
+        self.rest_start = 0
+        self.is_waiting_for_turn = False
+        self.is_reading = False
+        self.is_ending = False  # to be closed once what was asked has been answered
+        self.arrived = 0  # bytes of requests that are not answered yet, as far as the parser has had them
+        self.unsent = 0  # bytes of answers that the client has not taken
+        self.held = 0  # bytes of memory that are counted for this connection
         self.running: Any = None  # the cycle whose answer is next; ``cycle`` is the newest of the pipeline
 
     # The transport's side
@@ -175,6 +156,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.address = self.client[0] if self.client else ""
         self.shared.run(self.loop, self.connections)
         self.since = self.stalled_since = self.shared.now
+        transport.set_write_buffer_limits(0)  # what the socket does not take at once is counted, and stops the reading
         limit = self.shared.limits.max_connections
         if len(self.connections) > limit:
             self.refuse(overloaded(f"There are {limit:,} connections already, as many as --max-connections allows."))
@@ -186,43 +168,158 @@ class BoardProtocol(HttpToolsProtocol):
         if self.running is not None:
             self._abandon(self.running)
         super().connection_lost(exc)
+        self.shared.fast.held -= self.held
+        self.held, self.arrived, self.rest = 0, 0, b""
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, which calls the ``on_`` methods below."""
+        """Answer at once if the fast path can; else feed the parser, which calls the ``on_`` methods below."""
         if self.refusing:
             if self.stage != LINGERING:
                 self.flow.pause_reading()
             return
-        if self.stage == IDLE and not self.flow.write_paused:
-            end = self.shared.fast.answer(self, data)
-            if end == len(data):
+        if self.rest:
+            self._hold_back(self.rest[self.rest_start :] + data, 0)
+            return
+        start, is_long = 0, len(data) > ALONE_BYTES
+        if self.stage == IDLE and not self.flow.write_paused and not (is_long and self.shared.outbox.is_over):
+            start = self.shared.fast.answer(self, data, 0)
+            if start == len(data):
                 return
-            data = data[end:]
+        self._read(data, start, is_served=start > 0 or is_long)
+
+    def read_on(self) -> None:
+        """Go on with what was held back: it is this connection's turn."""
+        data, start, self.rest = self.rest, self.rest_start, b""
+        self.is_waiting_for_turn = False
+        if data:
+            if self.stage == IDLE and not self.flow.write_paused:
+                start = self.shared.fast.answer(self, data, start)
+            self._read(data, start, is_served=start > self.rest_start)
+        if not self.rest and not self.is_waiting_for_turn:
+            self._go_on()
+
+    def _read(self, data: bytes, start: int, *, is_served: bool) -> None:
+        """Answer what begins at ``start``, as far as this connection's turn goes, and hold back the rest.
+
+        The fast path has looked there already. If it has served a request, there may be no time left for another.
+        """
+        fast, outbox, end = self.shared.fast, self.shared.outbox, time.monotonic() + SLICE_SECONDS
+        outbox.begin_turn(self.loop)
+        parsed, pieces = start, 0
+        self.is_reading = True
+        while start < len(data) and not self.refusing and not self._must_wait():
+            may_stop = is_served if self.stage == IDLE else pieces >= FEWEST_PIECES
+            if may_stop and (outbox.is_over or time.monotonic() > end):
+                break
+            pieces, is_served = pieces + 1, True
+            answered = fast.answer(self, data, start) if self.stage == IDLE and start != parsed else start
+            start = parsed = answered if answered > start else self._parse(data, start)
+        self.is_reading = False
+        if start < len(data) and not self.refusing:
+            self._hold_back(data, start)
+            self._go_on()
+        elif self.stage == BODY and outbox.is_over:
+            self.flow.pause_reading()
+            self._wait_for_turn()
+
+    def _must_wait(self) -> bool:
+        """Return whether the next request must wait: for the answer to another, or for the client to read."""
+        return self.stage == WAITING or (self.stage == IDLE and self.flow.write_paused)
+
+    def _hold_back(self, data: bytes, start: int) -> None:
+        self.rest, self.rest_start = data, start
+        self.flow.pause_reading()
+        self._count()
+        if self.held > SMALL_BYTES and not self.shared.fast.has_room(0):
+            self.refuse(self.shared.full)
+
+    def _go_on(self) -> None:
+        """Wait for the turn of what was held back; without any, read what the client sends, or end."""
+        if not self.rest:
+            self.flow.resume_reading()
+            if self.is_ending:
+                self.shutdown()
+        elif not self._must_wait():
+            self._wait_for_turn()
+
+    def _wait_for_turn(self) -> None:
+        if not self.is_waiting_for_turn:
+            self.is_waiting_for_turn = True
+            self.shared.wait_for_turn(self)
+
+    def _parse(self, data: bytes, start: int) -> int:
+        """Feed the parser one piece; return where it ends."""
+        end = self._end_of_piece(data, start)
+        piece = data[start:end]
         try:
-            self.parser.feed_data(data)
+            self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
             self.refusing = True  # what follows is no HTTP
         except httptools.HttpParserCallbackError:
             log.exception("Failed to read a request")
+            self.refusing = True
             self.transport.abort()
         except httptools.HttpParserError as error:
             is_coding = str(error).startswith(_BAD_CODING)
             self.refuse(_other_coding() if is_coding else HTTPError(400, f"This is not HTTP/1.1: {truncate(error)}."))
+        if self.stage != IDLE and not self.refusing:
+            self._count_arrived(len(piece))
+        return end
+
+    def _end_of_piece(self, data: bytes, start: int) -> int:
+        if self.stage == BODY and self.body_left:
+            return min(start + self.body_left, len(data))
+        end = data.find(HEAD_END, start, start + PIECE_BYTES)
+        return min(len(data), start + PIECE_BYTES) if end < 0 else end + len(HEAD_END)
+
+    def _count_arrived(self, size: int) -> None:
+        """Count a piece of a request that is not answered yet, and refuse one that is too much."""
+        self.arrived += size
         if self.stage == HEAD:
-            # The parser reports a header line only when it is whole: this bounds one without an end. The piece in which
-            # a head begins may hold other requests before it, and is not counted.
-            self.head_bytes = 0 if self.head_bytes == NOT_COUNTED else self.head_bytes + len(data)
-            if self.head_bytes > self.shared.limits.max_head:
+            # The parser reports a header line only when it is whole: this bounds one without an end.
+            self.head_bytes += size
+            if self.head_bytes > self.shared.limits.max_head + self.shared.limits.max_target:
                 self.refuse(self._head_too_large())
+        if self.arrived > SMALL_BYTES:
+            self._count()
+            if self.stage in _ARRIVING and not self.shared.fast.has_room(0):
+                self.refuse(self.shared.full)
+
+    def _count(self) -> None:
+        """Count anew the memory that this connection needs."""
+        held = self.arrived + len(self.rest)
+        if self.flow.write_paused:
+            held += self.unsent
+        self.shared.fast.held += held - self.held
+        self.held = held
 
     def pause_writing(self) -> None:
         """Remember since when the client does not read."""
         super().pause_writing()
         self.stalled_since = self.shared.now
+        self.unsent = max(self.transport.get_write_buffer_size(), self.shared.outbox.piece_bytes)
+        self._count()
+
+    def count_unsent(self, size: int) -> None:
+        """Count an answer more that the client has not taken."""
+        self.unsent += size
+        self._count()
+
+    def resume_writing(self) -> None:
+        """Go on with what was held back."""
+        super().resume_writing()
+        self._count()
+        if self.stage == IDLE:
+            self.since = self.shared.now
+        if self.rest:
+            self._go_on()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Stay open if an answer is due: the client has only said that it sends no more."""
         self.shared.outbox.flush()
+        if self.rest:
+            self.is_ending = True
+            return True
         if not self._busy():
             return False
         self.cycle.keep_alive = False
@@ -231,6 +328,9 @@ class BoardProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close once what was asked has been answered; a body on its way may still arrive."""
         self.shared.outbox.flush()
+        if self.rest:
+            self.is_ending = True
+            return
         self.keep_alive = False
         if self._is_streaming():  # a stream may have no end of its own
             self._abandon(self.running)
@@ -242,9 +342,10 @@ class BoardProtocol(HttpToolsProtocol):
     def check_time(self) -> None:
         """Close, or refuse, if a stage has lasted too long; called once a second."""
         seconds = self.shared.seconds[self.stage]
-        if self.flow.write_paused and self.shared.now - self.stalled_since > self.shared.limits.send_timeout:
-            self.transport.abort()
-        if self.shared.now - self.since > seconds:
+        if self.flow.write_paused:
+            if self.shared.now - self.stalled_since > self.shared.limits.send_timeout:
+                self.transport.abort()
+        elif self.shared.now - self.since > seconds:
             if self.stage in _ARRIVING:
                 self.refuse(HTTPError(408, f"{_ARRIVING[self.stage]} took longer than {seconds:g} seconds."))
             else:
@@ -259,8 +360,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.url = b""
         self.call = NO_CALL
         self.request = Request("", b"", b"", {}, b"", self.address)
-        self.header_size = 0
-        self.head_bytes = NOT_COUNTED
+        self.header_size = self.head_bytes = self.body_left = 0
         self.stage = HEAD
         self.since = self.shared.now
         if self.shared.fast.is_observed:
@@ -287,8 +387,6 @@ class BoardProtocol(HttpToolsProtocol):
         parser, request = self.parser, self.request
         version = parser.get_http_version()
         fault = self._fault(version)
-        if len(self.pipeline) == PIPELINE_DEPTH:
-            fault = HTTPError(503, "Too many requests are pipelined.")
         if fault is not None:
             self.refuse(fault)
             return
@@ -300,10 +398,12 @@ class BoardProtocol(HttpToolsProtocol):
         self.call = self.routes.find(request.method, request.path)
         self.inline = self.call.is_inline and not self._busy() and not self.flow.write_paused
         has_body = request.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in request.headers
-        if not self.inline:
-            self._hand_over()
-        else:
+        if self.inline:
             self._admit(has_body=has_body)
+        elif not self.shared.fast.has_room(self.call.body_limit):
+            self.refuse(self.shared.full)
+        else:
+            self._hand_over()
         if has_body and not self.refusing:
             self._expect_body()
 
@@ -321,6 +421,7 @@ class BoardProtocol(HttpToolsProtocol):
         """Take a part of the body."""
         if self.refusing:
             return
+        self.body_left -= min(len(body), self.body_left)
         if not self.inline:
             super().on_body(body)
             return
@@ -356,8 +457,16 @@ class BoardProtocol(HttpToolsProtocol):
         self.running = cycle
 
         async def run(scope: Any, receive: Any, send: Any) -> None:
+            async def send_last(message: Any) -> None:
+                """Say of an answer that comes before its body that it is the last; the connection then lingers."""
+                keep_alive = cycle.keep_alive
+                if message["type"] == "http.response.start" and cycle.more_body:
+                    cycle.keep_alive = False
+                await send(message)
+                cycle.keep_alive = keep_alive
+
             if not cycle.disconnected:  # it may have been refused before its task began
-                await app(scope, receive, send)
+                await app(scope, receive, send_last)
 
         # Pipelined requests are started by the task that answered the one before, whose context they must not copy.
         self.shared.fast.new_context().run(super()._start_asgi_task, cycle, run)
@@ -376,12 +485,15 @@ class BoardProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""
         if self.pipeline and not self.transport.is_closing():
-            self.flow.resume_reading()
             self._start_asgi_task(*self.pipeline.pop())
         elif self.stage == WAITING:
-            self.flow.resume_reading()
             self.stage = IDLE
             self.since = self.shared.now
+            if self.arrived:
+                self.arrived = 0
+                self._count()
+            if (self.rest or self.flow.read_paused) and not self.is_reading:
+                self._go_on()
         elif self.stage == BODY and not self.inline and not self.transport.is_closing():
             self._linger()  # it was refused before its body was there
 
@@ -393,6 +505,7 @@ class BoardProtocol(HttpToolsProtocol):
         if self.refusing:
             return
         self.refusing = True
+        self.rest = b""
         if not self._busy():
             self._start_lingering_close(response)
         elif self._body_still_expected():
@@ -418,6 +531,10 @@ class BoardProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         """Say that no more answers come, and read for a moment what the client still sends."""
         self.refusing = True
+        self.request = NO_REQUEST
+        self.arrived = 0
+        self._count()
+        self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self.stage = LINGERING
@@ -468,13 +585,16 @@ class BoardProtocol(HttpToolsProtocol):
         self.cycle.keep_alive = self.keep_alive
 
     def _expect_body(self) -> None:
+        headers, limit = self.request.headers, self.call.body_limit
         self.stage = BODY
         self.since = self.shared.now
+        self.body_left = int(headers.get(b"content-length", b"0"))
         if not self.inline:
             return
-        headers, limit = self.request.headers, self.call.body_limit
-        if int(headers.get(b"content-length", b"0")) > limit:
+        if self.body_left > limit:
             self.refuse(too_large(limit))
+        elif self.body_left > SMALL_BYTES and not self.shared.fast.has_room(self.body_left):
+            self.refuse(self.shared.full)
         elif headers.get(b"expect", b"").lower() == b"100-continue":
             self.shared.outbox.put(self, CONTINUE)
 

@@ -9,6 +9,7 @@ cdef enum Route:
 cdef enum:
     LONGEST_HEAD = 4096     # of those recognised; a longer one is left to the full parser
     OUTBOX_BYTES = 256 * 1024
+    LARGE_BYTES = 16 * 1024  # of one answer, after which it is time to see whether the client reads
     MOST_VALUES = 32        # that a handler gets; a core route with more would not start
 
 # Limits of the contract. What is beyond one is not recognised, so that the full parser refuses it, with its reason.

@@ -244,13 +244,13 @@ def parse_definition(body: Body) -> Definition:
     """Read a board's definition; raises BadJSON and BadDefinition."""
     try:
         table = _read_any(body)
+        if _count_quotes(encode(table)) != _count_quotes(body):
+            _refuse_twice(body)
+        return declaring.read_definition(table)
     except msgspec.ValidationError:
         raise BadBody("", "A number of the definition is beyond the range of a double (about 1.8e308).") from None
     except _UNREADABLE as error:
         _refuse(body, error)
-    if _count_quotes(encode(table)) != _count_quotes(body):
-        _refuse_twice(body)
-    return declaring.read_definition(table)
 
 
 def _read_portions(body: Body) -> Iterator[Entries]:
@@ -311,8 +311,6 @@ def _entry_or_refusal(index: int, raw: bytes) -> Submission | Refusal:
         entry = _read_entry(raw)
     except msgspec.ValidationError as error:
         return Refusal(index, _name_of(raw), str(_shape_error(error, StrictEntry)))
-    except _UNREADABLE as error:
-        _refuse(raw, error)
     if _count_quotes(raw) != 6 + _quotes_of_metadata(entry.metadata):
         _refuse_twice(raw)
     try:
@@ -345,10 +343,11 @@ def _metadata(raw: Raw | None) -> bytes | None:
     """
     if raw is None:
         return None
-    metadata: bytes = msgspec.json.format(bytes(raw), indent=-1)
-    if len(metadata) > METADATA_BYTES:
-        return metadata
+    metadata = bytes(raw)
     try:
+        metadata = msgspec.json.format(metadata, indent=-1)
+        if len(metadata) > METADATA_BYTES:
+            return metadata
         found = _read_any(metadata)
     except msgspec.ValidationError as error:
         raise BadBody("/metadata", f"The metadata cannot be kept: {error}.") from None

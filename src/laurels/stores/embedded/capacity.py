@@ -111,7 +111,14 @@ class Capacity:
 
     def begin(self) -> int:
         """Return how many more bytes of a batch may go unchecked, 0 if none; :meth:`end` is to be called for them."""
-        is_far = all(room >= FAR * UNCHECKED[what] for what, room in self._room().items())
+        state, limits, (boards, periods, entries, _) = self._state, self.limits, self._claimed
+        portions = self._unchecked + FAR
+        # As _room says, but in a third of the time: every batch begins with it
+        is_far = (
+            state.entry_count + len(entries) + portions * UNCHECKED["entries"] <= limits.entries
+            and state.board_count + len(boards) + portions * UNCHECKED["boards"] <= limits.boards
+            and state.period_count + len(periods) + portions * UNCHECKED["periods"] <= limits.periods
+        )
         self._unchecked += is_far
         return UNCHECKED_BYTES if is_far else 0
 
