@@ -143,6 +143,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.is_waiting_for_turn = False
         self.is_reading = False
         self.is_ending = False  # to be closed once what was asked has been answered
+        self.is_lost = False
         self.arrived = 0  # bytes of requests that are not answered yet, as far as the parser has had them
         self.unsent = 0  # bytes of answers that the client has not taken
         self.held = 0  # bytes of memory that are counted for this connection
@@ -164,12 +165,17 @@ class BoardProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request that is running, because uvicorn tells only the newest."""
-        if self.running is not None:
-            self._abandon(self.running)
+        """Tell the request that is running, because uvicorn tells only the newest.
+
+        A write goes on all the same, and takes memory for as long.
+        """
+        running, self.is_lost, self.rest = self.running, True, b""
+        if running is not None:
+            self._abandon(running)
         super().connection_lost(exc)
-        self.shared.fast.held -= self.held
-        self.held, self.arrived, self.rest = 0, 0, b""
+        if running is None or running.response_complete:
+            self.arrived = 0
+        self._count()
 
     def data_received(self, data: bytes) -> None:
         """Answer at once if the fast path can; else feed the parser, which calls the ``on_`` methods below."""
@@ -465,8 +471,14 @@ class BoardProtocol(HttpToolsProtocol):
                 await send(message)
                 cycle.keep_alive = keep_alive
 
-            if not cycle.disconnected:  # it may have been refused before its task began
-                await app(scope, receive, send_last)
+            try:
+                if not cycle.disconnected:  # it may have been refused before its task began
+                    await app(scope, receive, send_last)
+            finally:
+                if cycle.disconnected:  # of its end uvicorn says nothing
+                    cycle.response_complete = True
+                    if self.is_lost:
+                        self.on_response_complete()
 
         # Pipelined requests are started by the task that answered the one before, whose context they must not copy.
         self.shared.fast.new_context().run(super()._start_asgi_task, cycle, run)
@@ -484,7 +496,10 @@ class BoardProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""
-        if self.pipeline and not self.transport.is_closing():
+        if self.is_lost:
+            self.arrived = 0
+            self._count()
+        elif self.pipeline and not self.transport.is_closing():
             self._start_asgi_task(*self.pipeline.pop())
         elif self.stage == WAITING:
             self.stage = IDLE
