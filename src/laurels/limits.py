@@ -69,7 +69,7 @@ class Limit(Struct, frozen=True):
     about: str
     unit: Literal["", "bytes", "seconds"] = ""
     least: int = 1
-    most: int | None = None
+    most: int = LARGEST_NUMBER
 
     def read(self, text: str) -> int:
         """Return what a text says; raise ValueError, which says what would be right."""
@@ -77,9 +77,9 @@ class Limit(Struct, frozen=True):
         if found is None or found[2] not in UNITS[self.unit]:
             raise ValueError(f"It is a whole number, and may end with a unit: {self.format(self.least)}.")
         value = int(found[1]) * UNITS[self.unit][found[2]]
-        if value < self.least or (self.most is not None and value > self.most):
-            most = "" if self.most is None else f", at most {self.format(self.most)}"
-            raise ValueError(f"It is at least {self.format(self.least)}{most}.")
+        if not self.least <= value <= self.most:
+            bound = f"least {self.format(self.least)}" if value < self.least else f"most {self.format(self.most)}"
+            raise ValueError(f"It is at {bound}.")
         return value
 
     def format(self, value: int) -> str:
