@@ -50,12 +50,13 @@ def features(run: Run) -> Iterator[Figure]:
 
 
 def metadata(run: Run) -> Iterator[Figure]:
-    """Measure pages with metadata against plain pages of the same board."""
+    """Measure pages with metadata, once that has been read from the disk, against plain pages of the same board."""
     kinds = {"plain": requests.pages(MEMBERS, PREPARED), "metadata": requests.pages_with_metadata(MEMBERS, PREPARED)}
     saved = {kind: requests.save(sent, run.directory / f"metadata-{kind}.requests") for kind, sent in kinds.items()}
     with servers.laurels(run.directory, run.directory / "metadata") as server:
         server.await_answer()
         requests.ask(server.port, (requests.batch(some, "x" * 98) for some in batches(members(MEMBERS))))
+        requests.ask(server.port, requests.pages_with_metadata(MEMBERS, MEMBERS // 100, BATCH_ENTRIES))
         for prepared in saved.values():
             burst((server,), prepared, WARM_UP)
         pairs = [

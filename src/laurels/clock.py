@@ -44,9 +44,8 @@ _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 def _read_boot() -> str:
     """Return what identifies the run of the machine, or nothing if the system does not say."""
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else ""
 
 
 class _Memory(Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,15 +2,14 @@
 
 The steps are the number of submits to do, by players from FIRST on, whose number is printed with what came of it;
 "fail=END", after which the next sync of a file whose name ends so fails; "read", which connects to the journal; "hold"
-and "release", which begin and end a transaction there; and "ready", which waits until the store says so. Then it is
-killed.
+and "release", which begin and end a transaction there; and "ready", which waits until the store says so. An empty
+line says that all is done; then it waits to be killed, or for the end of its input, and closes the store.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sqlite3
 import sys
 from contextlib import suppress
@@ -48,7 +47,7 @@ async def wait_until_ready(store: EmbeddedStore) -> None:
 
 
 async def main(directory: Path, first: int, steps: list[str]) -> None:
-    """Open the store, take the steps, and die."""
+    """Open the store, take the steps, and wait for the end."""
     store = await EmbeddedStore.open(directory, compact_bytes=2**40)
     reader = sqlite3.connect(directory / "journal.db", isolation_level=None)
     for step in steps:
@@ -65,8 +64,11 @@ async def main(directory: Path, first: int, steps: list[str]) -> None:
             reader.execute("SELECT * FROM batch").fetchall()
             if step == "release":
                 reader.execute("COMMIT")
+    sys.stdout.write("\n")
     sys.stdout.flush()
-    os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.read()
+    reader.close()
+    await store.close()
 
 
 if __name__ == "__main__":

@@ -350,3 +350,15 @@ async def test_the_same_score_with_metadata_before(data: Path, equal: tuple[list
     assert "".join(entry.name for entry in page) == order
     assert {entry.name: entry.metadata for entry in page} == {"v": b"2", "w": None}
     await store.close()
+
+
+async def test_lost_metadata_over_the_first_format(data: Path) -> None:
+    """Metadata that the journal has lost is looked for in a snapshot of the first format, which has none, in vain."""
+    store = await EmbeddedStore.open(data, ASCENDING)
+    board = Board("kart", ASCENDING)
+    assert await store.set_metadata(board, "player-1", b"1")
+    with closing(sqlite3.connect(data / "journal.db")) as db, db:
+        db.execute("DELETE FROM note")
+    (entry, *_) = await store.page(board, 0, 9, with_metadata=True)
+    assert (entry.name, entry.metadata, entry.is_metadata_damaged) == ("player-1", None, True)
+    await store.close()

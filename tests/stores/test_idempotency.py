@@ -16,7 +16,7 @@ from laurels.errors import DataDamaged, ScoreRefused, StoreFull, StoreUnavailabl
 from laurels.stores.contract import Board, Change, IdempotencyKey, Refusal, Score, Standing, Submission
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal import Journal
+from laurels.stores.embedded.journal import Journal, select_rows
 from laurels.stores.embedded.snapshot import Snapshot
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -515,15 +515,52 @@ async def test_damaged_metadata_holds_nothing_up(store: EmbeddedStore, tmp_path:
     assert [entry.metadata for entry in await store.page(KART, 0, 2, with_metadata=True)] == [b"1", b"2"]
 
 
+async def test_lost_metadata_that_nobody_has_any_more(store: EmbeddedStore, tmp_path: Path) -> None:
+    """Metadata that is missing, but of an entry that was replaced since, is no loss."""
+    data = tmp_path / "data"
+    await store.submit(KART, Submission("a", 3, b"1"))
+    await store.submit(KART, Submission("a", 4, b"2"))
+    sql("DELETE FROM note WHERE body = x'31'")(data / "journal.db")
+    compact(data, disk.last(data))
+    with closing(Snapshot(data / "boards.db")) as snapshot:
+        assert (snapshot.footer.lost, snapshot.footer.metadata) == (0, 1)
+
+
+async def test_where_metadata_is_is_checked(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A directory in which it is damaged under which sequence metadata is does not open."""
+    data = tmp_path / "data"
+    await store.submit(KART, Submission("a", 3))
+    await store.set_metadata(KART, "a", b"1")
+    await store.close()
+    compact(data, disk.last(data))
+    sql("UPDATE moved SET sequence = sequence + 2")(data / "boards.db")
+    with pytest.raises(DataDamaged, match="where the metadata of 'a' is, is not what was written"):
+        await EmbeddedStore.open(data)
+
+
+async def test_batches_over_metadata_that_came_later(store: EmbeddedStore, tmp_path: Path) -> None:
+    """A batch of plain scores takes metadata away that was set alone, where it counts and only there."""
+    await fill(store, KART, {"a": 3, "b": 2})
+    for name in "ab":
+        await store.set_metadata(KART, name, b"1")
+    await fill(store, KART, {"a": 3, "b": 1, "c": 0})
+    for _ in range(2):
+        page = await store.page(KART, 0, 9, with_metadata=True)
+        assert {entry.name: entry.metadata for entry in page} == {"a": b"1", "b": None, "c": None}
+        compact(tmp_path / "data", disk.last(tmp_path / "data"))
+        sql("DELETE FROM note")(tmp_path / "data/journal.db")
+
+
 async def damaged_page(store: EmbeddedStore) -> list[tuple[str, Score, bytes | None, bool]]:
     """Return a page with metadata, and whether that of each entry is damaged."""
     page = await store.page(KART, 0, 9, with_metadata=True)
     return [(entry.name, entry.score, entry.metadata, entry.is_metadata_damaged) for entry in page]
 
 
+@pytest.mark.parametrize("number", [b"050", b"099"], ids=["amid", "at the end"])
 @pytest.mark.parametrize("name", ["journal.db", "boards.db"])
-async def test_metadata_on_a_damaged_page(store: EmbeddedStore, tmp_path: Path, name: str) -> None:
-    """What SQLite itself cannot read is left out by a compaction; all that is before and behind it stays."""
+async def test_metadata_on_a_damaged_page(store: EmbeddedStore, tmp_path: Path, name: str, number: bytes) -> None:
+    """What SQLite itself cannot read is left out by reads and compactions; all that is before and behind it stays."""
     data, killed_data = tmp_path / "data", tmp_path / "killed"
     batch = [Submission(f"{number:03}", -number, b"%03d" % number * 250) for number in range(100)]
     await submit_batch(store, KART, batch)
@@ -534,7 +571,7 @@ async def test_metadata_on_a_damaged_page(store: EmbeddedStore, tmp_path: Path, 
         sql("DELETE FROM note")(data / "journal.db")
     content = bytearray((data / name).read_bytes())
     size = int.from_bytes(content[16:18], "big")
-    hit = content.index(b"050" * 250) // size * size
+    hit = content.index(number * 250) // size * size
     content[hit : hit + 8] = b"\xff" * 8  # the head of a page of the table
     (data / name).write_bytes(content)
     if name == "journal.db":
@@ -542,13 +579,18 @@ async def test_metadata_on_a_damaged_page(store: EmbeddedStore, tmp_path: Path, 
         shutil.copytree(data, killed_data)
     else:
         killed_data = data
+    with closing(sqlite3.connect(killed_data / name)) as db:
+        ((first,),) = db.execute("SELECT sequence FROM note ORDER BY sequence LIMIT 1")
+        sequences = [first + 2 * place for place in range(100)]
+        read = len(select_rows(db, "sequence", sequences))
     compact(killed_data, disk.last(killed_data))
     with closing(Snapshot(killed_data / "boards.db")) as snapshot:
         kept = {stored.name for stored in snapshot.metadata() if stored}
         assert 1 <= snapshot.footer.lost <= 16
     assert len(kept) == 100 - snapshot.footer.lost
-    assert {"000", "099"} <= kept
-    assert "050" not in kept
+    assert read == len(kept)
+    assert {"000", "098" if number == b"050" else "001"} <= kept
+    assert number.decode() not in kept
 
 
 async def test_damaged_answer(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:

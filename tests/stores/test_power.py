@@ -10,11 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from laurels.stores.embedded.store import EmbeddedStore
+from tests.stores import power
 from tests.stores.guarantees import KART
 
 pytestmark = [
@@ -37,12 +39,19 @@ class Machine:
         }
         self.said: dict[int, str] = {}
 
-    def run(self, *steps: str) -> None:
-        """Run a process that takes these steps, and is killed."""
-        command = [sys.executable, "-m", "tests.stores.power", str(self.data), str(len(self.said)), *steps]
-        process = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
-        assert process.returncode == -9, process.stderr
-        lines = (line.split(maxsplit=1) for line in process.stdout.splitlines())
+    def run(self, *steps: str, kill: bool = True) -> None:
+        """Run a process that takes these steps, and is killed, or else closes its store."""
+        command = [sys.executable, "-m", power.__name__, str(self.data), str(len(self.said)), *steps]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, env=self._environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        ) as process:
+            assert process.stdout is not None
+            lines = [line.strip().split(maxsplit=1) for line in takewhile(str.strip, process.stdout)]
+            if kill:
+                process.kill()
+            _, errors = process.communicate()
+        assert process.returncode == (-9 if kill else 0), errors
         self.said |= {int(number): said for number, said in lines}
 
     async def lose_power(self) -> set[int]:
@@ -103,7 +112,7 @@ async def test_failed_sync_of_the_file(machine: Machine) -> None:
 
 async def test_failed_sync_and_a_transaction(machine: Machine) -> None:
     """After a failed sync nothing is acknowledged while another program is in a transaction; then all is well again."""
-    machine.run("7", "hold", "fail=-wal", "3", "release", "ready", "5")
+    machine.run("7", "hold", "fail=-wal", "3", "release", "ready", "5", kill=False)
     assert machine.acknowledged == {*range(15)} - {7, 8, 9} == await machine.lose_power()
     assert "another program is in a transaction on journal.db" in machine.said[9]
 

@@ -133,11 +133,13 @@ class Reader:
             raise StoreUnavailable("The store is closed")
 
     async def close(self) -> None:
-        """Let go of the files."""
-        await self.run(self._close)
+        """Let go of the files, after what is being read; who waits still is refused."""
         self._closed = True
         while self._questions:
-            self._questions.popleft().found.cancel()
+            question = self._questions.popleft()
+            if not question.found.done():
+                question.found.set_exception(StoreUnavailable("The store is closed"))
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 
     # In the thread
