@@ -16,7 +16,8 @@ from laurels.errors import DataDamaged, ScoreRefused, StoreFull, StoreUnavailabl
 from laurels.stores.contract import Board, Change, IdempotencyKey, Refusal, Score, Standing, Submission
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal import Journal, select_rows
+from laurels.stores.embedded.journal import Journal
+from laurels.stores.embedded.metadata_rows import select_rows
 from laurels.stores.embedded.snapshot import Snapshot
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
