@@ -234,6 +234,7 @@ async def test_as_many_keys_as_there_may_be(small: EmbeddedStore) -> None:
     assert await submit_for_change(small, KART, Submission("v", 0), numbered(0)) == Change(None, Standing(0, 0))
     await small.submit(KART, Submission("v", 7))
     assert await small.standing(KART, "v") == Standing(7, 0)
+    assert (small.measure()["keys"], small.measure()["keys_limit"]) == (2, 2)
 
 
 async def test_room_for_keys(small: EmbeddedStore, clock: Clock) -> None:
