@@ -104,9 +104,14 @@ class FirstAnswers:
             return await self._find_on_disk(key, tick, until)
         return row.find(key) if row.agreed > until else None
 
+    @property
+    def count(self) -> int:
+        """How many keys are remembered or in flight."""
+        return len(self._keys) + len(self._in_flight)
+
     def is_full(self) -> bool:
         """Return whether there are as many keys as there may be."""
-        return len(self._keys) + len(self._in_flight) >= self._limit
+        return self.count >= self._limit
 
     def full(self) -> StoreFull:
         """Return the error for one more."""
