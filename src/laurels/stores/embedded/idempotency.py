@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 from laurels.errors import KeyReused, StoreFull
 from laurels.limits import KEY_HOURS
 from laurels.stores.embedded.answers import pack
+from laurels.stores.embedded.batch import NEVER
 from laurels.stores.embedded.journal import KEY_TICKS
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class FirstAnswers:
 
     def forgotten_until(self) -> int:
         """Return the agreed time up to which answers are forgotten."""
-        return self._clock.agreed - KEY_TICKS
+        return self._clock.agreed - KEY_TICKS if self._keys else NEVER
 
     def forget(self, rows: Iterable[tuple[bytes, int]]) -> None:
         """Take keys out of the table whose answers were deleted, each few with the tick of their row."""
