@@ -171,7 +171,7 @@ days_from_a_change = st.floats(-2, 2)
 @settings(deadline=None, max_examples=400)
 def test_periods_by_the_definition(line: str, zone: str, year: float, days: float, count: int) -> None:
     """The periods of any line, near the changes of any clock, are those that the definition gives."""
-    turns = [start for start, offset, seen in Zone(zone).back(floor(year)) if seen != start + offset]
+    turns = [start for start, offset, seen in Zone(zone).back(floor(year), FIRST_YEAR + 1) if seen != start + offset]
     now = floor((turns[0] if turns else year) + days * DAY)
     calendar, slow = Calendar(line, zone), SlowCalendar(line, zone)
     boundaries = islice(takewhile(lambda boundary: boundary[1].year >= FIRST_YEAR, slow.back(now)), count, None)
@@ -184,6 +184,7 @@ def test_periods_by_the_definition(line: str, zone: str, year: float, days: floa
 LONG_AGO = {
     "every minute": ("* * * * *", "Asia/Kathmandu", 1000),
     "through an hour that is shown twice": ("*/2 * * * *", "Europe/Berlin", 1000),
+    "over a time that was skipped": ("30 2 * * *", "Europe/Berlin", 300),
     "days": ("0 0 * * *", "America/New_York", 1000),
     "a day that rarely comes": ("0 0 29 2 *", "Europe/London", 14),
     "more than there are": ("0 0 29 2 *", "Europe/London", 15),

@@ -17,7 +17,7 @@ from calendar import monthrange
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -175,11 +175,13 @@ class Zone:
 
     def ahead(self, instant: int) -> Iterator[tuple[Stretch, int]]:
         """Yield the stretch of an instant and those after it, each with its end."""
-        for year in count(year_of(instant)):
+        year = year_of(instant)
+        while True:
             ends = [stretch.start for stretch in self._stretches(year)[1:]]
             for stretch, end in zip(self._stretches(year), [*ends, first_day(year + 1) * DAY], strict=True):
                 if instant < end:
                     yield stretch, end
+            year += 1
 
     def instant_of(self, wall: int) -> int:
         """Return when the clock first shows a time, or skips it."""

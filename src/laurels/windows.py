@@ -27,7 +27,7 @@ from cronsim import CronSim, CronSimError
 from msgspec import Struct
 
 from laurels.errors import BadParameter, truncate
-from laurels.wall_clock import EPOCH, LEAST_YEAR, Line, Zone
+from laurels.wall_clock import DAY, EPOCH, LEAST_YEAR, Line, Zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,7 +218,7 @@ class Calendar:
         span = self.span_at(instant)
         if count not in self._past:
             # A line that comes rarely has not come so often: no zone's clock was put forward or back as many times
-            were = self._line.before(span.start, 0, max(0, count - MOST_CHANGES))[0] is not None
+            were = self._line.before(span.start + 2 * DAY, 0, max(0, count - MOST_CHANGES))[0] is not None
             start, wall = self._boundary(span.start, count, FIRST_YEAR - 1) if were else _BEFORE_ALL
             self._past[count] = self._name(start, wall) if wall >= 0 else ""
         return self._past[count]

@@ -16,7 +16,8 @@ from laurels.errors import DataDamaged, ScoreRefused, StoreFull, StoreUnavailabl
 from laurels.stores.contract import Board, Change, IdempotencyKey, Refusal, Score, Standing, Submission
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal import Journal, select_rows
+from laurels.stores.embedded.journal import Journal
+from laurels.stores.embedded.metadata_rows import select_rows
 from laurels.stores.embedded.snapshot import Snapshot
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -233,6 +234,7 @@ async def test_as_many_keys_as_there_may_be(small: EmbeddedStore) -> None:
     assert await submit_for_change(small, KART, Submission("v", 0), numbered(0)) == Change(None, Standing(0, 0))
     await small.submit(KART, Submission("v", 7))
     assert await small.standing(KART, "v") == Standing(7, 0)
+    assert (small.measure()["keys"], small.measure()["keys_limit"]) == (2, 2)
 
 
 async def test_room_for_keys(small: EmbeddedStore, clock: Clock) -> None:
@@ -465,9 +467,9 @@ def sql(change: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ("DELETE FROM note", r"journal\.db is damaged: note \d+ is missing"),
-        ("UPDATE note SET body = x'00'", r"note \d+ is not what was written"),
-        ("UPDATE note SET sequence = sequence + 2", r"note \d+ is not what was written"),
+        ("DELETE FROM note", r"journal\.db is damaged: metadata \d+ is missing"),
+        ("UPDATE note SET body = x'00'", r"metadata \d+ is not what was written"),
+        ("UPDATE note SET sequence = sequence + 2", r"metadata \d+ is not what was written"),
     ],
     ids=["missing", "other", "elsewhere"],
 )
@@ -617,7 +619,7 @@ async def test_unreadable_files(store: EmbeddedStore, tmp_path: Path) -> None:
 
 async def test_too_much_metadata(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metadata that waits for the disk counts in what may wait."""
-    monkeypatch.setattr("laurels.stores.embedded.commits.BATCH_BYTES", 1000)
+    monkeypatch.setattr("laurels.stores.embedded.commits.WAITING_BYTES", 1000)
     submits = (submit_for_change(store, KART, Submission(f"{number}", 1, b"x" * 1024)) for number in range(3))
     ends = await asyncio.gather(*submits, return_exceptions=True)
     assert [type(end) for end in ends] == [Change, StoreUnavailable, StoreUnavailable]

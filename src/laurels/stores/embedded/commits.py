@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.records import Record
     from laurels.stores.embedded.state import State
 
-BATCH_BYTES = 16 * 2**20
+WAITING_BYTES = 16 * 2**20
 """How much may wait for the disk before callers are turned away."""
 APPLY_BYTES = 64 * 2**10
 """How much is applied before the loop may do something else: a few thousand entries."""
@@ -145,7 +145,7 @@ class Commits:
         batch = self._open or self._begin()
         encoded = batch.encoded
         size = len(encoded)
-        if size > batch.unchecked_bytes or batch.metadata_bytes > BATCH_BYTES:
+        if size > batch.unchecked_bytes or batch.metadata_bytes > WAITING_BYTES:
             self._check_room(batch, record)
         try:
             encode_into(record, encoded, -1)
@@ -157,7 +157,7 @@ class Commits:
 
     def _check_room(self, batch: Batch, record: Record) -> None:
         """Raise StoreUnavailable if too much waits for the disk, StoreFull if the store may not hold the record."""
-        if len(batch.encoded) > BATCH_BYTES or batch.metadata_bytes > BATCH_BYTES:
+        if len(batch.encoded) > WAITING_BYTES or batch.metadata_bytes > WAITING_BYTES:
             raise StoreUnavailable("Too many changes wait for the disk")
         more = 0 if batch.claims else self._capacity.begin()
         batch.unchecked_bytes += more
@@ -254,10 +254,12 @@ class Commits:
             portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]
             if not state.unfinished:
                 batch.apply(state, portion)
-            state.work(STEPS)
+            if state.unfinished:
+                state.work(STEPS)
         done = len(batch.outcomes) - bool(state.unfinished)
         settled = batch.failure is not None or done == len(batch.records)
-        self._release_claims(batch, len(batch.records) if settled else done)
+        if settled or batch.claims:
+            self._release_claims(batch, len(batch.records) if settled else done)
         if settled:
             self._release_keys(batch)
             self._settling.popleft()
@@ -376,7 +378,7 @@ class Commits:
     ) -> Failure | None:
         journal = self._files.journal
         try:
-            if forgotten := journal.forget(forget_until):
+            if forget_until != NEVER and (forgotten := journal.forget(forget_until)):
                 self._loop.call_soon_threadsafe(self._answers.forget, forgotten)
             lsn = journal.append(encoded, metadata, answers)
         except (sqlite3.Error, FileLost) as error:

@@ -114,7 +114,7 @@ class EmbeddedStore(Store):
         self._compaction = files.compaction
         self._state = state = recovery.state
         self._clock = clock
-        self._ticks = Ticks(clock, state.sequence >> 1, state.offset)
+        self._ticks = Ticks(clock, state.sequence >> 1, state.offsets.current)
         self._lookups = DiskLookups(files.directory.path)
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
@@ -319,7 +319,8 @@ class EmbeddedStore(Store):
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
-        limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in self._capacity.held()}
+        held = self._capacity.held() | {"keys": self._answers.count}
+        limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in held}
         times = {
             "clock_settled": self._clock.is_settled,
             "newest_record_ahead_seconds": max(0.0, self._ticks.last / SECOND - self._clock()),
@@ -329,7 +330,7 @@ class EmbeddedStore(Store):
             "compaction_failing": self._compaction.failure is not None,
             "metadata_lost": self._compaction.lost,
         }
-        return self._capacity.held() | limits | times | compaction
+        return held | limits | times | compaction
 
     def warnings(self) -> list[str]:
         failing = "The journal could not be compacted, and grows until it can: the log says why."
@@ -380,7 +381,7 @@ class EmbeddedStore(Store):
 
     def _in_time(self, entries: list[Ranked]) -> list[Ranked]:
         """Return entries with the times of their submissions, of which they have the ticks."""
-        now, time_of = int(self._clock() * SECOND), self._state.time_of
+        now, time_of = int(self._clock() * SECOND), self._state.offsets.time_of
         return [replace(each, submitted_at=each.submitted_at and time_of(each.submitted_at, now)) for each in entries]
 
     async def standing(self, board: Board, name: str) -> Standing | None:
