@@ -23,6 +23,10 @@ cancelled stays until it is settled.
 **Time** is read when a batch is handed over: its writes have the microseconds from then on, each one of its own. Their
 order never goes back, whatever the clock does (:class:`Ticks`).
 
+**With a batch go** its claims to room in the store, until its records are applied (:mod:`.capacity`); its keys, which
+are in flight until it is settled; the answers to writes of batches before it, and up to when answers are forgotten
+(:mod:`.idempotency`).
+
 **A failed commit** fails its whole batch. The next batch tries again, and without one the thread itself does each
 second, with an empty batch, so that the store is known to be well again as soon as it is. While all is well it looks
 each second whether its files are still there.
