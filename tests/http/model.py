@@ -191,18 +191,19 @@ class Model:
         self.check_bounds(definition, results[ALL_TIME] if definition["operator"] == "increment" else score)
         before = self.standings(board, ALL_TIME).get(name)
         self.sequence += 1
-        counted = {
-            key
-            for key in keys
-            if self.counts(definition, periods.get(key, {}).get(name), score, results[key], metadata)
-        }
-        for key in counted:
+        changed = False
+        for key in keys:
+            old = periods.get(key, {}).get(name)
             entry = Entry(results[key], self.sequence, int(self.now * 1000), metadata)
-            periods.setdefault(key, {})[name] = entry
+            if old and results[key] == old.score and definition["operator"] != "increment":
+                entry = old._replace(metadata=metadata)  # the same score again: it keeps its time and its place
+            if self.counts(definition, old, score, entry):
+                periods.setdefault(key, {})[name] = entry
+                changed = True
         self.touched[board] = self.now
         self.prune(board)
         after = self.standings(board, ALL_TIME)[name]
-        return after | {"previous": before, "changed": ALL_TIME in counted}
+        return after | {"previous": before, "changed": changed}
 
     def prune(self, board: str) -> None:
         """Delete the periods that are no longer kept."""
@@ -223,13 +224,16 @@ class Model:
         return total
 
     @staticmethod
-    def counts(definition: dict[str, Json], old: Entry | None, score: float, result: float, metadata: Json) -> bool:
-        """Return whether a submission counts."""
-        if old is None or (metadata is not None and result == old.score):
+    def counts(definition: dict[str, Json], old: Entry | None, score: float, new: Entry) -> bool:
+        """Return whether a submission counts, on its own or by its metadata."""
+        if old is None:
             return True
+        if new.score == old.score:
+            is_other = definition["operator"] == "increment" or json.dumps(new.metadata) != json.dumps(old.metadata)
+            return new.metadata is not None and is_other
         if definition["operator"] == "best":
             return score > old.score if definition["order"] == "descending" else score < old.score
-        return result != old.score
+        return True
 
     @staticmethod
     def check_bounds(definition: dict[str, Json], score: float) -> None:

@@ -139,14 +139,14 @@ async def test_answers_that_could_not_be_written(store: EmbeddedStore, tmp_path:
 
 
 async def test_answers_are_forgotten(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
-    """Answers older than a day leave the disk and the memory as others come."""
+    """Answers older than a day leave the memory, and all but the newest of them the disk, as others come."""
     for number in range(5):
         await submit_for_change(store, SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
     clock.now += 86_461
     await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     for _ in range(2):
         await store.submit(KART, Submission("v", 1))
-    assert (answers(tmp_path / "data"), len(store._answers._keys)) == (1, 1)  # noqa: SLF001 - that is memory
+    assert (answers(tmp_path / "data"), len(store._answers._keys)) == (2, 1)  # noqa: SLF001 - that is memory
 
 
 async def test_many_answers_are_forgotten(
@@ -251,6 +251,32 @@ async def test_room_for_keys(small: EmbeddedStore, clock: Clock) -> None:
             except StoreFull:
                 await asyncio.sleep(0.01)  # a commit forgets them, of which no event tells
     assert await small.standing(KART, "v") == Standing(5, 0)
+
+
+async def test_expired_key_after_a_restart(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """A key that has expired counts anew, although its write is still in the journal when the store is opened."""
+    await store.submit(SUMS, Submission("v", 5), ONCE)
+    await store.submit(SUMS, Submission("v", 1))
+    clock.now += 86_461
+    await store.submit(SUMS, Submission("v", 1))
+    assert await count_once(killed(store, tmp_path), clock) == (
+        Change(Standing(7, 0), Standing(12, 0)),
+        Standing(12, 0),
+    )
+
+
+@pytest.mark.parametrize("score", [10**20, -(10**300), 2**64], ids=["ten to 20", "to 300", "two to 64"])
+async def test_first_answer_with_a_great_score(store: EmbeddedStore, tmp_path: Path, clock: Clock, score: int) -> None:
+    """A whole score beyond 64 bits is in the first answer as it is."""
+    first = await submit_for_change(store, KART, Submission("v", float(score)), ONCE)
+    await store.submit(KART, Submission("w", 1))
+    again = await EmbeddedStore.open(killed(store, tmp_path), clock=clock)
+    assert [await submit_for_change(each, KART, Submission("v", float(score)), ONCE) for each in (store, again)] == [
+        first,
+        first,
+    ]
+    assert first == Change(None, Standing(int(float(score)), 0))
+    await again.close()
 
 
 async def test_keys_that_begin_alike(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@
     bodies   what the writes came to, in the same order, as a msgpack array:
                  [[score, rank] before or nil, [score, rank] after, whether it counted]   of one submission
                  {"refusals": [...]}                                                      of a batch
+             with scores as doubles if one is beyond 64 bits
 
 Rows of many keys cost little beside the keys themselves: some 52 bytes a key, where a row of its own for each took 85
 and its entry in an index 40 more.
@@ -56,7 +57,10 @@ class Answer(Struct, frozen=True, gc=False):
     @property
     def outcome(self) -> Compared | list[Refusal]:
         """What the write came to."""
-        return self.body.refusals if isinstance(self.body, BatchAnswer) else self.body
+        if isinstance(self.body, BatchAnswer):
+            return self.body.refusals
+        before, after, counted = self.body
+        return before and _with_score(int, before), _with_score(int, after), counted
 
 
 class Answers(Struct, frozen=True, gc=False):
@@ -99,4 +103,19 @@ def _row(answered: Sequence[Answered], agreed: int) -> Answers:
     pairs = b"".join([key.key + key.fingerprint for _, key, outcome in answered if outcome is not None])
     outcomes = [outcome for _, _, outcome in answered if outcome is not None]
     bodies = [BatchAnswer(outcome) if isinstance(outcome, list) else outcome for outcome in outcomes]
-    return Answers(answered[-1][0], agreed, pairs, _encode(bodies))
+    try:
+        encoded = _encode(bodies)
+    except OverflowError:
+        encoded = _encode([body if isinstance(body, BatchAnswer) else _as_doubles(body) for body in bodies])
+    return Answers(answered[-1][0], agreed, pairs, encoded)
+
+
+def _as_doubles(compared: Compared) -> Compared:
+    before, after, counted = compared
+    return before and _with_score(float, before), _with_score(float, after), counted
+
+
+def _with_score(kind: type[float], standing: tuple[Score, int]) -> tuple[Score, int]:
+    """Return a standing with its score as another type, if that is the same number."""
+    score, rank = standing
+    return (kind(score), rank) if kind(score) == score else standing

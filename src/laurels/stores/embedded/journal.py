@@ -254,13 +254,16 @@ class Journal:
         """Delete the oldest answers that were given up to ``until`` in agreed time, no more than between two commits.
 
         Return the keys, those of each row with its tick; raise :exc:`sqlite3.Error` if the answers are still there.
+        The newest row stays: it says up to which write there were answers, or a start would take the keys of all
+        writes in the journal for new ones.
         """
         if not self.may_forget(until):
             return []
         rows = self._execute("SELECT tick, agreed, pairs FROM once ORDER BY tick LIMIT ?", FORGET_ROWS + 1).fetchall()
         expired = [(pairs, tick) for tick, _, pairs in takewhile(lambda row: row[1] <= until, rows[:FORGET_ROWS])]
-        if expired:
-            self._execute("DELETE FROM once WHERE tick <= ?", expired[-1][1])
+        deleted = expired[: len(rows) - 1]
+        if deleted:
+            self._execute("DELETE FROM once WHERE tick <= ?", deleted[-1][1])
         self.oldest_answer = rows[len(expired)][1] if len(expired) < len(rows) else None
         return expired
 
