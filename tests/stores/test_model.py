@@ -93,7 +93,11 @@ class EmbeddedMachine(StoreMachine):
 
 @pytest.fixture
 def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tell few keys apart in memory, put few answers into a row, and forget one row at a time."""
+    """Tell few keys apart in memory, put few answers into a row, and forget one row at a time.
+
+    The thread that commits looks at nothing by itself: compactions are not done there, but in that of the test.
+    """
+    monkeypatch.setattr("laurels.stores.embedded.commits.PROBE_SECONDS", 60)
     monkeypatch.setattr("laurels.stores.embedded.recovery.KEY_BITS", 1)
     monkeypatch.setattr("laurels.stores.embedded.answers.ROW_ANSWERS", 2)
     monkeypatch.setattr("laurels.stores.embedded.journal.FORGET_ROWS", 1)

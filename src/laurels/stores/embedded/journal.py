@@ -35,7 +35,8 @@ more.
 
 **Answers** are written after their writes, in the order of the writes: up to the tick of the newest answer all are
 there. A write that was refused has not used its key, and counts as answered all the same. Rows go when their keys
-expire, from the oldest on, some between two commits.
+expire, from the oldest on, some between two commits. Of the newest one the tick stays: what was written up to it is not
+answered once more.
 
 **Free pages** are used again. Those beyond what the journal grows to between two compactions go back to the disk, some
 between two commits: a journal that could not be compacted for long does not stay as large as it was then.
@@ -300,11 +301,16 @@ class Journal:
         if not self.may_forget(until):
             return []
         rows = self._execute("SELECT tick, agreed, pairs FROM once ORDER BY tick LIMIT ?", FORGET_ROWS + 1).fetchall()
-        expired = [(pairs, tick) for tick, _, pairs in takewhile(lambda row: row[1] <= until, rows[:FORGET_ROWS])]
+        expired = list(takewhile(lambda row: row[1] <= until, rows[:FORGET_ROWS]))
         if expired:
-            self._execute("DELETE FROM once WHERE tick <= ?", expired[-1][1])
+            tick, agreed, _ = expired[-1]
+            self._execute("BEGIN")
+            self._execute("DELETE FROM once WHERE tick <= ?", tick)
+            if len(expired) == len(rows):
+                self._insert_answers(Answers(tick, agreed, b"", b""))
+            self._execute("COMMIT")
         self.oldest = rows[len(expired)][1] if len(expired) < len(rows) else None
-        return expired
+        return [(pairs, tick) for tick, _, pairs in expired]
 
     def answers(self) -> Iterator[Answers]:
         """Return all answers; raise DataDamaged if any is not as written."""
