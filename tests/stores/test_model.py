@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import precondition, rule
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
 
 from laurels.clock import SETTLE_SECONDS, Clock
 from laurels.errors import DefinitionConflict
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class EmbeddedMachine(StoreMachine):
-    """An embedded store, which may be closed and compacted at any time."""
+    """An embedded store, which may be closed or killed at any time, and compacted then."""
 
     store: EmbeddedStore
 
@@ -58,11 +59,13 @@ class EmbeddedMachine(StoreMachine):
         self.runner.run(self.store.close())
         self.begin()
 
-    @rule()
-    def crash(self) -> None:
-        """Go on with what is on the disk just now."""
+    @rule(is_compacted=st.booleans())
+    def crash(self, *, is_compacted: bool) -> None:
+        """Go on with what is on the disk just now, or with what a compaction makes of that."""
         left, self.directory = self.directory, Path(tempfile.mkdtemp())
         shutil.copytree(left, self.directory, dirs_exist_ok=True)
+        if is_compacted and (last := disk.last(self.directory)):
+            compact(self.directory, last)
         self.runner.run(self.store.close())
         shutil.rmtree(left)
         self.begin()
@@ -82,22 +85,10 @@ class EmbeddedMachine(StoreMachine):
             for name in undeclared:
                 self.model.adapt(name)
 
-    @precondition(lambda self: disk.last(self.directory) > 0)
-    @rule()
-    def compact(self) -> None:
-        """Compact the journal, as the child process would, of which the store knows."""
-        names = self.store._directory.names  # noqa: SLF001 - what its own compaction tells it
-        names.forget(self.directory / "boards.db", may_change=True)
-        compact(self.directory, disk.last(self.directory))
-
 
 @pytest.fixture
 def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tell few keys apart in memory, put few answers into a row, and forget one row at a time.
-
-    The thread that commits looks at nothing by itself: compactions are not done there, but in that of the test.
-    """
-    monkeypatch.setattr("laurels.stores.embedded.commits.PROBE_SECONDS", 60)
+    """Tell few keys apart in memory, put few answers into a row, and forget one row at a time."""
     monkeypatch.setattr("laurels.stores.embedded.recovery.KEY_BITS", 1)
     monkeypatch.setattr("laurels.stores.embedded.answers.ROW_ANSWERS", 2)
     monkeypatch.setattr("laurels.stores.embedded.journal.FORGET_ROWS", 1)

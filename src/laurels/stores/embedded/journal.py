@@ -68,6 +68,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHECKPOINT_PAGES = 256
+LOG_BYTES = 4 * 2**20
+"""How large the log may stay; one commit can make it larger, until it begins anew."""
 REWRITE_BYTES = 2**20
 BUSY_SECONDS = 1.0
 """How long a commit waits for a program that has locked the journal."""
@@ -253,11 +255,12 @@ class Journal:
         """
         lsn = self.last + 1
         crc = batch_crc(lsn, encoded, self.crc)
+        self.check_names()  # before it is written, for what is refused must not appear where the file is now
         if metadata or answers:
             self._append_all(lsn, crc, encoded, metadata, answers)
         else:
             self._execute(INSERT, lsn, crc, encoded)  # alone it is a transaction of its own
-        self.check_names()  # after the commit, for until now it could have gone into a file that nobody finds again
+        self.check_names()  # and after the commit, for until now it could have gone into a file that nobody finds again
         self.last, self.crc = lsn, crc  # only now: a failure before leaves it, and `reopen` deletes whatever is past it
         return lsn
 
@@ -420,6 +423,7 @@ class Journal:
         # This connection alone checkpoints, within a commit. Without a limit the log would grow; a checkpoint by any
         # other connection would hold up a commit at a moment that nobody chose.
         self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        self._db.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
         read_batch_crc(self._db, self.last)  # the first read makes the log
         self._names.remember(*log)
         try:
