@@ -11,9 +11,11 @@ import pytest
 
 from laurels import __version__
 from laurels.adapters.limits import Limits
+from laurels.http.metrics import STORE_METRICS
 from laurels.http.problems import STATUS
 from laurels.http.reads import READS
-from laurels.limits import format_size
+from laurels.limits import Limit, format_size, limits_of
+from laurels.stores.embedded.capacity import StoreLimits
 from tests.asking import ask
 from tests.test_floors import MODULES
 
@@ -75,6 +77,21 @@ def test_limits_are_documented() -> None:
     for figure in (f"{head} seconds", f"longer than {body}", f"{idle} seconds idle", f"{most:,} connections"):
         assert figure in API
     assert f"over {format_size(limits.max_target)}; headers over {format_size(limits.max_head)}" in API
+
+
+@pytest.mark.parametrize("limits", [limits_of(Limits), limits_of(StoreLimits, "max_")], ids=["server", "store"])
+def test_every_limit_is_in_one_table(limits: dict[str, tuple[str, Limit, int]]) -> None:
+    """The table of limits has the option of each, and its default."""
+    table = API.partition("## Limits of the server")[2]
+    for name, (_, limit, default) in limits.items():
+        assert f"`--{name.replace('_', '-')}`" in table
+        assert {"": f"{default:,}", "bytes": format_size(default), "seconds": f"{default} s"}[limit.unit] in table
+
+
+@pytest.mark.parametrize("figure", STORE_METRICS)
+def test_every_figure_of_a_store_is_documented(figure: str) -> None:
+    """What the metrics say of a store stands in the API page."""
+    assert f"`laurels_{figure}`" in API
 
 
 @pytest.mark.parametrize(

@@ -192,8 +192,12 @@ def application() -> OpeningApplication:
 
 def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:
     """Return the fields of a struct of limits for which there are variables; raise ValueError for a bad one."""
-    given = (
-        (field, limit, os.environ.get(f"LAURELS_{name.upper()}"))
-        for name, (field, limit, _) in limits_of(kind, prefix).items()
-    )
-    return {field: limit.read(text) for field, limit, text in given if text}
+    given: dict[str, int] = {}
+    for name, (field, limit, _) in limits_of(kind, prefix).items():
+        variable = f"LAURELS_{name.upper()}"
+        if text := os.environ.get(variable):
+            try:
+                given[field] = limit.read(text)
+            except ValueError as error:
+                raise ValueError(f"{variable} is {text!r}: {error}") from None
+    return given

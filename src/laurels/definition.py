@@ -1,7 +1,7 @@
 """A board's definition: the rules of the board, as written in a file, in a request, and on disk.
 
-A field that is added here needs a new :data:`~laurels.stores.embedded.journal.FORMAT`: definitions are in the journal,
-and unknown fields are refused.
+A field that is added here needs a new :data:`~laurels.stores.embedded.sqlite_file.FORMAT`: definitions are in the
+journal, and unknown fields are refused.
 """
 
 from __future__ import annotations

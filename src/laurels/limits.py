@@ -75,7 +75,8 @@ class Limit(Struct, frozen=True):
         """Return what a text says; raise ValueError, which says what would be right."""
         found = re.fullmatch(r"(\d+) ?([a-z]*)", text.lower())
         if found is None or found[2] not in UNITS[self.unit]:
-            raise ValueError(f"It is a whole number, and may end with a unit: {self.format(self.least)}.")
+            unit = ", which may end with a unit" if self.unit else ""
+            raise ValueError(f"It is a whole number{unit}, such as {self.format(self.least)}.")
         value = int(found[1]) * UNITS[self.unit][found[2]]
         if value < self.least or (self.most is not None and value > self.most):
             most = "" if self.most is None else f", at most {self.format(self.most)}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from laurels.assembly import application
 from tests.adapters.test_protocol import log_of
 from tests.asking import ask, read_replies
 from tests.conftest import running, started
@@ -99,7 +100,7 @@ def test_every_limit_is_an_option(tmp_path: Path) -> None:
         with ExitStack() as stack:
             refusal = read_replies(connections_to(server, 2, stack)[1], 1)[0]
     assert (refusal.status, refusal.headers["retry-after"]) == (503, "1")
-    assert refusal.json["detail"] == "There are 1 connections already, as many as --max-connections allows."
+    assert refusal.json["detail"] == "There are as many connections as --max-connections allows: 1."
 
 
 @pytest.mark.parametrize(
@@ -107,10 +108,10 @@ def test_every_limit_is_an_option(tmp_path: Path) -> None:
     [
         ("--max-connections", "0", "'0': It is at least 1."),
         ("--idle-timeout", "0", "'0': It is at least 1s."),
-        ("--body-timeout", "1 week", "'1 week': It is a whole number, and may end with a unit: 1s."),
+        ("--body-timeout", "1 week", "'1 week': It is a whole number, which may end with a unit, such as 1s."),
         ("--max-head", "2MiB", "'2MiB': It is at least 1KiB, at most 1MiB."),
-        ("--max-client-memory", "lots", "'lots': It is a whole number, and may end with a unit: 16MiB."),
-        ("--max-boards", "-1", "'-1': It is a whole number, and may end with a unit: 1."),
+        ("--max-client-memory", "lots", "'lots': It is a whole number, which may end with a unit, such as 16MiB."),
+        ("--max-boards", "-1", "'-1': It is a whole number, such as 1."),
     ],
 )
 def test_limit_that_cannot_be(option: str, value: str, problem: str) -> None:
@@ -130,3 +131,10 @@ def test_limits_from_the_environment(command: list[str], tmp_path: Path) -> None
     variables = {"LAURELS_MAX_BODY": "1KiB", "LAURELS_DATA": str(tmp_path)}
     with started([sys.executable, "-m", *command], os.environ | variables) as server:
         assert ask(server, "POST", "/b/v", b" " * 1025).status == 413
+
+
+def test_limit_in_the_environment_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of an ASGI server's start names the variable."""
+    monkeypatch.setenv("LAURELS_MAX_KEYS", "many")
+    with pytest.raises(ValueError, match=r"^LAURELS_MAX_KEYS is 'many': It is a whole number, such as 1\.$"):
+        application()

@@ -20,8 +20,8 @@ from laurels.definition import Bounds, Definition
 from laurels.stores.contract import Board, Feed, IdempotencyKey, Refusal, Submission
 from laurels.stores.embedded.answers import Body
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal import FORMAT
 from laurels.stores.embedded.records import Record
+from laurels.stores.embedded.sqlite_file import FORMAT
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.clock import Clock
 from tests.stores import disk

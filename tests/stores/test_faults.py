@@ -21,6 +21,7 @@ from laurels.stores.contract import Standing, Submission
 from laurels.stores.embedded import commits, compaction, journal
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
+from laurels.stores.embedded.journal_rows import metadata_crc
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.guarantees import KART, fill, shown
@@ -297,7 +298,7 @@ async def test_notes_of_a_refused_batch(tmp_path: Path) -> None:
     with closing(journal.Journal(path)) as log:
         log.append(commits.PROBE, [(101, b"1")])
         with closing(sqlite3.connect(path)) as other, other:
-            other.execute("INSERT INTO note VALUES (501, 1, ?, x'30')", (journal.metadata_crc(1, 501, b"0"),))
+            other.execute("INSERT INTO note VALUES (501, 1, ?, x'30')", (metadata_crc(1, 501, b"0"),))
         log.append(commits.PROBE, [(301, b"2")])
         while log.first < 2:
             log.drop(2)

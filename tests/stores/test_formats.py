@@ -20,9 +20,10 @@ from laurels.stores.contract import Board, Change, Feed, IdempotencyKey, Standin
 from laurels.stores.embedded import snapshot
 from laurels.stores.embedded.answers import Answers
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal import FORMAT, Journal
+from laurels.stores.embedded.journal import Journal
 from laurels.stores.embedded.records import encode_definition
 from laurels.stores.embedded.snapshot import BoardRow, Contents
+from laurels.stores.embedded.sqlite_file import FORMAT
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.guarantees import shown

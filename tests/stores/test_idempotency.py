@@ -16,7 +16,8 @@ from laurels.errors import DataDamaged, ScoreRefused, StoreFull, StoreUnavailabl
 from laurels.stores.contract import Board, Change, IdempotencyKey, Refusal, Score, Standing, Submission
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal import Journal, select_rows
+from laurels.stores.embedded.journal import Journal
+from laurels.stores.embedded.metadata_rows import select_rows
 from laurels.stores.embedded.snapshot import Snapshot
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
@@ -246,6 +247,7 @@ async def test_as_many_keys_as_there_may_be(small: EmbeddedStore) -> None:
     assert await submit_for_change(small, KART, Submission("v", 0), numbered(0)) == Change(None, Standing(0, 0))
     await small.submit(KART, Submission("v", 7))
     assert await small.standing(KART, "v") == Standing(7, 0)
+    assert (small.measure()["keys"], small.measure()["keys_limit"]) == (2, 2)
 
 
 async def test_room_for_keys(small: EmbeddedStore, clock: Clock) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from laurels.errors import StoreUnavailable
 from laurels.stores.contract import Submission
-from laurels.stores.embedded import journal
 from laurels.stores.embedded.lookups import Reader
+from laurels.stores.embedded.metadata_rows import select_rows
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores.guarantees import KART, ONCE, submit_batch, submit_for_change
 
@@ -131,7 +131,7 @@ def test_metadata_in_a_file_that_cannot_be_used(tmp_path: Path) -> None:
         owner.execute("CREATE TABLE note (sequence INTEGER PRIMARY KEY)")
         owner.execute("BEGIN EXCLUSIVE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
-            journal.select_rows(db, "sequence", [1, 2])
+            select_rows(db, "sequence", [1, 2])
 
 
 async def test_unreadable_files_of_a_write(store: EmbeddedStore, tmp_path: Path) -> None:

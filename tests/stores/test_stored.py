@@ -11,7 +11,7 @@ import pytest
 
 from laurels.stores.contract import Board, Change, Period, Standing, Submission, SubmitResult
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.journal import FORMAT
+from laurels.stores.embedded.sqlite_file import FORMAT
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.stored import BATCH_KEY, DATA, DEFAULT, KART, KEY, LAPS, SUMS

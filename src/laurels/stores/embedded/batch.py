@@ -100,7 +100,7 @@ class Batch(asyncio.Future[None]):
 
     def apply(self, state: State, records: list[Record | Reporting]) -> None:
         """Apply the next of the records, up to one that leaves the state unfinished."""
-        done = self.outcomes.append
+        done, unfinished = self.outcomes.append, state.unfinished
         for record in records:
             try:
                 done(record.apply(state))
@@ -108,7 +108,7 @@ class Batch(asyncio.Future[None]):
                 done(False)  # noqa: FBT003 - a place in the list, which nobody reads
                 self.refused[id(record)] = error  # its identity is its own: ``records`` keeps it alive
                 self.trouble = True
-            if state.unfinished:
+            if unfinished:
                 return
 
     def answered(self) -> list[Answered]:

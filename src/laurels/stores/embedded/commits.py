@@ -254,10 +254,12 @@ class Commits:
             portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]
             if not state.unfinished:
                 batch.apply(state, portion)
-            state.work(STEPS)
+            if state.unfinished:
+                state.work(STEPS)
         done = len(batch.outcomes) - bool(state.unfinished)
         settled = batch.failure is not None or done == len(batch.records)
-        self._release_claims(batch, len(batch.records) if settled else done)
+        if settled or batch.claims:
+            self._release_claims(batch, len(batch.records) if settled else done)
         if settled:
             self._release_keys(batch)
             self._settling.popleft()
@@ -376,7 +378,7 @@ class Commits:
     ) -> Failure | None:
         journal = self._files.journal
         try:
-            if forgotten := journal.forget(forget_until):
+            if forget_until != NEVER and (forgotten := journal.forget(forget_until)):
                 self._loop.call_soon_threadsafe(self._answers.forget, forgotten)
             lsn = journal.append(encoded, metadata, answers)
         except (sqlite3.Error, FileLost) as error:

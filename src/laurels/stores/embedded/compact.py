@@ -31,11 +31,12 @@ from msgspec.structs import replace
 
 from laurels.definition import DEFAULT_DEFINITION
 from laurels.errors import LaurelsError
-from laurels.stores.embedded import journal, snapshot
+from laurels.stores.embedded import journal_rows, snapshot
 from laurels.stores.embedded.directory import check_file
 from laurels.stores.embedded.records import DEFAULT, At, Remove, encode_definition
 from laurels.stores.embedded.recovery import Replay, begin_state, load_snapshot, read_records
 from laurels.stores.embedded.snapshot import BoardRow, Contents, Snapshot, StoredMetadata
+from laurels.stores.embedded.sqlite_file import connect_read_only
 from laurels.stores.embedded.state import ON_DISK, packed
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def compact(directory: Path, upto: int, confirm: Callable[[], object] = lambda: 
     path, log = directory / "boards.db", directory / "journal.db"
     with ExitStack() as held:
         old = held.enter_context(closing(Snapshot(path))) if path.exists() else None
-        db = held.enter_context(closing(journal.connect_read_only(log)))
+        db = held.enter_context(closing(connect_read_only(log)))
         run = CompactionRun(log, db, old, upto)
         if run.upto > run.after or old is None:
             run.apply()
@@ -67,19 +68,19 @@ class CompactionRun:
         self._log = log
         self._db = db
         self._old = old
-        self.origin = journal.read_origin(db, log)
+        self.origin = journal_rows.read_origin(db, log)
         self.after = old.footer.compacted_upto if old else 0
         self._touched_keys: set[str] = set()
         self._touched_boards: set[str] = set()
         self.upto = self._survey(upto)
-        self.crc = journal.read_batch_crc(db, self.upto) or 0
+        self.crc = journal_rows.read_batch_crc(db, self.upto) or 0
         self._state = begin_state(log, self.origin, old, DEFAULT_DEFINITION)
         self._described: dict[int, tuple[str, tuple[str, ...]]] = {}
 
     def _survey(self, upto: int) -> int:
         """Find the keys that are touched, and return the last LSN up to which all batches are answered."""
-        answered = journal.read_newest_answer(self._db)
-        for lsn, batch in journal.read_batches(self._db, self._log, self.after, upto):
+        answered = journal_rows.read_newest_answer(self._db)
+        for lsn, batch in journal_rows.read_batches(self._db, self._log, self.after, upto):
             records = read_records(self._log, lsn, batch)
             begun = records[0] if records else None
             if isinstance(begun, At) and begun.tick > answered and any(record.idempotency_key() for record in records):
@@ -100,7 +101,7 @@ class CompactionRun:
         """Load what is touched, and apply the batches."""
         if self._old:
             list(load_snapshot(self._state, self._old, self._is_touched))
-        batches = journal.read_batches(self._db, self._log, self.after, self.upto)
+        batches = journal_rows.read_batches(self._db, self._log, self.after, self.upto)
         for record, first, _ in Replay(self._log, batches, self._state):
             for name, sequence in record.metadata(first):
                 self._described[sequence] = name, tuple(record.needs())
@@ -132,7 +133,7 @@ class CompactionRun:
             )
             if keys:
                 yield stored if keys == stored.keys else replace(stored, keys=keys)
-        for sequence, body in journal.read_metadata(self._db, self._log, self.after, self.upto):
+        for sequence, body in journal_rows.read_metadata(self._db, self._log, self.after, self.upto):
             if body is not None and (described := self._described.pop(sequence, None)):
                 name, keys = described
                 if keys := tuple(key for key in keys if self._counts(key, name, sequence)):

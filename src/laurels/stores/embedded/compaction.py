@@ -169,7 +169,7 @@ class Compaction:
     def _retry_later(self, problem: str) -> float:
         self.failure = problem
         self._not_before = time.monotonic() + RETRY_SECONDS
-        _log.warning("Folding the journal failed and will be tried again: %s", problem)
+        _log.warning("The journal could not be compacted, which will be tried again: %s", problem)
         return RETRY_SECONDS
 
     def stop(self) -> None:

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 from laurels.errors import KeyReused, StoreFull
 from laurels.limits import KEY_HOURS
 from laurels.stores.embedded.answers import pack
+from laurels.stores.embedded.batch import NEVER
 from laurels.stores.embedded.journal import KEY_TICKS
 
 if TYPE_CHECKING:
@@ -103,9 +104,14 @@ class FirstAnswers:
             return await self._find_on_disk(key, tick, until)
         return row.find(key) if row.agreed > until else None
 
+    @property
+    def count(self) -> int:
+        """How many keys are remembered or in flight."""
+        return len(self._keys) + len(self._in_flight)
+
     def is_full(self) -> bool:
         """Return whether there are as many keys as there may be."""
-        return len(self._keys) + len(self._in_flight) >= self._limit
+        return self.count >= self._limit
 
     def full(self) -> StoreFull:
         """Return the error for one more."""
@@ -150,7 +156,7 @@ class FirstAnswers:
 
     def forgotten_until(self) -> int:
         """Return the agreed time up to which answers are forgotten."""
-        return self._clock.agreed - KEY_TICKS
+        return self._clock.agreed - KEY_TICKS if self._keys else NEVER
 
     def forget(self, rows: Iterable[tuple[bytes, int]]) -> None:
         """Take keys out of the table whose answers were deleted, each few with the tick of their row."""

@@ -1,7 +1,7 @@
 """The journal: an SQLite file to which batches of records are appended.
 
     batch    one row is one commit: its LSN (log sequence number, which grows by one), the encoded batch, and a CRC32
-             of both and of the CRC of the row before: it tells this history from that of a copy that went on by itself
+             of both and of the CRC of the row before: a copy that went on by itself has others
     note     the metadata of a submission, by its sequence, written with the batch that the submission is in
     once     the first answers to writes with idempotency keys, those of one batch in a row (:mod:`.answers`); written
              with a later batch
@@ -29,9 +29,9 @@ that was refused must not appear. Its metadata may stay: it belongs to no submis
 The process before may have met such an error too, and what it left be readable without being on the disk. So a start
 first writes the log over itself (:func:`rewrite_log`).
 
-**Locks of SQLite** belong to the process, not to a descriptor: whoever opens ``journal.db`` by himself in this process
-and closes it drops them all, and another program could checkpoint or delete the log. Its name may be looked at, nothing
-more.
+**Locks of SQLite** belong to the process, not to a descriptor: if this process opens ``journal.db`` in any other way
+and closes it, all of them are dropped, and another program could checkpoint or delete the log. Its name may be looked
+at, nothing more.
 
 **Answers** are written after their writes, in the order of the writes: up to the tick of the newest answer all are
 there. A write that was refused has not used its key, and counts as answered all the same. Rows go when their keys
@@ -42,30 +42,41 @@ answered once more.
 between two commits: a journal that could not be compacted for long does not stay as large as it was then.
 
 **What a later version wrote** is recognised by the format in ``origin``, which is checked before anything else is read.
-Any change to what is stored raises FORMAT (``tests/stores/test_formats.py`` fails until it does). A file of an earlier
-format is upgraded in one transaction (:mod:`laurels.stores.embedded.upgrade`): one that is killed begins again.
+A file of an earlier format is upgraded in one transaction (:mod:`laurels.stores.embedded.upgrade`): if the process is
+killed meanwhile, the next begins it again.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import zlib
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import accumulate, takewhile
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from msgspec import Struct
-
-from laurels.errors import DataDamaged, DirectoryUnusable, NewerFormat
+from laurels.clock import SECOND
+from laurels.errors import DataDamaged
 from laurels.stores.contract import KEY_SECONDS
-from laurels.stores.embedded.answers import Answers
 from laurels.stores.embedded.directory import Names, sync_directory
+from laurels.stores.embedded.journal_rows import (
+    Origin,
+    batch_crc,
+    metadata_crc,
+    read_all_answers,
+    read_batch_crc,
+    read_batches,
+    read_metadata,
+    read_newest_answer,
+    read_origin,
+)
+from laurels.stores.embedded.sqlite_file import FORMAT, OLDEST_FORMAT, check_header, connect_read_only, translate_errors
 from laurels.stores.embedded.upgrade import repack_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from laurels.stores.embedded.answers import Answers
 
 CHECKPOINT_PAGES = 256
 LOG_BYTES = 4 * 2**20
@@ -73,31 +84,18 @@ LOG_BYTES = 4 * 2**20
 REWRITE_BYTES = 2**20
 BUSY_SECONDS = 1.0
 """How long a commit waits for a program that has locked the journal."""
-READ_ROWS = 64
 DROP_ROWS, DROP_BYTES = 256, 2**20
-OLDEST_FORMAT, FORMAT = 1, 3
 GIVE_BACK_PAGES = 128
 """How many free pages go back to the disk between two commits."""
 INCREMENTAL = 2
 """What ``PRAGMA auto_vacuum`` says of a file that can give pages back while it is in use."""
 REBUILD_BYTES = 64 * 2**20
 """How much a journal of an earlier version may hold to be rebuilt at a start, so that it can."""
-LAST_SEQUENCE = 2**63 - 1
 FORGET_ROWS = 256
 """How many rows of expired answers are deleted at once."""
-FORGET_TICKS = 60_000_000
+FORGET_TICKS = 60 * SECOND
 """How long expired answers wait for others, so that it is not each commit that has to delete some."""
-KEY_TICKS = KEY_SECONDS * 1_000_000
-MAGIC = b"SQLite format 3\0"
-UNUSABLE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-}
-"""Errors for which the directory or its disk is to blame, not the content of the file."""
+KEY_TICKS = KEY_SECONDS * SECOND
 BATCHES = "CREATE TABLE batch (lsn INTEGER PRIMARY KEY, crc INTEGER NOT NULL, records BLOB NOT NULL)"
 ONCE = (
     "CREATE TABLE once (tick INTEGER PRIMARY KEY, agreed INTEGER NOT NULL, crc INTEGER NOT NULL, pairs BLOB NOT NULL, "
@@ -109,55 +107,10 @@ REST = (
     ONCE,
 )
 """The tables that the first format did not have, or had in another form."""
-
-
-class Origin(Struct, frozen=True):
-    """What a journal says of itself; ``first`` is a definition as JSON, or empty in a file of the first format."""
-
-    id: bytes
-    format: int = FORMAT
-    first: bytes = b""
-
-    def crc(self) -> int:
-        """Return its CRC32."""
-        return zlib.crc32(b"%b %d %b" % (self.id, self.format, self.first))
-
-
 INSERT = "INSERT INTO batch VALUES (?, ?, ?)"
 
 Metadata = tuple[int, bytes]
 """The sequence of a submission, and its metadata."""
-
-
-@contextmanager
-def translate_errors(path: Path) -> Iterator[None]:
-    """Raise what SQLite raises over a file as DataDamaged, or as DirectoryUnusable if its content is not to blame."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if is_unusable(error):
-            raise DirectoryUnusable(path.parent, f"{path.name}: {error}") from error
-        raise DataDamaged(path, str(error)) from error
-
-
-def is_unusable(error: sqlite3.Error) -> bool:
-    """Return whether not the content of a file is to blame for an error, but the directory or its disk."""
-    # An extended code has the primary one in its low byte; errors that Python itself raises have no code
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in UNUSABLE
-
-
-def check_header(path: Path) -> None:
-    """Raise DataDamaged if a file does not begin as an SQLite file does.
-
-    Before SQLite opens it: SQLite takes an empty file for a new database, and deletes the log next to it.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(MAGIC))
-    except FileNotFoundError as error:
-        raise DataDamaged(path, "it is missing") from error
-    if head != MAGIC:
-        raise DataDamaged(path, "it does not begin as an SQLite file does")
 
 
 def rewrite_log(path: Path) -> None:
@@ -317,16 +270,7 @@ class Journal:
 
     def answers(self) -> Iterator[Answers]:
         """Return all answers; raise DataDamaged if any is not as written."""
-        question, tick = "SELECT * FROM once WHERE tick > ? ORDER BY tick LIMIT ?", 0
-        while True:
-            with translate_errors(self.path):
-                rows = self._db.execute(question, (tick, READ_ROWS)).fetchall()
-            if not rows:
-                return
-            for row in rows:
-                answers = check_answers(self.path, row)
-                tick = answers.tick
-                yield answers
+        return read_all_answers(self._db, self.path)
 
     def drop(self, below: int) -> None:
         """Delete the oldest rows, all of them before ``below`` and no more than can be deleted between two commits.
@@ -446,173 +390,3 @@ class Journal:
     def close(self) -> None:
         """Let go of the file, with a checkpoint if it was written to."""
         self._db.close()
-
-
-def connect_read_only(path: Path) -> sqlite3.Connection:
-    """Connect without the means to write, not even by the checkpoint of a connection that ends.
-
-    Used by one thread at a time, but not always by the one that made it.
-    """
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-
-
-def read_origin(db: sqlite3.Connection, path: Path) -> Origin:
-    """Read what a file says of itself; raise NewerFormat if only a later version can read it."""
-    rows = db.execute("SELECT * FROM origin").fetchall()
-    if len(rows) != 1:
-        raise DataDamaged(path, "it does not say what it is")
-    check_format(path, rows[0][1])  # before all else: a later version may have other columns and another CRC
-    if len(rows[0]) == 2:  # noqa: PLR2004 - as in the first format
-        return Origin(*rows[0])
-    *fields, crc = rows[0]
-    if list(map(type, fields)) != [bytes, int, bytes] or Origin(*fields).crc() != crc:
-        raise DataDamaged(path, "what it says of itself is not what was written")
-    return Origin(*fields)
-
-
-def check_format(path: Path, found: object) -> None:
-    """Raise DataDamaged if a file is of no format, and NewerFormat if it is of a later one than FORMAT."""
-    if not isinstance(found, int) or found < OLDEST_FORMAT:
-        raise DataDamaged(path, f"its format is {found!r}")
-    if found > FORMAT:
-        raise NewerFormat(path, found, FORMAT)
-
-
-def read_newest_answer(db: sqlite3.Connection) -> int:
-    """Read the tick of the newest answer, 0 if there is none."""
-    return db.execute("SELECT max(tick) FROM once").fetchone()[0] or 0
-
-
-def read_answers(db: sqlite3.Connection, path: Path, tick: int) -> Answers | None:
-    """Return the row of answers of this tick, None if it is gone; raise DataDamaged if it is not as written."""
-    row = db.execute("SELECT * FROM once WHERE tick = ?", (tick,)).fetchone()
-    return check_answers(path, row) if row else None
-
-
-def check_answers(path: Path, row: Sequence[Any]) -> Answers:
-    """Return a row of answers if it is what was written; raise DataDamaged if not."""
-    tick, agreed, crc, pairs, bodies = row
-    answers = Answers(tick, agreed, pairs, bodies)
-    if list(map(type, (agreed, pairs, bodies))) != [int, bytes, bytes] or answers.crc() != crc:
-        raise DataDamaged(path, f"answer {tick} is not what was written")
-    return answers
-
-
-def batch_crc(lsn: int, encoded: bytes | bytearray, before: int) -> int:
-    """Return the CRC32 of a batch under its LSN and the CRC of the batch before it, 0 if there is none.
-
-    So it stands for the whole history up to there. Formats before the third took 0 for all batches.
-    """
-    return zlib.crc32(encoded, (lsn ^ before) & 0xFFFFFFFF)
-
-
-def _is_as_written(lsn: int, encoded: bytes, before: int, crc: int) -> bool:
-    return crc in (batch_crc(lsn, encoded, before), batch_crc(lsn, encoded, 0))  # the other is of an earlier format
-
-
-def read_batch_crc(db: sqlite3.Connection, lsn: int | None) -> int | None:
-    """Read the CRC of a batch, None if it is not there."""
-    row = db.execute("SELECT crc FROM batch WHERE lsn = ?", (lsn,)).fetchone()
-    return row[0] if row else None
-
-
-def metadata_crc(lsn: int, sequence: int, body: bytes) -> int:
-    """Return the CRC32 of metadata under its LSN and sequence."""
-    return zlib.crc32(body, zlib.crc32(b"%d %d" % (lsn, sequence)))
-
-
-def metadata_of(db: sqlite3.Connection, sequences: Iterable[int]) -> dict[int, bytes]:
-    """Return metadata by these sequences; what is not there, or is not what was written, is left out."""
-    rows = select_rows(db, "sequence, lsn, crc, body", list(sequences))
-    return {row[0]: row[3] for row in rows if _is_good(*row)}
-
-
-def select_rows(db: sqlite3.Connection, columns: str, sequences: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Return the rows of metadata with these sequences, as far as SQLite can read them."""
-    listed = ", ".join(map(str, sequences))
-    try:
-        return db.execute(f"SELECT {columns} FROM note WHERE sequence IN ({listed})").fetchall()  # noqa: S608
-    except sqlite3.DatabaseError as error:
-        if is_unusable(error):
-            raise
-    half = len(sequences) // 2  # a page of the file is damaged: look for what is on others
-    return [row for part in (sequences[:half], sequences[half:]) if half for row in select_rows(db, columns, part)]
-
-
-def _is_good(sequence: int, lsn: int, crc: int, body: object) -> bool:
-    return isinstance(body, bytes) and metadata_crc(lsn, sequence, body) == crc
-
-
-def read_metadata(db: sqlite3.Connection, path: Path, after: int, upto: int) -> Iterator[tuple[int, bytes | None]]:
-    """Return the metadata of the batches past ``after`` up to and including ``upto``, in the order of its sequences.
-
-    None is in the place of what is not what was written; its sequence is 0 if that cannot be read either.
-    """
-    for row in scan_rows(db, path, "sequence, lsn, crc, body"):
-        if row is None or not _is_good(*row):
-            yield row[0] if row else 0, None
-        elif after < row[1] <= upto:
-            yield row[0], row[3]
-
-
-def scan_rows(db: sqlite3.Connection, path: Path, columns: str) -> Iterator[tuple[Any, ...] | None]:
-    """Return all rows of metadata, a few at a time; None in the place of those on a page that SQLite cannot read."""
-    question = f"SELECT {columns} FROM note WHERE sequence > ? ORDER BY sequence LIMIT ?"  # noqa: S608
-    after: int | None = 0
-    few = READ_ROWS
-    while after is not None:
-        rows = _try_rows(db, path, question, after, few)
-        if rows is None and few > 1:
-            few = 1  # those before the damage, one by one
-        elif rows is None:
-            yield None
-            after = _first_readable(lambda at: _try_rows(db, path, question, at, 1) is not None, after)
-            few = READ_ROWS
-        else:
-            yield from rows
-            after = rows[-1][0] if rows else None
-
-
-def _try_rows(db: sqlite3.Connection, path: Path, question: str, after: int, few: int) -> list[tuple[Any, ...]] | None:
-    try:
-        with translate_errors(path):
-            return db.execute(question, (after, few)).fetchall()
-    except DataDamaged:
-        return None
-
-
-def _first_readable(is_readable: Callable[[int], bool], after: int) -> int | None:
-    """Return the first sequence behind damage, None if there is none: it goes on for less than it takes to find it."""
-    step = 1
-    while not is_readable(after + step):
-        step *= 2
-        if after + step > LAST_SEQUENCE:
-            return None
-    damaged, readable = after + step // 2, after + step
-    while readable - damaged > 1:
-        middle = (damaged + readable) // 2
-        damaged, readable = (damaged, middle) if is_readable(middle) else (middle, readable)
-    return readable
-
-
-def read_batches(db: sqlite3.Connection, path: Path, after: int, upto: int) -> Iterator[tuple[int, bytes]]:
-    """Return LSN and batch of each row past ``after`` up to and including ``upto``, checked, a few rows at a time.
-
-    Each few are fetched whole: a cursor that stayed open would be a reader, and the log could not begin anew.
-    """
-    with translate_errors(path):
-        before = read_batch_crc(db, after) or 0
-    while after < upto:
-        with translate_errors(path):
-            rows = db.execute(
-                "SELECT lsn, crc, records FROM batch WHERE lsn > ? ORDER BY lsn LIMIT ?", (after, READ_ROWS)
-            ).fetchall()
-        if not rows:
-            raise DataDamaged(path, f"batch {after + 1} is missing")
-        for lsn, crc, records in rows[: upto - after]:
-            if lsn != after + 1:
-                raise DataDamaged(path, f"batch {after + 1} is missing")
-            if not isinstance(records, bytes) or not _is_as_written(lsn, records, before, crc):
-                raise DataDamaged(path, f"batch {lsn} is not what was written")
-            yield lsn, records
-            after, before = lsn, crc

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 from msgspec import DecodeError
 
 from laurels.errors import DirectoryUnusable, NewerFormat, StoreUnavailable
-from laurels.stores.embedded import journal
-from laurels.stores.embedded.journal import FORMAT
+from laurels.stores.embedded import journal_rows
 from laurels.stores.embedded.snapshot import Snapshot
+from laurels.stores.embedded.sqlite_file import FORMAT, connect_read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -146,7 +146,7 @@ class Reader:
 
     def _metadata(self, wanted: Wanted) -> Bodies:
         with _translate_errors(self._journal_path):
-            found = journal.metadata_of(self.connect(), wanted)
+            found = journal_rows.metadata_of(self.connect(), wanted)
         missing = {sequence: wanted[sequence] for sequence in wanted.keys() - found.keys()}
         if missing and (snapshot := self._newest_snapshot()):
             with _translate_errors(self._snapshot_path):
@@ -156,7 +156,7 @@ class Reader:
     def connect(self) -> sqlite3.Connection:
         """Return the connection to the journal."""
         if self._journal is None:
-            self._journal = journal.connect_read_only(self._journal_path)
+            self._journal = connect_read_only(self._journal_path)
         return self._journal
 
     def _newest_snapshot(self) -> Snapshot | None:
@@ -208,7 +208,7 @@ class DiskLookups:
 
     def _answer(self, key: bytes, tick: int, since: int) -> Answer | None:
         with _translate_errors(self._journal_path):
-            row = journal.read_answers(self.of_writes.connect(), self._journal_path, tick)
+            row = journal_rows.read_answers(self.of_writes.connect(), self._journal_path, tick)
         if row is None or row.agreed <= since:
             return None
         try:

@@ -39,10 +39,11 @@ from laurels.errors import DataDamaged, LaurelsError, NewerFormat
 from laurels.stores.embedded import journal
 from laurels.stores.embedded.compaction import Compaction
 from laurels.stores.embedded.directory import Directory, sync_directory
-from laurels.stores.embedded.journal import FORMAT, Journal
+from laurels.stores.embedded.journal import Journal
 from laurels.stores.embedded.key_table import KeyTable
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
 from laurels.stores.embedded.snapshot import ANOTHER_COPY, Snapshot, decode_offsets
+from laurels.stores.embedded.sqlite_file import FORMAT, translate_errors
 from laurels.stores.embedded.state import ON_DISK, State
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
     from laurels.errors import StoreError
     from laurels.stores.embedded.answers import Answered
-    from laurels.stores.embedded.journal import Origin
+    from laurels.stores.embedded.journal_rows import Origin
     from laurels.stores.embedded.records import Detailed, Record
 
 KEY_BITS = 64
@@ -213,7 +214,7 @@ class Recovery:
 
     def upgrade(self) -> None:
         """Connect for writing, and bring a journal of an earlier format up to date."""
-        with journal.translate_errors(self.journal.path):
+        with translate_errors(self.journal.path):
             self.journal.reopen()
             if (before := self.journal.origin.format) < FORMAT:
                 _log.info("Bringing the directory from format %d to %d", before, FORMAT)

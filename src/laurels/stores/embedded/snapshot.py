@@ -5,7 +5,7 @@
     note     metadata, by the sequence of the write that brought it, with the name and the keys that still have it
     moved    entries whose metadata is not that of their own sequence, and under which sequence it is
     seal     which directory the file belongs to, the LSN up to which it holds the journal, what is in it, and the CRC
-             of the journal's batch of that LSN, which tells this history from that of a copy
+             of the journal's batch of that LSN, which is another in a copy that went on by itself
 
 Names on disk do not change: ``seal`` is the *footer* in the code, ``note`` is *metadata*, and ``folded`` is
 ``compacted_upto``.
@@ -40,15 +40,8 @@ from msgspec.structs import astuple
 
 from laurels.errors import DataDamaged
 from laurels.stores.embedded.directory import sync_directory
-from laurels.stores.embedded.journal import (
-    FORMAT,
-    OLDEST_FORMAT,
-    check_format,
-    check_header,
-    scan_rows,
-    select_rows,
-    translate_errors,
-)
+from laurels.stores.embedded.metadata_rows import scan_rows, select_rows
+from laurels.stores.embedded.sqlite_file import FORMAT, OLDEST_FORMAT, check_format, check_header, translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -319,7 +319,8 @@ class EmbeddedStore(Store):
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
-        limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in self._capacity.held()}
+        held = self._capacity.held() | {"keys": self._answers.count}
+        limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in held}
         times = {
             "clock_settled": self._clock.is_settled,
             "newest_record_ahead_seconds": max(0.0, self._ticks.last / SECOND - self._clock()),
@@ -329,7 +330,7 @@ class EmbeddedStore(Store):
             "compaction_failing": self._compaction.failure is not None,
             "metadata_lost": self._compaction.lost,
         }
-        return self._capacity.held() | limits | times | compaction
+        return held | limits | times | compaction
 
     def warnings(self) -> list[str]:
         failing = "The journal could not be compacted, and grows until it can: the log says why."

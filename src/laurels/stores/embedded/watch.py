@@ -20,7 +20,8 @@ LOOK_SECONDS = 1.0
 AHEAD_SECONDS, BEHIND_SECONDS = 60, 7 * 24 * 60 * 60
 """How far the newest record may be ahead of the clock, and behind it, at the start."""
 LAST = 253_402_300_799
-"""The last second that a date can be told of."""
+"""The last second of the year 9999, and so of all dates."""
+UNITS = {"days": 24 * 60 * 60, "hours": 60 * 60, "minutes": 60, "seconds": 1}
 UNTIL_SETTLED = "Until it has run evenly for an hour, boards and periods that are over by it are hidden, not deleted."
 
 _log = logging.getLogger("laurels.stores")
@@ -49,9 +50,8 @@ class ClockWatch:
         self._next = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
     def _describe_jump(self) -> str:
-        seconds = abs(self._clock.jump)
         way = "forward" if self._clock.jump > 0 else "back"
-        return f"The clock of this machine jumped {way} by {seconds:.0f} seconds. {UNTIL_SETTLED}"
+        return f"The clock of this machine jumped {way} by {_format_duration(abs(self._clock.jump))}. {UNTIL_SETTLED}"
 
     def warnings(self) -> list[str]:
         """Return what is to be said of the clock now."""
@@ -62,6 +62,12 @@ class ClockWatch:
     def close(self) -> None:
         """Look no more."""
         self._next.cancel()
+
+
+def _format_duration(seconds: float) -> str:
+    """Return a duration in the largest unit of which it has at least two."""
+    name, size = next((name, size) for name, size in UNITS.items() if seconds >= 2 * size)
+    return f"{seconds / size:,.0f} {name}"
 
 
 def _describe_start(now: float, newest: float) -> str:

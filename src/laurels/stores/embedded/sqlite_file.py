@@ -1,0 +1,76 @@
+"""The SQLite files of a data directory: what their errors mean, and whether this version can read them.
+
+Both say in a table of their own which format they are of. Any change to what is stored raises FORMAT
+(``tests/stores/test_formats.py`` fails until it does).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from laurels.errors import DataDamaged, DirectoryUnusable, NewerFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OLDEST_FORMAT, FORMAT = 1, 3
+MAGIC = b"SQLite format 3\0"
+UNUSABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+"""Errors for which the directory or its disk is to blame, not the content of the file."""
+
+
+@contextmanager
+def translate_errors(path: Path) -> Iterator[None]:
+    """Raise what SQLite raises over a file as DataDamaged, or as DirectoryUnusable if its content is not to blame."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if is_unusable(error):
+            raise DirectoryUnusable(path.parent, f"{path.name}: {error}") from error
+        raise DataDamaged(path, str(error)) from error
+
+
+def is_unusable(error: sqlite3.Error) -> bool:
+    """Return whether not the content of a file is to blame for an error, but the directory or its disk."""
+    # An extended code has the primary one in its low byte; errors that Python itself raises have no code
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in UNUSABLE
+
+
+def check_header(path: Path) -> None:
+    """Raise DataDamaged if a file does not begin as an SQLite file does.
+
+    Before SQLite opens it: SQLite takes an empty file for a new database, and deletes the log next to it.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC))
+    except FileNotFoundError as error:
+        raise DataDamaged(path, "it is missing") from error
+    if head != MAGIC:
+        raise DataDamaged(path, "it does not begin as an SQLite file does")
+
+
+def check_format(path: Path, found: object) -> None:
+    """Raise DataDamaged if a file is of no format, and NewerFormat if it is of a later one than FORMAT."""
+    if not isinstance(found, int) or found < OLDEST_FORMAT:
+        raise DataDamaged(path, f"its format is {found!r}")
+    if found > FORMAT:
+        raise NewerFormat(path, found, FORMAT)
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """Connect without the means to write, not even by the checkpoint of a connection that ends.
+
+    Used by one thread at a time, but not always by the one that made it.
+    """
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
