@@ -57,6 +57,7 @@ from typing import TYPE_CHECKING, cast
 from laurels.clock import SECOND
 from laurels.errors import DataDamaged
 from laurels.stores.contract import KEY_SECONDS
+from laurels.stores.embedded.answers import Answers
 from laurels.stores.embedded.directory import Names, sync_directory
 from laurels.stores.embedded.journal_rows import (
     Origin,
@@ -76,7 +77,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from laurels.stores.embedded.answers import Answers
 
 CHECKPOINT_PAGES = 256
 LOG_BYTES = 4 * 2**20
