@@ -2,8 +2,8 @@
 
 A wall clock may jump: somebody sets it, a machine starts with a wrong one, a virtual machine comes back. A second clock
 runs beside it, which nobody sets and which counts while a machine sleeps; the two *agree* as long as neither moves
-against the other. Whoever asks for the time (:meth:`Clock.__call__`) has them compared, so that no time is used that
-was not looked at.
+against the other. Every look at the time (:meth:`Clock.__call__`) compares them, so that no time is used that was
+not compared.
 
 A step of less than JUMP_SECONDS, such as a leap second, is no jump, nor is what a clock is slewed by. After a jump, and
 after the start of a machine, the clock is not settled until both have agreed for SETTLE_SECONDS; nor is one ever that

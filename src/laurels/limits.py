@@ -69,7 +69,7 @@ class Limit(Struct, frozen=True):
     about: str
     unit: Literal["", "bytes", "seconds"] = ""
     least: int = 1
-    most: int | None = None
+    most: int = LARGEST_NUMBER
 
     def read(self, text: str) -> int:
         """Return what a text says; raise ValueError, which says what would be right."""
@@ -78,9 +78,9 @@ class Limit(Struct, frozen=True):
             unit = ", which may end with a unit" if self.unit else ""
             raise ValueError(f"It is a whole number{unit}, such as {self.format(self.least)}.")
         value = int(found[1]) * UNITS[self.unit][found[2]]
-        if value < self.least or (self.most is not None and value > self.most):
-            most = "" if self.most is None else f", at most {self.format(self.most)}"
-            raise ValueError(f"It is at least {self.format(self.least)}{most}.")
+        if not self.least <= value <= self.most:
+            bound = f"least {self.format(self.least)}" if value < self.least else f"most {self.format(self.most)}"
+            raise ValueError(f"It is at {bound}.")
         return value
 
     def format(self, value: int) -> str:

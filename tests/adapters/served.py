@@ -44,6 +44,7 @@ CLOSED_BOARD = "secret"
 UNSEEN = "unseen"
 seen: ContextVar[str] = ContextVar("seen", default=UNSEEN)
 closed: list[str] = []
+kept: dict[str, asyncio.Event] = {}
 
 
 def limit_address(request: Request, _: Operation | None) -> None:
@@ -187,6 +188,26 @@ async def show_odd_status(_: Context) -> Response:
     return Response(299)
 
 
+async def keep_body(_: Context, board: str, body: bytes) -> Response:
+    """Keep a body until its board is let go."""
+    kept[board] = asyncio.Event()
+    await kept[board].wait()
+    return Response(200, encode(len(body)))
+
+
+async def let_go(_: Context, board: str) -> Response:
+    """Let a body go that is kept, if it has come."""
+    found = kept.pop(board, None)
+    if found is not None:
+        found.set()
+    return Response(200, encode(found is not None))
+
+
+async def show_kept(_: Context) -> Response:
+    """Answer with the boards that keep a body."""
+    return Response(200, encode([*kept]))
+
+
 async def show_closed(_: Context) -> Response:
     """Answer with the streams that have been closed."""
     return Response(200, encode(closed))
@@ -206,6 +227,17 @@ FURTHER = (
     operation("closed", "/-/closed", show_closed),
     operation("principal", "/-/principal", show_principal),
     operation("odd", "/-/odd", show_odd_status),
+    operation("kept", "/-/kept", show_kept),
+    operation("let-go", "/-/boards/{board}/let-go", let_go),
+    *(
+        replace(
+            operation(f"keep-{kind}", f"/-/boards/{{board}}/{kind}", keep_body, is_inline=kind == "inline"),
+            method="POST",
+            scope="submit",
+            body=Body(Submit, bytes, 2**20),
+        )
+        for kind in ("inline", "asgi")
+    ),
     operation("inline-stream", "/-/boards/{board}/inline", tick, produces=(b"text/event-stream",)),
 )
 

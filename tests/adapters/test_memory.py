@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from tests.adapters.test_server import connections_to
 from tests.asking import Reply, ask, connected, read_replies
 
 if TYPE_CHECKING:
-    import socket
+    from collections.abc import Callable
 
     from tests.conftest import Server
 
@@ -70,8 +72,13 @@ def test_unfinished_bodies(tight: Server, request_: bytes) -> None:
 
 def await_room(server: Server, batch: object) -> None:
     """Wait until the server has seen that connections were closed, and takes a batch again."""
+    await_that(lambda: ask(server, "POST", "/held", batch).status == 200)
+
+
+def await_that(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
     deadline = time.monotonic() + 20
-    while ask(server, "POST", "/held", batch).status != 200:
+    while not is_so():
         assert time.monotonic() < deadline
 
 
@@ -116,6 +123,24 @@ def test_operation_that_is_not_inline(served: Server) -> None:
     with ExitStack() as stack:
         fill_memory(served, stack)
         assert ask(served, "GET", "/-/boards/kart/live").status == 503
+
+
+@pytest.mark.parametrize("kind", ["inline", "asgi"])
+def test_write_whose_client_has_left(served: Server, kind: str) -> None:
+    """A write that goes on without its client takes memory until it ends, and then gives it back."""
+    path = f"/-/boards/{kind}/"
+    body = b"{%b}" % (b" " * (MIB - 100_000))
+    with connected(served) as connection:
+        head = b"POST %b%b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" % (path.encode(), kind.encode())
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        await_that(lambda: kind in ask(served, "GET", "/-/kept").json)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    for _ in range(10):
+        assert ask(served, "GET", "/-/health").status == 200
+    batch = {"entries": [{"name": f"n{place:0200}", "score": place} for place in range(900)]}
+    assert ask(served, "POST", "/held", batch).status == 503
+    assert ask(served, "GET", f"{path}let-go").json
+    await_room(served, batch)
 
 
 @pytest.mark.slow

@@ -109,8 +109,10 @@ def test_every_limit_is_an_option(tmp_path: Path) -> None:
         ("--max-connections", "0", "'0': It is at least 1."),
         ("--idle-timeout", "0", "'0': It is at least 1s."),
         ("--body-timeout", "1 week", "'1 week': It is a whole number, which may end with a unit, such as 1s."),
-        ("--max-head", "2MiB", "'2MiB': It is at least 1KiB, at most 1MiB."),
+        ("--max-head", "2MiB", "'2MiB': It is at most 1MiB."),
         ("--max-client-memory", "lots", "'lots': It is a whole number, which may end with a unit, such as 16MiB."),
+        ("--max-client-memory", "8589934592GiB", "'8589934592GiB': It is at most 999999999999999999."),
+        ("--max-boards", "1" + "0" * 18, "'1000000000000000000': It is at most 999999999999999999."),
         ("--max-boards", "-1", "'-1': It is a whole number, such as 1."),
     ],
 )

@@ -480,9 +480,9 @@ def sql(change: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ("DELETE FROM note", r"journal\.db is damaged: note \d+ is missing"),
-        ("UPDATE note SET body = x'00'", r"note \d+ is not what was written"),
-        ("UPDATE note SET sequence = sequence + 2", r"note \d+ is not what was written"),
+        ("DELETE FROM note", r"journal\.db is damaged: metadata \d+ is missing"),
+        ("UPDATE note SET body = x'00'", r"metadata \d+ is not what was written"),
+        ("UPDATE note SET sequence = sequence + 2", r"metadata \d+ is not what was written"),
     ],
     ids=["missing", "other", "elsewhere"],
 )
@@ -632,7 +632,7 @@ async def test_unreadable_files(store: EmbeddedStore, tmp_path: Path) -> None:
 
 async def test_too_much_metadata(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metadata that waits for the disk counts in what may wait."""
-    monkeypatch.setattr("laurels.stores.embedded.commits.BATCH_BYTES", 1000)
+    monkeypatch.setattr("laurels.stores.embedded.commits.WAITING_BYTES", 1000)
     submits = (submit_for_change(store, KART, Submission(f"{number}", 1, b"x" * 1024)) for number in range(3))
     ends = await asyncio.gather(*submits, return_exceptions=True)
     assert [type(end) for end in ends] == [Change, StoreUnavailable, StoreUnavailable]

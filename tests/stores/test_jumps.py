@@ -18,8 +18,9 @@ from laurels.definition import Definition
 from laurels.errors import DefinitionConflict
 from laurels.stores.contract import Board, Submission
 from laurels.stores.embedded.compact import compact
+from laurels.stores.embedded.offsets import OFFSETS
 from laurels.stores.embedded.records import At
-from laurels.stores.embedded.state import OFFSETS, State
+from laurels.stores.embedded.state import State
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.clock import Clock
 from tests.stores import disk

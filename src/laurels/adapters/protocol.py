@@ -20,16 +20,11 @@ right then, before its body is read; any other passes it in the ASGI application
 still sends, because closing at once would take the refusal from it (RFC 9112, 9.6). Each stage but waiting has a time
 limit. The server's :class:`~laurels.adapters.shared.Shared` looks at all connections once a second; no request pays for
 a timer.
-
-**Strictness.** llhttp refuses two lengths, a length next to chunks, bare CR or LF and folded lines. Refused here,
-because llhttp lets them pass: chunks under HTTP/1.0, any transfer coding besides chunks, versions other than 1.0 and
-1.1, a Host that is missing or given twice, a target that is no path or has a fragment (which uvicorn would remove).
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import time
 from enum import IntEnum
 from http import HTTPStatus
@@ -41,7 +36,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from laurels.adapters.fast_path import start
 from laurels.adapters.limits import SLICE_SECONDS, SMALL_BYTES
 from laurels.adapters.shared import STATUS_LINE
-from laurels.errors import truncate
+from laurels.adapters.strictness import describe_error, find_fault, strip_origin
 from laurels.http.messages import Request, add_header
 from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
 from laurels.http.routes import Call
@@ -83,7 +78,6 @@ NEXT_STAGES: dict[Stage, set[Stage]] = {
 }
 """What may follow each stage, besides itself; tests hold the protocol to it."""
 
-CHUNKED = b"chunked"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HEAD_END = b"\r\n\r\n"
 PIECE_BYTES = 8192
@@ -97,13 +91,6 @@ LINGERING_AT_ONCE = 16
 NO_CALL = Call()
 NO_REQUEST = Request("", b"", b"", {})
 _ARRIVING = {HEAD: "The head of the request", BODY: "The body of the request"}
-_BAD_CODING = ("Invalid `Transfer-Encoding`", "Empty Transfer-Encoding")
-"""What llhttp says of a header line that it refuses before the head is complete."""
-_ABSOLUTE = re.compile(rb"^https?://[^/?#]*/?", re.IGNORECASE)
-
-
-def _other_coding() -> HTTPError:
-    return HTTPError(501, "The only Transfer-Encoding here is chunked, alone and once: send the body plain.")
 
 
 class BoardProtocol(HttpToolsProtocol):
@@ -143,6 +130,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.is_waiting_for_turn = False
         self.is_reading = False
         self.is_ending = False  # to be closed once what was asked has been answered
+        self.is_lost = False
         self.arrived = 0  # bytes of requests that are not answered yet, as far as the parser has had them
         self.unsent = 0  # bytes of answers that the client has not taken
         self.held = 0  # bytes of memory that are counted for this connection
@@ -164,12 +152,17 @@ class BoardProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request that is running, because uvicorn tells only the newest."""
-        if self.running is not None:
-            self._abandon(self.running)
+        """Tell the request that is running, because uvicorn tells only the newest.
+
+        A write goes on all the same, and takes memory for as long.
+        """
+        running, self.is_lost, self.rest = self.running, True, b""
+        if running is not None:
+            self._abandon(running)
         super().connection_lost(exc)
-        self.shared.fast.held -= self.held
-        self.held, self.arrived, self.rest = 0, 0, b""
+        if running is None or running.response_complete:
+            self.arrived = 0
+        self._count()
 
     def data_received(self, data: bytes) -> None:
         """Answer at once if the fast path can; else feed the parser, which calls the ``on_`` methods below."""
@@ -260,8 +253,7 @@ class BoardProtocol(HttpToolsProtocol):
             self.refusing = True
             self.transport.abort()
         except httptools.HttpParserError as error:
-            is_coding = str(error).startswith(_BAD_CODING)
-            self.refuse(_other_coding() if is_coding else HTTPError(400, f"This is not HTTP/1.1: {truncate(error)}."))
+            self.refuse(describe_error(error))
         if self.stage != IDLE and not self.refusing:
             self._count_arrived(len(piece))
         return end
@@ -386,7 +378,8 @@ class BoardProtocol(HttpToolsProtocol):
             return
         parser, request = self.parser, self.request
         version = parser.get_http_version()
-        fault = self._fault(version)
+        self.url = strip_origin(self.url)
+        fault = find_fault(version, self.url, request.headers)
         if fault is not None:
             self.refuse(fault)
             return
@@ -465,8 +458,14 @@ class BoardProtocol(HttpToolsProtocol):
                 await send(message)
                 cycle.keep_alive = keep_alive
 
-            if not cycle.disconnected:  # it may have been refused before its task began
-                await app(scope, receive, send_last)
+            try:
+                if not cycle.disconnected:  # it may have been refused before its task began
+                    await app(scope, receive, send_last)
+            finally:
+                if cycle.disconnected:  # of its end uvicorn says nothing
+                    cycle.response_complete = True
+                    if self.is_lost:
+                        self.on_response_complete()
 
         # Pipelined requests are started by the task that answered the one before, whose context they must not copy.
         self.shared.fast.new_context().run(super()._start_asgi_task, cycle, run)
@@ -484,7 +483,10 @@ class BoardProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""
-        if self.pipeline and not self.transport.is_closing():
+        if self.is_lost:
+            self.arrived = 0
+            self._count()
+        elif self.pipeline and not self.transport.is_closing():
             self._start_asgi_task(*self.pipeline.pop())
         elif self.stage == WAITING:
             self.stage = IDLE
@@ -548,31 +550,6 @@ class BoardProtocol(HttpToolsProtocol):
     def _body_still_expected(self) -> bool:
         """Return whether the only request under way is one of uvicorn's, unanswered, whose body is still to come."""
         return self.stage == BODY and self.cycle is self.running and not self.cycle.response_started
-
-    def _fault(self, version: str) -> HTTPError | None:
-        headers, url = self.request.headers, self.url
-        host, coding = headers.get(b"host"), headers.get(b"transfer-encoding", CHUNKED)
-        is_plain = coding == CHUNKED and url.startswith(b"/") and b"#" not in url
-        if is_plain and version == "1.1" and host is not None and b"," not in host:
-            return None
-        return self._version_fault(version) or self._head_fault(version, host, coding)
-
-    def _version_fault(self, version: str) -> HTTPError | None:
-        if version not in {"1.0", "1.1"}:
-            return HTTPError(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
-        if version == "1.0" and b"transfer-encoding" in self.request.headers:
-            return HTTPError(400, "HTTP/1.0 has no Transfer-Encoding: send a Content-Length.")
-        return None
-
-    def _head_fault(self, version: str, host: bytes | None, coding: bytes) -> HTTPError | None:
-        if coding.rstrip(b" ").lower() != CHUNKED:  # llhttp takes no other space
-            return _other_coding()
-        if (host is None and version == "1.1") or (host is not None and b"," in host):
-            return HTTPError(400, "A request has exactly one Host header.")
-        self.url = _ABSOLUTE.sub(b"/", self.url, count=1)
-        if not self.url.startswith(b"/") or b"#" in self.url:
-            return HTTPError(400, "The target is no path, or has a fragment: a number sign in a name is %23.")
-        return None
 
     def _hand_over(self) -> None:
         """Let uvicorn take the request, as if it had parsed it itself."""

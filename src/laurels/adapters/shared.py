@@ -4,7 +4,8 @@
 (``SLICE_SECONDS``), and holds the rest back until its turn comes again. Others are read in between.
 
 **Memory.** Counted is what the service has to keep for clients: requests that are not whole or wait for their answer,
-what is held back behind them, and what a client has not taken of its answers. Whatever came and went at once, or is
+what is held back behind them, and what a client has not taken of its answers. A write goes on if its client leaves, and
+is counted until it ends. Whatever came and went at once, or is
 small, is not counted and never refused, so the hot path pays nothing, and small requests are still answered when the
 memory is used up.
 """

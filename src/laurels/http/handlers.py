@@ -139,7 +139,7 @@ async def undefine(context: Context, board: str) -> Response:
 async def list_periods(context: Context, board: str, after: str | None, limit: int) -> Response:
     """Answer with the periods that have entries, by window and from the oldest.
 
-    No period's name has a space, so that what comes after one is told by window and period with a space between.
+    ``after`` is a window and a period with a space between: no period's name has one.
     """
     window, _, period = (after or "").rpartition(" ")
     found = await context.boards.periods(board, (window, period), limit + 1)

@@ -24,7 +24,7 @@ from laurels.definition import WINDOWS
 from laurels.errors import StoreFull
 from laurels.limits import BATCH_ENTRIES, Limit
 from laurels.stores.contract import Refusal, Submission, key_of
-from laurels.stores.embedded.records import Define, Drop, Put, PutMany, Record, Remove, Submit, SubmitMany
+from laurels.stores.embedded.records import Define, Drop, Put, PutMany, Record, Remove, Submit, SubmitMany, fed_keys
 from laurels.stores.embedded.state import EMPTY_INDEX
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Capacity:
 
         Raises StoreFull if nothing that could be kept is left.
         """
-        keys = [(key, self._index(key)) for key in (board.key, *(_key(board.name, feed) for feed in board.feeds))]
+        keys = [(key, self._index(key)) for key in fed_keys(board.key, board.feeds)]
         room = self._room()["entries"] + self._freed(board.name, board.feeds)[1]
         if len(keys) * len(batch) <= room:
             return batch
@@ -189,7 +189,7 @@ class Capacity:
         return StoreFull(what, getattr(self.limits, what), f"--max-{what}", REMEDIES[what])
 
     def _additions(self, board: str, feeds: Iterable[Feed], names: Iterable[str]) -> Claims:
-        keys = [(key, self._index(key)) for key in (board, *(_key(board, feed) for feed in feeds))]
+        keys = [(key, self._index(key)) for key in fed_keys(board, feeds)]
         new_keys = [key for key, index in keys if not len(index)]
         return Claims(
             boards=[board for key in new_keys if key == board and not self._is_known(board)],
@@ -219,13 +219,10 @@ class Capacity:
         """Return how many periods, and entries of them, go because a submit begins later ones."""
         periods = entries = 0
         for feed in feeds if self._state.is_settled else ():
-            if feed.oldest and _key(board, feed) not in self._state and not self._claimed[1][_key(board, feed)]:
+            key = key_of(board, feed.window, feed.period)
+            if feed.oldest and key not in self._state and not self._claimed[1][key]:
                 there = self._state.periods.get(board, {}).get(feed.window, [])
                 past = there[: bisect_left(there, feed.oldest)]
                 periods += len(past)
                 entries += sum(len(self._state[key_of(board, feed.window, period)]) for period in past)
         return periods, entries
-
-
-def _key(board: str, feed: Feed) -> str:
-    return key_of(board, feed.window, feed.period)

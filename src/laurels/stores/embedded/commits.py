@@ -23,6 +23,10 @@ cancelled stays until it is settled.
 **Time** is read when a batch is handed over: its writes have the microseconds from then on, each one of its own. Their
 order never goes back, whatever the clock does (:class:`Ticks`).
 
+**With a batch go** its claims to room in the store, until its records are applied (:mod:`.capacity`); its keys, which
+are in flight until it is settled; the answers to writes of batches before it, and up to when answers are forgotten
+(:mod:`.idempotency`).
+
 **A failed commit** fails its whole batch. The next batch tries again, and without one the thread itself does each
 second, with an empty batch, so that the store is known to be well again as soon as it is. While all is well it looks
 each second whether its files are still there.
@@ -63,7 +67,7 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.records import Record
     from laurels.stores.embedded.state import State
 
-BATCH_BYTES = 16 * 2**20
+WAITING_BYTES = 16 * 2**20
 """How much may wait for the disk before callers are turned away."""
 APPLY_BYTES = 64 * 2**10
 """How much is applied before the loop may do something else: a few thousand entries."""
@@ -145,7 +149,7 @@ class Commits:
         batch = self._open or self._begin()
         encoded = batch.encoded
         size = len(encoded)
-        if size > batch.unchecked_bytes or batch.metadata_bytes > BATCH_BYTES:
+        if size > batch.unchecked_bytes or batch.metadata_bytes > WAITING_BYTES:
             self._check_room(batch, record)
         try:
             encode_into(record, encoded, -1)
@@ -157,7 +161,7 @@ class Commits:
 
     def _check_room(self, batch: Batch, record: Record) -> None:
         """Raise StoreUnavailable if too much waits for the disk, StoreFull if the store may not hold the record."""
-        if len(batch.encoded) > BATCH_BYTES or batch.metadata_bytes > BATCH_BYTES:
+        if len(batch.encoded) > WAITING_BYTES or batch.metadata_bytes > WAITING_BYTES:
             raise StoreUnavailable("Too many changes wait for the disk")
         more = 0 if batch.claims else self._capacity.begin()
         batch.unchecked_bytes += more

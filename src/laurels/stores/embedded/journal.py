@@ -109,7 +109,7 @@ REST = (
 """The tables that the first format did not have, or had in another form."""
 INSERT = "INSERT INTO batch VALUES (?, ?, ?)"
 
-Metadata = tuple[int, bytes]
+MetadataRow = tuple[int, bytes]
 """The sequence of a submission, and its metadata."""
 
 
@@ -158,8 +158,8 @@ class Journal:
     """A journal, opened for reading until the first write, so that looking at a damaged one changes nothing.
 
     ``first`` and ``last`` are the LSNs of the oldest and newest rows, 1 and 0 if there was never any, and ``crc`` is
-    that of the newest. The id in ``origin`` is the same in all files of one data directory. ``answered`` is the tick of
-    the newest answer, and ``oldest`` the agreed time of the oldest, or less; None if there is none.
+    that of the newest. The id in ``origin`` is the same in all files of one data directory. ``newest_answer`` is the
+    tick of the newest answer, and ``oldest_answer`` the agreed time of the oldest, or less; None if there is none.
     """
 
     def __init__(self, path: Path, names: Names | None = None) -> None:
@@ -172,14 +172,14 @@ class Journal:
                 self.origin = read_origin(self._db, path)
                 first, last = self._db.execute("SELECT min(lsn), max(lsn) FROM batch").fetchone()
                 crc = read_batch_crc(self._db, last)
-                self.answered = read_newest_answer(self._db) if self.origin.format > OLDEST_FORMAT else 0
+                self.newest_answer = read_newest_answer(self._db) if self.origin.format > OLDEST_FORMAT else 0
             except BaseException:
                 self._db.close()
                 raise
         self.first: int = first or 1
         self.last: int = last or 0
         self.crc = crc or 0
-        self.oldest: int | None = 0
+        self.oldest_answer: int | None = 0
         self._names.remember(path)
         self._is_writable = self._failed = False
 
@@ -192,15 +192,15 @@ class Journal:
         with translate_errors(self.path):
             return read_batch_crc(self._db, lsn)
 
-    def metadata(self, after: int) -> Iterator[Metadata]:
+    def metadata(self, after: int) -> Iterator[MetadataRow]:
         """Return all metadata of the batches past ``after``; raise DataDamaged if any is not as written."""
         for sequence, body in read_metadata(self._db, self.path, after, self.last):
             if body is None:
-                raise DataDamaged(self.path, f"note {sequence} is not what was written")
+                raise DataDamaged(self.path, f"metadata {sequence} is not what was written")
             yield sequence, body
 
     def append(
-        self, encoded: bytes | bytearray, metadata: Sequence[Metadata] = (), answers: Sequence[Answers] = ()
+        self, encoded: bytes | bytearray, metadata: Sequence[MetadataRow] = (), answers: Sequence[Answers] = ()
     ) -> int:
         """Make a batch durable and return its LSN; raise :exc:`sqlite3.Error` if it could not be, and is not there.
 
@@ -226,7 +226,12 @@ class Journal:
             raise
 
     def _append_all(
-        self, lsn: int, crc: int, encoded: bytes | bytearray, metadata: Sequence[Metadata], answers: Sequence[Answers]
+        self,
+        lsn: int,
+        crc: int,
+        encoded: bytes | bytearray,
+        metadata: Sequence[MetadataRow],
+        answers: Sequence[Answers],
     ) -> None:
         self._execute("BEGIN")
         self._execute(INSERT, lsn, crc, encoded)
@@ -239,15 +244,15 @@ class Journal:
         self._execute("COMMIT")
 
     def _insert_answers(self, answers: Answers) -> None:
-        if self.oldest is None:
-            self.oldest = answers.agreed
+        if self.oldest_answer is None:
+            self.oldest_answer = answers.agreed
         row = answers.tick, answers.agreed, answers.crc(), answers.pairs, answers.bodies
         # REPLACE, for a refused batch may have left its answers.
         self._execute("INSERT OR REPLACE INTO once VALUES (?, ?, ?, ?, ?)", *row)
 
     def may_forget(self, until: int) -> bool:
         """Return whether there may be enough answers to delete that were given up to ``until``."""
-        return self.oldest is not None and self.oldest + FORGET_TICKS <= until
+        return self.oldest_answer is not None and self.oldest_answer + FORGET_TICKS <= until
 
     def forget(self, until: int) -> list[tuple[bytes, int]]:
         """Delete the oldest answers that were given up to ``until`` in agreed time, no more than between two commits.
@@ -265,7 +270,7 @@ class Journal:
             if len(expired) == len(rows):
                 self._insert_answers(Answers(tick, agreed, b"", b""))
             self._execute("COMMIT")
-        self.oldest = rows[len(expired)][1] if len(expired) < len(rows) else None
+        self.oldest_answer = rows[len(expired)][1] if len(expired) < len(rows) else None
         return [(pairs, tick) for tick, _, pairs in expired]
 
     def answers(self) -> Iterator[Answers]:

@@ -192,12 +192,12 @@ class DiskLookups:
         self.of_reads = Reader(directory, "pages")
         self.of_writes = Reader(directory, "lookups")
 
-    async def answer(self, key: bytes, tick: int, since: int) -> Answer | None:
+    async def answer(self, key: bytes, tick: int, until: int) -> Answer | None:
         """Return the answer to a key from the row of this tick, None if it is not there.
 
-        One that was given up to ``since``, in agreed time, is forgotten.
+        One that was given up to ``until``, in agreed time, is forgotten.
         """
-        return await self.of_writes.run(lambda: self._answer(key, tick, since))
+        return await self.of_writes.run(lambda: self._answer(key, tick, until))
 
     async def close(self) -> None:
         """Let go of the files."""
@@ -206,10 +206,10 @@ class DiskLookups:
         finally:
             await self.of_writes.close()
 
-    def _answer(self, key: bytes, tick: int, since: int) -> Answer | None:
+    def _answer(self, key: bytes, tick: int, until: int) -> Answer | None:
         with _translate_errors(self._journal_path):
             row = journal_rows.read_answers(self.of_writes.connect(), self._journal_path, tick)
-        if row is None or row.agreed <= since:
+        if row is None or row.agreed <= until:
             return None
         try:
             return row.find(key)

@@ -233,7 +233,7 @@ class Submit(Record, tag=7, frozen=True, gc=False):
 
     def needs(self) -> Iterable[str]:
         """Return those of the board and the periods."""
-        return _fed_keys(self.board, self.feeds)
+        return fed_keys(self.board, self.feeds)
 
     def idempotency_key(self) -> IdempotencyKey | None:
         """Return what makes it count once."""
@@ -290,7 +290,7 @@ class SubmitMany(Record, tag=8, frozen=True, gc=False):
 
     def needs(self) -> Iterable[str]:
         """Return those of the board and the periods."""
-        return _fed_keys(self.board, self.feeds)
+        return fed_keys(self.board, self.feeds)
 
     def idempotency_key(self) -> IdempotencyKey | None:
         """Return what makes it count once."""
@@ -320,7 +320,7 @@ class SetMetadata(Record, tag=9, frozen=True, gc=False):
 
     def needs(self) -> Iterable[str]:
         """Return those of the board and the periods."""
-        return _fed_keys(self.key, self.feeds)
+        return fed_keys(self.key, self.feeds)
 
     def metadata(self, first: int) -> Iterable[tuple[str, int]]:
         """Return the name, if it is to have metadata, with its sequence, which is ``first``."""
@@ -345,7 +345,8 @@ def compare(state: State, record: Put | Submit, submit: Callable[[State], object
     return before, state[board].standing(name), counted  # type: ignore[return-value]
 
 
-def _fed_keys(board: str, feeds: Iterable[Feed]) -> Iterable[str]:
+def fed_keys(board: str, feeds: Iterable[Feed]) -> Iterable[str]:
+    """Return the keys of a board and of the periods that a submit to it feeds."""
     return (board, *(key_of(board, feed.window, feed.period) for feed in feeds))
 
 

@@ -203,13 +203,13 @@ class Recovery:
         for record, first, outcome in replay:
             described.update(sequence for _, sequence in record.metadata(first))
             key = record.idempotency_key()
-            if key and first >> 1 > self.journal.answered:  # a sequence is the tick, and a bit for metadata
+            if key and first >> 1 > self.journal.newest_answer:  # a sequence is the tick, and a bit for metadata
                 self.answered.append((first >> 1, key, cast("Any", outcome)))
         for sequence, body in self.journal.metadata(self.compacted_upto) if described else ():
             replay.size += len(body)
             described.discard(sequence)
         if described:
-            raise DataDamaged(self.journal.path, f"note {min(described)} is missing")
+            raise DataDamaged(self.journal.path, f"metadata {min(described)} is missing")
         return replay
 
     def upgrade(self) -> None:

@@ -306,7 +306,7 @@ class Contents(Struct, frozen=True):
 
 
 class Sums:
-    """How many rows were written and the sum of their CRCs; flushes the file as it grows."""
+    """How many rows were written, the sum of their CRCs, and how many were lost; flushes the file as it grows."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -13,9 +13,7 @@ first after the one before, shifted by a bit that says whether it has metadata. 
 submissions were kept, and no two submissions have the same. Journals of the first format know no time: until it is
 known, all sequences are 0.
 
-**Order and time** are two things. A tick is the microsecond at which the batch was written, by the wall clock; if that
-has gone back, ticks are ahead of it by an *offset* from then on. ``offsets`` has each change of it. A tick of before
-the last change had the time that the clock showed then, as far as that can be (:meth:`State.time_of`).
+**Time** is not the order: what the clock showed at a tick is for :mod:`laurels.stores.embedded.offsets` to say.
 
 **Time to live.** A heap holds for each board with a ttl a moment at which it may have ended, never later than it does:
 if the board had submits since, it is put back with its new end. Only :meth:`State.advance` looks there, with the time
@@ -31,11 +29,10 @@ on: a board is not found, and :meth:`State.find` finds no periods of a board tha
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import chain
-from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -44,9 +41,10 @@ from laurels.definition import Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused, truncate
 from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
+from laurels.stores.embedded.offsets import Offsets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from laurels.definition import Definition
     from laurels.stores.contract import Feed, Score
@@ -56,8 +54,6 @@ Stamp: TypeAlias = "tuple[int, Collection[int] | None]"
 
 CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
-OFFSETS = 100
-"""How many changes of the offset are known. Of more, the shortest time between two is forgotten."""
 SPARE_ENDS = 64
 """How many ends of boards that are gone the heap may hold, besides one for each that is not."""
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
@@ -89,7 +85,7 @@ class State(dict[str, Index]):
 
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the tick of the last submit of each board with a time to
-    live. ``offsets`` has the changes of the offset, each with the tick from which it holds. ``names`` holds the names
+    live. ``offsets`` has by how much ticks were ahead of the clock. ``names`` holds the names
     of all boards, by their bytes. ``moved`` has for a key, by name, the sequence under which metadata is kept that is
     not that of its entry. ``entry_count`` and ``period_count`` are how many entries and periods there are.
     ``lossy_sums`` says that sums may lose fractions, as before 0.5. ``discard`` is
@@ -127,7 +123,7 @@ class State(dict[str, Index]):
         self.names = Index(descending=False)
         self.sequence = 0
         self.step = 0
-        self.offsets: list[tuple[int, int]] = []
+        self.offsets = Offsets()
         self.is_settled = True
         self.lossy_sums = False
         self.entry_count = self.period_count = self._undeclared = 0
@@ -178,44 +174,24 @@ class State(dict[str, Index]):
     # Time
 
     @property
-    def offset(self) -> int:
-        """By how many microseconds ticks are ahead of the wall clock."""
-        return self.offsets[-1][1] if self.offsets else 0
-
-    @property
     def now(self) -> int:
         """The time of the next write, in microseconds since the epoch, 0 if that is not known."""
-        return ((self.sequence + self.step) >> 1) - self.offset
+        return ((self.sequence + self.step) >> 1) - self.offsets.current
 
-    def time_of(self, tick: int, now: int) -> int:
-        """Return the time of a tick, in microseconds since the epoch; ``now`` is that of today.
-
-        Of the time that the wall clock showed then and the one that it would have shown, if it had been as it is now,
-        it is the later. If that is still to come, all that is known is that it was before the last change.
-        """
-        if not self.offsets:
-            return tick
-        first, offset = self.offsets[-1]
-        if tick >= first:
-            return tick - offset
-        place = bisect_right(self.offsets, tick, key=itemgetter(0))
-        shown = tick - (self.offsets[place - 1][1] if place else 0)
-        latest = max(shown, tick - offset)
-        return latest if latest <= now + SECOND else first - offset
-
-    def resume(self, sequence: int, offsets: list[tuple[int, int]]) -> None:
+    def resume(self, sequence: int, offsets: Iterable[tuple[int, int]]) -> None:
         """Go on after this sequence, or without time if it is 0."""
         self.sequence = sequence
         self.step = 2 if sequence else 0
-        self.offsets = offsets
+        self.offsets = Offsets(offsets)
 
     def advance(self, tick: int, offset: int = 0, *, is_settled: bool = True) -> None:
         """Set the tick of the next write, which is later than all before, and remove the boards whose time is over."""
         self.sequence = (tick - 1) << 1
         self.step = 2
         self.is_settled = is_settled
-        if offset != self.offset:
-            self._change_offset(tick, offset)
+        if offset != self.offsets.current:
+            self.offsets.add(tick, offset)
+            self._await_anew()  # boards may end earlier than it was known before
         now = tick - offset
         if is_settled and self._ends and self._ends[0][0] <= now:
             self.unfinished.append(self._end_boards(now))
@@ -227,13 +203,6 @@ class State(dict[str, Index]):
                 del self._awaited[board]
                 self._end_or_await(board, now)
             yield
-
-    def _change_offset(self, tick: int, offset: int) -> None:
-        self.offsets.append((tick, offset))
-        if len(self.offsets) > OFFSETS:
-            ticks = [first for first, _ in self.offsets]
-            del self.offsets[min(range(OFFSETS), key=lambda place: ticks[place + 1] - ticks[place])]
-        self._await_anew()  # boards may end earlier than it was known before
 
     def _end_or_await(self, board: str, now: int) -> None:
         if self.is_over(board, now):
@@ -252,7 +221,7 @@ class State(dict[str, Index]):
 
     def _end(self, board: str, now: int) -> int:
         """Return when a board ends, as is known now: later it may be known to be later."""
-        return self.time_of(self.renewed[board], now) + (self.definition(board).ttl_seconds or 0) * SECOND
+        return self.offsets.time_of(self.renewed[board], now) + (self.definition(board).ttl_seconds or 0) * SECOND
 
     def renew(self, board: str) -> None:
         """Count the time of a board, if it has a ttl, from the last submission."""

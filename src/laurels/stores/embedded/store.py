@@ -114,7 +114,7 @@ class EmbeddedStore(Store):
         self._compaction = files.compaction
         self._state = state = recovery.state
         self._clock = clock
-        self._ticks = Ticks(clock, state.sequence >> 1, state.offset)
+        self._ticks = Ticks(clock, state.sequence >> 1, state.offsets.current)
         self._lookups = DiskLookups(files.directory.path)
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
@@ -381,7 +381,7 @@ class EmbeddedStore(Store):
 
     def _in_time(self, entries: list[Ranked]) -> list[Ranked]:
         """Return entries with the times of their submissions, of which they have the ticks."""
-        now, time_of = int(self._clock() * SECOND), self._state.time_of
+        now, time_of = int(self._clock() * SECOND), self._state.offsets.time_of
         return [replace(each, submitted_at=each.submitted_at and time_of(each.submitted_at, now)) for each in entries]
 
     async def standing(self, board: Board, name: str) -> Standing | None:
