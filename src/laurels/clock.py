@@ -134,16 +134,20 @@ class Clock:
         self._remember()
 
     def resume(self, memory: bytes) -> None:
-        """Go on from what a process before remembered, if the machine has not been started since and the clocks agree.
+        """Go on from what a process before remembered, if the machine has not been started since; ignore anything else.
 
-        Anything else is ignored.
+        If the clocks do not agree any more, the next look finds a jump.
         """
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             known = _decode(memory)
-            if known.boot and known.boot == self._boot and abs(known.ahead - self._ahead) <= JUMP_SECONDS:
-                self._since = min(self._since, known.since)
-                self._zero = min(self._zero, known.zero)
-                self._remember()
+            if not known.boot or known.boot != self._boot:
+                return
+            if abs(known.ahead - self._ahead) > JUMP_SECONDS:
+                self._ahead = known.ahead
+                return
+            self._since = min(self._since, known.since)
+            self._zero = min(self._zero, known.zero)
+            self._remember()
 
     def _remember(self) -> None:
         self._remembered = self._ahead

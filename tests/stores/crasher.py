@@ -34,10 +34,17 @@ def newest(acknowledged: Path) -> dict[int, int]:
     return dict(read_all(acknowledged))
 
 
+def metadata_after(number: int) -> bytes:
+    """Return the metadata of a sum to which a number was added last."""
+    return b"[%d]" % number if number % 3 == 0 else b"%d" % number
+
+
 async def add(store: EmbeddedStore, worker: int, number: int) -> None:
-    """Add a number to a worker's sum, once however often this is called."""
+    """Add a number to a worker's sum, once however often this is called, and for some set other metadata then."""
     key = IdempotencyKey(blake2b(b"%d %d" % (worker, number), digest_size=16).digest(), bytes(16))
     await store.submit(SUMS, Submission(str(worker), number, b"%d" % number), key)
+    if metadata_after(number) != b"%d" % number:
+        await store.set_metadata(SUMS, str(worker), metadata_after(number))
 
 
 async def main(directory: Path, acknowledged: Path, scores: range, *, adding: bool) -> None:

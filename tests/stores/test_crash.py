@@ -15,7 +15,7 @@ import pytest
 
 from laurels.stores.contract import Board
 from laurels.stores.embedded.store import EmbeddedStore
-from tests.stores.crasher import NAMES, SUMS, WORKERS, add, newest, read_all
+from tests.stores.crasher import NAMES, SUMS, WORKERS, add, metadata_after, newest, read_all
 from tests.stores.guarantees import KART
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ async def verify_sums(directory: Path, last: dict[int, int]) -> None:
             worker: (number + 1) * (number + 2) // 2 for worker, number in last.items()
         }
         assert {worker: entry.metadata for worker, entry in found.items()} == {
-            worker: b"%d" % (number + 1) for worker, number in last.items()
+            worker: metadata_after(number + 1) for worker, number in last.items()
         }
     await store.close()
 

@@ -375,6 +375,19 @@ async def test_journal_is_given_back(tmp_path: Path) -> None:
     assert len(disk.read(data)[KART.name]) == 1001
 
 
+async def test_log_is_given_back(tmp_path: Path) -> None:
+    """The log of the journal does not stay as large as the largest commit."""
+    data = tmp_path / "data"
+    store = await EmbeddedStore.open(data)
+    batch = [Submission(f"{name}" * 10, name, b'"%b"' % (b"x" * 1000)) for name in range(1000)]
+    await asyncio.gather(*(submit_batch(store, Board(f"{number}"), batch) for number in range(6)))
+    log = data / "journal.db-wal"
+    grown = log.stat().st_size
+    await store.submit(KART, Submission("v", 1))
+    assert log.stat().st_size <= journal.LOG_BYTES < grown
+    await store.close()
+
+
 async def make_as_earlier(data: Path) -> int:
     """Make a journal as versions made it that could not give pages back; return how large it is, without content."""
     await (await EmbeddedStore.open(data)).close()

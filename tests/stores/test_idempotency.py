@@ -139,14 +139,27 @@ async def test_answers_that_could_not_be_written(store: EmbeddedStore, tmp_path:
 
 
 async def test_answers_are_forgotten(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
-    """Answers older than a day leave the memory, and all but the newest of them the disk, as others come."""
+    """Answers older than a day leave the disk and the memory as others come."""
     for number in range(5):
         await submit_for_change(store, SUMS, Submission("v", 5), IdempotencyKey(bytes([number] * 16), b"a" * 16))
     clock.now += 86_461
     await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
     for _ in range(2):
         await store.submit(KART, Submission("v", 1))
-    assert (answers(tmp_path / "data"), len(store._answers._keys)) == (2, 1)  # noqa: SLF001 - that is memory
+    assert (answers(tmp_path / "data"), len(store._answers._keys)) == (1, 1)  # noqa: SLF001 - that is memory
+
+
+async def test_forgotten_in_a_journal_that_is_not_compacted(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """A key that is forgotten stays so, although a restart finds its record, and no compaction waits for its answer."""
+    await submit_for_change(store, SUMS, Submission("v", 5), ONCE)
+    clock.now += 86_461
+    for _ in range(3):
+        await store.submit(KART, Submission("v", 1))
+    assert (answers(tmp_path / "data"), len(store._answers._keys)) == (0, 0)  # noqa: SLF001 - that is memory
+    assert await count_once(killed(store, tmp_path), clock) == (SECOND, Standing(10, 0))
+    compact(tmp_path / "data", disk.last(tmp_path / "data"))
+    with closing(sqlite3.connect(tmp_path / "data/boards.db")) as db:
+        assert db.execute("SELECT folded FROM seal").fetchone() == (disk.last(tmp_path / "data"),)
 
 
 async def test_many_answers_are_forgotten(

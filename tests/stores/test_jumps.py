@@ -312,11 +312,14 @@ async def test_start_of_the_machine(store: EmbeddedStore, tmp_path: Path, clock:
 
 
 async def test_clock_file_in_the_way(tmp_path: Path, clock: Clock) -> None:
-    """A file that can be neither read nor written only makes the next process wait."""
+    """A file that can be neither read nor written only makes the next process wait, and is written when it can be."""
     (tmp_path / "data/clock").mkdir(parents=True)
     store = await EmbeddedStore.open(tmp_path / "data", clock=clock)
     await store.submit(KART, Submission("v", 1))
     assert await store.count(KART) == 1
+    (tmp_path / "data/clock").rmdir()
+    await store.submit(KART, Submission("v", 2))
+    assert (tmp_path / "data/clock").read_bytes() == clock.memory
     await store.close()
 
 
@@ -332,6 +335,20 @@ async def test_back_and_forward_between_starts(store: EmbeddedStore, tmp_path: P
     await settle(again, clock)
     assert await again.count(ENDING) == 1
     await again.close()
+
+
+async def test_back_for_one_start_after_another_jump(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """A process knows by how much the clock jumped before it began, and counts that as a jump that it saw."""
+    await store.close()
+    begin, left = clock.now, dict[str, float]()
+    for ahead in (30 * DAY, 0, -400 * DAY, 0):
+        clock = Clock(begin)
+        clock.turn(ahead)
+        store = await EmbeddedStore.open(tmp_path / "data", clock=clock)
+        await store.submit(ENDING if ahead else OTHER, Submission(str(ahead), 1))
+        left = await times(store, ENDING)
+        await store.close()
+    assert set(left) == {"v", str(30 * DAY), str(-400 * DAY)}
 
 
 async def test_back_for_a_moment_after_another_jump(store: EmbeddedStore, reopen: Reopen, clock: Clock) -> None:

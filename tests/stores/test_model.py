@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import precondition, rule
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
 
 from laurels.clock import SETTLE_SECONDS, Clock
 from laurels.errors import DefinitionConflict
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class EmbeddedMachine(StoreMachine):
-    """An embedded store, which may be closed and compacted at any time."""
+    """An embedded store, which may be closed or killed at any time, and compacted then."""
 
     store: EmbeddedStore
 
@@ -58,11 +59,13 @@ class EmbeddedMachine(StoreMachine):
         self.runner.run(self.store.close())
         self.begin()
 
-    @rule()
-    def crash(self) -> None:
-        """Go on with what is on the disk just now."""
+    @rule(is_compacted=st.booleans())
+    def crash(self, *, is_compacted: bool) -> None:
+        """Go on with what is on the disk just now, or with what a compaction makes of that."""
         left, self.directory = self.directory, Path(tempfile.mkdtemp())
         shutil.copytree(left, self.directory, dirs_exist_ok=True)
+        if is_compacted and (last := disk.last(self.directory)):
+            compact(self.directory, last)
         self.runner.run(self.store.close())
         shutil.rmtree(left)
         self.begin()
@@ -81,14 +84,6 @@ class EmbeddedMachine(StoreMachine):
             self.model.default = default
             for name in undeclared:
                 self.model.adapt(name)
-
-    @precondition(lambda self: disk.last(self.directory) > 0)
-    @rule()
-    def compact(self) -> None:
-        """Compact the journal, as the child process would, of which the store knows."""
-        names = self.store._directory.names  # noqa: SLF001 - what its own compaction tells it
-        names.forget(self.directory / "boards.db", may_change=True)
-        compact(self.directory, disk.last(self.directory))
 
 
 @pytest.fixture

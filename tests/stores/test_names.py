@@ -116,6 +116,15 @@ async def settled(store: EmbeddedStore, *, ready: bool) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_refused_is_not_in_what_was_moved(store: EmbeddedStore, data: Path) -> None:
+    """What is refused because the directory was moved is not counted when that is opened where it is now."""
+    shutil.move(data, data.with_name("moved"))
+    with pytest.raises(FileLost):
+        await store.submit(KART, Submission("refused", 9))
+    await store.close()
+    assert "refused" not in disk.read(data.with_name("moved"))[KART.name]
+
+
 @pytest.mark.parametrize("name", NAMES)
 async def test_without_traffic(store: EmbeddedStore, data: Path, name: str) -> None:
     """A store to which nobody submits notices it too."""

@@ -26,7 +26,8 @@ Headers = dict[bytes, bytes]
 
 
 def add_header(headers: Headers, name: bytes, value: bytes) -> None:
-    """Add one header line; ``name`` is in lower case."""
+    """Add one header line; ``name`` is in lower case. Not every parser takes off the spaces behind a value."""
+    value = value.rstrip(b" \t")
     known = headers.get(name)
     headers[name] = value if known is None else known + b", " + value
 

@@ -217,11 +217,12 @@ class Directory:
     def write_clock(self, memory: bytes) -> None:
         """Remember what is known of the clock, unless that is what was written last."""
         if memory is not self._clock_memory:
-            self._clock_memory = memory
             # Without it, the next process does not trust the clock for an hour
-            with contextlib.suppress(OSError), os.fdopen(self._open("clock"), "wb") as file:
-                file.truncate()
-                file.write(memory)
+            with contextlib.suppress(OSError):
+                with os.fdopen(self._open("clock"), "wb") as file:
+                    file.truncate()
+                    file.write(memory)
+                self._clock_memory = memory
 
     def lock_compaction(self) -> int:
         """Wait until no compaction runs, and return a descriptor that keeps others from running.

@@ -35,7 +35,8 @@ at, nothing more.
 
 **Answers** are written after their writes, in the order of the writes: up to the tick of the newest answer all are
 there. A write that was refused has not used its key, and counts as answered all the same. Rows go when their keys
-expire, from the oldest on, some between two commits.
+expire, from the oldest on, some between two commits. Of the newest one the tick stays: what was written up to it is not
+answered once more.
 
 **Free pages** are used again. Those beyond what the journal grows to between two compactions go back to the disk, some
 between two commits: a journal that could not be compacted for long does not stay as large as it was then.
@@ -56,6 +57,7 @@ from typing import TYPE_CHECKING, cast
 from laurels.clock import SECOND
 from laurels.errors import DataDamaged
 from laurels.stores.contract import KEY_SECONDS
+from laurels.stores.embedded.answers import Answers
 from laurels.stores.embedded.directory import Names, sync_directory
 from laurels.stores.embedded.journal_rows import (
     Origin,
@@ -75,9 +77,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from laurels.stores.embedded.answers import Answers
 
 CHECKPOINT_PAGES = 256
+LOG_BYTES = 4 * 2**20
+"""How large the log may stay; one commit can make it larger, until it begins anew."""
 REWRITE_BYTES = 2**20
 BUSY_SECONDS = 1.0
 """How long a commit waits for a program that has locked the journal."""
@@ -205,11 +208,12 @@ class Journal:
         """
         lsn = self.last + 1
         crc = batch_crc(lsn, encoded, self.crc)
+        self.check_names()  # before it is written, for what is refused must not appear where the file is now
         if metadata or answers:
             self._append_all(lsn, crc, encoded, metadata, answers)
         else:
             self._execute(INSERT, lsn, crc, encoded)  # alone it is a transaction of its own
-        self.check_names()  # after the commit, for until now it could have gone into a file that nobody finds again
+        self.check_names()  # and after the commit, for until now it could have gone into a file that nobody finds again
         self.last, self.crc = lsn, crc  # only now: a failure before leaves it, and `reopen` deletes whatever is past it
         return lsn
 
@@ -254,18 +258,20 @@ class Journal:
         """Delete the oldest answers that were given up to ``until`` in agreed time, no more than between two commits.
 
         Return the keys, those of each row with its tick; raise :exc:`sqlite3.Error` if the answers are still there.
-        The newest row stays: it says up to which write there were answers, or a start would take the keys of all
-        writes in the journal for new ones.
         """
         if not self.may_forget(until):
             return []
         rows = self._execute("SELECT tick, agreed, pairs FROM once ORDER BY tick LIMIT ?", FORGET_ROWS + 1).fetchall()
-        expired = [(pairs, tick) for tick, _, pairs in takewhile(lambda row: row[1] <= until, rows[:FORGET_ROWS])]
-        deleted = expired[: len(rows) - 1]
-        if deleted:
-            self._execute("DELETE FROM once WHERE tick <= ?", deleted[-1][1])
+        expired = list(takewhile(lambda row: row[1] <= until, rows[:FORGET_ROWS]))
+        if expired:
+            tick, agreed, _ = expired[-1]
+            self._execute("BEGIN")
+            self._execute("DELETE FROM once WHERE tick <= ?", tick)
+            if len(expired) == len(rows):
+                self._insert_answers(Answers(tick, agreed, b"", b""))
+            self._execute("COMMIT")
         self.oldest_answer = rows[len(expired)][1] if len(expired) < len(rows) else None
-        return expired
+        return [(pairs, tick) for tick, _, pairs in expired]
 
     def answers(self) -> Iterator[Answers]:
         """Return all answers; raise DataDamaged if any is not as written."""
@@ -366,6 +372,7 @@ class Journal:
         # This connection alone checkpoints, within a commit. Without a limit the log would grow; a checkpoint by any
         # other connection would hold up a commit at a moment that nobody chose.
         self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        self._db.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
         read_batch_crc(self._db, self.last)  # the first read makes the log
         self._names.remember(*log)
         try:
