@@ -111,6 +111,7 @@ class BoardProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.shared = shared
+        self.answer_fast = shared.fast.answer  # looked up once: each request needs it
         self.routes = shared.routes
         self.stage = IDLE
         self.since = shared.now
@@ -175,7 +176,7 @@ class BoardProtocol(HttpToolsProtocol):
             return
         start, is_long = 0, len(data) > ALONE_BYTES
         if self.stage == IDLE and not self.flow.write_paused and not (is_long and self.shared.outbox.is_over):
-            start = self.shared.fast.answer(self, data, 0)
+            start = self.answer_fast(self, data, 0)
             if start == len(data):
                 return
         self._read(data, start, is_served=start > 0 or is_long)
