@@ -233,7 +233,7 @@ async def test_close_settles(store: EmbeddedStore, tmp_path: Path) -> None:
 
 async def test_too_much_waits(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """When too much waits for the disk, callers are turned away at once."""
-    monkeypatch.setattr(commits, "WAITING_BYTES", 1000)
+    monkeypatch.setattr(store._commits, "_waiting_bytes", 1000)  # noqa: SLF001 - the least that may be set is more
     monkeypatch.setattr(capacity, "UNCHECKED_BYTES", 100)
     waiters = [store.submit(KART, Submission(f"player-{n}", n)) for n in range(100)]
     ends = await asyncio.gather(*waiters, return_exceptions=True)

@@ -94,7 +94,7 @@ async def test_too_many_questions(store: EmbeddedStore, reader: Reader, busy: Ev
     reads = [asyncio.ensure_future(store.page(KART, 0, 100, with_metadata=True)) for _ in range(400)]
     await begun(reader, 327)
     ends = asyncio.gather(*reads, return_exceptions=True)
-    with pytest.raises(StoreUnavailable, match="Too many reads of metadata wait") as caught:
+    with pytest.raises(StoreUnavailable, match="more entries is waited for than --max-waiting-reads allows: 32,768") as caught:
         await store.page(KART, 5, 6, with_metadata=True)
     assert caught.value.retry_after == 1
     busy.set()
@@ -122,7 +122,7 @@ async def test_retry_while_the_store_closes(store: EmbeddedStore) -> None:
     await store._lookups.of_writes.close()  # noqa: SLF001
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.submit(KART, Submission("02", -2, b"2"))
-    store._lookups.of_writes = Reader(store._directory.path, "again")  # noqa: SLF001 - to be closed with the store
+    store._lookups.of_writes = Reader(store._directory.path, "again", 1000)  # noqa: SLF001 - to be closed with the store
 
 
 def test_metadata_in_a_file_that_cannot_be_used(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from laurels.definition import WINDOWS
 from laurels.errors import StoreFull
-from laurels.limits import BATCH_ENTRIES, Limit
+from laurels.limits import BATCH_ENTRIES, MIB, Limit
 from laurels.stores.contract import Refusal, Submission, key_of
 from laurels.stores.embedded.records import Define, Drop, Put, PutMany, Record, Remove, Submit, SubmitMany, fed_keys
 from laurels.stores.embedded.state import EMPTY_INDEX
@@ -60,6 +60,13 @@ class StoreLimits(Struct, frozen=True):
     entries: Annotated[int, Limit("How many entries it may hold, on all boards and in all periods.")] = 50_000_000
     """50 to 100 bytes of memory each."""
     keys: Annotated[int, Limit("How many idempotency keys it may remember at a time.")] = 10_000_000
+    waiting_changes: Annotated[
+        int, Limit("Changes that may wait for the disk; further ones get a 503.", "bytes", MIB)
+    ] = 16 * MIB
+    waiting_reads: Annotated[
+        int, Limit("How many entries' metadata may be waited for at a time; further reads of it get a 503.", least=1000)
+    ] = 32_768
+    """A tenth of a second or two of reading."""
 
 
 REMEDIES = {

@@ -51,6 +51,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from laurels.clock import SECOND
 from laurels.errors import FileLost, RestartNeeded, StoreUnavailable
+from laurels.limits import format_size
 from laurels.stores.embedded.batch import NEVER, Batch, Failure
 from laurels.stores.embedded.records import RULES, At, encode_into
 
@@ -67,8 +68,6 @@ if TYPE_CHECKING:
     from laurels.stores.embedded.records import Record
     from laurels.stores.embedded.state import State
 
-WAITING_BYTES = 16 * 2**20
-"""How much may wait for the disk before callers are turned away."""
 APPLY_BYTES = 64 * 2**10
 """How much is applied before the loop may do something else: a few thousand entries."""
 STEPS = 256
@@ -134,6 +133,7 @@ class Commits:
         self._ticks = ticks
         self._answers = answers
         self._capacity = capacity
+        self._waiting_bytes = capacity.limits.waiting_changes
         self._loop = asyncio.get_running_loop()
         self._open: Batch | None = None
         self._newest: Batch | None = None
@@ -149,7 +149,7 @@ class Commits:
         batch = self._open or self._begin()
         encoded = batch.encoded
         size = len(encoded)
-        if size > batch.unchecked_bytes or batch.metadata_bytes > WAITING_BYTES:
+        if size > batch.unchecked_bytes or batch.metadata_bytes > self._waiting_bytes:
             self._check_room(batch, record)
         try:
             encode_into(record, encoded, -1)
@@ -161,8 +161,11 @@ class Commits:
 
     def _check_room(self, batch: Batch, record: Record) -> None:
         """Raise StoreUnavailable if too much waits for the disk, StoreFull if the store may not hold the record."""
-        if len(batch.encoded) > WAITING_BYTES or batch.metadata_bytes > WAITING_BYTES:
-            raise StoreUnavailable("Too many changes wait for the disk")
+        most = self._waiting_bytes
+        if len(batch.encoded) > most or batch.metadata_bytes > most:
+            raise StoreUnavailable(
+                f"More changes wait for the disk than --max-waiting-changes allows: {format_size(most)}"
+            )
         more = 0 if batch.claims else self._capacity.begin()
         batch.unchecked_bytes += more
         if not more:

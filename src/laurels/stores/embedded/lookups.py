@@ -9,7 +9,7 @@ before.
 
 **Metadata is read in groups.** While the thread is busy, questions gather; it then answers as many as make up
 GROUP_ROWS in one statement for each file. So a thousand clients who ask for the same page cost one read. A question
-whose caller has been cancelled, because the client is gone, is left out; if more than WAITING_ROWS are waited for, the
+whose caller has been cancelled, because the client is gone, is left out; if more rows are waited for than may be, the
 next caller is turned away at once.
 """
 
@@ -42,8 +42,6 @@ Bodies: TypeAlias = "dict[int, bytes]"
 """Metadata by its sequence. What is missing is not there any more, or damaged."""
 
 GROUP_ROWS = 1000
-WAITING_ROWS = 2**15
-"""How much metadata may be waited for: a tenth of a second or two of reading."""
 LEAST_ROWS = 32
 """As how many rows a question counts that asks for fewer."""
 
@@ -69,9 +67,13 @@ class Question(NamedTuple):
 
 
 class Reader:
-    """One thread with connections of its own to the files of one directory."""
+    """One thread with connections of its own to the files of one directory.
 
-    def __init__(self, directory: Path, name: str) -> None:
+    It turns away who asks for metadata while ``most_rows`` of it are waited for.
+    """
+
+    def __init__(self, directory: Path, name: str, most_rows: int) -> None:
+        self._most_rows = most_rows
         self._journal_path = directory / "journal.db"
         self._snapshot_path = directory / "boards.db"
         self._thread = ThreadPoolExecutor(1, f"laurels-{name}")
@@ -87,8 +89,10 @@ class Reader:
     async def metadata(self, wanted: Wanted) -> Bodies:
         """Return what there is of this metadata; raise StoreUnavailable if too many wait already."""
         self._check_open()
-        if self._rows > WAITING_ROWS:
-            raise StoreUnavailable("Too many reads of metadata wait for the disk")
+        if self._rows > self._most_rows:
+            raise StoreUnavailable(
+                f"Metadata of more entries is waited for than --max-waiting-reads allows: {self._most_rows:,}"
+            )
         question = Question(wanted, asyncio.get_running_loop().create_future())
         self._questions.append(question)
         self._rows += question.rows
@@ -187,10 +191,10 @@ class Reader:
 class DiskLookups:
     """The files of one directory, for questions about single rows."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, most_rows: int) -> None:
         self._journal_path = directory / "journal.db"
-        self.of_reads = Reader(directory, "pages")
-        self.of_writes = Reader(directory, "lookups")
+        self.of_reads = Reader(directory, "pages", most_rows)
+        self.of_writes = Reader(directory, "lookups", most_rows)
 
     async def answer(self, key: bytes, tick: int, until: int) -> Answer | None:
         """Return the answer to a key from the row of this tick, None if it is not there.

@@ -115,7 +115,7 @@ class EmbeddedStore(Store):
         self._state = state = recovery.state
         self._clock = clock
         self._ticks = Ticks(clock, state.sequence >> 1, state.offsets.current)
-        self._lookups = DiskLookups(files.directory.path)
+        self._lookups = DiskLookups(files.directory.path, limits.waiting_reads)
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
         self._watch = ClockWatch(clock, state.now)
