@@ -17,6 +17,7 @@ UNTOLD = {
     "read": _PERIOD
     | {"startRank", "endRank", "include", "cursor", "around", "span", "name", "limit"}
     | {"minScore", "maxScore"},
+    "set_metadata": _PERIOD,
     "remove": _PERIOD,
     "drop": _PERIOD,
     "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl"},
