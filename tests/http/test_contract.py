@@ -191,8 +191,8 @@ def test_batch_reports_each_entry(service: Server, board: str) -> None:
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        (b'{"name":"x"}', "An entry needs the field score."),
-        (b'{"score":1}', "An entry needs the field name."),
+        (b'{"name":"x"}', 'An entry needs the field score: send {"name": "v", "score": 42}.'),
+        (b'{"score":1}', "An entry needs the field name: send"),
         (b'{"name":"x","score":true}', "score must be a number, and is a boolean."),
         (b'{"name":"x","score":1e400}', "beyond the range"),
         (b'{"name":"x","score":1%b}' % (b"0" * 5000), "beyond the range"),
@@ -202,10 +202,12 @@ def test_batch_reports_each_entry(service: Server, board: str) -> None:
         (b'{"name":"a\\u0000b","score":1}', "control character"),
         (
             b'{"name":"x","score":1,"more":2}',
-            'An entry has no field "more". It has name, score, metadata.',
+            'An entry has no field "more". It has name, score, metadata: send {"name": "v", "score": 42}.',
         ),
         (b"{%b}" % b",".join(b'"%d":0' % key for key in range(100_000)), 'has no field "0"'),
-        (b"7", "An entry must be an object, and is a whole number."),
+        (b'{"name":"x","Score":1}', 'An entry has no field "Score"; perhaps you mean "score". It has'),
+        (b'{"name":"x","score":"1"}', "is a string: a number has no quotes."),
+        (b"7", "An entry must be an object, and is a whole number: send"),
         (b'{"name":7,"score":1}', "name must be a string, and is a whole number."),
     ],
     ids=lambda value: ascii(value)[:40],

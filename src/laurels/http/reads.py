@@ -59,8 +59,8 @@ GUESSED = {
     "favicon.ico": "/",
     "robots.txt": "/",
 }
-"""Paths that probes, people and browsers try, and those that they mean. Such a board is not read as an empty one, as any
-other is, but only if there is one: a probe of the wrong path would find a healthy service for ever."""
+"""Paths that probes, people and browsers try, and those that they mean. A board of such a name is not read as an empty
+one, as any other is, but only if there is one: a probe of the wrong path would find a healthy service for ever."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL = Raw(b"null")
 _METADATA = frozenset({"metadata"})
