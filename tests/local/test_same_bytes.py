@@ -90,7 +90,7 @@ CALLS = [
     Call("GET", "/same/%ff"),
     Call("GET", "/same/" + "x" * 257),
     Call("GET", "/healthz"),
-    Call("HEAD", "/robots.txt?around=v"),
+    Call("GET", "/robots.txt?around=v"),
     Call("GET", "/same/v", None, {"accept": "text/html"}),
     Call("POST", "/same/v", b"{}"),
     Call("POST", "/same/v", b"[]"),
