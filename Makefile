@@ -52,6 +52,13 @@ build/wheels.stamp: requirements/function.txt requirements/lambda-runtime.txt $(
 	$(PIP) install --require-hashes --target build/lambda-runtime -r requirements/lambda-runtime.txt
 	@touch $@
 
+# All that the tests install into environments of their own, so that they need no network.
+build/wheelhouse.stamp: requirements/serve.txt requirements/serverless.txt $(VENV)/serve.stamp
+	rm -rf build/wheelhouse
+	$(PIP) download $(WHEELS) --dest build/wheelhouse -r requirements/serve.txt
+	$(PIP) download $(WHEELS) --dest build/wheelhouse -r requirements/serverless.txt
+	@touch $@
+
 node_modules/.stamp: package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js is missing. On Debian: apt install nodejs npm" >&2; exit 1; }
 	npm ci --silent --no-audit --no-fund
@@ -71,7 +78,7 @@ cdk: $(VENV)/infra.stamp build/wheels.stamp node_modules/.stamp ## Run the CDK c
 # Every line and branch is tested, which is checked unless ARGS selects tests. Python 3.11 misses some lines of commands
 # that call the service: it stops tracing a task once another has been cancelled in it (python/cpython#106749, fixed in
 # 3.12).
-test: $(VENV)/dev.stamp build/wheels.stamp node_modules/.stamp ## Run all tests with branch coverage, or some without: ARGS="-m 'not slow'"
+test: $(VENV)/dev.stamp build/wheels.stamp build/wheelhouse.stamp node_modules/.stamp ## Run all tests with branch coverage, or some without: ARGS="-m 'not slow'"
 ifneq ($(strip $(ARGS)),)
 	$(BIN)/pytest $(ARGS)
 else
