@@ -302,7 +302,7 @@ class NotKept(StoreError):
 
     def __init__(self, feature: str) -> None:
         self.feature = feature
-        super().__init__(f"This store cannot {feature}: its capabilities say so. Use the embedded store for that.")
+        super().__init__(f"This service cannot {feature}: the store behind it does not, and the embedded store does.")
 
 
 class BadStore(StoreError):
@@ -368,10 +368,10 @@ class NewerFormat(StoreError):
 class ExtraMissing(LaurelsError):
     """A feature needs a package that only an extra of ours installs."""
 
-    def __init__(self, extra: str, package: str) -> None:
-        self.extra = extra
+    def __init__(self, package: str, install_command: str) -> None:
         self.package = package
-        super().__init__(f"This needs the package {package}, which is not installed: pip install 'laurels[{extra}]'")
+        self.install_command = install_command
+        super().__init__(f"This needs the package {package}, which is not installed: {install_command}")
 
 
 class BoardsFileUnusable(LaurelsError):
