@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 import grpc
-import msgspec
 import uvicorn
 
+from laurels.cli.printing import write, write_json
 from laurels.momento_local.accounts import Account
 from laurels.momento_local.caches import LARGEST_ITEM
 from laurels.momento_local.certificates import issue
@@ -156,7 +156,10 @@ def momento_local(*, env_file: Path | None, as_json: bool, **options: Any) -> No
     def announce(connections: Connections) -> None:
         if env_file:
             connections.write_exports(env_file)
-        click.echo(msgspec.json.encode(connections) if as_json else connections.page())
+        if as_json:
+            write_json(connections)
+        else:
+            write(*connections.page().split("\n"))
 
     asyncio.run(_serve(settings, announce))
 
