@@ -23,6 +23,7 @@ PHRASES = {int(status): status.phrase for status in HTTPStatus} | {
 
 Headers = dict[bytes, bytes]
 """Names in lower case; the values of a repeated header joined by ``", "``."""
+Header = tuple[bytes, bytes]
 
 
 def add_header(headers: Headers, name: bytes, value: bytes) -> None:
@@ -43,6 +44,11 @@ class Request(Struct, gc=False):
     client: str = ""
     """The address it came from, empty if the adapter does not know it."""
 
+    @property
+    def host(self) -> bytes:
+        """The host and port that the client asked for, not yet checked; empty if it named none."""
+        return self.headers.get(b"host", b"")
+
 
 class Response(Struct, frozen=True, gc=False):
     """One whole response. ``Content-Type`` and ``Content-Length`` follow from its fields."""
@@ -50,7 +56,7 @@ class Response(Struct, frozen=True, gc=False):
     status: int
     body: bytes = b""
     content_type: bytes = JSON
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[Header, ...] = ()
 
 
 class StreamingResponse(Response, frozen=True, kw_only=True):
