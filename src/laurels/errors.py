@@ -161,13 +161,13 @@ class NotDeclared(LaurelsError):
 
 
 class NotDefined(LaurelsError):
-    """The board has neither a definition of its own nor entries."""
+    """The board has neither a definition of its own nor entries; ``advice`` is what to ask for instead."""
 
     parameter = "board"
 
-    def __init__(self, board: str) -> None:
+    def __init__(self, board: str, advice: str = "") -> None:
         self.board = board
-        super().__init__(f"There is no board {truncate(board)!r}: it is not declared, and has no entries.")
+        super().__init__(f"There is no board {truncate(board)!r}: it is not declared, and has no entries.{advice}")
 
 
 class NotOnBoard(LaurelsError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from laurels.http.messages import Headers
 
 REPRESENTATION = b"return=representation"
-NOT_JSON = "The body is not JSON. Send Content-Type: application/json."
+NOT_JSON = "The body is not declared as JSON: send JSON, with Content-Type: application/json."
 
 _ANYTHING = b"*/*"
 _ACCEPT = ((b"accept", JSON),)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from laurels.declaring import suggest
 from laurels.errors import BadParameter, truncate
 from laurels.http.headers import check_accept, check_content, preferred_kind
 from laurels.http.messages import JSON, Headers, Request, Response
@@ -79,10 +80,12 @@ class Inputs(Struct, eq=False):
     def _problem(self, key: str) -> str:
         if not self.known:
             return "This route takes no query parameters."
-        is_elsewhere = key in HOMES
-        problem = (
-            f"{key} goes with {HOMES[key]}, not here" if is_elsewhere else f"There is no parameter {truncate(key)}"
-        )
+        if key in HOMES:
+            problem = f"{key} goes with {HOMES[key]}, not here"
+        else:
+            is_read = self.subject in HOMES.values()  # what is misspelled may be what would have made it another read
+            hint = suggest(key, (*self.known, *HOMES) if is_read else self.known)
+            problem = f"There is no parameter {truncate(key)}{hint}"
         return f"{problem}: {self.subject} takes {list_words(self.known)}."
 
 
