@@ -119,37 +119,41 @@ def _boards_file(settings: Settings) -> BoardsFile:
 async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     """Open the store and yield the routes over it; close it at the end.
 
-    Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
+    Raises StoreError, and BoardsFileUnusable, BadDefinition, DefinitionConflict, BadHost or BadOrigin for what the
+    deployment declares.
     """
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
+    counts = RequestCounts() if settings.metrics else None
+    gate = _make_gate(settings, counts)
     store = await kind.open(place, settings, file, clock)
     try:
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
-        yield Routes(boards, *operations_and_gate(settings, store.measure))
+        yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
 
 
-def operations_and_gate(
-    settings: Settings, measure: Callable[[], Mapping[str, float]]
-) -> tuple[tuple[Operation, ...], Gate]:
-    """Return the operations that a deployment serves, and the gate before them; ``measure`` is the store's."""
-    counts = RequestCounts() if settings.metrics else None
+def _make_gate(settings: Settings, counts: RequestCounts | None) -> Gate:
     observers: list[Observer] = [] if counts is None else [counts]
     if settings.log_requests:
         observers.append(log_request)
-    metrics = () if counts is None else (metrics_operation(RequestCollector(counts), StoreCollector(measure)),)
-    operations = tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *metrics))
     cors = Cors(settings.cors_origins)
-    gate = Gate(
+    return Gate(
         observers=tuple(observers),
         cors=cors if settings.cors_origins else None,
         host=AllowedHosts(settings.allowed_hosts) if settings.allowed_hosts else None,
         origin=cors.check,
     )
-    return operations, gate
+
+
+def list_operations(
+    settings: Settings, counts: RequestCounts | None, measure: Callable[[], Mapping[str, float]]
+) -> tuple[Operation, ...]:
+    """Return the operations that a deployment serves; ``measure`` is the store's."""
+    metrics = () if counts is None else (metrics_operation(RequestCollector(counts), StoreCollector(measure)),)
+    return tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *metrics))
 
 
 def _limited(operation: Operation, limits: Limits) -> Operation:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.adapters.served import UNSEEN
+from tests.adapters.served import PAGE, UNSEEN
 from tests.asking import ask, connected, read_replies, send_bytes
 from tests.conftest import started
 
@@ -78,10 +78,12 @@ def test_body_limit_of_a_core_route(served: Server, size: int, status: int, odd:
 
 
 @pytest.mark.parametrize("is_odd", [False, True], ids=["fast", "odd"])
-def test_cors_is_on_every_answer(served: Server, *, is_odd: bool) -> None:
-    """Answers of both ways leave with its headers, and it knows the request."""
-    (reply,) = send_bytes(served, request("none", is_odd=is_odd))
-    assert reply.headers["x-for"] == "/b/none"
+@pytest.mark.parametrize("kind", [*KINDS, "cancel"])
+def test_cors_is_on_every_answer(served: Server, kind: str, *, is_odd: bool) -> None:
+    """Answers of both ways leave with its headers, however their handlers are driven."""
+    asked = request(kind, is_odd=is_odd).replace(b"\r\n", b"\r\nOrigin: %b\r\n" % PAGE.encode(), 1)
+    (reply,) = send_bytes(served, asked)
+    assert reply.headers["access-control-allow-origin"] == PAGE
 
 
 def test_status_without_a_name(served: Server) -> None:

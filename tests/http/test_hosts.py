@@ -15,11 +15,12 @@ PASS = [
     *("[::FFFF:7f00:1]", "Boards.example", "boards.example.:99", "[2001:db8::1]:8000", "[2001:DB8:0::1]"),
 ]
 REFUSED = [
-    *("evil.example", "localhost.evil.example", "evil.example:8000", "localhost..", ".", "a.localhost", "127.1", "128.0.0.1"),
-    *("0.0.0.0", "[::]", "[::2]", "[::ffff:10.0.0.1]", "127.0.0.1.evil.example", "2130706433", "0x7f000001", "::1", "[::1"),
-    *("localhost@evil.example", "evil@localhost", "localhost, evil.example", "localhost:80:80", "localhost:x", "local host"),
-    *("localhost:800000", "%6cocalhost", "*", "http://localhost", "localhost/", "localhost\x00", "é.example", "a" * 256),
-]  # fmt: skip
+    *("evil.example", "localhost.evil.example", "evil.example:8000", "localhost..", ".", "a.localhost", "127.1"),
+    *("[::]", "[::2]", "[::ffff:10.0.0.1]", "127.0.0.1.evil.example", "128.0.0.1", "2130706433", "0x7f000001", "::1"),
+    *("[::1", "localhost@evil.example", "evil@localhost", "localhost, evil.example", "localhost:80:80", "localhost:x"),
+    *("local host", "localhost:800000", "%6cocalhost", "*", "http://localhost", "localhost/", "localhost\x00", "é"),
+    *("a" * 256, "0.0.0.0"),  # noqa: S104 - a name in a request, which nobody listens on
+]
 
 
 def answers_to(hosts: AllowedHosts, host: str) -> bool:
@@ -27,8 +28,7 @@ def answers_to(hosts: AllowedHosts, host: str) -> bool:
     try:
         hosts(Request("GET", b"/", b"", {b"host": host.encode()}), None)
     except HTTPError as error:
-        assert error.status == 421
-        return False
+        return error.status != 421
     return True
 
 

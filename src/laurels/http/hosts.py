@@ -1,7 +1,7 @@
 """Hosts: the names that a service answers to.
 
-A page may have a name of its own lead to this machine, and would then be of one origin with the service (DNS rebinding).
-Its requests still carry that name, and are refused by it.
+A page may have a name of its own lead to this machine, and would then be of one origin with the service. Its requests
+still carry that name, and are refused by it (DNS rebinding).
 """
 
 from __future__ import annotations
