@@ -392,10 +392,10 @@ class BadOrigin(LaurelsError):
 class ExtraMissing(LaurelsError):
     """A feature needs a package that only an extra of ours installs."""
 
-    def __init__(self, extra: str, package: str) -> None:
-        self.extra = extra
+    def __init__(self, package: str, install_command: str) -> None:
         self.package = package
-        super().__init__(f"This needs the package {package}, which is not installed: pip install 'laurels[{extra}]'")
+        self.install_command = install_command
+        super().__init__(f"This needs the package {package}, which is not installed: {install_command}")
 
 
 class BoardsFileUnusable(LaurelsError):

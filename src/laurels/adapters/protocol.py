@@ -30,7 +30,6 @@ from __future__ import annotations
 import logging
 import time
 from enum import IntEnum
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -39,7 +38,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from laurels.adapters.fast_path import start
 from laurels.adapters.limits import SLICE_SECONDS, SMALL_BYTES
 from laurels.adapters.strictness import describe_error, find_fault, split_target
-from laurels.http.messages import Request, add_header
+from laurels.http.messages import BODILESS, Request, add_header
 from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
 from laurels.http.routes import Call
 from laurels.limits import format_size
@@ -617,6 +616,5 @@ class BoardProtocol(HttpToolsProtocol):
             self.refusing = True
 
     def _head(self, response: Response, *, keep_alive: bool) -> bytes:
-        is_empty = response.status == HTTPStatus.NO_CONTENT
-        length = b"" if is_empty else b"content-length: %d\r\n" % len(response.body)
+        length = b"" if response.status in BODILESS else b"content-length: %d\r\n" % len(response.body)
         return self.shared.head(response) + length + (b"\r\n" if keep_alive else b"connection: close\r\n\r\n")

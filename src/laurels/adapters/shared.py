@@ -87,12 +87,8 @@ class Shared:
 
     def head(self, response: Response) -> bytes:
         """Return the head of a response up to its length, which is the last line."""
-        status = response.status
-        lines = [STATUS_LINE.get(status, b"HTTP/1.1 %d \r\n" % status), self.date]
-        lines.extend([b"%b: %b\r\n" % header for header in response.headers])
-        if response.body:
-            lines.append(b"content-type: %b\r\n" % response.content_type)
-        return b"".join(lines)
+        line = STATUS_LINE.get(response.status, b"HTTP/1.1 %d \r\n" % response.status)
+        return b"".join((line, self.date, *[b"%b: %b\r\n" % header for header in response.list_headers()]))
 
     def wait_for_turn(self, connection: Connection) -> None:
         """Let a connection read on soon, after those that wait already."""
