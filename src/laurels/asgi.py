@@ -22,6 +22,7 @@ from laurels.stores.contract import TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
 
     from laurels.stores.contract import Order
@@ -34,6 +35,9 @@ def create_app(  # noqa: PLR0913 - one argument a setting
     boards: str | PathLike[str] | None = None,
     order: Order | None = None,
     ttl_seconds: int = TTL_SECONDS,
+    allowed_hosts: Sequence[str] = (),
+    trusted_proxies: Sequence[str] = (),
+    cors_origins: Sequence[str] = (),
     metrics: bool = True,
     log_requests: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - frozen
@@ -50,6 +54,9 @@ def create_app(  # noqa: PLR0913 - one argument a setting
         "boards": None if boards is None else Path(boards),
         "order": order,
         "ttl_seconds": ttl_seconds,
+        "allowed_hosts": allowed_hosts,
+        "trusted_proxies": trusted_proxies,
+        "cors_origins": cors_origins,
         "metrics": metrics,
         "log_requests": log_requests,
         "limits": limits,
