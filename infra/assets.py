@@ -124,8 +124,8 @@ def _write(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _compile(directory: Path, interpreter: str) -> None:
-    names = ("-s", str(directory), "-p", TASK_ROOT)
-    command = [interpreter, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *names, directory]
+    names = ("-s", str(directory), "-p", TASK_ROOT, str(directory))
+    command = [interpreter, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *names]
     subprocess.run(command, check=True)  # noqa: S603 - as this code says
 
 

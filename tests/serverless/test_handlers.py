@@ -20,7 +20,7 @@ from tests.serverless.conftest import PARAMETER, executing
 from tests.serverless.recorded import RECORDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.momento import Momento
@@ -60,7 +60,7 @@ class Accounts:
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
 
-    def make_key(self, rule: dict[str, object] | None = None) -> tuple[str, str]:
+    def make_key(self, rule: Mapping[str, object] | None = None) -> tuple[str, str]:
         """Make a key that may do everything, or what a rule says; return its id and its text."""
         role = "owner"
         if rule:
