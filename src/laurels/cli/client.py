@@ -14,7 +14,7 @@ from laurels.cli.errors import RequestFailed, RequestRefused, ServerFailed, Serv
 from laurels.definition import Definition
 from laurels.entries import checked_name
 from laurels.http.problems import Problem
-from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Receipt, Submit
+from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Reading, Receipt, Submit
 from laurels.stores.contract import Score, Standing
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ class RankedPage(Struct, frozen=True):
     leaderboard: list[RankedEntry]
 
 
+class FullPage(Reading, frozen=True):
+    """Entries with all that was asked for; ``next`` is None on the last page."""
+
+    next: str | None
+
+
 class _Found(Struct, frozen=True):
     score: Score
     rank: int | None
@@ -51,6 +57,7 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _read_found = msgspec.json.Decoder(_Found)
 _read_page = msgspec.json.Decoder(Page)
+_read_full_page = msgspec.json.Decoder(FullPage)
 _read_problem = msgspec.json.Decoder(Problem)
 _read_receipt = msgspec.json.Decoder(Receipt)
 _read_batch_receipt = msgspec.json.Decoder(BatchReceipt)
@@ -98,15 +105,23 @@ class Client:
         headers = JSON if key is None else JSON | {"idempotency-key": key}
         return self._read(_read_batch_receipt, await self._request("POST", _path(board), batch, headers))
 
+    async def submit_body(self, board: str, name: str, body: bytes, key: str | None) -> None:
+        """Submit the body of a score; with an idempotency key it counts once, however often it is sent."""
+        await self._request("POST", _path(board, name), body, JSON if key is None else JSON | {"idempotency-key": key})
+
     async def standing(self, board: str, name: str, when: Period = ALL_TIME) -> Standing | None:
         """Return the standing of a name, None if it is not on the board."""
         found = self._read(_read_found, await self._request("GET", _path(board, name) + _query(when.query)))
         return None if found.rank is None else Standing(found.score, found.rank)
 
-    async def page(self, board: str, start: int, stop: int) -> list[Entry]:
+    async def page(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[Entry]:
         """Return the entries at the places from ``start`` to ``stop``, exclusive."""
-        answer = await self._request("GET", f"{_path(board)}?startRank={start}&endRank={stop}")
-        return self._read(_read_page, answer).leaderboard
+        query = _query({"startRank": str(start), "endRank": str(stop)} | when.query)
+        return self._read(_read_page, await self._request("GET", _path(board) + query)).leaderboard
+
+    async def full_page(self, board: str, query: dict[str, str]) -> FullPage:
+        """Return the page that a query asks for, with the fields and the cursor that it includes."""
+        return self._read(_read_full_page, await self._request("GET", _path(board) + _query(query)))
 
     async def ranked_page(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[RankedEntry]:
         """Return the same entries with their ranks."""
@@ -180,7 +195,7 @@ def _make_error(server: str, response: httpx.Response) -> RequestFailed:
         explanation = f"{server} answered {response.status_code} {response.reason_phrase}, and not why."
     kind = RequestRefused if response.is_client_error else ServerFailed
     wait = response.headers.get("retry-after", "")
-    return kind(explanation, retry_after=int(wait) if wait.isdecimal() else None)
+    return kind(explanation, status=response.status_code, retry_after=int(wait) if wait.isdecimal() else None)
 
 
 def _find_reason(error: BaseException) -> str:
