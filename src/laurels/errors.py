@@ -159,13 +159,13 @@ class NotDeclared(LaurelsError):
 
 
 class NotDefined(LaurelsError):
-    """The board has neither a definition of its own nor entries."""
+    """The board has neither a definition of its own nor entries; ``advice`` is what to ask for instead."""
 
     parameter = "board"
 
-    def __init__(self, board: str) -> None:
+    def __init__(self, board: str, advice: str = "") -> None:
         self.board = board
-        super().__init__(f"There is no board {truncate(board)!r}: it is not declared, and has no entries.")
+        super().__init__(f"There is no board {truncate(board)!r}: it is not declared, and has no entries.{advice}")
 
 
 class NotOnBoard(LaurelsError):
@@ -368,10 +368,10 @@ class NewerFormat(StoreError):
 class ExtraMissing(LaurelsError):
     """A feature needs a package that only an extra of ours installs."""
 
-    def __init__(self, extra: str, package: str) -> None:
-        self.extra = extra
+    def __init__(self, package: str, install_command: str) -> None:
         self.package = package
-        super().__init__(f"This needs the package {package}, which is not installed: pip install 'laurels[{extra}]'")
+        self.install_command = install_command
+        super().__init__(f"This needs the package {package}, which is not installed: {install_command}")
 
 
 class BoardsFileUnusable(LaurelsError):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 BODY_BYTES = 64 * 1024
 
+ALWAYS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+
 
 @pytest.mark.parametrize("recorded", RECORDED.values(), ids=RECORDED)
 def test_event_says_what_was_sent(recorded: Recorded) -> None:
@@ -83,7 +85,7 @@ def test_answer() -> None:
     response = Response(200, b'{"a":"\xc3\xa9"}', headers=((b"vary", b"accept"), (b"vary", b"prefer")))
     assert gateway.format_response(response) == {
         "statusCode": 200,
-        "headers": {"vary": "accept, prefer", "content-type": "application/json"},
+        "headers": {"vary": "accept, prefer", "content-type": "application/json"} | ALWAYS,
         "body": '{"a":"é"}',
         "isBase64Encoded": False,
     }
@@ -93,7 +95,7 @@ def test_answer_without_a_body() -> None:
     """An empty answer has no type."""
     assert gateway.format_response(Response(202)) == {
         "statusCode": 202,
-        "headers": {},
+        "headers": ALWAYS,
         "body": "",
         "isBase64Encoded": False,
     }
@@ -110,7 +112,7 @@ def test_answer_to_head() -> None:
     """HEAD is given the headers and no body."""
     formatted = gateway.format_response(Response(200, b"{}"), "HEAD")
     assert formatted["body"] == ""
-    assert formatted["headers"] == {"content-type": "application/json"}
+    assert formatted["headers"] == {"content-type": "application/json"} | ALWAYS
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def test_no_metrics(tmp_path: Path) -> None:
     """Without metrics there is no route for them, and no word of them in the document."""
     with running(tmp_path, "--no-metrics") as server:
         assert ask(server, "GET", "/-/metrics").status == 404
+        assert ask(server, "GET", "/metrics").json["detail"].endswith(" Nor does this deployment have /-/metrics.")
         assert b"/-/metrics" not in ask(server, "GET", "/-/openapi.json").body
 
 

@@ -124,10 +124,9 @@ def test_head_has_no_body(server: Server) -> None:
         b"GET /wire/v HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         b"GET /wire/v HTTP/1.0\r\nHost: x\r\n\r\n",
         b"GET /wire/v HTTP/1.0\r\n\r\n",
-        b"GET /wire/v HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
         b"GET /wire/v HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + GET,
     ],
-    ids=["close", "1.0", "1.0-no-host", "upgrade", "close-and-more"],
+    ids=["close", "1.0", "1.0-no-host", "close-and-more"],
 )
 @pytest.mark.parametrize("before", [b"", post("closed", "v", 1)], ids=["first", "behind-a-submit"])
 def test_connection_is_closed(server: Server, request_: bytes, before: bytes) -> None:

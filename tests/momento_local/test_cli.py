@@ -19,6 +19,7 @@ from momento import CacheClient, Configurations, CredentialProvider
 from momento.errors import MomentoErrorCode
 from momento.responses import ListCaches
 
+from laurels.optional import install_command
 from tests.momento import momento_running
 
 if TYPE_CHECKING:
@@ -276,8 +277,8 @@ def test_taken_port_is_refused(tmp_path: Path, option: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["momento-local"], 1, "pip install 'laurels[momento]'"),
-        (["--help"], 0, "momento-local  (not installed: pip install 'laurels[momento]')"),
+        (["momento-local"], 1, install_command("momento")),
+        (["--help"], 0, "momento-local  (not installed: `laurels momento-local` says how to)"),
     ],
 )
 def test_missing_package(arguments: list[str], status: int, message: str) -> None:

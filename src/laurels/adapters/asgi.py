@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from laurels.errors import LaurelsError
-from laurels.http.messages import Request, StreamingResponse, add_header
+from laurels.http.messages import BODILESS, Request, StreamingResponse, add_header
 from laurels.http.problems import HTTPError, failure, too_large
 
 if TYPE_CHECKING:
@@ -161,11 +161,9 @@ async def read_body(limit: int, receive: ASGIReceiveCallable) -> bytearray:
 
 async def send_response(response: Response, send: ASGISendCallable) -> None:
     """Send a whole response."""
-    headers = [*response.headers]
-    if response.status != 204:  # noqa: PLR2004
+    headers = response.list_headers()
+    if response.status not in BODILESS:
         headers.append((b"content-length", b"%d" % len(response.body)))
-    if response.body:
-        headers.append((b"content-type", response.content_type))
     if response.status == 413:  # noqa: PLR2004 - the rest of the body is not read
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False})
@@ -176,7 +174,7 @@ async def _stream(
     response: StreamingResponse, receive: ASGIReceiveCallable, send: ASGISendCallable, *, is_head: bool
 ) -> None:
     """Send a response as it is made, until it ends or the client leaves."""
-    headers = [*response.headers, (b"content-type", response.content_type)]
+    headers = response.list_headers()
     await send({"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False})
     if not is_head:
         sending = asyncio.ensure_future(_send_chunks(response, send))

@@ -36,6 +36,7 @@ from laurels.http.operations import STANDING as STANDING_OPERATION
 from laurels.http.operations import SUBMIT as SUBMIT_OPERATION
 from laurels.http.problems import failure
 from laurels.http.query import EMPTY_QUERY
+from laurels.http.reads import GUESSED as GUESSED_BOARDS
 from laurels.http.reads import PAGE_READ, read_board
 
 

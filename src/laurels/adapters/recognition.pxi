@@ -39,6 +39,18 @@ for _c in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~":
 for _c in b"!$&'()*+,;=:@":
     KINDS[_c] |= SEGMENT
 
+# Boards whose pages are not answered without a look at whether there is such a one (`http/reads.py`).
+cdef enum:
+    MOST_GUESSED = 16
+
+cdef const char *GUESSED[MOST_GUESSED]
+cdef Py_ssize_t GUESSED_SIZES[MOST_GUESSED]
+cdef Py_ssize_t GUESSES = 0
+cdef list _guessed = [name.encode() for name in GUESSED_BOARDS]  # which keeps their bytes
+for _name in _guessed:
+    GUESSED[GUESSES], GUESSED_SIZES[GUESSES] = PyBytes_AS_STRING(_name), len(_name)
+    GUESSES += 1
+
 cdef extern from "strings.h" nogil:
     int strncasecmp(const char *a, const char *b, size_t n)
 
@@ -131,6 +143,14 @@ cdef inline bint is_name(const char *p, Py_ssize_t size) noexcept nogil:
     return 0 < size <= NAME_BYTES and p[0] != c"." and not (size == 1 and p[0] == c"-")
 
 
+cdef inline bint is_guessed(const char *p, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(GUESSES):
+        if size == GUESSED_SIZES[i] and memcmp(p, GUESSED[i], size) == 0:
+            return True
+    return False
+
+
 cdef const char *read_rank(const char *p, const char *end, const char *key, Py_ssize_t size, long long *rank) noexcept nogil:
     """Read ``key`` and a number of at most 15 digits; return its end, or NULL."""
     cdef const char *begin
@@ -184,7 +204,7 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
         found.name_size = p - found.name
         if not is_name(found.name, found.name_size):
             return NONE
-    elif submit:
+    elif submit or is_guessed(found.board, found.board_size):
         return NONE
     elif p[0] == c"?":
         p = read_rank(p + 1, end, b"startRank=", 10, &found.start)

@@ -19,7 +19,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from laurels.adapters.fast_path import FastPath
-from laurels.http.messages import PHRASES
+from laurels.http.handlers import ACCEPTED
+from laurels.http.messages import PHRASES, Response
 from laurels.http.problems import overloaded, problem
 from laurels.limits import format_size
 
@@ -82,8 +83,13 @@ class Shared:
     def _read(self) -> None:
         self.now = time.monotonic()
         self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
-        self.fast.ok = STATUS_LINE[200] + self.date + b"content-type: application/json\r\ncontent-length: "
-        self.fast.accepted = STATUS_LINE[202] + self.date + b"content-length: 0\r\n\r\n"
+        self.fast.ok = self.head(Response(200, b"{}")) + b"content-length: "
+        self.fast.accepted = self.head(ACCEPTED) + b"content-length: 0\r\n\r\n"
+
+    def head(self, response: Response) -> bytes:
+        """Return the head of a response up to its length, which is the last line."""
+        line = STATUS_LINE.get(response.status, b"HTTP/1.1 %d \r\n" % response.status)
+        return b"".join((line, self.date, *[b"%b: %b\r\n" % header for header in response.list_headers()]))
 
     def wait_for_turn(self, connection: Connection) -> None:
         """Let a connection read on soon, after those that wait already."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 CHUNKED = b"chunked"
 _BAD_CODING = ("Invalid `Transfer-Encoding`", "Empty Transfer-Encoding")
 """What llhttp says of a header line that it refuses before the head is complete."""
+_BAD_TARGET = ("Expected HTTP/", "Invalid char in url", "Unexpected start char in url")
+"""What it says of a target with a space, and of one with another byte that no target has."""
+_TO_ENCODE = " In a target a space is written %20, and what is not ASCII by its bytes in UTF-8: é is %C3%A9."
 _ORIGIN = re.compile(rb"^https?://[^/?#]*/?", re.IGNORECASE)
 
 
@@ -50,7 +53,8 @@ def describe_error(error: HttpParserError) -> HTTPError:
     """Return what is wrong with bytes that the parser does not take."""
     if str(error).startswith(_BAD_CODING):
         return _other_coding()
-    return HTTPError(400, f"This is not HTTP/1.1: {truncate(error)}.")
+    advice = _TO_ENCODE if str(error).startswith(_BAD_TARGET) else ""
+    return HTTPError(400, f"This is not HTTP/1.1: {truncate(error)}.{advice}")
 
 
 def _other_coding() -> HTTPError:

@@ -77,8 +77,8 @@ class Commands(click.Group):
     def _short_help(self, ctx: click.Context, name: str) -> str:
         try:
             command = self.get_command(ctx, name)
-        except ExtraMissing as missing:
-            return f"(not installed: pip install 'laurels[{missing.extra}]')"
+        except ExtraMissing:
+            return f"(not installed: `laurels {name}` says how to)"  # a command line would be wrapped here
         return command.get_short_help_str(80) if command else ""
 
     def invoke(self, ctx: click.Context) -> Any:

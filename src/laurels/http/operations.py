@@ -353,6 +353,7 @@ OPERATIONS = (
         about="Returns name, version, and where the docs are; for a browser, a page.",
         answers=(Answer(200, "What this is.", (Landing,)),),
         handler=show_landing,
+        takes_request=True,
     ),
     Operation(
         name="health",

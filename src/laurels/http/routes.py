@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from laurels.declaring import quote, suggest
 from laurels.entries import RESERVED
 from laurels.errors import BadName, truncate
 from laurels.http.gate import OPEN_GATE, Context, Gate
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from laurels.http.parameters import PathName
 
 NO_ROUTE = "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
+EMPTY_SEGMENT = "is empty: a path has no slash at its end, and no two in a row"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 """The methods that an operation may have, in the order of ``Allow``."""
 
@@ -84,6 +86,8 @@ class _Node:
         names: list[str] = []
         for segment in segments:
             try:
+                if not segment:
+                    raise ValueError(EMPTY_SEGMENT)  # noqa: TRY301 - as one that cannot be decoded
                 names.append(decode_text(segment))
             except ValueError as error:
                 as_sent = [segment.decode(errors="replace") for segment in segments]
@@ -126,8 +130,16 @@ class Routes:
                 names.append(segment)
             node = literal or node.parameter
         if node is None or not node.operations:
-            return Call(problem=HTTPError(404, NO_ROUTE))
+            return Call(problem=HTTPError(404, f"{NO_ROUTE.removesuffix('.')}{self._suggest(path)}."))
         return node.call(method, names)
+
+    def _suggest(self, path: bytes) -> str:
+        """Return which path was perhaps meant instead of one that is no route."""
+        text = truncate(path.decode(errors="replace"))
+        first, *others = [segment for segment in text.split("/") if segment] or [""]
+        if first == RESERVED:
+            return suggest(text, (operation.path for operation in self.operations))
+        return f"; perhaps you mean {quote('/'.join(filter(None, (f'/{first}', '%2F'.join(others)))))}"
 
     def admit(self, call: Call, request: Request) -> None:
         """Let a request in, or raise: to be called once, when its head is complete."""

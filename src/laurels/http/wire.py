@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import cache
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -172,11 +172,28 @@ class Readiness(Struct, frozen=True):
     warnings: list[str] | UnsetType = UNSET
 
 
-SUBJECTS: dict[type[Struct], str] = {
-    Submit: "A submit",
-    Batch: "A batch",
-    StrictEntry: "An entry",
-    MetadataAlone: "A change of metadata",
+class _Subject(NamedTuple):
+    name: str
+    example: str
+    advice: dict[str, str] = {}  # noqa: RUF012 - never changed
+    """What else to say of a problem with these words: that of a body which belongs elsewhere."""
+
+
+_A_BATCH = "Several entries are a batch, which goes to POST /{board}."
+_A_SUBMIT = "One score goes to POST /{board}/{name}."
+_SUBJECTS: dict[type[Struct], _Subject] = {
+    Submit: _Subject(
+        "A submit",
+        '{"score": 42}',
+        {"is a list": _A_BATCH, 'no field "entries"': _A_BATCH, 'no field "name"': "The name stands in the path."},
+    ),
+    Batch: _Subject(
+        "A batch",
+        '{"entries": [{"name": "v", "score": 42}]}',
+        {'no field "score"': _A_SUBMIT, 'no field "name"': _A_SUBMIT},
+    ),
+    StrictEntry: _Subject("An entry", '{"name": "v", "score": 42}'),
+    MetadataAlone: _Subject("A change of metadata", '{"metadata": {"car": "porsche"}}'),
 }
 _KINDS = {
     "int | float": "a number",
@@ -423,22 +440,25 @@ def _shape_error(error: msgspec.ValidationError, kind: type[Struct]) -> BadBody 
     if "out of range - at" in str(error):
         return ScoreRefused("The score is beyond the range of a double (about 1.8e308).")
     found = _PATH.search(str(error))
-    pointer = found[1].replace(".", "/") if found else ""
-    is_one_of_many = kind is StrictEntry  # a hint takes long
-    problem = describe_mismatch(error, SUBJECTS[kind], kind.__struct_fields__, with_hint=not is_one_of_many)
-    return BadBody(pointer, f"{problem}.")
+    subject, is_one_of_many = _SUBJECTS[kind], kind is StrictEntry
+    problem = describe_mismatch(error, subject.name, kind.__struct_fields__, at_length=not is_one_of_many)
+    if found:
+        return BadBody(found[1].replace(".", "/"), f"{problem}.")
+    advice = [f" {advice}" for words, advice in subject.advice.items() if words in problem]
+    return BadBody("", f"{problem}: send {subject.example}.{''.join(advice)}")
 
 
 def describe_mismatch(
-    error: msgspec.ValidationError, subject: str, fields: Sequence[str], *, with_hint: bool = True
+    error: msgspec.ValidationError, subject: str, fields: Sequence[str], *, at_length: bool = True
 ) -> str:
     """Return what is wrong with JSON of another shape than ``subject`` with these fields has."""
     what, _, where = str(error).partition(" - at `$")
     if found := re.fullmatch(r"Expected `(.+?)`, got `(.+?)`", what):
         expected, got = (_KINDS.get(word, word) for word in found.groups())
-        return f"{where.strip('.`') or subject} must be {expected}, and is {got}"
+        advice = ": a number has no quotes" if (expected, got) == ("a number", "a string") else ""
+        return f"{where.strip('.`') or subject} must be {expected}, and is {got}{advice}"
     name = what.partition("`")[2].removesuffix("`")
     if what.startswith("Object missing"):
         return f"{subject} needs the field {name}"
-    hint = declaring.suggest(name, fields) if with_hint else ""
+    hint = declaring.suggest(name, fields, at_length=at_length)
     return f"{subject} has no field {declaring.quote(name)}{hint}. It has {', '.join(fields)}"
