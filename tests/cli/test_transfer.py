@@ -16,7 +16,7 @@ from laurels.cli.transfer import ATTEMPTS, make_batches
 from laurels.errors import BadName
 from laurels.stores.contract import Entry
 from tests.asking import ask
-from tests.cli.conftest import failing, passing, run, start
+from tests.cli.conftest import RECEIPT, failing, passing, run, start
 from tests.conftest import running
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.conftest import Server
 
 BUSY: Answer = (503, {"retry-after": "0"}, b"")
-KEPT: Answer = (200, {}, b'{"accepted":1,"refused":[]}')
+KEPT: Answer = (200, {}, RECEIPT)
 LIMITED: Answer = (429, {"retry-after": "0"}, b"")
 NO_KEYS: Answer = (422, {}, b"")
 FORMATS: list[Format] = ["tsv", "csv", "jsonl"]
@@ -202,7 +202,7 @@ def test_import_that_stops(stdin: Callable[[bytes], None]) -> None:
         found = run(service.url, "import", "-", "--board", "b")
     assert found.exit_code == 3
     assert found.stderr.startswith(
-        "Stopped after line 1000: the service has confirmed 1 rows, 0 were refused. To go on, run the same command "
+        "Stopped after line 1000: the service has confirmed 1,000 rows, 0 were refused. To go on, run the same command "
     )
 
 
@@ -448,3 +448,13 @@ def test_guarded_export(server: Server, laurels: Run, board: str, tmp_path: Path
     assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("'=1+1,1,")
     laurels("import", tmp_path / "out.csv", "--board", f"{board}-2", "--safe-csv")
     assert page(server, f"{board}-2") == {"=1+1": 1}
+
+
+def test_pages_that_turn_in_a_circle(tmp_path: Path) -> None:
+    """A service whose cursors lead nowhere is one line, and leaves no file."""
+    page = b'{"leaderboard":[{"name":"v","score":1}],"next":"c"}'
+    with failing((200, {}, page), NOT_KEPT, (200, {}, page)) as service:
+        found = run(service.url, "export", "b", tmp_path / "out.jsonl")
+    assert found.exit_code == 3
+    assert found.stderr.endswith("did not answer as Laurels does: its pages do not end.\n")
+    assert not [*tmp_path.iterdir()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import codecs
 import os
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from stat import S_ISREG
@@ -25,6 +24,7 @@ from laurels.cli.commands import (
     window_option,
 )
 from laurels.cli.dialects import Format, Wanted
+from laurels.cli.printing import open_stdout
 from laurels.cli.rows import Reading, Taken, create_file, encode_rows, format_of, make_header
 from laurels.cli.transfer import Copy, Sender, Start, make_batches
 
@@ -205,7 +205,7 @@ def _list_shortcomings(copy: Copy, *, scores_only: bool) -> Iterator[str]:
 
 def _open_target(file: Path) -> AbstractContextManager[IO[bytes]]:
     if file == STDIO:
-        return nullcontext(sys.stdout.buffer)
+        return nullcontext(open_stdout())
     return create_file(file)
 
 

@@ -2,6 +2,7 @@
 
 LaurelsError
 ├── BadFile                   a file of scores that cannot be read, or in more than one way
+├── EnvironmentWrong          a variable of the environment names a proxy, or certificates, that are none
 └── RequestFailed
     ├── ServerUnreachable     there is no connection to it, or it broke
     ├── RequestRefused        it answered 4xx: the request is refused, and the answer says why
@@ -10,7 +11,18 @@ LaurelsError
 
 from __future__ import annotations
 
-from laurels.errors import LaurelsError
+import re
+
+from laurels.errors import LaurelsError, truncate
+
+
+class EnvironmentWrong(LaurelsError):
+    """A variable of the environment has a value that nothing can be done with."""
+
+    def __init__(self, variable: str, value: str, problem: str) -> None:
+        self.variable = variable
+        shown = re.sub("//[^/]*@", "//...@", value)  # without a password
+        super().__init__(f"{variable} is {truncate(shown)!r}: {problem}. Correct it, or unset it.")
 
 
 class BadFile(LaurelsError):
@@ -33,9 +45,9 @@ class RequestFailed(LaurelsError):
 class ServerUnreachable(RequestFailed):
     """There is no connection to the service, or it broke; the request may have been carried out."""
 
-    def __init__(self, server: str, reason: str) -> None:
+    def __init__(self, server: str, reason: str, hint: str = "Is `laurels serve` running?") -> None:
         self.server = server
-        super().__init__(f"Cannot reach {server}: {reason}. Is `laurels serve` running?")
+        super().__init__(f"Cannot reach {server}: {reason}. {hint}")
 
 
 class RequestRefused(RequestFailed):

@@ -190,7 +190,7 @@ class Sender:
         """Return whether the service takes batches for the board: it is sent empty ones."""
         for key in (self._run, None):
             try:
-                await self._submit(OPENING + CLOSING, key)
+                await self._submit(Batch(), key)
             except RequestRefused as refusal:
                 if refusal.retry_after is not None:  # over a limit, which says nothing about batches and keys
                     raise
@@ -206,7 +206,7 @@ class Sender:
         accepted, refused = 0, batch.bad
         if batch.lines:
             try:
-                receipt = await self._submit(batch.body(), self._key(batch.lines[0]))
+                receipt = await self._submit(batch, self._key(batch.lines[0]))
             except RequestRefused as refusal:
                 if batch.has_details and not self.has_keys:
                     raise RequestRefused(f"{refusal} --scores-only imports names and scores alone.") from refusal
@@ -216,8 +216,9 @@ class Sender:
         refused.sort(key=lambda row: row.line)
         return Sent(accepted, refused, batch.last_line(), batch.position)
 
-    async def _submit(self, body: bytes, key: str | None) -> BatchReceipt:
-        return await _insist(lambda: self._client.submit_many(self._board, body, key))
+    async def _submit(self, batch: Batch, key: str | None) -> BatchReceipt:
+        body, sent = batch.body(), len(batch.lines)
+        return await _insist(lambda: self._client.submit_many(self._board, body, sent, key))
 
     # Row by row
 
