@@ -76,6 +76,11 @@ class Settings(Struct, frozen=True):
     store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
 
+    def __post_init__(self) -> None:
+        """Raise BadHost or BadOrigin for what could never match, before anything is opened."""
+        AllowedHosts(self.allowed_hosts)
+        Cors(self.cors_origins)
+
 
 async def _open_embedded(_: str, settings: Settings, file: BoardsFile, clock: Clock) -> Store:
     return await EmbeddedStore.open(settings.data, file.default, clock=clock, limits=settings.store_limits)
@@ -119,8 +124,7 @@ def _boards_file(settings: Settings) -> BoardsFile:
 async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     """Open the store and yield the routes over it; close it at the end.
 
-    Raises StoreError, and BoardsFileUnusable, BadDefinition, DefinitionConflict, BadHost or BadOrigin for what the
-    deployment declares.
+    Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
@@ -217,7 +221,7 @@ def application() -> OpeningApplication:
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
     several = {name: tuple(os.environ.get(f"LAURELS_{name.upper()[:-1]}", "").split()) for name in lists}
     settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)), **several)
-    return OpeningApplication(open_routes(settings))
+    return OpeningApplication(partial(open_routes, settings))
 
 
 def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:
