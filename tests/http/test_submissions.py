@@ -89,8 +89,8 @@ def test_good_key(service: Server, board: str, key: str) -> None:
 def test_bad_key(service: Server, board: str, key: bytes, target: str) -> None:
     """Any other key, or two keys, is a 400 that names the header."""
     body = b'{"score":1}' if target else b'{"entries":[{"name":"v","score":1}]}'
-    head = f"POST /{board}{target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nIdempotency-Key: ".encode()
-    (reply,) = send_bytes(service, head + key + b"\r\n\r\n" + body)
+    head = f"POST /{board}{target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n".encode()
+    (reply,) = send_bytes(service, head + b"Idempotency-Key: " + key + b"\r\n\r\n" + body)
     assert reply.status == 400
     assert reply.json["parameter"] == "Idempotency-Key"
     assert ask(service, "GET", f"/{board}").json == {"leaderboard": []}
