@@ -43,7 +43,10 @@ def create_app(  # noqa: PLR0913 - one argument a setting
     limits: Limits = Limits(),  # noqa: B008 - frozen
     store_limits: StoreLimits = StoreLimits(),  # noqa: B008 - frozen
 ) -> OpeningApplication:
-    """Make the application; the settings are those of ``laurels serve``. Raises ValueError for a bad one.
+    """Make the application; the settings are those of ``laurels serve``.
+
+    Raises ValueError, BadHost, BadProxy or BadOrigin for a bad one. Any host is answered to, unless there are
+    ``allowed_hosts``.
 
     It opens its store when its server starts it. An application that is mounted is told of no start: it opens at its
     first request, unless the one that it is mounted in runs its :meth:`~OpeningApplication.lifespan`.

@@ -79,6 +79,12 @@ class Settings(Struct, frozen=True):
     store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
 
+    def __post_init__(self) -> None:
+        """Raise BadHost, BadProxy or BadOrigin for what could never match, before anything is opened."""
+        AllowedHosts(self.allowed_hosts)
+        TrustedProxies(self.trusted_proxies)
+        Cors(self.cors_origins)
+
 
 async def _open_embedded(_: str, settings: Settings, file: BoardsFile, clock: Clock) -> Store:
     return await EmbeddedStore.open(settings.data, file.default, clock=clock, limits=settings.store_limits)
@@ -122,8 +128,7 @@ def _boards_file(settings: Settings) -> BoardsFile:
 async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     """Open the store and yield the routes over it; close it at the end.
 
-    Raises StoreError, and BoardsFileUnusable, BadDefinition, DefinitionConflict, BadHost, BadProxy or BadOrigin for what the
-    deployment declares.
+    Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()

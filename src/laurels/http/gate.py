@@ -1,7 +1,8 @@
 """The gate: everything that concerns every request, in one place and one order.
 
     on the way out   observers, on every answer, refusals of the protocol included · CORS
-    on the way in    host -> what trusted proxies say -> origin -> limit of the address -> authentication -> limit of the principal -> authorisation
+    on the way in    host -> trusted proxies -> origin -> limit of the address -> authentication
+                     -> limit of the principal -> authorisation
 
 No handler is called without a :class:`Context`, and only :class:`~laurels.http.routes.Routes` makes one, after the gate
 has let the request in: at once when its head is complete, before its body is read. Each part is None until a deployment

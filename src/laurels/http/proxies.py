@@ -5,9 +5,9 @@
     X-Forwarded-Host: boards.example
     X-Forwarded-Prefix: /lb
 
-Only a peer that is trusted is believed at all. Each proxy adds at the right what it was asked from: so addresses are read
-from the right as long as they are trusted proxies' own, and the first other one is the client's. What stands left of it
-anybody may have written. Scheme, host and prefix are taken as of that same proxy, the outermost that is trusted.
+Only a peer that is trusted is believed at all. Each proxy adds at the right what it was asked from: so addresses are
+read from the right as long as they are trusted proxies' own, and the first other one is the client's. What stands left
+of it anybody may have written. Scheme, host and prefix are taken as of that same proxy, the outermost that is trusted.
 
 A proxy sets one kind of fields, and often passes on the other as its client sent it. So if both come, only that is
 believed which both say. What is malformed is passed over.
@@ -78,10 +78,9 @@ class TrustedProxies:
         elements = split_forwarded(text)
         told = (read_address(element.get(b"for", b"").decode("latin-1")) for element in reversed(elements))
         client, hops = self._find_client(told)
-        scheme, host = (
-            next((element[name] for element in elements[-hops:] if name in element), b"") for name in (b"proto", b"host")
-        )
-        return _facts(client, scheme, host)
+        elements = elements[-hops:]
+        schemes, hosts = ([each[name] for each in elements if name in each] for name in (b"proto", b"host"))
+        return _facts(client, _at(schemes, hops), _at(hosts, hops))
 
     def _find_client(self, addresses: Iterable[str]) -> tuple[str, int]:
         """Return the client's address, empty if none is told, and how many steps it is away.

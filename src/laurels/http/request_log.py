@@ -1,7 +1,7 @@
 """The request log: an observer of the gate that writes one line an answer.
 
-A line has the client's address, method, route, status, bytes and milliseconds. The route is the path's template: names of
-players are in no log. Levels and format are those of the process (:mod:`laurels.logs`).
+A line has the client's address, method, route, status, bytes and milliseconds. The route is the path's template: names
+of players are in no log. Levels and format are those of the process (:mod:`laurels.logs`).
 """
 
 from __future__ import annotations
