@@ -97,6 +97,13 @@ class Batch(asyncio.Future[None]):
         self.metadata += [(before + place, body) for place, body in metadata]
         self.metadata_bytes += sum(len(body) for _, body in metadata)
 
+    def note_key(self) -> bytes:
+        """Note that the last record, before anything is described of it, has an idempotency key, and return that."""
+        place = len(self.records) - 1
+        key: IdempotencyKey = self.records[place].key  # type: ignore[union-attr]
+        self.keyed.append((place, place - 1 + self._more, key))
+        return key.key
+
     def report_change(self) -> None:
         """Have the outcome of the last record, which is a submit, say what it changed."""
         self.records[-1] = Reporting(cast("Put | Submit", self.records[-1]))

@@ -173,6 +173,10 @@ class State(dict[str, Index]):
         """Return the definition that a board has, or would have."""
         return self.declared.get(board, self.default)
 
+    def may_refuse(self, board: str) -> bool:
+        """Return whether a board may refuse a score for the sum that it would come to."""
+        return self.declared.get(board, self.default).operator_rules.may_refuse
+
     # Time
 
     @property
