@@ -170,11 +170,19 @@ def _bad_value(path: Path, value: object, right: str, choices: Iterable[str] = (
     return BadDefinition(_pointer(path), f"{label} is {quote(value)}: {right}{suggest(value, choices)}.")
 
 
-def suggest(value: object, choices: Iterable[str]) -> str:
-    """Return which of the choices was perhaps meant, to be appended to what was wrong; empty if none is close."""
-    text = str(value)
-    close = get_close_matches(text, choices, n=1, cutoff=0.5) if len(text) <= QUOTED_CHARACTERS else ()
-    return f"; perhaps you mean {quote(close[0])}" if close else ""
+def suggest(value: object, choices: Iterable[str], *, at_length: bool = True) -> str:
+    """Return which of the choices was perhaps meant, to be appended to what was wrong; empty if none is close.
+
+    Letters may be of either case. Unless ``at_length``, nothing else may differ: to compare more takes long.
+    """
+    word, by_word = str(value).lower(), {choice.lower(): choice for choice in choices}
+    if len(word) > QUOTED_CHARACTERS:
+        return ""
+    close = [word] if word in by_word else []
+    if at_length and not close and word:
+        begun = [choice for choice in by_word if choice.startswith(word)]
+        close = begun or get_close_matches(word, by_word, n=1, cutoff=0.55)
+    return f"; perhaps you mean {quote(by_word[close[0]])}" if close else ""
 
 
 def quote(value: object) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.asking import ask
+from tests.asking import ask, send_bytes
 
 if TYPE_CHECKING:
     from tests.conftest import Server
@@ -39,14 +39,24 @@ KIB = 1024
         (b'{"score":9007199254740993.0}', 422, "would be rounded"),
         (b'{"score":9007199254740993e0}', 422, "would be rounded"),
         (b'{"score":true}', 422, "score must be a number, and is a boolean."),
-        (b'{"score":"42"}', 422, "score must be a number, and is a string."),
+        (b'{"score":"42"}', 422, "score must be a number, and is a string: a number has no quotes."),
         (b'{"score":null}', 422, "score must be a number, and is null."),
         (b'{"score":[1]}', 422, "score must be a number, and is a list."),
-        (b"{}", 422, "A submit needs the field score."),
-        (b"[]", 422, "A submit must be an object, and is a list."),
-        (b"42", 422, "A submit must be an object, and is a whole number."),
-        (b'{"score":1,"rank":0}', 422, 'A submit has no field "rank". It has score, metadata.'),
+        (b"{}", 422, 'A submit needs the field score: send {"score": 42}.'),
+        (b"[]", 422, 'A submit must be an object, and is a list: send {"score": 42}. Several entries are a batch'),
+        (b"42", 422, 'A submit must be an object, and is a whole number: send {"score": 42}.'),
+        (b'{"score":1,"rank":0}', 422, 'A submit has no field "rank". It has score, metadata: send {"score": 42}.'),
         (b'{"score":1,"structure":0}', 422, 'no field "structure"; perhaps you mean "score".'),
+        (
+            b'{"Score":5}',
+            422,
+            'no field "Score"; perhaps you mean "score". It has score, metadata: send {"score": 42}.',
+        ),
+        (b'{"SCORE":5}', 422, 'no field "SCORE"; perhaps you mean "score".'),
+        (b'{"points":5}', 422, 'no field "points". It has score, metadata: send {"score": 42}.'),
+        (b'{"data":{"score":5}}', 422, 'It has score, metadata: send {"score": 42}.'),
+        (b'{"score":5,"name":"v"}', 422, "The name stands in the path."),
+        (b'{"entries":[]}', 422, "Several entries are a batch, which goes to POST /{board}."),
         (b'{"score":1,"out of range":0}', 422, 'no field "out of range". It'),
     ],
     ids=lambda value: ascii(value)[:40],
@@ -78,7 +88,10 @@ def test_problem_points_at_the_field(service: Server, board: str, body: bytes, p
     ("body", "status", "says"),
     [
         (b'{"entries":{}}', 422, "entries must be a list, and is an object."),
-        (b'{"entries":[],"more":1}', 422, 'A batch has no field "more". It has entries.'),
+        (b'{"entries":[],"more":1}', 422, 'A batch has no field "more". It has entries: send {"entries": [{"name":'),
+        (b'[{"name":"v","score":5}]', 422, 'and is a list: send {"entries": [{"name": "v", "score": 42}]}.'),
+        (b'{"score":5}', 422, "One score goes to POST /{board}/{name}."),
+        (b'{"Entries":[]}', 422, 'perhaps you mean "entries"'),
         (b'{"entries":[{"name":"x","score":1}', 400, "truncated"),
         (b'{"entries":[{"name":"x","score":1,"score":2}]}', 400, "stands twice"),
         (b'{"entries":[{"name":"x","score":"1"}],"entries":[]}', 400, "stands twice"),
@@ -181,7 +194,11 @@ def test_page_refused(service: Server, board: str, query: str, parameter: str) -
         ("cursor=x&startRank=0", "startRank", "the page behind a cursor takes cursor, include, window"),
         ("around=v&include=cursor", "include", "cursor goes with a page, not here. There are rank, metadata and"),
         ("name=v&include=next", "include", "There is no field 'next' to include. There are rank, metadata and"),
-        ("minScore=1&windows=daily", "windows", "There is no parameter windows: a read between scores takes minScore,"),
+        (
+            "minScore=1&windows=daily",
+            "windows",
+            'There is no parameter windows; perhaps you mean "window": a read between',
+        ),
         ("window=daily", "window", "window"),
         ("window=", "window", ""),
         ("window=daily&window=daily", "window", "window stands twice"),
@@ -214,9 +231,16 @@ def test_page_refused(service: Server, board: str, query: str, parameter: str) -
         ("minScore=1&limit=0", "limit", "limit is 0: it must be from 1 to 1,000"),
         ("minScore=1&limit=1001", "limit", "limit is 1001"),
         ("include=", "include", "There are rank, metadata, submittedAt and cursor"),
-        ("include=meta", "include", "There is no field 'meta' to include. There are rank, metadata, submittedAt and"),
+        (
+            "include=meta",
+            "include",
+            "There is no field 'meta' to include; perhaps you mean \"metadata\". There are rank,",
+        ),
         ("include=rank,submittedat", "include", "There is no field 'submittedat'"),
-        ("include=rank&include=cursor", "include", "include stands twice"),
+        ("include=rank&include=score", "include", "There is no field 'score' to include. There are"),
+        ("StartRank=0", "StartRank", 'perhaps you mean "startRank": a page takes'),
+        ("max_score=5", "max_score", 'perhaps you mean "maxScore"'),
+        ("page=2", "page", "There is no parameter page: a page takes startRank, endRank,"),
         ("include=rank&startRank=5&endRank=5", "endRank", "is empty"),
         ("include=cursor&endRank=1001", "endRank", "a page holds 1,000"),
     ],
@@ -298,6 +322,36 @@ def test_unknown_route(service: Server, path: str) -> None:
     reply = ask(service, "GET", path)
     assert reply.status == 404
     assert "/{board}/{name}" in reply.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/a/b/c", "/a/b%2Fc"),
+        ("/a//b/c/", "/a/b%2Fc"),
+        ("//a", "/a"),
+        ("/-/healthz", "/-/health"),
+        ("/-/boards/a/summery", "/-/boards/{board}/summary"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_route_that_is_meant(service: Server, method: str, path: str, meant: str) -> None:
+    """A path that is no route is told of the one that is nearest: that of a name whose slashes are not encoded."""
+    assert ask(service, method, path).json["detail"].endswith(f'; perhaps you mean "{meant}".')
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/board/"), ("POST", "/board/"), ("PUT", "/-/boards/")])
+def test_slash_at_the_end(service: Server, method: str, path: str) -> None:
+    """A path that ends in a slash has an empty name, and is told of the slash."""
+    reply = ask(service, method, path, {"score": 1})
+    assert (reply.status, "is empty: a path has no slash at its end" in reply.json["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize("target", ["/my board/v", "/b/jürgen", "/b?around=jürgen", "é"])
+def test_target_that_is_not_encoded(server: Server, target: str) -> None:
+    """A space or a letter that is not ASCII is told of its encoding."""
+    reply = send_bytes(server, f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())[0]
+    assert (reply.status, "a space is written %20" in reply.json["detail"]) == (400, True)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -52,6 +52,45 @@ def test_board_that_does_not_exist(service: Server, board: str) -> None:
     reply = ask(service, "GET", f"/{board}")
     assert reply.status == 200
     assert reply.body == b'{"leaderboard":[]}'
+
+
+GUESSED = {
+    "healthz": "/-/health",
+    "metrics": "/-/metrics",
+    "docs": "/-/docs",
+    "favicon.ico": "/",
+    "robots.txt": "/",
+}
+
+
+@pytest.mark.parametrize("odd", [{}, {"x-odd": "1"}], ids=["fast", "odd"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("query", ["", "?startRank=0&endRank=5", "?name=v", "?around=v"])
+@pytest.mark.parametrize("name", [*GUESSED, "health%7A"])
+def test_path_that_is_guessed(service: Server, name: str, query: str, method: str, odd: dict[str, str]) -> None:
+    """A probe, a scraper or a browser that guesses a path is not told of an empty board, but where to ask."""
+    reply = ask(service, method, f"/{name}{query}", headers=odd)
+    assert reply.status == 404
+    if method == "GET":
+        assert reply.json["detail"].endswith(f" Perhaps you mean {GUESSED[unquote(name)]}.")
+
+
+@pytest.mark.parametrize("odd", [{}, {"x-odd": "1"}], ids=["fast", "odd"])
+def test_guessed_path_that_is_a_board(service: Server, odd: dict[str, str]) -> None:
+    """A board of such a name is one like any other, as long as it has entries or a definition."""
+    ask(service, "PUT", "/-/boards/docs", {"operator": "best"})
+    assert ask(service, "GET", "/docs", headers=odd).json == {"leaderboard": []}
+    ask(service, "DELETE", "/-/boards/docs")
+    ask(service, "POST", "/docs/v", {"score": 1})
+    assert ask(service, "GET", "/docs", headers=odd).json == {"leaderboard": [{"name": "v", "score": 1}]}
+    ask(service, "DELETE", "/docs/v")
+    assert ask(service, "GET", "/docs", headers=odd).status == 404
+
+
+def test_names_of_guessed_paths(service: Server) -> None:
+    """Players may have such names, and those paths that are somewhat like one are boards."""
+    assert ask(service, "GET", "/docs/healthz").json == {"score": 0, "rank": None}
+    assert ask(service, "GET", "/healthz2").json == ask(service, "GET", "/Docs").json == {"leaderboard": []}
 
 
 @pytest.mark.parametrize(
@@ -152,8 +191,8 @@ def test_batch_reports_each_entry(service: Server, board: str) -> None:
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        (b'{"name":"x"}', "An entry needs the field score."),
-        (b'{"score":1}', "An entry needs the field name."),
+        (b'{"name":"x"}', 'An entry needs the field score: send {"name": "v", "score": 42}.'),
+        (b'{"score":1}', "An entry needs the field name: send"),
         (b'{"name":"x","score":true}', "score must be a number, and is a boolean."),
         (b'{"name":"x","score":1e400}', "beyond the range"),
         (b'{"name":"x","score":1%b}' % (b"0" * 5000), "beyond the range"),
@@ -163,10 +202,12 @@ def test_batch_reports_each_entry(service: Server, board: str) -> None:
         (b'{"name":"a\\u0000b","score":1}', "control character"),
         (
             b'{"name":"x","score":1,"more":2}',
-            'An entry has no field "more". It has name, score, metadata.',
+            'An entry has no field "more". It has name, score, metadata: send {"name": "v", "score": 42}.',
         ),
         (b"{%b}" % b",".join(b'"%d":0' % key for key in range(100_000)), 'has no field "0"'),
-        (b"7", "An entry must be an object, and is a whole number."),
+        (b'{"name":"x","Score":1}', 'An entry has no field "Score"; perhaps you mean "score". It has'),
+        (b'{"name":"x","score":"1"}', "is a string: a number has no quotes."),
+        (b"7", "An entry must be an object, and is a whole number: send"),
         (b'{"name":7,"score":1}', "name must be a string, and is a whole number."),
     ],
     ids=lambda value: ascii(value)[:40],

@@ -105,6 +105,7 @@ def test_default_limit(service: Server, board: str) -> None:
     ("query", "keys"),
     [
         ("include=rank", {"name", "score", "rank"}),
+        ("include=rank&include=metadata", {"name", "score", "rank", "metadata"}),
         ("include=cursor", {"name", "score"}),
         ("startRank=0&endRank=20&include=cursor,rank", {"name", "score", "rank"}),
     ],

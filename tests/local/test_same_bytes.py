@@ -89,7 +89,8 @@ CALLS = [
     Call("GET", "/same/%zz"),
     Call("GET", "/same/%ff"),
     Call("GET", "/same/" + "x" * 257),
-    Call("GET", "/same/v/w"),
+    Call("GET", "/healthz"),
+    Call("GET", "/robots.txt?around=v"),
     Call("GET", "/same/v", None, {"accept": "text/html"}),
     Call("POST", "/same/v", b"{}"),
     Call("POST", "/same/v", b"[]"),
@@ -124,6 +125,13 @@ def test_same_answer(both: tuple[Server, Stack], call: Call) -> None:
     """A request has the same answer, to the byte, however the service is run."""
     self_hosted, serverless = both
     assert reply_of(serverless, call) == reply_of(self_hosted, call)
+
+
+def test_no_route(both: tuple[Server, Stack]) -> None:
+    """What the gateway answers by itself, for a path that is no route, lacks the path that was meant, and no more."""
+    self_hosted, serverless = (ask(one, "GET", "/same/v/w") for one in both)
+    assert self_hosted.json["detail"] == serverless.json["detail"][:-1] + '; perhaps you mean "/same/v%2Fw".'
+    assert self_hosted.json | {"detail": ""} == serverless.json | {"detail": ""}
 
 
 @pytest.mark.parametrize("body", NOT_JSON, ids=repr)

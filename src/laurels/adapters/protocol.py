@@ -13,6 +13,9 @@ its queue to the ASGI application, which has the same routes.
 **Pieces.** The parser cannot be stopped, so it is fed up to the end of one head or one body at a time. Only the last
 byte of a head may complete two requests, if it comes in a segment of its own: the second then goes uvicorn's way.
 
+**Offers to upgrade** are passed over (RFC 9110, 7.8). The parser takes what follows such a head for another protocol,
+and leaves out the body. So a new parser gets the head again, without the offer, and goes on from there.
+
 **Once through the gate.** Which way a request goes is settled when its head is complete. An inline one passes the gate
 right then, before its body is read; any other passes it in the ASGI application.
 
@@ -27,7 +30,6 @@ from __future__ import annotations
 import logging
 import time
 from enum import IntEnum
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -35,9 +37,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from laurels.adapters.fast_path import start
 from laurels.adapters.limits import SLICE_SECONDS, SMALL_BYTES
-from laurels.adapters.shared import STATUS_LINE
-from laurels.adapters.strictness import describe_error, find_fault, strip_origin
-from laurels.http.messages import Request, add_header
+from laurels.adapters.strictness import describe_error, find_fault, split_target
+from laurels.http.messages import BODILESS, Request, add_header
 from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
 from laurels.http.routes import Call
 from laurels.limits import format_size
@@ -118,6 +119,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.stalled_since = shared.now
         self.refusing = False  # a refusal is on its way or due: nothing more is read
         self.inline = True  # the way of the newest request
+        self.is_passed_over = False  # the newest request offers to upgrade, and its head is to be read again
         self.keep_alive = True
         self.address = ""  # of the client
         self.began = shared.now  # of the newest request, for the gate's observers
@@ -244,11 +246,8 @@ class BoardProtocol(HttpToolsProtocol):
     def _parse(self, data: bytes, start: int) -> int:
         """Feed the parser one piece; return where it ends."""
         end = self._end_of_piece(data, start)
-        piece = data[start:end]
         try:
-            self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            self.refusing = True  # what follows is no HTTP
+            end = start + self._feed(data[start:end])
         except httptools.HttpParserCallbackError:
             log.exception("Failed to read a request")
             self.refusing = True
@@ -256,8 +255,29 @@ class BoardProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self.refuse(describe_error(error))
         if self.stage != IDLE and not self.refusing:
-            self._count_arrived(len(piece))
+            self._count_arrived(end - start)
         return end
+
+    def _feed(self, piece: bytes) -> int:
+        """Return how much of a piece the parser has taken: less than all if it ends in an offer to upgrade."""
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as offer:
+            if self.is_passed_over:
+                head = self._head_without_offer()
+                self.parser = httptools.HttpRequestParser(self)  # the old one takes no more if the connection is to end
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+                self.parser.feed_data(head)
+            else:
+                self.refusing = True  # CONNECT: what follows is no HTTP
+            taken: int = offer.args[0]
+            return taken
+        return len(piece)
+
+    def _head_without_offer(self) -> bytes:
+        lines = [b"%b: %b\r\n" % line for line in self.request.headers.items() if line[0] != b"upgrade"]
+        version = self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, b"".join(lines))
 
     def _end_of_piece(self, data: bytes, start: int) -> int:
         if self.stage == BODY and self.body_left:
@@ -378,12 +398,17 @@ class BoardProtocol(HttpToolsProtocol):
         if self.refusing:
             return
         parser, request = self.parser, self.request
+        self.is_passed_over = parser.should_upgrade() and parser.get_method() != b"CONNECT"
+        if self.is_passed_over:
+            return
         version = parser.get_http_version()
-        self.url = strip_origin(self.url)
-        fault = find_fault(version, self.url, request.headers)
+        self.url, authority = split_target(self.url)
+        fault = find_fault(version, self.url, authority, request.headers)
         if fault is not None:
             self.refuse(fault)
             return
+        if authority is not None:
+            request.headers[b"host"] = authority  # what the header says does not count (RFC 9112, 3.2.2)
         self.keep_alive = (
             self.keep_alive and version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         )
@@ -430,7 +455,7 @@ class BoardProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer, at once if that takes no waiting."""
-        if self.refusing:
+        if self.refusing or self.is_passed_over:
             return
         self.stage = WAITING
         if not self.inline:
@@ -591,12 +616,5 @@ class BoardProtocol(HttpToolsProtocol):
             self.refusing = True
 
     def _head(self, response: Response, *, keep_alive: bool) -> bytes:
-        status = response.status
-        lines = [STATUS_LINE.get(status, b"HTTP/1.1 %d \r\n" % status), self.shared.date]
-        lines.extend([b"%b: %b\r\n" % header for header in response.headers])
-        if response.body:
-            lines.append(b"content-type: %b\r\n" % response.content_type)
-        if response.status != HTTPStatus.NO_CONTENT:
-            lines.append(b"content-length: %d\r\n" % len(response.body))
-        lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-        return b"".join(lines)
+        length = b"" if response.status in BODILESS else b"content-length: %d\r\n" % len(response.body)
+        return self.shared.head(response) + length + (b"\r\n" if keep_alive else b"connection: close\r\n\r\n")

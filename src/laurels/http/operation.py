@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from laurels.declaring import suggest
 from laurels.errors import BadParameter, truncate
 from laurels.http.headers import check_accept, check_content, preferred_kind
 from laurels.http.messages import JSON, Headers, Request, Response
@@ -79,10 +80,12 @@ class Inputs(Struct, eq=False):
     def _problem(self, key: str) -> str:
         if not self.known:
             return "This route takes no query parameters."
-        is_elsewhere = key in HOMES
-        problem = (
-            f"{key} goes with {HOMES[key]}, not here" if is_elsewhere else f"There is no parameter {truncate(key)}"
-        )
+        if key in HOMES:
+            problem = f"{key} goes with {HOMES[key]}, not here"
+        else:
+            is_read = self.subject in HOMES.values()  # what is misspelled may be what would have made it another read
+            hint = suggest(key, (*self.known, *HOMES) if is_read else self.known)
+            problem = f"There is no parameter {truncate(key)}{hint}"
         return f"{problem}: {self.subject} takes {list_words(self.known)}."
 
 
@@ -114,6 +117,8 @@ class Operation(Struct, kw_only=True, eq=False):
     produces: tuple[bytes, ...] = (JSON,)
     """The media types that its answers have; a client that accepts none of them gets a 406. Of several, the handler
     gets the one that the client prefers, before the parameters."""
+    takes_request: bool = False
+    """Whether the handler gets the request after the context: for what tells where it was asked for."""
     is_inline: bool = True
     """Whether it may be answered inside the callback of the parser, where nothing can be streamed."""
 
@@ -132,9 +137,10 @@ class Operation(Struct, kw_only=True, eq=False):
         self.is_write = self.scope not in {None, "read"}
         self.read_parameters = self.parse or Inputs(self.subject, self.parameters).read
 
-    def arguments(self, names: Sequence[str], request: Request) -> Sequence[Any]:
+    def arguments(self, names: Sequence[Any], request: Request) -> Sequence[Any]:
         """Return what the handler gets after the context; raise Malformed, Refused or HTTPError for a bad request."""
         headers = request.headers
+        names = (request, *names) if self.takes_request else names
         parameters = self.read_parameters(Query(request.query) if request.query else EMPTY_QUERY, headers)
         check_accept(headers, self.produces)
         if len(self.produces) > 1:

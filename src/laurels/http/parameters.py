@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
 
+from laurels.declaring import suggest
 from laurels.entries import RESERVED
 from laurels.errors import BadParameter, truncate
 from laurels.http.headers import REPRESENTATION, wants_representation
@@ -180,14 +181,14 @@ class Fields(Input, frozen=True, kw_only=True):
         return {"type": "array", "items": {"enum": list(self.known)}, "minItems": 1}
 
     def read(self, query: Query, headers: Headers) -> frozenset[str]:
-        """Return the fields asked for."""
-        fields = query.text(self.name).split(",") if self.name in query else []
+        """Return the fields asked for. Many clients repeat the parameter instead: that is the same."""
+        fields = ",".join(query.texts(self.name)).split(",") if self.name in query else []
         for field in fields:
             if field not in self.known:
                 problem = (
                     f"{field} goes with a page, not here"
                     if field in self.elsewhere
-                    else f"There is no field {truncate(field)!r} to include"
+                    else f"There is no field {truncate(field)!r} to include{suggest(field, self.known)}"
                 )
                 raise BadParameter(self.name, f"{problem}. There are {list_words(self.known)}.")
         return frozenset(fields)
@@ -304,6 +305,11 @@ SCORE = RequiredNumber(
 AFTER = Text(name="after", about="The `next` of the list before: returns the boards after that name.")
 BOARDS_LIMIT = Whole(
     name="limit", about="How many boards at most.", least=1, most=BOARDS_LISTED, default=DEFAULT_BOARDS_LISTED
+)
+INCLUDE_IN_LIST = Fields(
+    name="include",
+    about="Further fields of each board: `count`, how many entries it has.",
+    known=("count",),
 )
 AFTER_PERIOD = Text(name="after", about="The `next` of the list before: returns the periods after that one.")
 PERIODS_LIMIT = Whole(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Raw, Struct
 
-from laurels.errors import BadParameter, NotKept
+from laurels.errors import BadParameter, NotDefined, NotKept
 from laurels.http.cursor import read_cursor, write_cursor
 from laurels.http.handlers import find_board
 from laurels.http.messages import Response
@@ -52,6 +52,15 @@ if TYPE_CHECKING:
     from laurels.http.query import Query
     from laurels.stores.contract import Board, Ranked, Score
 
+GUESSED = {
+    "healthz": "/-/health",
+    "metrics": "/-/metrics",
+    "docs": "/-/docs",
+    "favicon.ico": "/",
+    "robots.txt": "/",
+}
+"""Paths that probes, people and browsers try, and those that they mean. A board of such a name is not read as an empty
+one, as any other is, but only if there is one: a probe of the wrong path would find a healthy service for ever."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL = Raw(b"null")
 _METADATA = frozenset({"metadata"})
@@ -71,8 +80,22 @@ def parse_read(query: Query, headers: Headers) -> Sequence[Any]:
 
 
 def read_board(context: Context, board: str, read: Read, *values: Any) -> Awaitable[Response]:
-    """Answer whichever read was asked for."""
+    """Answer whichever read was asked for. The fast path calls the handler of a page itself, unless it is GUESSED."""
+    if board in GUESSED:
+        return _read_guessed(context, board, read, values)
     return read.handler(context, board, *values)
+
+
+async def _read_guessed(context: Context, board: str, read: Read, values: Sequence[Any]) -> Response:
+    """Answer as for any board, if there is such a one."""
+    try:
+        await context.boards.definition(board)
+    except NotDefined:
+        path = GUESSED[board]
+        is_served = any(operation.path == path for operation in context.operations)
+        advice = f" Perhaps you mean {path}." if is_served else f" Nor does this deployment have {path}."
+        raise NotDefined(board, advice) from None
+    return await read.handler(context, board, *values)
 
 
 async def _read_page(
@@ -199,7 +222,7 @@ def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadE
 
 
 def _format_time(microseconds: int) -> str:
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 _COMMON = (INCLUDE, *OF_PERIOD)

@@ -2,7 +2,7 @@
 
     adapter, when the head is complete     call = find(method, path)      404 and 405 are kept in it
                                            admit(call, request)           the gate; raises
-    the fast path, which found it itself   admit_recognised(...) or open_context
+    the fast path, which found it itself   gate.check_site(...), remembered; then admit_recognised(...) or open_context
     adapter, when the body is there        answer_call(call, request)     arguments -> handler -> response
     adapter, before it writes              gate.release(...)              CORS, observers
 
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from laurels.declaring import quote, suggest
 from laurels.entries import RESERVED
 from laurels.errors import BadName, truncate
 from laurels.http.gate import OPEN_GATE, Context, Gate
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from laurels.http.parameters import PathName
 
 NO_ROUTE = "There is no such route. Routes are /{board} and /{board}/{name}; a slash in a name is %2F."
+EMPTY_SEGMENT = "is empty: a path has no slash at its end, and no two in a row"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 """The methods that an operation may have, in the order of ``Allow``."""
 
@@ -84,6 +86,8 @@ class _Node:
         names: list[str] = []
         for segment in segments:
             try:
+                if not segment:
+                    raise ValueError(EMPTY_SEGMENT)  # noqa: TRY301 - as one that cannot be decoded
                 names.append(decode_text(segment))
             except ValueError as error:
                 as_sent = [segment.decode(errors="replace") for segment in segments]
@@ -105,7 +109,7 @@ class Routes:
         self.gate = gate
         self._context = Context(boards, self.operations)
         self.open_context = self._context if gate.is_open else None
-        """The context of every request, if the gate is open."""
+        """The context of every request that passes the checks of its site, if the gate is open."""
         self._root = _tree(self.operations)
 
     @property
@@ -126,12 +130,20 @@ class Routes:
                 names.append(segment)
             node = literal or node.parameter
         if node is None or not node.operations:
-            return Call(problem=HTTPError(404, NO_ROUTE))
+            return Call(problem=HTTPError(404, f"{NO_ROUTE.removesuffix('.')}{self._suggest(path)}."))
         return node.call(method, names)
+
+    def _suggest(self, path: bytes) -> str:
+        """Return which path was perhaps meant instead of one that is no route."""
+        text = truncate(path.decode(errors="replace"))
+        first, *others = [segment for segment in text.split("/") if segment] or [""]
+        if first == RESERVED:
+            return suggest(text, (operation.path for operation in self.operations))
+        return f"; perhaps you mean {quote('/'.join(filter(None, (f'/{first}', '%2F'.join(others)))))}"
 
     def admit(self, call: Call, request: Request) -> None:
         """Let a request in, or raise: to be called once, when its head is complete."""
-        call.context = self.open_context or self.admit_recognised(call.operation, call.names, request)
+        call.context = self.admit_recognised(call.operation, call.names, request)
 
     def admit_recognised(self, operation: Operation | None, names: Sequence[str], request: Request) -> Context:
         """Return the context of a request for an operation, or raise."""

@@ -18,10 +18,10 @@ from decimal import Decimal
 from functools import cache
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from laurels import declaring
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
@@ -29,12 +29,13 @@ from laurels.definition import Definition  # noqa: TC001 - msgspec reads the ann
 from laurels.entries import EXACT, cut_name, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
 from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES
-from laurels.stores.contract import Change, Entry, Place, Refusal, Score, Standing, Submission
+from laurels.stores.contract import Change, Count, Entry, Place, Refusal, Score, Standing, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 Body = bytes | bytearray
+Percentage = Annotated[float, Meta(ge=0, le=100)]
 Entries: TypeAlias = "Sequence[Submission | Refusal]"
 
 
@@ -78,7 +79,7 @@ class Written(Struct, frozen=True):
 class BatchReceipt(Struct, frozen=True):
     """What became of a batch."""
 
-    accepted: int
+    accepted: Count
     refused: list[Refusal]
 
 
@@ -96,14 +97,14 @@ class Page(Struct, frozen=True):
 
 
 class ReadEntry(Struct, frozen=True, rename="camel", gc=False):
-    """An entry with more about it than a page has; ``submitted_at`` is RFC 3339, in UTC, to the millisecond.
+    """An entry with more about it than a page has; ``submitted_at`` is RFC 3339, in UTC, to the microsecond.
 
     What was asked for and is not there is null; ``metadata_damaged`` is there, and true, if that is why.
     """
 
     name: str
     score: Score
-    rank: int | UnsetType = UNSET
+    rank: Count | UnsetType = UNSET
     metadata: Raw | UnsetType = UNSET
     submitted_at: str | UnsetType | None = UNSET
     metadata_damaged: bool | UnsetType = UNSET
@@ -120,8 +121,8 @@ class Reading(Struct, frozen=True):
 class ScoreRank(Struct, frozen=True):
     """The rank that a score would have, and the percentage of entries that are no better: None if there are none."""
 
-    rank: int
-    percentile: float | None
+    rank: Count
+    percentile: Percentage | None
 
     @classmethod
     def of(cls, place: Place) -> ScoreRank:
@@ -133,7 +134,7 @@ class Receipt(Struct, frozen=True):
     """The answer to a submit that asked for a representation."""
 
     score: Score
-    rank: int
+    rank: Count
     previous: Standing | None
     changed: bool
 
@@ -144,11 +145,15 @@ class Receipt(Struct, frozen=True):
 
 
 class Listed(Struct, frozen=True):
-    """A board of the list of boards; ``declared`` tells whether it has a definition of its own."""
+    """A board of the list of boards; ``declared`` tells whether it has a definition of its own.
+
+    ``count`` is how many entries it has, if that was asked for.
+    """
 
     name: str
     declared: bool
     definition: Definition
+    count: Count | UnsetType = UNSET
 
 
 class Listing(Struct, frozen=True):
@@ -172,11 +177,28 @@ class Readiness(Struct, frozen=True):
     warnings: list[str] | UnsetType = UNSET
 
 
-SUBJECTS: dict[type[Struct], str] = {
-    Submit: "A submit",
-    Batch: "A batch",
-    StrictEntry: "An entry",
-    MetadataAlone: "A change of metadata",
+class _Subject(NamedTuple):
+    name: str
+    example: str
+    advice: dict[str, str] = {}  # noqa: RUF012 - never changed
+    """What else to say of a problem with these words: that of a body which belongs elsewhere."""
+
+
+_A_BATCH = "Several entries are a batch, which goes to POST /{board}."
+_A_SUBMIT = "One score goes to POST /{board}/{name}."
+_SUBJECTS: dict[type[Struct], _Subject] = {
+    Submit: _Subject(
+        "A submit",
+        '{"score": 42}',
+        {"is a list": _A_BATCH, 'no field "entries"': _A_BATCH, 'no field "name"': "The name stands in the path."},
+    ),
+    Batch: _Subject(
+        "A batch",
+        '{"entries": [{"name": "v", "score": 42}]}',
+        {'no field "score"': _A_SUBMIT, 'no field "name"': _A_SUBMIT},
+    ),
+    StrictEntry: _Subject("An entry", '{"name": "v", "score": 42}'),
+    MetadataAlone: _Subject("A change of metadata", '{"metadata": {"car": "porsche"}}'),
 }
 _KINDS = {
     "int | float": "a number",
@@ -423,22 +445,25 @@ def _shape_error(error: msgspec.ValidationError, kind: type[Struct]) -> BadBody 
     if "out of range - at" in str(error):
         return ScoreRefused("The score is beyond the range of a double (about 1.8e308).")
     found = _PATH.search(str(error))
-    pointer = found[1].replace(".", "/") if found else ""
-    is_one_of_many = kind is StrictEntry  # a hint takes long
-    problem = describe_mismatch(error, SUBJECTS[kind], kind.__struct_fields__, with_hint=not is_one_of_many)
-    return BadBody(pointer, f"{problem}.")
+    subject, is_one_of_many = _SUBJECTS[kind], kind is StrictEntry
+    problem = describe_mismatch(error, subject.name, kind.__struct_fields__, at_length=not is_one_of_many)
+    if found:
+        return BadBody(found[1].replace(".", "/"), f"{problem}.")
+    advice = [f" {advice}" for words, advice in subject.advice.items() if words in problem]
+    return BadBody("", f"{problem}: send {subject.example}.{''.join(advice)}")
 
 
 def describe_mismatch(
-    error: msgspec.ValidationError, subject: str, fields: Sequence[str], *, with_hint: bool = True
+    error: msgspec.ValidationError, subject: str, fields: Sequence[str], *, at_length: bool = True
 ) -> str:
     """Return what is wrong with JSON of another shape than ``subject`` with these fields has."""
     what, _, where = str(error).partition(" - at `$")
     if found := re.fullmatch(r"Expected `(.+?)`, got `(.+?)`", what):
         expected, got = (_KINDS.get(word, word) for word in found.groups())
-        return f"{where.strip('.`') or subject} must be {expected}, and is {got}"
+        advice = ": a number has no quotes" if (expected, got) == ("a number", "a string") else ""
+        return f"{where.strip('.`') or subject} must be {expected}, and is {got}{advice}"
     name = what.partition("`")[2].removesuffix("`")
     if what.startswith("Object missing"):
         return f"{subject} needs the field {name}"
-    hint = declaring.suggest(name, fields) if with_hint else ""
+    hint = declaring.suggest(name, fields, at_length=at_length)
     return f"{subject} has no field {declaring.quote(name)}{hint}. It has {', '.join(fields)}"
