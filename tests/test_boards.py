@@ -384,6 +384,36 @@ async def test_definition_waits_for_metadata(boards: Boards, kind: str) -> None:
     assert (done, type(defined)) == ([None, None], DefinitionConflict)
 
 
+async def test_submits_while_boards_are_declared(boards: Boards) -> None:
+    """Submits to all boards wait for another file, and feed what that says."""
+    await boards.submit("b", Submission("v0", 1))
+    submits = [boards._submit("b", Submission(f"v{number}", 1), None, want_change=False) for number in range(1, 4)]  # noqa: SLF001 - a submit that began before
+    other = [boards.set_metadata("b", "v0", b"1"), boards.submit_many("b", [Submission("v4", 1)])]
+    await asyncio.gather(boards.declare(BoardsFile(Definition(windows=("daily",)))), *submits, *other)
+    assert await boards.store.count(boards.period_of("b", "daily", None)) == 4
+
+
+async def test_declaring_waits_for_keys(boards: Boards) -> None:
+    """Another file does not overtake a submit whose key is still looked up, and which contradicts it."""
+    keyed = change(boards, "b", Submission("v", 50), "k")
+    done, declared = await asyncio.gather(
+        keyed, boards.declare(BoardsFile(boards={"b": BOUNDED})), return_exceptions=True
+    )
+    assert (isinstance(done, Change), type(declared)) == (True, DefinitionConflict)
+    assert await boards.definition("kart") == KART
+
+
+async def test_declaring_and_defining(boards: Boards) -> None:
+    """A definition that comes before another file is kept first; one that comes after is of a declared board."""
+    acts = (
+        boards.define("b", KART),
+        boards.declare(BoardsFile(boards={"b": BOUNDED, "kart": KART})),
+        boards.define("b", KART),
+    )
+    *_, last = await asyncio.gather(*acts, return_exceptions=True)
+    assert (type(last), await boards.definition("b")) == (DefinitionConflict, BOUNDED)
+
+
 async def test_conflict_leaves_all_as_it_was(boards: Boards) -> None:
     """A definition that entries contradict is refused, and the old one holds."""
     await boards.submit("b", Submission("v", 50))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.request_counts import RequestCounts
-from laurels.adapters.server import Server, connections_within_descriptors
+from laurels.adapters.server import Server, bind, connections_within_descriptors
 from laurels.adapters.shared import Shared
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
@@ -37,6 +38,7 @@ from laurels.http.wire import Batch
 from laurels.limits import limits_of
 from laurels.logs import LogFormat, writing_logs
 from laurels.optional import load
+from laurels.reloading import Reloading, ignore_hangups
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
@@ -109,8 +111,8 @@ def _boards_file(settings: Settings) -> BoardsFile:
 
 
 @asynccontextmanager
-async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
-    """Open the store and yield the routes over it; close it at the end.
+async def open_routes(settings: Settings, reloading: Reloading | None = None) -> AsyncIterator[Routes]:
+    """Open the store and yield the routes over it; close it at the end. What can be reloaded is added to ``reloading``.
 
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
@@ -120,6 +122,12 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     try:
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
+
+        async def reload_boards() -> None:
+            await boards.declare(await asyncio.to_thread(_boards_file, settings))
+
+        if reloading is not None and settings.boards is not None:
+            reloading.add(f"the boards file {settings.boards}", reload_boards)
         yield Routes(boards, *operations_and_gate(settings, store.measure))
     finally:
         await store.close()
@@ -146,16 +154,25 @@ def _limited(operation: Operation, limits: Limits) -> Operation:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is under way. Raises as :func:`open_routes`."""
+    """Serve until SIGINT or SIGTERM, then finish what is under way; SIGHUP reloads.
+
+    Raises AddressUnusable, and as :func:`open_routes`.
+    """
+    reloading = Reloading()
+    reloading.hear()
     sys.setswitchinterval(SWITCH_SECONDS)
-    with writing_logs(settings.log_format):
-        room = connections_within_descriptors(settings.limits.max_connections)
-        limits = replace(settings.limits, max_connections=room)
-        uvloop.run(_serve(replace(settings, limits=limits)))
+    try:
+        with writing_logs(settings.log_format):
+            room = connections_within_descriptors(settings.limits.max_connections)
+            limits = replace(settings.limits, max_connections=room)
+            uvloop.run(_serve(replace(settings, limits=limits), reloading))
+    finally:
+        ignore_hangups()
 
 
-async def _serve(settings: Settings) -> None:
-    async with open_routes(settings) as routes:
+async def _serve(settings: Settings, reloading: Reloading) -> None:
+    sockets = bind(settings.host, settings.port)  # first: what loads for minutes should not do so in vain
+    async with open_routes(settings, reloading) as routes, reloading.answering():
         server = Server(
             uvicorn.Config(
                 Application(routes),
@@ -173,7 +190,7 @@ async def _serve(settings: Settings) -> None:
         )
         for ending in (signal.SIGINT, signal.SIGTERM):
             signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
-        await server.serve()
+        await server.serve(sockets)
 
 
 def application() -> OpeningApplication:
