@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from laurels.reloading import Reloading
 from tests.asking import ask, connected, read_replies
 from tests.conftest import running, started
 
@@ -160,6 +162,27 @@ def test_store_that_keeps_no_definitions(momento: Momento, tmp_path: Path, monke
         assert "reloaded the boards file" in declared.hang_up("[boards.laps]\nscores = { max = 9 }\n")
         assert ask(server, "POST", "/laps/v", {"score": 10}).status == 422
         assert "This store cannot keep windows beside a board" in declared.hang_up('[default]\nwindows = ["daily"]\n')
+
+
+def test_part_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that is not ours goes to the log, and the parts after that one are reloaded."""
+    caplog.set_level("INFO")
+    reloading = Reloading()
+
+    async def fail() -> None:
+        raise RuntimeError("This part fails.")
+
+    async def reload() -> None:
+        pass
+
+    reloading.add("one", fail)
+    reloading.add("two", reload)
+    asyncio.run(reloading.reload())
+    assert [record.getMessage() for record in caplog.records] == [
+        "SIGHUP: one is not reloaded",
+        "SIGHUP: reloaded two.",
+    ]
+    assert "This part fails." in caplog.text
 
 
 @pytest.mark.slow

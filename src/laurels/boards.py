@@ -139,8 +139,11 @@ class Boards:
         has no more keeps the definition that is in the store. Raises BadDefinition if the store cannot keep one,
         DefinitionConflict if stored entries contradict one; then all is as it was.
         """
-        file, store = file or self._file, self.store
-        check_kept(file, store.capabilities, "The boards file")
+        store = self.store
+        if file is None:
+            check_kept(file := self._file, store.capabilities, "The boards file")
+        else:  # while other requests are answered, whom a long file must not keep waiting
+            await asyncio.to_thread(check_kept, file, store.capabilities, "The boards file")
         self._stored = await store.definitions()
         async with self._hold_submits():
             try:

@@ -19,7 +19,7 @@ import logging
 import time
 from bisect import bisect_left, bisect_right
 from contextlib import ExitStack
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
@@ -81,7 +81,7 @@ from laurels.stores.embedded.summary import summarize
 from laurels.stores.embedded.watch import ClockWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from laurels.ranking import Index
@@ -352,37 +352,38 @@ class EmbeddedStore(Store):
         self._check_open()
         await self._commits.settle_written()
         state = self._state
-        new = {name: definition for name, definition in definitions.items() if state.declared.get(name) != definition}
-        is_new_default = default != state.default
-        undeclared = [name for name in state.undeclared() if name not in definitions] if is_new_default else ()
-        ended = [
-            *await self._find_ended(new.items(), ""),
-            *await self._find_ended(
-                ((name, default) for name in undeclared),
-                " (it has the default definition: declare it as it was, or go back to the default that was)",
-            ),
-        ]
+        new, ended = await self._find_new(definitions, "")
+        if default != state.default:
+            undeclared = {name: default for name in state.undeclared() if name not in definitions}
+            way = " (it has the default definition: declare it as it was, or go back to the default that was)"
+            ended += (await self._find_new(undeclared, way))[1]
         self._capacity.exempt.update(new)
-        records: list[Record] = [Drop(name) for name in ended]
-        records += [Define(name, encode_definition(definition)) for name, definition in new.items()]
-        # After the boards: the new default may contradict them as they were
-        records += [Define(DEFAULT, encode_definition(default))] * is_new_default
-        for first in range(0, len(records), DEFINED_AT_ONCE):
-            await self._keep_all(records[first : first + DEFINED_AT_ONCE])
+        # The default after the boards, which may contradict it as they were
+        definers = new if default == state.default else {**new, DEFAULT: default}
+        records = chain(map(Drop, ended), (Define(name, encode_definition(of)) for name, of in definers.items()))
+        while portion := list(islice(records, DEFINED_AT_ONCE)):
+            await self._keep_all(portion)
 
-    async def _find_ended(self, wanted: Iterable[tuple[str, Definition]], way: str) -> list[str]:
-        """Return the boards that have ended with what contradicts a new definition; raise if any other contradicts."""
-        ended = []
-        for count, (name, definition) in enumerate(wanted, 1):
-            if problem := self._state.problem(name, definition):
-                if not (self._is_over(name) and self._clock.is_settled):
-                    raise DefinitionConflict(name, problem + way)
-                ended.append(name)
+    async def _find_new(
+        self, definitions: Mapping[str, Definition], way: str
+    ) -> tuple[dict[str, Definition], list[str]]:
+        """Return which definitions are new, and the boards that have ended with what contradicts theirs.
+
+        Raises DefinitionConflict, which says the ``way`` out, if any other board contradicts its definition.
+        """
+        new, ended = {}, []
+        for count, (name, definition) in enumerate(definitions.items(), 1):
+            if definition != self._state.declared.get(name):
+                new[name] = definition
+                if problem := self._state.problem(name, definition):
+                    if not (self._is_over(name) and self._clock.is_settled):
+                        raise DefinitionConflict(name, problem + way)
+                    ended.append(name)
             if count % DEFINED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return ended
+        return new, ended
 
-    async def _keep_all(self, records: Sequence[Record]) -> None:
+    async def _keep_all(self, records: list[Record]) -> None:
         """Keep records in one batch, which has one clock for all of them."""
         batches = [self._commits.add(record) for record in records]
         await batches[-1]
