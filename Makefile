@@ -1,23 +1,39 @@
 # The developer's commands. Each installs what it needs; `make run` needs only python3 with venv and its headers, a C
-# compiler and make, and `make test` also npm.
+# compiler and make, and `make test` also npm. `make run PYTHON=python3.13` takes that Python from then on.
 
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The Python of .venv; empty if that is not whole, or was moved here.
+VERSION := $(shell grep -qsF "$(CURDIR)/$(BIN)/python" $(BIN)/pip \
+  && $(BIN)/python -c 'import pip, sys; print("Python", sys.version.split()[0])' 2>/dev/null)
+PYTHON ?= $(if $(VERSION),$(BIN)/python,python3)
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 WHEELS := --no-deps --require-hashes --only-binary=:all:
-KERNEL := $(wildcard src/laurels/*/*.pyx src/laurels/*/*.pxi src/laurels/*/*.pxd src/laurels/*/*/*.pyx)
+KERNEL := $(shell find src -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help install run run-serverless cdk test check bench docs fuzz lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-$(VENV)/serve.stamp: requirements/serve.txt pyproject.toml setup.py $(KERNEL)
-	@$(PYTHON) -c 'import sys, sysconfig, pathlib, venv; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' \
-	  || { echo "Python's venv module or headers are missing. On Debian: apt install python3-venv python3-dev gcc make" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+TOO_OLD = Laurels needs Python 3.11 or newer, and $(PYTHON) is not. With another one: make run PYTHON=python3.11
+MISSING = Python's venv module or headers, or a C compiler, are missing. On Debian: apt install python3-venv python3-dev gcc
+
+# An environment that is not whole, or is another Python's than PYTHON, is made anew.
+ifneq ($(VERSION),$(shell $(PYTHON) -V 2>&1))
+.PHONY: $(BIN)/pip
+endif
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(TOO_OLD)" >&2; exit 1; }
+	@$(PYTHON) -c 'import os, shutil, sys, sysconfig, ensurepip, sqlite3, ssl; \
+	  compiler = shutil.which((os.environ.get("CC") or sysconfig.get_config_var("CC")).split()[0]); \
+	  sys.exit(not compiler or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
+	  || { echo "$(MISSING)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/serve.stamp: $(BIN)/pip requirements/serve.txt pyproject.toml setup.py MANIFEST.in $(KERNEL)
 	$(PIP) install --require-hashes -r requirements/serve.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -34,6 +50,13 @@ build/wheels.stamp: requirements/function.txt requirements/lambda-runtime.txt $(
 	$(PIP) download $(WHEELS) --dest build/wheels/arm64 --platform manylinux2014_aarch64 -r requirements/function.txt
 	$(PIP) download $(WHEELS) --dest build/wheels/x86_64 --platform manylinux2014_x86_64 -r requirements/function.txt
 	$(PIP) install --require-hashes --target build/lambda-runtime -r requirements/lambda-runtime.txt
+	@touch $@
+
+# All that the tests install into environments of their own, so that they need no network.
+build/wheelhouse.stamp: requirements/serve.txt requirements/serverless.txt $(VENV)/serve.stamp
+	rm -rf build/wheelhouse
+	$(PIP) download $(WHEELS) --dest build/wheelhouse -r requirements/serve.txt
+	$(PIP) download $(WHEELS) --dest build/wheelhouse -r requirements/serverless.txt
 	@touch $@
 
 node_modules/.stamp: package-lock.json
@@ -55,7 +78,7 @@ cdk: $(VENV)/infra.stamp build/wheels.stamp node_modules/.stamp ## Run the CDK c
 # Every line and branch is tested, which is checked unless ARGS selects tests. Python 3.11 misses some lines of commands
 # that call the service: it stops tracing a task once another has been cancelled in it (python/cpython#106749, fixed in
 # 3.12).
-test: $(VENV)/dev.stamp build/wheels.stamp node_modules/.stamp ## Run all tests with branch coverage, or some without: ARGS="-m 'not slow'"
+test: $(VENV)/dev.stamp build/wheels.stamp build/wheelhouse.stamp node_modules/.stamp ## Run all tests with branch coverage, or some without: ARGS="-m 'not slow'"
 ifneq ($(strip $(ARGS)),)
 	$(BIN)/pytest $(ARGS)
 else

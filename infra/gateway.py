@@ -24,8 +24,8 @@ from constructs import Construct
 
 from infra.answers import ANSWERS, DEFAULTS, FUNCTIONS, OTHER_METHOD, list_methods, refusal
 from infra.functions import acknowledge, own_log_group
-from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
-from laurels.http.messages import JSON, PROBLEM
+from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS, PREFLIGHT_SECONDS
+from laurels.http.messages import JSON, ON_EVERY_ANSWER, PROBLEM
 
 if TYPE_CHECKING:
     from infra.functions import Function, Functions
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 QUOTED_PROBLEM = f"'{PROBLEM.decode()}'"
 RETRY = {"Retry-After": "'1'"}
-PREFLIGHT_SECONDS = 3600
 SENT_TYPES = (
     JSON.decode(),
     "application/x-www-form-urlencoded",
@@ -43,6 +42,8 @@ SENT_TYPES = (
     "text/plain",
 )
 """The types of bodies that a mock looks past: a body of another type it answers with 415."""
+ALWAYS = {name.decode().title(): f"'{value.decode()}'" for name, value in ON_EVERY_ANSWER}
+"""Headers of every answer, in the gateway's quotes."""
 LOGGED = {
     "requestId": "$context.requestId",
     "time": "$context.requestTimeEpoch",
@@ -146,7 +147,7 @@ class Gateway(Construct):
 
     def _refuse_others(self, resource: apigateway.Resource, allowed: str) -> None:
         """Answer OPTIONS with what is allowed, and every other method with 405."""
-        allow = {"Allow": f"'{allowed}'"}
+        allow = {"Allow": f"'{allowed}'"} | ALWAYS
         preflight = self._cors() | (
             {
                 "Access-Control-Allow-Methods": f"'{allowed}'",
@@ -166,7 +167,7 @@ class Gateway(Construct):
             kind.title().replace("_", ""),
             type=apigateway.ResponseType.of(kind),
             status_code=str(status) if status else None,
-            response_headers={"Content-Type": QUOTED_PROBLEM} | retry | self._cors(),
+            response_headers={"Content-Type": QUOTED_PROBLEM} | ALWAYS | retry | self._cors(),
             templates={"application/json": body.decode()},
         )
 

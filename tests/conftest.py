@@ -47,9 +47,11 @@ class Server:
 
 
 @contextmanager
-def started(command: list[str], environment: dict[str, str] | None = None) -> Iterator[Server]:
+def started(
+    command: list[str], environment: dict[str, str] | None = None, directory: Path | None = None
+) -> Iterator[Server]:
     """Run a command that serves; yield when it has logged its URL, and end it after the block."""
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=directory)
     assert process.stderr is not None
     with process, process.stderr as stderr:
         lines = []

@@ -30,7 +30,9 @@ from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import BadStore
 from laurels.http import Gate, Routes
+from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
+from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.request_log import log_request
@@ -44,7 +46,8 @@ from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    import socket
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
@@ -65,11 +68,20 @@ class Settings(Struct, frozen=True):
     boards: Path | None = None
     order: Order | None = None
     ttl_seconds: TTLSeconds = TTL_SECONDS
+    allowed_hosts: tuple[str, ...] = ()
+    """The names that requests may ask for, ``localhost`` for all that are of this machine alone; without any, all."""
+    cors_origins: tuple[str, ...] = ()
+    """Which pages of other origins may use the service."""
     metrics: bool = True
     log_requests: bool = False
     log_format: LogFormat = "text"
     store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        """Raise BadHost or BadOrigin for what could never match, before anything is opened."""
+        AllowedHosts(self.allowed_hosts)
+        Cors(self.cors_origins)
 
 
 async def _open_embedded(_: str, settings: Settings, file: BoardsFile, clock: Clock) -> Store:
@@ -118,6 +130,8 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     """
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
+    counts = RequestCounts() if settings.metrics else None
+    gate = _make_gate(settings, counts)
     store = await kind.open(place, settings, file, clock)
     try:
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
@@ -128,22 +142,30 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
 
         if reloading is not None and settings.boards is not None:
             reloading.add(f"the boards file {settings.boards}", reload_boards)
-        yield Routes(boards, *operations_and_gate(settings, store.measure))
+        yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
 
 
-def operations_and_gate(
-    settings: Settings, measure: Callable[[], Mapping[str, float]]
-) -> tuple[tuple[Operation, ...], Gate]:
-    """Return the operations that a deployment serves, and the gate before them; ``measure`` is the store's."""
-    counts = RequestCounts() if settings.metrics else None
+def _make_gate(settings: Settings, counts: RequestCounts | None) -> Gate:
     observers: list[Observer] = [] if counts is None else [counts]
     if settings.log_requests:
         observers.append(log_request)
+    cors = Cors(settings.cors_origins)
+    return Gate(
+        observers=tuple(observers),
+        cors=cors if settings.cors_origins else None,
+        host=AllowedHosts(settings.allowed_hosts) if settings.allowed_hosts else None,
+        origin=cors.check,
+    )
+
+
+def list_operations(
+    settings: Settings, counts: RequestCounts | None, measure: Callable[[], Mapping[str, float]]
+) -> tuple[Operation, ...]:
+    """Return the operations that a deployment serves; ``measure`` is the store's."""
     metrics = () if counts is None else (metrics_operation(RequestCollector(counts), StoreCollector(measure)),)
-    operations = tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *metrics))
-    return operations, Gate(observers=tuple(observers))
+    return tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *metrics))
 
 
 def _limited(operation: Operation, limits: Limits) -> Operation:
@@ -170,8 +192,15 @@ def serve(settings: Settings) -> None:
         ignore_hangups()
 
 
+def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[str, ...]:
+    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere."""
+    is_checked = settings.allowed_hosts or all(is_loopback(str(each.getsockname()[0])) for each in sockets)
+    return (LOCALHOST, *settings.allowed_hosts) if is_checked else ()
+
+
 async def _serve(settings: Settings, reloading: Reloading) -> None:
     sockets = bind(settings.host, settings.port)  # first: what loads for minutes should not do so in vain
+    settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
     async with open_routes(settings, reloading) as routes, reloading.answering():
         server = Server(
             uvicorn.Config(
@@ -198,13 +227,15 @@ def application() -> OpeningApplication:
 
     The server has its own limits of connections: of ours, those of bodies apply.
     """
-    own = {"host", "port", "log_format", "store_limits", "limits"}  # which the server has itself, or which follow here
-    names = set(Settings.__struct_fields__) - own
+    own = {"host", "port", "log_format"}  # which the server has itself
+    lists, limits = {"allowed_hosts", "cors_origins"}, {"store_limits", "limits"}
+    names = set(Settings.__struct_fields__) - own - lists - limits
     given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
-    settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)))
-    return OpeningApplication(open_routes(settings))
+    several = {name: tuple(os.environ.get(f"LAURELS_{name.upper()[:-1]}", "").split()) for name in lists}
+    settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)), **several)
+    return OpeningApplication(partial(open_routes, settings))
 
 
 def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:

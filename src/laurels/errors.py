@@ -32,6 +32,8 @@
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
     │   └── NewerFormat           a file on disk was written by a newer version of Laurels
+    ├── BadHost                   a setting is no host
+    ├── BadOrigin                 a setting is no origin
     ├── ExtraMissing              a feature needs packages that are not installed
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     └── AddressUnusable           the service cannot listen where it is to
@@ -303,7 +305,7 @@ class NotKept(StoreError):
 
     def __init__(self, feature: str) -> None:
         self.feature = feature
-        super().__init__(f"This store cannot {feature}: its capabilities say so. Use the embedded store for that.")
+        super().__init__(f"This service cannot {feature}: the store behind it does not, and the embedded store does.")
 
 
 class BadStore(StoreError):
@@ -366,13 +368,35 @@ class NewerFormat(StoreError):
         super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
 
 
+class BadHost(LaurelsError):
+    """A setting is no host that a request could name."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(
+            f"{text!r} is no host: it must be a name or an address, without a scheme, a port or a path, as in "
+            "boards.example, or * for any."
+        )
+
+
+class BadOrigin(LaurelsError):
+    """A setting is no origin that a page could have."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(
+            f"{text!r} is no origin: it must be a scheme and a host, and a port if it has one, without a path, as in "
+            "https://game.example, or * for any."
+        )
+
+
 class ExtraMissing(LaurelsError):
     """A feature needs a package that only an extra of ours installs."""
 
-    def __init__(self, extra: str, package: str) -> None:
-        self.extra = extra
+    def __init__(self, package: str, install_command: str) -> None:
         self.package = package
-        super().__init__(f"This needs the package {package}, which is not installed: pip install 'laurels[{extra}]'")
+        self.install_command = install_command
+        super().__init__(f"This needs the package {package}, which is not installed: {install_command}")
 
 
 class BoardsFileUnusable(LaurelsError):

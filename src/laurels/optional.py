@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from pathlib import Path
+from shlex import quote
+from shutil import which
 from typing import Any
 
 from laurels.errors import ExtraMissing
@@ -15,6 +19,7 @@ OPTIONAL_PACKAGES = {
     "jwt": "momento",
     "momento": "momento",
     "momento_wire_types": "momento",
+    "socksio": "socks",
     "trustme": "momento",
 }
 """The extra of ours that installs each package."""
@@ -30,4 +35,20 @@ def load(place: str) -> Any:
         # A missing package that no extra installs is a fault of ours, and must not be reported as one of the user's.
         if package not in OPTIONAL_PACKAGES:
             raise
-        raise ExtraMissing(OPTIONAL_PACKAGES[package], package) from error
+        raise ExtraMissing(package, install_command(OPTIONAL_PACKAGES[package])) from error
+
+
+def install_command(extra: str) -> str:
+    """Return the line that installs an extra of ours into the environment of this process, typed where it runs.
+
+    Laurels itself is there, so pip and uv take that one, be it a checkout: they look for its name in no index.
+    """
+    pip = Path(sys.prefix, "bin", "pip")
+    if not pip.exists():  # uv makes environments without it
+        command = f"uv pip install --python {quote(sys.prefix)}"
+    elif which("pip") == str(pip):
+        command = "pip install"
+    else:
+        place = pip.relative_to(Path.cwd()) if pip.is_relative_to(Path.cwd()) else pip
+        command = f"{quote(str(place))} install"
+    return f"{command} 'laurels[{extra}]'"

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from laurels.adapters import gateway
 from laurels.http import Response, Routes
-from laurels.http.cors import Cors
+from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS, Cors
 from tests.serverless.recorded import RECORDED
 
 if TYPE_CHECKING:
     from tests.serverless.recorded import Recorded
 
 BODY_BYTES = 64 * 1024
+
+ALWAYS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
 
 @pytest.mark.parametrize("recorded", RECORDED.values(), ids=RECORDED)
@@ -83,7 +85,7 @@ def test_answer() -> None:
     response = Response(200, b'{"a":"\xc3\xa9"}', headers=((b"vary", b"accept"), (b"vary", b"prefer")))
     assert gateway.format_response(response) == {
         "statusCode": 200,
-        "headers": {"vary": "accept, prefer", "content-type": "application/json"},
+        "headers": {"vary": "accept, prefer", "content-type": "application/json"} | ALWAYS,
         "body": '{"a":"é"}',
         "isBase64Encoded": False,
     }
@@ -93,7 +95,7 @@ def test_answer_without_a_body() -> None:
     """An empty answer has no type."""
     assert gateway.format_response(Response(202)) == {
         "statusCode": 202,
-        "headers": {},
+        "headers": ALWAYS,
         "body": "",
         "isBase64Encoded": False,
     }
@@ -110,7 +112,7 @@ def test_answer_to_head() -> None:
     """HEAD is given the headers and no body."""
     formatted = gateway.format_response(Response(200, b"{}"), "HEAD")
     assert formatted["body"] == ""
-    assert formatted["headers"] == {"content-type": "application/json"}
+    assert formatted["headers"] == {"content-type": "application/json"} | ALWAYS
 
 
 @pytest.mark.parametrize(
@@ -118,15 +120,15 @@ def test_answer_to_head() -> None:
 )
 def test_answer_to_a_browser(origin: str, vary: str | None) -> None:
     """Pages of the configured origin may read the answer; caches keep the answers for one origin apart."""
-    headers = gateway.format_response(Cors(origin)(None, Response(200, b"{}")))["headers"]
+    headers = gateway.format_response(Cors([origin])(None, Response(200, b"{}")))["headers"]
     assert headers["access-control-allow-origin"] == origin
     assert headers.get("vary") == vary
-    assert headers["access-control-expose-headers"] == "preference-applied, retry-after"
+    assert headers["access-control-expose-headers"] == EXPOSED_HEADERS.decode()
 
 
 def test_answer_to_a_preflight() -> None:
     """The answer to OPTIONS is a preflight's as well."""
-    response = Cors("*")(None, Response(204, headers=((b"allow", b"GET, OPTIONS"),)))
+    response = Cors(["*"])(None, Response(204, headers=((b"allow", b"GET, OPTIONS"),)))
     headers = gateway.format_response(response, "OPTIONS")["headers"]
     assert headers["access-control-allow-methods"] == "GET, OPTIONS"
-    assert headers["access-control-allow-headers"] == "content-type, prefer, idempotency-key"
+    assert headers["access-control-allow-headers"] == ALLOWED_HEADERS.decode()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.http.docs import STYLE, docs_page, landing_page
+from laurels.http.messages import DEFAULT_ORIGIN
 from tests.asking import ask
 from tests.http.conftest import SERVED
 
@@ -68,7 +69,7 @@ def test_page_needs_nothing_from_elsewhere(page: bytes) -> None:
     """There is no script, and no link leads off this service or to a place that is not there."""
     read = Page(page)
     assert not read.tags & {"script", "img", "iframe", "object", "form"}
-    inside = {"/-/docs", "/-/openapi.json", "/-/boards", "data:,", *(f"#{name}" for name in read.ids)}
+    inside = {"-/docs", "-/openapi.json", "-/boards", "openapi.json", "data:,", *(f"#{name}" for name in read.ids)}
     assert set(read.links) <= inside
 
 
@@ -99,7 +100,8 @@ def test_docs_tell_limits() -> None:
 def test_page_is_served_to_browsers(service: Server, path: str) -> None:
     """A browser gets the page, with a policy that lets it load and run nothing but the page's own style."""
     reply = ask(service, "GET", path, headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
-    assert (reply.status, reply.headers["content-type"], reply.body) == (200, "text/html; charset=utf-8", PAGES[path])
+    page = PAGES[path].replace(DEFAULT_ORIGIN.encode(), service.url.encode())
+    assert (reply.status, reply.headers["content-type"], reply.body) == (200, "text/html; charset=utf-8", page)
     digest = b64encode(sha256(STYLE.encode()).digest()).decode()
     assert reply.headers["content-security-policy"].startswith(f"default-src 'none'; style-src 'sha256-{digest}'")
     assert re.findall(r"<style>(.*?)</style>", reply.body.decode(), re.DOTALL) == [STYLE]

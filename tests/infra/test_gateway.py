@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from infra.answers import ANSWERS, DEFAULTS, Remainder
+from infra.gateway import ALWAYS
 from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
 from laurels.http.problems import Problem
 from laurels.http.reads import READS
@@ -108,7 +109,8 @@ def test_other_methods_with_a_body(dev: Synthesized, part: str, kind: str) -> No
 def test_options(dev: Synthesized, part: str) -> None:
     """OPTIONS gives 204 with what is allowed, and nothing to browsers elsewhere."""
     response, _ = mocked(methods(dev)["OPTIONS", part])
-    assert (response["StatusCode"], list(response["ResponseParameters"])) == ("204", ["method.response.header.Allow"])
+    names = {name.removeprefix("method.response.header.") for name in response["ResponseParameters"]}
+    assert (response["StatusCode"], names) == ("204", {"Allow", *ALWAYS})
 
 
 @pytest.mark.parametrize("part", FUNCTIONS)
@@ -128,6 +130,13 @@ def test_own_answers(dev: Synthesized, kind: str) -> None:
     assert (str(problem.status), header(answer, "Content-Type")) == (answer["StatusCode"], "application/problem+json")
     assert header(answer, "Retry-After") == ("1" if problem.status in {429, 503} else None)
     assert header(answer, "Access-Control-Allow-Origin") is None
+
+
+@pytest.mark.parametrize("kind", [*ANSWERS, *DEFAULTS])
+def test_no_cache_keeps_them(dev: Synthesized, kind: str) -> None:
+    """The gateway's own answers have the headers of every answer."""
+    answer = dev.one("ApiGateway::GatewayResponse", ResponseType=kind)
+    assert (header(answer, "Cache-Control"), header(answer, "X-Content-Type-Options")) == ("no-store", "nosniff")
 
 
 @pytest.mark.parametrize("kind", DEFAULTS)

@@ -125,8 +125,7 @@ async def test_same_bytes_as_self_hosted(one_for_all: Execution, recorded: Recor
     body = b"" if recorded.sent.method == "HEAD" else expected.body
     assert answer["statusCode"] == expected.status
     assert answer["body"].encode() == body
-    kind = {"content-type": expected.content_type.decode()} if expected.body else {}
-    assert answer["headers"] == kind | {name.decode(): value.decode() for name, value in expected.headers}
+    assert answer["headers"] == {name.decode(): value.decode() for name, value in expected.list_headers()}
 
 
 def _without_query_and_name(event: dict[str, Any]) -> dict[str, Any]:
@@ -222,10 +221,8 @@ def test_key_that_is_not_there_yet(
     ssm.delete()
     with executing(settings, tmp_path / "log") as execution:
         answer = execution.invoke("get_standing", STANDING)
-        assert (answer["statusCode"], answer["headers"]) == (
-            503,
-            {"retry-after": "5", "content-type": "application/problem+json"},
-        )
+        assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
+        assert answer["headers"]["content-type"] == "application/problem+json"
         assert json.loads(answer["body"])["detail"].startswith("The key to the store cannot be read.")
         assert PARAMETER not in answer["body"]
         assert PARAMETER in execution.text

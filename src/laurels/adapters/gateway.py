@@ -99,10 +99,8 @@ def read_event(event: dict[str, Any]) -> Request:
 def format_response(response: Response, method: str = "GET") -> dict[str, Any]:
     """Return a response as API Gateway takes it in either format."""
     headers: Headers = {}
-    for name, value in response.headers:
+    for name, value in response.list_headers():
         add_header(headers, name, value)
-    if response.body:
-        headers[b"content-type"] = response.content_type
     body, encoded = _text(b"" if method == "HEAD" else response.body)
     return {
         "statusCode": response.status,

@@ -30,7 +30,6 @@ from __future__ import annotations
 import logging
 import time
 from enum import IntEnum
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -38,9 +37,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from laurels.adapters.fast_path import start
 from laurels.adapters.limits import SLICE_SECONDS, SMALL_BYTES
-from laurels.adapters.shared import STATUS_LINE
-from laurels.adapters.strictness import describe_error, find_fault, strip_origin
-from laurels.http.messages import Request, add_header
+from laurels.adapters.strictness import describe_error, find_fault, split_target
+from laurels.http.messages import BODILESS, Request, add_header
 from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
 from laurels.http.routes import Call
 from laurels.limits import format_size
@@ -404,11 +402,13 @@ class BoardProtocol(HttpToolsProtocol):
         if self.is_passed_over:
             return
         version = parser.get_http_version()
-        self.url = strip_origin(self.url)
-        fault = find_fault(version, self.url, request.headers)
+        self.url, authority = split_target(self.url)
+        fault = find_fault(version, self.url, authority, request.headers)
         if fault is not None:
             self.refuse(fault)
             return
+        if authority is not None:
+            request.headers[b"host"] = authority  # what the header says does not count (RFC 9112, 3.2.2)
         self.keep_alive = (
             self.keep_alive and version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         )
@@ -616,12 +616,5 @@ class BoardProtocol(HttpToolsProtocol):
             self.refusing = True
 
     def _head(self, response: Response, *, keep_alive: bool) -> bytes:
-        status = response.status
-        lines = [STATUS_LINE.get(status, b"HTTP/1.1 %d \r\n" % status), self.shared.date]
-        lines.extend([b"%b: %b\r\n" % header for header in response.headers])
-        if response.body:
-            lines.append(b"content-type: %b\r\n" % response.content_type)
-        if response.status != HTTPStatus.NO_CONTENT:
-            lines.append(b"content-length: %d\r\n" % len(response.body))
-        lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-        return b"".join(lines)
+        length = b"" if response.status in BODILESS else b"content-length: %d\r\n" % len(response.body)
+        return self.shared.head(response) + length + (b"\r\n" if keep_alive else b"connection: close\r\n\r\n")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from laurels.adapters.limits import Limits
+    from laurels.http.messages import Response
     from laurels.http.routes import Routes
 
 STATUS_LINE = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode()) for status, phrase in PHRASES.items()}
@@ -82,8 +83,12 @@ class Shared:
     def _read(self) -> None:
         self.now = time.monotonic()
         self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
-        self.fast.ok = STATUS_LINE[200] + self.date + b"content-type: application/json\r\ncontent-length: "
-        self.fast.accepted = STATUS_LINE[202] + self.date + b"content-length: 0\r\n\r\n"
+        self.fast.renew(self.head)
+
+    def head(self, response: Response) -> bytes:
+        """Return the head of a response up to its length, which is the last line."""
+        line = STATUS_LINE.get(response.status, b"HTTP/1.1 %d \r\n" % response.status)
+        return b"".join((line, self.date, *[b"%b: %b\r\n" % header for header in response.list_headers()]))
 
     def wait_for_turn(self, connection: Connection) -> None:
         """Let a connection read on soon, after those that wait already."""

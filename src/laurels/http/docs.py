@@ -1,7 +1,7 @@
 """The docs as one page of HTML, written from the OpenAPI document: no script, and nothing from elsewhere.
 
 It also works on paper, on a narrow screen, in the dark, and by keyboard. :data:`PAGE_HEADERS` let a browser load and
-run nothing, whatever a page might say.
+run nothing, whatever a page might say. Links are relative, so that they hold behind a path prefix that nobody told of.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from laurels.http.examples import WALKTHROUGH
+from laurels.http.messages import DEFAULT_ORIGIN
 from laurels.http.openapi import describe
 from laurels.version import __version__
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from laurels.http.openapi import Document, MediaType, OperationObject, ParameterObject, ResponseObject
     from laurels.http.operation import Operation
     from laurels.http.parameters import Schema
-
-HERE = "http://127.0.0.1:8000"
-"""Where the examples ask: the address of a service with default settings."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2638; --soft: #55607a; --line: #d5dbe6; --page: #fff; --tint: #f4f6fa;
@@ -80,7 +78,6 @@ _POLICY += "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 PAGE_HEADERS = (
     (b"content-security-policy", _POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
 )
 """What goes with every page."""
 
@@ -100,9 +97,9 @@ def landing_page() -> bytes:
 <p>This is a leaderboard service, version {escape(__version__)}. Games and apps submit scores to it over HTTP, and ask
 who stands where.</p>
 {_block(_curl("post", WALKTHROUGH[1]))}
-<ul><li><a href="/-/docs">The HTTP API</a>, with examples</li>
-<li><a href="/-/openapi.json">The same as OpenAPI 3.1</a>, for programs</li>
-<li><a href="/-/boards">The boards</a>, as JSON</li></ul></main>""",
+<ul><li><a href="-/docs">The HTTP API</a>, with examples</li>
+<li><a href="-/openapi.json">The same as OpenAPI 3.1</a>, for programs</li>
+<li><a href="-/boards">The boards</a>, as JSON</li></ul></main>""",
     )
 
 
@@ -126,7 +123,7 @@ def _docs(document: Document) -> Iterator[str]:
     yield '<a href="#errors"><b>Errors</b></a><a href="#bodies"><b>Bodies</b></a></nav><main id="content">'
     yield f'<h1>Laurels <span class="soft">{escape(document.info.version)}</span></h1>'
     yield _prose(document.info.description)
-    yield '<p>For programs: <a href="/-/openapi.json">OpenAPI 3.1</a>.</p>'
+    yield '<p>For programs: <a href="openapi.json">OpenAPI 3.1</a>.</p>'
     for tag in document.tags:
         yield f'<section aria-labelledby="{_anchor(tag.name)}"><h2 id="{_anchor(tag.name)}">{escape(tag.name)}</h2>'
         yield _prose(tag.description)
@@ -188,7 +185,7 @@ def _curl(method: str, one: Example) -> str:
     asked = [] if method in {"get", "post"} else ["-X", method.upper()]
     asked += ["-H", ": ".join(one.header)] if one.header else []
     asked += ["--json", one.body.decode()] if one.body else []
-    return " ".join(map(quote, ["curl", *asked, HERE + one.target]))
+    return " ".join(map(quote, ["curl", *asked, DEFAULT_ORIGIN + one.target]))
 
 
 def _errors(document: Document) -> Iterator[str]:

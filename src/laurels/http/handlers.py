@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from laurels.errors import BadParameter
-from laurels.http.headers import REPRESENTATION
+from laurels.http.headers import REPRESENTATION, revalidated
 from laurels.http.messages import Response
 from laurels.http.wire import (
     ABSENT_BODY,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from laurels.boards import Boards
     from laurels.definition import Definition
     from laurels.http.gate import Context
+    from laurels.http.messages import Request
     from laurels.http.wire import Entries
     from laurels.stores.contract import Board, Score
 
@@ -39,9 +40,6 @@ ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
 NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
-LANDING = Response(
-    200, encode({"service": "laurels", "version": __version__, "docs": "/-/docs"}), headers=((b"vary", b"accept"),)
-)
 _APPLIED = ((b"preference-applied", REPRESENTATION),)
 
 
@@ -112,10 +110,14 @@ async def drop(context: Context, board: str, window: str | None, period: str | N
 # Boards
 
 
-async def list_boards(context: Context, after: str | None, limit: int) -> Response:
+async def list_boards(context: Context, after: str | None, limit: int, include: frozenset[str]) -> Response:
     """Answer with boards that are defined or have entries, by name."""
-    found = await context.boards.definitions(after or "", limit + 1)
-    listed = [Listed(name, declared, definition) for name, definition, declared in found[:limit]]
+    boards = context.boards
+    found = await boards.definitions(after or "", limit + 1)
+    listed = [
+        Listed(name, declared, definition, await boards.count(name) if "count" in include else UNSET)
+        for name, definition, declared in found[:limit]
+    ]
     return Response(200, encode(Listing(listed, listed[-1].name if len(found) > limit else None)))
 
 
@@ -161,9 +163,10 @@ async def rank_of_score(context: Context, board: str, score: Score, window: str 
 # Service
 
 
-async def show_landing(_: Context) -> Response:
+async def show_landing(_: Context, request: Request) -> Response:
     """Answer with what this service is."""
-    return LANDING
+    body = encode({"service": "laurels", "version": __version__, "docs": f"{request.prefix}/-/docs"})
+    return revalidated(request, Response(200, body, headers=((b"vary", b"accept"),)))
 
 
 async def check_health(_: Context) -> Response:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from laurels.http.messages import JSON
+from msgspec.structs import replace
+
+from laurels.http.messages import JSON, Response
 from laurels.http.problems import HTTPError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from laurels.http.messages import Headers
+    from laurels.http.messages import Headers, Request
 
 REPRESENTATION = b"return=representation"
 NOT_JSON = "The body is not declared as JSON: send JSON, with Content-Type: application/json."
@@ -64,3 +67,13 @@ def check_content(headers: Headers) -> None:
         raise HTTPError(415, NOT_JSON, headers=_ACCEPT)
     if b"content-encoding" in headers:
         raise HTTPError(415, "The body is encoded. Send it plain, without Content-Encoding.", headers=_ACCEPT)
+
+
+def revalidated(request: Request, response: Response) -> Response:
+    """Return the response as one that caches may keep if they ask each time; 304 if the client has this very one."""
+    tag = b'"%b"' % sha256(response.body).hexdigest()[:32].encode()
+    headers = (*response.headers, (b"cache-control", b"no-cache"), (b"etag", tag))
+    known = {each.strip().removeprefix(b"W/") for each in request.headers.get(b"if-none-match", b"").split(b",")}
+    if known & {tag, b"*"}:
+        return Response(304, headers=headers)
+    return replace(response, headers=headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,18 @@ PHRASES = {int(status): status.phrase for status in HTTPStatus} | {
 }
 """The reason phrase of each status, as in RFC 9110, which older Pythons do not know yet."""
 
+DEFAULT_ORIGIN = "http://127.0.0.1:8000"
+"""Where a service with default settings is asked."""
+_HOST = re.compile(rb"(?:[\w.~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
 Headers = dict[bytes, bytes]
 """Names in lower case; the values of a repeated header joined by ``", "``."""
+Header = tuple[bytes, bytes]
+
+ON_EVERY_ANSWER: tuple[Header, ...] = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+"""No browser takes an answer for another type, and no cache keeps one that does not say so itself."""
+BODILESS = {204, 304}
+"""The statuses of answers that have no body, nor a length."""
 
 
 def add_header(headers: Headers, name: bytes, value: bytes) -> None:
@@ -33,7 +44,10 @@ def add_header(headers: Headers, name: bytes, value: bytes) -> None:
 
 
 class Request(Struct, gc=False):
-    """A request; ``path`` and ``query`` are still percent-encoded. The body may come later than the head."""
+    """A request; ``path``, ``query`` and ``prefix`` are percent-encoded. The body may come later than the head.
+
+    What is known of the client's side of a proxy, the gate writes over what the adapter saw.
+    """
 
     method: str
     path: bytes
@@ -42,6 +56,23 @@ class Request(Struct, gc=False):
     body: bytes | bytearray = b""
     client: str = ""
     """The address it came from, empty if the adapter does not know it."""
+    scheme: str = "http"
+    prefix: str = ""
+    """What comes before ``path`` where the client asked: the path that the service is mounted at, or behind."""
+    forwarded_host: bytes | None = None
+    """The host and port that the client asked for, if that is not what its ``Host`` says here."""
+
+    @property
+    def host(self) -> bytes:
+        """The host and port that the client asked for, not yet checked; empty if it named none."""
+        return self.headers.get(b"host", b"") if self.forwarded_host is None else self.forwarded_host
+
+    @property
+    def base(self) -> str:
+        """The URL that the service was asked at, without a slash at its end."""
+        host = self.host
+        origin = f"{self.scheme}://{host.decode()}" if _HOST.fullmatch(host) else DEFAULT_ORIGIN
+        return origin + self.prefix
 
 
 class Response(Struct, frozen=True, gc=False):
@@ -50,7 +81,13 @@ class Response(Struct, frozen=True, gc=False):
     status: int
     body: bytes = b""
     content_type: bytes = JSON
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[Header, ...] = ()
+
+    def list_headers(self) -> list[Header]:
+        """Return all its headers but the length."""
+        own = {name for name, _ in self.headers}
+        kind = ((b"content-type", self.content_type),) if self.body or isinstance(self, StreamingResponse) else ()
+        return [*self.headers, *kind, *(header for header in ON_EVERY_ANSWER if header[0] not in own)]
 
 
 class StreamingResponse(Response, frozen=True, kw_only=True):

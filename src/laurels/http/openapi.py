@@ -15,7 +15,7 @@ from msgspec import Struct
 from laurels.definition import Bounds, Definition
 from laurels.http.examples import WALKTHROUGH
 from laurels.http.fields import FIELDS
-from laurels.http.messages import JSON, PHRASES, PROBLEM
+from laurels.http.messages import DEFAULT_ORIGIN, JSON, PHRASES, PROBLEM
 from laurels.http.operations import ABOUT, ANY_REQUEST, STATUSES, TAGS
 from laurels.http.problems import Problem
 from laurels.http.wire import Batch, StrictEntry, Submit
@@ -144,7 +144,7 @@ def describe(operations: Sequence[Operation]) -> Document:
     return Document(
         "3.1.1",
         Info("Laurels", __version__, ABOUT, {"name": "MIT", "identifier": "MIT"}),
-        [{"url": "/"}],
+        [{"url": DEFAULT_ORIGIN}],
         [Named(name, about) for name, about in TAGS.items()],
         paths,
         Components(_schemas(operations), {str(status): _error(status, ()) for status in ANY_REQUEST}),

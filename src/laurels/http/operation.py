@@ -117,6 +117,8 @@ class Operation(Struct, kw_only=True, eq=False):
     produces: tuple[bytes, ...] = (JSON,)
     """The media types that its answers have; a client that accepts none of them gets a 406. Of several, the handler
     gets the one that the client prefers, before the parameters."""
+    takes_request: bool = False
+    """Whether the handler gets the request after the context: for what tells where it was asked for."""
     is_inline: bool = True
     """Whether it may be answered inside the callback of the parser, where nothing can be streamed."""
 
@@ -135,9 +137,10 @@ class Operation(Struct, kw_only=True, eq=False):
         self.is_write = self.scope not in {None, "read"}
         self.read_parameters = self.parse or Inputs(self.subject, self.parameters).read
 
-    def arguments(self, names: Sequence[str], request: Request) -> Sequence[Any]:
+    def arguments(self, names: Sequence[Any], request: Request) -> Sequence[Any]:
         """Return what the handler gets after the context; raise Malformed, Refused or HTTPError for a bad request."""
         headers = request.headers
+        names = (request, *names) if self.takes_request else names
         parameters = self.read_parameters(Query(request.query) if request.query else EMPTY_QUERY, headers)
         check_accept(headers, self.produces)
         if len(self.produces) > 1:

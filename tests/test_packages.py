@@ -1,0 +1,180 @@
+"""The packages, as somebody installs them who has no checkout: built from a clone, run in an empty directory."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+import sysconfig
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import ZipFile
+
+import pytest
+
+from laurels import __version__
+from tests.asking import ask
+from tests.conftest import started
+from tests.newcomer import ROOT, WHEELHOUSE, clone, environment, origin, run
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
+__all__ = ["clone", "origin"]
+
+SOURCES = ("*.pyx", "*.pxi", "*.pxd")
+COMPILED = sysconfig.get_config_var("EXT_SUFFIX")
+
+
+def files(*patterns: str) -> set[str]:
+    """Return the files of the package in this checkout, by their paths below src."""
+    return {str(path.relative_to(ROOT / "src")) for one in patterns for path in (ROOT / "src" / "laurels").rglob(one)}
+
+
+@pytest.fixture(scope="module")
+def packages(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source distribution from a clone, and the wheel from it; return the directory that has both."""
+    directory = tmp_path_factory.mktemp("packages")
+    run(["git", "clone", "--quiet", str(origin), "clone"], directory, environment())
+    uv = [str(Path(sys.executable).with_name("uv")), "build", "--no-cache", "--python", sys.executable]
+    only = ["--offline", "--no-index", "--find-links", str(WHEELHOUSE), "--out-dir", "dist", "clone"]
+    run([*uv, *only], directory, environment())
+    return directory / "dist"
+
+
+@pytest.fixture(scope="module")
+def sdist(packages: Path) -> Path:
+    """Return the source distribution."""
+    return packages / f"laurels-{__version__}.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def wheel(packages: Path) -> Path:
+    """Return the wheel."""
+    (wheel,) = packages.glob("*.whl")
+    return wheel
+
+
+class Installed:
+    """A package in an environment that has nothing but it and what it asks for, and an empty directory to be in."""
+
+    def __init__(self, directory: Path, package: Path) -> None:
+        self.bin = directory / ".venv" / "bin"
+        self.directory = directory / "empty"
+        self.directory.mkdir()
+        self.environment = environment(PATH=f"{self.bin}:{environment()['PATH']}")
+        run([sys.executable, "-m", "venv", str(self.bin.parent)], directory, environment())
+        self.run("pip", "install", "--quiet", str(package))
+
+    def run(self, *command: str, status: int = 0) -> CompletedProcess[str]:
+        """Run a command of the environment."""
+        return run([str(self.bin / command[0]), *command[1:]], self.directory, self.environment, status)
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Install the wheel."""
+    return Installed(tmp_path_factory.mktemp("wheel"), wheel)
+
+
+def serves(installed: Installed) -> bool:
+    """Return whether the service takes a score and ranks it, and its data is where it was started."""
+    command = [str(installed.bin / "laurels"), "serve", "--port", "0"]
+    with started(command, installed.environment, installed.directory) as server:
+        submitted = ask(server, "POST", "/mario-kart/v", {"score": 2077}).status
+        standing = ask(server, "GET", "/mario-kart/v").body
+    kept = (installed.directory / "laurels-data" / "journal.db").exists()
+    return (submitted, standing, kept) == (202, b'{"score":2077,"rank":0}', True)
+
+
+def test_source_distribution(sdist: Path) -> None:
+    """It holds what building takes, the licence, and nothing else."""
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames() if archive.getmember(name).isfile()}
+    of_package = {f"src/{name}" for name in files("*.py", "*.pyi", "py.typed", *SOURCES)}
+    building = {"pyproject.toml", "setup.py", "MANIFEST.in"}
+    written = {"PKG-INFO", "setup.cfg"} | {name for name in names if name.startswith("src/laurels.egg-info/")}
+    assert names == of_package | building | written | {"README.md", "LICENSE"}
+
+
+def test_wheel(wheel: Path) -> None:
+    """A wheel built from the source distribution holds the files of the checkout, and what was compiled."""
+    with ZipFile(wheel) as archive:
+        held = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
+        licences = [name for name in archive.namelist() if name.endswith("licenses/LICENSE")]
+    copied = {name: (ROOT / "src" / name).read_bytes() for name in files("*.py", "*.pyi", "py.typed")}
+    compiled = {name.removesuffix(".pyx") + COMPILED for name in files("*.pyx")}
+    assert {name: held[name] for name in held.keys() - compiled} == copied
+    assert compiled <= held.keys()
+    assert len(licences) == 1
+
+
+def test_wheel_serves(installed: Installed) -> None:
+    """From the wheel, in an empty directory, with nothing of a checkout."""
+    place = installed.run("python", "-c", "import laurels; print(laurels.__file__)").stdout
+    assert Path(place).is_relative_to(installed.bin.parent)
+    assert installed.run("laurels", "--version").stdout == f"laurels, version {__version__}\n"
+    assert installed.run("python", "-m", "laurels", "--help").stdout.startswith("Usage:")
+    assert serves(installed)
+
+
+def test_source_distribution_serves(sdist: Path, tmp_path: Path) -> None:
+    """From the source distribution, which pip builds first."""
+    assert serves(Installed(tmp_path, sdist))
+
+
+def test_extra_as_printed(installed: Installed) -> None:
+    """A command that needs an extra prints the line that installs it; typed as it is, it does."""
+    refused = installed.run("laurels", "momento-local", "--help", status=1).stderr
+    line = refused.rpartition("not installed: ")[2].strip()
+    assert line == "pip install 'laurels[momento]'"
+    run(["bash", "-c", line], installed.directory, installed.environment)
+    assert installed.run("laurels", "momento-local", "--help").stdout.startswith("Usage:")
+    assert "not installed" not in installed.run("laurels", "--help").stdout
+
+
+def test_oldest_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """setup.py and make name the oldest Python as the package does, and setup.py refuses older ones."""
+    (oldest,) = re.findall(r'requires-python = ">=(.+)"', (ROOT / "pyproject.toml").read_text())
+    pages = [(ROOT / page).read_text() for page in ("Makefile", "README.md")]
+    assert all(f"Python {oldest} or newer" in page for page in pages)
+    monkeypatch.setattr(sys, "version_info", (3, 10))
+    with pytest.raises(SystemExit, match=f"Laurels needs Python {oldest} or newer"):
+        runpy.run_path(str(ROOT / "setup.py"))
+
+
+@pytest.mark.parametrize("python", ["./old", "./not-there"])
+def test_too_old_a_python(clone: Path, python: str) -> None:
+    """Make names it at once, and makes nothing with it."""
+    (clone / "old").write_text("#!/bin/sh\nexit 1\n")  # as it answers if it is asked whether it is new enough
+    (clone / "old").chmod(0o755)
+    refused = run(["make", "run", f"PYTHON={python}"], clone, environment(), status=2)
+    assert f"Laurels needs Python 3.11 or newer, and {python} is not." in refused.stderr
+    assert not (clone / ".venv").exists()
+
+
+def test_no_compiler(clone: Path) -> None:
+    """Without a C compiler make says what to install, and makes nothing."""
+    refused = run(["make", "run"], clone, environment(CC="no-such-compiler"), status=2)
+    assert "a C compiler, are missing. On Debian: apt install python3-venv python3-dev gcc" in refused.stderr
+    assert not (clone / ".venv").exists()
+
+
+def planned(clone: Path, *variables: str) -> bool:
+    """Return whether make would make an environment."""
+    return "-m venv --clear .venv" in run(["make", "-n", "install", *variables], clone, environment()).stdout
+
+
+def test_environment_that_is_not_whole(clone: Path) -> None:
+    """One that a first run left unfinished, that was moved, or whose Python is gone or another, is made anew."""
+    assert planned(clone)
+    run([sys.executable, "-m", "venv", "--without-pip", ".venv"], clone, environment())
+    assert planned(clone)
+    run([".venv/bin/python", "-m", "ensurepip"], clone, environment())
+    (clone / ".venv" / "bin" / "pip3").rename(clone / ".venv" / "bin" / "pip")
+    assert not planned(clone)
+    assert planned(clone, "PYTHON=./another")
+    assert planned(clone.rename(clone.with_name("moved")))
+    (clone.with_name("moved") / ".venv" / "bin" / "python").unlink()
+    assert planned(clone.with_name("moved"))
