@@ -137,6 +137,8 @@ def draw_bar(share: float, width: int) -> str:
 
 def open_stdout() -> IO[bytes]:
     """Return where the bytes of a file go that is written on stdout: exact, unless a person looks on."""
+    if sys.stdout is None:
+        return io.BytesIO()
     return _Shown() if sys.stdout.isatty() else sys.stdout.buffer  # type: ignore[return-value]
 
 
