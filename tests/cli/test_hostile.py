@@ -233,6 +233,14 @@ def test_list_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(service.requests) < 100
 
 
+def test_answer_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that is longer than any of Laurels is not read to its end."""
+    monkeypatch.setattr(client, "ANSWER_BYTES", 1024)
+    with lying(lambda *_: [answer(b" " * 1025)]) as service:
+        found = run(service.url, "top", "b")
+    assert "did not answer as Laurels does: its answer is longer than 1 KiB." in found.stderr
+
+
 def test_redirect_is_named() -> None:
     """A redirect is not followed, because its end may be anybody; the error names it."""
     with lying(lambda *_: [answer(b"", "301 Moved Permanently", "location: https://elsewhere.example/b")]) as service:

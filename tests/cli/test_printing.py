@@ -1,0 +1,123 @@
+"""What is printed is shown, not obeyed."""
+
+from __future__ import annotations
+
+import os
+import pty
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels.cli.printing import SHOWN, escape, open_stdout
+from tests.asking import ask
+from tests.cli.conftest import RECEIPT, failing, run, start
+from tests.cli.test_process import read_terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Server
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain \\ [red] :smile:", "plain \\ [red] :smile:"),
+        ("\x1b[31mred\x07\x00\x7f\x9b", r"\x1b[31mred\x07\x00\x7f\x9b"),
+        ("a\tb\nc\rd\x85", r"a\tb\nc\rd\x85"),
+        ("\u2028\u2029\u00a0\u3000", r"\u2028\u2029\xa0\u3000"),
+        ("\u202ea\u2066\u200e\u200f\u061c", r"\u202ea\u2066\u200e\u200f\u061c"),
+        ("a\u200bb\u2060\ufeff\u00ad", r"a\u200bb\u2060\ufeff\xad"),
+        ("\u3164\u115f\u2800\u034f\u180e", r"\u3164\u115f\u2800\u034f\u180e"),
+        ("a\U000e0041\U000e0100\U0001d173", r"a\U000e0041\U000e0100\U0001d173"),
+        ("\ue000\U0010ffff\udc80", r"\ue000\U0010ffff\udc80"),
+        ("J\u00fcrgen \u65e5\u672c\u8a9e \u05d0\u05d1 \u0e17\u0e35\u0e48", None),
+        ("Vie\u0323\u0302t", None),
+        ("a" + "\u0301" * 6, "a" + "\u0301" * 4 + r"\u0301\u0301"),
+        ("\u0301a", r"\u0301a"),
+        (
+            "\U0001f468\u200d\U0001f469 \u2764\ufe0f\u200d\U0001f525 1\ufe0f\u20e3 \U0001f44d\U0001f3fd",
+            None,
+        ),
+        (
+            "a\u200d\U0001f469 \U0001f469\u200d a\ufe0f 1\ufe0f \u2800\ufe0f",
+            r"a\u200d👩 👩\u200d a\ufe0f 1\ufe0f \u2800\ufe0f",
+        ),
+        ("\ufe0f\u200d", r"\ufe0f\u200d"),
+    ],
+    ids=ascii,
+)
+def test_escape(text: str, shown: str | None) -> None:
+    """Controls and what nobody sees are shown; what people write, with its accents and pictures, stays."""
+    assert escape(text) == (text if shown is None else shown)
+
+
+def test_wide_names_are_aligned(server: Server, board: str) -> None:
+    """A character that takes two columns is counted as two."""
+    for name, score in {"%E6%97%A5%E6%9C%AC": 2, "abcd": 1}.items():
+        ask(server, "POST", f"/{board}/{name}", {"score": score})
+    assert run(server.url, "top", board).stdout == (
+        "rank   name   score\n"
+        "   0   日本       2\n"
+        "   1   abcd       1\n"
+    )  # fmt: skip
+
+
+def test_names_that_look_like_columns(server: Server, board: str) -> None:
+    """Spaces that would be taken for those between columns are shown, so that no name is a column more."""
+    ask(server, "POST", f"/{board}/%20v%20%20%209%20", {"score": 1})
+    ask(server, "POST", f"/{board}/%20", {"score": 0})
+    lines = run(server.url, "top", board).stdout.splitlines()[1:]
+    assert [line.split("   ", 2)[2].split() for line in lines] == [[r"\x20v", r"\x20\x209\x20", "1"], [r"\x20", "0"]]
+
+
+def test_error_without_end() -> None:
+    """An error that is longer than a screen is cut short."""
+    with failing((500, {}, b'{"title":"T","status":500,"detail":"%s"}' % (b"D" * 10**6))) as service:
+        assert len(run(service.url, "top", "b").stderr) < SHOWN + 100
+
+
+def test_export_to_a_terminal() -> None:
+    """A file that is written to a terminal is shown there; in a pipe or a file it is exact."""
+    page = b'{"leaderboard":[{"name":"\\u202ev\\u009b","score":1}]}'
+    with failing((200, {}, page)) as service:
+        ours, theirs = pty.openpty()
+        with start(service.url, "export", "b", stdout=theirs) as process:
+            os.close(theirs)
+            shown = read_terminal(ours)
+        assert process.returncode == 0
+        assert "\\u202ev\\x9b\t1" in shown.replace("\\t", "\t")
+        assert run(service.url, "export", "b").stdout.encode() == "name\tscore\n\u202ev\u009b\t1\n".encode()
+
+
+def test_export_to_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may have no stdout at all."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert open_stdout().write(b"v") == 1
+
+
+def test_progress_has_no_markup(tmp_path: Path) -> None:
+    """The name of a board is no markup in the progress of an import, and obeyed no more than elsewhere."""
+    (tmp_path / "in.tsv").write_text("v\t1\n")
+    ours, theirs = pty.openpty()
+    with (
+        failing((200, {}, RECEIPT)) as service,
+        start(service.url, "import", tmp_path / "in.tsv", "--board", "[red]x\u202e", stderr=theirs) as process,
+    ):
+        os.close(theirs)
+        shown = read_terminal(ours)
+    assert process.returncode == 0
+    assert "[red]x" in shown
+    assert "\u202e" not in shown
+
+
+def test_table_on_a_terminal(server: Server, board: str) -> None:
+    """On a terminal a table is as wide as that, and the row that was asked for stands out."""
+    ask(server, "POST", f"/{board}/v", {"score": 1})
+    ours, theirs = pty.openpty()
+    with start(server.url, "around", board, "v", stdout=theirs) as process:
+        os.close(theirs)
+        shown = read_terminal(ours)
+    assert process.returncode == 0
+    assert "\x1b[7m" in shown
