@@ -47,15 +47,15 @@ def test_error_without_end() -> None:
 
 def test_export_to_a_terminal() -> None:
     """A file that is written to a terminal is shown there; in a pipe or a file it is exact."""
-    page = b'{"leaderboard":[{"name":"\\u202ev\\u009b","score":1}]}'
+    page = b'{"leaderboard":[{"name":"\\u202ev\\u009b","score":1,"rank":0}],"next":null}'
     with failing((200, {}, page)) as service:
         ours, theirs = pty.openpty()
-        with start(service.url, "export", "b", stdout=theirs) as process:
+        with start(service.url, "export", "b", "--scores-only", stdout=theirs) as process:
             os.close(theirs)
             shown = read_terminal(ours)
         assert process.returncode == 0
         assert "\\u202ev\\x9b\t1" in shown.replace("\\t", "\t")
-        assert run(service.url, "export", "b").stdout.encode() == "name\tscore\n\u202ev\u009b\t1\n".encode()
+        assert run(service.url, "export", "b", "--scores-only").stdout.encode() == "name\tscore\n\u202ev\u009b\t1\n".encode()
 
 
 def test_export_to_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
