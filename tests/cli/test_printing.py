@@ -55,7 +55,8 @@ def test_export_to_a_terminal() -> None:
             shown = read_terminal(ours)
         assert process.returncode == 0
         assert "\\u202ev\\x9b\t1" in shown.replace("\\t", "\t")
-        assert run(service.url, "export", "b", "--scores-only").stdout.encode() == "name\tscore\n\u202ev\u009b\t1\n".encode()
+        exact = run(service.url, "export", "b", "--scores-only").stdout
+    assert exact == "name\tscore\n\u202ev\u009b\t1\n"
 
 
 def test_export_to_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
