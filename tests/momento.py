@@ -31,6 +31,7 @@ class Momento:
         self.connections = connections
         self.host = connections.host
         self.port = connections.port
+        self.channel = channel
         self.caches = controlclient_pb2_grpc.ScsControlStub(channel)  # type: ignore[no-untyped-call]
         self.items = cacheclient_pb2_grpc.ScsStub(channel)  # type: ignore[no-untyped-call]
         self.topics = cachepubsub_pb2_grpc.PubsubStub(channel)  # type: ignore[no-untyped-call]

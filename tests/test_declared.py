@@ -124,7 +124,7 @@ def test_store_that_cannot_keep_it(
     """A store that cannot keep a definition ends the start."""
     monkeypatch.setenv("MOMENTO_ENDPOINT", f"http://{momento.host}:{momento.port}")
     says = refused(tmp_path / "data", write(LAPS), "--store", f"momento:{momento.new_cache()}")
-    assert "The boards file, [boards.laps]: This store cannot keep windows beside a board" in says
+    assert "The boards file, [boards.laps]: This service cannot keep windows beside a board" in says
 
 
 def test_any_asgi_server(tmp_path: Path, write: Callable[[str], Path]) -> None:

@@ -15,6 +15,7 @@ from laurels.http.metrics import STORE_METRICS
 from laurels.http.problems import STATUS
 from laurels.http.reads import READS
 from laurels.limits import Limit, format_size, limits_of
+from laurels.momento_local.calls import SERVED
 from laurels.stores.embedded.capacity import StoreLimits
 from tests.asking import ask
 from tests.test_floors import MODULES
@@ -86,6 +87,13 @@ def test_every_limit_is_in_one_table(limits: dict[str, tuple[str, Limit, int]]) 
     for name, (_, limit, default) in limits.items():
         assert f"`--{name.replace('_', '-')}`" in table
         assert {"": f"{default:,}", "bytes": format_size(default), "seconds": f"{default} s"}[limit.unit] in table
+
+
+def test_every_call_of_the_local_momento_server_is_documented() -> None:
+    """The page of the local Momento server lists the calls of each service as they are served."""
+    page = (ROOT / "docs" / "momento-local.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z_.]+\.[A-Z]\w+)` \| (.+) \|$", page, re.MULTILINE))
+    assert {service: tuple(re.findall(r"`(\w+)`", calls)) for service, calls in rows.items()} == SERVED
 
 
 @pytest.mark.parametrize("figure", STORE_METRICS)

@@ -56,6 +56,7 @@ MAY_IMPORT = {
     | laurels("http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "optional", "logs", "definition", "boards_file", "boards")
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
+    "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels("version", "limits", "errors", "optional", "windows", "definition", "entries", "declaring")
     | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "adapters.limits")
     | laurels("momento_local", "assembly"),

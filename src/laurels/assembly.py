@@ -187,7 +187,7 @@ def application() -> OpeningApplication:
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
     settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)))
-    return OpeningApplication(open_routes(settings))
+    return OpeningApplication(partial(open_routes, settings))
 
 
 def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:

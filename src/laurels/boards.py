@@ -33,7 +33,7 @@ from laurels.errors import (
     truncate,
 )
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
-from laurels.stores.contract import Board, Feed, PeriodRange, Refusal, Score, Submission
+from laurels.stores.contract import Board, Count, Feed, PeriodRange, Refusal, Score, Submission
 from laurels.submissions import check_metadata, check_submission, find_refusals, make_idempotency_key, make_submit_key
 from laurels.windows import Calendar, normalize_window
 
@@ -82,7 +82,7 @@ class ListedPeriod(Struct, frozen=True):
     period: str
     start: str
     stop: str
-    count: int
+    count: Count
     current: bool
 
 
@@ -403,6 +403,10 @@ class Boards:
         if self._own_definition(name) or await self.store.count(where):
             return where.definition
         raise NotDefined(name)
+
+    async def count(self, name: str) -> int:
+        """Return how many entries a board has."""
+        return await self.store.count(self.board(name))
 
     async def definitions(self, after: str, limit: int) -> list[tuple[str, Definition, bool]]:
         """Return boards that are defined or have entries, by the bytes of their names: the first after ``after``.

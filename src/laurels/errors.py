@@ -302,7 +302,7 @@ class NotKept(StoreError):
 
     def __init__(self, feature: str) -> None:
         self.feature = feature
-        super().__init__(f"This store cannot {feature}: its capabilities say so. Use the embedded store for that.")
+        super().__init__(f"This service cannot {feature}: the store behind it does not, and the embedded store does.")
 
 
 class BadStore(StoreError):

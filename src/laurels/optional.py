@@ -19,6 +19,7 @@ OPTIONAL_PACKAGES = {
     "jwt": "momento",
     "momento": "momento",
     "momento_wire_types": "momento",
+    "socksio": "socks",
     "trustme": "momento",
 }
 """The extra of ours that installs each package."""

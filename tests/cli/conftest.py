@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Run = Callable[..., Result]
 Answer = tuple[int, dict[str, str], bytes]
 HANG_UP = 0
+RECEIPT = b"(a receipt)"
+"""The body of an answer that says of each entry in the request that it is kept."""
 
 
 def run(url: str, *args: object) -> Result:
@@ -90,6 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
         if status == HANG_UP:
             self.close_connection = True
             return
+        if body == RECEIPT:
+            body = b'{"accepted":%d,"refused":[]}' % self.server.bodies[-1].count(b'"name"')
         self.send_response(status)
         for name, value in (headers | {"content-length": str(len(body))}).items():
             self.send_header(name, value)

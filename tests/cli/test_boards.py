@@ -258,7 +258,7 @@ def test_list_goes_on_to_the_end(server: Server, laurels: Run, board: str) -> No
     listed = [one["name"] for one in json.loads(laurels("boards", "list", "--json").stdout)["boards"]]
     assert [name for name in listed if name.startswith(board)] == [f"{board}-{place:03}" for place in range(101)]
     row = next(line for line in laurels("boards", "list").stdout.splitlines() if line.startswith(f"{board}-100"))
-    assert row.split() == [f"{board}-100", "yes", "operator", "best"]
+    assert row.split() == [f"{board}-100", "0", "yes", "operator", "best"]
 
 
 def test_periods_and_reads_of_one(server: Server, laurels: Run, board: str) -> None:

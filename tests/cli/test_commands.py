@@ -58,11 +58,11 @@ def test_standing(server: Server, laurels: Run, board: str) -> None:
 
 
 def test_standing_of_an_absent_name(laurels: Run, board: str) -> None:
-    """A name that is not on the board is no error."""
+    """A name that is not on the board is told of on stderr, and the exit status is 1."""
     found = laurels("standing", board, "v")
-    assert found.exit_code == 0
-    assert found.stdout == "nobody of that name on the board\n"
-    assert laurels("standing", board, "v", "--json").stdout == '{"score":0,"rank":null}\n'
+    assert (found.exit_code, found.stdout, found.stderr) == (1, "", "nobody of that name on the board\n")
+    found = laurels("standing", board, "v", "--json")
+    assert (found.exit_code, found.stdout) == (1, '{"score":0,"rank":null}\n')
 
 
 def test_top_is_a_table(server: Server, laurels: Run, board: str) -> None:
@@ -104,8 +104,22 @@ def test_top_of_no_entries(laurels: Run, board: str, options: list[object], show
         (["submit", "b", "v", "many"], "the score 'many' is not a number."),
         (["submit", "b", "v", "1", "--jsn"], "Got unexpected extra argument (--jsn)"),
         (["top", "b", "--count", "1001"], "1001 is not in the range 1<=x<=1000."),
-        (["top", "b", "--server", "localhost:8000"], "is not a URL of http or https"),
-        (["top", "b", "--server", "http://[::"], "is not a URL: "),
+        (["top", "b", "--server", "localhost:8000"], "it must begin with http:// or https://."),
+        (
+            ["top", "b", "--server", "http://[::"],
+            "'http://[::' is no address of a service, such as http://127.0.0.1:8000: ",
+        ),
+        (["top", "b", "--server", "http:///b"], "it has no host."),
+        (["top", "b", "--server", "http://127.0.0.1:99999"], "the port is not from 1 to 65535."),
+        (["top", "b", "--server", "http://127.0.0.1:0"], "the port is not from 1 to 65535."),
+        (["top", "b", "--server", "http://xn--a"], "not allowed"),
+        (["top", "b", "--server", "http://h?a=1"], "it has more than host, port and path."),
+        (["between", "b"], "There is no score to look between"),
+        (["between", "b", "--min", "many"], "the score 'many' is not a number."),
+        (["names", "b"], "Missing argument 'NAMES...'."),
+        (["delete", "b", "v"], "Nobody is there to answer: say --yes."),
+        (["\x1b[31mrank\u202e", "b"], r"No such command '\x1b[31mrank\u202e'."),
+        (["top", "b", "--\x1b[31m"], r"--\x1b[31m"),
         (["import", "/dev/null", "--board", "b"], "The name of /dev/null does not tell its format"),
         (["import", "/nowhere.tsv", "--board", "b"], "does not exist"),
         (["export", "b", "b.txt"], "The name of b.txt does not tell its format"),
@@ -181,7 +195,7 @@ def test_server_that_is_not_there(url: str, reason: str) -> None:
         ((301, {}, b""), 3, "answered 301 Moved Permanently, and not why."),
         ((401, {}, b"\xff"), 1, "answered 401 Unauthorized, and not why."),
         ((200, {}, b"<html>"), 3, "did not answer as Laurels does: JSON is malformed"),
-        ((200, {"content-encoding": "gzip"}, b"<html>"), 3, "did not answer as Laurels does: Error -3"),
+        ((200, {"content-encoding": "gzip"}, b"<html>"), 3, "did not answer as Laurels does: it sent gzip"),
     ],
     ids=["problem", "no-problem", "redirect", "not-text", "not-laurels", "not-gzip"],
 )

@@ -15,7 +15,7 @@ from laurels.cli.rows import HEADERS, BadRow, Format, Row, encode_rows
 from laurels.cli.transfer import ATTEMPTS, make_batches
 from laurels.stores.contract import Entry
 from tests.asking import ask
-from tests.cli.conftest import failing, run, start
+from tests.cli.conftest import RECEIPT, failing, run, start
 from tests.conftest import running
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.conftest import Server
 
 BUSY: Answer = (503, {"retry-after": "0"}, b"")
-KEPT: Answer = (200, {}, b'{"accepted":1,"refused":[]}')
+KEPT: Answer = (200, {}, RECEIPT)
 LIMITED: Answer = (429, {"retry-after": "0"}, b"")
 NO_KEYS: Answer = (422, {}, b"")
 FORMATS: list[Format] = ["tsv", "csv", "jsonl"]
@@ -199,7 +199,7 @@ def test_import_that_stops(stdin: Callable[[bytes], None]) -> None:
         found = run(service.url, "import", "-", "--board", "b")
     assert found.exit_code == 3
     assert found.stderr.startswith(
-        "Stopped after line 1000: the service has confirmed 1 rows, 0 were refused. Running "
+        "Stopped after line 1000: the service has confirmed 1,000 rows, 0 were refused. Running "
     )
 
 

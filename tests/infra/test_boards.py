@@ -25,9 +25,9 @@ pytestmark = pytest.mark.slow
 
 REFUSED = {
     '[boards.kart]\norder = "up"': r"boards\.toml, \[boards\.kart\]: .*order",
-    '[boards.kart]\noperator = "best"': r"boards\.toml, \[boards\.kart\]: This store cannot .* operator 'best'",
-    '[boards.kart]\nwindows = ["daily"]': r"\[boards\.kart\]: This store cannot keep windows",
-    '[default]\nties = "earliest"': r"boards\.toml, \[default\]: This store cannot order ties by 'earliest'",
+    '[boards.kart]\noperator = "best"': r"boards\.toml, \[boards\.kart\]: This service cannot .* operator 'best'",
+    '[boards.kart]\nwindows = ["daily"]': r"\[boards\.kart\]: This service cannot keep windows",
+    '[default]\nties = "earliest"': r"boards\.toml, \[default\]: This service cannot order ties by 'earliest'",
 }
 
 

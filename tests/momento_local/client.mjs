@@ -26,6 +26,11 @@ export function cacheClient(credentialProvider) {
   return sdk.CacheClient.create({configuration, credentialProvider, defaultTtlSeconds: 60});
 }
 
+export function leaderboardClient(credentialProvider) {
+  const configuration = sdk.LeaderboardConfigurations.Laptop.latest(loggers);
+  return new sdk.PreviewLeaderboardClient({configuration, credentialProvider});
+}
+
 export function topicClient(credentialProvider) {
   const configuration = sdk.TopicConfigurations.Default.latest(loggers);
   return new sdk.TopicClient({configuration, credentialProvider});

@@ -50,7 +50,7 @@ const {CacheClient, Configurations} = require('@gomomento/sdk');
 """
 PROGRAMS = {
     "Python": ([sys.executable, "-c"], PYTHON, "2077.0"),
-    "JavaScript": (["node", "-e"], JAVASCRIPT, "2077"),
+    "JavaScript": (["node", "--require", str(Path(__file__).with_name("hosts.cjs")), "-e"], JAVASCRIPT, "2077"),
     "Shell": (["sh", "-c"], "", '"role_id":"owner"'),
 }
 
@@ -61,6 +61,7 @@ OPEN = [
 TLS = [
     "Python, with TLS",
     "Python, with TLS and nothing but one key string",
+    "JavaScript, with TLS",
     "JavaScript, with TLS and nothing but one key string",
 ]
 BLOCKS = ["Python, without TLS", *OPEN, *TLS, "Shell, for the account API"]
@@ -121,8 +122,20 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @pytest.mark.parametrize("title", BLOCKS)
 def test_printed_lines_connect(page: Page, title: str) -> None:
     """Each printed block of lines, run with the printed exports, connects a program to the server."""
-    (runner, program, expected) = PROGRAMS[title.partition(",")[0]]
-    command = ["sh", "-c", f'. {page.env_file} && exec "$@"', "sh", *runner, page.blocks[title] + program]
+    check_connects(page, title.partition(",")[0], page.blocks[title])
+
+
+def test_node_takes_the_v1_key_if_it_finds_the_host(page: Page) -> None:
+    """With the line that is printed for /etc/hosts, programs in Node connect with the v1 key, too."""
+    lines = page.blocks["JavaScript, with TLS"]
+    assert "// 127.0.0.1 cache.localhost control.localhost token.localhost" in lines
+    check_connects(page, "JavaScript", lines.replace("fromEnvVarV2()", "fromEnvironmentVariable('V1_API_KEY')"))
+
+
+def check_connects(page: Page, language: str, lines: str) -> None:
+    """Run a program that begins with some lines, with the printed exports, and check what it prints."""
+    runner, program, expected = PROGRAMS[language]
+    command = ["sh", "-c", f'. {page.env_file} && exec "$@"', "sh", *runner, lines + program]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
     assert expected in done.stdout, done.stderr
 

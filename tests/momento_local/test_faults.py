@@ -43,8 +43,11 @@ def test_a_delay_may_be_in_seconds() -> None:
         ("", "no fault: give CALL:STATUS or CALL:delay=200ms"),
         ("Get", "no fault"),
         ("Get:INTERNAL:1:2", "no fault"),
-        ("sortedSetPut:INTERNAL", "as SortedSetPut"),
-        ("Nonsense:INTERNAL", "There is no call 'Nonsense'"),
+        ("sortedSetPut:INTERNAL", "perhaps SortedSetPut"),
+        ("Nonsense:INTERNAL", "There is no call 'Nonsense' here: give the name"),
+        pytest.param(
+            "SetPop:UNAVAILABLE", "one that is served, .*GetByRank, .*UpdateTtl, UpsertElements", id="not served"
+        ),
         ("Get:BROKEN", "neither a delay .* nor one of CANCELLED"),
         ("Get:OK", "neither a delay"),
         ("Get:delay=5", "neither a delay"),

@@ -90,3 +90,55 @@ def test_keys_and_tokens(run_program: Callable[[str, str], Any], secure: Momento
         "neverExpires": True,
         "wrongKey": ["AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR", "AUTHENTICATION_ERROR"],
     }
+
+
+def test_leaderboards(run_program: Callable[[str, str], Any], secure: Momento) -> None:
+    """Every call on leaderboards is answered as documented; equal scores are in the order of the ids as text."""
+    last, one, two, ten = [4294967295, 0, -3], [1, 1, 20], [2, 3, 30], [10, 2, 20]
+    assert run_program("leaderboards.mjs", secure.new_cache()) == {
+        "missing": [],
+        "noLength": 0,
+        "put": "Success",
+        "replaced": "Success",
+        "byRank": [last, one, ten, two],
+        "byRankDescending": [[10, 1, 20], [1, 2, 20]],
+        "byScore": [last, one, ten],
+        "byScoreDescending": [[10, 1, 20], [1, 2, 20]],
+        "ranks": [two, last],
+        "ranksDescending": [[2, 0, 30], [10, 1, 20]],
+        "length": 4,
+        "tooMany": "INVALID_ARGUMENT_ERROR",
+        "removed": "Success",
+        "left": [last, one, ten],
+        "noCache": "NOT_FOUND_ERROR",
+        "competitionRanks": [[10, 0, 20], [1, 0, 20], [4294967295, 2, -3]],
+        "competitionRanksAscending": [[10, 1, 20], [1, 1, 20], last],
+        "deleted": "Success",
+        "deletedAgain": "Success",
+        "gone": 0,
+    }
+
+
+def test_scalars(run_program: Callable[[str, str], Any], secure: Momento) -> None:
+    """Conditions, hashes, sums, kinds and times to live are as the SDK's documentation says."""
+    assert run_program("scalars.mjs", secure.new_cache()) == {
+        "ifAbsent": ["Stored", "NotStored"],
+        "ifNotExists": "NotStored",
+        "ifPresent": ["Stored", "NotStored"],
+        "ifEqual": ["Stored", "NotStored"],
+        "ifNotEqual": ["NotStored", "Stored"],
+        "ifPresentAndNotEqual": ["Stored", "NotStored"],
+        "ifAbsentOrEqual": ["NotStored", "Stored"],
+        "value": "four",
+        "noHash": "Miss",
+        "hashed": ["one", 0],
+        "ifHash": ["NotStored", "NotStored", "Stored", "NotStored"],
+        "incremented": [5, -2],
+        "noNumber": "FAILED_PRECONDITION_ERROR",
+        "exist": [True, False, True, True, 0],
+        "types": [0, 4],
+        "noType": "Miss",
+        "ttls": ["Set", "NotSet", "NotSet", "Set", "Set", "Miss"],
+        "left": True,
+        "noTtl": "Miss",
+    }

@@ -95,7 +95,7 @@ class ServerMachine(RuleBasedStateMachine):
             self.ends[name] = self.now + ttl
         return self.model.setdefault(name, {})
 
-    @rule(name=SETS, scores=st.dictionaries(VALUES, SCORES, max_size=9), ttl=TTLS, refresh=st.booleans())
+    @rule(name=SETS, scores=st.dictionaries(VALUES, SCORES, min_size=1, max_size=9), ttl=TTLS, refresh=st.booleans())
     def put(self, name: bytes, scores: dict[bytes, float], ttl: int, refresh: bool) -> None:  # noqa: FBT001
         """Put some values."""
         elements = [wire._SortedSetElement(value=value, score=score) for value, score in scores.items()]
@@ -104,8 +104,7 @@ class ServerMachine(RuleBasedStateMachine):
                 set_name=name, elements=elements, ttl_milliseconds=1000 * ttl, refresh_ttl=refresh
             )
         )
-        if scores:
-            self.touch(name, ttl, refresh=refresh).update(scores)
+        self.touch(name, ttl, refresh=refresh).update(scores)
 
     @rule(name=SETS, value=VALUES, amount=SCORES, ttl=TTLS, refresh=st.booleans())
     def increment(self, name: bytes, value: bytes, amount: float, ttl: int, refresh: bool) -> None:  # noqa: FBT001
@@ -119,7 +118,7 @@ class ServerMachine(RuleBasedStateMachine):
         scores[value] = scores.get(value, 0.0) + amount
         assert answer.score == scores[value]
 
-    @rule(name=SETS, values=st.lists(VALUES, max_size=6))
+    @rule(name=SETS, values=st.lists(VALUES, min_size=1, max_size=6))
     def remove(self, name: bytes, values: list[bytes]) -> None:
         """Remove some values."""
         some = wire._SortedSetRemoveRequest._Some(values=values)
@@ -138,7 +137,7 @@ class ServerMachine(RuleBasedStateMachine):
 
     @rule(
         name=SETS,
-        sources=st.lists(st.tuples(SETS, st.sampled_from([1.0, -2.0, 0.1, 0.0])), max_size=3),
+        sources=st.lists(st.tuples(SETS, st.sampled_from([1.0, -2.0, 0.1, 0.0])), min_size=1, max_size=3),
         aggregate=st.sampled_from(sorted(COMBINE)),
         ttl=TTLS,
     )

@@ -140,7 +140,7 @@ def test_token_has_its_expiry_and_endpoint(momento: Momento) -> None:
     [
         ({"permissions": READER}, grpc.StatusCode.INVALID_ARGUMENT, "1 second at least"),
         ({"permissions": READER, "seconds": LONGEST_DISPOSABLE + 1}, grpc.StatusCode.INVALID_ARGUMENT, "3600 seconds"),
-        ({"seconds": 60}, grpc.StatusCode.INVALID_ARGUMENT, "`permissions` is empty"),
+        ({"seconds": 60}, grpc.StatusCode.INVALID_ARGUMENT, "which permissions: give one of `super_user`, `explicit`"),
         ({"permissions": READER, "seconds": 60, "key": "wrong"}, grpc.StatusCode.UNAUTHENTICATED, "none of this"),
     ],
     ids=["no end", "too long", "no permissions", "wrong key"],
@@ -194,6 +194,117 @@ def test_key_makes_no_more_than_it_may(stubs: tuple[Any, Any]) -> None:
         with pytest.raises(grpc.RpcError) as refused:
             call(request)
         assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
+
+
+def selected(**fields: Any) -> messages.PermissionsType:
+    """Return the permission to read a cache, or what the fields say of it."""
+    given = {"role": messages.CacheReadOnly, "cache_selector": {"cache_name": "a"}, **fields}
+    return messages.PermissionsType(cache_permissions=messages.PermissionsType.CachePermissions(**given))
+
+
+def on_topic(**fields: Any) -> messages.PermissionsType:
+    """Return the permission to subscribe to a topic, or what the fields say of it."""
+    given = {"role": messages.TopicReadOnly, "all_caches": {}, "topic_selector": {"topic_name": "t"}, **fields}
+    return messages.PermissionsType(topic_permissions=messages.PermissionsType.TopicPermissions(**given))
+
+
+@pytest.mark.parametrize(
+    ("permissions", "problem"),
+    [
+        pytest.param([], "no permissions: give at least one", id="none"),
+        pytest.param([messages.PermissionsType()], "what a permission is for", id="for nothing"),
+        pytest.param([selected(role=0)], "`cache_permissions` has no role", id="no role"),
+        pytest.param([selected(role=9)], "no role 9: give CachePermitNone", id="an unknown role"),
+        pytest.param([selected(cache_selector=None)], "one of `all_caches`, `cache_selector`", id="no cache"),
+        pytest.param([selected(cache_selector={"cache_name": ""})], "`cache_name` is empty", id="an empty cache"),
+        pytest.param([selected(cache_selector={})], "one of `cache_name`", id="an empty selector"),
+        pytest.param([selected(item_selector={})], "one of `key`, `key_prefix`", id="no key"),
+        pytest.param([selected(item_selector={"key": b""})], "`key` is empty", id="an empty key"),
+        pytest.param([on_topic(topic_selector=None)], "one of `all_topics`, `topic_selector`", id="no topic"),
+        pytest.param([on_topic(topic_selector={"topic_name_prefix": ""})], "prefix` is empty", id="an empty prefix"),
+        pytest.param([selected(), selected(role=messages.CacheReadWrite)], "for the same", id="a cache twice"),
+        pytest.param([selected(), selected(all_items={})], "for the same", id="all of a cache twice"),
+        pytest.param([on_topic(), on_topic(role=messages.TopicReadWrite)], "for the same", id="a topic twice"),
+    ],
+)
+def test_empty_or_conflicting_permissions(
+    stubs: tuple[Any, Any], permissions: list[messages.PermissionsType], problem: str
+) -> None:
+    """A permission says what it is for, and no other is for the same."""
+    given = messages.Permissions(explicit={"permissions": permissions})
+    expires = token_pb2._GenerateDisposableTokenRequest.Expires(valid_for_seconds=60)
+    for call, request in (
+        (stubs[0].GenerateApiToken, auth_pb2._GenerateApiTokenRequest(never={}, permissions=given)),
+        (
+            stubs[1].GenerateDisposableToken,
+            token_pb2._GenerateDisposableTokenRequest(expires=expires, permissions=given),
+        ),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            call(request)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert problem in refused.value.details()
+
+
+def test_permissions_for_different_things(stubs: tuple[Any, Any]) -> None:
+    """Permissions do not conflict if their cache, their item or their kind differ."""
+    item, prefix = {"key": b"mi"}, {"key_prefix": b"mi"}
+    permissions = [
+        selected(),
+        selected(cache_selector=None, all_caches={}),
+        selected(item_selector=item),
+        selected(item_selector=prefix),
+        on_topic(),
+        on_topic(topic_selector=None, all_topics={}),
+    ]
+    given = messages.Permissions(explicit={"permissions": permissions})
+    made = stubs[0].GenerateApiToken(auth_pb2._GenerateApiTokenRequest(never={}, permissions=given))
+    assert made.valid_until == 0
+
+
+def test_a_super_user_makes_no_other(momento: Momento, stubs: tuple[Any, Any]) -> None:
+    """A v1 or legacy key that may do everything makes no such key, and no such token, but others."""
+    request = auth_pb2._GenerateApiTokenRequest(
+        never={}, permissions=EVERYTHING, auth_token=momento.connections.api_key
+    )
+    made = stubs[0].GenerateApiToken(request).api_key
+    printed = CredentialProvider.from_disposable_token(momento.connections.v1_api_key).auth_token
+    expires = token_pb2._GenerateDisposableTokenRequest.Expires(valid_for_seconds=60)
+    for key in (made, printed, momento.connections.legacy_api_key):
+        with pytest.raises(grpc.RpcError, match="PERMISSION_DENIED"):
+            stubs[0].GenerateApiToken(
+                auth_pb2._GenerateApiTokenRequest(never={}, permissions=EVERYTHING, auth_token=key)
+            )
+        with pytest.raises(grpc.RpcError, match="PERMISSION_DENIED"):
+            stubs[1].GenerateDisposableToken(
+                token_pb2._GenerateDisposableTokenRequest(expires=expires, permissions=EVERYTHING, auth_token=key)
+            )
+        assert (
+            stubs[0]
+            .GenerateApiToken(auth_pb2._GenerateApiTokenRequest(never={}, permissions=READER, auth_token=key))
+            .api_key
+        )
+
+
+def test_a_key_says_how_long_it_lives(stubs: tuple[Any, Any]) -> None:
+    """A request for a key without an expiry is refused, and is not for ever."""
+    with pytest.raises(grpc.RpcError, match="one of `never`, `expires`"):
+        stubs[0].GenerateApiToken(auth_pb2._GenerateApiTokenRequest(permissions=READER))
+
+
+def test_writing_alone_is_not_enough_for_what_reads(momento: Momento) -> None:
+    """A token for writing alone sets and puts, and makes no call that depends on what is there or answers it."""
+    cache = momento.new_cache()
+    with CacheClient(
+        Configurations.Laptop.latest(), token_of(momento, Scopes.cache_write_only(cache)), MINUTE
+    ) as client:
+        assert getattr(client.set(cache, "k", "1"), "error_code", None) is None
+        answers = [
+            client.increment(cache, "k"),
+            client.set_if_not_exists(cache, "other", "v"),
+            client.sorted_set_increment_score(cache, "set", "v"),
+        ]
+    assert [getattr(answer, "error_code", None) for answer in answers] == [Code.PERMISSION_ERROR] * 3
 
 
 def test_login_is_not_implemented(stubs: tuple[Any, Any]) -> None:

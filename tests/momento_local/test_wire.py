@@ -11,6 +11,8 @@ from momento_wire_types import cachepubsub_pb2 as pubsub
 from momento_wire_types import common_pb2 as common
 from momento_wire_types import controlclient_pb2 as control
 
+from laurels.momento_local.calls import SERVED
+
 if TYPE_CHECKING:
     from tests.momento import Momento
 
@@ -156,7 +158,7 @@ def test_a_union_of_nothing_leaves_nothing(board: Caller) -> None:
     ("request_", "problem"),
     [
         pytest.param(Fetch(set_name=b"x"), "by_index", id="fetch of nothing"),
-        pytest.param(wire._SortedSetRemoveRequest(set_name=b"x"), "`all` or `some`", id="remove of nothing"),
+        pytest.param(wire._SortedSetRemoveRequest(set_name=b"x"), "`all`, `some`", id="remove of nothing"),
         pytest.param(Between(set_name=b"board", inclusive_min=float("nan")), "not a number", id="a bound that is NaN"),
         pytest.param(
             Union(set_name=b"x", sources=[Union._Source(set_name=b"board", weight=float("inf"))], ttl_milliseconds=1),
@@ -222,18 +224,24 @@ def test_delete_takes_any_item(board: Caller) -> None:
     assert board(wire._SortedSetLengthRequest(set_name=b"board")).HasField("missing")
 
 
-def test_an_empty_put_makes_nothing(call: Caller) -> None:
-    """A put of no elements makes no set."""
-    call.put(b"board", {})
-    assert call(wire._SortedSetLengthRequest(set_name=b"board")).HasField("missing")
-
-
 def test_what_is_not_implemented_says_so(call: Caller) -> None:
-    """A call that the server does not have is answered with UNIMPLEMENTED, a stream too."""
-    assert refusal(call, wire._SetPopRequest(set_name=b"x"))[0] is grpc.StatusCode.UNIMPLEMENTED
+    """A call that the server does not have is answered with UNIMPLEMENTED and what it has, a stream too."""
+    status, details = refusal(call, wire._SetPopRequest(set_name=b"x"))
+    assert status is grpc.StatusCode.UNIMPLEMENTED
+    assert "no SetPop: it has CreateCache, Delete," in details
     with pytest.raises(grpc.RpcError) as caught:
         list(call(wire._GetBatchRequest()))
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("service", SERVED)
+def test_what_is_served_is_in_the_protocol(momento: Momento, service: str) -> None:
+    """Every call that is served is answered on its path: with anything but UNIMPLEMENTED."""
+    for name in SERVED[service]:
+        call = momento.channel.unary_stream(f"/{service}/{name}")
+        with pytest.raises(grpc.RpcError) as caught:
+            list(call(b"", metadata=(("cache", "no-such-cache"), ("authorization", "wrong"))))
+        assert caught.value.code() is not grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_signing_keys_are_not_implemented(momento: Momento) -> None:

@@ -44,7 +44,7 @@ TIED: dict[str, float] = {"a": 7, "d": 7, "b": 9, "c": 7, "e": 3}
 
 def requires(capability: bool) -> AbstractContextManager[object]:  # noqa: FBT001 - a call reads as a sentence
     """Expect the block to succeed if the store has the capability, and to be refused if not."""
-    return nullcontext() if capability else pytest.raises(NotKept, match="its capabilities say so")
+    return nullcontext() if capability else pytest.raises(NotKept, match="This service cannot")
 
 
 def keeps(store: Store, definition: Definition) -> bool:

@@ -76,7 +76,7 @@ def test_reads(service: Server) -> None:
     reads += [f"kart?cursor={write_cursor(Board('kart'), 20, Ranked('v', 34, 0))}"]
     for read in [*reads, "-/boards/kart/summary", "-/boards/kart/rank?score=1"]:
         reply = ask(service, "GET", f"/{read}")
-        assert (reply.status, "This store cannot" in reply.json["detail"]) == (422, True), read
+        assert (reply.status, "This service cannot" in reply.json["detail"]) == (422, True), read
 
 
 def test_definitions_are_not_kept(service: Server) -> None:
@@ -84,7 +84,7 @@ def test_definitions_are_not_kept(service: Server) -> None:
     ask(service, "POST", "/kart/v", {"score": 34})
     assert ask(service, "GET", "/-/boards/kart").json["operator"] == "latest"
     for reply in (ask(service, "PUT", "/-/boards/kart", {"order": "ascending"}), ask(service, "GET", "/-/boards")):
-        assert (reply.status, "This store cannot" in reply.json["detail"]) == (422, True)
+        assert (reply.status, "This service cannot" in reply.json["detail"]) == (422, True)
 
 
 def test_declared_board(momento: Momento, cache: str, tmp_path: Path) -> None:

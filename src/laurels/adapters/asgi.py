@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from contextlib import aclosing, asynccontextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote_to_bytes
 
 from laurels.errors import LaurelsError
 from laurels.http.messages import BODILESS, Request, StreamingResponse, add_header
-from laurels.http.problems import HTTPError, failure, too_large
+from laurels.http.problems import HTTPError, failure, problem, too_large
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -21,9 +23,14 @@ if TYPE_CHECKING:
     from laurels.http.messages import Response
     from laurels.http.routes import Call, Routes
 
+log = logging.getLogger(__name__)
+
+NOT_OPEN = "The service could not open its store; its log has the cause."
 DRAINED = 1024 * 1024
 WATCH_SECONDS = 0.02
 """How long a read may take before it is watched whether its client has left: nearly all are answered by then."""
+
+_ENCODED = re.compile(rb"%[0-9A-Fa-f]{2}|[^%]")
 
 
 class Disconnected(Exception):
@@ -104,40 +111,111 @@ async def _cancelled_if_left(receive: ASGIReceiveCallable) -> AsyncIterator[None
 
 
 def _read_head(scope: HTTPScope) -> Request:
-    path = scope.get("raw_path") or quote(scope["path"]).encode()
-    client = scope.get("client")
-    request = Request(scope["method"], path, scope["query_string"], {}, b"", client[0] if client else "")
+    client, root = scope.get("client"), scope.get("root_path", "").rstrip("/")
+    request = Request(
+        scope["method"],
+        _path_below(scope, root),
+        scope["query_string"],
+        {},
+        client=client[0] if client else "",
+        scheme=scope.get("scheme", "http"),
+        prefix=quote(root),
+    )
     for name, value in scope["headers"]:
         add_header(request.headers, name, value)
     return request
 
 
+def _path_below(scope: HTTPScope, root: str) -> bytes:
+    """Return the path below the root path, percent-encoded.
+
+    A server may have left the root path out of the path, and what was told of it need not be in the path although that
+    of a mount is: Starlette says which part is not its own.
+    """
+    path = scope.get("raw_path") or quote(scope["path"]).encode()
+    outer: str = scope.get("app_root_path", "")  # type: ignore[assignment]  # Starlette's own key
+    for prefix in (root, root.removeprefix(outer)):
+        below = _take_off(path, prefix.encode())
+        if below is not None:
+            return below or b"/"
+    return path
+
+
+def _take_off(path: bytes, prefix: bytes) -> bytes | None:
+    """Return what follows a decoded prefix in a percent-encoded path; None if it does not begin with these segments."""
+    end = 0
+    for byte in prefix:
+        found = _ENCODED.match(path, end)
+        if found is None or unquote_to_bytes(found[0])[0] != byte:
+            return None
+        end = found.end()
+    return path[end:] if path[end : end + 1] in {b"/", b""} else None
+
+
 class OpeningApplication:
-    """An ASGI application that opens its routes when the server starts it, and closes them when the server stops."""
+    """An ASGI application that opens its routes when it is started, and closes them when it is stopped.
 
-    def __init__(self, opening: AbstractAsyncContextManager[Routes]) -> None:
-        self._opening = opening
-        self._application: Application | None = None
+    Starlette and FastAPI do not tell an application that is mounted in theirs of either. So it opens at the first
+    request, too, and closes at the latest when its event loop shuts down the asynchronous generators that are open, as
+    ``asyncio.run`` does at its end. In another loop it opens anew.
+    """
 
-    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    def __init__(self, open_routes: Callable[[], AbstractAsyncContextManager[Routes]]) -> None:
+        self._open_routes = open_routes
+        self._routes: AbstractAsyncContextManager[Routes] | None = None
+        self._opening: asyncio.Task[Application] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # frameworks each have types of their own
         """Follow the server's lifespan, or answer one HTTP request."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif self._application is None:
-            raise RuntimeError("The server must run the lifespan protocol: switch it on in its settings.")
+            return
+        try:
+            application = await self._opened()
+        except LaurelsError as error:
+            log.error("Cannot open: %s", error)  # noqa: TRY400 - the error says all
+            await send_response(problem(HTTPError(503, NOT_OPEN)), send)
         else:
-            await self._application(scope, receive, send)
+            await application(scope, receive, send)
+
+    @asynccontextmanager
+    async def lifespan(self, _: object = None) -> AsyncIterator[None]:
+        """Be open inside: for the lifespan of an application that this one is mounted in, which may be its argument."""
+        await self._opened()
+        try:
+            yield
+        finally:
+            await self._close()
+
+    async def _opened(self) -> Application:
+        """Return the application over the open routes; whoever comes first opens them."""
+        task = self._opening
+        if task is None or task.get_loop() is not asyncio.get_running_loop() or (task.done() and self._routes is None):
+            task = self._opening = asyncio.ensure_future(self._open())
+        return await asyncio.shield(task)  # which whoever gives up waiting leaves to the others
+
+    async def _open(self) -> Application:
+        self._routes = None
+        opening = self._open_routes()
+        routes = await opening.__aenter__()
+        self._routes = opening
+        return Application(routes)
+
+    async def _close(self) -> None:
+        routes, self._routes, self._opening = self._routes, None, None
+        if routes is not None:
+            await routes.__aexit__(None, None, None)
 
     async def _live(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()
         try:
-            self._application = Application(await self._opening.__aenter__())
+            await self._opened()
         except LaurelsError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._opening.__aexit__(None, None, None)
+        await self._close()
         await send({"type": "lifespan.shutdown.complete"})
 
 

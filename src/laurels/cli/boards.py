@@ -15,15 +15,13 @@ from msgspec import Struct
 from laurels.boards_file import read_boards
 from laurels.cli import describe
 from laurels.cli.commands import board_argument, call_service, json_option, open_source, server_option
-from laurels.cli.tables import encode, show_table
+from laurels.cli.printing import write, write_json, write_table
 from laurels.declaring import read_definition
 from laurels.definition import BoardsFile, Definition
-from laurels.http.wire import Listed, Listing, Periods
+from laurels.http.wire import Listed, Listing, Periods, encode
 from laurels.windows import Calendar
 
 if TYPE_CHECKING:
-    from laurels.boards import ListedPeriod
-    from laurels.cli.client import Client
     from laurels.http.parameters import Schema
 
 EPILOG = """\b
@@ -64,6 +62,12 @@ class CheckedFile(Struct, frozen=True):
     declared_only: bool
 
 
+class Dropped(Struct, frozen=True):
+    """The result of drop: the board that has the default definition now."""
+
+    board: str
+
+
 @click.group(epilog=EPILOG)
 def boards() -> None:
     """Define boards, and show their definitions and periods.
@@ -82,12 +86,12 @@ def check(*, file: Path, as_json: bool) -> None:
     now = time.time()
     if as_json:
         checked = [CheckedBoard(name, one, _current_periods(one, now)) for name, one in found.boards.items()]
-        click.echo(encode(CheckedFile(checked, found.default, found.declared_only)))
+        write_json(CheckedFile(checked, found.default, found.declared_only))
         return
     for name, definition in found.boards.items():
         _show_definition(name, definition, now)
     if found.declared_only:
-        click.echo("There are no other boards.")
+        write("There are no other boards.")
     else:
         _show_definition("All other boards", found.default, now)
 
@@ -98,7 +102,7 @@ def schema() -> None:
 
     A boards file names its schema in its first line: #:schema ./boards.schema.json
     """
-    click.echo(msgspec.json.format(encode(make_schema()), indent=2))
+    write_json(make_schema(), indent=2)
 
 
 @boards.command("list")
@@ -106,23 +110,21 @@ def schema() -> None:
 @json_option
 def list_(*, server: str, as_json: bool) -> None:
     """List the boards that are declared or have entries."""
-    found = call_service(server, _read_all_boards)
+    found = call_service(server, lambda client: client.boards())
     if as_json:
-        click.echo(encode(Listing(found, None)))
+        write_json(Listing(found, None))
     elif found:
-        rows = [(one.name, "yes" if one.declared else "no", describe.format_short(one.definition)) for one in found]
-        show_table(("board", "declared", "promises"), rows)
+        rows = [
+            (one.name, _format_count(one), "yes" if one.declared else "no", describe.format_short(one.definition))
+            for one in found
+        ]
+        write_table(("board", "entries", "declared", "promises"), rows, numbers={"entries"})
     else:
-        click.echo("no boards")
+        write("no boards")
 
 
-async def _read_all_boards(client: Client) -> list[Listed]:
-    found = await client.boards()
-    listed = [*found.boards]
-    while found.next is not None:
-        found = await client.boards(found.next)
-        listed += found.boards
-    return listed
+def _format_count(board: Listed) -> str:
+    return f"{board.count:,}" if isinstance(board.count, int) else "?"
 
 
 @boards.command()
@@ -133,7 +135,7 @@ def show(*, board: str, server: str, as_json: bool) -> None:
     """Show the definition of BOARD."""
     definition = call_service(server, lambda client: client.definition(board))
     if as_json:
-        click.echo(encode(definition))
+        write_json(definition)
     else:
         _show_definition(board, definition, time.time())
 
@@ -144,26 +146,17 @@ def show(*, board: str, server: str, as_json: bool) -> None:
 @json_option
 def periods(*, board: str, server: str, as_json: bool) -> None:
     """List the periods of BOARD that have entries, by window, oldest first."""
-    found = call_service(server, lambda client: _read_all_periods(client, board))
+    found = call_service(server, lambda client: client.periods(board))
     if as_json:
-        click.echo(encode(Periods(found)))
+        write_json(Periods(found))
     elif found:
         rows = [
             (one.window, one.period, one.start, one.stop, f"{one.count:,}", "now" if one.current else "")
             for one in found
         ]
-        show_table(("window", "period", "from", "to", "entries", ""), rows, numbers={"entries"})
+        write_table(("window", "period", "from", "to", "entries", ""), rows, numbers={"entries"})
     else:
-        click.echo("no periods with entries")
-
-
-async def _read_all_periods(client: Client, board: str) -> list[ListedPeriod]:
-    found = await client.periods(board)
-    listed = [*found.periods]
-    while found.next:
-        found = await client.periods(board, found.next)
-        listed += found.periods
-    return listed
+        write("no periods with entries")
 
 
 @boards.command()
@@ -183,7 +176,7 @@ def define(*, board: str, file: Path, server: str, as_json: bool) -> None:
     body = _read_definition(file, board)
     definition = call_service(server, lambda client: client.define(board, body))
     if as_json:
-        click.echo(encode(definition))
+        write_json(definition)
     else:
         _show_definition(board, definition, time.time())
 
@@ -209,14 +202,18 @@ def _read_definition(file: Path, board: str) -> bytes:
 @boards.command()
 @board_argument
 @server_option
-def drop(*, board: str, server: str) -> None:
+@json_option
+def drop(*, board: str, server: str, as_json: bool) -> None:
     """Drop the definition of BOARD, which then has the service's default one. Its entries stay."""
     call_service(server, lambda client: client.undefine(board))
-    click.echo(f"{board} has the default definition.")
+    if as_json:
+        write_json(Dropped(board))
+    else:
+        write(f"{board} has the default definition.")
 
 
 def _show_definition(title: str, definition: Definition, now: float) -> None:
-    click.echo("\n".join([title, *describe.format_definition(definition, now), ""]))
+    write(title, *describe.format_definition(definition, now), "")
 
 
 def _current_periods(definition: Definition, now: float) -> list[CurrentPeriod]:

@@ -1,52 +1,82 @@
-"""Typed calls to a running service, over HTTP."""
+"""Typed calls to a running service, over HTTP: the one way out of the command line.
+
+The service may be anything. An answer is read up to ANSWER_BYTES within TIMEOUT seconds, is not unpacked, and is
+checked before it is believed: its types, its numbers, the definitions in it, and that a list goes on and ends.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from typing import TYPE_CHECKING, Self, TypeVar
+import re
+import ssl
+import sys
+from collections.abc import Iterable
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from laurels.cli.environment import find_proxy, make_trust, without_password
 from laurels.cli.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
+from laurels.declaring import normalize_definition
 from laurels.definition import Definition
 from laurels.entries import checked_name
+from laurels.errors import BadDefinition, truncate
 from laurels.http.problems import Problem
-from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Receipt, Submit
-from laurels.stores.contract import Score, Standing
+from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Receipt, ScoreRank, Submit
+from laurels.limits import BOARDS_LISTED, MIB, PERIODS_LISTED, format_size
+from laurels.stores.contract import Count, Score, Standing, Summary
+from laurels.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from laurels.boards import ListedPeriod
+    from laurels.http.wire import Listed
     from laurels.stores.contract import Entry
 
 TIMEOUT = 30.0
-"""Seconds to wait for the connection, and for each part of an answer."""
+"""Seconds to wait for an answer, from the connection to its last byte."""
+ANSWER_BYTES = 16 * MIB
+"""The longest answer that is read: several times the longest that there is, a page of 1,000 entries with metadata."""
+LISTS, LIST_BYTES = 1000, 256 * MIB
+"""Of so many answers a list is put together at most: a million boards."""
+LARGEST = sys.float_info.max
+_MANY_DIGITS = re.compile(rb"\d{309}")
+"""So many has every integer that no double holds."""
+_SECONDS = re.compile("[0-9]{1,9}")
 
 JSON = {"content-type": "application/json"}
 SUBMIT = JSON | {"prefer": "return=representation"}
+HEADERS = {"accept": "application/json", "accept-encoding": "identity", "user-agent": f"laurels/{__version__}"}
 
 
 class RankedEntry(Struct, frozen=True):
     """An entry of a page, with its rank."""
 
-    rank: int
+    rank: Count
     name: str
     score: Score
 
 
 class RankedPage(Struct, frozen=True):
-    """A page whose entries have their ranks."""
+    """Entries with their ranks; ``missing`` are the names that were asked for and are not on the board."""
 
     leaderboard: list[RankedEntry]
+    missing: list[str] | UnsetType = UNSET
 
 
 class _Found(Struct, frozen=True):
     score: Score
-    rank: int | None
+    rank: Count | None
 
 
 T = TypeVar("T")
+L = TypeVar("L", Listing, Periods)
 
 _encode = msgspec.json.Encoder().encode
 _read_found = msgspec.json.Decoder(_Found)
@@ -58,6 +88,8 @@ _read_ranked_page = msgspec.json.Decoder(RankedPage)
 _read_listing = msgspec.json.Decoder(Listing)
 _read_definition = msgspec.json.Decoder(Definition)
 _read_periods = msgspec.json.Decoder(Periods)
+_read_summary = msgspec.json.Decoder(Summary)
+_read_score_rank = msgspec.json.Decoder(ScoreRank)
 
 
 class Period(Struct, frozen=True):
@@ -76,11 +108,24 @@ ALL_TIME = Period()
 
 
 class Client:
-    """A connection to one service. Its methods raise BadName before a request, and RequestFailed if it fails."""
+    """A connection to one service. Its methods raise BadName before a request, and RequestFailed if it fails.
+
+    Raises EnvironmentWrong if the environment says how to reach the service, and that cannot be.
+    """
 
     def __init__(self, server: str) -> None:
-        self._server = server.rstrip("/")
-        self._http = httpx.AsyncClient(timeout=TIMEOUT)
+        url = httpx.URL(server)
+        self._url = server.rstrip("/")
+        self._server = without_password(url)
+        self._proxy = find_proxy(url)
+        self._via = f" through {self._proxy}" if self._proxy else ""
+        self._http = httpx.AsyncClient(
+            headers=HEADERS,
+            timeout=TIMEOUT,
+            trust_env=False,
+            proxy=self._proxy.url if self._proxy else None,
+            verify=make_trust(url),
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,15 +138,23 @@ class Client:
         answer = await self._request("POST", _path(board, name), _encode(Submit(score)), SUBMIT)
         return self._read(_read_receipt, answer) if answer else None
 
-    async def submit_many(self, board: str, batch: bytes, key: str | None = None) -> BatchReceipt:
-        """Submit an encoded batch; with an idempotency key it counts once, however often it is sent."""
+    async def submit_many(self, board: str, batch: bytes, sent: int, key: str | None = None) -> BatchReceipt:
+        """Submit an encoded batch of ``sent`` entries; with an idempotency key it counts once, if sent again, too."""
         headers = JSON if key is None else JSON | {"idempotency-key": key}
-        return self._read(_read_batch_receipt, await self._request("POST", _path(board), batch, headers))
+        receipt = self._read(_read_batch_receipt, await self._request("POST", _path(board), batch, headers))
+        refused = {each.index for each in receipt.refused}
+        if receipt.accepted + len(receipt.refused) != sent or not refused <= {*range(sent)}:
+            self._refuse("it tells of entries that were not sent, or not of all that were")
+        return receipt
 
     async def standing(self, board: str, name: str, when: Period = ALL_TIME) -> Standing | None:
         """Return the standing of a name, None if it is not on the board."""
         found = self._read(_read_found, await self._request("GET", _path(board, name) + _query(when.query)))
         return None if found.rank is None else Standing(found.score, found.rank)
+
+    async def delete(self, board: str, name: str | None = None, when: Period = ALL_TIME) -> None:
+        """Remove a name from a board and its periods, or from one period; without a name, all of them."""
+        await self._do("DELETE", _path(board, name) + _query(when.query))
 
     async def page(self, board: str, start: int, stop: int) -> list[Entry]:
         """Return the entries at the places from ``start`` to ``stop``, exclusive."""
@@ -110,52 +163,151 @@ class Client:
 
     async def ranked_page(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[RankedEntry]:
         """Return the same entries with their ranks."""
-        query = _query({"startRank": str(start), "endRank": str(stop), "include": "rank"} | when.query)
-        return self._read(_read_ranked_page, await self._request("GET", _path(board) + query)).leaderboard
+        return (await self._read_ranked(board, when, startRank=start, endRank=stop)).leaderboard
 
-    async def boards(self, after: str | None = None) -> Listing:
-        """Return the first boards by name, or those after a name."""
-        query = "" if after is None else _query({"after": after})
-        return self._read(_read_listing, await self._request("GET", f"/-/boards{query}"))
+    async def around(self, board: str, name: str, span: int, when: Period = ALL_TIME) -> list[RankedEntry]:
+        """Return a name with ``span`` entries on either side."""
+        return (await self._read_ranked(board, when, around=name, span=span)).leaderboard
+
+    async def between(self, board: str, when: Period = ALL_TIME, **bounds: Score | None) -> list[RankedEntry]:
+        """Return the entries whose scores are from ``minScore`` to ``maxScore``, at most ``limit`` of them."""
+        return (await self._read_ranked(board, when, **bounds)).leaderboard
+
+    async def names(self, board: str, names: Sequence[str], when: Period = ALL_TIME) -> RankedPage:
+        """Return the entries of these names, and which names are missing."""
+        return await self._read_ranked(board, when, name=[checked_name(name) for name in names])
+
+    async def summary(self, board: str, when: Period = ALL_TIME) -> Summary:
+        """Return a board in a few figures."""
+        return self._read(_read_summary, await self._request("GET", f"{_own_path(board)}/summary{_query(when.query)}"))
+
+    async def rank_of(self, board: str, score: Score, when: Period = ALL_TIME) -> ScoreRank:
+        """Return the rank that a score would have."""
+        query = _query({"score": score} | when.query)
+        return self._read(_read_score_rank, await self._request("GET", f"{_own_path(board)}/rank{query}"))
+
+    async def boards(self) -> list[Listed]:
+        """Return all boards, by name, with their counts."""
+        found = [
+            each
+            async for answer in self._list("/-/boards", {"include": "count", "limit": BOARDS_LISTED}, _read_listing)
+            for each in answer.boards
+        ]
+        for each in found:
+            self._check_definition(each.definition)
+        return found
 
     async def definition(self, board: str) -> Definition:
         """Return the definition of a board."""
-        return self._read(_read_definition, await self._request("GET", _own_path(board)))
+        return self._check_definition(self._read(_read_definition, await self._request("GET", _own_path(board))))
 
     async def define(self, board: str, definition: bytes) -> Definition:
         """Define a board, with a definition in JSON; return the definition as the service keeps it."""
-        return self._read(_read_definition, await self._request("PUT", _own_path(board), definition, JSON))
+        answer = await self._request("PUT", _own_path(board), definition, JSON)
+        return self._check_definition(self._read(_read_definition, answer))
 
     async def undefine(self, board: str) -> None:
         """Drop a board's definition."""
-        await self._request("DELETE", _own_path(board))
+        await self._do("DELETE", _own_path(board))
 
-    async def periods(self, board: str, after: str | None = None) -> Periods:
-        """Return the first periods of a board that have entries, or those after one."""
-        query = "" if after is None else _query({"after": after})
-        return self._read(_read_periods, await self._request("GET", f"{_own_path(board)}/periods{query}"))
+    async def periods(self, board: str) -> list[ListedPeriod]:
+        """Return all periods of a board that have entries."""
+        path = f"{_own_path(board)}/periods"
+        return [
+            each
+            async for answer in self._list(path, {"limit": PERIODS_LISTED}, _read_periods)
+            for each in answer.periods
+        ]
+
+    async def _do(self, method: str, path: str) -> None:
+        if await self._request(method, path):
+            self._refuse("it sent something, where there is nothing to say")
+
+    async def _read_ranked(self, board: str, when: Period, **query: Any) -> RankedPage:
+        answer = await self._request("GET", _path(board) + _query({"include": "rank"} | query | when.query))
+        return self._read(_read_ranked_page, answer)
+
+    async def _list(self, path: str, query: dict[str, Any], decoder: msgspec.json.Decoder[L]) -> AsyncIterator[L]:
+        """Yield the parts of a list; raise ServerFailed if it does not go on from one to the next, or does not end."""
+        seen: set[str | UnsetType | None] = {None, UNSET}
+        size, after = 0, dict[str, Any]()
+        while size < LIST_BYTES and len(seen) < LISTS:
+            answer = await self._request("GET", path + _query(query | after))
+            found = self._read(decoder, answer)
+            yield found
+            if not found.next:
+                return
+            if found.next in seen:
+                self._refuse("its list turns in a circle")
+            seen.add(found.next)
+            size, after = size + len(answer), {"after": found.next}
+        self._refuse("its list does not end")
 
     async def _request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> bytes:
         try:
-            response = await self._http.request(method, self._server + path, content=body, headers=headers)
+            async with (
+                asyncio.timeout(TIMEOUT),
+                self._http.stream(method, self._url + path, content=body, headers=headers) as response,
+            ):
+                content = await self._receive(response)
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise self._unreachable(f"no answer within {TIMEOUT:g} seconds") from error
         except httpx.TransportError as error:
-            raise ServerUnreachable(self._server, _find_reason(error)) from error
-        except httpx.DecodingError as error:
-            raise self._unlike_laurels(error) from error
+            raise self._unreachable(_find_reason(error)) from error
         if not response.is_success:
-            raise _make_error(self._server, response)
-        return response.content
+            raise self._make_error(response, content)
+        return content
+
+    async def _receive(self, response: httpx.Response) -> bytes:
+        if coding := response.headers.get("content-encoding", "").removeprefix("identity"):
+            self._refuse(f"it sent {truncate(coding)}, which was not asked for")
+        content = bytearray()
+        async for piece in response.aiter_raw():
+            content += piece
+            if len(content) > ANSWER_BYTES:
+                self._refuse(f"its answer is longer than {format_size(ANSWER_BYTES)}")
+        return bytes(content)
 
     def _read(self, decoder: msgspec.json.Decoder[T], answer: bytes) -> T:
         try:
-            return decoder.decode(answer)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._unlike_laurels(error) from error
+            found = decoder.decode(answer)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            self._refuse(str(error).rstrip("."))
+        if _MANY_DIGITS.search(answer) and not all(-LARGEST <= number <= LARGEST for number in _numbers(found)):
+            self._refuse("a number is beyond the range of a double")
+        return found
 
-    def _unlike_laurels(self, error: Exception) -> ServerFailed:
-        return ServerFailed(f"{self._server} did not answer as Laurels does: {str(error).rstrip('.')}.")
+    def _check_definition(self, definition: Definition) -> Definition:
+        try:
+            return normalize_definition(definition)
+        except BadDefinition as error:
+            self._refuse(str(error).rstrip("."))
+
+    def _refuse(self, problem: str) -> NoReturn:
+        raise ServerFailed(f"{self._server}{self._via} did not answer as Laurels does: {problem}.")
+
+    def _unreachable(self, reason: str) -> ServerUnreachable:
+        if self._proxy is None:
+            return ServerUnreachable(self._server, reason)
+        hint = f"Correct {self._proxy.variable}, or name the host in NO_PROXY."
+        return ServerUnreachable(f"{self._server}{self._via}", reason, hint)
+
+    def _make_error(self, response: httpx.Response, content: bytes) -> RequestFailed:
+        """Return the error for an answer other than 2xx, with its problem document, or else its status alone."""
+        status = f"{response.status_code} {response.reason_phrase}"
+        if self._proxy is not None and response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+            return self._unreachable(status)
+        try:
+            found = _read_problem.decode(content)
+            explanation = f"{found.title}: {found.detail}"
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            place = f" to {response.headers['location']}" if "location" in response.headers else ""
+            explanation = f"{self._server}{self._via} answered {status}{place}, and not why."
+        kind = RequestRefused if response.is_client_error else ServerFailed
+        wait = response.headers.get("retry-after", "")
+        return kind(explanation, retry_after=int(wait) if _SECONDS.fullmatch(wait) else None)
 
 
 def _path(board: str, name: str | None = None) -> str:
@@ -167,29 +319,30 @@ def _own_path(board: str) -> str:
     return "/-/boards" + _path(board)
 
 
-def _query(parameters: dict[str, str]) -> str:
-    return f"?{urlencode(parameters)}" if parameters else ""
+def _query(parameters: dict[str, Any]) -> str:
+    given = {key: value for key, value in parameters.items() if value is not None}
+    return f"?{urlencode(given, doseq=True)}" if given else ""
 
 
-def _make_error(server: str, response: httpx.Response) -> RequestFailed:
-    """Return the error for an answer other than 2xx, with its problem document, or else its status alone."""
-    try:
-        found = _read_problem.decode(response.content)
-        explanation = f"{found.title}: {found.detail}"
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        explanation = f"{server} answered {response.status_code} {response.reason_phrase}, and not why."
-    kind = RequestRefused if response.is_client_error else ServerFailed
-    wait = response.headers.get("retry-after", "")
-    return kind(explanation, retry_after=int(wait) if wait.isdecimal() else None)
+def _numbers(found: object) -> Iterator[Score]:
+    """Yield every number in what was read."""
+    parts = msgspec.structs.astuple(found) if isinstance(found, Struct) else found
+    if isinstance(parts, dict):
+        parts = parts.values()
+    if isinstance(parts, int | float):
+        yield parts
+    elif isinstance(parts, Iterable) and not isinstance(parts, str):
+        yield from chain.from_iterable(map(_numbers, parts))
 
 
 def _find_reason(error: BaseException) -> str:
     """Return the system's reason, from the exception at the root of a failed request."""
-    if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {TIMEOUT:g} seconds"
     # httpx wraps the exceptions of its transport, some of which are groups with one error for each address of a host.
     root: BaseException | None = error
     while root is not None:
+        if isinstance(root, ssl.SSLError):
+            reason = getattr(root, "verify_message", "") or str(root.reason).replace("_", " ")
+            return f"TLS failed: {reason.lower()}"
         if isinstance(root, OSError) and root.errno:
             return (os.strerror(root.errno) if root.errno > 0 else str(root.strerror)).lower()
         root = root.exceptions[0] if isinstance(root, BaseExceptionGroup) else root.__cause__ or root.__context__

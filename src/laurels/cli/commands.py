@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, TYPE_CHECKING, TypeVar
 
 import click
-import httpx
 
 from laurels.cli import rows, tables, transfer
 from laurels.cli.client import Client, Period
+from laurels.cli.environment import parse_url
+from laurels.cli.printing import open_stdout
 from laurels.http.wire import Receipt
 from laurels.limits import LARGEST_NUMBER, PAGE_ENTRIES
 
@@ -33,7 +33,10 @@ DASH = "A name that begins with a dash goes after --, as in: laurels standing ma
 T = TypeVar("T")
 
 
-def _score(_ctx: click.Context, _param: click.Parameter, value: str) -> Score:
+def parse_score(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Score | None:
+    """Read the score in an argument, or in an option that may not be given."""
+    if value is None:
+        return None
     try:
         return rows.parse_score(value)
     except ValueError as error:
@@ -42,11 +45,9 @@ def _score(_ctx: click.Context, _param: click.Parameter, value: str) -> Score:
 
 def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     try:
-        url = httpx.URL(value)
-    except httpx.InvalidURL as error:
-        raise click.BadParameter(f"{value!r} is not a URL: {error}.") from error
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise click.BadParameter(f"{value!r} is not a URL of http or https, such as {DEFAULT_SERVER}.")
+        parse_url(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no address of a service, such as {DEFAULT_SERVER}: {error}.") from error
     return value
 
 
@@ -87,10 +88,18 @@ def call_service(server: str, call: Callable[[Client], Awaitable[T]]) -> T:
     return asyncio.run(connect_and_call())
 
 
-@click.command(context_settings={"ignore_unknown_options": True}, epilog=DASH)
+@click.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=f"""\b
+Examples:
+  laurels submit mario-kart silverhand 2077
+
+{DASH}
+""",
+)
 @board_argument
 @name_argument
-@click.argument("score", callback=_score, help="A finite number. A number that would lose a digit is refused.")
+@click.argument("score", callback=parse_score, help="A finite number. A number that would lose a digit is refused.")
 @server_option
 @json_option
 def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -> None:
@@ -110,7 +119,15 @@ def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -
         tables.show_standing(found, as_json=as_json)
 
 
-@click.command(epilog=DASH)
+@click.command(
+    epilog=f"""\b
+Examples:
+  laurels standing mario-kart silverhand
+  laurels standing mario-kart silverhand --window weekly --json
+
+{DASH}
+"""
+)
 @board_argument
 @name_argument
 @window_option
@@ -118,12 +135,18 @@ def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -
 @server_option
 @json_option
 def standing(*, board: str, name: str, server: str, as_json: bool, **when: str | None) -> None:
-    """Show the score and the rank of NAME on BOARD."""
+    """Show the score and the rank of NAME on BOARD. If it is not there the exit status is 1."""
     found = call_service(server, lambda client: client.standing(board, name, Period(**when)))
     tables.show_standing(found, as_json=as_json)
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  laurels top mario-kart
+  laurels top mario-kart --count 100 --window daily --period 2026-11-22
+"""
+)
 @board_argument
 @click.option(
     "--start",
@@ -148,7 +171,8 @@ def standing(*, board: str, name: str, server: str, as_json: bool, **when: str |
 def top(*, board: str, start: int, count: int, server: str, as_json: bool, **when: str | None) -> None:
     """Show the first entries of BOARD, with ranks from 0."""
     entries = call_service(server, lambda client: client.ranked_page(board, start, start + count, Period(**when)))
-    tables.show_page(start, entries, as_json=as_json)
+    none = f"no entries from rank {start} on" if start else "no entries on the board"
+    tables.show_page(entries, none, as_json=as_json)
 
 
 @click.command("import")
@@ -228,7 +252,7 @@ def export(*, board: str, file: Path, kind: rows.Format | None, server: str, as_
 
 def _open_target(file: Path) -> AbstractContextManager[IO[bytes]]:
     if file == STDIO:
-        return nullcontext(sys.stdout.buffer)
+        return nullcontext(open_stdout())
     return rows.create_file(file)
 
 

@@ -1,6 +1,7 @@
-"""The errors of the command line's client, in one tree: a request to a service failed.
+"""The errors of the command line's client, in one tree.
 
 LaurelsError
+├── EnvironmentWrong          a variable of the environment names a proxy, or certificates, that are none
 └── RequestFailed
 ├── ServerUnreachable     there is no connection to it, or it broke
 ├── RequestRefused        it answered 4xx: the request is refused, and the answer says why
@@ -9,7 +10,18 @@ LaurelsError
 
 from __future__ import annotations
 
-from laurels.errors import LaurelsError
+import re
+
+from laurels.errors import LaurelsError, truncate
+
+
+class EnvironmentWrong(LaurelsError):
+    """A variable of the environment has a value that nothing can be done with."""
+
+    def __init__(self, variable: str, value: str, problem: str) -> None:
+        self.variable = variable
+        shown = re.sub("//[^/]*@", "//...@", value)  # without a password
+        super().__init__(f"{variable} is {truncate(shown)!r}: {problem}. Correct it, or unset it.")
 
 
 class RequestFailed(LaurelsError):
@@ -26,9 +38,9 @@ class RequestFailed(LaurelsError):
 class ServerUnreachable(RequestFailed):
     """There is no connection to the service, or it broke; the request may have been carried out."""
 
-    def __init__(self, server: str, reason: str) -> None:
+    def __init__(self, server: str, reason: str, hint: str = "Is `laurels serve` running?") -> None:
         self.server = server
-        super().__init__(f"Cannot reach {server}: {reason}. Is `laurels serve` running?")
+        super().__init__(f"Cannot reach {server}: {reason}. {hint}")
 
 
 class RequestRefused(RequestFailed):

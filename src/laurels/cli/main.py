@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import errno
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from laurels.cli.errors import ServerFailed, ServerUnreachable
+from laurels.cli.errors import EnvironmentWrong, ServerFailed, ServerUnreachable
+from laurels.cli.printing import escape, write
 from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
 from laurels.optional import load
 from laurels.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECTIONS = {
     "Service": {"serve": "laurels.cli.serve:serve"},
@@ -18,6 +23,13 @@ SECTIONS = {
         "submit": "laurels.cli.commands:submit",
         "standing": "laurels.cli.commands:standing",
         "top": "laurels.cli.commands:top",
+        "around": "laurels.cli.reads:around",
+        "names": "laurels.cli.reads:names",
+        "between": "laurels.cli.reads:between",
+        "rank-of": "laurels.cli.reads:rank_of",
+        "summary": "laurels.cli.reads:summary",
+        "delete": "laurels.cli.removals:delete",
+        "clear": "laurels.cli.removals:clear",
     },
     "Boards": {"boards": "laurels.cli.boards:boards"},
     "Whole boards": {
@@ -29,7 +41,14 @@ SECTIONS = {
 }
 """The place of each command. It is imported when it is used: a server needs no client, and a client no server."""
 
-REFUSED, FAILED, INTERRUPTED = 1, 3, 130
+REFUSED, WRONG, FAILED, INTERRUPTED = 1, 2, 3, 130
+STATUSES: dict[type[Exception], int] = {
+    EnvironmentWrong: WRONG,
+    AnswerLost: FAILED,
+    ServerFailed: FAILED,
+    ServerUnreachable: FAILED,
+}
+"""The exit status of an error, REFUSED if it is not here."""
 
 EPILOG = """\b
 Examples:
@@ -37,6 +56,8 @@ Examples:
   laurels submit mario-kart silverhand 2077
   laurels standing mario-kart silverhand
   laurels top mario-kart --count 10
+  laurels around mario-kart silverhand
+  laurels summary mario-kart
   laurels import scores.csv.gz --board mario-kart
   laurels export mario-kart mario-kart.jsonl
   laurels boards check boards.toml
@@ -45,11 +66,21 @@ Examples:
 Exit status:
   0    done
   1    refused, in whole or in part
-  2    the command line is wrong
+  2    the command line is wrong, or a variable of the environment
   3    the service, or Momento, could not be reached, or failed
   130  interrupted
 
 `laurels COMMAND --help` explains a command. The HTTP routes are documented at the service's own address.
+
+\b
+Completion by the Tab key, in one line of the shell's own file:
+  eval "$(_LAURELS_COMPLETE=bash_source laurels)"       # ~/.bashrc
+  eval "$(_LAURELS_COMPLETE=zsh_source laurels)"        # ~/.zshrc
+  _LAURELS_COMPLETE=fish_source laurels | source        # ~/.config/fish/config.fish
+
+Names with characters that a terminal would obey, or that nobody sees, are shown with escapes such as \\u202e.
+HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR are respected; loopback is always asked
+directly.
 """
 
 
@@ -81,23 +112,43 @@ class Commands(click.Group):
             return f"(not installed: `laurels {name}` says how to)"  # a command line would be wrapped here
         return command.get_short_help_str(80) if command else ""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the command line; what is wrong with it is shown, not obeyed."""
+        with _showing():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; write on stderr why it failed. A broken pipe is left to click, which ends quietly."""
         try:
-            return super().invoke(ctx)
+            with _showing():
+                return super().invoke(ctx)
         except LaurelsError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(FAILED if isinstance(error, AnswerLost | ServerFailed | ServerUnreachable) else REFUSED)
+            write(f"Error: {error}", err=True)
+            ctx.exit(next((status for kind, status in STATUSES.items() if isinstance(error, kind)), REFUSED))
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            click.echo(f"Error: {error}.", err=True)
+            write(f"Error: {error}.", err=True)
             ctx.exit(REFUSED)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=Commands, epilog=EPILOG, context_settings={"max_content_width": 100})
+@contextmanager
+def _showing() -> Iterator[None]:
+    """Let click, which prints its own errors, print them as everything else is printed."""
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = escape(error.message)  # final for type checkers alone
+        raise
+
+
+@click.group(
+    cls=Commands,
+    epilog=EPILOG,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="laurels")
 def main() -> None:
     """Leaderboards: run the service, submit scores, and read ranks and pages.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from msgspec import Struct
 
+from laurels.cli.printing import write, write_json
 from laurels.errors import KeyUnreadable
-from laurels.http.wire import encode
 from laurels.optional import load
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def create_cache(*, name: str, as_json: bool, **connection: str | None) -> None:
     """Make the cache NAME. If it is there already, it stays as it is."""
     made: bool = _call("create", name, **connection)
     if as_json:
-        click.echo(encode(Made(name, made)))
+        write_json(Made(name, made))
     else:
-        click.echo(f"The cache {name} is made." if made else f"The cache {name} is there already.")
+        write(f"The cache {name} is made." if made else f"The cache {name} is there already.")
 
 
 @momento.command()
@@ -106,9 +106,9 @@ def delete_cache(*, name: str, as_json: bool, **connection: str | None) -> None:
     """Delete the cache NAME with all boards in it, without a question."""
     deleted: bool = _call("delete", name, **connection)
     if as_json:
-        click.echo(encode(Deleted(name, deleted)))
+        write_json(Deleted(name, deleted))
     else:
-        click.echo(f"The cache {name} is deleted." if deleted else f"There is no cache {name}.")
+        write(f"The cache {name} is deleted." if deleted else f"There is no cache {name}.")
 
 
 @momento.command()
@@ -117,6 +117,6 @@ def caches(*, as_json: bool, **connection: str | None) -> None:
     """List the caches."""
     names: list[str] = _call("names", **connection)
     if as_json:
-        click.echo(encode(Caches(names)))
+        write_json(Caches(names))
     else:
-        click.echo("\n".join(names) or "There is no cache.")
+        write(*names or ["There is no cache."])

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 import grpc
-import msgspec
 import uvicorn
 
+from laurels.cli.printing import write, write_json
 from laurels.momento_local.accounts import Account
+from laurels.momento_local.caches import LARGEST_ITEM
 from laurels.momento_local.certificates import issue
 from laurels.momento_local.connecting import Connections
 from laurels.momento_local.errors import BadArgument, NotListening
 from laurels.momento_local.faults import parse
 from laurels.momento_local.keys import SECRET_BYTES, Keys
-from laurels.momento_local.server import MomentoServer
-from laurels.momento_local.tokens import Tokens
+from laurels.momento_local.server import LARGEST_MESSAGE, OPEN_CALLS, MomentoServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 SHUTDOWN_SECONDS = 1
 TLS_PORT, ACCOUNT_PORT = 8443, 8081
+MOST_CALLS = 1_000_000
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - addresses to listen on, which clients cannot connect to
 LOOPBACK = {"127.0.0.1", "::1"}
 
@@ -56,6 +57,8 @@ class Settings(NamedTuple):
     needs_key: bool
     caches: tuple[str, ...]
     faults: tuple[str, ...]
+    max_calls: int
+    max_item_bytes: int
 
     def choose_port(self, port: int | None, usual: int) -> int:
         """Return a further port: the given one, or else the usual one, or a free one (0) if --port is 0 too."""
@@ -114,6 +117,22 @@ def _file_option(name: str, about: str, default: Path | None = None) -> Callable
     callback=_faults,
     help="Fail or delay a call: CALL:STATUS or CALL:delay=200ms, with :COUNT only so many times. Can be repeated.",
 )
+@click.option(
+    "--max-calls",
+    type=click.IntRange(1, MOST_CALLS),
+    metavar="N",
+    default=OPEN_CALLS,
+    show_default=True,
+    help="Calls that may be open at once, subscriptions among them; the next one is RESOURCE_EXHAUSTED.",
+)
+@click.option(
+    "--max-item-bytes",
+    type=click.IntRange(1, LARGEST_MESSAGE),
+    metavar="N",
+    default=LARGEST_ITEM,
+    show_default=True,
+    help="Bytes of an item with its key; a whole sorted set is one. A larger one is RESOURCE_EXHAUSTED.",
+)
 @click.option("--require-key", "needs_key", is_flag=True, help="Refuse calls without any key.")
 @_file_option(
     "--secret-file", "Keep the secret that signs the keys in this file, so that the next start has the same keys."
@@ -129,15 +148,18 @@ def momento_local(*, env_file: Path | None, as_json: bool, **options: Any) -> No
     every call is checked; a call without any key, as the SDKs' forMomentoLocal makes, may do everything unless
     --require-key is given.
 
-    It has all calls on sorted sets, get, set and delete, topics, caches, disposable tokens and API keys; any other call
-    is answered UNIMPLEMENTED. Faults can be changed while it runs, over the account API: PUT /-/faults.
+    It has all calls on sorted sets, leaderboards and scalars, topics, caches, disposable tokens and API keys; any other
+    call is answered UNIMPLEMENTED. Faults can be changed while it runs, over the account API: PUT /-/faults.
     """
     settings = Settings(**options)
 
     def announce(connections: Connections) -> None:
         if env_file:
             connections.write_exports(env_file)
-        click.echo(msgspec.json.encode(connections) if as_json else connections.page())
+        if as_json:
+            write_json(connections)
+        else:
+            write(*connections.page().split("\n"))
 
     asyncio.run(_serve(settings, announce))
 
@@ -145,15 +167,14 @@ def momento_local(*, env_file: Path | None, as_json: bool, **options: Any) -> No
 async def _serve(settings: Settings, announce: Callable[[Connections], None]) -> None:
     """Serve until SIGINT or SIGTERM; announce the connections once the server can be reached."""
     keys = Keys(_read_secret(settings.secret_file), time.time, is_open=not settings.needs_key)
-    tokens = Tokens(keys)
-    momento = MomentoServer(keys, tokens=tokens.calls())
+    momento = MomentoServer(keys, most=settings.max_calls, largest=settings.max_item_bytes)
     for cache in settings.caches:
         momento.caches.create(cache)
     for fault in settings.faults:
         momento.faults.plan(fault)
     with _open_socket(settings.host, settings.choose_port(settings.account_port, ACCOUNT_PORT)) as account:
         connections = _listen(momento, keys, settings, account.getsockname()[1])
-        tokens.endpoint = connections.place
+        momento.tokens.endpoint = connections.place
         await momento.start()
         try:
             server = _account_server(Account(keys, momento.faults))

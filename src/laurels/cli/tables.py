@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
-import msgspec
 from msgspec import Struct
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from laurels.cli.client import RankedPage
+from laurels.cli.printing import escape, make_console, write, write_json, write_on, write_table
 from laurels.http.wire import Absent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Sequence
 
     from laurels.cli.client import RankedEntry
     from laurels.cli.rows import BadRow
@@ -27,10 +23,6 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Standing
 
 SHOWN_REFUSALS = 20
-UNBOUNDED = 10_000
-"""The width of a table that is not on a terminal, in columns."""
-
-encode = msgspec.json.Encoder().encode
 
 
 class ImportResult(Struct, frozen=True):
@@ -44,56 +36,54 @@ class ImportResult(Struct, frozen=True):
 def show_receipt(receipt: Receipt, *, as_json: bool) -> None:
     """Show the standing after a submit, and the one before."""
     if as_json:
-        click.echo(encode(receipt))
+        write_json(receipt)
         return
-    before = f" (before: {_format_standing(receipt.previous)})" if receipt.previous else ""
-    click.echo(f"score {receipt.score}, rank {receipt.rank}{before}")
+    before = f" (before: {format_standing(receipt.previous)})" if receipt.previous else ""
+    write(f"score {receipt.score}, rank {receipt.rank}{before}")
 
 
 def show_standing(standing: Standing | None, *, as_json: bool) -> None:
-    """Show a standing, or that there is none."""
+    """Show a standing, or that there is none: then the exit status is 1."""
     if as_json:
-        click.echo(encode(standing or Absent()))
-    else:
-        click.echo(_format_standing(standing) if standing else "nobody of that name on the board")
+        write_json(standing or Absent())
+    elif standing:
+        write(format_standing(standing))
+    if standing is None:
+        end_without("nobody of that name on the board")
 
 
-def _format_standing(standing: Standing) -> str:
+def end_without(*what: str) -> NoReturn:
+    """End the command with exit status 1, because what it was asked for is not there."""
+    write(*what, err=True)
+    click.get_current_context().exit(1)
+
+
+def format_standing(standing: Standing) -> str:
+    """Return a standing in words."""
     return f"score {standing.score}, rank {standing.rank}"
 
 
-def show_page(start: int, entries: list[RankedEntry], *, as_json: bool) -> None:
-    """Show the entries from place ``start`` on."""
+def show_page(entries: Sequence[RankedEntry], none: str, *, as_json: bool, marked: str | None = None) -> None:
+    """Show entries, or on none of them that there are ``none``; the one of the name ``marked`` stands out."""
     if as_json:
-        click.echo(encode(RankedPage(entries)))
+        write_json(RankedPage([*entries]))
     elif entries:
         rows = [(str(entry.rank), entry.name, str(entry.score)) for entry in entries]
-        show_table(("rank", "name", "score"), rows, numbers={"rank", "score"})
+        stands_out = {index for index, entry in enumerate(entries) if entry.name == marked}
+        write_table(("rank", "name", "score"), rows, numbers={"rank", "score"}, marked=stands_out)
     else:
-        click.echo(f"no entries from rank {start} on" if start else "no entries on the board")
-
-
-def show_table(
-    titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: AbstractSet[str] = frozenset()
-) -> None:
-    """Show rows in columns; the columns ``numbers`` are aligned to the right."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for title in titles:
-        table.add_column(title, justify="right" if title in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console(width=None if Console().is_terminal else UNBOUNDED).print(table)
+        write(none)
 
 
 class ProgressLine:
     """The progress of a transfer: a live line on stderr, if that is a terminal."""
 
     def __init__(self, what: str, total: int | None, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=True)
+        self.console = make_console(err=True)
         self._started = time.monotonic()
         self.rows = 0
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f}/s"),
@@ -102,7 +92,7 @@ class ProgressLine:
             transient=True,
             disable=quiet or not self.console.is_terminal,
         )
-        self._task = self._progress.add_task(what, total=total, rows=0, rate=0)
+        self._task = self._progress.add_task(escape(what), total=total, rows=0, rate=0)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -126,7 +116,7 @@ class ProgressLine:
 
     def write_line(self, text: str) -> None:
         """Write a line on stderr, above the live one."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        write_on(self.console, text)
 
 
 class ImportReport:
@@ -149,7 +139,7 @@ class ImportReport:
         self._progress_line.__exit__()
         if self._as_json:
             problem = (str(error) or "interrupted") if error else None
-            click.echo(encode(ImportResult(self.accepted, self._listed, problem)))
+            write_json(ImportResult(self.accepted, self._listed, problem))
             return
         if self.refused > SHOWN_REFUSALS:
             self._progress_line.write_line(

@@ -131,7 +131,7 @@ async def _make_keys(client: Client, board: str) -> Iterator[str | None]:
     """Return the keys of a run's batches. All are None if the service refuses an empty batch because of its key."""
     run = uuid4()
     try:
-        await _submit(client, board, OPENING + CLOSING, str(run))
+        await _submit(client, board, Batch(), str(run))
     except RequestRefused as refusal:
         if refusal.retry_after is not None:  # over a limit, which does not say whether the service keeps keys
             raise
@@ -142,24 +142,25 @@ async def _make_keys(client: Client, board: str) -> Iterator[str | None]:
 async def _send(client: Client, board: str, batch: Batch, key: str | None) -> Sent:
     accepted, refused = 0, batch.bad
     if batch.lines:
-        receipt = await _submit(client, board, batch.body(), key)
+        receipt = await _submit(client, board, batch, key)
         accepted = receipt.accepted
         refused += [BadRow(batch.lines[entry.index], entry.name, entry.problem) for entry in receipt.refused]
     refused.sort(key=lambda row: row.line)
     return Sent(accepted, refused, batch.last_line(), batch.position)
 
 
-async def _submit(client: Client, board: str, body: bytes, key: str | None) -> BatchReceipt:
+async def _submit(client: Client, board: str, batch: Batch, key: str | None) -> BatchReceipt:
     """Submit a batch; send it again while the service asks for that, ATTEMPTS times at most."""
+    body, sent = batch.body(), len(batch.lines)
     for _ in range(ATTEMPTS - 1):
         try:
-            return await client.submit_many(board, body, key)
+            return await client.submit_many(board, body, sent, key)
         except RequestFailed as error:
             if error.retry_after is None:
                 raise
             wait = min(error.retry_after, LONGEST_WAIT)
         await asyncio.sleep(wait)
-    return await client.submit_many(board, body, key)
+    return await client.submit_many(board, body, sent, key)
 
 
 async def _run_in_thread(function: Callable[[], T]) -> T:

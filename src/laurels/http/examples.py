@@ -164,6 +164,13 @@ WALKTHROUGH = (
         200,
         b'{"boards":[{"name":"mario-kart","declared":true,"definition":' + _DEFINED + b'}],"next":null}',
     ),
+    Example(
+        "boards",
+        "All boards, and how many entries they have",
+        "/-/boards?include=count",
+        200,
+        b'{"boards":[{"name":"mario-kart","declared":true,"definition":' + _DEFINED + b',"count":4}],"next":null}',
+    ),
     Example("definition", "A definition", "/-/boards/mario-kart", 200, _DEFINED),
     Example(
         "definition",

@@ -84,6 +84,7 @@ FIELDS: dict[str, dict[str, Schema]] = {
     "Listed": {
         "name": _describe("The board's name."),
         "declared": _describe("Whether it has a definition of its own, and not the deployment's default one."),
+        "count": COUNT,
         "definition": _describe("Its definition."),
     },
     "Listing": {

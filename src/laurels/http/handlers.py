@@ -110,10 +110,14 @@ async def drop(context: Context, board: str, window: str | None, period: str | N
 # Boards
 
 
-async def list_boards(context: Context, after: str | None, limit: int) -> Response:
+async def list_boards(context: Context, after: str | None, limit: int, include: frozenset[str]) -> Response:
     """Answer with boards that are defined or have entries, by name."""
-    found = await context.boards.definitions(after or "", limit + 1)
-    listed = [Listed(name, declared, definition) for name, definition, declared in found[:limit]]
+    boards = context.boards
+    found = await boards.definitions(after or "", limit + 1)
+    listed = [
+        Listed(name, declared, definition, await boards.count(name) if "count" in include else UNSET)
+        for name, definition, declared in found[:limit]
+    ]
     return Response(200, encode(Listing(listed, listed[-1].name if len(found) > limit else None)))
 
 

@@ -306,6 +306,11 @@ AFTER = Text(name="after", about="The `next` of the list before: returns the boa
 BOARDS_LIMIT = Whole(
     name="limit", about="How many boards at most.", least=1, most=BOARDS_LISTED, default=DEFAULT_BOARDS_LISTED
 )
+INCLUDE_IN_LIST = Fields(
+    name="include",
+    about="Further fields of each board: `count`, how many entries it has.",
+    known=("count",),
+)
 AFTER_PERIOD = Text(name="after", about="The `next` of the list before: returns the periods after that one.")
 PERIODS_LIMIT = Whole(
     name="limit", about="How many periods at most.", least=1, most=PERIODS_LISTED, default=PERIODS_LISTED

@@ -18,10 +18,10 @@ from decimal import Decimal
 from functools import cache
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from laurels import declaring
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
@@ -29,12 +29,13 @@ from laurels.definition import Definition  # noqa: TC001 - msgspec reads the ann
 from laurels.entries import EXACT, cut_name, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
 from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES
-from laurels.stores.contract import Change, Entry, Place, Refusal, Score, Standing, Submission
+from laurels.stores.contract import Change, Count, Entry, Place, Refusal, Score, Standing, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 Body = bytes | bytearray
+Percentage = Annotated[float, Meta(ge=0, le=100)]
 Entries: TypeAlias = "Sequence[Submission | Refusal]"
 
 
@@ -78,7 +79,7 @@ class Written(Struct, frozen=True):
 class BatchReceipt(Struct, frozen=True):
     """What became of a batch."""
 
-    accepted: int
+    accepted: Count
     refused: list[Refusal]
 
 
@@ -103,7 +104,7 @@ class ReadEntry(Struct, frozen=True, rename="camel", gc=False):
 
     name: str
     score: Score
-    rank: int | UnsetType = UNSET
+    rank: Count | UnsetType = UNSET
     metadata: Raw | UnsetType = UNSET
     submitted_at: str | UnsetType | None = UNSET
     metadata_damaged: bool | UnsetType = UNSET
@@ -120,8 +121,8 @@ class Reading(Struct, frozen=True):
 class ScoreRank(Struct, frozen=True):
     """The rank that a score would have, and the percentage of entries that are no better: None if there are none."""
 
-    rank: int
-    percentile: float | None
+    rank: Count
+    percentile: Percentage | None
 
     @classmethod
     def of(cls, place: Place) -> ScoreRank:
@@ -133,7 +134,7 @@ class Receipt(Struct, frozen=True):
     """The answer to a submit that asked for a representation."""
 
     score: Score
-    rank: int
+    rank: Count
     previous: Standing | None
     changed: bool
 
@@ -144,11 +145,15 @@ class Receipt(Struct, frozen=True):
 
 
 class Listed(Struct, frozen=True):
-    """A board of the list of boards; ``declared`` tells whether it has a definition of its own."""
+    """A board of the list of boards; ``declared`` tells whether it has a definition of its own.
+
+    ``count`` is how many entries it has, if that was asked for.
+    """
 
     name: str
     declared: bool
     definition: Definition
+    count: Count | UnsetType = UNSET
 
 
 class Listing(Struct, frozen=True):

@@ -1,8 +1,8 @@
 """How to connect to a local Momento server: its addresses and keys, shell exports, and lines of code for the SDKs.
 
 Without TLS, each SDK has its own way to connect to such a server. With TLS a program needs no other code than for
-Momento itself, because the endpoint is in its key. JavaScript resolves names as the system does, which may not know
-``cache.localhost``: so it uses the legacy key, which has ``localhost`` alone.
+Momento itself, because the endpoint is in its key. Node resolves names as the system does, which may not know
+``cache.localhost``, where v1 and v2 keys lead. The legacy key has ``localhost`` alone, so it works anywhere.
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ const credentialProvider = CredentialProvider.forMomentoLocal({{hostname: '{host
 JAVASCRIPT_STRING = """\
 const {{CredentialProvider}} = require('@gomomento/sdk');
 const credentialProvider = CredentialProvider.fromEnvironmentVariable('LEGACY_API_KEY');"""
+
+JAVASCRIPT_V2 = """\
+// Node asks the system for cache.{name}. If that finds none, /etc/hosts needs this line:
+// 127.0.0.1 cache.{name} control.{name} token.{name}
+const {{CredentialProvider}} = require('@gomomento/sdk');
+const credentialProvider = CredentialProvider.fromEnvVarV2();"""
 
 SHELL = """\
 curl -H "Authorization: $MOMENTO_API_KEY" "$MOMENTO_ACCOUNT_URL/api-keys\""""
@@ -97,7 +103,10 @@ class Connections(Struct, frozen=True, omit_defaults=True):
             f"A local Momento server listens on {places}; its account API is {self.account_url}. Ctrl-C stops it.",
             _block("Keys that may do everything, as shell exports", self.exports().rstrip()),
         ]
-        blocks += [_block(title, code.format(host=self.host, port=self.port)) for title, code in self._examples()]
+        name = self.place.rpartition(":")[0]
+        blocks += [
+            _block(title, code.format(host=self.host, port=self.port, name=name)) for title, code in self._examples()
+        ]
         if not self.tls_port:
             blocks.append("Programs that take nothing but a key reach this server by TLS: start it with --tls.")
         return "\n\n".join(blocks)
@@ -110,6 +119,7 @@ class Connections(Struct, frozen=True, omit_defaults=True):
         tls = [
             ("Python, with TLS", PYTHON_V2),
             ("Python, with TLS and nothing but one key string", PYTHON_STRING),
+            ("JavaScript, with TLS", JAVASCRIPT_V2),
             ("JavaScript, with TLS and nothing but one key string", JAVASCRIPT_STRING),
         ]
         return [*plain, *(tls if self.tls_port else []), ("Shell, for the account API", SHELL)]

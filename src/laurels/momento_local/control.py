@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from momento_wire_types import controlclient_pb2 as control
 
+from laurels.momento_local.errors import BadArgument
 from laurels.momento_local.rights import Action
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ def flush(caches: Caches, request: control._FlushCacheRequest) -> control._Flush
     return control._FlushCacheResponse()
 
 
-def listing(caches: Caches, _request: control._ListCachesRequest) -> control._ListCachesResponse:
+def listing(caches: Caches, request: control._ListCachesRequest) -> control._ListCachesResponse:
     """List all caches, on one page."""
+    if request.next_token:
+        raise BadArgument("`next_token` is none of this server's: all caches are on the first page.")
     return control._ListCachesResponse(cache=[control._Cache(cache_name=name) for name in caches.names()])
 
 

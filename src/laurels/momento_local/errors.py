@@ -8,7 +8,8 @@
         ├── BadArgument           what was sent is not what it should be
         ├── NotThere              there is nothing of that name
         ├── AlreadyThere          the name is taken
-        └── WrongKind             the item is of another kind than the call is for
+        ├── WrongKind             the item is of another kind than the call is for
+        └── TooMuch               it is over a limit
 
 Which gRPC status a refusal becomes is in ``server.py``, and which HTTP status in ``accounts.py``.
 """
@@ -29,7 +30,9 @@ class NotListening(LaurelsError):
 
 
 class CallRefused(LaurelsError):
-    """A local Momento server does not do what a call asks."""
+    """A local Momento server does not do what a call asks. ``cause`` is the SDKs' word for it, if they have one."""
+
+    cause: str | None = None
 
 
 class NotAuthenticated(CallRefused):
@@ -76,3 +79,11 @@ class WrongKind(CallRefused):
     def __init__(self, key: bytes, kind: str, wanted: str) -> None:
         self.key = key
         super().__init__(f"The item {key!r} is a {kind}, not a {wanted}. Delete it first, or use another key.")
+
+
+class TooMuch(CallRefused):
+    """A call is over a limit; ``cause`` says which."""
+
+    def __init__(self, cause: str, problem: str) -> None:
+        self.cause = cause
+        super().__init__(problem)

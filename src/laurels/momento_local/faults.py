@@ -8,17 +8,10 @@ from difflib import get_close_matches
 from math import inf
 
 import grpc
-from momento_wire_types import auth_pb2, cacheclient_pb2, cachepubsub_pb2, controlclient_pb2, token_pb2
 
+from laurels.momento_local.calls import NAMES
 from laurels.momento_local.errors import BadArgument
 
-CALLS = {
-    method.name: service.full_name
-    for module in (cacheclient_pb2, controlclient_pb2, cachepubsub_pb2, token_pb2, auth_pb2)
-    for service in module.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-}
-"""The service of each call."""
 STATUSES = {status.name: status for status in grpc.StatusCode if status is not grpc.StatusCode.OK}
 FORM = "CALL:STATUS or CALL:delay=200ms, and :COUNT behind it unless it is for good"
 DELAY = re.compile(r"delay=(?P<number>\d{1,9}(\.\d+)?)(?P<unit>ms|s)")
@@ -46,9 +39,13 @@ def parse(text: str) -> Fault:
     what, is_counted, count = effect.partition(":")
     if not what or ":" in count:
         raise BadArgument(f"{text!r} is no fault: give {FORM}.")
-    if call not in CALLS:
-        near = get_close_matches(call, CALLS, n=3) or ["SortedSetPut", "SortedSetFetch", "Get"]
-        raise BadArgument(f"There is no call {call!r}: give the name that it has on the wire, as {', '.join(near)}.")
+    if call not in NAMES:
+        near = get_close_matches(call, NAMES, n=1)
+        meant = f" (perhaps {near[0]})" if near else ""
+        raise BadArgument(
+            f"There is no call {call!r} here{meant}: give the name of one that is served, as it is on the wire: "
+            f"{', '.join(sorted(NAMES))}."
+        )
     if is_counted and not COUNT.fullmatch(count):
         raise BadArgument(f"{count!r} is no count: give how many calls it is for, at least 1, or leave it out.")
     status, delay = _parse_effect(what)

@@ -52,11 +52,15 @@ class KeyInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Grant(NamedTuple):
-    """The rights of a valid key, when it expires, and the publisher id of what is published with it."""
+    """The rights of a valid key, when it expires, and the publisher id of what is published with it.
+
+    A key of a role, and a call without a key, may make keys that may do everything; one that holds its rights may not.
+    """
 
     rights: Rights
     expires: float | None = None
     token_id: str = ""
+    makes_super_users: bool = True
 
 
 class Token(NamedTuple):
@@ -178,7 +182,7 @@ class Keys:
         if "p" not in claims:
             raise NotAuthenticated("This is a refresh token and no API key")
         permissions = messages.Permissions.FromString(base64.b64decode(claims["p"]))
-        return Grant(from_message(permissions), claims.get("exp"), claims.get("id", ""))
+        return Grant(from_message(permissions), claims.get("exp"), claims.get("id", ""), makes_super_users=False)
 
     def _grant_of_role(self, key_id: str) -> Grant:
         info = self._issued.get(key_id)

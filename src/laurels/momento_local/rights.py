@@ -2,16 +2,19 @@
 
 A key or a token holds its rules as a message (``permissionmessages``), a role as JSON. Here both become the same
 :class:`Rule`. What Momento's documentation leaves open is *assumed*: that listing and making caches is resource
-management, that flushing one is too, and that an increment is a write though it returns the new score.
+management, that flushing one is too, and that a cache permission without items is for all of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from momento_wire_types import permissionmessages_pb2 as messages
+
+from laurels.momento_local.errors import BadArgument
+from laurels.momento_local.fields import choice, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,6 +89,41 @@ SUPER_USER = Rights(everything=True)
 
 CACHE_ROLES = {messages.CacheReadWrite: BOTH, messages.CacheReadOnly: READ, messages.CacheWriteOnly: WRITE}
 TOPIC_ROLES = {messages.TopicReadWrite: BOTH, messages.TopicReadOnly: READ, messages.TopicWriteOnly: WRITE}
+
+
+def check(permissions: messages.Permissions) -> None:
+    """Raise BadArgument for permissions that are empty, or of which two are for the same."""
+    if choice(permissions, "kind", "which permissions") == "super_user":
+        known(permissions, "super_user")
+        return
+    targets = [_target(permission) for permission in permissions.explicit.permissions]
+    if not targets:
+        raise BadArgument("`explicit` has no permissions: give at least one.")
+    if len(set(targets)) < len(targets):
+        raise BadArgument("Two permissions are for the same: give one for each cache and item, or cache and topic.")
+
+
+def _target(permission: messages.PermissionsType) -> tuple[Any, ...]:
+    """Return what a permission is for; raise BadArgument if something that it needs is missing."""
+    kind = choice(permission, "kind", "what a permission is for")
+    given = getattr(permission, kind)
+    if not known(given, "role"):
+        raise BadArgument(f"`{kind}` has no role: say what it allows.")
+    return kind, *(_scope(given, oneof.name) for oneof in given.DESCRIPTOR.oneofs)
+
+
+def _scope(given: Any, oneof: str) -> tuple[str, Any]:
+    """Return the field and the value by which a permission says on which cache, or on which item of it."""
+    # An older SDK's permissions have no field for items: they are for all.
+    is_for_all = oneof == "cache_item" and not given.HasField("item_selector")
+    chosen = "all_items" if is_for_all else choice(given, oneof, "what a permission is for")
+    if chosen.startswith("all_"):
+        return chosen, None
+    selector = getattr(given, chosen)
+    field = choice(selector, "kind", "what a permission is for")
+    if not getattr(selector, field):
+        raise BadArgument(f"`{field}` is empty: give at least one character, or say that all are meant.")
+    return field, getattr(selector, field)
 
 
 def from_message(permissions: messages.Permissions) -> Rights:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf, isfinite, isnan, nextafter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from laurels.momento_local.errors import BadArgument
 from laurels.momento_local.values import SHORT, LongValues, short_name
@@ -12,14 +13,22 @@ from laurels.ranking import Index
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+SCORE_BYTES = 8
+"""What a score counts in the size of a set, beside its value (*assumed*)."""
 
-class Range(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class Range:
     """The scores from ``low`` to ``high``, both included unless ``low_out`` or ``high_out``."""
 
     low: float = -inf
     high: float = inf
     low_out: bool = False
     high_out: bool = False
+
+    def __post_init__(self) -> None:
+        if isnan(self.low) or isnan(self.high):
+            raise BadArgument("A bound of the scores is not a number: give one, or leave it unbounded.")
 
 
 class SortedSet:
@@ -33,6 +42,7 @@ class SortedSet:
 
     def __init__(self, expires: float) -> None:
         self.expires = expires
+        self.size = 0
         self._index = Index(descending=False)
         self._long = LongValues()
 
@@ -41,7 +51,14 @@ class SortedSet:
 
     def put(self, value: bytes, score: float) -> None:
         """Set the score of a value; raise BadArgument if it is not finite. O(log n)."""
+        before = len(self._index)
         self._index.put(self._find(value) or self._take(value), finite(score))
+        if len(self._index) > before:
+            self.size += len(value) + SCORE_BYTES
+
+    def size_with(self, values: Iterable[bytes]) -> int:
+        """Return the size in bytes that the set would have with some more values."""
+        return self.size + sum(len(value) + SCORE_BYTES for value in set(values) if self.score(value) is None)
 
     def score(self, value: bytes) -> float | None:
         """Return the score of a value, or None if it is missing. O(1)."""
@@ -59,7 +76,10 @@ class SortedSet:
     def remove(self, value: bytes) -> None:
         """Remove a value, if it is there. O(log n)."""
         name = self._find(value)
-        if name is not None and self._index.remove(name) and len(name) > SHORT:
+        if name is None or not self._index.remove(name):
+            return
+        self.size -= len(value) + SCORE_BYTES
+        if len(name) > SHORT:
             self._long.drop(value)
 
     def page(self, start: int, stop: int, *, descending: bool) -> list[tuple[bytes, float]]:
@@ -91,6 +111,8 @@ class SortedSet:
         """Raise AssertionError if an invariant does not hold. O(n)."""
         self._index.check()
         self._long.check()
+        if sum(len(value) + SCORE_BYTES for value, _ in self.entries()) != self.size:
+            raise AssertionError("the size is not that of the values")
         if sum(len(name) > SHORT for name, _ in self._index.page(0, len(self))) != len(self._long):
             raise AssertionError("the index has other long values than are named")
 
@@ -134,6 +156,4 @@ def finite(score: float) -> float:
 
 def _bound(score: float, towards: float, *, out: bool) -> float:
     """Return the bound as an included one: if it is excluded, the next double."""
-    if isnan(score):
-        raise BadArgument("A bound of the scores is not a number: give one, or leave it unbounded.")
     return nextafter(score, towards) if out else score

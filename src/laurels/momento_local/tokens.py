@@ -2,6 +2,7 @@
 
 What Momento's documentation leaves open is *assumed*: that a token has no right that its maker's key has not, that
 making an API key needs the right to manage keys too, and that the old key of a renewed one is valid until it expires.
+That a v1 key which may do everything makes no other such key is tested in Momento's own SDK.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from momento_wire_types import auth_pb2 as auth
 from momento_wire_types import token_pb2 as wire
 
 from laurels.momento_local.errors import BadArgument, NotPermitted
-from laurels.momento_local.rights import Action, from_message
+from laurels.momento_local.fields import choice
+from laurels.momento_local.rights import Action, check, from_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 LONGEST_DISPOSABLE = 3600
 
 
+Calls = dict[str, "Callable[[Tokens, Any], Any]"]
+
+
 class Tokens:
     """Makes keys and tokens with ``endpoint`` in them; each request has the key that must allow it."""
 
@@ -31,14 +36,6 @@ class Tokens:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-
-    def calls(self) -> dict[str, Callable[[Any, Any], Any]]:
-        """Return the function that answers each call, given its metadata and its request."""
-        return {
-            "GenerateDisposableToken": lambda _, request: self.generate_disposable(request),
-            "GenerateApiToken": lambda _, request: self.generate(request),
-            "RefreshApiToken": lambda _, request: self.refresh(request),
-        }
 
     def generate_disposable(
         self, request: wire._GenerateDisposableTokenRequest
@@ -54,8 +51,9 @@ class Tokens:
 
     def generate(self, request: auth._GenerateApiTokenRequest) -> auth._GenerateApiTokenResponse:
         """Make a v1 key with some of the key's rights; the key must be one that may manage keys."""
-        lifetime = request.expires.valid_for_seconds if request.HasField("expires") else None
         self._keys.check(request.auth_token, Action.MANAGE_KEYS)
+        expires = choice(request, "expiry", "how long the key lives") == "expires"
+        lifetime = request.expires.valid_for_seconds if expires else None
         token = self._token(request.auth_token, request.permissions, lifetime, request.token_id)
         return auth._GenerateApiTokenResponse(**self._fields_of(token))
 
@@ -79,8 +77,15 @@ class Tokens:
         """Make a token; raise NotPermitted if it would have more rights than the key."""
         if lifetime == 0:
             raise BadArgument("`expires` is missing, or 0 seconds: a token lives 1 second at least.")
-        if permissions.WhichOneof("kind") is None:
-            raise BadArgument("`permissions` is empty: give super_user, or explicit permissions.")
-        if not self._keys.grant(authorization).rights.cover(from_message(permissions)):
+        check(permissions)
+        grant, rights = self._keys.grant(authorization), from_message(permissions)
+        if rights.everything and not grant.makes_super_users:
+            raise NotPermitted("make another that may do everything, as only v2 keys do", None)
+        if not grant.rights.cover(rights):
             raise NotPermitted("give rights that it has not itself", None)
         return self._keys.token(permissions, lifetime, token_id)
+
+
+DISPOSABLE: Calls = {"GenerateDisposableToken": Tokens.generate_disposable}
+KEYS: Calls = {"GenerateApiToken": Tokens.generate, "RefreshApiToken": Tokens.refresh}
+"""The function of each call of the two services."""

@@ -16,6 +16,7 @@ from momento_wire_types import cachepubsub_pb2 as pubsub
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+CALLS = ("Publish", "Subscribe")
 KEPT = 256
 HEARTBEAT = pubsub._SubscriptionItem(heartbeat=pubsub._Heartbeat())
 

@@ -90,6 +90,7 @@ TTLSeconds = Annotated[int, Meta(ge=1, le=LONGEST_TTL_SECONDS)]
 KEY_SECONDS = KEY_HOURS * 60 * 60
 """How long an idempotency key is remembered."""
 _NO_BOUNDS = Bounds()
+Count = Annotated[int, Meta(ge=0)]
 
 
 class Feed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -162,7 +163,7 @@ class Submission(Struct, frozen=True, gc=False):
 class Refusal(Struct, frozen=True, gc=False):
     """Why one entry of a batch was not kept; ``index`` is its position in the batch, from 0."""
 
-    index: int
+    index: Count
     name: str
     problem: str
 
@@ -178,7 +179,7 @@ class Standing(Struct, frozen=True, gc=False):
     """Score and rank of one name, at one moment."""
 
     score: Score
-    rank: int
+    rank: Count
 
 
 class Ranked(Struct, frozen=True, gc=False):
@@ -203,7 +204,7 @@ class Bucket(Struct, frozen=True, rename={"low": "from", "high": "to"}, gc=False
 
     low: Score
     high: Score
-    count: int
+    count: Count
 
 
 class Summary(Struct, frozen=True):
@@ -216,7 +217,7 @@ class Summary(Struct, frozen=True):
     scores are None, and there are no buckets.
     """
 
-    count: int
+    count: Count
     best: Score | None
     worst: Score | None
     percentiles: dict[int, Score | None]

@@ -1,0 +1,177 @@
+r"""The one way to the terminal: everything that the command line prints goes through here.
+
+Whatever comes from a service, a file or the command line may hold characters that a terminal obeys, or that nobody sees
+(controls, marks of direction, zero widths, floods of accents). They are *shown*, as Python and JSON write them
+(``\x1b``, ``\u202e``), and so is what the stream cannot encode. ruff forbids other modules to print (TID251).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import sys
+from typing import IO, TYPE_CHECKING
+from unicodedata import category
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from _typeshed import ReadableBuffer
+
+MARKS = 4
+"""So many marks may stand on one letter: the languages of the world need no more."""
+SHOWN = 2000
+"""How many characters of one line, or of one cell of a table, are shown."""
+NARROWEST, UNBOUNDED = 40, 10_000
+"""The width of a table on the narrowest terminal, and on none, in columns."""
+BLOCKS = " ▏▎▍▌▋▊▉█"
+
+_BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0100-\U000e01ef"
+_is_blank = re.compile(f"[{_BLANKS}]").match
+"""What Unicode counts as a letter, a mark or a symbol although nobody sees it."""
+_SPACES = re.compile(r"^ +| +$|(?<= ) +")
+
+_encode = msgspec.json.Encoder().encode
+
+
+def escape(text: str) -> str:
+    """Return a text with every character shown that a terminal would obey, or that nobody would see."""
+    return text if text.isascii() and text.isprintable() else _escape(text, _write_python)
+
+
+def _escape(text: str, write: Callable[[str], str]) -> str:
+    pieces, marks = [], 0
+    for index, char in enumerate(text):
+        marks = marks + 1 if category(char) in {"Mn", "Me"} else 0
+        is_seen = char.isprintable() and not _is_blank(char) and marks <= MARKS * bool(index)
+        pieces.append(char if is_seen or _is_in_emoji(text, index) else write(char))
+    return "".join(pieces)
+
+
+def _is_in_emoji(text: str, index: int) -> bool:
+    """Return whether a character makes one picture of its neighbours: a joiner between two, or a variation of one."""
+    before, char, after = text[index - 1 : index], text[index], text[index + 1 : index + 2]
+    if char == "\ufe0f":
+        return _is_picture(before) or (before in set("#*0123456789") and after == "\u20e3")
+    return char == "\u200d" and (_is_picture(before) or before == "\ufe0f") and _is_picture(after)
+
+
+def _is_picture(char: str) -> bool:
+    return bool(char) and (category(char) == "So" or "\U0001f3fb" <= char <= "\U0001f3ff") and not _is_blank(char)
+
+
+def _write_python(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+def _write_json(char: str) -> str:
+    return json.dumps(char)[1:-1] if not char.isascii() else f"\\u{ord(char):04x}"
+
+
+def write(*lines: str, err: bool = False) -> None:
+    """Write lines on stdout or stderr. A line feed within one is shown, too: foreign text makes no lines of its own."""
+    for line in lines:
+        click.echo(_prepare(line, sys.stderr if err else sys.stdout), err=err)
+
+
+def write_json(found: object, *, indent: int = -1) -> None:
+    """Write a JSON document on stdout, in UTF-8: exact, with escapes for what a terminal would obey or nobody sees."""
+    document = _encode(found).decode()
+    if not document.isascii() or "\x7f" in document:
+        document = _escape(document, _write_json)
+    click.echo(msgspec.json.format(document, indent=indent).encode())
+
+
+def confirm(question: str) -> None:
+    """Ask whether to do what cannot be undone; end the command if not, or if nobody is there to answer."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise click.UsageError(f"{question} Nobody is there to answer: say --yes.")
+    click.confirm(_prepare(question, sys.stderr), abort=True, err=True)
+
+
+def write_table(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: AbstractSet[str] = frozenset(),
+    marked: AbstractSet[int] = frozenset(),
+) -> None:
+    """Write rows in columns; the columns ``numbers`` are aligned to the right, and the rows ``marked`` stand out."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for title in titles:
+        table.add_column(title, justify="right" if title in numbers else "left", overflow="fold")
+    for index, row in enumerate(rows):
+        table.add_row(*(Text(_prepare_cell(cell)) for cell in row), style="reverse" if index in marked else None)
+    console = make_console()
+    console.print(table)
+
+
+def make_console(*, err: bool = False) -> Console:
+    """Return rich's console for stdout or stderr, as wide as the terminal, or unbounded if there is none."""
+    console = Console(stderr=err, width=UNBOUNDED, height=1)
+    if console.is_terminal:
+        console.width = max(NARROWEST, min(shutil.get_terminal_size().columns, UNBOUNDED))
+    return console
+
+
+def write_on(console: Console, line: str) -> None:
+    """Write a line on a console, above what is live there."""
+    console.print(Text(_prepare(line, console.file)), soft_wrap=True)
+
+
+def draw_bar(share: float, width: int) -> str:
+    """Return a bar of a share of the width, from 0 to 1; anything above 0 can be seen."""
+    eighths = max(round(share * width * 8), 1) if share > 0 else 0
+    bar = "█" * (eighths // 8) + BLOCKS[eighths % 8].strip()
+    return bar if _can_write(bar, sys.stdout) else "#" * max(1, round(share * width)) * (share > 0)
+
+
+def open_stdout() -> IO[bytes]:
+    """Return where the bytes of a file go that is written on stdout: exact, unless a person looks on."""
+    return _Shown() if sys.stdout.isatty() else sys.stdout.buffer  # type: ignore[return-value]
+
+
+class _Shown(io.RawIOBase):
+    """A terminal that is written to as if it were a file: its lines are shown."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: ReadableBuffer) -> int:
+        write(*bytes(data).decode(errors="surrogateescape").removesuffix("\n").split("\n"))
+        return len(bytes(data))
+
+
+def _prepare(text: str, stream: IO[str] | None) -> str:
+    """Return a line as the stream can take it."""
+    text = escape(text if len(text) <= SHOWN else text[:SHOWN] + "...")
+    if _can_write(text, stream):
+        return text
+    encoding = _encoding(stream)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _prepare_cell(text: str) -> str:
+    """Return a cell in which also spaces are shown that would be taken for those between columns."""
+    return _SPACES.sub(lambda spaces: r"\x20" * len(spaces[0]), _prepare(text, sys.stdout))
+
+
+def _can_write(text: str, stream: IO[str] | None) -> bool:
+    try:
+        text.encode(_encoding(stream))
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _encoding(stream: IO[str] | None) -> str:
+    return getattr(stream, "encoding", None) or "utf-8"
