@@ -1,25 +1,27 @@
 """The README is followed from its first line to its last, in an empty directory, with bash, curl and make.
 
 A block in ``sh`` holds lines to type, one in ``console`` lines with their answers; in ``toml`` stands what a file of
-examples/ has. A block without a language needs an account, and is only read.
+examples/ has. The block without a language needs an account, and is not typed.
 """
 
 from __future__ import annotations
 
-import os
 import re
+import shlex
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
 from laurels.boards_file import read_boards
+from laurels.cli import main
 from tests.conftest import started
 from tests.newcomer import ROOT, WHEELHOUSE, environment, origin, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.conftest import Server
 
@@ -37,17 +39,22 @@ class Step(NamedTuple):
     answer: str | None
 
 
+def fences(page: str = README) -> list[tuple[str, str]]:
+    """Return the blocks of a page, each with its language."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
 def blocks(language: str, page: str = README) -> list[str]:
     """Return the blocks of a page in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return [block for one, block in fences(page) if one == language]
 
 
 def steps() -> Iterator[Step]:
     """Yield the lines to type, in order, without their comments."""
-    for language, block in re.findall(r"^```(sh|console)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
+    for language, block in fences():
         if language == "sh":
             yield from (Step(line.partition("  #")[0].rstrip(), None) for line in block.splitlines())
-        else:
+        elif language == "console":
             typed = (step.partition("\n") for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:])
             yield from (Step(line, answer.strip()) for line, _, answer in typed)
 
@@ -81,7 +88,8 @@ class Reader:
 
     def shell(self, line: str) -> str:
         """Run a line in bash, and return what a terminal would show."""
-        return run(["bash", "-c", "\n".join(["exec 2>&1", *self.before, line])], self.directory, self.environment).stdout
+        script = "\n".join(["exec 2>&1", *self.before, line])
+        return run(["bash", "-c", script], self.directory, self.environment).stdout
 
     def serve(self, line: str) -> None:
         """End the service that runs, and start another; what is sent to port 8000 goes to its port."""
@@ -108,6 +116,18 @@ def test_followed_to_the_end(reader: Reader) -> None:
     assert followed[-1][0] == SERVES[-1]
     again = [step for step in steps() if step.line.startswith("curl") and "mario-kart" in step.line]
     assert [reader.type(step) for step in again] == [step.answer for step in again]
+
+
+def test_lines_that_need_an_account() -> None:
+    """Of the lines for AWS, each that is ours is one that make or the command line knows."""
+    (block,) = blocks("")
+    lines = [shlex.split(line) for line in block.splitlines()]
+    ours = [words for program, *words in lines if program == ".venv/bin/laurels"]
+    assert ours
+    assert [CliRunner().invoke(main, [*words, "--help"]).exit_code for words in ours] == [0] * len(ours)
+    made = [words for words in lines if words[0] == "make"]
+    assert made
+    assert all("node_modules/.bin/cdk" in run([*words, "--dry-run"], ROOT, environment()).stdout for words in made)
 
 
 def test_files_are_the_examples() -> None:
