@@ -28,13 +28,13 @@ GONE = (ConnectionError, asyncio.IncompleteReadError)
 
 def post(target: str, body: bytes, method: str = "POST") -> bytes:
     """Return a request with a body of JSON."""
-    head = f"{method} {target} HTTP/1.1\r\nHost: attacked\r\nContent-Type: application/json\r\n"
+    head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def get(target: str, *lines: str) -> bytes:
     """Return a request without a body."""
-    return "\r\n".join([f"GET {target} HTTP/1.1", "Host: attacked", *lines, "", ""]).encode()
+    return "\r\n".join([f"GET {target} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
 async def repeat(requests: Callable[[], Iterator[bytes]], port: int, seconds: float) -> None:

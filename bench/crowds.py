@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 READ_BYTES = 2**18
 PIPELINED = 3000
-PAGE = b"GET /crowded?startRank=0&endRank=%d HTTP/1.1\r\nHost: attacked\r\n\r\n" % BATCH_ENTRIES
-SUBMIT = b"POST /crowded/%b HTTP/1.1\r\nHost: attacked\r\nContent-Length: %d\r\n\r\n"
+PAGE = b"GET /crowded?startRank=0&endRank=%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % BATCH_ENTRIES
+SUBMIT = b"POST /crowded/%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from constructs import Construct
 
 from infra.answers import ANSWERS, DEFAULTS, FUNCTIONS, OTHER_METHOD, list_methods, refusal
 from infra.functions import acknowledge, own_log_group
-from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS
+from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS, PREFLIGHT_SECONDS
 from laurels.http.messages import JSON, ON_EVERY_ANSWER, PROBLEM
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 QUOTED_PROBLEM = f"'{PROBLEM.decode()}'"
 RETRY = {"Retry-After": "'1'"}
-PREFLIGHT_SECONDS = 3600
 SENT_TYPES = (
     JSON.decode(),
     "application/x-www-form-urlencoded",

@@ -52,7 +52,7 @@ def test_stop_keeps_everything(tmp_path: Path, how: signal.Signals) -> None:
 def test_stop_finishes_requests_in_flight(tmp_path: Path) -> None:
     """A request whose body is still arriving when the service is stopped is read, stored and answered."""
     with running(tmp_path) as server, connected(server) as busy, connected(server) as idle:
-        busy.sendall(b"POST /b/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n")
+        busy.sendall(b"POST /b/v HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n")
         busy.sendall(b'{"score"')
         ask(server, "GET", "/-/health")  # once it is answered, the bytes before it have been read
         server.process.send_signal(signal.SIGTERM)
@@ -77,7 +77,7 @@ class Submitter(threading.Thread):
             with connected(self.server) as connection:
                 while True:
                     body = b'{"score":%d}' % (self.acknowledged + 1)
-                    head = b"POST /b/%b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+                    head = b"POST /b/%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
                     connection.sendall(head % (self.name_.encode(), len(body)) + body)
                     if not connection.recv(1000).startswith(b"HTTP/1.1 202"):
                         return

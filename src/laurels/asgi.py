@@ -22,6 +22,7 @@ from laurels.stores.contract import TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
 
     from laurels.stores.contract import Order
@@ -34,12 +35,16 @@ def create_app(  # noqa: PLR0913 - one argument a setting
     boards: str | PathLike[str] | None = None,
     order: Order | None = None,
     ttl_seconds: int = TTL_SECONDS,
+    allowed_hosts: Sequence[str] = (),
+    cors_origins: Sequence[str] = (),
     metrics: bool = True,
     log_requests: bool = False,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     store_limits: StoreLimits = StoreLimits(),  # noqa: B008 - frozen
 ) -> OpeningApplication:
-    """Make the application; the settings are those of ``laurels serve``. Raises ValueError for a bad one.
+    """Make the application; the settings are those of ``laurels serve``.
+
+    Raises ValueError, BadHost or BadOrigin for a bad one. Any host is answered to, unless there are ``allowed_hosts``.
 
     It opens its store when its server starts it. An application that is mounted is told of no start: it opens at its
     first request, unless the one that it is mounted in runs its :meth:`~OpeningApplication.lifespan`.
@@ -50,6 +55,8 @@ def create_app(  # noqa: PLR0913 - one argument a setting
         "boards": None if boards is None else Path(boards),
         "order": order,
         "ttl_seconds": ttl_seconds,
+        "allowed_hosts": allowed_hosts,
+        "cors_origins": cors_origins,
         "metrics": metrics,
         "log_requests": log_requests,
         "limits": limits,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -29,7 +30,9 @@ from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import BadStore
 from laurels.http import Gate, Routes
+from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
+from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.request_log import log_request
@@ -63,11 +66,20 @@ class Settings(Struct, frozen=True):
     boards: Path | None = None
     order: Order | None = None
     ttl_seconds: TTLSeconds = TTL_SECONDS
+    allowed_hosts: tuple[str, ...] = ()
+    """The names that requests may ask for, ``localhost`` for all that are of this machine alone; without any, all."""
+    cors_origins: tuple[str, ...] = ()
+    """Which pages of other origins may use the service."""
     metrics: bool = True
     log_requests: bool = False
     log_format: LogFormat = "text"
     store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        """Raise BadHost or BadOrigin for what could never match, before anything is opened."""
+        AllowedHosts(self.allowed_hosts)
+        Cors(self.cors_origins)
 
 
 async def _open_embedded(_: str, settings: Settings, file: BoardsFile, clock: Clock) -> Store:
@@ -116,26 +128,36 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     """
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
+    counts = RequestCounts() if settings.metrics else None
+    gate = _make_gate(settings, counts)
     store = await kind.open(place, settings, file, clock)
     try:
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
-        yield Routes(boards, *operations_and_gate(settings, store.measure))
+        yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
 
 
-def operations_and_gate(
-    settings: Settings, measure: Callable[[], Mapping[str, float]]
-) -> tuple[tuple[Operation, ...], Gate]:
-    """Return the operations that a deployment serves, and the gate before them; ``measure`` is the store's."""
-    counts = RequestCounts() if settings.metrics else None
+def _make_gate(settings: Settings, counts: RequestCounts | None) -> Gate:
     observers: list[Observer] = [] if counts is None else [counts]
     if settings.log_requests:
         observers.append(log_request)
+    cors = Cors(settings.cors_origins)
+    return Gate(
+        observers=tuple(observers),
+        cors=cors if settings.cors_origins else None,
+        host=AllowedHosts(settings.allowed_hosts) if settings.allowed_hosts else None,
+        origin=cors.check,
+    )
+
+
+def list_operations(
+    settings: Settings, counts: RequestCounts | None, measure: Callable[[], Mapping[str, float]]
+) -> tuple[Operation, ...]:
+    """Return the operations that a deployment serves; ``measure`` is the store's."""
     metrics = () if counts is None else (metrics_operation(RequestCollector(counts), StoreCollector(measure)),)
-    operations = tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *metrics))
-    return operations, Gate(observers=tuple(observers))
+    return tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *metrics))
 
 
 def _limited(operation: Operation, limits: Limits) -> Operation:
@@ -151,7 +173,17 @@ def serve(settings: Settings) -> None:
     with writing_logs(settings.log_format):
         room = connections_within_descriptors(settings.limits.max_connections)
         limits = replace(settings.limits, max_connections=room)
-        uvloop.run(_serve(replace(settings, limits=limits)))
+        uvloop.run(_serve(replace(settings, limits=limits, allowed_hosts=_hosts_to_answer_to(settings))))
+
+
+def _hosts_to_answer_to(settings: Settings) -> tuple[str, ...]:
+    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere."""
+    try:
+        found = socket.getaddrinfo(settings.host or None, None, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        found = []  # which is told when the service listens
+    is_checked = settings.allowed_hosts or all(is_loopback(str(address[0])) for *_, address in found)
+    return (LOCALHOST, *settings.allowed_hosts) if is_checked else ()
 
 
 async def _serve(settings: Settings) -> None:
@@ -181,12 +213,14 @@ def application() -> OpeningApplication:
 
     The server has its own limits of connections: of ours, those of bodies apply.
     """
-    own = {"host", "port", "log_format", "store_limits", "limits"}  # which the server has itself, or which follow here
-    names = set(Settings.__struct_fields__) - own
+    own = {"host", "port", "log_format"}  # which the server has itself
+    lists, limits = {"allowed_hosts", "cors_origins"}, {"store_limits", "limits"}
+    names = set(Settings.__struct_fields__) - own - lists - limits
     given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
-    settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)))
+    several = {name: tuple(os.environ.get(f"LAURELS_{name.upper()[:-1]}", "").split()) for name in lists}
+    settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)), **several)
     return OpeningApplication(partial(open_routes, settings))
 
 

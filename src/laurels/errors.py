@@ -32,6 +32,8 @@
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
     │   └── NewerFormat           a file on disk was written by a newer version of Laurels
+    ├── BadHost                   a setting is no host
+    ├── BadOrigin                 a setting is no origin
     ├── ExtraMissing              a feature needs packages that are not installed
     └── BoardsFileUnusable        the file that declares boards cannot be read as such
 
@@ -363,6 +365,28 @@ class NewerFormat(StoreError):
             else f"has content that this version of Laurels does not know ({found})"
         )
         super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
+
+
+class BadHost(LaurelsError):
+    """A setting is no host that a request could name."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(
+            f"{text!r} is no host: it must be a name or an address, without a scheme, a port or a path, as in "
+            "boards.example, or * for any."
+        )
+
+
+class BadOrigin(LaurelsError):
+    """A setting is no origin that a page could have."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(
+            f"{text!r} is no origin: it must be a scheme and a host, and a port if it has one, without a path, as in "
+            "https://game.example, or * for any."
+        )
 
 
 class ExtraMissing(LaurelsError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import Server, started
+from tests.conftest import Server, running, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.momento import Momento
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
+GAME, OTHER = "https://game.example", "https://other.example"
 
 STRICT = """
 import logging, sys
@@ -93,6 +94,14 @@ def strict(
     store = "embedded" if request.param == "embedded" else f"momento:{momento.new_cache()}"
     command = [sys.executable, "-c", STRICT, str(tmp_path_factory.mktemp("strict")), "1.5", store]
     with started(command, os.environ | {"MOMENTO_ENDPOINT": f"http://{momento.host}:{momento.port}"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def crossed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Give a service that pages of two origins may use, under a name of its own."""
+    options = ("--cors-origin", GAME, "--cors-origin", OTHER, "--allowed-host", "boards.example", "--max-head", "1KiB")
+    with running(tmp_path_factory.mktemp("crossed"), *options, "--body-timeout", "1s") as server:
         yield server
 
 

@@ -23,6 +23,7 @@ from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.shared import Shared
 from laurels.boards import Boards
 from laurels.http import Gate, Response, Routes, StreamingResponse
+from laurels.http.cors import Cors
 from laurels.http.gate import Principal
 from laurels.http.handlers import standing
 from laurels.http.operation import Body, Operation
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 KEY = b"Bearer right"
 CLOSED_BOARD = "secret"
 UNSEEN = "unseen"
+PAGE = "https://game.example"
 seen: ContextVar[str] = ContextVar("seen", default=UNSEEN)
 closed: list[str] = []
 kept: dict[str, asyncio.Event] = {}
@@ -50,11 +52,6 @@ kept: dict[str, asyncio.Event] = {}
 def limit_address(request: Request, _: Operation | None) -> None:
     """Hold every adapter to saying where a request came from."""
     assert request.client
-
-
-def add_cors(request: Request | None, response: Response) -> Response:
-    """Say to which request a response belongs."""
-    return replace(response, headers=(*response.headers, (b"x-for", b"-" if request is None else request.path)))
 
 
 def authenticate(request: Request) -> Principal:
@@ -254,7 +251,11 @@ async def serve(kind: str, data: Path, lines: Path) -> None:
     if kind == "guarded":
         routes = Routes(boards, (*OPERATIONS, *FURTHER), gate=guard(lines))
     else:
-        routes = Routes(boards, (*OPERATIONS, *FURTHER, STANDING_OF_KINDS, SMALL_SUBMIT), Gate(cors=add_cors))
+        routes = Routes(
+            boards,
+            (*OPERATIONS, *FURTHER, STANDING_OF_KINDS, SMALL_SUBMIT),
+            Gate(cors=Cors([PAGE, "https://other.example"])),
+        )
     limits = Limits(
         max_client_memory=2**20,
         max_target=600,

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from tests.conftest import Server
 
 AUTHORIZATION = {"authorization": KEY.decode()}
-SUBMIT = b'POST /kart/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n{"score":1}'
-CHUNKED = b'POST /kart/v HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{"score":1}\r\n0\r\n\r\n'
-READ = b"GET /kart/v HTTP/1.1\r\nHost: x\r\n\r\n"
-UNSENT = b"POST /kart/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n"
+SUBMIT = b'POST /kart/v HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n{"score":1}'
+CHUNKED = b'POST /kart/v HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n{"score":1}\r\n0\r\n\r\n'
+READ = b"GET /kart/v HTTP/1.1\r\nHost: localhost\r\n\r\n"
+UNSENT = b"POST /kart/v HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\n"
 
 
 def odd(request: bytes) -> bytes:
@@ -102,14 +102,14 @@ def test_pipelined_requests_meet_the_gate(guarded: Server) -> None:
 def test_refusal_comes_before_the_body(guarded: Server) -> None:
     """The refusal comes while the body is still on its way, and the body is not asked for."""
     with connected(guarded) as connection:
-        connection.sendall(b"POST /kart HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        connection.sendall(b"POST /kart HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
         assert read_replies(connection, 1)[0].status == 401
 
 
 def test_refusal_of_what_is_not_inline(guarded: Server) -> None:
     """The refusal that comes before the body says that it is the last, and what still comes is read."""
     with connected(guarded) as connection:
-        connection.sendall(b"GET /-/boards/kart/live HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        connection.sendall(b"GET /-/boards/kart/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
         (reply,) = read_replies(connection, 1)
         assert (reply.status, reply.headers["connection"]) == (401, "close")
         connection.sendall(b"123456789")
@@ -119,7 +119,7 @@ def test_refusal_of_what_is_not_inline(guarded: Server) -> None:
 @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"], ids=["plain", "expect"])
 def test_refusal_behind_a_request_that_waits(guarded: Server, lines: Path, expect: bytes) -> None:
     """It comes before the body there, too, once, and ends the connection: what follows is no request."""
-    keyed = SUBMIT.replace(b"Host: x", b"Host: x\r\nAuthorization: " + KEY)
+    keyed = SUBMIT.replace(b"Host: localhost", b"Host: localhost\r\nAuthorization: " + KEY)
     with connected(guarded) as connection:
         connection.sendall(keyed + SUBMIT[:-11].replace(b"\r\n\r\n", b"\r\n" + expect + b"\r\n"))
         assert [reply.status for reply in read_replies(connection, 2)] == [202, 401]
@@ -135,9 +135,9 @@ def test_body_that_is_broken_in_the_packet_of_its_head(
     guarded: Server, lines: Path, before: list[int], authorization: bytes
 ) -> None:
     """What came before is answered, it gets one answer, which says that it is the last, and each is observed once."""
-    keyed = SUBMIT.replace(b"Host: x", b"Host: x\r\nAuthorization: " + KEY)
+    keyed = SUBMIT.replace(b"Host: localhost", b"Host: localhost\r\nAuthorization: " + KEY)
     line = b"POST /kart/v" if before else b"GET /-/boards/kart/live"  # which is not inline: its task has not begun
-    broken = b"%b HTTP/1.1\r\nHost: x\r\n%bTransfer-Encoding: chunked\r\n\r\nZZ\r\n" % (line, authorization)
+    broken = b"%b HTTP/1.1\r\nHost: localhost\r\n%bTransfer-Encoding: chunked\r\n\r\nZZ\r\n" % (line, authorization)
     with connected(guarded) as connection:
         connection.sendall((keyed if before else b"") + broken)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -151,7 +151,7 @@ def test_body_that_is_broken_in_the_packet_of_its_head(
 def test_refused_head_has_no_body(guarded: Server) -> None:
     """The answer to HEAD is a head, also if it is a refusal."""
     with connected(guarded) as connection:
-        connection.sendall(b"HEAD /kart HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        connection.sendall(b"HEAD /kart HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
         assert read_replies(connection, 1, method="HEAD")[0].status == 401
         connection.sendall(READ)
         assert read_replies(connection, 1)[0].status == 401
@@ -183,10 +183,10 @@ def test_observers_see_every_answer(guarded: Server, lines: Path) -> None:
     send_bytes(guarded, READ)
     ask(guarded, "GET", "/a/b/c/d")
     ask(guarded, "POST", "/kart", bytes(2_000_000), AUTHORIZATION)
-    send_bytes(guarded, b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 700))
-    send_bytes(guarded, b"GET / HTTP/1.1\r\nHost: x\r\nX: %b\r\n\r\n" % (b"a" * 1100))
+    send_bytes(guarded, b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 700))
+    send_bytes(guarded, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n" % (b"a" * 1100))
     send_bytes(guarded, b"GET / HTTP/1.1\r\n\r\n")
-    send_bytes(guarded, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n")
+    send_bytes(guarded, b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n")
     send_bytes(guarded, b"GET / HTTP/1.1\r\nHost:")
     assert observed(lines, 10) == [
         ("GET", "/{board}/{name}", 200),
@@ -204,7 +204,7 @@ def test_observers_see_every_answer(guarded: Server, lines: Path) -> None:
 
 def test_observers_see_what_waits(guarded: Server, lines: Path) -> None:
     """Of requests that wait for the disk, or come through a queue, each answer is seen when it leaves."""
-    keyed = SUBMIT.replace(b"Host: x", b"Host: x\r\nAuthorization: " + KEY)
+    keyed = SUBMIT.replace(b"Host: localhost", b"Host: localhost\r\nAuthorization: " + KEY)
     replies = send_bytes(guarded, keyed * 3, 3)
     assert [reply.status for reply in replies] == [202] * 3
     assert observed(lines, 3) == [("POST", "/{board}/{name}", 202)] * 3
@@ -249,9 +249,9 @@ def test_events_of_lambda_meet_the_gate(tmp_path: Path, lines: Path, name: str) 
     assert observed(lines, 1)[0][2] == 401
 
 
-@pytest.mark.parametrize("part", sorted(set(Gate.__struct_fields__) - {"observers", "cors"}))
-def test_gate_with_any_part_is_not_open(part: str) -> None:
-    """Whichever part is configured, the fast path asks the gate."""
+@pytest.mark.parametrize("part", sorted(set(Gate.__struct_fields__) - {"observers", "cors", "host", "origin"}))
+def test_gate_that_asks_who_it_is_is_not_open(part: str) -> None:
+    """Whichever part is configured, the fast path asks the gate; what looks at Host and Origin alone is remembered."""
     gate = Gate(**{part: lambda *_: None})  # type: ignore[arg-type]
     assert not gate.is_open
     assert Routes(None, gate=gate).open_context is None  # type: ignore[arg-type]  # no board is asked

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from laurels.adapters import gateway
 from laurels.http import Response, Routes
-from laurels.http.cors import Cors
+from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS, Cors
 from tests.serverless.recorded import RECORDED
 
 if TYPE_CHECKING:
@@ -120,15 +120,15 @@ def test_answer_to_head() -> None:
 )
 def test_answer_to_a_browser(origin: str, vary: str | None) -> None:
     """Pages of the configured origin may read the answer; caches keep the answers for one origin apart."""
-    headers = gateway.format_response(Cors(origin)(None, Response(200, b"{}")))["headers"]
+    headers = gateway.format_response(Cors([origin])(None, Response(200, b"{}")))["headers"]
     assert headers["access-control-allow-origin"] == origin
     assert headers.get("vary") == vary
-    assert headers["access-control-expose-headers"] == "preference-applied, retry-after"
+    assert headers["access-control-expose-headers"] == EXPOSED_HEADERS.decode()
 
 
 def test_answer_to_a_preflight() -> None:
     """The answer to OPTIONS is a preflight's as well."""
-    response = Cors("*")(None, Response(204, headers=((b"allow", b"GET, OPTIONS"),)))
+    response = Cors(["*"])(None, Response(204, headers=((b"allow", b"GET, OPTIONS"),)))
     headers = gateway.format_response(response, "OPTIONS")["headers"]
     assert headers["access-control-allow-methods"] == "GET, OPTIONS"
-    assert headers["access-control-allow-headers"] == "content-type, prefer, idempotency-key"
+    assert headers["access-control-allow-headers"] == ALLOWED_HEADERS.decode()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Server
 
-BATCH = b"POST /held HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+BATCH = b"POST /held HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 MIB = 2**20
 SIZE = 60_000
 UNFINISHED = BATCH + b"Content-Length: %d\r\n\r\n%b" % (SIZE, b" " * (SIZE - 1))
@@ -131,7 +131,10 @@ def test_write_whose_client_has_left(served: Server, kind: str) -> None:
     path = f"/-/boards/{kind}/"
     body = b"{%b}" % (b" " * (MIB - 100_000))
     with connected(served) as connection:
-        head = b"POST %b%b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" % (path.encode(), kind.encode())
+        head = b"POST %b%b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" % (
+            path.encode(),
+            kind.encode(),
+        )
         connection.sendall(head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         await_that(lambda: kind in ask(served, "GET", "/-/kept").json)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

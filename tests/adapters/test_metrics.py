@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Server
 
-READ = b"GET /kart/v HTTP/1.1\r\nHost: x\r\n\r\n"
+READ = b"GET /kart/v HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ODD = READ.replace(b"\r\n", b"\r\nX-Odd: 1\r\n", 1)
 
 
@@ -41,12 +41,12 @@ def test_every_answer_is_counted(tmp_path: Path) -> None:
     """Requests of the fast path, the full parser and uvicorn's queue count, and so do refusals of the protocol."""
     with running(tmp_path) as server:
         send_bytes(server, READ * 3 + ODD * 2, 5)
-        send_bytes(server, b'POST /kart/v HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n{"score":1}' * 4, 4)
+        send_bytes(server, b'POST /kart/v HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n{"score":1}' * 4, 4)
         ask(server, "HEAD", "/kart?endRank=5")
         ask(server, "GET", "/kart?endRank=0")
         ask(server, "PATCH", "/kart")
         ask(server, "GET", "/no/such/route")
-        send_bytes(server, b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n")
+        send_bytes(server, b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert count_requests(server) == {
             ("GET", "/{board}/{name}", "200"): 5,
             ("POST", "/{board}/{name}", "202"): 4,

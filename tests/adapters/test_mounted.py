@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from laurels.asgi import create_app
+from laurels.errors import BadHost, BadOrigin
 from tests.asking import ask
 from tests.conftest import running, started
 
@@ -40,13 +41,15 @@ uvicorn.run(app, port=0)
 """
 
 
-def asked(app: Any, method: str, path: str, body: object = None, root: str = "") -> httpx.Response:
+def asked(
+    app: Any, method: str, path: str, body: object = None, root: str = "", headers: dict[str, str] | None = None
+) -> httpx.Response:
     """Return the answer to one request, in an event loop of its own, which tells the application of no start."""
 
     async def ask_once() -> httpx.Response:
         transport = httpx.ASGITransport(app, root_path=root)
         async with httpx.AsyncClient(transport=transport, base_url="http://game.example") as client:
-            return await client.request(method, path, json=body)
+            return await client.request(method, path, json=body, headers=headers)
 
     return asyncio.run(ask_once())
 
@@ -178,3 +181,17 @@ def test_bad_setting(tmp_path: Path) -> None:
     """A setting of the wrong form is refused where it is given."""
     with pytest.raises(ValueError, match="order"):
         create_app(data=tmp_path, order="upward")  # type: ignore[arg-type]
+    with pytest.raises(BadOrigin):
+        create_app(data=tmp_path, cors_origins=["game.example"])
+    with pytest.raises(BadHost):
+        create_app(data=tmp_path, allowed_hosts=["http://game.example"])
+
+
+def test_hosts_and_origins(tmp_path: Path) -> None:
+    """It answers to the hosts that it is given, and pages of the origins that it is given may use it."""
+    page = {"origin": "https://page.example"}
+    app = in_fastapi(create_app(data=tmp_path, allowed_hosts=["game.example"], cors_origins=[page["origin"]]))
+    answer = asked(app, "POST", "/lb/kart/v", {"score": 7}, headers=page)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (202, page["origin"])
+    assert asked(app, "POST", "/lb/kart/v", {"score": 7}, headers={"origin": "null"}).status_code == 403
+    assert asked(app, "GET", "/lb/kart", headers={"host": "localhost"}).status_code == 421

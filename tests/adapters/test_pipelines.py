@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Server
 
-PAGE = b"GET /pages?startRank=0&endRank=1000 HTTP/1.1\r\nHost: x\r\n\r\n"
+PAGE = b"GET /pages?startRank=0&endRank=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 COUNT = 1000
 """Of requests that are pipelined: in all of 30 MB of answers, which no socket takes."""
 
@@ -70,8 +70,8 @@ def test_many_pipelines(server: Server, odd: bytes) -> None:
 @pytest.mark.parametrize("place", [1, 2, 3])
 def test_head_whose_end_comes_with_the_next_request(server: Server, place: int) -> None:
     """A head that is cut in its last line is answered before what comes behind it in the same segment."""
-    first, last = post("cut", "v", 7, b"X-Odd: 1\r\n"), b"GET /cut/v HTTP/1.1\r\nHost: x\r\nX-Odd: 1\r\n\r\n"
-    chunked = b"POST /cut/v HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n" + b'{"score":8}'
+    first, last = post("cut", "v", 7, b"X-Odd: 1\r\n"), b"GET /cut/v HTTP/1.1\r\nHost: localhost\r\nX-Odd: 1\r\n\r\n"
+    chunked = b"POST /cut/v HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n" + b'{"score":8}'
     with connected(server) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(first + chunked + b"\r\n0\r\n\r\n"[: 3 + place])
@@ -85,11 +85,11 @@ def test_head_whose_end_comes_with_the_next_request(server: Server, place: int) 
 def test_body_of_tiny_chunks(server: Server) -> None:
     """A body of a thousand chunks, and of many lines that look like the end of a head, is put together."""
     body = b'{"score":' + b" " * 8000 + b"\r\n\r\n" * 2000 + b"9}"
-    head = b"POST /tiny/v HTTP/1.1\r\nHost: x\r\nX-Odd: 1\r\n"
+    head = b"POST /tiny/v HTTP/1.1\r\nHost: localhost\r\nX-Odd: 1\r\n"
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
     whole = head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
-    replies = send_bytes(server, (whole + chunked) * 3 + b"GET /tiny/v HTTP/1.1\r\nHost: x\r\n\r\n", 7)
+    replies = send_bytes(server, (whole + chunked) * 3 + b"GET /tiny/v HTTP/1.1\r\nHost: localhost\r\n\r\n", 7)
     assert [reply.status for reply in replies] == [202] * 6 + [200]
 
 
@@ -118,7 +118,7 @@ def test_client_that_leaves_what_it_has_pipelined(tmp_path: Path) -> None:
 
 def test_refusal_behind_a_request_that_waits_says_that_it_is_the_last(server: Server) -> None:
     """A request that is refused before its body, behind one that waits, is told that the connection ends."""
-    request = b"POST /last HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n"
+    request = b"POST /last HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n"
     with connected(server) as connection:
         connection.sendall(post("last", "v", 1) + request)
         replies = read_replies(connection, 2)
@@ -128,9 +128,9 @@ def test_refusal_behind_a_request_that_waits_says_that_it_is_the_last(server: Se
 
 def test_end_behind_a_stream(served: Server) -> None:
     """What was pipelined behind a stream is answered, though its client has said that nothing more comes."""
-    stream = b"GET /-/boards/kart/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    stream = b"GET /-/boards/kart/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with connected(served) as connection:
-        connection.sendall(stream + b"GET /-/odd HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        connection.sendall(stream + b"GET /-/odd HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
         connection.shutdown(socket.SHUT_WR)
         received = read_to_end(connection)
     assert received.count(b"data: ") == 3
@@ -139,9 +139,9 @@ def test_end_behind_a_stream(served: Server) -> None:
 
 def test_client_that_goes_on_behind_a_stream(served: Server) -> None:
     """What comes behind a stream is held back, and the stream ends when its client leaves."""
-    odd = b"GET /-/odd HTTP/1.1\r\nHost: x\r\n\r\n"
+    odd = b"GET /-/odd HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with connected(served) as connection:
-        connection.sendall(b"GET /-/boards/endless/live HTTP/1.1\r\nHost: x\r\n\r\n" + odd)
+        connection.sendall(b"GET /-/boards/endless/live HTTP/1.1\r\nHost: localhost\r\n\r\n" + odd)
         while b"data: 5" not in connection.recv(65536):
             pass
         connection.sendall(odd)

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
     from tests.conftest import Server
 
-HOST = b"Host: x\r\n"
-GET = b"GET /wire/v HTTP/1.1\r\nHost: x\r\n\r\n"
-ODD_GET = b"GET /wire/v HTTP/1.1\r\nHost: x\r\nX-Odd: 1\r\n\r\n"
+HOST = b"Host: localhost\r\n"
+GET = b"GET /wire/v HTTP/1.1\r\nHost: localhost\r\n\r\n"
+ODD_GET = b"GET /wire/v HTTP/1.1\r\nHost: localhost\r\nX-Odd: 1\r\n\r\n"
 ABSENT_BODY = b'{"score":0,"rank":null}'
 
 
 def post(board: str, name: str, score: int, headers: bytes = b"") -> bytes:
     """Write a submit."""
     body = b'{"score":%d}' % score
-    head = f"POST /{board}/{name} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
+    head = f"POST /{board}/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
     return head + headers + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
@@ -47,13 +47,13 @@ def test_connection_is_kept(server: Server) -> None:
 def test_pipelined_requests_are_answered_in_order(server: Server, odd: bytes) -> None:
     """What is pipelined behind a submit is answered after it, and sees it."""
     board = f"pipeline-{len(odd)}"
-    read = f"GET /{board}/v HTTP/1.1\r\nHost: x\r\n".encode() + odd + b"\r\n"
+    read = f"GET /{board}/v HTTP/1.1\r\nHost: localhost\r\n".encode() + odd + b"\r\n"
     requests = [
         post(board, "v", 1, odd),
         read,
         post(board, "v", 2, odd),
         read,
-        b"GET /-/health HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /-/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ]
     replies = send_bytes(server, b"".join(requests), 5)
     assert [reply.status for reply in replies] == [202, 200, 202, 200, 200]
@@ -84,7 +84,7 @@ def test_request_in_pieces(server: Server, request_: bytes, size: int) -> None:
 
 def test_chunked_body(server: Server) -> None:
     """A body in chunks is put together; extensions and trailers are ignored."""
-    head = b"POST /chunked/v HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /chunked/v HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     body = b'4\r\n{"sc\r\n7;why=not\r\nore":42\r\n1\r\n}\r\n0\r\nPrefer: return=representation\r\n\r\n'
     (reply,) = send_bytes(server, head + body)
     assert (reply.status, ask(server, "GET", "/chunked/v").json["score"]) == (202, 42)
@@ -95,7 +95,7 @@ def test_expect_continue(server: Server, path: str) -> None:
     """A client that waits for leave to send its body gets it."""
     with connected(server) as connection:
         connection.sendall(
-            f"POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n".encode()
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n".encode()
         )
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(b'{"score":1}')
@@ -104,14 +104,14 @@ def test_expect_continue(server: Server, path: str) -> None:
 
 def test_expect_continue_refused(server: Server) -> None:
     """A client that announces too large a body gets the refusal before it sends it."""
-    request = b"POST /expect/v HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n"
+    request = b"POST /expect/v HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n"
     assert send_bytes(server, request)[0].status == 413
 
 
 def test_head_has_no_body(server: Server) -> None:
     """What follows the head of an answer to HEAD is the next answer."""
     with connected(server) as connection:
-        connection.sendall(b"HEAD /wire/v HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"HEAD /wire/v HTTP/1.1\r\nHost: localhost\r\n\r\n")
         (head,) = read_replies(connection, 1, method="HEAD")
         connection.sendall(GET)
         assert head.headers["content-length"] == str(len(ABSENT_BODY))
@@ -121,10 +121,10 @@ def test_head_has_no_body(server: Server) -> None:
 @pytest.mark.parametrize(
     "request_",
     [
-        b"GET /wire/v HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"GET /wire/v HTTP/1.0\r\nHost: x\r\n\r\n",
+        b"GET /wire/v HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET /wire/v HTTP/1.0\r\nHost: localhost\r\n\r\n",
         b"GET /wire/v HTTP/1.0\r\n\r\n",
-        b"GET /wire/v HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + GET,
+        b"GET /wire/v HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" + GET,
     ],
     ids=["close", "1.0", "1.0-no-host", "close-and-more"],
 )
@@ -141,11 +141,15 @@ def test_connection_is_closed(server: Server, request_: bytes, before: bytes) ->
 
 @pytest.mark.parametrize(
     ("target", "says"),
-    [(b"http://x:80/wire/v", b'"rank":null'), (b"HTTP://x", b'"service"'), (b"http://x?a=b", b'"parameter":"a"')],
+    [
+        (b"http://localhost:80/wire/v", b'"rank":null'),
+        (b"HTTP://localhost", b'"service"'),
+        (b"http://localhost?a=b", b'"parameter":"a"'),
+    ],
 )
 def test_absolute_target(server: Server, target: bytes, says: bytes) -> None:
     """A target with scheme and host is the same route, behind a submit too."""
-    request = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target
+    request = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % target
     replies = send_bytes(server, request + post("absolute", "v", 1) + request, 3)
     assert [says in reply.body for reply in replies] == [True, False, True]
 
@@ -154,13 +158,13 @@ def test_absolute_target(server: Server, target: bytes, says: bytes) -> None:
     ("request_", "status"),
     [
         (b"GET /a/b HTTP/1.1\n" + HOST + b"\r\n", 400),
-        (b"GET /a/b HTTP/1.1\r\nHost: x\nA: b\r\n\r\n", 400),
-        (b"GET /a/b HTTP/1.1\r\nHost: x\r\n\n", 400),
-        (b"GET /a/b HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", 400),
-        (b"GET /a/b HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", 400),
-        (b"GET /a/b HTTP/1.1\r\nHost: x\r\n\tfolded\r\n\r\n", 400),
+        (b"GET /a/b HTTP/1.1\r\nHost: localhost\nA: b\r\n\r\n", 400),
+        (b"GET /a/b HTTP/1.1\r\nHost: localhost\r\n\n", 400),
+        (b"GET /a/b HTTP/1.1\r\nHost: localhost\rA: b\r\n\r\n", 400),
+        (b"GET /a/b HTTP/1.1\r\nHost: localhost\r\n folded\r\n\r\n", 400),
+        (b"GET /a/b HTTP/1.1\r\nHost: localhost\r\n\tfolded\r\n\r\n", 400),
         (b"GET /a/b HTTP/1.1\r\nHost : x\r\n\r\n", 400),
-        (b"GET /a/b HTTP/1.1\r\nHost: x\0\r\n\r\n", 400),
+        (b"GET /a/b HTTP/1.1\r\nHost: localhost\0\r\n\r\n", 400),
         (b"GET /a\0b HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET /a\xc3\xa9 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET /a#b/c HTTP/1.1\r\n" + HOST + b"\r\n", 400),
@@ -229,12 +233,12 @@ def test_client_that_leaves_its_pipeline(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        (b"GET /a/%b HTTP/1.1\r\nHost: x\r\n\r\n" % (b"b" * 700), 414),
-        (b"GET /a/b HTTP/1.1\r\nHost: x\r\nX: %b\r\n\r\n" % (b"y" * 1100), 431),
+        (b"GET /a/%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"b" * 700), 414),
+        (b"GET /a/b HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n" % (b"y" * 1100), 431),
         (b"GET /a/b HTTP/1.1\r\n%b" % (b"X: y\r\n" * 600), 431),
         (b"GET /a/b HTTP/1.1\r\nX: ", 408),
-        (b"POST /a/b HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1", 408),
-        (b"POST /-/docs HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1", 408),
+        (b"POST /a/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1", 408),
+        (b"POST /-/docs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1", 408),
         (b"", None),
     ],
     ids=["target", "header", "headers", "slow-head", "slow-body", "slow-body-elsewhere", "idle"],
@@ -298,7 +302,7 @@ def test_slow_reader_takes_bounded_memory(strict: Server, odd: bytes) -> None:
     """A client that asks for much and reads nothing is held back, then cut off, and the server stays small."""
     entries = [{"name": f"{place:0256}", "score": place} for place in range(1000)]
     ask(strict, "POST", "/slow", {"entries": entries})
-    request = b"GET /slow?startRank=0&endRank=1000 HTTP/1.1\r\nHost: x\r\n" + odd + b"\r\n"
+    request = b"GET /slow?startRank=0&endRank=1000 HTTP/1.1\r\nHost: localhost\r\n" + odd + b"\r\n"
     before = resident(strict)
     with connected(strict) as connection, pytest.raises((ConnectionError, TimeoutError)):
         connection.sendall(request * 1_000_000)
@@ -314,7 +318,7 @@ def resident(server: Server) -> int:
 @pytest.mark.parametrize("request_", [GET, ODD_GET], ids=["plain", "odd"])
 def test_fault_is_a_500_and_is_logged(faulty: Server, request_: bytes) -> None:
     """A fault of the service is a 500 without its cause, which the log has; the connection goes on."""
-    replies = send_bytes(faulty, request_ + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 2)
+    replies = send_bytes(faulty, request_ + b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 2)
     assert [reply.status for reply in replies] == [500, 200]
     assert "ZeroDivisionError" in log_of(faulty)
 
@@ -322,7 +326,7 @@ def test_fault_is_a_500_and_is_logged(faulty: Server, request_: bytes) -> None:
 def test_fault_in_a_head_ends_its_connection(faulty: Server) -> None:
     """A fault before a request is whole costs its connection, is logged, and leaves the others."""
     with connected(faulty) as connection:
-        connection.sendall(b"GET /-/docs HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.sendall(b"GET /-/docs HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.recv(100) == b""
     assert ask(faulty, "GET", "/").status == 200
     assert "ZeroDivisionError" in log_of(faulty)
@@ -334,7 +338,7 @@ def test_tls(secure: Server) -> None:
     with connected(secure) as plain, context.wrap_socket(plain, server_hostname="localhost") as connection:
         connection.sendall(post("tls", "v", 1))
         assert read_replies(connection, 1)[0].status == 202
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n")
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nnonsense\r\n\r\n")
         assert [reply.status for reply in read_replies(connection, 2)] == [200, 400]
         assert connection.recv(1) == b""
 
@@ -363,7 +367,7 @@ def test_uvicorn_is_the_one_we_built_on() -> None:
 @pytest.mark.parametrize("target", ["/coded/v", "/-/boards/coded", "/coded"])
 def test_other_transfer_codings(server: Server, coding: str, target: str) -> None:
     """A body in any coding but chunked, or in that and another, is a 501 that says so, and is not read."""
-    head = f"POST {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {coding}\r\n\r\n".encode()
+    head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: {coding}\r\n\r\n".encode()
     (reply,) = send_bytes(server, head + b'b\r\n{"score":1}\r\n0\r\n\r\n')
     assert reply.status == 501
     assert "chunked, alone and once" in reply.json["detail"]
@@ -374,7 +378,7 @@ def test_other_transfer_codings(server: Server, coding: str, target: str) -> Non
 @pytest.mark.parametrize("coding", ["chunked", "Chunked", "  CHUNKED  "])
 def test_chunked_in_any_case(server: Server, coding: str) -> None:
     """Case and space make no difference to chunks."""
-    head = f"POST /cased/v HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:{coding}\r\n\r\n".encode()
+    head = f"POST /cased/v HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:{coding}\r\n\r\n".encode()
     (reply,) = send_bytes(server, head + b'b\r\n{"score":1}\r\n0\r\n\r\n')
     assert reply.status == 202
 
@@ -382,6 +386,6 @@ def test_chunked_in_any_case(server: Server, coding: str) -> None:
 @pytest.mark.parametrize("coding", ["chunked", "gzip, chunked"])
 def test_transfer_coding_of_an_old_version(server: Server, coding: str) -> None:
     """HTTP/1.0 has no transfer codings at all."""
-    head = f"POST /coded/v HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: {coding}\r\n\r\n".encode()
+    head = f"POST /coded/v HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: {coding}\r\n\r\n".encode()
     (reply,) = send_bytes(server, head + b'b\r\n{"score":1}\r\n0\r\n\r\n')
     assert reply.status == 400

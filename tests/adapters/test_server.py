@@ -37,7 +37,7 @@ def connections_to(server: Server, count: int, stack: ExitStack) -> list[socket.
 def submit_over(connection: socket.socket, number: int) -> None:
     """Submit a score over a connection that is kept."""
     body = b'{"score":1}'
-    connection.sendall(b"POST /b/n%d HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n%b" % (number, body))
+    connection.sendall(b"POST /b/n%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n%b" % (number, body))
     assert read_replies(connection, 1)[0].status == 202
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.assembly import Settings, operations_and_gate
+from laurels.adapters.request_counts import RequestCounts
+from laurels.assembly import Settings, list_operations
 from tests.conftest import Server, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SERVED = tuple({(each.method, each.path): each for each in operations_and_gate(Settings(), dict)[0]}.values())
+SERVED = tuple({(each.method, each.path): each for each in list_operations(Settings(), RequestCounts(), dict)}.values())
 """The operations of a service with default settings."""
 ASGI = [sys.executable, "-m", "uvicorn", "--factory", "laurels.assembly:application", "--port", "0"]
 

@@ -161,7 +161,7 @@ def test_reads_whose_clients_have_left(service: Server, board: str) -> None:
         for number, client in enumerate(clients):
             start = 37 * (turn * LEAVING + number) % 9_000
             target = f"/{board}?startRank={start}&endRank={start + 1000}&include=metadata"
-            client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         for client in clients:
             client.close()
     began = monotonic()

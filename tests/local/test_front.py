@@ -91,7 +91,9 @@ async def test_client_that_leaves(tmp_path: Path) -> None:
     """A request whose client leaves before it is whole reaches no function."""
     async with front(tmp_path) as client:
         _, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
-        writer.write(b"POST /b/v HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 11\r\n\r\nhalf")
+        writer.write(
+            b"POST /b/v HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 11\r\n\r\nhalf"
+        )
         await writer.drain()
         writer.close()
         await writer.wait_closed()

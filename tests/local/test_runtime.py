@@ -137,7 +137,7 @@ async def test_answer_to_another_invocation(tmp_path: Path) -> None:
         host, _, port = counting.address.partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         path = "/2018-06-01/runtime/invocation/unknown/response"
-        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n42".encode())
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n42".encode())
         assert b" 400 " in await reader.readline()
         writer.close()
         await writer.wait_closed()

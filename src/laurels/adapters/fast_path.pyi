@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -20,13 +21,12 @@ class InlineCall:
     response_complete: bool
 
 class FastPath:
-    ok: bytes
-    accepted: bytes
     outbox: Outbox
     is_observed: bool
     held: int
     """The bytes of memory that are counted for all connections."""
     def __init__(self, routes: Routes, limits: Limits, full: Response) -> None: ...
+    def renew(self, format_head: Callable[[Response], bytes]) -> None: ...
     def has_room(self, size: int) -> bool: ...
     def run_in(self, loop: asyncio.AbstractEventLoop) -> None: ...
     def new_context(self) -> Context: ...

@@ -8,6 +8,7 @@ rules of names by its alphabet. Recognising one costs about 0.1 microseconds; th
 
 This module only recognises: the operation and its handler are those of every other request, and so is the context, which
 only the gate gives. An open gate gives one for all; any other is asked for each request, and has its headers read out.
+What the gate says of a ``Host`` and an ``Origin`` is remembered (:class:`Site`), as are the headers of answers to them.
 
 The parts: ``recognition.pxi`` (which requests are recognised), ``inline_call.pxi`` (a request that is answered in place:
 its coroutine, its current task and its context).
@@ -17,7 +18,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memcmp, memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from laurels.adapters.request_counts cimport RequestCounts
@@ -26,11 +27,13 @@ import asyncio
 import logging
 
 from laurels import limits
+from laurels.errors import LaurelsError
 from laurels.adapters.limits import SLICE_SECONDS as SLICE
 from laurels.adapters.limits import SMALL_BYTES as SMALL
 from laurels.adapters.limits import TURN_SECONDS as TURN
 from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.handlers import ACCEPTED
+from laurels.http.hosts import read_authority
 from laurels.http.messages import JSON, Request, Response, StreamingResponse, add_header
 from laurels.http.operations import STANDING as STANDING_OPERATION
 from laurels.http.operations import SUBMIT as SUBMIT_OPERATION
@@ -152,13 +155,58 @@ cdef double seconds_now() noexcept nogil:
     return now.tv_sec + now.tv_nsec * 1e-9
 
 
-cdef class FastPath:
-    """What the inline calls of one server share: its routes, its loop, its outbox, and what its gate wants to see.
+cdef class Site:
+    """What the gate says of requests with one ``Host`` and one ``Origin``, or none.
 
-    ``ok`` and ``accepted`` are heads of answers with today's date; the server's clock renews them.
+    ``ok`` and ``accepted`` are heads of answers to them, with today's date and the headers of CORS; the server's clock
+    renews them.
     """
 
-    cdef public bytes ok, accepted
+    cdef bytes host, origin, ok, accepted
+    cdef bint has_origin
+    cdef bint admits[SUBMIT + 1]
+    cdef object request     # one with these headers alone
+    cdef tuple headers
+
+    def __init__(self, gate, bytes host, bytes origin, operations):
+        cdef int route
+        headers = {b"host": host} if origin is None else {b"host": host, b"origin": origin}
+        self.host, self.origin, self.has_origin = host, origin or b"", origin is not None
+        self.request = Request("", b"", b"", headers)
+        self.headers = () if gate.cors is None else gate.cors(self.request, Response(200)).headers
+        for route, operation in operations.items():
+            self.admits[route] = read_authority(host) is not None and is_admitted(gate, self.request, operation)
+
+    cdef inline bint is_of(self, Recognised *found) noexcept:
+        return (
+            PyBytes_GET_SIZE(self.host) == found.host_size
+            and memcmp(PyBytes_AS_STRING(self.host), found.host, found.host_size) == 0
+            and self.has_origin == (found.origin != NULL)
+            and PyBytes_GET_SIZE(self.origin) == found.origin_size
+            and memcmp(PyBytes_AS_STRING(self.origin), found.origin, found.origin_size) == 0
+        )
+
+    cdef renew(self, format_head):
+        self.ok = format_head(Response(200, b"{}", headers=self.headers)) + b"content-length: "
+        self.accepted = format_head(Response(202, headers=self.headers)) + b"content-length: 0\r\n\r\n"
+
+
+def is_admitted(gate, request, operation):
+    """Return whether the gate takes a request for an operation, as far as it is a matter of its headers alone."""
+    try:
+        gate.check_site(request, operation)
+    except LaurelsError:
+        return False
+    return True
+
+
+cdef class FastPath:
+    """What the inline calls of one server share: its routes, its loop, its outbox, and what its gate wants to see."""
+
+    cdef Site site          # of the newest request
+    cdef Site plain         # of requests by the full parser, unless their answers have headers of CORS
+    cdef dict sites
+    cdef object cors, format_head
     cdef readonly Outbox outbox
     cdef object routes, context, standing, page, submit, standing_handler, read_page, submit_handler, read_body
     cdef bint standing_is_bare, page_is_bare, submit_is_bare
@@ -200,9 +248,13 @@ cdef class FastPath:
             self.read_body = self.submit.body.read
             self.body_limit = self.submit.body_limit
         self.outbox = Outbox()
-        self.needs_request = not gate.is_open or gate.cors is not None
+        self.needs_request = not gate.is_open
         self.is_observed = not gate.is_silent
-        if gate.cors is None and len(gate.observers) == 1 and isinstance(gate.observers[0], Counts):
+        self.cors = gate.cors
+        self.sites = {}
+        self.site = Site(gate, b"", None, {})
+        self.plain = None if gate.cors is not None else self.site
+        if len(gate.observers) == 1 and isinstance(gate.observers[0], Counts):
             self.counts = gate.observers[0]  # counted without a call from Python, as long as nothing else observes
             self.standing_row = self.counts.row_of("GET", "/{board}/{name}")
             self.page_row = self.counts.row_of("GET", "/{board}")
@@ -223,6 +275,28 @@ cdef class FastPath:
             self.base = PyContext_CopyCurrent()
             self.base_items = list(self.base.items())
             self.spare = self.new_context()
+
+    def renew(self, format_head):
+        """Take the time anew: ``format_head`` returns the head of a response up to its length."""
+        cdef Site site
+        self.format_head = format_head
+        for site in (self.site, self.plain, *self.sites.values()):
+            if site is not None:
+                site.renew(format_head)
+
+    cdef Site find_site(self, Recognised *found):
+        """Return what the gate says of the host and the origin of a request, and remember it."""
+        host = PyBytes_FromStringAndSize(found.host, found.host_size)
+        origin = None if found.origin == NULL else PyBytes_FromStringAndSize(found.origin, found.origin_size)
+        site = self.sites.get((host, origin))
+        if site is None:
+            if len(self.sites) >= MOST_SITES:
+                self.sites.clear()
+            operations = {STANDING: self.standing, PAGE: self.page, SUBMIT: self.submit}
+            site = self.sites[host, origin] = Site(self.routes.gate, host, origin, operations)
+            (<Site>site).renew(self.format_head)
+        self.site = site
+        return site
 
     cdef bint is_unchanged(self, context) except -1:
         """Return whether a copy of the server's context still holds the very same objects."""
@@ -281,6 +355,7 @@ cdef class FastPath:
         cdef double until = 0
         cdef Recognised found
         cdef Route route
+        cdef Site site
         cdef InlineCall call
         connection.since = connection.shared.now
         while p < end:
@@ -292,8 +367,12 @@ cdef class FastPath:
                 break
             if route == SUBMIT and (found.end - found.body > self.body_limit or found.key != NULL and self.key_place < 0):
                 break
+            site = self.site if self.site.is_of(&found) else self.find_site(&found)
+            if not site.admits[<int>route]:
+                break
             call = InlineCall.__new__(InlineCall, connection, self)
             call.keep_alive = True
+            call.site = site
             call.is_bare = (
                 self.standing_is_bare if route == STANDING
                 else self.page_is_bare if route == PAGE
@@ -384,6 +463,7 @@ def start(object connection, FastPath fast, object call, object request):
     """Answer inline a request that the full parser read, and that the gate has seen."""
     cdef InlineCall inline = InlineCall.__new__(InlineCall, connection, fast)
     inline.request = request
+    inline.site = fast.plain
     inline.keep_alive = connection.keep_alive
     inline.is_head = request.method == "HEAD"
     inline.is_read = call.operation is not None and not call.operation.is_write

@@ -86,6 +86,7 @@ cdef class InlineCall:
     cdef object connection, coroutine, request, operation, route, method, context, task, pending, name
     cdef list callbacks
     cdef FastPath fast
+    cdef Site site          # whose heads its answer may have; None if that takes the headers of CORS
     cdef bint is_head, is_read, is_bare, must_cancel
     cdef int row
     cdef double began
@@ -251,30 +252,35 @@ cdef class InlineCall:
         self.response_complete = True
         if self.is_read and fast.held and len(response.body) > SMALL_BYTES and not fast.has_room(len(response.body)):
             response = fast.full
+        data = self.join_plain(response)
         if fast.is_observed:
             try:
-                response = self.release(response)
+                response = self.release(response, data is not None)
             except Exception as error:
-                response = failure(error)
+                response, data = failure(error), None
         self.coroutine = self.request = None
         if self.callbacks is not None:
             for callback, context in self.callbacks:
                 fast.loop.call_soon(callback, self, context=context)
         if not self.disconnected:
-            self.write(response)
+            if data is not None:
+                fast.outbox.put(connection, data)
+            else:
+                self.write(response)
         if connection.stage:  # not idle: the request waited, or came through the full parser
             connection.on_response_complete()
 
+    cdef bytes join_plain(self, response):
+        """Return the bytes of an answer that has a prepared head, None for any other."""
+        cdef Site site = self.site
+        if site is None or type(response) is not Response or not self.keep_alive or self.is_head or response.headers:
+            return None
+        if response.status == 200 and response.content_type is JSON:
+            return join_response(site.ok, response.body)
+        return site.accepted if response is ACCEPTED else None
+
     cdef write(self, response):
-        cdef FastPath fast = self.fast
         connection = self.connection
-        if type(response) is Response and self.keep_alive and not self.is_head and not response.headers:
-            if response.status == 200 and response.content_type is JSON:
-                fast.outbox.put(connection, join_response(fast.ok, response.body))
-                return
-            if response is ACCEPTED:
-                fast.outbox.put(connection, fast.accepted)
-                return
         if isinstance(response, StreamingResponse):
             response = failure(TypeError("An operation that streams its answer must not be inline"))
         try:
@@ -283,13 +289,15 @@ cdef class InlineCall:
             log.exception("Failed to write an answer")
             connection.transport.abort()
 
-    cdef release(self, response):
-        """Show the response to the gate's observers."""
+    cdef release(self, response, bint is_joined):
+        """Show the response to the gate's observers, and return it with the headers of CORS."""
         cdef FastPath fast = self.fast
         cdef double seconds = seconds_now() - self.began
+        if self.request is None:
+            self.request = self.site.request
         if fast.counts is not None:
             fast.counts.count(self.row, response.status, seconds)
-            return response
+            return response if is_joined or fast.cors is None else fast.cors(self.request, response)
         operation = self.operation
         route, method = (self.route, self.method) if operation is None else (operation.path, operation.method)
         return fast.routes.gate.release(self.request, route, method, response, seconds)

@@ -37,7 +37,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from laurels.adapters.fast_path import start
 from laurels.adapters.limits import SLICE_SECONDS, SMALL_BYTES
-from laurels.adapters.strictness import describe_error, find_fault, strip_origin
+from laurels.adapters.strictness import describe_error, find_fault, split_target
 from laurels.http.messages import BODILESS, Request, add_header
 from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
 from laurels.http.routes import Call
@@ -402,11 +402,13 @@ class BoardProtocol(HttpToolsProtocol):
         if self.is_passed_over:
             return
         version = parser.get_http_version()
-        self.url = strip_origin(self.url)
-        fault = find_fault(version, self.url, request.headers)
+        self.url, authority = split_target(self.url)
+        fault = find_fault(version, self.url, authority, request.headers)
         if fault is not None:
             self.refuse(fault)
             return
+        if authority is not None:
+            request.headers[b"host"] = authority  # what the header says does not count (RFC 9112, 3.2.2)
         self.keep_alive = (
             self.keep_alive and version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         )

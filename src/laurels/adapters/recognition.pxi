@@ -10,6 +10,7 @@ cdef enum:
     LONGEST_HEAD = 4096     # of those recognised; a longer one is left to the full parser
     OUTBOX_BYTES = 256 * 1024
     LARGE_BYTES = 16 * 1024  # of one answer, after which it is time to see whether the client reads
+    MOST_SITES = 64         # that are remembered: hosts and origins of requests
     MOST_VALUES = 32        # that a handler gets; a core route with more would not start
 
 # Limits of the contract. What is beyond one is not recognised, so that the full parser refuses it, with its reason.
@@ -60,8 +61,10 @@ cdef struct Head:
     int lengths
     int types
     Py_ssize_t length       # of the body
+    const char *host
+    const char *origin      # or NULL
     const char *key         # the idempotency key, or NULL
-    Py_ssize_t key_size
+    Py_ssize_t host_size, origin_size, key_size
 
 
 cdef inline const char *skip(const char *p, const char *end, unsigned char kind) noexcept nogil:
@@ -79,7 +82,8 @@ cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_s
     cdef Py_ssize_t i
     if equals_ignoring_case(name, size, b"host", 4):
         head.hosts += 1
-        return length > 0 and memchr(value, c",", length) == NULL
+        head.host, head.host_size = value, length
+        return length > 0
     if equals_ignoring_case(name, size, b"content-length", 14):
         head.lengths += 1
         if head.lengths > 1 or not 0 < length < 6:
@@ -100,6 +104,11 @@ cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_s
         if head.key != NULL or not 0 < length <= KEY_CHARACTERS or skip(value, value + length, KEY) != value + length:
             return False
         head.key, head.key_size = value, length
+        return True
+    if equals_ignoring_case(name, size, b"origin", 6):
+        if head.origin != NULL:
+            return False
+        head.origin, head.origin_size = value, length
         return True
     return (  # what no parameter of a core route may read, because the fast path does not
         equals_ignoring_case(name, size, b"user-agent", 10)
@@ -170,8 +179,10 @@ cdef struct Recognised:
     const char *board
     const char *name
     const char *body
+    const char *host
+    const char *origin      # or NULL
     const char *key         # the idempotency key, or NULL
-    Py_ssize_t board_size, name_size, key_size, target_size
+    Py_ssize_t board_size, name_size, host_size, origin_size, key_size, target_size
     long long start, stop   # of a page
 
 
@@ -217,13 +228,15 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
         return NONE
     found.target_size = p - found.board + 1
     head.hosts = head.lengths = head.types = 0
-    head.length = head.key_size = 0
-    head.key = NULL
+    head.length = head.origin_size = head.key_size = 0
+    head.origin = head.key = NULL
     p = read_headers(p + 11, end, &head)
     if p == NULL or p - begin > LONGEST_HEAD or head.lengths != submit:
         return NONE
     if end - p < head.length:
         return NONE
+    found.host, found.host_size = head.host, head.host_size
+    found.origin, found.origin_size = head.origin, head.origin_size
     found.key, found.key_size = head.key, head.key_size
     found.body = p
     found.end = p + head.length

@@ -19,8 +19,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from laurels.adapters.fast_path import FastPath
-from laurels.http.handlers import ACCEPTED
-from laurels.http.messages import PHRASES, Response
+from laurels.http.messages import PHRASES
 from laurels.http.problems import overloaded, problem
 from laurels.limits import format_size
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from laurels.adapters.limits import Limits
+    from laurels.http.messages import Response
     from laurels.http.routes import Routes
 
 STATUS_LINE = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase.encode()) for status, phrase in PHRASES.items()}
@@ -83,8 +83,7 @@ class Shared:
     def _read(self) -> None:
         self.now = time.monotonic()
         self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
-        self.fast.ok = self.head(Response(200, b"{}")) + b"content-length: "
-        self.fast.accepted = self.head(ACCEPTED) + b"content-length: 0\r\n\r\n"
+        self.fast.renew(self.head)
 
     def head(self, response: Response) -> bytes:
         """Return the head of a response up to its length, which is the last line."""

@@ -20,6 +20,7 @@ Examples:
   laurels serve --host 0.0.0.0 --port 80 --data /var/lib/laurels
   laurels serve --boards boards.toml
   LAURELS_PORT=9000 laurels serve --order ascending
+  laurels serve --allowed-host boards.example --cors-origin https://game.example
   laurels serve --max-connections 2000 --max-client-memory 64MiB
   MOMENTO_API_KEY=... MOMENTO_ENDPOINT=... laurels serve --store momento:boards
 """
@@ -86,6 +87,25 @@ Examples:
     show_default=True,
     show_envvar=True,
     help="How long a board stays after its last score, with Momento. The embedded store keeps boards for good.",
+)
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    metavar="NAME",
+    multiple=True,
+    envvar="LAURELS_ALLOWED_HOST",
+    show_envvar=True,
+    help="A name that the service has, for requests to ask for in Host; repeatable, * is any. On a loopback address it "
+    "answers to localhost, loopback addresses and these; elsewhere to all, unless there is one.",
+)
+@click.option(
+    "--cors-origin",
+    "cors_origins",
+    metavar="ORIGIN",
+    multiple=True,
+    envvar="LAURELS_CORS_ORIGIN",
+    show_envvar=True,
+    help="An origin whose pages may use the service in a browser, as in https://game.example; repeatable, * is any.",
 )
 @click.option(
     "--metrics/--no-metrics",

@@ -1,35 +1,113 @@
-"""CORS: which pages of other origins may read the answers. A part of the gate; API Gateway uses its words."""
+"""Pages of other origins: which of them may read the answers (CORS), and which may write.
+
+A browser sends whatever a page asks it to, and only keeps the answer from it. So a write whose ``Origin`` is foreign is
+refused, whatever its Content-Type; what is no browser sends no Origin. Both are parts of the gate.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-if TYPE_CHECKING:
-    from laurels.http.messages import Request, Response
+from laurels.errors import BadOrigin, truncate
+from laurels.http.hosts import ANY, read_authority
+from laurels.http.problems import HTTPError
 
-ALLOWED_HEADERS = b"content-type, prefer, idempotency-key"
-EXPOSED_HEADERS = b"preference-applied, retry-after"
-ANY_ORIGIN = "*"
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from laurels.http.messages import Header, Request, Response
+    from laurels.http.operation import Operation
+
+ALLOWED_HEADERS = b"authorization, content-type, idempotency-key, if-none-match, prefer, traceparent"
+EXPOSED_HEADERS = b"allow, date, etag, preference-applied, retry-after"
+PREFLIGHT_SECONDS = 3600
+"""How long a browser may keep the answer to a preflight."""
+ADVICE = "The operator of the service allows an origin with laurels serve --cors-origin, or corsOrigin on AWS."
+
+ALLOW = b"access-control-allow-origin"
+EXPOSE: Header = (b"access-control-expose-headers", EXPOSED_HEADERS)
+VARY: Header = (b"vary", b"origin")
+PREFLIGHT: tuple[Header, ...] = (
+    (b"access-control-allow-headers", ALLOWED_HEADERS),
+    (b"access-control-max-age", b"%d" % PREFLIGHT_SECONDS),
+)
+
+_ORIGIN = re.compile(rb"([a-z][a-z0-9+.-]*)://([^/]+)", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port of a page, as they can be compared."""
+
+    scheme: str
+    name: str
+    port: int | None
+
+    def format(self) -> bytes:
+        """Return it as a browser sends it."""
+        port = "" if self.port in {None, _DEFAULT_PORTS.get(self.scheme)} else f":{self.port}"
+        return f"{self.scheme}://{self.name}{port}".encode()
+
+
+def read_origin(text: bytes) -> Origin | None:
+    """Return what an Origin header says; None if that is ``null``, several, or no origin at all."""
+    found = _ORIGIN.fullmatch(text)
+    authority = read_authority(found[2]) if found else None
+    if found is None or authority is None:
+        return None
+    scheme = found[1].decode().lower()
+    return Origin(scheme, authority.name, _DEFAULT_PORTS.get(scheme) if authority.port is None else authority.port)
 
 
 class Cors:
-    """Lets pages of one origin, or of any (``*``), read every answer. One with ``Allow`` answers a preflight, too."""
+    """The origins that a deployment allows, besides the service's own; ``*`` allows any."""
 
-    def __init__(self, origin: str) -> None:
-        self._headers = (
-            (b"access-control-allow-origin", origin.encode()),
-            (b"access-control-expose-headers", EXPOSED_HEADERS),
-            *(() if origin == ANY_ORIGIN else ((b"vary", b"origin"),)),
-        )
+    def __init__(self, origins: Iterable[str] = ()) -> None:
+        """Raise BadOrigin for what no page can have."""
+        self._is_any = ANY in (origins := set(origins))
+        self._allowed = {_read_allowed(text) for text in origins - {ANY}}
+        only = next(iter(self._allowed)) if len(self._allowed) == 1 else None
+        self._headers = ((ALLOW, b"*"), EXPOSE) if self._is_any else _headers(only.format()) if only else (VARY,)
 
-    def __call__(self, _: Request | None, response: Response) -> Response:
-        """Return the response with the headers that browsers look for."""
+    def check(self, request: Request, operation: Operation | None) -> None:
+        """Raise HTTPError for a write from a page of another origin that is not allowed."""
+        sent = request.headers.get(b"origin")
+        if sent is None or self._is_any or operation is None or not operation.is_write:
+            return
+        origin = read_origin(sent)
+        if origin is None or not (origin in self._allowed or _is_own(origin, request.host)):
+            named = truncate(sent.decode(errors="replace"))
+            raise HTTPError(403, f"Pages of the origin {named} may not write here. {ADVICE}")
+
+    def __call__(self, request: Request | None, response: Response) -> Response:
+        """Return the response with the headers that let a page read it; one with ``Allow`` answers a preflight, too."""
+        headers = self._headers
+        sent = request.headers.get(b"origin") if request is not None else None
+        if sent is not None and not self._is_any and read_origin(sent) in self._allowed:
+            headers = _headers(sent)
         allow = dict(response.headers).get(b"allow")
-        preflight = (
-            ((b"access-control-allow-methods", allow), (b"access-control-allow-headers", ALLOWED_HEADERS))
-            if allow is not None
-            else ()
-        )
-        return replace(response, headers=(*response.headers, *self._headers, *preflight))
+        if allow is not None and headers[0][0] == ALLOW:
+            headers += ((b"access-control-allow-methods", allow), *PREFLIGHT)
+        return replace(response, headers=(*response.headers, *headers))
+
+
+def _headers(origin: bytes) -> tuple[Header, ...]:
+    return (ALLOW, origin), EXPOSE, VARY
+
+
+def _read_allowed(text: str) -> Origin:
+    origin = read_origin(text.encode())
+    if origin is None or "*" in text:
+        raise BadOrigin(text)
+    return origin
+
+
+def _is_own(origin: Origin, host: bytes) -> bool:
+    """Return whether a page is the service's own. A proxy may speak another scheme: that is not compared."""
+    authority = read_authority(host)
+    if authority is None or authority.name != origin.name:
+        return False
+    return origin.port == (_DEFAULT_PORTS.get(origin.scheme) if authority.port is None else authority.port)

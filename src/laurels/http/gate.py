@@ -59,8 +59,8 @@ Check: TypeAlias = Callable[[Request, Operation | None], None]
 """Raises to refuse; there is no operation if the request asks for no route or for another method."""
 
 
-ON_THE_WAY_OUT = {"observers", "cors"}
-"""The parts of the gate that see answers; all others see requests."""
+OF_PRINCIPALS = ("address_limit", "authenticate", "principal_limit", "authorise")
+"""The parts of the gate that ask who it is. Those before them look at ``Host`` and ``Origin`` alone."""
 
 
 class Gate(Struct, frozen=True, kw_only=True):
@@ -69,9 +69,11 @@ class Gate(Struct, frozen=True, kw_only=True):
     observers: tuple[Observer, ...] = ()
     """Called with each answer as it leaves. What one raises is logged, and keeps no answer back."""
     cors: Callable[[Request | None, Response], Response] | None = None
-    """Returns the response with the headers that let a page of another origin read it."""
+    """Returns the response with the headers that let a page of another origin read it; looks at ``Origin`` alone."""
     host: Check | None = None
+    """Looks at ``Host`` alone, so that what it said is remembered."""
     origin: Check | None = None
+    """Looks at ``Origin`` and ``Host`` alone, and at what the operation is; it is remembered as well."""
     address_limit: Check | None = None
     authenticate: Callable[[Request], Principal | None] | None = None
     """Returns None for a request without credentials, also a browser's preflight; raises for bad ones."""
@@ -81,8 +83,8 @@ class Gate(Struct, frozen=True, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether every request is let in."""
-        return not any(getattr(self, part) for part in self.__struct_fields__ if part not in ON_THE_WAY_OUT)
+        """Whether it does not matter who asks."""
+        return not any(getattr(self, part) for part in OF_PRINCIPALS)
 
     @property
     def is_silent(self) -> bool:
@@ -91,9 +93,7 @@ class Gate(Struct, frozen=True, kw_only=True):
 
     def admit(self, request: Request, operation: Operation | None, names: Sequence[str]) -> Principal | None:
         """Return who asks; raise if the request is refused. Without an operation it will be a 404 or 405 anyway."""
-        for check in (self.host, self.origin):
-            if check is not None:
-                check(request, operation)
+        self.check_site(request, operation)
         if operation is None:
             return None
         if self.address_limit is not None:
@@ -104,6 +104,12 @@ class Gate(Struct, frozen=True, kw_only=True):
         if self.authorise is not None:
             self.authorise(principal, operation, names)
         return principal
+
+    def check_site(self, request: Request, operation: Operation | None) -> None:
+        """Raise if the request names another service, or comes from a page that may not send it."""
+        for check in (self.host, self.origin):
+            if check is not None:
+                check(request, operation)
 
     def release(self, request: Request | None, route: str, method: str, response: Response, seconds: float) -> Response:
         """Return a response as it is to leave, and show it to the observers; without a request it is the protocol's."""

@@ -2,7 +2,7 @@
 
     adapter, when the head is complete     call = find(method, path)      404 and 405 are kept in it
                                            admit(call, request)           the gate; raises
-    the fast path, which found it itself   admit_recognised(...) or open_context
+    the fast path, which found it itself   gate.check_site(...), remembered; then admit_recognised(...) or open_context
     adapter, when the body is there        answer_call(call, request)     arguments -> handler -> response
     adapter, before it writes              gate.release(...)              CORS, observers
 
@@ -109,7 +109,7 @@ class Routes:
         self.gate = gate
         self._context = Context(boards, self.operations)
         self.open_context = self._context if gate.is_open else None
-        """The context of every request, if the gate is open."""
+        """The context of every request that passes the checks of its site, if the gate is open."""
         self._root = _tree(self.operations)
 
     @property
@@ -143,7 +143,7 @@ class Routes:
 
     def admit(self, call: Call, request: Request) -> None:
         """Let a request in, or raise: to be called once, when its head is complete."""
-        call.context = self.open_context or self.admit_recognised(call.operation, call.names, request)
+        call.context = self.admit_recognised(call.operation, call.names, request)
 
     def admit_recognised(self, operation: Operation | None, names: Sequence[str], request: Request) -> Context:
         """Return the context of a request for an operation, or raise."""

@@ -47,8 +47,8 @@ class Function:
         )
         boards = Boards(self._store, _read_boards(settings))
         self._loop.run_until_complete(boards.declare())
-        gate = Gate(cors=Cors(settings.cors_origin)) if settings.cors_origin else Gate()
-        self._routes = Routes(boards, gate=gate)
+        cors = Cors([settings.cors_origin] if settings.cors_origin else [])
+        self._routes = Routes(boards, gate=Gate(origin=cors.check, cors=cors if settings.cors_origin else None))
 
     def warm(self) -> None:
         """Get the key and a connection before the first request; if that fails, the requests try again."""
