@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "laurels.optional": laurels("errors"),
     "laurels.visible": set[str](),
     "laurels.logs": laurels("visible"),
+    "laurels.reloading": laurels("errors"),
     "laurels.ranking": set[str](),
     "laurels.wall_clock": set[str](),
     "laurels.windows": laurels("errors", "wall_clock"),
@@ -55,7 +56,8 @@ MAY_IMPORT = {
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
     | laurels("http", "adapters"),
-    "laurels.assembly": laurels("clock", "limits", "errors", "optional", "logs", "definition", "boards_file", "boards")
+    "laurels.assembly": laurels("clock", "limits", "errors", "optional", "logs", "reloading", "definition")
+    | laurels("boards_file", "boards")
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(

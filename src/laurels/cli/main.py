@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,8 @@ class Commands(click.Group):
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         """Load a command; return None if there is none of that name."""
+        if name == "serve":  # which hears SIGHUP, but only when it has been imported
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         place = next((section[name] for section in SECTIONS.values() if name in section), None)
         if place is None:
             return None

@@ -307,6 +307,11 @@ class Commits:
         if first:
             _log.critical("An unexpected error: no more writes until the service is restarted", exc_info=error)
 
+    async def settle_written(self) -> None:
+        """Wait until every record that has been added is applied, or has failed."""
+        if self._newest is not None and not self._newest.done():
+            await self._newest
+
     async def close(self) -> None:
         """Settle every batch, write every answer, and end the thread."""
         self._stop_marker = Batch()
