@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -114,6 +115,40 @@ def failing(*answers: Answer, on_request: Callable[[], object] = lambda: None) -
         thread.start()
         try:
             yield service
+        finally:
+            service.shutdown()
+            thread.join()
+
+
+@contextmanager
+def passing(server: Server, before: Callable[[], object]) -> Iterator[str]:
+    """Run a service that passes each request on to a server, and calls ``before`` first; yield its address."""
+
+    class Passing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            before()
+            with closing(HTTPConnection("127.0.0.1", server.port)) as connection:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                kept = {"content-type", "idempotency-key", "prefer"}
+                headers = {name: value for name, value in self.headers.items() if name.lower() in kept}
+                connection.request(self.command, self.path, body or None, headers)
+                answer = connection.getresponse()
+                content = answer.read()
+            self.send_response(answer.status)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815 - the name is the library's
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Passing) as service:
+        thread = Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{service.server_port}"
         finally:
             service.shutdown()
             thread.join()

@@ -10,8 +10,23 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
-from laurels.cli.rows import HEADERS, BadRow, Format, Row, create_file, encode_rows, format_of, parse_score, read_rows
+from laurels.cli.dialects import Format, Wanted
+from laurels.cli.errors import BadFile
+from laurels.cli.numbers import Ambiguous, parse_decimal, parse_score
+from laurels.cli.rows import (
+    FORMULA,
+    BadRow,
+    DetailedEntry,
+    Reading,
+    Row,
+    Taken,
+    create_file,
+    encode_rows,
+    format_of,
+    make_header,
+)
 from laurels.stores.contract import Entry
 
 if TYPE_CHECKING:
@@ -24,7 +39,13 @@ SCORES = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinit
 
 def rows(content: bytes, kind: Format) -> list[Row | BadRow]:
     """Read all rows of a file."""
-    return list(read_rows(io.BufferedReader(io.BytesIO(content)), kind))
+    return list(Reading(io.BufferedReader(io.BytesIO(content)), Wanted(kind)))
+
+
+def content_of(board: list[tuple[str, float]], kind: Format, *, header: bool = True) -> bytes:
+    """Return a file of names and scores alone."""
+    rows = encode_rows([Entry(name, score) for name, score in board], kind, details=False)
+    return make_header(kind, details=False) + rows if header else rows
 
 
 def entries(content: bytes, kind: Format) -> list[tuple[str, float]]:
@@ -143,8 +164,8 @@ def test_rows_are_read(kind: Format, content: bytes) -> None:
 )
 def test_bad_row_has_its_line(kind: Format, row: bytes, name: str | None, problem: str) -> None:
     """A row that cannot be read is reported with its line and the reason, and the rows around it are kept."""
-    good = HEADERS[kind] + encode_rows([Entry("good", 1)], kind)
-    content = good + row + b"\n" + encode_rows([Entry("better", 2)], kind)
+    good = content_of([("good", 1)], kind)
+    content = good + row + b"\n" + content_of([("better", 2)], kind, header=False)
     assert entries(content, kind) == [("good", 1), ("better", 2)]
     assert problems(content, kind) == [(good.count(b"\n") + 1, name, problem)]
 
@@ -159,7 +180,7 @@ def test_quote_that_is_not_closed() -> None:
 @pytest.mark.parametrize(("lost", "put"), [(20, b""), (8, bytes(8))], ids=["cut", "wrong-checksum"])
 def test_damaged_gzip(lost: int, put: bytes) -> None:
     """The rows before the damage are kept, and the report says where it begins."""
-    content = encode_rows([Entry(f"name{score}", score) for score in range(100)], "tsv")
+    content = content_of([(f"name{score}", score) for score in range(100)], "tsv", header=False)
     *kept, last = rows(gzip.compress(content)[:-lost] + put, "tsv")
     assert all(isinstance(row, Row) for row in kept)
     assert isinstance(last, BadRow)
@@ -171,7 +192,7 @@ def test_damaged_gzip(lost: int, put: bytes) -> None:
 @given(st.lists(st.tuples(NAMES, SCORES)))
 def test_what_is_written_is_read(kind: Format, board: list[tuple[str, float]]) -> None:
     """Every name that a board may have, and every score, is read back from a file unchanged."""
-    content = HEADERS[kind] + encode_rows([Entry(name, score) for name, score in board], kind)
+    content = content_of(board, kind)
     assert entries(content, kind) == board
 
 
@@ -199,7 +220,196 @@ def test_file_is_left_as_it_was(tmp_path: Path) -> None:
 def test_reading_ends_after_its_file() -> None:
     """The generator of rows can be closed after its file, though it has not been read to the end."""
     file: io.BufferedReader = io.BufferedReader(io.BytesIO(b"v\t1\nw\t2\n"))
-    reading = read_rows(file, "tsv")
+    reading = Reading(file, Wanted("tsv")).__iter__()
     assert isinstance(next(reading), Row)
     file.close()
     reading.close()
+
+
+def read(content: bytes, **wanted: str) -> list[tuple[str, float]]:
+    """Read the entries of a file of which nothing is known but what is said."""
+    reading = Reading(io.BufferedReader(io.BytesIO(content)), Wanted(**wanted))  # type: ignore[arg-type]
+    found = list(reading)
+    assert all(isinstance(row, Row) for row in found), found
+    return [(row.entry.name, row.entry.score) for row in found if isinstance(row, Row)]
+
+
+SHEET = [("ada", 5), ("Zo\u00eb", 42)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Name;Score\r\nada;5\r\nZo\u00eb;42\r\n".encode("utf-8-sig"),
+        "Name;Score\r\nada;5\r\nZo\u00eb;42\r\n".encode("utf-16"),
+        "\ufeffName\tScore\r\nada\t5\r\nZo\u00eb\t42\r\n".encode("utf-16-be"),
+        "sep=;\r\nada;5\r\nZo\u00eb;42\r\n".encode(),
+        "NAME | Score \nada| 5 \nZo\u00eb|4.2E+01\n".encode(),
+        "ada,5\rZo\u00eb,42\r".encode(),
+        'Rank,Player,Note,SCORE\n1,ada,"a\nb",5.0\n,,,\n2,Zo\u00eb,,42\n'.encode(),
+        "Rank;Name;Score;;\n1;ada;5;;\n2;Zo\u00eb;42\n;;;;\n".encode(),
+        "Spieler;Score\nada;5\nZo\u00eb;42\n".encode(),
+        "name,Punkte\nada,5\nZo\u00eb,42\n".encode(),
+        "ada|5\nZo\u00eb|42".encode(),
+        '{"name":"ada","score":5}\r{"name":"Zo\u00eb","score":42}\r'.encode(),
+    ],
+    ids=[
+        "excel",
+        "utf-16",
+        "unicode-text",
+        "sep",
+        "bars",
+        "cr",
+        "columns",
+        "empty-columns",
+        "other-name",
+        "other-score",
+        "bare",
+        "jsonl",
+    ],
+)
+def test_spreadsheets_are_read(content: bytes) -> None:
+    """What can be read in one way is read, whatever a spreadsheet made of it, plain or gzipped."""
+    assert read(content) == read(gzip.compress(content)) == SHEET
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        ("Spieler;Punkte\nada;5\nZo\u00eb;42\n".encode(), {"name_column": "spieler", "score_column": "Punkte"}),
+        ("5,x,ada\n42,x,Zo\u00eb\n".encode(), {"name_column": "3", "score_column": "1"}),
+        ("Punkte,x,Wer\n5,x,ada\n42,x,Zo\u00eb\n".encode(), {"name_column": "3", "score_column": "1"}),
+        ("ada;5\nZo\u00eb;42\n".encode("cp1252"), {"encoding": "cp1252"}),
+        ("ada;5\nZo\u00eb;42\n".encode("utf-16-le"), {"encoding": "utf-16-le"}),
+        ("ada:5\nZo\u00eb:42\n".encode(), {"separator": ":"}),
+        ("ada;5,0\nZo\u00eb;42,\n".encode(), {"decimal": ","}),
+        ('ada,5.0\nZo\u00eb,"42.0"\n'.encode(), {"decimal": "."}),
+    ],
+    ids=["titles", "numbers", "numbers-and-titles", "encoding", "utf-16", "separator", "comma", "point"],
+)
+def test_what_is_said_of_a_file(content: bytes, wanted: dict[str, str]) -> None:
+    """What a file does not tell, the options do."""
+    assert read(content, **wanted) == SHEET
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted", "problem"),
+    [
+        (b"Spieler;Punkte\nada;5\n", {}, "read as UTF-8 with semicolons between columns, and it is not clear which"),
+        (b"Spieler;Punkte\nada;5\n", {}, "its first row is 'Spieler', 'Punkte': --name-column"),
+        (b"ada;1;2\n", {}, "it is not clear which columns have the names and the scores"),
+        (b"ada\nbob\n", {}, "there is one column: --separator says"),
+        (b"name,score,Score\nada,1,2\n", {}, "two columns have the title 'score'"),
+        (b"name,metadata,metadata,score\nada,1,2,3\n", {}, "two columns have the title 'metadata'"),
+        (b"name,score\nada,1\n", {"name_column": "who"}, "there is no column 'who'"),
+        (b"name,score\nada,1\n", {"name_column": "3"}, "there is no column '3'"),
+        (b"a,b,c\nada,1,2\n", {"name_column": "1", "score_column": "1"}, "it is not clear which"),
+        (b"ada;1,5\n", {}, "can be read with commas or semicolons between columns: --separator"),
+        (b"name;score\nada;5\nbob;1.234,5\n", {}, "'1.234,5' could be two numbers: --decimal , or --decimal ."),
+        (b"name;score\nada;1.234\n", {}, "'1.234' could be two numbers"),
+        (b"ada\0,\0", {}, "If it is UTF-16, say --encoding"),
+        (b"PK\x03\x04more", {}, "save the sheet as CSV"),
+    ],
+    ids=str,
+)
+def test_file_that_is_not_clear(content: bytes, wanted: dict[str, str], problem: str) -> None:
+    """A file that can be read in no way or in several is refused once, with what was found and the way out."""
+    with pytest.raises(BadFile) as refused:
+        read(content, **wanted)
+    assert problem in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal", "score"),
+    [
+        ("1.234,5", ",", 1234.5),
+        ("1,234.5", ".", 1234.5),
+        ("1.234.567", ",", 1234567),
+        ("-1,5E+02", ",", -150),
+        (",5", ",", 0.5),
+    ],
+)
+def test_decimals(text: str, decimal: str, score: float) -> None:
+    """If it is said what begins a fraction, the other mark groups thousands."""
+    assert read(f'ada|"{text}"\n'.encode(), decimal=decimal) == [("ada", score)]
+
+
+@pytest.mark.parametrize("text", ["1.23,5", "1,2,3", "12.34.567"])
+def test_decimals_that_are_none(text: str) -> None:
+    """Groups have three digits, and a number has one fraction."""
+    with pytest.raises(ValueError, match="is not a number"):
+        parse_decimal(text, ",")
+
+
+def test_late_score_that_could_be_two_numbers() -> None:
+    """Behind the beginning of a file such a score is refused with its row."""
+    content = b"name;score\n" + b"ada;1\n" * 20_000 + b"bob;1,5\n"
+    assert problems(content, "csv")[0][::2] == (20_002, str(Ambiguous("1,5")))
+
+
+def test_text_that_ends_in_the_middle() -> None:
+    """Nothing is read from where a text is not in its encoding."""
+    *kept, last = rows("ada;5\n".encode("utf-16") + b"\x00\xd8x", "csv")
+    assert [row.name for row in kept if isinstance(row, BadRow)] == []
+    assert isinstance(last, BadRow)
+    assert "nothing from here on was read" in last.problem
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@given(board=st.lists(st.tuples(st.sampled_from(["=1+1", "'=1", "'ada", "@x", "''-", "x=1", "\uff1d"]), SCORES)))
+def test_guards_come_off_again(kind: Format, board: list[tuple[str, float]]) -> None:
+    """No name in a guarded file begins a formula, and read as guarded it has the same names."""
+    content = encode_rows([Entry(*one) for one in board], kind, details=False, guarded=True)
+    found = Reading(
+        io.BufferedReader(io.BytesIO(make_header(kind, details=False) + content)), taken=Taken(guarded=True)
+    )
+    assert [(row.entry.name, row.entry.score) for row in found if isinstance(row, Row)] == board
+    assert kind == "jsonl" or not any(line[:1] in FORMULA for line in content.decode().splitlines())
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_details_are_written_and_read(kind: Format) -> None:
+    """Times and metadata are read as they were written, if they are to be taken."""
+    board = [
+        DetailedEntry("ada", 5, Raw(b'{"car":"a\\tb, c"}'), "2026-11-22T10:00:00.123456Z"),
+        DetailedEntry("bob", 4, None, "2026-11-22T10:00:00.123457Z"),
+        Entry("eve", 3),
+    ]
+    content = make_header(kind, details=True) + encode_rows(board, kind, details=True)
+    taken = Reading(io.BufferedReader(io.BytesIO(content)), Wanted(kind), Taken(times=True))
+    assert [row.entry for row in taken if isinstance(row, Row)] == board
+    assert not taken.not_taken
+    bare = Reading(io.BufferedReader(io.BytesIO(content)), Wanted(kind), Taken(metadata=False))
+    assert [row.entry for row in bare if isinstance(row, Row)] == [Entry(one.name, one.score) for one in board]
+    assert bare.not_taken == {"submittedAt": 2, "metadata": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "not_taken"),
+    [
+        (b'{"name":"v","score":1,"rank":0}\n{"name":"w","score":1,"metadata":null}\n', {"rank": 1}),
+        (b"name,score,rank,\nv,5,1,\nw,4,2,x\n", {"'rank'": 2}),
+        (b"v,5,x\n", {"3": 1}),
+    ],
+    ids=["jsonl", "titles", "numbers"],
+)
+def test_what_is_not_taken_is_counted(content: bytes, not_taken: dict[str, int]) -> None:
+    """Fields that no entry has are counted by their rows."""
+    reading = Reading(io.BufferedReader(io.BytesIO(content)), Wanted(name_column="1", score_column="2"))
+    list(reading)
+    assert reading.not_taken == not_taken
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        ("{", "the metadata '{' is not JSON"),
+        ("\udcff", "the metadata '\\ufffd' is not JSON"),
+        (f'"{"x" * 1024}"', "the metadata has 1,026 bytes of JSON: it may have 1,024"),
+    ],
+    ids=["malformed", "not-utf-8", "large"],
+)
+def test_metadata_that_is_none(cell: str, problem: str) -> None:
+    """A row whose metadata cannot be kept is refused for itself."""
+    content = f"name\tscore\tmetadata\nv\t1\t{cell}\n".encode(errors="surrogateescape")
+    assert problems(content, "tsv") == [(2, "v", problem)]

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.cli.rows import HEADERS, BadRow, Format, Row, encode_rows
+from laurels.cli.rows import BadRow, Row, encode_rows, make_header
 from laurels.cli.transfer import ATTEMPTS, make_batches
+from laurels.errors import BadName
 from laurels.stores.contract import Entry
 from tests.asking import ask
-from tests.cli.conftest import RECEIPT, failing, run, start
+from tests.cli.conftest import RECEIPT, failing, passing, run, start
 from tests.conftest import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from laurels.cli.dialects import Format
     from tests.cli.conftest import Answer, Run
     from tests.conftest import Server
 
@@ -41,7 +43,8 @@ def page(server: Server, board: str, start: int = 0) -> dict[str, float]:
 
 def content(scores: Mapping[str, float], kind: Format) -> bytes:
     """Return a file with a header."""
-    return HEADERS[kind] + encode_rows([Entry(name, score) for name, score in scores.items()], kind)
+    rows = encode_rows([Entry(name, score) for name, score in scores.items()], kind, details=False)
+    return make_header(kind, details=False) + rows
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -59,7 +62,7 @@ def test_export_is_what_was_imported(laurels: Run, board: str, tmp_path: Path, k
     """The file of an export equals the one of the import, best first."""
     (tmp_path / "in").write_bytes(content(SCORES, kind))
     laurels("import", tmp_path / "in", "--format", kind, "--board", board)
-    found = laurels("export", board, tmp_path / f"out.{kind}{ending}")
+    found = laurels("export", board, tmp_path / f"out.{kind}{ending}", "--scores-only")
     out = (tmp_path / f"out.{kind}{ending}").read_bytes()
     assert (gzip.decompress(out) if ending else out) == content(SCORES, kind)
     assert found.stderr.startswith(f"2,345 entries written to {tmp_path}/out.{kind}{ending}, in ")
@@ -68,8 +71,8 @@ def test_export_is_what_was_imported(laurels: Run, board: str, tmp_path: Path, k
 def test_export_to_stdout(server: Server, laurels: Run, board: str) -> None:
     """Without a file only the entries are on stdout: as TSV, or as JSON Lines with --json."""
     ask(server, "POST", f"/{board}/v", {"score": 1})
-    assert laurels("export", board).output == "name\tscore\nv\t1\n"
-    assert laurels("export", board, "--json").output == '{"name":"v","score":1}\n'
+    assert laurels("export", board, "--scores-only").output == "name\tscore\nv\t1\n"
+    assert laurels("export", board, "--json", "--scores-only").output == '{"name":"v","score":1}\n'
 
 
 def test_export_of_full_pages(laurels: Run, board: str, tmp_path: Path) -> None:
@@ -102,7 +105,7 @@ def test_bad_rows_are_reported_in_order(laurels: Run, board: str, stdin: Callabl
         "line 2: there is no score",
         "line 3: The name has a control character",
         "line 4: The score 9007199254740993 would be rounded to 9007199254740992",
-        "line 5: the name is not valid UTF-8",
+        "line 5: the name is not valid UTF-8: --encoding says which encoding the file has",
         "line 7: The name has 9999 bytes",
     ]
     assert reasons[-1].partition(",")[0] == f"Kept 2 of 7 rows on {board}"
@@ -111,16 +114,16 @@ def test_bad_rows_are_reported_in_order(laurels: Run, board: str, stdin: Callabl
 
 def test_many_bad_rows(laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
     """Twenty refused rows are listed, the others counted; --json lists them all."""
-    stdin(b"v\n" * 1021)
+    stdin(b"v\t1\n" + b"v\n" * 1021)
     lines = laurels("import", "-", "--board", board).stderr.splitlines()
     assert len(lines) == 22
     assert lines[20] == "... and 1,001 more rows refused (--json lists them all)"
-    stdin(b"v\n" * 1021)
+    stdin(b"v\t1\n" + b"v\n" * 1021)
     found = json.loads(laurels("import", "-", "--board", board, "--json").stdout)
-    assert found["accepted"] == 0
+    assert found["accepted"] == 1
     assert len(found["refused"]) == 1021
     assert found["problem"] is None
-    assert found["refused"][1020] == {"line": 1021, "name": None, "problem": "there is no score"}
+    assert found["refused"][1020] == {"line": 1022, "name": None, "problem": "there is no score"}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,7 @@ def test_service_without_keys(stdin: Callable[[bytes], None]) -> None:
     stdin(b"v\t1\n" * 1500)
     with failing(NO_KEYS, KEPT) as service:
         assert run(service.url, "import", "-", "--board", "b").exit_code == 0
-    assert [key is None for key in service.keys] == [False, True, True]
+    assert [key is None for key in service.keys] == [False, True, True, True]
 
 
 def test_service_over_a_limit(stdin: Callable[[bytes], None]) -> None:
@@ -199,7 +202,7 @@ def test_import_that_stops(stdin: Callable[[bytes], None]) -> None:
         found = run(service.url, "import", "-", "--board", "b")
     assert found.exit_code == 3
     assert found.stderr.startswith(
-        "Stopped after line 1000: the service has confirmed 1,000 rows, 0 were refused. Running "
+        "Stopped after line 1000: the service has confirmed 1,000 rows, 0 were refused. To go on, run the same command "
     )
 
 
@@ -209,7 +212,9 @@ def test_import_that_stops_as_json(stdin: Callable[[bytes], None]) -> None:
     with failing((500, {}, b"")) as service:
         found = run(service.url, "import", "-", "--board", "b", "--json")
     problem = f"{service.url} answered 500 Internal Server Error, and not why."
-    assert json.loads(found.stdout) == {"accepted": 0, "refused": [], "problem": problem}
+    result = json.loads(found.stdout)
+    assert result.pop("continue") == f"{service.keys[0]}-1"
+    assert result == {"accepted": 0, "refused": [], "problem": problem, "not_taken": {}}
 
 
 @pytest.mark.slow
@@ -234,7 +239,7 @@ def test_export_into_a_pipe(laurels: Run, board: str, tmp_path: Path) -> None:
     reader.start()
     laurels("export", board, tmp_path / "out.csv")
     reader.join()
-    assert read == ["name,score\n"]
+    assert read == ["name,score,submittedAt,metadata\n"]
     assert (tmp_path / "out.csv").is_fifo()
 
 
@@ -261,3 +266,195 @@ def test_pipe_that_breaks(laurels: Run, board: str, tmp_path: Path) -> None:
     reader.start()
     assert laurels("export", board, tmp_path / "out.tsv").output == ""
     reader.join()
+
+
+def test_export_holds_what_stays(tmp_path: Path) -> None:
+    """An entry that stays as it is comes once, whatever is removed and submitted while the pages are read."""
+    scores = {f"player-{rank}": 5000 - rank for rank in range(2345)}
+    (tmp_path / "in.csv").write_bytes(content(scores, "csv"))
+    with running(tmp_path / "data") as server:
+        run(server.url, "import", tmp_path / "in.csv", "--board", "b")
+        removed = iter(range(3))
+
+        def change() -> None:
+            if (rank := next(removed, None)) is not None:
+                ask(server, "DELETE", f"/b/player-{rank}")
+                ask(server, "POST", f"/b/new-{rank}", {"score": 9000})
+
+        with passing(server, change) as url:
+            assert run(url, "export", "b", tmp_path / "out.csv", "--scores-only").exit_code == 0
+    names = [line.partition(",")[0] for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    stayed = [name for name in scores if name not in {"player-0", "player-1", "player-2"}]
+    assert [name for name in names if name in stayed] == stayed
+
+
+NOT_KEPT: Answer = (422, {}, b'{"title":"Unprocessable Content","status":422,"detail":"This store cannot."}')
+
+
+def test_export_without_cursors(tmp_path: Path) -> None:
+    """If the store has no cursors the pages are by ranks, and stderr says what that means."""
+    full: Answer = (200, {}, b'{"leaderboard":[%s]}' % b",".join([b'{"name":"v","score":1}'] * 1000))
+    with failing(NOT_KEPT, full, (200, {}, b'{"leaderboard":[]}')) as service:
+        found = run(service.url, "export", "b", tmp_path / "out.tsv")
+    assert (tmp_path / "out.tsv").read_text() == "name\tscore\n" + "v\t1\n" * 1000
+    assert found.exit_code == 0
+    lines = found.stderr.splitlines()
+    assert lines[0].endswith("entries may be missing, or there twice.")
+    assert lines[1] == "It keeps neither times nor metadata."
+
+
+def test_export_of_nobody(laurels: Run, board: str, tmp_path: Path) -> None:
+    """A board that does not exist is a file of a header; one that cannot be read is none."""
+    assert laurels("export", board).output == "name\tscore\tsubmittedAt\tmetadata\n"
+    assert laurels("export", board, tmp_path / "out.tsv", "--window", "daily").exit_code == 1
+    assert not (tmp_path / "out.tsv").exists()
+
+
+def test_export_of_damaged_metadata(tmp_path: Path) -> None:
+    """Entries whose metadata is damaged are counted, and the exit status is 1."""
+    page = b'{"leaderboard":[{"name":"v","score":1,"metadata":null,"metadataDamaged":true}],"next":null}'
+    with failing((200, {}, page), NOT_KEPT) as service:
+        found = run(service.url, "export", "b", tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_text() == '{"name":"v","score":1}\n'
+    assert found.stderr.startswith("The metadata of 1 entries is damaged")
+    assert found.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--separator", ";;"], "is not one character"),
+        (["--encoding", "nothing"], "is no encoding"),
+        (["--encoding", "rot13"], "is no encoding"),
+        (["--continue", "x"], "is not what an import that stopped said"),
+        (["--keep-times", "--submitted-at", "2026-11-20"], "contradict each other"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_wrong_options(laurels: Run, options: list[str], problem: str) -> None:
+    """An option that cannot be met is named before anything is read."""
+    found = laurels("import", "-", "--board", "b", *options)
+    assert problem in found.stderr
+    assert found.exit_code == 2
+
+
+def test_options_of_a_file(server: Server, laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
+    """Separator, encoding and columns can be said; what is not taken is said at the end."""
+    stdin("Wer\tWas\tWann\nZo\u00eb\t42\theute\n".encode("cp1252"))
+    options = ["--format", "csv", "--separator", "tab", "--encoding", "windows-1252"]
+    found = laurels("import", "-", "--board", board, "--name-column", "wer", "--score-column", "2", *options)
+    assert page(server, board) == {"Zo\u00eb": 42}
+    assert found.stderr.splitlines()[0] == "Not taken: 'Wann' (1 rows)."
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_file_that_is_not_clear(laurels: Run, board: str, stdin: Callable[[bytes], None], *, as_json: bool) -> None:
+    """A file that cannot be read is one line, with exit status 1, and nothing is sent."""
+    stdin(b"Spieler;Punkte\nada;5\n")
+    found = laurels("import", "-", "--board", board, *["--json"] * as_json)
+    assert found.exit_code == 1
+    assert found.stderr.count("\n") == 1
+    assert "--name-column" in found.stderr
+    assert "--name-column" in found.stdout if as_json else not found.stdout
+
+
+def test_import_goes_on(server: Server, board: str, stdin: Callable[[bytes], None]) -> None:
+    """An import that stopped goes on where it says, and what had been kept without an answer counts once."""
+
+    def pass_on() -> None:
+        ask(server, "POST", f"/{board}", service.bodies[-1], {"idempotency-key": service.keys[-1] or ""})
+
+    ask(server, "PUT", f"/-/boards/{board}", {"operator": "increment"})
+    stdin(b"v\t1\n" * 2500)
+    with failing(KEPT, KEPT, (500, {}, b""), on_request=pass_on) as service:
+        stopped = run(service.url, "import", "-", "--board", board)
+    go_on = stopped.stderr.partition("--continue ")[2].partition(". ")
+    assert go_on[2] == "Within 24 hours every row then counts once.\nError: " + stopped.stderr.partition("Error: ")[2]
+    stdin(b"v\t1\n" * 2500)
+    found = run(server.url, "import", "-", "--board", board, "--continue", go_on[0])
+    assert found.stderr.startswith("Kept 1,500 of 1,500 rows")
+    assert page(server, board) == {"v": 2500}
+
+
+class TestRowByRow:
+    """A service that takes no batches for the board."""
+
+    def test_with_keys(self, stdin: Callable[[bytes], None]) -> None:
+        """Rows are sent one by one, with keys of their own if the service keeps keys."""
+        stdin(b'{"name":"v","score":1,"metadata":{}}\n{"name":"w","score":2}\n{"name":"w","score":3}\nx')
+        with failing(NOT_KEPT, NOT_KEPT, (202, {}, b"")) as service:
+            found = run(service.url, "import", "-", "--board", "b")
+        assert service.bodies[2:] == [b'{"score":1,"metadata":{}}', b'{"score":2}', b'{"score":3}']
+        assert [(key or "").rpartition("-")[2] for key in service.keys[2:]] == ["1", "2", "3"]
+        assert "Kept 3 of 4 rows" in found.stderr
+
+    def test_without_keys(self, stdin: Callable[[bytes], None]) -> None:
+        """If a row is refused with a key and taken without, the others have none; a refused row is reported."""
+        dots = ".."
+        stdin(b"..\t1\nv\t1\nv\t2\nv\t3\n")
+        taken: Answer = (202, {}, b"")
+        with failing(NOT_KEPT, NOT_KEPT, NOT_KEPT, taken, NOT_KEPT, LIMITED, taken) as service:
+            found = run(service.url, "import", "-", "--board", "b")
+        assert [key is None for key in service.keys] == [False, True, False, True, True, True, True]
+        assert found.stderr.splitlines()[:2] == [
+            f"line 1: {BadName('name', f'is {dots!r}, which clients take out of a path')}",
+            "line 3: Unprocessable Content: This store cannot.",
+        ]
+        assert "Kept 2 of 4 rows" in found.stderr
+
+    def test_answer_that_is_lost(self, stdin: Callable[[bytes], None]) -> None:
+        """Without keys a row that may have counted is not sent again: the import stops, and says so."""
+        stdin(b"v\t1\nw\t1\n")
+        with failing(NOT_KEPT, NOT_KEPT, NOT_KEPT, (202, {}, b""), BUSY) as service:
+            found = run(service.url, "import", "-", "--board", "b")
+        assert len(service.bodies) == 5
+        assert found.exit_code == 3
+        assert "Stopped after line 1: " in found.stderr
+        assert "may have been kept" in found.stderr
+
+    def test_service_that_refuses_all(self, stdin: Callable[[bytes], None]) -> None:
+        """An answer that is not about one row ends the import."""
+        stdin(b"v\t1\n")
+        with failing((404, {}, b"")) as service:
+            found = run(service.url, "import", "-", "--board", "b")
+        assert len(service.bodies) == 3
+        assert found.exit_code == 1
+
+
+def test_store_without_metadata(stdin: Callable[[bytes], None]) -> None:
+    """If a batch with metadata is refused the error says how to import without."""
+    stdin(b'{"name":"v","score":1,"metadata":{}}\n')
+    with failing(NO_KEYS, KEPT, NOT_KEPT) as service:
+        found = run(service.url, "import", "-", "--board", "b")
+    assert found.stderr.splitlines()[-1].endswith("--scores-only imports names and scores alone.")
+    stdin(b'{"name":"v","score":1,"metadata":{}}\n')
+    with failing(KEPT) as service:
+        run(service.url, "import", "-", "--board", "b", "--scores-only")
+    assert service.bodies[1] == b'{"entries":[{"name":"v","score":1}]}'
+
+
+def test_batch_that_is_refused(stdin: Callable[[bytes], None]) -> None:
+    """A batch that is refused as a whole ends the import."""
+    stdin(b"v\t1\n")
+    with failing(NO_KEYS, KEPT, NOT_KEPT) as service:
+        found = run(service.url, "import", "-", "--board", "b")
+    assert found.stderr.splitlines()[-1] == "Error: Unprocessable Content: This store cannot."
+
+
+def test_guarded_export(server: Server, laurels: Run, board: str, tmp_path: Path) -> None:
+    """A guarded file has no formula, and gives the names back."""
+    ask(server, "POST", f"/{board}/%3D1%2B1", {"score": 1})
+    laurels("export", board, tmp_path / "out.csv", "--safe-csv")
+    assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("'=1+1,1,")
+    laurels("import", tmp_path / "out.csv", "--board", f"{board}-2", "--safe-csv")
+    assert page(server, f"{board}-2") == {"=1+1": 1}
+
+
+def test_pages_that_turn_in_a_circle(tmp_path: Path) -> None:
+    """A service whose cursors lead nowhere is one line, and leaves no file."""
+    page = b'{"leaderboard":[{"name":"v","score":1}],"next":"c"}'
+    with failing((200, {}, page), NOT_KEPT, (200, {}, page)) as service:
+        found = run(service.url, "export", "b", tmp_path / "out.jsonl")
+    assert found.exit_code == 3
+    assert found.stderr.endswith("did not answer as Laurels does: its pages do not end.\n")
+    assert not [*tmp_path.iterdir()]

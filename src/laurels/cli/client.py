@@ -27,7 +27,7 @@ from laurels.definition import Definition
 from laurels.entries import checked_name
 from laurels.errors import BadDefinition, truncate
 from laurels.http.problems import Problem
-from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Receipt, ScoreRank, Submit
+from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Reading, Receipt, ScoreRank, Submit
 from laurels.limits import BOARDS_LISTED, MIB, PERIODS_LISTED, format_size
 from laurels.stores.contract import Count, Score, Standing, Summary
 from laurels.version import __version__
@@ -70,6 +70,12 @@ class RankedPage(Struct, frozen=True):
     missing: list[str] | UnsetType = UNSET
 
 
+class FullPage(Reading, frozen=True):
+    """Entries with all that was asked for; ``next`` is None on the last page."""
+
+    next: str | None
+
+
 class _Found(Struct, frozen=True):
     score: Score
     rank: Count | None
@@ -81,6 +87,7 @@ L = TypeVar("L", Listing, Periods)
 _encode = msgspec.json.Encoder().encode
 _read_found = msgspec.json.Decoder(_Found)
 _read_page = msgspec.json.Decoder(Page)
+_read_full_page = msgspec.json.Decoder(FullPage)
 _read_problem = msgspec.json.Decoder(Problem)
 _read_receipt = msgspec.json.Decoder(Receipt)
 _read_batch_receipt = msgspec.json.Decoder(BatchReceipt)
@@ -147,6 +154,10 @@ class Client:
             self._refuse("it tells of entries that were not sent, or not of all that were")
         return receipt
 
+    async def submit_body(self, board: str, name: str, body: bytes, key: str | None) -> None:
+        """Submit the body of a score; with an idempotency key it counts once, however often it is sent."""
+        await self._request("POST", _path(board, name), body, JSON if key is None else JSON | {"idempotency-key": key})
+
     async def standing(self, board: str, name: str, when: Period = ALL_TIME) -> Standing | None:
         """Return the standing of a name, None if it is not on the board."""
         found = self._read(_read_found, await self._request("GET", _path(board, name) + _query(when.query)))
@@ -156,10 +167,17 @@ class Client:
         """Remove a name from a board and its periods, or from one period; without a name, all of them."""
         await self._do("DELETE", _path(board, name) + _query(when.query))
 
-    async def page(self, board: str, start: int, stop: int) -> list[Entry]:
+    async def page(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[Entry]:
         """Return the entries at the places from ``start`` to ``stop``, exclusive."""
-        answer = await self._request("GET", f"{_path(board)}?startRank={start}&endRank={stop}")
-        return self._read(_read_page, answer).leaderboard
+        query = _query({"startRank": str(start), "endRank": str(stop)} | when.query)
+        return self._read(_read_page, await self._request("GET", _path(board) + query)).leaderboard
+
+    async def full_page(self, board: str, query: dict[str, str]) -> FullPage:
+        """Return the page that a query asks for, with the fields and the cursor that it includes."""
+        found = self._read(_read_full_page, await self._request("GET", _path(board) + _query(query)))
+        if found.next is not None and (not found.leaderboard or found.next == query.get("cursor")):
+            self._refuse("its pages do not end")
+        return found
 
     async def ranked_page(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[RankedEntry]:
         """Return the same entries with their ranks."""
@@ -307,7 +325,9 @@ class Client:
             explanation = f"{self._server}{self._via} answered {status}{place}, and not why."
         kind = RequestRefused if response.is_client_error else ServerFailed
         wait = response.headers.get("retry-after", "")
-        return kind(explanation, retry_after=int(wait) if _SECONDS.fullmatch(wait) else None)
+        return kind(
+            explanation, status=response.status_code, retry_after=int(wait) if _SECONDS.fullmatch(wait) else None
+        )
 
 
 def _path(board: str, name: str | None = None) -> str:

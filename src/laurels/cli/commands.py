@@ -6,15 +6,14 @@ import asyncio
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from stat import S_ISREG
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from laurels.cli import rows, tables, transfer
+from laurels.cli import tables
 from laurels.cli.client import Client, Period
 from laurels.cli.environment import parse_url
-from laurels.cli.printing import open_stdout
+from laurels.cli.numbers import parse_score as read_score
 from laurels.http.wire import Receipt
 from laurels.limits import LARGEST_NUMBER, PAGE_ENTRIES
 
@@ -38,7 +37,7 @@ def parse_score(_ctx: click.Context, _param: click.Parameter, value: str | None)
     if value is None:
         return None
     try:
-        return rows.parse_score(value)
+        return read_score(value)
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from error
 
@@ -70,12 +69,6 @@ period_option = click.option(
     "--period", metavar="PERIOD", help="Read this period of the window, such as 2026-11-22; by default the current one."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
-format_option = click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["tsv", "csv", "jsonl"]),
-    help="Format of the file; by default the one its name ends in, and TSV for stdin and stdout.",
-)
 
 
 def call_service(server: str, call: Callable[[Client], Awaitable[T]]) -> T:
@@ -175,98 +168,8 @@ def top(*, board: str, start: int, count: int, server: str, as_json: bool, **whe
     tables.show_page(entries, none, as_json=as_json)
 
 
-@click.command("import")
-@click.argument(
-    "file",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-    help="The file to read; - is stdin.",
-)
-@click.option("--board", metavar="NAME", required=True, help="The board to put the scores on.")
-@format_option
-@server_option
-@json_option
-def import_(*, file: Path, board: str, kind: rows.Format | None, server: str, as_json: bool) -> None:
-    """Submit every row of FILE to a board.
-
-    FILE is TSV, CSV or JSON Lines ({"name": ..., "score": ...}), plain or gzipped. TSV and CSV have a name and a
-    score in each row, or a header that says which columns these are. TSV has no quoting: a name there cannot have a
-    tab or a line break. If two rows have one name the later counts, or what the board's operator says.
-
-    A row that is refused is reported on stderr with its line and the reason, the others are kept, and the exit status
-    is 1. If the service fails the exit status is 3, and the last line that counted is reported. Running the import
-    again is safe, unless the board adds scores (operator increment).
-    """
-    kind = kind or _find_format(file)
-    with open_source(file) as source:
-        report = asyncio.run(_import(source, board, kind, server, as_json=as_json))
-    if report.refused:
-        click.get_current_context().exit(1)
-
-
 def open_source(file: Path) -> AbstractContextManager[io.BufferedReader]:
     """Open a file or stdin for reading. Stdin is never closed: that would wait for a thread that is reading it."""
     if file == STDIO:
         return nullcontext(os.fdopen(0, "rb", closefd=False))
     return file.open("rb")
-
-
-async def _import(
-    source: io.BufferedReader, board: str, kind: rows.Format, server: str, *, as_json: bool
-) -> tables.ImportReport:
-    status = os.fstat(source.fileno())
-    has_size = S_ISREG(status.st_mode)
-    batches = transfer.make_batches(rows.read_rows(source, kind), source.tell if has_size else lambda: 0)
-    with tables.ImportReport(board, status.st_size if has_size else None, as_json=as_json) as report:
-        async with Client(server) as client:
-            async for sent in transfer.send(client, board, batches):
-                report.add(sent)
-    return report
-
-
-@click.command("export")
-@board_argument
-@click.argument(
-    "file",
-    type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
-    default=STDIO,
-    help="The file to write; - is stdout.",
-)
-@format_option
-@server_option
-@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
-def export(*, board: str, file: Path, kind: rows.Format | None, server: str, as_json: bool) -> None:
-    """Write all entries of BOARD to FILE or stdout, best first.
-
-    FILE is TSV, CSV or JSON Lines by its ending, and gzipped if its name ends in .gz. It replaces an older FILE only
-    when it is complete. The board is read in pages: an entry whose score changes meanwhile may be missing, or come
-    twice.
-    """
-    if as_json and kind not in {None, "jsonl"}:
-        raise click.UsageError(f"--json and --format {kind} contradict each other.")
-    kind = "jsonl" if as_json else kind or _find_format(file)
-    with _open_target(file) as out, tables.ProgressLine(board, None, quiet=file == STDIO) as progress:
-        asyncio.run(_export(board, kind, server, out, progress))
-    if file != STDIO:
-        progress.write_line(progress.summary(f"{progress.rows:,} entries written to {file}"))
-
-
-def _open_target(file: Path) -> AbstractContextManager[IO[bytes]]:
-    if file == STDIO:
-        return nullcontext(open_stdout())
-    return rows.create_file(file)
-
-
-async def _export(board: str, kind: rows.Format, server: str, out: IO[bytes], progress: tables.ProgressLine) -> None:
-    out.write(rows.HEADERS[kind])
-    async with Client(server) as client:
-        async for page in transfer.fetch_pages(client, board):
-            out.write(rows.encode_rows(page, kind))
-            progress.move(len(page))
-
-
-def _find_format(file: Path) -> rows.Format:
-    """Return a file's format by its name; raise UsageError if it has no known ending."""
-    kind = "tsv" if file == STDIO else rows.format_of(file)
-    if kind is None:
-        raise click.UsageError(f"The name of {file} does not tell its format: say --format tsv, csv or jsonl.")
-    return kind

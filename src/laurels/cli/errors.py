@@ -1,11 +1,12 @@
-"""The errors of the command line's client, in one tree.
+"""The errors of the command line, in one tree: a file cannot be read, or a request to a service failed.
 
 LaurelsError
+├── BadFile                   a file of scores that cannot be read, or in more than one way
 ├── EnvironmentWrong          a variable of the environment names a proxy, or certificates, that are none
 └── RequestFailed
-├── ServerUnreachable     there is no connection to it, or it broke
-├── RequestRefused        it answered 4xx: the request is refused, and the answer says why
-└── ServerFailed          it answered 5xx, or not as Laurels does
+    ├── ServerUnreachable     there is no connection to it, or it broke
+    ├── RequestRefused        it answered 4xx: the request is refused, and the answer says why
+    └── ServerFailed          it answered 5xx, or not as Laurels does
 """
 
 from __future__ import annotations
@@ -24,13 +25,19 @@ class EnvironmentWrong(LaurelsError):
         super().__init__(f"{variable} is {truncate(shown)!r}: {problem}. Correct it, or unset it.")
 
 
+class BadFile(LaurelsError):
+    """A file of scores cannot be read, or in more than one way; the message says what would be right."""
+
+
 class RequestFailed(LaurelsError):
     """A request to a service failed.
 
-    ``retry_after`` is in whole seconds, and None unless the service says when to send the request again.
+    ``status`` is that of the answer, if there was one. ``retry_after`` is in whole seconds, and None unless the service
+    says when to send the request again.
     """
 
-    def __init__(self, problem: str, *, retry_after: int | None = None) -> None:
+    def __init__(self, problem: str, *, status: int | None = None, retry_after: int | None = None) -> None:
+        self.status = status
         self.retry_after = retry_after
         super().__init__(problem)
 

@@ -33,8 +33,8 @@ SECTIONS = {
     },
     "Boards": {"boards": "laurels.cli.boards:boards"},
     "Whole boards": {
-        "import": "laurels.cli.commands:import_",
-        "export": "laurels.cli.commands:export",
+        "import": "laurels.cli.copies:import_",
+        "export": "laurels.cli.copies:export",
     },
     "Momento": {"momento": "laurels.cli.momento:momento"},
     "Development": {"momento-local": "laurels.cli.momento_local:momento_local"},

@@ -1,7 +1,11 @@
 """Files of names and scores: TSV, CSV and JSON Lines, plain or gzipped.
 
-A file is read row by row; a row that cannot be read becomes a :class:`BadRow` in its place. TSV has no quoting, so no
-name there can have a tab or a line break; neither can a name on a board. Numbers keep every digit or are refused.
+A file is read row by row, in the dialect of its beginning (:mod:`laurels.cli.dialects`); a row that cannot be read
+becomes a :class:`BadRow` in its place. TSV has no quoting, so no name there can have a tab or a line break; neither can
+a name on a board.
+
+A spreadsheet takes a cell that begins with one of FORMULA for a formula. A *guarded* file has an apostrophe before such
+names, which shows them as they are; whoever reads it as guarded gets the names without it.
 """
 
 from __future__ import annotations
@@ -11,31 +15,40 @@ import gzip
 import io
 import re
 import zlib
+from collections import Counter
 from contextlib import contextmanager
-from decimal import Decimal
-from math import isfinite
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw, Struct
 
-from laurels.entries import EXACT, is_exact
+from laurels.cli.dialects import HEAD_BYTES, METADATA, TIME, Columns, Format, Wanted, find_dialect
+from laurels.cli.numbers import parse_score, truncate
 from laurels.http.wire import describe_mismatch
-from laurels.stores.contract import Entry, Score
+from laurels.limits import METADATA_BYTES
+from laurels.stores.contract import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path, PurePath
 
-Format = Literal["tsv", "csv", "jsonl"]
+    from _typeshed import WriteableBuffer
 
 ENDINGS: dict[str, Format] = {".tsv": "tsv", ".tab": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-HEADERS: dict[Format, bytes] = {"tsv": b"name\tscore\n", "csv": b"name,score\n", "jsonl": b""}
-FEW_DIGITS = 15
-SHOWN = 60
-_NUMBER = re.compile(r"\s*[+-]?(?=\d|\.\d)\d*(?P<more>(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*", re.ASCII)
+FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
+"""What a formula begins with; names have no tabs and no line breaks, which are as dangerous."""
+GUARD = "'"
+NULL = Raw(b"null")
+_GUARDED = re.compile(f"{GUARD}*[{re.escape(FORMULA)}]")
 _GZIP = b"\x1f\x8b"
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
+class DetailedEntry(Entry, frozen=True, rename="camel", omit_defaults=True, gc=False):
+    """An entry with what else a file and a batch may say of it; ``submitted_at`` as in the file."""
+
+    metadata: Raw | None = None
+    submitted_at: str | None = None
 
 
 class Row(Struct, frozen=True, gc=False):
@@ -53,15 +66,24 @@ class BadRow(Struct, frozen=True, gc=False):
     problem: str
 
 
-class _Object(Struct, frozen=True, gc=False):
+class _Object(Struct, frozen=True, rename="camel", gc=False):
     name: str
     score: Raw
+    metadata: Raw = NULL
+    submitted_at: str | None = None
+
+
+class _StrictObject(_Object, frozen=True, forbid_unknown_fields=True, gc=False):
+    """An object with no other fields."""
 
 
 Cells = tuple[int, list[str]]
 """The line that a row begins on, and its columns."""
 
 _read_object = msgspec.json.Decoder(_Object).decode
+_read_strictly = msgspec.json.Decoder(_StrictObject).decode
+_read_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_read_json = msgspec.json.Decoder().decode
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
@@ -71,86 +93,239 @@ def format_of(path: PurePath) -> Format | None:
     return ENDINGS.get(plain.suffix.lower())
 
 
-def parse_score(text: str) -> Score:
-    """Parse a score; raise ValueError, with the reason, if it is no finite number or would lose a digit."""
-    if text.isdecimal() and text.isascii() and len(text) <= FEW_DIGITS:
-        return int(text)
-    parts = _NUMBER.fullmatch(text)
-    if parts is None:
-        raise ValueError(f"the score {_truncate(text)} is not a number" if text.strip() else "there is no score")
-    score = float(text)
-    if not isfinite(score):
-        raise ValueError(f"the score {_truncate(text)} is beyond the range of a double (about 1.8e308)")
-    if not parts["more"]:
-        return int(Decimal(text))
-    if not -EXACT < score < EXACT and not is_exact(Decimal(text), score):
-        raise ValueError(f"the score {_truncate(text)} would be rounded to {score:.0f}")
-    return score
+class _Joined(io.RawIOBase):
+    """A file of which the head was read already, and which may end with an error."""
 
+    def __init__(self, head: bytes, rest: IO[bytes], damage: Exception | None) -> None:
+        self._head = head
+        self._rest = rest
+        self._damage = damage
 
-def _truncate(text: str) -> str:
-    return ascii(text if len(text) <= SHOWN else text[:SHOWN] + "...")
+    def readable(self) -> bool:
+        return True
 
-
-def read_rows(file: io.BufferedReader, kind: Format) -> Generator[Row | BadRow]:
-    """Yield the rows of a file in order, unpacked if it is gzipped. Empty lines are skipped; the file is left open."""
-    packed = file.peek(2)[:2] == _GZIP
-    unpacked: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
-    # Bytes that are not UTF-8 become surrogates, so that they make bad rows and do not end the reading; and a line ends
-    # with "\n" alone, because the parsers of the formats have rules of their own for "\r".
-    text = io.TextIOWrapper(unpacked, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
-    line = 0
-    try:
-        for row in _READERS[kind](text):
-            line = row.line
-            yield row
-    except _DAMAGE as damage:
-        yield BadRow(line + 1, None, f"the gzip data is damaged, and nothing from here on was read: {damage}")
-    finally:
-        # A wrapper that is collected closes its file. It is closed already if the caller has closed the file.
-        if not text.closed:
-            text.detach()
-
-
-def _read_jsonl(text: io.TextIOWrapper) -> Iterator[Row | BadRow]:
-    for line, written in enumerate(text, 1):
-        if written.isspace():
-            continue
-        try:
-            found = _read_object(written)
-            yield Row(line, Entry(found.name, parse_score(bytes(found.score).decode())))
-        except UnicodeEncodeError:
-            yield BadRow(line, None, "the row is not valid UTF-8")
-        except msgspec.ValidationError as error:
-            yield BadRow(line, None, describe_mismatch(error, "a row", _Object.__struct_fields__))
-        except msgspec.DecodeError as error:
-            yield BadRow(line, None, str(error))
-        except ValueError as error:
-            yield BadRow(line, found.name, str(error))
-
-
-def _read_tsv(text: io.TextIOWrapper) -> Iterator[Row | BadRow]:
-    rows = enumerate((row.rstrip("\r\n") for row in text), 1)
-    return _read_columns((line, row.split("\t")) for line, row in rows if row)
-
-
-def _read_csv(text: io.TextIOWrapper) -> Iterator[Row | BadRow]:
-    return _read_columns(_csv_cells(text))
-
-
-def _csv_cells(text: io.TextIOWrapper) -> Iterator[Cells | BadRow]:
-    reader = csv.reader(text, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield BadRow(line, None, _format_csv_problem(error, line, reader.line_num))
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        if self._head:
+            found, self._head = self._head[: len(view)], self._head[len(view) :]
+        elif self._damage:
+            raise self._damage
         else:
-            if cells:
-                yield line, cells
+            found = self._rest.read1(len(view))  # type: ignore[attr-defined]
+        view[: len(found)] = found
+        return len(found)
+
+
+def _read_head(file: IO[bytes]) -> tuple[bytes, Exception | None]:
+    """Return the beginning of a file, and what its gzip data is damaged by if that is seen there."""
+    head = bytearray()
+    try:
+        while len(head) < HEAD_BYTES and (more := file.read1(HEAD_BYTES - len(head))):  # type: ignore[attr-defined]
+            head += more
+    except _DAMAGE as damage:
+        return bytes(head), damage
+    return bytes(head), None
+
+
+class Taken(Struct, frozen=True):
+    """What is taken of the rows of a file besides names and scores.
+
+    ``submitted_at`` is the time of all of them. ``guarded`` says that the guards of names are not part of them.
+    """
+
+    metadata: bool = True
+    times: bool = False
+    submitted_at: str | None = None
+    guarded: bool = False
+
+
+class Reading:
+    """The rows of a file in order, unpacked if it is gzipped. Empty rows are skipped; the file is left open.
+
+    ``not_taken`` counts the rows that have a field which is not taken, by field.
+    """
+
+    def __init__(
+        self,
+        file: io.BufferedReader,
+        wanted: Wanted = Wanted(),  # noqa: B008 - frozen
+        taken: Taken = Taken(),  # noqa: B008 - frozen
+    ) -> None:
+        self.not_taken = Counter[str]()
+        self._file = file
+        self._wanted = wanted
+        self._taken = taken
+
+    def __iter__(self) -> Generator[Row | BadRow]:
+        """Yield the rows; raise BadFile before the first if the file cannot be read, or in more than one way."""
+        line = 0
+        packed = self._file.peek(2)[:2] == _GZIP
+        unpacked: IO[bytes] = gzip.GzipFile(fileobj=self._file) if packed else self._file  # type: ignore[assignment]
+        head, damage = _read_head(unpacked)
+        self._dialect = find_dialect(head, self._wanted)
+        self._text = self._open_text(_Joined(head[self._dialect.mark_bytes :], unpacked, damage))
+        try:
+            for row in self._read_jsonl() if self._dialect.kind == "jsonl" else self._read_table():
+                line = row.line
+                yield row
+        except _DAMAGE as damage:
+            yield BadRow(line + 1, None, f"the gzip data is damaged, and nothing from here on was read: {damage}")
+        except UnicodeDecodeError as error:
+            yield BadRow(line + 1, None, f"it is not {error.encoding.upper()}, and nothing from here on was read")
+
+    def _open_text(self, file: io.RawIOBase) -> io.TextIOWrapper:
+        # Bytes that are not UTF-8 become surrogates, so that they make bad rows and do not end the reading. A line has
+        # one end, because the parsers of the formats have rules of their own for "\r".
+        encoding = self._dialect.encoding
+        errors = "surrogateescape" if encoding == "utf-8" else "strict"
+        buffered = io.BufferedReader(file, HEAD_BYTES)
+        return io.TextIOWrapper(buffered, encoding=encoding, errors=errors, newline=self._dialect.line_end)
+
+    # JSON Lines
+
+    def _read_jsonl(self) -> Iterator[Row | BadRow]:
+        for line, written in enumerate(self._text, 1):
+            if written.isspace():
+                continue
+            try:
+                found = self._read_object(written)
+                score = parse_score(bytes(found.score).decode())
+                metadata = compact(bytes(found.metadata)) if found.metadata is not NULL else None
+            except UnicodeEncodeError:
+                yield BadRow(line, None, "the row is not valid UTF-8")
+            except msgspec.ValidationError as error:
+                yield BadRow(line, None, describe_mismatch(error, "a row", ("name", "score", METADATA, TIME)))
+            except msgspec.DecodeError as error:
+                yield BadRow(line, None, str(error))
+            except ValueError as error:
+                yield BadRow(line, found.name, str(error))
+            else:
+                yield Row(line, self._entry(found.name, score, metadata, found.submitted_at))
+
+    def _read_object(self, written: str) -> _Object:
+        try:
+            return _read_strictly(written)
+        except msgspec.ValidationError:
+            found = _read_object(written)
+            self.not_taken.update(_read_fields(written).keys() - {"name", "score", METADATA, TIME})
+            return found
+
+    def _entry(self, name: str, score: float, metadata: bytes | None, time: str | None) -> Entry:
+        taken = self._taken
+        if time and not taken.times:
+            self.not_taken[TIME] += 1
+            time = None
+        if metadata and not taken.metadata:
+            self.not_taken[METADATA] += 1
+            metadata = None
+        if metadata or time or taken.submitted_at:
+            return DetailedEntry(name, score, Raw(metadata) if metadata else None, time or taken.submitted_at)
+        return Entry(name, score)
+
+    # Tables
+
+    def _read_table(self) -> Iterator[Row | BadRow]:
+        rows = self._csv_cells() if self._dialect.has_quotes else self._tsv_cells()
+        make_entry = self._entry_maker()
+        columns = self._dialect.columns
+        is_title = columns.has_titles
+        for row in rows:
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            line, cells = row
+            try:
+                if len(cells) != columns.width:
+                    _check_width(cells, columns)
+                if is_title:
+                    is_title = False
+                    continue
+                entry = make_entry(cells)
+            except _WrongWidth as error:
+                yield BadRow(line, None, str(error))
+            except ValueError as error:
+                if any(map(str.strip, cells)):
+                    name = cells[columns.name]
+                    yield BadRow(line, name.encode(errors="surrogateescape").decode(errors="replace"), str(error))
+            else:
+                for title in columns.others:
+                    self.not_taken[title] += 1
+                yield Row(line, entry)
+
+    def _entry_maker(self) -> Callable[[list[str]], Entry]:
+        """Return what makes an entry of the cells of a row, or raises ValueError."""
+        columns, parse, taken = self._dialect.columns, self._dialect.parse_score, self._taken
+        name_at, score_at = columns.name, columns.score
+
+        def make_entry(cells: list[str]) -> Entry:
+            return Entry(cells[name_at], parse(cells[score_at]))
+
+        def make_detailed(cells: list[str]) -> Entry:
+            name, score = cells[name_at], parse(cells[score_at])
+            if taken.guarded and name[:1] == GUARD and _GUARDED.match(name, 1):
+                name = name[1:]
+            metadata, time = _cell(cells, columns.metadata), _cell(cells, columns.time)
+            body = compact(metadata.encode(errors="surrogateescape")) if metadata else None
+            return self._entry(name, score, body, time)
+
+        is_plain = columns.metadata is None and columns.time is None and not (taken.guarded or taken.submitted_at)
+        return make_entry if is_plain else make_detailed
+
+    def _tsv_cells(self) -> Iterator[Cells]:
+        separator, skipped = self._dialect.separator, self._dialect.skipped
+        for line, row in enumerate(self._text, 1):
+            if (plain := row.rstrip("\r\n")) and line > skipped:
+                yield line, plain.split(separator)
+
+    def _csv_cells(self) -> Iterator[Cells | BadRow]:
+        for _ in range(self._dialect.skipped):
+            next(self._text)
+        reader = csv.reader(self._text, delimiter=self._dialect.separator, strict=True)
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield BadRow(line + self._dialect.skipped, None, _format_csv_problem(error, line, reader.line_num))
+            else:
+                if cells:
+                    yield line + self._dialect.skipped, cells
+
+
+class _WrongWidth(ValueError):
+    """A row has too few columns, or too many."""
+
+
+def _check_width(cells: Sequence[str], columns: Columns) -> None:
+    """Raise _WrongWidth for a row whose cells are not those of a table; those behind the last that is taken may miss.
+
+    Raises ValueError for a row of empty cells.
+    """
+    if not any(map(str.strip, cells)):
+        raise ValueError
+    found = len(cells)
+    if found <= max(columns.name, columns.score) or any(map(str.strip, cells[columns.width :])):
+        raise _WrongWidth(
+            "there is no score" if found == 1 else f"there are {found} columns, where {columns.width} are expected"
+        )
+
+
+def _cell(cells: Sequence[str], place: int | None) -> str:
+    return "" if place is None or place >= len(cells) else cells[place].strip()
+
+
+def compact(metadata: bytes) -> bytes | None:
+    """Return metadata without the spaces between its parts, None for null; raise ValueError if it is none."""
+    try:
+        found = _read_json(metadata)
+        metadata = msgspec.json.format(metadata, indent=-1)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ValueError(f"the metadata {truncate(metadata.decode(errors='replace'))} is not JSON") from None
+    if len(metadata) > METADATA_BYTES:
+        raise ValueError(f"the metadata has {len(metadata):,} bytes of JSON: it may have {METADATA_BYTES:,}")
+    return None if found is None else metadata
 
 
 def _format_csv_problem(error: csv.Error, first: int, last: int) -> str:
@@ -158,55 +333,36 @@ def _format_csv_problem(error: csv.Error, first: int, last: int) -> str:
     return f"not CSV: {reason}" + (f" (in lines {first} to {last}, read as one row)" if last > first else "")
 
 
-def _read_columns(rows: Iterator[Cells | BadRow]) -> Iterator[Row | BadRow]:
-    name, score, width = 0, 1, 2
-    first = True
-    for row in rows:
-        if isinstance(row, BadRow):
-            yield row
-            continue
-        line, cells = row
-        if first:
-            first = False
-            if header := _parse_header(cells):
-                name, score, width = header
-                continue
-        if len(cells) != width:
-            yield BadRow(line, None, _format_width_problem(len(cells), width))
-            continue
-        try:
-            yield Row(line, Entry(cells[name], parse_score(cells[score])))
-        except ValueError as error:
-            yield BadRow(line, cells[name].encode(errors="surrogateescape").decode(errors="replace"), str(error))
+def make_header(kind: Format, *, details: bool) -> bytes:
+    """Return the first line of a file."""
+    titles = ["name", "score", *([TIME, METADATA] if details else [])]
+    return b"" if kind == "jsonl" else (("\t" if kind == "tsv" else ",").join(titles) + "\n").encode()
 
 
-def _parse_header(cells: list[str]) -> tuple[int, int, int] | None:
-    """Return the columns of name and score, and the number of columns; None if the row is no header."""
-    titles = [cell.strip().lower() for cell in cells]
-    name = next((title for title in ("name", "player") if title in titles), None)
-    if name is None or "score" not in titles:
-        return None
-    return titles.index(name), titles.index("score"), len(titles)
-
-
-def _format_width_problem(found: int, width: int) -> str:
-    if found == 1:
-        return "there is no score"
-    return f"there are {found} columns, where {width} are expected"
-
-
-_READERS = {"tsv": _read_tsv, "csv": _read_csv, "jsonl": _read_jsonl}
-
-
-def encode_rows(entries: Sequence[Entry], kind: Format) -> bytes:
-    """Encode entries as rows of a file, without a header."""
+def encode_rows(entries: Iterable[Entry], kind: Format, *, details: bool, guarded: bool = False) -> bytes:
+    """Encode entries as rows of a file, without a header; ``details`` and ``guarded`` say what a table has."""
     if kind == "jsonl":
         return _encode_lines(entries)
+    rows: Iterable[Sequence[str]] = (
+        (guard(entry.name) if guarded else entry.name, str(entry.score), *(_details(entry) if details else ()))
+        for entry in entries
+    )
     if kind == "tsv":
-        return "".join([f"{entry.name}\t{entry.score}\n" for entry in entries]).encode()
+        return "".join(["\t".join(row) + "\n" for row in rows]).encode()
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows((entry.name, entry.score) for entry in entries)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
+
+
+def _details(entry: Entry) -> Sequence[str]:
+    if not isinstance(entry, DetailedEntry):
+        return "", ""
+    return entry.submitted_at or "", bytes(entry.metadata).decode() if entry.metadata else ""
+
+
+def guard(name: str) -> str:
+    """Return a name with an apostrophe before it if a spreadsheet might take it for a formula."""
+    return GUARD + name if _GUARDED.match(name) else name
 
 
 @contextmanager

@@ -6,11 +6,14 @@ import time
 from typing import TYPE_CHECKING, NoReturn, Self
 
 import click
-from msgspec import Struct
+from msgspec import Struct, field
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from laurels.cli.client import RankedPage
+from laurels.cli.dialects import TIME
+from laurels.cli.errors import BadFile
 from laurels.cli.printing import escape, make_console, write, write_json, write_on, write_table
+from laurels.cli.transfer import Start
 from laurels.http.wire import Absent
 
 if TYPE_CHECKING:
@@ -26,11 +29,16 @@ SHOWN_REFUSALS = 20
 
 
 class ImportResult(Struct, frozen=True):
-    """The result of an import; ``problem`` is why it stopped before the file's end, if it did."""
+    """The result of an import; ``not_taken`` counts the rows that have a field which was not taken, by field.
+
+    ``problem`` is why it stopped before the file's end, if it did, and ``go_on`` with which place to go on then.
+    """
 
     accepted: int
     refused: list[BadRow]
     problem: str | None
+    not_taken: dict[str, int]
+    go_on: str | None = field(name="continue")
 
 
 def show_receipt(receipt: Receipt, *, as_json: bool) -> None:
@@ -122,14 +130,19 @@ class ProgressLine:
 class ImportReport:
     """The report of an import: refused rows as they come, and a line, or one JSON object, at the end."""
 
-    def __init__(self, board: str, total: int | None, *, as_json: bool) -> None:
-        self._board = board
+    def __init__(
+        self, board: str, total: int | None, start: Start, not_taken: dict[str, int], *, as_json: bool
+    ) -> None:
+        self.board = board
+        self.start = start
+        self._not_taken = not_taken
         self._as_json = as_json
         self._progress_line = ProgressLine(board, total, quiet=as_json)
         self._listed: list[BadRow] = []
-        self._line = 0
+        self._line = start.line - 1
         self.accepted = 0
         self.refused = 0
+        self.has_keys: bool | None = None
 
     def __enter__(self) -> Self:
         self._progress_line.__enter__()
@@ -139,12 +152,17 @@ class ImportReport:
         self._progress_line.__exit__()
         if self._as_json:
             problem = (str(error) or "interrupted") if error else None
-            write_json(ImportResult(self.accepted, self._listed, problem))
+            go_on = str(self._go_on) if error else None
+            write_json(ImportResult(self.accepted, self._listed, problem, self._not_taken, go_on))
             return
         if self.refused > SHOWN_REFUSALS:
             self._progress_line.write_line(
                 f"... and {self.refused - SHOWN_REFUSALS:,} more rows refused (--json lists them all)"
             )
+        if isinstance(error, BadFile):
+            return
+        if self._not_taken:
+            self._progress_line.write_line(self._format_not_taken())
         self._progress_line.write_line(self._format_stop() if error else self._format_end())
 
     def add(self, sent: Sent) -> None:
@@ -164,11 +182,25 @@ class ImportReport:
 
     def _format_end(self) -> str:
         return self._progress_line.summary(
-            f"Kept {self.accepted:,} of {self.accepted + self.refused:,} rows on {self._board}"
+            f"Kept {self.accepted:,} of {self.accepted + self.refused:,} rows on {self.board}"
         )
 
+    def _format_not_taken(self) -> str:
+        fields = ", ".join(f"{field} ({count:,} rows)" for field, count in self._not_taken.items())
+        hint = " --keep-times counts the rows as of then." if TIME in self._not_taken else ""
+        return f"Not taken: {fields}.{hint}"
+
+    @property
+    def _go_on(self) -> Start:
+        return Start(self.start.run, self._line + 1)
+
     def _format_stop(self) -> str:
+        once = (
+            "Within 24 hours every row then counts once."
+            if self.has_keys
+            else "What was sent after it may have been kept: on a board that adds (operator increment), look first."
+        )
         return (
             f"Stopped after line {self._line}: the service has confirmed {self.accepted:,} rows, {self.refused:,} were "
-            "refused. Running the import again is safe, unless the board adds scores (operator increment)."
+            f"refused. To go on, run the same command with --continue {self._go_on}. {once}"
         )

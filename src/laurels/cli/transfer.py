@@ -1,44 +1,81 @@
 """Import and export of whole boards over HTTP: rows sent in batches, and entries fetched in pages.
 
 One batch is being sent while the next is read and encoded, in a thread. Two are never sent at once: if two rows have
-one name, the later must count.
+one name, the later must count. A service that takes no batches gets one request for each row, those of different names
+at the same time.
+
+**Keys.** If the service keeps idempotency keys, each request has its own, made of the run and of its first line. So an
+import that stopped goes on where it was with the same keys, and what had been kept without an answer counts once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
-from itertools import count, repeat
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from uuid import uuid4
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
 from laurels.cli.errors import RequestFailed, RequestRefused
-from laurels.cli.rows import BadRow
-from laurels.entries import checked_name
+from laurels.cli.rows import BadRow, DetailedEntry
+from laurels.entries import checked_name, cut_name
 from laurels.errors import BadName
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, PAGE_ENTRIES
+from laurels.stores.contract import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
-    from laurels.cli.client import Client
+    from laurels.cli.client import Client, FullPage, Period
     from laurels.cli.rows import Row
-    from laurels.http.wire import BatchReceipt
-    from laurels.stores.contract import Entry
+    from laurels.http.wire import BatchReceipt, ReadEntry
+    from laurels.stores.contract import Score
 
 ATTEMPTS = 8
 LONGEST_WAIT = 30
 OPENING, CLOSING = b'{"entries":[', b"]}"
 LONG_ENTRY = 4096
-"""A longer encoded entry, in bytes, has its name checked here, so that one row cannot outgrow a batch."""
+"""A longer encoded entry, in bytes, is looked at here, so that one row cannot outgrow a batch."""
+AT_ONCE = 16
+"""How many rows are sent at the same time to a service that takes no batches."""
+OF_A_ROW = frozenset({400, 413, 422})
+"""The statuses that refuse one row, and not the whole import."""
+TOO_MANY = 429
+NOT_KEPT = 422
+"""The status if the store cannot do what is asked for."""
 
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
+_read_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_read_name = msgspec.json.Decoder(str).decode
+
+
+class Start(NamedTuple):
+    """Where an import begins: the run that its keys are of, and the first line that is sent."""
+
+    run: str
+    line: int = 1
+
+    @classmethod
+    def anew(cls) -> Start:
+        """Return the beginning of a new run."""
+        return cls(str(uuid4()))
+
+    @classmethod
+    def parse(cls, text: str) -> Start:
+        """Read what ``str`` wrote; raise ValueError."""
+        run, _, line = text.rpartition("-")
+        if not run or not line.isdecimal():
+            raise ValueError(text)
+        return cls(run, int(line))
+
+    def __str__(self) -> str:
+        """Return it as the command line takes it."""
+        return f"{self.run}-{self.line}"
 
 
 class Batch(Struct, gc=False):
@@ -50,6 +87,7 @@ class Batch(Struct, gc=False):
     size: int = len(OPENING) + len(CLOSING)
     position: int = 0
     """How many bytes of the file had been read when the batch was complete."""
+    has_details: bool = False
 
     def has_room(self, size: int) -> bool:
         """Return whether one request may also hold a row of ``size`` bytes."""
@@ -79,10 +117,15 @@ class Sent(Struct, frozen=True):
     position: int
 
 
-def make_batches(rows: Iterable[Row | BadRow], position: Callable[[], int]) -> Iterator[Batch]:
-    """Collect rows into batches, in their order; ``position`` returns how many bytes of the file have been read."""
+def make_batches(rows: Iterable[Row | BadRow], position: Callable[[], int], first: int = 1) -> Iterator[Batch]:
+    """Collect rows into batches, in their order and from the line ``first`` on.
+
+    ``position`` returns how many bytes of the file have been read.
+    """
     batch = Batch()
     for row in rows:
+        if row.line < first:
+            continue
         entry = _encode_row(row)
         if not batch.has_room(0 if isinstance(entry, BadRow) else len(entry)):
             batch.position = position()
@@ -92,6 +135,7 @@ def make_batches(rows: Iterable[Row | BadRow], position: Callable[[], int]) -> I
             batch.bad.append(entry)
         else:
             batch.add(row.line, entry)
+            batch.has_details = batch.has_details or isinstance(row.entry, DetailedEntry)  # type: ignore[union-attr]
     if batch.last_line():
         batch.position = position()
         yield batch
@@ -104,63 +148,151 @@ def _encode_row(row: Row | BadRow) -> bytes | BadRow:
         entry = _encode(row.entry)
         if len(entry) > LONG_ENTRY:
             checked_name(row.entry.name)
+            return BadRow(row.line, cut_name(row.entry.name), "submittedAt is too long for a time")
     except UnicodeEncodeError:
-        return BadRow(row.line, None, "the name is not valid UTF-8")
+        return BadRow(row.line, None, "the name is not valid UTF-8: --encoding says which encoding the file has")
     except BadName as error:
         return BadRow(row.line, None, str(error))
     return entry
 
 
-async def send(client: Client, board: str, full: Iterator[Batch]) -> AsyncIterator[Sent]:
-    """Submit batches to a board one after another, and yield the result of each.
+class Sender:
+    """Submits batches to a board one after another.
 
-    If the service keeps idempotency keys, each batch has its own and counts once, however often it is sent.
+    ``has_keys`` says whether the service keeps idempotency keys, None while that is not known.
     """
-    sending: asyncio.Task[Sent] | None = None
-    keys: Iterator[str | None] | None = None
-    while batch := await _run_in_thread(lambda: next(full, None)):
+
+    def __init__(self, client: Client, board: str, run: str) -> None:
+        self._client = client
+        self._board = board
+        self._run = run
+        self.has_keys: bool | None = None
+
+    async def send(self, full: Iterator[Batch]) -> AsyncIterator[Sent]:
+        """Submit batches, and yield the result of each, or of each few rows if they are sent one by one."""
+        sending: asyncio.Task[Sent] | None = None
+        takes_batches: bool | None = None
+        while batch := await _run_in_thread(lambda: next(full, None)):
+            if sending is not None:
+                yield await sending
+                sending = None
+            if takes_batches is None:
+                takes_batches = await self._ask_what_is_taken()
+            if takes_batches:
+                sending = asyncio.create_task(self._send(batch))
+            else:
+                async for sent in self._send_singly(batch):
+                    yield sent
         if sending is not None:
             yield await sending
-        keys = keys or await _make_keys(client, board)
-        sending = asyncio.create_task(_send(client, board, batch, next(keys)))
-    if sending is not None:
-        yield await sending
+
+    async def _ask_what_is_taken(self) -> bool:
+        """Return whether the service takes batches for the board: it is sent empty ones."""
+        for key in (self._run, None):
+            try:
+                await self._submit(Batch(), key)
+            except RequestRefused as refusal:
+                if refusal.retry_after is not None:  # over a limit, which says nothing about batches and keys
+                    raise
+            else:
+                self.has_keys = key is not None
+                return True
+        return False
+
+    def _key(self, line: int) -> str | None:
+        return None if self.has_keys is False else str(Start(self._run, line))
+
+    async def _send(self, batch: Batch) -> Sent:
+        accepted, refused = 0, batch.bad
+        if batch.lines:
+            try:
+                receipt = await self._submit(batch, self._key(batch.lines[0]))
+            except RequestRefused as refusal:
+                if batch.has_details and not self.has_keys:
+                    raise RequestRefused(f"{refusal} --scores-only imports names and scores alone.") from refusal
+                raise
+            accepted = receipt.accepted
+            refused += [BadRow(batch.lines[entry.index], entry.name, entry.problem) for entry in receipt.refused]
+        refused.sort(key=lambda row: row.line)
+        return Sent(accepted, refused, batch.last_line(), batch.position)
+
+    async def _submit(self, batch: Batch, key: str | None) -> BatchReceipt:
+        body, sent = batch.body(), len(batch.lines)
+        return await _insist(lambda: self._client.submit_many(self._board, body, sent, key))
+
+    # Row by row
+
+    async def _send_singly(self, batch: Batch) -> AsyncIterator[Sent]:
+        """Submit the rows of a batch one by one, up to AT_ONCE of different names at a time."""
+        rows = [(line, *_split_name(entry)) for line, entry in zip(batch.lines, batch.entries, strict=True)]
+        for wave in _make_waves(rows, 1 if self.has_keys is None else AT_ONCE):
+            results = await asyncio.gather(*(self._send_row(*row) for row in wave), return_exceptions=True)
+            if failure := next((result for result in results if isinstance(result, BaseException)), None):
+                raise failure
+            refused = [result for result in results if isinstance(result, BadRow)]
+            yield Sent(len(wave) - len(refused), refused, wave[-1][0], batch.position)
+        if batch.bad:
+            yield Sent(0, batch.bad, batch.last_line(), batch.position)
+
+    async def _send_row(self, line: int, name: str, body: bytes) -> BadRow | None:
+        try:
+            await self._submit_row(line, name, body)
+        except BadName as error:
+            return BadRow(line, cut_name(name), str(error))
+        except RequestRefused as refusal:
+            if refusal.status not in OF_A_ROW:
+                raise
+            return BadRow(line, name, str(refusal))
+        return None
+
+    async def _submit_row(self, line: int, name: str, body: bytes) -> None:
+        """Submit a row; find out with the first one that is taken whether the service keeps keys."""
+        if key := self._key(line):
+            try:
+                await _insist(lambda: self._client.submit_body(self._board, name, body, key))
+            except RequestRefused as refusal:
+                if self.has_keys or refusal.status not in OF_A_ROW:
+                    raise
+            else:
+                self.has_keys = True
+                return
+        # Without a key only what is said not to have counted is sent again
+        await _insist(lambda: self._client.submit_body(self._board, name, body, None), may_count=False)
+        self.has_keys = False
 
 
-async def _make_keys(client: Client, board: str) -> Iterator[str | None]:
-    """Return the keys of a run's batches. All are None if the service refuses an empty batch because of its key."""
-    run = uuid4()
-    try:
-        await _submit(client, board, Batch(), str(run))
-    except RequestRefused as refusal:
-        if refusal.retry_after is not None:  # over a limit, which does not say whether the service keeps keys
-            raise
-        return repeat(None)
-    return (f"{run}-{number}" for number in count())
+def _split_name(entry: bytes) -> tuple[str, bytes]:
+    """Return the name of an encoded entry, and the body of a submit for it."""
+    fields = _read_fields(entry)
+    return _read_name(fields.pop("name")), _encode(fields)
 
 
-async def _send(client: Client, board: str, batch: Batch, key: str | None) -> Sent:
-    accepted, refused = 0, batch.bad
-    if batch.lines:
-        receipt = await _submit(client, board, batch, key)
-        accepted = receipt.accepted
-        refused += [BadRow(batch.lines[entry.index], entry.name, entry.problem) for entry in receipt.refused]
-    refused.sort(key=lambda row: row.line)
-    return Sent(accepted, refused, batch.last_line(), batch.position)
+def _make_waves(rows: Sequence[tuple[int, str, bytes]], size: int) -> Iterator[list[tuple[int, str, bytes]]]:
+    """Yield rows in their order, a few at a time, so that no name is twice among these."""
+    wave: list[tuple[int, str, bytes]] = []
+    for row in rows:
+        if len(wave) == size or any(row[1] == name for _, name, _ in wave):
+            yield wave
+            wave = []
+        wave.append(row)
+    if wave:
+        yield wave
 
 
-async def _submit(client: Client, board: str, batch: Batch, key: str | None) -> BatchReceipt:
-    """Submit a batch; send it again while the service asks for that, ATTEMPTS times at most."""
-    body, sent = batch.body(), len(batch.lines)
+async def _insist(ask: Callable[[], Awaitable[T]], *, may_count: bool = True) -> T:
+    """Ask, and ask again while the service says when, ATTEMPTS times at most.
+
+    Without ``may_count`` only after an answer that says by its status that nothing was counted.
+    """
     for _ in range(ATTEMPTS - 1):
         try:
-            return await client.submit_many(board, body, sent, key)
+            return await ask()
         except RequestFailed as error:
-            if error.retry_after is None:
+            if error.retry_after is None or not (may_count or error.status == TOO_MANY):
                 raise
             wait = min(error.retry_after, LONGEST_WAIT)
         await asyncio.sleep(wait)
-    return await client.submit_many(board, body, sent, key)
+    return await ask()
 
 
 async def _run_in_thread(function: Callable[[], T]) -> T:
@@ -181,12 +313,91 @@ async def _run_in_thread(function: Callable[[], T]) -> T:
     return await asyncio.wrap_future(future)
 
 
-async def fetch_pages(client: Client, board: str) -> AsyncIterator[list[Entry]]:
-    """Fetch a board's pages, from its first entry to its last."""
-    start = 0
-    while True:
-        page = await client.page(board, start, start + PAGE_ENTRIES)
-        yield page
-        if len(page) < PAGE_ENTRIES:
-            return
-        start += PAGE_ENTRIES
+class Copy:
+    """The entries of a board or of a period, some at a time, from the first to the last.
+
+    ``has_details`` says whether they have their times and metadata, and ``has_cursors`` whether the service goes on
+    after an entry. If it does not, an entry may be missing or come twice, because others are submitted or removed.
+    ``damaged`` counts the entries whose metadata is damaged, and left out.
+    """
+
+    def __init__(self, client: Client, board: str, when: Period, *, scores_only: bool) -> None:
+        self._client = client
+        self._board = board
+        self._when = when
+        self.has_details = not scores_only
+        self.has_cursors = True
+        self.damaged = 0
+
+    async def pages(self) -> AsyncIterator[Sequence[Entry]]:
+        """Yield the entries; those that tie in score and time in the order in which they were sent."""
+        first = await self._first_page()
+        if first is None:
+            pages = self._pages_by_rank()
+        elif self.has_details and await self._has_latest_first():
+            pages = _in_sent_order(self._pages_after(first))
+        else:
+            pages = self._pages_after(first)
+        async for page in pages:
+            yield page
+
+    async def _first_page(self) -> FullPage | None:
+        """Return the first page, or None if the service knows no cursors, times or metadata."""
+        self._include = "cursor,metadata,submittedAt" if self.has_details else "cursor"
+        query = {"startRank": "0", "endRank": str(PAGE_ENTRIES), "include": self._include}
+        try:
+            return await self._client.full_page(self._board, query | self._when.query)
+        except RequestRefused as refusal:
+            if refusal.status != NOT_KEPT:
+                raise
+            self.has_details = self.has_cursors = False
+            return None
+
+    async def _pages_after(self, page: FullPage) -> AsyncIterator[Sequence[Entry]]:
+        yield self._entries(page)
+        while page.next is not None:
+            page = await self._client.full_page(self._board, {"cursor": page.next, "include": self._include})
+            yield self._entries(page)
+
+    def _entries(self, page: FullPage) -> Sequence[Entry]:
+        self.damaged += sum(entry.metadata_damaged is True for entry in page.leaderboard)
+        return [_make_entry(entry) for entry in page.leaderboard]
+
+    async def _pages_by_rank(self) -> AsyncIterator[Sequence[Entry]]:
+        start = 0
+        while page := await self._client.page(self._board, start, start + PAGE_ENTRIES, self._when):
+            yield page
+            start += PAGE_ENTRIES
+
+    async def _has_latest_first(self) -> bool:
+        try:
+            return (await self._client.definition(self._board)).ties == "latest"
+        except RequestRefused:  # it has neither entries nor a definition
+            return False
+
+
+def _make_entry(entry: ReadEntry) -> Entry:
+    metadata = entry.metadata or None
+    if metadata and bytes(metadata) == b"null":
+        metadata = None
+    if metadata or entry.submitted_at:
+        return DetailedEntry(entry.name, entry.score, metadata, entry.submitted_at or None)
+    return Entry(entry.name, entry.score)
+
+
+async def _in_sent_order(pages: AsyncIterator[Sequence[Entry]]) -> AsyncIterator[Sequence[Entry]]:
+    """Turn those around that tie in score and time, of which the last that was sent comes first."""
+    tied: list[Entry] = []
+    async for page in pages:
+        ready: list[Entry] = []
+        for entry in page:
+            if tied and _moment(tied[0]) != _moment(entry):
+                ready += reversed(tied)
+                tied = []
+            tied.append(entry)
+        yield ready
+    yield tied[::-1]
+
+
+def _moment(entry: Entry) -> tuple[Score, str | None]:
+    return entry.score, entry.submitted_at if isinstance(entry, DetailedEntry) else None

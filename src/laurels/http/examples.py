@@ -131,7 +131,7 @@ WALKTHROUGH = (
         "All there is to know of a page",
         "/mario-kart?endRank=1&include=rank,metadata,submittedAt,cursor",
         200,
-        b'{"leaderboard":[{"name":"v","score":2077,"rank":0,"metadata":null,"submittedAt":"2026-11-22T05:00:00.123Z"}],'
+        b'{"leaderboard":[{"name":"v","score":2077,"rank":0,"metadata":null,"submittedAt":"2026-11-22T05:00:00.123456Z"}],'
         b'"next":"mAIBy0CgOgAAAAAAzwAMwe2mgnoMoXagoMQI6E7LoGg8g5Y"}',
         varies=True,
     ),

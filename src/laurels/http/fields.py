@@ -54,7 +54,7 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "submittedAt": _describe(
             "When the submission that counts was kept, in UTC, or null if the store does not know; if `include` "
             "names it.",
-            examples=["2026-11-22T05:00:00.123Z"],
+            examples=["2026-11-22T05:00:00.123456Z"],
         ),
         "metadataDamaged": _describe("True if there is metadata, but the disk has lost it; else left out.", const=True),
     },

@@ -97,7 +97,7 @@ class Page(Struct, frozen=True):
 
 
 class ReadEntry(Struct, frozen=True, rename="camel", gc=False):
-    """An entry with more about it than a page has; ``submitted_at`` is RFC 3339, in UTC, to the millisecond.
+    """An entry with more about it than a page has; ``submitted_at`` is RFC 3339, in UTC, to the microsecond.
 
     What was asked for and is not there is null; ``metadata_damaged`` is there, and true, if that is why.
     """
