@@ -250,7 +250,7 @@ cdef class FastPath:
         self.outbox = Outbox()
         self.needs_request = not gate.is_open
         self.trusts_proxies = gate.proxies is not None
-        self.is_observed = not gate.is_silent
+        self.is_observed = bool(gate.observers)
         self.cors = gate.cors
         self.sites = {}
         self.site = Site(gate, b"", None, {})
