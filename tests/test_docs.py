@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 
 from laurels import __version__
 from laurels.adapters.limits import Limits
+from laurels.cli.serve import serve
 from laurels.http.metrics import STORE_METRICS
 from laurels.http.problems import STATUS
 from laurels.http.reads import READS
@@ -111,3 +113,12 @@ def test_exports(module: str) -> None:
     names = getattr(package, "__all__", [])
     assert names == sorted(names)
     assert all(hasattr(package, name) for name in names)
+
+
+def test_unit_starts_the_service() -> None:
+    """What the unit for systemd starts is a command with options that it has."""
+    unit = ConfigParser()
+    unit.read(ROOT / "examples" / "laurels.service")
+    program, name, *options = unit["Service"]["execstart"].split()
+    assert (Path(program).name, name) == ("laurels", "serve")
+    assert serve.make_context("serve", options).params["data"] == Path("/var/lib/laurels")

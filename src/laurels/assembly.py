@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-import socket
 import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -22,7 +22,7 @@ from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.request_counts import RequestCounts
-from laurels.adapters.server import Server, connections_within_descriptors
+from laurels.adapters.server import Server, bind, connections_within_descriptors
 from laurels.adapters.shared import Shared
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
@@ -40,12 +40,14 @@ from laurels.http.wire import Batch
 from laurels.limits import limits_of
 from laurels.logs import LogFormat, writing_logs
 from laurels.optional import load
+from laurels.reloading import Reloading, ignore_hangups
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    import socket
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
@@ -121,8 +123,8 @@ def _boards_file(settings: Settings) -> BoardsFile:
 
 
 @asynccontextmanager
-async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
-    """Open the store and yield the routes over it; close it at the end.
+async def open_routes(settings: Settings, reloading: Reloading | None = None) -> AsyncIterator[Routes]:
+    """Open the store and yield the routes over it; close it at the end. What can be reloaded is added to ``reloading``.
 
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
@@ -134,6 +136,12 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     try:
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
+
+        async def reload_boards() -> None:
+            await boards.declare(await asyncio.to_thread(_boards_file, settings))
+
+        if reloading is not None and settings.boards is not None:
+            reloading.add(f"the boards file {settings.boards}", reload_boards)
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
@@ -168,26 +176,32 @@ def _limited(operation: Operation, limits: Limits) -> Operation:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is under way. Raises as :func:`open_routes`."""
+    """Serve until SIGINT or SIGTERM, then finish what is under way; SIGHUP reloads.
+
+    Raises AddressUnusable, and as :func:`open_routes`.
+    """
+    reloading = Reloading()
+    reloading.hear()
     sys.setswitchinterval(SWITCH_SECONDS)
-    with writing_logs(settings.log_format):
-        room = connections_within_descriptors(settings.limits.max_connections)
-        limits = replace(settings.limits, max_connections=room)
-        uvloop.run(_serve(replace(settings, limits=limits, allowed_hosts=_hosts_to_answer_to(settings))))
-
-
-def _hosts_to_answer_to(settings: Settings) -> tuple[str, ...]:
-    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere."""
     try:
-        found = socket.getaddrinfo(settings.host or None, None, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError):
-        found = []  # which is told when the service listens
-    is_checked = settings.allowed_hosts or all(is_loopback(str(address[0])) for *_, address in found)
+        with writing_logs(settings.log_format):
+            room = connections_within_descriptors(settings.limits.max_connections)
+            limits = replace(settings.limits, max_connections=room)
+            uvloop.run(_serve(replace(settings, limits=limits), reloading))
+    finally:
+        ignore_hangups()
+
+
+def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[str, ...]:
+    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere."""
+    is_checked = settings.allowed_hosts or all(is_loopback(str(each.getsockname()[0])) for each in sockets)
     return (LOCALHOST, *settings.allowed_hosts) if is_checked else ()
 
 
-async def _serve(settings: Settings) -> None:
-    async with open_routes(settings) as routes:
+async def _serve(settings: Settings, reloading: Reloading) -> None:
+    sockets = bind(settings.host, settings.port)  # first: what loads for minutes should not do so in vain
+    settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
+    async with open_routes(settings, reloading) as routes, reloading.answering():
         server = Server(
             uvicorn.Config(
                 Application(routes),
@@ -205,7 +219,7 @@ async def _serve(settings: Settings) -> None:
         )
         for ending in (signal.SIGINT, signal.SIGTERM):
             signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
-        await server.serve()
+        await server.serve(sockets)
 
 
 def application() -> OpeningApplication:

@@ -249,9 +249,9 @@ async def test_default_definition_during_a_jump(tmp_path: Path, clock: Clock) ->
     clock.turn(30 * DAY)
     assert await store.count(KART) == 0
     with pytest.raises(DefinitionConflict, match="mario-kart"):
-        await store.set_default(Definition(order="ascending"))
+        await store.declare({}, Definition(order="ascending"))
     clock.now += SETTLE_SECONDS
-    await store.set_default(Definition(order="ascending"))
+    await store.declare({}, Definition(order="ascending"))
     await store.submit(KART, Submission("w", 1))
     assert shown(await store.page(KART, 0, 9)) == [("w", 1, 0)]
     await store.close()
@@ -262,7 +262,7 @@ async def test_ended_board_that_contradicts_when_the_clock_jumps(tmp_path: Path,
     store = await EmbeddedStore.open(tmp_path / "data", ENDING.definition, clock=clock)
     await store.submit(KART, Submission("v", 1))
     clock.now += 8 * DAY
-    setting = asyncio.ensure_future(store.set_default(Definition(order="ascending")))
+    setting = asyncio.ensure_future(store.declare({}, Definition(order="ascending")))
     await asyncio.sleep(0)  # what is to be written is in the open batch, which has no time yet
     clock.turn(DAY)
     await setting

@@ -68,7 +68,7 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="LAURELS_BOARDS",
     show_envvar=True,
-    help="TOML file that declares boards, and the definition of all others.",
+    help="TOML file that declares boards, and the definition of all others. SIGHUP reloads it.",
 )
 @click.option(
     "--order",
@@ -137,7 +137,7 @@ def serve(**settings: Any) -> None:
     """Run the service until it is stopped.
 
     An acknowledged score is on disk, with the embedded store. One process owns a data directory. Ctrl-C or SIGTERM
-    stops the service after it has finished what is under way.
+    stops the service after it has finished what is under way. SIGHUP reloads the boards file.
 
     With --store momento:CACHE the boards are in a cache of Momento's, for any number of processes. The key is read from
     MOMENTO_API_KEY, and the endpoint of a v2 key from MOMENTO_ENDPOINT.
