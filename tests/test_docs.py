@@ -66,7 +66,7 @@ def test_every_parameter_is_documented(parameter: str) -> None:
     assert re.search(rf"[?&]{parameter}=", API)
 
 
-@pytest.mark.parametrize("status", [*STATUS.values(), 404, 405, 406, 408, 413, 414, 415, 431, 500, 505])
+@pytest.mark.parametrize("status", [*STATUS.values(), 403, 404, 405, 421, 406, 408, 413, 414, 415, 431, 500, 505])
 def test_every_status_is_documented(status: int) -> None:
     """A status that can be answered has a row in the table of errors."""
     assert re.search(rf"^\| [\d· ]*{status}[\d· ]* \|", API, re.MULTILINE)
