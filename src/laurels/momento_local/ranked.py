@@ -63,7 +63,7 @@ class Leaderboard:
         ]
 
     def competition_ranks(self, numbers: Iterable[int], *, descending: bool) -> list[Ranked]:
-        """Return those of some elements that are there; elements of one score have one rank, the number of those before."""
+        """Return the same, but elements of one score have one rank: the number of those before them. O(log n) each."""
         return [
             Ranked(number, self._number_before(score, descending=descending), score)
             for number, score in self._find(numbers)
