@@ -13,7 +13,7 @@ KERNEL := $(shell find src -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run run-serverless cdk test check bench docs fuzz lock clean
+.PHONY: help install run run-serverless install-cdk cdk test check bench docs fuzz lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -42,13 +42,10 @@ $(VENV)/%.stamp: requirements/%.txt $(VENV)/serve.stamp
 	$(PIP) install --require-hashes -r $<
 	@touch $@
 
-# The packages in the assets of Lambda's functions (for both of Lambda's processors, and for this machine), and those of
-# Lambda's own Python runtime.
-build/wheels.stamp: requirements/function.txt requirements/lambda-runtime.txt $(VENV)/serve.stamp
+# The packages in the assets of Lambda's functions, and those of Lambda's own Python runtime.
+build/wheels.stamp: requirements/function.txt requirements/lambda-runtime.txt infra/runtimes.py $(VENV)/serve.stamp
 	rm -rf build/wheels build/lambda-runtime
-	$(PIP) download $(WHEELS) --dest build/wheels/here -r requirements/function.txt
-	$(PIP) download $(WHEELS) --dest build/wheels/arm64 --platform manylinux2014_aarch64 -r requirements/function.txt
-	$(PIP) download $(WHEELS) --dest build/wheels/x86_64 --platform manylinux2014_x86_64 -r requirements/function.txt
+	$(BIN)/python -m infra.runtimes
 	$(PIP) install --require-hashes --target build/lambda-runtime -r requirements/lambda-runtime.txt
 	@touch $@
 
@@ -72,18 +69,21 @@ run: $(VENV)/serve.stamp ## Serve on http://127.0.0.1:8000 (LAURELS_PORT, LAUREL
 run-serverless: $(VENV)/serverless.stamp build/wheels.stamp ## Run the serverless stack locally on http://127.0.0.1:8000, without any account
 	exec $(BIN)/python -m infra.local $(ARGS)
 
-cdk: $(VENV)/infra.stamp build/wheels.stamp node_modules/.stamp ## Run the CDK command, e.g. ARGS="deploy -c stageName=dev"
-	PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/cdk $(ARGS)
+install-cdk: $(VENV)/infra.stamp build/wheels.stamp node_modules/.stamp ## Install what a deployment needs; then `npx cdk` works
 
-# Every line and branch is tested, which is checked unless ARGS selects tests. Python 3.11 misses some lines of commands
-# that call the service: it stops tracing a task once another has been cancelled in it (python/cpython#106749, fixed in
-# 3.12).
+cdk: install-cdk ## Run the CDK command, e.g. ARGS="deploy -c stageName=dev"
+	node_modules/.bin/cdk $(ARGS)
+
+# All tests run in as many processes as there are cores; those that ARGS selects run in one, as -x and --pdb need it,
+# unless it says "-n auto". Every line and branch is tested, which is checked unless ARGS selects tests. Python 3.11
+# misses some lines of commands that call the service: it stops tracing a task once another has been cancelled in it
+# (python/cpython#106749, fixed in 3.12).
 test: $(VENV)/dev.stamp build/wheels.stamp build/wheelhouse.stamp node_modules/.stamp ## Run all tests with branch coverage, or some without: ARGS="-m 'not slow'"
 ifneq ($(strip $(ARGS)),)
 	$(BIN)/pytest $(ARGS)
 else
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=$$($(BIN)/python -c 'import sys; print(100 if sys.version_info >= (3, 12) else 99)')
 endif

@@ -1,13 +1,13 @@
-"""A function's asset: what its handler imports and nothing else, made without Docker and without a network.
+"""A function's asset: what its handler imports and nothing else, made without Docker.
 
-The wheels for Lambda's processor are in ``build/wheels``; a wheel that is not locked is refused. From the handler on,
-every import statement is followed, in functions and under ``try`` too, through our sources and through the wheels; only
-imports for type checkers are left out. The asset has the files that are reached, and no others. Imports that no
-statement shows are in a table.
+From the handler on, every import statement is followed, in functions and under ``try`` too, through our sources and
+through the wheels; only imports for type checkers are left out. The asset has the files that are reached, and no
+others. Imports that no statement shows are in a table.
 
 With each source goes its compiled file, which is used unchecked: Lambda's disk is read-only, and without compiled files
-a cold start takes three times as long. Sources are for the tracebacks in the log. Further files of a deployment, such
-as its boards file, are added as they are.
+a cold start takes three times as long. The target's interpreter compiles it, as a compiled file is of one version.
+Sources are for the tracebacks in the log. Further files of a deployment, such as its boards file, are added as they
+are.
 
 An asset is named by a hash of all that goes into it, so one that is there already is not made again.
 """
@@ -18,28 +18,25 @@ import argparse
 import ast
 import fcntl
 import hashlib
-import platform
-import py_compile
-import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
-from infra.errors import NotCarried, WheelRefused, WheelsMissing
+from infra.errors import NotCarried
+from infra.runtimes import HERE, LOCK, MACHINES, ROOT, RUNTIMES, find_target, find_wheels, newest_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-ROOT = Path(__file__).parent.parent
-WHEELS = ROOT / "build" / "wheels"
+    from infra.runtimes import Target
+
 ASSETS = ROOT / "build" / "assets"
-LOCK = ROOT / "requirements" / "function.txt"
 SOURCES = ROOT / "src"
 HANDLERS = "laurels.serverless.handlers"
-ARCHITECTURES = ("arm64", "x86_64", "here")
 TASK_ROOT = "/var/task"
 KEPT = 5
 
@@ -56,21 +53,21 @@ NO_FILES: Mapping[str, bytes] = {}
 
 
 def build(
-    architecture: str, directory: Path, handler: str = HANDLERS, extra_files: Mapping[str, bytes] = NO_FILES
+    target: Target, directory: Path, handler: str = HANDLERS, extra_files: Mapping[str, bytes] = NO_FILES
 ) -> Path:
     """Build the asset of the functions in the module ``handler``, if it is not there; return its directory.
 
-    It is a directory in ``directory``. ``architecture`` is Lambda's name of a processor, or ``here`` for this machine;
-    ``extra_files`` are by their names in the asset. Raises AssetError.
+    It is a directory in ``directory``; ``extra_files`` are by their names in the asset. Raises AssetError.
     """
-    wheels = _locked_wheels(architecture)
+    wheels = find_wheels(target)
     ours = _our_files()
     reached = _find_imported({handler}, ours)
     carried = {path: ours[path] for path in sorted(reached)}
     for module in {handler} - {_module(path) for path in carried} | _compiled_modules(carried):
         raise NotCarried(module)
-    kind = f"{handler.rpartition('.')[2]}-{architecture}"
-    place = directory / f"{kind}-{_fingerprint(wheels, {**carried, **extra_files})}"
+    # Without a dot: CDK takes what follows one for the extension of a file.
+    kind = f"{handler.rpartition('.')[2]}-{target.name.replace('.', '')}"
+    place = directory / f"{kind}-{_fingerprint(target, wheels, {**carried, **extra_files})}"
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=directory) as scratch:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -78,6 +75,7 @@ def build(
             files = carried | _unpack(wheels)
             whole = {path: files[path] for path in _find_imported({handler}, files)}
             _write(Path(scratch) / "asset", {**whole, **extra_files})
+            _compile(Path(scratch) / "asset", target.interpreter)
             (Path(scratch) / "asset").rename(place)
             _remove_old(directory.glob(f"{kind}-*"))
     return place
@@ -87,18 +85,6 @@ def _remove_old(assets: Iterable[Path]) -> None:
     """Remove all but the KEPT latest assets: an older one may still be in use by a running stack."""
     for old in sorted(assets, key=lambda asset: asset.stat().st_mtime)[:-KEPT]:
         shutil.rmtree(old)
-
-
-def _locked_wheels(architecture: str) -> list[Path]:
-    directory = WHEELS / architecture
-    wheels = sorted(directory.glob("*.whl"))
-    if not wheels:
-        raise WheelsMissing(directory)
-    locked = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", LOCK.read_text()))
-    for wheel in wheels:
-        if hashlib.sha256(wheel.read_bytes()).hexdigest() not in locked:
-            raise WheelRefused(wheel, LOCK)
-    return wheels
 
 
 def _our_files() -> dict[str, bytes]:
@@ -118,9 +104,9 @@ def _unpack(wheels: list[Path]) -> dict[str, bytes]:
     return files
 
 
-def _fingerprint(wheels: list[Path], carried: Mapping[str, bytes]) -> str:
+def _fingerprint(target: Target, wheels: list[Path], carried: Mapping[str, bytes]) -> str:
     # The version of Python, because compiled files are of one; this file, because it decides what an asset has.
-    digest = hashlib.sha256(platform.python_version().encode())
+    digest = hashlib.sha256(target.version.encode())
     digest.update(Path(__file__).read_bytes())
     for wheel in wheels:
         digest.update(wheel.name.encode() + b"\0")
@@ -135,13 +121,12 @@ def _write(directory: Path, files: Mapping[str, bytes]) -> None:
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-        if path.endswith(".py"):
-            py_compile.compile(
-                str(target),
-                dfile=f"{TASK_ROOT}/{path}",
-                doraise=True,
-                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-            )
+
+
+def _compile(directory: Path, interpreter: str) -> None:
+    names = ("-s", str(directory), "-p", TASK_ROOT, str(directory))
+    command = [interpreter, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *names]
+    subprocess.run(command, check=True)  # noqa: S603 - as this code says
 
 
 def _module(path: str) -> str | None:
@@ -205,11 +190,13 @@ class _Statements(ast.NodeVisitor):
 def main() -> None:
     """Build an asset and print its path."""
     parser = argparse.ArgumentParser(prog="python -m infra.assets", description="Build a function's asset.")
-    parser.add_argument("--architecture", choices=ARCHITECTURES, default="arm64")
+    parser.add_argument("--architecture", choices=[*MACHINES, HERE.name], default="arm64")
+    parser.add_argument("--runtime", choices=RUNTIMES, default=newest_runtime(), help="Lambda's Python [%(default)s]")
     parser.add_argument("--handler", default=HANDLERS, help="the module with the functions [%(default)s]")
     parser.add_argument("--to", type=Path, default=ASSETS, help="the directory to build it in [%(default)s]")
     given = parser.parse_args()
-    sys.stdout.write(f"{build(given.architecture, given.to, given.handler)}\n")
+    target = HERE if given.architecture == HERE.name else find_target(given.runtime, given.architecture)
+    sys.stdout.write(f"{build(target, given.to, given.handler)}\n")
 
 
 if __name__ == "__main__":

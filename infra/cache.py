@@ -39,7 +39,7 @@ class Cache(Construct):
             "Cache",
             service_token=provider.service_token,
             resource_type="Custom::MomentoCache",
-            properties={"CacheName": settings.name},
+            properties={"CacheName": settings.cache_name},
             removal_policy=RemovalPolicy.RETAIN if settings.is_lasting else RemovalPolicy.DESTROY,
         )
 

@@ -39,11 +39,12 @@ class AssetError(DeploymentError):
 
 
 class WheelsMissing(AssetError):
-    """There are no wheels for the processor."""
+    """The wheels for a runtime and a processor cannot be downloaded."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        super().__init__(f"There are no wheels in {directory}. Run `make build/wheels.stamp` first: it downloads them.")
+    def __init__(self, target: str, output: str) -> None:
+        self.target = target
+        reason = output.strip().rpartition("\n")[2]
+        super().__init__(f"The functions' packages for {target} cannot be downloaded: {reason}")
 
 
 class WheelRefused(AssetError):
@@ -52,8 +53,7 @@ class WheelRefused(AssetError):
     def __init__(self, wheel: Path, lock: Path) -> None:
         self.wheel = wheel
         super().__init__(
-            f"{wheel} is not one of the wheels that {lock} names. Remove build/wheels.stamp and run "
-            "`make build/wheels.stamp` again."
+            f"{wheel} is not one of the wheels that {lock} names. Remove its directory: then it is downloaded again."
         )
 
 

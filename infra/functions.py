@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from aws_cdk import Acknowledgment, ArnFormat, Aws, Duration, RemovalPolicy, Stack, Validations
@@ -13,15 +12,13 @@ from constructs import Construct
 
 from infra.assets import ASSETS, NO_FILES, build
 from infra.boards import read_declarations
+from infra.runtimes import find_target
 from infra.settings import MEMORY_MB, ROUTE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from infra.settings import Settings
-
-RUNTIME = lambda_.Runtime(f"python3.{sys.version_info.minor}", lambda_.RuntimeFamily.PYTHON)
-"""The version of Python that synthesizes: an asset's compiled files are for no other."""
 
 
 class Function(Construct):
@@ -53,13 +50,14 @@ class Function(Construct):
             name=full_name,
             statements=[write_logs(self.log_group), _write_traces(), *statements],
         )
-        asset = build(settings.architecture, ASSETS, handler.rpartition(".")[0], extra_files)
+        target = find_target(settings.python_runtime, settings.architecture)
+        asset = build(target, ASSETS, handler.rpartition(".")[0], extra_files)
         self.function = lambda_.Function(
             self,
             "Function",
             function_name=full_name,
             description=description,
-            runtime=RUNTIME,
+            runtime=lambda_.Runtime(settings.python_runtime, lambda_.RuntimeFamily.PYTHON),
             architecture=getattr(lambda_.Architecture, settings.architecture.upper().replace("ARM64", "ARM_64")),
             handler=handler,
             code=lambda_.Code.from_asset(str(asset), asset_hash=asset.name.rpartition("-")[2]),

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from infra.errors import SettingRefused
+from infra.runtimes import Runtime, newest_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +88,16 @@ Address = Annotated[
     str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+\Z", description="It is an e-mail address, as in ops@game.example.")
 ]
 Architecture = Annotated[Literal["arm64", "x86_64"], Meta(description="It is arm64 or x86_64.")]
+PythonRuntime = Annotated[
+    Runtime, Meta(description="It is a Python of Lambda's: python3.11, python3.12, python3.13 or python3.14.")
+]
+CacheName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_.-]{1,255}\Z",
+        description="It is the name of a Momento cache: letters, digits, dots, hyphens and underscores.",
+    ),
+]
 Order = Annotated[
     Literal["descending", "ascending"],
     Meta(description="It is descending, where higher is better, or ascending, where lower is."),
@@ -102,7 +113,10 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
 
     stage_name: StageName = "dev"
     ssm_stage_name: ParameterSegment
+    cache_name: CacheName
+    namespace: ParameterSegment | None = None
     architecture: Architecture = "arm64"
+    python_runtime: PythonRuntime | None = None
     order: Order | None = None
     boards_file: BoardsFile | None = None
     ttl_days: Days = 7
@@ -125,7 +139,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def name(self) -> str:
-        """The name of the stack and of the Momento cache, and how all other names begin."""
+        """The name of the stack, and how all other names begin."""
         return f"laurels-{self.stage_name}"
 
     @property
@@ -159,12 +173,13 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
         optional = {
             "LAURELS_MOMENTO_ENDPOINT": self.momento_endpoint,
             "LAURELS_CORS_ORIGIN": self.cors_origin,
+            "LAURELS_NAMESPACE": self.namespace,
             "LAURELS_ORDER": None if self.boards_file else self.order,
             "LAURELS_BOARDS": BOARDS if self.boards_file else None,
         }
         return {
             "LAURELS_KEY_PARAMETER": self.key_parameter,
-            "LAURELS_MOMENTO_CACHE": self.name,
+            "LAURELS_MOMENTO_CACHE": self.cache_name,
             "LAURELS_TTL_SECONDS": str(self.ttl_seconds),
         } | {name: value for name, value in optional.items() if value}
 
@@ -187,9 +202,17 @@ def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
     # With a boards file there is no default order: the file's own default may have another one.
     derived = {
         "ssmStageName": stage,
+        "cacheName": f"laurels-{stage}",
+        "pythonRuntime": newest_runtime(),
         "logRetentionDays": LASTING_LOG_DAYS if stage in lasting else EPHEMERAL_LOG_DAYS,
     } | ({} if "boardsFile" in given else {"order": "descending"})
     settings = _convert(given, derived)
+    if settings.manage_cache and settings.cache_name != settings.name:
+        raise SettingRefused(
+            "manageCache",
+            f"is given, but the cache {settings.cache_name} may be that of other stages",
+            "Leave out one of manageCache and cacheName: a stack makes and deletes only the cache of its own name.",
+        )
     if settings.rotate_key_days:
         _check_rotation(settings)
     taken = {

@@ -55,4 +55,5 @@ class LaurelsStack(Stack):
         return functions
 
     def _describe_cache(self, settings: Settings) -> str:
-        return settings.name if settings.manage_cache else f"Run: laurels momento create-cache {settings.name}"
+        is_made = settings.manage_cache or settings.cache_name != settings.name
+        return settings.cache_name if is_made else f"Run: laurels momento create-cache {settings.cache_name}"

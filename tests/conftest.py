@@ -12,6 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.clock import clock
 from tests.momento import momento
@@ -81,6 +82,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run one server for the whole run; each test uses boards with names of its own."""
     with running(tmp_path_factory.mktemp("server")) as server:
         yield server
+
+
+settings.register_profile("laurels", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("laurels")
+"""Slowness on a busy machine is no failure."""
+
+
+def pytest_configure() -> None:
+    """Let SIGINT end the processes that tests start, even if the run itself ignores it, as one in the background does.
+
+    What a process ignores, the processes that it starts ignore too.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -64,11 +64,12 @@ MAY_IMPORT = {
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),
     "infra.errors": laurels("errors"),
-    "infra.settings": infra("errors"),
-    "infra.assets": infra("errors"),
+    "infra.runtimes": infra("errors"),
+    "infra.settings": infra("errors", "runtimes"),
+    "infra.assets": infra("errors", "runtimes"),
     "infra.boards": infra("settings") | laurels("boards", "boards_file", "stores.momento"),
     "infra.answers": laurels("limits", "http"),
-    "infra.functions": infra("assets", "boards", "settings"),
+    "infra.functions": infra("runtimes", "assets", "boards", "settings"),
     "infra.account": infra("functions"),
     "infra.cache": infra("functions", "settings"),
     "infra.gateway": infra("answers", "functions", "settings") | laurels("http"),
@@ -77,7 +78,7 @@ MAY_IMPORT = {
     "infra.stack": infra("functions", "cache", "gateway", "monitoring", "rotation", "settings"),
     "infra.app": infra("settings", "stack") | laurels("errors"),
     # Without aws_cdk: no construct of the stack is among these.
-    "infra.local": infra("answers", "assets", "boards", "errors", "settings")
+    "infra.local": infra("answers", "assets", "boards", "errors", "runtimes", "settings")
     | laurels("errors", "http", "adapters", "momento_local"),
     "bench.__init__": set[str](),
     "bench.errors": set[str](),
@@ -97,7 +98,7 @@ MAY_IMPORT = {
     "bench.peers": bench("machine", "members"),
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
     | bench("directories", "peers", "ranking")
-    | infra("assets")
+    | infra("assets", "runtimes")
     | laurels("momento_local", "stores.embedded"),
     "bench.__main__": bench("errors", "figures", "machine", "rows", "table"),
 }

@@ -130,7 +130,7 @@ instants = st.floats(instant("1981-01-01T00:00Z"), instant("2100-01-01T00:00Z"))
 
 
 @given(windows, zones, instants)
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 def test_one_period_after_another(window: str, zone: str, now: float) -> None:
     """Every instant is in one period, which ends when the next begins; the names of periods sort as they do."""
     calendar = Calendar(window, zone)
@@ -168,7 +168,7 @@ days_from_a_change = st.floats(-2, 2)
 
 
 @given(lines, zones, instants, days_from_a_change, st.integers(0, 40))
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_periods_by_the_definition(line: str, zone: str, year: float, days: float, count: int) -> None:
     """The periods of any line, near the changes of any clock, are those that the definition gives."""
     turns = [start for start, offset, seen in Zone(zone).back(floor(year), FIRST_YEAR + 1) if seen != start + offset]
@@ -201,7 +201,6 @@ def test_a_thousand_periods_ago(line: str, zone: str, count: int) -> None:
 
 
 @given(windows, zones, st.lists(instants))
-@settings(deadline=None)
 def test_clock_goes_anywhere(window: str, zone: str, nows: list[float]) -> None:
     """Questions that were asked before do not change the period of an instant."""
     calendar = Calendar(window, zone)

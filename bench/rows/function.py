@@ -23,6 +23,7 @@ from bench import servers
 from bench.figures import Figure, Measure, Run, Subject, Target, compare, single
 from bench.machine import CLIENT_CORE, pinned
 from infra import assets
+from infra.runtimes import HERE
 from laurels.momento_local.keys import SECRET_BYTES, Keys
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def function(run: Run) -> Iterator[Figure]:
     """Start and call the functions on a local Momento server and an SSM server."""
     directory = run.directory / "function"
     directory.mkdir()
-    asset = assets.build("here", directory)
+    asset = assets.build(HERE, directory)
     with services(directory) as environment:
         # The first call submits the score that the others read, and brings the asset's files into the page cache.
         call_function("warm", asset, environment, directory)

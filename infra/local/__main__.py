@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from infra.assets import ROOT
 from infra.local.stack import Places, open_stack
+from infra.runtimes import ROOT
 from laurels.errors import LaurelsError
 
 FOREIGN = {"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"}

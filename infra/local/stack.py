@@ -19,6 +19,7 @@ from infra.boards import read_declarations
 from infra.local.front import Front
 from infra.local.runtime import REGION, Function, Setup
 from infra.local.servers import running
+from infra.runtimes import HERE, ROOT
 from laurels.adapters.asgi import Disconnected
 from laurels.momento_local.errors import NotListening
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     Answer = Callable[[HTTPScope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
 
-LAMBDA_RUNTIME = assets.ROOT / "build" / "lambda-runtime"
+LAMBDA_RUNTIME = ROOT / "build" / "lambda-runtime"
 MOTO = ("moto.server", "-H", "127.0.0.1", "-p", "0")
 MOTO_READY = r"Running on (http://[\d.:]+)"
 MOMENTO = ("laurels", "momento-local", "--port", "0", "--tls", "--require-key")
@@ -131,7 +132,7 @@ async def open_stack(
     name = chosen.name
     logs = directory / "logs"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    asset = assets.build("here", assets.ASSETS, extra_files=read_declarations(chosen))
+    asset = assets.build(HERE, assets.ASSETS, extra_files=read_declarations(chosen))
     files = ("--ca-file", str(directory / "momento-ca.pem"), "--env-file", str(directory / "momento.env"))
     momento = (*MOMENTO, "--cache", name, *files)
     async with (

@@ -67,9 +67,8 @@ def test_there_is_only_http(tmp_path: Path) -> None:
 def test_directory_in_use(tmp_path: Path) -> None:
     """A server whose data directory is taken does not start, and says who has it."""
     with running(tmp_path) as server:
-        second = subprocess.run(
-            ASGI, env=os.environ | {"LAURELS_DATA": str(tmp_path)}, capture_output=True, text=True, check=False
-        )
+        environment = os.environ | {"LAURELS_DATA": str(tmp_path)}
+        second = subprocess.run(ASGI, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode != 0
     assert f"in use by process {server.process.pid}" in second.stderr
 

@@ -76,7 +76,7 @@ def test_port_that_is_taken(tmp_path: Path) -> None:
             "--data",
             str(tmp_path / "two"),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode
     assert "address already in use" in done.stderr
     assert "Traceback" not in done.stderr
@@ -118,9 +118,8 @@ def test_every_limit_is_an_option(tmp_path: Path) -> None:
 )
 def test_limit_that_cannot_be(option: str, value: str, problem: str) -> None:
     """A limit out of its bounds, or of another form, is refused with what would be right."""
-    done = subprocess.run(
-        [sys.executable, "-m", "laurels", "serve", option, value], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "laurels", "serve", option, value]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert problem in done.stderr
 

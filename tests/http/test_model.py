@@ -419,6 +419,6 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES, stateful_step_count=40, suppress_health_check=list(HealthCheck)
 )
 TestService = pytest.mark.slow(Machine.TestCase)

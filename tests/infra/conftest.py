@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,13 @@ BOARDS = Path(__file__).parent / "boards.toml"
 STAGES: dict[str, dict[str, str]] = {
     "dev": {},
     "prod": {"stageName": "prod"},
-    "feature": {"stageName": "FEAT-123", "ssmStageName": "dev"},
+    "feature": {
+        "stageName": "FEAT-123",
+        "ssmStageName": "dev",
+        "cacheName": "laurels-dev",
+        "namespace": "FEAT-123",
+        "pythonRuntime": f"python3.{sys.version_info.minor}",
+    },
     "everything": {
         "stageName": "full",
         "architecture": "x86_64",

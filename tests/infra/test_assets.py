@@ -7,17 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
 
 from infra import assets
-from infra.errors import NotCarried, WheelRefused, WheelsMissing
+from infra.errors import NotCarried
+from infra.runtimes import HERE, MACHINES, ROOT, RUNTIMES, Target, find_interpreter, find_target, newest_runtime
 
 pytestmark = pytest.mark.slow
 
-LAMBDA_RUNTIME = assets.ROOT / "build" / "lambda-runtime"
+LAMBDA_RUNTIME = ROOT / "build" / "lambda-runtime"
+ARM64, X86_64 = (find_target(newest_runtime(), architecture) for architecture in MACHINES)
 MODULES = [assets.HANDLERS, "laurels.serverless.caches", "laurels.serverless.rotation"]
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "id",
@@ -35,7 +36,6 @@ sys.path = [path for path in sys.path if "site-packages" not in path] + sys.argv
 importlib.import_module(sys.argv[3])
 print(*(module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)), sep="\\n")
 """
-MACHINES = {"arm64": 183, "x86_64": 62}
 
 
 def files(directory: Path) -> dict[str, Path]:
@@ -46,7 +46,7 @@ def files(directory: Path) -> dict[str, Path]:
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_alone(tmp_path: Path, module: str) -> None:
     """From an empty directory, with only what Lambda's Python has, the module and all its imports load."""
-    asset = shutil.copytree(assets.build("here", assets.ASSETS, module), tmp_path / "task")
+    asset = shutil.copytree(assets.build(HERE, assets.ASSETS, module), tmp_path / "task")
     command = [sys.executable, "-I", "-S", "-B", "-c", IMPORT, str(asset), str(LAMBDA_RUNTIME), module]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -55,32 +55,39 @@ def test_imports_alone(tmp_path: Path, module: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-@pytest.mark.parametrize("architecture", assets.ARCHITECTURES)
-def test_size(architecture: str, module: str) -> None:
+@pytest.mark.parametrize("target", [ARM64, X86_64, HERE], ids=lambda target: target.name)
+def test_size(target: Target, module: str) -> None:
     """An asset has at most 35 MB unzipped."""
-    asset = assets.build(architecture, assets.ASSETS, module)
+    asset = assets.build(target, assets.ASSETS, module)
     assert sum(path.stat().st_size for path in files(asset).values()) <= 35_000_000
 
 
-@pytest.mark.parametrize("architecture", MACHINES)
-def test_processor(architecture: str) -> None:
+@pytest.mark.parametrize(("target", "machine"), [(ARM64, 183), (X86_64, 62)], ids=MACHINES)
+def test_processor(target: Target, machine: int) -> None:
     """Compiled modules are for the given processor."""
-    modules = [path for path in files(assets.build(architecture, assets.ASSETS)).values() if path.suffix == ".so"]
+    modules = [path for path in files(assets.build(target, assets.ASSETS)).values() if path.suffix == ".so"]
     machines = {int.from_bytes(path.read_bytes()[18:20], "little") for path in modules}
-    assert machines == {MACHINES[architecture]}
+    assert machines == {machine}
     assert all(path.read_bytes()[:4] == b"\x7fELF" for path in modules)
 
 
-def test_sources_are_compiled() -> None:
-    """Every source has its compiled file, marked as unchecked."""
-    asset = assets.build("arm64", assets.ASSETS)
-    sources = [path for path in files(asset).values() if path.suffix == ".py"]
-    assert {Path(cache_from_source(str(path))).read_bytes()[4:8] for path in sources} == {b"\x01\x00\x00\x00"}
+@pytest.mark.parametrize("runtime", [name for name in RUNTIMES if find_interpreter(name, os.environ["PATH"])])
+def test_runtime(runtime: str) -> None:
+    """Each source has a compiled file of the runtime's version, marked as unchecked; compiled modules are of it too."""
+    target = find_target(runtime, "arm64")
+    made = files(assets.build(target, assets.ASSETS))
+    show = "import importlib.util, sys; print(sys.implementation.cache_tag, importlib.util.MAGIC_NUMBER.hex())"
+    tag, magic = subprocess.check_output([target.interpreter, "-c", show], text=True).split()
+    sources = [Path(name) for name in made if name.endswith(".py")]
+    compiled = [made[str(path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc")] for path in sources]
+    assert {path.read_bytes()[:8].hex() for path in compiled} == {f"{magic}01000000"}
+    modules = {name.split(".")[1] for name in made if name.endswith(".so")}
+    assert modules == {f"{tag}-aarch64-linux-gnu", "abi3"}
 
 
 def test_nothing_else() -> None:
     """An asset has modules and gRPC's certificates; nothing for tests, type checkers or installers."""
-    names = files(assets.build("arm64", assets.ASSETS))
+    names = files(assets.build(ARM64, assets.ASSETS))
     others = {name for name in names if not name.endswith((".py", ".pyc", ".so"))}
     assert others == {"grpc/_cython/_credentials/roots.pem"}
     assert not [name for name in names if "test" in name.split("/") or "boto" in name.split("/")[0]]
@@ -92,7 +99,7 @@ def test_same_bytes(tmp_path: Path) -> None:
     for seed in ("1", "2"):
         command = [sys.executable, "-m", "infra.assets", "--to", str(tmp_path / seed)]
         done = subprocess.run(
-            command, env=os.environ | {"PYTHONHASHSEED": seed}, cwd=assets.ROOT, stdout=subprocess.PIPE, check=True
+            command, env=os.environ | {"PYTHONHASHSEED": seed}, cwd=ROOT, stdout=subprocess.PIPE, check=True
         )
         asset = Path(done.stdout.decode().strip())
         contents = [(name, path.read_bytes()) for name, path in sorted(files(asset).items())]
@@ -102,13 +109,13 @@ def test_same_bytes(tmp_path: Path) -> None:
 
 def test_built_once(tmp_path: Path) -> None:
     """An asset that is there already is not built again."""
-    made = [assets.build("here", tmp_path).stat().st_ino for _ in range(2)]
+    made = [assets.build(HERE, tmp_path).stat().st_ino for _ in range(2)]
     assert made[0] == made[1]
 
 
 def test_extra_files(tmp_path: Path) -> None:
     """Extra files are at the top of the asset, as they are, and other contents make another asset."""
-    made = [assets.build("here", tmp_path, extra_files={"boards.json": text}) for text in (b"{}", b"[]")]
+    made = [assets.build(HERE, tmp_path, extra_files={"boards.json": text}) for text in (b"{}", b"[]")]
     assert [(asset / "boards.json").read_bytes() for asset in made] == [b"{}", b"[]"]
 
 
@@ -117,7 +124,7 @@ def test_old_ones_go(tmp_path: Path) -> None:
     for number in range(7):
         (tmp_path / f"handlers-here-{number}").mkdir()
         os.utime(tmp_path / f"handlers-here-{number}", (number, number))
-    made = assets.build("here", tmp_path)
+    made = assets.build(HERE, tmp_path)
     kept = {path for path in tmp_path.iterdir() if path.is_dir()}
     assert kept == {made, *(tmp_path / f"handlers-here-{number}" for number in range(3, 7))}
 
@@ -126,27 +133,11 @@ def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     """The command prints the path of the asset."""
     monkeypatch.setattr(sys, "argv", ["assets", "--architecture", "here"])
     assets.main()
-    assert capsys.readouterr().out == f"{assets.build('here', assets.ASSETS)}\n"
-
-
-def test_no_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If there are no wheels, the error names the command that downloads them."""
-    monkeypatch.setattr(assets, "WHEELS", tmp_path)
-    with pytest.raises(WheelsMissing, match=r"make build/wheels\.stamp"):
-        assets.build("arm64", tmp_path)
-
-
-def test_foreign_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wheel that was not locked is refused."""
-    monkeypatch.setattr(assets, "WHEELS", tmp_path)
-    (tmp_path / "arm64").mkdir()
-    (tmp_path / "arm64" / "momento-1.29.1-py3-none-any.whl").write_bytes(b"something else")
-    with pytest.raises(WheelRefused, match=r"momento-1\.29\.1"):
-        assets.build("arm64", tmp_path)
+    assert capsys.readouterr().out == f"{assets.build(HERE, assets.ASSETS)}\n"
 
 
 @pytest.mark.parametrize("handler", ["laurels.serverless.nothing", "laurels.stores.embedded.store"])
 def test_not_carried(tmp_path: Path, handler: str) -> None:
     """A handler that is missing, or needs the compiled index, is refused."""
     with pytest.raises(NotCarried):
-        assets.build("arm64", tmp_path, handler)
+        assets.build(ARM64, tmp_path, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from aws_cdk import App, Stack, Validations, aws_sns
 from cdk_nag import AwsSolutionsChecks
 
 from infra.account import NAME, AccountStack
-from infra.assets import ROOT
+from infra.runtimes import ROOT
 from infra.settings import read
 from tests.infra.conftest import STAGES
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+OURS = Path(sys.executable).parent
 DEPENDS_TWICE = "W3005"
 """CDK writes DependsOn even if a reference implies it."""
 
@@ -76,17 +78,50 @@ def test_account_is_no_stage() -> None:
 
 def test_account_command(tmp_path: Path) -> None:
     """The account's app makes a role with which API Gateway writes logs, and sets it there."""
-    command = [sys.executable, "-m", "infra.account"]
-    subprocess.run(command, cwd=ROOT, env=os.environ | {"CDK_OUTDIR": str(tmp_path)}, check=True)
+    command = [str(ROOT / "infra" / "run"), "account"]
+    subprocess.run(command, env=os.environ | {"CDK_OUTDIR": str(tmp_path)}, check=True, timeout=300)
     made = json.loads((tmp_path / f"{NAME}.template.json").read_text())["Resources"].values()
     assert sorted(resource["Type"] for resource in made) == ["AWS::ApiGateway::Account", "AWS::IAM::Role"]
 
 
+def cdk(directory: Path, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run the CDK command without an account, and without our Python on the PATH."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "VIRTUAL_ENV"))}
+    path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if Path(part) != OURS)
+    command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments, "--output", str(directory / "out")]
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment | {"PATH": path, "HOME": str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
 def test_command(tmp_path: Path) -> None:
-    """The CDK command synthesizes a stage without an account."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    context = ["-c", "stageName=FEAT-123", "-c", "ssmStageName=dev"]
-    command = [str(ROOT / "node_modules" / ".bin" / "cdk"), "synth", "--quiet", "--output", str(tmp_path), *context]
-    subprocess.run(command, cwd=ROOT, env=variables | {"PATH": path, "HOME": str(tmp_path)}, check=True)
-    assert (tmp_path / "laurels-FEAT-123.template.json").exists()
+    """The CDK command synthesizes a stage by itself."""
+    done = cdk(tmp_path, "synth", "--quiet", "-c", "stageName=FEAT-123", "-c", "ssmStageName=dev")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "laurels-FEAT-123.template.json").exists()
+
+
+def test_command_refuses(tmp_path: Path) -> None:
+    """The CDK command ends with the reason if a setting is refused."""
+    done = cdk(tmp_path, "synth", "-c", "pythonRuntime=python3.10")
+    assert done.returncode == 1
+    assert "The setting pythonRuntime is 'python3.10'. It is a Python of Lambda's: " in done.stderr
+
+
+@pytest.mark.parametrize("venv", [False, True], ids=["no .venv", "none of CDK's packages"])
+def test_command_without_packages(tmp_path: Path, *, venv: bool) -> None:
+    """In a checkout without what a deployment needs, the CDK command says what installs it."""
+    shutil.copy(ROOT / "cdk.json", tmp_path)
+    (tmp_path / "infra").mkdir()
+    shutil.copy(ROOT / "infra" / "run", tmp_path / "infra")
+    if venv:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True, timeout=300)
+    done = cdk(tmp_path, "synth", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "CDK's packages are not in .venv. Run `make install-cdk` first." in done.stderr

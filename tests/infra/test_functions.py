@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.runtimes import newest_runtime
 from laurels.serverless import caches, environment
 from laurels.serverless.key import connect_ssm
 from laurels.serverless.rotation import Settings
@@ -34,7 +34,17 @@ def test_settings(dev: Synthesized, name: str) -> None:
     assert made["Architectures"] == ["arm64"]
     assert made["TracingConfig"] == {"Mode": "Active"}
     assert made["Timeout"] < 29
-    assert made["Runtime"] == f"python3.{sys.version_info.minor}"
+    assert made["Runtime"] == newest_runtime()
+
+
+@pytest.mark.parametrize("stage", ["dev", "feature"])
+def test_runtime(synthesized: Callable[[str], Synthesized], stage: str) -> None:
+    """Each function's runtime is the version of Python that compiled its asset."""
+    found = synthesized(stage)
+    for made in found.of("Lambda::Function"):
+        asset = found.file.parent / f"asset.{made['Code']['S3Key'].removesuffix('.zip')}"
+        (compiled,) = (asset / "laurels" / "__pycache__").glob("errors.*.pyc")
+        assert made["Runtime"] == compiled.name.replace("errors.cpython-3", "python3.").removesuffix(".pyc")
 
 
 def test_silent_parameter_store(dev: Synthesized, monkeypatch: pytest.MonkeyPatch) -> None:

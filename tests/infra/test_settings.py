@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.assets import ROOT
 from infra.errors import SettingRefused
+from infra.runtimes import ROOT
 from infra.settings import FIELDS, read
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 REFUSED: dict[str, list[object]] = {
     "stageName": ["", "feature/x", "a_b", "-a", "a-", "a" * 25, "naïve", "a b", "a\n", 5],
     "ssmStageName": ["a/b", "a b", "é"],
+    "cacheName": ["", "a b", "a/b"],
+    "namespace": ["", "a\nb", "a/b"],
     "architecture": ["arm", "x86"],
+    "pythonRuntime": ["", "3.12", "python3.10", "python3.99"],
     "order": ["up"],
     "boardsFile": ["", "boards.json", "boards"],
     "ttlDays": ["", "0", "a week", "1.5"],
@@ -37,6 +40,9 @@ REFUSED: dict[str, list[object]] = {
     "manageCache": ["maybe"],
     "rotateKeyDays": ["-1"],
 }
+
+DERIVED = {"ssmStageName", "cacheName", "pythonRuntime"}
+"""Settings whose default is no constant."""
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]])
@@ -75,6 +81,24 @@ def test_given() -> None:
     assert settings.name == "laurels-FEAT-123"
     assert settings.key_parameter == "/leaderboard-api/dev/momento-api-key"
     assert not taken.keys() & {"stageName", "ssmStageName"}
+
+
+def test_shared_cache() -> None:
+    """A stage may keep its boards in the cache of another, apart from the boards there if it has a namespace."""
+    settings, taken = read({"stageName": "FEAT-123", "cacheName": "laurels-dev", "namespace": "FEAT-123"})
+    assert settings.route_environment["LAURELS_MOMENTO_CACHE"] == "laurels-dev"
+    assert settings.route_environment["LAURELS_NAMESPACE"] == "FEAT-123"
+    assert not taken.keys() & {"cacheName", "namespace"}
+    own, taken = read({"stageName": "FEAT-123"})
+    assert own.route_environment["LAURELS_MOMENTO_CACHE"] == taken["cacheName"] == "laurels-FEAT-123"
+    assert "LAURELS_NAMESPACE" not in own.route_environment
+
+
+def test_manages_its_own_cache_only() -> None:
+    """A stack neither makes nor deletes a cache that other stages may use."""
+    with pytest.raises(SettingRefused, match="laurels-dev may be that of other stages"):
+        read({"stageName": "FEAT-123", "cacheName": "laurels-dev", "manageCache": "true"})
+    assert read({"cacheName": "laurels-dev", "manageCache": "true"})[0].manage_cache
 
 
 @pytest.mark.parametrize(("stage", "days"), [("prod", 90), ("staging", 90), ("dev", 7)])
@@ -125,7 +149,7 @@ def test_app_says_which_defaults_it_took(tmp_path: Path) -> None:
     ended = run({"stageName": "FEAT-9"}, tmp_path)
     assert ended.returncode == 0
     assert ended.stderr.count("\n") == 1
-    assert "ssmStageName=FEAT-9, architecture=arm64" in ended.stderr
+    assert "ssmStageName=FEAT-9, cacheName=laurels-FEAT-9, architecture=arm64" in ended.stderr
     assert (tmp_path / "laurels-FEAT-9.template.json").exists()
 
 
@@ -135,4 +159,4 @@ def test_documented(name: str) -> None:
     row = re.search(rf"^\| `{name}` \|.*\| (.*) \|$", (ROOT / "docs" / "deploying.md").read_text(), re.MULTILINE)
     default = read({})[1].get(name)
     assert row
-    assert name == "ssmStageName" or default is None or f"`{str(default).lower()}`" in row[1]
+    assert name in DERIVED or default is None or f"`{str(default).lower()}`" in row[1]

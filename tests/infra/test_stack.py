@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.assets import ROOT
+from infra.runtimes import ROOT
 from tests.infra.conftest import STAGES
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def test_longest_names_fit(everything: Synthesized) -> None:
 
 
 def test_stages_share_nothing(dev: Synthesized, synthesized: Callable[[str], Synthesized]) -> None:
-    """Two stages have no name in common; one may read the other's key, and nothing else of it."""
+    """Two stages have no name in common; one may use the other's key and cache, and nothing else of it."""
     assert not set(names(dev)) & set(names(synthesized("feature")))
     assert statements(synthesized("feature"), "get-standing") == [
         allow("ssm:GetParameter", parameter("dev/momento-api-key"))
@@ -223,6 +223,7 @@ def test_command_of_the_output_is_installed() -> None:
     assert {re.split("[=<>]", requirement)[0] for requirement in needed} <= set(locked)
 
 
-def test_cache_output(everything: Synthesized) -> None:
-    """If the cache is made with the stage, the output is its name."""
+def test_cache_output(everything: Synthesized, synthesized: Callable[[str], Synthesized]) -> None:
+    """If the cache is made with the stage, or is that of another, the output is its name."""
     assert everything.output("Cache") == "laurels-full"
+    assert synthesized("feature").output("Cache") == "laurels-dev"

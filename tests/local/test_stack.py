@@ -103,8 +103,9 @@ def test_killed_function(tmp_path: Path) -> None:
 def test_port_in_use(tmp_path: Path) -> None:
     """A port that is in use is an error that says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        command = [sys.executable, "-m", "infra.local", "--port", str(taken.getsockname()[1])]
-        ended = subprocess.run([*command, "--directory", str(tmp_path)], capture_output=True, text=True, check=False)
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "infra.local", "--port", port, "--directory", str(tmp_path)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert "another with --port" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -113,6 +114,6 @@ def test_port_in_use(tmp_path: Path) -> None:
 def test_stage_that_aws_refuses(tmp_path: Path) -> None:
     """A stage whose name could not be deployed is refused here too."""
     command = [sys.executable, "-m", "infra.local", "--stage", "a_b", "--directory", str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert "stageName" in ended.stderr

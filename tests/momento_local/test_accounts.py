@@ -123,6 +123,9 @@ def test_role_of_a_taken_name_is_refused(account: httpx.Client, name: str) -> No
     assert answer.json()["code"] == "AlreadyExists"
 
 
+READ_ALL = {"type": "cache", "permissions": ["read"], "caches": "*", "items": "*"}
+
+
 def bad_role(**rule: object) -> dict[str, Any]:
     """Return a body that would make a role of one rule."""
     return {"role_name": "bad", "permissions": {"rules": [rule]}}
@@ -189,6 +192,39 @@ def bad_role(**rule: object) -> dict[str, Any]:
         pytest.param(
             "POST", "/roles", {"role_name": "", "permissions": {"rules": []}}, 400, "length >= 1", id="no name"
         ),
+        pytest.param(
+            "POST",
+            "/roles",
+            {"role_name": "x", "permissions": {"rules": []}},
+            400,
+            "`$.permissions.rules`",
+            id="no rules",
+        ),
+        pytest.param(
+            "POST",
+            "/roles",
+            bad_role(type="cache", permissions=[], caches="*", items="*"),
+            400,
+            "`$.permissions.rules[0].permissions`",
+            id="a rule that allows nothing",
+        ),
+        pytest.param(
+            "POST",
+            "/roles",
+            bad_role(type="cache", permissions=["read"], caches={"name": ""}, items="*"),
+            400,
+            "`$.permissions.rules[0].caches.name`",
+            id="a cache without a name",
+        ),
+        pytest.param(
+            "POST",
+            "/roles",
+            {"role_name": "x", "permissions": {"rules": [READ_ALL, READ_ALL | {"permissions": ["write"]}]}},
+            400,
+            "two `rules` are for the same",
+            id="two rules for the same",
+        ),
+        pytest.param("PUT", "/-/faults", {"faults": ["SetPop:UNAVAILABLE"]}, 400, "that is served", id="not served"),
         pytest.param(
             "POST", "/roles", bad_role(type="store", permissions=["read"]), 400, "Invalid value 'store'", id="no stores"
         ),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.momento import Momento
 
 IDS = st.integers(0, 12) | st.sampled_from([2**32 - 1, 100, 101])
-SCORES = st.sampled_from([0.0, -1.5, 2.0, 1e300, 5e-324])
+SCORES = st.sampled_from([0.0, -0.0, -1.5, 2.0, 1e300, 5e-324])
 METHODS = DESCRIPTOR.services_by_name["Leaderboard"].methods_by_name
 MANY = range(8193)
 

@@ -249,4 +249,4 @@ def within(score: float, low: float | None, high: float | None, out: tuple[bool,
 
 
 TestServer = pytest.mark.slow(ServerMachine.TestCase)
-TestServer.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestServer.settings = settings(max_examples=60, stateful_step_count=30)

@@ -76,6 +76,14 @@ def test_increment_of_no_number(call: Caller, body: bytes) -> None:
     assert call.body() == body
 
 
+def test_set_if_not_exists(call: Caller) -> None:
+    """A value is stored once."""
+    for body, outcome in ((b"one", "stored"), (b"two", "not_stored")):
+        answer = call("SetIfNotExists", cache_body=body, ttl_milliseconds=HOUR)
+        assert answer.WhichOneof("result") == outcome
+    assert call.body() == b"one"
+
+
 def test_increment_beyond_64_bits(call: Caller) -> None:
     """A sum that does not fit is refused, and the number stays."""
     call.set(b"%d" % MOST)

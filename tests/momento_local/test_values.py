@@ -79,6 +79,16 @@ def test_check_finds_a_name_too_many() -> None:
         held.check()
 
 
+def test_check_finds_a_wrong_size() -> None:
+    """check() raises for a size that is not that of the values."""
+    held = SortedSet(expires=0)
+    held.put(b"four", 1)
+    assert held.size == 12
+    held.size += 1
+    with pytest.raises(AssertionError, match="the size"):
+        held.check()
+
+
 @pytest.mark.parametrize("part", ["_values", "_groups"])
 def test_check_finds_what_is_out_of_order(part: str) -> None:
     """check() raises for names that are not in the order of their values."""

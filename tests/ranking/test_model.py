@@ -181,4 +181,4 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = pytest.mark.slow(Model.TestCase)
-TestModel.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+TestModel.settings = settings(max_examples=300, stateful_step_count=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,7 +20,7 @@ from tests.serverless.conftest import PARAMETER, executing
 from tests.serverless.recorded import RECORDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.momento import Momento
@@ -59,9 +60,13 @@ class Accounts:
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
 
-    def make_key(self) -> tuple[str, str]:
-        """Make a key that may do everything; return its id and its text."""
-        body = {"role_id": "owner", "description": "test", "expiry": "never"}
+    def make_key(self, rule: Mapping[str, object] | None = None) -> tuple[str, str]:
+        """Make a key that may do everything, or what a rule says; return its id and its text."""
+        role = "owner"
+        if rule:
+            body: dict[str, object] = {"role_name": uuid.uuid4().hex, "permissions": {"rules": [rule]}}
+            role = self._client.post("/roles", json=body).raise_for_status().json()["role_id"]
+        body = {"role_id": role, "description": "test", "expiry": "never"}
         made = self._client.post("/api-keys", json=body).raise_for_status().json()
         return made["key_info"]["key_id"], made["api_key"]
 
@@ -134,6 +139,19 @@ def _without_query_and_name(event: dict[str, Any]) -> dict[str, Any]:
         "multiValueQueryStringParameters": None,
         "queryStringParameters": None,
     }
+
+
+def test_shared_cache(settings: dict[str, str], accounts: Accounts, ssm: ParameterStore, tmp_path: Path) -> None:
+    """A key for the names in one cache that begin with a namespace serves a stage with that; others have no entry."""
+    cache, namespace = {"name": settings["LAURELS_MOMENTO_CACHE"]}, {"LAURELS_NAMESPACE": "FEAT-123"}
+    rule = {"type": "cache", "permissions": ["read", "write"], "caches": cache, "items": {"key_prefix": "FEAT-123"}}
+    with executing(settings, tmp_path / "dev") as dev:
+        ssm.put(accounts.make_key(rule)[1])
+        with executing(settings | namespace, tmp_path / "feature") as feature:
+            assert feature.invoke("submit_score", RECORDED["rest-submit"].event)["statusCode"] == 202
+            assert '"rank":0' in feature.invoke("get_standing", STANDING)["body"]
+            assert not feature.lines("Not ready yet")
+        assert '"rank":null' in dev.invoke("get_standing", STANDING)["body"]
 
 
 def test_one_line_a_request(execution: Execution) -> None:

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
-ROUNDS, ROUND = 30, 1_000_000
+ROUNDS, ROUND = 20, 1_000_000
 """How many there are, and how many scores each may submit."""
 
 
 def wait(until: Callable[[], bool]) -> None:
-    """Poll until a condition holds."""
+    """Poll until a condition holds, and leave the core to what it waits for meanwhile."""
     deadline = time.monotonic() + 30
     while not until():
         assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def kill_compaction(server: int) -> bool:
@@ -75,7 +76,7 @@ async def verify(directory: Path, acknowledged: Path) -> None:
 
 @pytest.mark.slow
 async def test_kill(tmp_path: Path) -> None:
-    """After each of thirty kills every acknowledged score is there."""
+    """After each of twenty kills every acknowledged score is there."""
     random = Random(7)
     data, acknowledged = tmp_path / "data", tmp_path / "acknowledged"
     start_submitting(data, acknowledged, 0, 10).wait()

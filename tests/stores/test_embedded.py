@@ -294,7 +294,7 @@ async def test_same_directory(store: EmbeddedStore, tmp_path: Path) -> None:
     code = "import asyncio, sys, pathlib; from laurels.stores.embedded.store import EmbeddedStore as E; "
     code += "asyncio.run(E.open(pathlib.Path(sys.argv[1])))"
     command = [sys.executable, "-c", code, str(tmp_path / "data")]
-    second = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: ASYNC221
+    second = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)  # noqa: ASYNC221
     assert f"in use by process {os.getpid()}." in second.stderr
 
 

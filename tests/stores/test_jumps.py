@@ -364,7 +364,7 @@ async def test_back_for_a_moment_after_another_jump(store: EmbeddedStore, reopen
     assert await store.count(ENDING) == 4
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(

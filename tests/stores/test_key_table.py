@@ -63,7 +63,7 @@ class TableMachine(RuleBasedStateMachine):
 
 
 TestTable = TableMachine.TestCase
-TestTable.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestTable.settings = settings(max_examples=100, stateful_step_count=40)
 
 
 def test_keys_with_a_half_in_common() -> None:

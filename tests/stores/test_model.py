@@ -95,7 +95,7 @@ def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TestEmbedded = pytest.mark.slow(pytest.mark.usefixtures("small_tables")(EmbeddedMachine.TestCase))
-TestEmbedded.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestEmbedded.settings = settings(max_examples=60, stateful_step_count=50)
 
 
 class MomentoMachine(StoreMachine):
@@ -122,4 +122,4 @@ def one_loop(momento: Momento) -> Iterator[None]:
 
 
 TestMomento = pytest.mark.usefixtures("one_loop")(MomentoMachine.TestCase)
-TestMomento.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestMomento.settings = settings(max_examples=25, stateful_step_count=20)

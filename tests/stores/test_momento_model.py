@@ -133,4 +133,4 @@ async def _started() -> Local:
 
 
 TestMomentoClock = pytest.mark.slow(pytest.mark.usefixtures("one_loop")(MomentoClockMachine.TestCase))
-TestMomentoClock.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestMomentoClock.settings = settings(max_examples=30, stateful_step_count=25)

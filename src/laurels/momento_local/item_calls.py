@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from laurels.momento_local.rights import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from laurels.momento_local.caches import Cache
 
@@ -27,21 +27,21 @@ class Need(NamedTuple):
 class ItemCall(NamedTuple):
     """One call: what a request needs, and the function that returns its response."""
 
-    needs: Callable[[Any], Iterable[Need]]
+    needs: Callable[[Any], list[Need]]
     answer: Callable[[Cache, Any], Any]
 
 
-def reads(field: str) -> Callable[[Any], Iterable[Need]]:
+def reads(field: str) -> Callable[[Any], list[Need]]:
     """Return what a read of the item in a field needs."""
     return lambda request: [Need(Action.READ, field, _key(request, field))]
 
 
-def writes(field: str) -> Callable[[Any], Iterable[Need]]:
+def writes(field: str) -> Callable[[Any], list[Need]]:
     """Return what a write to the item in a field needs that neither depends on the item nor answers what it is."""
     return lambda request: [Need(Action.WRITE, field, _key(request, field))]
 
 
-def changes(field: str) -> Callable[[Any], Iterable[Need]]:
+def changes(field: str) -> Callable[[Any], list[Need]]:
     """Return what any other write to the item in a field needs."""
     return lambda request: [Need(action, field, _key(request, field)) for action in (Action.READ, Action.WRITE)]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from laurels.momento_local.errors import AlreadyThere, NotThere
 from laurels.momento_local.rights import SUPER_USER, Family, Rights, Rule, Verb
@@ -17,19 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Every = Literal["*"]
+Text = Annotated[str, Meta(min_length=1)]
+Verbs = Annotated[list[Verb], Meta(min_length=1)]
 
 
 class Cache(Struct, frozen=True, forbid_unknown_fields=True):
     """One cache."""
 
-    name: str
+    name: Text
 
 
 class Items(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One item of a cache, or those whose keys have a prefix."""
 
-    key: str | None = None
-    key_prefix: str | None = None
+    key: Text | None = None
+    key_prefix: Text | None = None
 
     def __post_init__(self) -> None:
         if (self.key is None) == (self.key_prefix is None):
@@ -39,8 +42,8 @@ class Items(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 class Topics(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One topic, or those whose names have a prefix."""
 
-    name: str | None = None
-    prefix: str | None = None
+    name: Text | None = None
+    prefix: Text | None = None
 
     def __post_init__(self) -> None:
         if (self.name is None) == (self.prefix is None):
@@ -50,7 +53,7 @@ class Topics(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 class CacheRule(Struct, frozen=True, forbid_unknown_fields=True, tag="cache"):
     """What is allowed on the items of caches."""
 
-    permissions: list[Verb]
+    permissions: Verbs
     caches: Every | Cache
     items: Every | Items
 
@@ -63,7 +66,7 @@ class CacheRule(Struct, frozen=True, forbid_unknown_fields=True, tag="cache"):
 class TopicRule(Struct, frozen=True, forbid_unknown_fields=True, tag="topic"):
     """What is allowed on the topics of caches: to read is to subscribe, to write is to publish."""
 
-    permissions: list[Verb]
+    permissions: Verbs
     caches: Every | Cache
     topics: Every | Topics
 
@@ -76,7 +79,7 @@ class TopicRule(Struct, frozen=True, forbid_unknown_fields=True, tag="topic"):
 class AuthRule(Struct, frozen=True, forbid_unknown_fields=True, tag="auth_management"):
     """What is allowed on keys and roles."""
 
-    permissions: list[Verb]
+    permissions: Verbs
     items: Every
 
     def rule(self) -> Rule:
@@ -87,7 +90,7 @@ class AuthRule(Struct, frozen=True, forbid_unknown_fields=True, tag="auth_manage
 class ResourceRule(Struct, frozen=True, forbid_unknown_fields=True, tag="resource_management"):
     """What is allowed on caches as a whole."""
 
-    permissions: list[Verb]
+    permissions: Verbs
     resources: Every
 
     def rule(self) -> Rule:
@@ -98,7 +101,7 @@ class ResourceRule(Struct, frozen=True, forbid_unknown_fields=True, tag="resourc
 class AccountRule(Struct, frozen=True, forbid_unknown_fields=True, tag="account_management"):
     """What is allowed on the account itself; this server has no call for that."""
 
-    permissions: list[Literal["read", "list"]]
+    permissions: Annotated[list[Literal["read", "list"]], Meta(min_length=1)]
 
     def rule(self) -> Rule:
         """Return it in the form that is checked."""
@@ -121,13 +124,18 @@ AnyRule = CacheRule | TopicRule | AuthRule | ResourceRule | AccountRule
 class Permissions(Struct, frozen=True, forbid_unknown_fields=True):
     """A role's rules. Rules for stores and functions, and conditions, are refused: this server has none of these."""
 
-    rules: list[AnyRule]
+    rules: Annotated[list[AnyRule], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        targets = [replace(rule, permissions=[]) for rule in self.rules]
+        if any(target in targets[:place] for place, target in enumerate(targets)):
+            raise ValueError("two `rules` are for the same: give one with all `permissions`")
 
 
 class RoleRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """The body that makes a role."""
 
-    role_name: Annotated[str, Meta(min_length=1)]
+    role_name: Text
     permissions: Permissions
     description: str | None = None
 

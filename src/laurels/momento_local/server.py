@@ -182,11 +182,13 @@ class MomentoServer:
 
         def answer(metadata: Metadata, request: Any) -> Any:
             cache_name, authorization = metadata.get("cache", ""), metadata.get("authorization")
-            self._keys.grant(authorization)
-            for action, field, key in needs(request):
+            needed = needs(request)
+            for action, field, key in needed:
                 check(authorization, action, cache_name, key)
                 if not key:
                     raise BadArgument(f"{field} is empty: give at least one byte.")
+            if not needed:
+                self._keys.grant(authorization)
             return respond(caches[cache_name], request)
 
         return answer

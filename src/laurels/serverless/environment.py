@@ -24,6 +24,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     stage: str
     key_parameter: str
     momento_cache: str
+    namespace: str | None = None
+    """Keeps the boards apart from others in the same cache."""
     momento_endpoint: str | None = None
     order: Order = "descending"
     """The order of all boards, if no file declares them."""

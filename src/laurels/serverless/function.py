@@ -44,6 +44,7 @@ class Function:
             ParameterKeys(settings.key_parameter),
             settings.momento_endpoint,
             ttl=timedelta(seconds=settings.ttl_seconds),
+            namespace=settings.namespace,
         )
         boards = Boards(self._store, _read_boards(settings))
         self._loop.run_until_complete(boards.declare())

@@ -59,6 +59,7 @@ class MomentoStore(Store):
     """A store that keeps its boards in one cache of Momento's. It belongs to the event loop of its first operation.
 
     ``endpoint`` is for keys that do not hold their own. ``ttl`` is how long a board stays after its last submit.
+    Stores with another ``namespace`` in the same cache have other boards.
     """
 
     capabilities = Capabilities(
@@ -75,21 +76,26 @@ class MomentoStore(Store):
         rankings=frozenset({"ordinal"}),
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the settings of a store
         self,
         cache: str,
         keys: Keys,
         endpoint: str | None = None,
         *,
         ttl: timedelta = TTL,
+        namespace: str | None = None,
         configuration: Configuration | None = None,
     ) -> None:
         self._cache = cache
+        self._namespace = f"{namespace}\n" if namespace else ""  # no name of a board has a line feed
         self._connection = Connection(keys, endpoint, ttl, configuration)
 
     def _check_kept(self, board: Board) -> None:
         self._check_open()
         self.capabilities.check(board.definition)
+
+    def _set_of(self, board: Board) -> str:
+        return self._namespace + board.key
 
     def _check(self, answer: object) -> None:
         check_answer(self._cache, answer)
@@ -138,11 +144,13 @@ class MomentoStore(Store):
         return SubmitResult([entry for entry in batch if isinstance(entry, Refusal)])
 
     async def _put(self, client: CacheClientAsync, board: Board, scores: dict[str, float]) -> None:
-        self._check(await client.sorted_set_put_elements(self._cache, board.key, scores, ttl=_ttl(board)))
+        self._check(await client.sorted_set_put_elements(self._cache, self._set_of(board), scores, ttl=_ttl(board)))
 
     async def _add(self, client: CacheClientAsync, board: Board, name: str, amount: float) -> None:
         try:
-            self._check(await client.sorted_set_increment_score(self._cache, board.key, name, amount, ttl=_ttl(board)))
+            self._check(
+                await client.sorted_set_increment_score(self._cache, self._set_of(board), name, amount, ttl=_ttl(board))
+            )
         except AnswerLost as lost:
             raise SumUncertain(lost.problem) from lost.__cause__
 
@@ -151,9 +159,9 @@ class MomentoStore(Store):
         return await self._connection.call(lambda client: self._remove(client, board, name))
 
     async def _remove(self, client: CacheClientAsync, board: Board, name: str) -> bool:
-        found = await client.sorted_set_get_score(self._cache, board.key, name)
+        found = await client.sorted_set_get_score(self._cache, self._set_of(board), name)
         self._check(found)
-        self._check(await client.sorted_set_remove_element(self._cache, board.key, name))
+        self._check(await client.sorted_set_remove_element(self._cache, self._set_of(board), name))
         return isinstance(found, CacheSortedSetGetScore.Hit)
 
     async def drop(self, board: Board) -> bool:
@@ -162,7 +170,7 @@ class MomentoStore(Store):
 
     async def _drop(self, client: CacheClientAsync, board: Board) -> bool:
         found = await self._page(client, board, 0, 1)
-        self._check(await client.delete(self._cache, board.key))
+        self._check(await client.delete(self._cache, self._set_of(board)))
         return bool(found)
 
     # Reads
@@ -175,8 +183,8 @@ class MomentoStore(Store):
 
     async def _standing(self, client: CacheClientAsync, board: Board, name: str) -> Standing | None:
         found, place = await asyncio.gather(
-            client.sorted_set_get_score(self._cache, board.key, name),
-            client.sorted_set_get_rank(self._cache, board.key, name, _ORDERS[board.definition.order]),
+            client.sorted_set_get_score(self._cache, self._set_of(board), name),
+            client.sorted_set_get_rank(self._cache, self._set_of(board), name, _ORDERS[board.definition.order]),
         )
         self._check(found)
         if not isinstance(found, CacheSortedSetGetScore.Hit):
@@ -194,7 +202,7 @@ class MomentoStore(Store):
 
     async def _page(self, client: CacheClientAsync, board: Board, start: int, stop: int) -> list[Ranked]:
         order = _ORDERS[board.definition.order]
-        found = await client.sorted_set_fetch_by_rank(self._cache, board.key, start, stop, order)
+        found = await client.sorted_set_fetch_by_rank(self._cache, self._set_of(board), start, stop, order)
         self._check(found)
         if not isinstance(found, CacheSortedSetFetch.Hit):
             return []
@@ -212,7 +220,7 @@ class MomentoStore(Store):
         inner = client._data_client  # noqa: SLF001
         try:
             answer = await inner._build_stub().SortedSetLength(  # noqa: SLF001
-                wire._SortedSetLengthRequest(set_name=board.key.encode()),  # noqa: SLF001
+                wire._SortedSetLengthRequest(set_name=self._set_of(board).encode()),  # noqa: SLF001
                 metadata=Metadata(("cache", self._cache)),
                 timeout=inner._default_deadline_seconds,  # noqa: SLF001
             )
@@ -228,7 +236,7 @@ class MomentoStore(Store):
         await self._connection.call(self._ready)
 
     async def _ready(self, client: CacheClientAsync) -> None:
-        self._check(await client.sorted_set_remove_element(self._cache, RESERVED, RESERVED))
+        self._check(await client.sorted_set_remove_element(self._cache, self._namespace + RESERVED, RESERVED))
 
     async def close(self) -> None:
         self.is_closed = True
