@@ -39,7 +39,7 @@ class Oracle:
             shared = ranks.setdefault(score, len(ranks) if self.ranking == "dense" else place)
             rank = place if self.ranking == "ordinal" else shared
             tick = self.ticks.get(name)
-            rows.append((name, score, rank, self.sequence(name), *(() if tick is None else (tick,))))  # type: ignore[arg-type]
+            rows.append((name, score, rank, self.sequence(name), *(() if tick is None else (tick,))))
         return rows
 
     def moment(self, name: str) -> tuple[int, int]:
@@ -65,7 +65,7 @@ class Oracle:
         elif name in self.ticks:
             self.ticks[name] = sequence // 2
 
-    def submit(  # noqa: PLR0913 - as the index
+    def submit(
         self, name: str, score: Score, sequence: int, *, refresh: bool, lossy: bool = False, tick: int = -1
     ) -> int | None:
         """Submit by the operator; return 0 if it did not count, 1 if it did, 2 if the name is new, None if refused."""

@@ -44,7 +44,7 @@ def test_all_agree(ranking: Ranking, scores: int, node: int) -> None:
     assert [index.row(name) for name, *_ in rows] == rows
     assert [index.standing(name) for name, *_ in rows] == [row[1:3] for row in rows]
     assert [index.place_of(name) for name, *_ in rows] == list(range(len(rows)))
-    assert [index.place_after(name, score, when) for name, score, _, when in rows] == [*range(1, len(rows) + 1)]
+    assert [index.place_after(row[0], row[1], row[3]) for row in rows] == [*range(1, len(rows) + 1)]
 
 
 @pytest.mark.parametrize("ranking", RANKINGS)

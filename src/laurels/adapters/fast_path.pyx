@@ -335,7 +335,7 @@ cdef class FastPath:
         if route == STANDING:
             return call(self.standing_handler, context, board, name, NO_VALUE, self.standing_defaults, -1, None)
         if read_integer(found.body, found.end, &score):
-            sent = score, None
+            sent = score, None, None
         else:
             sent = self.read_body(PyBytes_FromStringAndSize(found.body, found.end - found.body))
         if found.key == NULL:

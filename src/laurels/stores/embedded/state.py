@@ -324,7 +324,7 @@ class State(dict[str, Index]):
             return True
         return False
 
-    def submit_many(
+    def submit_many(  # noqa: PLR0913 - the parts of a record
         self,
         board: str,
         feeds: Sequence[Feed],
