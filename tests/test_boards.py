@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.boards import Boards
+from laurels.boards import EVERY_BOARD, Boards
 from laurels.definition import BoardsFile, Bounds, Definition
 from laurels.entries import checked_name, checked_score
 from laurels.errors import (
@@ -382,6 +382,55 @@ async def test_definition_waits_for_metadata(boards: Boards, kind: str) -> None:
     submits = [submit(Submission("v", score, b"%d" % score)) for score in (1, 10**6)]
     *done, defined = await asyncio.gather(*submits, boards.define("b", BOUNDED), return_exceptions=True)
     assert (done, type(defined)) == ([None, None], DefinitionConflict)
+
+
+async def declare(boards: Boards, file: BoardsFile) -> asyncio.Task[None]:
+    """Begin to declare the boards of another file; return when submits wait for that."""
+    declaring = asyncio.create_task(boards.declare(file))
+    while EVERY_BOARD not in boards._changing:  # noqa: SLF001, ASYNC110
+        await asyncio.sleep(0)
+    return declaring
+
+
+async def test_submits_while_boards_are_declared(boards: Boards) -> None:
+    """Submits to all boards wait for another file, and feed what that says."""
+    await boards.submit("b", Submission("v0", 1))
+    declaring = await declare(boards, BoardsFile(Definition(windows=("daily",))))
+    other = [boards.set_metadata("b", "v0", b"1"), boards.submit_many("b", [Submission("v4", 1)])]
+    await asyncio.gather(*(change(boards, "b", Submission(f"v{number}", 1)) for number in range(1, 4)), *other)
+    await declaring
+    assert await boards.store.count(boards.period_of("b", "daily", None)) == 4
+
+
+async def test_declaring_waits_for_submits_under_way(boards: Boards) -> None:
+    """Another file does not overtake a submit of which the store may not know yet."""
+    known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    submitting = asyncio.create_task(boards._submit_waiting("b", known))  # noqa: SLF001
+    declaring = await declare(boards, BoardsFile(boards={"b": BOUNDED}))
+    assert await boards.definition("kart") == KART
+    known.set_result(None)
+    await asyncio.gather(submitting, declaring)
+    assert await boards.definition("b") == BOUNDED
+
+
+async def test_declaring_waits_for_a_definition(boards: Boards) -> None:
+    """Another file does not overtake a definition that is being changed."""
+    async with boards._change_definition("b"):  # noqa: SLF001
+        declaring = asyncio.create_task(boards.declare(BoardsFile(boards={"b": BOUNDED})))
+        while not boards._changing["b"]._waiters:  # noqa: SLF001, ASYNC110
+            await asyncio.sleep(0)
+        assert await boards.definition("kart") == KART
+    await declaring
+    assert await boards.definition("b") == BOUNDED
+
+
+async def test_definition_waits_for_declaring(boards: Boards) -> None:
+    """A definition that comes meanwhile is of a board that the new file declares."""
+    declaring = await declare(boards, BoardsFile(boards={"b": BOUNDED}))
+    with pytest.raises(DefinitionConflict, match="declared in the boards file"):
+        await boards.define("b", KART)
+    await declaring
+    assert await boards.definition("b") == BOUNDED
 
 
 async def test_conflict_leaves_all_as_it_was(boards: Boards) -> None:

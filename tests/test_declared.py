@@ -71,7 +71,7 @@ def test_file_is_not_changed_over_http(tmp_path: Path, write: Callable[[str], Pa
     with running(tmp_path / "data", "--boards", str(write(LAPS))) as server:
         for method, body in (("PUT", {}), ("DELETE", None)):
             reply = ask(server, method, "/-/boards/laps", body)
-            assert (reply.status, "change it there and restart" in reply.json["detail"]) == (409, True)
+            assert (reply.status, "change it there, and reload that" in reply.json["detail"]) == (409, True)
 
 
 def test_change_of_the_default(tmp_path: Path, write: Callable[[str], Path]) -> None:

@@ -33,7 +33,9 @@ MAY_IMPORT = {
     "laurels.clock": set[str](),
     "laurels.errors": laurels("limits"),
     "laurels.optional": laurels("errors"),
-    "laurels.logs": set[str](),
+    "laurels.visible": set[str](),
+    "laurels.logs": laurels("visible"),
+    "laurels.reloading": laurels("errors"),
     "laurels.ranking": set[str](),
     "laurels.wall_clock": set[str](),
     "laurels.windows": laurels("errors", "wall_clock"),
@@ -54,10 +56,13 @@ MAY_IMPORT = {
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
     | laurels("http", "adapters"),
-    "laurels.assembly": laurels("clock", "limits", "errors", "optional", "logs", "definition", "boards_file", "boards")
+    "laurels.assembly": laurels("clock", "limits", "errors", "optional", "logs", "reloading", "definition")
+    | laurels("boards_file", "boards")
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
-    "laurels.cli": laurels("version", "limits", "errors", "optional", "windows", "definition", "entries", "declaring")
+    "laurels.cli": laurels(
+        "version", "visible", "limits", "errors", "optional", "windows", "definition", "entries", "declaring"
+    )
     | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "adapters.limits")
     | laurels("momento_local", "assembly"),
     "laurels.__init__": laurels("version"),

@@ -169,14 +169,6 @@ def test_ascending_order(tmp_path: Path) -> None:
         assert [entry["name"] for entry in ask(server, "GET", "/laps").json["leaderboard"]] == ["c", "a", "b"]
 
 
-def test_port_in_use(tmp_path: Path) -> None:
-    """A service whose port is in use reports it and fails."""
-    with running(tmp_path / "one") as server:
-        second = laurels("serve", "--port", str(server.port), "--data", str(tmp_path / "two"))
-    assert second.returncode not in {0, None}
-    assert "address already in use" in second.stderr
-
-
 def test_import_is_in_order_after_a_restart(tmp_path: Path) -> None:
     """Real download counts with many ties are in the order of the sorted file, before and after a restart."""
     rows = [line.split("\t") for line in gzip.decompress(DOWNLOADS.read_bytes()).decode().splitlines()[1:]]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-import socket
 import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -22,7 +22,7 @@ from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.request_counts import RequestCounts
-from laurels.adapters.server import Server, connections_within_descriptors
+from laurels.adapters.server import Server, bind, connections_within_descriptors
 from laurels.adapters.shared import Shared
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
@@ -35,17 +35,20 @@ from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
+from laurels.http.proxies import TrustedProxies
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
 from laurels.logs import LogFormat, writing_logs
 from laurels.optional import load
+from laurels.reloading import Reloading, ignore_hangups
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    import socket
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
@@ -68,6 +71,8 @@ class Settings(Struct, frozen=True):
     ttl_seconds: TTLSeconds = TTL_SECONDS
     allowed_hosts: tuple[str, ...] = ()
     """The names that requests may ask for, ``localhost`` for all that are of this machine alone; without any, all."""
+    trusted_proxies: tuple[str, ...] = ()
+    """The addresses and networks of proxies that are believed when they say where a request came from."""
     cors_origins: tuple[str, ...] = ()
     """Which pages of other origins may use the service."""
     metrics: bool = True
@@ -77,8 +82,9 @@ class Settings(Struct, frozen=True):
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        """Raise BadHost or BadOrigin for what could never match, before anything is opened."""
+        """Raise BadHost, BadProxy or BadOrigin for what could never match, before anything is opened."""
         AllowedHosts(self.allowed_hosts)
+        TrustedProxies(self.trusted_proxies)
         Cors(self.cors_origins)
 
 
@@ -121,8 +127,8 @@ def _boards_file(settings: Settings) -> BoardsFile:
 
 
 @asynccontextmanager
-async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
-    """Open the store and yield the routes over it; close it at the end.
+async def open_routes(settings: Settings, reloading: Reloading | None = None) -> AsyncIterator[Routes]:
+    """Open the store and yield the routes over it; close it at the end. What can be reloaded is added to ``reloading``.
 
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
@@ -134,6 +140,12 @@ async def open_routes(settings: Settings) -> AsyncIterator[Routes]:
     try:
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
+
+        async def reload_boards() -> None:
+            await boards.declare(await asyncio.to_thread(_boards_file, settings))
+
+        if reloading is not None and settings.boards is not None:
+            reloading.add(f"the boards file {settings.boards}", reload_boards)
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
@@ -148,6 +160,7 @@ def _make_gate(settings: Settings, counts: RequestCounts | None) -> Gate:
         observers=tuple(observers),
         cors=cors if settings.cors_origins else None,
         host=AllowedHosts(settings.allowed_hosts) if settings.allowed_hosts else None,
+        proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,
         origin=cors.check,
     )
 
@@ -168,26 +181,32 @@ def _limited(operation: Operation, limits: Limits) -> Operation:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is under way. Raises as :func:`open_routes`."""
+    """Serve until SIGINT or SIGTERM, then finish what is under way; SIGHUP reloads.
+
+    Raises AddressUnusable, and as :func:`open_routes`.
+    """
+    reloading = Reloading()
+    reloading.hear()
     sys.setswitchinterval(SWITCH_SECONDS)
-    with writing_logs(settings.log_format):
-        room = connections_within_descriptors(settings.limits.max_connections)
-        limits = replace(settings.limits, max_connections=room)
-        uvloop.run(_serve(replace(settings, limits=limits, allowed_hosts=_hosts_to_answer_to(settings))))
-
-
-def _hosts_to_answer_to(settings: Settings) -> tuple[str, ...]:
-    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere."""
     try:
-        found = socket.getaddrinfo(settings.host or None, None, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError):
-        found = []  # which is told when the service listens
-    is_checked = settings.allowed_hosts or all(is_loopback(str(address[0])) for *_, address in found)
+        with writing_logs(settings.log_format):
+            room = connections_within_descriptors(settings.limits.max_connections)
+            limits = replace(settings.limits, max_connections=room)
+            uvloop.run(_serve(replace(settings, limits=limits), reloading))
+    finally:
+        ignore_hangups()
+
+
+def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[str, ...]:
+    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere."""
+    is_checked = settings.allowed_hosts or all(is_loopback(str(each.getsockname()[0])) for each in sockets)
     return (LOCALHOST, *settings.allowed_hosts) if is_checked else ()
 
 
-async def _serve(settings: Settings) -> None:
-    async with open_routes(settings) as routes:
+async def _serve(settings: Settings, reloading: Reloading) -> None:
+    sockets = bind(settings.host, settings.port)  # first: what loads for minutes should not do so in vain
+    settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
+    async with open_routes(settings, reloading) as routes, reloading.answering():
         server = Server(
             uvicorn.Config(
                 Application(routes),
@@ -205,7 +224,7 @@ async def _serve(settings: Settings) -> None:
         )
         for ending in (signal.SIGINT, signal.SIGTERM):
             signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
-        await server.serve()
+        await server.serve(sockets)
 
 
 def application() -> OpeningApplication:
@@ -214,12 +233,13 @@ def application() -> OpeningApplication:
     The server has its own limits of connections: of ours, those of bodies apply.
     """
     own = {"host", "port", "log_format"}  # which the server has itself
-    lists, limits = {"allowed_hosts", "cors_origins"}, {"store_limits", "limits"}
-    names = set(Settings.__struct_fields__) - own - lists - limits
+    lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
+    limits = {"store_limits", "limits"}
+    names = set(Settings.__struct_fields__) - own - set(lists) - limits
     given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
-    several = {name: tuple(os.environ.get(f"LAURELS_{name.upper()[:-1]}", "").split()) for name in lists}
+    several = {name: tuple(os.environ.get(f"LAURELS_{one.upper()}", "").split()) for name, one in lists.items()}
     settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)), **several)
     return OpeningApplication(partial(open_routes, settings))
 

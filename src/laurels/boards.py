@@ -14,7 +14,7 @@ from functools import lru_cache
 from heapq import merge
 from itertools import groupby, islice
 from math import inf
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
 
@@ -58,6 +58,9 @@ SECOND = 1_000_000
 CALENDARS_CACHED = 4096
 PERIODS_AT_ONCE = 50
 """How many periods are described before the loop may do something else."""
+
+EVERY_BOARD = ""
+"""No board's name: in its place all definitions are being changed."""
 
 T = TypeVar("T")
 _calendar = lru_cache(CALENDARS_CACHED)(Calendar)
@@ -133,21 +136,56 @@ class Boards:
         """Return the all-time board of a name; it is not visible if the deployment hides undeclared boards."""
         self._feeding = lru_cache(BOARDS_CACHED)(self._find_feeding)
 
-    async def declare(self) -> None:
-        """Have the store keep the file's definitions, and use those that it keeps; once, before anything else.
+    async def declare(self, file: BoardsFile | None = None) -> None:
+        """Have the store keep the file's definitions, and use those that it keeps.
 
-        Raises BadDefinition if the store cannot keep one, DefinitionConflict if stored entries contradict one.
+        Once before anything else, and again for another ``file``, which takes the place of the first. A board that it
+        has no more keeps the definition that is in the store. Raises BadDefinition if the store cannot keep one,
+        DefinitionConflict if stored entries contradict one; then all is as it was.
         """
-        capabilities = self.store.capabilities
-        check_kept(self._file, capabilities, "The boards file")
-        self._stored = await self.store.definitions()
-        for name, definition in self._file.boards.items():
-            if capabilities.defining and self._stored.get(name) != definition:
-                await self.store.define(name, definition, within_limits=False)
-        # After the boards: a file that changes the default may declare the boards that the new default would contradict
-        await self.store.set_default(self._file.default)
-        self._defined = sorted(self._stored.keys() | self._file.boards.keys())
+        store = self.store
+        if file is None:
+            check_kept(file := self._file, store.capabilities, "The boards file")
+        else:  # while other requests are answered, whom a long file must not keep waiting
+            await asyncio.to_thread(check_kept, file, store.capabilities, "The boards file")
+        self._stored = await store.definitions()
+        async with self._hold_submits():
+            try:
+                await store.declare(file.boards if store.capabilities.defining else {}, file.default)
+                self._file = file
+            finally:  # a disk that fails half-way has kept some
+                self._redefined.clear()
+                self._defined = sorted(self._stored.keys() | self._file.boards.keys())
+
+    @asynccontextmanager
+    async def _hold_submits(self) -> AsyncIterator[None]:
+        """Let all submits wait, and the changes of other definitions."""
+        while self._changing:
+            await next(iter(self._changing.values())).wait()
+        changed = self._changing[EVERY_BOARD] = asyncio.Event()
         self._forget()
+        try:
+            for name in list(self._waiting):
+                await self._drain(name)
+            yield
+        finally:
+            del self._changing[EVERY_BOARD]
+            changed.set()
+            self._forget()
+
+    async def _drain(self, name: str) -> None:
+        """Wait until no submit to a board is under way any more of which the store may not know yet."""
+        if name in self._waiting:
+            self._drained[name] = asyncio.Event()
+            try:
+                await self._drained[name].wait()
+            finally:
+                del self._drained[name]
+
+    async def _wait_for_change(self, name: str) -> None:
+        """Wait while the definition of a board is being changed."""
+        while changing := self._changing.get(name) or self._changing.get(EVERY_BOARD):
+            await changing.wait()
 
     def _forget(self) -> None:
         """Forget what follows from definitions, because one has changed."""
@@ -243,11 +281,11 @@ class Boards:
                 # enough. A coroutine around it would cost as much as all the checks.
                 if key is None:
                     check_entry(submission.name, submission.score)
-                    return cast("Awaitable[None]", self.store.submit(where, submission))
+                    return self.store.submit(where, submission)  # type: ignore[return-value]
                 once = make_submit_key(key, board, submission)
                 check_entry(submission.name, submission.score)
                 if not self.store.may_know(once):
-                    return cast("Awaitable[None]", self.store.submit(where, submission, once))
+                    return self.store.submit(where, submission, once)  # type: ignore[return-value]
         if key is None:
             return self._submit(board, submission, None, want_change=want_change)
         return self._submit_once(board, submission, key, want_change=want_change)
@@ -272,8 +310,8 @@ class Boards:
     async def _submit(
         self, board: str, submission: Submission, once: IdempotencyKey | None, *, want_change: bool
     ) -> Change | None:
-        while board in self._changing:
-            await self._changing[board].wait()
+        if self._changing:
+            await self._wait_for_change(board)
         where = self._board_to_submit(board)
         try:
             check_submission(submission, where.definition)
@@ -298,8 +336,8 @@ class Boards:
         A refusal in the batch is that of an entry that could not even be read, and is returned with the rest.
         """
         once = None if key is None else make_idempotency_key(key, board, "", batch)
-        while board in self._changing:
-            await self._changing[board].wait()
+        if self._changing:
+            await self._wait_for_change(board)
         where = self._board_to_submit(board)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
@@ -344,8 +382,8 @@ class Boards:
         """
         checked_name(name)
         check_metadata(metadata)
-        while board in self._changing:
-            await self._changing[board].wait()
+        if self._changing:
+            await self._wait_for_change(board)
         where = period or self._board_to_submit(board)
         if not where.visible or not await self.store.set_metadata(where, name, metadata):
             raise NotOnBoard("name", name)
@@ -480,19 +518,18 @@ class Boards:
     @asynccontextmanager
     async def _change_definition(self, name: str) -> AsyncIterator[None]:
         """Let submits to a board wait until its definition has changed, or has not, so that none is by the old one."""
-        if checked_board(name) in self._file.boards:
-            raise DefinitionConflict(name, "it is declared in the boards file; change it there and restart")
-        while name in self._changing:
-            await self._changing[name].wait()
+        checked_board(name)
+        await self._wait_for_change(name)
+        if name in self._file.boards:
+            raise DefinitionConflict(
+                name, "it is declared in the boards file; change it there, and reload that (SIGHUP)"
+            )
         self._changing[name] = asyncio.Event()
         self._forget()
         try:
-            if name in self._waiting:
-                self._drained[name] = asyncio.Event()
-                await self._drained[name].wait()
+            await self._drain(name)
             yield
         finally:
-            self._drained.pop(name, None)
             self._redefined.add(name)
             self._changing.pop(name).set()
             self._forget()

@@ -34,8 +34,10 @@
     │   └── NewerFormat           a file on disk was written by a newer version of Laurels
     ├── BadHost                   a setting is no host
     ├── BadOrigin                 a setting is no origin
+    ├── BadProxy                  a setting is no address of a proxy
     ├── ExtraMissing              a feature needs packages that are not installed
-    └── BoardsFileUnusable        the file that declares boards cannot be read as such
+    ├── BoardsFileUnusable        the file that declares boards cannot be read as such
+    └── AddressUnusable           the service cannot listen where it is to
 
 The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
 :mod:`laurels.serverless.errors` for the functions on Lambda, :mod:`laurels.momento_local.errors`. They are
@@ -389,6 +391,17 @@ class BadOrigin(LaurelsError):
         )
 
 
+class BadProxy(LaurelsError):
+    """A setting is no address or network that proxies could have."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(
+            f"{text!r} is no proxy: it must be an IP address or a network, as in 127.0.0.1 or 10.0.0.0/8, or * for "
+            "whatever connects."
+        )
+
+
 class ExtraMissing(LaurelsError):
     """A feature needs a package that only an extra of ours installs."""
 
@@ -404,3 +417,13 @@ class BoardsFileUnusable(LaurelsError):
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
         super().__init__(f"The boards file {file} cannot be used: {problem}. Correct it, or name another.")
+
+
+class AddressUnusable(LaurelsError):
+    """The service cannot listen at the host and the port where it is to."""
+
+    def __init__(self, host: str, port: int, problem: str) -> None:
+        self.host = host
+        self.port = port
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        super().__init__(f"Cannot listen on {truncate(where)}: {problem}. Choose another --host or --port.")

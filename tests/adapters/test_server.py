@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from laurels.adapters.server import bind
 from laurels.assembly import application
 from tests.adapters.test_protocol import log_of
 from tests.asking import ask, read_replies
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Server
 
+LAURELS = [sys.executable, "-m", "laurels", "serve"]
 FEW_FILES = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0})); "
 SERVE = "from laurels.cli import main; main(['serve', '--port', '0', '--data', sys.argv[1]])"
 UVICORN = ["uvicorn", "--factory", "laurels.assembly:application"]
@@ -63,23 +65,70 @@ def test_connections_leave_descriptors_for_files(tmp_path: Path) -> None:
     assert "Too many open files" not in log
 
 
-def test_port_that_is_taken(tmp_path: Path) -> None:
-    """A server that cannot listen says why."""
-    with running(tmp_path / "one") as server:
-        command = [
-            sys.executable,
-            "-m",
-            "laurels",
-            "serve",
-            "--port",
-            str(server.port),
-            "--data",
-            str(tmp_path / "two"),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode
-    assert "address already in use" in done.stderr
-    assert "Traceback" not in done.stderr
+def refusal(command: list[str], tmp_path: Path) -> str:
+    """Return the one line with which a service refuses to start; it has not made its data directory."""
+    data = tmp_path / "not-made"
+    done = subprocess.run(
+        [*command, "--data", str(data)], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n"), data.exists()) == (1, "", 1, False)
+    return done.stderr
+
+
+HOSTS = {
+    "unknown": ("no-such-host.invalid", "the host is not found (Name or service not known)"),
+    "of another machine": ("192.0.2.1", "Cannot assign requested address"),
+    "an empty label": ("a..b", "the host is not found (no host has such a name)"),
+    "a long label": ("a" * 64, "the host is not found (no host has such a name)"),
+    "a socket's path": ("unix:/tmp/laurels.sock", "the host is not found"),
+}
+
+
+@pytest.mark.parametrize(("host", "problem"), HOSTS.values(), ids=HOSTS)
+def test_host_that_cannot_be(tmp_path: Path, host: str, problem: str) -> None:
+    """A host that is none of this machine is an error like every other."""
+    said = refusal([*LAURELS, "--port", "0", "--host", host], tmp_path)
+    assert said.startswith("Error: Cannot listen on ")
+    assert problem in said
+    assert said.endswith(". Choose another --host or --port.\n")
+
+
+def test_port_that_is_taken(server: Server, tmp_path: Path) -> None:
+    """So is a port that another program listens on, at whichever of the host's addresses."""
+    for host in ("127.0.0.1", "localhost", ""):
+        said = refusal([*LAURELS, "--port", str(server.port), "--host", host], tmp_path)
+        assert said == (
+            f"Error: Cannot listen on {host}:{server.port}: Address already in use. Choose another --host or --port.\n"
+        )
+
+
+def test_port_that_needs_rights(tmp_path: Path) -> None:
+    """So is a port for which the process has no right."""
+    said = refusal(["setpriv", "--bounding-set=-net_bind_service", *LAURELS, "--port", "1"], tmp_path)
+    assert said == "Error: Cannot listen on 127.0.0.1:1: Permission denied. Choose another --host or --port.\n"
+
+
+def test_port_that_is_taken_meanwhile(tmp_path: Path) -> None:
+    """So is one that another program begins to listen on while the boards file is read."""
+    os.mkfifo(file := tmp_path / "boards.toml")
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        options = ["--port", str(other.getsockname()[1]), "--data", str(tmp_path / "data"), "--boards", str(file)]
+        with subprocess.Popen([*LAURELS, *options], stderr=subprocess.PIPE, text=True) as process:
+            with file.open("w"):  # waits until it is read
+                other.listen()
+            _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.endswith(": Address already in use. Choose another --host or --port.\n")
+    assert "Traceback" not in said
+
+
+def test_every_address_of_a_host() -> None:
+    """All addresses of a host are listened on, with one port."""
+    with ExitStack() as stack:
+        bound = [stack.enter_context(each) for each in bind("", 0)]
+        assert len({each.getsockname()[1] for each in bound}) == 1
 
 
 def test_one_line_says_where_it_runs(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ CALLS: dict[str, Call] = {
     "definitions": lambda store: store.definitions(),
     "define": lambda store: store.define("laps", LAPS.definition),
     "undefine": lambda store: store.undefine("laps"),
-    "set_default": lambda store: store.set_default(LAPS.definition),
+    "declare": lambda store: store.declare({}, LAPS.definition),
     "ready": lambda store: store.ready(),
 }
 

@@ -99,7 +99,7 @@ async def test_boards_at_once(tmp_path: Path) -> None:
         await store.submit(Board("board-0", definition), Submission("w", 1))
         await store.define("board-0", Definition(order="ascending", ranking="dense"))
         assert refused(await outcomes([store.define("board-9", definition)])) == ["--max-boards"]
-        await store.define("laps", definition, within_limits=False)
+        await store.declare({"laps": definition}, Definition())
         assert store.measure()["boards"] == 4
         assert [await store.drop(Board("board-1")), await store.undefine("board-1"), await store.undefine("laps")]
         assert store.measure()["boards"] == 2

@@ -13,12 +13,12 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from laurels.definition import Definition
+from laurels.definition import Bounds, Definition
 from laurels.errors import DefinitionConflict, DirectoryInUse, DirectoryUnusable, ScoreRefused, StoreUnavailable
 from laurels.stores.contract import Board, Feed, Standing, Submission
 from laurels.stores.embedded import capacity, commits, directory, journal
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.store import EmbeddedStore
+from laurels.stores.embedded.store import DEFINED_AT_ONCE, EmbeddedStore
 from tests.stores import disk
 from tests.stores.conformance import LAPS, Conformance
 from tests.stores.guarantees import KART, InTime, Kept, fill, shown, submit_batch
@@ -268,10 +268,10 @@ async def test_default_definition(store: EmbeddedStore, tmp_path: Path) -> None:
     await fill(store, KART, {"v": 1, "w": 1})
     await store.close()
     again = await EmbeddedStore.open(tmp_path / "data")
-    await again.set_default(Definition(ranking="dense", ttl="7d"))
+    await again.declare({}, Definition(ranking="dense", ttl="7d"))
     assert await again.standing(KART, "v") == Standing(1, 0)
     with pytest.raises(DefinitionConflict, match=r"'mario-kart' .*declare it as it was"):
-        await again.set_default(Definition(operator="best"))
+        await again.declare({}, Definition(operator="best"))
     await again.close()
 
 
@@ -282,10 +282,33 @@ async def test_default_definition_of_ended_boards(tmp_path: Path, clock: Clock) 
     await store.close()
     clock.now += 3700
     again = await EmbeddedStore.open(tmp_path / "data", clock=clock)
-    await again.set_default(Definition(order="ascending"))
+    await again.declare({}, Definition(order="ascending"))
     await fill(again, KART, {"v": 1, "w": 2})
     assert await again.standing(KART, "v") == Standing(1, 0)
     await again.close()
+
+
+async def test_declaration_that_a_board_contradicts(store: EmbeddedStore) -> None:
+    """Of what is declared together nothing is kept if one board contradicts it, be it the last of many."""
+    await fill(store, KART, {"v": 1})
+    before = dict(await store.definitions())
+    many = {f"board-{number}": LAPS.definition for number in range(2 * DEFINED_AT_ONCE)}
+    with pytest.raises(DefinitionConflict, match=r"'mario-kart' .*remove such entries first\.$"):
+        await store.declare(many | {"mario-kart": Definition(scores=Bounds(min=2))}, Definition(ranking="dense"))
+    assert (dict(await store.definitions()), store._state.default) == (before, Definition())  # noqa: SLF001
+    await store.declare(many, Definition(ranking="dense"))
+    assert dict(await store.definitions()) == before | many
+
+
+async def test_declaration_of_an_ended_board(tmp_path: Path, clock: Clock) -> None:
+    """A board whose time to live is over contradicts nothing that is declared."""
+    store = await EmbeddedStore.open(tmp_path / "data", Definition(ttl="1h"), clock=clock)
+    await store.submit(KART, Submission("v", 1))
+    clock.now += 3700
+    await store.declare({"mario-kart": Definition(order="ascending")}, Definition())
+    await fill(store, KART, {"v": 1, "w": 2})
+    assert await store.standing(KART, "v") == Standing(1, 0)
+    await store.close()
 
 
 async def test_same_directory(store: EmbeddedStore, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ async def boards(data: Path, default: Definition = ASCENDING) -> Mapping[str, li
     """Open a directory and return what is on its boards."""
     store = await EmbeddedStore.open(data, default)
     try:
-        await store.set_default(default)
+        await store.declare({}, default)
         return {name: shown(await store.page(Board(name), 0, 99)) for name in await store.names()}
     finally:
         await store.close()
@@ -99,7 +99,7 @@ async def test_first_format_goes_on(data: Path) -> None:
 async def test_other_order_than_the_first_format_had(data: Path) -> None:
     """Once it is known in which order the old boards are, another order is a contradiction."""
     await boards(data)
-    with pytest.raises(DefinitionConflict, match=r"'kart' .*order 'ascending'.*start with the default that was"):
+    with pytest.raises(DefinitionConflict, match=r"'kart' .*order 'ascending'.*go back to the default that was"):
         await boards(data, Definition())
 
 
@@ -107,7 +107,7 @@ async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> Non
     """The time of boards of which nobody knows the last submit counts from the first start that ends them."""
     ending = Definition(order="ascending", ttl="1h")
     store = await EmbeddedStore.open(data, ending, clock=clock)
-    await store.set_default(ending)
+    await store.declare({}, ending)
     clock.now += 3590
     names = [await store.names()]
     clock.now += 20

@@ -78,9 +78,9 @@ class EmbeddedMachine(StoreMachine):
         self.reopen()
         if is_wrong:
             with pytest.raises(DefinitionConflict):
-                self.runner.run(self.store.set_default(default))
+                self.runner.run(self.store.declare({}, default))
         else:
-            self.runner.run(self.store.set_default(default))
+            self.runner.run(self.store.declare({}, default))
             self.model.default = default
             for name in undeclared:
                 self.model.adapt(name)

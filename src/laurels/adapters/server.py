@@ -8,21 +8,23 @@ Descriptors are kept back for files: a service that has none left can take a req
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import resource
 import socket
-from typing import TYPE_CHECKING
+from typing import Any
 
 import uvicorn
 
-if TYPE_CHECKING:
-    import asyncio
+from laurels.errors import AddressUnusable
 
 log = logging.getLogger(__name__)
 
 ACCEPTS = 16
 """Connections accepted in one turn of the loop, and descriptors of each socket that is listened on."""
+NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+"""The errors for one address of a host that does not matter if the host has another, such as ::1 without IPv6."""
 SPARE_DESCRIPTORS = 128
 """Kept back: for those of listening sockets, for as many connections that are being refused or closed, for files."""
 
@@ -30,16 +32,53 @@ SPARE_DESCRIPTORS = 128
 class Server(uvicorn.Server):
     """uvicorn's server, which accepts several connections in one turn of the loop."""
 
-    servers: list[asyncio.base_events.Server]
-
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Bind as uvicorn does, which says where or why it cannot; then listen to copies of the sockets."""
-        await super().startup(sockets)
-        bound = self.servers
-        listening = [each for server in bound for each in server.sockets]
-        copies = [socket.socket(fileno=os.dup(each.fileno())) for each in listening for _ in range(ACCEPTS - 1)]
-        await super().startup(copies)
-        self.servers += bound
+        """Listen to copies of the sockets, which are bound already, and say in the log where they are."""
+        bound = sockets or []
+        for each in bound:
+            try:
+                each.listen(self.config.backlog)  # of an error here uvloop says nothing
+            except OSError as error:  # another has begun to listen there since
+                host, port, *_ = each.getsockname()
+                raise AddressUnusable(host, port, os.strerror(error.errno or 0)) from error
+        await super().startup([each.dup() for each in bound for _ in range(ACCEPTS)])
+        self._log_started_message(bound)
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Return a socket for each address of a host, all with one port; raise AddressUnusable."""
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "no host has such a name"
+        raise AddressUnusable(host, port, f"the host is not found ({problem})") from error
+    bound: list[socket.socket] = []
+    missing = ""
+    for family, address in dict.fromkeys((family, address) for family, *_, address in found):
+        try:
+            bound.append(_bind(family, (address[0], bound[0].getsockname()[1] if bound else port, *address[2:])))
+        except OSError as error:
+            missing = os.strerror(error.errno or 0)
+            if error.errno not in NO_SUCH_ADDRESS:
+                for each in bound:
+                    each.close()
+                raise AddressUnusable(host, port, missing) from error
+    if not bound:
+        raise AddressUnusable(host, port, missing)
+    return bound
+
+
+def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
+    made = socket.socket(family)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def connections_within_descriptors(wanted: int) -> int:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import errno
+import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from laurels.cli.errors import EnvironmentWrong, ServerFailed, ServerUnreachable
-from laurels.cli.printing import escape, write
+from laurels.cli.printing import write
 from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
 from laurels.optional import load
 from laurels.version import __version__
+from laurels.visible import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +95,8 @@ class Commands(click.Group):
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         """Load a command; return None if there is none of that name."""
+        if name == "serve":  # which hears SIGHUP, but only when it has been imported
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         place = next((section[name] for section in SECTIONS.values() if name in section), None)
         if place is None:
             return None

@@ -68,7 +68,7 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="LAURELS_BOARDS",
     show_envvar=True,
-    help="TOML file that declares boards, and the definition of all others.",
+    help="TOML file that declares boards, and the definition of all others. SIGHUP reloads it.",
 )
 @click.option(
     "--order",
@@ -97,6 +97,16 @@ Examples:
     show_envvar=True,
     help="A name that the service has, for requests to ask for in Host; repeatable, * is any. On a loopback address it "
     "answers to localhost, loopback addresses and these; elsewhere to all, unless there is one.",
+)
+@click.option(
+    "--trusted-proxy",
+    "trusted_proxies",
+    metavar="ADDRESS",
+    multiple=True,
+    envvar="LAURELS_TRUSTED_PROXY",
+    show_envvar=True,
+    help="Address or network of a proxy whose X-Forwarded-For, -Proto, -Host and -Prefix, or Forwarded, are believed; "
+    "repeatable, * is whatever connects. Others are not.",
 )
 @click.option(
     "--cors-origin",
@@ -137,7 +147,7 @@ def serve(**settings: Any) -> None:
     """Run the service until it is stopped.
 
     An acknowledged score is on disk, with the embedded store. One process owns a data directory. Ctrl-C or SIGTERM
-    stops the service after it has finished what is under way.
+    stops the service after it has finished what is under way. SIGHUP reloads the boards file.
 
     With --store momento:CACHE the boards are in a cache of Momento's, for any number of processes. The key is read from
     MOMENTO_API_KEY, and the endpoint of a v2 key from MOMENTO_ENDPOINT.

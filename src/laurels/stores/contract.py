@@ -176,7 +176,7 @@ class DatedSubmission(Submission, frozen=True, gc=False):
 class Refusal(Struct, frozen=True, gc=False):
     """Why one entry of a batch was not kept; ``index`` is its position in the batch, from 0."""
 
-    index: Count
+    index: int
     name: str
     problem: str
 
@@ -535,14 +535,12 @@ class Store(ABC):
         self._check_open()
         return {}
 
-    async def define(self, name: str, definition: Definition, *, within_limits: bool = True) -> None:
+    async def define(self, name: str, definition: Definition) -> None:
         """Keep a board's definition from now on; raise DefinitionConflict if stored entries contradict it.
 
         They do if they would not be in this order, or would not be there, had the definition always been this one: the
         order, the operator and the ties change only while nothing is stored, the time zone while no period is, and a
         window can only be left out when it has no periods. Bounds must include every score of the board.
-
-        A board of the deployment's own file is defined without ``within_limits``: it gets in however full the store is.
         """
         self._refuse("keep definitions")
 
@@ -550,10 +548,12 @@ class Store(ABC):
         """Forget a board's definition, so that it has the default one; return whether it had any. Raises as define."""
         self._refuse("keep definitions")
 
-    async def set_default(self, definition: Definition) -> None:
-        """Give all boards without a definition this one from now on; raise DefinitionConflict as :meth:`define` does.
+    async def declare(self, definitions: Mapping[str, Definition], default: Definition) -> None:
+        """Keep what the deployment itself declares: these definitions, and the one of all boards that have none.
 
-        A store without ``defining`` has nothing to keep: it takes each board's definition from the board.
+        Raises DefinitionConflict as :meth:`define` does, and has then kept none of them. The caller sees to it that
+        there is no submit meanwhile. These boards get in however full the store is. A store without ``defining`` has
+        nothing to keep: it takes each board's definition from the board.
         """
         self._check_open()
 

@@ -19,7 +19,7 @@ import logging
 import time
 from bisect import bisect_left, bisect_right
 from contextlib import ExitStack
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
@@ -95,6 +95,8 @@ if TYPE_CHECKING:
 NAMES_READ = 256
 """How many names of boards are read from the index at once."""
 
+DEFINED_AT_ONCE = 500
+"""How many definitions are looked at, or written in one batch, before the loop may do something else."""
 FREED_IN_THREAD = 10_000
 """The entries from which on it takes longer to free an index, a microsecond for 600, than to hand it to a thread."""
 
@@ -142,7 +144,7 @@ class EmbeddedStore(Store):
         """Take ownership of a data directory, made if it is missing, and load it, in a thread.
 
         A new directory begins with the definition ``default`` for all boards that have none of their own; one that
-        is there keeps its own until :meth:`set_default`. ``clock`` is the machine's if there is none. ``progress`` is
+        is there keeps its own until :meth:`declare`. ``clock`` is the machine's if there is none. ``progress`` is
         called in that thread with the number of entries loaded so far. A journal smaller than ``compact_bytes`` is not
         compacted. What would go beyond ``limits`` is refused with StoreFull from then on. Raises DirectoryInUse,
         DirectoryUnusable, NewerFormat or DataDamaged.
@@ -202,29 +204,29 @@ class EmbeddedStore(Store):
             dated = submissions
         name, score, metadata = submissions.name, float(submissions.score), submissions.metadata
         record: Put | Submit
-        if metadata is None and dated is None and (idempotency_key is None or not want_changes):
-            # As in _keep, but for what comes with most submits only
-            if idempotency_key is not None:
-                if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
-                    return None
-                record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
-                batch = self._commits.add_keyed(record)
-            else:
-                is_put = board.single_put
-                record = Put(board.name, name, score) if is_put else Submit(board.name, name, score, board.feeds)
-                batch = self._commits.add(record)
-                if want_changes:
-                    return await self._await_change(batch)
-            await batch
-            if batch.trouble:
-                batch.check(record)
-            return None
-        record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
-        if dated is not None:
-            record = structs.replace(record, feeds=dated.feeds, time=dated.submitted_at)
-        bodies = [] if metadata is None else [(0, metadata)]
-        outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
-        return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
+        if (
+            metadata is None and idempotency_key is None and dated is None
+        ):  # as in _keep, but for what comes with most submits only
+            record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
+            batch = self._commits.add(record)
+            if want_changes:
+                return await self._await_change(batch)
+        elif idempotency_key is not None and metadata is None and dated is None and not want_changes:
+            if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
+                return None
+            record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
+            batch = self._commits.add_keyed(record)
+        else:
+            record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
+            if dated is not None:
+                record = structs.replace(record, feeds=dated.feeds, time=dated.submitted_at)
+            bodies = [] if metadata is None else [(0, metadata)]
+            outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
+            return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
+        await batch
+        if batch.trouble:
+            batch.check(record)
+        return None
 
     @staticmethod
     async def _await_change(batch: Batch) -> SubmitResult:
@@ -353,28 +355,53 @@ class EmbeddedStore(Store):
         self._check_open()
         return MappingProxyType(self._state.declared)
 
-    async def define(self, name: str, definition: Definition, *, within_limits: bool = True) -> None:
-        if not within_limits:
-            self._capacity.exempt.add(name)
+    async def define(self, name: str, definition: Definition) -> None:
         await self._keep(Define(name, encode_definition(definition)))
 
     async def undefine(self, name: str) -> bool:
         return cast("bool", await self._keep(Undefine(name)))
 
-    async def set_default(self, definition: Definition) -> None:
+    async def declare(self, definitions: Mapping[str, Definition], default: Definition) -> None:
         self._check_open()
-        if definition == self._state.default:
-            return
-        ended = []
-        for board in self._state.undeclared():
-            if problem := self._state.problem(board, definition):
-                if not (self._is_over(board) and self._clock.is_settled):
-                    way = "it has the default definition: declare it as it was, or start with the default that was"
-                    raise DefinitionConflict(board, f"{problem} ({way})")
-                ended.append(board)
-        for board in ended:
-            self._commits.add(Drop(board))  # in the same batch, which may have another clock than this moment
-        await self._keep(Define(DEFAULT, encode_definition(definition)))
+        await self._commits.settle_written()
+        state = self._state
+        new, ended = await self._find_new(definitions, "")
+        if default != state.default:
+            undeclared = {name: default for name in state.undeclared() if name not in definitions}
+            way = " (it has the default definition: declare it as it was, or go back to the default that was)"
+            ended += (await self._find_new(undeclared, way))[1]
+        self._capacity.exempt.update(new)
+        # The default after the boards, which may contradict it as they were
+        definers = new if default == state.default else {**new, DEFAULT: default}
+        records = chain(map(Drop, ended), (Define(name, encode_definition(of)) for name, of in definers.items()))
+        while portion := list(islice(records, DEFINED_AT_ONCE)):
+            await self._keep_all(portion)
+
+    async def _find_new(
+        self, definitions: Mapping[str, Definition], way: str
+    ) -> tuple[dict[str, Definition], list[str]]:
+        """Return which definitions are new, and the boards that have ended with what contradicts theirs.
+
+        Raises DefinitionConflict, which says the ``way`` out, if any other board contradicts its definition.
+        """
+        new, ended = {}, []
+        for count, (name, definition) in enumerate(definitions.items(), 1):
+            if definition != self._state.declared.get(name):
+                new[name] = definition
+                if problem := self._state.problem(name, definition):
+                    if not (self._is_over(name) and self._clock.is_settled):
+                        raise DefinitionConflict(name, problem + way)
+                    ended.append(name)
+            if count % DEFINED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return new, ended
+
+    async def _keep_all(self, records: list[Record]) -> None:
+        """Keep records in one batch, which has one clock for all of them."""
+        batches = [self._commits.add(record) for record in records]
+        await batches[-1]
+        for record in records:
+            batches[-1].check(record)
 
     # Reads
 
