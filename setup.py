@@ -32,6 +32,7 @@ setup(
                 "laurels.adapters.request_counts",
                 "laurels.adapters.fast_path",
                 "laurels.stores.embedded.key_table",
+                "laurels.stores.embedded.status",
             )
         ],
         compiler_directives={"language_level": "3"},

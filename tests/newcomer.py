@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,14 @@ OURS = ("LAURELS_", "MOMENTO_", "PIP_", "UV_", "PYTHON", "VIRTUAL_ENV", "MAKE", 
 
 
 def environment(**further: str) -> dict[str, str]:
-    """Return a newcomer's variables, with further ones; compilers do not optimize, which takes a fifth of the time."""
+    """Return a newcomer's variables, with further ones.
+
+    Compilers do not optimize, which takes a fifth of the time, and make takes the Python of this run.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     kept["PATH"] = os.pathsep.join(place for place in os.get_exec_path() if ROOT not in Path(place).parents)
-    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(WHEELHOUSE), "PIP_CONFIG_FILE": os.devnull}
-    return kept | pip | {"CFLAGS": "-O0"} | further
+    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(WHEELHOUSE), "PIP_CONFIG_FILE": os.devnull, "PIP_NO_COMPILE": "1"}
+    return kept | pip | {"CFLAGS": "-O0", "PYTHON": str(Path(sys.executable).resolve())} | further
 
 
 def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 
 from laurels import __version__
 from laurels.adapters.limits import Limits
+from laurels.cli.serve import serve
 from laurels.http.metrics import STORE_METRICS
 from laurels.http.problems import STATUS
 from laurels.http.reads import READS
@@ -64,7 +66,7 @@ def test_every_parameter_is_documented(parameter: str) -> None:
     assert re.search(rf"[?&]{parameter}=", API)
 
 
-@pytest.mark.parametrize("status", [*STATUS.values(), 404, 405, 406, 408, 413, 414, 415, 431, 500, 505])
+@pytest.mark.parametrize("status", [*STATUS.values(), 403, 404, 405, 421, 406, 408, 413, 414, 415, 431, 500, 505])
 def test_every_status_is_documented(status: int) -> None:
     """A status that can be answered has a row in the table of errors."""
     assert re.search(rf"^\| [\d· ]*{status}[\d· ]* \|", API, re.MULTILINE)
@@ -111,3 +113,12 @@ def test_exports(module: str) -> None:
     names = getattr(package, "__all__", [])
     assert names == sorted(names)
     assert all(hasattr(package, name) for name in names)
+
+
+def test_unit_starts_the_service() -> None:
+    """What the unit for systemd starts is a command with options that it has."""
+    unit = ConfigParser()
+    unit.read(ROOT / "examples" / "laurels.service")
+    program, name, *options = unit["Service"]["execstart"].split()
+    assert (Path(program).name, name) == ("laurels", "serve")
+    assert serve.make_context("serve", options).params["data"] == Path("/var/lib/laurels")

@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "laurels.clock": set[str](),
     "laurels.errors": laurels("limits"),
     "laurels.optional": laurels("errors"),
-    "laurels.logs": set[str](),
+    "laurels.visible": set[str](),
+    "laurels.logs": laurels("visible"),
     "laurels.reloading": laurels("errors"),
     "laurels.ranking": set[str](),
     "laurels.wall_clock": set[str](),
@@ -59,7 +60,9 @@ MAY_IMPORT = {
     | laurels("boards_file", "boards")
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
-    "laurels.cli": laurels("version", "limits", "errors", "optional", "windows", "definition", "entries", "declaring")
+    "laurels.cli": laurels(
+        "version", "visible", "limits", "errors", "optional", "windows", "definition", "entries", "declaring"
+    )
     | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "adapters.limits")
     | laurels("momento_local", "assembly"),
     "laurels.__init__": laurels("version"),

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import logging, sys
 from laurels.logs import WAITING_LINES, writing_logs
@@ -19,6 +21,28 @@ with writing_logs("json"):
         logging.getLogger("laurels").info("%d %s", number, "x" * 100)
 print("ended")
 """
+
+
+LINES = """
+import logging, sys
+from laurels.logs import writing_logs
+with writing_logs(sys.argv[1]):
+    logging.getLogger("laurels").info("%s", chr(10) + chr(27) + "[31m" + chr(0x202e) + chr(0x9b))
+    try:
+        raise ValueError(chr(27) + "]0;x" + chr(7))
+    except ValueError:
+        logging.getLogger("laurels").exception("Failed")
+"""
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_lines_are_shown(kind: str) -> None:
+    """What a message or a traceback repeats of others is shown, not obeyed, and makes no lines."""
+    done = subprocess.run([sys.executable, "-c", LINES, kind], capture_output=True, check=True, timeout=60)
+    lines = done.stderr.decode().splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert lines[0].endswith(r"INFO \n\x1b[31m\u202e\x9b") or json.loads(lines[0])["message"] == "\n\x1b[31m\u202e\x9b"
+    assert r"ValueError: \x1b]0;x\x07" in lines[-1] or json.loads(lines[-1])["traceback"].endswith("\x1b]0;x\x07")
 
 
 def test_traceback_is_a_field() -> None:

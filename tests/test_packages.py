@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["clone", "origin"]
 
+UV = [str(Path(sys.executable).with_name("uv")), "--no-cache", "--offline", "--quiet"]
+ONLY = ["--no-index", "--find-links", str(WHEELHOUSE)]
 SOURCES = ("*.pyx", "*.pxi", "*.pxd")
 COMPILED = sysconfig.get_config_var("EXT_SUFFIX")
 
@@ -37,9 +39,7 @@ def packages(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the source distribution from a clone, and the wheel from it; return the directory that has both."""
     directory = tmp_path_factory.mktemp("packages")
     run(["git", "clone", "--quiet", str(origin), "clone"], directory, environment())
-    uv = [str(Path(sys.executable).with_name("uv")), "build", "--no-cache", "--python", sys.executable]
-    only = ["--offline", "--no-index", "--find-links", str(WHEELHOUSE), "--out-dir", "dist", "clone"]
-    run([*uv, *only], directory, environment())
+    run([*UV, "build", *ONLY, "--python", sys.executable, "--out-dir", "dist", "clone"], directory, environment())
     return directory / "dist"
 
 
@@ -57,15 +57,13 @@ def wheel(packages: Path) -> Path:
 
 
 class Installed:
-    """A package in an environment that has nothing but it and what it asks for, and an empty directory to be in."""
+    """An environment that has nothing but the package and what it asks for, and an empty directory to be in."""
 
-    def __init__(self, directory: Path, package: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         self.bin = directory / ".venv" / "bin"
         self.directory = directory / "empty"
         self.directory.mkdir()
         self.environment = environment(PATH=f"{self.bin}:{environment()['PATH']}")
-        run([sys.executable, "-m", "venv", str(self.bin.parent)], directory, environment())
-        self.run("pip", "install", "--quiet", str(package))
 
     def run(self, *command: str, status: int = 0) -> CompletedProcess[str]:
         """Run a command of the environment."""
@@ -74,8 +72,11 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Install the wheel."""
-    return Installed(tmp_path_factory.mktemp("wheel"), wheel)
+    """Install the wheel with pip."""
+    installed = Installed(tmp_path_factory.mktemp("wheel"))
+    run([sys.executable, "-m", "venv", str(installed.bin.parent)], installed.directory, environment())
+    installed.run("pip", "install", "--quiet", str(wheel))
+    return installed
 
 
 def serves(installed: Installed) -> bool:
@@ -120,8 +121,11 @@ def test_wheel_serves(installed: Installed) -> None:
 
 
 def test_source_distribution_serves(sdist: Path, tmp_path: Path) -> None:
-    """From the source distribution, which pip builds first."""
-    assert serves(Installed(tmp_path, sdist))
+    """From the source distribution, which uv builds and installs."""
+    installed = Installed(tmp_path)
+    run([*UV, "venv", "--python", sys.executable, str(installed.bin.parent)], tmp_path, environment())
+    run([*UV, "pip", "install", *ONLY, "--python", str(installed.bin.parent), str(sdist)], tmp_path, environment())
+    assert serves(installed)
 
 
 def test_extra_as_printed(installed: Installed) -> None:
@@ -171,8 +175,9 @@ def test_environment_that_is_not_whole(clone: Path) -> None:
     assert planned(clone)
     run([sys.executable, "-m", "venv", "--without-pip", ".venv"], clone, environment())
     assert planned(clone)
-    run([".venv/bin/python", "-m", "ensurepip"], clone, environment())
-    (clone / ".venv" / "bin" / "pip3").rename(clone / ".venv" / "bin" / "pip")
+    (site,) = (clone / ".venv").glob("lib/*/site-packages")
+    (site / "pip.py").touch()
+    (clone / ".venv" / "bin" / "pip").write_text(f"#!{clone}/.venv/bin/python\n")
     assert not planned(clone)
     assert planned(clone, "PYTHON=./another")
     assert planned(clone.rename(clone.with_name("moved")))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 JUMP_SECONDS = 2.0
+JITTER_SECONDS = 0.0005
+"""What the clocks may differ by from one look to the next without anything to be done about it."""
 SLEW = 0.001
 """By which part of the time the clocks may move apart: twice what ntpd does."""
 SETTLE_SECONDS = 3600
@@ -34,12 +37,10 @@ SECOND = 1_000_000
 """Microseconds."""
 
 
-def _steady() -> float:
-    """Return the seconds since some moment, those of sleep included if the system can tell."""
-    return time.clock_gettime(_BOOTTIME) if _BOOTTIME is not None else time.monotonic()
-
-
-_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+_steady: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
+"""Returns the seconds since some moment, those of sleep included if the system can tell."""
 
 
 def _read_boot() -> str:
@@ -81,21 +82,29 @@ class Clock:
         self._earliest = earliest
         self._looked, self._shown = steady(), wall()
         self._ahead = self._shown - self._looked
-        self._since = self._zero = self._looked
+        self._since = self._zero = self._followed = self._looked
         self._jump = self.turned = 0.0
         self._remember()
 
     def __call__(self) -> float:
         """Return the seconds since the epoch by the wall clock."""
         steady, wall = self._steady(), self._wall()
+        if -JITTER_SECONDS < wall - steady - self._ahead < JITTER_SECONDS:  # nearly always
+            self._looked, self._shown = steady, wall
+        else:
+            wall = self._follow(steady, wall)
+        return wall
+
+    def _follow(self, steady: float, wall: float) -> float:
+        """Take over by what the wall clock has moved against the steady one, and return what it shows."""
         if abs(wall - steady - self._ahead) > JUMP_SECONDS:
             steady, wall = self._steady(), self._wall()  # again: the process may have been stopped between the two
         moved, passed = wall - steady - self._ahead, steady - self._looked
-        self._looked, self._shown = steady, wall
+        slewed = SLEW * (steady - self._followed)
+        self._looked, self._shown, self._followed = steady, wall, steady
         if abs(moved) > JUMP_SECONDS:
             self._begin_anew(moved, passed)
-        elif moved:
-            slewed = SLEW * passed
+        else:
             self._ahead += max(-slewed, min(moved, slewed))
             if abs(self._ahead - self._remembered) > JUMP_SECONDS / 4:
                 self._remember()

@@ -13,9 +13,11 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler
 from threading import Thread
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+
+from laurels.visible import escape, escape_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +43,19 @@ class JSONFormatter(logging.Formatter):
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
+        return escape_json(msgspec.json.encode(line).decode())
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level and message on one line, whatever is in the message, and a traceback below, if there is any."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is the library's
+        """Return the line."""
+        return escape(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """Return the lines of the traceback."""
+        return "\n".join(map(escape, super().formatException(ei).split("\n")))
 
 
 class _BoundedHandler(QueueHandler):
@@ -58,7 +72,7 @@ class _BoundedHandler(QueueHandler):
 @contextmanager
 def writing_logs(kind: LogFormat) -> Iterator[None]:
     """Write the logs of the process on standard error, from INFO on; what waits at the end is still written."""
-    formatter = JSONFormatter() if kind == "json" else logging.Formatter(TEXT)
+    formatter = JSONFormatter() if kind == "json" else TextFormatter(TEXT)
     lines: queue.Queue[logging.LogRecord | None] = queue.Queue(WAITING_LINES)
     logging.basicConfig(level=logging.INFO, handlers=[_BoundedHandler(lines)])
     thread = Thread(target=_write, args=(lines, formatter), name="laurels-log", daemon=True)

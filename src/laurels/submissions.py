@@ -84,14 +84,15 @@ def make_idempotency_key(
     fingerprint, by its meaning: 5 and 5.0 are one score.
     """
     content = ", ".join(map(_describe, submissions))
-    return IdempotencyKey(_digest_key(key, board, name), _digest(f"[{content}]"))
+    fingerprint = blake2b(f"[{content}]".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return IdempotencyKey(_digest_key(key, board, name), fingerprint)
 
 
 def _digest_key(key: str, board: str, name: str) -> bytes:
     if not (0 < len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable() and " " not in key):
         problem = f"The Idempotency-Key must be 1 to {KEY_CHARACTERS} visible ASCII characters, such as a UUID."
         raise BadParameter("Idempotency-Key", problem)
-    return _digest(f"{board}\n{name}\n{key}")
+    return blake2b(f"{board}\n{name}\n{key}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _describe(entry: Submission | Refusal) -> str:
@@ -101,7 +102,3 @@ def _describe(entry: Submission | Refusal) -> str:
     if isinstance(score, float) and score.is_integer():
         score = int(score)
     return f"({entry.name!r}, {score!r}, {entry.metadata!r})"
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

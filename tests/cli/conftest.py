@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST  # noqa: N815 - the name is the library's
+    do_DELETE = do_GET = do_POST  # noqa: N815 - the names are the library's
 
     def log_message(self, *_: object) -> None:
         pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import unicodedata
-from itertools import repeat
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -124,6 +124,22 @@ def grow(request: str, body: bytes) -> Iterable[bytes]:
     return [answer(say(request, body, next=f"{int(after) + 1}"))]
 
 
+_number = count()
+FULL = [ENTRY | {"name": f"v{number}"} for number in range(1000)]
+
+
+def grow_full() -> Iterable[bytes]:
+    """Answer with the same full page for ever, under another cursor each time."""
+    return [answer(json.dumps({"leaderboard": FULL, "next": f"{next(_number)}"}).encode())]
+
+
+def refuse_cursors(request: str, _: bytes) -> Iterable[bytes]:
+    """Answer with the same full page for ever, if it is asked for by rank."""
+    if "include=" in request:
+        return [answer(json.dumps({"title": "T", "status": 422, "detail": "D."}).encode(), "422 x")]
+    return [answer(json.dumps({"leaderboard": FULL}).encode())]
+
+
 def endless(first: bytes, piece: bytes) -> Callable[..., Iterable[bytes]]:
     """Return a lie that never ends."""
     return lambda *_: (part for parts in ([first], repeat(piece)) for part in parts)
@@ -208,6 +224,10 @@ LIES: dict[str, tuple[str, Callable[[str, bytes], Iterable[bytes]]]] = {
     "index that was not sent": ("import", change(accepted=0, refused=[{"index": 1, "name": "v", "problem": "x"}])),
     "accepted more than sent": ("import", change(accepted=10**9)),
     "accepted less than sent": ("import", change(accepted=0)),
+    "export in a circle": ("export b", change(next="c")),
+    "export without end": ("export b", grow),
+    "export of one page for ever": ("export b", lambda *_: grow_full()),
+    "export by rank for ever": ("export b", refuse_cursors),
     "page for what is done": ("boards drop b", lambda *_: [answer(HTML)]),
 }
 """Answers that look right, and are not; each to a command that would believe it."""
@@ -231,6 +251,14 @@ def test_list_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
         found = run(service.url, "boards", "list")
     assert ends_well(found, 3)
     assert len(service.requests) < 100
+
+
+def test_answer_that_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that is longer than any of Laurels is not read to its end."""
+    monkeypatch.setattr(client, "ANSWER_BYTES", 1024)
+    with lying(lambda *_: [answer(b" " * 1025)]) as service:
+        found = run(service.url, "top", "b")
+    assert "did not answer as Laurels does: its answer is longer than 1 KiB." in found.stderr
 
 
 def test_redirect_is_named() -> None:

@@ -244,6 +244,14 @@ def test_what_is_served_is_in_the_protocol(momento: Momento, service: str) -> No
         assert caught.value.code() is not grpc.StatusCode.UNIMPLEMENTED
 
 
+@pytest.mark.parametrize("path", ["cache_client.Scs/Get", "cache_client.pubsub.Pubsub/Subscribe"])
+def test_bytes_that_are_no_message(momento: Momento, path: str) -> None:
+    """Bytes that cannot be decoded are refused, of a call and of a stream."""
+    with pytest.raises(grpc.RpcError) as caught:
+        list(momento.channel.unary_stream(f"/{path}")(b"\xff"))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_signing_keys_are_not_implemented(momento: Momento) -> None:
     """So is a call on whole caches that the server does not have."""
     with pytest.raises(grpc.RpcError) as caught:

@@ -249,7 +249,7 @@ cdef class FastPath:
             self.body_limit = self.submit.body_limit
         self.outbox = Outbox()
         self.needs_request = not gate.is_open
-        self.is_observed = not gate.is_silent
+        self.is_observed = bool(gate.observers)
         self.cors = gate.cors
         self.sites = {}
         self.site = Site(gate, b"", None, {})

@@ -253,7 +253,7 @@ cdef class InlineCall:
         if self.is_read and fast.held and len(response.body) > SMALL_BYTES and not fast.has_room(len(response.body)):
             response = fast.full
         data = self.join_plain(response)
-        if fast.is_observed:
+        if fast.is_observed or (fast.cors is not None and data is None):
             try:
                 response = self.release(response, data is not None)
             except Exception as error:

@@ -28,7 +28,7 @@ from laurels.entries import checked_name
 from laurels.errors import BadDefinition, truncate
 from laurels.http.problems import Problem
 from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Reading, Receipt, ScoreRank, Submit
-from laurels.limits import BOARDS_LISTED, MIB, PERIODS_LISTED, format_size
+from laurels.limits import BOARDS_LISTED, MIB, PAGE_ENTRIES, PERIODS_LISTED, format_size
 from laurels.stores.contract import Count, Score, Standing, Summary
 from laurels.version import __version__
 
@@ -125,6 +125,7 @@ class Client:
         self._url = server.rstrip("/")
         self._server = without_password(url)
         self._proxy = find_proxy(url)
+        self._last_page: Sequence[object] = ()
         self._via = f" through {self._proxy}" if self._proxy else ""
         self._http = httpx.AsyncClient(
             headers=HEADERS,
@@ -170,13 +171,17 @@ class Client:
     async def page(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[Entry]:
         """Return the entries at the places from ``start`` to ``stop``, exclusive."""
         query = _query({"startRank": str(start), "endRank": str(stop)} | when.query)
-        return self._read(_read_page, await self._request("GET", _path(board) + query)).leaderboard
+        found = self._read(_read_page, await self._request("GET", _path(board) + query)).leaderboard
+        self._check_change(found)
+        return found
 
     async def full_page(self, board: str, query: dict[str, str]) -> FullPage:
         """Return the page that a query asks for, with the fields and the cursor that it includes."""
         found = self._read(_read_full_page, await self._request("GET", _path(board) + _query(query)))
-        if found.next is not None and (not found.leaderboard or found.next == query.get("cursor")):
+        is_full = len(found.leaderboard) >= PAGE_ENTRIES
+        if found.next is not None and (not is_full or found.next == query.get("cursor")):
             self._refuse("its pages do not end")
+        self._check_change(found.leaderboard)
         return found
 
     async def ranked_page(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[RankedEntry]:
@@ -236,6 +241,11 @@ class Client:
             async for answer in self._list(path, {"limit": PERIODS_LISTED}, _read_periods)
             for each in answer.periods
         ]
+
+    def _check_change(self, page: Sequence[object]) -> None:
+        if page and page == self._last_page:
+            self._refuse("its pages do not end")
+        self._last_page = page
 
     async def _do(self, method: str, path: str) -> None:
         if await self._request(method, path):

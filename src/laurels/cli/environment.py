@@ -48,7 +48,7 @@ def parse_url(text: str, schemes: Iterable[str] = PORTS) -> httpx.URL:
         url = httpx.URL(text)
         if url.scheme not in schemes:
             raise ValueError(f"it must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-        if not url.host:
+        if not url.host or ("%" in url.host and ":" not in url.host):  # of IPv6 it is the zone
             raise ValueError("it has no host")
         if url.query or url.fragment:
             raise ValueError("it has more than host, port and path")

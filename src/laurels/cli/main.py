@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from laurels.cli.errors import EnvironmentWrong, ServerFailed, ServerUnreachable
-from laurels.cli.printing import escape, write
+from laurels.cli.printing import write
 from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
 from laurels.optional import load
 from laurels.version import __version__
+from laurels.visible import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,19 +1,16 @@
-r"""The one way to the terminal: everything that the command line prints goes through here.
+"""The one way to the terminal: everything that the command line prints goes through here.
 
-Whatever comes from a service, a file or the command line may hold characters that a terminal obeys, or that nobody sees
-(controls, marks of direction, zero widths, floods of accents). They are *shown*, as Python and JSON write them
-(``\x1b``, ``\u202e``), and so is what the stream cannot encode. ruff forbids other modules to print (TID251).
+Whatever comes from a service, a file or the command line is shown, not obeyed (:mod:`laurels.visible`), and so is what
+the stream cannot encode. ruff forbids the other modules to print (TID251).
 """
 
 from __future__ import annotations
 
 import io
-import json
 import re
 import shutil
 import sys
 from typing import IO, TYPE_CHECKING
-from unicodedata import category
 
 import click
 import msgspec
@@ -21,60 +18,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from laurels.visible import escape, escape_json
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
     from _typeshed import ReadableBuffer
 
-MARKS = 4
-"""So many marks may stand on one letter: the languages of the world need no more."""
 SHOWN = 2000
 """How many characters of one line, or of one cell of a table, are shown."""
 NARROWEST, UNBOUNDED = 40, 10_000
 """The width of a table on the narrowest terminal, and on none, in columns."""
 BLOCKS = " ▏▎▍▌▋▊▉█"
 
-_BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0100-\U000e01ef"
-_is_blank = re.compile(f"[{_BLANKS}]").match
-"""What Unicode counts as a letter, a mark or a symbol although nobody sees it."""
 _SPACES = re.compile(r"^ +| +$|(?<= ) +")
 
 _encode = msgspec.json.Encoder().encode
-
-
-def escape(text: str) -> str:
-    """Return a text with every character shown that a terminal would obey, or that nobody would see."""
-    return text if text.isascii() and text.isprintable() else _escape(text, _write_python)
-
-
-def _escape(text: str, write: Callable[[str], str]) -> str:
-    pieces, marks = [], 0
-    for index, char in enumerate(text):
-        marks = marks + 1 if category(char) in {"Mn", "Me"} else 0
-        is_seen = char.isprintable() and not _is_blank(char) and marks <= MARKS * bool(index)
-        pieces.append(char if is_seen or _is_in_emoji(text, index) else write(char))
-    return "".join(pieces)
-
-
-def _is_in_emoji(text: str, index: int) -> bool:
-    """Return whether a character makes one picture of its neighbours: a joiner between two, or a variation of one."""
-    before, char, after = text[index - 1 : index], text[index], text[index + 1 : index + 2]
-    if char == "\ufe0f":
-        return _is_picture(before) or (before in set("#*0123456789") and after == "\u20e3")
-    return char == "\u200d" and (_is_picture(before) or before == "\ufe0f") and _is_picture(after)
-
-
-def _is_picture(char: str) -> bool:
-    return bool(char) and (category(char) == "So" or "\U0001f3fb" <= char <= "\U0001f3ff") and not _is_blank(char)
-
-
-def _write_python(char: str) -> str:
-    return char.encode("unicode_escape").decode()
-
-
-def _write_json(char: str) -> str:
-    return json.dumps(char)[1:-1] if not char.isascii() else f"\\u{ord(char):04x}"
 
 
 def write(*lines: str, err: bool = False) -> None:
@@ -85,9 +45,7 @@ def write(*lines: str, err: bool = False) -> None:
 
 def write_json(found: object, *, indent: int = -1) -> None:
     """Write a JSON document on stdout, in UTF-8: exact, with escapes for what a terminal would obey or nobody sees."""
-    document = _encode(found).decode()
-    if not document.isascii() or "\x7f" in document:
-        document = _escape(document, _write_json)
+    document = escape_json(_encode(found).decode())
     click.echo(msgspec.json.format(document, indent=indent).encode())
 
 
@@ -137,6 +95,8 @@ def draw_bar(share: float, width: int) -> str:
 
 def open_stdout() -> IO[bytes]:
     """Return where the bytes of a file go that is written on stdout: exact, unless a person looks on."""
+    if sys.stdout is None:
+        return io.BytesIO()
     return _Shown() if sys.stdout.isatty() else sys.stdout.buffer  # type: ignore[return-value]
 
 

@@ -12,9 +12,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from laurels.cli.client import RankedPage
 from laurels.cli.dialects import TIME
 from laurels.cli.errors import BadFile
-from laurels.cli.printing import escape, make_console, write, write_json, write_on, write_table
+from laurels.cli.printing import make_console, write, write_json, write_on, write_table
 from laurels.cli.transfer import Start
 from laurels.http.wire import StandingOfName
+from laurels.visible import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -365,9 +365,12 @@ class Copy:
 
     async def _pages_by_rank(self) -> AsyncIterator[Sequence[Entry]]:
         start = 0
-        while page := await self._client.page(self._board, start, start + PAGE_ENTRIES, self._when):
+        is_last = False
+        while not is_last:
+            page = await self._client.page(self._board, start, start + PAGE_ENTRIES, self._when)
             yield page
             start += PAGE_ENTRIES
+            is_last = len(page) < PAGE_ENTRIES
 
     async def _has_latest_first(self) -> bool:
         try:

@@ -86,11 +86,6 @@ class Gate(Struct, frozen=True, kw_only=True):
         """Whether it does not matter who asks."""
         return not any(getattr(self, part) for part in OF_PRINCIPALS)
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether every answer leaves as it is, unobserved."""
-        return not self.observers and self.cors is None
-
     def admit(self, request: Request, operation: Operation | None, names: Sequence[str]) -> Principal | None:
         """Return who asks; raise if the request is refused. Without an operation it will be a 404 or 405 anyway."""
         self.check_site(request, operation)

@@ -82,6 +82,7 @@ TAGS = {
 
 STATUSES = {
     400: "The request cannot be read: malformed JSON, a bad name, a parameter of the wrong form or one too many.",
+    403: "A page of another origin, which is not allowed, may not write.",
     404: "What was asked for is not there; the detail says what.",
     405: "The route does not have this method.",
     406: "`Accept` excludes every representation there is.",
@@ -91,6 +92,7 @@ STATUSES = {
     "the service is set otherwise.",
     414: f"The target is longer than {format_size(TARGET_BYTES)}, unless the service is set otherwise.",
     415: "The body is not JSON, or is encoded.",
+    421: "`Host` names another service than this.",
     422: "The request was read, and is refused; nothing was stored.",
     429: "The store's account is over one of its limits; nothing was counted.",
     431: f"The headers are larger than {format_size(HEAD_BYTES)}, unless the service is set otherwise.",
@@ -103,7 +105,7 @@ STATUSES = {
 }
 """What each error means, whichever operation it answers."""
 
-ANY_REQUEST = (405, 408, 414, 431, 500, 501, 503, 505)
+ANY_REQUEST = (403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
 """The errors that any request may get; the document has them once."""
 
 

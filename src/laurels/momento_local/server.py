@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from momento_wire_types import auth_pb2, cacheclient_pb2, cachepubsub_pb2, common_pb2, controlclient_pb2, token_pb2
 
@@ -164,7 +165,7 @@ class MomentoServer:
             if faults:
                 await self._strike(name, context)
             try:
-                return answer(dict(context.invocation_metadata()), request)
+                return answer(dict(context.invocation_metadata()), _check_whole(request))
             except CallRefused as refusal:
                 await _refuse(context, refusal)
 
@@ -218,8 +219,9 @@ class MomentoServer:
     ) -> AsyncIterator[cachepubsub_pb2._SubscriptionItem]:
         await self._strike("Subscribe", context)
         authorization = dict(context.invocation_metadata()).get("authorization")
-        number, page = request.resume_at_topic_sequence_number, request.sequence_page
         try:
+            _check_whole(request)
+            number, page = request.resume_at_topic_sequence_number, request.sequence_page
             self._keys.check(authorization, Action.SUBSCRIBE, request.cache_name, request.topic.encode())
             topic = self.caches[request.cache_name].topic(request.topic)
             async for item in topic.follow(number, page, self._heartbeat):
@@ -266,9 +268,23 @@ async def _refuse(context: grpc.aio.ServicerContext, refusal: CallRefused) -> No
 def _handler(method: MethodDescriptor, handle: Handle) -> grpc.RpcMethodHandler:
     """Make gRPC's handler, which decodes and encodes the messages of the call."""
     make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
-    return make(
-        handle, GetMessageClass(method.input_type).FromString, GetMessageClass(method.output_type).SerializeToString
-    )
+    request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+
+    def read(body: bytes) -> Any:
+        # What gRPC would answer if this raised is UNKNOWN.
+        try:
+            return request.FromString(body)
+        except DecodeError:
+            return None
+
+    return make(handle, read, response.SerializeToString)
+
+
+def _check_whole(request: Any) -> Any:
+    """Return a request; raise BadArgument if its bytes were no message."""
+    if request is None:
+        raise BadArgument("The request's bytes are no message of the call's type.")
+    return request
 
 
 def _unknown(name: str) -> Handle:

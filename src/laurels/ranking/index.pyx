@@ -281,6 +281,17 @@ cdef class Index:
         rank = rank_of_ref(c, number, ref, &i)
         return score_of(c, keys_of(&c.tree.leaf, node_of(c, 0, number))[i]), rank
 
+    def submit_compared(self, str name not None, score, u64 sequence=0):
+        """Submit as :meth:`submit` does, and return the standings just before and just after, and whether it counted.
+
+        >>> index = Index(operator="best")
+        >>> index.submit_compared("v", 34), index.submit_compared("v", 33)
+        ((None, (34, 0), True), ((34, 0), (34, 0), False))
+        """
+        before = self.standing(name)
+        counted = self.submit(name, score, sequence) > 0
+        return before, self.standing(name) if counted else before, counted
+
     def place_of(self, str name not None):
         """Return the place of ``name``, or None if it is not there. O(log n).
 

@@ -163,7 +163,7 @@ class Submission(Struct, frozen=True, gc=False):
 class Refusal(Struct, frozen=True, gc=False):
     """Why one entry of a batch was not kept; ``index`` is its position in the batch, from 0."""
 
-    index: Count
+    index: int
     name: str
     problem: str
 

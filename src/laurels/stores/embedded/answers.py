@@ -91,18 +91,33 @@ def change(compared: Compared) -> Change:
 
 def pack(answered: Sequence[Answered], agreed: int) -> Iterator[Answers]:
     """Yield the rows for the writes with keys of one batch, in their order."""
-    begin = size = 0
-    for end, (_, _, outcome) in enumerate(answered, 1):
+    start = 0
+    for end in _ends([outcome for _, _, outcome in answered]):
+        yield _row(answered[start:end], agreed)
+        start = end
+
+
+def _ends(outcomes: Sequence[Compared | list[Refusal] | None]) -> Iterator[int]:
+    """Yield where a row ends, since outcomes of batches may be long."""
+    if list not in map(type, outcomes):
+        yield from range(ROW_ANSWERS, len(outcomes), ROW_ANSWERS)
+        if outcomes:
+            yield len(outcomes)
+        return
+    size = 0
+    for end, outcome in enumerate(outcomes, 1):
         size += 1 + len(outcome) if isinstance(outcome, list) else 1
-        if size >= ROW_ANSWERS or end == len(answered):
-            yield _row(answered[begin:end], agreed)
-            begin, size = end, 0
+        if size >= ROW_ANSWERS or end == len(outcomes):
+            yield end
+            size = 0
 
 
 def _row(answered: Sequence[Answered], agreed: int) -> Answers:
     pairs = b"".join([key.key + key.fingerprint for _, key, outcome in answered if outcome is not None])
     outcomes = [outcome for _, _, outcome in answered if outcome is not None]
-    bodies = [BatchAnswer(outcome) if isinstance(outcome, list) else outcome for outcome in outcomes]
+    bodies: list[Body] = outcomes  # type: ignore[assignment]
+    if list in map(type, outcomes):
+        bodies = [BatchAnswer(outcome) if isinstance(outcome, list) else outcome for outcome in outcomes]
     try:
         encoded = _encode(bodies)
     except OverflowError:

@@ -56,23 +56,25 @@ class Batch(asyncio.Future[None]):
     drives_inline: ClassVar[bool] = True
     """An adapter may run a coroutine on from this future's callback, without a task around it."""
 
+    # What all begin with stands here: there are thousands of batches a second
+    tick = 0
+    trouble = False
+    metadata_bytes = 0
+    forget_until = NEVER
+    failure: BaseException | None = None
+    unchecked_bytes = 0
+    _more = 0
+
     def __init__(self) -> None:
         super().__init__(loop=asyncio.get_running_loop())
         self.records: list[Record | Reporting] = [UNTIMED]
         self.encoded = begin_batch()
-        self.tick = 0
         self.outcomes: list[Outcome] = []
         self.refused: dict[int, LaurelsError] = {}
-        self.trouble = False
         self.metadata: list[tuple[int, bytes]] = []
-        self.metadata_bytes = 0
         self.keyed: list[tuple[int, int, IdempotencyKey]] = []
         self.answers: list[Answers] = []
-        self.forget_until = NEVER
-        self.failure: BaseException | None = None
-        self.unchecked_bytes = 0
         self.claims: deque[tuple[int, Claims]] = deque()
-        self._more = 0
         self._waiters: deque[Callable[[Batch], object]] = deque()
 
     @property
@@ -84,7 +86,8 @@ class Batch(asyncio.Future[None]):
         """Set the time of the writes: this tick and those after it."""
         self.tick = tick = at.tick
         self.records[0] = at
-        self.metadata = [((tick + before) << 1 | 1, body) for before, body in self.metadata]
+        if self.metadata:
+            self.metadata = [((tick + before) << 1 | 1, body) for before, body in self.metadata]
         finish_batch(self.encoded, len(self.records), at)
 
     def describe(self, count: int, metadata: Sequence[tuple[int, bytes]]) -> None:
@@ -93,6 +96,13 @@ class Batch(asyncio.Future[None]):
         self._more += count - 1
         self.metadata += [(before + place, body) for place, body in metadata]
         self.metadata_bytes += sum(len(body) for _, body in metadata)
+
+    def note_key(self) -> bytes:
+        """Note that the last record, before anything is described of it, has an idempotency key, and return that."""
+        place = len(self.records) - 1
+        key: IdempotencyKey = self.records[place].key  # type: ignore[union-attr]
+        self.keyed.append((place, place - 1 + self._more, key))
+        return key.key
 
     def report_change(self) -> None:
         """Have the outcome of the last record, which is a submit, say what it changed."""

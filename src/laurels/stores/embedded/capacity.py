@@ -97,7 +97,7 @@ class Capacity:
         self.exempt: set[str] = set()
         """Boards that may always be defined: those of the deployment's own file."""
         self._state = state
-        self._unchecked = 0
+        self._unchecked = self._spare = 0
         self._claimed = tuple(Counter[Any]() for _ in Claims._fields)
         for what, held in self.held().items():
             if held > (limit := getattr(limits, what)):
@@ -118,16 +118,15 @@ class Capacity:
 
     def begin(self) -> int:
         """Return how many more bytes of a batch may go unchecked, 0 if none; :meth:`end` is to be called for them."""
-        state, limits, (boards, periods, entries, _) = self._state, self.limits, self._claimed
-        portions = self._unchecked + FAR
-        # As _room says, but in a third of the time: every batch begins with it
-        is_far = (
-            state.entry_count + len(entries) + portions * UNCHECKED["entries"] <= limits.entries
-            and state.board_count + len(boards) + portions * UNCHECKED["boards"] <= limits.boards
-            and state.period_count + len(periods) + portions * UNCHECKED["periods"] <= limits.periods
-        )
-        self._unchecked += is_far
-        return UNCHECKED_BYTES if is_far else 0
+        # Not each batch looks for room: what was found is used up first, as though all of it came
+        if not self._spare:
+            room = self._room()
+            self._spare = max(0, 1 + min(room[what] // most for what, most in UNCHECKED.items()) - FAR)
+        if not self._spare:
+            return 0
+        self._spare -= 1
+        self._unchecked += 1
+        return UNCHECKED_BYTES
 
     def end(self, unchecked_bytes: int) -> None:
         """Hold no more room for what went unchecked: it is applied, or has failed."""

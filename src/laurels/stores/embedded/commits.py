@@ -97,17 +97,23 @@ class Ticks:
 
     def take(self, count: int) -> At:
         """Return the first of so many that nobody else has, and what else there is to say of that moment."""
-        wall = int(self.clock() * SECOND)
+        clock = self.clock
+        first = int(clock() * SECOND)
+        if first > self.last:
+            self._turned, self._offset = clock.turned, 0
+        else:
+            first = self._go_on(first)
+        self.last = first + count - 1
+        return At(first, RULES, self._offset, clock.is_settled)
+
+    def _go_on(self, wall: int) -> int:
+        """Return the tick after the last at a time that is not after it, and know by how much it is ahead."""
         turned, self._turned = self.clock.turned - self._turned, self.clock.turned
         if turned > 0:
             self._offset = max(0, self._offset - int(turned * SECOND))
-        if wall > self.last:
-            self._offset = 0
-        elif wall + self._offset < self.last - SECOND:
+        if wall + self._offset < self.last - SECOND:
             self._offset = self.last + 1 - wall
-        first = max(self.last + 1, wall + self._offset)
-        self.last = first + count - 1
-        return At(first, RULES, self._offset, self.clock.is_settled)
+        return max(self.last + 1, wall + self._offset)
 
 
 class Files(NamedTuple):
@@ -228,10 +234,11 @@ class Commits:
         if self.broken is not None:
             self._break(self.broken, batch)
             return
-        if batch.failure is None:
-            self._answers.leave_to_disk(batch.answers)
-        else:
+        if batch.failure is not None:
+            batch.trouble = True
             self._answers.put_back(batch.answers)
+        else:
+            self._answers.leave_to_disk(batch.answers)
         if self._open is None:
             self._busy = False
         else:
@@ -254,37 +261,37 @@ class Commits:
         """Apply the next records of the first batch that is durable, and answer its waiters after the last."""
         if self.broken is not None:
             return
-        batch.trouble |= batch.failure is not None
-        state = self._state
-        if batch.failure is None:
-            done = len(batch.outcomes)
-            portion = batch.records[done : done + 1 + len(batch.records) * APPLY_BYTES // len(batch.encoded)]
-            if not state.unfinished:
-                batch.apply(state, portion)
-            if state.unfinished:
-                state.work(STEPS)
-        done = len(batch.outcomes) - bool(state.unfinished)
-        settled = batch.failure is not None or done == len(batch.records)
-        if settled or batch.claims:
-            self._release_claims(batch, len(batch.records) if settled else done)
-        if settled:
-            self._release_keys(batch)
+        count = len(batch.records)
+        done = self._apply(batch) if batch.failure is None else count
+        if batch.claims:
+            self._release_claims(batch, done)
+        is_settled = done == count
+        if is_settled:
+            self._release(batch)
             self._settling.popleft()
         if self._settling:
             batch.get_loop().call_soon(self._guard, self._settle, self._settling[0])
-        if settled:
+        if is_settled:
             batch.settle()
 
+    def _apply(self, batch: Batch) -> int:
+        """Apply the next records of a batch, and return how many are done."""
+        state, records, done, size = self._state, batch.records, len(batch.outcomes), len(batch.encoded)
+        if not state.unfinished:
+            is_all = size <= APPLY_BYTES and not done
+            batch.apply(state, records if is_all else records[done : done + 1 + len(records) * APPLY_BYTES // size])
+        if state.unfinished:
+            state.work(STEPS)
+        return len(batch.outcomes) - bool(state.unfinished)
+
     def _release_claims(self, batch: Batch, done: int) -> None:
-        """Give up the claims of the records that are ``done``, and at the end what may come unchecked."""
+        """Give up the claims of the records that are ``done``."""
         while batch.claims and batch.claims[0][0] < done:
             self._capacity.release(batch.claims.popleft()[1])
-        if done == len(batch.records):
-            self._capacity.end(batch.unchecked_bytes)
-            batch.unchecked_bytes = 0
 
-    def _release_keys(self, batch: Batch) -> None:
-        """Let the keys of a batch go, and remember the answers to its writes, unless it failed."""
+    def _release(self, batch: Batch) -> None:
+        """Let go what a batch held, and remember the answers to its writes, unless it failed."""
+        self._capacity.end(batch.unchecked_bytes)
         if batch.keyed:
             self._answers.end(batch)
             if batch.failure is None:
@@ -302,7 +309,7 @@ class Commits:
                 each.failure = each.failure or error
                 each.trouble = True
                 self._release_claims(each, len(each.records))
-                self._release_keys(each)
+                self._release(each)
                 each.get_loop().call_soon(each.settle)  # not here: a waiter may raise
         if first:
             _log.critical("An unexpected error: no more writes until the service is restarted", exc_info=error)

@@ -35,6 +35,7 @@ import time
 from typing import TYPE_CHECKING
 
 from laurels.errors import DirectoryInUse, FileLost
+from laurels.stores.embedded.status import is_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,15 +70,15 @@ def is_alive(process: int | None) -> bool:
     return True
 
 
-def look_at(path: Path | str) -> os.stat_result:
+def look_at(path: Path) -> os.stat_result:
     """Return what a name stands for; raise FileLost if that is nothing."""
     try:
-        return os.stat(path)  # noqa: PTH116 - called for each commit
+        return path.stat()
     except OSError as error:
         raise FileLost(path, f"is gone ({error.strerror})") from error
 
 
-def check_file(path: Path | str, known: os.stat_result | None) -> os.stat_result:
+def check_file(path: Path, known: os.stat_result | None) -> os.stat_result:
     """Return what a name stands for; raise FileLost if that is nothing, or another file than a known one."""
     found = look_at(path)
     if known is not None and (found.st_dev, found.st_ino) != (known.st_dev, known.st_ino):
@@ -93,11 +94,11 @@ class Names:
     """
 
     def __init__(self, directory: Path, mend: Callable[[], None] = lambda: None) -> None:
-        self._directory = os.fspath(directory.absolute())
+        self._directory = directory.absolute()
         self._opened = look_at(self._directory)
         self._mend = mend
         self._known: dict[Path, os.stat_result | None] = {}
-        self._seen_time = 0
+        self._seen = os.fsencode(self._directory), self._opened.st_dev, self._opened.st_ino, 0
         self._look_again = 0.0
 
     def remember(self, *paths: Path) -> None:
@@ -112,15 +113,17 @@ class Names:
 
     def check(self) -> None:
         """Raise FileLost if a name no longer stands for what was opened."""
+        if not (is_unchanged(*self._seen) and time.monotonic() < self._look_again):
+            self._look()
+
+    def _look(self) -> None:
         now, found = time.monotonic(), check_file(self._directory, self._opened)
-        if found.st_ctime_ns == self._seen_time and now < self._look_again:
-            return
-        self._seen_time = 0
+        self._look_again = 0.0
         self._mend()
         for path, known in self._known.items():
             check_file(path, known)
         if time.time() - found.st_ctime > SAME_MOMENT_SECONDS:
-            self._seen_time = found.st_ctime_ns
+            self._seen = *self._seen[:3], found.st_ctime_ns
             self._look_again = now + LOOK_SECONDS
 
 

@@ -111,7 +111,7 @@ class FirstAnswers:
 
     def is_full(self) -> bool:
         """Return whether there are as many keys as there may be."""
-        return self.count >= self._limit
+        return len(self._keys) + len(self._in_flight) >= self._limit
 
     def full(self) -> StoreFull:
         """Return the error for one more."""
@@ -122,9 +122,7 @@ class FirstAnswers:
 
     def begin(self, batch: Batch) -> None:
         """Take the key of the last record of a batch in flight, until :meth:`end`."""
-        key: IdempotencyKey = batch.records[-1].key  # type: ignore[union-attr]
-        batch.keyed.append((len(batch.records) - 1, batch.taken - 1, key))
-        self._in_flight[key.key] = batch
+        self._in_flight[batch.note_key()] = batch
 
     def end(self, batch: Batch) -> None:
         """Let the next callers with the keys of a batch go on."""

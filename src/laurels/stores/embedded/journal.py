@@ -55,7 +55,7 @@ from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, cast
 
 from laurels.clock import SECOND
-from laurels.errors import DataDamaged
+from laurels.errors import DataDamaged, FileLost
 from laurels.stores.contract import KEY_SECONDS
 from laurels.stores.embedded.answers import Answers
 from laurels.stores.embedded.directory import Names, sync_directory
@@ -208,12 +208,16 @@ class Journal:
         """
         lsn = self.last + 1
         crc = batch_crc(lsn, encoded, self.crc)
-        self.check_names()  # before it is written, for what is refused must not appear where the file is now
-        if metadata or answers:
-            self._append_all(lsn, crc, encoded, metadata, answers)
-        else:
-            self._execute(INSERT, lsn, crc, encoded)  # alone it is a transaction of its own
-        self.check_names()  # and after the commit, for until now it could have gone into a file that nobody finds again
+        try:
+            self._names.check()  # before it is written, for what is refused must not appear where the file is now
+            if metadata or answers:
+                self._append_all(lsn, crc, encoded, metadata, answers)
+            else:
+                self._execute(INSERT, lsn, crc, encoded)  # alone it is a transaction of its own
+            self._names.check()  # and after it, for until now it could have gone into a file that nobody finds again
+        except FileLost:
+            self._failed = True
+            raise
         self.last, self.crc = lsn, crc  # only now: a failure before leaves it, and `reopen` deletes whatever is past it
         return lsn
 
@@ -221,7 +225,7 @@ class Journal:
         """Raise FileLost if anything that is open is no longer what its name stands for."""
         try:
             self._names.check()
-        except BaseException:
+        except FileLost:
             self._failed = True
             raise
 

@@ -87,17 +87,16 @@ class Put(Record, tag=0, frozen=True, gc=False):
 
     def apply(self, state: State) -> Outcome:
         """Submit by the operator; return whether that counted."""
+        if state.is_involved:
+            return state.submit(self.board, (), self.name, self.score, (state.stamp(), None))
+        # As there, for what most submits are
         sequence = state.sequence = state.sequence + state.step
-        if state.renewed:
-            state.renew(self.board)
         try:
-            outcome = state[self.board].submit(self.name, self.score, sequence, False, state.lossy_sums)  # noqa: FBT003
+            outcome = state[self.board].submit(self.name, self.score, sequence)
         except OverflowError as error:
             raise ScoreRefused(f"The score is refused: {error}.") from error
         if outcome == ADDED:
             state.entry_count += 1
-        elif outcome and state.moved:
-            state.forget_moved(self.board, self.name)
         return outcome
 
     def needs(self) -> Iterable[str]:
@@ -162,7 +161,9 @@ class At(Record, tag=4, frozen=True, gc=False):
 
     def apply(self, state: State) -> Outcome:
         """Move on to that time."""
-        state.lossy_sums = self.rules < RULES
+        if state.lossy_sums or self.rules < RULES:
+            state.is_involved = True
+            state.lossy_sums = self.rules < RULES
         state.advance(self.tick, self.offset, is_settled=self.is_settled)
         return True
 
@@ -216,7 +217,16 @@ class Submit(Record, tag=7, frozen=True, gc=False):
 
     def apply(self, state: State) -> Outcome:
         """Submit; return whether that changed anything, or with a key, whose answer is kept, what it changed."""
-        return compare(state, self, self.submit) if self.key else self.submit(state)
+        if not self.key:
+            return self.submit(state)
+        if state.is_involved or self.feeds or self.has_metadata or state.may_refuse(self.board):
+            return compare(state, self, self.submit)
+        # As there, for what most submits with keys are
+        sequence = state.sequence = state.sequence + state.step
+        compared = state[self.board].submit_compared(self.name, self.score, sequence)
+        if compared[0] is None:
+            state.entry_count += 1
+        return compared
 
     def submit(self, state: State) -> bool:
         """Submit; return whether that counted on the board."""

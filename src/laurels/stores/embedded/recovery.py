@@ -100,7 +100,7 @@ def load_snapshot(state: State, snapshot: Snapshot, wanted: Callable[[str], bool
         if row.renewed is not None:
             state.restore(row.name, row.renewed)
     for key, name, sequence in snapshot.moved():
-        state.moved.setdefault(key, {})[name] = sequence
+        state.move(key, name, sequence)
 
 
 class Replay:

@@ -88,8 +88,9 @@ class State(dict[str, Index]):
     live. ``offsets`` has by how much ticks were ahead of the clock. ``names`` holds the names
     of all boards, by their bytes. ``moved`` has for a key, by name, the sequence under which metadata is kept that is
     not that of its entry. ``entry_count`` and ``period_count`` are how many entries and periods there are.
-    ``lossy_sums`` says that sums may lose fractions, as before 0.5. ``discard`` is
-    called with each index that goes, and may free it in its time.
+    ``lossy_sums`` says that sums may lose fractions, as before 0.5. ``is_involved`` says that a submit may have more to
+    do than to change an index: there was once anything in ``renewed`` or ``moved``, or a sum could be lossy.
+    ``discard`` is called with each index that goes, and may free it in its time.
     """
 
     __slots__ = (
@@ -100,6 +101,7 @@ class State(dict[str, Index]):
         "default",
         "discard",
         "entry_count",
+        "is_involved",
         "is_settled",
         "lossy_sums",
         "moved",
@@ -125,7 +127,7 @@ class State(dict[str, Index]):
         self.step = 0
         self.offsets = Offsets()
         self.is_settled = True
-        self.lossy_sums = False
+        self.lossy_sums = self.is_involved = False
         self.entry_count = self.period_count = self._undeclared = 0
         self.unfinished: deque[Iterator[object]] = deque()
         self.discard: Callable[[Index], object] = len
@@ -170,6 +172,10 @@ class State(dict[str, Index]):
     def definition(self, board: str) -> Definition:
         """Return the definition that a board has, or would have."""
         return self.declared.get(board, self.default)
+
+    def may_refuse(self, board: str) -> bool:
+        """Return whether a board may refuse a score for the sum that it would come to."""
+        return self.declared.get(board, self.default).operator_rules.may_refuse
 
     # Time
 
@@ -235,6 +241,7 @@ class State(dict[str, Index]):
     def restore(self, board: str, renewed: int) -> None:
         """Count the time of a board from this tick."""
         self.renewed[board] = renewed
+        self.is_involved = True
         self._await(board)
 
     def _await(self, board: str) -> None:
@@ -330,9 +337,14 @@ class State(dict[str, Index]):
         """Give an entry the metadata that is kept under a sequence, or none if that says so; it keeps its own."""
         self[key].mark(name, bool(sequence & 1))
         if sequence & 1:
-            self.moved.setdefault(key, {})[name] = sequence
+            self.move(key, name, sequence)
         else:
             self.forget_moved(key, name)
+
+    def move(self, key: str, name: str, sequence: int) -> None:
+        """Let metadata of an entry be that which is kept under another sequence than its own."""
+        self.moved.setdefault(key, {})[name] = sequence
+        self.is_involved = True
 
     def forget_moved(self, key: str, name: str) -> None:
         """Forget what metadata came to an entry later: the entry is another now, or gone."""

@@ -198,27 +198,25 @@ class EmbeddedStore(Store):
             return await self._submit_many(board, submissions, idempotency_key, want_changes=want_changes)
         name, score, metadata = submissions.name, float(submissions.score), submissions.metadata
         record: Put | Submit
-        if metadata is None and (idempotency_key is None or not want_changes):
-            # As in _keep, but for what comes with most submits only
-            if idempotency_key is not None:
-                if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
-                    return None
-                record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
-                batch = self._commits.add_keyed(record)
-            else:
-                is_put = board.single_put
-                record = Put(board.name, name, score) if is_put else Submit(board.name, name, score, board.feeds)
-                batch = self._commits.add(record)
-                if want_changes:
-                    return await self._await_change(batch)
-            await batch
-            if batch.trouble:
-                batch.check(record)
-            return None
-        record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
-        bodies = [] if metadata is None else [(0, metadata)]
-        outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
-        return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
+        if metadata is None and idempotency_key is None:  # as in _keep, but for what comes with most submits only
+            record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
+            batch = self._commits.add(record)
+            if want_changes:
+                return await self._await_change(batch)
+        elif idempotency_key is not None and metadata is None and not want_changes:
+            if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
+                return None
+            record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
+            batch = self._commits.add_keyed(record)
+        else:
+            record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
+            bodies = [] if metadata is None else [(0, metadata)]
+            outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
+            return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
+        await batch
+        if batch.trouble:
+            batch.check(record)
+        return None
 
     @staticmethod
     async def _await_change(batch: Batch) -> SubmitResult:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import re
 import time
 from dataclasses import replace
@@ -38,6 +39,7 @@ FIRST_SEND_BYTES = 2**23
 LAST_PORT = 2**16 - 1
 
 _LOCAL = re.compile(r"http://(\[[^/]+\]|[^/:]+):([0-9]{1,5})/?")
+_DIRECT = "no_grpc_proxy"
 _KINDS = "A key of Momento's is wanted, v1, v2 or legacy, as its console gives it"
 
 _log = logging.getLogger("laurels.stores")
@@ -87,10 +89,17 @@ def read_credentials(key: str, endpoint: str | None = None) -> CredentialProvide
             raise KeyRefused("there is none: MOMENTO_API_KEY, or the parameter of a function, is to hold it")
         return _read_key(key, endpoint)
     host, port = local[1], int(local[2])
+    _ask_directly(host)
     if not key:
         return CredentialProvider.for_momento_local(host, port)
     provider = _read_key(key, host)
     return replace(provider, control_endpoint=host, cache_endpoint=host, token_endpoint=host, port=port)
+
+
+def _ask_directly(host: str) -> None:
+    """Let gRPC reach a host without a proxy, whatever the environment says: the SDK knows no other switch of its."""
+    excepted = os.environ.get(_DIRECT) or os.environ.get("no_proxy") or ""
+    os.environ[_DIRECT] = ",".join(dict.fromkeys([*filter(None, excepted.split(",")), host.strip("[]")]))
 
 
 def _read_key(key: str, endpoint: str | None) -> CredentialProvider:
