@@ -32,7 +32,7 @@ MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 """The processors, by Lambda's names."""
 DOWNLOAD = ("-m", "pip", "--quiet", "--disable-pip-version-check", "download")
 LOCKED = ("--no-deps", "--require-hashes", "--only-binary=:all:", "--requirement", str(LOCK))
-VERSION = "import sys; print(f'{sys.implementation.cache_tag} {sys.version_info.releaselevel}', sys.version)"
+ASK = "from sys import *; print(implementation.cache_tag, version_info.releaselevel, executable, version, sep='|')"
 
 
 class Target(Struct, frozen=True):
@@ -75,15 +75,15 @@ def newest_runtime() -> Runtime | None:
 def find_interpreter(runtime: str, path: str) -> tuple[str, str] | None:
     """Return the interpreter for a runtime and its full version: this process's, or one on ``path``, if there is one.
 
-    What only has the name is passed over, such as a shim of a version manager for a version that is not in use.
+    What only has the name is passed over, such as a version manager's shim of a version that is not in use.
     """
-    tag = f"cpython-{runtime.removeprefix('python').replace('.', '')} final "
+    tag = f"cpython-{runtime.removeprefix('python').replace('.', '')}"
     named = (shutil.which(runtime, path=directory) for directory in path.split(os.pathsep))
     for candidate in (sys.executable, *filter(None, named)):
         with suppress(OSError):  # it is no program
-            said = _run(candidate, "-I", "-S", "-c", VERSION).stdout
-            if said.startswith(tag):
-                return candidate, said.removeprefix(tag).strip()
+            said = _run(candidate, "-I", "-S", "-c", ASK).stdout.split("|")
+            if said[:2] == [tag, "final"]:
+                return said[2], said[3]
     return None
 
 

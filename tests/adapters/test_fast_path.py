@@ -36,6 +36,8 @@ HEADERS = [
         "Origin: https://a, b",
         "Host:",
     ),
+    *("X-Forwarded-For: 1.1.1.1", "x-forwarded-host: evil.example", "Forwarded: host=evil.example"),
+    *("X-Real-IP: 1.1.1.1", "Via: 1.1 proxy", "X-Forwarded-: x", "X-Forwarded: x"),
     *("Content-Length: 0", "Transfer-Encoding: identity", "Keep-Alive: 5", "traceparent: 0", "x\r: y"),
 ]
 HOSTS = [*["localhost"] * 9, "LOCALHOST.:8000", "boards.example", "evil.example", "a@localhost", "localhost:x"]

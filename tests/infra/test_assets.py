@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from infra.runtimes import HERE, MACHINES, ROOT, RUNTIMES, Target, find_interpre
 pytestmark = pytest.mark.slow
 
 LAMBDA_RUNTIME = ROOT / "build" / "lambda-runtime"
+FOUND = [name for name in RUNTIMES if find_interpreter(name, os.environ["PATH"])]
+MACHINE = {"aarch64": "arm64", "x86_64": "x86_64"}[platform.machine()]
 ARM64, X86_64 = (find_target(newest_runtime(), architecture) for architecture in MACHINES)
 MODULES = [assets.HANDLERS, "laurels.serverless.caches", "laurels.serverless.rotation"]
 ENVIRONMENT = {
@@ -43,11 +46,15 @@ def files(directory: Path) -> dict[str, Path]:
     return {str(path.relative_to(directory)): path for path in directory.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_alone(tmp_path: Path, module: str) -> None:
+@pytest.mark.parametrize(
+    ("target", "module"),
+    [(HERE, module) for module in MODULES] + [(find_target(runtime, MACHINE), assets.HANDLERS) for runtime in FOUND],
+    ids=lambda of: getattr(of, "name", of),
+)
+def test_imports_alone(tmp_path: Path, target: Target, module: str) -> None:
     """From an empty directory, with only what Lambda's Python has, the module and all its imports load."""
-    asset = shutil.copytree(assets.build(HERE, assets.ASSETS, module), tmp_path / "task")
-    command = [sys.executable, "-I", "-S", "-B", "-c", IMPORT, str(asset), str(LAMBDA_RUNTIME), module]
+    asset = shutil.copytree(assets.build(target, assets.ASSETS, module), tmp_path / "task")
+    command = [target.interpreter, "-I", "-S", "-B", "-c", IMPORT, str(asset), str(LAMBDA_RUNTIME), module]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     outside = [line for line in done.stdout.splitlines() if line.endswith(".py") and "site-packages" in line]
@@ -71,7 +78,7 @@ def test_processor(target: Target, machine: int) -> None:
     assert all(path.read_bytes()[:4] == b"\x7fELF" for path in modules)
 
 
-@pytest.mark.parametrize("runtime", [name for name in RUNTIMES if find_interpreter(name, os.environ["PATH"])])
+@pytest.mark.parametrize("runtime", FOUND)
 def test_runtime(runtime: str) -> None:
     """Each source has a compiled file of the runtime's version, marked as unchecked; compiled modules are of it too."""
     target = find_target(runtime, "arm64")

@@ -38,10 +38,11 @@ def test_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the setting the newest runtime is taken whose interpreter is on the PATH, or runs this."""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert read({})[1]["pythonRuntime"] == newest_runtime() == OURS
-    tag = f"cpython-{RUNTIMES[0].removeprefix('python').replace('.', '')}"
-    install(tmp_path, RUNTIMES[0], f"#!/bin/sh\necho {tag} final 3.14.0")
+    tag = f"cpython-{OTHERS[0].removeprefix('python').replace('.', '')}"
+    install(tmp_path, OTHERS[0], f"#!/bin/sh\necho '{tag}|final|/behind/the/shim|the version'")
     monkeypatch.setenv("PATH", f"/nowhere:{tmp_path}")
-    assert read({})[1]["pythonRuntime"] == RUNTIMES[0]
+    assert find_target(OTHERS[0], "arm64").interpreter == "/behind/the/shim"
+    assert read({})[1]["pythonRuntime"] == min(OURS, OTHERS[0], key=RUNTIMES.index)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,8 @@ def test_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "#!/bin/sh\necho not in use >&2; exit 127",
         f'#!/bin/sh\nexec {sys.executable} "$@"',
         "no program",
-        "#!/bin/sh\necho pypy311 final 3.11.0",
-        "#!/bin/sh\necho cpython-314 beta 3.14.0b1",
+        "#!/bin/sh\necho 'pypy311|final|/pypy|3.11.0'",
+        "#!/bin/sh\necho 'cpython-314|beta|/python|3.14.0b1'",
     ],
     ids=["a shim", "another version", "no program", "another implementation", "unfinished"],
 )

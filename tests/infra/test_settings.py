@@ -41,6 +41,7 @@ REFUSED: dict[str, list[object]] = {
     "rotateKeyDays": ["-1"],
 }
 
+DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
 DERIVED = {"ssmStageName", "cacheName", "pythonRuntime"}
 """Settings whose default is no constant."""
 
@@ -153,10 +154,28 @@ def test_app_says_which_defaults_it_took(tmp_path: Path) -> None:
     assert (tmp_path / "laurels-FEAT-9.template.json").exists()
 
 
+def test_documented_deployments() -> None:
+    """Each deployment in the docs has settings that are taken; the last shares key and cache of dev, not its boards."""
+    lines = re.findall(r'^make cdk ARGS="deploy((?: -c \S+=\S+)*)"', DEPLOYING, re.MULTILINE)
+    found = [read(dict(re.findall(r"-c (\S+)=(\S+)", line)))[0] for line in lines]
+    assert [each.stage_name for each in found] == ["dev", "FEAT-123", "FEAT-123"]
+    assert (found[-1].key_parameter, found[-1].cache_name) == (found[0].key_parameter, found[0].cache_name)
+    assert found[-1].namespace == "FEAT-123"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/deploying.md"])
+def test_two_keys(page: str) -> None:
+    """The key that makes caches is another than the one that is stored for the functions."""
+    text = (ROOT / page).read_text()
+    stored = set(re.findall(r'momento-api-key --value "\$(\w+)"', text))
+    made = set(re.findall(r'^(?:MOMENTO_API_KEY="\$(\w+)" )?\S+ momento \w+-cache', text, re.MULTILINE))
+    assert (stored, made) == ({"FUNCTIONS_KEY"}, {"ADMIN_KEY"})
+
+
 @pytest.mark.parametrize("name", FIELDS)
 def test_documented(name: str) -> None:
     """Every setting has a row in the docs, with its default."""
-    row = re.search(rf"^\| `{name}` \|.*\| (.*) \|$", (ROOT / "docs" / "deploying.md").read_text(), re.MULTILINE)
+    row = re.search(rf"^\| `{name}` \|.*\| (.*) \|$", DEPLOYING, re.MULTILINE)
     default = read({})[1].get(name)
     assert row
     assert name in DERIVED or default is None or f"`{str(default).lower()}`" in row[1]

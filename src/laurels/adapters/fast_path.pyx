@@ -216,7 +216,7 @@ cdef class FastPath:
     cdef list base_items
     cdef RequestCounts counts
     cdef int standing_row, page_row, submit_row
-    cdef bint needs_request
+    cdef bint needs_request, trusts_proxies
     cdef readonly bint is_observed
     cdef set tasks
     cdef public Py_ssize_t held
@@ -249,6 +249,7 @@ cdef class FastPath:
             self.body_limit = self.submit.body_limit
         self.outbox = Outbox()
         self.needs_request = not gate.is_open
+        self.trusts_proxies = gate.proxies is not None
         self.is_observed = bool(gate.observers)
         self.cors = gate.cors
         self.sites = {}
@@ -362,6 +363,8 @@ cdef class FastPath:
             route = recognise(p, end, &found)
             operation = self.standing if route == STANDING else self.page if route == PAGE else self.submit
             if route == NONE or operation is None:
+                break
+            if found.is_forwarded and self.trusts_proxies:
                 break
             if found.body - p > self.head_limit or found.target_size > self.target_limit:
                 break

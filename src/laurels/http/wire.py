@@ -28,7 +28,7 @@ from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annot
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
 from laurels.entries import EXACT, cut_name, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
-from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES
+from laurels.limits import BATCH_ENTRIES, BOARDS_LISTED, BODY_BYTES, METADATA_BYTES, PERIODS_LISTED
 from laurels.stores.contract import Change, Count, Entry, Place, Refusal, Score, Standing, Submission
 
 if TYPE_CHECKING:
@@ -159,14 +159,14 @@ class Listed(Struct, frozen=True):
 class Listing(Struct, frozen=True):
     """Boards by their names; ``next`` is what to go on after, None at the end."""
 
-    boards: list[Listed]
+    boards: Annotated[list[Listed], Meta(max_length=BOARDS_LISTED)]
     next: str | None
 
 
 class Periods(Struct, frozen=True):
     """The periods of a board, by window and from the oldest; ``next`` is what to go on after, if there are more."""
 
-    periods: list[ListedPeriod]
+    periods: Annotated[list[ListedPeriod], Meta(max_length=PERIODS_LISTED)]
     next: str | UnsetType = UNSET
 
 

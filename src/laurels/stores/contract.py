@@ -91,6 +91,8 @@ KEY_SECONDS = KEY_HOURS * 60 * 60
 """How long an idempotency key is remembered."""
 _NO_BOUNDS = Bounds()
 Count = Annotated[int, Meta(ge=0)]
+BUCKETS = 10
+"""How many a histogram has at most."""
 
 
 class Feed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -221,7 +223,7 @@ class Summary(Struct, frozen=True):
     best: Score | None
     worst: Score | None
     percentiles: dict[int, Score | None]
-    histogram: list[Bucket]
+    histogram: Annotated[list[Bucket], Meta(max_length=BUCKETS)]
 
 
 class Place(Struct, frozen=True, gc=False):
