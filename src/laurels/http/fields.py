@@ -48,9 +48,11 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "changed": _describe("Whether the board or one of its windows changed, or the metadata there."),
     },
     "Standing": {"score": SCORE, "rank": RANK},
-    "Absent": {
-        "score": _describe("Always 0.", const=0),
-        "rank": _describe("Always null: the name is not on the board."),
+    "StandingOfName": {
+        "score": _describe("A finite number that a double holds exactly; 0 if the name is not on the board."),
+        "rank": _describe(
+            "The rank, from 0, by the board's `ranking`; null if the name is not on the board.", minimum=0
+        ),
     },
     "ReadEntry": {
         "name": NAME,

@@ -86,11 +86,11 @@ class BatchReceipt(Struct, frozen=True):
     refused: list[Refusal]
 
 
-class Absent(Struct, frozen=True):
-    """The standing of a name that is not on the board."""
+class StandingOfName(Struct, frozen=True):
+    """The standing of a name; by default that of one that is not on the board."""
 
-    score: int = 0
-    rank: None = None
+    score: Score = 0
+    rank: int | None = None
 
 
 class Page(Struct, frozen=True):
@@ -224,7 +224,7 @@ _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]
 _score = attrgetter("score")
 
 encode = msgspec.json.Encoder().encode
-ABSENT_BODY = encode(Absent())
+ABSENT_BODY = encode(StandingOfName())
 _read_submit = msgspec.json.Decoder(Submit).decode
 _read_metadata = msgspec.json.Decoder(MetadataAlone).decode
 _read_batch = msgspec.json.Decoder(Batch).decode
