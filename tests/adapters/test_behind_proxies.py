@@ -159,9 +159,12 @@ def test_pages_of_the_proxy_may_write(proxy: Proxy, origin: str, status: int) ->
     assert proxy.ask("POST", "/origins/ada", {"score": 7}, headers)[0] == status
 
 
-def test_address_of_the_client(proxy: Proxy) -> None:
+@pytest.mark.parametrize(
+    ("path", "route"), [("/-/boards/nobody/summary", "/summary"), ("/clients/ada", "{board}/{name}")]
+)
+def test_address_of_the_client(proxy: Proxy, path: str, route: str) -> None:
     """The request log has the address that the proxy was asked from, not one that the client says it has."""
     before = len(proxy.server.log)
-    assert proxy.ask("GET", "/-/boards/nobody/summary", headers=SPOOFED)[0] == 200
-    (line,) = proxy.server.wait_for_line("/summary", before)
+    assert proxy.ask("GET", path, headers=SPOOFED)[0] == 200
+    (line,) = proxy.server.wait_for_line(route, before)
     assert json.loads(line)["client"] == CLIENT
