@@ -36,6 +36,7 @@ def create_app(  # noqa: PLR0913 - one argument a setting
     order: Order | None = None,
     ttl_seconds: int = TTL_SECONDS,
     allowed_hosts: Sequence[str] = (),
+    trusted_proxies: Sequence[str] = (),
     cors_origins: Sequence[str] = (),
     metrics: bool = True,
     log_requests: bool = False,
@@ -44,7 +45,8 @@ def create_app(  # noqa: PLR0913 - one argument a setting
 ) -> OpeningApplication:
     """Make the application; the settings are those of ``laurels serve``.
 
-    Raises ValueError, BadHost or BadOrigin for a bad one. Any host is answered to, unless there are ``allowed_hosts``.
+    Raises ValueError, BadHost, BadProxy or BadOrigin for a bad one. Any host is answered to, unless there are
+    ``allowed_hosts``.
 
     It opens its store when its server starts it. An application that is mounted is told of no start: it opens at its
     first request, unless the one that it is mounted in runs its :meth:`~OpeningApplication.lifespan`.
@@ -56,6 +58,7 @@ def create_app(  # noqa: PLR0913 - one argument a setting
         "order": order,
         "ttl_seconds": ttl_seconds,
         "allowed_hosts": allowed_hosts,
+        "trusted_proxies": trusted_proxies,
         "cors_origins": cors_origins,
         "metrics": metrics,
         "log_requests": log_requests,

@@ -35,6 +35,7 @@ from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
+from laurels.http.proxies import TrustedProxies
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
@@ -70,6 +71,8 @@ class Settings(Struct, frozen=True):
     ttl_seconds: TTLSeconds = TTL_SECONDS
     allowed_hosts: tuple[str, ...] = ()
     """The names that requests may ask for, ``localhost`` for all that are of this machine alone; without any, all."""
+    trusted_proxies: tuple[str, ...] = ()
+    """The addresses and networks of proxies that are believed when they say where a request came from."""
     cors_origins: tuple[str, ...] = ()
     """Which pages of other origins may use the service."""
     metrics: bool = True
@@ -79,8 +82,9 @@ class Settings(Struct, frozen=True):
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        """Raise BadHost or BadOrigin for what could never match, before anything is opened."""
+        """Raise BadHost, BadProxy or BadOrigin for what could never match, before anything is opened."""
         AllowedHosts(self.allowed_hosts)
+        TrustedProxies(self.trusted_proxies)
         Cors(self.cors_origins)
 
 
@@ -156,6 +160,7 @@ def _make_gate(settings: Settings, counts: RequestCounts | None) -> Gate:
         observers=tuple(observers),
         cors=cors if settings.cors_origins else None,
         host=AllowedHosts(settings.allowed_hosts) if settings.allowed_hosts else None,
+        proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,
         origin=cors.check,
     )
 
@@ -228,12 +233,13 @@ def application() -> OpeningApplication:
     The server has its own limits of connections: of ours, those of bodies apply.
     """
     own = {"host", "port", "log_format"}  # which the server has itself
-    lists, limits = {"allowed_hosts", "cors_origins"}, {"store_limits", "limits"}
-    names = set(Settings.__struct_fields__) - own - lists - limits
+    lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
+    limits = {"store_limits", "limits"}
+    names = set(Settings.__struct_fields__) - own - set(lists) - limits
     given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
-    several = {name: tuple(os.environ.get(f"LAURELS_{name.upper()[:-1]}", "").split()) for name in lists}
+    several = {name: tuple(os.environ.get(f"LAURELS_{one.upper()}", "").split()) for name, one in lists.items()}
     settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)), **several)
     return OpeningApplication(partial(open_routes, settings))
 

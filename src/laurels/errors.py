@@ -34,6 +34,7 @@
     │   └── NewerFormat           a file on disk was written by a newer version of Laurels
     ├── BadHost                   a setting is no host
     ├── BadOrigin                 a setting is no origin
+    ├── BadProxy                  a setting is no address of a proxy
     ├── ExtraMissing              a feature needs packages that are not installed
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     └── AddressUnusable           the service cannot listen where it is to
@@ -387,6 +388,17 @@ class BadOrigin(LaurelsError):
         super().__init__(
             f"{text!r} is no origin: it must be a scheme and a host, and a port if it has one, without a path, as in "
             "https://game.example, or * for any."
+        )
+
+
+class BadProxy(LaurelsError):
+    """A setting is no address or network that proxies could have."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(
+            f"{text!r} is no proxy: it must be an IP address or a network, as in 127.0.0.1 or 10.0.0.0/8, or * for "
+            "whatever connects."
         )
 
 

@@ -249,7 +249,9 @@ def test_events_of_lambda_meet_the_gate(tmp_path: Path, lines: Path, name: str) 
     assert observed(lines, 1)[0][2] == 401
 
 
-@pytest.mark.parametrize("part", sorted(set(Gate.__struct_fields__) - {"observers", "cors", "host", "origin"}))
+@pytest.mark.parametrize(
+    "part", sorted(set(Gate.__struct_fields__) - {"observers", "cors", "host", "proxies", "origin"})
+)
 def test_gate_that_asks_who_it_is_is_not_open(part: str) -> None:
     """Whichever part is configured, the fast path asks the gate; what looks at Host and Origin alone is remembered."""
     gate = Gate(**{part: lambda *_: None})  # type: ignore[arg-type]

@@ -139,14 +139,14 @@ def log_of(server: Server) -> str:
 
 
 def test_request_log(tmp_path: Path) -> None:
-    """One line a request: method, route, status, bytes and duration, and no name of a player."""
+    """One line a request: address, method, route, status, bytes and duration, and no name of a player."""
     with running(tmp_path, "--log-requests") as server:
         send_bytes(server, READ + ODD, 2)
         send_bytes(server, b"nonsense\r\n\r\n")
         lines = [line for line in log_of(server).splitlines() if " bytes " in line]
     words = [re.sub(r"^\S+ \S+ INFO (.*) [\d.]+ ms$", r"\1", line) for line in lines]
-    assert words[:2] == ["GET /{board}/{name} 200 23 bytes"] * 2
-    assert re.fullmatch(r"- - 400 \d+ bytes", words[2])
+    assert words[:2] == ["127.0.0.1 GET /{board}/{name} 200 23 bytes"] * 2
+    assert re.fullmatch(r"127.0.0.1 - - 400 \d+ bytes", words[2])
     assert len(words) == 3
 
 
@@ -161,6 +161,7 @@ def test_request_log_as_json(tmp_path: Path) -> None:
         "level": "INFO",
         "logger": "laurels.requests",
         "message": "",
+        "client": "127.0.0.1",
         "method": "GET",
         "route": "/{board}/{name}",
         "status": 200,

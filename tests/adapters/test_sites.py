@@ -179,13 +179,13 @@ def test_service_beyond_this_machine(tmp_path: Path, options: tuple[str, ...], s
         assert send_bytes(server, written("GET /b/v", host="boards.example"))[0].status == 200
 
 
-@pytest.mark.parametrize("option", ["--allowed-host", "--cors-origin"])
+@pytest.mark.parametrize("option", ["--allowed-host", "--trusted-proxy", "--cors-origin"])
 def test_setting_that_is_none(tmp_path: Path, option: str) -> None:
     """A setting that could never match ends the start, with what it should be."""
     command = [sys.executable, "-m", "laurels", "serve", "--data", str(tmp_path), "--port", "0", option, "http://a/b"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert re.match(r"Error: 'http://a/b' is no (host|origin)", done.stderr)
+    assert re.match(r"Error: 'http://a/b' is no (host|proxy|origin)", done.stderr)
 
 
 def test_other_servers(tmp_path: Path) -> None:

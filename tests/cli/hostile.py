@@ -32,7 +32,7 @@ class _Handler(StreamRequestHandler):
     server: Liar
 
     def handle(self) -> None:
-        with suppress(OSError):  # the command has had enough
+        with suppress(OSError, ValueError):  # the command has had enough, or left in the midst of its request
             request = self.rfile.readline().decode().removesuffix(" HTTP/1.1\r\n")
             head = dict(line.lower().split(b": ") for line in iter(self.rfile.readline, b"\r\n"))
             body = self.rfile.read(int(head.get(b"content-length", 0)))

@@ -73,6 +73,7 @@ def test_password_of_a_proxy(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("ALL_PROXY", "gopher://user:secret@127.0.0.1:9")
     assert "secret" not in run(PLACE, "top", "b").stderr
     assert "secret" not in run("http://user:secret@127.0.0.1:9", "top", "b").stderr
+    assert "secret" not in run("http://user:secret@127.0.0.1:99999", "top", "b").stderr
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SERVED = tuple({(each.method, each.path): each for each in list_operations(Settings(), RequestCounts(), dict)}.values())
 """The operations of a service with default settings."""
 ASGI = [sys.executable, "-m", "uvicorn", "--factory", "laurels.assembly:application", "--port", "0"]
+ASGI += ["--no-proxy-headers"]  # or uvicorn believes whoever comes over loopback
 
 
 @pytest.fixture(scope="session", params=["protocol", "asgi"])

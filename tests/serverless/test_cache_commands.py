@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from laurels.cli import main
+from laurels.cli.momento import PROXIES
 from laurels.optional import install_command
 
 if TYPE_CHECKING:
@@ -39,6 +40,26 @@ def test_life_of_a_cache() -> None:
     assert "shelf\n" in run("caches").stdout
     assert run("delete-cache", "shelf").stdout == "The cache shelf is deleted.\n"
     assert run("delete-cache", "shelf").stdout == "There is no cache shelf.\n"
+
+
+@pytest.mark.parametrize("variable", ["grpc_proxy", "https_proxy", "http_proxy"])
+def test_local_server_is_asked_directly(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """A local server is asked without a proxy, whatever the variables say."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_grpc_proxy", "")
+    assert run("caches").exit_code == 0
+
+
+def test_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If Momento cannot be reached the proxy is named with its variable, if there is one, and the exit status is 3."""
+    monkeypatch.setenv("MOMENTO_ENDPOINT", "laurels.invalid")
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    assert run("caches").stderr.startswith("Error: Momento cannot be reached. ")
+    monkeypatch.setenv("https_proxy", "http://user:secret@127.0.0.1:9")
+    found = run("caches")
+    assert found.exit_code == 3
+    assert "cannot be reached through the proxy http://...@127.0.0.1:9 of https_proxy. What " in found.stderr
 
 
 def test_as_json() -> None:

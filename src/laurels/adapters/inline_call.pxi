@@ -293,11 +293,13 @@ cdef class InlineCall:
         """Show the response to the gate's observers, and return it with the headers of CORS."""
         cdef FastPath fast = self.fast
         cdef double seconds = seconds_now() - self.began
-        if self.request is None:
-            self.request = self.site.request
         if fast.counts is not None:
             fast.counts.count(self.row, response.status, seconds)
-            return response if is_joined or fast.cors is None else fast.cors(self.request, response)
+            if is_joined or fast.cors is None:
+                return response
+            return fast.cors(self.site.request if self.request is None else self.request, response)
+        if self.request is None:
+            self.request = Request("", b"", b"", self.site.request.headers, b"", self.connection.address)
         operation = self.operation
         route, method = (self.route, self.method) if operation is None else (operation.path, operation.method)
         return fast.routes.gate.release(self.request, route, method, response, seconds)

@@ -60,6 +60,7 @@ cdef struct Head:
     int hosts
     int lengths
     int types
+    bint is_forwarded       # a proxy says something of the client
     Py_ssize_t length       # of the body
     const char *host
     const char *origin      # or NULL
@@ -75,6 +76,16 @@ cdef inline const char *skip(const char *p, const char *end, unsigned char kind)
 
 cdef inline bint equals_ignoring_case(const char *p, Py_ssize_t size, const char *word, Py_ssize_t length) noexcept nogil:
     return size == length and strncasecmp(p, word, length) == 0
+
+
+cdef bint is_forwarding(const char *name, Py_ssize_t size) noexcept nogil:
+    """Return whether a header is what proxies say; who trusts none passes it over."""
+    return (
+        (size > 12 and strncasecmp(name, b"x-forwarded-", 12) == 0)
+        or equals_ignoring_case(name, size, b"x-real-ip", 9)
+        or equals_ignoring_case(name, size, b"forwarded", 9)
+        or equals_ignoring_case(name, size, b"via", 3)
+    )
 
 
 cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_ssize_t length, Head *head) noexcept nogil:
@@ -110,13 +121,22 @@ cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_s
             return False
         head.origin, head.origin_size = value, length
         return True
-    return (  # what no parameter of a core route may read, because the fast path does not
+    if (  # what no parameter of a core route may read, because the fast path does not
         equals_ignoring_case(name, size, b"user-agent", 10)
         or equals_ignoring_case(name, size, b"accept-encoding", 15)
         or equals_ignoring_case(name, size, b"accept-language", 15)
         or equals_ignoring_case(name, size, b"traceparent", 11)
         or equals_ignoring_case(name, size, b"x-request-id", 12)
-    )
+        or (size > 7 and strncasecmp(name, b"sec-ch-", 7) == 0)  # these and below: browsers
+        or (size > 10 and strncasecmp(name, b"sec-fetch-", 10) == 0)
+        or equals_ignoring_case(name, size, b"referer", 7)
+        or equals_ignoring_case(name, size, b"priority", 8)
+    ):
+        return True
+    if not is_forwarding(name, size):
+        return False
+    head.is_forwarded = True
+    return True
 
 
 cdef const char *read_headers(const char *p, const char *end, Head *head) noexcept nogil:
@@ -175,6 +195,7 @@ cdef const char *read_rank(const char *p, const char *end, const char *key, Py_s
 
 
 cdef struct Recognised:
+    bint is_forwarded       # a proxy says something of the client
     const char *end         # where the next request begins
     const char *board
     const char *name
@@ -228,6 +249,7 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
         return NONE
     found.target_size = p - found.board + 1
     head.hosts = head.lengths = head.types = 0
+    head.is_forwarded = False
     head.length = head.origin_size = head.key_size = 0
     head.origin = head.key = NULL
     p = read_headers(p + 11, end, &head)
@@ -235,6 +257,7 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
         return NONE
     if end - p < head.length:
         return NONE
+    found.is_forwarded = head.is_forwarded
     found.host, found.host_size = head.host, head.host_size
     found.origin, found.origin_size = head.origin, head.origin_size
     found.key, found.key_size = head.key, head.key_size

@@ -13,12 +13,12 @@ import ssl
 import sys
 from collections.abc import Iterable
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from laurels.cli.environment import find_proxy, make_trust, without_password
 from laurels.cli.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
@@ -28,7 +28,7 @@ from laurels.entries import checked_name
 from laurels.errors import BadDefinition, truncate
 from laurels.http.problems import Problem
 from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Reading, Receipt, ScoreRank, Submit
-from laurels.limits import BOARDS_LISTED, MIB, PAGE_ENTRIES, PERIODS_LISTED, format_size
+from laurels.limits import BOARDS_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, PERIODS_LISTED, SPAN_ENTRIES, format_size
 from laurels.stores.contract import Count, Score, Standing, Summary
 from laurels.version import __version__
 
@@ -66,8 +66,8 @@ class RankedEntry(Struct, frozen=True):
 class RankedPage(Struct, frozen=True):
     """Entries with their ranks; ``missing`` are the names that were asked for and are not on the board."""
 
-    leaderboard: list[RankedEntry]
-    missing: list[str] | UnsetType = UNSET
+    leaderboard: Annotated[list[RankedEntry], Meta(max_length=2 * SPAN_ENTRIES + 1)]
+    missing: Annotated[list[str], Meta(max_length=NAMES_ASKED)] | UnsetType = UNSET
 
 
 class FullPage(Reading, frozen=True):

@@ -12,7 +12,7 @@ import click
 
 from laurels.cli import tables
 from laurels.cli.client import Client, Period
-from laurels.cli.environment import parse_url
+from laurels.cli.environment import hide_password, parse_url
 from laurels.cli.numbers import parse_score as read_score
 from laurels.http.wire import Receipt
 from laurels.limits import LARGEST_NUMBER, PAGE_ENTRIES
@@ -46,7 +46,8 @@ def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     try:
         parse_url(value)
     except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no address of a service, such as {DEFAULT_SERVER}: {error}.") from error
+        shown = hide_password(value)
+        raise click.BadParameter(f"{shown!r} is no address of a service, such as {DEFAULT_SERVER}: {error}.") from error
     return value
 
 

@@ -8,6 +8,7 @@ that are asked directly. Loopback always is. httpx would read them too, but its 
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
@@ -59,6 +60,11 @@ def parse_url(text: str, schemes: Iterable[str] = PORTS) -> httpx.URL:
     return url
 
 
+def hide_password(text: str) -> str:
+    """Return what may be a URL as a message repeats it."""
+    return re.sub("//[^/]*@", "//...@", text)
+
+
 def without_password(url: httpx.URL) -> str:
     """Return a URL as a message may show it."""
     return str(url.copy_with(username=None, password=None)).rstrip("/")
@@ -85,7 +91,7 @@ def _parse_proxy(variable: str, value: str) -> httpx.URL:
         if url.scheme.startswith("socks"):
             load("socksio:socks5")
     except (ValueError, ExtraMissing) as error:
-        raise EnvironmentWrong(variable, value, str(error).rstrip(".")) from error
+        raise EnvironmentWrong(variable, hide_password(value), str(error).rstrip(".")) from error
     return url
 
 

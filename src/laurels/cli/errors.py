@@ -11,8 +11,6 @@ LaurelsError
 
 from __future__ import annotations
 
-import re
-
 from laurels.errors import LaurelsError, truncate
 
 
@@ -21,8 +19,7 @@ class EnvironmentWrong(LaurelsError):
 
     def __init__(self, variable: str, value: str, problem: str) -> None:
         self.variable = variable
-        shown = re.sub("//[^/]*@", "//...@", value)  # without a password
-        super().__init__(f"{variable} is {truncate(shown)!r}: {problem}. Correct it, or unset it.")
+        super().__init__(f"{variable} is {truncate(value)!r}: {problem}. Correct it, or unset it.")
 
 
 class BadFile(LaurelsError):

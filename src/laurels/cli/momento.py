@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from msgspec import Struct
 
+from laurels.cli.environment import hide_password
 from laurels.cli.printing import write, write_json
-from laurels.errors import KeyUnreadable
+from laurels.errors import AnswerLost, KeyUnreadable
 from laurels.optional import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
+"""The variables that gRPC goes by, the first that is set."""
 
 EPILOG = """\b
 Examples:
@@ -76,7 +80,14 @@ def _call(function: str, *names: str, key_parameter: str | None, endpoint: str |
         except KeyUnreadable as error:
             reason = error.reason.rstrip(".")
             raise click.ClickException(f"The parameter {error.name} cannot be read: {reason}.") from error
-    return asyncio.run(load(f"laurels.stores.momento.caches:{function}")(*names, key, endpoint))
+    try:
+        return asyncio.run(load(f"laurels.stores.momento.caches:{function}")(*names, key, endpoint))
+    except AnswerLost as error:
+        variable = next((name for name in PROXIES if os.environ.get(name)), None)
+        if variable is None or (endpoint or "").startswith("http://"):
+            raise
+        proxy = hide_password(os.environ[variable])
+        raise AnswerLost(f"{error.problem} through the proxy {proxy} of {variable}") from error
 
 
 @click.group(epilog=EPILOG)

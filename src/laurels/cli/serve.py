@@ -99,6 +99,16 @@ Examples:
     "answers to localhost, loopback addresses and these; elsewhere to all, unless there is one.",
 )
 @click.option(
+    "--trusted-proxy",
+    "trusted_proxies",
+    metavar="ADDRESS",
+    multiple=True,
+    envvar="LAURELS_TRUSTED_PROXY",
+    show_envvar=True,
+    help="Address or network of a proxy whose X-Forwarded-For, -Proto, -Host and -Prefix, or Forwarded, are believed; "
+    "repeatable, * is whatever connects. Others are not.",
+)
+@click.option(
     "--cors-origin",
     "cors_origins",
     metavar="ORIGIN",

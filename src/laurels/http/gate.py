@@ -1,7 +1,8 @@
 """The gate: everything that concerns every request, in one place and one order.
 
     on the way out   observers, on every answer, refusals of the protocol included · CORS
-    on the way in    host -> origin -> limit of the address -> authentication -> limit of the principal -> authorisation
+    on the way in    host -> trusted proxies -> origin -> limit of the address -> authentication
+                     -> limit of the principal -> authorisation
 
 No handler is called without a :class:`Context`, and only :class:`~laurels.http.routes.Routes` makes one, after the gate
 has let the request in: at once when its head is complete, before its body is read. Each part is None until a deployment
@@ -52,6 +53,8 @@ class Answered(NamedTuple):
     """Of the body, in bytes; 0 if it is streamed, and for HEAD that of the GET."""
     seconds: float
     """From the head of the request, or from the connection's refusal, to the answer."""
+    client: str = ""
+    """The address that asked, as far as it is known; behind a trusted proxy the one that it was asked from."""
 
 
 Observer: TypeAlias = Callable[[Answered], None]
@@ -72,6 +75,8 @@ class Gate(Struct, frozen=True, kw_only=True):
     """Returns the response with the headers that let a page of another origin read it; looks at ``Origin`` alone."""
     host: Check | None = None
     """Looks at ``Host`` alone, so that what it said is remembered."""
+    proxies: Callable[[Request], None] | None = None
+    """Writes over what is known of the client what a trusted proxy says. ``host`` sees the request as it came."""
     origin: Check | None = None
     """Looks at ``Origin`` and ``Host`` alone, and at what the operation is; it is remembered as well."""
     address_limit: Check | None = None
@@ -102,16 +107,20 @@ class Gate(Struct, frozen=True, kw_only=True):
 
     def check_site(self, request: Request, operation: Operation | None) -> None:
         """Raise if the request names another service, or comes from a page that may not send it."""
-        for check in (self.host, self.origin):
-            if check is not None:
-                check(request, operation)
+        if self.host is not None:
+            self.host(request, operation)
+        if self.proxies is not None:
+            self.proxies(request)
+        if self.origin is not None:
+            self.origin(request, operation)
 
     def release(self, request: Request | None, route: str, method: str, response: Response, seconds: float) -> Response:
         """Return a response as it is to leave, and show it to the observers; without a request it is the protocol's."""
         if self.cors is not None:
             response = self.cors(request, response)
         if self.observers:
-            answered = Answered(method, route, response.status, len(response.body), seconds)
+            client = request.client if request is not None else ""
+            answered = Answered(method, route, response.status, len(response.body), seconds, client)
             for observe in self.observers:
                 try:
                     observe(answered)

@@ -1,7 +1,7 @@
 """The request log: an observer of the gate that writes one line an answer.
 
-A line has method, route, status, bytes and milliseconds. The route is the path's template: names of players are in no
-log. Levels and format are those of the process (:mod:`laurels.logs`).
+A line has the client's address, method, route, status, bytes and milliseconds. The route is the path's template: names
+of players are in no log. Levels and format are those of the process (:mod:`laurels.logs`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ log = logging.getLogger("laurels.requests")
 
 
 def log_request(answered: Answered) -> None:
-    """Log an answer; ``-`` stands for the method or the route of a request that could not be read so far."""
-    method, route = answered.method or "-", answered.route or "-"
+    """Log an answer; ``-`` stands for what is not known of a request that could not be read so far."""
+    client, method, route = answered.client or "-", answered.method or "-", answered.route or "-"
     milliseconds = round(answered.seconds * 1000, 3)
     log.info(
-        "%s %s %d %d bytes %.3f ms",
+        "%s %s %s %d %d bytes %.3f ms",
+        client,
         method,
         route,
         answered.status,
@@ -28,6 +29,7 @@ def log_request(answered: Answered) -> None:
         milliseconds,
         extra={
             "fields": {
+                "client": client,
                 "method": method,
                 "route": route,
                 "status": answered.status,

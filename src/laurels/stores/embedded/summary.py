@@ -11,14 +11,13 @@ from itertools import pairwise
 from math import inf
 from typing import TYPE_CHECKING
 
-from laurels.stores.contract import Bucket, Summary
+from laurels.stores.contract import BUCKETS, Bucket, Summary
 
 if TYPE_CHECKING:
     from laurels.ranking import Index
     from laurels.stores.contract import Score
 
 PERCENTILES = (50, 90, 99)
-BUCKETS = 10
 
 
 def summarize(index: Index) -> Summary:
