@@ -26,7 +26,9 @@ progress = Console(stderr=True)
 
 
 @click.command(help=__doc__, epilog="Boards and journals are written below TMPDIR, which should be on a real disk.")
-@click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="Measure this row only; repeatable.")
+@click.option(
+    "--only", multiple=True, type=click.Choice([*ROWS, *against.ALONE]), help="Measure this row only; repeatable."
+)
 @click.option("--seconds", default=5.0, show_default=True, help="How long each burst of load lasts.")
 @click.option("--repeat", default=3, show_default=True, help="How often each comparison is made.")
 @click.option(
@@ -51,7 +53,9 @@ def main(  # noqa: PLR0913, PLR0917 - one argument an option
         raise click.BadParameter(f"Run `make install build/wheels.stamp` in {other} first.", param_hint="--against")
     rows = against.rows(other) if other else ROWS
     if unknown := ", ".join(set(only) - set(rows)):
-        raise click.BadParameter(f"{unknown} cannot be compared with another checkout.", param_hint="--only")
+        raise click.BadParameter(
+            f"{unknown} is not measured {'with' if other else 'without'} --against.", param_hint="--only"
+        )
     os.sched_setaffinity(0, {CLIENT_CORE})
     with tempfile.TemporaryDirectory(prefix="laurels-bench-") as scratch:
         Path(scratch).chmod(0o755)

@@ -1,24 +1,29 @@
 -- wrk --script prepared.lua URL -- FILE [KEYS]
 --
 -- Sends the requests of FILE in turn. Each is formatted once before the run, so that the generator costs the same for
--- every server. FILE has one request a line: METHOD PATH [BODY], where a body is JSON.
+-- every server. FILE has one request a line: METHOD PATH [BODY], where a body is JSON. If its first line is ORIGIN URL,
+-- they all come from a page there.
 -- With KEYS each has an idempotency key of its own, which begins so.
 -- Prints at the end one line: requests, microseconds, failed.
 
-local prepared, begin, count, at, keys = {}, {}, 0, 0, nil
+local prepared, begin, count, at, keys, origin = {}, {}, 0, 0, nil, nil
 
 function init(arguments)
   keys = arguments[2]
   for line in io.lines(arguments[1]) do
     local method, path, body = line:match("^(%S+) (%S+) ?(.*)$")
-    local headers = {}
+    local headers = {Origin = origin}
     if body ~= "" then
       headers["Content-Type"] = "application/json"
     else
       body = nil
     end
-    count = count + 1
-    prepared[count] = wrk.format(method, path, headers, body)
+    if method == "ORIGIN" then
+      origin = path
+    else
+      count = count + 1
+      prepared[count] = wrk.format(method, path, headers, body)
+    end
     if keys then
       local line = prepared[count]:find("\r\n", 1, true)
       begin[count] = prepared[count]:sub(1, line + 1) .. "Idempotency-Key: " .. keys

@@ -77,9 +77,11 @@ def batch(entries: Iterable[tuple[str, int]], metadata: str = "") -> Request:
     return Request("POST", f"/{BOARD}", json.dumps(body))
 
 
-def save(requests: Iterable[Request], file: Path) -> Path:
-    """Write one request a line, as ``prepared.lua`` and the open loop read them."""
-    file.write_text("".join(f"{request.method} {request.path} {request.body}".rstrip() + "\n" for request in requests))
+def save(requests: Iterable[Request], file: Path, origin: str = "") -> Path:
+    """Write one request a line, as ``prepared.lua`` and the open loop read them; they come from a page of an origin."""
+    lines = [f"ORIGIN {origin}"] if origin else []
+    lines += [f"{request.method} {request.path} {request.body}".rstrip() for request in requests]
+    file.write_text("".join(f"{line}\n" for line in lines))
     return file
 
 

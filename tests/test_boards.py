@@ -22,7 +22,7 @@ from laurels.errors import (
     NotDefined,
     ScoreRefused,
 )
-from laurels.stores.contract import Board, Change, Refusal, Standing, Submission
+from laurels.stores.contract import Board, Change, DatedSubmission, Refusal, Standing, Submission
 from laurels.stores.embedded.store import EmbeddedStore
 from laurels.submissions import make_idempotency_key, make_submit_key
 
@@ -538,3 +538,21 @@ async def test_retry_of_a_submit_of_an_earlier_version(tmp_path: Path) -> None:
         await boards.submit("kart", Submission("v", 6), "k1")
     assert await store.standing(Board("kart"), "v") == Standing(9, 0)
     await store.close()
+
+
+async def test_periods_of_then(boards: Boards, clock: Clock) -> None:
+    """A submission of the past feeds the periods of then that are kept; one that is to come is refused."""
+    now = round(clock() * 1_000_000)
+    for name, ago in (("today", 0), ("yesterday", DAY), ("long ago", 300 * DAY), ("first", NOON)):
+        await boards.submit_dated("kart", DatedSubmission(name, 5, None, round((NOON - ago) * 1_000_000)))
+    refused = await boards.submit_many("kart", [DatedSubmission("tomorrow", 5, None, now + 1), Submission("now", 5)])
+    assert [refusal.index for refusal in refused] == [0]
+    assert await names(boards, "daily") == ["today", "now"]
+    assert await names(boards, "daily", "2026-03-27") == ["yesterday"]
+    listed = [(each.window, each.period) for each in await boards.periods("kart")]
+    assert listed == [
+        *(("0 6 * * MON", period) for period in ("1969-12-29T05:00Z", "2025-05-26T04:00Z", "2026-03-23T05:00Z")),
+        *(("daily", period) for period in ("2026-03-27", "2026-03-28")),
+        *(("monthly", period) for period in ("1970-01", "2025-06", "2026-03")),
+        *(("weekly", period) for period in ("1970-W01", "2025-W22", "2026-W13")),
+    ]

@@ -149,8 +149,8 @@ def test_openapi_document(changed: Server) -> None:
     read = {one["name"]: one for one in document["paths"]["/{board}"]["get"]["parameters"]}
     assert read["board"]["schema"]["maxLength"] == 50
     assert "at most 90 after `startRank`, by default 7" in read["endRank"]["description"]
-    assert (read["span"]["schema"]["maximum"], read["span"]["schema"]["default"]) == (40, 3)
-    assert (read["limit"]["schema"]["maximum"], read["limit"]["schema"]["default"]) == (90, 7)
+    assert (read["span"]["schema"]["maximum"], read["span"]["description"][-13:]) == (40, "Default: `3`.")
+    assert (read["limit"]["schema"]["maximum"], read["limit"]["description"][-13:]) == (90, "Default: `7`.")
     assert read["name"]["schema"]["maxItems"] == 9
     assert read["startRank"]["schema"]["maximum"] == 10**12 - 1
     boards = {one["name"]: one for one in document["paths"]["/-/boards"]["get"]["parameters"]}
@@ -172,7 +172,7 @@ def test_openapi_document(changed: Server) -> None:
 def test_docs_page(changed: Server) -> None:
     """The page of docs says them, too."""
     page = re.sub(r"<[^>]*>", "", ask(changed, "GET", "/-/docs").body.decode())
-    assert "spanHow many neighbours on either side. (in the query; at least 0; at most 40; default 3)" in page
+    assert "spanHow many neighbours on either side. Default: 3. (in the query; at least 0; at most 40)" in page
     assert "limitHow many boards at most. (in the query; at least 1; at most 70; default 6)" in page
     assert "nameReturns exactly these names. (in the query; at least 1 of them; at most 9 of them)" in page
 

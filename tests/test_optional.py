@@ -35,8 +35,9 @@ def test_in_a_checkout(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert install_command("momento") == ".venv/bin/pip install 'laurels[momento]'"
 
 
-def test_elsewhere(prefix: Path) -> None:
+def test_elsewhere(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere it has the whole path, quoted if it must be."""
+    monkeypatch.chdir("/")
     assert install_command("aws") == f"'{prefix}/bin/pip' install 'laurels[aws]'"
 
 

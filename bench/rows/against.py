@@ -1,7 +1,8 @@
 """This checkout compared with another one, the same rows on both in turns: what a change costs.
 
 Each is used only through its own ``.venv/bin``, so the other may be any commit. Both run without request metrics if
-they have that option; one row measures this checkout with them against the other without.
+they have that option; one row measures this checkout with them against the other without. The row ``cors`` compares
+requests from a page of another origin with those of a program.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 OTHER = "the other"
 METRICS, NO_METRICS = "--metrics", "--no-metrics"
+ALONE = ("cors",)
+"""The rows that are comparisons with another checkout alone."""
+CORS, PAGE = "--cors-origin", "https://game.example"
 STARTS = 5
 """Cold starts of each side in one repeat."""
 
@@ -42,6 +46,8 @@ class Load(Struct, frozen=True):
     sent: list[Request]
     definition: str = ""
     metrics: bool = False
+    is_crossed: bool = False
+    """Whether the requests to this checkout come from a page of another origin, which it allows."""
 
 
 def rows(directory: Path) -> dict[str, Callable[[Run], Iterator[Figure]]]:
@@ -51,6 +57,7 @@ def rows(directory: Path) -> dict[str, Callable[[Run], Iterator[Figure]]]:
         "standing": partial(standing, other=other),
         "page": partial(page, other=other),
         "submit": partial(submit, other=other),
+        "cors": partial(cors, other=other),
         "features": partial(features, other=other),
         "import": partial(bulk, other=other),
         "function": partial(function, other=other),
@@ -78,6 +85,14 @@ def page(run: Run, other: Checkout) -> Iterator[Figure]:
 def submit(run: Run, other: Checkout) -> Iterator[Figure]:
     """Measure submits, each on disk before its response."""
     yield _compare(run, other, Load("submit", "submit", 0.97, requests.submits(MEMBERS, PREPARED)))
+
+
+def cors(run: Run, other: Checkout) -> Iterator[Figure]:
+    """Measure the core routes for a page of another origin, with the other checkout asked by a program."""
+    asked = {"standing": requests.standings, "page": requests.pages, "submit": requests.submits}
+    for what, make in asked.items():
+        load = Load("cors", f"{what} from an allowed page", 0.95, make(MEMBERS, PREPARED), is_crossed=True)
+        yield _compare(run, other, load)
 
 
 def features(run: Run, other: Checkout) -> Iterator[Figure]:
@@ -126,12 +141,14 @@ def _compare(run: Run, other: Checkout, load: Load) -> Figure:
     directory = run.directory / load.what.replace(" ", "-")
     directory.mkdir(mode=0o755)
     prepared = requests.save(load.sent, directory / "requests")
+    crossed = requests.save(load.sent, directory / "crossed", PAGE) if load.is_crossed else prepared
     options = [METRICS] if load.metrics else _options(HERE)
+    options += [CORS, PAGE, CORS, "https://other.example"] if load.is_crossed else []
     with (
         running(directory / "here", load.definition, *options) as ours,
         running(directory / "other", load.definition, *_options(other), checkout=other) as theirs,
     ):
-        pairs = take_turns(run, ours, theirs, prepared)
+        pairs = take_turns(run, ours, theirs, crossed, prepared)
     subject = Subject(load.row, f"{load.what}, {MEMBERS:,} members, 64 connections", "/s", Target(">=", load.target))
     return compare(subject, OTHER, pairs, _spread(pairs))
 

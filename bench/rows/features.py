@@ -108,11 +108,17 @@ def _entries(server: Server, prepared: Path, seconds: float) -> Measure:
     return Measure(done.rate * BATCH_ENTRIES, done.cpu / BATCH_ENTRIES)
 
 
-def take_turns(run: Run, ours: Server, theirs: Server, prepared: Path) -> list[tuple[Measure, Measure]]:
-    """Load two servers with the same requests, in turns."""
-    for server in (ours, theirs):
-        burst((server,), prepared, WARM_UP)
-    return [(_burst(ours, prepared, run.seconds), _burst(theirs, prepared, run.seconds)) for _ in range(run.repeat)]
+def take_turns(
+    run: Run, ours: Server, theirs: Server, prepared: Path, for_theirs: Path | None = None
+) -> list[tuple[Measure, Measure]]:
+    """Load two servers in turns, with the same requests unless the others are given."""
+    sides = ((ours, prepared), (theirs, for_theirs or prepared))
+    for server, sent in sides:
+        burst((server,), sent, WARM_UP)
+    return [
+        (_burst(ours, prepared, run.seconds), _burst(theirs, for_theirs or prepared, run.seconds))
+        for _ in range(run.repeat)
+    ]
 
 
 def _burst(server: Server, prepared: Path, seconds: float, keys: str = "") -> Measure:

@@ -9,18 +9,19 @@ import asyncio
 import time
 from bisect import bisect_left, bisect_right
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from heapq import merge
 from itertools import groupby, islice
 from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from laurels.definition import NO_FILE, BoardsFile, Definition
 from laurels.entries import check_entry, checked_board, checked_name, checked_score
 from laurels.errors import (
+    BadBody,
     BadDefinition,
     BadParameter,
     DefinitionConflict,
@@ -33,12 +34,12 @@ from laurels.errors import (
     truncate,
 )
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
-from laurels.stores.contract import Board, Count, Feed, PeriodRange, Refusal, Score, Submission
+from laurels.stores.contract import Board, Count, DatedSubmission, Feed, PeriodRange, Refusal, Score, Submission
 from laurels.submissions import check_metadata, check_submission, find_refusals, make_idempotency_key, make_submit_key
 from laurels.windows import Calendar, normalize_window
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from laurels.stores.contract import (
         Capabilities,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     )
 
 BOARDS_CACHED = 4096
+SECOND = 1_000_000
 CALENDARS_CACHED = 4096
 PERIODS_AT_ONCE = 50
 """How many periods are described before the loop may do something else."""
@@ -62,6 +64,8 @@ EVERY_BOARD = ""
 
 T = TypeVar("T")
 _calendar = lru_cache(CALENDARS_CACHED)(Calendar)
+_past_calendar = lru_cache(CALENDARS_CACHED)(Calendar)
+"""Calendars that are asked for times before now: each keeps the period that it was asked for last."""
 
 
 class Slice(Struct, frozen=True):
@@ -286,6 +290,14 @@ class Boards:
             return self._submit(board, submission, None, want_change=want_change)
         return self._submit_once(board, submission, key, want_change=want_change)
 
+    def submit_dated(
+        self, board: str, submission: DatedSubmission, key: str | None = None, *, want_change: bool = False
+    ) -> Awaitable[Change | None]:
+        """Submit a score as of another time, which is not to come: BadBody. Otherwise as :meth:`submit`."""
+        if key is None:
+            return self._submit(board, submission, None, want_change=want_change)
+        return self._submit_once(board, submission, key, want_change=want_change)
+
     async def _submit_once(self, board: str, submission: Submission, key: str, *, want_change: bool) -> Change | None:
         once = make_submit_key(key, board, submission)
         try:
@@ -303,6 +315,8 @@ class Boards:
         where = self._board_to_submit(board)
         try:
             check_submission(submission, where.definition)
+            if isinstance(submission, DatedSubmission):
+                submission = self._date(where, submission)
         except ScoreRefused:
             # A retry gets the first answer even if the board has got bounds since that exclude its score
             first = await self.store.recall(once) if once else None
@@ -327,8 +341,27 @@ class Boards:
         where = self._board_to_submit(board)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
+        if DatedSubmission in set(map(type, checked)):
+            checked = self._date_all(where, checked)
         result = await self._submit_waiting(board, self.store.submit(where, checked, once))
         return list(result.refusals) if result else []
+
+    def _date(self, where: Board, submission: DatedSubmission) -> DatedSubmission:
+        """Return a submission with the periods of its time that are kept; raise BadBody if that is to come."""
+        now, time = self._clock(), submission.submitted_at / SECOND
+        if time > now:
+            shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")
+            raise BadBody("/submittedAt", f"submittedAt is to come: by the service's clock it is {shown}.")
+        return structs.replace(submission, feeds=tuple(_find_feeds(where, time, now)))
+
+    def _date_all(self, where: Board, batch: Sequence[Submission | Refusal]) -> list[Submission | Refusal]:
+        dated: list[Submission | Refusal] = []
+        for index, entry in enumerate(batch):
+            try:
+                dated.append(self._date(where, entry) if isinstance(entry, DatedSubmission) else entry)
+            except BadBody as error:
+                dated.append(Refusal(index, entry.name, str(error)))
+        return dated
 
     async def _submit_waiting(self, board: str, submitting: Awaitable[T]) -> T:
         """Submit with a key or metadata, for which the store may look on disk first: definitions change after it."""
@@ -504,6 +537,16 @@ class Boards:
     def ready(self) -> Awaitable[None]:
         """Return if submits can be kept now; raise StoreUnavailable if not."""
         return self.store.ready()
+
+
+def _find_feeds(where: Board, time: float, now: float) -> Iterator[Feed]:
+    """Yield the periods of a board at a time, as far as they are kept now."""
+    for window in where.definition.windows:
+        zone = where.definition.time_zone
+        period = _past_calendar(window, zone).span_at(time).period
+        oldest = _oldest_kept(_calendar(window, zone), where.definition, now)
+        if period >= oldest:
+            yield Feed(window, period, oldest)
 
 
 def _find_window(definition: Definition, text: str) -> str:

@@ -49,6 +49,6 @@ def install_command(extra: str) -> str:
     elif which("pip") == str(pip):
         command = "pip install"
     else:
-        place = pip.relative_to(Path.cwd()) if pip.is_relative_to(Path.cwd()) else pip
-        command = f"{quote(str(place))} install"
+        is_beside = Path.cwd() == Path(sys.prefix).parent  # as .venv is in a checkout
+        command = f"{quote(str(pip.relative_to(Path.cwd()) if is_beside else pip))} install"
     return f"{command} 'laurels[{extra}]'"

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from laurels.entries import check_entry, cut_name
 from laurels.errors import BadBody, BadName, BadParameter, ScoreRefused, truncate
 from laurels.limits import KEY_CHARACTERS, METADATA_BYTES
-from laurels.stores.contract import IdempotencyKey, Refusal
+from laurels.stores.contract import DatedSubmission, IdempotencyKey, Refusal, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from laurels.definition import Definition
-    from laurels.stores.contract import Score, Submission
+    from laurels.stores.contract import Score
 
 SHORT = 2**63
 """Whole scores below this are their own fingerprints."""
@@ -67,10 +67,15 @@ def _out_of_bounds(score: Score, how: str, where: str) -> ScoreRefused:
 def make_submit_key(key: str, board: str, submission: Submission) -> IdempotencyKey:
     """Return what makes a submit of one score count once; raise BadParameter.
 
-    A whole score without metadata is its own fingerprint: the name is in the key.
+    A whole score without metadata and time is its own fingerprint: the name is in the key.
     """
     score = submission.score
-    if submission.metadata is None and -SHORT < score < SHORT and score == (whole := int(score)):
+    if (
+        type(submission) is Submission
+        and submission.metadata is None
+        and -SHORT < score < SHORT
+        and score == (whole := int(score))
+    ):
         return IdempotencyKey(_digest_key(key, board, submission.name), whole.to_bytes(16, "little", signed=True))
     return make_idempotency_key(key, board, submission.name, (submission,))
 
@@ -101,4 +106,5 @@ def _describe(entry: Submission | Refusal) -> str:
     score = entry.score
     if isinstance(score, float) and score.is_integer():
         score = int(score)
-    return f"({entry.name!r}, {score!r}, {entry.metadata!r})"
+    time = f", {entry.submitted_at!r}" if isinstance(entry, DatedSubmission) else ""
+    return f"({entry.name!r}, {score!r}, {entry.metadata!r}{time})"

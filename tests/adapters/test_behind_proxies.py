@@ -160,12 +160,15 @@ def test_pages_of_the_proxy_may_write(proxy: Proxy, origin: str, status: int) ->
     assert proxy.ask("POST", "/origins/ada", {"score": 7}, headers)[0] == status
 
 
-def test_address_of_the_client(proxy: Proxy) -> None:
+@pytest.mark.parametrize(
+    ("path", "route"), [("/-/boards/nobody/summary", "/summary"), ("/clients/ada", "{board}/{name}")]
+)
+def test_address_of_the_client(proxy: Proxy, path: str, route: str) -> None:
     """The request log has the address that the proxy was asked from, not one that the client says it has."""
     before = len(proxy.server.log)
-    assert proxy.ask("GET", "/-/boards/nobody/summary", headers=SPOOFED)[0] == 200
+    assert proxy.ask("GET", path, headers=SPOOFED)[0] == 200
     deadline = time.monotonic() + 10
-    while not (lines := [line for line in proxy.server.log[before:] if "/summary" in line]):
+    while not (lines := [line for line in proxy.server.log[before:] if route in line]):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert json.loads(lines[0])["client"] == CLIENT

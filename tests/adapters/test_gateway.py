@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from laurels.adapters import gateway
 from laurels.http import Response, Routes
 from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS, Cors
+from laurels.http.documents import DOCUMENTS
+from laurels.http.operations import OPERATIONS
 from tests.serverless.recorded import RECORDED
 
 if TYPE_CHECKING:
@@ -72,6 +74,42 @@ def test_body_of_a_delete(name: str) -> None:
     response = asyncio.run(Routes(None).answer(request))  # type: ignore[arg-type]  # no board is asked
     assert response.status == 400
     assert b"DELETE has no body" in response.body
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [
+        ("rest-page", "/dev"),
+        ("rest-standing-odd-name", "/dev"),
+        ("rest-no-path-parameters", "/dev"),
+        ("rest-custom-domain", "/games"),
+        ("http-payload-1", "/dev"),
+        ("http-named-stage", "/dev"),
+        ("http-default-route", "/dev"),
+        ("http-standing-odd-name", ""),
+    ],
+)
+def test_stage_is_a_prefix(name: str, prefix: str) -> None:
+    """A stage, or the base path of a custom domain, is what comes before the path of the service."""
+    request = gateway.read_event(RECORDED[name].event)
+    assert (request.prefix, request.scheme) == (prefix, "https")
+    assert request.base == f"https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com{prefix}"
+
+
+def test_event_that_has_no_whole_path() -> None:
+    """Without it there is no prefix."""
+    event = RECORDED["rest-page"].event | {"requestContext": {}}
+    assert gateway.read_event(event).prefix == ""
+
+
+@pytest.mark.parametrize(("path", "link"), [("/", b'"docs":"/dev/-/docs"'), ("/-/openapi.json", b'.com/dev"}]')])
+def test_links_below_a_stage(path: str, link: bytes) -> None:
+    """Links have the stage that the service was asked at."""
+    event = RECORDED["rest-page-no-query"].event
+    whole = event["requestContext"] | {"path": f"/dev{path}"}
+    request = gateway.read_event(event | {"path": path, "pathParameters": None, "requestContext": whole})
+    response = asyncio.run(Routes(None, (*OPERATIONS, *DOCUMENTS)).answer(request))  # type: ignore[arg-type]
+    assert link in response.body
 
 
 def test_what_api_gateway_never_sent() -> None:

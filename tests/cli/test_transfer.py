@@ -7,7 +7,8 @@ import json
 import os
 import resource
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -458,3 +459,59 @@ def test_pages_that_turn_in_a_circle(tmp_path: Path) -> None:
     assert found.exit_code == 3
     assert found.stderr.endswith("did not answer as Laurels does: its pages do not end.\n")
     assert not [*tmp_path.iterdir()]
+
+
+DEFINITIONS = [
+    {"ties": "earliest", "operator": "best", "windows": ["daily"]},
+    {"ties": "latest", "windows": ["daily", "monthly"]},
+    {"ties": "earliest", "operator": "increment"},
+]
+
+
+def everything(server: Server, board: str, window: str = "") -> Any:
+    """Return all that there is to know of a board."""
+    path = f"/{board}?endRank=1000&include=rank,metadata,submittedAt"
+    return ask(server, "GET", path + window).json["leaderboard"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("definition", DEFINITIONS, ids=["best", "latest", "sums"])
+def test_export_is_a_copy(
+    server: Server, laurels: Run, board: str, tmp_path: Path, kind: Format, definition: dict[str, Any]
+) -> None:
+    """Imported with its times under the same definition an export is the same board, with order, metadata, periods."""
+    copy = f"{board}-copy"
+    for name in (board, copy):
+        ask(server, "PUT", f"/-/boards/{name}", definition)
+    for name in ("v", "=w", "é, x", "'y"):
+        ask(server, "POST", f"/{board}/{quote(name)}", {"score": 7, "metadata": {"of": name}})
+    then = [{"name": name, "score": 7, "submittedAt": "2025-11-20T10:00:00.000001Z"} for name in ("c", "a", "b")]
+    ask(server, "POST", f"/{board}", {"entries": then})
+    windows = definition.get("windows", [])
+    for window in [None, *windows]:
+        when = ["--window", window] if window else []
+        assert laurels("export", board, tmp_path / f"out.{kind}", "--safe-csv", *when).exit_code == 0
+        found = laurels("import", tmp_path / f"out.{kind}", "--board", copy, "--safe-csv", "--keep-times")
+        assert "Not taken" not in found.stderr
+    assert everything(server, copy) == everything(server, board)
+    for window in windows:
+        assert everything(server, copy, f"&window={window}") == everything(server, board, f"&window={window}")
+    assert len(everything(server, board)) == 7
+
+
+def test_import_as_of_then(server: Server, laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
+    """All rows can count as of one time, in the order of the file, and stay out of the current periods."""
+    ask(server, "PUT", f"/-/boards/{board}", {"ties": "earliest", "windows": ["daily"]})
+    stdin(b"v\t1\nu\t1\nw\t1\n")
+    laurels("import", "-", "--board", board, "--submitted-at", "2025-11-20T10:00:00Z")
+    assert [(entry["name"], entry["submittedAt"]) for entry in everything(server, board)] == [
+        (name, "2025-11-20T10:00:00.000000Z") for name in "vuw"
+    ]
+    assert everything(server, board, "&window=daily") == []
+
+
+def test_times_that_are_not_taken(laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
+    """Without --keep-times that is said, and how to take them."""
+    stdin(b'{"name":"v","score":1,"submittedAt":"2025-11-20T10:00:00Z"}\n')
+    found = laurels("import", "-", "--board", board)
+    assert found.stderr.splitlines()[0].startswith("Not taken: submittedAt (1 rows). --keep-times counts")

@@ -202,7 +202,7 @@ def test_batch_reports_each_entry(service: Server, board: str) -> None:
         (b'{"name":"a\\u0000b","score":1}', "control character"),
         (
             b'{"name":"x","score":1,"more":2}',
-            'An entry has no field "more". It has name, score, metadata: send {"name": "v", "score": 42}.',
+            'An entry has no field "more". It has name, score, metadata, submittedAt: send {"name": "v", "score": 42}.',
         ),
         (b"{%b}" % b",".join(b'"%d":0' % key for key in range(100_000)), 'has no field "0"'),
         (b'{"name":"x","Score":1}', 'An entry has no field "Score"; perhaps you mean "score". It has'),

@@ -17,8 +17,18 @@ PASS = [
 REFUSED = [
     *("evil.example", "localhost.evil.example", "evil.example:8000", "localhost..", ".", "a.localhost", "127.1"),
     *("[::]", "[::2]", "[::ffff:10.0.0.1]", "127.0.0.1.evil.example", "128.0.0.1", "2130706433", "0x7f000001", "::1"),
-    *("[::1", "localhost@evil.example", "evil@localhost", "localhost, evil.example", "localhost:80:80", "localhost:x"),
-    *("local host", "localhost:800000", "%6cocalhost", "*", "http://localhost", "localhost/", "localhost\x00", "é"),
+    *("[::1", "[1:2]", "localhost@evil.example", "evil@localhost", "localhost, evil.example", "localhost:80:80"),
+    *(
+        "localhost:x",
+        "local host",
+        "localhost:800000",
+        "%6cocalhost",
+        "*",
+        "http://localhost",
+        "localhost/",
+        "localhost\x00",
+        "é",
+    ),
     *("a" * 256, "0.0.0.0"),  # noqa: S104 - a name in a request, which nobody listens on
 ]
 

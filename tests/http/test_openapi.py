@@ -137,8 +137,12 @@ def test_every_status_is_described() -> None:
 @pytest.mark.parametrize(
     ("name", "required"),
     [
-        ("Absent", {"score", "rank"}),
-        ("Definition", set()),
+        ("StandingOfName", {"score", "rank"}),
+        ("Bounds", {"min", "max", "integer"}),
+        ("NewBounds", set()),
+        ("NewDefinition", set()),
+        ("ReadEntry", {"name", "score"}),
+        ("StrictEntry", {"name", "score"}),
         ("Problem", {"type", "title", "status", "detail"}),
         ("Reading", {"leaderboard"}),
         ("Submit", {"score"}),
@@ -147,6 +151,21 @@ def test_every_status_is_described() -> None:
 def test_fields_that_are_always_there(name: str, required: set[str]) -> None:
     """An answer has what has a default too; a request may leave that out."""
     assert set(SCHEMAS[name]["required"]) == required
+
+
+def test_definition_has_all_its_fields() -> None:
+    """A definition that is answered has every field of one that may be sent."""
+    sent, answered = SCHEMAS["NewDefinition"], SCHEMAS["Definition"]
+    assert [*sent["properties"]] == [*answered["properties"]] == answered["required"]
+
+
+def test_defaults_of_reads_are_told_in_prose() -> None:
+    """No field has a default, and no parameter that goes with one read alone: clients send those that they find."""
+    read = {one["name"]: one for one in DOCUMENT["paths"]["/{board}"]["get"]["parameters"]}
+    assert [name for name, one in read.items() if "default" in one["schema"]] == []
+    assert read["span"]["description"].endswith(" Default: `5`.")
+    assert [field for of in SCHEMAS.values() for field in of["properties"].values() if "default" in field] == []
+    assert SCHEMAS["NewDefinition"]["properties"]["ties"]["description"].endswith(' Default: `"name"`.')
 
 
 def test_lists_in_a_query() -> None:

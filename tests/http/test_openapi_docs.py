@@ -91,8 +91,10 @@ def test_docs_are_escaped() -> None:
 def test_docs_tell_limits() -> None:
     """Beside a parameter or a field stands what it may be, and a field says whether it may be left out."""
     text = Page(docs_page(SERVED)).text
-    assert "startRankThe first place, inclusive. (in the query; at least 0; at most 999,999,999,999,999,999;" in text
-    assert "kept with the score it came with. (any JSON; may be left out;" in text
+    assert (
+        "startRankThe first place, inclusive. Default: 0. (in the query; at least 0; at most 999,999,999,999," in text
+    )
+    assert "kept with the score it came with. (any JSON; may be left out)" in text
     assert "scoreA finite number that a double holds exactly. (number)" in text
 
 

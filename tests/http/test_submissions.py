@@ -234,13 +234,69 @@ def test_metadata_belongs_to_the_submit_that_counts(service: Server, board: str)
 
 
 def test_submitted_at(service: Server, board: str) -> None:
-    """The time of a submit, submittedAt, is in UTC and to the millisecond."""
+    """The time of a submit, submittedAt, is in UTC and to the microsecond."""
     before = datetime.now(UTC)
     ask(service, "POST", f"/{board}/v", {"score": 5})
     (entry,) = entries(service, board, "include=submittedAt")
     submitted = datetime.strptime(entry["submittedAt"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    assert before.replace(microsecond=before.microsecond // 1000 * 1000) <= submitted <= datetime.now(UTC)
+    assert before <= submitted <= datetime.now(UTC)
     assert len(entry["submittedAt"]) == len("2026-11-22T05:00:00.123456Z")
+
+
+THEN = "2025-11-20T10:00:00.123456Z"
+
+
+def test_submit_as_of_then(service: Server, board: str) -> None:
+    """A submit with a time counts as of then, with all else that a submit may have."""
+    ask(service, "PUT", f"/-/boards/{board}", {"ties": "earliest", "windows": ["daily"]})
+    ask(service, "POST", f"/{board}/now", {"score": 5, "submittedAt": None})
+    body = {"score": 5, "submittedAt": THEN, "metadata": {"a": 1}}
+    answers = [ask(service, "POST", f"/{board}/then", body, keyed("k") | REPRESENTATION) for _ in range(2)]
+    assert [answer.json["rank"] for answer in answers] == [0, 0]
+    assert (
+        ask(service, "POST", f"/{board}/then", body | {"submittedAt": "2025-11-20T10:00:00Z"}, keyed("k")).status == 422
+    )
+    (entry, _) = entries(service, board, "include=metadata,submittedAt")
+    assert entry == {"name": "then", "score": 5, "metadata": {"a": 1}, "submittedAt": THEN}
+    found = entries(service, board, "window=daily&period=2025-11-20")
+    assert [entry["name"] for entry in found] == ["then"]
+    assert [entry["name"] for entry in entries(service, board, "window=daily")] == ["now"]
+
+
+def test_batch_as_of_then(service: Server, board: str) -> None:
+    """In a batch each entry has its own time; equal times keep the order they were sent in, and cursors go through."""
+    ask(service, "PUT", f"/-/boards/{board}", {"ties": "latest"})
+    times = [THEN, "2025-11-20T11:00:00.123456+01:00", "2025-11-20t10:00:00.123455z", None]
+    sent: list[dict[str, Any]] = [
+        {"name": name, "score": 5, "submittedAt": time} for name, time in zip("abcd", times, strict=True)
+    ]
+    wrong = [
+        "2025-11-20",
+        "2025-02-30T10:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "2025-11-20T10:00:00.1234567Z",
+        "2999-01-01T00:00:00Z",
+    ]
+    sent += [{"name": "w", "score": 5, "submittedAt": time} for time in [*wrong, 7]]
+    receipt = ask(service, "POST", f"/{board}", {"entries": sent}).json
+    assert receipt["accepted"] == 4
+    problems = [refusal["problem"] for refusal in receipt["refused"]]
+    assert all("it must be a time since 1970 as RFC 3339 has it" in problem for problem in problems[:4])
+    assert problems[4].startswith("submittedAt is to come: by the service's clock it is 20")
+    assert problems[5] == "submittedAt must be a string, and is a whole number."
+    page = ask(service, "GET", f"/{board}?endRank=1&include=cursor").json
+    order = [page["leaderboard"][0]["name"]]
+    while page["next"]:
+        page = ask(service, "GET", f"/{board}?cursor={page['next']}&include=cursor").json
+        order.append(page["leaderboard"][0]["name"])
+    assert order == ["d", "b", "a", "c"]
+
+
+def test_time_twice(service: Server, board: str) -> None:
+    """One field stands once, also that of the time."""
+    body = b'{"score":5,"submittedAt":null,"submittedAt":"%b"}' % THEN.encode()
+    assert ask(service, "POST", f"/{board}/v", body).status == 400
+    assert ask(service, "POST", f"/{board}", b'{"entries":[{"name":"v",%b]}' % body[1:]).status == 400
 
 
 def test_all_fields(service: Server, board: str) -> None:

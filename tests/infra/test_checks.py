@@ -107,13 +107,6 @@ def test_command(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "laurels-FEAT-123.template.json").exists()
 
 
-def test_command_refuses(tmp_path: Path) -> None:
-    """The CDK command ends with the reason if a setting is refused."""
-    done = cdk(tmp_path, "synth", "-c", "pythonRuntime=python3.10")
-    assert done.returncode == 1
-    assert "The setting pythonRuntime is 'python3.10'. It is a Python of Lambda's: " in done.stderr
-
-
 @pytest.mark.parametrize("venv", [False, True], ids=["no .venv", "none of CDK's packages"])
 def test_command_without_packages(tmp_path: Path, *, venv: bool) -> None:
     """In a checkout without what a deployment needs, the CDK command says what installs it."""

@@ -21,12 +21,13 @@ class Oracle:
     ranking: Ranking = "ordinal"
     stamped: bool = False
     held: dict[str, tuple[Score, int]] = field(default_factory=dict)
+    ticks: dict[str, int] = field(default_factory=dict)
 
     def entries(self) -> list[tuple[str, Score]]:
         """Return all entries in order, by three stable sorts, the least significant first."""
         names = sorted(self.held, key=str.encode, reverse=self.descending)
         if self.ties != "name":
-            names.sort(key=lambda name: self.held[name][1], reverse=self.ties == "latest")
+            names.sort(key=self.moment, reverse=self.ties == "latest")
         names.sort(key=lambda name: self.held[name][0], reverse=self.descending)
         return [(name, self.held[name][0]) for name in names]
 
@@ -36,8 +37,15 @@ class Oracle:
         ranks: dict[Score, int] = {}
         for place, (name, score) in enumerate(self.entries()):
             shared = ranks.setdefault(score, len(ranks) if self.ranking == "dense" else place)
-            rows.append((name, score, place if self.ranking == "ordinal" else shared, self.sequence(name)))
+            rank = place if self.ranking == "ordinal" else shared
+            tick = self.ticks.get(name)
+            rows.append((name, score, rank, self.sequence(name), *(() if tick is None else (tick,))))
         return rows
+
+    def moment(self, name: str) -> tuple[int, int]:
+        """Return by what ties are ordered."""
+        sequence = self.held[name][1]
+        return self.ticks.get(name, sequence // 2), sequence
 
     def sequence(self, name: str) -> int:
         """Return the sequence of a name, 0 if sequences are not kept."""
@@ -46,13 +54,23 @@ class Oracle:
     def put(self, name: str, score: Score, sequence: int) -> bool:
         """Replace what the name had; return whether it is new."""
         new = name not in self.held
-        self.held[name] = (score, sequence)
+        self.hold(name, score, sequence, -1)
         return new
 
-    def submit(self, name: str, score: Score, sequence: int, *, refresh: bool, lossy: bool = False) -> int | None:
+    def hold(self, name: str, score: Score, sequence: int, tick: int) -> None:
+        """Keep an entry; one that had a tick has one from then on."""
+        self.held[name] = (score, sequence)
+        if tick >= 0:
+            self.ticks[name] = tick
+        elif name in self.ticks:
+            self.ticks[name] = sequence // 2
+
+    def submit(
+        self, name: str, score: Score, sequence: int, *, refresh: bool, lossy: bool = False, tick: int = -1
+    ) -> int | None:
         """Submit by the operator; return 0 if it did not count, 1 if it did, 2 if the name is new, None if refused."""
         if name not in self.held:
-            self.held[name] = (score, sequence)
+            self.hold(name, score, sequence, tick)
             return 2
         old = self.held[name][0]
         if self.operator == "increment":
@@ -62,7 +80,7 @@ class Oracle:
             score = total
         if (score == old and not refresh) or (self.operator == "best" and self.is_better(old, score)):
             return 0
-        self.held[name] = (score, sequence)
+        self.hold(name, score, sequence, tick)
         return 1
 
     @staticmethod
@@ -79,6 +97,7 @@ class Oracle:
 
     def remove(self, name: str) -> bool:
         """Remove the name; return whether it was there."""
+        self.ticks.pop(name, None)
         return self.held.pop(name, None) is not None
 
     def row(self, name: str) -> Row | None:
@@ -98,11 +117,14 @@ class Oracle:
         better = [held for held, _ in self.held.values() if self.is_better(held, score)]
         return len(set(better) if self.ranking == "dense" else better)
 
-    def place_after(self, name: str, score: Score, sequence: int) -> int:
+    def place_after(self, name: str, score: Score, sequence: int, tick: int = -1) -> int:
         """Count the entries before or at this position, one by one."""
         sign = 0 if self.ties == "name" else 1 if self.descending == (self.ties == "latest") else -1
-        place = (score, sign * sequence, name.encode())
-        places = [(held, sign * when, other.encode()) for other, (held, when) in self.held.items()]
+        place = (score, sign * (sequence // 2 if tick < 0 else tick), sign * sequence, name.encode())
+        places = [
+            (held, sign * self.moment(other)[0], sign * when, other.encode())
+            for other, (held, when) in self.held.items()
+        ]
         return sum(other >= place if self.descending else other <= place for other in places)
 
     def places(self, low: Score, high: Score) -> tuple[int, int]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 NAMES = st.sampled_from([f"player-{i}" for i in range(40)]) | st.text("a\u00e9\U0001f3c6", min_size=1, max_size=3)
 SCORES = st.sampled_from([1, 2, 3]) | st.sampled_from([-1.5, 0, 2**53, 10**17, 1e308, 5e-324, 0.3, 1e13])
 PLACES = st.integers(-2, 60)
-SEQUENCES = st.integers(0, 3)
+SEQUENCES = st.integers(0, 5)
+TICKS = st.integers(-1, 2)
 
 
 class Model(RuleBasedStateMachine):
@@ -70,15 +71,31 @@ class Model(RuleBasedStateMachine):
         """Put a name."""
         assert self.index.put(name, score, sequence) == self.oracle.put(name, score, sequence)
 
-    @rule(name=NAMES, score=SCORES, sequence=SEQUENCES, refresh=st.booleans(), lossy=st.booleans())
-    def submit(self, name: str, score: Score, sequence: int, *, refresh: bool, lossy: bool) -> None:
+    @rule(name=NAMES, score=SCORES, sequence=SEQUENCES, refresh=st.booleans(), lossy=st.booleans(), tick=TICKS)
+    def submit(self, name: str, score: Score, sequence: int, *, refresh: bool, lossy: bool, tick: int) -> None:
         """Submit a score, which may be refused."""
-        outcome = self.oracle.submit(name, score, sequence, refresh=refresh, lossy=lossy)
+        tick = self.known(tick)
+        outcome = self.oracle.submit(name, score, sequence, refresh=refresh, lossy=lossy, tick=tick)
         if outcome is None:
             with pytest.raises(OverflowError, match="sum"):
-                self.index.submit(name, score, sequence, refresh, lossy)
+                self.index.submit(name, score, sequence, refresh, lossy, tick)
         else:
-            assert self.index.submit(name, score, sequence, refresh, lossy) == outcome
+            assert self.index.submit(name, score, sequence, refresh, lossy, tick) == outcome
+
+    def known(self, tick: int) -> int:
+        """Return a tick, or none if the index keeps none."""
+        return tick if self.oracle.stamped or self.oracle.ties != "name" else -1
+
+    @rule(name=NAMES, mark=st.booleans())
+    @precondition(lambda self: self.known(1) > 0)
+    def mark(self, name: str, *, mark: bool) -> None:
+        """Mark an entry, if that leaves it its place."""
+        score, sequence = self.oracle.held.get(name, (0, 0))
+        others = [held for other, held in self.oracle.held.items() if other != name]
+        if not any(held[1] // 2 == sequence // 2 for held in others):
+            assert self.index.mark(name, mark) == (name in self.oracle.held)
+            if name in self.oracle.held:
+                self.oracle.held[name] = (score, sequence & ~1 | mark)
 
     @rule(batch=st.lists(st.tuples(NAMES, SCORES), max_size=40), sequence=SEQUENCES)
     @precondition(lambda self: self.oracle.operator != "increment")
@@ -101,6 +118,7 @@ class Model(RuleBasedStateMachine):
         """Remove all names."""
         self.index.clear()
         self.oracle.held.clear()
+        self.oracle.ticks.clear()
 
     @rule(cuts=st.lists(PLACES, max_size=4), order=st.randoms(use_true_random=False))
     def reload(self, cuts: list[int], order: object) -> None:
@@ -141,10 +159,11 @@ class Model(RuleBasedStateMachine):
         """Ask whether all scores are whole."""
         assert self.index.is_whole() == all(float(score).is_integer() for score, _ in self.oracle.held.values())
 
-    @rule(name=NAMES, score=SCORES, sequence=SEQUENCES)
-    def ask_place(self, name: str, score: Score, sequence: int) -> None:
+    @rule(name=NAMES, score=SCORES, sequence=SEQUENCES, tick=TICKS)
+    def ask_place(self, name: str, score: Score, sequence: int, tick: int) -> None:
         """Ask which entry comes after a position, whether or not that is taken."""
-        assert self.index.place_after(name, score, sequence) == self.oracle.place_after(name, score, sequence)
+        place = name, score, sequence, self.known(tick)
+        assert self.index.place_after(*place) == self.oracle.place_after(*place)
 
     @rule(start=PLACES, stop=PLACES)
     def ask_page(self, start: int, stop: int) -> None:

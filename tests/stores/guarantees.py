@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from laurels.clock import SECOND
 from laurels.definition import Bounds, Definition, Operator, Order, Ranking, Ties
 from laurels.errors import DefinitionConflict, KeyReused, NotKept, ScoreRefused
 from laurels.stores.contract import (
     Board,
     Change,
+    DatedSubmission,
     Feed,
     IdempotencyKey,
     Period,
@@ -838,3 +840,91 @@ class InTime:
             clock.now += seconds
             scores.append((await submit_for_change(store, board, Submission("v", 5), ONCE)).current.score)
         assert scores == [5, 5, 10, 10]
+
+    @pytest.mark.parametrize(("ties", "order"), [("earliest", "cabnd"), ("latest", "dnbac"), ("name", "ndcba")])
+    async def test_ties_of_then(self, store: Store, clock: Clock, ties: Ties, order: str) -> None:
+        """What counts as of another time is among ties where it would be; equal times keep the order of the submits."""
+        board = await declare(store, Definition(ties=ties, order="descending"))
+        clock.now += 60
+        then = round(clock.now * SECOND) - 10
+        await store.submit(board, Submission("n", 7))
+        dated = [DatedSubmission("a", 7, None, then), DatedSubmission("b", 7, b"1", then)]
+        await store.submit(board, [*dated, DatedSubmission("c", 7, None, then - 1)])
+        clock.now += 60
+        await store.submit(board, DatedSubmission("d", 7, None, round(clock.now * SECOND) - 1))
+        page = await store.page(board, 0, 9, with_metadata=True)
+        assert "".join(entry.name for entry in page) == order
+        assert {entry.name: entry.submitted_at for entry in page} == {
+            "a": then,
+            "b": then,
+            "c": then - 1,
+            "d": round(clock.now * SECOND) - 1,
+            "n": round((clock.now - 60) * SECOND),
+        }
+        for place, entry in enumerate(page):
+            assert [after.name for after in await store.entries_after(board, entry, 9)] == [*order[place + 1 :]]
+
+    @pytest.mark.parametrize(
+        ("operator", "scores", "times", "metadata"),
+        [
+            ("latest", [5, 5, 9], [0, 0, 20], [b"1", b"1", b"3"]),
+            ("best", [5, 5, 9], [0, -10, 20], [b"1", b"1", b"3"]),
+            ("increment", [5, 10, 19], [0, 0, 20], [b"1", b"1", b"3"]),
+        ],
+    )
+    async def test_operators_of_then(
+        self,
+        store: Store,
+        clock: Clock,
+        operator: Operator,
+        scores: list[int],
+        times: list[int],
+        metadata: list[bytes],
+    ) -> None:
+        """Under ``latest`` an older one does not count, under ``best`` the first of a score does, and sums have all."""
+        board = await declare(store, Definition(operator=operator))
+        clock.now += 60
+        now = round(clock.now * SECOND)
+        found = []
+        await store.submit(board, Submission("v", 5, b"1"))
+        for score, ago, body in ((None, 0, None), (5, 10, b"2"), (9, -20, b"3")):
+            clock.now += 60
+            if score:
+                await store.submit(board, [DatedSubmission("v", score, body, now - ago)])
+            (entry,) = await store.page(board, 0, 9, with_metadata=True)
+            found.append((entry.score, (entry.submitted_at or 0) - now, entry.metadata))
+        assert found == list(zip(scores, times, metadata, strict=True))
+
+    async def test_periods_of_then(self, store: Store, clock: Clock) -> None:
+        """It feeds the periods that it says, and none of those that the board feeds."""
+        definition = Definition(windows=("daily",), keep={"daily": 2})
+        name = (await declare(store, definition)).name
+        board = Board(name, definition, feeds=(Feed("daily", "2026-11-22", "2026-11-20"),))
+        then = (Feed("daily", "2026-11-21", "2026-11-20"),)
+        await store.submit(board, DatedSubmission("v", 7, b"1", round(clock.now * SECOND) - 10, then))
+        await store.submit(board, [DatedSubmission("w", 8, None, round(clock.now * SECOND) - 10), Submission("x", 9)])
+        assert [await names_of(store, name, definition, period) for period in ("", "2026-11-21", "2026-11-22")] == [
+            ["x", "w", "v"],
+            ["v"],
+            ["x"],
+        ]
+
+    async def test_after_a_clock_that_went_back(self, store: Store, clock: Clock) -> None:
+        """A time is shown as it was sent, and none of them is after what is submitted later."""
+        board = await declare(store, Definition(ties="earliest"))
+        await store.submit(board, Submission("a", 7))
+        clock.turn(-3600)
+        now = round(clock.now * SECOND)
+        await store.submit(board, Submission("b", 7))
+        await store.submit(board, DatedSubmission("c", 7, None, now - 60 * SECOND))
+        await store.submit(board, DatedSubmission("d", 7, None, now))
+        await store.submit(board, Submission("e", 7))
+        page = await store.page(board, 0, 9)
+        assert "".join(entry.name for entry in page) == "cabde"
+        assert [entry.submitted_at for entry in page if entry.name in {"c", "d"}] == [now - 60 * SECOND, now]
+
+
+async def names_of(store: Store, name: str, definition: Definition, period: str) -> list[str]:
+    """Return the names on a board, or in a period of it, in their order."""
+    board = Board(name, definition, "daily" if period else "", period)
+    return [entry.name for entry in await store.page(board, 0, 9)]

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from operator import gt, lt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import structs
 
 from laurels.definition import Bounds, Definition
 from laurels.errors import LaurelsError
-from laurels.stores.contract import Board, IdempotencyKey, Place, Ranked, Refusal, Submission, key_of
+from laurels.stores.contract import (
+    Board,
+    DatedSubmission,
+    Feed,
+    IdempotencyKey,
+    Place,
+    Ranked,
+    Refusal,
+    Submission,
+    key_of,
+)
 from tests.stores.guarantees import keeps, shown, submit_batch, submit_for_change
 from tests.stores.model import Model, shown_rows
 
@@ -24,13 +35,16 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Store
     from tests.stores.model import Row
 
+T = TypeVar("T")
+
 NAMES_OF_BOARDS = ["kart", "laps", "tiny"]
 NAMES = st.sampled_from(NAMES_OF_BOARDS)
 PLAYERS = st.sampled_from(["a", "b", "é", "😀", "aa", "B"])
 SCORES = st.sampled_from([0, 1, 1.5, -7, 2**53, 2**60])
 METADATA = st.sampled_from([None, None, b"{}", b'{"a":[1]}'])
 SUBMISSIONS = st.builds(Submission, PLAYERS, SCORES, METADATA)
-BATCHES = st.lists(SUBMISSIONS | st.just(Refusal(0, "x", "is no score")), max_size=9)
+DATED = st.builds(DatedSubmission, PLAYERS, SCORES, METADATA, st.integers(10**15, 10**15 + 2), st.just(()))
+BATCHES = st.lists(SUBMISSIONS | DATED | st.just(Refusal(0, "x", "is no score")), max_size=9)
 KEYS = st.sampled_from([None, None, b"1" * 16, b"2" * 16, b"3" * 16])
 DAYS = st.sampled_from([None, None, 9, 10, 11, 12])
 DEFINITIONS = st.builds(
@@ -96,10 +110,11 @@ class StoreMachine(RuleBasedStateMachine):
         return IdempotencyKey(key, blake2b(repr(request).encode(), digest_size=16).digest())
 
     @precondition(has("one_state"))
-    @rule(name=NAMES, submission=SUBMISSIONS, key=KEYS)
+    @rule(name=NAMES, submission=SUBMISSIONS | DATED, key=KEYS)
     def change(self, name: str, submission: Submission, key: bytes | None) -> None:
         """Submit one score and compare what it is said to have changed."""
         board, once = self.model.board(name), self.once(key, name, submission)
+        submission = self.dated(board, submission)
         self.compare(
             submit_for_change(self.store, board, submission, once),
             lambda: self.model.do_once(once, lambda: self.model.change(board, submission)),
@@ -109,7 +124,7 @@ class StoreMachine(RuleBasedStateMachine):
     def submit_many(self, name: str, batch: list[Submission | Refusal], key: bytes | None) -> None:
         """Submit several scores."""
         board = self.model.board(name)
-        entries = [self.placed(place, each) for place, each in enumerate(batch)]
+        entries = [self.dated(board, self.placed(place, each)) for place, each in enumerate(batch)]
         once = self.once(key, name, entries)
 
         async def submit() -> list[int]:
@@ -117,6 +132,13 @@ class StoreMachine(RuleBasedStateMachine):
 
         if self.store.capabilities.batched_sums or board.definition.operator != "increment":
             self.compare(submit(), lambda: self.model.do_once(once, lambda: self.model.submit_many(board, entries)))
+
+    def dated(self, board: Board, entry: T) -> T:
+        """Return an entry with the periods of its time, if it has one: that of yesterday, if it is kept."""
+        if not isinstance(entry, DatedSubmission) or "daily" not in board.definition.windows:
+            return entry
+        yesterday = f"2026-11-{self.model.day - 1:02}"
+        return structs.replace(entry, feeds=(Feed("daily", yesterday, yesterday),))
 
     def placed(self, place: int, entry: Submission | Refusal) -> Submission | Refusal:
         """Return an entry of a batch as the store can keep it."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, TypeVar, cast
+
+from msgspec import structs
 
 from laurels.definition import DEFAULT_DEFINITION, Definition
 from laurels.errors import DefinitionConflict, KeyReused, ScoreRefused
-from laurels.stores.contract import Board, Change, Feed, Refusal, Standing, Submission, key_of
+from laurels.stores.contract import Board, Change, DatedSubmission, Feed, Refusal, Standing, Submission, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,12 +29,14 @@ class RefusedByModel(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """An entry: its name and score, the number of its submission, and its metadata."""
+    """An entry: its name and score, the number of its submission, its metadata, and the time that it counts as of."""
 
     name: str
     score: Score
     number: int
     metadata: bytes | None
+    time: float = inf
+    """Of one that is not dated it is later than of any that is."""
 
 
 @dataclass
@@ -88,6 +92,8 @@ class Model:
         """Submit to a board and what it feeds; return whether that changed anything."""
         self.pass_time()
         self.submissions += 1
+        if isinstance(submission, DatedSubmission):
+            board = structs.replace(board, feeds=submission.feeds)
         keys = [board.name, *(key_of(board.name, feed.window, feed.period) for feed in board.feeds)]
         rows = [self.weigh(board, key, submission) for key in keys]
         self.check_bounds(board.definition, rows[0])
@@ -103,19 +109,33 @@ class Model:
         """Return the entry that a key will have."""
         had, definition = self.entries.get(key, {}).get(submission.name), board.definition
         score = submission.score
-        new = Row(submission.name, score, self.submissions, submission.metadata)
+        time = submission.submitted_at if isinstance(submission, DatedSubmission) else inf
+        new = Row(submission.name, score, self.submissions, submission.metadata, time)
         if had is None:
             return new
+        if time < had.time:
+            return self.weigh_older(definition, had, new)
         if definition.operator == "best" and score != had.score:
             return new if (score > had.score) == (definition.order == "descending") else had
         if definition.operator == "increment":
             score = exact_sum(had.score, score)
-            new = Row(submission.name, score, self.submissions, submission.metadata)
+            new = replace(new, score=score)
         if score != had.score:
             return new
         if submission.metadata is None:
             return had
         return new if definition.operator == "increment" else replace(had, metadata=submission.metadata)
+
+    @staticmethod
+    def weigh_older(definition: Definition, had: Row, new: Row) -> Row:
+        """Return the entry after a submission as of a time before its own."""
+        if definition.operator == "increment":
+            return replace(had, score=exact_sum(had.score, new.score))
+        if definition.operator == "latest":
+            return had
+        if new.score == had.score:
+            return new if had.metadata is None else replace(had, time=new.time)
+        return new if (new.score > had.score) == (definition.order == "descending") else had
 
     @staticmethod
     def check_bounds(definition: Definition, row: Row) -> None:
@@ -242,7 +262,7 @@ def ordered(definition: Definition, rows: Iterable[Row]) -> list[Row]:
     """Return entries in the order of a board."""
     found = sorted(rows, key=lambda row: row.name.encode(), reverse=definition.order == "descending")
     if definition.ties != "name":
-        found.sort(key=lambda row: row.number, reverse=definition.ties == "latest")
+        found.sort(key=lambda row: (row.time, row.number), reverse=definition.ties == "latest")
     return sorted(found, key=lambda row: row.score, reverse=definition.order == "descending")
 
 

@@ -17,7 +17,16 @@ import pytest
 
 from laurels.definition import Definition
 from laurels.errors import DataDamaged, DefinitionConflict, NewerFormat, ScoreRefused
-from laurels.stores.contract import Board, Change, Feed, IdempotencyKey, Standing, Submission, SubmitResult
+from laurels.stores.contract import (
+    Board,
+    Change,
+    DatedSubmission,
+    Feed,
+    IdempotencyKey,
+    Standing,
+    Submission,
+    SubmitResult,
+)
 from laurels.stores.embedded import snapshot
 from laurels.stores.embedded.answers import Answers
 from laurels.stores.embedded.compact import compact
@@ -32,6 +41,7 @@ from tests.stores.guarantees import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from laurels.definition import Ties
     from tests.clock import Clock
 
 pytestmark = pytest.mark.anyio
@@ -108,13 +118,13 @@ async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> Non
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("journal.db", "UPDATE origin SET format = 4"),
+        ("journal.db", "UPDATE origin SET format = 5"),
         (
             "journal.db",
-            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 4, 1)",
+            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 5, 1)",
         ),
-        ("boards.db", "UPDATE seal SET format = 4"),
-        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 4"),
+        ("boards.db", "UPDATE seal SET format = 5"),
+        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 5"),
     ],
     ids=["journal", "journal with other columns", "snapshot", "snapshot with other columns"],
 )
@@ -122,7 +132,7 @@ async def test_later_format(data: Path, name: str, change: str) -> None:
     """A file of a later version is not called damaged."""
     with closing(sqlite3.connect(data / name)) as db, db:
         db.executescript(change)
-    with pytest.raises(NewerFormat, match=rf"{name} has format 4, and .* knows those up to 3\. Nothing was changed"):
+    with pytest.raises(NewerFormat, match=rf"{name} has format 5, and .* knows those up to 4\. Nothing was changed"):
         await boards(data)
 
 
@@ -192,7 +202,7 @@ async def test_first_definition_of_a_later_version(data: Path, definition: bytes
     await boards(data)
     with closing(sqlite3.connect(data / "journal.db")) as db, db:
         ((number,),) = db.execute("SELECT id FROM origin")
-        crc = zlib.crc32(b"%b %d %b" % (number, 3, definition))
+        crc = zlib.crc32(b"%b %d %b" % (number, FORMAT, definition))
         db.execute("UPDATE origin SET first = ?, crc = ?", (definition, crc))
     with pytest.raises(NewerFormat, match=UNKNOWN.format("journal.db", "the first default definition")):
         await boards(data)
@@ -363,4 +373,46 @@ async def test_lost_metadata_over_the_first_format(data: Path) -> None:
         db.execute("DELETE FROM note")
     (entry, *_) = await store.page(board, 0, 9, with_metadata=True)
     assert (entry.name, entry.metadata, entry.is_metadata_damaged) == ("player-1", None, True)
+    await store.close()
+
+
+@pytest.mark.parametrize("ties", ["earliest", "latest"])
+async def test_times_are_kept(tmp_path: Path, ties: Ties) -> None:
+    """What counts as of another time is as it was after a restart, a compaction and another one."""
+    data, board = tmp_path / "data", Board("kart", Definition(ties=ties))
+    store = await EmbeddedStore.open(data)
+    await store.define("kart", board.definition)
+    await store.submit(board, Submission("now", 7))
+    feeds = (Feed("daily", "2025-11-22"),)
+    await store.submit(board, [DatedSubmission(name, 7, b"1", 10**15, feeds) for name in "ab"])
+    await store.submit(board, DatedSubmission("c", 7, None, 10**15 - 1))
+    await store.submit(board, DatedSubmission("now", 8, None, 10**15))
+    for step in range(3):
+        page = await store.page(board, 0, 9, with_metadata=True)
+        assert [(entry.name, entry.submitted_at, entry.metadata) for entry in page if entry.name != "now"] == [
+            ("c", 10**15 - 1, None),
+            ("a", 10**15, b"1"),
+            ("b", 10**15, b"1"),
+        ][:: 1 if ties == "earliest" else -1]
+        assert await store.count(Board("kart", window="daily", period="2025-11-22")) == 2
+        await store.close()
+        if step:
+            compact(data, disk.last(data))
+        store = await EmbeddedStore.open(data)
+        await store.submit(board, Submission("now", step))
+        await store.submit(board, Submission("now", 8))
+    await store.close()
+
+
+async def test_third_format(tmp_path: Path) -> None:
+    """A directory of the third format opens, is of today's then, and takes times."""
+    data = shutil.copytree(FIRST.parent / "format-3", tmp_path / "data")
+    store = await EmbeddedStore.open(data)
+    name = (await store.names())[0]
+    await store.submit(Board(name), DatedSubmission("then", -1, None, 10**15))
+    await store.close()
+    assert read_format(data) == FORMAT
+    store = await EmbeddedStore.open(data)
+    (entry,) = await store.entries_named(Board(name), ["then"])
+    assert entry.submitted_at == 10**15
     await store.close()

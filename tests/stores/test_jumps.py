@@ -18,7 +18,7 @@ from laurels.definition import Definition
 from laurels.errors import DefinitionConflict
 from laurels.stores.contract import Board, Submission
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.offsets import OFFSETS
+from laurels.stores.embedded.offsets import OFFSETS, Offsets
 from laurels.stores.embedded.records import At
 from laurels.stores.embedded.state import State
 from laurels.stores.embedded.store import EmbeddedStore
@@ -408,3 +408,19 @@ def decided(state: State) -> object:
     """Return what is decided of a state by its records."""
     entries = {key: index.page(0, 99) for key, index in state.items()}
     return entries, state.sequence, state.offsets, state.renewed, state.declared
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 50), st.integers(0, 60)), max_size=4), st.integers(0, 400), st.integers(0, 400)
+)
+def test_tick_of_a_time(steps: list[tuple[int, int]], time: int, other: int) -> None:
+    """Ticks are in the order of times, and the tick of a time since the last change, or without one, has that time."""
+    offsets, tick, now = Offsets(), 0, 10**9
+    for step, offset in steps:
+        tick += step
+        offsets.add(tick, offset)
+    found = offsets.tick_of(time)
+    assert found >= 0
+    assert found <= offsets.tick_of(max(time, other))
+    if time >= tick - offsets.current:
+        assert offsets.time_of(found, now) == time

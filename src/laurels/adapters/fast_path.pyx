@@ -216,7 +216,9 @@ cdef class FastPath:
     cdef list base_items
     cdef RequestCounts counts
     cdef int standing_row, page_row, submit_row
-    cdef bint needs_request, trusts_proxies
+    cdef bint needs_request
+    cdef bint trusts_proxies    # then a forwarded host counts where an origin is compared with it
+    cdef bint shows_clients     # to observers
     cdef readonly bint is_observed
     cdef set tasks
     cdef public Py_ssize_t held
@@ -260,6 +262,7 @@ cdef class FastPath:
             self.standing_row = self.counts.row_of("GET", "/{board}/{name}")
             self.page_row = self.counts.row_of("GET", "/{board}")
             self.submit_row = self.counts.row_of("POST", "/{board}/{name}")
+        self.shows_clients = self.is_observed and self.counts is None
         self.tasks = set()
 
     def inline_operation(self, method, path, handler=None):
@@ -336,7 +339,7 @@ cdef class FastPath:
         if route == STANDING:
             return call(self.standing_handler, context, board, name, NO_VALUE, self.standing_defaults, -1, None)
         if read_integer(found.body, found.end, &score):
-            sent = score, None
+            sent = score, None, None
         else:
             sent = self.read_body(PyBytes_FromStringAndSize(found.body, found.end - found.body))
         if found.key == NULL:
@@ -364,7 +367,7 @@ cdef class FastPath:
             operation = self.standing if route == STANDING else self.page if route == PAGE else self.submit
             if route == NONE or operation is None:
                 break
-            if found.is_forwarded and self.trusts_proxies:
+            if found.is_forwarded and self.trusts_proxies and (found.origin != NULL or self.shows_clients):
                 break
             if found.body - p > self.head_limit or found.target_size > self.target_limit:
                 break

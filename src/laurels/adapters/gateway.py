@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from laurels.http.messages import Headers, Response
 
 DEFAULT_STAGE = "$default"
+SCHEME = "https"
+"""The gateway speaks no other."""
 
 
 class Identity(Struct, frozen=True, rename="camel"):
@@ -42,9 +44,10 @@ class Identity(Struct, frozen=True, rename="camel"):
 
 
 class ProxyContext(Struct, frozen=True):
-    """Where a :class:`ProxyEvent` came from."""
+    """Where a :class:`ProxyEvent` came from, and the path that was asked for, with stage or base path."""
 
     identity: Identity = Identity()
+    path: str = ""
 
 
 class ProxyEvent(Struct, frozen=True, rename="camel"):
@@ -116,9 +119,16 @@ def _of_proxy(event: ProxyEvent) -> Request:
     query = event.multi_value_query_string_parameters or event.query_string_parameters or {}
     headers = event.multi_value_headers or {name: [value] for name, value in (event.headers or {}).items()}
     lines = ((name, value) for name, values in headers.items() for value in values)
-    client = event.request_context.identity.source_ip
+    context = event.request_context
     return Request(
-        event.http_method, path.encode(), urlencode(query, doseq=True).encode(), _headers(lines), _body(event), client
+        event.http_method,
+        path.encode(),
+        urlencode(query, doseq=True).encode(),
+        _headers(lines),
+        _body(event),
+        context.identity.source_ip,
+        SCHEME,
+        _prefix(unquote(context.path) if encoded else context.path, path),
     )
 
 
@@ -127,7 +137,10 @@ def _of_http_api(event: HTTPEvent) -> Request:
     stage = "" if context.stage == DEFAULT_STAGE else f"/{context.stage}"
     path = _path(event.path_parameters, encoded=False) or quote(event.raw_path.removeprefix(stage))
     headers, query = _headers(event.headers.items()), event.raw_query_string.encode()
-    return Request(context.http.method, path.encode(), query, headers, _body(event), context.http.source_ip)
+    prefix = _prefix(event.raw_path, path)
+    return Request(
+        context.http.method, path.encode(), query, headers, _body(event), context.http.source_ip, SCHEME, prefix
+    )
 
 
 def _headers(lines: Iterable[tuple[str, str]]) -> Headers:
@@ -144,6 +157,12 @@ def _path(parameters: dict[str, str] | None, *, encoded: bool) -> str:
     """
     found = [(parameters or {})[name] for name in IN_PATH if name in (parameters or {})]
     return "".join(f"/{name if encoded else quote(name, safe='')}" for name in found)
+
+
+def _prefix(whole: str, path: str) -> str:
+    """Return what comes before the path in the whole path, which is decoded: a stage, or a base path."""
+    below = unquote(path)
+    return quote(whole.removesuffix(below)) if whole.endswith(below) else ""
 
 
 def _body(event: ProxyEvent | HTTPEvent) -> bytes:

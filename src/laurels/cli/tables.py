@@ -14,7 +14,7 @@ from laurels.cli.dialects import TIME
 from laurels.cli.errors import BadFile
 from laurels.cli.printing import make_console, write, write_json, write_on, write_table
 from laurels.cli.transfer import Start
-from laurels.http.wire import Absent
+from laurels.http.wire import StandingOfName
 from laurels.visible import escape
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def show_receipt(receipt: Receipt, *, as_json: bool) -> None:
 def show_standing(standing: Standing | None, *, as_json: bool) -> None:
     """Show a standing, or that there is none: then the exit status is 1."""
     if as_json:
-        write_json(standing or Absent())
+        write_json(standing or StandingOfName())
     elif standing:
         write(format_standing(standing))
     if standing is None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from laurels.errors import BadParameter
 from laurels.stores.contract import Ranked
@@ -25,22 +25,33 @@ if TYPE_CHECKING:
 CHECKSUM_BYTES = 8
 
 
+MOST = 2**61 - 1
+"""The greatest tick that an index keeps; a sequence has two more bits."""
+
+
 class Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The next ``size`` entries after a place."""
 
     version: Literal[2]
     size: int
     score: float
-    sequence: Annotated[int, Meta(ge=0)]
+    sequence: int | tuple[int, int]
+    """With a tick before it if the submission was dated."""
     name: str
     window: str
     period: str
     checksum: bytes = b""
 
     @property
+    def moment(self) -> tuple[int, int]:
+        """The tick, -1 if the submission was not dated, and the sequence."""
+        return self.sequence if isinstance(self.sequence, tuple) else (-1, self.sequence)
+
+    @property
     def entry(self) -> Ranked:
         """The place; its rank is not known."""
-        return Ranked(self.name, self.score, 0, self.sequence)
+        tick, sequence = self.moment
+        return Ranked(self.name, self.score, 0, sequence, tick=tick)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -49,8 +60,9 @@ _decode = msgspec.msgpack.Decoder(Cursor).decode
 
 def write_cursor(board: Board, size: int, last: Ranked) -> str:
     """Return the cursor of the ``size`` entries of a board, or of a period of it, after ``last``."""
+    sequence = last.sequence if last.tick < 0 else (last.tick, last.sequence)
     return _encode_with_checksum(
-        board.name, Cursor(2, size, float(last.score), last.sequence, last.name, board.window, board.period)
+        board.name, Cursor(2, size, float(last.score), sequence, last.name, board.window, board.period)
     )
 
 
@@ -61,7 +73,9 @@ def read_cursor(board: str, text: str) -> Cursor:
     except (ValueError, msgspec.DecodeError):
         pass
     else:
-        if text == _encode_with_checksum(board, msgspec.structs.replace(cursor, checksum=b"")):
+        tick, sequence = cursor.moment
+        is_kept = tick <= MOST and 0 <= sequence <= 4 * MOST
+        if is_kept and text == _encode_with_checksum(board, msgspec.structs.replace(cursor, checksum=b"")):
             return cursor
     raise BadParameter("cursor", 'The cursor is none of this board\'s: send the "next" of a page of it as it came.')
 

@@ -20,11 +20,17 @@ SCORE = _describe("A finite number that a double holds exactly.")
 RANK = _describe("The rank, from 0, by the board's `ranking`.", minimum=0)
 COUNT = _describe("How many entries there are.", minimum=0)
 METADATA = _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it, kept with the score it came with.")
+SUBMITTED_AT = _describe(
+    "When the score was reached, to count as of then: past, to the microsecond. Ties and periods go by it; under the "
+    "operator `latest` one older than the entry does not count; and periods that are no longer kept are left out.",
+    format="date-time",
+    examples=["2026-11-20T10:00:00.123456Z"],
+)
 
 FIELDS: dict[str, dict[str, Schema]] = {
-    "Submit": {"score": SCORE, "metadata": METADATA},
+    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
     "MetadataAlone": {"metadata": _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it; null for none.")},
-    "StrictEntry": {"name": NAME, "score": SCORE, "metadata": METADATA},
+    "StrictEntry": {"name": NAME, "score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
     "Batch": {"entries": _describe("The entries, in the order in which they are submitted.", maxItems=BATCH_ENTRIES)},
     "BatchReceipt": {
         "accepted": _describe("How many entries were accepted, whether or not they changed a score.", minimum=0),
@@ -42,9 +48,11 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "changed": _describe("Whether the board or one of its windows changed, or the metadata there."),
     },
     "Standing": {"score": SCORE, "rank": RANK},
-    "Absent": {
-        "score": _describe("Always 0.", const=0),
-        "rank": _describe("Always null: the name is not on the board."),
+    "StandingOfName": {
+        "score": _describe("A finite number that a double holds exactly; 0 if the name is not on the board."),
+        "rank": _describe(
+            "The rank, from 0, by the board's `ranking`; null if the name is not on the board.", minimum=0
+        ),
     },
     "ReadEntry": {
         "name": NAME,

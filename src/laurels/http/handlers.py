@@ -25,7 +25,7 @@ from laurels.http.wire import (
     ScoreRank,
     encode,
 )
-from laurels.stores.contract import Submission
+from laurels.stores.contract import DatedSubmission, Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -59,14 +59,18 @@ async def submit(
     context: Context,
     board: str,
     name: str,
-    sent: tuple[Score, bytes | None],
+    sent: tuple[Score, bytes | None, int | None],
     wants_representation: bool,
     key: str | None,
 ) -> Response:
     """Answer a submit once it is kept."""
-    boards, (score, metadata) = context.boards, sent
+    boards, (score, metadata, time) = context.boards, sent
     want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
-    change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
+    if time is None:
+        change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
+    else:
+        dated = DatedSubmission(name, score, metadata, time)
+        change = await boards.submit_dated(board, dated, key, want_change=want_change)
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 
 

@@ -7,29 +7,31 @@ from __future__ import annotations
 
 from functools import cache
 from inspect import cleandoc
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
-from laurels.definition import Bounds, Definition
 from laurels.http.examples import WALKTHROUGH
 from laurels.http.fields import FIELDS
 from laurels.http.messages import DEFAULT_ORIGIN, JSON, PHRASES, PROBLEM
 from laurels.http.operations import ABOUT, ANY_REQUEST, STATUSES, TAGS
 from laurels.http.problems import Problem
-from laurels.http.wire import Batch, StrictEntry, Submit
 from laurels.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from laurels.http.examples import Example as Sent
     from laurels.http.operation import Answer, Body, Operation
     from laurels.http.parameters import Parameter, Schema
 
-AS_SENT = {kind.__name__ for kind in (Batch, Bounds, Definition, StrictEntry, Submit)}
-"""The bodies of requests: what has a default there may be left out. In an answer it is always written."""
+SENT = {"Definition": "NewDefinition", "Bounds": "NewBounds"}
+"""What is sent and answered has two schemas: what has a default may be left out, but is always in an answer.
+
+No schema says a default by JSON Schema's own word, because generators of clients make of it what must be sent.
+"""
 _REF = "#/components/schemas/{name}"
 
 
@@ -168,11 +170,15 @@ def _operation(operation: Operation) -> OperationObject:
 
 def _parameter(parameter: Parameter) -> ParameterObject:
     is_list = parameter.schema["type"] == "array"
+    schema, about = parameter.schema, parameter.about
+    if parameter.home:  # a client that sent the defaults of all reads together would ask for none of them
+        schema = _say_default(schema | {"description": about})
+        about = schema.pop("description")
     return ParameterObject(
         parameter.name,
         parameter.where,
-        parameter.about,
-        parameter.schema,
+        about,
+        schema,
         required=parameter.is_required,
         style="form" if is_list else None,
         explode=parameter.is_repeated if is_list else None,
@@ -182,7 +188,7 @@ def _parameter(parameter: Parameter) -> ParameterObject:
 
 def _body(body: Body, examples: Iterable[Sent]) -> RequestBody:
     sent = {example.about: example.body for example in examples if example.body is not None}
-    return RequestBody({JSON.decode(): MediaType(_schema_of((body.kind,)), _examples(sent))})
+    return RequestBody({JSON.decode(): MediaType(_schema_of((body.kind,), SENT), _examples(sent))})
 
 
 def _answer(answer: Answer, examples: Iterable[Sent]) -> ResponseObject:
@@ -221,25 +227,50 @@ def _examples(bodies: dict[str, bytes]) -> dict[str, Example]:
     }
 
 
-def _schema_of(kinds: Iterable[type]) -> Schema:
-    refs = [{"$ref": _REF.format(name=kind.__name__)} for kind in kinds]
+def _schema_of(kinds: Iterable[type], renamed: Mapping[str, str] = MappingProxyType({})) -> Schema:
+    names = [kind.__name__ for kind in kinds]
+    refs = [{"$ref": _REF.format(name=renamed.get(name, name))} for name in names]
     return refs[0] if len(refs) == 1 else {"anyOf": refs}
 
 
 def _schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
-    kinds = [operation.body.kind for operation in operations if operation.body]
-    kinds += [kind for operation in operations for answer in operation.answers for kind in answer.bodies]
-    _, found = msgspec.json.schema_components([*dict.fromkeys(kinds), Problem], ref_template=_REF)
-    return {name: add_descriptions(name, schema) for name, schema in sorted(found.items())}
+    sent = [operation.body.kind for operation in operations if operation.body]
+    answered = [kind for operation in operations for answer in operation.answers for kind in answer.bodies]
+    found = {
+        (shown := SENT.get(name, name)): add_descriptions(name, of, is_sent=True) | {"title": shown}
+        for name, of in _components(sent, SENT)
+    }
+    found |= {name: add_descriptions(name, of) for name, of in _components([*answered, Problem], {})}
+    return dict(sorted(found.items()))
 
 
-def add_descriptions(name: str, schema: Schema) -> Schema:
-    """Return a struct's schema with the descriptions of its fields; one of answers alone always has all its fields."""
+def _components(kinds: Iterable[type], renamed: dict[str, str]) -> Iterable[tuple[str, Schema]]:
+    _, found = msgspec.json.schema_components(dict.fromkeys(kinds), ref_template=_REF)
+    text = msgspec.json.encode(found)
+    for name, other in renamed.items():
+        text = text.replace(msgspec.json.encode(_REF.format(name=name)), msgspec.json.encode(_REF.format(name=other)))
+    components: dict[str, Schema] = msgspec.json.decode(text)
+    return components.items()
+
+
+def add_descriptions(name: str, schema: Schema, *, is_sent: bool = False) -> Schema:
+    """Return a struct's schema with the descriptions of its fields; an answer always has those that have a default."""
     fields = {field: _simple(of) | FIELDS.get(name, {}).get(field, {}) for field, of in schema["properties"].items()}
-    if name not in AS_SENT:
-        written = [field for field, of in fields.items() if of.pop("default", ...) is not ...]
-        schema = schema | {"required": [field for field in fields if field in {*schema["required"], *written}]}
-    return schema | {"description": _prose(schema.get("description", "")), "properties": fields}
+    required = [
+        field for field in fields if field in schema["required"] or not (is_sent or "default" not in fields[field])
+    ]
+    told = {field: _say_default(of, is_told=is_sent) for field, of in fields.items()}
+    description = _prose(schema.get("description", ""))
+    return schema | {"description": description, "properties": told, "required": required}
+
+
+def _say_default(schema: Schema, *, is_told: bool = True) -> Schema:
+    """Return a schema whose default, if it is one value, is told in its description."""
+    default = schema.get("default")
+    rest = {key: value for key, value in schema.items() if key != "default"}
+    if not is_told or default is None or isinstance(default, dict | list):
+        return rest
+    return rest | {"description": f"{rest.get('description', '')} Default: `{msgspec.json.encode(default).decode()}`."}
 
 
 def _prose(docstring: str) -> str:
@@ -247,7 +278,12 @@ def _prose(docstring: str) -> str:
 
 
 def _simple(schema: Schema) -> Schema:
-    """Return a schema in which a number is one type: msgspec writes that of a score as an integer or a number."""
+    """Return a schema in which a value is of one type, as generators of clients take it.
+
+    msgspec writes that of a score as an integer or a number; the forms of a window are told in prose.
+    """
+    if "items" in schema:
+        return schema | {"items": {key: value for key, value in schema["items"].items() if key != "anyOf"}}
     kinds = schema.get("anyOf", [])
     if {"type": "integer"} in kinds and {"type": "number"} in kinds:
         types = [kind["type"] for kind in kinds if kind != {"type": "integer"}]

@@ -43,7 +43,6 @@ from laurels.http.parameters import (
 )
 from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.wire import (
-    Absent,
     Batch,
     BatchReceipt,
     Listing,
@@ -53,6 +52,7 @@ from laurels.http.wire import (
     Reading,
     Receipt,
     ScoreRank,
+    StandingOfName,
     Submit,
     parse_batch,
     parse_definition,
@@ -60,7 +60,7 @@ from laurels.http.wire import (
     parse_submit,
 )
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, TARGET_BYTES, format_size
-from laurels.stores.contract import Standing, Summary
+from laurels.stores.contract import Summary
 
 ABOUT = """\
 Boards, the entries on them, and their ranks: one contract, however Laurels is run.
@@ -160,7 +160,7 @@ STANDING = Operation(
     tag="Scores",
     title="Get a standing",
     about="Returns the score and the rank of a name. A name that is not on the board has score 0 and no rank.",
-    answers=(Answer(200, "The standing.", (Standing, Absent)),),
+    answers=(Answer(200, "The standing.", (StandingOfName,)),),
     handler=standing,
     parameters=OF_PERIOD,
     errors=READ_ERRORS,

@@ -27,9 +27,9 @@ from laurels.http.hosts import ANY, read_authority
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from laurels.http.messages import Headers, Request
+    from laurels.http.messages import Request
 
-X_FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix")
+FIELDS = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-prefix", b"forwarded")
 MOST_HOPS = 32
 """Of a list, from the right: so many proxies nobody has behind one another."""
 LONGEST_FORWARDED = 2048
@@ -37,7 +37,9 @@ LONGEST_FORWARDED = 2048
 LONGEST_ADDRESS = 64
 """In characters, with brackets, zone and port."""
 REMEMBERED = 1000
-"""Of the addresses that were read: most requests come from few."""
+"""Of what was read: most requests come from few clients."""
+LONGEST_REMEMBERED = 300
+"""In bytes, of all fields of a request."""
 
 _ADDRESS = re.compile(r"\[([^\]]+)\](?::\w+)?|([\d.]+)(?::\w+)?|([0-9a-f:.]+(?:%.+)?)", re.IGNORECASE | re.ASCII)
 _PAIR = re.compile(rb'\s*(?:([^\s=";,]+)=([^\s";,]*+|"(?:[^"\\]|\\.)*+")\s*)?([;,]|$)')
@@ -57,22 +59,32 @@ class TrustedProxies:
         self._is_any = ANY in trusted
         self._networks = [_read_network(text) for text in trusted - {ANY}]
         self._is_trusted = lru_cache(REMEMBERED)(self._is_among)
+        self._read_remembered = lru_cache(REMEMBERED)(self._read)
 
     def __call__(self, request: Request) -> None:
         """Correct the request's client, scheme, host and prefix."""
-        if not (self._is_any or self._is_trusted(read_address(request.client))):
-            return
-        chain, schemes, hosts, prefixes = (_values(request.headers, name) for name in X_FORWARDED)
-        client, hops = self._find_client(read_address(each.decode("latin-1")) for each in reversed(chain))
-        facts = _facts(client, _at(schemes, hops), _at(hosts, hops))
-        if (text := request.headers.get(b"forwarded")) is not None:
-            other = self._read_forwarded(text)
-            facts = dict(facts.items() & other.items()) if chain or schemes or hosts else other
+        fields = tuple(map(request.headers.get, FIELDS))
+        length = sum(map(len, filter(None, fields)))
+        read = self._read_remembered if 0 < length <= LONGEST_REMEMBERED else self._read
+        facts, prefix = read(request.client, *fields)
         request.client = facts.get("client", request.client)
         request.scheme = facts.get("scheme", request.scheme)
         if "host" in facts:
             request.forwarded_host = facts["host"].encode()
-        request.prefix = _join_prefixes(prefixes[-hops:]) + request.prefix
+        request.prefix = prefix + request.prefix
+
+    def _read(self, peer: str, *fields: bytes | None) -> tuple[dict[str, str], str]:
+        """Return what is believed of client, scheme and host, and the prefix."""
+        if not (self._is_any or self._is_trusted(read_address(peer))):
+            return {}, ""
+        *listed, text = fields
+        chain, schemes, hosts, prefixes = map(_split, listed)
+        client, hops = self._find_client(read_address(each.decode("latin-1")) for each in reversed(chain))
+        facts = _facts(client, _at(schemes, hops), _at(hosts, hops))
+        if text is not None:
+            other = self._read_forwarded(text)
+            facts = dict(facts.items() & other.items()) if chain or schemes or hosts else other
+        return facts, _join_prefixes(prefixes[-hops:])
 
     def _read_forwarded(self, text: bytes) -> dict[str, str]:
         elements = split_forwarded(text)
@@ -146,10 +158,9 @@ def _join_prefixes(values: Sequence[bytes]) -> str:
     return "".join(quote(unquote_to_bytes(value.rstrip(b"/"))) for value in values)
 
 
-def _values(headers: Headers, name: bytes) -> list[bytes]:
-    """Return the values of a list, all of its lines together."""
-    found = headers.get(name)
-    return [] if found is None else [value.strip() for value in found.rsplit(b",", MOST_HOPS)]
+def _split(text: bytes | None) -> list[bytes]:
+    """Return the values of a list; none if there is no such field."""
+    return [] if text is None else [value.strip() for value in text.rsplit(b",", MOST_HOPS)]
 
 
 def _at(values: Sequence[bytes], hops: int) -> bytes:

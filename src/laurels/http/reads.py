@@ -11,7 +11,7 @@ A request asks for one of them by its parameters; all take ``include``, ``window
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Raw, Struct
@@ -40,7 +40,7 @@ from laurels.http.parameters import (
     SPAN,
     START_RANK,
 )
-from laurels.http.wire import ReadEntry, Reading, encode
+from laurels.http.wire import EPOCH, ReadEntry, Reading, encode
 from laurels.limits import DEFAULT_PAGE_ENTRIES
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ GUESSED = {
 }
 """Paths that probes, people and browsers try, and those that they mean. A board of such a name is not read as an empty
 one, as any other is, but only if there is one: a probe of the wrong path would find a healthy service for ever."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL = Raw(b"null")
 _METADATA = frozenset({"metadata"})
 
@@ -222,7 +221,7 @@ def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadE
 
 
 def _format_time(microseconds: int) -> str:
-    return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 _COMMON = (INCLUDE, *OF_PERIOD)

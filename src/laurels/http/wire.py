@@ -14,6 +14,7 @@ import json
 import re
 from collections import Counter
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import chain
@@ -29,7 +30,7 @@ from laurels.definition import Definition  # noqa: TC001 - msgspec reads the ann
 from laurels.entries import EXACT, cut_name, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
 from laurels.limits import BATCH_ENTRIES, BOARDS_LISTED, BODY_BYTES, METADATA_BYTES, PERIODS_LISTED
-from laurels.stores.contract import Change, Count, Entry, Place, Refusal, Score, Standing, Submission
+from laurels.stores.contract import Change, Count, DatedSubmission, Entry, Place, Refusal, Score, Standing, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,11 +40,12 @@ Percentage = Annotated[float, Meta(ge=0, le=100)]
 Entries: TypeAlias = "Sequence[Submission | Refusal]"
 
 
-class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """The body of a submit; null is no metadata."""
+class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel", gc=False):
+    """The body of a submit; null is no metadata, and no time."""
 
     score: int | float
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
+    submitted_at: str | UnsetType | None = UNSET
 
 
 class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -52,10 +54,11 @@ class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     metadata: Raw
 
 
-class StrictEntry(Submission, frozen=True, forbid_unknown_fields=True, gc=False):
+class StrictEntry(Submission, frozen=True, forbid_unknown_fields=True, rename="camel", gc=False):
     """One entry of a batch, with nothing else in it."""
 
     metadata: Raw = None  # type: ignore[assignment]  # as in Submit
+    submitted_at: str | UnsetType | None = UNSET
 
 
 class Batch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,11 +86,11 @@ class BatchReceipt(Struct, frozen=True):
     refused: list[Refusal]
 
 
-class Absent(Struct, frozen=True):
-    """The standing of a name that is not on the board."""
+class StandingOfName(Struct, frozen=True):
+    """The standing of a name; by default that of one that is not on the board."""
 
-    score: int = 0
-    rank: None = None
+    score: Score = 0
+    rank: int | None = None
 
 
 class Page(Struct, frozen=True):
@@ -205,6 +208,7 @@ _KINDS = {
     "int": "a whole number",
     "float": "a number",
     "str": "a string",
+    "str | null": "a string",
     "object": "an object",
     "array": "a list",
     "bool": "a boolean",
@@ -215,10 +219,12 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PATH = re.compile(r" - at `\$((?:\.\w{1,20})+)`$")
 """Where in a body msgspec found something wrong."""
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _score = attrgetter("score")
 
 encode = msgspec.json.Encoder().encode
-ABSENT_BODY = encode(Absent())
+ABSENT_BODY = encode(StandingOfName())
 _read_submit = msgspec.json.Decoder(Submit).decode
 _read_metadata = msgspec.json.Decoder(MetadataAlone).decode
 _read_batch = msgspec.json.Decoder(Batch).decode
@@ -229,17 +235,20 @@ _read_raw = msgspec.json.Decoder(Raw).decode
 _read_any = msgspec.json.Decoder(Any).decode
 
 
-def parse_submit(body: Body) -> tuple[Score, bytes | None]:
-    """Read the score and the metadata of a submit; raise BadJSON, BadBody or ScoreRefused for one that is not good."""
+def parse_submit(body: Body) -> tuple[Score, bytes | None, int | None]:
+    """Read the score, the metadata and the time of a submit, in microseconds since the epoch.
+
+    Raises BadJSON, BadBody or ScoreRefused for one that is not good.
+    """
     try:
         submit = _read_submit(body)
     except _UNREADABLE as error:
         _refuse(body, error, Submit)
-    if body.count(b'"') != 2 and _count_quotes(body) != 2 + _quotes_of_metadata(submit.metadata):  # noqa: PLR2004 - those around "score"
+    if body.count(b'"') != 2 and _count_quotes(body) != 2 + _quotes_of_details(submit):  # noqa: PLR2004 - those around "score"
         _refuse_twice(body)
     if _is_large(submit.score):
         _check_digits(body, submit.score)
-    return submit.score, _metadata(submit.metadata)
+    return submit.score, _metadata(submit.metadata), _time(submit.submitted_at)
 
 
 def parse_metadata(body: Body) -> bytes | None:
@@ -293,7 +302,7 @@ def _read_entries(body: Body) -> tuple[Sequence[Any], Callable[[int, Any], Submi
         if not any(map(_is_large, map(_score, found))):
             if body.count(b'"') == 2 + 6 * len(found):
                 return found, None
-            if _count_quotes(body) == 2 + sum(6 + _quotes_of_metadata(entry.metadata) for entry in found):
+            if _count_quotes(body) == 2 + sum(6 + _quotes_of_details(entry) for entry in found):
                 return found, _submission_or_refusal
     try:
         str(body, "utf-8")
@@ -333,7 +342,7 @@ def _entry_or_refusal(index: int, raw: bytes) -> Submission | Refusal:
         entry = _read_entry(raw)
     except msgspec.ValidationError as error:
         return Refusal(index, _name_of(raw), str(_shape_error(error, StrictEntry)))
-    if _count_quotes(raw) != 6 + _quotes_of_metadata(entry.metadata):
+    if _count_quotes(raw) != 6 + _quotes_of_details(entry):
         _refuse_twice(raw)
     try:
         if _is_large(entry.score):
@@ -353,7 +362,10 @@ def _name_of(raw: bytes) -> str:
 
 def _submission_or_refusal(index: int, entry: StrictEntry) -> Submission | Refusal:
     try:
-        return Submission(entry.name, entry.score, _metadata(entry.metadata))
+        metadata, time = _metadata(entry.metadata), _time(entry.submitted_at)
+        if time is None:
+            return Submission(entry.name, entry.score, metadata)
+        return DatedSubmission(entry.name, entry.score, metadata, time)
     except BadBody as error:
         return Refusal(index, cut_name(entry.name), str(error))
 
@@ -380,6 +392,20 @@ def _metadata(raw: Raw | None) -> bytes | None:
     return None if metadata == b"null" else metadata
 
 
+def _time(text: str | UnsetType | None) -> int | None:
+    """Return a time in microseconds since the epoch; raise BadBody for a text that is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text.upper()) if _RFC_3339.fullmatch(text) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment < EPOCH:
+        right = 'a time since 1970 as RFC 3339 has it, to the microsecond, such as "2026-11-20T10:00:00.123456Z"'
+        raise BadBody("/submittedAt", f"submittedAt is {truncate(text)!r}: it must be {right}.")
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
 def _is_large(score: Score) -> bool:
     return isinstance(score, float) and not -EXACT < score < EXACT
 
@@ -393,6 +419,11 @@ def _count_quotes(text: Body) -> int:
         text = text.replace(b"\\\\", b"")  # escaped backslashes, so that one before a quote escapes that
         return text.count(b'"') - text.count(b'\\"')
     return text.count(b'"')
+
+
+def _quotes_of_details(sent: Submit | StrictEntry) -> int:
+    time = sent.submitted_at
+    return _quotes_of_metadata(sent.metadata) + (0 if time is UNSET else 2 if time is None else 4)
 
 
 def _quotes_of_metadata(raw: Raw | None) -> int:
@@ -446,7 +477,7 @@ def _shape_error(error: msgspec.ValidationError, kind: type[Struct]) -> BadBody 
         return ScoreRefused("The score is beyond the range of a double (about 1.8e308).")
     found = _PATH.search(str(error))
     subject, is_one_of_many = _SUBJECTS[kind], kind is StrictEntry
-    problem = describe_mismatch(error, subject.name, kind.__struct_fields__, at_length=not is_one_of_many)
+    problem = describe_mismatch(error, subject.name, kind.__struct_encode_fields__, at_length=not is_one_of_many)
     if found:
         return BadBody(found[1].replace(".", "/"), f"{problem}.")
     advice = [f" {advice}" for words, advice in subject.advice.items() if words in problem]

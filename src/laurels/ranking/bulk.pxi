@@ -1,7 +1,7 @@
 # Bulk: entries from and to packed bytes.
 #
-# Packed, an entry is [f64 score][u64 sequence, on stamped boards][u8 length - 1][name], little-endian, with nothing
-# between two; a chunk holds whole entries. Loading appends the entries to leaves, nine tenths full, as they come, and
+# Packed, an entry is [f64 score][u64 sequence, on stamped boards][u64 tick, of dated ones][u8 length - 1][name],
+# little-endian, with nothing between two; a chunk holds whole entries. Loading appends the entries to leaves, nine tenths full, as they come, and
 # sees on the way whether they came in order. If not, they are sorted (the only time that needs memory besides the
 # index: 32 bytes an entry) and written into the same leaves again. Then the table is made at its final size and filled,
 # a batch at a time so that the slots' cache lines come in together; a name that is there already is a duplicate. Last,
@@ -36,7 +36,12 @@ cdef inline double double_of_key(u64 key, bint descending) noexcept nogil:
 
 cdef inline u64 stored_sequence(const Core *c, u64 sequence) noexcept nogil:
     """The sequence, or its complement if the latest come first, so that the lesser always comes first."""
-    return ~sequence if c.latest else sequence
+    return sequence ^ ~DATED if c.latest else sequence
+
+
+cdef inline u64 stored_moment(const Core *c, u64 tick) noexcept nogil:
+    """The same for a tick; as it is half of a sequence, so is what is stored of it. Also the way back."""
+    return stored_sequence(c, tick << 1) >> 1
 
 
 cdef inline bint is_whole(double score) noexcept nogil:
@@ -47,6 +52,7 @@ cdef void probe_record(const Core *c, u64 key, u64 ref, Probe *p) noexcept nogil
     cdef const char *r = record(&c.names, ref)
     p.key = key
     p.sequence = record_sequence(&c.names, r)
+    p.moment, p.dated = record_moment(&c.names, r), record_dated(&c.names, r)
     p.name, p.size = name_bytes(&c.names, r), name_size(&c.names, r)
 
 
@@ -58,7 +64,7 @@ cdef int load_entry(Core *c, Load *l, const Probe *p) noexcept nogil:
     cdef u64 ref
     if c.tree.n >= MOST_ENTRIES:
         return OUT_OF_ROOM
-    if record_reserve(&c.names, units_for(&c.names, p.size)) < 0:
+    if record_reserve(&c.names, units_for(&c.names, p.size, p.dated)) < 0:
         return OUT_OF_MEMORY
     if c.tree.root == NONE:
         if root_reserve(c) < 0:
@@ -80,7 +86,7 @@ cdef int load_entry(Core *c, Load *l, const Probe *p) noexcept nogil:
         node_of(c, 0, fresh).before = l.last
         l.last = fresh
     leaf = node_of(c, 0, l.last)
-    ref = record_write(&c.names, p.name, p.size, p.sequence)
+    ref = record_write(&c.names, p.name, p.size, p.sequence, p.moment, p.dated)
     entry_set(f, leaf, leaf.n, p.key, ref)
     leaf.n += 1
     c.tree.n += 1
@@ -269,7 +275,7 @@ cdef int load_finish(Core *c, Load *l) noexcept nogil:
 
 
 cdef inline u32 packed_size(const Core *c, const char *r) noexcept nogil:
-    return 9 + c.names.length_at + name_size(&c.names, r)
+    return 9 + length_in(&c.names, r) + name_size(&c.names, r)
 
 
 cdef char *pack_entry(const Core *c, u64 key, const char *r, char *out) noexcept nogil:
@@ -278,9 +284,12 @@ cdef char *pack_entry(const Core *c, u64 key, const char *r, char *out) noexcept
     memcpy(out, &score, 8)
     out += 8
     if c.names.length_at:
-        write_64(out, stored_sequence(c, read_64(r)))
+        write_64(out, stored_sequence(c, record_sequence(&c.names, r)) | record_dated(&c.names, r))
         out += 8
-    copy_bytes(out, r + c.names.length_at, 1 + name_size(&c.names, r))
+        if record_dated(&c.names, r):
+            write_64(out, stored_moment(c, record_moment(&c.names, r)))
+            out += 8
+    copy_bytes(out, r + length_in(&c.names, r), 1 + name_size(&c.names, r))
     return out + 1 + name_size(&c.names, r)
 
 
@@ -288,6 +297,13 @@ cdef const char *unpack_entry(const Core *c, const char *at, const char *end, bi
     """Read an entry; return the address after it, or NULL if it is cut off or its score is not finite."""
     cdef Py_ssize_t head = 17 if sequences else 9
     cdef double score
+    cdef u64 sequence = 0
+    if end - at < head:
+        return NULL
+    if sequences:
+        sequence = read_64(at + 8)
+    p.dated = sequence & DATED
+    head += 8 if p.dated else 0
     if end - at < head:
         return NULL
     memcpy(&score, at, 8)
@@ -295,7 +311,8 @@ cdef const char *unpack_entry(const Core *c, const char *at, const char *end, bi
     if end - at - head < <Py_ssize_t>p.size or not isfinite(score):
         return NULL
     p.key = key_of_double(score, c.descending)
-    p.sequence = stored_sequence(c, read_64(at + 8) if sequences else 0)
+    p.sequence = stored_sequence(c, sequence & ~DATED)
+    p.moment = stored_moment(c, read_64(at + 16)) if p.dated else p.sequence >> 1
     p.name = at + head
     return p.name + p.size
 

@@ -51,7 +51,7 @@ cdef int check_order(Core *c, u64 leaves, dict sizes) except -1:
             slot = name_slot(&c.names, name_hash(p.name, p.size), p.name, p.size)
             assert slot != NULL and slot_ref(slot) == ref, "the table finds each name"
             assert slot_leaf(slot) == number, "a slot names the leaf of its entry"
-            units = units_for(&c.names, p.size)
+            units = units_for(&c.names, p.size, p.dated)
             sizes[units] = sizes.get(units, 0) + 1
             last = this
             n += 1

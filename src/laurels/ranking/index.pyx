@@ -131,12 +131,13 @@ cdef class Index:
         probe(&self.core, name, score, sequence, &p)
         return check_outcome(core_put(&self.core, &p, True)) == ADDED
 
-    def submit(self, str name not None, score, u64 sequence=0, bint refresh=False, bint lossy=False):
+    def submit(self, str name not None, score, u64 sequence=0, bint refresh=False, bint lossy=False, i64 tick=-1):
         """Submit a score by the operator; return 0 if it did not count, 1 if it did, 2 if the name is new.
 
         O(log n). Under "best" a score counts if it is better, under "increment" it is added, and under "latest" it
-        counts; the very score that the name has counts only with ``refresh``, and then only its sequence is new.
-        Raises ValueError as :meth:`put` does, and OverflowError, which says why, for a sum that :func:`add_scores`
+        counts; the very score that the name has counts only with ``refresh``, and then only its sequence is new. With a
+        ``tick`` it takes the place among ties that a sequence of twice that would have, behind those of the same tick
+        with lesser sequences. Raises ValueError as :meth:`put` does, and OverflowError, which says why, for a sum that :func:`add_scores`
         refuses.
 
         >>> index = Index(operator="best")
@@ -149,6 +150,7 @@ cdef class Index:
         cdef Probe p
         cdef int outcome
         probe(&self.core, name, score, sequence, &p)
+        probe_date(&self.core, tick, &p)
         outcome = core_submit(&self.core, &p, refresh, lossy)
         if outcome == INFINITE or outcome == INEXACT:
             raise_sum_problem(outcome, self.score(name), score)
@@ -197,7 +199,7 @@ cdef class Index:
         (True, ('v', 2077, 0, 7), False)
         """
         cdef Core *c = &self.core
-        cdef u64 ref
+        cdef u64 ref, sequence
         cdef u32 number
         cdef char *r
         if not c.names.length_at:
@@ -205,7 +207,8 @@ cdef class Index:
         if not self.find(name, &number, &ref):
             return False
         r = record(&c.names, ref)
-        write_64(r, stored_sequence(c, (stored_sequence(c, read_64(r)) & ~<u64>1) | mark))
+        sequence = (stored_sequence(c, record_sequence(&c.names, r)) & ~<u64>1) | mark
+        write_64(r, stored_sequence(c, sequence) | record_dated(&c.names, r))
         return True
 
     def remove(self, str name not None):
@@ -308,7 +311,7 @@ cdef class Index:
         return places_above(&self.core, number) + place_in_leaf(&self.core, node_of(&self.core, 0, number), ref)
 
     def row(self, str name not None):
-        """Return name, score, rank and sequence of ``name``, or None if it is not there. O(log n).
+        """Return name, score, rank and sequence of ``name``, and the tick if it has one; None if it is not there. O(log n).
 
         >>> index = Index(stamped=True)
         >>> _ = index.put("v", 2077, 7)
@@ -326,7 +329,7 @@ cdef class Index:
     def rows(self, start, stop):
         """Return name, score, rank and sequence of the entries at the places from ``start`` up to but not ``stop``.
 
-        O(log n + entries). The sequence is 0 if the index has none.
+        O(log n + entries). The sequence is 0 if the index has none; those that were submitted with a tick have that.
 
         >>> index = Index(ties="latest", ranking="competition")
         >>> index.put("v", 34, 1), index.put("silverhand", 34, 2), index.put("johnny", 33, 3)
@@ -407,7 +410,7 @@ cdef class Index:
         """
         return rank_of_key(&self.core, key_of_bound(score, self.core.descending))
 
-    def place_after(self, str name not None, score, u64 sequence=0):
+    def place_after(self, str name not None, score, u64 sequence=0, i64 tick=-1):
         """Return the place of the first entry that comes after ``name`` with this score and sequence. O(log n).
 
         That is how many entries are before or at that position, whether the name is there, elsewhere or nowhere.
@@ -420,6 +423,7 @@ cdef class Index:
         """
         cdef Probe p
         probe(&self.core, name, score, sequence, &p)
+        probe_date(&self.core, tick, &p)
         return place_after(&self.core, &p)
 
     def places(self, low, high):

@@ -1,7 +1,7 @@
 # Names: one record for each entry, and the table that finds it.
 #
-# A record is [u64 sequence, on stamped boards][u8 length - 1][name], rounded up to units of 4 bytes, in chunks of 2^19
-# units. Its number (the ref, 36 bits, 256 GiB) is what the table and the tree hold; ref 0 is never handed out. A freed
+# A record is [u64 sequence, on stamped boards][u64 moment, of *dated* ones][u8 length - 1][name], rounded up to units of
+# 4 bytes, in chunks of 2^19 units. The highest bit of the sequence says whether it is dated. Its number (the ref, 36 bits, 256 GiB) is what the table and the tree hold; ref 0 is never handed out. A freed
 # record goes on the list of its size, which runs through the records themselves.
 #
 # The table is extendible hashing. The top `depth` bits of the hash choose an entry of the directory; several directory
@@ -33,7 +33,7 @@ cdef enum:
     LEAF_BITS = 28
     TAG_BITS = 16
     SEGMENT_MOST = 2048     # slots; a greater segment splits
-    SIZES = 70              # a record has 2 to 68 units, and what is left at the end of a chunk no more
+    SIZES = 70              # a record has 2 to 69 units, and what is left at the end of a chunk no more
 
 cdef struct Segment:
     u32 cap, count, depth, total    # total slots: cap, the tail, and the last that stays empty
@@ -52,9 +52,10 @@ cdef struct Names:
     DirectoryEntry *directory   # 1 << depth of them, or NULL while there is no name
     size_t segment_bytes
     u32 depth
-    u32 length_at       # where in a record the length is: at 0, or at 8 on stamped boards
+    u32 length_at       # where in a record the length is: at 0, or at 8 on stamped boards; 8 more if it is dated
     u32 lost            # units too few to be a record at the ends of chunks
 
+cdef u64 DATED = <u64>1 << 63
 cdef u64 SEED = <u64>hash("laurels names seed")
 cdef u64 SECRET = <u64>hash("laurels names secret") | 1
 
@@ -63,21 +64,36 @@ cdef inline char *record(const Names *t, u64 ref) noexcept nogil:
     return item(&t.records, ref)
 
 
+cdef inline u32 length_in(const Names *t, const char *r) noexcept nogil:
+    """Where in this record the length is."""
+    return t.length_at + (<u8>r[7] >> 4 & t.length_at)      # 8 more if bit 63 of the sequence is set
+
+
 cdef inline u32 name_size(const Names *t, const char *r) noexcept nogil:
-    return <u32>(<u8>r[t.length_at]) + 1
+    return <u32>(<u8>r[length_in(t, r)]) + 1
 
 
 cdef inline const char *name_bytes(const Names *t, const char *r) noexcept nogil:
-    return r + t.length_at + 1
+    return r + length_in(t, r) + 1
 
 
 cdef inline u64 record_sequence(const Names *t, const char *r) noexcept nogil:
     """The sequence as it is stored; 0 if there is none."""
-    return read_64(r) if t.length_at else 0
+    return read_64(r) & ~DATED if t.length_at else 0
 
 
-cdef inline u32 units_for(const Names *t, u32 size) noexcept nogil:
-    return max(<u32>2, (t.length_at + 1 + size + 3) >> 2)    # 2 units hold the link of a freed one
+cdef inline u64 record_dated(const Names *t, const char *r) noexcept nogil:
+    """DATED or 0."""
+    return read_64(r) & DATED if t.length_at else 0
+
+
+cdef inline u64 record_moment(const Names *t, const char *r) noexcept nogil:
+    """When the entry counts as of, as it is stored; of one that is not dated that is in its sequence."""
+    return read_64(r + 8) if record_dated(t, r) else record_sequence(t, r) >> 1
+
+
+cdef inline u32 units_for(const Names *t, u32 size, u64 dated) noexcept nogil:
+    return max(<u32>2, (t.length_at + (8 if dated else 0) + 1 + size + 3) >> 2)     # 2 units hold the link of a freed one
 
 
 cdef inline u64 name_hash(const char *name, u32 size) noexcept nogil:
@@ -439,12 +455,22 @@ cdef u64 record_take(Names *t, u32 units) noexcept nogil:
     return ref
 
 
-cdef inline u64 record_write(Names *t, const char *name, u32 size, u64 sequence) noexcept nogil:
-    """Take a record and fill it in."""
-    cdef u64 ref = record_take(t, units_for(t, size))
-    cdef char *r = record(t, ref)
+cdef inline void record_stamp(Names *t, char *r, u64 sequence, u64 moment, u64 dated) noexcept nogil:
+    """Write what a record holds before the name; it has room for that."""
     if t.length_at:
-        write_64(r, sequence)
-    r[t.length_at] = <char>(size - 1)
-    copy_bytes(r + t.length_at + 1, name, size)
+        write_64(r, sequence | dated)
+    if dated:
+        write_64(r + 8, moment)
+
+
+cdef inline u64 record_write(
+    Names *t, const char *name, u32 size, u64 sequence, u64 moment, u64 dated
+) noexcept nogil:
+    """Take a record and fill it in."""
+    cdef u64 ref = record_take(t, units_for(t, size, dated))
+    cdef char *r = record(t, ref)
+    cdef u32 at = t.length_at + (8 if dated else 0)
+    record_stamp(t, r, sequence, moment, dated)
+    r[at] = <char>(size - 1)
+    copy_bytes(r + at + 1, name, size)
     return ref

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, cdivision=True
 """Packed entries as JSON: a page goes from the index to the wire without an object for each entry.
 
-Packed entries are what :meth:`Index.dump` returns: a double, 8 bytes of sequence if the index is stamped, the length of
-the name less 1 (one byte), the name. The JSON is to the byte what msgspec writes for the same entries; a score with a
+Packed entries are what :meth:`Index.dump` returns: a double, 8 bytes of sequence if the index is stamped, and 8 more if
+the highest bit of these is set, the length of the name less 1 (one byte), the name. The JSON is to the byte what msgspec writes for the same entries; a score with a
 fraction, or beyond 2^53, is left to msgspec itself.
 """
 
@@ -61,6 +61,13 @@ cdef char *put_score(char *out, double score) except NULL:
             return put_text(out, digits + first, 20 - first)
 
 
+cdef inline Py_ssize_t head_of(const char *p, bint stamped) noexcept nogil:
+    """The bytes before the name."""
+    if not stamped:
+        return 9
+    return 25 if <unsigned char>p[15] >> 7 else 17
+
+
 def to_json(bytes packed not None, bint stamped=False, dict metadata=None):
     """Return a JSON array of ``{"name", "score"}`` objects; the entries have sequences if ``stamped``. O(entries).
 
@@ -80,7 +87,7 @@ def to_json(bytes packed not None, bint stamped=False, dict metadata=None):
     cdef const char *p = PyBytes_AS_STRING(packed)
     cdef const char *end = p + PyBytes_GET_SIZE(packed)
     cdef const char *q = p
-    cdef Py_ssize_t size, room = 2, head = 17 if stamped else 9
+    cdef Py_ssize_t size, head, room = 2
     cdef Py_ssize_t place = 0
     cdef double score
     cdef uint64_t sequence
@@ -89,9 +96,11 @@ def to_json(bytes packed not None, bint stamped=False, dict metadata=None):
     cdef list bodies = None if metadata is None else []
     cdef bytes body
     while q < end:
+        head = head_of(q, stamped)
         size = <unsigned char>q[head - 1] + 1
         if bodies is not None:
             memcpy(&sequence, q + 8, 8)
+            sequence &= ~(<uint64_t>1 << 63)
             body = metadata.get(sequence) if sequence & 1 else b"null"
             if body is None:
                 return None
@@ -106,6 +115,7 @@ def to_json(bytes packed not None, bint stamped=False, dict metadata=None):
         at = put_text(at, b"[", 1)
         while p < end:
             memcpy(&score, p, 8)
+            head = head_of(p, stamped)
             size = <unsigned char>p[head - 1] + 1
             if at > out + 1:
                 at = put_text(at, b",", 1)

@@ -13,10 +13,15 @@ cdef enum:
 cdef int compare(Core *c, u64 ref, const Probe *p) noexcept nogil:
     """Less than, equal to or greater than 0 as the record is before, at or after a probe of its own key."""
     cdef const char *r = record(&c.names, ref)
-    cdef u64 sequence
+    cdef u64 sequence, moment
     cdef int side
     if c.timed:
         sequence = read_64(r)
+        if (sequence | p.dated) & DATED:
+            moment = record_moment(&c.names, r)
+            if moment != p.moment:
+                return -1 if moment < p.moment else 1
+            sequence &= ~DATED
         if sequence != p.sequence:
             return -1 if sequence < p.sequence else 1
     side = order_of(name_bytes(&c.names, r), name_size(&c.names, r), p.name, p.size)

@@ -54,6 +54,7 @@ cdef struct Core:
 
 cdef struct Probe:
     u64 key, sequence, hashed
+    u64 moment, dated       # when it counts as of, if it is DATED, else 0: then that is in its sequence
     const char *name
     u32 size
 

@@ -78,7 +78,21 @@ cdef inline int probe_name(str name, Probe *p) except -1:
 cdef inline int probe(const Core *c, str name, object score, u64 sequence, Probe *p) except -1:
     probe_name(name, p)
     p.key = key_of_score(score, c.descending)
+    if sequence & DATED:
+        raise ValueError("a sequence is less than 2^63")
     p.sequence = stored_sequence(c, sequence)
+    p.moment, p.dated = p.sequence >> 1, 0
+    return 0
+
+
+cdef inline int probe_date(const Core *c, i64 tick, Probe *p) except -1:
+    """Let a probe count as of a tick, if that is one."""
+    if tick >= 0:
+        if not c.names.length_at:
+            raise ValueError("the index keeps no sequences")
+        if tick >> 61:
+            raise ValueError("a tick is less than 2^61")
+        p.moment, p.dated = stored_moment(c, <u64>tick), DATED
     return 0
 
 
@@ -94,8 +108,11 @@ cdef inline object name_of(const Core *c, u64 ref):
 
 
 cdef object row_of(const Core *c, u64 key, u64 ref, u64 rank):
-    cdef u64 sequence = record_sequence(&c.names, record(&c.names, ref))
-    return name_of(c, ref), score_of(c, key), rank, stored_sequence(c, sequence)
+    cdef const char *r = record(&c.names, ref)
+    cdef u64 sequence = stored_sequence(c, record_sequence(&c.names, r))
+    if record_dated(&c.names, r):
+        return name_of(c, ref), score_of(c, key), rank, sequence, stored_moment(c, record_moment(&c.names, r))
+    return name_of(c, ref), score_of(c, key), rank, sequence
 
 
 cdef str text_of(double score):

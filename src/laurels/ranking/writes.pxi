@@ -137,12 +137,37 @@ cdef int core_put(Core *c, Probe *p, bint refresh) noexcept nogil:
     return core_move(c, p, slot, number, i, target)
 
 
+cdef int record_date(Core *c, Slot *slot, u32 number, u32 i) noexcept nogil:
+    """Give the entry at place `i` of a leaf a dated record, under which it keeps its place."""
+    cdef u64 old = slot_ref(slot)
+    cdef Head *leaf = node_of(c, 0, number)
+    cdef Probe p
+    cdef u64 ref
+    probe_record(c, keys_of(&c.tree.leaf, leaf)[i], old, &p)
+    if record_reserve(&c.names, units_for(&c.names, p.size, DATED)) < 0 or freed_reserve(&c.names) < 0:
+        return OUT_OF_MEMORY
+    p.name = name_bytes(&c.names, record(&c.names, old))    # the records may have moved
+    ref = record_write(&c.names, p.name, p.size, p.sequence, p.moment, DATED)
+    entry_set(&c.tree.leaf, leaf, i, p.key, ref)
+    if i == 0:
+        raise_first(c, 0, number)
+    slot_set(slot, ref, number)
+    record_list(&c.names, old, units_for(&c.names, p.size, 0))
+    return 0
+
+
 cdef int core_move(Core *c, const Probe *p, Slot *slot, u32 number, u32 i, u32 target) noexcept nogil:
-    """Give the entry at place `i` of a leaf the probe's score and sequence; `target` is the leaf for them."""
+    """Give the entry at place `i` of a leaf the probe's score, sequence and moment; `target` is the leaf for them.
+
+    A record that is dated stays so, under any moment.
+    """
     cdef u64 ref = slot_ref(slot)
-    if keys_of(&c.tree.leaf, node_of(c, 0, number))[i] == p.key and not (
-        c.timed and read_64(record(&c.names, ref)) != p.sequence
-    ):
+    cdef u64 dated = record_dated(&c.names, record(&c.names, ref))
+    if p.dated and not dated:
+        if record_date(c, slot, number, i) < 0:
+            return OUT_OF_MEMORY
+        ref, dated = slot_ref(slot), DATED
+    if keys_of(&c.tree.leaf, node_of(c, 0, number))[i] == p.key and not (c.timed and compare(c, ref, p) != 0):
         pass
     elif number == target:
         leaf_move(c, p, ref, number, i)
@@ -152,8 +177,7 @@ cdef int core_move(Core *c, const Probe *p, Slot *slot, u32 number, u32 i, u32 t
         if tree_drop(c, number, i):
             target = seek(c, p)
         slot_set(slot, ref, tree_add(c, p, ref, target))
-    if c.names.length_at:
-        write_64(record(&c.names, ref), p.sequence)
+    record_stamp(&c.names, record(&c.names, ref), p.sequence, p.moment, dated)
     return REPLACED
 
 
@@ -161,11 +185,11 @@ cdef int core_add(Core *c, const Probe *p, u32 target) noexcept nogil:
     """Add the probe, whose name is not there; `target` is the leaf for it."""
     if c.tree.n >= MOST_ENTRIES:
         return OUT_OF_ROOM
-    if record_reserve(&c.names, units_for(&c.names, p.size)) < 0 or table_reserve(&c.names, p.hashed) < 0:
+    if record_reserve(&c.names, units_for(&c.names, p.size, p.dated)) < 0 or table_reserve(&c.names, p.hashed) < 0:
         return OUT_OF_MEMORY
     if tree_reserve(c, target) < 0:
         return OUT_OF_MEMORY
-    cdef u64 ref = record_write(&c.names, p.name, p.size, p.sequence)
+    cdef u64 ref = record_write(&c.names, p.name, p.size, p.sequence, p.moment, p.dated)
     slot_add(&c.names, p.hashed, ref, tree_add(c, p, ref, target))
     return ADDED
 
@@ -173,7 +197,7 @@ cdef int core_add(Core *c, const Probe *p, u32 target) noexcept nogil:
 cdef int core_remove(Core *c, const Probe *p) noexcept nogil:
     """Take the probe's name off the board: 1 if it was there, 0 if not, or a problem."""
     cdef Slot *slot = name_slot(&c.names, p.hashed, p.name, p.size)
-    cdef u64 ref
+    cdef u64 ref, dated
     cdef u32 number
     if slot == NULL:
         return 0
@@ -183,9 +207,10 @@ cdef int core_remove(Core *c, const Probe *p) noexcept nogil:
     if freed_reserve(&c.names) < 0:
         return OUT_OF_MEMORY
     ref, number = slot_ref(slot), slot_leaf(slot)
+    dated = record_dated(&c.names, record(&c.names, ref))
     tree_drop(c, number, place_in_leaf(c, node_of(c, 0, number), ref))
     slot_drop(&c.names, p.hashed, slot)
-    record_list(&c.names, ref, units_for(&c.names, p.size))
+    record_list(&c.names, ref, units_for(&c.names, p.size, dated))
     return 1
 
 

@@ -17,6 +17,12 @@ of an entry are those of the last submission that counted. A sum is refused, and
 if it would lose the last digit of whole numbers beyond 2^53, or if the board's bounds exclude it. Bounds hold for the
 sum on the board itself, not for those in its windows.
 
+**As of another time.** A :class:`DatedSubmission` counts as of the time that it says, which is past: its time is that,
+it takes its place among ties by that, behind those of the same time that were kept before, and it feeds the periods in
+:attr:`DatedSubmission.feeds` instead. Under ``latest`` one that is older than the entry does not count. Under ``best``
+an older one of the same score has been there first: it takes the entry's time, and the entry keeps its metadata, if it
+has any. Under ``increment`` an older one adds, and the entry keeps its time and its metadata.
+
 **The same score again**, under ``latest`` and ``best``, without metadata or with the very bytes that the entry has,
 changes nothing, because that is what a retry looks like; it does renew the board's time to live. With other metadata it
 replaces that alone: the entry keeps its time and its place. An addition that leaves the sum as it is changes nothing,
@@ -162,6 +168,13 @@ class Submission(Struct, frozen=True, gc=False):
     metadata: bytes | None = None
 
 
+class DatedSubmission(Submission, frozen=True, gc=False):
+    """A submission that counts as of another time, in microseconds since the epoch, and feeds the periods of then."""
+
+    submitted_at: int = 0
+    feeds: tuple[Feed, ...] = ()
+
+
 class Refusal(Struct, frozen=True, gc=False):
     """Why one entry of a batch was not kept; ``index`` is its position in the batch, from 0."""
 
@@ -188,7 +201,8 @@ class Ranked(Struct, frozen=True, gc=False):
     """An entry, its rank, and the details of the submission that counts.
 
     ``sequence`` is the store's own number for that submission, by which ties may be ordered; 0 if the store has none.
-    ``submitted_at`` is in microseconds since the epoch. ``metadata`` is None unless it was asked for;
+    ``tick`` is what comes before that if the submission was dated, otherwise -1. ``submitted_at`` is in microseconds
+    since the epoch. ``metadata`` is None unless it was asked for;
     ``is_metadata_damaged`` says that there is some, but that it is not what was written.
     """
 
@@ -199,6 +213,7 @@ class Ranked(Struct, frozen=True, gc=False):
     submitted_at: int | None = None
     metadata: bytes | None = None
     is_metadata_damaged: bool = False
+    tick: int = -1
 
 
 class Bucket(Struct, frozen=True, rename={"low": "from", "high": "to"}, gc=False):
@@ -298,7 +313,7 @@ class Capabilities(Struct, frozen=True):
 
     submission_details: bool = True
     """The store keeps the details of a submission: its time, its metadata, its idempotency key. Without it submits with
-    metadata or with an :class:`IdempotencyKey`, and reads that ask for metadata, raise NotKept."""
+    metadata, with a time or with an :class:`IdempotencyKey`, and reads that ask for metadata, raise NotKept."""
 
     windows: bool = True
     """One submit can feed several boards."""
@@ -476,8 +491,8 @@ class Store(ABC):
     ) -> list[Ranked]:
         """Return the ``limit`` entries that come next after the place of ``entry``.
 
-        That place is given by score, sequence and name, whether or not an entry is there now: no entry that has kept
-        its own place is skipped or returned twice, whatever else was submitted or removed meanwhile.
+        That place is given by score, tick, sequence and name, whether or not an entry is there now: no entry that has
+        kept its own place is skipped or returned twice, whatever else was submitted or removed meanwhile.
         """
         self._refuse("go on after an entry")
 

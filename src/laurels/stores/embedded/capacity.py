@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from msgspec import Struct
@@ -23,7 +24,7 @@ from msgspec import Struct
 from laurels.definition import WINDOWS
 from laurels.errors import StoreFull
 from laurels.limits import BATCH_ENTRIES, MIB, Limit
-from laurels.stores.contract import Refusal, Submission, key_of
+from laurels.stores.contract import DatedSubmission, Refusal, Submission, key_of
 from laurels.stores.embedded.records import Define, Drop, Put, PutMany, Record, Remove, Submit, SubmitMany, fed_keys
 from laurels.stores.embedded.state import EMPTY_INDEX
 
@@ -137,15 +138,17 @@ class Capacity:
 
         Raises StoreFull if nothing that could be kept is left.
         """
-        keys = [(key, self._index(key)) for key in fed_keys(board.key, board.feeds)]
+        keys = self._keys(board.key, board.feeds)
+        most = max([len(keys), *(1 + len(each.feeds) for each in batch if isinstance(each, DatedSubmission))])
         room = self._room()["entries"] + self._freed(board.name, board.feeds)[1]
-        if len(keys) * len(batch) <= room:
+        if most * len(batch) <= room:
             return batch
         error, fitted, kept = self._full("entries"), list(batch), 0
         seen = set[tuple[str, str]]()
         for place, entry in enumerate(batch):
             if isinstance(entry, Submission):
-                new = {claim for claim in self._absent(keys, entry.name) if claim not in self._claimed[2]} - seen
+                fed = self._keys(board.key, entry.feeds) if isinstance(entry, DatedSubmission) else keys
+                new = {claim for claim in self._absent(fed, entry.name) if claim not in self._claimed[2]} - seen
                 if len(new) > room:
                     fitted[place] = Refusal(place, entry.name, str(error))
                 else:
@@ -163,6 +166,8 @@ class Capacity:
             names = (record.name,) if isinstance(record, Submit | Put) else record.names
             feeds = record.feeds if isinstance(record, Submit | SubmitMany) else ()
             claims = self._additions(record.board, feeds, names)
+            if isinstance(record, SubmitMany) and record.dates:
+                claims = self._additions_of(record)
             freed = self._freed(record.board, feeds)
         elif isinstance(record, Define):
             claims = Claims(boards=() if self._is_known(record.board) else (record.board,))
@@ -195,7 +200,7 @@ class Capacity:
         return StoreFull(what, getattr(self.limits, what), f"--max-{what}", REMEDIES[what])
 
     def _additions(self, board: str, feeds: Iterable[Feed], names: Iterable[str]) -> Claims:
-        keys = [(key, self._index(key)) for key in fed_keys(board, feeds)]
+        keys = self._keys(board, feeds)
         new_keys = [key for key, index in keys if not len(index)]
         return Claims(
             boards=[board for key in new_keys if key == board and not self._is_known(board)],
@@ -203,8 +208,20 @@ class Capacity:
             entries=list(dict.fromkeys(claim for name in names for claim in self._absent(keys, name))),
         )
 
+    def _additions_of(self, record: SubmitMany) -> Claims:
+        """Return what is new of a batch in which some count as of another time."""
+        feeds = {date.place: date.feeds for date in record.dates}
+        each = [
+            self._additions(record.board, feeds.get(place, record.feeds), (name,))
+            for place, name in enumerate(record.names)
+        ]
+        return Claims(*(list(dict.fromkeys(chain.from_iterable(added))) for added in zip(*each, strict=True)))
+
     def _is_known(self, board: str) -> bool:
         return board in self._state.declared or board in self.exempt or len(self._index(board)) > 0
+
+    def _keys(self, board: str, feeds: Iterable[Feed]) -> list[tuple[str, Index]]:
+        return [(key, self._index(key)) for key in fed_keys(board, feeds)]
 
     def _index(self, key: str) -> Index:
         """Return the index of a key, an empty one if it is gone when all that is under way is applied."""

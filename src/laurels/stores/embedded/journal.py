@@ -70,7 +70,14 @@ from laurels.stores.embedded.journal_rows import (
     read_newest_answer,
     read_origin,
 )
-from laurels.stores.embedded.sqlite_file import FORMAT, OLDEST_FORMAT, check_header, connect_read_only, translate_errors
+from laurels.stores.embedded.sqlite_file import (
+    FORMAT,
+    OLDEST_FORMAT,
+    SECOND_FORMAT,
+    check_header,
+    connect_read_only,
+    translate_errors,
+)
 from laurels.stores.embedded.upgrade import repack_answers
 
 if TYPE_CHECKING:
@@ -338,7 +345,9 @@ class Journal:
         was = self.origin
         origin = Origin(was.id, first=was.first or first)
         self._execute("BEGIN")
-        if was.format > OLDEST_FORMAT:
+        if was.format > SECOND_FORMAT:
+            self._execute("UPDATE origin SET format = ?, crc = ?", FORMAT, origin.crc())
+        elif was.format > OLDEST_FORMAT:
             self._execute("ALTER TABLE once RENAME TO once_before")
             self._execute(ONCE)
             for each in repack_answers(self._db, self.path):

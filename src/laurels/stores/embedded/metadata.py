@@ -12,28 +12,33 @@ other write may bring metadata for the same name on the same board: such a write
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from laurels.errors import StoreError, StoreUnavailable
 from laurels.ranking import to_json
-from laurels.stores.contract import Ranked, Score
+from laurels.stores.contract import Ranked
 from laurels.stores.embedded.state import EMPTY_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import ExitStack
 
+    from laurels.ranking.index import Row
     from laurels.stores.embedded.lookups import Bodies, DiskLookups, Reader, Wanted
     from laurels.stores.embedded.records import Submit, SubmitMany
     from laurels.stores.embedded.state import State
 
-Row: TypeAlias = tuple[str, Score, int, int]
-"""A name, its score, its rank and the sequence of its submission."""
-
 CACHE_BYTES = 32 * 2**20
 ROW_BYTES = 150
 """What metadata takes in memory besides its bytes."""
+
+
+def rank_row(row: Row, metadata: bytes | None = None, *, is_damaged: bool = False) -> Ranked:
+    """Return the entry of an index's row, with its tick for its time."""
+    name, score, rank, sequence, *date = row
+    tick = date[0] if date else -1
+    return Ranked(name, score, rank, sequence, tick if date else sequence >> 1 or None, metadata, is_damaged, tick)
 
 
 class Metadata:
@@ -70,8 +75,7 @@ class Metadata:
             missing = wanted.keys() - bodies.keys()
             if missing <= before:
                 return [
-                    Ranked(name, score, rank, sequence, sequence >> 1 or None, bodies.get(at), at in missing)
-                    for (name, score, rank, sequence), at in zip(rows, kept, strict=True)
+                    rank_row(row, bodies.get(at), is_damaged=at in missing) for row, at in zip(rows, kept, strict=True)
                 ]
 
     def _sequences(self, key: str, rows: Iterable[Row]) -> list[int]:

@@ -48,3 +48,13 @@ class Offsets(list[tuple[int, int]]):
         shown = tick - (self[place - 1][1] if place else 0)
         latest = max(shown, tick - offset)
         return latest if latest <= now + SECOND else first - offset
+
+    def tick_of(self, time: int) -> int:
+        """Return the tick that has a time, as far as one has: then :meth:`time_of` returns that again."""
+        latest, last = None, self.current
+        for first, offset in (*reversed(self), (0, 0)):
+            tick = time + min(offset, last)
+            if tick >= first:
+                return tick if latest is None else min(tick, latest)
+            latest = first - 1
+        return 0

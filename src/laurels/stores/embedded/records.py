@@ -14,14 +14,15 @@ On disk a batch is a msgpack array of records, and a record an array that begins
     4  tick  rules  offset  is settled                      At
     5  board  definition, as JSON                           Define
     6  board                                                Undefine
-    7  board  name  score  [feed]  has metadata  idempotency key  [equal]                          Submit
-    8  board  [name]  [score]  [feed]  [place with metadata]  idempotency key  [refusal]  [equal]  SubmitMany
+    7  board  name  score  [feed]  has metadata  idempotency key  [equal]  time                            Submit
+    8  board  [name]  [score]  [feed]  [place with metadata]  idempotency key  [refusal]  [equal]  [date]  SubmitMany
     9  key  name  [feed]  has metadata                                                             SetMetadata
 
 Fields may be added at the end of a record, with defaults; a tag is never used again for another meaning. Scores are
 doubles. Each batch begins with At. Metadata is not part of a record: it is stored next to the batch
 (:mod:`laurels.stores.embedded.journal`), and the record says which submissions have some. Every record but At takes a
-sequence, one with several submissions as many. Put and PutMany are the short encodings of the most common submits: to
+sequence, one with several submissions as many. A date is the place of a submission that counts as of another time, that
+time, and the periods that it feeds. Put and PutMany are the short encodings of the most common submits: to
 one board, without metadata and key.
 
 **Equal metadata.** Whether a submit with the score that a name has brings the very metadata that is kept already cannot
@@ -42,7 +43,7 @@ from laurels.definition import Definition
 from laurels.errors import ScoreRefused
 from laurels.stores.contract import Feed, IdempotencyKey, Refusal, key_of
 from laurels.stores.embedded.answers import Compared
-from laurels.stores.embedded.state import ADDED, EMPTY_INDEX
+from laurels.stores.embedded.state import ADDED, EMPTY_INDEX, NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -88,7 +89,7 @@ class Put(Record, tag=0, frozen=True, gc=False):
     def apply(self, state: State) -> Outcome:
         """Submit by the operator; return whether that counted."""
         if state.is_involved:
-            return state.submit(self.board, (), self.name, self.score, (state.stamp(), None))
+            return state.submit(self.board, (), self.name, self.score, (state.stamp(), None, None))
         # As there, for what most submits are
         sequence = state.sequence = state.sequence + state.step
         try:
@@ -213,6 +214,7 @@ class Submit(Record, tag=7, frozen=True, gc=False):
     has_metadata: bool = False
     key: IdempotencyKey | None = None
     equal: list[int] | None = None
+    time: int | None = None
     has_details: ClassVar[bool] = True
 
     def apply(self, state: State) -> Outcome:
@@ -231,7 +233,7 @@ class Submit(Record, tag=7, frozen=True, gc=False):
     def submit(self, state: State) -> bool:
         """Submit; return whether that counted on the board."""
         sequence = state.stamp(with_metadata=self.has_metadata)
-        return state.submit(self.board, self.feeds, self.name, self.score, (sequence, self.equal))
+        return state.submit(self.board, self.feeds, self.name, self.score, (sequence, self.equal, self.time))
 
     def entries(self) -> Iterable[tuple[int, str, float]]:
         """Return place, name and score of each submission that has metadata."""
@@ -254,6 +256,14 @@ class Submit(Record, tag=7, frozen=True, gc=False):
         return ((self.name, first | 1),) if self.has_metadata else ()
 
 
+class Date(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The time that a submission of a batch counts as of, and the periods that it feeds."""
+
+    place: int
+    time: int
+    feeds: tuple[Feed, ...]
+
+
 class SubmitMany(Record, tag=8, frozen=True, gc=False):
     """Scores for names on a board and the periods it feeds, in their order, next to what was refused before.
 
@@ -269,6 +279,7 @@ class SubmitMany(Record, tag=8, frozen=True, gc=False):
     key: IdempotencyKey | None = None
     refused: list[Refusal] = []
     equal: list[tuple[int, int]] | None = None
+    dates: list[Date] = []
     has_details: ClassVar[bool] = True
 
     def apply(self, state: State) -> Outcome:
@@ -278,7 +289,8 @@ class SubmitMany(Record, tag=8, frozen=True, gc=False):
             return self.refused
         first = state.sequence + state.step
         equal = dict.fromkeys(self.places_with_metadata) if self.equal is None else self._equal(first, self.equal)
-        refused = state.submit_many(self.board, self.feeds, self.names, self.scores, equal)
+        dates = {date.place: date for date in self.dates} if self.dates else NOTHING
+        refused = state.submit_many(self.board, self.feeds, self.names, self.scores, with_metadata=equal, dates=dates)
         return _refusals(refused, self.names, self.refused)
 
     def _equal(self, first: int, equal: Iterable[tuple[int, int]]) -> Mapping[int, set[int]]:
@@ -300,7 +312,10 @@ class SubmitMany(Record, tag=8, frozen=True, gc=False):
 
     def needs(self) -> Iterable[str]:
         """Return those of the board and the periods."""
-        return fed_keys(self.board, self.feeds)
+        if not self.dates:
+            return fed_keys(self.board, self.feeds)
+        feeds = (self.feeds, *(date.feeds for date in self.dates))
+        return dict.fromkeys(key for each in feeds for key in fed_keys(self.board, each))
 
     def idempotency_key(self) -> IdempotencyKey | None:
         """Return what makes it count once."""

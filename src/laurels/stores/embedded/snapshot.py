@@ -41,7 +41,14 @@ from msgspec.structs import astuple
 from laurels.errors import DataDamaged
 from laurels.stores.embedded.directory import sync_directory
 from laurels.stores.embedded.metadata_rows import scan_rows, select_rows
-from laurels.stores.embedded.sqlite_file import FORMAT, OLDEST_FORMAT, check_format, check_header, translate_errors
+from laurels.stores.embedded.sqlite_file import (
+    FORMAT,
+    OLDEST_FORMAT,
+    SECOND_FORMAT,
+    check_format,
+    check_header,
+    translate_errors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,9 +78,9 @@ PAGE_BYTES = 8192
 KEYS = "\t"
 """Separates the keys of metadata."""
 NOTE_COLUMNS = "sequence, name, keys, crc, body"
-SECOND_FORMAT = 2
 
 COLUMNS: dict[int, list[type]] = {1: [bytes, *[int] * 4], 2: [bytes, *[int] * 7], 3: [bytes, *[int] * 9, bytes]}
+COLUMNS[FORMAT] = COLUMNS[3]
 """What the columns of ``seal`` hold in each format, that of its CRC aside."""
 
 ANOTHER_COPY = "one of the files is from a copy of this directory that has gone on by itself"

@@ -34,7 +34,7 @@ from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from laurels.clock import SECOND
 from laurels.definition import Stored, contradiction
@@ -47,10 +47,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from laurels.definition import Definition
+    from laurels.ranking.index import Row
     from laurels.stores.contract import Feed, Score
 
-Stamp: TypeAlias = "tuple[int, Collection[int] | None]"
-"""The sequence of a submission, and those under which its very metadata is kept; None: it is new, whatever is kept."""
+Stamp: TypeAlias = "tuple[int, Collection[int] | None, int | None]"
+"""The sequence of a submission; those under which its very metadata is kept, None: it is new, whatever is kept; and the
+time that it counts as of, in microseconds since the epoch, None if that is now."""
 
 CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
@@ -78,6 +80,24 @@ def _make_index(definition: Definition) -> Index:
 def packed(index: Index) -> Iterator[bytes]:
     """Yield all entries of an index in chunks, as :meth:`laurels.ranking.Index.load` takes them."""
     return (index.dump(start, start + CHUNK_ENTRIES) for start in range(0, len(index), CHUNK_ENTRIES))
+
+
+def tick_of(row: Row) -> int:
+    """Return the tick that an entry counts as of, by its row in an index."""
+    _, _, _, sequence, *date = row
+    return date[0] if date else sequence >> 1
+
+
+class Dated(Protocol):
+    """The time that a submission counts as of, in microseconds since the epoch, and the periods that it feeds."""
+
+    @property
+    def time(self) -> int:
+        """The time."""
+
+    @property
+    def feeds(self) -> Sequence[Feed]:
+        """The periods."""
 
 
 class State(dict[str, Index]):
@@ -268,45 +288,65 @@ class State(dict[str, Index]):
         stamp: Stamp,
     ) -> bool:
         """Submit to a board and the periods it feeds; return whether one changed; raise ScoreRefused for a sum."""
-        sequence, equal = stamp
+        sequence, equal, time = stamp
         rules = self.definition(board).operator_rules
         if rules.may_refuse:
             self._check_sum(board, feeds, name, score)
         lossy = self.lossy_sums
         if self.renewed:
             self.renew(board)
-        if not (feeds or self.moved or sequence & 1):
+        tick = -1 if time is None else min(self.offsets.tick_of(time), sequence >> 1)
+        if tick < 0 and not (feeds or self.moved or sequence & 1):
             outcome = self[board].submit(name, score, sequence, False, lossy)  # noqa: FBT003
             self.entry_count += outcome == ADDED
             return outcome > 0
         changed = False
         equal = None if rules.adds or not sequence & 1 else equal
         for key, index in self._fed(board, feeds):
-            if equal is not None and index.score(name) == score:
+            if tick >= 0 and (row := index.row(name)) and tick_of(row) > tick:
+                changed |= self._submit_older(key, index, row, score, (sequence, tick))
+            elif equal is not None and index.score(name) == score:
                 if self.metadata_of(key, name) not in equal:
                     self.set_metadata(key, name, sequence)
                     changed = True
-            elif outcome := index.submit(name, score, sequence, bool(sequence & 1), lossy):
+            elif outcome := index.submit(name, score, sequence, bool(sequence & 1), lossy, tick):
                 changed = True
-                if outcome == ADDED:
-                    self.entry_count += 1
-                elif self.moved:
+                self.entry_count += outcome == ADDED
+                if self.moved:
                     self.forget_moved(key, name)
         return changed
 
-    def submit_many(
+    def _submit_older(self, key: str, index: Index, row: Row, score: Score, dated: tuple[int, int]) -> bool:
+        """Submit with a sequence as of a tick, which is before that of the entry; return whether that changed it."""
+        (name, had, _, kept, *_), (sequence, tick) = row, dated
+        operator = self.definition(key.partition("\n")[0]).operator
+        if operator == "increment":  # the sum is another, its time stays that of the last addition
+            return index.submit(name, score, kept, False, self.lossy_sums, tick_of(row)) > 0  # noqa: FBT003
+        if operator == "latest":
+            return False
+        if score == had:  # it has been there first
+            return index.submit(name, score, kept if kept & 1 else sequence, True, False, tick) > 0  # noqa: FBT003
+        if index.submit(name, score, sequence, False, False, tick):  # noqa: FBT003
+            self.forget_moved(key, name)
+            return True
+        return False
+
+    def submit_many(  # noqa: PLR0913 - the parts of a record
         self,
         board: str,
         feeds: Sequence[Feed],
         names: Sequence[str],
         scores: Sequence[Score],
+        *,
         with_metadata: Mapping[int, Collection[int] | None] = NOTHING,
+        dates: Mapping[int, Dated] = NOTHING,
     ) -> list[tuple[int, str]]:
         """Submit several scores; return the places of the refused, and why.
 
-        ``with_metadata`` has for the places of those that have metadata what is equal to it.
+        ``with_metadata`` has for the places of those that have metadata what is equal to it, and ``dates`` for those
+        that count as of another time that time and the periods that they feed.
         """
-        if not with_metadata and not self.definition(board).operator_rules.may_refuse:
+        if not with_metadata and not dates and not self.definition(board).operator_rules.may_refuse:
             first = self.sequence + self.step
             self.sequence += self.step * len(names)
             self.renew(board)
@@ -320,8 +360,9 @@ class State(dict[str, Index]):
         refused: list[tuple[int, str]] = []
         for place, (name, score) in enumerate(zip(names, scores, strict=True)):
             sequence = self.stamp(with_metadata=place in with_metadata)
+            time, fed = (date.time, date.feeds) if (date := dates.get(place)) else (None, feeds)
             try:
-                self.submit(board, feeds, name, score, (sequence, with_metadata.get(place)))
+                self.submit(board, fed, name, score, (sequence, with_metadata.get(place), time))
             except ScoreRefused as error:
                 refused.append((place, str(error)))
         return refused

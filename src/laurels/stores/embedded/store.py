@@ -23,7 +23,7 @@ from itertools import chain, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from laurels.clock import SECOND, Clock
 from laurels.definition import DEFAULT_DEFINITION, Definition
@@ -38,6 +38,7 @@ from laurels.ranking import to_json
 from laurels.stores.contract import (
     Board,
     Capabilities,
+    DatedSubmission,
     IdempotencyKey,
     Period,
     PeriodRange,
@@ -59,9 +60,10 @@ from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
 from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.lookups import DiskLookups
-from laurels.stores.embedded.metadata import Metadata
+from laurels.stores.embedded.metadata import Metadata, rank_row
 from laurels.stores.embedded.records import (
     DEFAULT,
+    Date,
     Define,
     Drop,
     Outcome,
@@ -85,9 +87,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from laurels.ranking import Index
+    from laurels.ranking.index import Row
     from laurels.stores.embedded.answers import Compared
     from laurels.stores.embedded.batch import Batch
-    from laurels.stores.embedded.metadata import Row
     from laurels.stores.embedded.records import Detailed
 
 NAMES_READ = 256
@@ -194,22 +196,30 @@ class EmbeddedStore(Store):
         *,
         want_changes: bool = False,
     ) -> SubmitResult | None:
-        if not isinstance(submissions, Submission):
-            return await self._submit_many(board, submissions, idempotency_key, want_changes=want_changes)
+        dated = None
+        if type(submissions) is not Submission:
+            if not isinstance(submissions, DatedSubmission):
+                batch_of = cast("Sequence[Submission | Refusal]", submissions)
+                return await self._submit_many(board, batch_of, idempotency_key, want_changes=want_changes)
+            dated = submissions
         name, score, metadata = submissions.name, float(submissions.score), submissions.metadata
         record: Put | Submit
-        if metadata is None and idempotency_key is None:  # as in _keep, but for what comes with most submits only
+        if (
+            metadata is None and idempotency_key is None and dated is None
+        ):  # as in _keep, but for what comes with most submits only
             record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
             batch = self._commits.add(record)
             if want_changes:
                 return await self._await_change(batch)
-        elif idempotency_key is not None and metadata is None and not want_changes:
+        elif idempotency_key is not None and metadata is None and dated is None and not want_changes:
             if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
                 return None
             record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
             batch = self._commits.add_keyed(record)
         else:
             record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
+            if dated is not None:
+                record = structs.replace(record, feeds=dated.feeds, time=dated.submitted_at)
             bodies = [] if metadata is None else [(0, metadata)]
             outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
             return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
@@ -252,9 +262,14 @@ class EmbeddedStore(Store):
         names, scores = [entry.name for entry in submissions], [float(entry.score) for entry in submissions]
         bodies = [(place, entry.metadata) for place, entry in enumerate(submissions) if entry.metadata is not None]
         record: Record = PutMany(board.name, names, scores)
-        if not board.single_put or refused or bodies or idempotency_key:
+        dates = [
+            Date(place, entry.submitted_at, entry.feeds)
+            for place, entry in enumerate(submissions)
+            if isinstance(entry, DatedSubmission)
+        ]
+        if not board.single_put or refused or bodies or idempotency_key or dates:
             places = [place for place, _ in bodies]
-            record = SubmitMany(board.name, names, scores, board.feeds, places, idempotency_key, refused)
+            record = SubmitMany(board.name, names, scores, board.feeds, places, idempotency_key, refused, dates=dates)
         outcome = await self._keep(record, max(1, len(names)), bodies, idempotency_key)
         return SubmitResult(cast("list[Refusal]", outcome))
 
@@ -401,13 +416,16 @@ class EmbeddedStore(Store):
         if with_metadata:
             entries = await self._metadata.entries(board.key, lambda: read(self._index(board)))
         else:
-            entries = list(map(_entry, read(self._index(board))))
+            entries = list(map(rank_row, read(self._index(board))))
         return self._in_time(entries) if self._state.offsets else entries
 
     def _in_time(self, entries: list[Ranked]) -> list[Ranked]:
         """Return entries with the times of their submissions, of which they have the ticks."""
         now, time_of = int(self._clock() * SECOND), self._state.offsets.time_of
-        return [replace(each, submitted_at=each.submitted_at and time_of(each.submitted_at, now)) for each in entries]
+        return [
+            structs.replace(each, submitted_at=each.submitted_at and time_of(each.submitted_at, now))
+            for each in entries
+        ]
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
@@ -445,7 +463,7 @@ class EmbeddedStore(Store):
         def read(index: Index) -> list[Row]:
             # The last bit of its sequence may be another: its metadata may have come or gone meanwhile
             sequence = entry.sequence & ~1 if board.definition.ties == "latest" else entry.sequence | 1
-            first = index.place_after(entry.name, entry.score, sequence)
+            first = index.place_after(entry.name, entry.score, sequence, entry.tick)
             return index.rows(first, first + limit)
 
         return await self._ranked(board, read, with_metadata=with_metadata)
@@ -504,11 +522,6 @@ class EmbeddedStore(Store):
                     await self._commits.close()
                 finally:
                     self._directory.release()
-
-
-def _entry(row: Row) -> Ranked:
-    name, score, rank, sequence = row
-    return Ranked(name, score, rank, sequence, sequence >> 1 or None)
 
 
 def _in_range(periods: Sequence[str], among: PeriodRange) -> Iterator[str]:

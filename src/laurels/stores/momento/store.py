@@ -27,6 +27,7 @@ from laurels.errors import AnswerLost, StoreError, SumUncertain
 from laurels.stores.contract import (
     Board,
     Capabilities,
+    DatedSubmission,
     IdempotencyKey,
     Order,
     Ranked,
@@ -112,7 +113,7 @@ class MomentoStore(Store):
         if not isinstance(submissions, Submission):
             return await self._submit_many(board, submissions, idempotency_key, want_changes=want_changes)
         name, score = submissions.name, float(submissions.score)
-        if want_changes or idempotency_key or submissions.metadata is not None:
+        if want_changes or idempotency_key or _has_details(submissions):
             self._refuse("tell what a submit changed, or keep what comes with it")
         self._check_kept(board)
         if board.definition.operator_rules.adds:
@@ -133,7 +134,7 @@ class MomentoStore(Store):
         if want_changes:
             self._refuse("tell what a batch changed")
         submissions = [entry for entry in batch if isinstance(entry, Submission)]
-        if idempotency_key or any(submission.metadata is not None for submission in submissions):
+        if idempotency_key or any(map(_has_details, submissions)):
             self._refuse("keep what comes with a score, as its metadata or its idempotency key")
         if board.definition.operator_rules.adds:
             self._refuse("take a batch of scores to be added in one act")
@@ -259,6 +260,10 @@ def _ttl(board: Board) -> CollectionTtl:
     """Return how long the set of a board stays from now on; None is the client's own time."""
     seconds = board.definition.ttl_seconds
     return CollectionTtl(None if seconds is None else timedelta(seconds=seconds), refresh_ttl=True)
+
+
+def _has_details(submission: Submission) -> bool:
+    return submission.metadata is not None or isinstance(submission, DatedSubmission)
 
 
 def _score(score: float) -> Score:
