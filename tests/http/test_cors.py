@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from laurels.errors import BadOrigin
@@ -9,6 +11,9 @@ from laurels.http import Request, Response
 from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS, PREFLIGHT_SECONDS, Cors
 from laurels.http.operations import OPERATIONS, SUBMIT
 from laurels.http.problems import HTTPError
+
+if TYPE_CHECKING:
+    from laurels.http.operation import Operation
 
 GAME, OTHER = "https://game.example", "https://other.example:8443"
 OWN = [
@@ -91,17 +96,16 @@ def test_allowed_pages_may_write_and_read(origin: str, *, allowed: bool) -> None
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: f"{operation.method} {operation.path}")
-def test_what_a_write_is(operation: object) -> None:
+def test_what_a_write_is(operation: Operation) -> None:
     """Foreign pages may ask for what needs the right to read, or none; and for what there is not, which is a 404."""
     request = Request("POST", b"/b/v", b"", {b"origin": b"null"})
-    checked = next(each for each in OPERATIONS if each is operation)
-    if checked.scope in {None, "read"}:
-        Cors().check(request, checked)
+    if operation.scope in {None, "read"}:
+        Cors().check(request, operation)
     else:
         with pytest.raises(HTTPError, match="may not write here"):
-            Cors().check(request, checked)
+            Cors().check(request, operation)
     Cors().check(request, None)
-    Cors().check(Request("POST", b"/b/v", b"", {}), checked)
+    Cors().check(Request("POST", b"/b/v", b"", {}), operation)
 
 
 def test_one_origin_is_told_to_all() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from socket import inet_aton
 from typing import TYPE_CHECKING
@@ -21,13 +21,14 @@ from msgspec import Struct
 
 from laurels.cli.errors import EnvironmentWrong
 from laurels.errors import ExtraMissing
+from laurels.http.hosts import DEFAULT_PORTS, parse_address
 from laurels.optional import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from ipaddress import IPv6Address
 
 LARGEST_PORT = 65535
-PORTS = {"http": 80, "https": 443}
 PROXIES = ("http", "https", "socks5", "socks5h")
 TRUST = {"SSL_CERT_FILE": "cafile", "SSL_CERT_DIR": "capath"}
 
@@ -43,7 +44,7 @@ class Proxy(Struct, frozen=True):
         return f"the proxy {without_password(self.url)} of {self.variable}"
 
 
-def parse_url(text: str, schemes: Iterable[str] = PORTS) -> httpx.URL:
+def parse_url(text: str, schemes: Iterable[str] = DEFAULT_PORTS) -> httpx.URL:
     """Return a URL that can be connected to; raise ValueError, with the reason, for any other text."""
     try:
         url = httpx.URL(text)
@@ -107,13 +108,9 @@ def _is_direct(url: httpx.URL) -> bool:
 
 def _parse_address(host: str) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(host)
-    except ValueError:
-        try:
-            return IPv4Address(inet_aton(host))  # 127.1 and the like, which connect as well
-        except OSError:
-            return None
-    return getattr(address, "ipv4_mapped", None) or address
+        return parse_address(host) or IPv4Address(inet_aton(host))  # 127.1 and the like, which connect as well
+    except OSError:
+        return None
 
 
 def _covers(entry: str, url: httpx.URL, address: IPv4Address | IPv6Address | None) -> bool:
@@ -125,7 +122,7 @@ def _covers(entry: str, url: httpx.URL, address: IPv4Address | IPv6Address | Non
             pass
     name, _, port = entry.partition(":")
     domain = name.removeprefix("*").removeprefix(".")
-    is_port = not port or port == str(url.port or PORTS[url.scheme])
+    is_port = not port or port == str(url.port or DEFAULT_PORTS[url.scheme])
     return is_port and (name == "*" or (bool(domain) and f".{url.host.rstrip('.')}".endswith(f".{domain}")))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from laurels.errors import BadOrigin, truncate
-from laurels.http.hosts import ANY, read_authority
+from laurels.http.hosts import ANY, DEFAULT_PORTS, read_authority
 from laurels.http.problems import HTTPError
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ PREFLIGHT: tuple[Header, ...] = (
 )
 
 _ORIGIN = re.compile(rb"([a-z][a-z0-9+.-]*)://([^/]+)", re.IGNORECASE)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
@@ -48,7 +47,7 @@ class Origin(NamedTuple):
 
     def format(self) -> bytes:
         """Return it as a browser sends it."""
-        port = "" if self.port in {None, _DEFAULT_PORTS.get(self.scheme)} else f":{self.port}"
+        port = "" if self.port in {None, DEFAULT_PORTS.get(self.scheme)} else f":{self.port}"
         return f"{self.scheme}://{self.name}{port}".encode()
 
 
@@ -59,7 +58,7 @@ def read_origin(text: bytes) -> Origin | None:
     if found is None or authority is None:
         return None
     scheme = found[1].decode().lower()
-    return Origin(scheme, authority.name, _DEFAULT_PORTS.get(scheme) if authority.port is None else authority.port)
+    return Origin(scheme, authority.name, authority.port_of(scheme))
 
 
 class Cors:
@@ -108,6 +107,4 @@ def _read_allowed(text: str) -> Origin:
 def _is_own(origin: Origin, host: bytes) -> bool:
     """Return whether a page is the service's own. A proxy may speak another scheme: that is not compared."""
     authority = read_authority(host)
-    if authority is None or authority.name != origin.name:
-        return False
-    return origin.port == (_DEFAULT_PORTS.get(origin.scheme) if authority.port is None else authority.port)
+    return authority is not None and (authority.name, authority.port_of(origin.scheme)) == (origin.name, origin.port)

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from laurels.stores.contract import Board
 
 CHECKSUM_BYTES = 8
-
-
-MOST = 2**61 - 1
-"""The greatest tick that an index keeps; a sequence has two more bits."""
+LARGEST_TICK = 2**61 - 1
+"""That an index keeps; a sequence has two more bits."""
 
 
 class Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -74,7 +72,7 @@ def read_cursor(board: str, text: str) -> Cursor:
         pass
     else:
         tick, sequence = cursor.moment
-        is_kept = tick <= MOST and 0 <= sequence <= 4 * MOST
+        is_kept = tick <= LARGEST_TICK and 0 <= sequence <= 4 * LARGEST_TICK
         if is_kept and text == _encode_with_checksum(board, msgspec.structs.replace(cursor, checksum=b"")):
             return cursor
     raise BadParameter("cursor", 'The cursor is none of this board\'s: send the "next" of a page of it as it came.')

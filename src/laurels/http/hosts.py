@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ANY = "*"
 LOCALHOST = "localhost"
+DEFAULT_PORTS = {"http": 80, "https": 443}
 ADVICE = "Its operator lists the names that it has, as in laurels serve --allowed-host NAME."
 REMEMBERED = 100
 """Of the values of Host: nearly all requests have the same."""
@@ -34,6 +35,10 @@ class Authority(NamedTuple):
 
     name: str
     port: int | None
+
+    def port_of(self, scheme: str) -> int | None:
+        """Return the port, that of the scheme if none is written."""
+        return DEFAULT_PORTS.get(scheme) if self.port is None else self.port
 
 
 def read_authority(text: bytes) -> Authority | None:
@@ -52,12 +57,17 @@ def read_authority(text: bytes) -> Authority | None:
 
 def is_loopback(name: str) -> bool:
     """Return whether a host, as it is written in a URL, is localhost or an address of this machine alone."""
+    address = parse_address(name.strip("[]"))
+    return name == LOCALHOST if address is None else address.is_loopback
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an IP address, one of IPv4 also if it is written as IPv6 (::ffff:127.0.0.1); None for any other text."""
     try:
-        address: IPv4Address | IPv6Address = ip_address(name.strip("[]"))
+        address = ip_address(text)
     except ValueError:
-        return name == LOCALHOST
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 class AllowedHosts:

@@ -24,6 +24,7 @@ PHRASES = {int(status): status.phrase for status in HTTPStatus} | {
 
 DEFAULT_ORIGIN = "http://127.0.0.1:8000"
 """Where a service with default settings is asked."""
+# Stricter than what Host may be: a base stands in HTML and JSON as it is.
 _HOST = re.compile(rb"(?:[\w.~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 Headers = dict[bytes, bytes]

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
 from laurels.errors import BadProxy
-from laurels.http.hosts import ANY, read_authority
+from laurels.http.hosts import ANY, parse_address, read_authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -137,11 +137,8 @@ def _read_address(text: str) -> str:
     found = _ADDRESS.fullmatch(text)
     if found is None:
         return ""
-    try:
-        address = ip_address((found[1] or found[2] or found[3]).partition("%")[0])
-    except ValueError:
-        return ""
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    address = parse_address((found[1] or found[2] or found[3]).partition("%")[0])
+    return "" if address is None else str(address)
 
 
 def _read_network(text: str) -> IPv4Network | IPv6Network:

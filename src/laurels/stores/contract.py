@@ -98,7 +98,7 @@ KEY_SECONDS = KEY_HOURS * 60 * 60
 _NO_BOUNDS = Bounds()
 Count = Annotated[int, Meta(ge=0)]
 BUCKETS = 10
-"""How many a histogram has at most."""
+"""How many buckets a histogram has at most."""
 
 
 class Feed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
