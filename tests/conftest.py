@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from threading import Thread
+from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,10 +36,21 @@ class Server:
         self.port = int(port)
         self.log: list[str] = []
         self.reading = Thread(target=self._read)
+        self._logged = Condition()
 
     def _read(self) -> None:
         """Read stderr to the end: a full pipe would block the server."""
-        self.log.extend(self.process.stderr or ())
+        for line in self.process.stderr or ():
+            with self._logged:
+                self.log.append(line)
+                self._logged.notify_all()
+
+    def wait_for_line(self, words: str, since: int = 0) -> list[str]:
+        """Wait for a line with these words, from that line of the log on; return all there are."""
+        with self._logged:
+            found = self._logged.wait_for(lambda: [line for line in self.log[since:] if words in line], 30)
+        assert found, self.log[since:]
+        return found
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, wait for the process to end, and return its exit status."""
@@ -84,7 +95,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-settings.register_profile("laurels", suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("laurels", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("laurels")
 """Slowness on a busy machine is no failure."""
 

@@ -1,9 +1,17 @@
-"""The processes that tests start."""
+"""The processes and the services that tests start."""
 
 from __future__ import annotations
 
 import subprocess
-from typing import Any
+from contextlib import contextmanager
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from socketserver import BaseServer
+
+S = TypeVar("S", bound="BaseServer")
 
 
 def end(process: subprocess.Popen[Any]) -> None:
@@ -15,3 +23,16 @@ def end(process: subprocess.Popen[Any]) -> None:
         except subprocess.TimeoutExpired:  # pragma: no cover - what a failing test shows
             process.kill()
             raise
+
+
+@contextmanager
+def serving(service: S) -> Iterator[S]:
+    """Run a service of the standard library in a thread until the end of the block."""
+    with service:
+        thread = Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield service
+        finally:
+            service.shutdown()
+            thread.join()

@@ -7,7 +7,6 @@ import json
 import shutil
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,7 @@ from playwright.async_api import Response, async_playwright
 
 from tests.asking import ask
 from tests.conftest import running
+from tests.processes import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -68,14 +68,8 @@ class Blank(BaseHTTPRequestHandler):
 @contextmanager
 def elsewhere() -> Iterator[str]:
     """Serve blank pages; yield their origin."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Blank) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://localhost:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Blank)) as server:
+        yield f"http://localhost:{server.server_port}"
 
 
 async def browsing() -> AsyncIterator[Page]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +52,7 @@ class Declared:
             self.file.write_text(text)
         before = len(self.server.log)
         self.server.process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + 30
-        while not (said := [line for line in self.server.log[before:] if "SIGHUP" in line]):
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        (line,) = said
+        (line,) = self.server.wait_for_line("SIGHUP", before)
         return line
 
     def definition(self, board: str) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -204,27 +204,29 @@ def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) ->
 
 
 async def _serve(settings: Settings, reloading: Reloading) -> None:
-    sockets = bind(settings.host, settings.port)  # first: what loads for minutes should not do so in vain
-    settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
-    async with open_routes(settings, reloading) as routes, reloading.answering():
-        server = Server(
-            uvicorn.Config(
-                Application(routes),
-                host=settings.host,
-                port=settings.port,
-                http=partial(BoardProtocol, shared=Shared(settings.limits, routes)),  # type: ignore[arg-type]
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=int(settings.limits.body_timeout + SHUTDOWN_SECONDS),
+    with ExitStack() as bound:
+        # First: what loads for minutes should not do so in vain
+        sockets = [bound.enter_context(each) for each in bind(settings.host, settings.port)]
+        settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
+        async with open_routes(settings, reloading) as routes, reloading.answering():
+            server = Server(
+                uvicorn.Config(
+                    Application(routes),
+                    host=settings.host,
+                    port=settings.port,
+                    http=partial(BoardProtocol, shared=Shared(settings.limits, routes)),  # type: ignore[arg-type]
+                    ws="none",
+                    lifespan="off",
+                    log_config=None,
+                    access_log=False,
+                    proxy_headers=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=int(settings.limits.body_timeout + SHUTDOWN_SECONDS),
+                )
             )
-        )
-        for ending in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
-        await server.serve(sockets)
+            for ending in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
+            await server.serve(sockets)
 
 
 def application() -> OpeningApplication:

@@ -8,7 +8,6 @@ import re
 import socket
 import ssl
 import subprocess
-import time
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
@@ -167,8 +166,5 @@ def test_address_of_the_client(proxy: Proxy, path: str, route: str) -> None:
     """The request log has the address that the proxy was asked from, not one that the client says it has."""
     before = len(proxy.server.log)
     assert proxy.ask("GET", path, headers=SPOOFED)[0] == 200
-    deadline = time.monotonic() + 10
-    while not (lines := [line for line in proxy.server.log[before:] if route in line]):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert json.loads(lines[0])["client"] == CLIENT
+    (line,) = proxy.server.wait_for_line(route, before)
+    assert json.loads(line)["client"] == CLIENT

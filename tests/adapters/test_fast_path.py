@@ -38,6 +38,7 @@ HEADERS = [
     ),
     *("X-Forwarded-For: 1.1.1.1", "x-forwarded-host: evil.example", "Forwarded: host=evil.example"),
     *("X-Real-IP: 1.1.1.1", "Via: 1.1 proxy", "X-Forwarded-: x", "X-Forwarded: x"),
+    *('sec-ch-ua: "Chromium";v="156"', "Sec-Fetch-Site: cross-site", "Referer: https://game.example/", "Priority: u=1"),
     *("Content-Length: 0", "Transfer-Encoding: identity", "Keep-Alive: 5", "traceparent: 0", "x\r: y"),
 ]
 HOSTS = [*["localhost"] * 9, "LOCALHOST.:8000", "boards.example", "evil.example", "a@localhost", "localhost:x"]

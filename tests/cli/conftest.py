@@ -9,16 +9,17 @@ from collections.abc import Callable
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
 from laurels.cli import main
+from tests.processes import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.conftest import Server
@@ -107,17 +108,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def failing(*answers: Answer, on_request: Callable[[], object] = lambda: None) -> Iterator[Failing]:
+def failing(*answers: Answer, on_request: Callable[[], object] = lambda: None) -> AbstractContextManager[Failing]:
     """Run a service with these answers until the end of the block."""
-    with Failing(list(answers), on_request=on_request) as service:
-        thread = Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield service
-        finally:
-            service.shutdown()
-            thread.join()
+    return serving(Failing(list(answers), on_request=on_request))
 
 
 @contextmanager
@@ -144,11 +137,5 @@ def passing(server: Server, before: Callable[[], object]) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Passing) as service:
-        thread = Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{service.server_port}"
-        finally:
-            service.shutdown()
-            thread.join()
+    with serving(HTTPServer(("127.0.0.1", 0), Passing)) as service:
+        yield f"http://127.0.0.1:{service.server_port}"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import click
 
 from laurels.cli import main
+from tests.processes import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -41,17 +42,9 @@ class _Handler(StreamRequestHandler):
                 self.wfile.write(piece)
 
 
-@contextmanager
-def lying(lie: Callable[[str, bytes], Iterable[bytes]]) -> Iterator[Liar]:
+def lying(lie: Callable[[str, bytes], Iterable[bytes]]) -> AbstractContextManager[Liar]:
     """Run a service that lies until the end of the block."""
-    with Liar(lie) as service:
-        thread = Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield service
-        finally:
-            service.shutdown()
-            thread.join()
+    return serving(Liar(lie))
 
 
 def answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from laurels.assembly import Settings
 from laurels.cli import main
-from laurels.cli.commands import DEFAULT_SERVER
+from laurels.http.messages import DEFAULT_ORIGIN
 from laurels.version import __version__
 
 GROUP = click.Context(main, info_name="laurels")
@@ -42,7 +42,7 @@ def test_help_lists_every_command() -> None:
 def test_default_server() -> None:
     """By default the commands call the address at which `laurels serve` listens by default."""
     settings = Settings()
-    assert f"http://{settings.host}:{settings.port}" == DEFAULT_SERVER
+    assert f"http://{settings.host}:{settings.port}" == DEFAULT_ORIGIN
 
 
 def test_version() -> None:

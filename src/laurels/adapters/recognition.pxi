@@ -127,6 +127,10 @@ cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_s
         or equals_ignoring_case(name, size, b"accept-language", 15)
         or equals_ignoring_case(name, size, b"traceparent", 11)
         or equals_ignoring_case(name, size, b"x-request-id", 12)
+        or (size > 7 and strncasecmp(name, b"sec-ch-", 7) == 0)  # these and below: browsers
+        or (size > 10 and strncasecmp(name, b"sec-fetch-", 10) == 0)
+        or equals_ignoring_case(name, size, b"referer", 7)
+        or equals_ignoring_case(name, size, b"priority", 8)
     ):
         return True
     if not is_forwarding(name, size):

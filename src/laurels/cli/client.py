@@ -27,7 +27,7 @@ from laurels.definition import Definition
 from laurels.entries import checked_name
 from laurels.errors import BadDefinition, truncate
 from laurels.http.problems import Problem
-from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Reading, Receipt, ScoreRank, Submit
+from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Reading, Receipt, ScoreRank, Submit, encode
 from laurels.limits import BOARDS_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, PERIODS_LISTED, SPAN_ENTRIES, format_size
 from laurels.stores.contract import Count, Score, Standing, Summary
 from laurels.version import __version__
@@ -84,7 +84,6 @@ class _Found(Struct, frozen=True):
 T = TypeVar("T")
 L = TypeVar("L", Listing, Periods)
 
-_encode = msgspec.json.Encoder().encode
 _read_found = msgspec.json.Decoder(_Found)
 _read_page = msgspec.json.Decoder(Page)
 _read_full_page = msgspec.json.Decoder(FullPage)
@@ -143,7 +142,7 @@ class Client:
 
     async def submit(self, board: str, name: str, score: Score) -> Receipt | None:
         """Submit a score; return the standings before and after, or None if the service's store does not keep them."""
-        answer = await self._request("POST", _path(board, name), _encode(Submit(score)), SUBMIT)
+        answer = await self._request("POST", _path(board, name), encode(Submit(score)), SUBMIT)
         return self._read(_read_receipt, answer) if answer else None
 
     async def submit_many(self, board: str, batch: bytes, sent: int, key: str | None = None) -> BatchReceipt:

@@ -14,8 +14,9 @@ from laurels.cli import tables
 from laurels.cli.client import Client, Period
 from laurels.cli.environment import hide_password, parse_url
 from laurels.cli.numbers import parse_score as read_score
+from laurels.http.messages import DEFAULT_ORIGIN
 from laurels.http.wire import Receipt
-from laurels.limits import LARGEST_NUMBER, PAGE_ENTRIES
+from laurels.limits import DEFAULT_PAGE_ENTRIES, LARGEST_NUMBER, PAGE_ENTRIES
 
 if TYPE_CHECKING:
     import io
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
 
     from laurels.stores.contract import Score, Standing
 
-DEFAULT_SERVER = "http://127.0.0.1:8000"
-"""Where `laurels serve` listens by default."""
 STDIO = Path("-")
 FURTHEST_RANK = LARGEST_NUMBER - PAGE_ENTRIES
 DASH = "A name that begins with a dash goes after --, as in: laurels standing mario-kart -- -v-"
 
+F = TypeVar("F", bound="Callable[..., object]")
 T = TypeVar("T")
 
 
@@ -47,7 +47,7 @@ def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
         parse_url(value)
     except ValueError as error:
         shown = hide_password(value)
-        raise click.BadParameter(f"{shown!r} is no address of a service, such as {DEFAULT_SERVER}: {error}.") from error
+        raise click.BadParameter(f"{shown!r} is no address of a service, such as {DEFAULT_ORIGIN}: {error}.") from error
     return value
 
 
@@ -55,7 +55,7 @@ server_option = click.option(
     "--server",
     metavar="URL",
     callback=_url,
-    default=DEFAULT_SERVER,
+    default=DEFAULT_ORIGIN,
     envvar="LAURELS_SERVER",
     show_default=True,
     show_envvar=True,
@@ -63,13 +63,18 @@ server_option = click.option(
 )
 board_argument = click.argument("board", help="A board's name.")
 name_argument = click.argument("name", help="A player's name.")
-window_option = click.option(
-    "--window", metavar="WINDOW", help="Read this window of the board: daily, weekly, monthly, or its cron line."
+_window_option = click.option(
+    "--window", metavar="WINDOW", help="A window of the board: daily, weekly, monthly, or its cron line."
 )
-period_option = click.option(
-    "--period", metavar="PERIOD", help="Read this period of the window, such as 2026-11-22; by default the current one."
+_period_option = click.option(
+    "--period", metavar="PERIOD", help="A period of the window, such as 2026-11-22; by default the current one."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
+
+
+def period_options(command: F) -> F:
+    """Add --window and --period to a command about a board."""
+    return _window_option(_period_option(command))
 
 
 def call_service(server: str, call: Callable[[Client], Awaitable[T]]) -> T:
@@ -124,8 +129,7 @@ Examples:
 )
 @board_argument
 @name_argument
-@window_option
-@period_option
+@period_options
 @server_option
 @json_option
 def standing(*, board: str, name: str, server: str, as_json: bool, **when: str | None) -> None:
@@ -154,12 +158,11 @@ Examples:
     "--count",
     type=click.IntRange(1, PAGE_ENTRIES),
     metavar="N",
-    default=20,
+    default=DEFAULT_PAGE_ENTRIES,
     show_default=True,
     help=f"How many entries to show, {PAGE_ENTRIES:,} at most.",
 )
-@window_option
-@period_option
+@period_options
 @server_option
 @json_option
 def top(*, board: str, start: int, count: int, server: str, as_json: bool, **when: str | None) -> None:

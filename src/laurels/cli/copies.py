@@ -19,9 +19,8 @@ from laurels.cli.commands import (
     board_argument,
     json_option,
     open_source,
-    period_option,
+    period_options,
     server_option,
-    window_option,
 )
 from laurels.cli.dialects import Format, Wanted
 from laurels.cli.printing import open_stdout
@@ -144,8 +143,7 @@ async def _send(server: str, batches: Iterator[Batch], report: tables.ImportRepo
     help="The file to write; - is stdout.",
 )
 @click.option("--format", "kind", type=FORMATS, help="Format of the file; by default by its name, TSV for stdout.")
-@window_option
-@period_option
+@period_options
 @scores_only_option
 @click.option(
     "--safe-csv", is_flag=True, help="Put an apostrophe before names that a spreadsheet would take for formulas."

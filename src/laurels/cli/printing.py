@@ -103,9 +103,6 @@ def open_stdout() -> IO[bytes]:
 class _Shown(io.RawIOBase):
     """A terminal that is written to as if it were a file: its lines are shown."""
 
-    def writable(self) -> bool:
-        return True
-
     def write(self, data: ReadableBuffer) -> int:
         write(*bytes(data).decode(errors="surrogateescape").removesuffix("\n").split("\n"))
         return len(bytes(data))

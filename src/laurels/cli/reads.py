@@ -13,9 +13,8 @@ from laurels.cli.commands import (
     json_option,
     name_argument,
     parse_score,
-    period_option,
+    period_options,
     server_option,
-    window_option,
 )
 from laurels.cli.printing import draw_bar, write, write_json, write_table
 from laurels.cli.tables import end_without, show_page
@@ -51,8 +50,7 @@ Examples:
     show_default=True,
     help=f"How many entries to show on either side, {SPAN_ENTRIES:,} at most.",
 )
-@window_option
-@period_option
+@period_options
 @server_option
 @json_option
 def around(*, board: str, name: str, span: int, server: str, as_json: bool, **when: str | None) -> None:
@@ -69,8 +67,7 @@ Examples:
 )
 @board_argument
 @click.argument("names", nargs=-1, required=True, help=f"Players' names, {NAMES_ASKED} at most.")
-@window_option
-@period_option
+@period_options
 @server_option
 @json_option
 def names(*, board: str, names: tuple[str, ...], server: str, as_json: bool, **when: str | None) -> None:
@@ -103,8 +100,7 @@ Examples:
     show_default=True,
     help=f"How many entries to show, {PAGE_ENTRIES:,} at most.",
 )
-@window_option
-@period_option
+@period_options
 @server_option
 @json_option
 def between(
@@ -127,8 +123,7 @@ Examples:
 )
 @board_argument
 @click.argument("score", callback=parse_score, help="A finite number; it does not have to be on the board.")
-@window_option
-@period_option
+@period_options
 @server_option
 @json_option
 def rank_of(*, board: str, score: Score, server: str, as_json: bool, **when: str | None) -> None:
@@ -150,8 +145,7 @@ Examples:
 """
 )
 @board_argument
-@window_option
-@period_option
+@period_options
 @server_option
 @json_option
 def summary(*, board: str, server: str, as_json: bool, **when: str | None) -> None:

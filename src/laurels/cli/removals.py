@@ -12,9 +12,8 @@ from laurels.cli.commands import (
     call_service,
     json_option,
     name_argument,
-    period_option,
+    period_options,
     server_option,
-    window_option,
 )
 from laurels.cli.errors import RequestRefused
 from laurels.cli.printing import confirm, write, write_json
@@ -49,8 +48,7 @@ Examples:
 )
 @board_argument
 @name_argument
-@window_option
-@period_option
+@period_options
 @yes_option
 @server_option
 @json_option
@@ -76,8 +74,7 @@ Examples:
 """
 )
 @board_argument
-@window_option
-@period_option
+@period_options
 @yes_option
 @server_option
 @json_option

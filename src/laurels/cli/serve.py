@@ -130,7 +130,7 @@ Examples:
     is_flag=True,
     envvar="LAURELS_LOG_REQUESTS",
     show_envvar=True,
-    help="Log a line for each request: method, route, status, bytes, duration.",
+    help="Log a line for each request: client, method, route, status, bytes, duration.",
 )
 @click.option(
     "--log-format",

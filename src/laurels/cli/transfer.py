@@ -23,6 +23,7 @@ from laurels.cli.errors import RequestFailed, RequestRefused
 from laurels.cli.rows import BadRow, DetailedEntry
 from laurels.entries import checked_name, cut_name
 from laurels.errors import BadName
+from laurels.http.wire import encode
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, PAGE_ENTRIES
 from laurels.stores.contract import Entry
 
@@ -49,7 +50,6 @@ NOT_KEPT = 422
 
 T = TypeVar("T")
 
-_encode = msgspec.json.Encoder().encode
 _read_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _read_name = msgspec.json.Decoder(str).decode
 
@@ -145,7 +145,7 @@ def _encode_row(row: Row | BadRow) -> bytes | BadRow:
     if isinstance(row, BadRow):
         return row
     try:
-        entry = _encode(row.entry)
+        entry = encode(row.entry)
         if len(entry) > LONG_ENTRY:
             checked_name(row.entry.name)
             return BadRow(row.line, cut_name(row.entry.name), "submittedAt is too long for a time")
@@ -264,7 +264,7 @@ class Sender:
 def _split_name(entry: bytes) -> tuple[str, bytes]:
     """Return the name of an encoded entry, and the body of a submit for it."""
     fields = _read_fields(entry)
-    return _read_name(fields.pop("name")), _encode(fields)
+    return _read_name(fields.pop("name")), encode(fields)
 
 
 def _make_waves(rows: Sequence[tuple[int, str, bytes]], size: int) -> Iterator[list[tuple[int, str, bytes]]]:

@@ -63,7 +63,7 @@ class Leaderboard:
         ]
 
     def competition_ranks(self, numbers: Iterable[int], *, descending: bool) -> list[Ranked]:
-        """Do the same, with the same rank for elements of the same score: the number of those before them."""
+        """Return the same, but elements of one score have one rank: the number of those before them. O(log n) each."""
         return [
             Ranked(number, self._number_before(score, descending=descending), score)
             for number, score in self._find(numbers)

@@ -62,12 +62,9 @@ def get(cache: Cache, request: wire._GetRequest) -> wire._GetResponse:
 def get_with_hash(cache: Cache, request: wire._GetWithHashRequest) -> wire._GetWithHashResponse:
     """Return a scalar's body and its hash."""
     found = cache.scalar(request.cache_key)
-    response = wire._GetWithHashResponse()
     if found is None:
-        response.missing.SetInParent()
-    else:
-        response.found.value, response.found.hash = found.body, hash_of(found.body)
-    return response
+        return wire._GetWithHashResponse(missing={})
+    return wire._GetWithHashResponse(found={"value": found.body, "hash": hash_of(found.body)})
 
 
 def set_(cache: Cache, request: wire._SetRequest) -> wire._SetResponse:
@@ -78,34 +75,25 @@ def set_(cache: Cache, request: wire._SetRequest) -> wire._SetResponse:
 
 def set_if(cache: Cache, request: wire._SetIfRequest) -> wire._SetIfResponse:
     """Keep a scalar if what is there meets a condition."""
-    response = wire._SetIfResponse()
     if _keep_if(cache, request):
-        response.stored.SetInParent()
-    else:
-        response.not_stored.SetInParent()
-    return response
+        return wire._SetIfResponse(stored={})
+    return wire._SetIfResponse(not_stored={})
 
 
 def set_if_hash(cache: Cache, request: wire._SetIfHashRequest) -> wire._SetIfHashResponse:
     """Keep a scalar if the hash of what is there meets a condition; return the hash of what is kept."""
-    response = wire._SetIfHashResponse()
     if _keep_if(cache, request):
-        response.stored.new_hash = hash_of(request.cache_body)
-    else:
-        response.not_stored.SetInParent()
-    return response
+        return wire._SetIfHashResponse(stored={"new_hash": hash_of(request.cache_body)})
+    return wire._SetIfHashResponse(not_stored={})
 
 
 def set_if_not_exists(cache: Cache, request: wire._SetIfNotExistsRequest) -> wire._SetIfNotExistsResponse:
     """Keep a scalar if there is no item."""
     expires = cache.expiry(request.ttl_milliseconds)
-    response = wire._SetIfNotExistsResponse()
-    if cache.item(request.cache_key) is None:
-        cache.keep(request.cache_key, Scalar(request.cache_body, expires))
-        response.stored.SetInParent()
-    else:
-        response.not_stored.SetInParent()
-    return response
+    if cache.item(request.cache_key) is not None:
+        return wire._SetIfNotExistsResponse(not_stored={})
+    cache.keep(request.cache_key, Scalar(request.cache_body, expires))
+    return wire._SetIfNotExistsResponse(stored={})
 
 
 def increment(cache: Cache, request: wire._IncrementRequest) -> wire._IncrementResponse:
@@ -136,23 +124,17 @@ def keys_exist(cache: Cache, request: wire._KeysExistRequest) -> wire._KeysExist
 def item_type(cache: Cache, request: wire._ItemGetTypeRequest) -> wire._ItemGetTypeResponse:
     """Return the kind of an item."""
     found = cache.item(request.cache_key)
-    response = wire._ItemGetTypeResponse()
     if found is None:
-        response.missing.SetInParent()
-    else:
-        response.found.item_type = TYPES[type(found)]
-    return response
+        return wire._ItemGetTypeResponse(missing={})
+    return wire._ItemGetTypeResponse(found={"item_type": TYPES[type(found)]})
 
 
 def item_ttl(cache: Cache, request: wire._ItemGetTtlRequest) -> wire._ItemGetTtlResponse:
     """Return how long an item of any kind has left."""
     found = cache.item(request.cache_key)
-    response = wire._ItemGetTtlResponse()
     if found is None:
-        response.missing.SetInParent()
-    else:
-        response.found.remaining_ttl_millis = cache.remaining(found)
-    return response
+        return wire._ItemGetTtlResponse(missing={})
+    return wire._ItemGetTtlResponse(found={"remaining_ttl_millis": cache.remaining(found)})
 
 
 def update_ttl(cache: Cache, request: wire._UpdateTtlRequest) -> wire._UpdateTtlResponse:
@@ -160,15 +142,12 @@ def update_ttl(cache: Cache, request: wire._UpdateTtlRequest) -> wire._UpdateTtl
     chosen = choice(request, "update_ttl", "how long")
     expires = cache.expiry(getattr(request, chosen))
     found = cache.item(request.cache_key)
-    response = wire._UpdateTtlResponse()
     if found is None:
-        response.missing.SetInParent()
-    elif _does_apply(chosen, found.expires, expires):
-        found.expires = expires
-        response.set.SetInParent()
-    else:
-        response.not_set.SetInParent()
-    return response
+        return wire._UpdateTtlResponse(missing={})
+    if not _does_apply(chosen, found.expires, expires):
+        return wire._UpdateTtlResponse(not_set={})
+    found.expires = expires
+    return wire._UpdateTtlResponse(set={})
 
 
 def _does_apply(chosen: str, before: float, after: float) -> bool:

@@ -77,7 +77,7 @@ def fetch(cache: Cache, request: wire._SortedSetFetchRequest) -> wire._SortedSet
     scores = _range(limits)
     found = cache.sorted_set(request.set_name)
     if found is None:
-        return wire._SortedSetFetchResponse(missing=wire._SortedSetFetchResponse._Missing())
+        return wire._SortedSetFetchResponse(missing={})
     if chosen == "by_index":
         stop = ranks.exclusive_end_index if ranks.HasField("exclusive_end_index") else len(found)
         entries = found.page(ranks.inclusive_start_index, stop, descending=descending)
@@ -113,11 +113,9 @@ def _make_response(entries: list[tuple[bytes, float]], *, with_scores: bool) -> 
 def scores(cache: Cache, request: wire._SortedSetGetScoreRequest) -> wire._SortedSetGetScoreResponse:
     """Return the scores of some values, in the order of the request."""
     found = cache.sorted_set(request.set_name)
-    response = wire._SortedSetGetScoreResponse()
     if found is None:
-        response.missing.SetInParent()
-        return response
-    response.found.SetInParent()
+        return wire._SortedSetGetScoreResponse(missing={})
+    response = wire._SortedSetGetScoreResponse(found={})
     add = response.found.elements.add
     for value in request.values:
         score = found.score(value)
@@ -139,12 +137,9 @@ def rank(cache: Cache, request: wire._SortedSetGetRankRequest) -> wire._SortedSe
 def length(cache: Cache, request: wire._SortedSetLengthRequest) -> wire._SortedSetLengthResponse:
     """Return the number of values."""
     found = cache.sorted_set(request.set_name)
-    response = wire._SortedSetLengthResponse()
     if found is None:
-        response.missing.SetInParent()
-    else:
-        response.found.length = len(found)
-    return response
+        return wire._SortedSetLengthResponse(missing={})
+    return wire._SortedSetLengthResponse(found={"length": len(found)})
 
 
 def length_by_score(cache: Cache, request: wire._SortedSetLengthByScoreRequest) -> wire._SortedSetLengthByScoreResponse:
@@ -157,12 +152,9 @@ def length_by_score(cache: Cache, request: wire._SortedSetLengthByScoreRequest) 
         high == "exclusive_max",
     )
     found = cache.sorted_set(request.set_name)
-    response = wire._SortedSetLengthByScoreResponse()
     if found is None:
-        response.missing.SetInParent()
-    else:
-        response.found.length = found.count_between(scores)
-    return response
+        return wire._SortedSetLengthByScoreResponse(missing={})
+    return wire._SortedSetLengthByScoreResponse(found={"length": found.count_between(scores)})
 
 
 def union_store(cache: Cache, request: wire._SortedSetUnionStoreRequest) -> wire._SortedSetUnionStoreResponse:
