@@ -228,14 +228,14 @@ class Reading:
         rows = self._csv_cells() if self._dialect.has_quotes else self._tsv_cells()
         make_entry = self._entry_maker()
         columns = self._dialect.columns
-        is_title = columns.has_titles
+        width, others, is_title = columns.width, columns.others, columns.has_titles
         for row in rows:
             if isinstance(row, BadRow):
                 yield row
                 continue
             line, cells = row
             try:
-                if len(cells) != columns.width:
+                if len(cells) != width:
                     _check_width(cells, columns)
                 if is_title:
                     is_title = False
@@ -248,8 +248,8 @@ class Reading:
                     name = cells[columns.name]
                     yield BadRow(line, name.encode(errors="surrogateescape").decode(errors="replace"), str(error))
             else:
-                for title in columns.others:
-                    self.not_taken[title] += 1
+                if others:
+                    self.not_taken.update(others)
                 yield Row(line, entry)
 
     def _entry_maker(self) -> Callable[[list[str]], Entry]:
@@ -273,9 +273,8 @@ class Reading:
 
     def _tsv_cells(self) -> Iterator[Cells]:
         separator, skipped = self._dialect.separator, self._dialect.skipped
-        for line, row in enumerate(self._text, 1):
-            if (plain := row.rstrip("\r\n")) and line > skipped:
-                yield line, plain.split(separator)
+        rows = enumerate((row.rstrip("\r\n") for row in self._text), 1)
+        return ((line, row.split(separator)) for line, row in rows if row and line > skipped)
 
     def _csv_cells(self) -> Iterator[Cells | BadRow]:
         for _ in range(self._dialect.skipped):

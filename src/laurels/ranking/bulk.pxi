@@ -275,22 +275,29 @@ cdef int load_finish(Core *c, Load *l) noexcept nogil:
 
 
 cdef inline u32 packed_size(const Core *c, const char *r) noexcept nogil:
-    return 9 + length_in(&c.names, r) + name_size(&c.names, r)
+    cdef u32 at = length_in(&c.names, r)
+    return 10 + at + <u8>r[at]
 
 
 cdef char *pack_entry(const Core *c, u64 key, const char *r, char *out) noexcept nogil:
     """Write an entry; return the address after it."""
     cdef double score = double_of_key(key, c.descending)
+    cdef u64 sequence
+    cdef u32 size
     memcpy(out, &score, 8)
     out += 8
     if c.names.length_at:
-        write_64(out, stored_sequence(c, record_sequence(&c.names, r)) | record_dated(&c.names, r))
+        sequence = read_64(r)
+        r += 8
+        write_64(out, stored_sequence(c, sequence & ~DATED) | sequence & DATED)
         out += 8
-        if record_dated(&c.names, r):
-            write_64(out, stored_moment(c, record_moment(&c.names, r)))
+        if sequence & DATED:
+            write_64(out, stored_moment(c, read_64(r)))
             out += 8
-    copy_bytes(out, r + length_in(&c.names, r), 1 + name_size(&c.names, r))
-    return out + 1 + name_size(&c.names, r)
+            r += 8
+    size = <u32><u8>r[0] + 1
+    copy_bytes(out, r, 1 + size)
+    return out + 1 + size
 
 
 cdef const char *unpack_entry(const Core *c, const char *at, const char *end, bint sequences, Probe *p) noexcept nogil:

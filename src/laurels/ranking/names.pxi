@@ -66,7 +66,7 @@ cdef inline char *record(const Names *t, u64 ref) noexcept nogil:
 
 cdef inline u32 length_in(const Names *t, const char *r) noexcept nogil:
     """Where in this record the length is."""
-    return t.length_at + (<u8>r[7] >> 4 & t.length_at)      # 8 more if bit 63 of the sequence is set
+    return t.length_at + (<u32><u8>r[7] >> 4 & t.length_at)     # 8 more if bit 63 of the sequence is set
 
 
 cdef inline u32 name_size(const Names *t, const char *r) noexcept nogil:
