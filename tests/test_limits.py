@@ -193,7 +193,7 @@ def test_gateway() -> None:
 
 def test_command_line() -> None:
     """The command line asks for no more than one page, and says so."""
-    script = f"{SCRIPT}\nimport json\nfrom laurels.cli.commands import top\nprint(json.dumps(top.params[2].type.max))"
+    script = f"{SCRIPT}\nimport json\nfrom laurels.cli.scores import top\nprint(json.dumps(top.params[2].type.max))"
     assert run(script) == 90
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from laurels.boards_file import read_boards
 from laurels.cli import describe
-from laurels.cli.commands import board_argument, call_service, json_option, open_source, server_option
+from laurels.cli.options import board_argument, call_service, json_option, open_source, server_option
 from laurels.cli.printing import write, write_json, write_table
 from laurels.declaring import read_definition
 from laurels.definition import BoardsFile, Definition

@@ -28,7 +28,7 @@ from laurels.entries import checked_name
 from laurels.errors import BadDefinition, truncate
 from laurels.http.problems import Problem
 from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Reading, Receipt, ScoreRank, Submit, encode
-from laurels.limits import BOARDS_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, PERIODS_LISTED, SPAN_ENTRIES, format_size
+from laurels.limits import BOARDS_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES, format_size
 from laurels.stores.contract import Count, Score, Standing, Summary
 from laurels.version import __version__
 
@@ -235,11 +235,7 @@ class Client:
     async def periods(self, board: str) -> list[ListedPeriod]:
         """Return all periods of a board that have entries."""
         path = f"{_own_path(board)}/periods"
-        return [
-            each
-            async for answer in self._list(path, {"limit": PERIODS_LISTED}, _read_periods)
-            for each in answer.periods
-        ]
+        return [each async for answer in self._list(path, {}, _read_periods) for each in answer.periods]
 
     def _check_change(self, page: Sequence[object]) -> None:
         if page and page == self._last_page:

@@ -14,7 +14,8 @@ import click
 
 from laurels.cli import tables
 from laurels.cli.client import Client, Period
-from laurels.cli.commands import (
+from laurels.cli.dialects import Format, Wanted
+from laurels.cli.options import (
     STDIO,
     board_argument,
     json_option,
@@ -22,7 +23,6 @@ from laurels.cli.commands import (
     period_options,
     server_option,
 )
-from laurels.cli.dialects import Format, Wanted
 from laurels.cli.printing import open_stdout
 from laurels.cli.rows import Reading, Taken, create_file, encode_rows, format_of, make_header
 from laurels.cli.transfer import Copy, Sender, Start, make_batches

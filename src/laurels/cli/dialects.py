@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct, structs
 
 from laurels.cli.errors import BadFile
-from laurels.cli.numbers import Ambiguous, parse_clear, parse_decimal, parse_with_point, truncate
+from laurels.cli.numbers import Ambiguous, parse_clear, parse_decimal, parse_with_point
+from laurels.errors import truncate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -169,7 +170,7 @@ def _find_columns(first: Sequence[str], dialect: Dialect, wanted: Wanted) -> Col
     if len(first) == 1:
         return "there is one column: --separator says what stands between the name and the score"
     titles = [cell.strip().casefold() for cell in first]
-    shown = ", ".join(truncate(cell.strip()) for cell in first[:SHOWN_TITLES])
+    shown = ", ".join(repr(truncate(cell.strip())) for cell in first[:SHOWN_TITLES])
     try:
         name, score = _find_place(wanted.name_column, NAMES, titles), _find_place(wanted.score_column, SCORES, titles)
         metadata, time = _find_place(None, (METADATA,), titles), _find_place(None, (TIME.casefold(),), titles)
@@ -187,7 +188,7 @@ def _find_columns(first: Sequence[str], dialect: Dialect, wanted: Wanted) -> Col
     has_titles = has_titles or not _is_number(first[score], dialect)
     taken = {name, score, metadata, time} if has_titles else {name, score}
     others = tuple(
-        truncate(cell.strip()) if has_titles else str(place + 1)
+        repr(truncate(cell.strip())) if has_titles else str(place + 1)
         for place, cell in enumerate(first)
         if place not in taken and (cell.strip() or not has_titles)
     )
@@ -207,14 +208,14 @@ def _find_place(wanted: str | None, known: Sequence[str], titles: Sequence[str])
     """
     for title in known if wanted is None else [wanted.strip().casefold()]:
         if titles.count(title) > 1:
-            raise ValueError(f"two columns have the title {truncate(title)}")
+            raise ValueError(f"two columns have the title {truncate(title)!r}")
         if title in titles:
             return titles.index(title)
     if wanted is None:
         return None
     if wanted.isdecimal() and 0 < int(wanted) <= len(titles):
         return int(wanted) - 1
-    raise ValueError(f"there is no column {truncate(wanted)}")
+    raise ValueError(f"there is no column {truncate(wanted)!r}")
 
 
 def _is_number(cell: str, dialect: Dialect) -> bool:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 SECTIONS = {
     "Service": {"serve": "laurels.cli.serve:serve"},
     "Scores": {
-        "submit": "laurels.cli.commands:submit",
-        "standing": "laurels.cli.commands:standing",
-        "top": "laurels.cli.commands:top",
+        "submit": "laurels.cli.scores:submit",
+        "standing": "laurels.cli.scores:standing",
+        "top": "laurels.cli.scores:top",
         "around": "laurels.cli.reads:around",
         "names": "laurels.cli.reads:names",
         "between": "laurels.cli.reads:between",

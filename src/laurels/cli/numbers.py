@@ -8,12 +8,12 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from laurels.entries import EXACT, is_exact
+from laurels.errors import truncate
 
 if TYPE_CHECKING:
     from laurels.stores.contract import Score
 
 FEW_DIGITS = 15
-SHOWN = 60
 _NUMBER = re.compile(r"\s*[+-]?(?=\d|\.\d)\d*(?P<more>(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*", re.ASCII)
 _EXPONENT = r"(?:[eE][+-]?\d+)?\s*"
 _LIKE_NUMBER = re.compile(r"\s*[+-]?[\d.,]*\d[\d.,]*" + _EXPONENT, re.ASCII)
@@ -29,13 +29,8 @@ class Ambiguous(ValueError):
 
     def __init__(self, text: str) -> None:
         super().__init__(
-            f"the score {truncate(text)} could be two numbers: --decimal , or --decimal . says what begins a fraction"
+            f"the score {truncate(text)!r} could be two numbers: --decimal , or --decimal . says what begins a fraction"
         )
-
-
-def truncate(text: str) -> str:
-    """Return a text as a message repeats it."""
-    return ascii(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
 def parse_score(text: str) -> Score:
@@ -44,14 +39,14 @@ def parse_score(text: str) -> Score:
         return int(text)
     parts = _NUMBER.fullmatch(text)
     if parts is None:
-        raise ValueError(f"the score {truncate(text)} is not a number" if text.strip() else "there is no score")
+        raise ValueError(f"the score {truncate(text)!r} is not a number" if text.strip() else "there is no score")
     score = float(text)
     if not isfinite(score):
-        raise ValueError(f"the score {truncate(text)} is beyond the range of a double (about 1.8e308)")
+        raise ValueError(f"the score {truncate(text)!r} is beyond the range of a double (about 1.8e308)")
     if not parts["more"]:
         return int(Decimal(text))
     if not -EXACT < score < EXACT and not is_exact(Decimal(text), score):
-        raise ValueError(f"the score {truncate(text)} would be rounded to {score:.0f}")
+        raise ValueError(f"the score {truncate(text)!r} would be rounded to {score:.0f}")
     return score
 
 

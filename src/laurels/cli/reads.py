@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from laurels.cli.client import Period
-from laurels.cli.commands import (
+from laurels.cli.options import (
     board_argument,
     call_service,
+    check_score,
     json_option,
     name_argument,
-    parse_score,
     period_options,
     server_option,
 )
@@ -90,8 +90,8 @@ Examples:
 """
 )
 @board_argument
-@click.option("--min", "minScore", metavar="SCORE", callback=parse_score, help="The least score, itself included.")
-@click.option("--max", "maxScore", metavar="SCORE", callback=parse_score, help="The greatest score, itself included.")
+@click.option("--min", "minScore", metavar="SCORE", callback=check_score, help="The least score, itself included.")
+@click.option("--max", "maxScore", metavar="SCORE", callback=check_score, help="The greatest score, itself included.")
 @click.option(
     "--limit",
     type=click.IntRange(1, PAGE_ENTRIES),
@@ -122,7 +122,7 @@ Examples:
 """,
 )
 @board_argument
-@click.argument("score", callback=parse_score, help="A finite number; it does not have to be on the board.")
+@click.argument("score", callback=check_score, help="A finite number; it does not have to be on the board.")
 @period_options
 @server_option
 @json_option

@@ -6,7 +6,8 @@ import click
 from msgspec import Struct
 
 from laurels.cli.client import Client, Period
-from laurels.cli.commands import (
+from laurels.cli.errors import RequestRefused
+from laurels.cli.options import (
     DASH,
     board_argument,
     call_service,
@@ -15,7 +16,6 @@ from laurels.cli.commands import (
     period_options,
     server_option,
 )
-from laurels.cli.errors import RequestRefused
 from laurels.cli.printing import confirm, write, write_json
 from laurels.cli.tables import format_standing
 

@@ -23,7 +23,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from laurels.cli.dialects import HEAD_BYTES, METADATA, TIME, Columns, Format, Wanted, find_dialect
-from laurels.cli.numbers import parse_score, truncate
+from laurels.cli.numbers import parse_score
+from laurels.errors import truncate
 from laurels.http.wire import describe_mismatch
 from laurels.limits import METADATA_BYTES
 from laurels.stores.contract import Entry
@@ -321,7 +322,7 @@ def compact(metadata: bytes) -> bytes | None:
         found = _read_json(metadata)
         metadata = msgspec.json.format(metadata, indent=-1)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ValueError(f"the metadata {truncate(metadata.decode(errors='replace'))} is not JSON") from None
+        raise ValueError(f"the metadata {truncate(metadata.decode(errors='replace'))!r} is not JSON") from None
     if len(metadata) > METADATA_BYTES:
         raise ValueError(f"the metadata has {len(metadata):,} bytes of JSON: it may have {METADATA_BYTES:,}")
     return None if found is None else metadata

@@ -1,0 +1,90 @@
+"""The arguments and options that several commands share, and what these do with them: a service, and a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from laurels.cli.client import Client
+from laurels.cli.environment import hide_password, parse_url
+from laurels.cli.numbers import parse_score
+from laurels.http.messages import DEFAULT_ORIGIN
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Awaitable, Callable
+
+    from laurels.stores.contract import Score
+
+STDIO = Path("-")
+DASH = "A name that begins with a dash goes after --, as in: laurels standing mario-kart -- -v-"
+
+F = TypeVar("F", bound="Callable[..., object]")
+T = TypeVar("T")
+
+
+def check_score(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Score | None:
+    """Return the score in an argument, or in an option that may not be given."""
+    if value is None:
+        return None
+    try:
+        return parse_score(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
+
+
+def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    try:
+        parse_url(value)
+    except ValueError as error:
+        shown = hide_password(value)
+        raise click.BadParameter(f"{shown!r} is no address of a service, such as {DEFAULT_ORIGIN}: {error}.") from error
+    return value
+
+
+server_option = click.option(
+    "--server",
+    metavar="URL",
+    callback=_url,
+    default=DEFAULT_ORIGIN,
+    envvar="LAURELS_SERVER",
+    show_default=True,
+    show_envvar=True,
+    help="The service to call.",
+)
+board_argument = click.argument("board", help="A board's name.")
+name_argument = click.argument("name", help="A player's name.")
+_window_option = click.option(
+    "--window", metavar="WINDOW", help="A window of the board: daily, weekly, monthly, or its cron line."
+)
+_period_option = click.option(
+    "--period", metavar="PERIOD", help="A period of the window, such as 2026-11-22; by default the current one."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
+
+
+def period_options(command: F) -> F:
+    """Add --window and --period to a command about a board."""
+    return _window_option(_period_option(command))
+
+
+def call_service(server: str, call: Callable[[Client], Awaitable[T]]) -> T:
+    """Connect to a service, and return the result of a call."""
+
+    async def connect_and_call() -> T:
+        async with Client(server) as client:
+            return await call(client)
+
+    return asyncio.run(connect_and_call())
+
+
+def open_source(file: Path) -> AbstractContextManager[io.BufferedReader]:
+    """Open a file or stdin for reading. Stdin is never closed: that would wait for a thread that is reading it."""
+    if file == STDIO:
+        return nullcontext(os.fdopen(0, "rb", closefd=False))
+    return file.open("rb")

@@ -1,0 +1,112 @@
+"""The commands for one score and for the first places: what nearly everybody uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from laurels.cli import tables
+from laurels.cli.client import Client, Period
+from laurels.cli.options import (
+    DASH,
+    board_argument,
+    call_service,
+    check_score,
+    json_option,
+    name_argument,
+    period_options,
+    server_option,
+)
+from laurels.http.wire import Receipt
+from laurels.limits import DEFAULT_PAGE_ENTRIES, LARGEST_NUMBER, PAGE_ENTRIES
+
+if TYPE_CHECKING:
+    from laurels.stores.contract import Score, Standing
+
+FURTHEST_RANK = LARGEST_NUMBER - PAGE_ENTRIES
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=f"""\b
+Examples:
+  laurels submit mario-kart silverhand 2077
+
+{DASH}
+""",
+)
+@board_argument
+@name_argument
+@click.argument("score", callback=check_score, help="A finite number. A number that would lose a digit is refused.")
+@server_option
+@json_option
+def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -> None:
+    """Submit SCORE for NAME on BOARD.
+
+    The score replaces the one that NAME has, or counts as BOARD's operator says (laurels boards show BOARD).
+    Shows the new score and rank of NAME, and the ones before if the service's store keeps them.
+    """
+
+    async def submit_and_read(client: Client) -> Receipt | Standing | None:
+        return await client.submit(board, name, score) or await client.standing(board, name)
+
+    found = call_service(server, submit_and_read)
+    if isinstance(found, Receipt):
+        tables.show_receipt(found, as_json=as_json)
+    else:
+        tables.show_standing(found, as_json=as_json)
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  laurels standing mario-kart silverhand
+  laurels standing mario-kart silverhand --window weekly --json
+
+{DASH}
+"""
+)
+@board_argument
+@name_argument
+@period_options
+@server_option
+@json_option
+def standing(*, board: str, name: str, server: str, as_json: bool, **when: str | None) -> None:
+    """Show the score and the rank of NAME on BOARD. If it is not there the exit status is 1."""
+    found = call_service(server, lambda client: client.standing(board, name, Period(**when)))
+    tables.show_standing(found, as_json=as_json)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  laurels top mario-kart
+  laurels top mario-kart --count 100 --window daily --period 2026-11-22
+"""
+)
+@board_argument
+@click.option(
+    "--start",
+    type=click.IntRange(0, FURTHEST_RANK),
+    metavar="RANK",
+    default=0,
+    show_default=True,
+    help="The rank of the first entry to show.",
+)
+@click.option(
+    "--count",
+    type=click.IntRange(1, PAGE_ENTRIES),
+    metavar="N",
+    default=DEFAULT_PAGE_ENTRIES,
+    show_default=True,
+    help=f"How many entries to show, {PAGE_ENTRIES:,} at most.",
+)
+@period_options
+@server_option
+@json_option
+def top(*, board: str, start: int, count: int, server: str, as_json: bool, **when: str | None) -> None:
+    """Show the first entries of BOARD, with ranks from 0."""
+    entries = call_service(server, lambda client: client.ranked_page(board, start, start + count, Period(**when)))
+    none = f"no entries from rank {start} on" if start else "no entries on the board"
+    tables.show_page(entries, none, as_json=as_json)
