@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from infra.errors import SettingRefused
-from infra.runtimes import Runtime, newest_runtime
+from infra.runtimes import RUNTIMES, Runtime, newest_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,9 +88,7 @@ Address = Annotated[
     str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+\Z", description="It is an e-mail address, as in ops@game.example.")
 ]
 Architecture = Annotated[Literal["arm64", "x86_64"], Meta(description="It is arm64 or x86_64.")]
-PythonRuntime = Annotated[
-    Runtime, Meta(description="It is a Python of Lambda's: python3.11, python3.12, python3.13 or python3.14.")
-]
+PythonRuntime = Annotated[Runtime, Meta(description=f"It is a Python of Lambda's: {', '.join(RUNTIMES)}.")]
 CacheName = Annotated[
     str,
     Meta(

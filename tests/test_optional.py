@@ -42,6 +42,6 @@ def test_elsewhere(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_pip(prefix: Path) -> None:
-    """Where there is no pip, as in the environments of uv, it is uv's."""
+    """If there is no pip, as in the environments of uv, it is uv's."""
     (prefix / "bin" / "pip").unlink()
     assert install_command("momento") == f"uv pip install --python '{prefix}' 'laurels[momento]'"

@@ -186,7 +186,7 @@ def serve(settings: Settings) -> None:
     Raises AddressUnusable, and as :func:`open_routes`.
     """
     reloading = Reloading()
-    reloading.hear()
+    reloading.install()
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         with writing_logs(settings.log_format):

@@ -33,11 +33,11 @@ class Reloading:
         """Reload this part, too; ``reload`` raises if it cannot be, and has then changed nothing."""
         self._parts[name] = reload
 
-    def hear(self) -> None:
-        """Take SIGHUP from now on; it is answered as soon as there is a loop that does."""
-        signal.signal(signal.SIGHUP, lambda *_: self._hear())
+    def install(self) -> None:
+        """Handle SIGHUP from now on; it is answered as soon as there is a loop that does."""
+        signal.signal(signal.SIGHUP, lambda *_: self._note())
 
-    def _hear(self) -> None:
+    def _note(self) -> None:
         self._is_asked = True
         self._ask()
 

@@ -117,7 +117,7 @@ def test_one_origin_is_told_to_all() -> None:
 
 
 def test_any_origin_does_not_vary() -> None:
-    """Where all may read, caches need not keep the answers apart."""
+    """If all may read, caches need not keep the answers apart."""
     assert answer(Cors(["*", GAME]), GAME).get(b"vary") is None
     assert answer(Cors(["*"]), None)[b"access-control-allow-origin"] == b"*"
 

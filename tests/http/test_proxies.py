@@ -56,7 +56,7 @@ def seen(*lines: tuple[str, str], peer: str = PEER, trusted: list[str] = TRUSTED
     ],
 )
 def test_client(sent: str, client: str) -> None:
-    """The client is the rightmost address that is no trusted proxy's; where there is no address, the list ends."""
+    """The client is the rightmost address that is no trusted proxy's; what is no address ends the list."""
     assert seen((FOR, sent))[0] == client
 
 

@@ -140,7 +140,7 @@ cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_s
 
 
 cdef const char *read_headers(const char *p, const char *end, Head *head) noexcept nogil:
-    """Read the header lines from ``p``; give where the body begins, or NULL where the head is not found."""
+    """Read the header lines from ``p``; return where the body begins, or NULL if the head is not found."""
     cdef const char *name
     cdef const char *value
     cdef const char *tail

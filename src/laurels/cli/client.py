@@ -244,7 +244,7 @@ class Client:
 
     async def _do(self, method: str, path: str) -> None:
         if await self._request(method, path):
-            self._refuse("it sent something, where there is nothing to say")
+            self._refuse("it sent something, although there is nothing to say")
 
     async def _read_ranked(self, board: str, when: Period, **query: Any) -> RankedPage:
         answer = await self._request("GET", _path(board) + _query({"include": "rank"} | query | when.query))
