@@ -1,4 +1,4 @@
-"""The commands as a user runs them, and a service with scripted answers."""
+"""The commands as a user runs them, services with scripted answers, and what a board and a file of it hold."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from collections.abc import Callable
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from laurels.cli import main
+from laurels.cli.rows import encode_rows, make_header
+from laurels.stores.contract import Entry
+from tests.asking import ask
 from tests.processes import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from laurels.cli.dialects import Format
     from tests.conftest import Server
 
 Run = Callable[..., Result]
@@ -29,6 +33,9 @@ Answer = tuple[int, dict[str, str], bytes]
 HANG_UP = 0
 RECEIPT = b"(a receipt)"
 """The body of an answer that says of each entry in the request that it is kept."""
+NOT_KEPT: Answer = (422, {}, b'{"title":"Unprocessable Content","status":422,"detail":"This store cannot."}')
+FORMATS: tuple[Format, ...] = ("tsv", "csv", "jsonl")
+SCORES = {f"player {rank}, \u00e9": 5000 - rank for rank in range(2345)}
 
 
 def run(url: str, *args: object) -> Result:
@@ -139,3 +146,21 @@ def passing(server: Server, before: Callable[[], object]) -> Iterator[str]:
 
     with serving(HTTPServer(("127.0.0.1", 0), Passing)) as service:
         yield f"http://127.0.0.1:{service.server_port}"
+
+
+def page(server: Server, board: str, start: int = 0) -> dict[str, float]:
+    """Return up to 1,000 entries of a board, read over HTTP."""
+    reply = ask(server, "GET", f"/{board}?startRank={start}&endRank={start + 1000}")
+    return {entry["name"]: entry["score"] for entry in reply.json["leaderboard"]}
+
+
+def content(scores: Mapping[str, float], kind: Format) -> bytes:
+    """Return a file with a header."""
+    rows = encode_rows([Entry(name, score) for name, score in scores.items()], kind, details=False)
+    return make_header(kind, details=False) + rows
+
+
+def everything(server: Server, board: str, window: str = "") -> Any:
+    """Return all that there is to know of a board."""
+    path = f"/{board}?endRank=1000&include=rank,metadata,submittedAt"
+    return ask(server, "GET", path + window).json["leaderboard"]

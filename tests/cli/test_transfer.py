@@ -1,27 +1,24 @@
-"""Import and export of whole boards."""
+"""The import of files."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
 import resource
-from threading import Thread
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.cli.rows import BadRow, Row, encode_rows, make_header
+from laurels.cli.rows import BadRow, Row
 from laurels.cli.transfer import ATTEMPTS, make_batches
 from laurels.errors import BadName
 from laurels.stores.contract import Entry
 from tests.asking import ask
-from tests.cli.conftest import RECEIPT, failing, passing, run, start
+from tests.cli.conftest import FORMATS, NOT_KEPT, RECEIPT, SCORES, content, everything, failing, page, run, start
 from tests.conftest import running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from laurels.cli.dialects import Format
@@ -32,20 +29,6 @@ BUSY: Answer = (503, {"retry-after": "0"}, b"")
 KEPT: Answer = (200, {}, RECEIPT)
 LIMITED: Answer = (429, {"retry-after": "0"}, b"")
 NO_KEYS: Answer = (422, {}, b"")
-FORMATS: list[Format] = ["tsv", "csv", "jsonl"]
-SCORES = {f"player {rank}, \u00e9": 5000 - rank for rank in range(2345)}
-
-
-def page(server: Server, board: str, start: int = 0) -> dict[str, float]:
-    """Return up to 1,000 entries of a board, read over HTTP."""
-    reply = ask(server, "GET", f"/{board}?startRank={start}&endRank={start + 1000}")
-    return {entry["name"]: entry["score"] for entry in reply.json["leaderboard"]}
-
-
-def content(scores: Mapping[str, float], kind: Format) -> bytes:
-    """Return a file with a header."""
-    rows = encode_rows([Entry(name, score) for name, score in scores.items()], kind, details=False)
-    return make_header(kind, details=False) + rows
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -55,32 +38,6 @@ def test_import_keeps_every_row(server: Server, laurels: Run, board: str, tmp_pa
     found = laurels("import", tmp_path / f"board.{kind}.gz", "--board", board)
     assert page(server, board) | page(server, board, 1000) | page(server, board, 2000) == SCORES
     assert found.stderr.startswith(f"Kept 2,345 of 2,345 rows on {board}, in ")
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("ending", ["", ".gz"], ids=["text", "gzip"])
-def test_export_is_what_was_imported(laurels: Run, board: str, tmp_path: Path, kind: Format, ending: str) -> None:
-    """The file of an export equals the one of the import, best first."""
-    (tmp_path / "in").write_bytes(content(SCORES, kind))
-    laurels("import", tmp_path / "in", "--format", kind, "--board", board)
-    found = laurels("export", board, tmp_path / f"out.{kind}{ending}", "--scores-only")
-    out = (tmp_path / f"out.{kind}{ending}").read_bytes()
-    assert (gzip.decompress(out) if ending else out) == content(SCORES, kind)
-    assert found.stderr.startswith(f"2,345 entries written to {tmp_path}/out.{kind}{ending}, in ")
-
-
-def test_export_to_stdout(server: Server, laurels: Run, board: str) -> None:
-    """Without a file only the entries are on stdout: as TSV, or as JSON Lines with --json."""
-    ask(server, "POST", f"/{board}/v", {"score": 1})
-    assert laurels("export", board, "--scores-only").output == "name\tscore\nv\t1\n"
-    assert laurels("export", board, "--json", "--scores-only").output == '{"name":"v","score":1}\n'
-
-
-def test_export_of_full_pages(laurels: Run, board: str, tmp_path: Path) -> None:
-    """A board of exactly full pages is exported once."""
-    (tmp_path / "in.csv").write_bytes(content({str(score): score for score in range(1000)}, "csv"))
-    laurels("import", tmp_path / "in.csv", "--board", board)
-    assert laurels("export", board).stdout.count("\n") == 1001
 
 
 def test_import_of_stdin(server: Server, laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
@@ -232,18 +189,6 @@ def test_import_waits_for_a_full_disk(tmp_path: Path) -> None:
         assert len(page(server, "b", 2000)) == 345
 
 
-def test_export_into_a_pipe(laurels: Run, board: str, tmp_path: Path) -> None:
-    """A pipe is written to directly, and is not replaced."""
-    os.mkfifo(tmp_path / "out.csv")
-    read: list[str] = []
-    reader = Thread(target=lambda: read.append((tmp_path / "out.csv").read_text()))
-    reader.start()
-    laurels("export", board, tmp_path / "out.csv")
-    reader.join()
-    assert read == ["name,score,submittedAt,metadata\n"]
-    assert (tmp_path / "out.csv").is_fifo()
-
-
 def test_file_that_cannot_be_read(laurels: Run, board: str) -> None:
     """A file that the system cannot read is one line of error, with exit status 1."""
     found = laurels("import", "/proc/self/mem", "--format", "tsv", "--board", board)
@@ -256,69 +201,6 @@ def test_import_of_nothing(laurels: Run, board: str) -> None:
     found = laurels("import", "/dev/null", "--format", "csv", "--board", board)
     assert found.exit_code == 0
     assert found.stderr.startswith(f"Kept 0 of 0 rows on {board},")
-
-
-def test_pipe_that_breaks(laurels: Run, board: str, tmp_path: Path) -> None:
-    """An export ends without a message when the reader of its file leaves."""
-    (tmp_path / "in.tsv").write_bytes(content({"v" * 250 + str(score): score for score in range(1000)}, "tsv"))
-    laurels("import", tmp_path / "in.tsv", "--board", board)
-    os.mkfifo(tmp_path / "out.tsv")
-    reader = Thread(target=lambda: (tmp_path / "out.tsv").open().close())
-    reader.start()
-    assert laurels("export", board, tmp_path / "out.tsv").output == ""
-    reader.join()
-
-
-def test_export_holds_what_stays(tmp_path: Path) -> None:
-    """An entry that stays as it is comes once, whatever is removed and submitted while the pages are read."""
-    scores = {f"player-{rank}": 5000 - rank for rank in range(2345)}
-    (tmp_path / "in.csv").write_bytes(content(scores, "csv"))
-    with running(tmp_path / "data") as server:
-        run(server.url, "import", tmp_path / "in.csv", "--board", "b")
-        removed = iter(range(3))
-
-        def change() -> None:
-            if (rank := next(removed, None)) is not None:
-                ask(server, "DELETE", f"/b/player-{rank}")
-                ask(server, "POST", f"/b/new-{rank}", {"score": 9000})
-
-        with passing(server, change) as url:
-            assert run(url, "export", "b", tmp_path / "out.csv", "--scores-only").exit_code == 0
-    names = [line.partition(",")[0] for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
-    stayed = [name for name in scores if name not in {"player-0", "player-1", "player-2"}]
-    assert [name for name in names if name in stayed] == stayed
-
-
-NOT_KEPT: Answer = (422, {}, b'{"title":"Unprocessable Content","status":422,"detail":"This store cannot."}')
-
-
-def test_export_without_cursors(tmp_path: Path) -> None:
-    """If the store has no cursors the pages are by ranks, and stderr says what that means."""
-    full: Answer = (200, {}, b'{"leaderboard":[%s]}' % b",".join([b'{"name":"v","score":1}'] * 1000))
-    with failing(NOT_KEPT, full, (200, {}, b'{"leaderboard":[]}')) as service:
-        found = run(service.url, "export", "b", tmp_path / "out.tsv")
-    assert (tmp_path / "out.tsv").read_text() == "name\tscore\n" + "v\t1\n" * 1000
-    assert found.exit_code == 0
-    lines = found.stderr.splitlines()
-    assert lines[0].endswith("entries may be missing, or there twice.")
-    assert lines[1] == "It keeps neither times nor metadata."
-
-
-def test_export_of_nobody(laurels: Run, board: str, tmp_path: Path) -> None:
-    """A board that does not exist is a file of a header; one that cannot be read is none."""
-    assert laurels("export", board).output == "name\tscore\tsubmittedAt\tmetadata\n"
-    assert laurels("export", board, tmp_path / "out.tsv", "--window", "daily").exit_code == 1
-    assert not (tmp_path / "out.tsv").exists()
-
-
-def test_export_of_damaged_metadata(tmp_path: Path) -> None:
-    """Entries whose metadata is damaged are counted, and the exit status is 1."""
-    page = b'{"leaderboard":[{"name":"v","score":1,"metadata":null,"metadataDamaged":true}],"next":null}'
-    with failing((200, {}, page), NOT_KEPT) as service:
-        found = run(service.url, "export", "b", tmp_path / "out.jsonl")
-    assert (tmp_path / "out.jsonl").read_text() == '{"name":"v","score":1}\n'
-    assert found.stderr.startswith("The metadata of 1 entries is damaged")
-    assert found.exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -440,63 +322,6 @@ def test_batch_that_is_refused(stdin: Callable[[bytes], None]) -> None:
     with failing(NO_KEYS, KEPT, NOT_KEPT) as service:
         found = run(service.url, "import", "-", "--board", "b")
     assert found.stderr.splitlines()[-1] == "Error: Unprocessable Content: This store cannot."
-
-
-def test_guarded_export(server: Server, laurels: Run, board: str, tmp_path: Path) -> None:
-    """A guarded file has no formula, and gives the names back."""
-    ask(server, "POST", f"/{board}/%3D1%2B1", {"score": 1})
-    laurels("export", board, tmp_path / "out.csv", "--safe-csv")
-    assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("'=1+1,1,")
-    laurels("import", tmp_path / "out.csv", "--board", f"{board}-2", "--safe-csv")
-    assert page(server, f"{board}-2") == {"=1+1": 1}
-
-
-def test_pages_that_turn_in_a_circle(tmp_path: Path) -> None:
-    """A service whose cursors lead nowhere is one line, and leaves no file."""
-    page = b'{"leaderboard":[{"name":"v","score":1}],"next":"c"}'
-    with failing((200, {}, page), NOT_KEPT, (200, {}, page)) as service:
-        found = run(service.url, "export", "b", tmp_path / "out.jsonl")
-    assert found.exit_code == 3
-    assert found.stderr.endswith("did not answer as Laurels does: its pages do not end.\n")
-    assert not [*tmp_path.iterdir()]
-
-
-DEFINITIONS = [
-    {"ties": "earliest", "operator": "best", "windows": ["daily"]},
-    {"ties": "latest", "windows": ["daily", "monthly"]},
-    {"ties": "earliest", "operator": "increment"},
-]
-
-
-def everything(server: Server, board: str, window: str = "") -> Any:
-    """Return all that there is to know of a board."""
-    path = f"/{board}?endRank=1000&include=rank,metadata,submittedAt"
-    return ask(server, "GET", path + window).json["leaderboard"]
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("definition", DEFINITIONS, ids=["best", "latest", "sums"])
-def test_export_is_a_copy(
-    server: Server, laurels: Run, board: str, tmp_path: Path, kind: Format, definition: dict[str, Any]
-) -> None:
-    """Imported with its times under the same definition an export is the same board, with order, metadata, periods."""
-    copy = f"{board}-copy"
-    for name in (board, copy):
-        ask(server, "PUT", f"/-/boards/{name}", definition)
-    for name in ("v", "=w", "é, x", "'y"):
-        ask(server, "POST", f"/{board}/{quote(name)}", {"score": 7, "metadata": {"of": name}})
-    then = [{"name": name, "score": 7, "submittedAt": "2025-11-20T10:00:00.000001Z"} for name in ("c", "a", "b")]
-    ask(server, "POST", f"/{board}", {"entries": then})
-    windows = definition.get("windows", [])
-    for window in [None, *windows]:
-        when = ["--window", window] if window else []
-        assert laurels("export", board, tmp_path / f"out.{kind}", "--safe-csv", *when).exit_code == 0
-        found = laurels("import", tmp_path / f"out.{kind}", "--board", copy, "--safe-csv", "--keep-times")
-        assert "Not taken" not in found.stderr
-    assert everything(server, copy) == everything(server, board)
-    for window in windows:
-        assert everything(server, copy, f"&window={window}") == everything(server, board, f"&window={window}")
-    assert len(everything(server, board)) == 7
 
 
 def test_import_as_of_then(server: Server, laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:

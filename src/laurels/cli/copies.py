@@ -23,9 +23,10 @@ from laurels.cli.options import (
     period_options,
     server_option,
 )
+from laurels.cli.pages import Copy
 from laurels.cli.printing import open_stdout
 from laurels.cli.rows import Reading, Taken, create_file, encode_rows, format_of, make_header
-from laurels.cli.transfer import Copy, Sender, Start, make_batches
+from laurels.cli.transfer import Sender, Start, make_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -60,7 +60,7 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "rank": _describe("Its rank; in a page, if `include` names it.", minimum=0),
         "metadata": _describe("The metadata of the submission that counts, or null; if `include` names it."),
         "submittedAt": _describe(
-            "When the submission that counts was kept, in UTC, or null if the store does not know; if `include` "
+            "When the submission that counts was kept, or the time that it gave, in UTC; null if the store does not know; if `include` "
             "names it.",
             examples=["2026-11-22T05:00:00.123456Z"],
         ),
