@@ -60,8 +60,8 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "rank": _describe("Its rank; in a page, if `include` names it.", minimum=0),
         "metadata": _describe("The metadata of the submission that counts, or null; if `include` names it."),
         "submittedAt": _describe(
-            "When the submission that counts was kept, or the time that it gave, in UTC; null if the store does not know; if `include` "
-            "names it.",
+            "When the submission that counts was kept, or the time that it gave, in UTC; null if the store does not "
+            "know; if `include` names it.",
             examples=["2026-11-22T05:00:00.123456Z"],
         ),
         "metadataDamaged": _describe("True if there is metadata, but the disk has lost it; else left out.", const=True),
