@@ -895,6 +895,17 @@ class InTime:
             found.append((entry.score, (entry.submitted_at or 0) - now, entry.metadata))
         assert found == list(zip(scores, times, metadata, strict=True))
 
+    @pytest.mark.parametrize("key", [None, ONCE])
+    async def test_one_of_then(self, store: Store, clock: Clock, key: IdempotencyKey | None) -> None:
+        """A single submit counts as of then, with a key, too, also before 1970 began to be counted."""
+        board = await declare(store, Definition(ties="earliest"))
+        clock.now += 60
+        for name, then in (("a", 1), ("b", 0)):
+            once = key and IdempotencyKey(name.encode() * 16, key.fingerprint)
+            await store.submit(board, DatedSubmission(name, 7, None, then), once)
+        page = await store.page(board, 0, 9)
+        assert [(entry.name, entry.submitted_at) for entry in page] == [("b", 0), ("a", 1)]
+
     async def test_periods_of_then(self, store: Store, clock: Clock) -> None:
         """It feeds the periods that it says, and none of those that the board feeds."""
         definition = Definition(windows=("daily",), keep={"daily": 2})

@@ -221,7 +221,13 @@ class Submit(Record, tag=7, frozen=True, gc=False):
         """Submit; return whether that changed anything, or with a key, whose answer is kept, what it changed."""
         if not self.key:
             return self.submit(state)
-        if state.is_involved or self.feeds or self.has_metadata or state.may_refuse(self.board):
+        if (
+            state.is_involved
+            or self.feeds
+            or self.has_metadata
+            or self.time is not None
+            or state.may_refuse(self.board)
+        ):
             return compare(state, self, self.submit)
         # As there, for what most submits with keys are
         sequence = state.sequence = state.sequence + state.step

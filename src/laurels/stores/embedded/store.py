@@ -196,37 +196,42 @@ class EmbeddedStore(Store):
         *,
         want_changes: bool = False,
     ) -> SubmitResult | None:
-        dated = None
-        if type(submissions) is not Submission:
-            if not isinstance(submissions, DatedSubmission):
-                batch_of = cast("Sequence[Submission | Refusal]", submissions)
-                return await self._submit_many(board, batch_of, idempotency_key, want_changes=want_changes)
-            dated = submissions
-        name, score, metadata = submissions.name, float(submissions.score), submissions.metadata
+        if not isinstance(submissions, Submission):
+            return await self._submit_many(board, submissions, idempotency_key, want_changes=want_changes)
+        if submissions.metadata is not None or type(submissions) is not Submission:
+            return await self._submit_detailed(board, submissions, idempotency_key, want_changes=want_changes)
+        name, score = submissions.name, float(submissions.score)
         record: Put | Submit
-        if (
-            metadata is None and idempotency_key is None and dated is None
-        ):  # as in _keep, but for what comes with most submits only
+        if idempotency_key is None:  # as in _keep, but for what comes with most submits only
             record = Put(board.name, name, score) if board.single_put else Submit(board.name, name, score, board.feeds)
             batch = self._commits.add(record)
             if want_changes:
                 return await self._await_change(batch)
-        elif idempotency_key is not None and metadata is None and dated is None and not want_changes:
+        elif want_changes:
+            return await self._submit_detailed(board, submissions, idempotency_key, want_changes=True)
+        else:
             if self._answers.may_know(idempotency_key) and await self._answers.find(idempotency_key):
                 return None
             record = Submit(board.name, name, score, board.feeds, has_metadata=False, key=idempotency_key)
             batch = self._commits.add_keyed(record)
-        else:
-            record = Submit(board.name, name, score, board.feeds, metadata is not None, idempotency_key)
-            if dated is not None:
-                record = structs.replace(record, feeds=dated.feeds, time=dated.submitted_at)
-            bodies = [] if metadata is None else [(0, metadata)]
-            outcome = await self._keep(record, 1, bodies, idempotency_key, report_change=want_changes)
-            return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
         await batch
         if batch.trouble:
             batch.check(record)
         return None
+
+    async def _submit_detailed(
+        self, board: Board, submission: Submission, key: IdempotencyKey | None, *, want_changes: bool
+    ) -> SubmitResult | None:
+        """Submit what may have metadata, and may count as of another time."""
+        metadata = submission.metadata
+        feeds, time = board.feeds, None
+        if isinstance(submission, DatedSubmission):
+            feeds, time = submission.feeds, submission.submitted_at
+        score = float(submission.score)
+        record = Submit(board.name, submission.name, score, feeds, metadata is not None, key, time=time)
+        bodies = [] if metadata is None else [(0, metadata)]
+        outcome = await self._keep(record, 1, bodies, key, report_change=want_changes)
+        return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
 
     @staticmethod
     async def _await_change(batch: Batch) -> SubmitResult:
