@@ -23,6 +23,7 @@ from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.shared import Shared
 from laurels.boards import Boards
 from laurels.http import Gate, Response, Routes, StreamingResponse
+from laurels.http.bodies import parse_submit
 from laurels.http.cors import Cors
 from laurels.http.gate import Principal
 from laurels.http.handlers import standing
@@ -30,7 +31,7 @@ from laurels.http.operation import Body, Operation
 from laurels.http.operations import OPERATIONS, STANDING, SUBMIT
 from laurels.http.parameters import Whole
 from laurels.http.problems import HTTPError
-from laurels.http.wire import Submit, encode, parse_submit
+from laurels.http.wire import Submit, encode
 from laurels.stores.contract import Submission
 from laurels.stores.embedded.store import EmbeddedStore
 

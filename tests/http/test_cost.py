@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.errors import BadJSON, LaurelsError
+from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit
 from laurels.http.turns import Turns
-from laurels.http.wire import parse_batch, parse_definition, parse_metadata, parse_submit
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES
 from tests.asking import ask
 

@@ -25,7 +25,7 @@ from msgspec import Raw, Struct
 from laurels.cli.dialects import HEAD_BYTES, METADATA, TIME, Columns, Format, Wanted, find_dialect
 from laurels.cli.numbers import parse_score
 from laurels.errors import truncate
-from laurels.http.wire import describe_mismatch
+from laurels.http.bodies import describe_mismatch
 from laurels.limits import METADATA_BYTES
 from laurels.stores.contract import Entry
 

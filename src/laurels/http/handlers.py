@@ -31,9 +31,9 @@ from laurels.version import __version__
 if TYPE_CHECKING:
     from laurels.boards import Boards
     from laurels.definition import Definition
+    from laurels.http.bodies import Entries
     from laurels.http.gate import Context
     from laurels.http.messages import Request
-    from laurels.http.wire import Entries
     from laurels.stores.contract import Board, Score
 
 ACCEPTED = Response(202)

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from laurels.definition import Definition
+from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit
 from laurels.http.handlers import (
     check_health,
     check_ready,
@@ -54,10 +55,6 @@ from laurels.http.wire import (
     ScoreRank,
     StandingOfName,
     Submit,
-    parse_batch,
-    parse_definition,
-    parse_metadata,
-    parse_submit,
 )
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, TARGET_BYTES, format_size
 from laurels.stores.contract import Summary

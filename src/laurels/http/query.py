@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from laurels.entries import checked_score
 from laurels.errors import BadParameter, ScoreRefused, truncate
-from laurels.http.wire import parse_submit
+from laurels.http.bodies import parse_submit
 from laurels.limits import LARGEST_NUMBER
 
 if TYPE_CHECKING:

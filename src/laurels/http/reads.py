@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Raw, Struct
 
 from laurels.errors import BadParameter, NotDefined, NotKept
+from laurels.http.bodies import EPOCH
 from laurels.http.cursor import read_cursor, write_cursor
 from laurels.http.handlers import find_board
 from laurels.http.messages import Response
@@ -40,7 +41,7 @@ from laurels.http.parameters import (
     SPAN,
     START_RANK,
 )
-from laurels.http.wire import EPOCH, ReadEntry, Reading, encode
+from laurels.http.wire import ReadEntry, Reading, encode
 from laurels.limits import DEFAULT_PAGE_ENTRIES
 
 if TYPE_CHECKING:
