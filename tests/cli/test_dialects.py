@@ -95,6 +95,8 @@ def test_what_is_said_of_a_file(content: bytes, wanted: dict[str, str]) -> None:
         (b"name;score\nada;5\nbob;1.234,5\n", {}, "'1.234,5' could be two numbers: --decimal , or --decimal ."),
         (b"name;score\nada;1.234\n", {}, "'1.234' could be two numbers"),
         (b"ada\0,\0", {}, "If it is UTF-16, say --encoding"),
+        (b"ada;5\n", {"encoding": "utf-16"}, "If it is UTF-16, say --encoding"),
+        (b"ada;5\n", {"encoding": "utf-32"}, "It is not UTF-32"),
         (b"PK\x03\x04more", {}, "save the sheet as CSV"),
     ],
     ids=str,

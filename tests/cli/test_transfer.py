@@ -209,6 +209,8 @@ def test_import_of_nothing(laurels: Run, board: str) -> None:
         (["--separator", ";;"], "is not one character"),
         (["--encoding", "nothing"], "is no encoding"),
         (["--encoding", "rot13"], "is no encoding"),
+        (["--encoding", "idna"], "is no encoding"),
+        (["--encoding", "undefined"], "is no encoding"),
         (["--continue", "x"], "is not what an import that stopped said"),
         (["--keep-times", "--submitted-at", "2026-11-20"], "contradict each other"),
     ],

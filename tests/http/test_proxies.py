@@ -117,6 +117,8 @@ def test_scheme_and_host(lines: list[tuple[str, str]], scheme: str, host: str) -
         ("/outer, /inner", "/inner"),
         ("lb", ""),
         ("//evil.example", ""),
+        ("/%2Fevil.example", "/%2Fevil.example"),
+        ("/a%2fb/c", "/a%2Fb/c"),
         ("/lb?x", ""),
         ("/l b", ""),
         ("https://evil.example", ""),

@@ -47,8 +47,9 @@ def _encoding(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     try:
         if value is not None:
             "".encode(value)
+            codecs.getincrementaldecoder(value)("replace").decode(b"")
             return codecs.lookup(value).name
-    except LookupError:
+    except (LookupError, UnicodeError):
         raise click.BadParameter(f"{value!r} is no encoding, such as windows-1252.") from None
     return None
 

@@ -112,7 +112,10 @@ def find_dialect(head: bytes, wanted: Wanted) -> Dialect:
         raise BadFile("It is a workbook, or another ZIP file: save the sheet as CSV, and import that.")
     mark, marked = next(((mark, found) for mark, found in _MARKS if head.startswith(mark)), (b"", None))
     encoding = marked or wanted.encoding or "utf-8"
-    text = codecs.getincrementaldecoder(encoding)("replace").decode(head[len(mark) :])
+    try:
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(head[len(mark) :])
+    except UnicodeError:  # there is no mark at its beginning, where this encoding needs one
+        text = "\0"
     if "\0" in text:
         raise BadFile(f"It is not {encoding.upper()}. If it is UTF-16, say --encoding utf-16-le or utf-16-be.")
     kind = wanted.kind or ("jsonl" if text.lstrip().startswith("{") else "tsv")

@@ -152,7 +152,8 @@ def _join_prefixes(values: Sequence[bytes]) -> str:
     """Return the path prefix that proxies took off one after another, encoded anew; nothing if one is no path."""
     if not all(_PREFIX.fullmatch(value) for value in values):
         return ""
-    return "".join(quote(unquote_to_bytes(value.rstrip(b"/"))) for value in values)
+    segments = (segment for value in values for segment in value.split(b"/") if segment)
+    return "".join(f"/{quote(unquote_to_bytes(segment), safe='')}" for segment in segments)
 
 
 def _split(text: bytes | None) -> list[bytes]:
