@@ -129,16 +129,6 @@ def test_guarded_export(server: Server, laurels: Run, board: str, tmp_path: Path
     assert page(server, f"{board}-2") == {"=1+1": 1}
 
 
-def test_pages_that_turn_in_a_circle(tmp_path: Path) -> None:
-    """A service whose cursors lead nowhere is one line, and leaves no file."""
-    page = b'{"leaderboard":[{"name":"v","score":1}],"next":"c"}'
-    with failing((200, {}, page), NOT_KEPT, (200, {}, page)) as service:
-        found = run(service.url, "export", "b", tmp_path / "out.jsonl")
-    assert found.exit_code == 3
-    assert found.stderr.endswith("did not answer as Laurels does: its pages do not end.\n")
-    assert not [*tmp_path.iterdir()]
-
-
 DEFINITIONS = [
     {"ties": "earliest", "operator": "best", "windows": ["daily"]},
     {"ties": "latest", "windows": ["daily", "monthly"]},
