@@ -183,7 +183,8 @@ def test_import_is_in_order_after_a_restart(tmp_path: Path) -> None:
 
 def export(server: Server) -> list[tuple[int, bytes]]:
     """Return score and name of each entry as ``laurels export`` writes them."""
-    lines = laurels("export", "downloads", "--format", "tsv", "--server", server.url).stdout.splitlines()[1:]
+    exported = laurels("export", "downloads", "--format", "tsv", "--scores-only", "--server", server.url)
+    lines = exported.stdout.splitlines()[1:]
     return [(int(score), name.encode()) for name, score in (line.split("\t") for line in lines)]
 
 

@@ -349,5 +349,5 @@ def test_undocumented_answer(deployment: Deployment, body: bytes) -> None:
 
 def test_unexplained_refusal(deployment: Deployment) -> None:
     """A key that could not be revoked is not taken for revoked."""
-    with failing((200, {}, b"")) as service, pytest.raises(AccountRefused, match="with 501: it did not say why"):
+    with failing((501, {}, b"")) as service, pytest.raises(AccountRefused, match="with 501: it did not say why"):
         Account(deployment.by_hand, service.url).revoke("some-key")
