@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from threading import Event, Thread
@@ -143,6 +144,14 @@ def test_file_that_is_gone(declared: Declared) -> None:
     """A file that is not there is a line, too."""
     declared.file.unlink()
     assert "No such file or directory" in declared.hang_up()
+    assert declared.definition("laps")["order"] == "ascending"
+
+
+def test_file_that_is_a_pipe(declared: Declared) -> None:
+    """What can be read only once is not read again: a pipe would declare nothing, or keep the service from its end."""
+    declared.file.unlink()
+    os.mkfifo(declared.file)
+    assert "is not reloaded, and stays as it was" in declared.hang_up()
     assert declared.definition("laps")["order"] == "ascending"
 
 

@@ -28,7 +28,7 @@ from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
-from laurels.errors import BadStore
+from laurels.errors import BadStore, BoardsFileUnusable
 from laurels.http import Gate, Routes
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
@@ -142,6 +142,8 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
         await boards.declare()
 
         async def reload_boards() -> None:
+            if settings.boards and settings.boards.is_fifo():
+                raise BoardsFileUnusable(settings.boards, "it is a pipe, which is read only once")
             await boards.declare(await asyncio.to_thread(_boards_file, settings))
 
         if reloading is not None and settings.boards is not None:

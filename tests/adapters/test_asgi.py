@@ -59,9 +59,11 @@ def test_client_that_leaves_amid_its_body(tmp_path: Path) -> None:
 
 
 def test_there_is_only_http(tmp_path: Path) -> None:
-    """A server learns that there are no WebSockets, as ASGI has it: by an exception."""
-    with pytest.raises(NotImplementedError, match="no websocket"):
-        asyncio.run(called(tmp_path, {"type": "websocket"}))
+    """A WebSocket is refused before it is accepted, as the protocol has it, and what no server sends raises."""
+    (sent,) = asyncio.run(called(tmp_path, {"type": "websocket"}))
+    assert sent["type"] == "websocket.close"
+    with pytest.raises(NotImplementedError, match="no webtransport"):
+        asyncio.run(called(tmp_path, {"type": "webtransport"}))
 
 
 def test_directory_in_use(tmp_path: Path) -> None:

@@ -44,7 +44,10 @@ class Application:
         self.routes = routes
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Answer one HTTP request."""
+        """Answer one HTTP request, and refuse a WebSocket."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000, "reason": None})
+            return
         if scope["type"] != "http":
             raise NotImplementedError(f"There is only HTTP here, no {scope['type']}.")
         begun = monotonic()
