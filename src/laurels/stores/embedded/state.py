@@ -24,6 +24,10 @@ heap. Nothing ends in a batch whose clock was not settled (:mod:`laurels.clock`)
 has taken its steps; no other record may be applied before. Whatever is to be gone cannot be found from the first step
 on: a board is not found, and :meth:`State.find` finds no periods of a board that is not.
 
+**Short ways.** Records of the most common submits change their index themselves (``Put.apply``, ``Submit.apply``), as
+:meth:`State.submit` would, unless the state ``is_involved``. Whatever else a submit is ever to do must set that, too:
+the short ways would leave it out.
+
 **In a compaction** most keys stay on disk: their index is ON_DISK, which only says that they are there.
 """
 
