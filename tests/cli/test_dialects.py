@@ -33,6 +33,9 @@ SHEET = [("ada", 5), ("Zo\u00eb", 42)]
         "sep=;\r\nada;5\r\nZo\u00eb;42\r\n".encode(),
         "NAME | Score \nada| 5 \nZo\u00eb|4.2E+01\n".encode(),
         "ada,5\rZo\u00eb,42\r".encode(),
+        "Name,Score\r\r\nada,5\r\r\nZo\u00eb,42\r\r\n".encode(),
+        "Name;Score\r\nada;5\r\nZo\u00eb;42\r\n".encode("utf-32"),
+        "\ufeffada,5\nZo\u00eb,42\n".encode("utf-32-be"),
         'Rank,Player,Note,SCORE\n1,ada,"a\nb",5.0\n,,,\n2,Zo\u00eb,,42\n'.encode(),
         "Rank;Name;Score;;\n1;ada;5;;\n2;Zo\u00eb;42\n;;;;\n".encode(),
         "Spieler;Score\nada;5\nZo\u00eb;42\n".encode(),
@@ -47,6 +50,9 @@ SHEET = [("ada", 5), ("Zo\u00eb", 42)]
         "sep",
         "bars",
         "cr",
+        "cr-cr-lf",
+        "utf-32",
+        "utf-32-be",
         "columns",
         "empty-columns",
         "other-name",
@@ -58,6 +64,18 @@ SHEET = [("ada", 5), ("Zo\u00eb", 42)]
 def test_spreadsheets_are_read(content: bytes) -> None:
     """What can be read in one way is read, whatever a spreadsheet made of it, plain or gzipped."""
     assert read(content) == read(gzip.compress(content)) == SHEET
+
+
+def test_nul_in_a_name() -> None:
+    """A name with NUL is refused by the service, as it says; the other rows are read."""
+    assert read(b"ada\0,5\nv,42\nsilverhand,7\n") == [("ada\0", 5), ("v", 42), ("silverhand", 7)]
+
+
+def test_gzip_damaged_at_its_beginning() -> None:
+    """If what is left of a file does not show how to read it, the damage is named, not the columns."""
+    packed = gzip.compress(b"name,score\nada,5\n")
+    with pytest.raises(BadFile, match=r"^Its gzip data is damaged at its beginning: "):
+        read(packed[:14])
 
 
 @pytest.mark.parametrize(

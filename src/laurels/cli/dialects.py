@@ -34,10 +34,18 @@ NAMES, SCORES, METADATA, TIME = ("name", "player"), ("score",), "metadata", "sub
 HEAD_BYTES = 64 * 1024
 """How much of a file decides about its dialect."""
 SHOWN_TITLES = 10
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as the next does
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+)
+_MANY_NULS = 4
+"""If one character in so many is NUL, the text was read in another encoding than it was written in."""
 _ZIP = b"PK\x03\x04"
 _QUOTED = re.compile(r'"[^"]*"?')
-_LINE_END = re.compile(r"\r\n?|\n")
+_LINE_END = re.compile(r"\r+\n|\r|\n")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')
 """The first line, by which spreadsheets tell each other the separator."""
 _OPTIONS = "--name-column and --score-column say which are those of the name and the score, by title or by number"
@@ -67,12 +75,16 @@ class Columns(Struct, frozen=True):
 
 
 class Dialect(Struct, frozen=True):
-    """How a file is read. ``mark_bytes`` come before its text, and ``skipped`` lines before its table."""
+    """How a file is read. ``mark_bytes`` come before its text, and ``skipped`` lines before its table.
+
+    ``has_extra_returns`` says that its lines end with several carriage returns, as after two translations.
+    """
 
     kind: Format
     encoding: str = "utf-8"
     mark_bytes: int = 0
     line_end: str = "\n"
+    has_extra_returns: bool = False
     separator: str = "\t"
     decimal: str | None = None
     columns: Columns = Columns()
@@ -116,12 +128,13 @@ def find_dialect(head: bytes, wanted: Wanted) -> Dialect:
         text = codecs.getincrementaldecoder(encoding)("replace").decode(head[len(mark) :])
     except UnicodeError:  # there is no mark at its beginning, where this encoding needs one
         text = "\0"
-    if "\0" in text:
+    if text.count("\0") * _MANY_NULS > len(text):
         raise BadFile(f"It is not {encoding.upper()}. If it is UTF-16, say --encoding utf-16-le or utf-16-be.")
     kind = wanted.kind or ("jsonl" if text.lstrip().startswith("{") else "tsv")
     end = _LINE_END.search(text if kind == "jsonl" else _QUOTED.sub("", text))
     line_end = "\r" if end and end[0] == "\r" and end.end() < len(text) else "\n"
-    dialect = Dialect(kind, encoding, len(mark), line_end, decimal=wanted.decimal)
+    has_extra = end is not None and end[0].startswith("\r\r")
+    dialect = Dialect(kind, encoding, len(mark), line_end, has_extra, decimal=wanted.decimal)
     if kind == "jsonl":
         return dialect
     lines = [line.rstrip("\r") for line in text.split(line_end)]

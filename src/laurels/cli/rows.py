@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from laurels.cli.dialects import HEAD_BYTES, METADATA, TIME, Columns, Format, Wanted, find_dialect
+from laurels.cli.errors import BadFile
 from laurels.cli.numbers import parse_score
 from laurels.errors import truncate
 from laurels.http.bodies import describe_mismatch
@@ -163,7 +164,12 @@ class Reading:
         packed = self._file.peek(2)[:2] == _GZIP
         unpacked: IO[bytes] = gzip.GzipFile(fileobj=self._file) if packed else self._file  # type: ignore[assignment]
         head, damage = _read_head(unpacked)
-        self._dialect = find_dialect(head, self._wanted)
+        try:
+            self._dialect = find_dialect(head, self._wanted)
+        except BadFile:
+            if damage:  # it is what is missing that makes it unclear
+                raise BadFile(f"Its gzip data is damaged at its beginning: {damage}.") from damage
+            raise
         self._text = self._open_text(_Joined(head[self._dialect.mark_bytes :], unpacked, damage))
         try:
             for row in self._read_jsonl() if self._dialect.kind == "jsonl" else self._read_table():
@@ -280,7 +286,9 @@ class Reading:
     def _csv_cells(self) -> Iterator[Cells | BadRow]:
         for _ in range(self._dialect.skipped):
             next(self._text)
-        reader = csv.reader(self._text, delimiter=self._dialect.separator, strict=True)
+        has_extra, text = self._dialect.has_extra_returns, self._text
+        lines = (line.rstrip("\r\n") + "\n" for line in text) if has_extra else text
+        reader = csv.reader(lines, delimiter=self._dialect.separator, strict=True)
         while True:
             line = reader.line_num + 1
             try:
