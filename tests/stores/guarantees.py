@@ -868,7 +868,7 @@ class InTime:
         ("operator", "scores", "times", "metadata"),
         [
             ("latest", [5, 5, 9], [0, 0, 20], [b"1", b"1", b"3"]),
-            ("best", [5, 5, 9], [0, -10, 20], [b"1", b"1", b"3"]),
+            ("best", [5, 5, 9], [0, -10, 20], [b"1", b"2", b"3"]),
             ("increment", [5, 10, 19], [0, 0, 20], [b"1", b"1", b"3"]),
         ],
     )
@@ -894,6 +894,21 @@ class InTime:
             (entry,) = await store.page(board, 0, 9, with_metadata=True)
             found.append((entry.score, (entry.submitted_at or 0) - now, entry.metadata))
         assert found == list(zip(scores, times, metadata, strict=True))
+
+    @pytest.mark.parametrize("metadata", [None, b"1"])
+    async def test_equal_times_in_the_order_sent(self, store: Store, clock: Clock, metadata: bytes | None) -> None:
+        """Who takes an earlier time over stands behind those who were sent with it before, and keeps their metadata."""
+        board = await declare(store, Definition(operator="best", ties="earliest"))
+        clock.now += 60
+        then = round(clock.now * SECOND) - 10
+        await store.submit(board, Submission("a", 1, metadata))
+        await store.submit(board, DatedSubmission("b", 1, None, then))
+        await store.submit(board, DatedSubmission("a", 1, None, then))
+        page = await store.page(board, 0, 9, with_metadata=True)
+        assert [(entry.name, entry.metadata) for entry in page] == [("b", None), ("a", metadata)]
+        await store.submit(board, DatedSubmission("a", 1, b"2", then - 1))
+        page = await store.page(board, 0, 9, with_metadata=True)
+        assert [(entry.name, entry.metadata) for entry in page] == [("a", b"2"), ("b", None)]
 
     @pytest.mark.parametrize("key", [None, ONCE])
     async def test_one_of_then(self, store: Store, clock: Clock, key: IdempotencyKey | None) -> None:

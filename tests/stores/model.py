@@ -134,7 +134,7 @@ class Model:
         if definition.operator == "latest":
             return had
         if new.score == had.score:
-            return new if had.metadata is None else replace(had, time=new.time)
+            return replace(new, metadata=new.metadata or had.metadata)
         return new if (new.score > had.score) == (definition.order == "descending") else had
 
     @staticmethod

@@ -328,8 +328,14 @@ class State(dict[str, Index]):
             return index.submit(name, score, kept, False, self.lossy_sums, tick_of(row)) > 0  # noqa: FBT003
         if operator == "latest":
             return False
-        if score == had:  # it has been there first
-            return index.submit(name, score, kept if kept & 1 else sequence, True, False, tick) > 0  # noqa: FBT003
+        if score == had:  # it has been there first; without metadata of its own it keeps what there is
+            metadata = 0 if sequence & 1 else self.metadata_of(key, name)
+            index.submit(name, score, sequence | metadata & 1, True, False, tick)  # noqa: FBT003
+            if metadata:
+                self.move(key, name, metadata)
+            else:
+                self.forget_moved(key, name)
+            return True
         if index.submit(name, score, sequence, False, False, tick):  # noqa: FBT003
             self.forget_moved(key, name)
             return True
