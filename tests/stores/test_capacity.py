@@ -10,7 +10,16 @@ import pytest
 
 from laurels.definition import Definition
 from laurels.errors import StoreFull
-from laurels.stores.contract import Board, Feed, IdempotencyKey, Refusal, Standing, Submission, SubmitResult
+from laurels.stores.contract import (
+    Board,
+    DatedSubmission,
+    Feed,
+    IdempotencyKey,
+    Refusal,
+    Standing,
+    Submission,
+    SubmitResult,
+)
 from laurels.stores.embedded import capacity
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
@@ -127,6 +136,18 @@ async def test_entries_of_periods(tmp_path: Path) -> None:
         assert refused(await outcomes([store.submit(daily(1), Submission("x", 3))])) == ["--max-entries"]
         await store.submit(daily(2, oldest="2026-11-02"), Submission("v", 3))
         assert store.measure()["entries"] == 3
+
+
+async def test_periods_of_then(tmp_path: Path) -> None:
+    """Of a batch that counts as of other times the periods of then count."""
+    then = [DatedSubmission(f"n{day}", day, None, day, (Feed("daily", f"2026-11-0{day}", ""),)) for day in (1, 2)]
+    async with opened(tmp_path, limits(periods=2, entries=4)) as store:
+        assert refused(await outcomes([store.submit(daily(9), then)])) == []
+        assert (store.measure()["periods"], store.measure()["entries"]) == (2, 4)
+        assert refused(await outcomes([store.submit(daily(1), then)])) == []
+    async with opened(tmp_path / "fewer", limits(periods=1)) as store:
+        assert refused(await outcomes([store.submit(daily(1), [Submission("n3", 3), *then])])) == ["--max-periods"]
+        assert store.measure()["entries"] == 0
 
 
 async def test_batch(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ sum on the board itself, not for those in its windows.
 **As of another time.** A :class:`DatedSubmission` counts as of the time that it says, which is past: its time is that,
 it takes its place among ties by that, behind those of the same time that were kept before, and it feeds the periods in
 :attr:`DatedSubmission.feeds` instead. Under ``latest`` one that is older than the entry does not count. Under ``best``
-an older one of the same score has been there first: the entry takes its time, and its metadata if it has any. Under ``increment`` an older one adds, and the entry keeps its time and its metadata.
+an older one of the same score has been there first: the entry takes its time, and its metadata if it has any. Under
+``increment`` an older one adds, and the entry keeps its time and its metadata.
 
 **The same score again**, under ``latest`` and ``best``, without metadata or with the very bytes that the entry has,
 changes nothing, because that is what a retry looks like; it does renew the board's time to live. With other metadata it
