@@ -286,14 +286,12 @@ class Boards:
                 check_entry(submission.name, submission.score)
                 if not self.store.may_know(once):
                     return self.store.submit(where, submission, once)  # type: ignore[return-value]
-        if key is None:
-            return self._submit(board, submission, None, want_change=want_change)
-        return self._submit_once(board, submission, key, want_change=want_change)
+        return self.submit_in_full(board, submission, key, want_change=want_change)
 
-    def submit_dated(
-        self, board: str, submission: DatedSubmission, key: str | None = None, *, want_change: bool = False
+    def submit_in_full(
+        self, board: str, submission: Submission, key: str | None = None, *, want_change: bool = False
     ) -> Awaitable[Change | None]:
-        """Submit a score as of another time, which is not to come: BadBody. Otherwise as :meth:`submit`."""
+        """Submit as :meth:`submit` does, also a DatedSubmission; raise BadBody if its time is to come."""
         if key is None:
             return self._submit(board, submission, None, want_change=want_change)
         return self._submit_once(board, submission, key, want_change=want_change)

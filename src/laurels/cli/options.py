@@ -14,6 +14,7 @@ from laurels.cli.client import Client
 from laurels.cli.environment import hide_password, parse_url
 from laurels.cli.numbers import parse_score
 from laurels.http.messages import DEFAULT_ORIGIN
+from laurels.limits import DEFAULT_PAGE_ENTRIES, PAGE_ENTRIES
 
 if TYPE_CHECKING:
     import io
@@ -65,6 +66,20 @@ _window_option = click.option(
 _period_option = click.option(
     "--period", metavar="PERIOD", help="A period of the window, such as 2026-11-22; by default the current one."
 )
+
+
+def count_option(name: str) -> Callable[[F], F]:
+    """Return the option of how many entries to show, which commands name differently."""
+    return click.option(
+        name,
+        type=click.IntRange(1, PAGE_ENTRIES),
+        metavar="N",
+        default=DEFAULT_PAGE_ENTRIES,
+        show_default=True,
+        help=f"How many entries to show, {PAGE_ENTRIES:,} at most.",
+    )
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
 
 

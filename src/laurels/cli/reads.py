@@ -11,6 +11,7 @@ from laurels.cli.options import (
     board_argument,
     call_service,
     check_score,
+    count_option,
     json_option,
     name_argument,
     period_options,
@@ -19,10 +20,8 @@ from laurels.cli.options import (
 from laurels.cli.printing import draw_bar, write, write_json, write_table
 from laurels.cli.tables import end_without, show_page
 from laurels.limits import (
-    DEFAULT_PAGE_ENTRIES,
     DEFAULT_SPAN_ENTRIES,
     NAMES_ASKED,
-    PAGE_ENTRIES,
     SPAN_ENTRIES,
 )
 
@@ -92,14 +91,7 @@ Examples:
 @board_argument
 @click.option("--min", "minScore", metavar="SCORE", callback=check_score, help="The least score, itself included.")
 @click.option("--max", "maxScore", metavar="SCORE", callback=check_score, help="The greatest score, itself included.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, PAGE_ENTRIES),
-    metavar="N",
-    default=DEFAULT_PAGE_ENTRIES,
-    show_default=True,
-    help=f"How many entries to show, {PAGE_ENTRIES:,} at most.",
-)
+@count_option("--limit")
 @period_options
 @server_option
 @json_option

@@ -13,13 +13,14 @@ from laurels.cli.options import (
     board_argument,
     call_service,
     check_score,
+    count_option,
     json_option,
     name_argument,
     period_options,
     server_option,
 )
 from laurels.http.wire import Receipt
-from laurels.limits import DEFAULT_PAGE_ENTRIES, LARGEST_NUMBER, PAGE_ENTRIES
+from laurels.limits import LARGEST_NUMBER, PAGE_ENTRIES
 
 if TYPE_CHECKING:
     from laurels.stores.contract import Score, Standing
@@ -94,14 +95,7 @@ Examples:
     show_default=True,
     help="The rank of the first entry to show.",
 )
-@click.option(
-    "--count",
-    type=click.IntRange(1, PAGE_ENTRIES),
-    metavar="N",
-    default=DEFAULT_PAGE_ENTRIES,
-    show_default=True,
-    help=f"How many entries to show, {PAGE_ENTRIES:,} at most.",
-)
+@count_option("--count")
 @period_options
 @server_option
 @json_option

@@ -70,7 +70,7 @@ async def submit(
         change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
     else:
         dated = DatedSubmission(name, score, metadata, time)
-        change = await boards.submit_dated(board, dated, key, want_change=want_change)
+        change = await boards.submit_in_full(board, dated, key, want_change=want_change)
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 
 

@@ -99,7 +99,7 @@ def pack(answered: Sequence[Answered], agreed: int) -> Iterator[Answers]:
 
 def _ends(outcomes: Sequence[Compared | list[Refusal] | None]) -> Iterator[int]:
     """Yield where a row ends, since outcomes of batches may be long."""
-    if list not in map(type, outcomes):
+    if list not in map(type, outcomes):  # nearly always, and then no step for each of them is needed
         yield from range(ROW_ANSWERS, len(outcomes), ROW_ANSWERS)
         if outcomes:
             yield len(outcomes)

@@ -88,7 +88,7 @@ class Put(Record, tag=0, frozen=True, gc=False):
 
     def apply(self, state: State) -> Outcome:
         """Submit by the operator; return whether that counted."""
-        if state.is_involved:
+        if state.submits_do_more:
             return state.submit(self.board, (), self.name, self.score, (state.stamp(), None, None))
         # As there, for what most submits are
         sequence = state.sequence = state.sequence + state.step
@@ -163,7 +163,7 @@ class At(Record, tag=4, frozen=True, gc=False):
     def apply(self, state: State) -> Outcome:
         """Move on to that time."""
         if state.lossy_sums or self.rules < RULES:
-            state.is_involved = True
+            state.submits_do_more = True
             state.lossy_sums = self.rules < RULES
         state.advance(self.tick, self.offset, is_settled=self.is_settled)
         return True
@@ -222,7 +222,7 @@ class Submit(Record, tag=7, frozen=True, gc=False):
         if not self.key:
             return self.submit(state)
         if (
-            state.is_involved
+            state.submits_do_more
             or self.feeds
             or self.has_metadata
             or self.time is not None

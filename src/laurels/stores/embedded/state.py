@@ -25,8 +25,8 @@ has taken its steps; no other record may be applied before. Whatever is to be go
 on: a board is not found, and :meth:`State.find` finds no periods of a board that is not.
 
 **Short ways.** Records of the most common submits change their index themselves (``Put.apply``, ``Submit.apply``), as
-:meth:`State.submit` would, unless the state ``is_involved``. Whatever else a submit is ever to do must set that, too:
-the short ways would leave it out.
+:meth:`State.submit` would, unless :attr:`State.submits_do_more`. Whatever else a submit is ever to do must set that,
+too: the short ways would leave it out.
 
 **In a compaction** most keys stay on disk: their index is ON_DISK, which only says that they are there.
 """
@@ -109,11 +109,11 @@ class State(dict[str, Index]):
 
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the tick of the last submit of each board with a time to
-    live. ``offsets`` has by how much ticks were ahead of the clock. ``names`` holds the names
-    of all boards, by their bytes. ``moved`` has for a key, by name, the sequence under which metadata is kept that is
+    live. ``offsets`` has by how much ticks were ahead of the clock. ``names`` holds the names of all boards, by their
+    bytes. ``moved`` has for a key, by name, the sequence under which metadata is kept that is
     not that of its entry. ``entry_count`` and ``period_count`` are how many entries and periods there are.
-    ``lossy_sums`` says that sums may lose fractions, as before 0.5. ``is_involved`` says that a submit may have more to
-    do than to change an index: there was once anything in ``renewed`` or ``moved``, or a sum could be lossy.
+    ``lossy_sums`` says that sums may lose fractions, as before 0.5. ``submits_do_more`` says that a submit may have
+    more to do than to change an index: there was once anything in ``renewed`` or ``moved``, or a sum could be lossy.
     ``discard`` is called with each index that goes, and may free it in its time.
     """
 
@@ -125,7 +125,6 @@ class State(dict[str, Index]):
         "default",
         "discard",
         "entry_count",
-        "is_involved",
         "is_settled",
         "lossy_sums",
         "moved",
@@ -136,6 +135,7 @@ class State(dict[str, Index]):
         "renewed",
         "sequence",
         "step",
+        "submits_do_more",
         "unfinished",
     )
 
@@ -151,7 +151,7 @@ class State(dict[str, Index]):
         self.step = 0
         self.offsets = Offsets()
         self.is_settled = True
-        self.lossy_sums = self.is_involved = False
+        self.lossy_sums = self.submits_do_more = False
         self.entry_count = self.period_count = self._undeclared = 0
         self.unfinished: deque[Iterator[object]] = deque()
         self.discard: Callable[[Index], object] = len
@@ -265,7 +265,7 @@ class State(dict[str, Index]):
     def restore(self, board: str, renewed: int) -> None:
         """Count the time of a board from this tick."""
         self.renewed[board] = renewed
-        self.is_involved = True
+        self.submits_do_more = True
         self._await(board)
 
     def _await(self, board: str) -> None:
@@ -395,7 +395,7 @@ class State(dict[str, Index]):
     def move(self, key: str, name: str, sequence: int) -> None:
         """Let metadata of an entry be that which is kept under another sequence than its own."""
         self.moved.setdefault(key, {})[name] = sequence
-        self.is_involved = True
+        self.submits_do_more = True
 
     def forget_moved(self, key: str, name: str) -> None:
         """Forget what metadata came to an entry later: the entry is another now, or gone."""
