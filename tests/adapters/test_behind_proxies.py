@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -128,7 +129,14 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module", params=BLOCKS)
+def programs() -> Iterator[Any]:
+    """Yield each block of the page, skipped on a machine without the program that it configures."""
+    for name in BLOCKS:
+        program = name.partition("-")[0]
+        yield pytest.param(name, marks=pytest.mark.skipif(not shutil.which(program), reason=f"without {program}"))
+
+
+@pytest.fixture(scope="module", params=programs())
 def proxy(request: pytest.FixtureRequest, behind: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """Start a proxy with a configuration of the page."""
     block, prefix = BLOCKS[request.param]
