@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "laurels.logs": laurels("visible"),
     "laurels.reloading": laurels("errors"),
     "laurels.ranking": set[str](),
+    "laurels.access": laurels("limits", "errors"),
     "laurels.wall_clock": set[str](),
     "laurels.windows": laurels("errors", "wall_clock"),
     "laurels.definition": laurels("errors"),
@@ -49,19 +50,19 @@ MAY_IMPORT = {
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions"),
-    "laurels.http": laurels("version", "limits", "errors", "definition", "entries", "declaring")
+    "laurels.http": laurels("version", "limits", "errors", "access", "definition", "entries", "declaring")
     | laurels("stores.contract", "boards"),
     "laurels.adapters.limits": laurels("limits"),
     "laurels.adapters": laurels("limits", "errors", "http", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
-    | laurels("http", "adapters"),
-    "laurels.assembly": laurels("clock", "limits", "errors", "optional", "logs", "reloading", "definition")
+    | laurels("access", "http", "adapters"),
+    "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("boards_file", "boards")
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
-        "version", "visible", "limits", "errors", "optional", "windows", "definition", "entries", "declaring"
+        "version", "visible", "limits", "errors", "access", "optional", "windows", "definition", "entries", "declaring"
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "adapters.limits")
     | laurels("momento_local", "assembly"),

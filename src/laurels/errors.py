@@ -14,6 +14,9 @@
     ├── NotDeclared               the deployment takes scores for declared boards only
     ├── NotDefined                the board has neither a definition nor entries
     ├── NotOnBoard                the question needs a name that is on the board
+    ├── Unauthenticated           the request shows nothing, or what it shows is not accepted
+    ├── Forbidden                 who asks is known, and may not
+    ├── TooManyRequests           an address, a key or a player asks too often
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
     │   │   ├── AnswerLost        no answer came back; the operation may have been done
@@ -37,6 +40,7 @@
     ├── BadProxy                  a setting is no address of a proxy
     ├── ExtraMissing              a feature needs packages that are not installed
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
+    ├── AccessFileUnusable        the file that says who may do what cannot be used
     └── AddressUnusable           the service cannot listen where it is to
 
 The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
@@ -180,6 +184,28 @@ class NotOnBoard(LaurelsError):
         super().__init__(
             f"{truncate(name)!r} is not on this board. Ask about a name that is, or submit a score for it first."
         )
+
+
+class Unauthenticated(LaurelsError):
+    """The request shows no credential and needs one, or shows one that is not accepted."""
+
+
+class Forbidden(LaurelsError):
+    """Who asks is known, and has no right to what was asked for."""
+
+
+class TooManyRequests(LaurelsError):
+    """An address, a key or a player has asked more often than it may.
+
+    ``retry_after`` is in whole seconds; ``policy`` and ``state`` are the values of the fields RateLimit-Policy and
+    RateLimit.
+    """
+
+    def __init__(self, detail: str, retry_after: int, policy: str = "", state: str = "") -> None:
+        self.retry_after = retry_after
+        self.policy = policy
+        self.state = state
+        super().__init__(detail)
 
 
 class StoreError(LaurelsError):
@@ -417,6 +443,14 @@ class BoardsFileUnusable(LaurelsError):
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
         super().__init__(f"The boards file {file} cannot be used: {problem}. Correct it, or name another.")
+
+
+class AccessFileUnusable(LaurelsError):
+    """The file that says who may do what cannot be used."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
 
 
 class AddressUnusable(LaurelsError):

@@ -17,6 +17,7 @@ import anyio
 import uvicorn
 from msgspec.structs import replace
 
+from laurels.access.principal import Principal
 from laurels.adapters.asgi import Application
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
@@ -25,7 +26,6 @@ from laurels.boards import Boards
 from laurels.http import Gate, Response, Routes, StreamingResponse
 from laurels.http.bodies import parse_submit
 from laurels.http.cors import Cors
-from laurels.http.gate import Principal
 from laurels.http.handlers import standing
 from laurels.http.operation import Body, Operation
 from laurels.http.operations import OPERATIONS, STANDING, SUBMIT
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from laurels.http import Request
     from laurels.http.gate import Answered, Context
 
+ADA = Principal(kind="key", name="ada")
 KEY = b"Bearer right"
 CLOSED_BOARD = "secret"
 UNSEEN = "unseen"
@@ -59,12 +60,12 @@ def authenticate(request: Request) -> Principal:
     """Return who has the key."""
     if request.headers.get(b"authorization") != KEY:
         raise HTTPError(401, "Show the key.")
-    return Principal("ada")
+    return ADA
 
 
-def authorise(principal: Principal | None, _: Operation, names: Sequence[str]) -> None:
+def authorise(principal: Principal, _: Operation, names: Sequence[str]) -> None:
     """Keep everybody from one board."""
-    assert principal == Principal("ada")
+    assert principal is ADA
     if names and names[0] == CLOSED_BOARD:
         raise HTTPError(403, "Nobody may.")
 
@@ -178,7 +179,7 @@ async def show_names(_: Context, *names: str) -> Response:
 
 async def show_principal(context: Context) -> Response:
     """Answer with who asks."""
-    return Response(200, encode(context.principal.name if context.principal else None))
+    return Response(200, encode(context.principal.name or None))
 
 
 async def show_odd_status(_: Context) -> Response:

@@ -21,7 +21,7 @@ from tests.http.conftest import ASGI
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from laurels.http.operation import Scope
+    from laurels.access.principal import Scope
 
 
 async def called(data: Path, scope: dict[str, Any], *messages: dict[str, Any]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
+from laurels.access.principal import ANYBODY, Principal
 from laurels.http.messages import Request, Response
 from laurels.http.operation import Operation
 from laurels.http.turns import Turns
@@ -28,18 +29,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Principal(Struct, frozen=True):
-    """Who asks, as far as authentication knows."""
-
-    name: str
-
-
 class Context(Struct, frozen=True, gc=False):
-    """What a handler may use: the boards, the operations there are, who asks (None: anybody), turns for long work."""
+    """What a handler may use: the boards, the operations there are, who asks, turns for long work."""
 
     boards: Boards
     operations: Sequence[Operation] = ()
-    principal: Principal | None = None
+    principal: Principal = ANYBODY
     turns: Turns = field(default_factory=Turns)
 
 
@@ -80,25 +75,25 @@ class Gate(Struct, frozen=True, kw_only=True):
     origin: Check | None = None
     """Looks at ``Origin`` and ``Host`` alone, and at what the operation is; it is remembered as well."""
     address_limit: Check | None = None
-    authenticate: Callable[[Request], Principal | None] | None = None
-    """Returns None for a request without credentials, also a browser's preflight; raises for bad ones."""
-    principal_limit: Callable[[Principal | None, Operation], None] | None = None
-    authorise: Callable[[Principal | None, Operation, Sequence[str]], None] | None = None
-    """Gets the names in the path: a board's, and a player's. Refuses None if the operation has a scope."""
+    authenticate: Callable[[Request], Principal] | None = None
+    """Returns the public for a request without credentials, also a browser's preflight; raises for bad ones."""
+    principal_limit: Callable[[Principal, Operation], None] | None = None
+    authorise: Callable[[Principal, Operation, Sequence[str]], None] | None = None
+    """Gets the names in the path: a board's, and a player's."""
 
     @property
     def is_open(self) -> bool:
         """Whether it does not matter who asks."""
         return not any(getattr(self, part) for part in OF_PRINCIPALS)
 
-    def admit(self, request: Request, operation: Operation | None, names: Sequence[str]) -> Principal | None:
+    def admit(self, request: Request, operation: Operation | None, names: Sequence[str]) -> Principal:
         """Return who asks; raise if the request is refused. Without an operation it will be a 404 or 405 anyway."""
         self.check_site(request, operation)
         if operation is None:
-            return None
+            return ANYBODY
         if self.address_limit is not None:
             self.address_limit(request, operation)
-        principal = self.authenticate(request) if self.authenticate is not None else None
+        principal = self.authenticate(request) if self.authenticate is not None else ANYBODY
         if self.principal_limit is not None:
             self.principal_limit(principal, operation)
         if self.authorise is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -22,10 +22,9 @@ from laurels.http.query import EMPTY_QUERY, Query
 from laurels.limits import BODY_BYTES
 
 if TYPE_CHECKING:
+    from laurels.access.principal import Scope
     from laurels.http.parameters import Input, PathName
 
-Scope = Literal["read", "submit", "moderate", "define", "tokens", "metrics", "admin"]
-"""The right that an operation needs; one without a scope is open to anyone."""
 Handler = Callable[..., Awaitable[Response]]
 """A coroutine function. It gets a context, the names in the path, the body if there is one, and the parameters."""
 
@@ -111,6 +110,7 @@ class Operation(Struct, kw_only=True, eq=False):
     errors: tuple[int, ...] = SIMPLE_ERRORS
     body: Body | None = None
     scope: Scope | None = None
+    """The right that it needs; without one it is open to anyone."""
     subject: str = ""
     parse: Callable[[Query, Headers], Sequence[Any]] | None = None
     """Returns what the handler gets after names and body, if that is not just the values of the parameters."""

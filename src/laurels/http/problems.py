@@ -35,6 +35,7 @@ class Problem(Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
+CHALLENGE = ((b"www-authenticate", b'Bearer realm="laurels"'),)
 
 STATUS: dict[type[errors.LaurelsError], int] = {
     errors.Malformed: 400,
@@ -44,6 +45,9 @@ STATUS: dict[type[errors.LaurelsError], int] = {
     errors.NotDeclared: 404,
     errors.NotDefined: 404,
     errors.NotOnBoard: 404,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.TooManyRequests: 429,
     errors.LimitReached: 429,
     errors.StoreUnavailable: 503,
     errors.StoreFull: 507,
@@ -61,6 +65,14 @@ def problem(error: errors.LaurelsError) -> Response:
     headers = error.headers if isinstance(error, HTTPError) else ()
     if isinstance(error, errors.StoreUnavailable | errors.LimitReached):
         headers = ((b"retry-after", b"%d" % error.retry_after),)
+    elif isinstance(error, errors.Unauthenticated):
+        headers = CHALLENGE
+    elif isinstance(error, errors.TooManyRequests):
+        headers = (
+            (b"retry-after", b"%d" % error.retry_after),
+            (b"ratelimit-policy", error.policy.encode()),
+            (b"ratelimit", error.state.encode()),
+        )
     body = Problem(
         title=PHRASES[status],
         status=status,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from laurels.access.principal import ANYBODY
 from laurels.declaring import quote, suggest
 from laurels.entries import RESERVED
 from laurels.errors import BadName, truncate
@@ -148,7 +149,7 @@ class Routes:
     def admit_recognised(self, operation: Operation | None, names: Sequence[str], request: Request) -> Context:
         """Return the context of a request for an operation, or raise."""
         principal = self.gate.admit(request, operation, names)
-        return self._context if principal is None else replace(self._context, principal=principal)
+        return self._context if principal is ANYBODY else replace(self._context, principal=principal)
 
     def answer_call(self, call: Call, request: Request) -> Awaitable[Response]:
         """Return the answer to a whole request that was admitted; raises before it is awaited, or then."""

@@ -1,0 +1,1 @@
+"""Access: who may do what, as one file says it."""

@@ -1,0 +1,57 @@
+"""Principals: who asks, and what they may do."""
+
+from __future__ import annotations
+
+import re
+from math import inf
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+Scope = Literal["read", "submit:self", "submit", "moderate", "define", "tokens", "metrics", "admin"]
+"""A right, as operations need it and principals have it. ``submit`` has ``submit:self`` in it, ``admin`` has all."""
+SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
+EVERY_BOARD = "*"
+"""The pattern that every board matches. A principal has it, or patterns of some boards, or both."""
+
+
+class Principal(Struct, frozen=True, kw_only=True):
+    """Who asks: anybody where no access file is used, the public that shows nothing, a key, or a player by a token."""
+
+    kind: Literal["anybody", "public", "key", "player"]
+    name: str = ""
+    """That of the key, or the name that the player submits under."""
+    scopes: frozenset[Scope] = SCOPES
+    boards: tuple[str, ...] = (EVERY_BOARD,)
+    """Patterns of names of boards: ``*`` stands for any characters, case counts."""
+    expires: float = inf
+    """When it is no principal any more, in seconds since the epoch."""
+
+    def may(self, scope: Scope) -> bool:
+        """Return whether the principal has a right."""
+        scopes = self.scopes
+        return scope in scopes or "admin" in scopes or (scope == "submit:self" and "submit" in scopes)
+
+    def may_on(self, board: str) -> bool:
+        """Return whether its rights hold on a board."""
+        return any(matches(pattern, board) for pattern in self.boards)
+
+    @property
+    def has_every_board(self) -> bool:
+        """Whether its rights hold on all boards, so that it may do what concerns them all."""
+        return EVERY_BOARD in self.boards
+
+    def __str__(self) -> str:
+        """Return who it is, as logs say it."""
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+
+ANYBODY = Principal(kind="anybody")
+"""Who asks a service without an access file: it may do everything."""
+
+
+def matches(pattern: str, board: str) -> bool:
+    """Return whether a pattern is of a board: ``*`` stands for any characters, also none; nothing else is special."""
+    if EVERY_BOARD not in pattern:
+        return pattern == board
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), board, re.DOTALL) is not None
