@@ -100,6 +100,11 @@ async def _open_momento(cache: str, settings: Settings, _: BoardsFile, __: Clock
     return store
 
 
+async def _open_redis(url: str, _: Settings, __: BoardsFile, clock: Clock) -> Store:
+    store: Store = await load("laurels.stores.redis.store:open_store")(f"redis:{url}", clock)
+    return store
+
+
 class _Kind(NamedTuple):
     open: Callable[[str, Settings, BoardsFile, Clock], Awaitable[Store]]
     has_place: bool
@@ -108,6 +113,7 @@ class _Kind(NamedTuple):
 STORES = {
     "embedded": _Kind(_open_embedded, has_place=False),
     "momento": _Kind(_open_momento, has_place=True),
+    "redis": _Kind(_open_redis, has_place=True),
 }
 """What opens the store of each scheme, given the place that follows it in the URL."""
 

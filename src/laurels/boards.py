@@ -317,7 +317,7 @@ class Boards:
                 submission = self._date(where, submission)
         except ScoreRefused:
             # A retry gets the first answer even if the board has got bounds since that exclude its score
-            first = await self.store.recall(once) if once else None
+            first = await self.store.recall(where, once) if once else None
             if first is None:
                 raise
         else:

@@ -174,7 +174,7 @@ async def test_batch_without_room(tmp_path: Path) -> None:
         other = IdempotencyKey(b"o" * 16, b"f" * 16)
         for each in (other, None):
             assert refused(await outcomes([store.submit(KART, [Submission("y", 1)], each)])) == ["--max-entries"]
-        assert await store.recall(other) is None
+        assert await store.recall(KART, other) is None
         nothing = [Refusal(0, "", "bad")]
         assert await store.submit(KART, nothing) == SubmitResult(nothing)
 

@@ -202,9 +202,9 @@ async def test_a_day_around_a_jump(store: EmbeddedStore, clock: Clock) -> None:
     clock.turn(-400_000)
     await store.submit(KART, Submission("v", 1))
     clock.now += 30_000
-    assert await store.recall(ONCE) is not None
+    assert await store.recall(KART, ONCE) is not None
     clock.now += 10_000
-    assert await store.recall(ONCE) is None
+    assert await store.recall(KART, ONCE) is None
 
 
 async def test_days_without_a_server(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
@@ -217,9 +217,9 @@ async def test_days_without_a_server(store: EmbeddedStore, tmp_path: Path, clock
     later = type(clock)(clock.now + 30 * 86_400, boot="another")
     again = await EmbeddedStore.open(tmp_path / "data", clock=later)
     later.now += 42_000  # and an hour that both clocks of a test have behind them
-    known = await again.recall(ONCE)
+    known = await again.recall(KART, ONCE)
     later.now += 1_500
-    assert (known is not None, await again.recall(ONCE)) == (True, None)
+    assert (known is not None, await again.recall(KART, ONCE)) == (True, None)
     await again.close()
 
 
@@ -302,10 +302,10 @@ async def test_keys_that_begin_alike(tmp_path: Path, clock: Clock, monkeypatch: 
         return list(await asyncio.gather(*submits))
 
     first = await submit_all()
-    assert await store.recall(numbered(99)) is None
+    assert await store.recall(KART, numbered(99)) is None
     seen = [await submit_all()]
     await store.submit(LAST, Submission("v", 1))
-    assert await store.recall(numbered(99)) is None
+    assert await store.recall(KART, numbered(99)) is None
     seen.append(await submit_all())
     await store.close()
     store = await EmbeddedStore.open(tmp_path / "data", clock=clock)
@@ -325,7 +325,7 @@ async def test_many_answers_of_one_batch(store: EmbeddedStore, tmp_path: Path, c
     await store.submit(KART, Submission("v", 1))
     assert answers(tmp_path / "data") == 200 - 23
     again = await EmbeddedStore.open(killed(store, tmp_path), clock=clock)
-    found = [await again.recall(numbered(n)) for n in range(200)]
+    found = [await again.recall(KART, numbered(n)) for n in range(200)]
     assert [each and each.changes[0] for each in found] == [None if n % 9 == 0 else ends[n] for n in range(200)]
     await again.close()
 
@@ -651,7 +651,7 @@ async def test_unreadable_files(store: EmbeddedStore, tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match=r"journal\.db cannot be read"):
         await store.page(KART, 0, 9, with_metadata=True)
     with pytest.raises(StoreUnavailable, match=r"journal\.db cannot be read"):
-        await store.recall(ONCE)
+        await store.recall(KART, ONCE)
     (tmp_path / "data/away.db").rename(tmp_path / "data/journal.db")
     assert len(await store.page(KART, 0, 9)) == 2
 

@@ -104,8 +104,8 @@ async def test_answers(data: Path, clock: Clock) -> None:
     """The first answers to writes with keys are there."""
     store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
     change = Change(None, Standing(7, 0), counted=True)
-    assert await store.recall(KEY) == SubmitResult(changes=(change,))
-    answer = await store.recall(BATCH_KEY)
+    assert await store.recall(KART, KEY) == SubmitResult(changes=(change,))
+    answer = await store.recall(KART, BATCH_KEY)
     assert answer is not None
     assert [(refusal.index, refusal.name) for refusal in answer.refusals] == [(1, "w"), (2, "v")]
     await store.close()

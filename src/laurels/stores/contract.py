@@ -423,7 +423,7 @@ class Store(ABC):
         """
         return True
 
-    async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
+    async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         """Return all that is known of the first submit with this key, or None if there was none.
 
         Raises KeyReused as :meth:`submit` does. For stores with ``submission_details``.

@@ -255,7 +255,7 @@ class EmbeddedStore(Store):
         try:
             batch = self._capacity.fit(board, batch)
         except StoreFull:
-            first = await self.recall(idempotency_key) if idempotency_key else None
+            first = await self.recall(board, idempotency_key) if idempotency_key else None
             if first is None:
                 raise
             return first
@@ -318,7 +318,7 @@ class EmbeddedStore(Store):
     def may_know(self, idempotency_key: IdempotencyKey) -> bool:
         return self._answers.may_know(idempotency_key)
 
-    async def recall(self, idempotency_key: IdempotencyKey) -> SubmitResult | None:
+    async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
         answer = await self._answers.find(idempotency_key)
         if answer is None:

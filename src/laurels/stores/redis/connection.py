@@ -1,0 +1,41 @@
+"""Connections to Redis, and what its errors mean."""
+
+from __future__ import annotations
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Unreachable
+from redis.exceptions import RedisError
+
+from laurels.errors import AnswerLost, StoreUnavailable
+
+ANSWER_SECONDS = 5
+"""How long an answer may take."""
+CONNECT_SECONDS = 2
+CONNECTIONS = 16
+
+
+def connect(url: str) -> Redis:
+    """Return a client, which connects when it is first used; it never sends anything again by itself."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=ANSWER_SECONDS,
+        socket_timeout=ANSWER_SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis.from_pool(pool)
+
+
+def translate(error: BaseException) -> StoreUnavailable:
+    """Return our error for one of the client's."""
+    if isinstance(error, StoreUnavailable):
+        return error
+    if isinstance(error, Unreachable | ConnectionRefusedError) and "onnecting" in str(error):
+        return StoreUnavailable(f"Redis cannot be reached: {error}")
+    return AnswerLost(f"Redis did not answer: {error}")
+
+
+__all__ = ["RedisError", "connect", "translate"]

@@ -1,0 +1,96 @@
+-- read(K; rules, kind, argument...)
+--
+--   standing  name                        {score, rank} or nothing
+--   count                                 the number of entries
+--   page      start, stop, details        {entry...}: name, score, rank, and with details what K:entries has of it
+--   around    name, span, details         {entry...} or nothing
+--   named     details, name...            {entry...} in the board's order
+--   scores    low, high, limit, details   {entry...}
+--   after     score, tick, sequence, name, limit, details     {entry...}
+--   place     score                       {rank, how many are better, how many there are}
+--   summary   n, percent..., edge...      {count, best, worst, a score for each of n percents,
+--                                          how many entries have at least that score for each edge}
+
+local key, kind = KEYS[1], ARGV[2]
+
+local function entries_at(start, stop, details)
+  if stop <= start then return {} end
+  local found = redis.call(RANGE, key, start, stop - 1, 'WITHSCORES')
+  local entries, names, before, rank = {}, {}, nil, nil
+  for at = 1, #found, 2 do
+    local score, place = found[at + 1], start + (at - 1) / 2
+    if score ~= before then
+      rank = rank_at(key, score, place)
+      before = score
+    end
+    names[#names + 1] = name_of(found[at])
+    entries[#entries + 1] = {names[#names], score, ranking == 'o' and place or rank}
+  end
+  if details ~= '' and #names > 0 then
+    for at, kept in ipairs(redis.call('HMGET', key .. ':entries', unpack(names))) do entries[at][4] = kept end
+  end
+  return entries
+end
+
+-- The first place that is behind a score and a member.
+local function place_after(score, member)
+  local low, high = better(key, score), redis.call('ZCARD', key)
+  if down then
+    high = redis.call('ZCOUNT', key, score, '+inf')
+  else
+    high = redis.call('ZCOUNT', key, '-inf', score)
+  end
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local found = redis.call(RANGE, key, middle, middle)[1]
+    local is_before = found <= member
+    if down then is_before = found >= member end
+    if is_before then low = middle + 1 else high = middle end
+  end
+  return low
+end
+
+if kind == 'standing' then
+  return standing_of(key, ARGV[3]) or false
+elseif kind == 'count' then
+  return redis.call('ZCARD', key)
+elseif kind == 'page' then
+  return entries_at(tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5])
+elseif kind == 'around' then
+  local entry = entry_of(key, ARGV[3])
+  if not entry then return false end
+  local place, span = redis.call(RANK, key, entry.member), tonumber(ARGV[4])
+  return entries_at(math.max(0, place - span), place + span + 1, ARGV[5])
+elseif kind == 'named' then
+  local places, seen = {}, {}
+  for at = 4, #ARGV do
+    local entry = not seen[ARGV[at]] and entry_of(key, ARGV[at])
+    seen[ARGV[at]] = true
+    if entry then places[#places + 1] = redis.call(RANK, key, entry.member) end
+  end
+  table.sort(places)
+  local entries = {}
+  for at, place in ipairs(places) do entries[at] = entries_at(place, place + 1, ARGV[3])[1] end
+  return entries
+elseif kind == 'scores' then
+  local low, high = ARGV[3], ARGV[4]
+  local start = down and better(key, high) or better(key, low)
+  local count = redis.call('ZCOUNT', key, low, high)
+  return entries_at(start, start + math.min(count, tonumber(ARGV[5])), ARGV[6])
+elseif kind == 'after' then
+  local place = place_after(ARGV[3], member_of(ARGV[6], tonumber(ARGV[4]), tonumber(ARGV[5])))
+  return entries_at(place, place + tonumber(ARGV[7]), ARGV[8])
+elseif kind == 'place' then
+  local before = better(key, ARGV[3])
+  return {rank_at(key, ARGV[3], before), before, redis.call('ZCARD', key)}
+elseif kind == 'summary' then
+  local count = redis.call('ZCARD', key)
+  if count == 0 then return {0} end
+  local function score_at(place) return redis.call(RANGE, key, place, place, 'WITHSCORES')[2] end
+  local answer, percents = {count, score_at(0), score_at(count - 1)}, tonumber(ARGV[3])
+  for at = 4, percents + 3 do
+    answer[#answer + 1] = score_at(math.floor(count * (100 - tonumber(ARGV[at])) / 100))
+  end
+  for at = percents + 4, #ARGV do answer[#answer + 1] = redis.call('ZCOUNT', key, ARGV[at], '+inf') end
+  return answer
+end

@@ -1,0 +1,385 @@
+"""The store on Redis or Valkey: a board is a sorted set, and every act is one script, atomic on the server.
+
+What is under which key stands at the head of ``common.lua``.
+"""
+
+# ruff: noqa: D102 - the contract documents what every store does
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from redis.exceptions import RedisError
+
+from laurels.errors import KeyReused, ScoreRefused, StoreError
+from laurels.stores.contract import (
+    KEY_SECONDS,
+    Board,
+    Capabilities,
+    Change,
+    DatedSubmission,
+    IdempotencyKey,
+    Period,
+    PeriodRange,
+    Place,
+    Ranked,
+    Refusal,
+    Score,
+    Standing,
+    Store,
+    Submission,
+    SubmitResult,
+    Summary,
+)
+from laurels.stores.redis.connection import connect, translate
+from laurels.stores.redis.turns import Script, Turns
+from laurels.stores.summary import PERCENTILES, edges_between, summarize
+from laurels.stores.sums import add, check_sum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from laurels.definition import Definition
+
+PREFIX = "laurels:"
+BOARDS = f"{PREFIX}boards"
+LISTED_REMEMBERED = 100_000
+SECOND = 1_000_000
+LISTED = 500
+"""Names of boards that are looked up at once."""
+_SUBMIT, _READ, _REMOVE, _METADATA, _PERIODS = map(Script, ("submit", "read", "remove", "metadata", "periods"))
+
+
+class RedisStore(Store):
+    """A store that keeps its boards in one database of Redis."""
+
+    capabilities = Capabilities(durable=False, defining=False, ttl=False)
+    waits_inline = True
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+        self._client = connect(url)
+        self._turns = Turns(self._client)
+        self._clock = clock
+        self._listed: dict[str, asyncio.Future[None]] = {}
+
+    # Writes
+
+    async def submit(
+        self,
+        board: Board,
+        submissions: Submission | Sequence[Submission | Refusal],
+        idempotency_key: IdempotencyKey | None = None,
+        *,
+        want_changes: bool = False,
+    ) -> SubmitResult | None:
+        self._check_kept(board)
+        is_one = isinstance(submissions, Submission)
+        if want_changes and not is_one:
+            self._refuse("tell what a batch changed")
+        batch = [submissions] if is_one else submissions
+        good = [each for each in batch if isinstance(each, Submission)]
+        early = [each for each in batch if isinstance(each, Refusal)]
+        if not good and idempotency_key is None:
+            return SubmitResult(early)
+        listing = self._listed.get(board.name)
+        if good and (listing is None or not listing.done() or listing.exception()):
+            await self._list(board.name)
+        keys, entries = _entries(board, good)
+        definition = board.definition
+        bounds, fingerprint = definition.scores, b""
+        if idempotency_key is not None:
+            keys.append(_key_of_key(board, idempotency_key))
+            fingerprint = idempotency_key.fingerprint
+        flags = "c" * want_changes + "k" * (idempotency_key is not None) + "m" * (not is_one) + "w" * bounds.integer
+        answer = await self._turns.call(
+            _SUBMIT,
+            tuple(keys),
+            rules_of(definition),
+            round(self._clock() * SECOND),
+            f"{key_of(board.name)}:",
+            flags,
+            "" if bounds.min is None else repr(bounds.min),
+            "" if bounds.max is None else repr(bounds.max),
+            fingerprint,
+            KEY_SECONDS,
+            *entries,
+        )
+        if answer == 0:
+            return SubmitResult(early) if early else None
+        return _result(answer, good, batch, early, definition)
+
+    async def _list(self, name: str) -> None:
+        """Have the list of boards hold a name, before the board's first submit."""
+        listing = self._listed.get(name)
+        if listing is None or (listing.done() and (listing.cancelled() or listing.exception())):
+            if len(self._listed) >= LISTED_REMEMBERED:
+                self._listed.clear()
+            listing = self._listed[name] = asyncio.ensure_future(self._ask("ZADD", BOARDS, 0, name))
+        await asyncio.shield(listing)
+
+    async def _ask(self, *words: str | int) -> Any:
+        try:
+            return await self._client.execute_command(*words)
+        except (RedisError, OSError) as error:
+            raise translate(error) from error
+
+    async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
+        self._check_open()
+        first = await self._ask("GET", _key_of_key(board, idempotency_key))
+        if first is None:
+            return None
+        if not first.startswith(idempotency_key.fingerprint):
+            raise KeyReused
+        return _recalled(_unpack(first[16:]))
+
+    async def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> bool:
+        self._check_kept(board)
+        keys = (_key(board), *(key_of(board.name, feed.window, feed.period) for feed in board.feeds))
+        given = b"" if metadata is None else b"=" + metadata
+        return bool(await self._turns.call(_METADATA, keys, rules_of(board.definition), name, given))
+
+    async def remove(self, board: Board, name: str) -> bool:
+        return await self._remove(board, "name", name)
+
+    async def drop(self, board: Board) -> bool:
+        return await self._remove(board, "all", "")
+
+    async def _remove(self, board: Board, kind: str, name: str) -> bool:
+        self._check_kept(board)
+        own = key_of(board.name)
+        rules, of_period = rules_of(board.definition), own if board.window else ""
+        found = await self._turns.call(_REMOVE, (_key(board),), rules, of_period, f"{own}:", kind, name)
+        return bool(found)
+
+    # Reads
+
+    async def standing(self, board: Board, name: str) -> Standing | None:
+        found = await self._read(board, "standing", name)
+        return Standing(_score(found[0]), found[1]) if found else None
+
+    async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
+        return await self._entries(board, with_metadata, "page", start, min(stop, 2**53), "d")
+
+    async def count(self, board: Board) -> int:
+        return await self._read(board, "count") or 0
+
+    async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
+        found = await self._read(board, "around", name, span, "d")
+        return None if found is None else [_ranked(each, with_metadata=with_metadata) for each in found]
+
+    async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
+        return await self._entries(board, with_metadata, "named", "d", *names)
+
+    async def entries_between_scores(
+        self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
+    ) -> list[Ranked]:
+        return await self._entries(board, with_metadata, "scores", _text(low), _text(high), limit, "d")
+
+    async def entries_after(
+        self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
+    ) -> list[Ranked]:
+        place = _text(entry.score), entry.tick, entry.sequence, entry.name
+        return await self._entries(board, with_metadata, "after", *place, limit, "d")
+
+    async def place(self, board: Board, score: Score) -> Place:
+        return Place(*(await self._read(board, "place", _text(score)) or (0, 0, 0)))
+
+    async def summary(self, board: Board) -> Summary:
+        """Ask until the edges of the histogram, which follow from the best and the worst score, are of one state."""
+        edges: list[Score] = []
+        while True:
+            words = len(PERCENTILES), *PERCENTILES, *map(_text, edges[:-1])
+            count, *figures = await self._read(board, "summary", *words) or [0]
+            if not count:
+                return summarize(0, [], [], [])
+            scores = [_score(figure) for figure in figures[: 2 + len(PERCENTILES)]]
+            known, edges = edges, edges_between(scores[0], scores[1])
+            if known == edges:
+                return summarize(count, scores, edges, figures[len(scores) :])
+
+    async def _entries(self, board: Board, with_metadata: bool, kind: str, *words: str | int) -> list[Ranked]:  # noqa: FBT001
+        found = await self._read(board, kind, *words)
+        return [_ranked(each, with_metadata=with_metadata) for each in found or ()]
+
+    async def _read(self, board: Board, kind: str, *words: str | int) -> Any:
+        self._check_kept(board)
+        if not board.visible:
+            return None
+        return await self._turns.call(_READ, (_key(board),), rules_of(board.definition), kind, *words)
+
+    # Boards and periods
+
+    async def names(self, after: str = "", limit: int | None = None) -> list[str]:
+        self._check_open()
+        found: list[str] = []
+        start = f"({after}" if after else "-"
+        while limit is None or len(found) < limit:
+            page = [name.decode() for name in await self._ask("ZRANGEBYLEX", BOARDS, start, "+", "LIMIT", 0, LISTED)]
+            if not page:
+                break
+            exist = await asyncio.gather(*(self._turns.call(_READ, (key_of(name),), "dlno", "count") for name in page))
+            found += [name for name, count in zip(page, exist, strict=True) if count]
+            start = f"({page[-1]}"
+        return found[:limit]
+
+    async def periods(
+        self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
+    ) -> list[Period]:
+        self._check_kept(board)
+        ends = [""]
+        if ranges is not None:
+            ends = [f"{each.window}\n{end}" for each in ranges for end in (each.first, each.last)]
+        rules, own = rules_of(board.definition), key_of(board.name)
+        found = await self._turns.call(_PERIODS, (own,), rules, f"{own}:", -1 if limit is None else limit, *ends)
+        pairs = ((line.decode().split("\n"), count) for line, count in found)
+        return [Period(window, period, count) for (window, period), count in pairs]
+
+    # The store itself
+
+    def _check_kept(self, board: Board) -> None:
+        self._check_open()
+        self.capabilities.check(board.definition)
+
+    async def ready(self) -> None:
+        self._check_open()
+        await self._ask("PING")
+
+    async def close(self) -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            await self._turns.close()
+
+
+async def open_store(url: str, clock: Callable[[], float] = time.time) -> RedisStore:
+    """Return a store once it is ready; raise StoreError if it is not."""
+    store = RedisStore(url, clock)
+    try:
+        await store.ready()
+    except StoreError:
+        await store.close()
+        raise
+    return store
+
+
+def _unpack(body: bytes) -> Any:
+    """Return what a script packed, as it would have returned it: cmsgpack knows no bytes."""
+    answer = msgspec.msgpack.decode(body)
+    return [word.encode() if isinstance(word, str) else word for word in answer] if answer else answer
+
+
+_ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%{}:"})
+
+
+@lru_cache(10_000)
+def key_of(board: str, window: str = "", period: str = "") -> str:
+    """Return the key of a board, or of a period of it; all of one board have one hash tag, and so are in one slot."""
+    key = f"{PREFIX}{{{board.translate(_ESCAPED)}}}"
+    return f"{key}:{window}:{period}" if window else key
+
+
+def _key(board: Board) -> str:
+    return key_of(board.name, board.window, board.period)
+
+
+@lru_cache(1000)
+def _rules(order: str, operator: str, ties: str, ranking: str) -> str:
+    return order[0] + operator[0] + ties[0] + ranking[0]
+
+
+def rules_of(definition: Definition) -> str:
+    """Return the rules of a board as scripts read them."""
+    return _rules(definition.order, definition.operator, definition.ties, definition.ranking)
+
+
+def _entries(board: Board, submissions: Sequence[Submission]) -> tuple[list[str], list[bytes | str | int]]:
+    """Return the keys that submissions go to, the board's first, and five values for each of them."""
+    places = {key_of(board.name): 1}
+    words: list[bytes | str | int] = []
+    usual = _feeds(board, board.feeds, places)
+    for each in submissions:
+        is_dated = isinstance(each, DatedSubmission)
+        words += (
+            each.name,
+            _text(each.score),
+            b"" if each.metadata is None else b"=" + each.metadata,
+            each.submitted_at if is_dated else "",
+            _feeds(board, each.feeds, places) if is_dated else usual,
+        )
+    return list(places), words
+
+
+def _feeds(board: Board, feeds: Sequence[Any], places: dict[str, int]) -> str:
+    named = [(key_of(board.name, feed.window, feed.period), feed.oldest) for feed in feeds]
+    return ",".join(f"{places.setdefault(key, len(places) + 1)}:{oldest}" for key, oldest in named)
+
+
+def _text(score: Score) -> str:
+    return "%.17g" % score
+
+
+def _score(text: bytes) -> Score:
+    score = float(text)
+    return int(score) if score.is_integer() else score
+
+
+def _ranked(entry: list[Any], *, with_metadata: bool) -> Ranked:
+    name, score, rank, details = entry
+    when, _, metadata = details.partition(b" ")
+    tick, _, sequence = when.partition(b".")
+    return Ranked(
+        name.decode(),
+        _score(score),
+        rank,
+        int(sequence),
+        int(tick),
+        metadata or None if with_metadata else None,
+        tick=int(tick),
+    )
+
+
+def _key_of_key(board: Board, idempotency_key: IdempotencyKey) -> str:
+    return f"{key_of(board.name)}:key:{idempotency_key.key.hex()}"
+
+
+def _result(
+    answer: Any,
+    good: Sequence[Submission],
+    batch: Sequence[Submission | Refusal],
+    early: list[Refusal],
+    definition: Definition,
+) -> SubmitResult:
+    """Return what a submit's script answered; raise KeyReused or ScoreRefused."""
+    kind, *rest = answer
+    if kind == b"k":
+        raise KeyReused
+    if kind == b"s":
+        raise _sum_refused(rest[0], good[0].score, definition)
+    if kind == b"c":
+        return _recalled(answer)
+    places = [place for place, each in enumerate(batch) if isinstance(each, Submission)]
+    refused = [
+        Refusal(places[index], good[index].name, str(_sum_refused(had, good[index].score, definition)))
+        for index, had in zip(rest[::2], rest[1::2], strict=True)
+    ]
+    return SubmitResult(sorted([*early, *refused], key=lambda each: each.index))
+
+
+def _recalled(answer: Any) -> SubmitResult:
+    """Return what a kept answer says of one submission; of a batch it says too little."""
+    if answer == 0 or answer[0] != b"c":
+        return SubmitResult()
+    _, had, rank, score, now, counted = answer
+    before = Standing(_score(had), rank) if had else None
+    return SubmitResult(changes=(Change(before, Standing(_score(score), now), bool(counted)),))
+
+
+def _sum_refused(had: bytes, score: Score, definition: Definition) -> ScoreRefused:
+    try:
+        check_sum(add(_score(had), score), definition.scores)
+    except ScoreRefused as error:
+        return error
+    return ScoreRefused("The sum cannot be kept.")
