@@ -37,7 +37,11 @@ end
 -- The entry of a name, or nil: its member, score (a string), tick, sequence and metadata (or nil).
 local function entry_of(key, name)
   local details = redis.call('HGET', key .. ':entries', name)
-  if not details then return nil end
+  if not details then
+    local score = not timed and redis.call('ZSCORE', key, name)
+    if not score then return nil end
+    return {tick = 0, sequence = 0, member = name, score = score}  -- put there by another program
+  end
   local tick, sequence, space = details:match('^(%d+)%.(%d+)( ?)')
   local entry = {tick = tonumber(tick), sequence = tonumber(sequence)}
   if space ~= '' then entry.metadata = details:sub(#tick + #sequence + 3) end

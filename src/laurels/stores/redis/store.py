@@ -22,6 +22,7 @@ from laurels.stores.contract import (
     Capabilities,
     Change,
     DatedSubmission,
+    Entry,
     IdempotencyKey,
     Period,
     PeriodRange,
@@ -51,6 +52,7 @@ LISTED_REMEMBERED = 100_000
 SECOND = 1_000_000
 LISTED = 500
 """Names of boards that are looked up at once."""
+_encode = msgspec.json.Encoder().encode
 _SUBMIT, _READ, _REMOVE, _METADATA, _PERIODS = map(Script, ("submit", "read", "remove", "metadata", "periods"))
 
 
@@ -163,6 +165,12 @@ class RedisStore(Store):
 
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._entries(board, with_metadata, "page", start, min(stop, 2**53), "d")
+
+    async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
+        if with_metadata:
+            return await super().page_json(board, start, stop, with_metadata=True)
+        found = await self._read(board, "page", start, min(stop, 2**53), "")
+        return _encode([Entry(name.decode(), _score(score)) for name, score, _ in found or ()])
 
     async def count(self, board: Board) -> int:
         return await self._read(board, "count") or 0
@@ -328,6 +336,8 @@ def _score(text: bytes) -> Score:
 
 def _ranked(entry: list[Any], *, with_metadata: bool) -> Ranked:
     name, score, rank, details = entry
+    if not details:  # put there by another program
+        return Ranked(name.decode(), _score(score), rank)
     when, _, metadata = details.partition(b" ")
     tick, _, sequence = when.partition(b".")
     return Ranked(
