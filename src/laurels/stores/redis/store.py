@@ -53,7 +53,8 @@ SECOND = 1_000_000
 LISTED = 500
 """Names of boards that are looked up at once."""
 _encode = msgspec.json.Encoder().encode
-_SUBMIT, _READ, _REMOVE, _METADATA, _PERIODS = map(Script, ("submit", "read", "remove", "metadata", "periods"))
+_SUBMIT, _READ, _REMOVE, _METADATA = (Script("common", name) for name in ("submit", "read", "remove", "metadata"))
+_PERIODS, _PUT, _STANDING = map(Script, ("periods", "put", "standing"))
 
 
 class RedisStore(Store):
@@ -66,7 +67,8 @@ class RedisStore(Store):
         self._client = connect(url)
         self._turns = Turns(self._client)
         self._clock = clock
-        self._listed: dict[str, asyncio.Future[None]] = {}
+        self._listed: set[str] = set()
+        self._listing: dict[str, asyncio.Future[Any]] = {}
 
     # Writes
 
@@ -80,6 +82,12 @@ class RedisStore(Store):
     ) -> SubmitResult | None:
         self._check_kept(board)
         is_one = isinstance(submissions, Submission)
+        if is_one and not (idempotency_key or want_changes) and type(submissions) is Submission:
+            if submissions.metadata is None and board.name in self._listed and _is_plain(board):
+                now = round(self._clock() * SECOND)
+                key, rules = key_of(board.name), rules_of(board.definition)
+                await self._turns.call(_PUT, (key,), rules, now, submissions.name, _text(submissions.score))
+                return None
         if want_changes and not is_one:
             self._refuse("tell what a batch changed")
         batch = [submissions] if is_one else submissions
@@ -87,8 +95,7 @@ class RedisStore(Store):
         early = [each for each in batch if isinstance(each, Refusal)]
         if not good and idempotency_key is None:
             return SubmitResult(early)
-        listing = self._listed.get(board.name)
-        if good and (listing is None or not listing.done() or listing.exception()):
+        if good and board.name not in self._listed:
             await self._list(board.name)
         keys, entries = _entries(board, good)
         definition = board.definition
@@ -116,12 +123,14 @@ class RedisStore(Store):
 
     async def _list(self, name: str) -> None:
         """Have the list of boards hold a name, before the board's first submit."""
-        listing = self._listed.get(name)
-        if listing is None or (listing.done() and (listing.cancelled() or listing.exception())):
-            if len(self._listed) >= LISTED_REMEMBERED:
-                self._listed.clear()
-            listing = self._listed[name] = asyncio.ensure_future(self._ask("ZADD", BOARDS, 0, name))
+        listing = self._listing.get(name)
+        if listing is None:
+            listing = self._listing[name] = asyncio.ensure_future(self._ask("ZADD", BOARDS, 0, name))
+            listing.add_done_callback(lambda _: self._listing.pop(name))
         await asyncio.shield(listing)
+        if len(self._listed) >= LISTED_REMEMBERED:
+            self._listed.clear()
+        self._listed.add(name)
 
     async def _ask(self, *words: str | int) -> Any:
         try:
@@ -160,7 +169,11 @@ class RedisStore(Store):
     # Reads
 
     async def standing(self, board: Board, name: str) -> Standing | None:
-        found = await self._read(board, "standing", name)
+        if board.visible and _is_plain(board):
+            self._check_open()
+            found = await self._turns.call(_STANDING, (_key(board),), rules_of(board.definition), name)
+        else:
+            found = await self._read(board, "standing", name)
         return Standing(_score(found[0]), found[1]) if found else None
 
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
@@ -287,6 +300,12 @@ def key_of(board: str, window: str = "", period: str = "") -> str:
     """Return the key of a board, or of a period of it; all of one board have one hash tag, and so are in one slot."""
     key = f"{PREFIX}{{{board.translate(_ESCAPED)}}}"
     return f"{key}:{window}:{period}" if window else key
+
+
+def _is_plain(board: Board) -> bool:
+    """Return whether a board's members are names, its ranks places, and its scores not added."""
+    of = board.definition
+    return not board.feeds and of.ties == "name" and of.ranking == "ordinal" and of.operator != "increment"
 
 
 def _key(board: Board) -> str:
