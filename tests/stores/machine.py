@@ -104,9 +104,10 @@ class StoreMachine(RuleBasedStateMachine):
         )
 
     def once(self, key: bytes | None, *request: object) -> IdempotencyKey | None:
-        """Return what makes a submit count once."""
+        """Return what makes a submit count once; the first part of the request is the board, to which a key belongs."""
         if key is None or not self.store.capabilities.submission_details:
             return None
+        key = blake2b(f"{key!r}, {request[0]}".encode(), digest_size=16).digest()
         return IdempotencyKey(key, blake2b(repr(request).encode(), digest_size=16).digest())
 
     @precondition(has("one_state"))

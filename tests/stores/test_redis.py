@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 from contextlib import closing
@@ -9,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from laurels.stores.redis.store import RedisStore, key_of
 from tests.stores.conformance import Conformance
+from tests.stores.machine import StoreMachine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -66,3 +70,27 @@ class TestRedis(Conformance):
                 return {name[skip:].decode(): score for name, score in found}
 
         return read
+
+
+class RedisMachine(StoreMachine):
+    """A store over a database that was emptied."""
+
+    url: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        with closing(redis.Redis.from_url(self.url)) as client:
+            client.flushall()
+        self.runner = asyncio.Runner()
+        self.store = RedisStore(self.url, lambda: self.model.now)
+
+    def teardown(self) -> None:
+        """Close the store."""
+        self.runner.run(self.store.close())
+        self.runner.close()
+
+
+def test_model(url: str) -> None:
+    """The store does what dictionaries do, in any sequence of operations."""
+    machine = type("Machine", (RedisMachine,), {"url": url})
+    run_state_machine_as_test(machine, settings=settings(deadline=None, max_examples=100, stateful_step_count=30))
