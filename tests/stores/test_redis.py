@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import subprocess
 from contextlib import closing
@@ -12,52 +13,82 @@ import pytest
 import redis
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
+from redis.crc import key_slot
 
+from laurels.definition import Definition
+from laurels.errors import AnswerLost, StoreUnavailable, SumUncertain
+from laurels.stores.contract import Board, Feed, IdempotencyKey, Standing, Submission
+from laurels.stores.redis import turns
 from laurels.stores.redis.store import RedisStore, key_of
 from tests.stores.conformance import Conformance
+from tests.stores.guarantees import KART, shown
 from tests.stores.machine import StoreMachine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from laurels.stores.contract import Board, Store
     from tests.stores.guarantees import Kept
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a server for the tests of a module."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place: Path = tmp_path_factory.mktemp("redis")
-    command = ["redis-server", "--port", str(port), "--dir", str(place), "--save", "", "--bind", "127.0.0.1"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        with closing(redis.Redis(port=port)) as client:
+class Node:
+    """A server of Redis, on a port that stays its own when it is started again."""
+
+    def __init__(self, directory: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.directory = directory
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        line = f"redis-server --port {self.port} --dir {self.directory} --bind 127.0.0.1 --appendonly yes --save"
+        self.process = subprocess.Popen([*line.split(), ""], stdout=subprocess.DEVNULL)
+        with closing(redis.Redis(port=self.port)) as client:
             while True:
                 try:
                     client.ping()
-                    break
                 except redis.ConnectionError:
-                    assert process.poll() is None
-        yield f"redis://127.0.0.1:{port}/0"
-        process.terminate()
+                    assert self.process.poll() is None
+                else:
+                    return
+
+    def kill(self) -> None:
+        """Kill it, without warning."""
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """Run a server for the tests of a module."""
+    node = Node(tmp_path_factory.mktemp("redis"))
+    yield node
+    node.kill()
+
+
+@pytest.fixture
+def url(node: Node) -> str:
+    """Return where the server is."""
+    return node.url
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[RedisStore]:
+    """Open a store over an empty database."""
+    with closing(redis.Redis.from_url(url)) as client:
+        client.flushall()
+    opened = RedisStore(url, answer_seconds=1)
+    yield opened
+    await opened.close()
 
 
 class TestRedis(Conformance):
     """The store keeps the contract."""
-
-    @pytest.fixture
-    async def store(self, url: str) -> AsyncIterator[Store]:
-        """Open a store over an empty database."""
-        with closing(redis.Redis.from_url(url)) as client:
-            client.flushall()
-        opened = RedisStore(url)
-        yield opened
-        await opened.close()
 
     @pytest.fixture
     def kept(self, url: str) -> Kept:
@@ -94,3 +125,75 @@ def test_model(url: str) -> None:
     """The store does what dictionaries do, in any sequence of operations."""
     machine = type("Machine", (RedisMachine,), {"url": url})
     run_state_machine_as_test(machine, settings=settings(deadline=None, max_examples=100, stateful_step_count=30))
+
+
+SUMS = Board("sums", Definition(operator="increment"))
+
+
+async def test_server_that_is_killed(store: RedisStore, node: Node) -> None:
+    """While there is no server nothing is counted, and it is said; when it is back, all is as it was."""
+    await store.submit(KART, Submission("v", 1))
+    node.kill()
+    with pytest.raises(StoreUnavailable):
+        await store.submit(KART, Submission("v", 2))
+    with pytest.raises(StoreUnavailable):
+        await store.standing(KART, "v")
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        await store.ready()
+    node.start()
+    assert await store.standing(KART, "v") == Standing(1, 0)
+
+
+async def test_server_that_hangs(store: RedisStore, node: Node) -> None:
+    """What gets no answer in time may have counted, and the error says so; a sum must not be sent again."""
+    await store.submit(KART, Submission("v", 1))
+    await store.submit(SUMS, Submission("v", 1))
+    node.process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(AnswerLost):
+            await store.submit(KART, Submission("v", 2))
+        with pytest.raises(SumUncertain):
+            await store.submit(SUMS, Submission("v", 2))
+    finally:
+        node.process.send_signal(signal.SIGCONT)
+    assert await store.standing(KART, "w") is None
+
+
+async def test_scripts_that_are_flushed(store: RedisStore, url: str) -> None:
+    """A server that has forgotten the scripts gets them again; nothing is lost, and nothing is done twice."""
+    for _ in range(3):
+        await asyncio.gather(*(store.submit(SUMS, Submission("v", 1)) for _ in range(300)))
+        with closing(redis.Redis.from_url(url)) as client:
+            client.script_flush()
+    assert await store.standing(SUMS, "v") == Standing(900, 0)
+
+
+async def test_too_much_waits(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is beyond the budget is refused at once, and the rest is answered."""
+    monkeypatch.setattr(turns, "MOST_WAITING", 10)
+    results = await asyncio.gather(*(store.standing(KART, "v") for _ in range(12)), return_exceptions=True)
+    assert [type(result) for result in results] == [*[type(None)] * 10, StoreUnavailable, StoreUnavailable]
+
+
+async def test_entries_of_other_programs(store: RedisStore, url: str) -> None:
+    """A plain board is a plain sorted set, which other programs may write to."""
+    await store.submit(KART, Submission("v", 1))
+    with closing(redis.Redis.from_url(url)) as client:
+        assert client.zrange("laurels:{mario-kart}", 0, -1, withscores=True) == [(b"v", 1)]
+        client.zadd("laurels:{mario-kart}", {"w": 2})
+    assert shown(await store.page(KART, 0, 9)) == [("w", 2, 0), ("v", 1, 1)]
+    await store.submit(KART, Submission("w", 3))
+    assert shown((await store.around(KART, "w", 1)) or []) == [("w", 3, 0), ("v", 1, 1)]
+    assert await store.remove(KART, "w")
+
+
+@pytest.mark.parametrize("name", ["}", "{", "a}b", "%7D", "a:b", "}{"])
+async def test_one_slot(store: RedisStore, url: str, name: str) -> None:
+    """All keys of a board are in one slot, whatever its name is, and no other board's."""
+    definition = Definition(windows=("daily",), ranking="dense", ties="earliest")
+    board = Board(name, definition, feeds=(Feed("daily", "2026-11-22"),))
+    await store.submit(board, Submission("v", 1), IdempotencyKey(b"1" * 16, b"a" * 16))
+    with closing(redis.Redis.from_url(url)) as client:
+        keys = [key for key in client.keys("laurels:*") if key != b"laurels:boards"]
+        assert len({key_slot(key) for key in keys}) == 1
+    assert (len(keys), await store.names()) == (11, [name])

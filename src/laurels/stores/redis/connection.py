@@ -16,13 +16,13 @@ CONNECT_SECONDS = 2
 CONNECTIONS = 16
 
 
-def connect(url: str) -> Redis:
+def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> Redis:
     """Return a client, which connects when it is first used; it never sends anything again by itself."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS,
-        timeout=ANSWER_SECONDS,
-        socket_timeout=ANSWER_SECONDS,
+        timeout=answer_seconds,
+        socket_timeout=answer_seconds,
         socket_connect_timeout=CONNECT_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from redis.exceptions import RedisError
 
-from laurels.errors import KeyReused, ScoreRefused, StoreError
+from laurels.errors import AnswerLost, KeyReused, ScoreRefused, StoreError, SumUncertain
 from laurels.stores.contract import (
     KEY_SECONDS,
     Board,
@@ -36,7 +36,7 @@ from laurels.stores.contract import (
     SubmitResult,
     Summary,
 )
-from laurels.stores.redis.connection import connect, translate
+from laurels.stores.redis.connection import ANSWER_SECONDS, connect, translate
 from laurels.stores.redis.turns import Script, Turns
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 from laurels.stores.sums import add, check_sum
@@ -63,8 +63,10 @@ class RedisStore(Store):
     capabilities = Capabilities(durable=False, defining=False, ttl=False)
     waits_inline = True
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
-        self._client = connect(url)
+    def __init__(
+        self, url: str, clock: Callable[[], float] = time.time, *, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
+        self._client = connect(url, answer_seconds)
         self._turns = Turns(self._client)
         self._clock = clock
         self._listed: set[str] = set()
@@ -104,7 +106,7 @@ class RedisStore(Store):
             keys.append(_key_of_key(board, idempotency_key))
             fingerprint = idempotency_key.fingerprint
         flags = "c" * want_changes + "k" * (idempotency_key is not None) + "m" * (not is_one) + "w" * bounds.integer
-        answer = await self._turns.call(
+        call = self._turns.call(
             _SUBMIT,
             tuple(keys),
             rules_of(definition),
@@ -117,6 +119,12 @@ class RedisStore(Store):
             KEY_SECONDS,
             *entries,
         )
+        try:
+            answer = await call
+        except AnswerLost as lost:
+            if definition.operator_rules.adds and idempotency_key is None:
+                raise SumUncertain(lost.problem) from lost.__cause__
+            raise
         if answer == 0:
             return SubmitResult(early) if early else None
         return _result(answer, good, batch, early, definition)
