@@ -103,7 +103,7 @@ STATUSES = {
 }
 """What each error means, whichever operation it answers."""
 
-ANY_REQUEST = (403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
+ANY_REQUEST = (401, 403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
 """The errors that any request may get; the document has them once."""
 
 
