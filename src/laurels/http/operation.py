@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from laurels.declaring import suggest
 from laurels.errors import BadParameter, truncate
 from laurels.http.headers import check_accept, check_content, preferred_kind
 from laurels.http.messages import JSON, Headers, Request, Response
@@ -20,6 +19,7 @@ from laurels.http.parameters import HOMES, IN_PATH, list_words
 from laurels.http.problems import HTTPError
 from laurels.http.query import EMPTY_QUERY, Query
 from laurels.limits import BODY_BYTES
+from laurels.wording import suggest
 
 if TYPE_CHECKING:
     from laurels.access.principal import Scope

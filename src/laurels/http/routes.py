@@ -20,7 +20,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from laurels.access.principal import ANYBODY, Principal
-from laurels.declaring import quote, suggest
 from laurels.entries import RESERVED
 from laurels.errors import BadName, truncate
 from laurels.http.gate import OPEN_GATE, Context, Gate
@@ -30,6 +29,7 @@ from laurels.http.operations import OPERATIONS
 from laurels.http.problems import HTTPError, failure, too_large
 from laurels.http.query import decode_text
 from laurels.limits import BODY_BYTES
+from laurels.wording import quote, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
