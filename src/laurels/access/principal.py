@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from math import inf
 from typing import Literal, get_args
 
@@ -40,7 +39,7 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     def may_on(self, board: str) -> bool:
         """Return whether its rights hold on a board."""
-        return any(matches(pattern, board) for pattern in self.boards)
+        return EVERY_BOARD in self.boards or any(matches(pattern, board) for pattern in self.boards)
 
     @property
     def has_every_board(self) -> bool:
@@ -57,7 +56,20 @@ ANYBODY = Principal(kind="anybody")
 
 
 def matches(pattern: str, board: str) -> bool:
-    """Return whether a pattern is of a board: ``*`` stands for any characters, also none; nothing else is special."""
-    if EVERY_BOARD not in pattern:
+    """Return whether a pattern is of a board: ``*`` stands for any characters, also none; nothing else is special.
+
+    What is between two of them is looked for from left to right. That finds it if anything does, and takes no longer
+    for a name that almost matches, as a regular expression would.
+    """
+    if "*" not in pattern:
         return pattern == board
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), board, re.DOTALL) is not None
+    first, *middle, last = pattern.split("*")
+    place, stop = len(first), len(board) - len(last)
+    if place > stop or not (board.startswith(first) and board.endswith(last)):
+        return False
+    for part in middle:
+        place = board.find(part, place, stop)
+        if place < 0:
+            return False
+        place += len(part)
+    return True

@@ -49,6 +49,9 @@ STATUS: dict[type[errors.LaurelsError], int] = {
     errors.Forbidden: 403,
     errors.TooManyRequests: 429,
     errors.LimitReached: 429,
+    errors.AccessFileNotEdited: 409,
+    errors.AccessFileUnusable: 409,
+    errors.NoAccessFile: 409,
     errors.StoreUnavailable: 503,
     errors.StoreFull: 507,
 }
