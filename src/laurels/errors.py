@@ -191,6 +191,10 @@ class Unauthenticated(LaurelsError):
     """The request shows no credential and needs one, or shows one that is not accepted."""
 
 
+class BadCredential(Unauthenticated):
+    """The request shows a credential that is not accepted. The message never has any part of it."""
+
+
 class Forbidden(LaurelsError):
     """Who asks is known, and has no right to what was asked for."""
 
