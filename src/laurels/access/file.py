@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import date, datetime  # noqa: TC003 - msgspec reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -60,12 +60,14 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
     """A foreign signer of players' tokens, such as the game's identity provider."""
 
     issuer: str
-    audience: str
+    audience: str | tuple[str, ...]
+    """Whom its tokens must be for: one of these."""
     jwks: str | None = None
-    keys: tuple[dict[str, str], ...] = ()
+    """Where its public keys are: a URL, of https unless it is of this machine."""
+    keys: tuple[dict[str, Any], ...] = ()
     """Its public keys as JSON Web Keys, instead of the address that they are at."""
     name: str = "sub"
-    """The claim that is the player's name."""
+    """The claim that is the player's name; ``a.b`` is the claim b in a, unless there is one that is called so."""
 
 
 class Players(Struct, frozen=True, forbid_unknown_fields=True):
