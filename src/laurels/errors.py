@@ -44,6 +44,7 @@
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
     ├── AccessFileUnusable        the file that says who may do what cannot be used
+    ├── AccessFileNotEdited       it cannot be written, or not in that way; nothing was changed
     └── AddressUnusable           the service cannot listen where it is to
 
 The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
@@ -191,6 +192,10 @@ class NotOnBoard(LaurelsError):
 
 class Unauthenticated(LaurelsError):
     """The request shows no credential and needs one, or shows one that is not accepted."""
+
+
+class BadCredential(Unauthenticated):
+    """The request shows a credential that is not accepted. The message never has any part of it."""
 
 
 class Forbidden(LaurelsError):
@@ -474,11 +479,19 @@ class KeysUnreadable(LaurelsError):
 
 
 class AccessFileUnusable(LaurelsError):
-    """The file that says who may do what cannot be used."""
+    """The file that says who may do what cannot be used; on Lambda it is the name of a parameter."""
+
+    def __init__(self, file: Path | str, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
+
+
+class AccessFileNotEdited(LaurelsError):
+    """The file that says who may do what cannot be written, or not in that way; nothing was changed."""
 
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
-        super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
+        super().__init__(f"The access file {file} was not changed: {problem.removesuffix('.')}.")
 
 
 class AddressUnusable(LaurelsError):
