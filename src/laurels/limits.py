@@ -24,8 +24,6 @@ KEY_HOURS = 24
 """How long an idempotency key is remembered."""
 METADATA_BYTES = 1 * KIB
 """Of an entry's metadata, as compact JSON."""
-TOKEN_BYTES = 8 * KIB
-"""Of a player's token."""
 TOKEN_SECONDS, DEFAULT_TOKEN_SECONDS = 86_400, 3600
 """How long a token that the service signs is good, at most and by default."""
 TOKEN_BOARDS = 100

@@ -34,7 +34,8 @@ UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 
 Rate = Annotated[str, Meta(pattern=f"^[1-9][0-9]{{0,8}}/[{''.join(UNITS)}]$")]
 Scopes = tuple[Scope, ...]
-Patterns = tuple[Annotated[str, Meta(min_length=1)], ...]
+_Text = Annotated[str, Meta(min_length=1)]
+Patterns = tuple[_Text, ...]
 S = TypeVar("S", bound=Struct)
 
 
@@ -87,12 +88,13 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
 
     issuer: Annotated[str, _about("What its tokens have in `iss`.", min_length=1)]
     audience: Annotated[
-        str | tuple[str, ...], _about("What its tokens have in `aud`: one of these, if it is a list.", min_length=1)
+        _Text | Annotated[tuple[_Text, ...], Meta(min_length=1)],
+        _about("What its tokens have in `aud`, or a list: one of these."),
     ]
     jwks: Annotated[str | None, _about("The address of its public keys: https, or of this machine.")] = None
     keys: Annotated[tuple[dict[str, Any], ...], _about("Its public keys as JSON Web Keys, instead of an address.")] = ()
     name: Annotated[
-        str, _about("The claim that is the player's name; `a.b` is b in the claim a, if none is called so.", min_length=1)
+        str, _about("The claim that is the name; `a.b` is b in the claim a, if none is called so.", min_length=1)
     ] = "sub"
 
 

@@ -28,8 +28,8 @@ from msgspec import UNSET, Struct, UnsetType
 from laurels.access.issuers import ALGORITHMS, IssuerKeys
 from laurels.access.principal import EVERY_BOARD, Principal
 from laurels.entries import checked_name
-from laurels.errors import BadBody, BadName, Forbidden, NoSecret, Unauthenticated, truncate
-from laurels.limits import TOKEN_BYTES
+from laurels.errors import BadBody, BadCredential, BadName, Forbidden, NoSecret, truncate
+from laurels.limits import CREDENTIAL_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
@@ -94,10 +94,11 @@ class _Trusted:
 class _Parsed:
     """A token that was taken apart, and that nothing is known of yet."""
 
-    def __init__(self, token: bytes) -> None:
+    def __init__(self, credential: str) -> None:
+        token = credential.encode(errors="replace")
         parts = token.split(b".")
-        if len(token) > TOKEN_BYTES or len(parts) != _PARTS:
-            _refuse(f"it is no JSON Web Token of at most {TOKEN_BYTES:,} bytes")
+        if len(token) > CREDENTIAL_CHARACTERS or len(parts) != _PARTS:
+            _refuse(f"it is no JSON Web Token of at most {CREDENTIAL_CHARACTERS:,} characters")
         try:
             head, self.table = (_decode_json(_decode_part(part)) for part in parts[:2])
             self.signature = _decode_part(parts[2])
@@ -151,8 +152,8 @@ class Tokens:
         problems = {name: each.keys.problem for name, each in self._trusted.items()}
         return [f"The keys of the issuer {name} cannot be fetched: {each}." for name, each in problems.items() if each]
 
-    def verify(self, token: bytes, now: float) -> Principal | Awaitable[Principal]:
-        """Return the player whose token this is; raise Unauthenticated if it is nobody's.
+    def verify(self, token: str, now: float) -> Principal | Awaitable[Principal]:
+        """Return the player whose token this is; raise BadCredential if it is nobody's.
 
         An awaitable of that is returned, or raises, if the issuer is to be asked for the token's key first. It raises
         IssuerUnreachable if the issuer cannot be.
@@ -212,8 +213,10 @@ class Tokens:
         begun = int(now)
         claims = {"iss": OWN, "aud": OWN, "sub": checked_name(name), "boards": [*boards], "iat": begun}
         token = jwt.encode(claims | {"exp": begun + seconds}, self._secret, HMAC)
-        if len(token) > TOKEN_BYTES:
-            raise BadBody("/boards", f"The token would be longer than {TOKEN_BYTES:,} bytes: give it fewer boards.")
+        if len(token) > CREDENTIAL_CHARACTERS:
+            raise BadBody(
+                "/boards", f"The token would be longer than {CREDENTIAL_CHARACTERS:,} characters: give it fewer boards."
+            )
         return SignedToken(token, datetime.fromtimestamp(begun + seconds, UTC))
 
 
@@ -294,4 +297,4 @@ def _decode_json(text: bytes) -> dict[str, Any]:
 
 
 def _refuse(problem: str) -> NoReturn:
-    raise Unauthenticated(f"The token is not accepted: {problem}.")
+    raise BadCredential(f"The token is not accepted: {problem}.")
