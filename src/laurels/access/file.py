@@ -32,6 +32,7 @@ UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 
 Rate = Annotated[str, Meta(pattern=f"^[1-9][0-9]{{0,8}}/[{''.join(UNITS)}]$")]
 Scopes = tuple[Scope, ...]
+_Text = Annotated[str, Meta(min_length=1)]
 Pattern = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f\ud800-\udfff]+$", max_length=NAME_BYTES)]
 Patterns = tuple[Pattern, ...]
 S = TypeVar("S", bound=Struct)
@@ -85,10 +86,15 @@ class Issuer(Struct, frozen=True, forbid_unknown_fields=True):
     """A foreign signer of players' tokens, such as the game's identity provider."""
 
     issuer: Annotated[str, _about("What its tokens have in `iss`.", min_length=1)]
-    audience: Annotated[str | tuple[str, ...], _about("Whom its tokens must be for: one of these is in `aud`.")]
-    jwks: Annotated[str | None, _about("The address of its public keys, of https unless it is of this machine.")] = None
+    audience: Annotated[
+        _Text | Annotated[tuple[_Text, ...], Meta(min_length=1)],
+        _about("What its tokens have in `aud`, or a list: one of these."),
+    ]
+    jwks: Annotated[str | None, _about("The address of its public keys: https, or of this machine.")] = None
     keys: Annotated[tuple[dict[str, Any], ...], _about("Its public keys as JSON Web Keys, instead of an address.")] = ()
-    name: Annotated[str, _about("The claim that is the player's name; `a.b` is b in a.", min_length=1)] = "sub"
+    name: Annotated[
+        str, _about("The claim that is the name; `a.b` is b in the claim a, if none is called so.", min_length=1)
+    ] = "sub"
 
 
 class Players(Struct, frozen=True, forbid_unknown_fields=True):
