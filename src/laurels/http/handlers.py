@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from laurels.errors import BadParameter
+from laurels.errors import BadParameter, Forbidden
 from laurels.http.headers import REPRESENTATION, revalidated
 from laurels.http.messages import Response
 from laurels.http.wire import (
@@ -29,9 +29,10 @@ from laurels.stores.contract import DatedSubmission, Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
+    from laurels.access.principal import Principal
     from laurels.boards import Boards
     from laurels.definition import Definition
-    from laurels.http.bodies import Entries
+    from laurels.http.bodies import Entries, Terms
     from laurels.http.gate import Context
     from laurels.http.messages import Request
     from laurels.stores.contract import Board, Score
@@ -59,19 +60,27 @@ async def submit(
     context: Context,
     board: str,
     name: str,
-    sent: tuple[Score, bytes | None, int | None],
+    sent: tuple[Score, bytes | None, Terms | None],
     wants_representation: bool,
     key: str | None,
 ) -> Response:
     """Answer a submit once it is kept."""
-    boards, (score, metadata, time) = context.boards, sent
+    boards, (score, metadata, terms) = context.boards, sent
     want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
-    if time is None:
+    if terms is None:
         change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
     else:
-        dated = DatedSubmission(name, score, metadata, time)
+        _check_terms(context.principal, terms)
+        dated = DatedSubmission(name, score, metadata, terms.submitted_at, operator=terms.operator)
         change = await boards.submit_in_full(board, dated, key, want_change=want_change)
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
+
+
+def _check_terms(principal: Principal, terms: Terms) -> None:
+    """Raise Forbidden if who asks may not submit on these terms."""
+    for field, value in (("operator", terms.operator), ("submittedAt", terms.submitted_at)):
+        if value is not None and not principal.may("moderate"):
+            raise Forbidden(f"A submit with {field} needs the scope moderate, which {principal} does not have.")
 
 
 async def set_metadata(

@@ -41,7 +41,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from laurels.clock import SECOND
-from laurels.definition import Stored, contradiction
+from laurels.definition import OPERATORS, Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused, truncate
 from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
@@ -50,7 +50,7 @@ from laurels.stores.embedded.offsets import Offsets
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from laurels.definition import Definition
+    from laurels.definition import Definition, Operator, OperatorRules
     from laurels.ranking.index import Row
     from laurels.stores.contract import Feed, Score
 
@@ -90,6 +90,12 @@ def tick_of(row: Row) -> int:
     """Return the tick that an entry counts as of, by its row in an index."""
     _, _, _, sequence, *date = row
     return date[0] if date else sequence >> 1
+
+
+def replace(index: Index, name: str, score: Score, sequence: int, tick: int) -> int:
+    """Give a name this very entry, whatever the operator of an index; return what its :meth:`Index.submit` does."""
+    was_there = index.remove(name)
+    return index.submit(name, score, sequence, False, False, tick) - was_there  # noqa: FBT003
 
 
 class Dated(Protocol):
@@ -201,6 +207,10 @@ class State(dict[str, Index]):
         """Return whether a board may refuse a score for the sum that it would come to."""
         return self.declared.get(board, self.default).operator_rules.may_refuse
 
+    def operator_rules(self, board: str, operator: Operator | None) -> OperatorRules:
+        """Return what an operator does, the board's own if there is no other."""
+        return OPERATORS[operator or self.declared.get(board, self.default).operator]
+
     # Time
 
     @property
@@ -283,24 +293,25 @@ class State(dict[str, Index]):
 
     # Entries
 
-    def submit(
+    def submit(  # noqa: PLR0913 - the parts of a record
         self,
         board: str,
         feeds: Sequence[Feed],
         name: str,
         score: Score,
         stamp: Stamp,
+        operator: Operator | None = None,
     ) -> bool:
         """Submit to a board and the periods it feeds; return whether one changed; raise ScoreRefused for a sum."""
         sequence, equal, time = stamp
-        rules = self.definition(board).operator_rules
+        rules = self.operator_rules(board, operator)
         if rules.may_refuse:
             self._check_sum(board, feeds, name, score)
         lossy = self.lossy_sums
         if self.renewed:
             self.renew(board)
         tick = -1 if time is None else min(self.offsets.tick_of(time), sequence >> 1)
-        if tick < 0 and not (feeds or self.moved or sequence & 1):
+        if tick < 0 and not (feeds or self.moved or sequence & 1 or operator):
             outcome = self[board].submit(name, score, sequence, False, lossy)  # noqa: FBT003
             self.entry_count += outcome == ADDED
             return outcome > 0
@@ -308,35 +319,61 @@ class State(dict[str, Index]):
         equal = None if rules.adds or not sequence & 1 else equal
         for key, index in self._fed(board, feeds):
             if tick >= 0 and (row := index.row(name)) and tick_of(row) > tick:
-                changed |= self._submit_older(key, index, row, score, (sequence, tick))
+                changed |= self._submit_older(key, index, row, score, (sequence, tick), operator)
             elif equal is not None and index.score(name) == score:
                 if self.metadata_of(key, name) not in equal:
                     self.set_metadata(key, name, sequence)
                     changed = True
-            elif outcome := index.submit(name, score, sequence, bool(sequence & 1), lossy, tick):
+            elif outcome := (
+                self._submit_by(operator, key, index, name, score, (sequence, tick))
+                if operator
+                else index.submit(name, score, sequence, bool(sequence & 1), lossy, tick)
+            ):
                 changed = True
                 self.entry_count += outcome == ADDED
                 if self.moved:
                     self.forget_moved(key, name)
         return changed
 
-    def _submit_older(self, key: str, index: Index, row: Row, score: Score, dated: tuple[int, int]) -> bool:
+    def _submit_by(  # noqa: PLR0913 - the parts of a record
+        self, operator: Operator, key: str, index: Index, name: str, score: Score, dated: tuple[int, int]
+    ) -> int:
+        """Submit to an index by an operator that need not be its own; return as it does."""
+        (sequence, tick), had = dated, index.score(name)
+        if had is not None:
+            if operator == "increment":
+                score = add_scores(had, score, self.lossy_sums)
+            elif operator == "best" and not self._is_better(key, score, had):
+                return 0
+            if score == had and not sequence & 1:
+                return 0
+        return replace(index, name, score, sequence, tick)
+
+    def _is_better(self, key: str, score: Score, other: Score) -> bool:
+        return self.definition(key.partition("\n")[0]).is_better(score, other)
+
+    def _submit_older(  # noqa: PLR0913 - the parts of a record
+        self, key: str, index: Index, row: Row, score: Score, dated: tuple[int, int], operator: Operator | None
+    ) -> bool:
         """Submit with a sequence as of a tick, which is before that of the entry; return whether that changed it."""
         (name, had, _, kept, *_), (sequence, tick) = row, dated
-        operator = self.definition(key.partition("\n")[0]).operator
+        operator = operator or self.definition(key.partition("\n")[0]).operator
         if operator == "increment":  # the sum is another, its time stays that of the last addition
-            return index.submit(name, score, kept, False, self.lossy_sums, tick_of(row)) > 0  # noqa: FBT003
+            total = add_scores(had, score, self.lossy_sums)
+            replace(index, name, total, kept, tick_of(row))
+            return total != had
         if operator == "latest":
             return False
         if score == had:  # it has been there first; without metadata of its own it keeps what there is
             metadata = 0 if sequence & 1 else self.metadata_of(key, name)
-            index.submit(name, score, sequence | metadata & 1, True, False, tick)  # noqa: FBT003
+            replace(index, name, score, sequence | metadata & 1, tick)
             if metadata:
                 self.move(key, name, metadata)
             else:
                 self.forget_moved(key, name)
             return True
-        if index.submit(name, score, sequence, False, False, tick):  # noqa: FBT003
+        if self._is_better(key, score, had):
+            replace(index, name, score, sequence, tick)
             self.forget_moved(key, name)
             return True
         return False
