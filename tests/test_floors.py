@@ -49,7 +49,9 @@ MAY_IMPORT = {
     "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
-    "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions"),
+    "laurels.turnstile": set[str](),
+    "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
+    | laurels("turnstile"),
     "laurels.http": laurels("version", "limits", "errors", "access", "definition", "entries", "declaring")
     | laurels("stores.contract", "boards"),
     "laurels.adapters.limits": laurels("limits"),
