@@ -70,10 +70,12 @@ class Runs(Struct, frozen=True, forbid_unknown_fields=True):
         bool, Meta(description="Whether a submit with a player's token must carry a run. One with a key need not.")
     ] = False
     min_seconds: Annotated[
-        int, Meta(ge=0, le=LONGEST_RUN_SECONDS, description="How long after its making a run is accepted at the soonest.")
+        int,
+        Meta(ge=0, le=LONGEST_RUN_SECONDS, description="How long after its making a run is accepted at the soonest."),
     ] = 0
     max_seconds: Annotated[
-        int, Meta(ge=1, le=LONGEST_RUN_SECONDS, description="How long after its making a run is accepted at the latest.")
+        int,
+        Meta(ge=1, le=LONGEST_RUN_SECONDS, description="How long after its making a run is accepted at the latest."),
     ] = 3600
 
 

@@ -290,11 +290,12 @@ def _operator(text: str | UnsetType | None) -> Operator | None:
     """Return an operator; raise BadBody for a text that is none."""
     if not isinstance(text, str):
         return None
-    if text not in OPERATORS:
+    operator = next((each for each in OPERATORS if each == text), None)
+    if operator is None:
         right = " or ".join(map(declaring.quote, OPERATORS))
         hint = declaring.suggest(text, OPERATORS)
         raise BadBody("/operator", f"operator is {declaring.quote(text)}: it must be {right}{hint}.")
-    return text
+    return operator
 
 
 def _is_large(score: Score) -> bool:

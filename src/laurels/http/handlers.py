@@ -80,7 +80,11 @@ def _check_terms(principal: Principal, terms: Terms) -> None:
     """Raise Forbidden if who asks may not submit on these terms."""
     for field, value in (("operator", terms.operator), ("submittedAt", terms.submitted_at)):
         if value is not None and not principal.may("moderate"):
-            raise Forbidden(f"A submit with {field} needs the scope moderate, which {principal} does not have.")
+            raise _needs_moderate(field, principal)
+
+
+def _needs_moderate(field: str, principal: Principal) -> Forbidden:
+    return Forbidden(f"A submit with {field} needs the scope moderate, which {principal} does not have.")
 
 
 async def set_metadata(
@@ -96,6 +100,8 @@ async def set_metadata(
 async def submit_batch(context: Context, board: str, sent: Entries | Iterator[Entries], key: str | None) -> Response:
     """Answer a batch once its good entries are kept."""
     entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent
+    if not context.principal.may("moderate") and DatedSubmission in set(map(type, entries)):
+        raise _needs_moderate("submittedAt", context.principal)
     refused = await context.boards.submit_many(board, entries, key)
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 

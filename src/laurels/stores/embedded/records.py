@@ -43,7 +43,7 @@ from laurels.definition import Definition, Operator
 from laurels.errors import ScoreRefused
 from laurels.stores.contract import Feed, IdempotencyKey, Refusal, key_of
 from laurels.stores.embedded.answers import Compared
-from laurels.stores.embedded.state import ADDED, EMPTY_INDEX, NOTHING
+from laurels.stores.embedded.state import ADDED, EMPTY_INDEX, NOTHING, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ class Put(Record, tag=0, frozen=True, gc=False):
     def apply(self, state: State) -> Outcome:
         """Submit by the operator; return whether that counted."""
         if state.submits_do_more:
-            return state.submit(self.board, (), self.name, self.score, (state.stamp(), None, None))
+            return state.submit(self.board, (), self.name, self.score, Stamp(state.stamp()))
         # As there, for what most submits are
         sequence = state.sequence = state.sequence + state.step
         try:
@@ -241,8 +241,8 @@ class Submit(Record, tag=7, frozen=True, gc=False):
     def submit(self, state: State) -> bool:
         """Submit; return whether that counted on the board."""
         sequence = state.stamp(with_metadata=self.has_metadata)
-        stamp = sequence, self.equal, self.time
-        return state.submit(self.board, self.feeds, self.name, self.score, stamp, self.operator)
+        stamp = Stamp(sequence, self.equal, self.time, self.operator)
+        return state.submit(self.board, self.feeds, self.name, self.score, stamp)
 
     def entries(self) -> Iterable[tuple[int, str, float]]:
         """Return place, name and score of each submission that has metadata."""
