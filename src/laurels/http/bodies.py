@@ -31,6 +31,7 @@ from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
 from laurels.http.wire import Batch, MetadataAlone, StrictEntry, Submit, encode
 from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES
 from laurels.stores.contract import DatedSubmission, Refusal, Score, Submission
+from laurels.wording import describe_unknown, quote, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -112,6 +113,11 @@ class Terms(NamedTuple):
 
     submitted_at: int | None
     operator: Operator | None
+
+    @property
+    def need_moderator(self) -> bool:
+        """Whether they need the right to moderate."""
+        return self.submitted_at is not None or self.operator is not None
 
 
 def parse_submit(body: Body) -> tuple[Score, bytes | None, Terms | None]:
@@ -292,9 +298,9 @@ def _operator(text: str | UnsetType | None) -> Operator | None:
         return None
     operator = next((each for each in OPERATORS if each == text), None)
     if operator is None:
-        right = " or ".join(map(declaring.quote, OPERATORS))
-        hint = declaring.suggest(text, OPERATORS)
-        raise BadBody("/operator", f"operator is {declaring.quote(text)}: it must be {right}{hint}.")
+        right = " or ".join(map(quote, OPERATORS))
+        hint = suggest(text, OPERATORS)
+        raise BadBody("/operator", f"operator is {quote(text)}: it must be {right}{hint}.")
     return operator
 
 
@@ -332,7 +338,7 @@ def _refuse_twice(text: Body) -> NoReturn:
     def check_pairs(pairs: list[tuple[str, Any]]) -> None:
         key, count = Counter(key for key, _ in pairs).most_common(1)[0] if pairs else ("", 0)
         if count > 1:
-            raise BadJSON(f"the key {declaring.quote(key)} stands twice in one object")
+            raise BadJSON(f"the key {quote(key)} stands twice in one object")
 
     if len(text) <= BODY_BYTES:
         with suppress(RecursionError, ValueError):  # of what is no better otherwise: not UTF-8, or nested too deeply
@@ -392,5 +398,4 @@ def describe_mismatch(
     name = what.partition("`")[2].removesuffix("`")
     if what.startswith("Object missing"):
         return f"{subject} needs the field {name}"
-    hint = declaring.suggest(name, fields, at_length=at_length)
-    return f"{subject} has no field {declaring.quote(name)}{hint}. It has {', '.join(fields)}"
+    return describe_unknown(subject, name, fields, at_length=at_length)

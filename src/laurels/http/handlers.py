@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from laurels.errors import BadParameter, Forbidden
+from laurels.access.principal import ANYBODY
+from laurels.errors import BadParameter
+from laurels.http.access import refusal
 from laurels.http.headers import REPRESENTATION, revalidated
 from laurels.http.messages import Response
 from laurels.http.wire import (
@@ -25,7 +27,7 @@ from laurels.http.wire import (
     ScoreRank,
     encode,
 )
-from laurels.stores.contract import DatedSubmission, Submission
+from laurels.stores.contract import DatedSubmission, Refusal, Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
 NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
+PLAIN = "only scores with submittedAt or operator can be submitted: any other takes the scope submit"
 _APPLIED = ((b"preference-applied", REPRESENTATION),)
 
 
@@ -51,6 +54,21 @@ def find_board(boards: Boards, board: str, window: str | None, period: str | Non
     if period is not None:
         raise BadParameter("period", "period goes with window: name the window that it is a period of.")
     return boards.board(board)
+
+
+def check_moderator(principal: Principal) -> None:
+    """Raise if who asks may not say when a score was submitted, or how it is to count."""
+    if not principal.may("moderate"):
+        raise refusal(principal, "no submittedAt and no operator can be given: they take the scope moderate")
+
+
+def check_batch(principal: Principal, entries: Entries) -> None:
+    """Raise if who asks may not submit one of the entries."""
+    kinds = set(map(type, entries))
+    if DatedSubmission in kinds:
+        check_moderator(principal)
+    if kinds - {DatedSubmission, Refusal} and not principal.may("submit"):
+        raise refusal(principal, PLAIN)
 
 
 # Scores
@@ -65,26 +83,18 @@ async def submit(
     key: str | None,
 ) -> Response:
     """Answer a submit once it is kept."""
-    boards, (score, metadata, terms) = context.boards, sent
+    boards, principal, (score, metadata, terms) = context.boards, context.principal, sent
+    if terms is not None and terms.need_moderator:
+        check_moderator(principal)
+    elif principal is not ANYBODY and not principal.may_submit_for(name):
+        raise refusal(principal, PLAIN)
     want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
     if terms is None:
         change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
     else:
-        _check_terms(context.principal, terms)
         dated = DatedSubmission(name, score, metadata, terms.submitted_at, operator=terms.operator)
         change = await boards.submit_in_full(board, dated, key, want_change=want_change)
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
-
-
-def _check_terms(principal: Principal, terms: Terms) -> None:
-    """Raise Forbidden if who asks may not submit on these terms."""
-    for field, value in (("operator", terms.operator), ("submittedAt", terms.submitted_at)):
-        if value is not None and not principal.may("moderate"):
-            raise _needs_moderate(field, principal)
-
-
-def _needs_moderate(field: str, principal: Principal) -> Forbidden:
-    return Forbidden(f"A submit with {field} needs the scope moderate, which {principal} does not have.")
 
 
 async def set_metadata(
@@ -100,8 +110,8 @@ async def set_metadata(
 async def submit_batch(context: Context, board: str, sent: Entries | Iterator[Entries], key: str | None) -> Response:
     """Answer a batch once its good entries are kept."""
     entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent
-    if not context.principal.may("moderate") and DatedSubmission in set(map(type, entries)):
-        raise _needs_moderate("submittedAt", context.principal)
+    if context.principal is not ANYBODY:
+        check_batch(context.principal, entries)
     refused = await context.boards.submit_many(board, entries, key)
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
