@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from laurels.access.principal import ANYBODY
-from laurels.errors import BadParameter
+from laurels.errors import BadParameter, NoAccessFile
 from laurels.http.access import refusal
 from laurels.http.headers import REPRESENTATION, revalidated
 from laurels.http.messages import Response
+from laurels.http.own_boards import find_own_boards
 from laurels.http.wire import (
     ABSENT_BODY,
     BatchReceipt,
+    Keys,
     Listed,
+    ListedKey,
     Listing,
     Periods,
     Readiness,
@@ -140,14 +143,15 @@ async def drop(context: Context, board: str, window: str | None, period: str | N
 
 
 async def list_boards(context: Context, after: str | None, limit: int, include: frozenset[str]) -> Response:
-    """Answer with boards that are defined or have entries, by name."""
+    """Answer with boards that are defined or have entries, by name: those that who asks has rights on."""
     boards = context.boards
-    found = await boards.definitions(after or "", limit + 1)
-    listed = [
-        Listed(name, declared, definition, await boards.count(name) if "count" in include else UNSET)
-        for name, definition, declared in found[:limit]
-    ]
-    return Response(200, encode(Listing(listed, listed[-1].name if len(found) > limit else None)))
+    names, following = await find_own_boards(boards, context.principal, after or "", limit)
+    listed = []
+    for name in names:
+        definition, is_declared = boards.describe(name)
+        count = await boards.count(name) if "count" in include else UNSET
+        listed.append(Listed(name, is_declared, definition, count))
+    return Response(200, encode(Listing(listed, following)))
 
 
 async def show_definition(context: Context, board: str) -> Response:
@@ -187,6 +191,25 @@ async def rank_of_score(context: Context, board: str, score: Score, window: str 
     """Answer with the rank that a score would have."""
     place = await context.boards.place(find_board(context.boards, board, window, period), score)
     return Response(200, encode(ScoreRank.of(place)))
+
+
+# Keys
+
+
+async def list_keys(context: Context, after: str | None, limit: int) -> Response:
+    """Answer with the keys of the access file, by name, without their digests."""
+    keys = context.access.file.keys if context.access is not None else {}
+    names = sorted(name for name in keys if name > (after or ""))
+    listed = [ListedKey(name, key.scopes, key.boards, key.expires) for name in names[:limit] for key in (keys[name],)]
+    return Response(200, encode(Keys(listed, names[limit - 1] if len(names) > limit else None)))
+
+
+async def revoke_key(context: Context, key: str) -> Response:
+    """Take a key out of the access file."""
+    if context.access is None:
+        raise NoAccessFile
+    await context.access.revoke(key)
+    return NO_CONTENT
 
 
 # Service
