@@ -35,7 +35,14 @@ from laurels.errors import (
 )
 from laurels.limits import NAME_BYTES, NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Count, DatedSubmission, Feed, PeriodRange, Refusal, Score, Submission
-from laurels.submissions import check_metadata, check_submission, find_refusals, make_idempotency_key, make_submit_key
+from laurels.submissions import (
+    check_metadata,
+    check_submission,
+    find_refusals,
+    make_idempotency_key,
+    make_submit_key,
+    operator_of,
+)
 from laurels.turnstile import Turnstile
 from laurels.windows import Calendar, normalize_window
 
@@ -256,7 +263,9 @@ class Boards:
     def submit_in_full(
         self, board: str, submission: Submission, key: str | None = None, *, want_change: bool = False
     ) -> Awaitable[Change | None]:
-        """Submit as :meth:`submit` does, also a DatedSubmission; raise BadBody if its time is to come."""
+        """Submit as :meth:`submit` does, also a DatedSubmission; raise BadBody if its time is to come, and NotKept."""
+        if operator_of(submission) and not self.store.capabilities.guarding:
+            raise NotKept("submit by another operator than the board's")
         if key is None:
             return self._submit(board, submission, None, want_change=want_change)
         return self._submit_once(board, submission, key, want_change=want_change)
@@ -311,6 +320,8 @@ class Boards:
 
     def _date(self, where: Board, submission: DatedSubmission) -> DatedSubmission:
         """Return a submission with the periods of its time that are kept; raise BadBody if that is to come."""
+        if submission.submitted_at is None:
+            return structs.replace(submission, feeds=where.feeds)
         now, time = self._clock(), submission.submitted_at / SECOND
         if time > now:
             shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")

@@ -141,7 +141,9 @@ SUBMIT = Operation(
     tag="Scores",
     title="Submit a score",
     about="Submits a score for the name to the board, by the board's operator, and to the current period of each of "
-    "its windows. A retry after a lost answer is safe: with an `Idempotency-Key` it counts once under every operator.",
+    "its windows. A retry after a lost answer is safe: with an `Idempotency-Key` it counts once under every operator. "
+    "With `operator` it counts by that one instead of the board's, past the board's guard; with `submittedAt` as of "
+    "then. Both need the right to moderate.",
     answers=(
         Answer(202, "The score is kept, and in the ranking."),
         Answer(
