@@ -69,6 +69,7 @@ class MomentoStore(Store):
         defining=False,
         submission_details=False,
         windows=False,
+        hiding=False,
         exact_sums=False,
         batched_sums=False,
         operators=frozenset({"latest", "increment"}),
