@@ -61,7 +61,8 @@ def test_list(server: Server, ring: KeyRing) -> None:
 
 def test_list_page_by_page(guarded: Guarded) -> None:
     """`next` leads through all keys."""
-    names, after = [], ""
+    names: list[str] = []
+    after: str | None = ""
     while after is not None:
         page = ask(guarded.server, "GET", f"/-/keys?limit=2&after={after}", headers=bearer(guarded.secrets["admin"]))
         names += [key["name"] for key in page.json["keys"]]
