@@ -38,6 +38,7 @@ from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.proxies import TrustedProxies
+from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+    from laurels.access.file import AccessFile
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
 
@@ -139,7 +141,7 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    access = None if settings.access is None else Access(read_access(settings.access))
+    access = None if settings.access is None else _open_access(read_access(settings.access), settings.limits)
     gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
@@ -158,6 +160,10 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
+
+
+def _open_access(file: AccessFile, limits: Limits) -> Access:
+    return Access(file, RateLimiter(file, limits.max_metered))
 
 
 async def _reload_access(settings: Settings, access: Access) -> None:

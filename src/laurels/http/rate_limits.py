@@ -36,7 +36,6 @@ UNITS = {"s": (1, "second"), "m": (60, "minute"), "h": (60 * 60, "hour"), "d": (
 CALLED = dict(UNITS.values())
 ANONYMOUS_TOKENS = Rates(Rate("tokens", 10, 60 * 60, 10))
 """How many tokens an address may have made for new players; there is no right to ask for."""
-MOST_METERED = 200_000
 REMEMBERED = 1000
 """Of the addresses: most requests come from few."""
 
@@ -52,7 +51,7 @@ class Metered(NamedTuple):
 class RateLimiter:
     """The limits of an access file and the meters of all whom they are for: ``most`` addresses, and as many players."""
 
-    def __init__(self, file: AccessFile, most: int = MOST_METERED, *, now: Callable[[], float] = monotonic) -> None:
+    def __init__(self, file: AccessFile, most: int, *, now: Callable[[], float] = monotonic) -> None:
         self._now = now
         self._addresses, self._keys, self._players, self._newcomers = (Meters(most) for _ in range(4))
         self.replace(file)
