@@ -41,7 +41,6 @@ class Bucket:
         self.since = now
         return max(Fraction(0), (1 - self.tokens) * self.interval)
 
-
     def take(self, now: Fraction) -> Fraction:
         """Take a token, or say how long it takes until there is one."""
         wait = self.wait(now)
@@ -87,9 +86,9 @@ def test_meters_are_buckets(requests: Limit | None, submits: Limit | None, steps
     meters, buckets = Meters(10), {name: Buckets(requests, submits, now) for name in "abc"}
     for milliseconds, name, is_submit in steps:
         now += milliseconds * MILLISECOND
-        foreseen = meters.wait(key_of(name), rates, is_submit, float(now))
+        foreseen = meters.wait(key_of(name), rates, float(now), is_submit=is_submit)
         expected = buckets[name].take(now, is_submit=is_submit)
-        wait = meters.take(key_of(name), rates, is_submit, float(now))
+        wait = meters.take(key_of(name), rates, float(now), is_submit=is_submit)
         assert (wait > 0) == (expected > 0)
         assert foreseen == wait == pytest.approx(float(expected), abs=1e-5)
 
@@ -109,7 +108,7 @@ def test_few_meters(steps: list[tuple[int, int]]) -> None:
             assert bucket is None or bucket.is_full(now)
             bucket = Bucket(Limit(10, 3600, 2), now)
         expected = bucket.take(now) if bucket else Fraction(0)
-        wait = meters.take(key, HOURLY, False, float(now))
+        wait = meters.take(key, HOURLY, float(now), is_submit=False)
         assert len(meters) <= meters.most
         if key in meters and bucket:
             buckets[key] = bucket
@@ -121,35 +120,35 @@ def test_flood_of_addresses() -> None:
     meters = Meters(1000)
     before = [key_of(f"before {i}") for i in range(1000)]
     for key in before * 2:
-        assert meters.take(key, HOURLY, False, 1.0) == 0
-    let_in = sum(meters.take(key_of(f"flood {i}"), HOURLY, False, 1.0 + i / 1e6) == 0 for i in range(100_000))
+        assert meters.take(key, HOURLY, 1.0, is_submit=False) == 0
+    let_in = sum(meters.take(key_of(f"flood {i}"), HOURLY, 1.0 + i / 1e6, is_submit=False) == 0 for i in range(100_000))
     assert len(meters) == 1000
     assert let_in <= 1024 * 2
-    assert all(meters.take(key, HOURLY, False, 2.0) > 0 for key in before)
+    assert all(meters.take(key, HOURLY, 2.0, is_submit=False) > 0 for key in before)
 
 
 def test_passed_meters_make_room() -> None:
     """A meter whose time has passed is dropped for a new one, as many as come."""
     meters = Meters(1000)
     for i in range(100_000):
-        assert meters.take(key_of(str(i)), HOURLY, False, i * 10.0) == 0
+        assert meters.take(key_of(str(i)), HOURLY, i * 10.0, is_submit=False) == 0
     assert len(meters) < 1000
 
 
 def test_clock_that_is_set_back() -> None:
     """Nobody waits longer than a whole burst takes, however far back the clock is set."""
     meters = Meters(10)
-    meters.take(1, HOURLY, False, 1e6)
-    assert meters.take(1, HOURLY, False, 5.0) == pytest.approx(360)
-    assert meters.take(1, HOURLY, False, 365.0) == 0
+    meters.take(1, HOURLY, 1e6, is_submit=False)
+    assert meters.take(1, HOURLY, 5.0, is_submit=False) == pytest.approx(360)
+    assert meters.take(1, HOURLY, 365.0, is_submit=False) == 0
 
 
 def test_limit_that_is_changed() -> None:
     """A meter goes on under another limit: what was used of the old burst does not outlast the new one."""
     meters = Meters(10)
     for _ in range(500):
-        meters.take(1, Rates(Rate("requests", 1, 1, 500)), False, 5.0)
-    assert meters.take(1, Rates(Rate("requests", 2, 1, 4)), False, 5.0) == pytest.approx(0.5)
+        meters.take(1, Rates(Rate("requests", 1, 1, 500)), 5.0, is_submit=False)
+    assert meters.take(1, Rates(Rate("requests", 2, 1, 4)), 5.0, is_submit=False) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -166,15 +165,15 @@ def test_limit_that_is_told(
     requests: tuple[int, int, int] | None, submits: tuple[int, int, int] | None, *, is_submit: bool, expected: str
 ) -> None:
     """Of two limits that are reached, that which takes longer is told."""
-    rates = Rates(
-        Rate("requests", *requests) if requests else None, Rate("submits", *submits) if submits else None
-    )
+    rates = Rates(Rate("requests", *requests) if requests else None, Rate("submits", *submits) if submits else None)
     meters = Meters(10)
-    meters.take(1, rates, True, 1.0)
-    assert meters.find_limiting(1, rates, is_submit, 1.0).name == expected
+    meters.take(1, rates, 1.0, is_submit=True)
+    assert meters.find_limiting(1, rates, 1.0, is_submit=is_submit).name == expected
 
 
-@pytest.mark.parametrize(("limit", "window"), [((20, 1, 40), 2), ((10, 60, 1), 6), ((7, 1, 1), 1), ((1, 86400, 3), 259200)])
+@pytest.mark.parametrize(
+    ("limit", "window"), [((20, 1, 40), 2), ((10, 60, 1), 6), ((7, 1, 1), 1), ((1, 86400, 3), 259200)]
+)
 def test_window(limit: tuple[int, int, int], window: int) -> None:
     """A window is how long a whole burst takes, in whole seconds."""
     assert Rate("requests", *limit).window == window
@@ -183,4 +182,4 @@ def test_window(limit: tuple[int, int, int], window: int) -> None:
 def test_no_limits() -> None:
     """Without limits there is nothing to wait for."""
     assert not Rates()
-    assert Meters(1).take(1, Rates(), True, 1.0) == 0
+    assert Meters(1).take(1, Rates(), 1.0, is_submit=True) == 0

@@ -111,15 +111,15 @@ cdef class Meters:
         """Return whether a subject has a meter of its own."""
         return self.slots[self.place(key)].key != 0
 
-    def take(self, uint64_t key, Rates rates not None, bint is_submit, double now):
+    def take(self, uint64_t key, Rates rates not None, double now, *, bint is_submit):
         """Return 0 if a request is let in, which is counted; else how many seconds it must wait, and nothing is."""
         return rates.take(self.find(key, now), is_submit, now)
 
-    def wait(self, uint64_t key, Rates rates not None, bint is_submit, double now):
+    def wait(self, uint64_t key, Rates rates not None, double now, *, bint is_submit):
         """Return what :meth:`take` would, and count nothing."""
         return rates.wait(self.find(key, now), is_submit, now)
 
-    def find_limiting(self, uint64_t key, Rates rates not None, bint is_submit, double now):
+    def find_limiting(self, uint64_t key, Rates rates not None, double now, *, bint is_submit):
         """Return the rate that a request must wait for the longest."""
         cdef Meter *meter = self.find(key, now)
         if rates.requests is None:

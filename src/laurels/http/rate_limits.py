@@ -5,9 +5,9 @@
     RateLimit-Policy: "requests";q=40;w=2, "submits";q=10;w=5
     RateLimit: "submits";r=0;t=3
 
-The two fields are those of draft-ietf-httpapi-ratelimit-headers-11: of each limit how many requests at once (``q``), and
-in how many seconds as many may come again (``w``); and of the one that refused how many are left, and when to come
-again. Both are whole seconds, rounded up.
+The two fields are those of draft-ietf-httpapi-ratelimit-headers-11 (May 2026): of each limit how many requests at once
+(``q``), and in how many seconds as many may come again (``w``); and of the one that refused how many are left (``r``),
+and when to come again (``t``). Seconds are whole, rounded up.
 
 Addresses of IPv6 are metered by their network of 64 bits, because whoever has one has them all.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from laurels.access.principal import Principal
     from laurels.http.operation import Operation
 
-UNITS = {"s": (1, "second"), "m": (60, "minute"), "h": (60 * 60, "hour"), "d": (24 * 60 * 60, "day")}
+UNITS = {"s": (1, "a second"), "m": (60, "a minute"), "h": (60 * 60, "an hour"), "d": (24 * 60 * 60, "a day")}
 """Of a rate in the access file: seconds, and what it is called."""
 CALLED = dict(UNITS.values())
 ANONYMOUS_TOKENS = Rates(Rate("tokens", 10, 60 * 60, 10))
@@ -85,7 +85,7 @@ class RateLimiter:
         metered = self.meter_address(client)
         if metered is not None:
             now = self._now()
-            if metered.meters.wait(metered.key, metered.rates, operation.is_submit, now):
+            if metered.meters.wait(metered.key, metered.rates, now, is_submit=operation.is_submit):
                 raise _refusal(metered, now, f"from {name_network(client)}", is_submit=operation.is_submit)
 
     def limit_principal(self, principal: Principal, operation: Operation) -> None:
@@ -102,7 +102,7 @@ class RateLimiter:
 
     def _take(self, metered: Metered, whose: str, *, is_submit: bool) -> None:
         now = self._now()
-        if metered.meters.take(metered.key, metered.rates, is_submit, now):
+        if metered.meters.take(metered.key, metered.rates, now, is_submit=is_submit):
             raise _refusal(metered, now, whose, is_submit=is_submit)
 
 
@@ -137,11 +137,11 @@ def _address_key(client: str) -> int:
 
 def _refusal(metered: Metered, now: float, whose: str, *, is_submit: bool) -> TooManyRequests:
     meters, key, rates = metered
-    limit = meters.find_limiting(key, rates, is_submit, now)
-    seconds = max(1, ceil(meters.wait(key, rates, is_submit, now)))
+    limit = meters.find_limiting(key, rates, now, is_submit=is_submit)
+    seconds = max(1, ceil(meters.wait(key, rates, now, is_submit=is_submit)))
     policies = (each for each in (rates.requests, rates.submits) if each is not None)
     return TooManyRequests(
-        f"There are too many {limit.name} {whose}: {limit.count:,} a {CALLED[int(limit.seconds)]} are allowed, "
+        f"There are too many {limit.name} {whose}: {limit.count:,} {CALLED[int(limit.seconds)]} are allowed, "
         f"{limit.burst:,} at once. Come again in {seconds:,} {'second' if seconds == 1 else 'seconds'}.",
         seconds,
         policy=", ".join(f'"{each.name}";q={each.burst};w={each.window}' for each in policies),
