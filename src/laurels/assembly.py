@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from laurels.access.file import AccessFile
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
 
@@ -141,7 +140,7 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    access = None if settings.access is None else _open_access(read_access(settings.access), settings.limits)
+    access = _open_access(settings)
     gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
@@ -156,19 +155,17 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
         if reloading is not None and settings.boards is not None:
             reloading.add(f"the boards file {settings.boards}", reload_boards)
         if reloading is not None and access is not None:
-            reloading.add(f"the access file {settings.access}", partial(_reload_access, settings, access))
+            reloading.add(f"the access file {settings.access}", access.reload)
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
 
 
-def _open_access(file: AccessFile, limits: Limits) -> Access:
-    return Access(file, RateLimiter(file, limits.max_metered))
-
-
-async def _reload_access(settings: Settings, access: Access) -> None:
-    assert settings.access is not None  # noqa: S101 - or there is nothing to reload
-    access.replace(await asyncio.to_thread(read_access, settings.access))
+def _open_access(settings: Settings) -> Access | None:
+    if settings.access is None:
+        return None
+    file = read_access(settings.access)
+    return Access(file, settings.access, limits=RateLimiter(file, settings.limits.max_metered))
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:

@@ -17,7 +17,7 @@ MILLISECOND = Fraction(1, 1000)
 class Limit(NamedTuple):
     """So many in so many seconds, and how many at once."""
 
-    count: int
+    number: int
     seconds: int
     burst: int
 
@@ -30,7 +30,7 @@ class Bucket:
     """A bucket that is full at first, and that a token falls into at each interval."""
 
     def __init__(self, limit: Limit, now: Fraction) -> None:
-        self.interval = Fraction(limit.seconds, limit.count)
+        self.interval = Fraction(limit.seconds, limit.number)
         self.burst = limit.burst
         self.tokens = Fraction(limit.burst)
         self.since = now
