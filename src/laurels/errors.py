@@ -41,6 +41,7 @@
     ├── ExtraMissing              a feature needs packages that are not installed
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     ├── AccessFileUnusable        the file that says who may do what cannot be used
+    ├── AccessFileNotEdited       it cannot be written, or not in that way; nothing was changed
     └── AddressUnusable           the service cannot listen where it is to
 
 The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
@@ -188,6 +189,10 @@ class NotOnBoard(LaurelsError):
 
 class Unauthenticated(LaurelsError):
     """The request shows no credential and needs one, or shows one that is not accepted."""
+
+
+class BadCredential(Unauthenticated):
+    """The request shows a credential that is not accepted. The message never has any part of it."""
 
 
 class Forbidden(LaurelsError):
@@ -446,11 +451,19 @@ class BoardsFileUnusable(LaurelsError):
 
 
 class AccessFileUnusable(LaurelsError):
-    """The file that says who may do what cannot be used."""
+    """The file that says who may do what cannot be used; on Lambda it is the name of a parameter."""
+
+    def __init__(self, file: Path | str, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
+
+
+class AccessFileNotEdited(LaurelsError):
+    """The file that says who may do what cannot be written, or not in that way; nothing was changed."""
 
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
-        super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
+        super().__init__(f"The access file {file} was not changed: {problem.removesuffix('.')}.")
 
 
 class AddressUnusable(LaurelsError):

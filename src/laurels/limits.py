@@ -18,6 +18,8 @@ NAME_BYTES = 256
 """Of the name of a board or of a player, in UTF-8."""
 KEY_CHARACTERS = 255
 """Of an idempotency key."""
+CREDENTIAL_CHARACTERS = 8 * KIB
+"""Of a key or a token that a request shows."""
 KEY_HOURS = 24
 """How long an idempotency key is remembered."""
 METADATA_BYTES = 1 * KIB

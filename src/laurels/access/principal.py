@@ -32,6 +32,12 @@ class Principal(Struct, frozen=True, kw_only=True):
         scopes = self.scopes
         return scope in scopes or "admin" in scopes or (scope == "submit:self" and "submit" in scopes)
 
+    def may_submit_for(self, name: str) -> bool:
+        """Return whether it may submit a score for a name: a player's token only for the name that it was made for."""
+        if "submit" in self.scopes or "admin" in self.scopes:
+            return True
+        return self.kind == "player" and self.name == name and "submit:self" in self.scopes
+
     def may_on(self, board: str) -> bool:
         """Return whether its rights hold on a board."""
         return any(matches(pattern, board) for pattern in self.boards)

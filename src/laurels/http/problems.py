@@ -35,7 +35,7 @@ class Problem(Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-CHALLENGE = ((b"www-authenticate", b'Bearer realm="laurels"'),)
+CHALLENGE = b'Bearer realm="laurels"'
 
 STATUS: dict[type[errors.LaurelsError], int] = {
     errors.Malformed: 400,
@@ -66,7 +66,8 @@ def problem(error: errors.LaurelsError) -> Response:
     if isinstance(error, errors.StoreUnavailable | errors.LimitReached):
         headers = ((b"retry-after", b"%d" % error.retry_after),)
     elif isinstance(error, errors.Unauthenticated):
-        headers = CHALLENGE
+        wrong = b', error="invalid_token"' if isinstance(error, errors.BadCredential) else b""
+        headers = ((b"www-authenticate", CHALLENGE + wrong),)
     elif isinstance(error, errors.TooManyRequests):
         headers = (
             (b"retry-after", b"%d" % error.retry_after),
