@@ -32,7 +32,9 @@ def read_access_file(settings: Settings) -> AccessFile | None:
     secret = secret_parameter(file)
     if secret != settings.secret_parameter:
         given = "is missing" if settings.secret_parameter is None else f"is {settings.secret_parameter}"
-        remedy = "Leave it out." if secret is None else f"Give secretParameter={secret}: the functions may read it then."
+        remedy = (
+            "Leave it out." if secret is None else f"Give secretParameter={secret}: the functions may read it then."
+        )
         raise SettingRefused("secretParameter", f"{given}, but accessFile has {secret or 'no secret'}", remedy)
     return file
 

@@ -46,7 +46,7 @@ ANSWERS: dict[str, tuple[int, str]] = {
     "BAD_REQUEST_PARAMETERS": (400, "The path has no board or no name."),
     "UNAUTHORIZED": (401, NO_TOKEN),
     "EXPIRED_TOKEN": (401, NO_TOKEN),
-    "INVALID_API_KEY": (401, "X-Api-Key shows no key, or none of this deployment. Send one as `X-Api-Key: KEY`."),
+    "INVALID_API_KEY": (401, "X-Api-Key shows no key, or none of this stage's. Send one as `X-Api-Key: KEY`."),
     "MISSING_AUTHENTICATION_TOKEN": (404, NO_ROUTE),
     "INVALID_SIGNATURE": (404, NO_ROUTE),
     "RESOURCE_NOT_FOUND": (404, NO_ROUTE),
@@ -65,7 +65,7 @@ ANSWERS: dict[str, tuple[int, str]] = {
 ``MISSING_AUTHENTICATION_TOKEN``, and with a header Authorization ``INVALID_SIGNATURE``, is what it says of a path that
 is no route; no route of ours takes a signature of AWS's.
 """
-API_KEY_CHALLENGE = ((b"www-authenticate", b'ApiKey realm="laurels"'),)
+API_KEY_CHALLENGE = b'ApiKey realm="laurels"'
 QUOTA_SECONDS = 3600
 """``Retry-After`` of a quota that is used up: the gateway does not tell when its next period begins."""
 
@@ -89,7 +89,7 @@ def gateway_answer(kind: str) -> Response:
 
 def _headers(kind: str, status: int) -> Sequence[Header]:
     if status == HTTPStatus.UNAUTHORIZED:
-        return API_KEY_CHALLENGE if kind == "INVALID_API_KEY" else CHALLENGE
+        return ((b"www-authenticate", API_KEY_CHALLENGE if kind == "INVALID_API_KEY" else CHALLENGE),)
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         seconds = QUOTA_SECONDS if kind == "QUOTA_EXCEEDED" else 1
         return ((b"retry-after", b"%d" % seconds),)

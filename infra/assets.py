@@ -116,9 +116,7 @@ def _unpack(wheels: list[Path]) -> dict[str, bytes]:
     return files
 
 
-def _fingerprint(
-    target: Target, wheels: list[Path], carried: Mapping[str, bytes], left_out: frozenset[str]
-) -> str:
+def _fingerprint(target: Target, wheels: list[Path], carried: Mapping[str, bytes], left_out: frozenset[str]) -> str:
     # The version of Python, because compiled files are of one; this file, because it decides what an asset has.
     digest = hashlib.sha256(target.version.encode())
     digest.update(Path(__file__).read_bytes())
@@ -160,9 +158,7 @@ def _find_imported(
 
     Packages that are ``left_out`` are passed over.
     """
-    places = {
-        module: path for path in files if (module := _module(path)) and module.partition(".")[0] not in left_out
-    }
+    places = {module: path for path in files if (module := _module(path)) and module.partition(".")[0] not in left_out}
     seen: set[str] = set()
     reached: set[str] = set()
     waiting = list(roots)

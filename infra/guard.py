@@ -1,4 +1,4 @@
-"""What the gateway asks for before it calls a function: a token that an authorizer accepts, an API key of the usage plan.
+"""What the gateway asks for before it calls a function: a token that an authorizer accepts, or an API key.
 
     cognitoUserPool       Authorization has an ID token of that user pool
     authorizerFunction    that function says whether what Authorization has is good

@@ -139,7 +139,7 @@ _NEVER_QUOTED = {"sha256", "secret", "keys"}
 
 def read_access(file: Path) -> AccessFile:
     """Read an access file; raise AccessFileUnusable, which names the table and the field that are wrong."""
-    return parse_access(_read_text(file), file)
+    return parse_access(read_text(file), file)
 
 
 def parse_access(text: str, file: Path | str, *, on_lambda: bool = False) -> AccessFile:
@@ -173,7 +173,8 @@ def format_name(name: str) -> str:
     return name if _BARE.fullmatch(name) else f'"{name}"'
 
 
-def _read_text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Return the text of an access file; raise AccessFileUnusable."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
         with os.fdopen(descriptor, "rb") as source:
