@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "laurels.logs": laurels("visible"),
     "laurels.reloading": laurels("errors"),
     "laurels.ranking": set[str](),
-    "laurels.access": laurels("limits", "errors", "wording"),
+    "laurels.access": laurels("limits", "errors", "wording", "optional", "entries"),
     "laurels.wall_clock": set[str](),
     "laurels.windows": laurels("errors", "wall_clock"),
     "laurels.definition": laurels("errors"),

@@ -47,6 +47,8 @@ STATUS: dict[type[errors.LaurelsError], int] = {
     errors.NotOnBoard: 404,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.IssuerUnreachable: 503,
+    errors.NoSecret: 409,
     errors.TooManyRequests: 429,
     errors.LimitReached: 429,
     errors.StoreUnavailable: 503,
@@ -63,7 +65,7 @@ def problem(error: errors.LaurelsError) -> Response:
     """Return the response to a request that met this error."""
     status = error.status if isinstance(error, HTTPError) else status_of(error)
     headers = error.headers if isinstance(error, HTTPError) else ()
-    if isinstance(error, errors.StoreUnavailable | errors.LimitReached):
+    if isinstance(error, errors.StoreUnavailable | errors.LimitReached | errors.IssuerUnreachable):
         headers = ((b"retry-after", b"%d" % error.retry_after),)
     elif isinstance(error, errors.Unauthenticated):
         wrong = b', error="invalid_token"' if isinstance(error, errors.BadCredential) else b""
