@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import SettingRefused
-from laurels.access.file import read_text
-from laurels.access.parameter import parse_parameter, secret_parameter
+from laurels.access.parameter import read_file, secret_parameter
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -27,8 +26,7 @@ def read_access_file(settings: Settings) -> AccessFile | None:
     """
     if settings.access_file is None:
         return None
-    path = Path(settings.access_file)
-    file = parse_parameter(read_text(path), settings.access_file)
+    _, file = read_file(Path(settings.access_file))
     secret = secret_parameter(file)
     if secret != settings.secret_parameter:
         given = "is missing" if settings.secret_parameter is None else f"is {settings.secret_parameter}"

@@ -40,12 +40,12 @@ def list_methods(path: str) -> list[str]:
 
 OTHER_METHOD = "This method is not allowed here: use {}."
 
-NO_TOKEN = "Authorization shows no token, or none that is accepted. Send one as `Authorization: Bearer TOKEN`."
+UNACCEPTED = "Authorization shows no token, or none that is accepted. Send one as `Authorization: Bearer TOKEN`."
 ANSWERS: dict[str, tuple[int, str]] = {
     "BAD_REQUEST_BODY": (400, "The body is not valid JSON."),
     "BAD_REQUEST_PARAMETERS": (400, "The path has no board or no name."),
-    "UNAUTHORIZED": (401, NO_TOKEN),
-    "EXPIRED_TOKEN": (401, NO_TOKEN),
+    "UNAUTHORIZED": (401, UNACCEPTED),
+    "EXPIRED_TOKEN": (401, UNACCEPTED),
     "INVALID_API_KEY": (401, "X-Api-Key shows no key, or none of this stage's. Send one as `X-Api-Key: KEY`."),
     "MISSING_AUTHENTICATION_TOKEN": (404, NO_ROUTE),
     "INVALID_SIGNATURE": (404, NO_ROUTE),

@@ -55,7 +55,9 @@ class Monitoring(Construct):
         self._alarm("latency", _p99(stage.metric_latency), LATENCY_MS, "One request in 100 takes over 1 s.", periods=3)
         for function in (*routes, *others):
             self._add_alarms(function)
-        self._alarm("key", self._key_troubles(routes), 0, "A key is refused, or key or access file cannot be read: see the log.")
+        self._alarm(
+            "key", self._key_troubles(routes), 0, "A key is refused, or key or access file cannot be read: see the log."
+        )
         self._add_dashboard(routes)
 
     def _add_alarms(self, function: Function) -> None:

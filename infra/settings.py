@@ -303,6 +303,8 @@ def _check_access(settings: Settings, *, is_said: bool) -> None:
     for name, needed in NEEDED.items():
         if name in given and needed not in given:
             raise SettingRefused(name, f"is given, and {needed} is not", f"Give {needed} beside it, or leave it out.")
+    for name in {name for name in settings.api_key_names if settings.api_key_names.count(name) > 1}:
+        raise SettingRefused("apiKeys", f"has {name} twice", "Give each key a name of its own.")
     if {"cognitoUserPool", "authorizerFunction"} <= given:
         raise SettingRefused(
             "authorizerFunction", "is given beside cognitoUserPool", "Leave out one: a route has one authorizer."

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from laurels.access.file import parse_access
+from laurels.access.file import parse_access, read_text
 from laurels.access.references import SSM
 from laurels.errors import AccessFileUnusable
 from laurels.limits import KIB
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from laurels.access.file import AccessFile
 
 PARAMETER_BYTES = 8 * KIB
@@ -21,6 +23,12 @@ PARAMETER_BYTES = 8 * KIB
 PARAMETER_NAME = r"/(?!(?i:aws|ssm))[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+){0,14}"
 """The names of parameters: from the root on, at most 15 levels, none of AWS's own."""
 NAME_CHARACTERS = 1011
+
+
+def read_file(file: Path) -> tuple[str, AccessFile]:
+    """Return the text of a file that is to be put into a parameter, and what it says; raise AccessFileUnusable."""
+    text = read_text(file)
+    return text, parse_parameter(text, str(file))
 
 
 def parse_parameter(text: str, place: str) -> AccessFile:

@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from laurels.errors import ParameterUnreadable
+from laurels.serverless.errors import ParameterNotWritten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,20 @@ def parameter(name: str, client: Callable[[], Any] = connect_ssm) -> str:
     except (LookupError, UnicodeDecodeError) as error:
         raise ParameterUnreadable(name, "what answered is not SSM") from error
     return value
+
+
+def put_parameter(
+    name: str, value: str, *, kms_key: str | None = None, client: Callable[[], Any] = connect_ssm
+) -> None:
+    """Store an encrypted value in a parameter of the advanced tier, in place of what it may hold.
+
+    It is encrypted with the key that AWS manages for SSM, unless another one is named. Raises ParameterNotWritten.
+    """
+    key = {"KeyId": kms_key} if kms_key else {}
+    try:
+        client().put_parameter(Name=name, Value=value, Type="SecureString", Tier="Advanced", Overwrite=True, **key)
+    except (BotoCoreError, ClientError) as error:
+        raise ParameterNotWritten(name, str(error)) from error
 
 
 class Parameter(Generic[T]):
