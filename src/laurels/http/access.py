@@ -13,23 +13,25 @@ each process, and Python compares the bytes of two headers only if all 64 bits o
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from datetime import UTC, datetime
-from datetime import time as time_of_day
 from hmac import compare_digest
-from math import inf
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from laurels.access.editing import remove_key
+from laurels.access.file import read_access
 from laurels.access.keys import PREFIX, digest_key, is_key
 from laurels.access.principal import Principal
 from laurels.access.remembered import Remembered
-from laurels.errors import BadCredential, Forbidden, Unauthenticated, truncate
+from laurels.errors import BadCredential, Forbidden, NoAccessFile, Unauthenticated, truncate
 from laurels.limits import CREDENTIAL_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from datetime import date
+    from pathlib import Path
 
     from laurels.access.file import AccessFile, Key
     from laurels.http.messages import Request
@@ -43,8 +45,11 @@ _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 class Access:
     """Who may do what, as an access file says it; another file takes its place at once."""
 
-    def __init__(self, file: AccessFile, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, file: AccessFile, path: Path | None = None, *, now: Callable[[], float] = time.time) -> None:
+        """Go by what was read from ``path``, if it was a file."""
+        self.path = path
         self._now = now
+        self._changing = asyncio.Lock()
         self.replace(file)
 
     def replace(self, file: AccessFile) -> None:
@@ -53,6 +58,24 @@ class Access:
         self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
         self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
         self.remembered = Remembered()
+
+    async def reload(self) -> None:
+        """Read the file again, and go by it; raise AccessFileUnusable, and nothing has changed."""
+        async with self._changing:
+            if self.path is not None:
+                self.replace(await asyncio.to_thread(read_access, self.path))
+
+    async def revoke(self, name: str) -> None:
+        """Take a key out of the file, and accept it no more, if it is there.
+
+        Raises NoAccessFile, AccessFileNotEdited or AccessFileUnusable; then nothing has changed.
+        """
+        async with self._changing:  # or a reload that has read the file before might bring the key back
+            if self.path is None:
+                raise NoAccessFile
+            await asyncio.to_thread(remove_key, self.path, name)
+            keys = {other: key for other, key in self.file.keys.items() if other != name}
+            self.replace(structs.replace(self.file, keys=keys))
 
     def __repr__(self) -> str:
         """Return nothing of what a file says."""
@@ -137,14 +160,6 @@ def find_problem(principal: Principal, operation: Operation, names: Sequence[str
 
 def _principal(name: str, key: Key) -> tuple[str, Principal]:
     principal = Principal(
-        kind="key", name=name, scopes=frozenset(key.scopes), boards=key.boards, expires=_timestamp(key.expires)
+        kind="key", name=name, scopes=frozenset(key.scopes), boards=key.boards, expires=key.expires_at
     )
     return key.sha256, principal
-
-
-def _timestamp(expires: date | datetime | None) -> float:
-    """Return seconds since the epoch: a date is its first moment in UTC, and a time without a zone is in UTC."""
-    if expires is None:
-        return inf
-    moment = expires if isinstance(expires, datetime) else datetime.combine(expires, time_of_day())
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -31,11 +31,12 @@ log = logging.getLogger(__name__)
 
 
 class Context(Struct, frozen=True, gc=False):
-    """What a handler may use: the boards, the operations there are, who asks, turns for long work."""
+    """What a handler may use: the boards, the operations there are, who asks, who may do what, turns for long work."""
 
     boards: Boards
     operations: Sequence[Operation] = ()
     principal: Principal = ANYBODY
+    access: Access | None = None
     turns: Turns = field(default_factory=Turns)
 
 
