@@ -90,7 +90,7 @@ MAY_IMPORT = {
     "infra.app": infra("settings", "stack") | laurels("errors"),
     # Without aws_cdk: no construct of the stack is among these.
     "infra.local": infra("access", "answers", "assets", "boards", "errors", "runtimes", "settings")
-    | laurels("errors", "http", "adapters", "momento_local"),
+    | laurels("errors", "access", "http", "adapters", "momento_local"),
     "bench.__init__": set[str](),
     "bench.errors": set[str](),
     "bench.figures": set[str](),
