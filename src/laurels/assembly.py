@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
+import time
 from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -18,6 +20,7 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
+from laurels.access.advice import list_advice
 from laurels.access.file import read_access
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
@@ -29,7 +32,7 @@ from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
-from laurels.errors import BadStore, BoardsFileUnusable
+from laurels.errors import AccessUndecided, BadStore, BoardsFileUnusable, OpenWithAccess
 from laurels.http import Gate, Routes
 from laurels.http.access import Access
 from laurels.http.cors import Cors
@@ -52,8 +55,11 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+    from laurels.access.file import AccessFile
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
+
+log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
@@ -71,6 +77,8 @@ class Settings(Struct, frozen=True):
     boards: Path | None = None
     access: Path | None = None
     """The file that says who may do what; without it anybody may do everything."""
+    open: bool = False
+    """Whether anybody may who reaches the service from elsewhere: what has no access file must say so."""
     order: Order | None = None
     ttl_seconds: TTLSeconds = TTL_SECONDS
     allowed_hosts: tuple[str, ...] = ()
@@ -86,7 +94,12 @@ class Settings(Struct, frozen=True):
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        """Raise BadHost, BadProxy or BadOrigin for what could never match, before anything is opened."""
+        """Raise BadHost, BadProxy or BadOrigin for what could never match, before anything is opened.
+
+        Raises OpenWithAccess as well.
+        """
+        if self.open and self.access is not None:
+            raise OpenWithAccess
         AllowedHosts(self.allowed_hosts)
         TrustedProxies(self.trusted_proxies)
         Cors(self.cors_origins)
@@ -130,6 +143,14 @@ def _boards_file(settings: Settings) -> BoardsFile:
     return read_boards(settings.boards, settings.order)
 
 
+def _access_file(file: Path) -> AccessFile:
+    """Read the access file; the log tells what its operator should know of it."""
+    found = read_access(file)
+    for advice in list_advice(found, file, time.time()):
+        log.warning("The access file %s: %s.", file, advice)
+    return found
+
+
 @asynccontextmanager
 async def open_routes(settings: Settings, reloading: Reloading | None = None) -> AsyncIterator[Routes]:
     """Open the store and yield the routes over it; close it at the end. What can be reloaded is added to ``reloading``.
@@ -139,7 +160,7 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    access = None if settings.access is None else Access(read_access(settings.access))
+    access = None if settings.access is None else Access(_access_file(settings.access))
     gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
@@ -151,18 +172,17 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
                 raise BoardsFileUnusable(settings.boards, "it is a pipe, which is read only once")
             await boards.declare(await asyncio.to_thread(_boards_file, settings))
 
+        async def reload_access() -> None:
+            if settings.access is not None and access is not None:
+                access.replace(await asyncio.to_thread(_access_file, settings.access))
+
         if reloading is not None and settings.boards is not None:
             reloading.add(f"the boards file {settings.boards}", reload_boards)
         if reloading is not None and access is not None:
-            reloading.add(f"the access file {settings.access}", partial(_reload_access, settings, access))
+            reloading.add(f"the access file {settings.access}", reload_access)
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
-
-
-async def _reload_access(settings: Settings, access: Access) -> None:
-    assert settings.access is not None  # noqa: S101 - or there is nothing to reload
-    access.replace(await asyncio.to_thread(read_access, settings.access))
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:
@@ -198,7 +218,7 @@ def _limited(operation: Operation, limits: Limits) -> Operation:
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way; SIGHUP reloads.
 
-    Raises AddressUnusable, and as :func:`open_routes`.
+    Raises AddressUnusable, AccessUndecided, and as :func:`open_routes`.
     """
     reloading = Reloading()
     reloading.install()
@@ -213,8 +233,14 @@ def serve(settings: Settings) -> None:
 
 
 def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[str, ...]:
-    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere."""
-    is_checked = settings.allowed_hosts or all(is_loopback(str(each.getsockname()[0])) for each in sockets)
+    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere.
+
+    Raises AccessUndecided if others than this machine could reach one of the sockets, and nothing says who may.
+    """
+    beyond = [host for each in sockets if not is_loopback(host := str(each.getsockname()[0]))]
+    if beyond and not settings.open and settings.access is None:
+        raise AccessUndecided(", ".join(beyond))
+    is_checked = settings.allowed_hosts or not beyond
     return (LOCALHOST, *settings.allowed_hosts) if is_checked else ()
 
 
@@ -258,7 +284,16 @@ def application() -> OpeningApplication:
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
     several = {name: tuple(os.environ.get(f"LAURELS_{one.upper()}", "").split()) for name, one in lists.items()}
     settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)), **several)
-    return OpeningApplication(partial(open_routes, settings))
+    return make_application(settings)
+
+
+def make_application(settings: Settings) -> OpeningApplication:
+    """Make the application with these settings; another server decides where it listens.
+
+    So each request tells: unless the settings say who may, only those are answered that come from this machine.
+    """
+    is_decided = settings.open or settings.access is not None
+    return OpeningApplication(partial(open_routes, settings), is_local=not is_decided)
 
 
 def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:
