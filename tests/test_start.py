@@ -116,7 +116,7 @@ def test_advice_in_the_log(tmp_path: Path, access: Path) -> None:
 def asked(app: Any, client: str | None, server: str | None) -> int:
     """Ask an application as a server would that was asked from there; return the status."""
 
-    async def called(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def called(scope: Any, receive: Any, send: Any) -> None:
         ends = {end: None if host is None else (host, 1) for end, host in (("client", client), ("server", server))}
         await app(scope | ends, receive, send)
 

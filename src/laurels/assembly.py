@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
-import time
 from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -20,8 +18,7 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
-from laurels.access.advice import list_advice
-from laurels.access.file import read_access
+from laurels.access.advice import read_with_advice
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
@@ -41,6 +38,7 @@ from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.proxies import TrustedProxies
+from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
@@ -55,11 +53,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from laurels.access.file import AccessFile
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
-
-log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
@@ -143,14 +138,6 @@ def _boards_file(settings: Settings) -> BoardsFile:
     return read_boards(settings.boards, settings.order)
 
 
-def _access_file(file: Path) -> AccessFile:
-    """Read the access file; the log tells what its operator should know of it."""
-    found = read_access(file)
-    for advice in list_advice(found, file, time.time()):
-        log.warning("The access file %s: %s.", file, advice)
-    return found
-
-
 @asynccontextmanager
 async def open_routes(settings: Settings, reloading: Reloading | None = None) -> AsyncIterator[Routes]:
     """Open the store and yield the routes over it; close it at the end. What can be reloaded is added to ``reloading``.
@@ -160,7 +147,7 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    access = None if settings.access is None else Access(_access_file(settings.access))
+    access = _open_access(settings)
     gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
@@ -172,17 +159,20 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
                 raise BoardsFileUnusable(settings.boards, "it is a pipe, which is read only once")
             await boards.declare(await asyncio.to_thread(_boards_file, settings))
 
-        async def reload_access() -> None:
-            if settings.access is not None and access is not None:
-                access.replace(await asyncio.to_thread(_access_file, settings.access))
-
         if reloading is not None and settings.boards is not None:
             reloading.add(f"the boards file {settings.boards}", reload_boards)
         if reloading is not None and access is not None:
-            reloading.add(f"the access file {settings.access}", reload_access)
+            reloading.add(f"the access file {settings.access}", access.reload)
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
+
+
+def _open_access(settings: Settings) -> Access | None:
+    if settings.access is None:
+        return None
+    file = read_with_advice(settings.access)
+    return Access(file, settings.access, limits=RateLimiter(file, settings.limits.max_metered))
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:

@@ -47,6 +47,7 @@
     ├── AccessFileNotEdited       it cannot be written, or not in that way; nothing was changed
     ├── AccessUndecided           others than this machine could do everything, and nobody said that they may
     ├── OpenWithAccess            a service is to be open to all, and to have an access file
+    ├── NoAccessFile              the service has none that it could change
     └── AddressUnusable           the service cannot listen where it is to
 
 The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
@@ -516,6 +517,13 @@ class OpenWithAccess(LaurelsError):
             "--open (LAURELS_OPEN) lets everybody do everything, and --access (LAURELS_ACCESS) names a file that says "
             "who may: leave one out."
         )
+
+
+class NoAccessFile(LaurelsError):
+    """The service has no access file that it could change."""
+
+    def __init__(self) -> None:
+        super().__init__("The keys cannot be changed here: this service was started without an access file of its own.")
 
 
 class AddressUnusable(LaurelsError):
