@@ -430,18 +430,20 @@ class Boards:
         """Return how many entries a board has."""
         return await self.store.count(self.board(name))
 
-    async def definitions(self, after: str, limit: int) -> list[tuple[str, Definition, bool]]:
-        """Return boards that are defined or have entries, by the bytes of their names: the first after ``after``.
+    def describe(self, name: str) -> tuple[Definition, bool]:
+        """Return the definition of a board, and whether it is its own."""
+        return self.board(name).definition, self._own_definition(name) is not None
 
-        Each with its definition, and whether that is its own. Raises NotKept if the store cannot list its boards.
+    async def names(self, after: str, limit: int) -> list[str]:
+        """Return the boards that are defined or have entries, by the bytes of their names: the first after ``after``.
+
+        Raises NotKept if the store cannot list its boards.
         """
         stored = [] if self._file.declared_only else await self.store.names(after, limit)
         defined = self._sorted_names()
         first = bisect_right(defined, after)
         names = (name for name, _ in groupby(merge(defined[first : first + limit], stored)))
-        return [
-            (name, self.board(name).definition, self._own_definition(name) is not None) for name in islice(names, limit)
-        ]
+        return list(islice(names, limit))
 
     def _sorted_names(self) -> list[str]:
         """Return the names of the boards that are defined, in their order; what has changed since is put right."""

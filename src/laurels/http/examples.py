@@ -230,6 +230,14 @@ WALKTHROUGH = (
     Example("remove", "A name is taken off", "/mario-kart/judy", 204),
     Example("drop", "All entries are dropped", "/mario-kart", 204),
     Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
+    Example("keys", "The keys of a service that has no access file", "/-/keys", 200, b'{"keys":[],"next":null}'),
+    Example(
+        "revoke",
+        "A key, where there is no access file",
+        "/-/keys/game-server",
+        409,
+        _problem(409, "The keys cannot be changed here: this service was started without an access file of its own."),
+    ),
     Example(
         "landing",
         "What this is",

@@ -102,6 +102,16 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "boards": _describe("The boards, by name."),
         "next": _describe("What to send as `after` for the boards after these, null if there are none."),
     },
+    "ListedKey": {
+        "name": _describe("The key's name."),
+        "scopes": _describe("What may be done with it."),
+        "boards": _describe("On which boards: names, in which `*` is any characters."),
+        "expires": _describe("From when on it is accepted no more; null if it always is."),
+    },
+    "Keys": {
+        "keys": _describe("The keys."),
+        "next": _describe("What to go on `after`; null at the end."),
+    },
     "ListedPeriod": {
         "window": _describe("The window, as the definition has it."),
         "period": _describe("Its name; names of one window sort by time."),

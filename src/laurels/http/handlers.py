@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from laurels.errors import BadParameter
+from laurels.access.principal import ANYBODY
+from laurels.errors import BadParameter, NoAccessFile
+from laurels.http.access import refusal
 from laurels.http.headers import REPRESENTATION, revalidated
 from laurels.http.messages import Response
+from laurels.http.own_boards import find_own_boards
 from laurels.http.wire import (
     ABSENT_BODY,
     BatchReceipt,
+    Keys,
     Listed,
+    ListedKey,
     Listing,
     Periods,
     Readiness,
@@ -25,10 +30,11 @@ from laurels.http.wire import (
     ScoreRank,
     encode,
 )
-from laurels.stores.contract import DatedSubmission, Submission
+from laurels.stores.contract import DatedSubmission, Refusal, Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
+    from laurels.access.principal import Principal
     from laurels.boards import Boards
     from laurels.definition import Definition
     from laurels.http.bodies import Entries
@@ -40,6 +46,7 @@ ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
 NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
+PLAIN = "only scores with submittedAt can be submitted: any other takes the scope submit"
 _APPLIED = ((b"preference-applied", REPRESENTATION),)
 
 
@@ -50,6 +57,21 @@ def find_board(boards: Boards, board: str, window: str | None, period: str | Non
     if period is not None:
         raise BadParameter("period", "period goes with window: name the window that it is a period of.")
     return boards.board(board)
+
+
+def check_moderator(principal: Principal) -> None:
+    """Raise if who asks may not say when a score was submitted."""
+    if not principal.may("moderate"):
+        raise refusal(principal, "no time can be given: submittedAt takes the scope moderate")
+
+
+def check_batch(principal: Principal, entries: Entries) -> None:
+    """Raise if who asks may not submit one of the entries."""
+    kinds = set(map(type, entries))
+    if DatedSubmission in kinds:
+        check_moderator(principal)
+    if kinds - {DatedSubmission, Refusal} and not principal.may("submit"):
+        raise refusal(principal, PLAIN)
 
 
 # Scores
@@ -64,7 +86,11 @@ async def submit(
     key: str | None,
 ) -> Response:
     """Answer a submit once it is kept."""
-    boards, (score, metadata, time) = context.boards, sent
+    boards, principal, (score, metadata, time) = context.boards, context.principal, sent
+    if time is not None:
+        check_moderator(principal)
+    elif principal is not ANYBODY and not principal.may_submit_for(name):
+        raise refusal(principal, PLAIN)
     want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
     if time is None:
         change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
@@ -87,6 +113,8 @@ async def set_metadata(
 async def submit_batch(context: Context, board: str, sent: Entries | Iterator[Entries], key: str | None) -> Response:
     """Answer a batch once its good entries are kept."""
     entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent
+    if context.principal is not ANYBODY:
+        check_batch(context.principal, entries)
     refused = await context.boards.submit_many(board, entries, key)
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
@@ -115,14 +143,15 @@ async def drop(context: Context, board: str, window: str | None, period: str | N
 
 
 async def list_boards(context: Context, after: str | None, limit: int, include: frozenset[str]) -> Response:
-    """Answer with boards that are defined or have entries, by name."""
+    """Answer with boards that are defined or have entries, by name: those that who asks has rights on."""
     boards = context.boards
-    found = await boards.definitions(after or "", limit + 1)
-    listed = [
-        Listed(name, declared, definition, await boards.count(name) if "count" in include else UNSET)
-        for name, definition, declared in found[:limit]
-    ]
-    return Response(200, encode(Listing(listed, listed[-1].name if len(found) > limit else None)))
+    names, following = await find_own_boards(boards, context.principal, after or "", limit)
+    listed = []
+    for name in names:
+        definition, is_declared = boards.describe(name)
+        count = await boards.count(name) if "count" in include else UNSET
+        listed.append(Listed(name, is_declared, definition, count))
+    return Response(200, encode(Listing(listed, following)))
 
 
 async def show_definition(context: Context, board: str) -> Response:
@@ -162,6 +191,25 @@ async def rank_of_score(context: Context, board: str, score: Score, window: str 
     """Answer with the rank that a score would have."""
     place = await context.boards.place(find_board(context.boards, board, window, period), score)
     return Response(200, encode(ScoreRank.of(place)))
+
+
+# Keys
+
+
+async def list_keys(context: Context, after: str | None, limit: int) -> Response:
+    """Answer with the keys of the access file, by name, without their digests."""
+    keys = context.access.file.keys if context.access is not None else {}
+    names = sorted(name for name in keys if name > (after or ""))
+    listed = [ListedKey(name, key.scopes, key.boards, key.expires) for name in names[:limit] for key in (keys[name],)]
+    return Response(200, encode(Keys(listed, names[limit - 1] if len(names) > limit else None)))
+
+
+async def revoke_key(context: Context, key: str) -> Response:
+    """Take a key out of the access file."""
+    if context.access is None:
+        raise NoAccessFile
+    await context.access.revoke(key)
+    return NO_CONTENT
 
 
 # Service

@@ -18,9 +18,11 @@ from laurels.http.handlers import (
     define,
     drop,
     list_boards,
+    list_keys,
     list_periods,
     rank_of_score,
     remove,
+    revoke_key,
     set_metadata,
     show_definition,
     show_landing,
@@ -33,10 +35,12 @@ from laurels.http.handlers import (
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
     AFTER,
+    AFTER_KEY,
     AFTER_PERIOD,
     BOARDS_LIMIT,
     IDEMPOTENCY_KEY,
     INCLUDE_IN_LIST,
+    KEYS_LIMIT,
     OF_PERIOD,
     PERIODS_LIMIT,
     PREFER,
@@ -46,6 +50,7 @@ from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.wire import (
     Batch,
     BatchReceipt,
+    Keys,
     Listing,
     MetadataAlone,
     Periods,
@@ -79,12 +84,14 @@ TAGS = {
 
 STATUSES = {
     400: "The request cannot be read: malformed JSON, a bad name, a parameter of the wrong form or one too many.",
-    403: "A page of another origin, which is not allowed, may not write.",
+    401: "The request shows no key or token and needs one, or shows one that is not accepted.",
+    403: "The key or token has no right to this; or a page of another origin, which is not allowed, may not write.",
     404: "What was asked for is not there; the detail says what.",
     405: "The route does not have this method.",
     406: "`Accept` excludes every representation there is.",
     408: "The request took too long to arrive.",
-    409: "Stored entries, or the file that declares the board, contradict the definition; the detail says which.",
+    409: "Stored entries, or the file that declares the board, contradict the definition; or the access file cannot be "
+    "written. The detail says which.",
     413: f"The body is too large: over {format_size(BODY_BYTES)}, over {format_size(BATCH_BYTES)} for a batch, unless "
     "the service is set otherwise.",
     414: f"The target is longer than {format_size(TARGET_BYTES)}, unless the service is set otherwise.",
@@ -102,7 +109,7 @@ STATUSES = {
 }
 """What each error means, whichever operation it answers."""
 
-ANY_REQUEST = (403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
+ANY_REQUEST = (401, 403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
 """The errors that any request may get; the document has them once."""
 
 
@@ -148,7 +155,8 @@ SUBMIT = Operation(
     parameters=(PREFER, IDEMPOTENCY_KEY),
     errors=WRITE_ERRORS,
     body=Body(Submit, parse_submit),
-    scope="submit",
+    scope="submit:self",
+    is_moderated=True,
 )
 STANDING = Operation(
     name="standing",
@@ -198,6 +206,7 @@ OPERATIONS = (
         errors=WRITE_ERRORS,
         body=Body(Batch, parse_batch, BATCH_BYTES),
         scope="submit",
+        is_moderated=True,
     ),
     STANDING,
     READ,
@@ -257,6 +266,7 @@ OPERATIONS = (
         parameters=(AFTER, BOARDS_LIMIT, INCLUDE_IN_LIST),
         errors=READ_ERRORS,
         scope="read",
+        concerns="own boards",
         subject="the list of boards",
     ),
     Operation(
@@ -345,6 +355,34 @@ OPERATIONS = (
         subject="the rank of a score",
     ),
     Operation(
+        name="keys",
+        method="GET",
+        path="/-/keys",
+        tag="Service",
+        title="List the keys",
+        about="Returns the keys of the access file, by name. Their secrets are nowhere.",
+        answers=(Answer(200, "The keys.", (Keys,)),),
+        handler=list_keys,
+        parameters=(AFTER_KEY, KEYS_LIMIT),
+        errors=SIMPLE_ERRORS,
+        scope="admin",
+        concerns="all boards",
+        subject="the list of keys",
+    ),
+    Operation(
+        name="revoke",
+        method="DELETE",
+        path="/-/keys/{key}",
+        tag="Service",
+        title="Revoke a key",
+        about="Takes the key out of the access file; it is accepted no more. A file that cannot be written is a 409.",
+        answers=(Answer(204, "There is no such key, whether or not there was."),),
+        handler=revoke_key,
+        errors=(*SIMPLE_ERRORS, 409),
+        scope="admin",
+        concerns="all boards",
+    ),
+    Operation(
         name="landing",
         method="GET",
         path="/",
@@ -353,6 +391,7 @@ OPERATIONS = (
         about="Returns name, version, and where the docs are; for a browser, a page.",
         answers=(Answer(200, "What this is.", (Landing,)),),
         handler=show_landing,
+        scope=None,
         takes_request=True,
     ),
     Operation(
@@ -364,6 +403,7 @@ OPERATIONS = (
         about="Returns 200 while it does.",
         answers=(Answer(200, "It does.", (Health,)),),
         handler=check_health,
+        scope=None,
     ),
     Operation(
         name="ready",
@@ -376,5 +416,6 @@ OPERATIONS = (
         answers=(Answer(200, "They can.", (Readiness,)),),
         handler=check_ready,
         errors=(*SIMPLE_ERRORS, 503),
+        scope=None,
     ),
 )

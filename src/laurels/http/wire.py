@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the annotations
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.limits import BOARDS_LISTED, PERIODS_LISTED
+from laurels.limits import BOARDS_LISTED, KEYS_LISTED, PERIODS_LISTED
 from laurels.stores.contract import Change, Count, Entry, HiddenStanding, Place, Refusal, Score, Standing, Submission
 
 Percentage = Annotated[float, Meta(ge=0, le=100)]
@@ -140,6 +142,22 @@ class Periods(Struct, frozen=True):
 
     periods: Annotated[list[ListedPeriod], Meta(max_length=PERIODS_LISTED)]
     next: str | UnsetType = UNSET
+
+
+class ListedKey(Struct, frozen=True):
+    """A key of the access file; of its secret nothing."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    boards: tuple[str, ...]
+    expires: datetime | None
+
+
+class Keys(Struct, frozen=True):
+    """Keys by their names; ``next`` is what to go on after, None at the end."""
+
+    keys: Annotated[list[ListedKey], Meta(max_length=KEYS_LISTED)]
+    next: str | None
 
 
 class Readiness(Struct, frozen=True):
