@@ -34,7 +34,7 @@ def _problem(
 _DEFINED = (
     b'{"order":"descending","operator":"best","ties":"earliest","ranking":"competition",'
     b'"scores":{"min":0,"max":1000000,"integer":true},"windows":["daily","weekly"],"time_zone":"Europe/Berlin",'
-    b'"keep":{"daily":30},"ttl":null}'
+    b'"keep":{"daily":30},"ttl":null,"guard":null}'
 )
 _SUMMARY = (
     b'{"count":4,"best":2077,"worst":1500,"percentiles":{"50":1500,"90":2077,"99":2077},"histogram":['

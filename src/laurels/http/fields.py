@@ -27,9 +27,14 @@ SUBMITTED_AT = _describe(
     format="date-time",
     examples=["2026-11-20T10:00:00.123456Z"],
 )
+OPERATOR = _describe(
+    "The operator by which this submit alone counts, instead of the board's: `latest`, `best` or `increment`. The "
+    "bounds in `scores` hold as ever, the board's guard does not.",
+    examples=["latest"],
+)
 
 FIELDS: dict[str, dict[str, Schema]] = {
-    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
+    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT, "operator": OPERATOR},
     "MetadataAlone": {"metadata": _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it; null for none.")},
     "StrictEntry": {"name": NAME, "score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
     "Batch": {"entries": _describe("The entries, in the order in which they are submitted.", maxItems=BATCH_ENTRIES)},

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from laurels.access.principal import Principal
     from laurels.boards import Boards
     from laurels.definition import Definition
-    from laurels.http.bodies import Entries
+    from laurels.http.bodies import Entries, Terms
     from laurels.http.gate import Context
     from laurels.http.messages import Request
     from laurels.stores.contract import Board, Score
@@ -46,7 +46,7 @@ ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
 NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
-PLAIN = "only scores with submittedAt can be submitted: any other takes the scope submit"
+PLAIN = "only scores with submittedAt or operator can be submitted: any other takes the scope submit"
 _APPLIED = ((b"preference-applied", REPRESENTATION),)
 
 
@@ -60,9 +60,9 @@ def find_board(boards: Boards, board: str, window: str | None, period: str | Non
 
 
 def check_moderator(principal: Principal) -> None:
-    """Raise if who asks may not say when a score was submitted."""
+    """Raise if who asks may not say when a score was submitted, or how it is to count."""
     if not principal.may("moderate"):
-        raise refusal(principal, "no time can be given: submittedAt takes the scope moderate")
+        raise refusal(principal, "no submittedAt and no operator can be given: they take the scope moderate")
 
 
 def check_batch(principal: Principal, entries: Entries) -> None:
@@ -81,21 +81,21 @@ async def submit(
     context: Context,
     board: str,
     name: str,
-    sent: tuple[Score, bytes | None, int | None],
+    sent: tuple[Score, bytes | None, Terms | None],
     wants_representation: bool,
     key: str | None,
 ) -> Response:
     """Answer a submit once it is kept."""
-    boards, principal, (score, metadata, time) = context.boards, context.principal, sent
-    if time is not None:
+    boards, principal, (score, metadata, terms) = context.boards, context.principal, sent
+    if terms is not None and terms.need_moderator:
         check_moderator(principal)
     elif principal is not ANYBODY and not principal.may_submit_for(name):
         raise refusal(principal, PLAIN)
     want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
-    if time is None:
+    if terms is None:
         change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
     else:
-        dated = DatedSubmission(name, score, metadata, time)
+        dated = DatedSubmission(name, score, metadata, terms.submitted_at, operator=terms.operator)
         change = await boards.submit_in_full(board, dated, key, want_change=want_change)
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 

@@ -141,7 +141,9 @@ SUBMIT = Operation(
     tag="Scores",
     title="Submit a score",
     about="Submits a score for the name to the board, by the board's operator, and to the current period of each of "
-    "its windows. A retry after a lost answer is safe: with an `Idempotency-Key` it counts once under every operator.",
+    "its windows. A retry after a lost answer is safe: with an `Idempotency-Key` it counts once under every operator. "
+    "With `operator` it counts by that one instead of the board's, past the board's guard; with `submittedAt` as of "
+    "then. Both need the right to moderate.",
     answers=(
         Answer(202, "The score is kept, and in the ranking."),
         Answer(
@@ -157,6 +159,7 @@ SUBMIT = Operation(
     body=Body(Submit, parse_submit),
     scope="submit:self",
     is_moderated=True,
+    is_submit=True,
 )
 STANDING = Operation(
     name="standing",
@@ -207,6 +210,7 @@ OPERATIONS = (
         body=Body(Batch, parse_batch, BATCH_BYTES),
         scope="submit",
         is_moderated=True,
+        is_submit=True,
     ),
     STANDING,
     READ,

@@ -18,11 +18,12 @@ Percentage = Annotated[float, Meta(ge=0, le=100)]
 
 
 class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel", gc=False):
-    """The body of a submit; null is no metadata, and no time."""
+    """The body of a submit; null is no metadata, no time, and the board's own operator."""
 
     score: int | float
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
     submitted_at: str | UnsetType | None = UNSET
+    operator: str | UnsetType | None = UNSET
 
 
 class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
