@@ -91,8 +91,8 @@ def service(
     directory = tmp_path_factory.mktemp("matrix")
     access, data = ring.write(directory / "access.toml"), directory / "data"
     if request.param == "asgi":
-        with served_by_asgi(data, access) as send:
-            yield Service(send, ring.secrets)
+        with served_by_asgi(data, access) as server:
+            yield Service(send_plainly(server), ring.secrets)
     elif request.param == "lambda":
         with invoked(data, access) as send:
             yield Service(send, ring.secrets)
