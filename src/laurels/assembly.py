@@ -19,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from laurels.access.file import read_access
+from laurels.access.players import open_tokens
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+    from laurels.access.file import AccessFile
+    from laurels.access.tokens import Tokens
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
 
@@ -139,7 +142,9 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    access = None if settings.access is None else Access(read_access(settings.access))
+    access = None if settings.access is None else Access(*_read_access(settings.access))
+    if access is not None:
+        _begin_fetching(access)
     gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
@@ -162,7 +167,18 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
 
 async def _reload_access(settings: Settings, access: Access) -> None:
     assert settings.access is not None  # noqa: S101 - or there is nothing to reload
-    access.replace(await asyncio.to_thread(read_access, settings.access))
+    access.replace(*await asyncio.to_thread(_read_access, settings.access, access.tokens))
+    _begin_fetching(access)
+
+
+def _begin_fetching(access: Access) -> None:
+    if access.tokens is not None:
+        access.tokens.begin_fetching()
+
+
+def _read_access(path: Path, before: Tokens | None = None) -> tuple[AccessFile, Tokens | None]:
+    file = read_access(path)
+    return file, open_tokens(file.players, path, before)
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:

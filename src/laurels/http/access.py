@@ -24,14 +24,15 @@ from typing import TYPE_CHECKING
 from laurels.access.keys import PREFIX, digest_key, is_key
 from laurels.access.principal import Principal
 from laurels.access.remembered import Remembered
-from laurels.errors import BadCredential, Forbidden, Unauthenticated, truncate
+from laurels.errors import BadCredential, Forbidden, NoSecret, Unauthenticated, truncate
 from laurels.limits import CREDENTIAL_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import date
 
     from laurels.access.file import AccessFile, Key
+    from laurels.access.tokens import SignedToken, Tokens
     from laurels.http.messages import Request
     from laurels.http.operation import Operation
 
@@ -43,13 +44,15 @@ _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 class Access:
     """Who may do what, as an access file says it; another file takes its place at once."""
 
-    def __init__(self, file: AccessFile, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, file: AccessFile, tokens: Tokens | None = None, *, now: Callable[[], float] = time.time) -> None:
+        """Take what signs and verifies players' tokens, if there are any."""
         self._now = now
-        self.replace(file)
+        self.replace(file, tokens)
 
-    def replace(self, file: AccessFile) -> None:
+    def replace(self, file: AccessFile, tokens: Tokens | None) -> None:
         """Go by another file from now on; what was found by the old one is forgotten."""
         self.file = file
+        self.tokens = tokens
         self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
         self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
         self.remembered = Remembered()
@@ -73,8 +76,17 @@ class Access:
         now = self._now()
         found = self.remembered.find(header, now)
         if found is None:
-            found = self._prove(read_credential(header), now)
-            self.remembered.add(header, found)
+            proved = self._prove(read_credential(header), now)
+            if not isinstance(proved, Principal):
+                return self._remember(header, proved)
+            self.remembered.add(header, proved)
+            return proved
+        return found
+
+    async def _remember(self, header: bytes, proving: Awaitable[Principal]) -> Principal:
+        remembered = self.remembered  # of the file that it is proved by
+        found = await proving
+        remembered.add(header, found)
         return found
 
     def principal_limit(self, principal: Principal, operation: Operation) -> None:
@@ -86,9 +98,25 @@ class Access:
         if problem is not None:
             raise refusal(principal, problem)
 
-    def _prove(self, credential: str, now: float) -> Principal:
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether anyone may have a token for a new random name."""
+        return self.file.players is not None and self.file.players.anonymous
+
+    def limit_anonymous(self, request: Request) -> None:
+        """Raise TooManyRequests if an address has had as many anonymous tokens as it may in an hour."""
+
+    def sign(self, name: str, boards: Iterable[str], seconds: int) -> SignedToken:
+        """Return a token for a player; raise NoSecret, BadName or BadBody."""
+        if self.tokens is None:
+            raise NoSecret
+        return self.tokens.sign(name, boards, seconds, self._now())
+
+    def _prove(self, credential: str, now: float) -> Principal | Awaitable[Principal]:
         if not credential.startswith(PREFIX):
-            raise BadCredential("What Authorization shows is no key of this service, and it takes no tokens.")
+            if self.tokens is None:
+                raise BadCredential("What Authorization shows is no key of this service, and it takes no tokens.")
+            return self.tokens.verify(credential, now)
         if not is_key(credential):
             raise BadCredential("The key is mistyped, or not whole: its checksum is wrong.")
         digest = digest_key(credential)

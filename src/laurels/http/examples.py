@@ -1,4 +1,7 @@
-"""The examples of the docs: one walkthrough, which works so on every service that has no boards yet."""
+"""The examples of the docs: one walkthrough, which works so on every service that has no boards yet.
+
+Tokens are given where the access file says so.
+"""
 
 from __future__ import annotations
 
@@ -230,6 +233,34 @@ WALKTHROUGH = (
     Example("remove", "A name is taken off", "/mario-kart/judy", 204),
     Example("drop", "All entries are dropped", "/mario-kart", 204),
     Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
+    Example(
+        "give_token",
+        "A token for a player, for an hour",
+        "/-/tokens",
+        201,
+        b'{"token":"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJzaWx2ZXJoYW5kIn0.bm8gcmVhbCBzaWduYXR1cmU",'
+        b'"expiresAt":"2026-11-22T06:00:00Z"}',
+        b'{"name": "silverhand", "boards": ["mario-*"], "seconds": 3600}',
+        varies=True,
+    ),
+    Example(
+        "give_token",
+        "A token that would be good for too long",
+        "/-/tokens",
+        422,
+        _problem(422, "seconds is 604800: it must be from 1 to 86,400.", pointer="/seconds"),
+        b'{"name": "silverhand", "seconds": 604800}',
+    ),
+    Example(
+        "give_anonymous_token",
+        "A new name",
+        "/-/tokens/anonymous",
+        201,
+        b'{"name":"guest-5f1c0e8a9d3b7246",'
+        b'"token":"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJndWVzdCJ9.bm8gcmVhbCBzaWduYXR1cmU",'
+        b'"expiresAt":"2027-11-22T05:00:00Z"}',
+        varies=True,
+    ),
     Example(
         "landing",
         "What this is",

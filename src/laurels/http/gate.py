@@ -37,6 +37,8 @@ class Context(Struct, frozen=True, gc=False):
     operations: Sequence[Operation] = ()
     principal: Principal = ANYBODY
     turns: Turns = field(default_factory=Turns)
+    access: Access | None = None
+    """Who may do what; None if anybody may do everything."""
 
 
 class Answered(NamedTuple):
