@@ -6,9 +6,7 @@ Secrets do not stand in it: of a key its SHA-256 does, and of other secrets a re
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import tomllib
 from datetime import UTC, date, datetime, time
 from math import inf
@@ -19,9 +17,9 @@ from msgspec import Meta, Struct
 
 from laurels.access.keys import is_key
 from laurels.access.principal import EVERY_BOARD, Scope
-from laurels.access.references import check_reference
+from laurels.access.references import check_reference, read_file
 from laurels.errors import AccessFileUnusable
-from laurels.limits import MIB, format_size
+from laurels.limits import MIB, NAME_BYTES, format_size
 from laurels.wording import describe_unknown, path_of, quote, suggest
 
 if TYPE_CHECKING:
@@ -35,7 +33,8 @@ UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 Rate = Annotated[str, Meta(pattern=f"^[1-9][0-9]{{0,8}}/[{''.join(UNITS)}]$")]
 Scopes = tuple[Scope, ...]
 _Text = Annotated[str, Meta(min_length=1)]
-Patterns = tuple[_Text, ...]
+Pattern = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f\ud800-\udfff]+$", max_length=NAME_BYTES)]
+Patterns = tuple[Pattern, ...]
 S = TypeVar("S", bound=Struct)
 
 
@@ -132,9 +131,9 @@ _EXPECTED = {
     "secret": 'it must say where the secret is, such as "env:LAURELS_TOKEN_SECRET" or "file:token-secret"',
     "issuers": 'it must be a list of tables such as { issuer = "https://...", audience = "...", jwks = "https://..." }',
     "issuer": "it must be what the tokens have in iss",
-    "audience": "it must be what the tokens have in aud",
+    "audience": "it must be what the tokens have in aud, or a list",
     "jwks": "it must be the https:// address of the issuer's public keys",
-    "keys": "it must be a list of public JSON Web Keys, tables of text",
+    "keys": "it must be a list of public JSON Web Keys",
     "name": 'it must be the name of a claim, such as "sub"',
     "anonymous": "it must be true or false",
 }
@@ -181,18 +180,12 @@ def format_name(name: str) -> str:
 
 def _read_text(file: Path) -> str:
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
-        with os.fdopen(descriptor, "rb") as source:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                what = "a directory" if stat.S_ISDIR(mode) else "a pipe or a device, which is read only once"
-                raise AccessFileUnusable(file, f"it is {what}; it must be a file")
-            found = source.read(FILE_BYTES + 1)
+        found = read_file(file, FILE_BYTES + 1)
         if len(found) > FILE_BYTES:
             raise AccessFileUnusable(file, f"it is larger than {format_size(FILE_BYTES)}")
         return found.decode()
     except OSError as error:
-        raise AccessFileUnusable(file, os.strerror(error.errno or 0)) from error
+        raise AccessFileUnusable(file, error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise AccessFileUnusable(file, "it is not UTF-8") from error
 

@@ -7,6 +7,7 @@ ssm:NAME    a parameter of AWS Systems Manager, on Lambda alone
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from typing import TYPE_CHECKING
@@ -70,10 +71,17 @@ def _read_variable(name: str, file: Path, where: str) -> bytes:
     return os.fsencode(value)
 
 
+def read_file(file: Path, most: int) -> bytes:
+    """Return that many bytes of a file; raise OSError, also for a pipe, which would be waited for."""
+    if not (file.is_file() or file.is_dir()) and file.exists():
+        raise OSError(errno.EINVAL, "it is a pipe or a device, which is read only once")
+    with file.open("rb") as source:
+        return source.read(most)
+
+
 def _read_file(secret: Path, file: Path, where: str) -> bytes:
     try:
-        descriptor = os.open(secret, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as source:
-            return source.read(SECRET_BYTES[1] + 3).removesuffix(b"\n").removesuffix(b"\r")
+        found = read_file(secret, SECRET_BYTES[1] + 3)
     except OSError as error:
-        raise AccessFileUnusable(file, f"{where}, which cannot be read: {os.strerror(error.errno or 0)}") from error
+        raise AccessFileUnusable(file, f"{where}, which cannot be read: {error.strerror}") from error
+    return found.removesuffix(b"\n").removesuffix(b"\r")
