@@ -244,14 +244,6 @@ WALKTHROUGH = (
         varies=True,
     ),
     Example(
-        "give_token",
-        "A token that would be good for too long",
-        "/-/tokens",
-        422,
-        _problem(422, "seconds is 604800: it must be from 1 to 86,400.", pointer="/seconds"),
-        b'{"name": "silverhand", "seconds": 604800}',
-    ),
-    Example(
         "give_anonymous_token",
         "A new name",
         "/-/tokens/anonymous",
