@@ -18,8 +18,6 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
-from laurels.access.file import read_access
-from laurels.access.players import open_tokens
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
@@ -32,7 +30,7 @@ from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import BadStore, BoardsFileUnusable
 from laurels.http import Gate, Routes
-from laurels.http.access import Access
+from laurels.http.access import open_access
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
@@ -53,8 +51,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from laurels.access.file import AccessFile
-    from laurels.access.tokens import Tokens
+    from laurels.http.access import Access
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
 
@@ -142,12 +139,12 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    access = None if settings.access is None else Access(*_read_access(settings.access))
-    if access is not None:
-        _begin_fetching(access)
+    access = None if settings.access is None else open_access(settings.access)
     gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
+        if access is not None:
+            access.begin_fetching()
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
 
@@ -159,26 +156,10 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
         if reloading is not None and settings.boards is not None:
             reloading.add(f"the boards file {settings.boards}", reload_boards)
         if reloading is not None and access is not None:
-            reloading.add(f"the access file {settings.access}", partial(_reload_access, settings, access))
+            reloading.add(f"the access file {settings.access}", access.reload)
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
-
-
-async def _reload_access(settings: Settings, access: Access) -> None:
-    assert settings.access is not None  # noqa: S101 - or there is nothing to reload
-    access.replace(*await asyncio.to_thread(_read_access, settings.access, access.tokens))
-    _begin_fetching(access)
-
-
-def _begin_fetching(access: Access) -> None:
-    if access.tokens is not None:
-        access.tokens.begin_fetching()
-
-
-def _read_access(path: Path, before: Tokens | None = None) -> tuple[AccessFile, Tokens | None]:
-    file = read_access(path)
-    return file, open_tokens(file.players, path, before)
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:

@@ -44,6 +44,15 @@ SCORES = st.sampled_from([0, 1, 1.5, -7, 2**53, 2**60])
 METADATA = st.sampled_from([None, None, b"{}", b'{"a":[1]}'])
 SUBMISSIONS = st.builds(Submission, PLAYERS, SCORES, METADATA)
 DATED = st.builds(DatedSubmission, PLAYERS, SCORES, METADATA, st.integers(10**15, 10**15 + 2), st.just(()))
+TERMS = st.builds(
+    DatedSubmission,
+    PLAYERS,
+    SCORES,
+    METADATA,
+    st.none() | st.integers(10**15, 10**15 + 2),
+    st.just(()),
+    st.sampled_from(["latest", "best", "increment"]),
+)
 BATCHES = st.lists(SUBMISSIONS | DATED | st.just(Refusal(0, "x", "is no score")), max_size=9)
 KEYS = st.sampled_from([None, None, b"1" * 16, b"2" * 16, b"3" * 16])
 DAYS = st.sampled_from([None, None, 9, 10, 11, 12])
@@ -110,7 +119,7 @@ class StoreMachine(RuleBasedStateMachine):
         return IdempotencyKey(key, blake2b(repr(request).encode(), digest_size=16).digest())
 
     @precondition(has("one_state"))
-    @rule(name=NAMES, submission=SUBMISSIONS | DATED, key=KEYS)
+    @rule(name=NAMES, submission=SUBMISSIONS | DATED | TERMS, key=KEYS)
     def change(self, name: str, submission: Submission, key: bytes | None) -> None:
         """Submit one score and compare what it is said to have changed."""
         board, once = self.model.board(name), self.once(key, name, submission)
@@ -135,6 +144,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     def dated(self, board: Board, entry: T) -> T:
         """Return an entry with the periods of its time, if it has one: that of yesterday, if it is kept."""
+        if isinstance(entry, DatedSubmission) and entry.submitted_at is None:
+            return structs.replace(entry, feeds=board.feeds)
         if not isinstance(entry, DatedSubmission) or "daily" not in board.definition.windows:
             return entry
         yesterday = f"2026-11-{self.model.day - 1:02}"

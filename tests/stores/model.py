@@ -96,7 +96,8 @@ class Model:
             board = structs.replace(board, feeds=submission.feeds)
         keys = [board.name, *(key_of(board.name, feed.window, feed.period) for feed in board.feeds)]
         rows = [self.weigh(board, key, submission) for key in keys]
-        self.check_bounds(board.definition, rows[0])
+        if operator_of(board, submission) == "increment":
+            self.check_bounds(board.definition, rows[0])
         self.prune(board)
         before = [self.entries.get(key, {}).get(submission.name) for key in keys]
         for key, row in zip(keys, rows, strict=True):
@@ -109,29 +110,31 @@ class Model:
         """Return the entry that a key will have."""
         had, definition = self.entries.get(key, {}).get(submission.name), board.definition
         score = submission.score
-        time = submission.submitted_at if isinstance(submission, DatedSubmission) else inf
+        operator, time = operator_of(board, submission), inf
+        if isinstance(submission, DatedSubmission) and submission.submitted_at is not None:
+            time = submission.submitted_at
         new = Row(submission.name, score, self.submissions, submission.metadata, time)
         if had is None:
             return new
         if time < had.time:
-            return self.weigh_older(definition, had, new)
-        if definition.operator == "best" and score != had.score:
+            return self.weigh_older(definition, operator, had, new)
+        if operator == "best" and score != had.score:
             return new if (score > had.score) == (definition.order == "descending") else had
-        if definition.operator == "increment":
+        if operator == "increment":
             score = exact_sum(had.score, score)
             new = replace(new, score=score)
         if score != had.score:
             return new
         if submission.metadata is None:
             return had
-        return new if definition.operator == "increment" else replace(had, metadata=submission.metadata)
+        return new if operator == "increment" else replace(had, metadata=submission.metadata)
 
     @staticmethod
-    def weigh_older(definition: Definition, had: Row, new: Row) -> Row:
+    def weigh_older(definition: Definition, operator: str, had: Row, new: Row) -> Row:
         """Return the entry after a submission as of a time before its own."""
-        if definition.operator == "increment":
+        if operator == "increment":
             return replace(had, score=exact_sum(had.score, new.score))
-        if definition.operator == "latest":
+        if operator == "latest":
             return had
         if new.score == had.score:
             return replace(new, metadata=new.metadata or had.metadata)
@@ -141,7 +144,7 @@ class Model:
     def check_bounds(definition: Definition, row: Row) -> None:
         """Refuse a sum out of bounds; other scores are not a store's concern."""
         bounds = definition.scores
-        if definition.operator == "increment" and (
+        if (
             (bounds.min is not None and row.score < bounds.min)
             or (bounds.max is not None and row.score > bounds.max)
             or (bounds.integer and row.score != int(row.score))
@@ -256,6 +259,11 @@ class Model:
     def standing(self, board: Board, name: str) -> Standing | None:
         """Return the standing of a name."""
         return next((Standing(row.score, rank) for row, rank in self.page(board) if row.name == name), None)
+
+
+def operator_of(board: Board, submission: Submission) -> str:
+    """Return the operator by which a submission counts."""
+    return (isinstance(submission, DatedSubmission) and submission.operator) or board.definition.operator
 
 
 def ordered(definition: Definition, rows: Iterable[Row]) -> list[Row]:

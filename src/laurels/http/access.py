@@ -13,23 +13,26 @@ each process, and Python compares the bytes of two headers only if all 64 bits o
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from datetime import UTC, datetime
-from datetime import time as time_of_day
 from hmac import compare_digest
-from math import inf
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from laurels.access.editing import remove_key
+from laurels.access.file import read_access
 from laurels.access.keys import PREFIX, digest_key, is_key
+from laurels.access.players import open_tokens
 from laurels.access.principal import Principal
 from laurels.access.remembered import Remembered
-from laurels.errors import BadCredential, Forbidden, NoSecret, Unauthenticated, truncate
+from laurels.errors import BadCredential, Forbidden, NoAccessFile, NoSecret, Unauthenticated, truncate
 from laurels.limits import CREDENTIAL_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
-    from datetime import date
+    from pathlib import Path
 
     from laurels.access.file import AccessFile, Key
     from laurels.access.tokens import SignedToken, Tokens
@@ -44,9 +47,18 @@ _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 class Access:
     """Who may do what, as an access file says it; another file takes its place at once."""
 
-    def __init__(self, file: AccessFile, tokens: Tokens | None = None, *, now: Callable[[], float] = time.time) -> None:
-        """Take what signs and verifies players' tokens, if there are any."""
+    def __init__(
+        self,
+        file: AccessFile,
+        path: Path | None = None,
+        tokens: Tokens | None = None,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players."""
+        self.path = path
         self._now = now
+        self._changing = asyncio.Lock()
         self.replace(file, tokens)
 
     def replace(self, file: AccessFile, tokens: Tokens | None) -> None:
@@ -56,6 +68,30 @@ class Access:
         self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
         self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
         self.remembered = Remembered()
+
+    async def reload(self) -> None:
+        """Read the file again, and go by it; raise AccessFileUnusable, and nothing has changed."""
+        async with self._changing:
+            if self.path is not None:
+                self.replace(*await asyncio.to_thread(_read, self.path, self.tokens))
+                self.begin_fetching()
+
+    def begin_fetching(self) -> None:
+        """Have the keys of the issuers of tokens fetched, and do not wait for that."""
+        if self.tokens is not None:
+            self.tokens.begin_fetching()
+
+    async def revoke(self, name: str) -> None:
+        """Take a key out of the file, and accept it no more, if it is there.
+
+        Raises NoAccessFile, AccessFileNotEdited or AccessFileUnusable; then nothing has changed.
+        """
+        async with self._changing:  # or a reload that has read the file before might bring the key back
+            if self.path is None:
+                raise NoAccessFile
+            await asyncio.to_thread(remove_key, self.path, name)
+            keys = {other: key for other, key in self.file.keys.items() if other != name}
+            self.replace(structs.replace(self.file, keys=keys), self.tokens)
 
     def __repr__(self) -> str:
         """Return nothing of what a file says."""
@@ -128,6 +164,12 @@ class Access:
         return found[1]
 
 
+def open_access(path: Path) -> Access:
+    """Return who may do what as an access file says it; raise AccessFileUnusable."""
+    file, tokens = _read(path)
+    return Access(file, path, tokens)
+
+
 def read_credential(header: bytes) -> str:
     """Return what a header ``Authorization`` shows; raise BadCredential if that is no key or token, or several."""
     found = _BEARER.fullmatch(header)
@@ -163,16 +205,13 @@ def find_problem(principal: Principal, operation: Operation, names: Sequence[str
     return None
 
 
+def _read(path: Path, before: Tokens | None = None) -> tuple[AccessFile, Tokens | None]:
+    file = read_access(path)
+    return file, open_tokens(file.players, path, before)
+
+
 def _principal(name: str, key: Key) -> tuple[str, Principal]:
     principal = Principal(
-        kind="key", name=name, scopes=frozenset(key.scopes), boards=key.boards, expires=_timestamp(key.expires)
+        kind="key", name=name, scopes=frozenset(key.scopes), boards=key.boards, expires=key.expires_at
     )
     return key.sha256, principal
-
-
-def _timestamp(expires: date | datetime | None) -> float:
-    """Return seconds since the epoch: a date is its first moment in UTC, and a time without a zone is in UTC."""
-    if expires is None:
-        return inf
-    moment = expires if isinstance(expires, datetime) else datetime.combine(expires, time_of_day())
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -26,11 +26,16 @@ SUBMITTED_AT = _describe(
     format="date-time",
     examples=["2026-11-20T10:00:00.123456Z"],
 )
+OPERATOR = _describe(
+    "The operator by which this submit alone counts, instead of the board's: `latest`, `best` or `increment`. The "
+    "bounds in `scores` hold as ever, the board's guard does not.",
+    examples=["latest"],
+)
 TOKEN = _describe("A JSON Web Token, to be sent as `Authorization: Bearer TOKEN`.")
 EXPIRES_AT = _describe("Until when it is good, in UTC.")
 
 FIELDS: dict[str, dict[str, Schema]] = {
-    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
+    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT, "operator": OPERATOR},
     "MetadataAlone": {"metadata": _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it; null for none.")},
     "StrictEntry": {"name": NAME, "score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
     "Batch": {"entries": _describe("The entries, in the order in which they are submitted.", maxItems=BATCH_ENTRIES)},
@@ -111,6 +116,16 @@ FIELDS: dict[str, dict[str, Schema]] = {
     "Listing": {
         "boards": _describe("The boards, by name."),
         "next": _describe("What to send as `after` for the boards after these, null if there are none."),
+    },
+    "ListedKey": {
+        "name": _describe("The key's name."),
+        "scopes": _describe("What may be done with it."),
+        "boards": _describe("On which boards: names, in which `*` is any characters."),
+        "expires": _describe("From when on it is accepted no more; null if it always is."),
+    },
+    "Keys": {
+        "keys": _describe("The keys."),
+        "next": _describe("What to go on `after`; null at the end."),
     },
     "ListedPeriod": {
         "window": _describe("The window, as the definition has it."),

@@ -31,14 +31,13 @@ log = logging.getLogger(__name__)
 
 
 class Context(Struct, frozen=True, gc=False):
-    """What a handler may use: the boards, the operations there are, who asks, turns for long work."""
+    """What a handler may use: the boards, the operations there are, who asks, who may do what, turns for long work."""
 
     boards: Boards
     operations: Sequence[Operation] = ()
     principal: Principal = ANYBODY
-    turns: Turns = field(default_factory=Turns)
     access: Access | None = None
-    """Who may do what; None if anybody may do everything."""
+    turns: Turns = field(default_factory=Turns)
 
 
 class Answered(NamedTuple):

@@ -8,20 +8,22 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the annotations
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.limits import BOARDS_LISTED, DEFAULT_TOKEN_SECONDS, PERIODS_LISTED
+from laurels.limits import BOARDS_LISTED, DEFAULT_TOKEN_SECONDS, KEYS_LISTED, PERIODS_LISTED
 from laurels.stores.contract import Change, Count, Entry, Place, Refusal, Score, Standing, Submission
 
 Percentage = Annotated[float, Meta(ge=0, le=100)]
 
 
 class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel", gc=False):
-    """The body of a submit; null is no metadata, and no time."""
+    """The body of a submit; null is no metadata, no time, and the board's own operator."""
 
     score: int | float
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
     submitted_at: str | UnsetType | None = UNSET
+    operator: str | UnsetType | None = UNSET
 
 
 class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -135,6 +137,22 @@ class Periods(Struct, frozen=True):
 
     periods: Annotated[list[ListedPeriod], Meta(max_length=PERIODS_LISTED)]
     next: str | UnsetType = UNSET
+
+
+class ListedKey(Struct, frozen=True):
+    """A key of the access file; of its secret nothing."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    boards: tuple[str, ...]
+    expires: datetime | None
+
+
+class Keys(Struct, frozen=True):
+    """Keys by their names; ``next`` is what to go on after, None at the end."""
+
+    keys: Annotated[list[ListedKey], Meta(max_length=KEYS_LISTED)]
+    next: str | None
 
 
 class WantedToken(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -17,6 +17,9 @@ of an entry are those of the last submission that counted. A sum is refused, and
 if it would lose the last digit of whole numbers beyond 2^53, or if the board's bounds exclude it. Bounds hold for the
 sum on the board itself, not for those in its windows.
 
+**Another operator.** A :class:`DatedSubmission` may bring an operator, by which it alone counts, in windows too. Bounds
+hold as ever, those of a sum if it adds; so does what follows, by that operator.
+
 **As of another time.** A :class:`DatedSubmission` counts as of the time that it says, which is past: its time is that,
 it takes its place among ties by that, behind those of the same time that were kept before, and it feeds the periods in
 :attr:`DatedSubmission.feeds` instead. Under ``latest`` one that is older than the entry does not count. Under ``best``
@@ -125,7 +128,7 @@ class Board(Struct, frozen=True):
     single_put: bool = False
     """Whether a submit is no more than one score for one board, which cannot be refused."""
     takes_any_score: bool = False
-    """Whether a submit needs nothing but a good name and a good score: no window to feed, no bounds."""
+    """Whether a submit needs nothing but a good name and a good score: no window to feed, no bounds, no guard."""
 
     def __post_init__(self) -> None:
         """Derive the last three fields, whatever was passed for them.
@@ -136,8 +139,8 @@ class Board(Struct, frozen=True):
         definition = self.definition
         force_setattr(self, "key", key_of(self.name, self.window, self.period))
         may_refuse = definition.operator_rules.may_refuse
-        force_setattr(self, "single_put", not (self.feeds or definition.ttl or may_refuse))
-        has_rules = definition.windows or definition.scores != _NO_BOUNDS
+        force_setattr(self, "single_put", not (self.feeds or definition.ttl or definition.guard or may_refuse))
+        has_rules = definition.windows or definition.scores != _NO_BOUNDS or definition.guard
         force_setattr(self, "takes_any_score", self.visible and not has_rules)
 
 
@@ -169,10 +172,14 @@ class Submission(Struct, frozen=True, gc=False):
 
 
 class DatedSubmission(Submission, frozen=True, gc=False):
-    """A submission that counts as of another time, in microseconds since the epoch, and feeds the periods of then."""
+    """A submission that counts as of another time, by another operator than the board's, or both.
 
-    submitted_at: int = 0
+    ``submitted_at`` is in microseconds since the epoch, None for now. It feeds the periods in ``feeds``, those of then.
+    """
+
+    submitted_at: int | None = None
     feeds: tuple[Feed, ...] = ()
+    operator: Operator | None = None
 
 
 class Refusal(Struct, frozen=True, gc=False):
@@ -328,6 +335,9 @@ class Capabilities(Struct, frozen=True):
     batched_sums: bool = True
     """A batch may go to a board whose operator adds. Without it :meth:`Store.submit` raises NotKept there."""
 
+    guarding: bool = True
+    """A definition may have a guard. Without it a submission with an operator of its own, too, raises NotKept."""
+
     operators: frozenset[Operator] = frozenset(OPERATORS)
     ties: frozenset[Ties] = TIES
     rankings: frozenset[Ranking] = RANKINGS
@@ -342,6 +352,7 @@ class Capabilities(Struct, frozen=True):
             "keep windows beside a board": self.windows or not definition.windows,
             "end boards by a time to live": self.ttl or not definition.ttl,
             "hold sums to the bounds in scores": self.exact_sums or not has_bounded_sums,
+            "guard a board against cheating": self.guarding or not definition.guard,
         }
         for feature, is_kept in features.items():
             if not is_kept:

@@ -14,7 +14,7 @@ On disk a batch is a msgpack array of records, and a record an array that begins
     4  tick  rules  offset  is settled                      At
     5  board  definition, as JSON                           Define
     6  board                                                Undefine
-    7  board  name  score  [feed]  has metadata  idempotency key  [equal]  time                            Submit
+    7  board  name  score  [feed]  has metadata  idempotency key  [equal]  time  operator                  Submit
     8  board  [name]  [score]  [feed]  [place with metadata]  idempotency key  [refusal]  [equal]  [date]  SubmitMany
     9  key  name  [feed]  has metadata                                                             SetMetadata
 
@@ -39,11 +39,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 
 import msgspec
 
-from laurels.definition import Definition
+from laurels.definition import Definition, Operator
 from laurels.errors import ScoreRefused
 from laurels.stores.contract import Feed, IdempotencyKey, Refusal, key_of
 from laurels.stores.embedded.answers import Compared
-from laurels.stores.embedded.state import ADDED, EMPTY_INDEX, NOTHING
+from laurels.stores.embedded.state import ADDED, EMPTY_INDEX, NOTHING, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ class Put(Record, tag=0, frozen=True, gc=False):
     def apply(self, state: State) -> Outcome:
         """Submit by the operator; return whether that counted."""
         if state.submits_do_more:
-            return state.submit(self.board, (), self.name, self.score, (state.stamp(), None, None))
+            return state.submit(self.board, (), self.name, self.score, Stamp(state.stamp()))
         # As there, for what most submits are
         sequence = state.sequence = state.sequence + state.step
         try:
@@ -215,6 +215,7 @@ class Submit(Record, tag=7, frozen=True, gc=False):
     key: IdempotencyKey | None = None
     equal: list[int] | None = None
     time: int | None = None
+    operator: Operator | None = None
     has_details: ClassVar[bool] = True
 
     def apply(self, state: State) -> Outcome:
@@ -226,6 +227,7 @@ class Submit(Record, tag=7, frozen=True, gc=False):
             or self.feeds
             or self.has_metadata
             or self.time is not None
+            or self.operator is not None
             or state.may_refuse(self.board)
         ):
             return compare(state, self, self.submit)
@@ -239,7 +241,8 @@ class Submit(Record, tag=7, frozen=True, gc=False):
     def submit(self, state: State) -> bool:
         """Submit; return whether that counted on the board."""
         sequence = state.stamp(with_metadata=self.has_metadata)
-        return state.submit(self.board, self.feeds, self.name, self.score, (sequence, self.equal, self.time))
+        stamp = Stamp(sequence, self.equal, self.time, self.operator)
+        return state.submit(self.board, self.feeds, self.name, self.score, stamp)
 
     def entries(self) -> Iterable[tuple[int, str, float]]:
         """Return place, name and score of each submission that has metadata."""

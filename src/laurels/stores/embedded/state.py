@@ -38,10 +38,10 @@ from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from laurels.clock import SECOND
-from laurels.definition import Stored, contradiction
+from laurels.definition import OPERATORS, Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused, truncate
 from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
@@ -50,13 +50,9 @@ from laurels.stores.embedded.offsets import Offsets
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from laurels.definition import Definition
+    from laurels.definition import Definition, Operator, OperatorRules
     from laurels.ranking.index import Row
     from laurels.stores.contract import Feed, Score
-
-Stamp: TypeAlias = "tuple[int, Collection[int] | None, int | None]"
-"""The sequence of a submission; those under which its very metadata is kept, None: it is new, whatever is kept; and the
-time that it counts as of, in microseconds since the epoch, None if that is now."""
 
 CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
@@ -90,6 +86,24 @@ def tick_of(row: Row) -> int:
     """Return the tick that an entry counts as of, by its row in an index."""
     _, _, _, sequence, *date = row
     return date[0] if date else sequence >> 1
+
+
+def replace(index: Index, name: str, score: Score, sequence: int, tick: int) -> int:
+    """Give a name this very entry, whatever the operator of an index; return what its :meth:`Index.submit` does."""
+    was_there = index.remove(name)
+    return index.submit(name, score, sequence, False, False, tick) - was_there  # noqa: FBT003
+
+
+class Stamp(NamedTuple):
+    """What a submission brings besides a name and a score."""
+
+    sequence: int
+    equal: Collection[int] | None = None
+    """The sequences under which its very metadata is kept; None: it is new, whatever is kept."""
+    time: int | None = None
+    """When it counts as of, in microseconds since the epoch; None: now."""
+    operator: Operator | None = None
+    """By which it counts, if not by the board's."""
 
 
 class Dated(Protocol):
@@ -201,6 +215,10 @@ class State(dict[str, Index]):
         """Return whether a board may refuse a score for the sum that it would come to."""
         return self.declared.get(board, self.default).operator_rules.may_refuse
 
+    def operator_rules(self, board: str, operator: Operator | None) -> OperatorRules:
+        """Return what an operator does, the board's own if there is no other."""
+        return OPERATORS[operator or self.declared.get(board, self.default).operator]
+
     # Time
 
     @property
@@ -292,15 +310,15 @@ class State(dict[str, Index]):
         stamp: Stamp,
     ) -> bool:
         """Submit to a board and the periods it feeds; return whether one changed; raise ScoreRefused for a sum."""
-        sequence, equal, time = stamp
-        rules = self.definition(board).operator_rules
+        sequence, equal, time, operator = stamp
+        rules = self.operator_rules(board, operator)
         if rules.may_refuse:
             self._check_sum(board, feeds, name, score)
         lossy = self.lossy_sums
         if self.renewed:
             self.renew(board)
         tick = -1 if time is None else min(self.offsets.tick_of(time), sequence >> 1)
-        if tick < 0 and not (feeds or self.moved or sequence & 1):
+        if tick < 0 and not (feeds or self.moved or sequence & 1 or operator):
             outcome = self[board].submit(name, score, sequence, False, lossy)  # noqa: FBT003
             self.entry_count += outcome == ADDED
             return outcome > 0
@@ -308,35 +326,56 @@ class State(dict[str, Index]):
         equal = None if rules.adds or not sequence & 1 else equal
         for key, index in self._fed(board, feeds):
             if tick >= 0 and (row := index.row(name)) and tick_of(row) > tick:
-                changed |= self._submit_older(key, index, row, score, (sequence, tick))
+                changed |= self._submit_older(key, row, score, stamp, tick)
             elif equal is not None and index.score(name) == score:
                 if self.metadata_of(key, name) not in equal:
                     self.set_metadata(key, name, sequence)
                     changed = True
-            elif outcome := index.submit(name, score, sequence, bool(sequence & 1), lossy, tick):
+            elif did := self._submit_now(key, index, (name, score), stamp, tick):
                 changed = True
-                self.entry_count += outcome == ADDED
+                self.entry_count += did == ADDED
                 if self.moved:
                     self.forget_moved(key, name)
         return changed
 
-    def _submit_older(self, key: str, index: Index, row: Row, score: Score, dated: tuple[int, int]) -> bool:
-        """Submit with a sequence as of a tick, which is before that of the entry; return whether that changed it."""
-        (name, had, _, kept, *_), (sequence, tick) = row, dated
-        operator = self.definition(key.partition("\n")[0]).operator
+    def _submit_now(self, key: str, index: Index, sent: tuple[str, Score], stamp: Stamp, tick: int) -> int:
+        """Submit a name and a score to an index by its own operator or another; return as it does."""
+        (name, score), sequence = sent, stamp.sequence
+        if stamp.operator is None:
+            return index.submit(name, score, sequence, bool(sequence & 1), self.lossy_sums, tick)
+        had = index.score(name)
+        if had is not None:
+            if stamp.operator == "increment":
+                score = add_scores(had, score, self.lossy_sums)
+            elif stamp.operator == "best" and not self._is_better(key, score, had):
+                return 0
+            if score == had and not sequence & 1:
+                return 0
+        return replace(index, name, score, sequence, tick)
+
+    def _is_better(self, key: str, score: Score, other: Score) -> bool:
+        return self.definition(key.partition("\n")[0]).is_better(score, other)
+
+    def _submit_older(self, key: str, row: Row, score: Score, stamp: Stamp, tick: int) -> bool:
+        """Submit as of a tick that is before that of the entry; return whether that changed it."""
+        (name, had, _, kept, *_), sequence, index = row, stamp.sequence, self[key]
+        operator = stamp.operator or self.definition(key.partition("\n")[0]).operator
         if operator == "increment":  # the sum is another, its time stays that of the last addition
-            return index.submit(name, score, kept, False, self.lossy_sums, tick_of(row)) > 0  # noqa: FBT003
+            total = add_scores(had, score, self.lossy_sums)
+            replace(index, name, total, kept, tick_of(row))
+            return total != had
         if operator == "latest":
             return False
         if score == had:  # it has been there first; without metadata of its own it keeps what there is
             metadata = 0 if sequence & 1 else self.metadata_of(key, name)
-            index.submit(name, score, sequence | metadata & 1, True, False, tick)  # noqa: FBT003
+            replace(index, name, score, sequence | metadata & 1, tick)
             if metadata:
                 self.move(key, name, metadata)
             else:
                 self.forget_moved(key, name)
             return True
-        if index.submit(name, score, sequence, False, False, tick):  # noqa: FBT003
+        if self._is_better(key, score, had):
+            replace(index, name, score, sequence, tick)
             self.forget_moved(key, name)
             return True
         return False
@@ -372,7 +411,7 @@ class State(dict[str, Index]):
             sequence = self.stamp(with_metadata=place in with_metadata)
             time, fed = (date.time, date.feeds) if (date := dates.get(place)) else (None, feeds)
             try:
-                self.submit(board, fed, name, score, (sequence, with_metadata.get(place), time))
+                self.submit(board, fed, name, score, Stamp(sequence, with_metadata.get(place), time))
             except ScoreRefused as error:
                 refused.append((place, str(error)))
         return refused

@@ -222,13 +222,13 @@ class EmbeddedStore(Store):
     async def _submit_detailed(
         self, board: Board, submission: Submission, key: IdempotencyKey | None, *, want_changes: bool
     ) -> SubmitResult | None:
-        """Submit what may have metadata, and may count as of another time."""
+        """Submit what may have metadata, and may count as of another time or by another operator."""
         metadata = submission.metadata
-        feeds, time = board.feeds, None
+        feeds, time, operator = board.feeds, None, None
         if isinstance(submission, DatedSubmission):
-            feeds, time = submission.feeds, submission.submitted_at
-        score = float(submission.score)
-        record = Submit(board.name, submission.name, score, feeds, metadata is not None, key, time=time)
+            feeds, time, operator = submission.feeds, submission.submitted_at, submission.operator
+        score, has_metadata = float(submission.score), metadata is not None
+        record = Submit(board.name, submission.name, score, feeds, has_metadata, key, time=time, operator=operator)
         bodies = [] if metadata is None else [(0, metadata)]
         outcome = await self._keep(record, 1, bodies, key, report_change=want_changes)
         return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
@@ -270,7 +270,7 @@ class EmbeddedStore(Store):
         dates = [
             Date(place, entry.submitted_at, entry.feeds)
             for place, entry in enumerate(submissions)
-            if isinstance(entry, DatedSubmission)
+            if isinstance(entry, DatedSubmission) and entry.submitted_at is not None
         ]
         if not board.single_put or refused or bodies or idempotency_key or dates:
             places = [place for place, _ in bodies]
@@ -310,7 +310,8 @@ class EmbeddedStore(Store):
     async def _compare(self, record: Record, metadata: Sequence[tuple[int, bytes]], held: ExitStack) -> Record:
         """Return a record with what metadata is equal to its own, if that decides, and keep other writes waiting."""
         board = next(iter(record.needs())).partition("\n")[0]
-        if self._state.definition(board).operator_rules.adds:
+        operator = record.operator if isinstance(record, Submit) else None
+        if self._state.operator_rules(board, operator).adds:
             return record
         await self._metadata.hold(board, (name for name, _ in cast("Detailed", record).metadata(0)), held)
         return await self._metadata.compare(record, metadata) if isinstance(record, Submit | SubmitMany) else record

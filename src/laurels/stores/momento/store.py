@@ -68,6 +68,7 @@ class MomentoStore(Store):
         listing=False,
         defining=False,
         submission_details=False,
+        guarding=False,
         windows=False,
         exact_sums=False,
         batched_sums=False,
