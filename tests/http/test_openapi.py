@@ -39,9 +39,14 @@ EXAMPLES = [
     for media in body.get("content", {}).values()
     for key, example in media.get("examples", {}).items()
 ]
-ANYBODY_AND_PLAYERS = """
+ACCESS = """
 [public]
 scopes = ["admin"]
+[keys.game-server]
+sha256 = "93a1b5b4ea4e6d1b8a1ddb1a3ac7bf2ed34a2f6b1f6f4e0c8a5cbb5c0e9df001"
+scopes = ["read", "submit", "tokens"]
+boards = ["mario-*"]
+expires = 2027-11-01
 [players]
 secret = "env:TOKEN_SECRET"
 anonymous = true
@@ -65,7 +70,7 @@ def content(operation: Operation, status: int) -> dict[str, Any]:
 def replies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Reply]]:
     """Send the walkthrough to a service of its own, which has players; return the answers."""
     directory = tmp_path_factory.mktemp("walkthrough")
-    (directory / "access.toml").write_text(ANYBODY_AND_PLAYERS)
+    (directory / "access.toml").write_text(ACCESS)
     variables = {"LAURELS_DATA": str(directory / "data"), "LAURELS_ACCESS": str(directory / "access.toml")}
     with started(ASGI, os.environ | variables | {"TOKEN_SECRET": "s" * 32}) as server:
         yield [
