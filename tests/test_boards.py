@@ -456,6 +456,15 @@ async def test_definitions(boards: Boards) -> None:
     ]
 
 
+@pytest.mark.parametrize("after", ["z" * 256, "z" * 257, "z" * 255 + "\u00e9", "z" * 254 + "\U0001f3c1"])
+async def test_boards_after_what_is_too_long(boards: Boards, after: str) -> None:
+    """A list goes on after any text, also one that no board can have for a name."""
+    names = ["z" * 255, "z" * 256, "z" * 254 + "\u00e9", "\U0010ffff" * 64]
+    for name in names:
+        await boards.submit(name, Submission("v", 5))
+    assert await boards.names(after, 9) == [name for name in names if name > after]
+
+
 async def test_definition_that_changed_goes(boards: Boards) -> None:
     """A board that was defined twice and then no more is not listed."""
     for definition in (BOUNDED, KART):

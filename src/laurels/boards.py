@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from laurels.definition import NO_FILE, BoardsFile, Definition
-from laurels.entries import check_entry, checked_board, checked_name, checked_score
+from laurels.entries import check_entry, checked_board, checked_name, checked_score, last_name
 from laurels.errors import (
     BadBody,
     BadDefinition,
@@ -33,7 +33,7 @@ from laurels.errors import (
     ScoreRefused,
     truncate,
 )
-from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
+from laurels.limits import NAME_BYTES, NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Count, DatedSubmission, Feed, PeriodRange, Refusal, Score, Submission
 from laurels.submissions import (
     check_metadata,
@@ -450,6 +450,8 @@ class Boards:
 
         Raises NotKept if the store cannot list its boards.
         """
+        if len(after.encode()) > NAME_BYTES:
+            after = last_name(after)  # the store knows no longer ones
         stored = [] if self._file.declared_only else await self.store.names(after, limit)
         defined = self._sorted_names()
         first = bisect_right(defined, after)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from laurels.entries import last_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,8 +23,6 @@ PORTION = 200
 """How many boards are looked at in one turn of the loop."""
 ENOUGH = 10_000
 """How many boards are looked at for one list, if some of them are the principal's."""
-LAST_NAME = "\U0010ffff" * 64
-"""No name of a board comes after it."""
 SURROGATES = range(0xD800, 0xE000)
 """What no name has; a text with one cannot be compared with names."""
 
@@ -61,9 +61,9 @@ def find_stretches(patterns: Sequence[str]) -> list[Stretch]:
     found: list[Stretch] = []
     for first, *others in sorted(pattern.split("*", 1) for pattern in patterns):
         if not found or first > found[-1].last:
-            found.append(Stretch(first, first + LAST_NAME if others else first))
+            found.append(Stretch(first, last_name(first) if others else first))
         elif others:
-            found[-1] = Stretch(found[-1].first, max(found[-1].last, first + LAST_NAME))
+            found[-1] = Stretch(found[-1].first, max(found[-1].last, last_name(first)))
     return found
 
 
@@ -72,4 +72,4 @@ def _just_before(name: str) -> str:
     if not name:
         return ""
     before = max(ord(name[-1]) - 1, 0)
-    return name[:-1] + chr(0xD7FF if before in SURROGATES else before) + LAST_NAME
+    return last_name(name[:-1] + chr(0xD7FF if before in SURROGATES else before))
