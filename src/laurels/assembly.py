@@ -30,13 +30,14 @@ from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import BadStore, BoardsFileUnusable
 from laurels.http import Gate, Routes
-from laurels.http.access import open_access
+from laurels.http.access import Access, open_access
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.proxies import TrustedProxies
+from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from laurels.http.access import Access
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
 
@@ -139,7 +139,7 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    access = None if settings.access is None else open_access(settings.access)
+    access = _open_access(settings)
     gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
@@ -160,6 +160,13 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
+
+
+def _open_access(settings: Settings) -> Access | None:
+    if settings.access is None:
+        return None
+    file, tokens = open_access(settings.access)
+    return Access(file, settings.access, tokens, limits=RateLimiter(file, settings.limits.max_metered))
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:

@@ -11,7 +11,17 @@ from msgspec import structs
 
 from laurels.definition import DEFAULT_DEFINITION, Definition
 from laurels.errors import DefinitionConflict, KeyReused, ScoreRefused
-from laurels.stores.contract import Board, Change, DatedSubmission, Feed, Refusal, Standing, Submission, key_of
+from laurels.stores.contract import (
+    Board,
+    Change,
+    DatedSubmission,
+    Feed,
+    HiddenStanding,
+    Refusal,
+    Standing,
+    Submission,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,6 +62,8 @@ class Model:
     submissions: int = 0
     renewed: dict[str, float] = field(default_factory=dict)
     answers: dict[bytes, tuple[bytes, float, object]] = field(default_factory=dict)
+    hidden: set[tuple[str, str]] = field(default_factory=set)
+    """Boards and names; their rows are among the entries."""
 
     def definition(self, name: str) -> Definition:
         """Return the definition of a board."""
@@ -162,7 +174,7 @@ class Model:
 
     def change(self, board: Board, submission: Submission) -> Change:
         """Submit, and tell the standings on either side."""
-        before = self.standing(board, submission.name)
+        before = self.standing(board, submission.name) if submission.name in self.of(board) else None
         counted = self.submit(board, submission)
         return Change(before, self.standing(board, submission.name) or Standing(0, -1), counted)
 
@@ -242,11 +254,40 @@ class Model:
             raise KeyReused
         return cast("T", answer)
 
+    def hide(self, board: Board, name: str) -> bool:
+        """Hide a name; return whether it was not hidden."""
+        was_shown = self.is_shown(board, name)
+        self.hidden.add((board.name, name))
+        return was_shown
+
+    def show(self, board: Board, name: str) -> bool:
+        """Show a name; return whether it was hidden."""
+        was_hidden = not self.is_shown(board, name)
+        self.hidden.discard((board.name, name))
+        return was_hidden
+
     # Questions
+
+    def is_shown(self, board: Board, name: str) -> bool:
+        """Return whether a name is not hidden."""
+        return (board.name, name) not in self.hidden
+
+    def shown_keys(self) -> list[str]:
+        """Return the keys that look as if they were there."""
+        return [
+            key
+            for key, rows in self.entries.items()
+            if any(self.is_shown(Board(key.partition("\n")[0]), name) for name in rows)
+        ]
+
+    def hidden_rows(self, board: Board) -> list[tuple[str, Row | None]]:
+        """Return the hidden names of a board, each with its entry."""
+        names = sorted((name for on, name in self.hidden if on == board.name), key=str.encode)
+        return [(name, self.of(board).get(name)) for name in names]
 
     def page(self, board: Board) -> list[tuple[Row, int]]:
         """Return all entries in order, each with its rank."""
-        rows = ordered(board.definition, self.of(board).values())
+        rows = ordered(board.definition, [row for row in self.of(board).values() if self.is_shown(board, row.name)])
         scores = [row.score for row in rows]
         return [(row, rank_of(board.definition, scores, place)) for place, row in enumerate(rows)]
 
@@ -258,6 +299,9 @@ class Model:
 
     def standing(self, board: Board, name: str) -> Standing | None:
         """Return the standing of a name."""
+        if not self.is_shown(board, name):
+            row = self.of(board).get(name)
+            return HiddenStanding(row.score if row else 0)
         return next((Standing(row.score, rank) for row, rank in self.page(board) if row.name == name), None)
 
 

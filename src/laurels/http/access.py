@@ -27,7 +27,15 @@ from laurels.access.keys import PREFIX, digest_key, is_key
 from laurels.access.players import open_tokens
 from laurels.access.principal import Principal
 from laurels.access.remembered import Remembered
-from laurels.errors import BadCredential, Forbidden, NoAccessFile, NoSecret, Unauthenticated, truncate
+from laurels.errors import (
+    BadCredential,
+    Forbidden,
+    IssuerUnreachable,
+    NoAccessFile,
+    NoSecret,
+    Unauthenticated,
+    truncate,
+)
 from laurels.limits import CREDENTIAL_CHARACTERS
 
 if TYPE_CHECKING:
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
     from laurels.access.tokens import SignedToken, Tokens
     from laurels.http.messages import Request
     from laurels.http.operation import Operation
+    from laurels.http.rate_limits import RateLimiter
 
 HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
 
@@ -53,10 +62,12 @@ class Access:
         path: Path | None = None,
         tokens: Tokens | None = None,
         *,
+        limits: RateLimiter | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players."""
         self.path = path
+        self.limits = limits
         self._now = now
         self._changing = asyncio.Lock()
         self.replace(file, tokens)
@@ -68,12 +79,14 @@ class Access:
         self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
         self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
         self.remembered = Remembered()
+        if self.limits is not None:
+            self.limits.replace(file)
 
     async def reload(self) -> None:
         """Read the file again, and go by it; raise AccessFileUnusable, and nothing has changed."""
         async with self._changing:
             if self.path is not None:
-                self.replace(*await asyncio.to_thread(_read, self.path, self.tokens))
+                self.replace(*await asyncio.to_thread(open_access, self.path, self.tokens))
                 self.begin_fetching()
 
     def begin_fetching(self) -> None:
@@ -98,9 +111,19 @@ class Access:
         return f"<{type(self).__name__}>"
 
     def address_limit(self, request: Request, operation: Operation) -> None:
-        """Raise TooManyRequests if an address asks too often that shows nothing, or what is not known yet."""
+        """Raise TooManyRequests if an address asks too often that shows nothing, or what is not known yet.
 
-    def authenticate(self, request: Request) -> Principal | Awaitable[Principal]:
+        What is not known yet is counted only once it is found to be bad: what is good has limits of its own.
+        """
+        if self.limits is None:
+            return
+        header = request.headers.get(b"authorization")
+        if header is None:
+            self.limits.limit_address(request.client, operation)
+        elif self.remembered.find(header, self._now()) is None:
+            self.limits.check_address(request.client, operation)
+
+    def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
         """Return who asks, the public if nothing is shown; raise BadCredential for what is not accepted.
 
         If somebody else must be asked, what is returned instead comes to the principal, or raises. It is awaited once,
@@ -112,21 +135,38 @@ class Access:
         now = self._now()
         found = self.remembered.find(header, now)
         if found is None:
-            proved = self._prove(read_credential(header), now)
+            try:
+                proved = self._prove(read_credential(header), now)
+            except BadCredential:
+                self._count_bad(request, operation)
+                raise
             if not isinstance(proved, Principal):
-                return self._remember(header, proved)
+                return self._remember(header, proved, request, operation)
             self.remembered.add(header, proved)
             return proved
         return found
 
-    async def _remember(self, header: bytes, proving: Awaitable[Principal]) -> Principal:
+    async def _remember(
+        self, header: bytes, proving: Awaitable[Principal], request: Request, operation: Operation
+    ) -> Principal:
         remembered = self.remembered  # of the file that it is proved by
-        found = await proving
+        try:
+            found = await proving
+        except (BadCredential, IssuerUnreachable):
+            self._count_bad(request, operation)
+            raise
         remembered.add(header, found)
         return found
 
+    def _count_bad(self, request: Request, operation: Operation) -> None:
+        """Count a credential that is not accepted as a request of its address."""
+        if self.limits is not None:
+            self.limits.limit_address(request.client, operation)
+
     def principal_limit(self, principal: Principal, operation: Operation) -> None:
         """Raise TooManyRequests if a key or a player asks too often."""
+        if self.limits is not None and principal is not self.public:
+            self.limits.limit_principal(principal, operation)
 
     def authorise(self, principal: Principal, operation: Operation, names: Sequence[str]) -> None:
         """Raise Forbidden if a principal may not do an operation with the names in its path."""
@@ -139,8 +179,10 @@ class Access:
         """Whether anyone may have a token for a new random name."""
         return self.file.players is not None and self.file.players.anonymous
 
-    def limit_anonymous(self, request: Request) -> None:
-        """Raise TooManyRequests if an address has had as many anonymous tokens as it may in an hour."""
+    def limit_newcomers(self, request: Request) -> None:
+        """Raise TooManyRequests if an address has had as many tokens for new names as it may in an hour."""
+        if self.limits is not None:
+            self.limits.limit_newcomers(request.client)
 
     def sign(self, name: str, boards: Iterable[str], seconds: int) -> SignedToken:
         """Return a token for a player; raise NoSecret, BadName or BadBody."""
@@ -164,10 +206,13 @@ class Access:
         return found[1]
 
 
-def open_access(path: Path) -> Access:
-    """Return who may do what as an access file says it; raise AccessFileUnusable."""
-    file, tokens = _read(path)
-    return Access(file, path, tokens)
+def open_access(path: Path, before: Tokens | None = None) -> tuple[AccessFile, Tokens | None]:
+    """Return what an access file says, and the tokens of its players, which come after those ``before``.
+
+    Raises AccessFileUnusable.
+    """
+    file = read_access(path)
+    return file, open_tokens(file.players, path, before)
 
 
 def read_credential(header: bytes) -> str:
@@ -203,11 +248,6 @@ def find_problem(principal: Principal, operation: Operation, names: Sequence[str
     if operation.concerns == "all boards" and not principal.has_every_board:
         return 'this cannot be done: it concerns all boards, and takes the pattern "*"'
     return None
-
-
-def _read(path: Path, before: Tokens | None = None) -> tuple[AccessFile, Tokens | None]:
-    file = read_access(path)
-    return file, open_tokens(file.players, path, before)
 
 
 def _principal(name: str, key: Key) -> tuple[str, Principal]:

@@ -17,7 +17,8 @@ def _describe(description: str, **more: Any) -> Schema:
 
 NAME = _describe(f"The player's name: 1 to {NAME_BYTES} bytes of UTF-8.", **NAME_SCHEMA)
 SCORE = _describe("A finite number that a double holds exactly.")
-RANK = _describe("The rank, from 0, by the board's `ranking`.", minimum=0)
+RANK = _describe("The rank, from 0, by the board's `ranking`; null if the name is hidden.", minimum=0)
+HIDDEN = _describe("True if the name is hidden: it has no rank, and is on no list; else left out.", const=True)
 COUNT = _describe("How many entries there are.", minimum=0)
 METADATA = _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it, kept with the score it came with.")
 SUBMITTED_AT = _describe(
@@ -64,13 +65,15 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "rank": RANK,
         "previous": _describe("The standing before, or null for a new name."),
         "changed": _describe("Whether the board or one of its windows changed, or the metadata there."),
+        "hidden": HIDDEN,
     },
     "Standing": {"score": SCORE, "rank": RANK},
     "StandingOfName": {
         "score": _describe("A finite number that a double holds exactly; 0 if the name is not on the board."),
         "rank": _describe(
-            "The rank, from 0, by the board's `ranking`; null if the name is not on the board.", minimum=0
+            "The rank, from 0, by the board's `ranking`; null if the name is not on the board, or is hidden.", minimum=0
         ),
+        "hidden": HIDDEN,
     },
     "ReadEntry": {
         "name": NAME,

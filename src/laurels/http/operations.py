@@ -172,6 +172,7 @@ SUBMIT = Operation(
     body=Body(Submit, parse_submit),
     scope="submit:self",
     is_moderated=True,
+    is_submit=True,
 )
 STANDING = Operation(
     name="standing",
@@ -222,6 +223,7 @@ OPERATIONS = (
         body=Body(Batch, parse_batch, BATCH_BYTES),
         scope="submit",
         is_moderated=True,
+        is_submit=True,
     ),
     STANDING,
     READ,

@@ -12,7 +12,7 @@ from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the an
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
 from laurels.limits import BOARDS_LISTED, DEFAULT_TOKEN_SECONDS, KEYS_LISTED, PERIODS_LISTED
-from laurels.stores.contract import Change, Count, Entry, Place, Refusal, Score, Standing, Submission
+from laurels.stores.contract import Change, Count, Entry, HiddenStanding, Place, Refusal, Score, Standing, Submission
 
 Percentage = Annotated[float, Meta(ge=0, le=100)]
 
@@ -53,10 +53,11 @@ class BatchReceipt(Struct, frozen=True):
 
 
 class StandingOfName(Struct, frozen=True):
-    """The standing of a name; by default that of one that is not on the board."""
+    """The standing of a name, by default that of one that is not on the board; ``hidden`` is true, or left out."""
 
     score: Score = 0
     rank: int | None = None
+    hidden: bool | UnsetType = UNSET
 
 
 class Page(Struct, frozen=True):
@@ -100,17 +101,22 @@ class ScoreRank(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """The answer to a submit that asked for a representation."""
+    """The answer to a submit that asked for a representation; ``hidden`` is true, or left out."""
 
     score: Score
-    rank: Count
+    rank: Count | None
     previous: Standing | None
     changed: bool
+    hidden: bool | UnsetType = UNSET
 
     @classmethod
     def of(cls, change: Change) -> Receipt:
         """Return the answer for a change."""
-        return cls(change.current.score, change.current.rank, change.previous, change.counted)
+        current, previous = change.current, change.previous
+        if isinstance(current, HiddenStanding):
+            previous = Standing(previous.score, None) if previous else None
+            return cls(current.score, None, previous, change.counted, hidden=True)
+        return cls(current.score, current.rank, previous, change.counted)
 
 
 class Listed(Struct, frozen=True):

@@ -31,6 +31,14 @@ changes nothing, because that is what a retry looks like; it does renew the boar
 replaces that alone: the entry keeps its time and its place. An addition that leaves the sum as it is changes nothing,
 unless it has metadata.
 
+**Hidden names.** A name that is hidden on a board keeps its entries, and its submits go on by the same operator, into
+the same periods, under the same bounds and limits. But every read is as though it had none: it has no rank and no
+place, is on no list and in no count, and a board or a period where all names are hidden looks like one that does not
+exist. Only its own :meth:`Store.standing`, what its own submits change, and :meth:`Store.hidden` tell of it. Its
+submits renew the time to live as any do, and what stored entries contradict, theirs do. A name is hidden, with or
+without entries, until it is shown: removing its entries, dropping the board, the end of its time and another definition
+leave that as it is. Shown again, it has the place that it would have had.
+
 **Windows.** A period of a window is a board of its own, with a key of its own (:attr:`Board.key`). A submit to a board
 feeds it and the periods in :attr:`Board.feeds`, by the same operator, in one operation; if that begins a period, the
 periods before :attr:`Feed.oldest` are removed. Removing a name from a board, or dropping the board, includes all its
@@ -65,7 +73,7 @@ same, it raises :exc:`~laurels.errors.NotKept`: it never does less in silence.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NoReturn
 
 import msgspec
 from msgspec import Meta, Struct
@@ -198,10 +206,27 @@ class IdempotencyKey(Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Standing(Struct, frozen=True, gc=False):
-    """Score and rank of one name, at one moment."""
+    """Score and rank of one name, at one moment; only a hidden one has no rank."""
 
     score: Score
-    rank: Count
+    rank: Count | None
+
+
+class HiddenStanding(Standing, frozen=True, gc=False):
+    """The standing of a hidden name; its score is 0 if it has no entry."""
+
+    rank: None = None
+    hidden: Literal[True] = True
+
+
+class HiddenName(Struct, frozen=True, gc=False):
+    """A hidden name, and its entry if it has one, otherwise None for all that follows; as in :class:`Ranked`."""
+
+    name: str
+    score: Score | None = None
+    submitted_at: int | None = None
+    metadata: bytes | None = None
+    is_metadata_damaged: bool = False
 
 
 class Ranked(Struct, frozen=True, gc=False):
@@ -328,6 +353,9 @@ class Capabilities(Struct, frozen=True):
     ttl: bool = True
     """A definition may say how long a board stays after its last submit."""
 
+    hiding: bool = True
+    """Names can be hidden. Without it :meth:`Store.hide`, :meth:`Store.show` and :meth:`Store.hidden` raise NotKept."""
+
     exact_sums: bool = True
     """Sums are refused as the contract says. Without it those beyond 2^53 are rounded as doubles are, and boards whose
     operator adds have no bounds."""
@@ -427,6 +455,17 @@ class Store(ABC):
     async def drop(self, board: Board) -> bool:
         """Remove the board with all its entries in one operation; return whether it existed. Its definition stays."""
 
+    async def hide(self, board: Board, name: str) -> bool:
+        """Hide ``name`` on the board and in its periods; return whether it was not hidden.
+
+        Raises NotKept without the capability ``hiding``.
+        """
+        self._refuse("hide names")
+
+    async def show(self, board: Board, name: str) -> bool:
+        """Let a hidden name be as any other again; return whether it was hidden. Raises NotKept as :meth:`hide`."""
+        self._refuse("hide names")
+
     def may_know(self, idempotency_key: IdempotencyKey) -> bool:
         """Return whether a submit with this key may have to wait until it is known what the first one did.
 
@@ -445,7 +484,7 @@ class Store(ABC):
 
     @abstractmethod
     async def standing(self, board: Board, name: str) -> Standing | None:
-        """Return score and rank of ``name``, or None if it is not on the board."""
+        """Return score and rank of ``name``, or None if it is not on the board; HiddenStanding if it is hidden."""
 
     @abstractmethod
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
@@ -514,6 +553,17 @@ class Store(ABC):
     async def place(self, board: Board, score: Score) -> Place:
         """Return the place that ``score`` would have; the board stays as it is."""
         self._refuse("tell the rank of a score")
+
+    # Hidden names, with the capability hiding
+
+    async def hidden(
+        self, board: Board, after: str = "", limit: int | None = None, *, with_metadata: bool = False
+    ) -> list[HiddenName]:
+        """Return the hidden names of a board, by their bytes: all, or the first after a name.
+
+        Each with its entry on the board, or in the period that ``board`` is. Raises NotKept without ``hiding``.
+        """
+        self._refuse("hide names")
 
     # Boards and periods, with the capability listing
 

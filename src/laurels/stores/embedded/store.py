@@ -39,6 +39,8 @@ from laurels.stores.contract import (
     Board,
     Capabilities,
     DatedSubmission,
+    HiddenName,
+    HiddenStanding,
     IdempotencyKey,
     Period,
     PeriodRange,
@@ -66,12 +68,14 @@ from laurels.stores.embedded.records import (
     Date,
     Define,
     Drop,
+    Hide,
     Outcome,
     Put,
     PutMany,
     Record,
     Remove,
     SetMetadata,
+    Show,
     Submit,
     SubmitMany,
     Undefine,
@@ -337,10 +341,17 @@ class EmbeddedStore(Store):
     async def drop(self, board: Board) -> bool:
         return cast("bool", await self._keep(Drop(board.key)))
 
+    async def hide(self, board: Board, name: str) -> bool:
+        with self._capacity.hiding(board.name, name):
+            return cast("bool", await self._keep(Hide(board.name, name)))
+
+    async def show(self, board: Board, name: str) -> bool:
+        return cast("bool", await self._keep(Show(board.name, name)))
+
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
-        held = self._capacity.held() | {"keys": self._answers.count}
+        held = self._capacity.held() | {"hidden": self._state.hidden.count, "keys": self._answers.count}
         limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in held}
         times = {
             "clock_settled": self._clock.is_settled,
@@ -435,7 +446,34 @@ class EmbeddedStore(Store):
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
-        return Standing(*found) if found else None
+        if found:
+            return Standing(*found)
+        return self._hidden_standing(board, name) if self._state.hidden.count else None
+
+    def _hidden_standing(self, board: Board, name: str) -> HiddenStanding | None:
+        if not board.visible or (board.name, name) not in self._state.hidden:
+            return None
+        return HiddenStanding(self._find_hidden(board).score(name) or 0)
+
+    def _find_hidden(self, board: Board) -> Index:
+        return EMPTY_INDEX if self._is_over(board.name) else self._state.find_hidden(board.key)
+
+    async def hidden(
+        self, board: Board, after: str = "", limit: int | None = None, *, with_metadata: bool = False
+    ) -> list[HiddenName]:
+        names: list[str] = []
+
+        def read(_: Index) -> list[Row]:
+            names[:] = islice(self._state.hidden.names_after(board.name, after), limit) if board.visible else ()
+            index = self._find_hidden(board)
+            return [row for name in names if (row := index.row(name))]
+
+        entries = await self._ranked(board, read, with_metadata=with_metadata)
+        found = {
+            each.name: HiddenName(each.name, each.score, each.submitted_at, each.metadata, each.is_metadata_damaged)
+            for each in entries
+        }
+        return [found.get(name) or HiddenName(name) for name in names]
 
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._ranked(board, lambda index: index.rows(start, stop), with_metadata=with_metadata)
@@ -492,7 +530,7 @@ class EmbeddedStore(Store):
         names = self._state.names
         place = names.place_after(after, 0) if after else 0
         while rows := names.rows(place, place + NAMES_READ):
-            yield from (name for name, *_ in rows if not self._is_over(name))
+            yield from (name for name, *_ in rows if len(self._state[name]) and not self._is_over(name))
             place += NAMES_READ
 
     async def periods(
@@ -502,11 +540,13 @@ class EmbeddedStore(Store):
         windows = {} if self._is_over(board.name) else self._state.periods.get(board.name, {})
         if ranges is None:
             ranges = [PeriodRange(window, "", windows[window][-1]) for window in sorted(windows)]
-        found = ((each.window, period) for each in ranges for period in _in_range(windows.get(each.window, []), each))
-        return [
-            Period(window, period, len(self._state[key_of(board.name, window, period)]))
-            for window, period in islice(found, limit)
-        ]
+        found = (
+            Period(each.window, period, count)
+            for each in ranges
+            for period in _in_range(windows.get(each.window, []), each)
+            if (count := len(self._state[key_of(board.name, each.window, period)]))
+        )
+        return list(islice(found, limit))
 
     # The store itself
 

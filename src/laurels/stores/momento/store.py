@@ -70,6 +70,7 @@ class MomentoStore(Store):
         submission_details=False,
         guarding=False,
         windows=False,
+        hiding=False,
         exact_sums=False,
         batched_sums=False,
         operators=frozenset({"latest", "increment"}),
