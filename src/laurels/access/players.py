@@ -21,11 +21,18 @@ def open_tokens(players: Players | None, file: Path, before: Tokens | None = Non
     Known keys of issuers are taken over from what was there ``before``. Raises AccessFileUnusable for a secret or an
     issuer that cannot be used.
     """
+    secret = None if players is None or players.secret is None else read_secret(players.secret, file)
+    return make_tokens(players, secret, file, before)
+
+
+def make_tokens(
+    players: Players | None, secret: bytes | None, place: Path | str, before: Tokens | None = None
+) -> Tokens | None:
+    """Return the same, with the secret that the access file at a place refers to."""
     if players is None:
         return None
-    secret = None if players.secret is None else read_secret(players.secret, file)
     try:
         tokens: Tokens = load("laurels.access.tokens:Tokens")(players, secret, before)
     except ValueError as error:
-        raise AccessFileUnusable(file, f"[players]: {error}") from None
+        raise AccessFileUnusable(place, f"[players]: {error}") from None
     return tokens

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from laurels.access.advice import read_with_advice
 from laurels.access.editing import remove_key
-from laurels.access.file import read_access
 from laurels.access.keys import PREFIX, digest_key, is_key
 from laurels.access.players import open_tokens
 from laurels.access.principal import Principal
@@ -211,7 +211,7 @@ def open_access(path: Path, before: Tokens | None = None) -> tuple[AccessFile, T
 
     Raises AccessFileUnusable.
     """
-    file = read_access(path)
+    file = read_with_advice(path)
     return file, open_tokens(file.players, path, before)
 
 
