@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from laurels.access.principal import Principal
     from laurels.http import Request
+    from laurels.http.operation import Operation
 
 
 class Loaded(Struct, frozen=True):
@@ -56,11 +57,11 @@ class ParameterAccess(Access):
                 self._loaded = loaded
                 self.replace(loaded.file)
 
-    def authenticate(self, request: Request) -> Principal | Awaitable[Principal]:
+    def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
         """Return who asks, as every gate does; raise ParameterUnreadable if no file could be read yet."""
         if self._loaded is None:
             raise ParameterUnreadable(self._name, "no access file could be read yet")
-        return super().authenticate(request)
+        return super().authenticate(request, operation)
 
     def _load(self) -> Loaded:
         """Read the parameter, and what it refers to; raise ParameterUnreadable, also for a file that cannot be used."""
