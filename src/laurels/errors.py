@@ -41,6 +41,7 @@
     ├── ExtraMissing              a feature needs packages that are not installed
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
     ├── AccessFileUnusable        the file that says who may do what cannot be used
+    ├── CertificateUnusable       the service cannot use its certificate or the key to it for TLS
     └── AddressUnusable           the service cannot listen where it is to
 
 The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
@@ -451,6 +452,14 @@ class AccessFileUnusable(LaurelsError):
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
         super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
+
+
+class CertificateUnusable(LaurelsError):
+    """The service cannot use its certificate, or the key to it, for TLS."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The file {file} cannot be used for TLS: {problem}. Correct --tls-cert or --tls-key.")
 
 
 class AddressUnusable(LaurelsError):
