@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.boards import EVERY_BOARD, Boards
+from laurels.boards import Boards
 from laurels.definition import BoardsFile, Bounds, Definition
 from laurels.entries import checked_name, checked_score
 from laurels.errors import (
@@ -25,6 +25,7 @@ from laurels.errors import (
 from laurels.stores.contract import Board, Change, DatedSubmission, Refusal, Standing, Submission
 from laurels.stores.embedded.store import EmbeddedStore
 from laurels.submissions import make_idempotency_key, make_submit_key
+from laurels.turnstile import EVERY_BOARD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -387,7 +388,7 @@ async def test_definition_waits_for_metadata(boards: Boards, kind: str) -> None:
 async def declare(boards: Boards, file: BoardsFile) -> asyncio.Task[None]:
     """Begin to declare the boards of another file; return when submits wait for that."""
     declaring = asyncio.create_task(boards.declare(file))
-    while EVERY_BOARD not in boards._changing:  # noqa: SLF001, ASYNC110
+    while EVERY_BOARD not in boards._submits.changing:  # noqa: SLF001, ASYNC110
         await asyncio.sleep(0)
     return declaring
 
@@ -405,7 +406,7 @@ async def test_submits_while_boards_are_declared(boards: Boards) -> None:
 async def test_declaring_waits_for_submits_under_way(boards: Boards) -> None:
     """Another file does not overtake a submit of which the store may not know yet."""
     known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    submitting = asyncio.create_task(boards._submit_waiting("b", known))  # noqa: SLF001
+    submitting = asyncio.create_task(boards._submits.let_pass("b", known))  # noqa: SLF001
     declaring = await declare(boards, BoardsFile(boards={"b": BOUNDED}))
     assert await boards.definition("kart") == KART
     known.set_result(None)
@@ -417,7 +418,7 @@ async def test_declaring_waits_for_a_definition(boards: Boards) -> None:
     """Another file does not overtake a definition that is being changed."""
     async with boards._change_definition("b"):  # noqa: SLF001
         declaring = asyncio.create_task(boards.declare(BoardsFile(boards={"b": BOUNDED})))
-        while not boards._changing["b"]._waiters:  # noqa: SLF001, ASYNC110
+        while not boards._submits.changing["b"]._waiters:  # noqa: SLF001, ASYNC110
             await asyncio.sleep(0)
         assert await boards.definition("kart") == KART
     await declaring

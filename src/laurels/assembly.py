@@ -18,6 +18,7 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
+from laurels.access.file import read_access
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
@@ -31,6 +32,7 @@ from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import BadStore, BoardsFileUnusable
 from laurels.http import Gate, Routes
+from laurels.http.access import Access
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
@@ -68,6 +70,8 @@ class Settings(Struct, frozen=True):
     store: str = "embedded"
     data: Path = Path("laurels-data")
     boards: Path | None = None
+    access: Path | None = None
+    """The file that says who may do what; without it anybody may do everything."""
     order: Order | None = None
     ttl_seconds: TTLSeconds = TTL_SECONDS
     allowed_hosts: tuple[str, ...] = ()
@@ -139,7 +143,8 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    gate = _make_gate(settings, counts)
+    access = None if settings.access is None else Access(read_access(settings.access))
+    gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
@@ -152,12 +157,19 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
 
         if reloading is not None and settings.boards is not None:
             reloading.add(f"the boards file {settings.boards}", reload_boards)
+        if reloading is not None and access is not None:
+            reloading.add(f"the access file {settings.access}", partial(_reload_access, settings, access))
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
 
 
-def _make_gate(settings: Settings, counts: RequestCounts | None) -> Gate:
+async def _reload_access(settings: Settings, access: Access) -> None:
+    assert settings.access is not None  # noqa: S101 - or there is nothing to reload
+    access.replace(await asyncio.to_thread(read_access, settings.access))
+
+
+def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:
     observers: list[Observer] = [] if counts is None else [counts]
     if settings.log_requests:
         observers.append(log_request)
@@ -168,6 +180,7 @@ def _make_gate(settings: Settings, counts: RequestCounts | None) -> Gate:
         host=AllowedHosts(settings.allowed_hosts) if settings.allowed_hosts else None,
         proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,
         origin=cors.check,
+        access=access,
     )
 
 

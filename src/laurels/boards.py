@@ -14,7 +14,7 @@ from functools import lru_cache
 from heapq import merge
 from itertools import groupby, islice
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
@@ -36,6 +36,7 @@ from laurels.errors import (
 from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Count, DatedSubmission, Feed, PeriodRange, Refusal, Score, Submission
 from laurels.submissions import check_metadata, check_submission, find_refusals, make_idempotency_key, make_submit_key
+from laurels.turnstile import Turnstile
 from laurels.windows import Calendar, normalize_window
 
 if TYPE_CHECKING:
@@ -59,10 +60,6 @@ CALENDARS_CACHED = 4096
 PERIODS_AT_ONCE = 50
 """How many periods are described before the loop may do something else."""
 
-EVERY_BOARD = ""
-"""No board's name: in its place all definitions are being changed."""
-
-T = TypeVar("T")
 _calendar = lru_cache(CALENDARS_CACHED)(Calendar)
 _past_calendar = lru_cache(CALENDARS_CACHED)(Calendar)
 """Calendars that are asked for times before now: each keeps the period that it was asked for last."""
@@ -129,9 +126,7 @@ class Boards:
         self._stored: Mapping[str, Definition] = {}
         self._defined: list[str] = []
         self._redefined: set[str] = set()
-        self._changing: dict[str, asyncio.Event] = {}
-        self._waiting: dict[str, int] = {}
-        self._drained: dict[str, asyncio.Event] = {}
+        self._submits = Turnstile(self._forget)
         self.board = lru_cache(BOARDS_CACHED)(self._find)
         """Return the all-time board of a name; it is not visible if the deployment hides undeclared boards."""
         self._feeding = lru_cache(BOARDS_CACHED)(self._find_feeding)
@@ -149,43 +144,13 @@ class Boards:
         else:  # while other requests are answered, whom a long file must not keep waiting
             await asyncio.to_thread(check_kept, file, store.capabilities, "The boards file")
         self._stored = await store.definitions()
-        async with self._hold_submits():
+        async with self._submits.close_all():
             try:
                 await store.declare(file.boards if store.capabilities.defining else {}, file.default)
                 self._file = file
             finally:  # a disk that fails half-way has kept some
                 self._redefined.clear()
                 self._defined = sorted(self._stored.keys() | self._file.boards.keys())
-
-    @asynccontextmanager
-    async def _hold_submits(self) -> AsyncIterator[None]:
-        """Let all submits wait, and the changes of other definitions."""
-        while self._changing:
-            await next(iter(self._changing.values())).wait()
-        changed = self._changing[EVERY_BOARD] = asyncio.Event()
-        self._forget()
-        try:
-            for name in list(self._waiting):
-                await self._drain(name)
-            yield
-        finally:
-            del self._changing[EVERY_BOARD]
-            changed.set()
-            self._forget()
-
-    async def _drain(self, name: str) -> None:
-        """Wait until no submit to a board is under way any more of which the store may not know yet."""
-        if name in self._waiting:
-            self._drained[name] = asyncio.Event()
-            try:
-                await self._drained[name].wait()
-            finally:
-                del self._drained[name]
-
-    async def _wait_for_change(self, name: str) -> None:
-        """Wait while the definition of a board is being changed."""
-        while changing := self._changing.get(name) or self._changing.get(EVERY_BOARD):
-            await changing.wait()
 
     def _forget(self) -> None:
         """Forget what follows from definitions, because one has changed."""
@@ -274,7 +239,7 @@ class Boards:
 
         The awaitable is to be awaited at once: the definition of the board may change after it was made.
         """
-        if submission.metadata is None and not (want_change or self._changing):
+        if submission.metadata is None and not (want_change or self._submits.changing):
             where = self.board(board)
             if where.takes_any_score:
                 # Most submits: the rules have no more to say, the store has nothing to return, and its awaitable is
@@ -308,8 +273,8 @@ class Boards:
     async def _submit(
         self, board: str, submission: Submission, once: IdempotencyKey | None, *, want_change: bool
     ) -> Change | None:
-        if self._changing:
-            await self._wait_for_change(board)
+        if self._submits.changing:
+            await self._submits.wait(board)
         where = self._board_to_submit(board)
         try:
             check_submission(submission, where.definition)
@@ -323,7 +288,7 @@ class Boards:
         else:
             submitting = self.store.submit(where, submission, once, want_changes=want_change)
             may_wait = once is not None or submission.metadata is not None
-            first = await (self._submit_waiting(board, submitting) if may_wait else submitting)
+            first = await (self._submits.let_pass(board, submitting) if may_wait else submitting)
         return first.changes[0] if first and want_change else None
 
     async def submit_many(
@@ -334,14 +299,14 @@ class Boards:
         A refusal in the batch is that of an entry that could not even be read, and is returned with the rest.
         """
         once = None if key is None else make_idempotency_key(key, board, "", batch)
-        if self._changing:
-            await self._wait_for_change(board)
+        if self._submits.changing:
+            await self._submits.wait(board)
         where = self._board_to_submit(board)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
         if DatedSubmission in set(map(type, checked)):
             checked = self._date_all(where, checked)
-        result = await self._submit_waiting(board, self.store.submit(where, checked, once))
+        result = await self._submits.let_pass(board, self.store.submit(where, checked, once))
         return list(result.refusals) if result else []
 
     def _date(self, where: Board, submission: DatedSubmission) -> DatedSubmission:
@@ -361,18 +326,6 @@ class Boards:
                 dated.append(Refusal(index, entry.name, str(error)))
         return dated
 
-    async def _submit_waiting(self, board: str, submitting: Awaitable[T]) -> T:
-        """Submit with a key or metadata, for which the store may look on disk first: definitions change after it."""
-        self._waiting[board] = self._waiting.get(board, 0) + 1
-        try:
-            return await submitting
-        finally:
-            self._waiting[board] -= 1
-            if not self._waiting[board]:
-                del self._waiting[board]
-                if drained := self._drained.get(board):
-                    drained.set()
-
     async def set_metadata(self, board: str, name: str, metadata: bytes | None, period: Board | None = None) -> None:
         """Replace the metadata of a name on a board and in its current periods, or in one ``period``; None for none.
 
@@ -380,8 +333,8 @@ class Boards:
         """
         checked_name(name)
         check_metadata(metadata)
-        if self._changing:
-            await self._wait_for_change(board)
+        if self._submits.changing:
+            await self._submits.wait(board)
         where = period or self._board_to_submit(board)
         if not where.visible or not await self.store.set_metadata(where, name, metadata):
             raise NotOnBoard("name", name)
@@ -517,20 +470,16 @@ class Boards:
     async def _change_definition(self, name: str) -> AsyncIterator[None]:
         """Let submits to a board wait until its definition has changed, or has not, so that none is by the old one."""
         checked_board(name)
-        await self._wait_for_change(name)
+        await self._submits.wait(name)
         if name in self._file.boards:
             raise DefinitionConflict(
                 name, "it is declared in the boards file; change it there, and reload that (SIGHUP)"
             )
-        self._changing[name] = asyncio.Event()
-        self._forget()
-        try:
-            await self._drain(name)
-            yield
-        finally:
-            self._redefined.add(name)
-            self._changing.pop(name).set()
-            self._forget()
+        async with self._submits.close(name):
+            try:
+                yield
+            finally:
+                self._redefined.add(name)
 
     def ready(self) -> Awaitable[None]:
         """Return if submits can be kept now; raise StoreUnavailable if not."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from math import isfinite
@@ -16,6 +14,7 @@ from msgspec.structs import replace
 from laurels.definition import LONGEST_TTL_SECONDS, PERIODS_KEPT, UNITS, WINDOWS, Bounds, Definition
 from laurels.errors import BadDefinition
 from laurels.windows import normalize_window
+from laurels.wording import describe_unknown, path_of, quote, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,9 +39,6 @@ EXPECTED_ITEM = {
     "keep": f"it must be a whole number from 1 to {PERIODS_KEPT:,}",
 }
 """What would be right, by field; and for each window in a list or a table."""
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-QUOTED_CHARACTERS = 60
-_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 def read_definition(table: object) -> Definition:
@@ -84,15 +80,13 @@ def _check_fields(table: dict[str, Any], kind: type[Definition | Bounds], *path:
     fields = kind.__struct_fields__
     for field in table:
         if field not in fields:
-            what = f"{path[0]} has" if path else "A definition has"
-            problem = f"{what} no field {quote(field)}{suggest(field, fields)}. It has {', '.join(fields)}."
-            raise BadDefinition(_pointer((*path, field)), problem)
+            problem = describe_unknown(path[0] if path else "A definition", field, fields)
+            raise BadDefinition(_pointer((*path, field)), f"{problem}.")
 
 
 def _refuse(table: dict[str, Any], problem: str) -> NoReturn:
     """Raise what msgspec found: a field of another type, whose path ends ``problem`` ("... - at `$.scores.min`")."""
-    steps = _STEP.findall(problem.rpartition("$")[2])
-    path: Path = tuple(name or int(index) for name, index in steps)
+    path: Path = path_of(problem)
     value: Any = table
     for step in path:
         value = value[step]
@@ -168,31 +162,6 @@ def _bad_value(path: Path, value: object, right: str, choices: Iterable[str] = (
     first, *rest = path
     label = str(first) + "".join(f".{step}" if str(step).isidentifier() else f"[{quote(step)}]" for step in rest)
     return BadDefinition(_pointer(path), f"{label} is {quote(value)}: {right}{suggest(value, choices)}.")
-
-
-def suggest(value: object, choices: Iterable[str], *, at_length: bool = True) -> str:
-    """Return which of the choices was perhaps meant, to be appended to what was wrong; empty if none is close.
-
-    Letters may be of either case. Unless ``at_length``, nothing else may differ: to compare more takes long.
-    """
-    word, by_word = str(value).lower(), {choice.lower(): choice for choice in choices}
-    if len(word) > QUOTED_CHARACTERS:
-        return ""
-    close = [word] if word in by_word else []
-    if at_length and not close and word:
-        begun = [choice for choice in by_word if choice.startswith(word)]
-        close = begun or get_close_matches(word, by_word, n=1, cutoff=0.55)
-    return f"; perhaps you mean {quote(by_word[close[0]])}" if close else ""
-
-
-def quote(value: object) -> str:
-    """Return a value as JSON, cut short if it is long."""
-    text = ""
-    for piece in _ENCODER.iterencode(value):  # no more of it than is needed
-        text += piece
-        if len(text) > QUOTED_CHARACTERS:
-            return f"{text[:QUOTED_CHARACTERS]}..."
-    return text
 
 
 def _pointer(path: Path) -> str:

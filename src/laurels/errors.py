@@ -16,6 +16,8 @@
     ├── NotOnBoard                the question needs a name that is on the board
     ├── Unauthenticated           the request shows nothing, or what it shows is not accepted
     ├── Forbidden                 who asks is known, and may not
+    ├── IssuerUnreachable         a token is signed by a key that is not known, and its issuer cannot be asked
+    ├── NoSecret                  the service has nothing to sign tokens with
     ├── TooManyRequests           an address, a key or a player asks too often
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
@@ -40,7 +42,9 @@
     ├── BadProxy                  a setting is no address of a proxy
     ├── ExtraMissing              a feature needs packages that are not installed
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
+    ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
     ├── AccessFileUnusable        the file that says who may do what cannot be used
+    ├── AccessFileNotEdited       it cannot be written, or not in that way; nothing was changed
     ├── CertificateUnusable       the service cannot use its certificate or the key to it for TLS
     └── AddressUnusable           the service cannot listen where it is to
 
@@ -191,8 +195,33 @@ class Unauthenticated(LaurelsError):
     """The request shows no credential and needs one, or shows one that is not accepted."""
 
 
+class BadCredential(Unauthenticated):
+    """The request shows a credential that is not accepted. The message never has any part of it."""
+
+
 class Forbidden(LaurelsError):
     """Who asks is known, and has no right to what was asked for."""
+
+
+class IssuerUnreachable(LaurelsError):
+    """A token is signed by a key that is not known, and its issuer, who may have it, cannot be asked.
+
+    ``retry_after`` is in whole seconds: before that it is not asked again.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__("The keys of the token's issuer cannot be fetched now, and this one is not known: try again.")
+
+
+class NoSecret(LaurelsError):
+    """The service has nothing to sign tokens with."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This service signs no tokens: its access file has no secret in [players]. Have the operator add one, as "
+            'in secret = "env:LAURELS_TOKEN_SECRET", and reload it.'
+        )
 
 
 class TooManyRequests(LaurelsError):
@@ -446,12 +475,24 @@ class BoardsFileUnusable(LaurelsError):
         super().__init__(f"The boards file {file} cannot be used: {problem}. Correct it, or name another.")
 
 
+class KeysUnreadable(LaurelsError):
+    """The keys of an issuer cannot be fetched, or are none; the message is the reason alone."""
+
+
 class AccessFileUnusable(LaurelsError):
-    """The file that says who may do what cannot be used."""
+    """The file that says who may do what cannot be used; on Lambda it is the name of a parameter."""
+
+    def __init__(self, file: Path | str, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
+
+
+class AccessFileNotEdited(LaurelsError):
+    """The file that says who may do what cannot be written, or not in that way; nothing was changed."""
 
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
-        super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
+        super().__init__(f"The access file {file} was not changed: {problem.removesuffix('.')}.")
 
 
 class CertificateUnusable(LaurelsError):

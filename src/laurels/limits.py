@@ -18,10 +18,16 @@ NAME_BYTES = 256
 """Of the name of a board or of a player, in UTF-8."""
 KEY_CHARACTERS = 255
 """Of an idempotency key."""
+CREDENTIAL_CHARACTERS = 8 * KIB
+"""Of a key or a token that a request shows."""
 KEY_HOURS = 24
 """How long an idempotency key is remembered."""
 METADATA_BYTES = 1 * KIB
 """Of an entry's metadata, as compact JSON."""
+TOKEN_SECONDS, DEFAULT_TOKEN_SECONDS = 86_400, 3600
+"""How long a token that the service signs is good, at most and by default."""
+TOKEN_BOARDS = 100
+"""How many patterns of boards a token may have."""
 
 PAGE_ENTRIES, DEFAULT_PAGE_ENTRIES = 1000, 20
 """How many entries a page spans, or a read between two scores returns, at most and by default."""

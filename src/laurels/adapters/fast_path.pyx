@@ -333,7 +333,8 @@ cdef class FastPath:
         board = PyUnicode_DecodeASCII(found.board, found.board_size, NULL)
         name = None if route == PAGE else PyUnicode_DecodeASCII(found.name, found.name_size, NULL)
         if request is not None:
-            context = self.routes.admit_recognised(operation, (board, name) if name else (board,), request)
+            names = (board, name) if name else (board,)
+            context = self.routes.context_of(self.routes.gate.admit(request, operation, names))
         if route == PAGE:
             return call(self.read_page, context, board, found.start, found.stop, self.page_defaults, -1, None)
         if route == STANDING:

@@ -30,6 +30,7 @@ from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
 from laurels.http.wire import Batch, MetadataAlone, StrictEntry, Submit, encode
 from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES
 from laurels.stores.contract import DatedSubmission, Refusal, Score, Submission
+from laurels.wording import describe_unknown, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -306,7 +307,7 @@ def _refuse_twice(text: Body) -> NoReturn:
     def check_pairs(pairs: list[tuple[str, Any]]) -> None:
         key, count = Counter(key for key, _ in pairs).most_common(1)[0] if pairs else ("", 0)
         if count > 1:
-            raise BadJSON(f"the key {declaring.quote(key)} stands twice in one object")
+            raise BadJSON(f"the key {quote(key)} stands twice in one object")
 
     if len(text) <= BODY_BYTES:
         with suppress(RecursionError, ValueError):  # of what is no better otherwise: not UTF-8, or nested too deeply
@@ -366,5 +367,4 @@ def describe_mismatch(
     name = what.partition("`")[2].removesuffix("`")
     if what.startswith("Object missing"):
         return f"{subject} needs the field {name}"
-    hint = declaring.suggest(name, fields, at_length=at_length)
-    return f"{subject} has no field {declaring.quote(name)}{hint}. It has {', '.join(fields)}"
+    return describe_unknown(subject, name, fields, at_length=at_length)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from laurels.access.principal import ANYBODY
 from laurels.errors import BadParameter
+from laurels.http.access import refusal
 from laurels.http.headers import REPRESENTATION, revalidated
 from laurels.http.messages import Response
 from laurels.http.wire import (
@@ -25,10 +27,11 @@ from laurels.http.wire import (
     ScoreRank,
     encode,
 )
-from laurels.stores.contract import DatedSubmission, Submission
+from laurels.stores.contract import DatedSubmission, Refusal, Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
+    from laurels.access.principal import Principal
     from laurels.boards import Boards
     from laurels.definition import Definition
     from laurels.http.bodies import Entries
@@ -40,6 +43,7 @@ ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
 NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
+PLAIN = "only scores with submittedAt can be submitted: any other takes the scope submit"
 _APPLIED = ((b"preference-applied", REPRESENTATION),)
 
 
@@ -50,6 +54,21 @@ def find_board(boards: Boards, board: str, window: str | None, period: str | Non
     if period is not None:
         raise BadParameter("period", "period goes with window: name the window that it is a period of.")
     return boards.board(board)
+
+
+def check_moderator(principal: Principal) -> None:
+    """Raise if who asks may not say when a score was submitted."""
+    if not principal.may("moderate"):
+        raise refusal(principal, "no time can be given: submittedAt takes the scope moderate")
+
+
+def check_batch(principal: Principal, entries: Entries) -> None:
+    """Raise if who asks may not submit one of the entries."""
+    kinds = set(map(type, entries))
+    if DatedSubmission in kinds:
+        check_moderator(principal)
+    if kinds - {DatedSubmission, Refusal} and not principal.may("submit"):
+        raise refusal(principal, PLAIN)
 
 
 # Scores
@@ -64,7 +83,11 @@ async def submit(
     key: str | None,
 ) -> Response:
     """Answer a submit once it is kept."""
-    boards, (score, metadata, time) = context.boards, sent
+    boards, principal, (score, metadata, time) = context.boards, context.principal, sent
+    if time is not None:
+        check_moderator(principal)
+    elif principal is not ANYBODY and not principal.may_submit_for(name):
+        raise refusal(principal, PLAIN)
     want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
     if time is None:
         change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
@@ -87,6 +110,8 @@ async def set_metadata(
 async def submit_batch(context: Context, board: str, sent: Entries | Iterator[Entries], key: str | None) -> Response:
     """Answer a batch once its good entries are kept."""
     entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent
+    if context.principal is not ANYBODY:
+        check_batch(context.principal, entries)
     refused = await context.boards.submit_many(board, entries, key)
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 

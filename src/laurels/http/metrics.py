@@ -118,5 +118,6 @@ def metrics_operation(*collectors: Collector) -> Operation:
         answers=(Answer(200, "The metrics.", kinds=tuple(TYPES.values())),),
         handler=show_metrics,
         scope="metrics",
+        concerns="no board",
         produces=tuple(TYPES),
     )

@@ -79,7 +79,8 @@ TAGS = {
 
 STATUSES = {
     400: "The request cannot be read: malformed JSON, a bad name, a parameter of the wrong form or one too many.",
-    403: "A page of another origin, which is not allowed, may not write.",
+    401: "The request shows no key or token and needs one, or shows one that is not accepted.",
+    403: "The key or token has no right to this; or a page of another origin, which is not allowed, may not write.",
     404: "What was asked for is not there; the detail says what.",
     405: "The route does not have this method.",
     406: "`Accept` excludes every representation there is.",
@@ -102,7 +103,7 @@ STATUSES = {
 }
 """What each error means, whichever operation it answers."""
 
-ANY_REQUEST = (403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
+ANY_REQUEST = (401, 403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
 """The errors that any request may get; the document has them once."""
 
 
@@ -148,7 +149,8 @@ SUBMIT = Operation(
     parameters=(PREFER, IDEMPOTENCY_KEY),
     errors=WRITE_ERRORS,
     body=Body(Submit, parse_submit),
-    scope="submit",
+    scope="submit:self",
+    is_moderated=True,
 )
 STANDING = Operation(
     name="standing",
@@ -198,6 +200,7 @@ OPERATIONS = (
         errors=WRITE_ERRORS,
         body=Body(Batch, parse_batch, BATCH_BYTES),
         scope="submit",
+        is_moderated=True,
     ),
     STANDING,
     READ,
@@ -257,6 +260,7 @@ OPERATIONS = (
         parameters=(AFTER, BOARDS_LIMIT, INCLUDE_IN_LIST),
         errors=READ_ERRORS,
         scope="read",
+        concerns="own boards",
         subject="the list of boards",
     ),
     Operation(
@@ -353,6 +357,7 @@ OPERATIONS = (
         about="Returns name, version, and where the docs are; for a browser, a page.",
         answers=(Answer(200, "What this is.", (Landing,)),),
         handler=show_landing,
+        scope=None,
         takes_request=True,
     ),
     Operation(
@@ -364,6 +369,7 @@ OPERATIONS = (
         about="Returns 200 while it does.",
         answers=(Answer(200, "It does.", (Health,)),),
         handler=check_health,
+        scope=None,
     ),
     Operation(
         name="ready",
@@ -376,5 +382,6 @@ OPERATIONS = (
         answers=(Answer(200, "They can.", (Readiness,)),),
         handler=check_ready,
         errors=(*SIMPLE_ERRORS, 503),
+        scope=None,
     ),
 )

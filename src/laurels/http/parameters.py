@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
 
-from laurels.declaring import suggest
 from laurels.entries import RESERVED
 from laurels.errors import BadParameter, truncate
 from laurels.http.headers import REPRESENTATION, wants_representation
@@ -32,6 +31,7 @@ from laurels.limits import (
     PERIODS_LISTED,
     SPAN_ENTRIES,
 )
+from laurels.wording import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

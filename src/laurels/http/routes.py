@@ -2,7 +2,7 @@
 
     adapter, when the head is complete     call = find(method, path)      404 and 405 are kept in it
                                            admit(call, request)           the gate; raises
-    the fast path, which found it itself   gate.check_site(...), remembered; then admit_recognised(...) or open_context
+    the fast path, which found it itself   gate.check_site(...), remembered; then gate.admit(...) or open_context
     adapter, when the body is there        answer_call(call, request)     arguments -> handler -> response
     adapter, before it writes              gate.release(...)              CORS, observers
 
@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from laurels.access.principal import ANYBODY
-from laurels.declaring import quote, suggest
+from laurels.access.principal import ANYBODY, Principal
 from laurels.entries import RESERVED
 from laurels.errors import BadName, truncate
 from laurels.http.gate import OPEN_GATE, Context, Gate
@@ -30,6 +29,7 @@ from laurels.http.operations import OPERATIONS
 from laurels.http.problems import HTTPError, failure, too_large
 from laurels.http.query import decode_text
 from laurels.limits import BODY_BYTES
+from laurels.wording import quote, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -52,6 +52,8 @@ class Call(Struct, gc=False):
     problem: Exception | None = None
     context: Context | None = None
     """Made by the gate; without it there is no way to a handler."""
+    asking: Awaitable[Principal] | None = None
+    """Who asks, if the gate must ask somebody else who that is: before the answer, it is awaited."""
 
     @property
     def is_inline(self) -> bool:
@@ -144,15 +146,20 @@ class Routes:
 
     def admit(self, call: Call, request: Request) -> None:
         """Let a request in, or raise: to be called once, when its head is complete."""
-        call.context = self.admit_recognised(call.operation, call.names, request)
+        principal = self.gate.admit(request, call.operation, call.names)
+        if isinstance(principal, Principal):
+            call.context = self.context_of(principal)
+        else:
+            call.asking = principal
 
-    def admit_recognised(self, operation: Operation | None, names: Sequence[str], request: Request) -> Context:
-        """Return the context of a request for an operation, or raise."""
-        principal = self.gate.admit(request, operation, names)
+    def context_of(self, principal: Principal) -> Context:
+        """Return the context of requests of a principal that the gate has let in."""
         return self._context if principal is ANYBODY else replace(self._context, principal=principal)
 
     def answer_call(self, call: Call, request: Request) -> Awaitable[Response]:
         """Return the answer to a whole request that was admitted; raises before it is awaited, or then."""
+        if call.asking is not None:
+            return self._answer_when_known(call, request, call.asking)
         if call.problem is not None:
             raise call.problem
         assert call.operation is not None  # noqa: S101 - or there is a problem
@@ -160,6 +167,12 @@ class Routes:
         if len(request.body) > call.operation.body_limit:
             raise too_large(call.operation.body_limit)
         return call.operation.handler(call.context, *call.operation.arguments(call.names, request))
+
+    async def _answer_when_known(self, call: Call, request: Request, asking: Awaitable[Principal]) -> Response:
+        assert call.operation is not None  # noqa: S101 - or nobody is asked who it is
+        call.asking = None
+        call.context = self.context_of(self.gate.let_in(await asking, call.operation, call.names))
+        return await self.answer_call(call, request)
 
     async def answer(self, request: Request) -> Response:
         """Return what a whole request is answered with, errors too, and show it to the gate's observers."""
@@ -213,6 +226,7 @@ def _options(path: str, methods: Sequence[str]) -> Operation:
         about="",
         answers=(),
         handler=list_methods,
+        scope=None,
         parse=no_parameters,
         produces=(),
     )

@@ -1,0 +1,59 @@
+"""What an operator should know of an access file that can be used: what it cannot mean, and who else can change it."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+from laurels.access.file import place_of
+from laurels.access.references import FILE, secret_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from laurels.access.file import AccessFile
+
+OF_PUBLIC, OF_PLAYERS = {"read", "metrics"}, {"read", "submit:self"}
+"""The scopes that whoever asks, and whoever plays, may have without harm."""
+
+
+def list_advice(found: AccessFile, file: Path, now: float) -> list[str]:
+    """Return what should be known, each in one line without a full stop."""
+    return [*_of_scopes(found), *_of_keys(found, now), *_of_files(found, file)]
+
+
+def _of_scopes(found: AccessFile) -> Iterator[str]:
+    for scope in found.public.scopes:
+        if scope == "submit:self":
+            yield "[public]: submit:self is of no use there: who shows nothing has no name"
+        elif scope not in OF_PUBLIC:
+            yield f"[public]: whoever reaches the service has the scope {scope}"
+    if (players := found.players) is None:
+        return
+    for scope in players.scopes:
+        if scope not in OF_PLAYERS:
+            yield f"[players]: every player has the scope {scope}, over what others have"
+    if players.secret is None and not players.issuers:
+        yield "[players] has neither secret nor issuers, so that no token is accepted"
+
+
+def _of_keys(found: AccessFile, now: float) -> Iterator[str]:
+    for name, key in found.keys.items():
+        if key.expires is not None and key.expires_at <= now:
+            yield f"{place_of(name)} has expired"
+        for field in ("scopes", "boards"):
+            if not getattr(key, field):
+                yield f"{place_of(name)} has no {field}, so that it may do nothing"
+    if not any("admin" in key.scopes for key in found.keys.values()):
+        yield "No key has the scope admin: keys can be listed and revoked in this file alone"
+
+
+def _of_files(found: AccessFile, file: Path) -> Iterator[str]:
+    if file.stat().st_mode & stat.S_IWOTH:
+        yield f"{file} can be written by every user of this machine: chmod o-w {file}"
+    secret = found.players.secret if found.players else None
+    if secret is not None and secret.startswith(f"{FILE}:"):
+        place = secret_file(secret, file)
+        if place.exists() and place.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            yield f"{place}, a secret, can be read by every user of this machine: chmod o-rw {place}"

@@ -1,0 +1,150 @@
+"""Access: who asks, and whether they may. The parts of the gate that look at credentials and rights.
+
+    address_limit      of requests that show nothing, or what is not known yet
+    authenticate       nothing shown: the public · what is remembered · a key, by its SHA-256 · anything else: 401
+    principal_limit    of the key, or of the player
+    authorise          by the operation's scope, and by the names in its path: 403, or 401 if nothing was shown
+
+**Timing.** A key is looked up by its SHA-256. How long the look-up takes depends on that digest alone, and nobody can
+choose one that begins like another: a guess that begins like a key has a digest that is nothing like the key's. What is
+found is compared in constant time all the same. In the memory a header is looked up by a hash that is keyed anew in
+each process, and Python compares the bytes of two headers only if all 64 bits of their hashes are equal.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from datetime import time as time_of_day
+from hmac import compare_digest
+from math import inf
+from typing import TYPE_CHECKING
+
+from laurels.access.keys import PREFIX, digest_key, is_key
+from laurels.access.principal import Principal
+from laurels.access.remembered import Remembered
+from laurels.errors import BadCredential, Forbidden, Unauthenticated, truncate
+from laurels.limits import CREDENTIAL_CHARACTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import date
+
+    from laurels.access.file import AccessFile, Key
+    from laurels.http.messages import Request
+    from laurels.http.operation import Operation
+
+HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
+
+_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+
+
+class Access:
+    """Who may do what, as an access file says it; another file takes its place at once."""
+
+    def __init__(self, file: AccessFile, *, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self.replace(file)
+
+    def replace(self, file: AccessFile) -> None:
+        """Go by another file from now on; what was found by the old one is forgotten."""
+        self.file = file
+        self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
+        self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
+        self.remembered = Remembered()
+
+    def __repr__(self) -> str:
+        """Return nothing of what a file says."""
+        return f"<{type(self).__name__}>"
+
+    def address_limit(self, request: Request, operation: Operation) -> None:
+        """Raise TooManyRequests if an address asks too often that shows nothing, or what is not known yet."""
+
+    def authenticate(self, request: Request) -> Principal | Awaitable[Principal]:
+        """Return who asks, the public if nothing is shown; raise BadCredential for what is not accepted.
+
+        If somebody else must be asked, what is returned instead comes to the principal, or raises. It is awaited once,
+        or never if the client leaves.
+        """
+        header = request.headers.get(b"authorization")
+        if header is None:
+            return self.public
+        now = self._now()
+        found = self.remembered.find(header, now)
+        if found is None:
+            found = self._prove(read_credential(header), now)
+            self.remembered.add(header, found)
+        return found
+
+    def principal_limit(self, principal: Principal, operation: Operation) -> None:
+        """Raise TooManyRequests if a key or a player asks too often."""
+
+    def authorise(self, principal: Principal, operation: Operation, names: Sequence[str]) -> None:
+        """Raise Forbidden if a principal may not do an operation with the names in its path."""
+        problem = find_problem(principal, operation, names)
+        if problem is not None:
+            raise refusal(principal, problem)
+
+    def _prove(self, credential: str, now: float) -> Principal:
+        if not credential.startswith(PREFIX):
+            raise BadCredential("What Authorization shows is no key of this service, and it takes no tokens.")
+        if not is_key(credential):
+            raise BadCredential("The key is mistyped, or not whole: its checksum is wrong.")
+        digest = digest_key(credential)
+        found = self._keys.get(digest)
+        if found is None or not compare_digest(found[0], digest):
+            raise BadCredential("The key is not known here: it was revoked, or is of another service.")
+        if found[1].expires <= now:
+            raise BadCredential("The key has expired.")
+        return found[1]
+
+
+def read_credential(header: bytes) -> str:
+    """Return what a header ``Authorization`` shows; raise BadCredential if that is no key or token, or several."""
+    found = _BEARER.fullmatch(header)
+    if found is None:
+        raise BadCredential(f"Authorization cannot be read: one header, with one key or token. {HOW_TO_SHOW}.")
+    if len(found[1]) > CREDENTIAL_CHARACTERS:
+        raise BadCredential(f"Authorization is too long: a token has at most {CREDENTIAL_CHARACTERS:,} characters.")
+    return found[1].decode()
+
+
+def refusal(principal: Principal, problem: str) -> Unauthenticated | Forbidden:
+    """Return the error for what a principal may not do; ``problem`` goes on from "With this key"."""
+    if principal.kind == "public":
+        return Unauthenticated(f"Without a key or a token {problem}. {HOW_TO_SHOW}.")
+    return Forbidden(f"With this {'token' if principal.kind == 'player' else 'key'} {problem}.")
+
+
+def find_problem(principal: Principal, operation: Operation, names: Sequence[str]) -> str | None:
+    """Return why a principal may not do an operation with the names in its path; None if it may."""
+    scope = operation.scope
+    if scope is None:
+        return None
+    of = dict(zip(operation.part_names, names, strict=True))
+    may = principal.may_submit_for(of.get("name", principal.name)) if scope == "submit:self" else principal.may(scope)
+    if not may and not (operation.is_moderated and principal.may("moderate")):
+        if scope == "submit:self" and principal.may(scope):
+            return f"scores can be submitted for {truncate(principal.name)!r} alone, whose token it is"
+        return f"this cannot be done: it takes the scope {scope}"
+    if operation.concerns == "one board" and not principal.may_on(of["board"]):
+        return f"nothing can be done on the board {truncate(of['board'])!r}"
+    if operation.concerns == "all boards" and not principal.has_every_board:
+        return 'this cannot be done: it concerns all boards, and takes the pattern "*"'
+    return None
+
+
+def _principal(name: str, key: Key) -> tuple[str, Principal]:
+    principal = Principal(
+        kind="key", name=name, scopes=frozenset(key.scopes), boards=key.boards, expires=_timestamp(key.expires)
+    )
+    return key.sha256, principal
+
+
+def _timestamp(expires: date | datetime | None) -> float:
+    """Return seconds since the epoch: a date is its first moment in UTC, and a time without a zone is in UTC."""
+    if expires is None:
+        return inf
+    moment = expires if isinstance(expires, datetime) else datetime.combine(expires, time_of_day())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
