@@ -169,11 +169,11 @@ async def test_definitions_after_changes(boards: Boards) -> None:
     """The list of definitions follows each change."""
     for name in "bdac":
         await boards.define(name, BOUNDED)
-        assert name in [name for name, *_ in await boards.definitions("", 9)]
+        assert name in await boards.names("", 9)
     await boards.define("c", Definition())
     await boards.undefine("b")
     await boards.undefine("nothing")
-    assert [name for name, *_ in await boards.definitions("", 9)][:3] == ["a", "bounded", "c"]
+    assert (await boards.names("", 9))[:3] == ["a", "bounded", "c"]
 
 
 async def test_keep(boards: Boards, clock: Clock) -> None:
@@ -448,12 +448,21 @@ async def test_definitions(boards: Boards) -> None:
     for name in ("a", "kart", "z", "\U0001f3c1", "\uffff"):
         await boards.submit(name, Submission("v", 5))
     await boards.define("m", BOUNDED)
-    pages = [await boards.definitions("", 3), await boards.definitions("kart", 3), await boards.definitions("z", 3)]
-    assert [[(name, declared) for name, _, declared in page] for page in pages] == [
+    pages = [await boards.names("", 3), await boards.names("kart", 3), await boards.names("z", 3)]
+    assert [[(name, boards.describe(name)[1]) for name in page] for page in pages] == [
         [("a", False), ("bounded", True), ("kart", True)],
         [("m", True), ("z", False), ("\uffff", False)],
         [("\uffff", False), ("\U0001f3c1", False)],
     ]
+
+
+@pytest.mark.parametrize("after", ["z" * 256, "z" * 257, "z" * 255 + "\u00e9", "z" * 254 + "\U0001f3c1"])
+async def test_boards_after_what_is_too_long(boards: Boards, after: str) -> None:
+    """A list goes on after any text, also one that no board can have for a name."""
+    names = ["z" * 255, "z" * 256, "z" * 254 + "\u00e9", "\U0010ffff" * 64]
+    for name in names:
+        await boards.submit(name, Submission("v", 5))
+    assert await boards.names(after, 9) == [name for name in names if name > after]
 
 
 async def test_definition_that_changed_goes(boards: Boards) -> None:
@@ -461,7 +470,7 @@ async def test_definition_that_changed_goes(boards: Boards) -> None:
     for definition in (BOUNDED, KART):
         await boards.define("m", definition)
     await boards.undefine("m")
-    assert [name for name, *_ in await boards.definitions("", 9)] == ["bounded", "kart"]
+    assert await boards.names("", 9) == ["bounded", "kart"]
 
 
 async def test_definitions_come_back(opened: Open) -> None:
@@ -485,7 +494,7 @@ async def test_declared_only(opened: Open) -> None:
     with pytest.raises(NotDefined):
         await boards.definition("old")
     assert (await boards.summary(boards.board("old"))).count == 0
-    assert (await boards.periods("old"), await boards.definitions("", 9)) == ([], [])
+    assert (await boards.periods("old"), await boards.names("", 9)) == ([], [])
     await boards.define("old", BOUNDED)
     assert (await boards.standing(boards.board("old"), "v")).rank == 0  # type: ignore[union-attr]
     await boards.undefine("old")

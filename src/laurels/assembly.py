@@ -39,6 +39,7 @@ from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.proxies import TrustedProxies
+from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
@@ -143,7 +144,7 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    access = None if settings.access is None else Access(read_access(settings.access))
+    access = _open_access(settings)
     gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
@@ -158,15 +159,17 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
         if reloading is not None and settings.boards is not None:
             reloading.add(f"the boards file {settings.boards}", reload_boards)
         if reloading is not None and access is not None:
-            reloading.add(f"the access file {settings.access}", partial(_reload_access, settings, access))
+            reloading.add(f"the access file {settings.access}", access.reload)
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
 
 
-async def _reload_access(settings: Settings, access: Access) -> None:
-    assert settings.access is not None  # noqa: S101 - or there is nothing to reload
-    access.replace(await asyncio.to_thread(read_access, settings.access))
+def _open_access(settings: Settings) -> Access | None:
+    if settings.access is None:
+        return None
+    file = read_access(settings.access)
+    return Access(file, settings.access, limits=RateLimiter(file, settings.limits.max_metered))
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from laurels.definition import NO_FILE, BoardsFile, Definition
-from laurels.entries import check_entry, checked_board, checked_name, checked_score
+from laurels.entries import check_entry, checked_board, checked_name, checked_score, last_name
 from laurels.errors import (
     BadBody,
     BadDefinition,
@@ -33,9 +33,16 @@ from laurels.errors import (
     ScoreRefused,
     truncate,
 )
-from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
+from laurels.limits import NAME_BYTES, NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Count, DatedSubmission, Feed, PeriodRange, Refusal, Score, Submission
-from laurels.submissions import check_metadata, check_submission, find_refusals, make_idempotency_key, make_submit_key
+from laurels.submissions import (
+    check_metadata,
+    check_submission,
+    find_refusals,
+    make_idempotency_key,
+    make_submit_key,
+    operator_of,
+)
 from laurels.turnstile import Turnstile
 from laurels.windows import Calendar, normalize_window
 
@@ -256,7 +263,9 @@ class Boards:
     def submit_in_full(
         self, board: str, submission: Submission, key: str | None = None, *, want_change: bool = False
     ) -> Awaitable[Change | None]:
-        """Submit as :meth:`submit` does, also a DatedSubmission; raise BadBody if its time is to come."""
+        """Submit as :meth:`submit` does, also a DatedSubmission; raise BadBody if its time is to come, and NotKept."""
+        if operator_of(submission) and not self.store.capabilities.guarding:
+            raise NotKept("submit by another operator than the board's")
         if key is None:
             return self._submit(board, submission, None, want_change=want_change)
         return self._submit_once(board, submission, key, want_change=want_change)
@@ -311,6 +320,8 @@ class Boards:
 
     def _date(self, where: Board, submission: DatedSubmission) -> DatedSubmission:
         """Return a submission with the periods of its time that are kept; raise BadBody if that is to come."""
+        if submission.submitted_at is None:
+            return structs.replace(submission, feeds=where.feeds)
         now, time = self._clock(), submission.submitted_at / SECOND
         if time > now:
             shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")
@@ -430,18 +441,22 @@ class Boards:
         """Return how many entries a board has."""
         return await self.store.count(self.board(name))
 
-    async def definitions(self, after: str, limit: int) -> list[tuple[str, Definition, bool]]:
-        """Return boards that are defined or have entries, by the bytes of their names: the first after ``after``.
+    def describe(self, name: str) -> tuple[Definition, bool]:
+        """Return the definition of a board, and whether it is its own."""
+        return self.board(name).definition, self._own_definition(name) is not None
 
-        Each with its definition, and whether that is its own. Raises NotKept if the store cannot list its boards.
+    async def names(self, after: str, limit: int) -> list[str]:
+        """Return the boards that are defined or have entries, by the bytes of their names: the first after ``after``.
+
+        Raises NotKept if the store cannot list its boards.
         """
+        if len(after.encode()) > NAME_BYTES:
+            after = last_name(after)  # the store knows no longer ones
         stored = [] if self._file.declared_only else await self.store.names(after, limit)
         defined = self._sorted_names()
         first = bisect_right(defined, after)
         names = (name for name, _ in groupby(merge(defined[first : first + limit], stored)))
-        return [
-            (name, self.board(name).definition, self._own_definition(name) is not None) for name in islice(names, limit)
-        ]
+        return list(islice(names, limit))
 
     def _sorted_names(self) -> list[str]:
         """Return the names of the boards that are defined, in their order; what has changed since is put right."""

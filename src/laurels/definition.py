@@ -52,6 +52,7 @@ LONGEST_TTL_SECONDS = 10**9
 UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 """The units of a time to live, in seconds."""
 WINDOWS, WINDOW_CHARACTERS, PERIODS_KEPT = 8, 100, 1000
+LONGEST_RUN_SECONDS = UNITS["d"]
 
 
 class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +63,59 @@ class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
     integer: Annotated[bool, Meta(description="Whether only whole scores are accepted.")] = False
 
 
+class Runs(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a player's submit counts as that of a run."""
+
+    required: Annotated[
+        bool, Meta(description="Whether a submit with a player's token must carry a run. One with a key need not.")
+    ] = False
+    min_seconds: Annotated[
+        int,
+        Meta(ge=0, le=LONGEST_RUN_SECONDS, description="How long after its making a run is accepted at the soonest."),
+    ] = 0
+    max_seconds: Annotated[
+        int,
+        Meta(ge=1, le=LONGEST_RUN_SECONDS, description="How long after its making a run is accepted at the latest."),
+    ] = 3600
+
+
+class Guard(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a board does against cheating, with every submit that has no operator of its own."""
+
+    max_step: Annotated[
+        Score | None,
+        Meta(
+            description="By how much a submit may improve the player's entry; more is refused with 422. Under "
+            "`increment` the score itself, also of a player without an entry.",
+            examples=[500],
+        ),
+    ] = None
+    per_player: Annotated[
+        Annotated[str, Meta(pattern="^[1-9][0-9]{0,5}/[smhd]$")] | None,
+        Meta(
+            description="How many entries of one player are taken in a second, minute, hour or day; more are refused "
+            "with 429, or in a batch one by one.",
+            examples=["10/m"],
+        ),
+    ] = None
+    hold_above: Annotated[
+        Score | None,
+        Meta(
+            description="A score better than this, under `increment` a sum, does not count until somebody who "
+            "may moderate has released it.",
+            examples=[100_000],
+        ),
+    ] = None
+    runs: Annotated[Runs | None, Meta(description="Players make a run when they begin, and submit with it.")] = None
+
+    @property
+    def rate(self) -> tuple[int, int] | None:
+        """How many entries of one player are taken in how many seconds, or None if there is no limit."""
+        count, _, unit = (self.per_player or "").partition("/")
+        return (int(count), UNITS[unit]) if unit else None
+
+
+NO_GUARD = Guard()
 _FORMS = {"anyOf": [{"enum": ["daily", "weekly", "monthly"]}, {"pattern": r"^\S+(\s+\S+){4}$"}]}
 Window = Annotated[str, Meta(max_length=WINDOW_CHARACTERS, examples=["0 17 * * FRI"], extra_json_schema=_FORMS)]
 
@@ -124,11 +178,16 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             examples=["7d"],
         ),
     ] = None
+    guard: Annotated[Guard | None, Meta(description="What the board does against cheating. Default: nothing.")] = None
 
     @property
     def operator_rules(self) -> OperatorRules:
         """What the operator does."""
         return OPERATORS[self.operator]
+
+    def is_better(self, score: Score, other: Score) -> bool:
+        """Return whether a score comes before another."""
+        return score > other if self.order == "descending" else score < other
 
     @property
     def ttl_seconds(self) -> int | None:

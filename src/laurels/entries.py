@@ -48,6 +48,16 @@ def cut_name(name: str) -> str:
     return name if len(name) <= NAME_BYTES else truncate(name)
 
 
+def last_name(beginning: str) -> str:
+    """Return the last text, by its bytes, that is no longer than a name may be and begins so.
+
+    Of what is longer itself, the last that comes before it.
+    """
+    whole = beginning.encode()[:NAME_BYTES].decode(errors="ignore")
+    most, left = divmod(NAME_BYTES - len(whole.encode()), 4)
+    return whole + "\U0010ffff" * most + ("", "\x7f", "\u07ff", "\uffff")[left]  # the last characters of 1 to 4 bytes
+
+
 def check_entry(name: str, score: Score) -> None:
     """Raise BadName or ScoreRefused if a board cannot hold such an entry."""
     # Most names and scores are good by this alone, which saves two calls for each submit

@@ -45,6 +45,7 @@
     ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
     ├── AccessFileUnusable        the file that says who may do what cannot be used
     ├── AccessFileNotEdited       it cannot be written, or not in that way; nothing was changed
+    ├── NoAccessFile              the service has none that it could change
     ├── CertificateUnusable       the service cannot use its certificate or the key to it for TLS
     └── AddressUnusable           the service cannot listen where it is to
 
@@ -493,6 +494,13 @@ class AccessFileNotEdited(LaurelsError):
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
         super().__init__(f"The access file {file} was not changed: {problem.removesuffix('.')}.")
+
+
+class NoAccessFile(LaurelsError):
+    """The service has no access file that it could change."""
+
+    def __init__(self) -> None:
+        super().__init__("The keys cannot be changed here: this service was started without an access file of its own.")
 
 
 class CertificateUnusable(LaurelsError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from laurels.definition import OPERATORS
 from laurels.entries import check_entry, cut_name
 from laurels.errors import BadBody, BadName, BadParameter, ScoreRefused, truncate
 from laurels.limits import KEY_CHARACTERS, METADATA_BYTES
@@ -17,7 +18,7 @@ from laurels.stores.contract import DatedSubmission, IdempotencyKey, Refusal, Su
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from laurels.definition import Definition
+    from laurels.definition import Definition, Operator
     from laurels.stores.contract import Score
 
 SHORT = 2**63
@@ -37,7 +38,7 @@ def find_refusals(batch: Sequence[Submission | Refusal], definition: Definition)
 def check_submission(submission: Submission, definition: Definition) -> None:
     """Raise BadName, ScoreRefused or BadBody if a board does not accept a submission."""
     check_entry(submission.name, submission.score)
-    check_bounds(submission.score, definition)
+    check_bounds(submission.score, definition, operator_of(submission))
     check_metadata(submission.metadata)
 
 
@@ -48,12 +49,17 @@ def check_metadata(metadata: bytes | None) -> None:
         raise BadBody("/metadata", f"The metadata has {size:,} bytes of JSON: it may have {METADATA_BYTES:,}.")
 
 
-def check_bounds(score: Score, definition: Definition) -> None:
+def operator_of(submission: Submission) -> Operator | None:
+    """Return the operator that a submission brings, None if it counts by the board's."""
+    return submission.operator if isinstance(submission, DatedSubmission) else None
+
+
+def check_bounds(score: Score, definition: Definition, operator: Operator | None = None) -> None:
     """Raise ScoreRefused if a board does not accept a score; of one that is added only the store knows the sum."""
     bounds = definition.scores
     if bounds.integer and score != int(score):
         raise ScoreRefused(f"The score {truncate(score)} is not whole, and this board takes only whole scores.")
-    if not definition.operator_rules.adds:
+    if not OPERATORS[operator or definition.operator].adds:
         if bounds.min is not None and score < bounds.min:
             raise _out_of_bounds(score, "low", f"below {truncate(bounds.min)}")
         if bounds.max is not None and score > bounds.max:
@@ -106,5 +112,8 @@ def _describe(entry: Submission | Refusal) -> str:
     score = entry.score
     if isinstance(score, float) and score.is_integer():
         score = int(score)
-    time = f", {entry.submitted_at!r}" if isinstance(entry, DatedSubmission) else ""
-    return f"({entry.name!r}, {score!r}, {entry.metadata!r}{time})"
+    time = operator = ""
+    if isinstance(entry, DatedSubmission):
+        time = "" if entry.submitted_at is None else f", {entry.submitted_at!r}"
+        operator = f", by {entry.operator}" if entry.operator else ""
+    return f"({entry.name!r}, {score!r}, {entry.metadata!r}{time}{operator})"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Disk = dict[str, dict[str, float]]
 Feeds = Sequence[tuple[str, str, str]]
-SET_METADATA = 9
+SET_METADATA, HIDE, SHOW = 9, 10, 11
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -34,6 +34,7 @@ class Boards:
         self.tick = self.rules = 0
         self.offsets = [(0, 0)]
         self.is_settled = True
+        self.hidden: set[tuple[str, str]] = set()
 
     def submit(self, board: str, feeds: Feeds, name: str, score: float) -> None:
         """Submit to a board and its periods, or to none of them if one cannot have the sum."""
@@ -97,6 +98,9 @@ class Boards:
         tag, *fields = record
         if tag == SET_METADATA:
             return
+        if tag in {HIDE, SHOW}:
+            (self.hidden.add if tag == HIDE else self.hidden.discard)(tuple(fields))
+            return
         (self._submit, self._submit_many, self._remove, self._drop, self.advance, self._define, self._undefine)[
             tag % 7
         ](*fields)
@@ -136,21 +140,34 @@ def unpack(packed: bytes) -> Iterator[tuple[str, float]]:
         yield packed[at - length - 1 : at].decode(), score
 
 
-def read(directory: Path) -> Disk:
-    """Return the entries, by key, that the two files hold between them."""
+def read(directory: Path, *, hidden: bool = False) -> Disk:
+    """Return the entries, by key, that the two files hold between them: those of hidden names, or all others."""
+    boards = read_boards(directory)
+    found: Disk = {}
+    for key, entries in boards.entries.items():
+        for name, score in entries.items():
+            if ((key.partition("\n")[0], name) in boards.hidden) == hidden:
+                found.setdefault(key, {})[name] = score
+    return found
+
+
+def read_boards(directory: Path) -> Boards:
+    """Return what the two files hold between them."""
     boards = Boards()
     if (directory / "boards.db").exists():
         with closing(sqlite3.connect(directory / "boards.db")) as snapshot:
             for board, packed in snapshot.execute("SELECT board, packed FROM chunk"):
-                boards.entries.setdefault(board, {}).update(unpack(packed))
+                boards.entries.setdefault(board.removeprefix("\n"), {}).update(unpack(packed))
             for name, definition in snapshot.execute("SELECT name, definition FROM board WHERE definition NOT NULL"):
                 boards.definitions[name] = msgspec.json.decode(definition)
+            if snapshot.execute("SELECT format FROM seal").fetchone()[0] > 4:
+                boards.hidden.update(snapshot.execute("SELECT board, name FROM hidden"))
     after = compacted_upto(directory) or 0
     with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
         for (records,) in journal.execute("SELECT records FROM batch WHERE lsn > ? ORDER BY lsn", (after,)):
             for record in msgspec.msgpack.decode(records):
                 boards.apply(record)
-    return boards.entries
+    return boards
 
 
 def compacted_upto(directory: Path) -> int | None:

@@ -11,7 +11,17 @@ from msgspec import structs
 
 from laurels.definition import DEFAULT_DEFINITION, Definition
 from laurels.errors import DefinitionConflict, KeyReused, ScoreRefused
-from laurels.stores.contract import Board, Change, DatedSubmission, Feed, Refusal, Standing, Submission, key_of
+from laurels.stores.contract import (
+    Board,
+    Change,
+    DatedSubmission,
+    Feed,
+    HiddenStanding,
+    Refusal,
+    Standing,
+    Submission,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,6 +62,8 @@ class Model:
     submissions: int = 0
     renewed: dict[str, float] = field(default_factory=dict)
     answers: dict[bytes, tuple[bytes, float, object]] = field(default_factory=dict)
+    hidden: set[tuple[str, str]] = field(default_factory=set)
+    """Boards and names; their rows are among the entries."""
 
     def definition(self, name: str) -> Definition:
         """Return the definition of a board."""
@@ -96,7 +108,8 @@ class Model:
             board = structs.replace(board, feeds=submission.feeds)
         keys = [board.name, *(key_of(board.name, feed.window, feed.period) for feed in board.feeds)]
         rows = [self.weigh(board, key, submission) for key in keys]
-        self.check_bounds(board.definition, rows[0])
+        if operator_of(board, submission) == "increment":
+            self.check_bounds(board.definition, rows[0])
         self.prune(board)
         before = [self.entries.get(key, {}).get(submission.name) for key in keys]
         for key, row in zip(keys, rows, strict=True):
@@ -109,29 +122,31 @@ class Model:
         """Return the entry that a key will have."""
         had, definition = self.entries.get(key, {}).get(submission.name), board.definition
         score = submission.score
-        time = submission.submitted_at if isinstance(submission, DatedSubmission) else inf
+        operator, time = operator_of(board, submission), inf
+        if isinstance(submission, DatedSubmission) and submission.submitted_at is not None:
+            time = submission.submitted_at
         new = Row(submission.name, score, self.submissions, submission.metadata, time)
         if had is None:
             return new
         if time < had.time:
-            return self.weigh_older(definition, had, new)
-        if definition.operator == "best" and score != had.score:
+            return self.weigh_older(definition, operator, had, new)
+        if operator == "best" and score != had.score:
             return new if (score > had.score) == (definition.order == "descending") else had
-        if definition.operator == "increment":
+        if operator == "increment":
             score = exact_sum(had.score, score)
             new = replace(new, score=score)
         if score != had.score:
             return new
         if submission.metadata is None:
             return had
-        return new if definition.operator == "increment" else replace(had, metadata=submission.metadata)
+        return new if operator == "increment" else replace(had, metadata=submission.metadata)
 
     @staticmethod
-    def weigh_older(definition: Definition, had: Row, new: Row) -> Row:
+    def weigh_older(definition: Definition, operator: str, had: Row, new: Row) -> Row:
         """Return the entry after a submission as of a time before its own."""
-        if definition.operator == "increment":
+        if operator == "increment":
             return replace(had, score=exact_sum(had.score, new.score))
-        if definition.operator == "latest":
+        if operator == "latest":
             return had
         if new.score == had.score:
             return replace(new, metadata=new.metadata or had.metadata)
@@ -141,7 +156,7 @@ class Model:
     def check_bounds(definition: Definition, row: Row) -> None:
         """Refuse a sum out of bounds; other scores are not a store's concern."""
         bounds = definition.scores
-        if definition.operator == "increment" and (
+        if (
             (bounds.min is not None and row.score < bounds.min)
             or (bounds.max is not None and row.score > bounds.max)
             or (bounds.integer and row.score != int(row.score))
@@ -159,7 +174,7 @@ class Model:
 
     def change(self, board: Board, submission: Submission) -> Change:
         """Submit, and tell the standings on either side."""
-        before = self.standing(board, submission.name)
+        before = self.standing(board, submission.name) if submission.name in self.of(board) else None
         counted = self.submit(board, submission)
         return Change(before, self.standing(board, submission.name) or Standing(0, -1), counted)
 
@@ -239,11 +254,40 @@ class Model:
             raise KeyReused
         return cast("T", answer)
 
+    def hide(self, board: Board, name: str) -> bool:
+        """Hide a name; return whether it was not hidden."""
+        was_shown = self.is_shown(board, name)
+        self.hidden.add((board.name, name))
+        return was_shown
+
+    def show(self, board: Board, name: str) -> bool:
+        """Show a name; return whether it was hidden."""
+        was_hidden = not self.is_shown(board, name)
+        self.hidden.discard((board.name, name))
+        return was_hidden
+
     # Questions
+
+    def is_shown(self, board: Board, name: str) -> bool:
+        """Return whether a name is not hidden."""
+        return (board.name, name) not in self.hidden
+
+    def shown_keys(self) -> list[str]:
+        """Return the keys that look as if they were there."""
+        return [
+            key
+            for key, rows in self.entries.items()
+            if any(self.is_shown(Board(key.partition("\n")[0]), name) for name in rows)
+        ]
+
+    def hidden_rows(self, board: Board) -> list[tuple[str, Row | None]]:
+        """Return the hidden names of a board, each with its entry."""
+        names = sorted((name for on, name in self.hidden if on == board.name), key=str.encode)
+        return [(name, self.of(board).get(name)) for name in names]
 
     def page(self, board: Board) -> list[tuple[Row, int]]:
         """Return all entries in order, each with its rank."""
-        rows = ordered(board.definition, self.of(board).values())
+        rows = ordered(board.definition, [row for row in self.of(board).values() if self.is_shown(board, row.name)])
         scores = [row.score for row in rows]
         return [(row, rank_of(board.definition, scores, place)) for place, row in enumerate(rows)]
 
@@ -255,7 +299,15 @@ class Model:
 
     def standing(self, board: Board, name: str) -> Standing | None:
         """Return the standing of a name."""
+        if not self.is_shown(board, name):
+            row = self.of(board).get(name)
+            return HiddenStanding(row.score if row else 0)
         return next((Standing(row.score, rank) for row, rank in self.page(board) if row.name == name), None)
+
+
+def operator_of(board: Board, submission: Submission) -> str:
+    """Return the operator by which a submission counts."""
+    return (isinstance(submission, DatedSubmission) and submission.operator) or board.definition.operator
 
 
 def ordered(definition: Definition, rows: Iterable[Row]) -> list[Row]:

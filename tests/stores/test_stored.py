@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.stores.contract import Board, Change, Period, Standing, Submission, SubmitResult
+from laurels.stores.contract import Board, Change, HiddenStanding, Period, Standing, Submission, SubmitResult
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.sqlite_file import FORMAT
 from laurels.stores.embedded.store import EmbeddedStore
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.clock import Clock
 
 pytestmark = pytest.mark.anyio
+TODAY = Board("kart", KART.definition, "daily", "2026-11-22")
 
 ADVICE = """
 What is stored has changed, and FORMAT has not: the version before would take it for something else, or end its start.
@@ -51,7 +52,7 @@ def test_every_format_has_a_directory(number: int) -> None:
     assert {file.name for file in (DATA / f"format-{number}").iterdir()} >= {"boards.db", "journal.db", "lock"}
 
 
-@pytest.fixture(params=["format 2", "format 3", "fresh"])
+@pytest.fixture(params=["format 2", "format 3", "format 4", "fresh"])
 def data(request: pytest.FixtureRequest, fresh: Path, tmp_path: Path) -> Path:
     """Return a directory as a version of each format left it, and as it is made now."""
     source = fresh / f"format-{FORMAT}" if request.param == "fresh" else DATA / request.param.replace(" ", "-")
@@ -82,7 +83,7 @@ async def test_metadata_after_a_compaction(data: Path, clock: Clock) -> None:
     await store.close()
     compact(data, disk.last(data))
     store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
-    for key in (KART, Board("kart", KART.definition, "daily", "2026-11-22")):
+    for key in (KART, TODAY):
         page = await store.page(key, 0, 9, with_metadata=True)
         found = {entry.name: entry.metadata for entry in page if entry.name != "johnny"}
         assert found == {"silverhand": None, "new": b"1", "v": b'{"car":1}', "judy": None}
@@ -108,6 +109,25 @@ async def test_answers(data: Path, clock: Clock) -> None:
     answer = await store.recall(BATCH_KEY)
     assert answer is not None
     assert [(refusal.index, refusal.name) for refusal in answer.refusals] == [(1, "w"), (2, "v")]
+    await store.close()
+
+
+async def test_hidden_names(tmp_path: Path, clock: Clock) -> None:
+    """Hidden names are there as they were left, after a compaction too, and in their place when they are shown."""
+    data = shutil.copytree(DATA / "format-5", tmp_path / "data")
+    for step in range(2):
+        assert disk.read(data, hidden=True) == {"kart": {"cheat": 1000}, "kart\ndaily\n2026-11-22": {"cheat": 1000}}
+        store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+        names = {board.name: [each.name for each in await store.hidden(board)] for board in (KART, LAPS)}
+        assert names == {"kart": ["cheat", "nobody"], "laps": []}
+        assert await store.standing(KART, "cheat") == HiddenStanding(1000)
+        await store.submit(LAPS, Submission("v", 1.5))
+        await store.close()
+        if not step:
+            compact(data, disk.last(data))
+    store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+    assert await store.show(KART, "cheat")
+    assert [await store.standing(board, "cheat") for board in (KART, TODAY)] == [Standing(1000, 0)] * 2
     await store.close()
 
 

@@ -43,7 +43,7 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     def may_on(self, board: str) -> bool:
         """Return whether its rights hold on a board."""
-        return all(any(matches(pattern, board) for pattern in patterns) for patterns in (self.boards, self.within))
+        return _match_any(self.boards, board) and _match_any(self.within, board)
 
     def may_on_all(self, pattern: str) -> bool:
         """Return whether its rights hold on every board that a pattern is of."""
@@ -78,3 +78,7 @@ def matches(pattern: str, board: str) -> bool:
             return False
         position = found + len(part)
     return board.endswith(last) and position <= len(board) - len(last)
+
+
+def _match_any(patterns: tuple[str, ...], board: str) -> bool:
+    return EVERY_BOARD in patterns or any(matches(pattern, board) for pattern in patterns)

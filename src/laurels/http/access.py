@@ -13,27 +13,30 @@ each process, and Python compares the bytes of two headers only if all 64 bits o
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from datetime import UTC, datetime
-from datetime import time as time_of_day
 from hmac import compare_digest
-from math import inf
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from laurels.access.editing import remove_key
+from laurels.access.file import read_access
 from laurels.access.keys import PREFIX, digest_key, is_key
 from laurels.access.principal import Principal
 from laurels.access.remembered import Remembered
-from laurels.errors import BadCredential, Forbidden, Unauthenticated, truncate
+from laurels.errors import BadCredential, Forbidden, NoAccessFile, Unauthenticated, truncate
 from laurels.limits import CREDENTIAL_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from datetime import date
+    from pathlib import Path
 
     from laurels.access.file import AccessFile, Key
     from laurels.http.messages import Request
     from laurels.http.operation import Operation
+    from laurels.http.rate_limits import RateLimiter
 
 HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
 
@@ -43,8 +46,19 @@ _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 class Access:
     """Who may do what, as an access file says it; another file takes its place at once."""
 
-    def __init__(self, file: AccessFile, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        file: AccessFile,
+        path: Path | None = None,
+        *,
+        limits: RateLimiter | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Go by what was read from ``path``, if it was a file."""
+        self.path = path
+        self.limits = limits
         self._now = now
+        self._changing = asyncio.Lock()
         self.replace(file)
 
     def replace(self, file: AccessFile) -> None:
@@ -53,15 +67,45 @@ class Access:
         self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
         self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
         self.remembered = Remembered()
+        if self.limits is not None:
+            self.limits.replace(file)
+
+    async def reload(self) -> None:
+        """Read the file again, and go by it; raise AccessFileUnusable, and nothing has changed."""
+        async with self._changing:
+            if self.path is not None:
+                self.replace(await asyncio.to_thread(read_access, self.path))
+
+    async def revoke(self, name: str) -> None:
+        """Take a key out of the file, and accept it no more, if it is there.
+
+        Raises NoAccessFile, AccessFileNotEdited or AccessFileUnusable; then nothing has changed.
+        """
+        async with self._changing:  # or a reload that has read the file before might bring the key back
+            if self.path is None:
+                raise NoAccessFile
+            await asyncio.to_thread(remove_key, self.path, name)
+            keys = {other: key for other, key in self.file.keys.items() if other != name}
+            self.replace(structs.replace(self.file, keys=keys))
 
     def __repr__(self) -> str:
         """Return nothing of what a file says."""
         return f"<{type(self).__name__}>"
 
     def address_limit(self, request: Request, operation: Operation) -> None:
-        """Raise TooManyRequests if an address asks too often that shows nothing, or what is not known yet."""
+        """Raise TooManyRequests if an address asks too often that shows nothing, or what is not known yet.
 
-    def authenticate(self, request: Request) -> Principal | Awaitable[Principal]:
+        What is not known yet is counted only once it is found to be bad: what is good has limits of its own.
+        """
+        if self.limits is None:
+            return
+        header = request.headers.get(b"authorization")
+        if header is None:
+            self.limits.limit_address(request.client, operation)
+        elif self.remembered.find(header, self._now()) is None:
+            self.limits.check_address(request.client, operation)
+
+    def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
         """Return who asks, the public if nothing is shown; raise BadCredential for what is not accepted.
 
         If somebody else must be asked, what is returned instead comes to the principal, or raises. It is awaited once,
@@ -73,12 +117,23 @@ class Access:
         now = self._now()
         found = self.remembered.find(header, now)
         if found is None:
-            found = self._prove(read_credential(header), now)
+            try:
+                found = self._prove(read_credential(header), now)
+            except BadCredential:
+                self._count_bad(request, operation)
+                raise
             self.remembered.add(header, found)
         return found
 
+    def _count_bad(self, request: Request, operation: Operation) -> None:
+        """Count a credential that is not accepted as a request of its address."""
+        if self.limits is not None:
+            self.limits.limit_address(request.client, operation)
+
     def principal_limit(self, principal: Principal, operation: Operation) -> None:
         """Raise TooManyRequests if a key or a player asks too often."""
+        if self.limits is not None and principal is not self.public:
+            self.limits.limit_principal(principal, operation)
 
     def authorise(self, principal: Principal, operation: Operation, names: Sequence[str]) -> None:
         """Raise Forbidden if a principal may not do an operation with the names in its path."""
@@ -137,14 +192,6 @@ def find_problem(principal: Principal, operation: Operation, names: Sequence[str
 
 def _principal(name: str, key: Key) -> tuple[str, Principal]:
     principal = Principal(
-        kind="key", name=name, scopes=frozenset(key.scopes), boards=key.boards, expires=_timestamp(key.expires)
+        kind="key", name=name, scopes=frozenset(key.scopes), boards=key.boards, expires=key.expires_at
     )
     return key.sha256, principal
-
-
-def _timestamp(expires: date | datetime | None) -> float:
-    """Return seconds since the epoch: a date is its first moment in UTC, and a time without a zone is in UTC."""
-    if expires is None:
-        return inf
-    moment = expires if isinstance(expires, datetime) else datetime.combine(expires, time_of_day())
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

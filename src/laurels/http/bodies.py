@@ -25,17 +25,18 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from laurels import declaring
+from laurels.definition import OPERATORS
 from laurels.entries import EXACT, cut_name, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
 from laurels.http.wire import Batch, MetadataAlone, StrictEntry, Submit, encode
 from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES
 from laurels.stores.contract import DatedSubmission, Refusal, Score, Submission
-from laurels.wording import describe_unknown, quote
+from laurels.wording import describe_unknown, quote, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from laurels.definition import Definition
+    from laurels.definition import Definition, Operator
 
 Body = bytes | bytearray
 Entries: TypeAlias = "Sequence[Submission | Refusal]"
@@ -61,6 +62,7 @@ class _Subject(NamedTuple):
 
 
 _A_BATCH = "Several entries are a batch, which goes to POST /{board}."
+_ALONE = "That goes with one score alone, to POST /{board}/{name}."
 _A_SUBMIT = "One score goes to POST /{board}/{name}."
 _SUBJECTS: dict[type[Struct], _Subject] = {
     Submit: _Subject(
@@ -71,9 +73,9 @@ _SUBJECTS: dict[type[Struct], _Subject] = {
     Batch: _Subject(
         "A batch",
         '{"entries": [{"name": "v", "score": 42}]}',
-        {'no field "score"': _A_SUBMIT, 'no field "name"': _A_SUBMIT},
+        {'no field "score"': _A_SUBMIT, 'no field "name"': _A_SUBMIT, 'no field "operator"': _ALONE},
     ),
-    StrictEntry: _Subject("An entry", '{"name": "v", "score": 42}'),
+    StrictEntry: _Subject("An entry", '{"name": "v", "score": 42}', {'no field "operator"': _ALONE}),
     MetadataAlone: _Subject("A change of metadata", '{"metadata": {"car": "porsche"}}'),
 }
 _KINDS = {
@@ -106,8 +108,20 @@ _read_raw = msgspec.json.Decoder(Raw).decode
 _read_any = msgspec.json.Decoder(Any).decode
 
 
-def parse_submit(body: Body) -> tuple[Score, bytes | None, int | None]:
-    """Read the score, the metadata and the time of a submit, in microseconds since the epoch.
+class Terms(NamedTuple):
+    """How a submit is to count, if not as others do: its time, in microseconds since the epoch, and its operator."""
+
+    submitted_at: int | None
+    operator: Operator | None
+
+    @property
+    def need_moderator(self) -> bool:
+        """Whether they need the right to moderate."""
+        return self.submitted_at is not None or self.operator is not None
+
+
+def parse_submit(body: Body) -> tuple[Score, bytes | None, Terms | None]:
+    """Read the score, the metadata and the terms of a submit.
 
     Raises BadJSON, BadBody or ScoreRefused for one that is not good.
     """
@@ -119,7 +133,8 @@ def parse_submit(body: Body) -> tuple[Score, bytes | None, int | None]:
         _refuse_twice(body)
     if _is_large(submit.score):
         _check_digits(body, submit.score)
-    return submit.score, _metadata(submit.metadata), _time(submit.submitted_at)
+    terms = Terms(_time(submit.submitted_at), _operator(submit.operator)) if _quotes_of_terms(submit) else None
+    return submit.score, _metadata(submit.metadata), terms
 
 
 def parse_metadata(body: Body) -> bytes | None:
@@ -277,6 +292,18 @@ def _time(text: str | UnsetType | None) -> int | None:
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
+def _operator(text: str | UnsetType | None) -> Operator | None:
+    """Return an operator; raise BadBody for a text that is none."""
+    if not isinstance(text, str):
+        return None
+    operator = next((each for each in OPERATORS if each == text), None)
+    if operator is None:
+        right = " or ".join(map(quote, OPERATORS))
+        hint = suggest(text, OPERATORS)
+        raise BadBody("/operator", f"operator is {quote(text)}: it must be {right}{hint}.")
+    return operator
+
+
 def _is_large(score: Score) -> bool:
     return isinstance(score, float) and not -EXACT < score < EXACT
 
@@ -293,8 +320,12 @@ def _count_quotes(text: Body) -> int:
 
 
 def _quotes_of_details(sent: Submit | StrictEntry) -> int:
-    time = sent.submitted_at
-    return _quotes_of_metadata(sent.metadata) + (0 if time is UNSET else 2 if time is None else 4)
+    return _quotes_of_metadata(sent.metadata) + _quotes_of_terms(sent)
+
+
+def _quotes_of_terms(sent: Submit | StrictEntry) -> int:
+    texts = (sent.submitted_at, sent.operator) if isinstance(sent, Submit) else (sent.submitted_at,)
+    return sum(0 if text is UNSET else 2 if text is None else 4 for text in texts)
 
 
 def _quotes_of_metadata(raw: Raw | None) -> int:

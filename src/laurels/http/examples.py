@@ -34,7 +34,7 @@ def _problem(
 _DEFINED = (
     b'{"order":"descending","operator":"best","ties":"earliest","ranking":"competition",'
     b'"scores":{"min":0,"max":1000000,"integer":true},"windows":["daily","weekly"],"time_zone":"Europe/Berlin",'
-    b'"keep":{"daily":30},"ttl":null}'
+    b'"keep":{"daily":30},"ttl":null,"guard":null}'
 )
 _SUMMARY = (
     b'{"count":4,"best":2077,"worst":1500,"percentiles":{"50":1500,"90":2077,"99":2077},"histogram":['
@@ -230,6 +230,14 @@ WALKTHROUGH = (
     Example("remove", "A name is taken off", "/mario-kart/judy", 204),
     Example("drop", "All entries are dropped", "/mario-kart", 204),
     Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
+    Example("keys", "The keys of a service that has no access file", "/-/keys", 200, b'{"keys":[],"next":null}'),
+    Example(
+        "revoke",
+        "A key, where there is no access file",
+        "/-/keys/game-server",
+        409,
+        _problem(409, "The keys cannot be changed here: this service was started without an access file of its own."),
+    ),
     Example(
         "landing",
         "What this is",

@@ -17,7 +17,8 @@ def _describe(description: str, **more: Any) -> Schema:
 
 NAME = _describe(f"The player's name: 1 to {NAME_BYTES} bytes of UTF-8.", **NAME_SCHEMA)
 SCORE = _describe("A finite number that a double holds exactly.")
-RANK = _describe("The rank, from 0, by the board's `ranking`.", minimum=0)
+RANK = _describe("The rank, from 0, by the board's `ranking`; null if the name is hidden.", minimum=0)
+HIDDEN = _describe("True if the name is hidden: it has no rank, and is on no list; else left out.", const=True)
 COUNT = _describe("How many entries there are.", minimum=0)
 METADATA = _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it, kept with the score it came with.")
 SUBMITTED_AT = _describe(
@@ -26,9 +27,14 @@ SUBMITTED_AT = _describe(
     format="date-time",
     examples=["2026-11-20T10:00:00.123456Z"],
 )
+OPERATOR = _describe(
+    "The operator by which this submit alone counts, instead of the board's: `latest`, `best` or `increment`. The "
+    "bounds in `scores` hold as ever, the board's guard does not.",
+    examples=["latest"],
+)
 
 FIELDS: dict[str, dict[str, Schema]] = {
-    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
+    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT, "operator": OPERATOR},
     "MetadataAlone": {"metadata": _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it; null for none.")},
     "StrictEntry": {"name": NAME, "score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
     "Batch": {"entries": _describe("The entries, in the order in which they are submitted.", maxItems=BATCH_ENTRIES)},
@@ -46,13 +52,15 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "rank": RANK,
         "previous": _describe("The standing before, or null for a new name."),
         "changed": _describe("Whether the board or one of its windows changed, or the metadata there."),
+        "hidden": HIDDEN,
     },
     "Standing": {"score": SCORE, "rank": RANK},
     "StandingOfName": {
         "score": _describe("A finite number that a double holds exactly; 0 if the name is not on the board."),
         "rank": _describe(
-            "The rank, from 0, by the board's `ranking`; null if the name is not on the board.", minimum=0
+            "The rank, from 0, by the board's `ranking`; null if the name is not on the board, or is hidden.", minimum=0
         ),
+        "hidden": HIDDEN,
     },
     "ReadEntry": {
         "name": NAME,
@@ -98,6 +106,16 @@ FIELDS: dict[str, dict[str, Schema]] = {
     "Listing": {
         "boards": _describe("The boards, by name."),
         "next": _describe("What to send as `after` for the boards after these, null if there are none."),
+    },
+    "ListedKey": {
+        "name": _describe("The key's name."),
+        "scopes": _describe("What may be done with it."),
+        "boards": _describe("On which boards: names, in which `*` is any characters."),
+        "expires": _describe("From when on it is accepted no more; null if it always is."),
+    },
+    "Keys": {
+        "keys": _describe("The keys."),
+        "next": _describe("What to go on `after`; null at the end."),
     },
     "ListedPeriod": {
         "window": _describe("The window, as the definition has it."),

@@ -31,11 +31,12 @@ log = logging.getLogger(__name__)
 
 
 class Context(Struct, frozen=True, gc=False):
-    """What a handler may use: the boards, the operations there are, who asks, turns for long work."""
+    """What a handler may use: the boards, the operations there are, who asks, who may do what, turns for long work."""
 
     boards: Boards
     operations: Sequence[Operation] = ()
     principal: Principal = ANYBODY
+    access: Access | None = None
     turns: Turns = field(default_factory=Turns)
 
 
@@ -90,7 +91,7 @@ class Gate(Struct, frozen=True, kw_only=True):
         if operation is None or self.access is None:
             return ANYBODY
         self.access.address_limit(request, operation)
-        principal = self.access.authenticate(request)
+        principal = self.access.authenticate(request, operation)
         return self.let_in(principal, operation, names) if isinstance(principal, Principal) else principal
 
     def let_in(self, principal: Principal, operation: Operation, names: Sequence[str]) -> Principal:

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from laurels.access.principal import ANYBODY
-from laurels.errors import BadParameter
+from laurels.errors import BadParameter, NoAccessFile
 from laurels.http.access import refusal
 from laurels.http.headers import REPRESENTATION, revalidated
 from laurels.http.messages import Response
+from laurels.http.own_boards import find_own_boards
 from laurels.http.wire import (
     ABSENT_BODY,
     BatchReceipt,
+    Keys,
     Listed,
+    ListedKey,
     Listing,
     Periods,
     Readiness,
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from laurels.access.principal import Principal
     from laurels.boards import Boards
     from laurels.definition import Definition
-    from laurels.http.bodies import Entries
+    from laurels.http.bodies import Entries, Terms
     from laurels.http.gate import Context
     from laurels.http.messages import Request
     from laurels.stores.contract import Board, Score
@@ -43,7 +46,7 @@ ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
 NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
-PLAIN = "only scores with submittedAt can be submitted: any other takes the scope submit"
+PLAIN = "only scores with submittedAt or operator can be submitted: any other takes the scope submit"
 _APPLIED = ((b"preference-applied", REPRESENTATION),)
 
 
@@ -57,9 +60,9 @@ def find_board(boards: Boards, board: str, window: str | None, period: str | Non
 
 
 def check_moderator(principal: Principal) -> None:
-    """Raise if who asks may not say when a score was submitted."""
+    """Raise if who asks may not say when a score was submitted, or how it is to count."""
     if not principal.may("moderate"):
-        raise refusal(principal, "no time can be given: submittedAt takes the scope moderate")
+        raise refusal(principal, "no submittedAt and no operator can be given: they take the scope moderate")
 
 
 def check_batch(principal: Principal, entries: Entries) -> None:
@@ -78,21 +81,21 @@ async def submit(
     context: Context,
     board: str,
     name: str,
-    sent: tuple[Score, bytes | None, int | None],
+    sent: tuple[Score, bytes | None, Terms | None],
     wants_representation: bool,
     key: str | None,
 ) -> Response:
     """Answer a submit once it is kept."""
-    boards, principal, (score, metadata, time) = context.boards, context.principal, sent
-    if time is not None:
+    boards, principal, (score, metadata, terms) = context.boards, context.principal, sent
+    if terms is not None and terms.need_moderator:
         check_moderator(principal)
     elif principal is not ANYBODY and not principal.may_submit_for(name):
         raise refusal(principal, PLAIN)
     want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
-    if time is None:
+    if terms is None:
         change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
     else:
-        dated = DatedSubmission(name, score, metadata, time)
+        dated = DatedSubmission(name, score, metadata, terms.submitted_at, operator=terms.operator)
         change = await boards.submit_in_full(board, dated, key, want_change=want_change)
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 
@@ -140,14 +143,15 @@ async def drop(context: Context, board: str, window: str | None, period: str | N
 
 
 async def list_boards(context: Context, after: str | None, limit: int, include: frozenset[str]) -> Response:
-    """Answer with boards that are defined or have entries, by name."""
+    """Answer with boards that are defined or have entries, by name: those that who asks has rights on."""
     boards = context.boards
-    found = await boards.definitions(after or "", limit + 1)
-    listed = [
-        Listed(name, declared, definition, await boards.count(name) if "count" in include else UNSET)
-        for name, definition, declared in found[:limit]
-    ]
-    return Response(200, encode(Listing(listed, listed[-1].name if len(found) > limit else None)))
+    names, following = await find_own_boards(boards, context.principal, after or "", limit)
+    listed = []
+    for name in names:
+        definition, is_declared = boards.describe(name)
+        count = await boards.count(name) if "count" in include else UNSET
+        listed.append(Listed(name, is_declared, definition, count))
+    return Response(200, encode(Listing(listed, following)))
 
 
 async def show_definition(context: Context, board: str) -> Response:
@@ -187,6 +191,25 @@ async def rank_of_score(context: Context, board: str, score: Score, window: str 
     """Answer with the rank that a score would have."""
     place = await context.boards.place(find_board(context.boards, board, window, period), score)
     return Response(200, encode(ScoreRank.of(place)))
+
+
+# Keys
+
+
+async def list_keys(context: Context, after: str | None, limit: int) -> Response:
+    """Answer with the keys of the access file, by name, without their digests."""
+    keys = context.access.file.keys if context.access is not None else {}
+    names = sorted(name for name in keys if name > (after or ""))
+    listed = [ListedKey(name, key.scopes, key.boards, key.expires) for name in names[:limit] for key in (keys[name],)]
+    return Response(200, encode(Keys(listed, names[limit - 1] if len(names) > limit else None)))
+
+
+async def revoke_key(context: Context, key: str) -> Response:
+    """Take a key out of the access file."""
+    if context.access is None:
+        raise NoAccessFile
+    await context.access.revoke(key)
+    return NO_CONTENT
 
 
 # Service

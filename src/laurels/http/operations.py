@@ -18,9 +18,11 @@ from laurels.http.handlers import (
     define,
     drop,
     list_boards,
+    list_keys,
     list_periods,
     rank_of_score,
     remove,
+    revoke_key,
     set_metadata,
     show_definition,
     show_landing,
@@ -33,10 +35,12 @@ from laurels.http.handlers import (
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
     AFTER,
+    AFTER_KEY,
     AFTER_PERIOD,
     BOARDS_LIMIT,
     IDEMPOTENCY_KEY,
     INCLUDE_IN_LIST,
+    KEYS_LIMIT,
     OF_PERIOD,
     PERIODS_LIMIT,
     PREFER,
@@ -46,6 +50,7 @@ from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.wire import (
     Batch,
     BatchReceipt,
+    Keys,
     Listing,
     MetadataAlone,
     Periods,
@@ -85,7 +90,8 @@ STATUSES = {
     405: "The route does not have this method.",
     406: "`Accept` excludes every representation there is.",
     408: "The request took too long to arrive.",
-    409: "Stored entries, or the file that declares the board, contradict the definition; the detail says which.",
+    409: "Stored entries, or the file that declares the board, contradict the definition; or the access file cannot be "
+    "written. The detail says which.",
     413: f"The body is too large: over {format_size(BODY_BYTES)}, over {format_size(BATCH_BYTES)} for a batch, unless "
     "the service is set otherwise.",
     414: f"The target is longer than {format_size(TARGET_BYTES)}, unless the service is set otherwise.",
@@ -135,7 +141,9 @@ SUBMIT = Operation(
     tag="Scores",
     title="Submit a score",
     about="Submits a score for the name to the board, by the board's operator, and to the current period of each of "
-    "its windows. A retry after a lost answer is safe: with an `Idempotency-Key` it counts once under every operator.",
+    "its windows. A retry after a lost answer is safe: with an `Idempotency-Key` it counts once under every operator. "
+    "With `operator` it counts by that one instead of the board's, past the board's guard; with `submittedAt` as of "
+    "then. Both need the right to moderate.",
     answers=(
         Answer(202, "The score is kept, and in the ranking."),
         Answer(
@@ -151,6 +159,7 @@ SUBMIT = Operation(
     body=Body(Submit, parse_submit),
     scope="submit:self",
     is_moderated=True,
+    is_submit=True,
 )
 STANDING = Operation(
     name="standing",
@@ -201,6 +210,7 @@ OPERATIONS = (
         body=Body(Batch, parse_batch, BATCH_BYTES),
         scope="submit",
         is_moderated=True,
+        is_submit=True,
     ),
     STANDING,
     READ,
@@ -347,6 +357,34 @@ OPERATIONS = (
         errors=READ_ERRORS,
         scope="read",
         subject="the rank of a score",
+    ),
+    Operation(
+        name="keys",
+        method="GET",
+        path="/-/keys",
+        tag="Service",
+        title="List the keys",
+        about="Returns the keys of the access file, by name. Their secrets are nowhere.",
+        answers=(Answer(200, "The keys.", (Keys,)),),
+        handler=list_keys,
+        parameters=(AFTER_KEY, KEYS_LIMIT),
+        errors=SIMPLE_ERRORS,
+        scope="admin",
+        concerns="all boards",
+        subject="the list of keys",
+    ),
+    Operation(
+        name="revoke",
+        method="DELETE",
+        path="/-/keys/{key}",
+        tag="Service",
+        title="Revoke a key",
+        about="Takes the key out of the access file; it is accepted no more. A file that cannot be written is a 409.",
+        answers=(Answer(204, "There is no such key, whether or not there was."),),
+        handler=revoke_key,
+        errors=(*SIMPLE_ERRORS, 409),
+        scope="admin",
+        concerns="all boards",
     ),
     Operation(
         name="landing",

@@ -24,6 +24,7 @@ from laurels.limits import (
     DEFAULT_SPAN_ENTRIES,
     KEY_CHARACTERS,
     KEY_HOURS,
+    KEYS_LISTED,
     LARGEST_NUMBER,
     NAME_BYTES,
     NAMES_ASKED,
@@ -232,7 +233,8 @@ def list_words(words: Sequence[str]) -> str:
 
 BOARD = PathName(name="board", about="The board's name.", example="mario-kart", reserved=(r"\.{1,2}", RESERVED))
 PLAYER = PathName(name="name", about="The player's name.", example="silverhand", reserved=(r"\.{1,2}",))
-IN_PATH = {parameter.name: parameter for parameter in (BOARD, PLAYER)}
+KEY_NAME = PathName(name="key", about="The key's name.", example="game-server", reserved=(r"\.{1,2}",))
+IN_PATH = {parameter.name: parameter for parameter in (BOARD, PLAYER, KEY_NAME)}
 """The parts of paths, by their names in braces."""
 
 PREFER = Preference(
@@ -306,6 +308,8 @@ AFTER = Text(name="after", about="The `next` of the list before: returns the boa
 BOARDS_LIMIT = Whole(
     name="limit", about="How many boards at most.", least=1, most=BOARDS_LISTED, default=DEFAULT_BOARDS_LISTED
 )
+AFTER_KEY = Text(name="after", about="The `next` of the list before: returns the keys after that name.")
+KEYS_LIMIT = Whole(name="limit", about="How many keys at most.", least=1, most=KEYS_LISTED, default=KEYS_LISTED)
 INCLUDE_IN_LIST = Fields(
     name="include",
     about="Further fields of each board: `count`, how many entries it has.",

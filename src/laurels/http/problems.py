@@ -51,6 +51,9 @@ STATUS: dict[type[errors.LaurelsError], int] = {
     errors.NoSecret: 409,
     errors.TooManyRequests: 429,
     errors.LimitReached: 429,
+    errors.AccessFileNotEdited: 409,
+    errors.AccessFileUnusable: 409,
+    errors.NoAccessFile: 409,
     errors.StoreUnavailable: 503,
     errors.StoreFull: 507,
 }

@@ -110,7 +110,7 @@ class Routes:
     def __init__(self, boards: Boards, operations: Sequence[Operation] = OPERATIONS, gate: Gate = OPEN_GATE) -> None:
         self.operations = tuple({(each.method, each.path): each for each in operations}.values())
         self.gate = gate
-        self._context = Context(boards, self.operations)
+        self._context = Context(boards, self.operations, access=gate.access)
         self.open_context = self._context if gate.is_open else None
         """The context of every request that passes the checks of its site, if the gate is open."""
         self._root = _tree(self.operations)

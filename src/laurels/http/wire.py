@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the annotations
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.limits import BOARDS_LISTED, PERIODS_LISTED
-from laurels.stores.contract import Change, Count, Entry, Place, Refusal, Score, Standing, Submission
+from laurels.limits import BOARDS_LISTED, KEYS_LISTED, PERIODS_LISTED
+from laurels.stores.contract import Change, Count, Entry, HiddenStanding, Place, Refusal, Score, Standing, Submission
 
 Percentage = Annotated[float, Meta(ge=0, le=100)]
 
 
 class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel", gc=False):
-    """The body of a submit; null is no metadata, and no time."""
+    """The body of a submit; null is no metadata, no time, and the board's own operator."""
 
     score: int | float
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
     submitted_at: str | UnsetType | None = UNSET
+    operator: str | UnsetType | None = UNSET
 
 
 class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -50,10 +53,11 @@ class BatchReceipt(Struct, frozen=True):
 
 
 class StandingOfName(Struct, frozen=True):
-    """The standing of a name; by default that of one that is not on the board."""
+    """The standing of a name, by default that of one that is not on the board; ``hidden`` is true, or left out."""
 
     score: Score = 0
     rank: int | None = None
+    hidden: bool | UnsetType = UNSET
 
 
 class Page(Struct, frozen=True):
@@ -97,17 +101,22 @@ class ScoreRank(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """The answer to a submit that asked for a representation."""
+    """The answer to a submit that asked for a representation; ``hidden`` is true, or left out."""
 
     score: Score
-    rank: Count
+    rank: Count | None
     previous: Standing | None
     changed: bool
+    hidden: bool | UnsetType = UNSET
 
     @classmethod
     def of(cls, change: Change) -> Receipt:
         """Return the answer for a change."""
-        return cls(change.current.score, change.current.rank, change.previous, change.counted)
+        current, previous = change.current, change.previous
+        if isinstance(current, HiddenStanding):
+            previous = Standing(previous.score, None) if previous else None
+            return cls(current.score, None, previous, change.counted, hidden=True)
+        return cls(current.score, current.rank, previous, change.counted)
 
 
 class Listed(Struct, frozen=True):
@@ -134,6 +143,22 @@ class Periods(Struct, frozen=True):
 
     periods: Annotated[list[ListedPeriod], Meta(max_length=PERIODS_LISTED)]
     next: str | UnsetType = UNSET
+
+
+class ListedKey(Struct, frozen=True):
+    """A key of the access file; of its secret nothing."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    boards: tuple[str, ...]
+    expires: datetime | None
+
+
+class Keys(Struct, frozen=True):
+    """Keys by their names; ``next`` is what to go on after, None at the end."""
+
+    keys: Annotated[list[ListedKey], Meta(max_length=KEYS_LISTED)]
+    next: str | None
 
 
 class Readiness(Struct, frozen=True):

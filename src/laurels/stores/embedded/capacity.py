@@ -16,8 +16,9 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections import Counter
+from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 from msgspec import Struct
 
@@ -29,7 +30,7 @@ from laurels.stores.embedded.records import Define, Drop, Put, PutMany, Record, 
 from laurels.stores.embedded.state import EMPTY_INDEX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from laurels.ranking import Index
     from laurels.stores.contract import Board, Feed
@@ -60,6 +61,8 @@ class StoreLimits(Struct, frozen=True):
     """Those that have entries: about a kilobyte of memory each."""
     entries: Annotated[int, Limit("How many entries it may hold, on all boards and in all periods.")] = 50_000_000
     """50 to 100 bytes of memory each."""
+    hidden: Annotated[int, Limit("How many names may be hidden, those of all boards together.")] = 100_000
+    """About a hundred bytes of memory each, and up to a kilobyte for each board that has some."""
     keys: Annotated[int, Limit("How many idempotency keys it may remember at a time.")] = 10_000_000
     waiting_changes: Annotated[
         int, Limit("Changes that may wait for the disk; further ones get a 503.", "bytes", MIB)
@@ -74,6 +77,7 @@ REMEDIES = {
     "boards": "remove boards that nobody needs",
     "periods": "remove past periods, and limit them by keep in the definitions of boards",
     "entries": "remove entries, past periods or boards",
+    "hidden": "show names that nobody remembers",
 }
 """What can be done instead of raising a limit."""
 
@@ -90,6 +94,19 @@ class Claims(NamedTuple):
     """Keys, with all their entries, and entries."""
 
 
+class Both:
+    """All entries of a key, those of hidden names among them."""
+
+    def __init__(self, visible: Index, hidden: Index) -> None:
+        self._indexes = visible, hidden
+
+    def __len__(self) -> int:
+        return sum(map(len, self._indexes))
+
+    def __contains__(self, name: str) -> bool:
+        return any(name in index for index in self._indexes)
+
+
 class Capacity:
     """What a store holds and what is on its way into it, held against its limits."""
 
@@ -99,6 +116,7 @@ class Capacity:
         """Boards that may always be defined: those of the deployment's own file."""
         self._state = state
         self._unchecked = self._spare = 0
+        self._hiding: set[tuple[str, str]] = set()
         self._claimed = tuple(Counter[Any]() for _ in Claims._fields)
         for what, held in self.held().items():
             if held > (limit := getattr(limits, what)):
@@ -132,6 +150,24 @@ class Capacity:
     def end(self, unchecked_bytes: int) -> None:
         """Hold no more room for what went unchecked: it is applied, or has failed."""
         self._unchecked -= unchecked_bytes // UNCHECKED_BYTES
+
+    @contextmanager
+    def hiding(self, board: str, name: str) -> Iterator[None]:
+        """Hold room for a name that is being hidden; raise StoreFull if there is none.
+
+        Apart from all other claims, because it is seldom, and the others need not be looked at for it.
+        """
+        where = board, name
+        if where in self._state.hidden:
+            yield
+            return
+        self._hiding.add(where)
+        try:
+            if self._state.hidden.count + len(self._hiding) > self.limits.hidden:
+                raise self._full("hidden")
+            yield
+        finally:
+            self._hiding.discard(where)
 
     def fit(self, board: Board, batch: Sequence[Submission | Refusal]) -> Sequence[Submission | Refusal]:
         """Return a batch with refusals in place of the new entries for which there is no room.
@@ -220,18 +256,20 @@ class Capacity:
     def _is_known(self, board: str) -> bool:
         return board in self._state.declared or board in self.exempt or len(self._index(board)) > 0
 
-    def _keys(self, board: str, feeds: Iterable[Feed]) -> list[tuple[str, Index]]:
+    def _keys(self, board: str, feeds: Iterable[Feed]) -> list[tuple[str, Index | Both]]:
         return [(key, self._index(key)) for key in fed_keys(board, feeds)]
 
-    def _index(self, key: str) -> Index:
+    def _index(self, key: str) -> Index | Both:
         """Return the index of a key, an empty one if it is gone when all that is under way is applied."""
-        index = self._state.find(key)
+        index: Index | Both = self._state.find(key)
+        if hidden := self._state.find_hidden(key):
+            index = Both(cast("Index", index), hidden)
         leaving = self._claimed[3]
         if leaving and (key in leaving or key.partition("\n")[0] in leaving or len(index) <= len(leaving)):
             return EMPTY_INDEX
         return index
 
-    def _absent(self, keys: Iterable[tuple[str, Index]], name: str) -> Iterable[tuple[str, str]]:
+    def _absent(self, keys: Iterable[tuple[str, Index | Both]], name: str) -> Iterable[tuple[str, str]]:
         """Return the entries of a name that would be new."""
         leaving = self._claimed[3]
         for key, index in keys:
@@ -247,5 +285,5 @@ class Capacity:
                 there = self._state.periods.get(board, {}).get(feed.window, [])
                 past = there[: bisect_left(there, feed.oldest)]
                 periods += len(past)
-                entries += sum(len(self._state[key_of(board, feed.window, period)]) for period in past)
+                entries += sum(self._state.size(key_of(board, feed.window, period)) for period in past)
         return periods, entries

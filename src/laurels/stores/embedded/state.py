@@ -8,6 +8,9 @@ refusals.
 **Keys.** Entries are kept by key: that of a board is its name, that of a period begins with the name of its board. A
 key is there while it has entries; the periods of a board never hold a name that the board does not.
 
+**Hidden names** (:mod:`laurels.stores.embedded.hidden`) have their entries of a key in an index beside that of the
+key, which is there as long as either has entries. In every key a name has one entry at most, here or there.
+
 **Sequences.** Every write takes one, whether or not it counts: the *tick* of its batch (:meth:`State.advance`) or the
 first after the one before, shifted by a bit that says whether it has metadata. So sequences grow in the order in which
 submissions were kept, and no two submissions have the same. Journals of the first format know no time: until it is
@@ -38,25 +41,22 @@ from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from laurels.clock import SECOND
-from laurels.definition import Stored, contradiction
+from laurels.definition import OPERATORS, Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused, truncate
 from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
+from laurels.stores.embedded.hidden import Hidden, add_row
 from laurels.stores.embedded.offsets import Offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from laurels.definition import Definition
+    from laurels.definition import Definition, Operator, OperatorRules, Ranking
     from laurels.ranking.index import Row
     from laurels.stores.contract import Feed, Score
-
-Stamp: TypeAlias = "tuple[int, Collection[int] | None, int | None]"
-"""The sequence of a submission; those under which its very metadata is kept, None: it is new, whatever is kept; and the
-time that it counts as of, in microseconds since the epoch, None if that is now."""
 
 CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
@@ -71,12 +71,12 @@ ON_DISK = Index(stamped=True)
 """In a compaction, the index of every board that stays as it is on disk."""
 
 
-def _make_index(definition: Definition) -> Index:
+def _make_index(definition: Definition, ranking: Ranking) -> Index:
     return Index(
         descending=definition.order == "descending",
         ties=definition.ties,
         operator=definition.operator,
-        ranking=definition.ranking,
+        ranking=ranking,
         stamped=True,
     )
 
@@ -90,6 +90,24 @@ def tick_of(row: Row) -> int:
     """Return the tick that an entry counts as of, by its row in an index."""
     _, _, _, sequence, *date = row
     return date[0] if date else sequence >> 1
+
+
+def replace(index: Index, name: str, score: Score, sequence: int, tick: int) -> int:
+    """Give a name this very entry, whatever the operator of an index; return what its :meth:`Index.submit` does."""
+    was_there = index.remove(name)
+    return index.submit(name, score, sequence, False, False, tick) - was_there  # noqa: FBT003
+
+
+class Stamp(NamedTuple):
+    """What a submission brings besides a name and a score."""
+
+    sequence: int
+    equal: Collection[int] | None = None
+    """The sequences under which its very metadata is kept; None: it is new, whatever is kept."""
+    time: int | None = None
+    """When it counts as of, in microseconds since the epoch; None: now."""
+    operator: Operator | None = None
+    """By which it counts, if not by the board's."""
 
 
 class Dated(Protocol):
@@ -107,13 +125,16 @@ class Dated(Protocol):
 class State(dict[str, Index]):
     """The index of each key that has entries; subscripting makes that of a board or period that has none.
 
+    ``hidden`` has the names that are hidden, and their entries: an index here may be empty if one is there.
+
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the tick of the last submit of each board with a time to
     live. ``offsets`` has by how much ticks were ahead of the clock. ``names`` holds the names of all boards, by their
     bytes. ``moved`` has for a key, by name, the sequence under which metadata is kept that is
     not that of its entry. ``entry_count`` and ``period_count`` are how many entries and periods there are.
     ``lossy_sums`` says that sums may lose fractions, as before 0.5. ``submits_do_more`` says that a submit may have
-    more to do than to change an index: there was once anything in ``renewed`` or ``moved``, or a sum could be lossy.
+    more to do than to change an index: there was once anything in ``renewed``, ``moved`` or ``hidden``, or a sum could
+    be lossy.
     ``discard`` is called with each index that goes, and may free it in its time.
     """
 
@@ -125,6 +146,7 @@ class State(dict[str, Index]):
         "default",
         "discard",
         "entry_count",
+        "hidden",
         "is_settled",
         "lossy_sums",
         "moved",
@@ -146,6 +168,7 @@ class State(dict[str, Index]):
         self.periods: dict[str, dict[str, list[str]]] = {}
         self.renewed: dict[str, int] = {}
         self.moved: dict[str, dict[str, int]] = {}
+        self.hidden = Hidden()
         self.names = Index(descending=False)
         self.sequence = 0
         self.step = 0
@@ -159,7 +182,8 @@ class State(dict[str, Index]):
         self._awaited: dict[str, int] = {}
 
     def __missing__(self, key: str) -> Index:
-        return self.begin(key, _make_index(self.definition(key.partition("\n")[0])))
+        definition = self.definition(key.partition("\n")[0])
+        return self.begin(key, _make_index(definition, definition.ranking))
 
     def begin(self, key: str, index: Index) -> Index:
         """Set the index of a key that had none, and return it."""
@@ -181,6 +205,20 @@ class State(dict[str, Index]):
             return EMPTY_INDEX
         return self.get(key, EMPTY_INDEX)
 
+    def find_hidden(self, key: str) -> Index:
+        """Return the index of the entries that hidden names have under a key, an empty one if there is none."""
+        hidden = self.hidden.entries.get(key, EMPTY_INDEX)
+        return hidden if key.partition("\n")[0] in self else EMPTY_INDEX
+
+    def index_of(self, key: str, name: str) -> Index:
+        """Return the index in which a name is under a key; one without it if it is in neither."""
+        hidden = self.hidden.entries.get(key)
+        return self.get(key, EMPTY_INDEX) if hidden is None or name not in hidden else hidden
+
+    def size(self, key: str) -> int:
+        """Return how many entries there are under a key, those of hidden names included."""
+        return len(self.get(key, EMPTY_INDEX)) + len(self.hidden.entries.get(key, EMPTY_INDEX))
+
     def work(self, steps: int = -1) -> None:
         """Take so many steps of what is unfinished, or all."""
         while self.unfinished and steps:
@@ -200,6 +238,10 @@ class State(dict[str, Index]):
     def may_refuse(self, board: str) -> bool:
         """Return whether a board may refuse a score for the sum that it would come to."""
         return self.declared.get(board, self.default).operator_rules.may_refuse
+
+    def operator_rules(self, board: str, operator: Operator | None) -> OperatorRules:
+        """Return what an operator does, the board's own if there is no other."""
+        return OPERATORS[operator or self.declared.get(board, self.default).operator]
 
     # Time
 
@@ -292,51 +334,82 @@ class State(dict[str, Index]):
         stamp: Stamp,
     ) -> bool:
         """Submit to a board and the periods it feeds; return whether one changed; raise ScoreRefused for a sum."""
-        sequence, equal, time = stamp
-        rules = self.definition(board).operator_rules
+        sequence, _, time, operator = stamp
+        rules = self.operator_rules(board, operator)
         if rules.may_refuse:
             self._check_sum(board, feeds, name, score)
         lossy = self.lossy_sums
         if self.renewed:
             self.renew(board)
         tick = -1 if time is None else min(self.offsets.tick_of(time), sequence >> 1)
-        if tick < 0 and not (feeds or self.moved or sequence & 1):
+        is_hidden = bool(self.hidden.names) and (board, name) in self.hidden
+        if tick < 0 and not (feeds or self.moved or sequence & 1 or operator or is_hidden):
             outcome = self[board].submit(name, score, sequence, False, lossy)  # noqa: FBT003
             self.entry_count += outcome == ADDED
             return outcome > 0
+        if stamp.equal is not None and (rules.adds or not sequence & 1):
+            stamp = stamp._replace(equal=None)
         changed = False
-        equal = None if rules.adds or not sequence & 1 else equal
-        for key, index in self._fed(board, feeds):
-            if tick >= 0 and (row := index.row(name)) and tick_of(row) > tick:
-                changed |= self._submit_older(key, index, row, score, (sequence, tick))
-            elif equal is not None and index.score(name) == score:
-                if self.metadata_of(key, name) not in equal:
-                    self.set_metadata(key, name, sequence)
-                    changed = True
-            elif outcome := index.submit(name, score, sequence, bool(sequence & 1), lossy, tick):
-                changed = True
-                self.entry_count += outcome == ADDED
-                if self.moved:
-                    self.forget_moved(key, name)
+        for key, index in self._fed(board, feeds, hidden=is_hidden):
+            changed |= self._submit_to(key, index, (name, score), stamp, tick)
         return changed
 
-    def _submit_older(self, key: str, index: Index, row: Row, score: Score, dated: tuple[int, int]) -> bool:
-        """Submit with a sequence as of a tick, which is before that of the entry; return whether that changed it."""
-        (name, had, _, kept, *_), (sequence, tick) = row, dated
-        operator = self.definition(key.partition("\n")[0]).operator
+    def _submit_to(self, key: str, index: Index, sent: tuple[str, Score], stamp: Stamp, tick: int) -> bool:
+        """Submit a name and a score to the index of a key, now or as of a tick; return whether that changed it."""
+        (name, score), (sequence, equal, *_) = sent, stamp
+        if tick >= 0 and (row := index.row(name)) and tick_of(row) > tick:
+            return self._submit_older(key, index, score, row, (stamp, tick))
+        if equal is not None and index.score(name) == score:
+            if self.metadata_of(key, name) in equal:
+                return False
+            self.set_metadata(key, name, sequence)
+        elif outcome := self._submit_now(key, index, sent, stamp, tick):
+            self.entry_count += outcome == ADDED
+            if self.moved:
+                self.forget_moved(key, name)
+        else:
+            return False
+        return True
+
+    def _submit_now(self, key: str, index: Index, sent: tuple[str, Score], stamp: Stamp, tick: int) -> int:
+        """Submit a name and a score to an index by its own operator or another; return as it does."""
+        (name, score), sequence = sent, stamp.sequence
+        if stamp.operator is None:
+            return index.submit(name, score, sequence, bool(sequence & 1), self.lossy_sums, tick)
+        had = index.score(name)
+        if had is not None:
+            if stamp.operator == "increment":
+                score = add_scores(had, score, self.lossy_sums)
+            elif stamp.operator == "best" and not self._is_better(key, score, had):
+                return 0
+            if score == had and not sequence & 1:
+                return 0
+        return replace(index, name, score, sequence, tick)
+
+    def _is_better(self, key: str, score: Score, other: Score) -> bool:
+        return self.definition(key.partition("\n")[0]).is_better(score, other)
+
+    def _submit_older(self, key: str, index: Index, score: Score, row: Row, dated: tuple[Stamp, int]) -> bool:
+        """Submit as of a tick that is before that of an entry, by its row; return whether that changed it."""
+        (name, had, _, kept, *_), (stamp, tick) = row, dated
+        sequence = stamp.sequence
+        operator = stamp.operator or self.definition(key.partition("\n")[0]).operator
         if operator == "increment":  # the sum is another, its time stays that of the last addition
-            return index.submit(name, score, kept, False, self.lossy_sums, tick_of(row)) > 0  # noqa: FBT003
+            total = add_scores(had, score, self.lossy_sums)
+            replace(index, name, total, kept, tick_of(row))
+            return total != had
         if operator == "latest":
             return False
         if score == had:  # it has been there first; without metadata of its own it keeps what there is
             metadata = 0 if sequence & 1 else self.metadata_of(key, name)
-            index.submit(name, score, sequence | metadata & 1, True, False, tick)  # noqa: FBT003
+            replace(index, name, score, sequence | metadata & 1, tick)
             if metadata:
                 self.move(key, name, metadata)
             else:
                 self.forget_moved(key, name)
             return True
-        if index.submit(name, score, sequence, False, False, tick):  # noqa: FBT003
+        if self._is_better(key, score, had):
+            replace(index, name, score, sequence, tick)
             self.forget_moved(key, name)
             return True
         return False
@@ -356,7 +429,13 @@ class State(dict[str, Index]):
         ``with_metadata`` has for the places of those that have metadata what is equal to it, and ``dates`` for those
         that count as of another time that time and the periods that they feed.
         """
-        if not with_metadata and not dates and not self.definition(board).operator_rules.may_refuse:
+        marks = self.hidden.names.get(board, ())
+        if not (
+            with_metadata
+            or dates
+            or self.definition(board).operator_rules.may_refuse
+            or (marks and any(name in marks for name in names))
+        ):
             first = self.sequence + self.step
             self.sequence += self.step * len(names)
             self.renew(board)
@@ -372,7 +451,7 @@ class State(dict[str, Index]):
             sequence = self.stamp(with_metadata=place in with_metadata)
             time, fed = (date.time, date.feeds) if (date := dates.get(place)) else (None, feeds)
             try:
-                self.submit(board, fed, name, score, (sequence, with_metadata.get(place), time))
+                self.submit(board, fed, name, score, Stamp(sequence, with_metadata.get(place), time))
             except ScoreRefused as error:
                 refused.append((place, str(error)))
         return refused
@@ -381,12 +460,12 @@ class State(dict[str, Index]):
 
     def metadata_of(self, key: str, name: str) -> int:
         """Return the sequence under which the metadata of an entry is kept, 0 if it has none."""
-        row = self.get(key, EMPTY_INDEX).row(name)
+        row = self.index_of(key, name).row(name)
         return self.moved.get(key, NOTHING).get(name, row[3]) if row and row[3] & 1 else 0
 
     def set_metadata(self, key: str, name: str, sequence: int) -> None:
         """Give an entry the metadata that is kept under a sequence, or none if that says so; it keeps its own."""
-        self[key].mark(name, bool(sequence & 1))
+        self.index_of(key, name).mark(name, bool(sequence & 1))
         if sequence & 1:
             self.move(key, name, sequence)
         else:
@@ -409,7 +488,7 @@ class State(dict[str, Index]):
             if row and row[3] >= first:
                 self.forget_moved(key, name)
 
-    def _fed(self, board: str, feeds: Sequence[Feed]) -> list[tuple[str, Index]]:
+    def _fed(self, board: str, feeds: Sequence[Feed], *, hidden: bool = False) -> list[tuple[str, Index]]:
         fed = [(board, self[board])]
         for feed in feeds:
             key = key_of(board, feed.window, feed.period)
@@ -418,7 +497,7 @@ class State(dict[str, Index]):
                 index = self[key]
                 self._prune(board, feed)
             fed.append((key, index))
-        return fed
+        return [(key, self.begin_hidden(key)) for key, _ in fed] if hidden else fed
 
     def _prune(self, board: str, feed: Feed) -> None:
         periods = self.periods[board][feed.window]
@@ -442,7 +521,7 @@ class State(dict[str, Index]):
             self._add(key_of(board, feed.window, feed.period), name, score)
 
     def _add(self, key: str, name: str, score: Score) -> Score:
-        had = self.get(key, EMPTY_INDEX).score(name) or 0
+        had = self.index_of(key, name).score(name) or 0
         try:  # the kernel alone decides whether there is such a sum
             return add_scores(had, score, self.lossy_sums)
         except OverflowError as error:
@@ -458,12 +537,11 @@ class State(dict[str, Index]):
         return found
 
     def _remove(self, key: str, name: str) -> bool:
-        index = self.get(key, EMPTY_INDEX)
-        if not index.remove(name):
+        if not (self.get(key, EMPTY_INDEX).remove(name) or self.hidden.remove(key, name)):
             return False
         self.entry_count -= 1
         self.forget_moved(key, name)
-        if not len(index):
+        if not self.size(key):
             self._forget(key)
         return True
 
@@ -483,12 +561,13 @@ class State(dict[str, Index]):
         return [key, *chain(*([key_of(key, window, period) for period in periods] for window, periods in windows))]
 
     def _take(self, key: str) -> None:
-        """Take the index of a key away."""
-        index = self.pop(key)
-        self.entry_count -= len(index)
+        """Take the indexes of a key away."""
         self.period_count -= "\n" in key
         self.moved.pop(key, None)
-        self.discard(index)
+        for index in (self.pop(key), self.hidden.entries.pop(key, None)):
+            if index is not None:
+                self.entry_count -= len(index)
+                self.discard(index)
 
     def _forget(self, key: str) -> None:
         self._take(key)
@@ -509,6 +588,59 @@ class State(dict[str, Index]):
             del windows[window]
         if not windows:
             del self.periods[board]
+
+    # Hidden names
+
+    def hide(self, board: str, name: str) -> bool:
+        """Hide a name on a board and, in steps, in its periods; return whether it was not hidden."""
+        self.submits_do_more = True
+        is_new = self.hidden.mark(board, name)
+        if is_new:
+            self._begin_steps(board, self._move_each(self._hide, board, name))
+        return is_new
+
+    def show(self, board: str, name: str) -> bool:
+        """Show a hidden name on a board and, in steps, in its periods; return whether it was hidden."""
+        was_hidden = (board, name) in self.hidden
+        if was_hidden:
+            self._begin_steps(board, self._show_each(board, name))
+        return was_hidden
+
+    def _begin_steps(self, board: str, steps: Iterator[None]) -> None:
+        """Leave a step for each period of a board unfinished, but nothing if it has none."""
+        self.unfinished.append(steps)
+        if board not in self.periods:
+            self.work()
+
+    def _show_each(self, board: str, name: str) -> Iterator[None]:
+        yield from self._move_each(self._show, board, name)
+        self.hidden.unmark(board, name)  # last: until then its entries of some periods are found as a hidden name's
+
+    def _move_each(self, move: Callable[[str, str], None], board: str, name: str) -> Iterator[None]:
+        move(board, name)
+        for window, periods in self.periods.get(board, NOTHING).items():
+            for period in periods:
+                yield
+                move(key_of(board, window, period), name)
+
+    def begin_hidden(self, key: str) -> Index:
+        """Return the index of the entries of hidden names under a key, made if there is none."""
+        index = self.hidden.entries.get(key)
+        if index is None:
+            # Nobody has a rank there: what ranks by other than places may cost, is not paid for
+            index = self.hidden.entries[key] = _make_index(self.definition(key.partition("\n")[0]), "ordinal")
+        return index
+
+    def _hide(self, key: str, name: str) -> None:
+        index = self.get(key, EMPTY_INDEX)
+        if row := index.row(name):
+            add_row(self.begin_hidden(key), row)
+            index.remove(name)
+
+    def _show(self, key: str, name: str) -> None:
+        if row := self.hidden.entries.get(key, EMPTY_INDEX).row(name):
+            add_row(self[key], row)
+            self.hidden.remove(key, name)
 
     # Definitions
 
@@ -539,9 +671,10 @@ class State(dict[str, Index]):
 
     def problem(self, board: str, definition: Definition) -> str | None:
         """Return why a board with these entries cannot have this definition, or None if it can."""
-        index, windows = self.get(board, EMPTY_INDEX), self.periods.get(board, {}).keys()
-        ends = [index.page(place, place + 1)[0][1] for place in (0, len(index) - 1)] if len(index) else [0]
-        stored = Stored(len(index), min(ends), max(ends), index.is_whole, windows)
+        both = self.get(board, EMPTY_INDEX), self.hidden.entries.get(board, EMPTY_INDEX)
+        ends = [index.page(place, place + 1)[0][1] for index in both if index for place in (0, len(index) - 1)] or [0]
+        are_whole = lambda: all(index.is_whole() for index in both)  # noqa: E731
+        stored = Stored(self.size(board), min(ends), max(ends), are_whole, self.periods.get(board, {}).keys())
         return contradiction(self.definition(board), definition, stored)
 
     def _adapt(self, board: str, old: Definition) -> None:

@@ -39,6 +39,8 @@ from laurels.stores.contract import (
     Board,
     Capabilities,
     DatedSubmission,
+    HiddenName,
+    HiddenStanding,
     IdempotencyKey,
     Period,
     PeriodRange,
@@ -66,12 +68,14 @@ from laurels.stores.embedded.records import (
     Date,
     Define,
     Drop,
+    Hide,
     Outcome,
     Put,
     PutMany,
     Record,
     Remove,
     SetMetadata,
+    Show,
     Submit,
     SubmitMany,
     Undefine,
@@ -222,13 +226,13 @@ class EmbeddedStore(Store):
     async def _submit_detailed(
         self, board: Board, submission: Submission, key: IdempotencyKey | None, *, want_changes: bool
     ) -> SubmitResult | None:
-        """Submit what may have metadata, and may count as of another time."""
+        """Submit what may have metadata, and may count as of another time or by another operator."""
         metadata = submission.metadata
-        feeds, time = board.feeds, None
+        feeds, time, operator = board.feeds, None, None
         if isinstance(submission, DatedSubmission):
-            feeds, time = submission.feeds, submission.submitted_at
-        score = float(submission.score)
-        record = Submit(board.name, submission.name, score, feeds, metadata is not None, key, time=time)
+            feeds, time, operator = submission.feeds, submission.submitted_at, submission.operator
+        score, has_metadata = float(submission.score), metadata is not None
+        record = Submit(board.name, submission.name, score, feeds, has_metadata, key, time=time, operator=operator)
         bodies = [] if metadata is None else [(0, metadata)]
         outcome = await self._keep(record, 1, bodies, key, report_change=want_changes)
         return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
@@ -270,7 +274,7 @@ class EmbeddedStore(Store):
         dates = [
             Date(place, entry.submitted_at, entry.feeds)
             for place, entry in enumerate(submissions)
-            if isinstance(entry, DatedSubmission)
+            if isinstance(entry, DatedSubmission) and entry.submitted_at is not None
         ]
         if not board.single_put or refused or bodies or idempotency_key or dates:
             places = [place for place, _ in bodies]
@@ -310,7 +314,8 @@ class EmbeddedStore(Store):
     async def _compare(self, record: Record, metadata: Sequence[tuple[int, bytes]], held: ExitStack) -> Record:
         """Return a record with what metadata is equal to its own, if that decides, and keep other writes waiting."""
         board = next(iter(record.needs())).partition("\n")[0]
-        if self._state.definition(board).operator_rules.adds:
+        operator = record.operator if isinstance(record, Submit) else None
+        if self._state.operator_rules(board, operator).adds:
             return record
         await self._metadata.hold(board, (name for name, _ in cast("Detailed", record).metadata(0)), held)
         return await self._metadata.compare(record, metadata) if isinstance(record, Submit | SubmitMany) else record
@@ -336,10 +341,17 @@ class EmbeddedStore(Store):
     async def drop(self, board: Board) -> bool:
         return cast("bool", await self._keep(Drop(board.key)))
 
+    async def hide(self, board: Board, name: str) -> bool:
+        with self._capacity.hiding(board.name, name):
+            return cast("bool", await self._keep(Hide(board.name, name)))
+
+    async def show(self, board: Board, name: str) -> bool:
+        return cast("bool", await self._keep(Show(board.name, name)))
+
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
-        held = self._capacity.held() | {"keys": self._answers.count}
+        held = self._capacity.held() | {"hidden": self._state.hidden.count, "keys": self._answers.count}
         limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in held}
         times = {
             "clock_settled": self._clock.is_settled,
@@ -434,7 +446,34 @@ class EmbeddedStore(Store):
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
-        return Standing(*found) if found else None
+        if found:
+            return Standing(*found)
+        return self._hidden_standing(board, name) if self._state.hidden.count else None
+
+    def _hidden_standing(self, board: Board, name: str) -> HiddenStanding | None:
+        if not board.visible or (board.name, name) not in self._state.hidden:
+            return None
+        return HiddenStanding(self._find_hidden(board).score(name) or 0)
+
+    def _find_hidden(self, board: Board) -> Index:
+        return EMPTY_INDEX if self._is_over(board.name) else self._state.find_hidden(board.key)
+
+    async def hidden(
+        self, board: Board, after: str = "", limit: int | None = None, *, with_metadata: bool = False
+    ) -> list[HiddenName]:
+        names: list[str] = []
+
+        def read(_: Index) -> list[Row]:
+            names[:] = islice(self._state.hidden.names_after(board.name, after), limit) if board.visible else ()
+            index = self._find_hidden(board)
+            return [row for name in names if (row := index.row(name))]
+
+        entries = await self._ranked(board, read, with_metadata=with_metadata)
+        found = {
+            each.name: HiddenName(each.name, each.score, each.submitted_at, each.metadata, each.is_metadata_damaged)
+            for each in entries
+        }
+        return [found.get(name) or HiddenName(name) for name in names]
 
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._ranked(board, lambda index: index.rows(start, stop), with_metadata=with_metadata)
@@ -491,7 +530,7 @@ class EmbeddedStore(Store):
         names = self._state.names
         place = names.place_after(after, 0) if after else 0
         while rows := names.rows(place, place + NAMES_READ):
-            yield from (name for name, *_ in rows if not self._is_over(name))
+            yield from (name for name, *_ in rows if len(self._state[name]) and not self._is_over(name))
             place += NAMES_READ
 
     async def periods(
@@ -501,11 +540,13 @@ class EmbeddedStore(Store):
         windows = {} if self._is_over(board.name) else self._state.periods.get(board.name, {})
         if ranges is None:
             ranges = [PeriodRange(window, "", windows[window][-1]) for window in sorted(windows)]
-        found = ((each.window, period) for each in ranges for period in _in_range(windows.get(each.window, []), each))
-        return [
-            Period(window, period, len(self._state[key_of(board.name, window, period)]))
-            for window, period in islice(found, limit)
-        ]
+        found = (
+            Period(each.window, period, count)
+            for each in ranges
+            for period in _in_range(windows.get(each.window, []), each)
+            if (count := len(self._state[key_of(board.name, each.window, period)]))
+        )
+        return list(islice(found, limit))
 
     # The store itself
 
