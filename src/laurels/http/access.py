@@ -115,15 +115,16 @@ class Access:
         if header is None:
             return self.public
         now = self._now()
-        found = self.remembered.find(header, now)
-        if found is None:
-            try:
-                found = self._prove(read_credential(header), now)
-            except BadCredential:
-                self._count_bad(request, operation)
-                raise
-            self.remembered.add(header, found)
-        return found
+        known = self.remembered.find(header, now)
+        if known is not None:
+            return known.principal
+        try:
+            principal = self._prove(read_credential(header), now)
+        except BadCredential:
+            self._count_bad(request, operation)
+            raise
+        self.remembered.add(header, principal)
+        return principal
 
     def _count_bad(self, request: Request, operation: Operation) -> None:
         """Count a credential that is not accepted as a request of its address."""
