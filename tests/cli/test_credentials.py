@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KEY, READER = make_key(), make_key()
 MISTYPED = KEY[:-1] + ("0" if KEY[-1] != "0" else "1")
-TOKEN = ".".join(("eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiJ2In0", "c2lnbmF0dXJl"))
+BEARER = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ2In0.c2lnbmF0dXJl"
 PLAYER = ("standing", "b", "v")
 
 
@@ -88,7 +88,7 @@ def test_every_command_shows_the_key(environment: pytest.MonkeyPatch, tmp_path: 
     [
         ["--key", KEY],
         [f"--key={KEY}"],
-        ["--key", TOKEN],
+        ["--key", BEARER],
         ["--key", "secret"],
         ["--key", "laurels_"],
         ["--key", f"env:{KEY}"],
@@ -98,7 +98,7 @@ def test_every_command_shows_the_key(environment: pytest.MonkeyPatch, tmp_path: 
         ["--key", ""],
         ["--key", f"ENV:{KEY}"],
         ["--key-file", KEY],
-        ["--key-file", TOKEN],
+        ["--key-file", BEARER],
     ],
     ids=range(13),
 )
@@ -109,7 +109,7 @@ def test_bare_key(options: list[str]) -> None:
         assert (found.exit_code, service.requests) == (2, [])
     assert "LAURELS_KEY" in found.stderr
     assert "--key-file" in found.stderr
-    assert not shows(found, TOKEN)
+    assert not shows(found, BEARER)
 
 
 BAD = {
