@@ -26,7 +26,7 @@
     │   │   ├── FileLost          a file was deleted or replaced under the running store
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not accept the key, or it cannot be parsed
-    │   │   ├── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
+    │   │   ├── ParameterUnreadable  a parameter of a function cannot be read, and there is no older value
     │   │   └── RestartNeeded     an unexpected error stopped it; it must be restarted
     │   ├── LimitReached          the store's account does not allow so much
     │   ├── StoreFull             it holds as much as its operator allows
@@ -45,6 +45,8 @@
     ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
     ├── AccessFileUnusable        the file that says who may do what cannot be used
     ├── AccessFileNotEdited       it cannot be written, or not in that way; nothing was changed
+    ├── AccessUndecided           others than this machine could do everything, and nobody said that they may
+    ├── OpenWithAccess            a service is to be open to all, and to have an access file
     ├── NoAccessFile              the service has none that it could change
     └── AddressUnusable           the service cannot listen where it is to
 
@@ -312,8 +314,8 @@ class KeyRefused(StoreUnavailable):
         super().__init__(f"The Momento key is refused: {problem}", retry_after=60)
 
 
-class KeyUnreadable(StoreUnavailable):
-    """The parameter with the store's key cannot be read.
+class ParameterUnreadable(StoreUnavailable):
+    """A parameter with the store's key, or with the access file, cannot be read, or does not say what it should.
 
     Name and reason are left out of the message, because it is sent to the service's clients; they are for the log.
     """
@@ -321,7 +323,7 @@ class KeyUnreadable(StoreUnavailable):
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
         self.reason = reason
-        super().__init__("The key to the store cannot be read", retry_after=5)
+        super().__init__("A parameter that the service needs cannot be read", retry_after=5)
 
 
 class LimitReached(StoreError):
@@ -493,6 +495,28 @@ class AccessFileNotEdited(LaurelsError):
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
         super().__init__(f"The access file {file} was not changed: {problem.removesuffix('.')}.")
+
+
+class AccessUndecided(LaurelsError):
+    """Others than this machine could do everything, and nobody said that they may; ``host`` is where they would ask."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        super().__init__(
+            f"Not started: whoever reaches {host} could read, submit and delete everything. Say who may do what, in an "
+            "access file that `laurels access init access.toml` writes (--access access.toml); or open it to everybody "
+            "(--open); or listen on this machine alone (--host 127.0.0.1)."
+        )
+
+
+class OpenWithAccess(LaurelsError):
+    """A service is to be open to all, and to have a file that says who may do what."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "--open (LAURELS_OPEN) lets everybody do everything, and --access (LAURELS_ACCESS) names a file that says "
+            "who may: leave one out."
+        )
 
 
 class NoAccessFile(LaurelsError):

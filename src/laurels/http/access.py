@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from laurels.access.advice import read_with_advice
 from laurels.access.editing import remove_key
-from laurels.access.file import read_access
 from laurels.access.keys import PREFIX, digest_key, is_key
 from laurels.access.principal import Principal
 from laurels.access.remembered import Remembered
@@ -74,7 +74,7 @@ class Access:
         """Read the file again, and go by it; raise AccessFileUnusable, and nothing has changed."""
         async with self._changing:
             if self.path is not None:
-                self.replace(await asyncio.to_thread(read_access, self.path))
+                self.replace(await asyncio.to_thread(read_with_advice, self.path))
 
     async def revoke(self, name: str) -> None:
         """Take a key out of the file, and accept it no more, if it is there.
