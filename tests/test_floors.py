@@ -65,7 +65,17 @@ MAY_IMPORT = {
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
-        "version", "visible", "limits", "errors", "access", "optional", "windows", "definition", "entries", "declaring"
+        "version",
+        "visible",
+        "limits",
+        "errors",
+        "wording",
+        "access",
+        "optional",
+        "windows",
+        "definition",
+        "entries",
+        "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "adapters.limits")
     | laurels("momento_local", "assembly"),
