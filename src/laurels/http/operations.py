@@ -32,13 +32,17 @@ from laurels.http.handlers import (
     summarize,
     undefine,
 )
+from laurels.http.hidden_names import hide, list_hidden, show
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
     AFTER,
+    AFTER_HIDDEN,
     AFTER_KEY,
     AFTER_PERIOD,
     BOARDS_LIMIT,
+    HIDDEN_LIMIT,
     IDEMPOTENCY_KEY,
+    INCLUDE_IN_HIDDEN,
     INCLUDE_IN_LIST,
     KEYS_LIMIT,
     OF_PERIOD,
@@ -53,6 +57,7 @@ from laurels.http.wire import (
     Batch,
     BatchReceipt,
     GivenToken,
+    HiddenNames,
     Keys,
     Listing,
     MetadataAlone,
@@ -341,6 +346,47 @@ OPERATIONS = (
         errors=READ_ERRORS,
         scope="read",
         subject="the list of a board's periods",
+    ),
+    Operation(
+        name="hide",
+        method="PUT",
+        path="/-/boards/{board}/hidden/{name}",
+        tag="Boards",
+        title="Hide a name",
+        about="Hides it on the board and in its periods. It keeps its score and may go on submitting, but is on no "
+        "list, has no rank and moves nobody; its own standing says `hidden`. That holds until it is shown, also if its "
+        "entry or the whole board is removed meanwhile. A name may be hidden before it has any entry.",
+        answers=(Answer(204, "It is hidden, whether or not it was."),),
+        handler=hide,
+        errors=(*READ_ERRORS, 507),
+        scope="moderate",
+    ),
+    Operation(
+        name="show",
+        method="DELETE",
+        path="/-/boards/{board}/hidden/{name}",
+        tag="Boards",
+        title="Show a hidden name",
+        about="Ends what `PUT` began: the name stands where it would if it had never been hidden.",
+        answers=(Answer(204, "It is not hidden, whether or not it was."),),
+        handler=show,
+        errors=READ_ERRORS,
+        scope="moderate",
+    ),
+    Operation(
+        name="hidden",
+        method="GET",
+        path="/-/boards/{board}/hidden",
+        tag="Boards",
+        title="List the hidden names",
+        about="Returns the hidden names of the board, by their bytes, each with its score: that on the board, or with "
+        "`window` that in one period; null if it has none there.",
+        answers=(Answer(200, "The names.", (HiddenNames,)),),
+        handler=list_hidden,
+        parameters=(AFTER_HIDDEN, HIDDEN_LIMIT, INCLUDE_IN_HIDDEN, *OF_PERIOD),
+        errors=READ_ERRORS,
+        scope="moderate",
+        subject="the list of hidden names",
     ),
     Operation(
         name="summary",
