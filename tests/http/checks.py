@@ -14,7 +14,7 @@ TESTER = "tester"
 
 _PERIOD = {"window", "period"}
 UNTOLD = {
-    "submit": {"/score", "Idempotency-Key"},
+    "submit": {"/score", "/operator", "/submittedAt", "Idempotency-Key"},
     "submit_many": {"Idempotency-Key"},
     "standing": _PERIOD,
     "read": _PERIOD
@@ -23,7 +23,7 @@ UNTOLD = {
     "set_metadata": _PERIOD,
     "remove": _PERIOD,
     "drop": _PERIOD,
-    "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl"},
+    "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl", "/guard"},
     "summary": _PERIOD,
     "rank": _PERIOD,
 }

@@ -76,8 +76,8 @@ of the service says which scopes the public has, each key, and players by their 
 may do everything.
 
 `HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 401, 403, \
-405, 408, 414, 421, 429, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was wrong and what would \
-be right.
+405, 408, 414, 421, 429, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was \
+wrong and what would be right.
 """
 
 OF_CREDENTIALS = (
