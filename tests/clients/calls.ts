@@ -55,7 +55,7 @@ async function main(): Promise<void> {
     body: { entries: [{ name: "judy", score: 2500 }, { name: "v", score: 2077, metadata: 1 }, { name: "panam", score: 1500 }] },
   });
   const { data: receipt } = await submit("grand-prix", "v", { score: 90 }, "return=representation");
-  const previous: number | undefined = receipt?.previous?.rank;
+  const previous: number | null | undefined = receipt?.previous?.rank;
   same([previous, receipt?.changed], [1, false]);
 
   same(await names(), ["judy", "v", "panam"]);
