@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from laurels.http.parameters import NAME as NAME_SCHEMA
-from laurels.limits import BATCH_ENTRIES, KIB, METADATA_BYTES, NAME_BYTES
+from laurels.limits import BATCH_ENTRIES, KIB, METADATA_BYTES, NAME_BYTES, TOKEN_BOARDS, TOKEN_SECONDS
 
 if TYPE_CHECKING:
     from laurels.http.parameters import Schema
@@ -32,6 +32,8 @@ OPERATOR = _describe(
     "bounds in `scores` hold as ever, the board's guard does not.",
     examples=["latest"],
 )
+TOKEN = _describe("A JSON Web Token, to be sent as `Authorization: Bearer TOKEN`.")
+EXPIRES_AT = _describe("Until when it is good, in UTC.")
 
 FIELDS: dict[str, dict[str, Schema]] = {
     "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT, "operator": OPERATOR},
@@ -47,6 +49,17 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "name": _describe("The entry's name, or nothing if it has none."),
         "problem": _describe("What was wrong, and what would be right."),
     },
+    "WantedToken": {
+        "name": NAME,
+        "boards": _describe(
+            "Names of boards, in which `*` is any characters: no more than the key itself has, and all of those if it "
+            "is left out or null.",
+            maxItems=TOKEN_BOARDS,
+        ),
+        "seconds": _describe("How long the token is good.", minimum=1, maximum=TOKEN_SECONDS),
+    },
+    "GivenToken": {"token": TOKEN, "expiresAt": EXPIRES_AT},
+    "AnonymousToken": {"name": _describe("The player's new name."), "token": TOKEN, "expiresAt": EXPIRES_AT},
     "Receipt": {
         "score": _describe("The score that the name has now."),
         "rank": RANK,

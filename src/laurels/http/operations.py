@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from laurels.definition import Definition
-from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit
+from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit, parse_wanted_token
 from laurels.http.handlers import (
     check_health,
     check_ready,
@@ -47,9 +47,12 @@ from laurels.http.parameters import (
     SCORE,
 )
 from laurels.http.reads import READS, parse_read, read_board
+from laurels.http.tokens import give_anonymous_token, give_token
 from laurels.http.wire import (
+    AnonymousToken,
     Batch,
     BatchReceipt,
+    GivenToken,
     Keys,
     Listing,
     MetadataAlone,
@@ -60,8 +63,17 @@ from laurels.http.wire import (
     ScoreRank,
     StandingOfName,
     Submit,
+    WantedToken,
 )
-from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, TARGET_BYTES, format_size
+from laurels.limits import (
+    ANONYMOUS_TOKENS,
+    BATCH_BYTES,
+    BATCH_ENTRIES,
+    BODY_BYTES,
+    HEAD_BYTES,
+    TARGET_BYTES,
+    format_size,
+)
 from laurels.stores.contract import Summary
 
 ABOUT = """\
@@ -78,6 +90,7 @@ be right.
 
 TAGS = {
     "Scores": "Submit scores, and read ranks. A board comes into being at its first submit.",
+    "Players": "Tokens, by which players submit their own scores.",
     "Boards": "Which boards there are, how they are defined, and what they hold.",
     "Service": "What this is, and whether it is well.",
 }
@@ -359,6 +372,35 @@ OPERATIONS = (
         subject="the rank of a score",
     ),
     Operation(
+        name="give_token",
+        method="POST",
+        path="/-/tokens",
+        tag="Players",
+        title="Give a player a token",
+        about="Returns a token by which a player may read, and submit scores under its own name. The game's server "
+        "asks for it with its key, once it knows who the player is, and hands it on to the game.",
+        answers=(Answer(201, "The token.", (GivenToken,)),),
+        handler=give_token,
+        errors=(400, 406, 409, 413, 415, 422),
+        body=Body(WantedToken, parse_wanted_token),
+        scope="tokens",
+        concerns="own boards",
+    ),
+    Operation(
+        name="give_anonymous_token",
+        method="POST",
+        path="/-/tokens/anonymous",
+        tag="Players",
+        title="Become an anonymous player",
+        about="Returns a new random name and its token, to keep: for games that have no server of their own, where the "
+        f"operator allows it. An address gets {ANONYMOUS_TOKENS} an hour.",
+        answers=(Answer(201, "The name and its token.", (AnonymousToken,)),),
+        handler=give_anonymous_token,
+        errors=(400, 404, 406, 429),
+        scope=None,
+        takes_request=True,
+    ),
+    Operation(
         name="keys",
         method="GET",
         path="/-/keys",
@@ -416,7 +458,8 @@ OPERATIONS = (
         tag="Service",
         title="Ask whether submits can be kept",
         about="Returns 200 while the store can answer and can write, and 503 while it cannot. `warnings` is there if "
-        "the operator has something to look after: a clock that jumped, or one that is far from the newest record.",
+        "the operator has something to look after: a clock that jumped, or one that is far from the newest record; an "
+        "issuer of tokens whose keys cannot be fetched.",
         answers=(Answer(200, "They can.", (Readiness,)),),
         handler=check_ready,
         errors=(*SIMPLE_ERRORS, 503),
