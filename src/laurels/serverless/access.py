@@ -46,6 +46,7 @@ class ParameterAccess(Access):
         super().__init__(AccessFile())  # by which nobody may do anything
         self._name = name
         self._connect = connect
+        self._clock = clock
         self._loaded: Loaded | None = None
         self._parameter = Parameter(name, "access file", self._load, clock)
 
@@ -96,7 +97,9 @@ class ParameterAccess(Access):
             )
         try:
             fetch = load("laurels.serverless.fetching:fetch")
-            tokens: Tokens = load("laurels.access.tokens:Tokens")(players, secret, self.tokens, fetch)
+            new_tokens = load("laurels.access.tokens:Tokens")
+            # By the wall clock, as all that is kept here: the monotonic one may not move while Lambda freezes it.
+            tokens: Tokens = new_tokens(players, secret, self.tokens, fetch=fetch, clock=self._clock)
         except ValueError as error:
             raise AccessFileUnusable(self._name, f"[players]: {error}") from None
         return tokens
