@@ -48,6 +48,7 @@
     ├── AccessUndecided           others than this machine could do everything, and nobody said that they may
     ├── OpenWithAccess            a service is to be open to all, and to have an access file
     ├── NoAccessFile              the service has none that it could change
+    ├── CertificateUnusable       the service cannot use its certificate or the key to it for TLS
     └── AddressUnusable           the service cannot listen where it is to
 
 The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
@@ -486,6 +487,7 @@ class AccessFileUnusable(LaurelsError):
 
     def __init__(self, file: Path | str, problem: str) -> None:
         self.file = file
+        self.problem = problem
         super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
 
 
@@ -524,6 +526,14 @@ class NoAccessFile(LaurelsError):
 
     def __init__(self) -> None:
         super().__init__("The keys cannot be changed here: this service was started without an access file of its own.")
+
+
+class CertificateUnusable(LaurelsError):
+    """The service cannot use its certificate, or the key to it, for TLS."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The file {file} cannot be used for TLS: {problem}. Correct --tls-cert or --tls-key.")
 
 
 class AddressUnusable(LaurelsError):

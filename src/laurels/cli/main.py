@@ -34,6 +34,10 @@ SECTIONS = {
         "clear": "laurels.cli.removals:clear",
     },
     "Boards": {"boards": "laurels.cli.boards:boards"},
+    "Who may": {
+        "access": "laurels.cli.access:access",
+        "keys": "laurels.cli.keys:keys",
+    },
     "Whole boards": {
         "import": "laurels.cli.copies:import_",
         "export": "laurels.cli.copies:export",

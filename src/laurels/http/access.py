@@ -133,18 +133,18 @@ class Access:
         if header is None:
             return self.public
         now = self._now()
-        found = self.remembered.find(header, now)
-        if found is None:
-            try:
-                proved = self._prove(read_credential(header), now)
-            except BadCredential:
-                self._count_bad(request, operation)
-                raise
-            if not isinstance(proved, Principal):
-                return self._remember(header, proved, request, operation)
-            self.remembered.add(header, proved)
-            return proved
-        return found
+        known = self.remembered.find(header, now)
+        if known is not None:
+            return known.principal
+        try:
+            proved = self._prove(read_credential(header), now)
+        except BadCredential:
+            self._count_bad(request, operation)
+            raise
+        if not isinstance(proved, Principal):
+            return self._remember(header, proved, request, operation)
+        self.remembered.add(header, proved)
+        return proved
 
     async def _remember(
         self, header: bytes, proving: Awaitable[Principal], request: Request, operation: Operation

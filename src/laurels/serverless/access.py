@@ -63,6 +63,7 @@ class ParameterAccess(Access):
             if loaded != self._loaded:
                 self._loaded = loaded
                 self.replace(loaded.file, loaded.tokens)
+                self.begin_fetching()
 
     def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
         """Return who asks, as every gate does; raise ParameterUnreadable if no file could be read yet."""
