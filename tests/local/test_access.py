@@ -20,6 +20,7 @@ from tests.local.conftest import stack_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from tests.local.conftest import Stack
 
 pytestmark = pytest.mark.slow
