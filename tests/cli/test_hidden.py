@@ -140,8 +140,10 @@ def test_damaged_metadata() -> None:
     "content",
     [
         b"name,score,hidden\na,1,yes\nb,2,no\nc,3,\nd,,1\n",
-        (b'{"name":"a","score":1,"hidden":true}\n{"name":"b","score":2,"hidden":false}\n\n{"name":"c","score":3}\n'
-        b'{"name":"d","score":null,"hidden":true}\n'),
+        (
+            b'{"name":"a","score":1,"hidden":true}\n{"name":"b","score":2,"hidden":false}\n\n{"name":"c","score":3}\n'
+            b'{"name":"d","score":null,"hidden":true}\n'
+        ),
         "sep=;\r\nHidden;Player;Score\r\nTRUE;a;1\r\nfalse;b;2\r\n;c;3\r\n true ;d; \r\n".encode("utf-16"),
         gzip.compress(b'name|score|hidden\n"a"|"1"|"Yes"\n"b"|"2"|"0"\n"c"|"3"\n"d"||"true"\n'),
     ],

@@ -47,8 +47,8 @@ def hide(*, board: str, name: str, server: str, as_json: bool) -> None:
     """Hide NAME on BOARD and in its periods.
 
     It need not have a score yet. It keeps the one that it has and may go on submitting, but is on no list, has no rank
-    and moves nobody. `laurels show` ends that, and nothing else: it holds also if the name or the whole board is deleted
-    meanwhile.
+    and moves nobody. `laurels show` ends that, and nothing else does: it holds also if the name or the whole board is
+    deleted meanwhile.
     """
     call_service(server, lambda client: client.hide(board, name))
     _tell(Marked(board, name, hidden=True), as_json=as_json)

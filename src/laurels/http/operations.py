@@ -88,10 +88,19 @@ Ranks and places start at 0. A score is a JSON number that a double holds exactl
 refused. The name of a board or of a player is one percent-decoded segment of the path, and `%2F` is part of a name. \
 An answer is of one state of its board.
 
-`HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 405, 408, \
-414, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was wrong and what would \
-be right.
+Who asks is shown by `Authorization: Bearer KEY-OR-TOKEN`. Each operation says which scope it needs. The access file \
+of the service says which scopes the public has, each key, and players by their tokens; without such a file anybody \
+may do everything.
+
+`HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 401, 403, \
+405, 408, 414, 421, 429, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was \
+wrong and what would be right.
 """
+
+OF_CREDENTIALS = (
+    "A key (`laurels_...`), or a token of a player. Neither is needed for what the service's access file lets the "
+    "public do, or if it has no such file. A wrong one is refused everywhere."
+)
 
 TAGS = {
     "Scores": "Submit scores, and read ranks. A board comes into being at its first submit.",
@@ -116,7 +125,8 @@ STATUSES = {
     415: "The body is not JSON, or is encoded.",
     421: "`Host` names another service than this.",
     422: "The request was read, and is refused; nothing was stored.",
-    429: "The store's account is over one of its limits; nothing was counted.",
+    429: "The address, the key or the player asks too often; or the store's account is over one of its limits. Nothing "
+    "was counted.",
     431: f"The headers are larger than {format_size(HEAD_BYTES)}, unless the service is set otherwise.",
     500: "A fault of the service's own.",
     501: "`Transfer-Encoding` has another coding than `chunked`, or more than one.",
@@ -127,7 +137,7 @@ STATUSES = {
 }
 """What each error means, whichever operation it answers."""
 
-ANY_REQUEST = (401, 403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
+ANY_REQUEST = (401, 403, 405, 408, 414, 421, 429, 431, 500, 501, 503, 505)
 """The errors that any request may get; the document has them once."""
 
 
