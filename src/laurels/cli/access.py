@@ -14,9 +14,9 @@ from laurels.access.editing import write_new
 from laurels.access.file import AccessFile, RateLimits, read_access
 from laurels.access.keys import digest_key, make_key
 from laurels.access.parameter import PARAMETER_BYTES, is_parameter_name, read_file
+from laurels.access.players import make_tokens
 from laurels.access.principal import EVERY_BOARD
 from laurels.access.references import read_secret
-from laurels.access.tokens import Tokens
 from laurels.cli.options import json_option
 from laurels.cli.printing import write, write_json, write_table
 from laurels.cli.schemas import make_schema
@@ -150,10 +150,7 @@ def _check_players(found: AccessFile, file: Path, *, on_lambda: bool) -> Iterato
         secret = read_secret(players.secret, file) if players.secret and not on_lambda else None
     except AccessFileUnusable as error:
         yield error.problem
-    try:
-        Tokens(players, secret)
-    except ValueError as error:
-        raise AccessFileUnusable(file, f"[players]: {error}") from None
+    make_tokens(players, secret, file)
 
 
 def _holders(found: AccessFile) -> Iterator[Holder]:
