@@ -101,22 +101,26 @@ class ScoreRank(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """The answer to a submit that asked for a representation; ``hidden`` is true, or left out."""
+    """The answer to a submit that asked for a representation; ``hidden`` and ``held`` are true, or left out."""
 
     score: Score
     rank: Count | None
     previous: Standing | None
     changed: bool
     hidden: bool | UnsetType = UNSET
+    held: bool | UnsetType = UNSET
 
     @classmethod
     def of(cls, change: Change) -> Receipt:
         """Return the answer for a change."""
         current, previous = change.current, change.previous
+        held = change.held or UNSET
+        if current is None:
+            return cls(0, None, None, change.counted, held=held)
         if isinstance(current, HiddenStanding):
             previous = Standing(previous.score, None) if previous else None
-            return cls(current.score, None, previous, change.counted, hidden=True)
-        return cls(current.score, current.rank, previous, change.counted)
+            return cls(current.score, None, previous, change.counted, hidden=True, held=held)
+        return cls(current.score, current.rank, previous, change.counted, held=held)
 
 
 class Listed(Struct, frozen=True):
