@@ -18,7 +18,7 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
-from laurels.access.file import read_access
+from laurels.access.advice import read_with_advice
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
@@ -29,7 +29,7 @@ from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
-from laurels.errors import BadStore, BoardsFileUnusable
+from laurels.errors import AccessUndecided, BadStore, BoardsFileUnusable, OpenWithAccess
 from laurels.http import Gate, Routes
 from laurels.http.access import Access
 from laurels.http.cors import Cors
@@ -38,6 +38,7 @@ from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.proxies import TrustedProxies
+from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
@@ -71,6 +72,8 @@ class Settings(Struct, frozen=True):
     boards: Path | None = None
     access: Path | None = None
     """The file that says who may do what; without it anybody may do everything."""
+    open: bool = False
+    """Whether anybody may who reaches the service from elsewhere: what has no access file must say so."""
     order: Order | None = None
     ttl_seconds: TTLSeconds = TTL_SECONDS
     allowed_hosts: tuple[str, ...] = ()
@@ -86,7 +89,12 @@ class Settings(Struct, frozen=True):
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        """Raise BadHost, BadProxy or BadOrigin for what could never match, before anything is opened."""
+        """Raise BadHost, BadProxy or BadOrigin for what could never match, before anything is opened.
+
+        Raises OpenWithAccess as well.
+        """
+        if self.open and self.access is not None:
+            raise OpenWithAccess
         AllowedHosts(self.allowed_hosts)
         TrustedProxies(self.trusted_proxies)
         Cors(self.cors_origins)
@@ -139,7 +147,7 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    access = None if settings.access is None else Access(read_access(settings.access), settings.access)
+    access = _open_access(settings)
     gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
@@ -158,6 +166,13 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
         yield Routes(boards, list_operations(settings, counts, store.measure), gate)
     finally:
         await store.close()
+
+
+def _open_access(settings: Settings) -> Access | None:
+    if settings.access is None:
+        return None
+    file = read_with_advice(settings.access)
+    return Access(file, settings.access, limits=RateLimiter(file, settings.limits.max_metered))
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:
@@ -193,7 +208,7 @@ def _limited(operation: Operation, limits: Limits) -> Operation:
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way; SIGHUP reloads.
 
-    Raises AddressUnusable, and as :func:`open_routes`.
+    Raises AddressUnusable, AccessUndecided, and as :func:`open_routes`.
     """
     reloading = Reloading()
     reloading.install()
@@ -208,8 +223,14 @@ def serve(settings: Settings) -> None:
 
 
 def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[str, ...]:
-    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere."""
-    is_checked = settings.allowed_hosts or all(is_loopback(str(each.getsockname()[0])) for each in sockets)
+    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere.
+
+    Raises AccessUndecided if others than this machine could reach one of the sockets, and nothing says who may.
+    """
+    beyond = [host for each in sockets if not is_loopback(host := str(each.getsockname()[0]))]
+    if beyond and not settings.open and settings.access is None:
+        raise AccessUndecided(", ".join(beyond))
+    is_checked = settings.allowed_hosts or not beyond
     return (LOCALHOST, *settings.allowed_hosts) if is_checked else ()
 
 
@@ -253,7 +274,16 @@ def application() -> OpeningApplication:
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
     several = {name: tuple(os.environ.get(f"LAURELS_{one.upper()}", "").split()) for name, one in lists.items()}
     settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)), **several)
-    return OpeningApplication(partial(open_routes, settings))
+    return make_application(settings)
+
+
+def make_application(settings: Settings) -> OpeningApplication:
+    """Make the application with these settings; another server decides where it listens.
+
+    So each request tells: unless the settings say who may, only those are answered that come from this machine.
+    """
+    is_decided = settings.open or settings.access is not None
+    return OpeningApplication(partial(open_routes, settings), is_local=not is_decided)
 
 
 def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:

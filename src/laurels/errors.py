@@ -47,6 +47,8 @@
     ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
     ├── AccessFileUnusable        the file that says who may do what cannot be used
     ├── AccessFileNotEdited       it cannot be written, or not in that way; nothing was changed
+    ├── AccessUndecided           others than this machine could do everything, and nobody said that they may
+    ├── OpenWithAccess            a service is to be open to all, and to have an access file
     ├── NoAccessFile              the service has none that it could change
     └── AddressUnusable           the service cannot listen where it is to
 
@@ -510,6 +512,28 @@ class AccessFileNotEdited(LaurelsError):
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
         super().__init__(f"The access file {file} was not changed: {problem.removesuffix('.')}.")
+
+
+class AccessUndecided(LaurelsError):
+    """Others than this machine could do everything, and nobody said that they may; ``host`` is where they would ask."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        super().__init__(
+            f"Not started: whoever reaches {host} could read, submit and delete everything. Say who may do what, in an "
+            "access file that `laurels access init access.toml` writes (--access access.toml); or open it to everybody "
+            "(--open); or listen on this machine alone (--host 127.0.0.1)."
+        )
+
+
+class OpenWithAccess(LaurelsError):
+    """A service is to be open to all, and to have a file that says who may do what."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "--open (LAURELS_OPEN) lets everybody do everything, and --access (LAURELS_ACCESS) names a file that says "
+            "who may: leave one out."
+        )
 
 
 class NoAccessFile(LaurelsError):

@@ -173,7 +173,7 @@ def test_many_sites_at_once(crossed: Server) -> None:
 @pytest.mark.parametrize(("options", "status"), [((), 200), (("--allowed-host", "boards.example"), 421)])
 def test_service_beyond_this_machine(tmp_path: Path, options: tuple[str, ...], status: int) -> None:
     """There any host is answered to, as nobody knows its names, until they are listed."""
-    with running(tmp_path, "--host", "0.0.0.0", *options) as server:  # noqa: S104 - that is the point
+    with running(tmp_path, "--host", "0.0.0.0", "--open", *options) as server:  # noqa: S104 - that is the point
         server.host = "127.0.0.1"
         assert send_bytes(server, written("GET /b/v", host="evil.example"))[0].status == status
         assert send_bytes(server, written("GET /b/v", host="boards.example"))[0].status == 200

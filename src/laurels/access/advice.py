@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import stat
+import time
 from typing import TYPE_CHECKING
 
-from laurels.access.file import place_of
+from laurels.access.file import place_of, read_access
 from laurels.access.references import FILE, secret_file
 
 if TYPE_CHECKING:
@@ -14,8 +16,18 @@ if TYPE_CHECKING:
 
     from laurels.access.file import AccessFile
 
+log = logging.getLogger(__name__)
+
 OF_PUBLIC, OF_PLAYERS = {"read", "metrics"}, {"read", "submit:self"}
 """The scopes that whoever asks, and whoever plays, may have without harm."""
+
+
+def read_with_advice(file: Path) -> AccessFile:
+    """Read an access file, as :func:`read_access`; the log tells what its operator should know of it."""
+    found = read_access(file)
+    for advice in list_advice(found, file, time.time()):
+        log.warning("The access file %s: %s.", file, advice)
+    return found
 
 
 def list_advice(found: AccessFile, file: Path, now: float) -> list[str]:

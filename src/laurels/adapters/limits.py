@@ -29,6 +29,14 @@ class Limits(Struct, frozen=True):
             16 * MIB,
         ),
     ] = 256 * MIB
+    max_metered: Annotated[
+        int,
+        Limit(
+            "Addresses, and players, whose rate is metered at once; further ones share what one may ask.",
+            least=1000,
+            most=100_000_000,
+        ),
+    ] = 200_000
     max_target: Annotated[int, Limit("Longest target of a request: path and query.", "bytes", 256, MIB)] = TARGET_BYTES
     max_head: Annotated[int, Limit("Largest headers of a request.", "bytes", KIB, MIB)] = HEAD_BYTES
     max_body: Annotated[int, Limit("Largest body of a request.", "bytes", KIB, MIB)] = BODY_BYTES

@@ -17,7 +17,7 @@ from laurels.stores.embedded.capacity import StoreLimits
 EPILOG = """\b
 Examples:
   laurels serve
-  laurels serve --host 0.0.0.0 --port 80 --data /var/lib/laurels
+  laurels serve --host 0.0.0.0 --port 80 --data /var/lib/laurels --access access.toml
   laurels serve --boards boards.toml
   LAURELS_PORT=9000 laurels serve --order ascending
   laurels serve --allowed-host boards.example --cors-origin https://game.example
@@ -69,6 +69,20 @@ Examples:
     envvar="LAURELS_BOARDS",
     show_envvar=True,
     help="TOML file that declares boards, and the definition of all others. SIGHUP reloads it.",
+)
+@click.option(
+    "--access",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LAURELS_ACCESS",
+    show_envvar=True,
+    help="TOML file that says who may do what, as `laurels access init` writes one. SIGHUP reloads it.",
+)
+@click.option(
+    "--open",
+    is_flag=True,
+    envvar="LAURELS_OPEN",
+    show_envvar=True,
+    help="Let whoever reaches the service do everything. Beyond this machine it takes this, or --access.",
 )
 @click.option(
     "--order",
@@ -147,7 +161,9 @@ def serve(**settings: Any) -> None:
     """Run the service until it is stopped.
 
     An acknowledged score is on disk, with the embedded store. One process owns a data directory. Ctrl-C or SIGTERM
-    stops the service after it has finished what is under way. SIGHUP reloads the boards file.
+    stops the service after it has finished what is under way. SIGHUP reloads the boards file and the access file.
+
+    A service that others than this machine can reach needs --access, or --open.
 
     With --store momento:CACHE the boards are in a cache of Momento's, for any number of processes. The key is read from
     MOMENTO_API_KEY, and the endpoint of a v2 key from MOMENTO_ENDPOINT.

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from laurels.access.advice import read_with_advice
 from laurels.access.editing import remove_key
-from laurels.access.file import read_access
 from laurels.access.keys import PREFIX, digest_key, is_key
 from laurels.access.principal import Principal
 from laurels.access.remembered import Remembered
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from laurels.access.file import AccessFile, Key
     from laurels.http.messages import Request
     from laurels.http.operation import Operation
+    from laurels.http.rate_limits import RateLimiter
 
 HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
 
@@ -45,9 +46,17 @@ _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 class Access:
     """Who may do what, as an access file says it; another file takes its place at once."""
 
-    def __init__(self, file: AccessFile, path: Path | None = None, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        file: AccessFile,
+        path: Path | None = None,
+        *,
+        limits: RateLimiter | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         """Go by what was read from ``path``, if it was a file."""
         self.path = path
+        self.limits = limits
         self._now = now
         self._changing = asyncio.Lock()
         self.replace(file)
@@ -58,12 +67,14 @@ class Access:
         self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
         self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
         self.remembered = Remembered()
+        if self.limits is not None:
+            self.limits.replace(file)
 
     async def reload(self) -> None:
         """Read the file again, and go by it; raise AccessFileUnusable, and nothing has changed."""
         async with self._changing:
             if self.path is not None:
-                self.replace(await asyncio.to_thread(read_access, self.path))
+                self.replace(await asyncio.to_thread(read_with_advice, self.path))
 
     async def revoke(self, name: str) -> None:
         """Take a key out of the file, and accept it no more, if it is there.
@@ -82,9 +93,19 @@ class Access:
         return f"<{type(self).__name__}>"
 
     def address_limit(self, request: Request, operation: Operation) -> None:
-        """Raise TooManyRequests if an address asks too often that shows nothing, or what is not known yet."""
+        """Raise TooManyRequests if an address asks too often that shows nothing, or what is not known yet.
 
-    def authenticate(self, request: Request) -> Principal | Awaitable[Principal]:
+        What is not known yet is counted only once it is found to be bad: what is good has limits of its own.
+        """
+        if self.limits is None:
+            return
+        header = request.headers.get(b"authorization")
+        if header is None:
+            self.limits.limit_address(request.client, operation)
+        elif self.remembered.find(header, self._now()) is None:
+            self.limits.check_address(request.client, operation)
+
+    def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
         """Return who asks, the public if nothing is shown; raise BadCredential for what is not accepted.
 
         If somebody else must be asked, what is returned instead comes to the principal, or raises. It is awaited once,
@@ -96,12 +117,23 @@ class Access:
         now = self._now()
         found = self.remembered.find(header, now)
         if found is None:
-            found = self._prove(read_credential(header), now)
+            try:
+                found = self._prove(read_credential(header), now)
+            except BadCredential:
+                self._count_bad(request, operation)
+                raise
             self.remembered.add(header, found)
         return found
 
+    def _count_bad(self, request: Request, operation: Operation) -> None:
+        """Count a credential that is not accepted as a request of its address."""
+        if self.limits is not None:
+            self.limits.limit_address(request.client, operation)
+
     def principal_limit(self, principal: Principal, operation: Operation) -> None:
         """Raise TooManyRequests if a key or a player asks too often."""
+        if self.limits is not None and principal is not self.public:
+            self.limits.limit_principal(principal, operation)
 
     def authorise(self, principal: Principal, operation: Operation, names: Sequence[str]) -> None:
         """Raise Forbidden if a principal may not do an operation with the names in its path."""

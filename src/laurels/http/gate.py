@@ -91,7 +91,7 @@ class Gate(Struct, frozen=True, kw_only=True):
         if operation is None or self.access is None:
             return ANYBODY
         self.access.address_limit(request, operation)
-        principal = self.access.authenticate(request)
+        principal = self.access.authenticate(request, operation)
         return self.let_in(principal, operation, names) if isinstance(principal, Principal) else principal
 
     def let_in(self, principal: Principal, operation: Operation, names: Sequence[str]) -> Principal:

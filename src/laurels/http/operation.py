@@ -118,6 +118,8 @@ class Operation(Struct, kw_only=True, eq=False):
     none. It must be said of all that need a right and have no board in their path."""
     is_moderated: bool = False
     """Whether who may only moderate is let in, too; the handler refuses what is not for moderators."""
+    is_submit: bool = False
+    """Whether limits of submits count it."""
     subject: str = ""
     parse: Callable[[Query, Headers], Sequence[Any]] | None = None
     """Returns what the handler gets after names and body, if that is not just the values of the parameters."""

@@ -159,6 +159,7 @@ SUBMIT = Operation(
     body=Body(Submit, parse_submit),
     scope="submit:self",
     is_moderated=True,
+    is_submit=True,
 )
 STANDING = Operation(
     name="standing",
@@ -209,6 +210,7 @@ OPERATIONS = (
         body=Body(Batch, parse_batch, BATCH_BYTES),
         scope="submit",
         is_moderated=True,
+        is_submit=True,
     ),
     STANDING,
     READ,

@@ -93,7 +93,6 @@ REMEDIES = {
     "boards": "remove boards that nobody needs",
     "periods": "remove past periods, and limit them by keep in the definitions of boards",
     "entries": "remove entries, past periods or boards",
-    "hidden": "show names that nobody remembers",
     "runs": "let runs end earlier by max_seconds in the guards of boards",
 }
 """What can be done instead of raising a limit."""
@@ -182,7 +181,7 @@ class Capacity:
         self._hiding.add(where)
         try:
             if self._state.hidden.count + len(self._hiding) > self.limits.hidden:
-                raise self._full("hidden")
+                raise StoreFull("hidden names", self.limits.hidden, "--max-hidden", "show some of them")
             yield
         finally:
             self._hiding.discard(where)
