@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from laurels.definition import Definition
 from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit
+from laurels.http.guarding import list_held, make_run, reject, release
 from laurels.http.handlers import (
     check_health,
     check_ready,
@@ -38,8 +39,11 @@ from laurels.http.parameters import (
     AFTER_KEY,
     AFTER_PERIOD,
     BOARDS_LIMIT,
+    HELD_CURSOR,
+    HELD_LIMIT,
     IDEMPOTENCY_KEY,
     INCLUDE_IN_LIST,
+    INCLUDE_IN_STANDING,
     KEYS_LIMIT,
     OF_PERIOD,
     PERIODS_LIMIT,
@@ -50,15 +54,18 @@ from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.wire import (
     Batch,
     BatchReceipt,
+    HeldEntries,
     Keys,
     Listing,
     MetadataAlone,
+    NewRun,
     Periods,
     Readiness,
     Reading,
     Receipt,
     ScoreRank,
     StandingOfName,
+    StandingWithHeld,
     Submit,
 )
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, TARGET_BYTES, format_size
@@ -79,6 +86,7 @@ be right.
 TAGS = {
     "Scores": "Submit scores, and read ranks. A board comes into being at its first submit.",
     "Boards": "Which boards there are, how they are defined, and what they hold.",
+    "Guard": "What a board does against cheating: runs, and scores that wait for a moderator.",
     "Service": "What this is, and whether it is well.",
 }
 
@@ -168,9 +176,11 @@ STANDING = Operation(
     tag="Scores",
     title="Get a standing",
     about="Returns the score and the rank of a name. A name that is not on the board has score 0 and no rank.",
-    answers=(Answer(200, "The standing.", (StandingOfName,)),),
+    answers=(
+        Answer(200, "The standing, with what is held if that was asked for.", (StandingOfName, StandingWithHeld)),
+    ),
     handler=standing,
-    parameters=OF_PERIOD,
+    parameters=(*OF_PERIOD, INCLUDE_IN_STANDING),
     errors=READ_ERRORS,
     scope="read",
     subject="the standing of a name",
@@ -385,6 +395,61 @@ OPERATIONS = (
         errors=(*SIMPLE_ERRORS, 409),
         scope="admin",
         concerns="all boards",
+    ),
+    Operation(
+        name="make_run",
+        method="POST",
+        path="/-/boards/{board}/runs",
+        tag="Guard",
+        title="Make a run",
+        about="Returns a run for the player whose token is shown. One submit of that player to this board can use it "
+        "up, as `run` in its body, from `min_seconds` to `max_seconds` of the board's guard after now.",
+        answers=(Answer(201, "The run.", (NewRun,)),),
+        handler=make_run,
+        errors=(400, 404, 406, 422, 429, 503),
+        scope="submit:self",
+        subject="the making of a run",
+    ),
+    Operation(
+        name="held",
+        method="GET",
+        path="/-/boards/{board}/held",
+        tag="Guard",
+        title="List held scores",
+        about="Returns the scores that the board's guard holds back, best first.",
+        answers=(Answer(200, "The held scores.", (HeldEntries,)),),
+        handler=list_held,
+        parameters=(HELD_CURSOR, HELD_LIMIT),
+        errors=READ_ERRORS,
+        scope="moderate",
+        subject="the list of held scores",
+    ),
+    Operation(
+        name="release",
+        method="POST",
+        path="/-/boards/{board}/held/{name}/release",
+        tag="Guard",
+        title="Release a held score",
+        about="Submits the score that is held of the name as of its time, by the board's operator, past its guard, and "
+        "into those periods of then that are still kept.",
+        answers=(Answer(204, "It counts, as any of its time would; nothing is held of the name."),),
+        handler=release,
+        errors=(400, 404, 406, 422, 429, 503, 507),
+        scope="moderate",
+        subject="the release of a held score",
+    ),
+    Operation(
+        name="reject",
+        method="POST",
+        path="/-/boards/{board}/held/{name}/reject",
+        tag="Guard",
+        title="Reject a held score",
+        about="Forgets the score that is held of the name.",
+        answers=(Answer(204, "Nothing is held of the name."),),
+        handler=reject,
+        errors=(400, 404, 406, 422, 429, 503),
+        scope="moderate",
+        subject="the rejection of a held score",
     ),
     Operation(
         name="landing",

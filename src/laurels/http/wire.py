@@ -11,19 +11,20 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the annotations
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.limits import BOARDS_LISTED, KEYS_LISTED, PERIODS_LISTED
+from laurels.limits import BOARDS_LISTED, HELD_LISTED, KEYS_LISTED, PERIODS_LISTED
 from laurels.stores.contract import Change, Count, Entry, HiddenStanding, Place, Refusal, Score, Standing, Submission
 
 Percentage = Annotated[float, Meta(ge=0, le=100)]
 
 
 class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel", gc=False):
-    """The body of a submit; null is no metadata, no time, and the board's own operator."""
+    """The body of a submit; null is no metadata, no time, the board's own operator, and no run."""
 
     score: int | float
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
     submitted_at: str | UnsetType | None = UNSET
     operator: str | UnsetType | None = UNSET
+    run: str | UnsetType | None = UNSET
 
 
 class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -58,6 +59,41 @@ class StandingOfName(Struct, frozen=True):
     score: Score = 0
     rank: int | None = None
     hidden: bool | UnsetType = UNSET
+
+
+class HeldScore(Struct, frozen=True, rename="camel"):
+    """A score that is held."""
+
+    score: Score
+    submitted_at: str
+
+
+class StandingWithHeld(StandingOfName, frozen=True):
+    """The standing of a name, and what is held of it."""
+
+    held: HeldScore | None = None
+
+
+class HeldEntry(HeldScore, frozen=True, rename="camel", kw_only=True):
+    """A held score, its name and its metadata; ``metadata_damaged`` is true, or left out."""
+
+    name: str
+    metadata: Raw
+    metadata_damaged: bool | UnsetType = UNSET
+
+
+class HeldEntries(Struct, frozen=True):
+    """Held scores, best first; ``next`` is the cursor of those behind, None at the end."""
+
+    held: Annotated[list[HeldEntry], Meta(max_length=HELD_LISTED)]
+    next: str | None
+
+
+class NewRun(Struct, frozen=True, rename="camel"):
+    """A run, and until when it is accepted."""
+
+    run: str
+    expires_at: str
 
 
 class Page(Struct, frozen=True):

@@ -93,7 +93,6 @@ REMEDIES = {
     "boards": "remove boards that nobody needs",
     "periods": "remove past periods, and limit them by keep in the definitions of boards",
     "entries": "remove entries, past periods or boards",
-    "runs": "let runs end earlier by max_seconds in the guards of boards",
 }
 """What can be done instead of raising a limit."""
 
@@ -193,7 +192,7 @@ class Capacity:
         if len(marks.runs) >= most:
             marks.forget(now, FORGOTTEN_AT_ONCE)
         if len(marks.runs) >= most and run not in marks.runs:
-            raise self._full("runs")
+            raise StoreFull("used runs", self.limits.runs, "--max-runs", "wait until some of them are too old anyway")
         self._using[run] += 1
         try:
             yield
