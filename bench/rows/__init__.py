@@ -15,6 +15,7 @@ from bench.rows.index import index
 from bench.rows.latency import latency
 from bench.rows.momento import momento
 from bench.rows.restart import restart
+from bench.rows.tls import tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,4 +41,5 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "function": function,
     "attacks": attacks,
     "arrivals": arrivals,
+    "tls": tls,
 }

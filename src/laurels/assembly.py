@@ -25,6 +25,7 @@ from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.request_counts import RequestCounts
 from laurels.adapters.server import Server, bind, connections_within_descriptors
 from laurels.adapters.shared import Shared
+from laurels.adapters.tls import Certificate, Handshake
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock
@@ -85,6 +86,9 @@ class Settings(Struct, frozen=True):
     metrics: bool = True
     log_requests: bool = False
     log_format: LogFormat = "text"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    """The key to the certificate, if it is not in the same file."""
     store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
 
@@ -239,13 +243,19 @@ async def _serve(settings: Settings, reloading: Reloading) -> None:
         # First: what loads for minutes should not do so in vain
         sockets = [bound.enter_context(each) for each in bind(settings.host, settings.port)]
         settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
+        certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
+        if certificate is not None:
+            reloading.add(f"the certificate {settings.tls_cert}", certificate.reload)
         async with open_routes(settings, reloading) as routes, reloading.answering():
+            shared = Shared(settings.limits, routes)
             server = Server(
                 uvicorn.Config(
                     Application(routes),
                     host=settings.host,
                     port=settings.port,
-                    http=partial(BoardProtocol, shared=Shared(settings.limits, routes)),  # type: ignore[arg-type]
+                    http=partial(Handshake, shared=shared, certificate=certificate)  # type: ignore[arg-type]
+                    if certificate
+                    else partial(BoardProtocol, shared=shared),
                     ws="none",
                     lifespan="off",
                     log_config=None,
@@ -253,7 +263,8 @@ async def _serve(settings: Settings, reloading: Reloading) -> None:
                     proxy_headers=False,
                     server_header=False,
                     timeout_graceful_shutdown=int(settings.limits.body_timeout + SHUTDOWN_SECONDS),
-                )
+                ),
+                context=certificate.context if certificate else None,
             )
             for ending in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
@@ -265,7 +276,7 @@ def application() -> OpeningApplication:
 
     The server has its own limits of connections: of ours, those of bodies apply.
     """
-    own = {"host", "port", "log_format"}  # which the server has itself
+    own = {"host", "port", "log_format", "tls_cert", "tls_key"}  # which the server has itself
     lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
     limits = {"store_limits", "limits"}
     names = set(Settings.__struct_fields__) - own - set(lists) - limits

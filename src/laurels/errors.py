@@ -28,7 +28,7 @@
     │   │   ├── FileLost          a file was deleted or replaced under the running store
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not accept the key, or it cannot be parsed
-    │   │   ├── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
+    │   │   ├── ParameterUnreadable  a parameter of a function cannot be read, and there is no older value
     │   │   └── RestartNeeded     an unexpected error stopped it; it must be restarted
     │   ├── LimitReached          the store's account does not allow so much
     │   ├── StoreFull             it holds as much as its operator allows
@@ -50,6 +50,7 @@
     ├── AccessUndecided           others than this machine could do everything, and nobody said that they may
     ├── OpenWithAccess            a service is to be open to all, and to have an access file
     ├── NoAccessFile              the service has none that it could change
+    ├── CertificateUnusable       the service cannot use its certificate or the key to it for TLS
     └── AddressUnusable           the service cannot listen where it is to
 
 The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
@@ -331,8 +332,8 @@ class KeyRefused(StoreUnavailable):
         super().__init__(f"The Momento key is refused: {problem}", retry_after=60)
 
 
-class KeyUnreadable(StoreUnavailable):
-    """The parameter with the store's key cannot be read.
+class ParameterUnreadable(StoreUnavailable):
+    """A parameter with the store's key, or with the access file, cannot be read, or does not say what it should.
 
     Name and reason are left out of the message, because it is sent to the service's clients; they are for the log.
     """
@@ -340,7 +341,7 @@ class KeyUnreadable(StoreUnavailable):
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
         self.reason = reason
-        super().__init__("The key to the store cannot be read", retry_after=5)
+        super().__init__("A parameter that the service needs cannot be read", retry_after=5)
 
 
 class LimitReached(StoreError):
@@ -541,6 +542,14 @@ class NoAccessFile(LaurelsError):
 
     def __init__(self) -> None:
         super().__init__("The keys cannot be changed here: this service was started without an access file of its own.")
+
+
+class CertificateUnusable(LaurelsError):
+    """The service cannot use its certificate, or the key to it, for TLS."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The file {file} cannot be used for TLS: {problem}. Correct --tls-cert or --tls-key.")
 
 
 class AddressUnusable(LaurelsError):

@@ -241,7 +241,7 @@ def test_key_that_is_not_there_yet(
         answer = execution.invoke("get_standing", STANDING)
         assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
         assert answer["headers"]["content-type"] == "application/problem+json"
-        assert json.loads(answer["body"])["detail"].startswith("The key to the store cannot be read.")
+        assert json.loads(answer["body"])["detail"].startswith("A parameter that the service needs cannot be read.")
         assert PARAMETER not in answer["body"]
         assert PARAMETER in execution.text
         ssm.put(momento.connections.api_key)

@@ -144,7 +144,7 @@ _NEVER_QUOTED = {"sha256", "secret", "keys"}
 
 def read_access(file: Path) -> AccessFile:
     """Read an access file; raise AccessFileUnusable, which names the table and the field that are wrong."""
-    return parse_access(_read_text(file), file)
+    return parse_access(read_text(file), file)
 
 
 def parse_access(text: str, file: Path | str, *, on_lambda: bool = False) -> AccessFile:
@@ -178,7 +178,8 @@ def format_name(name: str) -> str:
     return name if _BARE.fullmatch(name) else f'"{name}"'
 
 
-def _read_text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Return the text of an access file; raise AccessFileUnusable."""
     try:
         found = read_file(file, FILE_BYTES + 1)
         if len(found) > FILE_BYTES:

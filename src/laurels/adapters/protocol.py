@@ -328,8 +328,10 @@ class BoardProtocol(HttpToolsProtocol):
             self._go_on()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Stay open if an answer is due: the client has only said that it sends no more."""
+        """Stay open if an answer is due: the client has only said that it sends no more. TLS closes both directions."""
         self.shared.outbox.flush()
+        if not self.transport.can_write_eof():
+            return False
         if self.rest:
             self.is_ending = True
             return True
@@ -372,7 +374,7 @@ class BoardProtocol(HttpToolsProtocol):
             return
         self.url = b""
         self.call = NO_CALL
-        self.request = Request("", b"", b"", {}, b"", self.address)
+        self.request = Request("", b"", b"", {}, b"", self.address, self.scheme or "http")
         self.header_size = self.head_bytes = self.body_left = 0
         self.stage = HEAD
         self.since = self.shared.now
