@@ -151,8 +151,6 @@ class Receipt(Struct, frozen=True):
         """Return the answer for a change."""
         current, previous = change.current, change.previous
         held = change.held or UNSET
-        if current is None:
-            return cls(0, None, None, change.counted, held=held)
         if isinstance(current, HiddenStanding):
             previous = Standing(previous.score, None) if previous else None
             return cls(current.score, None, previous, change.counted, hidden=True, held=held)

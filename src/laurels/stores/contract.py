@@ -308,7 +308,7 @@ class Change(Struct, frozen=True):
     """
 
     previous: Standing | None
-    current: Standing | None
+    current: Standing
     counted: bool = True
     held: bool = False
 

@@ -90,8 +90,8 @@ class Answers(Struct, frozen=True, gc=False):
 def change(compared: Compared) -> Change:
     """Return the change that two standings are."""
     before, after, counted = compared
-    previous, current = (_standing(each) if each else None for each in (before, after))
-    return Change(previous, current, counted is True, counted == HELD)
+    current = _standing(after) if after else Standing(0, None)
+    return Change(_standing(before) if before else None, current, counted is True, counted == HELD)
 
 
 def _standing(stored: StoredStanding) -> Standing:

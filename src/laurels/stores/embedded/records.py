@@ -415,7 +415,8 @@ class Release(Record, tag=12, frozen=True, gc=False):
         row = state.get(key, EMPTY_INDEX).row(self.name)
         if row is None or row[3] != self.held:
             return False
-        state.submit(self.board, self.feeds, self.name, row[1], Stamp(sequence, tick=tick_of(row), is_guarded=False))
+        stamp = Stamp(sequence, equal=(), tick=tick_of(row), is_guarded=False)
+        state.submit(self.board, self.feeds, self.name, row[1], stamp)
         return state.remove(key, self.name)
 
     def needs(self) -> Iterable[str]:

@@ -8,7 +8,7 @@ they were used is not known.
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from laurels.stores.contract import Standing
     from laurels.stores.embedded.answers import Answered, Compared
 
 _decode = msgspec.json.Decoder(Change | list[Refusal]).decode
@@ -49,5 +48,5 @@ def _read(path: Path, row: Sequence[Any]) -> Answered:
 
 
 def _compared(change: Change) -> Compared:
-    before, after = change.previous, cast("Standing", change.current)
+    before, after = change.previous, change.current
     return (before.score, before.rank) if before else None, (after.score, after.rank), change.counted
