@@ -56,7 +56,7 @@ MAY_IMPORT = {
     "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
     | laurels("stores.contract", "boards"),
     "laurels.adapters.limits": laurels("limits"),
-    "laurels.adapters": laurels("limits", "errors", "http", "adapters.limits"),
+    "laurels.adapters": laurels("limits", "errors", "access", "http", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
     | laurels("access", "http", "adapters"),
@@ -65,7 +65,17 @@ MAY_IMPORT = {
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
-        "version", "visible", "limits", "errors", "access", "optional", "windows", "definition", "entries", "declaring"
+        "version",
+        "visible",
+        "limits",
+        "errors",
+        "wording",
+        "access",
+        "optional",
+        "windows",
+        "definition",
+        "entries",
+        "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "adapters.limits")
     | laurels("momento_local", "assembly"),

@@ -18,7 +18,6 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
-from laurels.access.advice import read_with_advice
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
@@ -32,7 +31,7 @@ from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import AccessUndecided, BadStore, BoardsFileUnusable, OpenWithAccess
 from laurels.http import Gate, Routes
-from laurels.http.access import Access
+from laurels.http.access import Access, open_access
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
@@ -155,6 +154,8 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     gate = _make_gate(settings, counts, access)
     store = await kind.open(place, settings, file, clock)
     try:
+        if access is not None:
+            access.begin_fetching()
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
 
@@ -175,8 +176,8 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
 def _open_access(settings: Settings) -> Access | None:
     if settings.access is None:
         return None
-    file = read_with_advice(settings.access)
-    return Access(file, settings.access, limits=RateLimiter(file, settings.limits.max_metered))
+    file, tokens = open_access(settings.access)
+    return Access(file, settings.access, tokens, limits=RateLimiter(file, settings.limits.max_metered))
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:

@@ -504,6 +504,7 @@ class AccessFileUnusable(LaurelsError):
 
     def __init__(self, file: Path | str, problem: str) -> None:
         self.file = file
+        self.problem = problem
         super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
 
 

@@ -30,10 +30,11 @@ FILE_BYTES = MIB
 UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 """Of rates, in seconds."""
 
-Rate = Annotated[str, Meta(pattern=f"^[1-9][0-9]{{0,8}}/[{''.join(UNITS)}]$")]
+_END = r"$(?!\n)"  # $ alone also matches before a newline
+Rate = Annotated[str, Meta(pattern=f"^[1-9][0-9]{{0,8}}/[{''.join(UNITS)}]{_END}")]
 Scopes = tuple[Scope, ...]
 _Text = Annotated[str, Meta(min_length=1)]
-Pattern = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f\ud800-\udfff]+$", max_length=NAME_BYTES)]
+Pattern = Annotated[str, Meta(pattern=rf"^[^\x00-\x1f\x7f]+{_END}", max_length=NAME_BYTES)]
 Patterns = tuple[Pattern, ...]
 S = TypeVar("S", bound=Struct)
 
@@ -70,7 +71,9 @@ class Public(Struct, frozen=True, forbid_unknown_fields=True):
 class Key(Struct, frozen=True, forbid_unknown_fields=True):
     """What requests may do that show one key."""
 
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="Of the key: `laurels keys create` writes it.")]
+    sha256: Annotated[
+        str, Meta(pattern=f"^[0-9a-f]{{64}}{_END}", description="Of the key: `laurels keys create` writes it.")
+    ]
     scopes: Annotated[Scopes, _SCOPES] = ()
     boards: Annotated[Patterns, _BOARDS] = (EVERY_BOARD,)
     limits: Annotated[RateLimits, _about("How often the key may be used.")] = NO_LIMITS

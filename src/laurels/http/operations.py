@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from laurels.definition import Definition
-from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit
+from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit, parse_wanted_token
 from laurels.http.guarding import list_held, make_run, reject, release
 from laurels.http.handlers import (
     check_health,
@@ -33,15 +33,19 @@ from laurels.http.handlers import (
     summarize,
     undefine,
 )
+from laurels.http.hidden_names import hide, list_hidden, show
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
     AFTER,
+    AFTER_HIDDEN,
     AFTER_KEY,
     AFTER_PERIOD,
     BOARDS_LIMIT,
     HELD_CURSOR,
     HELD_LIMIT,
+    HIDDEN_LIMIT,
     IDEMPOTENCY_KEY,
+    INCLUDE_IN_HIDDEN,
     INCLUDE_IN_LIST,
     INCLUDE_IN_STANDING,
     KEYS_LIMIT,
@@ -51,10 +55,14 @@ from laurels.http.parameters import (
     SCORE,
 )
 from laurels.http.reads import READS, parse_read, read_board
+from laurels.http.tokens import give_anonymous_token, give_token
 from laurels.http.wire import (
+    AnonymousToken,
     Batch,
     BatchReceipt,
+    GivenToken,
     HeldEntries,
+    HiddenNames,
     Keys,
     Listing,
     MetadataAlone,
@@ -67,8 +75,17 @@ from laurels.http.wire import (
     StandingOfName,
     StandingWithHeld,
     Submit,
+    WantedToken,
 )
-from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, TARGET_BYTES, format_size
+from laurels.limits import (
+    ANONYMOUS_TOKENS,
+    BATCH_BYTES,
+    BATCH_ENTRIES,
+    BODY_BYTES,
+    HEAD_BYTES,
+    TARGET_BYTES,
+    format_size,
+)
 from laurels.stores.contract import Summary
 
 ABOUT = """\
@@ -78,13 +95,23 @@ Ranks and places start at 0. A score is a JSON number that a double holds exactl
 refused. The name of a board or of a player is one percent-decoded segment of the path, and `%2F` is part of a name. \
 An answer is of one state of its board.
 
-`HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 405, 408, \
-414, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was wrong and what would \
-be right.
+Who asks is shown by `Authorization: Bearer KEY-OR-TOKEN`. Each operation says which scope it needs. The access file \
+of the service says which scopes the public has, each key, and players by their tokens; without such a file anybody \
+may do everything.
+
+`HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 401, 403, \
+405, 408, 414, 421, 429, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was \
+wrong and what would be right.
 """
+
+OF_CREDENTIALS = (
+    "A key (`laurels_...`), or a token of a player. Neither is needed for what the service's access file lets the "
+    "public do, or if it has no such file. A wrong one is refused everywhere."
+)
 
 TAGS = {
     "Scores": "Submit scores, and read ranks. A board comes into being at its first submit.",
+    "Players": "Tokens, by which players submit their own scores.",
     "Boards": "Which boards there are, how they are defined, and what they hold.",
     "Guard": "What a board does against cheating: runs, and scores that wait for a moderator.",
     "Service": "What this is, and whether it is well.",
@@ -106,7 +133,8 @@ STATUSES = {
     415: "The body is not JSON, or is encoded.",
     421: "`Host` names another service than this.",
     422: "The request was read, and is refused; nothing was stored.",
-    429: "The store's account is over one of its limits; nothing was counted.",
+    429: "The address, the key or the player asks too often; or the store's account is over one of its limits. Nothing "
+    "was counted.",
     431: f"The headers are larger than {format_size(HEAD_BYTES)}, unless the service is set otherwise.",
     500: "A fault of the service's own.",
     501: "`Transfer-Encoding` has another coding than `chunked`, or more than one.",
@@ -117,7 +145,7 @@ STATUSES = {
 }
 """What each error means, whichever operation it answers."""
 
-ANY_REQUEST = (401, 403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
+ANY_REQUEST = (401, 403, 405, 408, 414, 421, 429, 431, 500, 501, 503, 505)
 """The errors that any request may get; the document has them once."""
 
 
@@ -340,6 +368,47 @@ OPERATIONS = (
         subject="the list of a board's periods",
     ),
     Operation(
+        name="hide",
+        method="PUT",
+        path="/-/boards/{board}/hidden/{name}",
+        tag="Boards",
+        title="Hide a name",
+        about="Hides it on the board and in its periods. It keeps its score and may go on submitting, but is on no "
+        "list, has no rank and moves nobody; its own standing says `hidden`. That holds until it is shown, also if its "
+        "entry or the whole board is removed meanwhile. A name may be hidden before it has any entry.",
+        answers=(Answer(204, "It is hidden, whether or not it was."),),
+        handler=hide,
+        errors=(*READ_ERRORS, 507),
+        scope="moderate",
+    ),
+    Operation(
+        name="show",
+        method="DELETE",
+        path="/-/boards/{board}/hidden/{name}",
+        tag="Boards",
+        title="Show a hidden name",
+        about="Ends what `PUT` began: the name stands where it would if it had never been hidden.",
+        answers=(Answer(204, "It is not hidden, whether or not it was."),),
+        handler=show,
+        errors=READ_ERRORS,
+        scope="moderate",
+    ),
+    Operation(
+        name="hidden",
+        method="GET",
+        path="/-/boards/{board}/hidden",
+        tag="Boards",
+        title="List the hidden names",
+        about="Returns the hidden names of the board, by their bytes, each with its score: that on the board, or with "
+        "`window` that in one period; null if it has none there.",
+        answers=(Answer(200, "The names.", (HiddenNames,)),),
+        handler=list_hidden,
+        parameters=(AFTER_HIDDEN, HIDDEN_LIMIT, INCLUDE_IN_HIDDEN, *OF_PERIOD),
+        errors=READ_ERRORS,
+        scope="moderate",
+        subject="the list of hidden names",
+    ),
+    Operation(
         name="summary",
         method="GET",
         path="/-/boards/{board}/summary",
@@ -367,6 +436,35 @@ OPERATIONS = (
         errors=READ_ERRORS,
         scope="read",
         subject="the rank of a score",
+    ),
+    Operation(
+        name="give_token",
+        method="POST",
+        path="/-/tokens",
+        tag="Players",
+        title="Give a player a token",
+        about="Returns a token by which a player may read, and submit scores under its own name. The game's server "
+        "asks for it with its key, once it knows who the player is, and hands it on to the game.",
+        answers=(Answer(201, "The token.", (GivenToken,)),),
+        handler=give_token,
+        errors=(400, 406, 409, 413, 415, 422),
+        body=Body(WantedToken, parse_wanted_token),
+        scope="tokens",
+        concerns="own boards",
+    ),
+    Operation(
+        name="give_anonymous_token",
+        method="POST",
+        path="/-/tokens/anonymous",
+        tag="Players",
+        title="Become an anonymous player",
+        about="Returns a new random name and its token, to keep: for games that have no server of their own, where the "
+        f"operator allows it. An address gets {ANONYMOUS_TOKENS} an hour.",
+        answers=(Answer(201, "The name and its token.", (AnonymousToken,)),),
+        handler=give_anonymous_token,
+        errors=(400, 404, 406, 429),
+        scope=None,
+        takes_request=True,
     ),
     Operation(
         name="keys",
@@ -481,7 +579,8 @@ OPERATIONS = (
         tag="Service",
         title="Ask whether submits can be kept",
         about="Returns 200 while the store can answer and can write, and 503 while it cannot. `warnings` is there if "
-        "the operator has something to look after: a clock that jumped, or one that is far from the newest record.",
+        "the operator has something to look after: a clock that jumped, or one that is far from the newest record; an "
+        "issuer of tokens whose keys cannot be fetched.",
         answers=(Answer(200, "They can.", (Readiness,)),),
         handler=check_ready,
         errors=(*SIMPLE_ERRORS, 503),

@@ -212,12 +212,17 @@ def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadE
             entry.name,
             entry.score,
             entry.rank if rank else UNSET,
-            (_NULL if entry.metadata is None else Raw(entry.metadata)) if metadata else UNSET,
+            format_metadata(entry.metadata) if metadata else UNSET,
             (None if entry.submitted_at is None else format_time(entry.submitted_at)) if time else UNSET,
             entry.is_metadata_damaged or UNSET,
         )
         for entry in found
     ]
+
+
+def format_metadata(metadata: bytes | None) -> Raw:
+    """Return metadata as JSON."""
+    return _NULL if metadata is None else Raw(metadata)
 
 
 _COMMON = (INCLUDE, *OF_PERIOD)
