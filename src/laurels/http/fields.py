@@ -83,7 +83,12 @@ FIELDS: dict[str, dict[str, Schema]] = {
         ),
         "hidden": HIDDEN,
     },
-    "StandingWithHeld": {"held": _describe("The score that is held of the name, or null.")},
+    "StandingWithHeld": {
+        "score": _describe("A finite number that a double holds exactly; 0 if the name is not on the board."),
+        "rank": _describe("The rank, from 0; null if the name is not on the board, or is hidden.", minimum=0),
+        "hidden": HIDDEN,
+        "held": _describe("The score that is held of the name, or null."),
+    },
     "HeldScore": HELD_SCORE,
     "HeldEntry": {
         **HELD_SCORE,

@@ -155,6 +155,6 @@ def check_step(definition: Definition, guard: Guard, had: Score | None, score: S
     step = score - before if definition.order == "descending" else before - score
     if step > guard.max_step:
         raise ScoreRefused(
-            f"The score {truncate(score)} improves the player's entry by {step:.15g}: this board takes steps of "
+            f"The score {score:.15g} improves the player's entry by {step:.15g}: this board takes steps of "
             f"{truncate(guard.max_step)} at most."
         )
