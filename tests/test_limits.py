@@ -96,6 +96,8 @@ def test_every_limit_is_changed_here() -> None:
         ("/kart?" + "&".join(f"name=n{place}" for place in range(10)), 400),
         ("/-/boards?limit=70", 200),
         ("/-/boards?limit=71", 400),
+        ("/-/boards/kart/held?limit=60", 200),
+        ("/-/boards/kart/held?limit=61", 400),
         (f"/kart?cursor={'a' * 1100}", 414),
     ],
     ids=lambda value: str(value)[:40],
