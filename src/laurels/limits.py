@@ -45,6 +45,8 @@ BOARDS_LISTED, DEFAULT_BOARDS_LISTED = 1000, 100
 """How many boards one list has, at most and by default."""
 PERIODS_LISTED = 1000
 """How many periods one list has, at most and by default."""
+HIDDEN_LISTED = 1000
+"""How many hidden names one list has, at most and by default."""
 KEYS_LISTED = 1000
 """How many keys one list has, at most and by default."""
 LARGEST_NUMBER = 10**18 - 1

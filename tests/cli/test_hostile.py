@@ -43,6 +43,8 @@ TRUE = {
     "best": 1,
     "worst": 1,
     "percentiles": {"50": 1},
+    "token": POISON,
+    "expiresAt": "2026-11-22T05:00:00Z",
     "histogram": [{"from": 1, "to": 1, "count": 1}],
 }
 """An answer in which every read finds what it looks for."""

@@ -13,12 +13,13 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from laurels.cli import tables
-from laurels.cli.client import Client, Period
+from laurels.cli.client import Period
 from laurels.cli.dialects import Format, Wanted
 from laurels.cli.options import (
     STDIO,
     board_argument,
     json_option,
+    open_client,
     open_source,
     period_options,
     server_option,
@@ -129,7 +130,7 @@ def import_(*, file: Path, board: str, start: Start, server: str, as_json: bool,
 
 async def _send(server: str, batches: Iterator[Batch], report: tables.ImportReport) -> None:
     with report:
-        async with Client(server) as client:
+        async with open_client(server) as client:
             sender = Sender(client, report.board, report.start.run)
             async for sent in sender.send(batches):
                 report.add(sent)
@@ -172,7 +173,7 @@ def export(*, board: str, file: Path, server: str, **options: Any) -> None:
     with _open_target(file) as out, tables.ProgressLine(board, None, quiet=file == STDIO) as progress:
 
         async def write_pages() -> Copy:
-            async with Client(server) as client:
+            async with open_client(server) as client:
                 copy = Copy(client, board, when, scores_only=scores_only)
                 async for page in copy.pages():
                     if not progress.rows:

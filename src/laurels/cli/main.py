@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from laurels.cli.errors import EnvironmentWrong, ServerFailed, ServerUnreachable
+from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable
 from laurels.cli.printing import write
 from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
 from laurels.optional import load
@@ -37,6 +37,7 @@ SECTIONS = {
     "Who may": {
         "access": "laurels.cli.access:access",
         "keys": "laurels.cli.keys:keys",
+        "tokens": "laurels.cli.tokens:tokens",
     },
     "Whole boards": {
         "import": "laurels.cli.copies:import_",
@@ -50,6 +51,7 @@ SECTIONS = {
 REFUSED, WRONG, FAILED, INTERRUPTED = 1, 2, 3, 130
 STATUSES: dict[type[Exception], int] = {
     EnvironmentWrong: WRONG,
+    KeyUnusable: WRONG,
     AnswerLost: FAILED,
     ServerFailed: FAILED,
     ServerUnreachable: FAILED,
@@ -72,7 +74,7 @@ Examples:
 Exit status:
   0    done
   1    refused, in whole or in part
-  2    the command line is wrong, or a variable of the environment
+  2    the command line is wrong, or a variable of the environment, or the key
   3    the service, or Momento, could not be reached, or failed
   130  interrupted
 

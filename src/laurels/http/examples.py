@@ -230,6 +230,22 @@ WALKTHROUGH = (
         "rank", "Where 1800 would stand", "/-/boards/mario-kart/rank?score=1800", 200, b'{"rank":2,"percentile":50.0}'
     ),
     Example("set_metadata", "Other metadata", "/mario-kart/judy", 204, body=b'{"metadata": {"car": "thorton"}}'),
+    Example("hide", "A name is hidden", "/-/boards/mario-kart/hidden/silverhand", 204),
+    Example(
+        "standing",
+        "The standing of a hidden name",
+        "/mario-kart/silverhand",
+        200,
+        b'{"score":2077,"rank":null,"hidden":true}',
+    ),
+    Example(
+        "hidden",
+        "The hidden names",
+        "/-/boards/mario-kart/hidden",
+        200,
+        b'{"hidden":[{"name":"silverhand","score":2077}],"next":null}',
+    ),
+    Example("show", "It is shown again", "/-/boards/mario-kart/hidden/silverhand", 204),
     Example("remove", "A name is taken off", "/mario-kart/judy", 204),
     Example("drop", "All entries are dropped", "/mario-kart", 204),
     Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),

@@ -87,6 +87,17 @@ FIELDS: dict[str, dict[str, Schema]] = {
         ),
         "metadataDamaged": _describe("True if there is metadata, but the disk has lost it; else left out.", const=True),
     },
+    "HiddenEntry": {
+        "name": NAME,
+        "score": _describe("A finite number that a double holds exactly; null if the name has no entry."),
+        "metadata": _describe("The metadata of the submission that counts, or null; if `include` names it."),
+        "submittedAt": _describe("When that was kept, in UTC, or null; if `include` names it.", format="date-time"),
+        "metadataDamaged": _describe("True if there is metadata, but the disk has lost it; else left out.", const=True),
+    },
+    "HiddenNames": {
+        "hidden": _describe("The names, sorted by their bytes."),
+        "next": _describe("What to send as `after` for the names behind these, null if there are none."),
+    },
     "Reading": {
         "leaderboard": _describe("The entries, the first in the board's order first."),
         "next": _describe("What to send as `cursor` for the entries after these, null if there are none."),

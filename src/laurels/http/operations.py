@@ -32,13 +32,17 @@ from laurels.http.handlers import (
     summarize,
     undefine,
 )
+from laurels.http.hidden_names import hide, list_hidden, show
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
     AFTER,
+    AFTER_HIDDEN,
     AFTER_KEY,
     AFTER_PERIOD,
     BOARDS_LIMIT,
+    HIDDEN_LIMIT,
     IDEMPOTENCY_KEY,
+    INCLUDE_IN_HIDDEN,
     INCLUDE_IN_LIST,
     KEYS_LIMIT,
     OF_PERIOD,
@@ -53,6 +57,7 @@ from laurels.http.wire import (
     Batch,
     BatchReceipt,
     GivenToken,
+    HiddenNames,
     Keys,
     Listing,
     MetadataAlone,
@@ -83,10 +88,19 @@ Ranks and places start at 0. A score is a JSON number that a double holds exactl
 refused. The name of a board or of a player is one percent-decoded segment of the path, and `%2F` is part of a name. \
 An answer is of one state of its board.
 
-`HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 405, 408, \
-414, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was wrong and what would \
-be right.
+Who asks is shown by `Authorization: Bearer KEY-OR-TOKEN`. Each operation says which scope it needs. The access file \
+of the service says which scopes the public has, each key, and players by their tokens; without such a file anybody \
+may do everything.
+
+`HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 401, 403, \
+405, 408, 414, 421, 429, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was \
+wrong and what would be right.
 """
+
+OF_CREDENTIALS = (
+    "A key (`laurels_...`), or a token of a player. Neither is needed for what the service's access file lets the "
+    "public do, or if it has no such file. A wrong one is refused everywhere."
+)
 
 TAGS = {
     "Scores": "Submit scores, and read ranks. A board comes into being at its first submit.",
@@ -111,7 +125,8 @@ STATUSES = {
     415: "The body is not JSON, or is encoded.",
     421: "`Host` names another service than this.",
     422: "The request was read, and is refused; nothing was stored.",
-    429: "The store's account is over one of its limits; nothing was counted.",
+    429: "The address, the key or the player asks too often; or the store's account is over one of its limits. Nothing "
+    "was counted.",
     431: f"The headers are larger than {format_size(HEAD_BYTES)}, unless the service is set otherwise.",
     500: "A fault of the service's own.",
     501: "`Transfer-Encoding` has another coding than `chunked`, or more than one.",
@@ -122,7 +137,7 @@ STATUSES = {
 }
 """What each error means, whichever operation it answers."""
 
-ANY_REQUEST = (401, 403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
+ANY_REQUEST = (401, 403, 405, 408, 414, 421, 429, 431, 500, 501, 503, 505)
 """The errors that any request may get; the document has them once."""
 
 
@@ -341,6 +356,47 @@ OPERATIONS = (
         errors=READ_ERRORS,
         scope="read",
         subject="the list of a board's periods",
+    ),
+    Operation(
+        name="hide",
+        method="PUT",
+        path="/-/boards/{board}/hidden/{name}",
+        tag="Boards",
+        title="Hide a name",
+        about="Hides it on the board and in its periods. It keeps its score and may go on submitting, but is on no "
+        "list, has no rank and moves nobody; its own standing says `hidden`. That holds until it is shown, also if its "
+        "entry or the whole board is removed meanwhile. A name may be hidden before it has any entry.",
+        answers=(Answer(204, "It is hidden, whether or not it was."),),
+        handler=hide,
+        errors=(*READ_ERRORS, 507),
+        scope="moderate",
+    ),
+    Operation(
+        name="show",
+        method="DELETE",
+        path="/-/boards/{board}/hidden/{name}",
+        tag="Boards",
+        title="Show a hidden name",
+        about="Ends what `PUT` began: the name stands where it would if it had never been hidden.",
+        answers=(Answer(204, "It is not hidden, whether or not it was."),),
+        handler=show,
+        errors=READ_ERRORS,
+        scope="moderate",
+    ),
+    Operation(
+        name="hidden",
+        method="GET",
+        path="/-/boards/{board}/hidden",
+        tag="Boards",
+        title="List the hidden names",
+        about="Returns the hidden names of the board, by their bytes, each with its score: that on the board, or with "
+        "`window` that in one period; null if it has none there.",
+        answers=(Answer(200, "The names.", (HiddenNames,)),),
+        handler=list_hidden,
+        parameters=(AFTER_HIDDEN, HIDDEN_LIMIT, INCLUDE_IN_HIDDEN, *OF_PERIOD),
+        errors=READ_ERRORS,
+        scope="moderate",
+        subject="the list of hidden names",
     ),
     Operation(
         name="summary",

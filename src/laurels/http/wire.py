@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the annotations
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.limits import BOARDS_LISTED, DEFAULT_TOKEN_SECONDS, KEYS_LISTED, PERIODS_LISTED
+from laurels.limits import BOARDS_LISTED, DEFAULT_TOKEN_SECONDS, HIDDEN_LISTED, KEYS_LISTED, PERIODS_LISTED
 from laurels.stores.contract import Change, Count, Entry, HiddenStanding, Place, Refusal, Score, Standing, Submission
 
 Percentage = Annotated[float, Meta(ge=0, le=100)]
@@ -86,6 +86,23 @@ class Reading(Struct, frozen=True):
     leaderboard: list[ReadEntry]
     next: str | UnsetType | None = UNSET
     missing: list[str] | UnsetType = UNSET
+
+
+class HiddenEntry(Struct, frozen=True, rename="camel", gc=False):
+    """A hidden name with its entry, as in :class:`ReadEntry`; of one that has none, what was asked for is null."""
+
+    name: str
+    score: Score | None
+    metadata: Raw | UnsetType = UNSET
+    submitted_at: str | UnsetType | None = UNSET
+    metadata_damaged: bool | UnsetType = UNSET
+
+
+class HiddenNames(Struct, frozen=True):
+    """Hidden names by their bytes; ``next`` is what to go on after, None at the end."""
+
+    hidden: Annotated[list[HiddenEntry], Meta(max_length=HIDDEN_LISTED)]
+    next: str | None
 
 
 class ScoreRank(Struct, frozen=True):
