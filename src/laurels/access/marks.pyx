@@ -10,6 +10,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
+cimport cython
+
 import os
 
 
@@ -21,25 +23,37 @@ cdef inline uint64_t turn(uint64_t x, int bits) noexcept nogil:
     return x << bits | x >> (64 - bits)
 
 
-cdef inline void mix(State *s, int rounds) noexcept nogil:
-    cdef int i
-    for i in range(rounds):
-        s.a += s.b
-        s.c += s.d
-        s.b = turn(s.b, 13) ^ s.a
-        s.d = turn(s.d, 16) ^ s.c
-        s.a = turn(s.a, 32)
-        s.c += s.b
-        s.a += s.d
-        s.b = turn(s.b, 17) ^ s.c
-        s.d = turn(s.d, 21) ^ s.a
-        s.c = turn(s.c, 32)
+cdef inline void mix(State *s) noexcept nogil:
+    s.a += s.b
+    s.c += s.d
+    s.b = turn(s.b, 13) ^ s.a
+    s.d = turn(s.d, 16) ^ s.c
+    s.a = turn(s.a, 32)
+    s.c += s.b
+    s.a += s.d
+    s.b = turn(s.b, 17) ^ s.c
+    s.d = turn(s.d, 21) ^ s.a
+    s.c = turn(s.c, 32)
 
 
+cdef inline void take(State *s, uint64_t word) noexcept nogil:
+    s.d ^= word
+    mix(s)
+    mix(s)
+    s.a ^= word
+
+
+cdef inline uint64_t finish(State *s) noexcept nogil:
+    mix(s)
+    mix(s)
+    mix(s)
+    mix(s)
+    return s.a ^ s.b ^ s.c ^ s.d
+
+
+@cython.auto_pickle(False)
 cdef class Marking:
     """Makes the marks of one process; ``key`` is 16 bytes, random ones by default."""
-
-    cdef uint64_t key[2]
 
     def __init__(self, bytes key=None):
         key = os.urandom(16) if key is None else key
@@ -49,24 +63,26 @@ cdef class Marking:
 
     def __call__(self, bytes text not None):
         """Return the mark of a text, 16 bytes."""
-        cdef const char *p = PyBytes_AS_STRING(text)
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(text), left = size
-        cdef uint64_t word, mark[2]
+        cdef Mark mark = self.mark(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+        return PyBytes_FromStringAndSize(<char *>&mark, sizeof(mark))
+
+    cdef Mark mark(self, const char *text, Py_ssize_t size) noexcept:
+        cdef Py_ssize_t left = size
+        cdef uint64_t word
+        cdef Mark mark
         cdef State s
-        s.a, s.b = self.key[0] ^ 0x736f6d6570736575, self.key[1] ^ 0x646f72616e646f6d ^ 0xee
-        s.c, s.d = self.key[0] ^ 0x6c7967656e657261, self.key[1] ^ 0x7465646279746573
-        while left >= 0:
-            word = <uint64_t>size << 56
-            memcpy(&word, p, min(left, 8))
-            s.d ^= word
-            mix(&s, 2)
-            s.a ^= word
-            p += 8
+        s.a, s.b = self.key[0] ^ 0x736f6d6570736575ULL, self.key[1] ^ 0x646f72616e646f6dULL ^ 0xee
+        s.c, s.d = self.key[0] ^ 0x6c7967656e657261ULL, self.key[1] ^ 0x7465646279746573ULL
+        while left >= 8:
+            memcpy(&word, text, 8)
+            take(&s, word)
+            text += 8
             left -= 8
+        word = <uint64_t>size << 56
+        memcpy(&word, text, left)
+        take(&s, word)
         s.c ^= 0xee
-        mix(&s, 4)
-        mark[0] = s.a ^ s.b ^ s.c ^ s.d
+        mark.first = finish(&s)
         s.b ^= 0xdd
-        mix(&s, 4)
-        mark[1] = s.a ^ s.b ^ s.c ^ s.d
-        return PyBytes_FromStringAndSize(<char *>mark, sizeof(mark))
+        mark.second = finish(&s)
+        return mark
