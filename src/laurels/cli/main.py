@@ -33,6 +33,11 @@ SECTIONS = {
         "delete": "laurels.cli.removals:delete",
         "clear": "laurels.cli.removals:clear",
     },
+    "Hidden names": {
+        "hide": "laurels.cli.hidden:hide",
+        "show": "laurels.cli.hidden:show",
+        "hidden": "laurels.cli.hidden:hidden",
+    },
     "Boards": {"boards": "laurels.cli.boards:boards"},
     "Who may": {
         "access": "laurels.cli.access:access",
