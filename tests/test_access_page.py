@@ -14,6 +14,7 @@ import pytest
 from laurels.access.advice import list_advice
 from laurels.access.file import AccessFile, Key, Players, read_access
 from laurels.access.players import open_tokens
+from laurels.boards_file import read_boards
 from tests.asking import ask
 from tests.conftest import started
 from tests.test_readme import blocks
@@ -70,7 +71,10 @@ def test_first_lines(tmp_path: Path) -> None:
     assert "admin" in read_access(tmp_path / "access.toml").keys
 
 
-@pytest.mark.parametrize("text", blocks("toml", PAGE), ids=lambda text: text.partition("\n")[0])
+FILES = [text for text in blocks("toml", PAGE) if not text.startswith("[boards")]
+
+
+@pytest.mark.parametrize("text", FILES, ids=lambda text: text.partition("\n")[0])
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Each file that the page shows is one that the service takes, with nothing to be said of it."""
     file = tmp_path / "access.toml"
@@ -81,6 +85,13 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> No
     found = read_access(file)
     assert (open_tokens(found.players, file) is None) == (found.players is None)
     assert list_advice(found, file, 0) == []
+
+
+def test_boards_files(tmp_path: Path) -> None:
+    """So is each boards file."""
+    for text in set(blocks("toml", PAGE)) - set(FILES):
+        (tmp_path / "boards.toml").write_text(text)
+        assert read_boards(tmp_path / "boards.toml").boards
 
 
 @pytest.mark.parametrize("kind", TABLES.values(), ids=TABLES)
