@@ -61,8 +61,8 @@ class SignedToken(Struct, frozen=True):
     expires_at: datetime
 
     def __repr__(self) -> str:
-        """Return all but the token."""
-        return f"SignedToken(expires_at={self.expires_at!r})"
+        """Return nothing of the token."""
+        return f"<SignedToken until {self.expires_at}>"
 
 
 class _Head(Struct, frozen=True):
