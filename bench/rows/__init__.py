@@ -10,6 +10,7 @@ from bench.rows.bulk import bulk
 from bench.rows.clone import clone
 from bench.rows.features import batch, features, keyed, metadata
 from bench.rows.function import function
+from bench.rows.hiding import hiding
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
 from bench.rows.latency import latency
@@ -33,6 +34,7 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "features": features,
     "keyed": keyed,
     "metadata": metadata,
+    "hiding": hiding,
     "batch": batch,
     "import": bulk,
     "clone": clone,
