@@ -22,7 +22,9 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     """Examples, coverage, fuzzing and stateful tests end without a finding, whatever is sent."""
     boards, access, key = tmp_path / "boards.toml", tmp_path / "access.toml", make_key()
     boards.write_text('[default]\nwindows = ["daily"]\n')
-    access.write_text(f'[keys.{TESTER}]\nsha256 = "{digest_key(key)}"\nscopes = ["admin"]\n')
+    (tmp_path / "secret").write_text("s" * 64)
+    players = '[players]\nsecret = "file:secret"\nanonymous = true\n'
+    access.write_text(f'{players}[keys.{TESTER}]\nsha256 = "{digest_key(key)}"\nscopes = ["admin"]\n')
     with running(tmp_path / "data", "--boards", str(boards), "--access", str(access)) as server:
         found = subprocess.run(
             [*COMMAND, "run", f"{server.url}/-/openapi.json"],

@@ -41,6 +41,8 @@ STORE_METRICS = {
     "hidden_limit": "How many names may be hidden (--max-hidden).",
     "keys": "Idempotency keys that are remembered.",
     "keys_limit": "How many idempotency keys there may be (--max-keys).",
+    "runs": "Used runs that are remembered, until they would be too old anyway.",
+    "runs_limit": "How many used runs may be remembered (--max-runs).",
     "clock_settled": "1 if the clock has run evenly for an hour, so that what has ended by it is deleted; else 0.",
     "newest_record_ahead_seconds": "By how much the order of submits is ahead of the clock, which was set back.",
     "backlog_bytes": "Bytes of the journal that are not in the snapshot yet, and which a start has to replay.",
