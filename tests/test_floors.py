@@ -120,7 +120,7 @@ MAY_IMPORT = {
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
     | bench("directories", "peers", "ranking")
     | infra("assets", "runtimes")
-    | laurels("momento_local", "stores.embedded"),
+    | laurels("access", "momento_local", "stores.embedded"),
     "bench.__main__": bench("errors", "figures", "machine", "rows", "table"),
 }
 

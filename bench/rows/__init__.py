@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.rows.access import access
 from bench.rows.arrivals import arrivals
 from bench.rows.attacks import attacks
 from bench.rows.bulk import bulk
@@ -30,6 +31,7 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "page": page,
     "submit": submit,
     "latency": latency,
+    "access": access,
     "features": features,
     "keyed": keyed,
     "metadata": metadata,

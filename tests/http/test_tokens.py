@@ -15,12 +15,19 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 
+from laurels.access.file import AccessFile, Players
 from laurels.access.keys import digest_key, make_key
 from laurels.access.principal import Principal
-from laurels.errors import Forbidden
-from laurels.http.tokens import find_boards
+from laurels.boards import Boards
+from laurels.errors import Forbidden, NoSecret
+from laurels.http import Request
+from laurels.http.access import Access
+from laurels.http.gate import Context
+from laurels.http.tokens import find_boards, give_anonymous_token
+from laurels.http.wire import AnonymousToken, GivenToken
 from laurels.limits import ANONYMOUS_TOKEN_SECONDS, ANONYMOUS_TOKENS
-from tests.access.issuing import FOREIGN, issuing, signed
+from laurels.stores.embedded.store import EmbeddedStore
+from tests.access.issuing import FOREIGN, issuing, signed, tokens
 from tests.access.issuing import SECRET as SECRET_BYTES
 from tests.asking import Reply, ask
 from tests.conftest import started
@@ -87,6 +94,12 @@ def players(
     local.asked.clear()
     with serving(tmp_path_factory.mktemp("players"), local.url(), request.param) as server:
         yield server
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run on asyncio, as the service does."""
+    return "asyncio"
 
 
 def want(server: Server, body: object, key: str | None = GAME, path: str = "/-/tokens") -> Reply:
@@ -277,6 +290,30 @@ def test_file_that_cannot_be_used(tmp_path: Path, old: str, new: str, problem: s
     assert done.returncode == 1
     assert problem in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_nothing_shows_a_token() -> None:
+    """A representation of what is sent has nothing of it."""
+    given = GivenToken("eyJ", datetime.now(UTC)), AnonymousToken("v", "eyJ", datetime.now(UTC))
+    assert "eyJ" not in repr(given)
+
+
+def test_file_without_players() -> None:
+    """An access file that says nothing of players gives no tokens, and takes none."""
+    access = Access(AccessFile())
+    with pytest.raises(NoSecret):
+        access.sign("v", ["*"], 60)
+    assert not access.is_anonymous
+
+
+@pytest.mark.anyio
+async def test_newcomers_without_limits(tmp_path: Path) -> None:
+    """Where nothing is counted, anonymous players are not counted either."""
+    store = await EmbeddedStore.open(tmp_path)
+    context = Context(Boards(store), access=Access(AccessFile(players=Players(anonymous=True)), tokens=tokens()))
+    replies = [await give_anonymous_token(context, Request("POST", b"/", b"", {})) for _ in range(ANONYMOUS_TOKENS + 1)]
+    assert {reply.status for reply in replies} == {201}
+    await store.close()
 
 
 def test_without_players(server: Server) -> None:

@@ -113,10 +113,6 @@ class KeySet:
             return able
         return [key for key in able if key.id == key_id] or [key for key in able if key.id is None]
 
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._keys)
-
 
 class IssuerKeys:
     """The keys of an issuer from its URL on, or those that stand in the access file."""
@@ -173,7 +169,9 @@ class IssuerKeys:
             self._keys = _read_fetched(await self._fetch(url))
         except KeysUnreadable as error:
             self.problem = str(error)
-            log.warning("The keys of the issuer %s cannot be fetched from %s: %s.", self._issuer, url, error)
+            log.warning(
+                "The keys of the issuer %s cannot be fetched from %s: %s.", self._issuer, url.partition("?")[0], error
+            )
         else:
             self.problem = ""
             self._fetched = self._clock()

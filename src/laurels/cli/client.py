@@ -31,6 +31,7 @@ from laurels.http.problems import Problem
 from laurels.http.wire import (
     BatchReceipt,
     GivenToken,
+    HiddenNames,
     Listing,
     Page,
     Periods,
@@ -42,7 +43,7 @@ from laurels.http.wire import (
     encode,
 )
 from laurels.limits import BOARDS_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES, format_size
-from laurels.stores.contract import Count, Score, Standing, Summary
+from laurels.stores.contract import Count, HiddenStanding, Score, Standing, Summary
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from laurels.boards import ListedPeriod
     from laurels.cli.credentials import Credential
-    from laurels.http.wire import Listed
+    from laurels.http.wire import HiddenEntry, Listed
     from laurels.stores.contract import Entry
 
 TIMEOUT = 30.0
@@ -93,10 +94,11 @@ class FullPage(Reading, frozen=True):
 class _Found(Struct, frozen=True):
     score: Score
     rank: Count | None
+    hidden: bool = False
 
 
 T = TypeVar("T")
-L = TypeVar("L", Listing, Periods)
+L = TypeVar("L", Listing, Periods, HiddenNames)
 
 _read_found = msgspec.json.Decoder(_Found)
 _read_page = msgspec.json.Decoder(Page)
@@ -107,6 +109,7 @@ _read_batch_receipt = msgspec.json.Decoder(BatchReceipt)
 _read_ranked_page = msgspec.json.Decoder(RankedPage)
 _read_listing = msgspec.json.Decoder(Listing)
 _read_definition = msgspec.json.Decoder(Definition)
+_read_hidden = msgspec.json.Decoder(HiddenNames)
 _read_given_token = msgspec.json.Decoder(GivenToken)
 _read_periods = msgspec.json.Decoder(Periods)
 _read_summary = msgspec.json.Decoder(Summary)
@@ -180,7 +183,25 @@ class Client:
     async def standing(self, board: str, name: str, when: Period = ALL_TIME) -> Standing | None:
         """Return the standing of a name, None if it is not on the board."""
         found = self._read(_read_found, await self._request("GET", _path(board, name) + _query(when.query)))
+        if found.hidden:
+            return HiddenStanding(found.score)
         return None if found.rank is None else Standing(found.score, found.rank)
+
+    async def hide(self, board: str, name: str) -> None:
+        """Hide a name on a board."""
+        await self._do("PUT", f"{_own_path(board)}/hidden/{quote(checked_name(name), safe='')}")
+
+    async def show(self, board: str, name: str) -> None:
+        """Show a hidden name."""
+        await self._do("DELETE", f"{_own_path(board)}/hidden/{quote(checked_name(name), safe='')}")
+
+    async def hidden(
+        self, board: str, when: Period = ALL_TIME, include: str | None = None
+    ) -> AsyncIterator[list[HiddenEntry]]:
+        """Yield the hidden names of a board in pages, with the included fields of their entries."""
+        path = f"{_own_path(board)}/hidden"
+        async for answer in self._list(path, {"include": include} | when.query, _read_hidden):
+            yield answer.hidden
 
     async def delete(self, board: str, name: str | None = None, when: Period = ALL_TIME) -> None:
         """Remove a name from a board and its periods, or from one period; without a name, all of them."""
@@ -351,6 +372,8 @@ class Client:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             place = f" to {response.headers['location']}" if "location" in response.headers else ""
             explanation = f"{self._server}{self._via} answered {status}{place}, and not why."
+        if self._credential is not None:  # which a service may send back
+            explanation = explanation.replace(self._credential.text, "...")
         explanation += self._advise(response.status_code)
         kind = RequestRefused if response.is_client_error else ServerFailed
         wait = response.headers.get("retry-after", "")

@@ -33,6 +33,11 @@ SECTIONS = {
         "delete": "laurels.cli.removals:delete",
         "clear": "laurels.cli.removals:clear",
     },
+    "Hidden names": {
+        "hide": "laurels.cli.hidden:hide",
+        "show": "laurels.cli.hidden:show",
+        "hidden": "laurels.cli.hidden:hidden",
+    },
     "Boards": {"boards": "laurels.cli.boards:boards"},
     "Who may": {
         "access": "laurels.cli.access:access",
@@ -85,6 +90,9 @@ Completion by the Tab key, in one line of the shell's own file:
   eval "$(_LAURELS_COMPLETE=bash_source laurels)"       # ~/.bashrc
   eval "$(_LAURELS_COMPLETE=zsh_source laurels)"        # ~/.zshrc
   _LAURELS_COMPLETE=fish_source laurels | source        # ~/.config/fish/config.fish
+
+LAURELS_KEY is the key, or the token, that is shown to the service; --key-file FILE and --key env:NAME say where another
+is. It never stands on the command line.
 
 Names with characters that a terminal would obey, or that nobody sees, are shown with escapes such as \\u202e.
 HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR are respected; loopback is always asked

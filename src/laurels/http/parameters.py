@@ -20,8 +20,10 @@ from laurels.http.headers import REPRESENTATION, wants_representation
 from laurels.limits import (
     BOARDS_LISTED,
     DEFAULT_BOARDS_LISTED,
+    DEFAULT_HELD_LISTED,
     DEFAULT_PAGE_ENTRIES,
     DEFAULT_SPAN_ENTRIES,
+    HELD_LISTED,
     HIDDEN_LISTED,
     KEY_CHARACTERS,
     KEY_HOURS,
@@ -299,6 +301,16 @@ LIMIT = Whole(
     least=1,
     most=PAGE_ENTRIES,
     default=DEFAULT_PAGE_ENTRIES,
+)
+INCLUDE_IN_STANDING = Fields(
+    name="include",
+    about="Further fields: `held`, the score of this name that the board's guard holds back. For that player's own "
+    "token, and for moderators.",
+    known=("held",),
+)
+HELD_CURSOR = Text(name="cursor", about="The `next` of the list before: returns the held scores after it.")
+HELD_LIMIT = Whole(
+    name="limit", about="How many held scores at most.", least=1, most=HELD_LISTED, default=DEFAULT_HELD_LISTED
 )
 SCORE = RequiredNumber(
     name="score",

@@ -11,19 +11,27 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the annotations
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.limits import BOARDS_LISTED, DEFAULT_TOKEN_SECONDS, HIDDEN_LISTED, KEYS_LISTED, PERIODS_LISTED
+from laurels.limits import (
+    BOARDS_LISTED,
+    DEFAULT_TOKEN_SECONDS,
+    HELD_LISTED,
+    HIDDEN_LISTED,
+    KEYS_LISTED,
+    PERIODS_LISTED,
+)
 from laurels.stores.contract import Change, Count, Entry, HiddenStanding, Place, Refusal, Score, Standing, Submission
 
 Percentage = Annotated[float, Meta(ge=0, le=100)]
 
 
 class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel", gc=False):
-    """The body of a submit; null is no metadata, no time, and the board's own operator."""
+    """The body of a submit; null is no metadata, no time, the board's own operator, and no run."""
 
     score: int | float
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
     submitted_at: str | UnsetType | None = UNSET
     operator: str | UnsetType | None = UNSET
+    run: str | UnsetType | None = UNSET
 
 
 class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -58,6 +66,41 @@ class StandingOfName(Struct, frozen=True):
     score: Score = 0
     rank: int | None = None
     hidden: bool | UnsetType = UNSET
+
+
+class HeldScore(Struct, frozen=True, rename="camel"):
+    """A score that is held."""
+
+    score: Score
+    submitted_at: str
+
+
+class StandingWithHeld(StandingOfName, frozen=True):
+    """The standing of a name, and what is held of it."""
+
+    held: HeldScore | None = None
+
+
+class HeldEntry(HeldScore, frozen=True, rename="camel", kw_only=True):
+    """A held score, its name and its metadata; ``metadata_damaged`` is true, or left out."""
+
+    name: str
+    metadata: Raw
+    metadata_damaged: bool | UnsetType = UNSET
+
+
+class HeldEntries(Struct, frozen=True):
+    """Held scores, best first; ``next`` is the cursor of those behind, None at the end."""
+
+    held: Annotated[list[HeldEntry], Meta(max_length=HELD_LISTED)]
+    next: str | None
+
+
+class NewRun(Struct, frozen=True, rename="camel"):
+    """A run, and until when it is accepted."""
+
+    run: str
+    expires_at: str
 
 
 class Page(Struct, frozen=True):
@@ -118,22 +161,24 @@ class ScoreRank(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """The answer to a submit that asked for a representation; ``hidden`` is true, or left out."""
+    """The answer to a submit that asked for a representation; ``hidden`` and ``held`` are true, or left out."""
 
     score: Score
     rank: Count | None
     previous: Standing | None
     changed: bool
     hidden: bool | UnsetType = UNSET
+    held: bool | UnsetType = UNSET
 
     @classmethod
     def of(cls, change: Change) -> Receipt:
         """Return the answer for a change."""
         current, previous = change.current, change.previous
+        held = change.held or UNSET
         if isinstance(current, HiddenStanding):
             previous = Standing(previous.score, None) if previous else None
-            return cls(current.score, None, previous, change.counted, hidden=True)
-        return cls(current.score, current.rank, previous, change.counted)
+            return cls(current.score, None, previous, change.counted, hidden=True, held=held)
+        return cls(current.score, current.rank, previous, change.counted, held=held)
 
 
 class Listed(Struct, frozen=True):
@@ -192,6 +237,10 @@ class GivenToken(Struct, frozen=True, rename="camel"):
     token: str
     expires_at: datetime
 
+    def __repr__(self) -> str:
+        """Return nothing of the token."""
+        return f"<{type(self).__name__} until {self.expires_at}>"
+
 
 class AnonymousToken(Struct, frozen=True, rename="camel"):
     """A new name, and the token of its player."""
@@ -199,6 +248,8 @@ class AnonymousToken(Struct, frozen=True, rename="camel"):
     name: str
     token: str
     expires_at: datetime
+
+    __repr__ = GivenToken.__repr__
 
 
 class Readiness(Struct, frozen=True):
