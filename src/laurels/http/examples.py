@@ -239,6 +239,16 @@ WALKTHROUGH = (
         _problem(409, "The keys cannot be changed here: this service was started without an access file of its own."),
     ),
     Example(
+        "audit",
+        "The audit log of a service that has none in a file",
+        "/-/audit",
+        409,
+        _problem(
+            409,
+            "The audit log is in no file that could be read here: this service was started without --audit-log.",
+        ),
+    ),
+    Example(
         "landing",
         "What this is",
         "/",

@@ -9,9 +9,10 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the annotations
+from laurels.audit.record import Record  # noqa: TC001 - msgspec reads the annotations
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.limits import BOARDS_LISTED, KEYS_LISTED, PERIODS_LISTED
+from laurels.limits import AUDIT_RECORDS, BOARDS_LISTED, KEYS_LISTED, PERIODS_LISTED
 from laurels.stores.contract import Change, Count, Entry, HiddenStanding, Place, Refusal, Score, Standing, Submission
 
 Percentage = Annotated[float, Meta(ge=0, le=100)]
@@ -159,6 +160,13 @@ class Keys(Struct, frozen=True):
 
     keys: Annotated[list[ListedKey], Meta(max_length=KEYS_LISTED)]
     next: str | None
+
+
+class AuditRecords(Struct, frozen=True):
+    """Records of the audit log, the newest first; ``next`` is what to go on before, None at the end."""
+
+    records: Annotated[list[Record], Meta(max_length=AUDIT_RECORDS)]
+    next: int | None
 
 
 class Readiness(Struct, frozen=True):
