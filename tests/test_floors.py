@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
     | laurels("stores.contract", "boards", "audit"),
     "laurels.adapters.limits": laurels("limits"),
-    "laurels.adapters": laurels("limits", "errors", "http", "adapters.limits"),
+    "laurels.adapters": laurels("limits", "errors", "access", "http", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
     | laurels("access", "http", "adapters"),

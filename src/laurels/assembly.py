@@ -18,7 +18,6 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
-from laurels.access.advice import read_with_advice
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
@@ -33,7 +32,7 @@ from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import AccessUndecided, BadStore, BoardsFileUnusable, OpenWithAccess
 from laurels.http import Gate, Routes
-from laurels.http.access import Access
+from laurels.http.access import Access, open_access
 from laurels.http.auditing import Auditor
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
@@ -160,9 +159,11 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     async with AsyncExitStack() as opened:
         audit = AuditFile(settings.audit_log, settings.limits.max_audit) if settings.audit_log else None
         if audit is not None:
-            opened.callback(audit.close)
+            opened.push_async_callback(audit.close)
         store = await kind.open(place, settings, file, clock)
         opened.push_async_callback(store.close)
+        if access is not None:
+            access.begin_fetching()
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
 
@@ -183,8 +184,8 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
 def _open_access(settings: Settings) -> Access | None:
     if settings.access is None:
         return None
-    file = read_with_advice(settings.access)
-    return Access(file, settings.access, limits=RateLimiter(file, settings.limits.max_metered))
+    file, tokens = open_access(settings.access)
+    return Access(file, settings.access, tokens, limits=RateLimiter(file, settings.limits.max_metered))
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:

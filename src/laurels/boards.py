@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from laurels.stores.contract import (
         Capabilities,
         Change,
+        HiddenName,
         IdempotencyKey,
         Period,
         Place,
@@ -350,6 +351,17 @@ class Boards:
         if not where.visible or not await self.store.set_metadata(where, name, metadata):
             raise NotOnBoard("name", name)
 
+    def hide(self, board: str, name: str) -> Awaitable[bool]:
+        """Hide a name on a board and in its periods; return whether it was not hidden."""
+        where = self.board(board)
+        if not where.visible:
+            raise NotDeclared(board)
+        return self.store.hide(where, checked_name(name))
+
+    def show(self, board: str, name: str) -> Awaitable[bool]:
+        """Let a hidden name be as any other again; return whether it was hidden."""
+        return self.store.show(self.board(board), checked_name(name))
+
     def remove(self, where: Board, name: str) -> Awaitable[bool]:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""
         return self.store.remove(where, checked_name(name))
@@ -427,6 +439,12 @@ class Boards:
     def place(self, where: Board, score: Score) -> Awaitable[Place]:
         """Return the place that a score would have."""
         return self.store.place(where, score)
+
+    def hidden(
+        self, where: Board, after: str, limit: int, *, with_metadata: bool = False
+    ) -> Awaitable[list[HiddenName]]:
+        """Return the hidden names of a board, by their bytes: the first after ``after``, with their entries."""
+        return self.store.hidden(where, after, limit, with_metadata=with_metadata)
 
     # Definitions
 

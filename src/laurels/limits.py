@@ -26,6 +26,10 @@ METADATA_BYTES = 1 * KIB
 """Of an entry's metadata, as compact JSON."""
 TOKEN_SECONDS, DEFAULT_TOKEN_SECONDS = 86_400, 3600
 """How long a token that the service signs is good, at most and by default."""
+ANONYMOUS_TOKEN_SECONDS = 365 * 86_400
+"""How long that of an anonymous player is good, who has no other way to its name."""
+ANONYMOUS_TOKENS = 10
+"""How many of those one address may have in an hour."""
 TOKEN_BOARDS = 100
 """How many patterns of boards a token may have."""
 
@@ -41,6 +45,8 @@ BOARDS_LISTED, DEFAULT_BOARDS_LISTED = 1000, 100
 """How many boards one list has, at most and by default."""
 PERIODS_LISTED = 1000
 """How many periods one list has, at most and by default."""
+HIDDEN_LISTED = 1000
+"""How many hidden names one list has, at most and by default."""
 KEYS_LISTED = 1000
 """How many keys one list has, at most and by default."""
 AUDIT_RECORDS, DEFAULT_AUDIT_RECORDS = 1000, 100

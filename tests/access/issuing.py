@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import urlsafe_b64encode
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ from laurels.access.tokens import Tokens
 from tests.processes import serving
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from laurels.access.issuers import Fetch
@@ -80,9 +82,15 @@ def issuer(*names: str, **changes: Any) -> Issuer:
     return Issuer(**settings | changes)
 
 
-def tokens(*issuers: Issuer, fetch: Fetch | None = None, before: Tokens | None = None, **players: Any) -> Tokens:
+def tokens(
+    *issuers: Issuer,
+    before: Tokens | None = None,
+    fetch: Fetch | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    **players: Any,
+) -> Tokens:
     """Return what verifies tokens of the service's own and of these issuers."""
-    return Tokens(Players(issuers=issuers, **players), SECRET, before, fetch)
+    return Tokens(Players(issuers=issuers, **players), SECRET, before, fetch=fetch, clock=clock)
 
 
 def key_set(*names: str) -> bytes:
@@ -100,6 +108,9 @@ class LocalIssuer(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.released = Event()
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that leave before the end of a long answer."""
 
     def url(self, path: str = "/keys") -> str:
         """Return the URL of its keys."""
@@ -119,7 +130,14 @@ class _Handler(BaseHTTPRequestHandler):
             "/circle": "/circle",
             "/away": f"http://localhost:{self.server.server_port}/keys",
         }
-        answers = {"/html": b"<html>", "/empty": b'{"keys":[]}', "/huge": b" " * HUGE, "/nested": b"[" * 100_000}
+        answers = {
+            "/html": b"<html>",
+            "/nested": b"[" * 100_000,
+            "/empty": b'{"keys":[]}',
+            "/secret": b'{"keys":[{"kty":"oct","kid":"RS256","k":"eHh4"}]}',
+            "/many": b'{"keys":[' + b"{}," * 100 + b"{}]}",
+            "/huge": b" " * HUGE,
+        }
         content = answers.get(path, key_set(*self.server.names))
         self.send_response(302 if path in location else 500 if path == "/broken" else 200)
         if path in location:

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from tests.access.ways import Way
 
 SCOPES = {
-    "open": ["document", "docs", "landing", "health", "ready"],
+    "open": ["document", "docs", "landing", "health", "ready", "give_anonymous_token"],
     "read": ["standing", "read", "definition", "periods", "summary", "rank", "boards"],
     "submit:self": ["submit"],
     "submit": ["submit_many", "set_metadata"],
     "moderate": ["remove"],
     "define": ["define", "undefine", "drop"],
-    "tokens": [],
+    "tokens": ["give_token"],
     "metrics": ["metrics"],
     "admin": ["keys", "revoke"],
 }
 """Section 6 of the contract: what each scope may do. "submit" has "submit:self" in it, "admin" has all."""
 EVERYWHERE = {"keys", "revoke"}
 """What concerns all boards, and takes the pattern for them."""
-NOWHERE = {"boards", "metrics"}
+NOWHERE = {"boards", "metrics", "give_token"}
 """What can be done without a right on any one board."""
 GOOD: dict[str, tuple[int, Any]] = {
     "submit": (202, {"score": 7}),
@@ -44,6 +44,8 @@ GOOD: dict[str, tuple[int, Any]] = {
     "drop": (204, None),
     "remove": (204, None),
     "revoke": (204, None),
+    "give_token": (201, {"name": "v"}),
+    "give_anonymous_token": (404, None),  # it is open, and there are no anonymous players here
 }
 """How an operation is answered that may be done, if not with 200, and the body that it takes."""
 WAYS = ["fast", "llhttp", "asgi", "lambda"]
@@ -89,7 +91,9 @@ def service(
 ) -> Iterator[Service]:
     """Start the service behind each way in; nothing is public."""
     directory = tmp_path_factory.mktemp("matrix")
-    access, data = ring.write(directory / "access.toml"), directory / "data"
+    (directory / "secret").write_text("s" * 32)
+    access = ring.write(directory / "access.toml", '[players]\nsecret = "file:secret"')
+    data = directory / "data"
     if request.param == "asgi":
         with served_by_asgi(data, access) as send:
             yield Service(send, ring.secrets)

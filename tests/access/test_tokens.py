@@ -14,8 +14,8 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from laurels.access.file import Players
 from laurels.access.principal import Principal
-from laurels.access.tokens import LEEWAY, Tokens, check_boards
-from laurels.errors import BadBody, BadCredential, BadName, Forbidden, NoSecret
+from laurels.access.tokens import LEEWAY, Tokens
+from laurels.errors import BadBody, BadCredential, BadName, NoSecret
 from tests.access.issuing import (
     AUDIENCE,
     FOREIGN,
@@ -358,36 +358,3 @@ def test_no_token_that_would_be_refused() -> None:
     """A token with so many boards that it is too long is not made."""
     with pytest.raises(BadBody, match="fewer boards"):
         TRUSTED.sign("v", ["b" * 250] * 100, 60, NOW)
-
-
-@pytest.mark.parametrize(
-    ("has", "asked", "is_given"),
-    [
-        (["*"], ["a", "a*", "*"], True),
-        (["mario-*"], ["mario-kart", "mario-*", "mario-*-world"], True),
-        (["mario-*", "zelda"], ["zelda", "mario-kart"], True),
-        (["a*b"], ["ab", "a*b", "a*a*b", "axb"], True),
-        (["mario-*"], ["mario*"], False),
-        (["mario-*"], ["*"], False),
-        (["mario-*"], ["mario-kart", "zelda"], False),
-        (["a*b"], ["a*"], False),
-        (["a*b"], ["*b"], False),
-        (["zelda"], ["zelda*"], False),
-        ([], ["a"], False),
-    ],
-)
-def test_boards_of_tokens(*, has: list[str], asked: list[str], is_given: bool) -> None:
-    """A token is given for boards that the signer has itself alone, every one that a pattern is of."""
-    signer = Principal(kind="key", name="game", boards=tuple(has))
-    if is_given:
-        assert check_boards(signer, asked) == tuple(asked)
-    else:
-        with pytest.raises(Forbidden, match="key:game"):
-            check_boards(signer, asked)
-
-
-def test_boards_by_default() -> None:
-    """Without any a token has those of the signer, if all of them are its own."""
-    assert check_boards(Principal(kind="key", boards=("a*", "b")), None) == ("a*", "b")
-    with pytest.raises(Forbidden):
-        check_boards(Principal(kind="player", boards=("a*",), within=("ab*",)), None)

@@ -23,6 +23,7 @@ UNTOLD = {
     "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl"},
     "summary": _PERIOD,
     "rank": _PERIOD,
+    "hidden": _PERIOD,
 }
 """What, of each operation, may be refused although it fits the schema: parameters, and fields by their pointers."""
 

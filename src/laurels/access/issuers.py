@@ -142,7 +142,7 @@ class IssuerKeys:
     def find(self, key_id: str | None, algorithm: str) -> list[VerifyingKey]:
         """Return the keys that are known, and that a token can be meant for."""
         if self.url is not None and self._clock() - self._fetched >= REFRESH_SECONDS:
-            self._begin()
+            self.begin()
         return self._keys.find(key_id, algorithm)
 
     async def find_anew(self, key_id: str | None, algorithm: str) -> list[VerifyingKey]:
@@ -158,12 +158,12 @@ class IssuerKeys:
 
     async def refresh(self) -> None:
         """Fetch the keys, unless it is too early; if they cannot be, ``problem`` and the log tell why."""
-        self._begin()
+        self.begin()
         if self._task is not None:
             await asyncio.shield(self._task)
 
-    def _begin(self) -> None:
-        """Have the keys fetched in a task of their own: what waits for it may be cancelled, and does not end it."""
+    def begin(self) -> None:
+        """Have the keys fetched in a task, unless it is too early: what waits for it may end, and does not end it."""
         if self.url is not None and self._task is None and self._clock() - self._asked >= RETRY_SECONDS:
             self._asked = self._clock()
             self._task = asyncio.get_running_loop().create_task(self._fetch_keys(self.url))

@@ -17,6 +17,7 @@ time, and take 80 µs more.
 from __future__ import annotations
 
 import json
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -28,11 +29,11 @@ from msgspec import UNSET, Struct, UnsetType
 from laurels.access.issuers import ALGORITHMS, IssuerKeys
 from laurels.access.principal import EVERY_BOARD, Principal
 from laurels.entries import checked_name
-from laurels.errors import BadBody, BadCredential, BadName, Forbidden, NoSecret, truncate
+from laurels.errors import BadBody, BadCredential, BadName, NoSecret
 from laurels.limits import CREDENTIAL_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from laurels.access.file import Issuer, Players
     from laurels.access.issuers import Fetch
@@ -118,7 +119,13 @@ class Tokens:
     """Signs tokens of players, and tells whose a token is."""
 
     def __init__(
-        self, players: Players, secret: bytes | None = None, before: Tokens | None = None, fetch: Fetch | None = None
+        self,
+        players: Players,
+        secret: bytes | None = None,
+        before: Tokens | None = None,
+        *,
+        fetch: Fetch | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the keys of issuers over from what was there ``before``.
 
@@ -127,23 +134,32 @@ class Tokens:
         self._players = players
         self._secret = None if secret is None else _check_secret(secret)
         self._trusted: dict[str, _Trusted] = {}
+        self._at_urls: dict[tuple[str, str], IssuerKeys] = {}
+        known = before._at_urls if before else {}  # noqa: SLF001 - of this class
         for issuer in players.issuers:
-            self._trust(issuer, before, fetch)
-        self._sources = {(each.issuer, each.jwks): self._trusted[each.issuer].keys for each in players.issuers}
+            self._check(issuer)
+            try:
+                keys = known.get((issuer.issuer, issuer.jwks or "")) or IssuerKeys(issuer, fetch, clock)
+            except ValueError as error:
+                raise ValueError(f"the issuer {issuer.issuer!r} cannot be used: {error}") from None
+            self._trusted[issuer.issuer] = _Trusted(issuer, keys)
+            if keys.url is not None:
+                self._at_urls[issuer.issuer, keys.url] = keys
 
-    def _trust(self, issuer: Issuer, before: Tokens | None, fetch: Fetch | None) -> None:
+    def _check(self, issuer: Issuer) -> None:
         if issuer.issuer in {OWN, ""} or issuer.issuer in self._trusted:
             raise ValueError(f"the issuer {issuer.issuer!r} is empty, stands there twice, or is the service itself")
         if not issuer.audience or not all(issuer.audience) or not issuer.name:
             raise ValueError(f"the issuer {issuer.issuer!r} needs an audience, and a claim that is the name")
-        known = before._sources.get((issuer.issuer, issuer.jwks)) if before and issuer.jwks else None  # noqa: SLF001 - of this class
-        try:
-            self._trusted[issuer.issuer] = _Trusted(issuer, known or IssuerKeys(issuer, fetch))
-        except ValueError as error:
-            raise ValueError(f"the issuer {issuer.issuer!r} cannot be used: {error}") from None
+
+    def begin_fetching(self) -> None:
+        """Have the keys of all issuers fetched that have them at a URL, and do not wait for that."""
+        for each in self._trusted.values():
+            each.keys.begin()
 
     async def fetch_keys(self) -> None:
-        """Fetch the keys of all issuers that have them at a URL; the log tells of those that cannot be."""
+        """Fetch them; the log tells of those that cannot be."""
+        self.begin_fetching()
         for each in self._trusted.values():
             await each.keys.refresh()
 
@@ -218,20 +234,6 @@ class Tokens:
                 "/boards", f"The token would be longer than {CREDENTIAL_CHARACTERS:,} characters: give it fewer boards."
             )
         return SignedToken(token, datetime.fromtimestamp(begun + seconds, UTC))
-
-
-def check_boards(signer: Principal, boards: Iterable[str] | None) -> tuple[str, ...]:
-    """Return the patterns that a token by this signer is to have, its own by default.
-
-    Raises Forbidden if it has not itself what they would give.
-    """
-    patterns = signer.boards if boards is None else tuple(boards)
-    for pattern in patterns:
-        if not signer.may_on_all(pattern):
-            raise Forbidden(
-                f"{signer} has not all boards of {truncate(pattern)!r} itself, and gives no token for them."
-            )
-    return patterns
 
 
 def _check_secret(secret: bytes) -> bytes:

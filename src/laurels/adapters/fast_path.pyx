@@ -6,27 +6,30 @@ those that ``read_header`` names, Content-Length and Content-Type at most once e
 Everything else, good or bad, is left to the full parser, so nothing is ever refused here. What is recognised obeys the
 rules of names by its alphabet. Recognising one costs about 0.1 microseconds; the full parser and its callbacks cost 3.
 
-This module only recognises: the operation and its handler are those of every other request, and so is the context, which
-only the gate gives. An open gate gives one for all; any other is asked for each request, and has its headers read out.
-What the gate says of a ``Host`` and an ``Origin`` is remembered (:class:`Site`), as are the headers of answers to them.
+This module only recognises: the operation and its handler are those of every other request. What the gate says of a
+``Host`` and an ``Origin`` is remembered (:class:`Site`), as are the headers of answers to them; and so is what it says of
+whoever asks (:class:`Credential`). Whom it does not let in, or does not know yet, is left to the full parser as well.
 
-The parts: ``recognition.pxi`` (which requests are recognised), ``inline_call.pxi`` (a request that is answered in place:
-its coroutine, its current task and its context).
+The parts: ``recognition.pxi`` (which requests are recognised), ``credentials.pxi`` (who asks, and what they may),
+``inline_call.pxi`` (a request that is answered in place: its coroutine, its current task and its context).
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.unicode cimport PyUnicode_DecodeASCII
-from libc.string cimport memcmp, memcpy
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeASCII
+from libc.stdint cimport uint64_t
+from libc.string cimport memchr, memcmp, memcpy
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, clockid_t, timespec
 
+from laurels.access.rates cimport Meters, Rates
 from laurels.adapters.request_counts cimport RequestCounts
 
 import asyncio
 import logging
 
 from laurels import limits
+from laurels.access.principal import EVERY_BOARD
 from laurels.errors import LaurelsError
 from laurels.adapters.limits import SLICE_SECONDS as SLICE
 from laurels.adapters.limits import SMALL_BYTES as SMALL
@@ -34,7 +37,7 @@ from laurels.adapters.limits import TURN_SECONDS as TURN
 from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.handlers import ACCEPTED
 from laurels.http.hosts import read_authority
-from laurels.http.messages import JSON, Request, Response, StreamingResponse, add_header
+from laurels.http.messages import JSON, Request, Response, StreamingResponse
 from laurels.http.operations import STANDING as STANDING_OPERATION
 from laurels.http.operations import SUBMIT as SUBMIT_OPERATION
 from laurels.http.problems import failure
@@ -61,6 +64,10 @@ cdef extern from "Python.h":
     int PyDict_SetItem(object mapping, object key, object value) except -1
     int PyDict_DelItem(object mapping, object key) except -1
     object PyObject_Vectorcall(object function, PyObject **values, size_t count, PyObject *names)
+
+
+cdef extern from "string.h":
+    void *memmem(const void *within, size_t size, const void *wanted, size_t length) nogil
 
 
 include "recognition.pxi"
@@ -90,6 +97,16 @@ cdef bytes join_response(bytes head, bytes body):
     return whole
 
 
+cdef bint says_more(const char *body, const char *end) noexcept nogil:
+    """Return whether a body may have a field that only moderators may send: written out, or with a backslash in it."""
+    cdef size_t size = end - body
+    return (
+        memchr(body, c"\\", size) != NULL
+        or memmem(body, size, b'"operator"', 10) != NULL
+        or memmem(body, size, b'"submittedAt"', 13) != NULL
+    )
+
+
 cdef class Outbox:
     """The answers of one turn of the event loop, written together at its end.
 
@@ -110,7 +127,7 @@ cdef class Outbox:
     @property
     def is_over(self):
         """Whether this turn has done enough of what is not urgent."""
-        return self.is_due and seconds_now() > self.end
+        return self.is_due and read_clock(CLOCK_MONOTONIC) > self.end
 
     cpdef put(self, object connection, bytes data):
         """Write ``data`` to the connection at the end of the loop's turn, or before if much is waiting already."""
@@ -126,7 +143,7 @@ cdef class Outbox:
         """Remember when this turn began, if it has not begun already."""
         if not self.is_due:
             self.is_due = True
-            self.end = seconds_now() + TURN_SECONDS
+            self.end = read_clock(CLOCK_MONOTONIC) + TURN_SECONDS
             loop.call_soon(self.end_turn)
 
     def end_turn(self):
@@ -149,9 +166,9 @@ cdef class Outbox:
                     connection.count_unsent(self.piece_bytes)
 
 
-cdef double seconds_now() noexcept nogil:
+cdef double read_clock(clockid_t clock) noexcept nogil:
     cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
+    clock_gettime(clock, &now)
     return now.tv_sec + now.tv_nsec * 1e-9
 
 
@@ -200,6 +217,9 @@ def is_admitted(gate, request, operation):
     return True
 
 
+include "credentials.pxi"
+
+
 cdef class FastPath:
     """What the inline calls of one server share: its routes, its loop, its outbox, and what its gate wants to see."""
 
@@ -216,7 +236,9 @@ cdef class FastPath:
     cdef list base_items
     cdef RequestCounts counts
     cdef int standing_row, page_row, submit_row
-    cdef bint needs_request
+    cdef object access, remembered
+    cdef Credential public  # what is not shown
+    cdef long long generation
     cdef bint trusts_proxies    # then a forwarded host counts where an origin is compared with it
     cdef bint shows_clients     # to observers
     cdef readonly bint is_observed
@@ -250,7 +272,7 @@ cdef class FastPath:
             self.read_body = self.submit.body.read
             self.body_limit = self.submit.body_limit
         self.outbox = Outbox()
-        self.needs_request = not gate.is_open
+        self.access = gate.access
         self.trusts_proxies = gate.proxies is not None
         self.is_observed = bool(gate.observers)
         self.cors = gate.cors
@@ -326,15 +348,61 @@ cdef class FastPath:
             return True
         return False
 
-    cdef object begin(self, Route route, operation, Recognised *found, request):
+    cdef Credential find_credential(self, connection, Recognised *found):
+        """Return what the gate says of who asks, None if it does not know them yet."""
+        cdef Credential credential
+        if found.shown == NULL:
+            return self.public
+        credential = connection.credential
+        if credential is not None and credential.is_of(found, self.generation):
+            return credential
+        header = PyBytes_FromStringAndSize(found.shown, found.shown_size)
+        known = self.remembered.find(header, read_clock(CLOCK_REALTIME))
+        if known is None:
+            return None
+        if known.compiled is None:
+            known.compiled = self.make_credential(known.principal, known.header)
+        connection.credential = known.compiled
+        return connection.credential
+
+    cdef Credential make_credential(self, principal, bytes header):
+        operations = {STANDING: self.standing, PAGE: self.page, SUBMIT: self.submit}
+        credential = Credential(principal, header, self.generation, operations)
+        (<Credential>credential).context = self.routes.context_of(principal)
+        if self.access.limits is not None:
+            metered = self.access.limits.meter_address("") if header is None else self.access.limits.meter_principal(principal)
+            (<Credential>credential).meter_at(metered)
+        return credential
+
+    cdef begin_piece(self):
+        """Take over what the gate knows, which is another memory once the access file was read anew."""
+        remembered = self.access.remembered
+        if remembered is not self.remembered:
+            self.remembered = remembered
+            self.generation += 1
+            self.public = self.make_credential(self.access.public, None)
+
+    cdef bint is_let_in(self, Credential credential, connection, Route route, Recognised *found, double now) except -1:
+        """Return whether a request may be answered now; it is counted if it may."""
+        cdef uint64_t key
+        if not credential.may(route, found):
+            return False
+        if credential.rates is None:
+            return True
+        key = credential.key
+        if credential is self.public:
+            if found.is_forwarded and self.trusts_proxies:
+                return False
+            if connection.meter_key is None:
+                connection.meter_key = self.access.limits.meter_address(connection.address).key
+            key = connection.meter_key
+        return credential.rates.take(credential.meters.find(key, now), route == SUBMIT, now) == 0
+
+    cdef object begin(self, Route route, context, Recognised *found):
         """Return the awaitable answer to a recognised request."""
         cdef long long score
-        context = self.context
         board = PyUnicode_DecodeASCII(found.board, found.board_size, NULL)
         name = None if route == PAGE else PyUnicode_DecodeASCII(found.name, found.name_size, NULL)
-        if request is not None:
-            names = (board, name) if name else (board,)
-            context = self.routes.context_of(self.routes.gate.admit(request, operation, names))
         if route == PAGE:
             return call(self.read_page, context, board, found.start, found.stop, self.page_defaults, -1, None)
         if route == STANDING:
@@ -361,8 +429,13 @@ cdef class FastPath:
         cdef Recognised found
         cdef Route route
         cdef Site site
+        cdef Credential credential
         cdef InlineCall call
+        cdef double now = 0
         connection.since = connection.shared.now
+        context = self.context
+        if self.access is not None:
+            self.begin_piece()
         while p < end:
             route = recognise(p, end, &found)
             operation = self.standing if route == STANDING else self.page if route == PAGE else self.submit
@@ -374,9 +447,18 @@ cdef class FastPath:
                 break
             if route == SUBMIT and (found.end - found.body > self.body_limit or found.key != NULL and self.key_place < 0):
                 break
+            if route == SUBMIT and found.end - found.body >= SHORTEST_MODERATED and says_more(found.body, found.end):
+                break  # the audit log asks more of it
             site = self.site if self.site.is_of(&found) else self.find_site(&found)
             if not site.admits[<int>route]:
                 break
+            if self.is_observed or self.access is not None:
+                now = read_clock(CLOCK_MONOTONIC)
+            if self.access is not None:
+                credential = self.find_credential(connection, &found)
+                if credential is None or not self.is_let_in(credential, connection, route, &found, now):
+                    break
+                context = credential.context
             call = InlineCall.__new__(InlineCall, connection, self)
             call.keep_alive = True
             call.site = site
@@ -386,17 +468,15 @@ cdef class FastPath:
                 else self.submit_is_bare and found.key == NULL  # with a key the store may have to wait for the disk
             )
             if self.is_observed:
-                call.began = seconds_now()
+                call.began = now
                 call.operation = operation
                 call.row = (
                     self.standing_row if route == STANDING else self.page_row if route == PAGE else self.submit_row
                 )
             call.is_read = route != SUBMIT
-            if self.needs_request:
-                call.request = read_head(p, found.body, connection)
             p = found.end
             try:
-                call.coroutine = self.begin(route, operation, &found, call.request)
+                call.coroutine = self.begin(route, context, &found)
             except Exception as error:
                 call.finish(failure(error))
             else:
@@ -409,7 +489,7 @@ cdef class FastPath:
         """Return whether a connection may answer no more in this turn, which begins with the first call."""
         if not self.has_room(SMALL_BYTES):
             self.outbox.flush()
-        now = seconds_now()
+        now = read_clock(CLOCK_MONOTONIC)
         if until[0] == 0:
             until[0] = min(now + SLICE_SECONDS, self.outbox.end)
         return now > until[0] or connection.flow.write_paused
@@ -449,18 +529,6 @@ def find_key_place(operation, tuple defaults):
     values = () if operation is None else tuple(operation.read_parameters(EMPTY_QUERY, {b"idempotency-key": b"k"}))
     places = [place for place, (value, default) in enumerate(zip(values, defaults)) if value != default]
     return places[0] if len(values) == len(defaults) and [values[place] for place in places] == ["k"] else -1
-
-
-cdef object read_head(const char *p, const char *body, connection):
-    """Return a recognised request without its body, for a gate that looks at requests."""
-    line, *lines = PyBytes_FromStringAndSize(p, body - p - 4).split(b"\r\n")
-    method, target, _ = line.split(b" ")
-    path, _, query = target.partition(b"?")
-    headers = {}
-    for line in lines:
-        name, _, value = line.partition(b":")
-        add_header(headers, name.lower(), value.strip())
-    return Request(method.decode(), path, query, headers, b"", connection.address)
 
 
 include "inline_call.pxi"

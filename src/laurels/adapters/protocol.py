@@ -122,6 +122,8 @@ class BoardProtocol(HttpToolsProtocol):
         self.is_passed_over = False  # the newest request offers to upgrade, and its head is to be read again
         self.keep_alive = True
         self.address = ""  # of the client
+        self.meter_key: int | None = None  # of the address, once it is needed
+        self.credential: object = None  # that the fast path has seen last
         self.began = shared.now  # of the newest request, for the gate's observers
         self.call = NO_CALL
         self.request = NO_REQUEST
@@ -379,7 +381,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.stage = HEAD
         self.since = self.shared.now
         if self.shared.fast.is_observed:
-            self.began = time.monotonic()  # the clock of seconds_now in fast_path.pyx
+            self.began = time.monotonic()  # the clock of fast_path.pyx
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or a part of it."""

@@ -71,9 +71,11 @@ class AuditFile:
         except OSError as error:
             raise AuditLogUnusable(self.path, os.strerror(error.errno or 0).lower()) from error
 
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+    async def close(self) -> None:
+        """Close the file, after what is being written."""
+        async with self._writing:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     async def _flush(self) -> None:
         lines = self._waiting[:]

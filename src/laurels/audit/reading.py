@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from typing import TYPE_CHECKING
 
 from laurels.audit.record import read_line
@@ -61,8 +62,11 @@ def _lines_backwards(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
 
 def read_file(path: Path, wanted: Wanted) -> Iterator[Record]:
     """Yield the records of a whole file, the oldest first; one that ends in ``.gz`` is unpacked. Raises OSError."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-        for line in lines:
-            record = read_line(line)
-            if record is not None and wanted.fits(record):
-                yield record
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            for line in lines:
+                record = read_line(line)
+                if record is not None and wanted.fits(record):
+                    yield record
+    except (EOFError, zlib.error) as error:
+        raise gzip.BadGzipFile(f"{path} is damaged") from error

@@ -37,6 +37,7 @@ SECTIONS = {
     "Who may": {
         "access": "laurels.cli.access:access",
         "keys": "laurels.cli.keys:keys",
+        "audit": "laurels.cli.audit:audit",
     },
     "Whole boards": {
         "import": "laurels.cli.copies:import_",

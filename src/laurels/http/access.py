@@ -24,16 +24,26 @@ from msgspec import structs
 from laurels.access.advice import read_with_advice
 from laurels.access.editing import remove_key
 from laurels.access.keys import PREFIX, digest_key, is_key
+from laurels.access.players import open_tokens
 from laurels.access.principal import Principal
 from laurels.access.remembered import Remembered
-from laurels.errors import BadCredential, Forbidden, NoAccessFile, Unauthenticated, truncate
+from laurels.errors import (
+    BadCredential,
+    Forbidden,
+    IssuerUnreachable,
+    NoAccessFile,
+    NoSecret,
+    Unauthenticated,
+    truncate,
+)
 from laurels.limits import CREDENTIAL_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from laurels.access.file import AccessFile, Key
+    from laurels.access.tokens import SignedToken, Tokens
     from laurels.http.messages import Request
     from laurels.http.operation import Operation
     from laurels.http.rate_limits import RateLimiter
@@ -50,20 +60,22 @@ class Access:
         self,
         file: AccessFile,
         path: Path | None = None,
+        tokens: Tokens | None = None,
         *,
         limits: RateLimiter | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Go by what was read from ``path``, if it was a file."""
+        """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players."""
         self.path = path
         self.limits = limits
         self._now = now
         self._changing = asyncio.Lock()
-        self.replace(file)
+        self.replace(file, tokens)
 
-    def replace(self, file: AccessFile) -> None:
+    def replace(self, file: AccessFile, tokens: Tokens | None) -> None:
         """Go by another file from now on; what was found by the old one is forgotten."""
         self.file = file
+        self.tokens = tokens
         self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
         self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
         self.remembered = Remembered()
@@ -74,7 +86,13 @@ class Access:
         """Read the file again, and go by it; raise AccessFileUnusable, and nothing has changed."""
         async with self._changing:
             if self.path is not None:
-                self.replace(await asyncio.to_thread(read_with_advice, self.path))
+                self.replace(*await asyncio.to_thread(open_access, self.path, self.tokens))
+                self.begin_fetching()
+
+    def begin_fetching(self) -> None:
+        """Have the keys of the issuers of tokens fetched, and do not wait for that."""
+        if self.tokens is not None:
+            self.tokens.begin_fetching()
 
     async def revoke(self, name: str) -> None:
         """Take a key out of the file, and accept it no more, if it is there.
@@ -86,7 +104,7 @@ class Access:
                 raise NoAccessFile
             await asyncio.to_thread(remove_key, self.path, name)
             keys = {other: key for other, key in self.file.keys.items() if other != name}
-            self.replace(structs.replace(self.file, keys=keys))
+            self.replace(structs.replace(self.file, keys=keys), self.tokens)
 
     def __repr__(self) -> str:
         """Return nothing of what a file says."""
@@ -115,14 +133,29 @@ class Access:
         if header is None:
             return self.public
         now = self._now()
-        found = self.remembered.find(header, now)
-        if found is None:
-            try:
-                found = self._prove(read_credential(header), now)
-            except BadCredential:
-                self._count_bad(request, operation)
-                raise
-            self.remembered.add(header, found)
+        known = self.remembered.find(header, now)
+        if known is not None:
+            return known.principal
+        try:
+            proved = self._prove(read_credential(header), now)
+        except BadCredential:
+            self._count_bad(request, operation)
+            raise
+        if not isinstance(proved, Principal):
+            return self._remember(header, proved, request, operation)
+        self.remembered.add(header, proved)
+        return proved
+
+    async def _remember(
+        self, header: bytes, proving: Awaitable[Principal], request: Request, operation: Operation
+    ) -> Principal:
+        remembered = self.remembered  # of the file that it is proved by
+        try:
+            found = await proving
+        except (BadCredential, IssuerUnreachable):
+            self._count_bad(request, operation)
+            raise
+        remembered.add(header, found)
         return found
 
     def _count_bad(self, request: Request, operation: Operation) -> None:
@@ -141,9 +174,27 @@ class Access:
         if problem is not None:
             raise refusal(principal, problem)
 
-    def _prove(self, credential: str, now: float) -> Principal:
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether anyone may have a token for a new random name."""
+        return self.file.players is not None and self.file.players.anonymous
+
+    def limit_newcomers(self, request: Request) -> None:
+        """Raise TooManyRequests if an address has had as many tokens for new names as it may in an hour."""
+        if self.limits is not None:
+            self.limits.limit_newcomers(request.client)
+
+    def sign(self, name: str, boards: Iterable[str], seconds: int) -> SignedToken:
+        """Return a token for a player; raise NoSecret, BadName or BadBody."""
+        if self.tokens is None:
+            raise NoSecret
+        return self.tokens.sign(name, boards, seconds, self._now())
+
+    def _prove(self, credential: str, now: float) -> Principal | Awaitable[Principal]:
         if not credential.startswith(PREFIX):
-            raise BadCredential("What Authorization shows is no key of this service, and it takes no tokens.")
+            if self.tokens is None:
+                raise BadCredential("What Authorization shows is no key of this service, and it takes no tokens.")
+            return self.tokens.verify(credential, now)
         if not is_key(credential):
             raise BadCredential("The key is mistyped, or not whole: its checksum is wrong.")
         digest = digest_key(credential)
@@ -153,6 +204,15 @@ class Access:
         if found[1].expires <= now:
             raise BadCredential("The key has expired.")
         return found[1]
+
+
+def open_access(path: Path, before: Tokens | None = None) -> tuple[AccessFile, Tokens | None]:
+    """Return what an access file says, and the tokens of its players, which come after those ``before``.
+
+    Raises AccessFileUnusable.
+    """
+    file = read_with_advice(path)
+    return file, open_tokens(file.players, path, before)
 
 
 def read_credential(header: bytes) -> str:

@@ -26,10 +26,10 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from laurels import declaring
 from laurels.definition import OPERATORS
-from laurels.entries import EXACT, cut_name, is_exact
+from laurels.entries import EXACT, checked_name, cut_name, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
-from laurels.http.wire import Batch, MetadataAlone, StrictEntry, Submit, encode
-from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES
+from laurels.http.wire import Batch, MetadataAlone, StrictEntry, Submit, WantedToken, encode
+from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES, NAME_BYTES, TOKEN_BOARDS, TOKEN_SECONDS
 from laurels.stores.contract import DatedSubmission, Refusal, Score, Submission
 from laurels.wording import describe_unknown, quote, suggest
 
@@ -76,6 +76,7 @@ _SUBJECTS: dict[type[Struct], _Subject] = {
         {'no field "score"': _A_SUBMIT, 'no field "name"': _A_SUBMIT, 'no field "operator"': _ALONE},
     ),
     StrictEntry: _Subject("An entry", '{"name": "v", "score": 42}', {'no field "operator"': _ALONE}),
+    WantedToken: _Subject("A request for a token", '{"name": "v"}'),
     MetadataAlone: _Subject("A change of metadata", '{"metadata": {"car": "porsche"}}'),
 }
 _KINDS = {
@@ -86,6 +87,7 @@ _KINDS = {
     "str | null": "a string",
     "object": "an object",
     "array": "a list",
+    "array | null": "a list",
     "bool": "a boolean",
 }
 """Words for what JSON may hold, by msgspec's."""
@@ -101,6 +103,7 @@ _score = attrgetter("score")
 _read_submit = msgspec.json.Decoder(Submit).decode
 _read_metadata = msgspec.json.Decoder(MetadataAlone).decode
 _read_batch = msgspec.json.Decoder(Batch).decode
+_read_wanted = msgspec.json.Decoder(WantedToken).decode
 _read_entry = msgspec.json.Decoder(StrictEntry).decode
 _read_name = msgspec.json.Decoder(_Named).decode
 _read_written = msgspec.json.Decoder(_Written).decode
@@ -168,6 +171,29 @@ def parse_definition(body: Body) -> Definition:
         raise BadBody("", "A number of the definition is beyond the range of a double (about 1.8e308).") from None
     except _UNREADABLE as error:
         _refuse(body, error)
+
+
+def parse_wanted_token(body: Body) -> WantedToken:
+    """Read what token is wanted; raises BadJSON, BadName or BadBody."""
+    try:
+        wanted = _read_wanted(body)
+        is_twice = _count_quotes(encode(_read_any(body))) != _count_quotes(body)
+    except _UNREADABLE as error:
+        _refuse(body, error, WantedToken)
+    if is_twice:
+        _refuse_twice(body)
+    checked_name(wanted.name)
+    if not 1 <= wanted.seconds <= TOKEN_SECONDS:
+        raise BadBody("/seconds", f"seconds is {truncate(wanted.seconds)}: it must be from 1 to {TOKEN_SECONDS:,}.")
+    boards = wanted.boards or []
+    if len(boards) > TOKEN_BOARDS:
+        raise BadBody("/boards", f"There are {len(boards)} boards: a token has at most {TOKEN_BOARDS}.")
+    for index, pattern in enumerate(boards):
+        if not 0 < len(pattern.encode()) <= NAME_BYTES or "\0" in pattern:
+            raise BadBody(
+                f"/boards/{index}", f"A board, or a pattern of boards, has 1 to {NAME_BYTES} bytes and no NUL."
+            )
+    return wanted
 
 
 def _read_portions(body: Body) -> Iterator[Entries]:

@@ -1,4 +1,7 @@
-"""The examples of the docs: one walkthrough, which works so on every service that has no boards yet."""
+"""The examples of the docs: one walkthrough, which works so on every service that has no boards yet.
+
+Its access file has one key, and says that there are players.
+"""
 
 from __future__ import annotations
 
@@ -227,16 +230,53 @@ WALKTHROUGH = (
         "rank", "Where 1800 would stand", "/-/boards/mario-kart/rank?score=1800", 200, b'{"rank":2,"percentile":50.0}'
     ),
     Example("set_metadata", "Other metadata", "/mario-kart/judy", 204, body=b'{"metadata": {"car": "thorton"}}'),
+    Example("hide", "A name is hidden", "/-/boards/mario-kart/hidden/silverhand", 204),
+    Example(
+        "standing",
+        "The standing of a hidden name",
+        "/mario-kart/silverhand",
+        200,
+        b'{"score":2077,"rank":null,"hidden":true}',
+    ),
+    Example(
+        "hidden",
+        "The hidden names",
+        "/-/boards/mario-kart/hidden",
+        200,
+        b'{"hidden":[{"name":"silverhand","score":2077}],"next":null}',
+    ),
+    Example("show", "It is shown again", "/-/boards/mario-kart/hidden/silverhand", 204),
     Example("remove", "A name is taken off", "/mario-kart/judy", 204),
     Example("drop", "All entries are dropped", "/mario-kart", 204),
     Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
-    Example("keys", "The keys of a service that has no access file", "/-/keys", 200, b'{"keys":[],"next":null}'),
     Example(
-        "revoke",
-        "A key, where there is no access file",
-        "/-/keys/game-server",
-        409,
-        _problem(409, "The keys cannot be changed here: this service was started without an access file of its own."),
+        "keys",
+        "The keys",
+        "/-/keys",
+        200,
+        b'{"keys":[{"name":"game-server","scopes":["read","submit","tokens"],"boards":["mario-*"],'
+        b'"expires":"2027-11-01T00:00:00Z"}],"next":null}',
+    ),
+    Example("revoke", "A key is revoked", "/-/keys/game-server", 204),
+    Example(
+        "give_token",
+        "A token for a player, for an hour",
+        "/-/tokens",
+        201,
+        b'{"token":"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJzaWx2ZXJoYW5kIn0.bm8gcmVhbCBzaWduYXR1cmU",'
+        b'"expiresAt":"2026-11-22T06:00:00Z"}',
+        b'{"name": "silverhand", "boards": ["mario-*"], "seconds": 3600}',
+        varies=True,
+    ),
+    Example(
+        "give_anonymous_token",
+        "A new name",
+        "/-/tokens/anonymous",
+        201,
+        b'{"name":"guest-5f1c0e8a9d3b7246",'
+        b'"token":"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJndWVzdCJ9.bm8gcmVhbCBzaWduYXR1cmU",'
+        b'"expiresAt":"2027-11-22T05:00:00Z"}',
+        varies=True,
     ),
     Example(
         "audit",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from laurels.http.parameters import NAME as NAME_SCHEMA
-from laurels.limits import BATCH_ENTRIES, KIB, METADATA_BYTES, NAME_BYTES
+from laurels.limits import BATCH_ENTRIES, KIB, METADATA_BYTES, NAME_BYTES, TOKEN_BOARDS, TOKEN_SECONDS
 
 if TYPE_CHECKING:
     from laurels.http.parameters import Schema
@@ -32,6 +32,8 @@ OPERATOR = _describe(
     "bounds in `scores` hold as ever, the board's guard does not.",
     examples=["latest"],
 )
+TOKEN = _describe("A JSON Web Token, to be sent as `Authorization: Bearer TOKEN`.")
+EXPIRES_AT = _describe("Until when it is good, in UTC.")
 
 FIELDS: dict[str, dict[str, Schema]] = {
     "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT, "operator": OPERATOR},
@@ -47,6 +49,17 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "name": _describe("The entry's name, or nothing if it has none."),
         "problem": _describe("What was wrong, and what would be right."),
     },
+    "WantedToken": {
+        "name": NAME,
+        "boards": _describe(
+            "Names of boards, in which `*` is any characters: no more than the key itself has, and all of those if it "
+            "is left out or null.",
+            maxItems=TOKEN_BOARDS,
+        ),
+        "seconds": _describe("How long the token is good.", minimum=1, maximum=TOKEN_SECONDS),
+    },
+    "GivenToken": {"token": TOKEN, "expiresAt": EXPIRES_AT},
+    "AnonymousToken": {"name": _describe("The player's new name."), "token": TOKEN, "expiresAt": EXPIRES_AT},
     "Receipt": {
         "score": _describe("The score that the name has now."),
         "rank": RANK,
@@ -73,6 +86,17 @@ FIELDS: dict[str, dict[str, Schema]] = {
             examples=["2026-11-22T05:00:00.123456Z"],
         ),
         "metadataDamaged": _describe("True if there is metadata, but the disk has lost it; else left out.", const=True),
+    },
+    "HiddenEntry": {
+        "name": NAME,
+        "score": _describe("A finite number that a double holds exactly; null if the name has no entry."),
+        "metadata": _describe("The metadata of the submission that counts, or null; if `include` names it."),
+        "submittedAt": _describe("When that was kept, in UTC, or null; if `include` names it.", format="date-time"),
+        "metadataDamaged": _describe("True if there is metadata, but the disk has lost it; else left out.", const=True),
+    },
+    "HiddenNames": {
+        "hidden": _describe("The names, sorted by their bytes."),
+        "next": _describe("What to send as `after` for the names behind these, null if there are none."),
     },
     "Reading": {
         "leaderboard": _describe("The entries, the first in the board's order first."),

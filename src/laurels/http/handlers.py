@@ -251,5 +251,6 @@ async def check_health(_: Context) -> Response:
 async def check_ready(context: Context) -> Response:
     """Answer while submits can be kept, with what the operator should know all the same."""
     await context.boards.ready()
-    warnings = context.boards.store.warnings()
-    return Response(200, encode(Readiness("ok", list(warnings)))) if warnings else HEALTHY
+    tokens = context.access.tokens if context.access else None
+    warnings = [*context.boards.store.warnings(), *(tokens.warnings() if tokens else ())]
+    return Response(200, encode(Readiness("ok", warnings))) if warnings else HEALTHY

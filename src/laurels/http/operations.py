@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from laurels.definition import Definition
-from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit
+from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit, parse_wanted_token
 from laurels.http.handlers import (
     check_health,
     check_ready,
@@ -33,9 +33,11 @@ from laurels.http.handlers import (
     summarize,
     undefine,
 )
+from laurels.http.hidden_names import hide, list_hidden, show
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
     AFTER,
+    AFTER_HIDDEN,
     AFTER_KEY,
     AFTER_PERIOD,
     AUDIT_LIMIT,
@@ -45,7 +47,9 @@ from laurels.http.parameters import (
     AUDITED_SINCE,
     AUDITED_WHO,
     BOARDS_LIMIT,
+    HIDDEN_LIMIT,
     IDEMPOTENCY_KEY,
+    INCLUDE_IN_HIDDEN,
     INCLUDE_IN_LIST,
     KEYS_LIMIT,
     OF_PERIOD,
@@ -55,10 +59,14 @@ from laurels.http.parameters import (
 )
 from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.subjects import show_count, show_key, show_own_definition, show_standing
+from laurels.http.tokens import give_anonymous_token, give_token
 from laurels.http.wire import (
+    AnonymousToken,
     AuditRecords,
     Batch,
     BatchReceipt,
+    GivenToken,
+    HiddenNames,
     Keys,
     Listing,
     MetadataAlone,
@@ -69,8 +77,17 @@ from laurels.http.wire import (
     ScoreRank,
     StandingOfName,
     Submit,
+    WantedToken,
 )
-from laurels.limits import BATCH_BYTES, BATCH_ENTRIES, BODY_BYTES, HEAD_BYTES, TARGET_BYTES, format_size
+from laurels.limits import (
+    ANONYMOUS_TOKENS,
+    BATCH_BYTES,
+    BATCH_ENTRIES,
+    BODY_BYTES,
+    HEAD_BYTES,
+    TARGET_BYTES,
+    format_size,
+)
 from laurels.stores.contract import Summary
 
 ABOUT = """\
@@ -87,6 +104,7 @@ be right.
 
 TAGS = {
     "Scores": "Submit scores, and read ranks. A board comes into being at its first submit.",
+    "Players": "Tokens, by which players submit their own scores.",
     "Boards": "Which boards there are, how they are defined, and what they hold.",
     "Service": "What this is, and whether it is well.",
 }
@@ -343,6 +361,49 @@ OPERATIONS = (
         subject="the list of a board's periods",
     ),
     Operation(
+        name="hide",
+        method="PUT",
+        path="/-/boards/{board}/hidden/{name}",
+        tag="Boards",
+        title="Hide a name",
+        about="Hides it on the board and in its periods. It keeps its score and may go on submitting, but is on no "
+        "list, has no rank and moves nobody; its own standing says `hidden`. That holds until it is shown, also if its "
+        "entry or the whole board is removed meanwhile. A name may be hidden before it has any entry.",
+        answers=(Answer(204, "It is hidden, whether or not it was."),),
+        handler=hide,
+        shows=show_standing,
+        errors=(*READ_ERRORS, 507),
+        scope="moderate",
+    ),
+    Operation(
+        name="show",
+        method="DELETE",
+        path="/-/boards/{board}/hidden/{name}",
+        tag="Boards",
+        title="Show a hidden name",
+        about="Ends what `PUT` began: the name stands where it would if it had never been hidden.",
+        answers=(Answer(204, "It is not hidden, whether or not it was."),),
+        handler=show,
+        shows=show_standing,
+        errors=READ_ERRORS,
+        scope="moderate",
+    ),
+    Operation(
+        name="hidden",
+        method="GET",
+        path="/-/boards/{board}/hidden",
+        tag="Boards",
+        title="List the hidden names",
+        about="Returns the hidden names of the board, by their bytes, each with its score: that on the board, or with "
+        "`window` that in one period; null if it has none there.",
+        answers=(Answer(200, "The names.", (HiddenNames,)),),
+        handler=list_hidden,
+        parameters=(AFTER_HIDDEN, HIDDEN_LIMIT, INCLUDE_IN_HIDDEN, *OF_PERIOD),
+        errors=READ_ERRORS,
+        scope="moderate",
+        subject="the list of hidden names",
+    ),
+    Operation(
         name="summary",
         method="GET",
         path="/-/boards/{board}/summary",
@@ -370,6 +431,35 @@ OPERATIONS = (
         errors=READ_ERRORS,
         scope="read",
         subject="the rank of a score",
+    ),
+    Operation(
+        name="give_token",
+        method="POST",
+        path="/-/tokens",
+        tag="Players",
+        title="Give a player a token",
+        about="Returns a token by which a player may read, and submit scores under its own name. The game's server "
+        "asks for it with its key, once it knows who the player is, and hands it on to the game.",
+        answers=(Answer(201, "The token.", (GivenToken,)),),
+        handler=give_token,
+        errors=(400, 406, 409, 413, 415, 422),
+        body=Body(WantedToken, parse_wanted_token),
+        scope="tokens",
+        concerns="own boards",
+    ),
+    Operation(
+        name="give_anonymous_token",
+        method="POST",
+        path="/-/tokens/anonymous",
+        tag="Players",
+        title="Become an anonymous player",
+        about="Returns a new random name and its token, to keep: for games that have no server of their own, where the "
+        f"operator allows it. An address gets {ANONYMOUS_TOKENS} an hour.",
+        answers=(Answer(201, "The name and its token.", (AnonymousToken,)),),
+        handler=give_anonymous_token,
+        errors=(400, 404, 406, 429),
+        scope=None,
+        takes_request=True,
     ),
     Operation(
         name="keys",
@@ -446,7 +536,8 @@ OPERATIONS = (
         tag="Service",
         title="Ask whether submits can be kept",
         about="Returns 200 while the store can answer and can write, and 503 while it cannot. `warnings` is there if "
-        "the operator has something to look after: a clock that jumped, or one that is far from the newest record.",
+        "the operator has something to look after: a clock that jumped, or one that is far from the newest record; an "
+        "issuer of tokens whose keys cannot be fetched.",
         answers=(Answer(200, "They can.", (Readiness,)),),
         handler=check_ready,
         errors=(*SIMPLE_ERRORS, 503),

@@ -25,6 +25,7 @@ from laurels.limits import (
     DEFAULT_BOARDS_LISTED,
     DEFAULT_PAGE_ENTRIES,
     DEFAULT_SPAN_ENTRIES,
+    HIDDEN_LISTED,
     KEY_CHARACTERS,
     KEY_HOURS,
     KEYS_LISTED,
@@ -333,6 +334,13 @@ SCORE = RequiredNumber(
 AFTER = Text(name="after", about="The `next` of the list before: returns the boards after that name.")
 BOARDS_LIMIT = Whole(
     name="limit", about="How many boards at most.", least=1, most=BOARDS_LISTED, default=DEFAULT_BOARDS_LISTED
+)
+AFTER_HIDDEN = Text(name="after", about="The `next` of the list before: returns the names after that one.")
+HIDDEN_LIMIT = Whole(name="limit", about="How many names at most.", least=1, most=HIDDEN_LISTED, default=HIDDEN_LISTED)
+INCLUDE_IN_HIDDEN = Fields(
+    name="include",
+    about="Further fields of each entry, separated by commas.",
+    known=("metadata", "submittedAt"),
 )
 AFTER_KEY = Text(name="after", about="The `next` of the list before: returns the keys after that name.")
 KEYS_LIMIT = Whole(name="limit", about="How many keys at most.", least=1, most=KEYS_LISTED, default=KEYS_LISTED)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from laurels.access.rates import Meters, Rate, Rates, key_of
 from laurels.errors import TooManyRequests, truncate
 from laurels.http.hosts import parse_address
+from laurels.limits import ANONYMOUS_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 UNITS = {"s": (1, "a second"), "m": (60, "a minute"), "h": (60 * 60, "an hour"), "d": (24 * 60 * 60, "a day")}
 """Of a rate in the access file: seconds, and what it is called."""
 CALLED = dict(UNITS.values())
-ANONYMOUS_TOKENS = Rates(Rate("tokens", 10, 60 * 60, 10))
+NEWCOMERS = Rates(Rate("tokens", ANONYMOUS_TOKENS, 60 * 60, ANONYMOUS_TOKENS))
 """How many tokens an address may have made for new players; there is no right to ask for."""
 REMEMBERED = 1000
 """Of the addresses: most requests come from few."""
@@ -97,7 +98,7 @@ class RateLimiter:
 
     def limit_newcomers(self, client: str) -> None:
         """Count a token for a new player at an address; raise TooManyRequests instead if that is one too many."""
-        metered = Metered(self._newcomers, _address_key(client), ANONYMOUS_TOKENS)
+        metered = Metered(self._newcomers, _address_key(client), NEWCOMERS)
         self._take(metered, f"for {name_network(client)}", is_submit=False)
 
     def _take(self, metered: Metered, whose: str, *, is_submit: bool) -> None:

@@ -213,15 +213,23 @@ def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadE
             entry.name,
             entry.score,
             entry.rank if rank else UNSET,
-            (_NULL if entry.metadata is None else Raw(entry.metadata)) if metadata else UNSET,
-            (None if entry.submitted_at is None else _format_time(entry.submitted_at)) if time else UNSET,
+            format_metadata(entry.metadata) if metadata else UNSET,
+            format_time(entry.submitted_at) if time else UNSET,
             entry.is_metadata_damaged or UNSET,
         )
         for entry in found
     ]
 
 
-def _format_time(microseconds: int) -> str:
+def format_metadata(metadata: bytes | None) -> Raw:
+    """Return metadata as JSON."""
+    return _NULL if metadata is None else Raw(metadata)
+
+
+def format_time(microseconds: int | None) -> str | None:
+    """Return a time as RFC 3339 has it, None if it is not known."""
+    if microseconds is None:
+        return None
     return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -12,7 +12,14 @@ from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the an
 from laurels.audit.record import Record  # noqa: TC001 - msgspec reads the annotations
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.limits import AUDIT_RECORDS, BOARDS_LISTED, KEYS_LISTED, PERIODS_LISTED
+from laurels.limits import (
+    AUDIT_RECORDS,
+    BOARDS_LISTED,
+    DEFAULT_TOKEN_SECONDS,
+    HIDDEN_LISTED,
+    KEYS_LISTED,
+    PERIODS_LISTED,
+)
 from laurels.stores.contract import Change, Count, Entry, HiddenStanding, Place, Refusal, Score, Standing, Submission
 
 Percentage = Annotated[float, Meta(ge=0, le=100)]
@@ -87,6 +94,23 @@ class Reading(Struct, frozen=True):
     leaderboard: list[ReadEntry]
     next: str | UnsetType | None = UNSET
     missing: list[str] | UnsetType = UNSET
+
+
+class HiddenEntry(Struct, frozen=True, rename="camel", gc=False):
+    """A hidden name with its entry, as in :class:`ReadEntry`; of one that has none, what was asked for is null."""
+
+    name: str
+    score: Score | None
+    metadata: Raw | UnsetType = UNSET
+    submitted_at: str | UnsetType | None = UNSET
+    metadata_damaged: bool | UnsetType = UNSET
+
+
+class HiddenNames(Struct, frozen=True):
+    """Hidden names by their bytes; ``next`` is what to go on after, None at the end."""
+
+    hidden: Annotated[list[HiddenEntry], Meta(max_length=HIDDEN_LISTED)]
+    next: str | None
 
 
 class ScoreRank(Struct, frozen=True):
@@ -167,6 +191,29 @@ class AuditRecords(Struct, frozen=True):
 
     records: Annotated[list[Record], Meta(max_length=AUDIT_RECORDS)]
     next: int | None
+
+
+class WantedToken(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of a request for a player's token; null is all boards that who asks has rights on."""
+
+    name: str
+    boards: list[str] | None = None
+    seconds: int = DEFAULT_TOKEN_SECONDS
+
+
+class GivenToken(Struct, frozen=True, rename="camel"):
+    """A player's token."""
+
+    token: str
+    expires_at: datetime
+
+
+class AnonymousToken(Struct, frozen=True, rename="camel"):
+    """A new name, and the token of its player."""
+
+    name: str
+    token: str
+    expires_at: datetime
 
 
 class Readiness(Struct, frozen=True):

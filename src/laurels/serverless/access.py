@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from laurels.access.file import AccessFile
 from laurels.access.parameter import parse_parameter, secret_parameter
+from laurels.access.players import make_tokens
 from laurels.errors import AccessFileUnusable, ParameterUnreadable
 from laurels.http.access import Access
 from laurels.serverless import parameters
@@ -54,8 +55,9 @@ class ParameterAccess(Access):
         with suppress(ParameterUnreadable):
             loaded = await self._parameter.current()
             if loaded != self._loaded:
+                self.replace(loaded.file, make_tokens(loaded.file.players, loaded.secret, self._name, self.tokens))
                 self._loaded = loaded
-                self.replace(loaded.file)
+                self.begin_fetching()
 
     def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
         """Return who asks, as every gate does; raise ParameterUnreadable if no file could be read yet."""
@@ -69,10 +71,12 @@ class ParameterAccess(Access):
         try:
             file = parse_parameter(text, self._name)
             _check_issuers(file, self._name)
+            place = secret_parameter(file)
+            secret = self._read_secret(place) if place else None
+            make_tokens(file.players, secret, self._name)  # which raises for what cannot be used
         except AccessFileUnusable as error:
             raise ParameterUnreadable(self._name, str(error)) from None
-        secret = secret_parameter(file)
-        return Loaded(file, self._read_secret(secret) if secret else None)
+        return Loaded(file, secret)
 
     def _read_secret(self, name: str) -> bytes:
         return parameters.parameter(name, self._connect).removesuffix("\n").encode()
