@@ -53,7 +53,8 @@ def _lines_backwards(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
         at = start + len(rest) + 1
         offsets = []
         for line in lines:
-            offsets.append((at, line))
+            if at < end:  # behind the last line there is nothing
+                offsets.append((at, line))
             at += len(line) + 1
         yield from reversed(offsets)
     if start == 0:
