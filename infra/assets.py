@@ -45,6 +45,7 @@ UNSEEN = {
     "google._upb._message": ("google.protobuf.message", "google.protobuf.internal.well_known_types"),
     "msgspec._core": ("msgspec._utils",),
     "cryptography.hazmat.bindings._rust": ("_cffi_backend",),
+    "laurels.serverless.access": ("laurels.access.tokens", "laurels.serverless.fetching"),
 }
 """Imports that no statement shows: those of compiled modules, and those by a name that is made at run time."""
 

@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "laurels.adapters": laurels("limits", "errors", "access", "http", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
-    | laurels("access", "http", "adapters"),
+    | laurels("limits", "access", "optional", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("boards_file", "boards", "audit")
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),

@@ -28,20 +28,26 @@ from laurels.errors import (
     KeyReused,
     NotDeclared,
     NotDefined,
+    NotHeld,
     NotKept,
     NotOnBoard,
+    RunRefused,
     ScoreRefused,
     truncate,
 )
 from laurels.limits import NAME_BYTES, NAMES_ASKED, PAGE_ENTRIES
 from laurels.stores.contract import Board, Count, DatedSubmission, Feed, PeriodRange, Refusal, Score, Submission
 from laurels.submissions import (
+    check_bounds,
     check_metadata,
+    check_run,
     check_submission,
     find_refusals,
     make_idempotency_key,
     make_submit_key,
     operator_of,
+    requires_run,
+    run_missing,
 )
 from laurels.turnstile import Turnstile
 from laurels.windows import Calendar, normalize_window
@@ -57,6 +63,7 @@ if TYPE_CHECKING:
         Period,
         Place,
         Ranked,
+        Run,
         Standing,
         Store,
         Summary,
@@ -241,9 +248,17 @@ class Boards:
         return self.store.capabilities.one_state
 
     def submit(
-        self, board: str, submission: Submission, key: str | None = None, *, want_change: bool = False
+        self,
+        board: str,
+        submission: Submission,
+        key: str | None = None,
+        *,
+        want_change: bool = False,
+        needs_run: bool = False,
     ) -> Awaitable[Change | None]:
         """Submit a score for a name; return what it changed if that is wanted. A ``key`` makes it count once.
+
+        ``needs_run`` says that it is refused without a run if the board requires one.
 
         The awaitable is to be awaited at once: the definition of the board may change after it was made.
         """
@@ -259,35 +274,44 @@ class Boards:
                 check_entry(submission.name, submission.score)
                 if not self.store.may_know(once):
                     return self.store.submit(where, submission, once)  # type: ignore[return-value]
-        return self.submit_in_full(board, submission, key, want_change=want_change)
+        return self.submit_in_full(board, submission, key, want_change=want_change, needs_run=needs_run)
 
     def submit_in_full(
-        self, board: str, submission: Submission, key: str | None = None, *, want_change: bool = False
+        self,
+        board: str,
+        submission: Submission,
+        key: str | None = None,
+        *,
+        want_change: bool = False,
+        needs_run: bool = False,
     ) -> Awaitable[Change | None]:
         """Submit as :meth:`submit` does, also a DatedSubmission; raise BadBody if its time is to come, and NotKept."""
         if operator_of(submission) and not self.store.capabilities.guarding:
             raise NotKept("submit by another operator than the board's")
         if key is None:
-            return self._submit(board, submission, None, want_change=want_change)
-        return self._submit_once(board, submission, key, want_change=want_change)
+            return self._submit(board, submission, None, want_change=want_change, needs_run=needs_run)
+        return self._submit_once(board, submission, key, want_change=want_change, needs_run=needs_run)
 
-    async def _submit_once(self, board: str, submission: Submission, key: str, *, want_change: bool) -> Change | None:
+    async def _submit_once(
+        self, board: str, submission: Submission, key: str, *, want_change: bool, needs_run: bool
+    ) -> Change | None:
         once = make_submit_key(key, board, submission)
         try:
-            return await self._submit(board, submission, once, want_change=want_change)
+            return await self._submit(board, submission, once, want_change=want_change, needs_run=needs_run)
         except KeyReused:
             # Before 0.5 every fingerprint was a digest
             once = make_idempotency_key(key, board, submission.name, (submission,))
-            return await self._submit(board, submission, once, want_change=want_change)
+            return await self._submit(board, submission, once, want_change=want_change, needs_run=needs_run)
 
     async def _submit(
-        self, board: str, submission: Submission, once: IdempotencyKey | None, *, want_change: bool
+        self, board: str, submission: Submission, once: IdempotencyKey | None, *, want_change: bool, needs_run: bool
     ) -> Change | None:
         if self._submits.changing:
             await self._submits.wait(board)
         where = self._board_to_submit(board)
         try:
             check_submission(submission, where.definition)
+            check_run(board, submission, where.definition, needs_run=needs_run)
             if isinstance(submission, DatedSubmission):
                 submission = self._date(where, submission)
         except ScoreRefused:
@@ -302,16 +326,19 @@ class Boards:
         return first.changes[0] if first and want_change else None
 
     async def submit_many(
-        self, board: str, batch: Sequence[Submission | Refusal], key: str | None = None
+        self, board: str, batch: Sequence[Submission | Refusal], key: str | None = None, *, needs_run: bool = False
     ) -> list[Refusal]:
         """Submit all good submissions of a batch in one operation, in their order; return why the others are not kept.
 
-        A refusal in the batch is that of an entry that could not even be read, and is returned with the rest.
+        A refusal in the batch is that of an entry that could not even be read, and is returned with the rest. With
+        ``needs_run`` all of them are refused if the board requires one, because a batch has none.
         """
         once = None if key is None else make_idempotency_key(key, board, "", batch)
         if self._submits.changing:
             await self._submits.wait(board)
         where = self._board_to_submit(board)
+        if needs_run and requires_run(where.definition):
+            raise run_missing(board)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
         if DatedSubmission in set(map(type, checked)):
@@ -369,6 +396,53 @@ class Boards:
     def drop(self, where: Board) -> Awaitable[bool]:
         """Remove a board with all its entries and periods, or one period; return whether it existed."""
         return self.store.drop(where)
+
+    # The guard
+
+    async def make_run(self, board: str, name: str) -> Run:
+        """Return a run of a player for a board; raise RunRefused if that takes none."""
+        where = self._board_to_submit(board)
+        guard = where.definition.guard
+        if guard is None or guard.runs is None:
+            raise RunRefused(f"The board {truncate(board)!r} takes no runs: its definition has none in guard.")
+        return await self.store.make_run(where, checked_name(name))
+
+    async def held(self, board: str, after: Ranked | None, limit: int) -> Slice:
+        """Return held entries of a board, best first: the first of those after the place of one."""
+        if after is not None:
+            checked_name(after.name)
+            checked_score(after.score)
+        return _slice(await self.store.held(self.board(board), after, limit + 1), limit)
+
+    async def held_entry(self, board: str, name: str) -> Ranked | None:
+        """Return what is held of a name, None if that is nothing."""
+        return await self.store.held_entry(self.board(board), checked_name(name))
+
+    async def release(self, board: str, name: str) -> None:
+        """Let what is held of a name count as of its time, into the periods that are still kept.
+
+        Raises NotHeld if nothing is, and ScoreRefused if the board does not accept it; then it stays held.
+        """
+        checked_name(name)
+        while True:  # until nothing else was held meanwhile
+            await self._submits.wait(board)
+            if await self._submits.let_pass(board, self._release(board, name)):
+                return
+
+    async def _release(self, board: str, name: str) -> bool:
+        where = self.board(board)
+        held = await self.store.held_entry(where, name, with_metadata=True)
+        if held is None:
+            raise NotHeld(name)
+        check_bounds(held.score, where.definition)
+        now, time = self._clock(), (held.submitted_at or 0) / SECOND
+        feeds = tuple(_find_feeds(where, min(time, now), now))
+        return await self.store.release(structs.replace(where, feeds=feeds), held)
+
+    async def reject(self, board: str, name: str) -> None:
+        """Forget what is held of a name; raise NotHeld if nothing is."""
+        if not await self.store.reject(self.board(board), checked_name(name)):
+            raise NotHeld(name)
 
     # Reads
 

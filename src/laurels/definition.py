@@ -214,13 +214,17 @@ NO_FILE = BoardsFile()
 
 
 class Stored(Struct, frozen=True):
-    """What a board holds that may contradict a change of its definition; ``windows`` are those that have periods."""
+    """What a board holds that may contradict a change of its definition.
+
+    ``windows`` are those that have periods; ``held`` is how many scores are held, whatever the bounds.
+    """
 
     entries: int
     low: Score
     high: Score
     is_whole: Callable[[], bool]
     windows: AbstractSet[str] = frozenset()
+    held: int = 0
 
 
 def contradiction(old: Definition, new: Definition, stored: Stored) -> str | None:
@@ -229,11 +233,13 @@ def contradiction(old: Definition, new: Definition, stored: Stored) -> str | Non
 
 
 def _contradictions(old: Definition, new: Definition, stored: Stored) -> Iterator[str]:
-    if stored.entries:
+    if stored.entries or stored.held:
         for field in ("order", "operator", "ties"):
             was, wanted = getattr(old, field), getattr(new, field)
             if was != wanted:
-                yield f"it has entries that were kept with {field} {was!r}, not {wanted!r}; drop its entries first"
+                what = "entries that were kept" if stored.entries else "held scores that were submitted"
+                yield f"it has {what} with {field} {was!r}, not {wanted!r}; drop its entries first"
+    if stored.entries:
         yield from _out_of_bounds(new.scores, stored)
     if stored.windows and old.time_zone != new.time_zone:
         yield f"it has periods of the time zone {old.time_zone!r}, not {new.time_zone!r}; drop its periods first"

@@ -10,10 +10,12 @@
     │   ├── BadDefinition         no board can have that definition
     │   ├── KeyReused             an idempotency key was used with another request before
     │   └── ScoreRefused
+    │       └── RunRefused        a submit needs a run, or its run is not accepted
     ├── DefinitionConflict        a board's entries, or the boards file, contradict a change of its definition
     ├── NotDeclared               the deployment takes scores for declared boards only
     ├── NotDefined                the board has neither a definition nor entries
     ├── NotOnBoard                the question needs a name that is on the board
+    ├── NotHeld                   no score of the name is held
     ├── Unauthenticated           the request shows nothing, or what it shows is not accepted
     ├── Forbidden                 who asks is known, and may not
     ├── IssuerUnreachable         a token is signed by a key that is not known, and its issuer cannot be asked
@@ -155,6 +157,12 @@ class ScoreRefused(Refused):
     pointer = "/score"
 
 
+class RunRefused(ScoreRefused):
+    """A submit needs a run and has none, or the run is not accepted: used, late, early, foreign, forged."""
+
+    pointer = "/run"
+
+
 class DefinitionConflict(LaurelsError):
     """A board's entries, or the file that declares it, contradict a change of its definition; nothing was changed."""
 
@@ -195,6 +203,15 @@ class NotOnBoard(LaurelsError):
         super().__init__(
             f"{truncate(name)!r} is not on this board. Ask about a name that is, or submit a score for it first."
         )
+
+
+class NotHeld(LaurelsError):
+    """No score of the name is held on the board."""
+
+    parameter = "name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No score of {truncate(name)!r} is held on this board.")
 
 
 class Unauthenticated(LaurelsError):

@@ -44,6 +44,7 @@ BATCH_ENTRIES = 1000
 BOARDS_LISTED, DEFAULT_BOARDS_LISTED = 1000, 100
 """How many boards one list has, at most and by default."""
 PERIODS_LISTED = 1000
+HELD_LISTED, DEFAULT_HELD_LISTED = 1000, 100
 """How many periods one list has, at most and by default."""
 HIDDEN_LISTED = 1000
 """How many hidden names one list has, at most and by default."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from laurels.definition import OPERATORS
 from laurels.entries import check_entry, cut_name
-from laurels.errors import BadBody, BadName, BadParameter, ScoreRefused, truncate
+from laurels.errors import BadBody, BadName, BadParameter, RunRefused, ScoreRefused, truncate
 from laurels.limits import KEY_CHARACTERS, METADATA_BYTES
 from laurels.stores.contract import DatedSubmission, IdempotencyKey, Refusal, Submission
 
@@ -52,6 +52,27 @@ def check_metadata(metadata: bytes | None) -> None:
 def operator_of(submission: Submission) -> Operator | None:
     """Return the operator that a submission brings, None if it counts by the board's."""
     return submission.operator if isinstance(submission, DatedSubmission) else None
+
+
+def requires_run(definition: Definition) -> bool:
+    """Return whether a board requires a run of players."""
+    return definition.guard is not None and definition.guard.runs is not None and definition.guard.runs.required
+
+
+def run_missing(board: str) -> RunRefused:
+    """Return the error for a submit of a player that has no run."""
+    make = f"make one with POST /-/boards/{truncate(board)}/runs when the player begins, and send it as run"
+    return RunRefused(f"The board {truncate(board)!r} requires a run of players: {make}.")
+
+
+def check_run(board: str, submission: Submission, definition: Definition, *, needs_run: bool) -> None:
+    """Raise RunRefused if a submission has no run that its board requires, or one that it does not take."""
+    run = submission.run if isinstance(submission, DatedSubmission) else None
+    if run is None:
+        if needs_run and operator_of(submission) is None and requires_run(definition):
+            raise run_missing(board)
+    elif definition.guard is None or definition.guard.runs is None:
+        raise RunRefused(f"The board {truncate(board)!r} takes no runs: its definition has none in guard.")
 
 
 def check_bounds(score: Score, definition: Definition, operator: Operator | None = None) -> None:
@@ -112,8 +133,9 @@ def _describe(entry: Submission | Refusal) -> str:
     score = entry.score
     if isinstance(score, float) and score.is_integer():
         score = int(score)
-    time = operator = ""
+    time = operator = run = ""
     if isinstance(entry, DatedSubmission):
         time = "" if entry.submitted_at is None else f", {entry.submitted_at!r}"
         operator = f", by {entry.operator}" if entry.operator else ""
-    return f"({entry.name!r}, {score!r}, {entry.metadata!r}{time}{operator})"
+        run = f", run {entry.run}" if entry.run else ""
+    return f"({entry.name!r}, {score!r}, {entry.metadata!r}{time}{operator}{run})"

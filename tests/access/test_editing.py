@@ -20,6 +20,7 @@ from laurels.errors import AccessFileNotEdited, AccessFileUnusable
 if TYPE_CHECKING:
     from pathlib import Path
 
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount files and give them away")
 A, B, NEW = ("a" * 64, "b" * 64, "c" * 64)
 KEY = Key(NEW, ("read", "submit"), ("mario-*",), expires=datetime(2027, 11, 1, tzinfo=UTC))
 TABLE = f"""[keys.new]
@@ -98,6 +99,23 @@ def test_key_that_is_added(file: Path) -> None:
     text = file.read_text()
     assert text == COMMENTED.replace("\n# --- players", f"\n{TABLE}\n# --- players")
     assert read_access(file).keys["new"] == KEY
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f'[keys.a]\nsha256 = "{A}"\n# expires = 2030-01-01\n', f"\n{TABLE}"),
+        (f'[keys.a]\nsha256 = "{A}"\n# expires = 2030-01-01\n\n# players\n', ""),
+        ('[public]\nscopes = ["read"]\n\n', TABLE),
+    ],
+    ids=["a comment at the end", "a comment of the key", "a blank line at the end"],
+)
+def test_place_of_a_new_key(file: Path, before: str, after: str) -> None:
+    """What is commented out below the last key stays with it, and there is one blank line before the new one."""
+    file.write_text(before)
+    add_key(file, "new", KEY)
+    expected = before + after if after else before.replace("\n\n", f"\n\n{TABLE}\n")
+    assert file.read_text() == expected
 
 
 def test_key_that_is_removed(file: Path) -> None:
@@ -186,13 +204,13 @@ def test_file_that_is_wrong(file: Path) -> None:
         add_key(file, "new", KEY)
 
 
+@as_root
 def test_mode_and_link(file: Path) -> None:
     """The file keeps its mode and owner; a link to it stays one."""
     link = file.with_name("link.toml")
     link.symlink_to(file.name)
     file.chmod(0o640)
-    if os.geteuid() == 0:
-        os.chown(file, 1234, 5678)
+    os.chown(file, 1234, 5678)
     before = file.stat()
     add_key(link, "new", KEY)
     after = file.stat()
@@ -216,22 +234,15 @@ def test_edits_at_once(file: Path) -> None:
     assert read_access(file).keys.keys() == {"b", *(f"p{n}" for n in range(20)), *(f"t{n}" for n in range(40))}
 
 
-@pytest.fixture
-def mounted(tmp_path: Path) -> Path:
-    """Return a directory that can be mounted over."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount")
-    return tmp_path
-
-
+@as_root
 @pytest.mark.parametrize(
     ("options", "says"),
     [(["-o", "bind,ro"], "Read-only file system"), (["-o", "bind"], "mount the directory that it is in")],
     ids=["read-only", "a mount of its own"],
 )
-def test_file_that_cannot_be_replaced(mounted: Path, file: Path, options: list[str], says: str) -> None:
+def test_file_that_cannot_be_replaced(tmp_path: Path, file: Path, options: list[str], says: str) -> None:
     """A file that cannot be written is left as it is, with the reason."""
-    place = mounted / "mounted.toml"
+    place = tmp_path / "mounted.toml"
     place.touch()
     subprocess.run(["mount", *options, str(file), str(place)], check=True)
     try:
@@ -240,7 +251,7 @@ def test_file_that_cannot_be_replaced(mounted: Path, file: Path, options: list[s
     finally:
         subprocess.run(["umount", str(place)], check=True)
     assert file.read_text() == COMMENTED
-    assert {each.name for each in mounted.iterdir()} == {"access.toml", "mounted.toml"}
+    assert {each.name for each in tmp_path.iterdir()} == {"access.toml", "mounted.toml"}
 
 
 def test_new_file(tmp_path: Path) -> None:

@@ -196,4 +196,25 @@ def test_headers_of_errors() -> None:
     """An error that says when to come again, or which methods there are, says so in the document."""
     answers = DOCUMENT["components"]["responses"] | DOCUMENT["paths"]["/{board}"]["post"]["responses"]
     headers = {status: [*answer["headers"]] for status, answer in answers.items() if "headers" in answer}
-    assert headers == {"405": ["Allow"], "429": ["Retry-After"], "503": ["Retry-After"]}
+    assert headers == {
+        "401": ["WWW-Authenticate"],
+        "405": ["Allow"],
+        "429": ["Retry-After", "RateLimit-Policy", "RateLimit"],
+        "503": ["Retry-After"],
+    }
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_rights_are_described(name: str) -> None:
+    """What needs a right says which, to programs and to people, and that it may be refused; what is open does not."""
+    operation = BY_NAME[name]
+    described = DOCUMENT["paths"][operation.path][operation.method.lower()]
+    if operation.scope is None:
+        assert not {"security", "x-scope"} & described.keys()
+        assert "Needs the scope" not in described["description"]
+    else:
+        assert described["security"] == [{"bearer": [operation.scope]}]
+        assert described["x-scope"] == operation.scope
+        assert f"`{operation.scope}`" in described["description"].rpartition("Needs the scope")[2]
+        assert {"401", "403", "429"} <= described["responses"].keys()
+    assert DOCUMENT["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"

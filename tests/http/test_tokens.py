@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 
+from laurels.access.file import AccessFile, Players
 from laurels.access.keys import digest_key, make_key
 from laurels.access.principal import Principal
-from laurels.errors import Forbidden
-from laurels.http.tokens import find_boards
-from laurels.limits import ANONYMOUS_TOKEN_SECONDS
-from tests.access.issuing import FOREIGN, issuing, signed
+from laurels.boards import Boards
+from laurels.errors import Forbidden, NoSecret
+from laurels.http import Request
+from laurels.http.access import Access
+from laurels.http.gate import Context
+from laurels.http.tokens import find_boards, give_anonymous_token
+from laurels.limits import ANONYMOUS_TOKEN_SECONDS, ANONYMOUS_TOKENS
+from laurels.stores.embedded.store import EmbeddedStore
+from tests.access.issuing import FOREIGN, issuing, signed, tokens
 from tests.access.issuing import SECRET as SECRET_BYTES
 from tests.asking import Reply, ask
 from tests.conftest import started
@@ -55,21 +66,39 @@ issuers = [{{ issuer = "https://issuer.example/", audience = "game", jwks = "JWK
 """
 
 
+SERVE = [sys.executable, "-m", "laurels", "serve", "--port", "0"]
+
+
+@contextmanager
+def serving(directory: Path, jwks: str, command: list[str] = SERVE) -> Iterator[Server]:
+    """Run a service that has players, and an issuer with its keys at a URL."""
+    (directory / "access.toml").write_text(ACCESS.replace("JWKS", jwks))
+    variables = {"LAURELS_DATA": str(directory / "data"), "LAURELS_ACCESS": str(directory / "access.toml")}
+    with started(command, os.environ | variables | {"TOKEN_SECRET": SECRET}) as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
 def local() -> Iterator[LocalIssuer]:
     """Run an issuer."""
-    with issuing("RS256", "ES256") as service:
+    with issuing("RS256") as service:
         yield service
 
 
-@pytest.fixture(scope="module")
-def players(local: LocalIssuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run a service that has players."""
-    directory = tmp_path_factory.mktemp("players")
-    (directory / "access.toml").write_text(ACCESS.replace("JWKS", local.url()))
-    variables = {"LAURELS_DATA": str(directory / "data"), "LAURELS_ACCESS": str(directory / "access.toml")}
-    with started(ASGI, os.environ | variables | {"TOKEN_SECRET": SECRET}) as server:
+@pytest.fixture(scope="module", params=[SERVE, ASGI], ids=["protocol", "asgi"])
+def players(
+    request: pytest.FixtureRequest, local: LocalIssuer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Run a service over each adapter."""
+    local.asked.clear()
+    with serving(tmp_path_factory.mktemp("players"), local.url(), request.param) as server:
         yield server
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run on asyncio, as the service does."""
+    return "asyncio"
 
 
 def want(server: Server, body: object, key: str | None = GAME, path: str = "/-/tokens") -> Reply:
@@ -189,18 +218,95 @@ def test_token_of_an_issuer(players: Server, local: LocalIssuer) -> None:
     assert local.asked == ["/keys"]
 
 
-def test_issuer_that_is_down(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [SERVE, ASGI], ids=["protocol", "asgi"])
+def test_issuer_that_is_down(tmp_path: Path, command: list[str]) -> None:
     """The service starts without its issuer, warns in the log and of its readiness, and answers 503 to its tokens."""
     with issuing("RS256") as gone:
-        (tmp_path / "access.toml").write_text(ACCESS.replace("JWKS", f"http://localhost:{gone.server_port}/"))
-    variables = {"LAURELS_DATA": str(tmp_path / "data"), "LAURELS_ACCESS": str(tmp_path / "access.toml")}
-    with started(ASGI, os.environ | variables | {"TOKEN_SECRET": SECRET}) as server:
+        url = f"http://localhost:{gone.server_port}/"
+    with serving(tmp_path, url, command) as server:
         token = signed(FOREIGN | {"exp": datetime.now(UTC).timestamp() + 60}, "RS256").decode()
-        reply = ask(server, "POST", "/zelda/v", {"score": 1}, bearer(token))
-        assert (reply.status, "retry-after" in reply.headers) == (503, True)
+        for method, path in (("POST", "/zelda/v"), ("GET", "/zelda/v"), ("GET", "/zelda")):
+            reply = ask(server, method, path, {"score": 1} if method == "POST" else None, bearer(token))
+            assert (reply.status, "retry-after" in reply.headers) == (503, True)
         server.wait_for_line("The keys of the issuer https://issuer.example/ cannot be fetched")
         assert "issuer.example" in ask(server, "GET", "/-/ready").json["warnings"][0]
         assert want(server, {"name": "v"}).status == 201
+
+
+@pytest.mark.parametrize("command", [SERVE, ASGI], ids=["protocol", "asgi"])
+def test_key_that_is_new(tmp_path: Path, command: list[str]) -> None:
+    """A token of a key that is not known waits for the issuer, and is then answered as every other."""
+    with issuing("RS256") as local, serving(tmp_path, local.url("/slow"), command) as server:
+        token = signed(FOREIGN | {"exp": datetime.now(UTC).timestamp() + 60}, "RS256").decode()
+        with ThreadPoolExecutor() as pool:
+            waiting = [pool.submit(submit, server, path, token) for path in ("/zelda/v", "/zelda/w")]
+            waiting.append(pool.submit(lambda: ask(server, "GET", "/zelda/v", None, bearer(token)).status))
+            assert submit(server, "/zelda/v", None) == 401  # nobody else waits
+            local.released.set()
+            assert [each.result() for each in waiting] == [202, 403, 200]
+        assert local.asked == ["/slow"]
+
+
+def test_few_anonymous(tmp_path: Path) -> None:
+    """An address gets few new names an hour, and is told when to come again."""
+    with issuing() as local, serving(tmp_path, local.url()) as server:
+        replies = [want(server, None, None, "/-/tokens/anonymous") for _ in range(ANONYMOUS_TOKENS + 1)]
+        assert [reply.status for reply in replies] == [201] * ANONYMOUS_TOKENS + [429]
+        assert 0 < int(replies[-1].headers["retry-after"]) <= 3600 // ANONYMOUS_TOKENS
+
+
+def test_another_secret(tmp_path: Path) -> None:
+    """After SIGHUP a token is measured by the file as it is now; one by another secret is refused."""
+    with issuing("RS256") as local, serving(tmp_path, local.url()) as server:
+        foreign = signed(FOREIGN | {"exp": datetime.now(UTC).timestamp() + 60}, "RS256").decode()
+        token = want(server, {"name": "v"}, EVERYTHING).json["token"]
+        assert [submit(server, "/zelda/v", each) for each in (token, foreign)] == [202, 202]
+        access = tmp_path / "access.toml"
+        access.write_text(access.read_text().replace("env:TOKEN_SECRET", "file:other"))
+        (tmp_path / "other").write_text("t" * 32)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_line("reloaded the access file")
+        assert [submit(server, "/zelda/v", each) for each in (token, foreign)] == [401, 202]
+        assert local.asked == ["/keys"]
+
+
+BAD_FILES = {
+    "a short secret": ("env:TOKEN_SECRET", "file:short", "32 bytes"),
+    "keys over plain http": ("JWKS", "http://issuer.example/", "https://"),
+    "an issuer that is the service": ('"https://issuer.example/"', '"laurels"', "laurels"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "problem"), BAD_FILES.values(), ids=BAD_FILES)
+def test_file_that_cannot_be_used(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    """A service does not start by a file whose tokens it could not tell from others, and says why."""
+    (tmp_path / "short").write_text("s" * 31)
+    (tmp_path / "access.toml").write_text(ACCESS.replace(old, new).replace("JWKS", "https://issuer.example/"))
+    command = [*SERVE, "--data", str(tmp_path / "data"), "--access", str(tmp_path / "access.toml")]
+    done = subprocess.run(
+        command, env=os.environ | {"TOKEN_SECRET": SECRET}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_file_without_players() -> None:
+    """An access file that says nothing of players gives no tokens, and takes none."""
+    access = Access(AccessFile())
+    with pytest.raises(NoSecret):
+        access.sign("v", ["*"], 60)
+    assert not access.is_anonymous
+
+
+@pytest.mark.anyio
+async def test_newcomers_without_limits(tmp_path: Path) -> None:
+    """Where nothing is counted, anonymous players are not counted either."""
+    store = await EmbeddedStore.open(tmp_path)
+    context = Context(Boards(store), access=Access(AccessFile(players=Players(anonymous=True)), tokens=tokens()))
+    replies = [await give_anonymous_token(context, Request("POST", b"/", b"", {})) for _ in range(ANONYMOUS_TOKENS + 1)]
+    assert {reply.status for reply in replies} == {201}
+    await store.close()
 
 
 def test_without_players(server: Server) -> None:

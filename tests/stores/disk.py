@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Disk = dict[str, dict[str, float]]
 Feeds = Sequence[tuple[str, str, str]]
-SET_METADATA, HIDE, SHOW = 9, 10, 11
+SET_METADATA, HIDE, SHOW, RELEASE = 9, 10, 11, 12
+DATED = 1 << 63
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -38,6 +39,21 @@ class Boards:
 
     def submit(self, board: str, feeds: Feeds, name: str, score: float) -> None:
         """Submit to a board and its periods, or to none of them if one cannot have the sum."""
+        if self._is_held(board, score):
+            held = self._apply_operator(board, f"{board}\n", name, score)
+            self.entries.setdefault(f"{board}\n", {})[name] = held or 0.0
+            return
+        self._count(board, feeds, name, score)
+
+    def _is_held(self, board: str, score: float) -> bool:
+        definition = self.definitions.get(board, {})
+        most = (definition.get("guard") or {}).get("hold_above")
+        return most is not None and (score < most if definition["order"] == "ascending" else score > most)
+
+    def _release(self, board: str, name: str, _: int, feeds: Feeds = (), *__: object) -> None:
+        self._count(board, feeds, name, self.entries[f"{board}\n"].pop(name))
+
+    def _count(self, board: str, feeds: Feeds, name: str, score: float) -> None:
         scores = {}
         for key in (board, *(f"{board}\n{window}\n{period}" for window, period, _ in feeds)):
             scores[key] = self._apply_operator(board, key, name, score)
@@ -101,6 +117,9 @@ class Boards:
         if tag in {HIDE, SHOW}:
             (self.hidden.add if tag == HIDE else self.hidden.discard)(tuple(fields))
             return
+        if tag == RELEASE:
+            self._release(*fields)
+            return
         (self._submit, self._submit_many, self._remove, self._drop, self.advance, self._define, self._undefine)[
             tag % 7
         ](*fields)
@@ -135,8 +154,10 @@ def unpack(packed: bytes) -> Iterator[tuple[str, float]]:
     """Return the entries of a chunk of the snapshot."""
     at = 0
     while at < len(packed):
-        score, _, length = struct.unpack_from("<dQB", packed, at)
-        at += 17 + length + 1
+        score, sequence = struct.unpack_from("<dQ", packed, at)
+        at += 24 if sequence & DATED else 16
+        length = packed[at]
+        at += 1 + length + 1
         yield packed[at - length - 1 : at].decode(), score
 
 
@@ -145,7 +166,7 @@ def read(directory: Path, *, hidden: bool = False) -> Disk:
     boards = read_boards(directory)
     found: Disk = {}
     for key, entries in boards.entries.items():
-        for name, score in entries.items():
+        for name, score in () if key.endswith("\n") else entries.items():
             if ((key.partition("\n")[0], name) in boards.hidden) == hidden:
                 found.setdefault(key, {})[name] = score
     return found

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import structs
 
-from laurels.definition import Bounds, Definition
+from laurels.definition import Bounds, Definition, Guard
 from laurels.errors import LaurelsError
 from laurels.stores.contract import (
     Board,
@@ -65,6 +65,7 @@ DEFINITIONS = st.builds(
     scores=st.sampled_from([Bounds(), Bounds(), Bounds(min=-10, max=2)]),
     windows=st.sampled_from([(), ("daily",), ("weekly", "daily")]),
     ttl=st.sampled_from([None, None, "1h"]),
+    guard=st.none() | st.builds(Guard, st.none() | st.just(3), st.none() | st.just("2/h"), st.none() | st.just(1)),
 )
 
 
@@ -164,6 +165,24 @@ class StoreMachine(RuleBasedStateMachine):
         board = self.model.board(name, day=day)
         found = self.runner.run(self.store.set_metadata(board, player, metadata))
         assert found == self.model.set_metadata(board, player, metadata)
+
+    @precondition(has("guarding"))
+    @rule(name=NAMES, player=PLAYERS)
+    def release(self, name: str, player: str) -> None:
+        """Let a held entry count."""
+        board = self.model.board(name)
+        held = self.runner.run(self.store.held_entry(board, player, with_metadata=True))
+        if held is None:
+            assert player not in {row.name for row in self.model.held_rows(board)}
+        else:
+            self.compare(self.store.release(board, held), lambda: self.model.release(board, player))
+
+    @precondition(has("guarding"))
+    @rule(name=NAMES, player=PLAYERS)
+    def reject(self, name: str, player: str) -> None:
+        """Forget a held entry."""
+        board = self.model.board(name)
+        assert self.runner.run(self.store.reject(board, player)) == self.model.reject(board, player)
 
     @rule(name=NAMES, player=PLAYERS, day=DAYS)
     def remove(self, name: str, player: str, day: int | None) -> None:
@@ -310,6 +329,12 @@ class StoreMachine(RuleBasedStateMachine):
     def same(self) -> None:
         """Compare the store with the model."""
         self.model.pass_time()
+        for name in NAMES_OF_BOARDS if self.store.capabilities.guarding else ():
+            held = self.runner.run(self.store.held(self.model.board(name)))
+            rows = self.model.held_rows(self.model.board(name))
+            assert [(each.name, each.score, each.metadata) for each in held] == [
+                (row.name, row.score, row.metadata) for row in rows
+            ]
         shown_keys = self.model.shown_keys()
         boards = sorted({key.partition("\n")[0] for key in shown_keys})
         if self.store.capabilities.listing:

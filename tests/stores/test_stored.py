@@ -14,7 +14,7 @@ from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.sqlite_file import FORMAT
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
-from tests.stores.stored import BATCH_KEY, DATA, DEFAULT, KART, KEY, LAPS, SUMS
+from tests.stores.stored import BATCH_KEY, DATA, DEFAULT, GUARDED, KART, KEY, LAPS, SUMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,11 +93,14 @@ async def test_metadata_after_a_compaction(data: Path, clock: Clock) -> None:
 async def test_boards(data: Path, clock: Clock) -> None:
     """Each board has its definition, its periods and its time to live."""
     store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
-    assert dict(await store.definitions()) == {"kart": KART.definition, "sums": SUMS.definition}
+    definitions = dict(await store.definitions())
+    is_today = definitions.pop(GUARDED.name, None) == GUARDED.definition
+    assert definitions == {"kart": KART.definition, "sums": SUMS.definition}
     assert await store.periods(KART) == [Period("daily", "2026-11-22", 3)]
-    assert await store.names() == ["kart", "laps", "sums"]
+    guarded = [GUARDED.name] * is_today
+    assert await store.names() == [*guarded, "kart", "laps", "sums"]
     clock.now += 3601
-    assert await store.names() == ["kart", "laps"]
+    assert await store.names() == [*guarded, "kart", "laps"]
     await store.close()
 
 
@@ -138,3 +141,14 @@ def test_files(data: Path) -> None:
     assert entries["sums"] == {"v": 60}
     assert entries["laps"] == {"v": 1.5, "johnny": 3}
     assert disk.compacted_upto(data) not in {0, disk.last(data)}
+
+
+async def test_guarded_board(tmp_path: Path, clock: Clock) -> None:
+    """What is held, what was released, and what the guard remembers are in the directory of the fifth format."""
+    data = shutil.copytree(DATA / "format-5", tmp_path / "data")
+    store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+    assert [(each.name, each.score) for each in await store.held(GUARDED)] == [("judy", 700), ("w", 600)]
+    (entry,) = await store.page(GUARDED, 0, 9, with_metadata=True)
+    assert (entry.name, entry.score, entry.metadata) == ("v", 500, b'{"held":1}')
+    assert store.measure()["runs"] == 1
+    await store.close()

@@ -72,12 +72,12 @@ def write_new(file: Path, text: str) -> None:
 
 def _edit(file: Path, edit: Callable[[str, AccessFile], tuple[str, dict[str, Key]]]) -> None:
     """Write the text that ``edit`` returns, unless it does not hold the keys that it returns as well."""
-    read_access(file)  # which says what is wrong with it, before it is locked
+    read_access(file, on_lambda=None)  # which says what is wrong with it, before it is locked
     try:
         target = file.resolve(strict=True)
         with _locked(target):
             before = target.read_bytes().decode()
-            found = parse_access(before, file)
+            found = parse_access(before, file, on_lambda=None)
             after, keys = edit(before, found)
             if keys != found.keys:
                 _check(file, after, AccessFile(found.public, keys, found.players))
@@ -88,7 +88,7 @@ def _edit(file: Path, edit: Callable[[str, AccessFile], tuple[str, dict[str, Key
 
 def _check(file: Path, text: str, expected: AccessFile) -> None:
     try:
-        is_right = parse_access(text, file) == expected
+        is_right = parse_access(text, file, on_lambda=None) == expected
     except AccessFileUnusable:
         is_right = False
     if not is_right:

@@ -145,15 +145,16 @@ _NEVER_QUOTED = {"sha256", "secret", "keys"}
 """What stands there by mistake may be a secret."""
 
 
-def read_access(file: Path) -> AccessFile:
+def read_access(file: Path, *, on_lambda: bool | None = False) -> AccessFile:
     """Read an access file; raise AccessFileUnusable, which names the table and the field that are wrong."""
-    return parse_access(read_text(file), file)
+    return parse_access(read_text(file), file, on_lambda=on_lambda)
 
 
-def parse_access(text: str, file: Path | str, *, on_lambda: bool = False) -> AccessFile:
+def parse_access(text: str, file: Path | str, *, on_lambda: bool | None = False) -> AccessFile:
     """Return what the text of an access file says; raise AccessFileUnusable.
 
-    On Lambda secrets are in parameters (``ssm:``), and nothing counts requests, so that limits are refused.
+    On Lambda secrets are in parameters (``ssm:``), and nothing counts requests, so that limits are refused. None is for
+    a file that may be read either way, as where its keys are edited.
     """
     try:
         return _read_tables(tomllib.loads(text), on_lambda=on_lambda)
@@ -194,7 +195,7 @@ def read_text(file: Path) -> str:
         raise AccessFileUnusable(file, "it is not UTF-8") from error
 
 
-def _read_tables(tables: dict[str, Any], *, on_lambda: bool) -> AccessFile:
+def _read_tables(tables: dict[str, Any], *, on_lambda: bool | None) -> AccessFile:
     if not tables:
         raise ValueError(
             "it is empty, so that nobody might do anything: `laurels access init` writes one to begin with"
@@ -284,7 +285,7 @@ def _check_digests(keys: dict[str, Key]) -> None:
             raise ValueError(f"{place_of(name)} has the sha256 of {place_of(other)}: each key has a secret of its own")
 
 
-def _check_players(players: Players, *, on_lambda: bool) -> None:
+def _check_players(players: Players, *, on_lambda: bool | None) -> None:
     if players.secret is not None:
         check_reference(players.secret, on_lambda=on_lambda)
     if players.anonymous and players.secret is None:

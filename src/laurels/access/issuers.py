@@ -113,10 +113,6 @@ class KeySet:
             return able
         return [key for key in able if key.id == key_id] or [key for key in able if key.id is None]
 
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self._keys)
-
 
 class IssuerKeys:
     """The keys of an issuer from its URL on, or those that stand in the access file."""

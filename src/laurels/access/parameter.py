@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from laurels.access.file import parse_access, read_text
+from laurels.access.players import make_tokens
 from laurels.access.references import SSM
 from laurels.errors import AccessFileUnusable
 from laurels.limits import KIB
@@ -28,7 +29,9 @@ NAME_CHARACTERS = 1011
 def read_file(file: Path) -> tuple[str, AccessFile]:
     """Return the text of a file that is to be put into a parameter, and what it says; raise AccessFileUnusable."""
     text = read_text(file)
-    return text, parse_parameter(text, str(file))
+    found = parse_parameter(text, str(file))
+    make_tokens(found.players, None, file)  # which raises for issuers that cannot be used
+    return text, found
 
 
 def parse_parameter(text: str, place: str) -> AccessFile:

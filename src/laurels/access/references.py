@@ -26,8 +26,11 @@ _REFERENCE = re.compile(rf"({ENV}|{FILE}|{SSM}):([^\x00]+)")
 _HOW = "openssl rand -base64 48"
 
 
-def check_reference(reference: str, *, on_lambda: bool) -> None:
-    """Raise ValueError if it refers to nothing that can be read here. The message never repeats it: it may be bare."""
+def check_reference(reference: str, *, on_lambda: bool | None) -> None:
+    """Raise ValueError if it refers to nothing that can be read there; None is for wherever the file will be read.
+
+    The message never repeats it: it may be bare.
+    """
     found = _REFERENCE.fullmatch(reference)
     if found is None:
         written = "ssm:NAME" if on_lambda else "env:LAURELS_TOKEN_SECRET or file:token-secret"
@@ -38,7 +41,7 @@ def check_reference(reference: str, *, on_lambda: bool) -> None:
         raise ValueError(
             f"[players]: secret is in {found[1]}:, and on Lambda it must be in a parameter, as in ssm:NAME"
         )
-    if not on_lambda and found[1] == SSM:
+    if on_lambda is False and found[1] == SSM:
         raise ValueError(
             "[players]: secret is in ssm:, which is read on Lambda alone: write env:NAME or file:PATH here"
         )

@@ -13,13 +13,15 @@ from laurels.access.advice import list_advice
 from laurels.access.editing import write_new
 from laurels.access.file import AccessFile, RateLimits, read_access
 from laurels.access.keys import digest_key, make_key
+from laurels.access.parameter import PARAMETER_BYTES, is_parameter_name, read_file
+from laurels.access.players import make_tokens
 from laurels.access.principal import EVERY_BOARD
 from laurels.access.references import read_secret
-from laurels.access.tokens import Tokens
 from laurels.cli.options import json_option
 from laurels.cli.printing import write, write_json, write_table
 from laurels.cli.schemas import make_schema
 from laurels.errors import AccessFileUnusable
+from laurels.optional import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +54,7 @@ EPILOG = """\b
 Examples:
   laurels access init access.toml
   laurels access check access.toml
+  laurels access put access.toml --parameter /laurels/dev/access
   laurels access schema > access.schema.json
 """
 
@@ -114,11 +117,12 @@ def init(*, file: Path, as_json: bool) -> None:
 
 @access.command()
 @click.argument("file", type=click.Path(path_type=Path), help="An access file, in TOML.")
+@click.option("--on-lambda", is_flag=True, help="Check it as one that `laurels access put` is to put into a parameter.")
 @json_option
-def check(*, file: Path, as_json: bool) -> None:
+def check(*, file: Path, on_lambda: bool, as_json: bool) -> None:
     """Check an access file: show who may do what, or what is wrong with it."""
-    found = read_access(file)
-    advice = [*list_advice(found, file, time.time()), *_check_players(found, file)]
+    found = read_file(file)[1] if on_lambda else read_access(file)
+    advice = [*list_advice(found, file, time.time()), *_check_players(found, file, on_lambda=on_lambda)]
     may = list(_holders(found))
     if as_json:
         write_json(Checked(may, advice))
@@ -137,19 +141,16 @@ def check(*, file: Path, as_json: bool) -> None:
     write(*(f"Note: {line}." for line in advice), err=True)
 
 
-def _check_players(found: AccessFile, file: Path) -> Iterator[str]:
+def _check_players(found: AccessFile, file: Path, *, on_lambda: bool) -> Iterator[str]:
     """Yield what is wrong with the secret here, which may be set only where the service runs; raise for issuers."""
     if (players := found.players) is None:
         return
     secret = None
     try:
-        secret = read_secret(players.secret, file) if players.secret else None
+        secret = read_secret(players.secret, file) if players.secret and not on_lambda else None
     except AccessFileUnusable as error:
         yield error.problem
-    try:
-        Tokens(players, secret)
-    except ValueError as error:
-        raise AccessFileUnusable(file, f"[players]: {error}") from None
+    make_tokens(players, secret, file)
 
 
 def _holders(found: AccessFile) -> Iterator[Holder]:
@@ -172,6 +173,39 @@ def format_expiry(expires: datetime | None) -> str:
         return "never"
     is_over = expires.timestamp() <= time.time()
     return f"{expires.isoformat().replace('+00:00', 'Z')}{' (expired)' if is_over else ''}"
+
+
+def _check_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
+    if not is_parameter_name(name):
+        raise click.BadParameter(f"{name!r} is not the whole name of a parameter, such as /laurels/dev/access.")
+    return name
+
+
+@access.command()
+@click.argument("file", type=click.Path(path_type=Path), help="An access file, in TOML.")
+@click.option(
+    "--parameter",
+    "name",
+    metavar="NAME",
+    required=True,
+    callback=_check_name,
+    help="Its whole name, such as /laurels/dev/access.",
+)
+@click.option("--kms-key", metavar="ID", help="Encrypt it by this KMS key, not by the one that AWS manages.")
+def put(*, file: Path, name: str, kms_key: str | None) -> None:
+    """Put an access file into a parameter of AWS, from which the functions on Lambda read it.
+
+    What no function could use is refused, and so is a file that is larger than a parameter. It becomes a SecureString
+    of the advanced tier, in place of what may be there. Region and credentials are those of the command `aws`.
+    """
+    text, found = read_file(file)
+    load("laurels.serverless.parameters:put_parameter")(name, text, kms_key=kms_key)
+    write(f"{file} is in the parameter {name}: {len(text.encode()):,} of {PARAMETER_BYTES:,} bytes.")
+    write(
+        *(f"Note: {line}." for line in list_advice(found, file, time.time())),
+        "Functions that run go by it within five minutes.",
+        err=True,
+    )
 
 
 @access.command()

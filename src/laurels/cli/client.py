@@ -20,23 +20,38 @@ import httpx
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from laurels.cli.credentials import HOW
 from laurels.cli.environment import find_proxy, make_trust, without_password
-from laurels.cli.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
+from laurels.cli.errors import KeyUnusable, RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
 from laurels.declaring import normalize_definition
 from laurels.definition import Definition
 from laurels.entries import checked_name
 from laurels.errors import BadDefinition, truncate
 from laurels.http.problems import Problem
-from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Reading, Receipt, ScoreRank, Submit, encode
+from laurels.http.wire import (
+    BatchReceipt,
+    GivenToken,
+    HiddenNames,
+    Listing,
+    Page,
+    Periods,
+    Reading,
+    Receipt,
+    ScoreRank,
+    Submit,
+    WantedToken,
+    encode,
+)
 from laurels.limits import BOARDS_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES, format_size
-from laurels.stores.contract import Count, Score, Standing, Summary
+from laurels.stores.contract import Count, HiddenStanding, Score, Standing, Summary
 from laurels.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from laurels.boards import ListedPeriod
-    from laurels.http.wire import Listed
+    from laurels.cli.credentials import Credential
+    from laurels.http.wire import HiddenEntry, Listed
     from laurels.stores.contract import Entry
 
 TIMEOUT = 30.0
@@ -79,10 +94,11 @@ class FullPage(Reading, frozen=True):
 class _Found(Struct, frozen=True):
     score: Score
     rank: Count | None
+    hidden: bool = False
 
 
 T = TypeVar("T")
-L = TypeVar("L", Listing, Periods)
+L = TypeVar("L", Listing, Periods, HiddenNames)
 
 _read_found = msgspec.json.Decoder(_Found)
 _read_page = msgspec.json.Decoder(Page)
@@ -93,6 +109,8 @@ _read_batch_receipt = msgspec.json.Decoder(BatchReceipt)
 _read_ranked_page = msgspec.json.Decoder(RankedPage)
 _read_listing = msgspec.json.Decoder(Listing)
 _read_definition = msgspec.json.Decoder(Definition)
+_read_hidden = msgspec.json.Decoder(HiddenNames)
+_read_given_token = msgspec.json.Decoder(GivenToken)
 _read_periods = msgspec.json.Decoder(Periods)
 _read_summary = msgspec.json.Decoder(Summary)
 _read_score_rank = msgspec.json.Decoder(ScoreRank)
@@ -116,18 +134,22 @@ ALL_TIME = Period()
 class Client:
     """A connection to one service. Its methods raise BadName before a request, and RequestFailed if it fails.
 
-    Raises EnvironmentWrong if the environment says how to reach the service, and that cannot be.
+    What is shown to the service is sent to no other: redirects are not followed. Raises EnvironmentWrong if the
+    environment says how to reach the service, and that cannot be.
     """
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, credential: Credential | None = None) -> None:
         url = httpx.URL(server)
+        if credential is not None and url.userinfo:
+            raise KeyUnusable("Both the service's URL and a key say who asks: take user and password out of the URL.")
         self._url = server.rstrip("/")
         self._server = without_password(url)
         self._proxy = find_proxy(url)
         self._last_page: Sequence[object] = ()
         self._via = f" through {self._proxy}" if self._proxy else ""
+        self._credential = credential
         self._http = httpx.AsyncClient(
-            headers=HEADERS,
+            headers=HEADERS | ({"authorization": f"Bearer {credential.text}"} if credential else {}),
             timeout=TIMEOUT,
             trust_env=False,
             proxy=self._proxy.url if self._proxy else None,
@@ -161,7 +183,25 @@ class Client:
     async def standing(self, board: str, name: str, when: Period = ALL_TIME) -> Standing | None:
         """Return the standing of a name, None if it is not on the board."""
         found = self._read(_read_found, await self._request("GET", _path(board, name) + _query(when.query)))
+        if found.hidden:
+            return HiddenStanding(found.score)
         return None if found.rank is None else Standing(found.score, found.rank)
+
+    async def hide(self, board: str, name: str) -> None:
+        """Hide a name on a board."""
+        await self._do("PUT", f"{_own_path(board)}/hidden/{quote(checked_name(name), safe='')}")
+
+    async def show(self, board: str, name: str) -> None:
+        """Show a hidden name."""
+        await self._do("DELETE", f"{_own_path(board)}/hidden/{quote(checked_name(name), safe='')}")
+
+    async def hidden(
+        self, board: str, when: Period = ALL_TIME, include: str | None = None
+    ) -> AsyncIterator[list[HiddenEntry]]:
+        """Yield the hidden names of a board in pages, with the included fields of their entries."""
+        path = f"{_own_path(board)}/hidden"
+        async for answer in self._list(path, {"include": include} | when.query, _read_hidden):
+            yield answer.hidden
 
     async def delete(self, board: str, name: str | None = None, when: Period = ALL_TIME) -> None:
         """Remove a name from a board and its periods, or from one period; without a name, all of them."""
@@ -218,6 +258,10 @@ class Client:
         for each in found:
             self._check_definition(each.definition)
         return found
+
+    async def give_token(self, wanted: WantedToken) -> GivenToken:
+        """Have a token made for a player."""
+        return self._read(_read_given_token, await self._request("POST", "/-/tokens", encode(wanted), JSON))
 
     async def definition(self, board: str) -> Definition:
         """Return the definition of a board."""
@@ -328,11 +372,20 @@ class Client:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             place = f" to {response.headers['location']}" if "location" in response.headers else ""
             explanation = f"{self._server}{self._via} answered {status}{place}, and not why."
+        explanation += self._advise(response.status_code)
         kind = RequestRefused if response.is_client_error else ServerFailed
         wait = response.headers.get("retry-after", "")
         return kind(
             explanation, status=response.status_code, retry_after=int(wait) if _SECONDS.fullmatch(wait) else None
         )
+
+    def _advise(self, status: int) -> str:
+        """Return what to do about a refusal that is one of who asks, to go on after the reason."""
+        if status not in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            return ""
+        if self._credential is None:
+            return f" {HOW}" if status == httpx.codes.UNAUTHORIZED else ""
+        return f" What was shown is from {self._credential.source}."
 
 
 def _path(board: str, name: str | None = None) -> str:

@@ -151,9 +151,8 @@ def create(  # noqa: PLR0913 - one argument an option
 @json_option
 def list_(*, file: Path, as_json: bool) -> None:
     """List the keys in the access file."""
-    found = [
-        KeyRow(name, key.scopes, key.boards, key.limits, key.expires) for name, key in read_access(file).keys.items()
-    ]
+    listed = read_access(file, on_lambda=None).keys
+    found = [KeyRow(name, key.scopes, key.boards, key.limits, key.expires) for name, key in listed.items()]
     if as_json:
         write_json(KeyRows(found))
     elif found:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from laurels.cli.errors import EnvironmentWrong, ServerFailed, ServerUnreachable
+from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable
 from laurels.cli.printing import write
 from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
 from laurels.optional import load
@@ -33,10 +33,16 @@ SECTIONS = {
         "delete": "laurels.cli.removals:delete",
         "clear": "laurels.cli.removals:clear",
     },
+    "Hidden names": {
+        "hide": "laurels.cli.hidden:hide",
+        "show": "laurels.cli.hidden:show",
+        "hidden": "laurels.cli.hidden:hidden",
+    },
     "Boards": {"boards": "laurels.cli.boards:boards"},
     "Who may": {
         "access": "laurels.cli.access:access",
         "keys": "laurels.cli.keys:keys",
+        "tokens": "laurels.cli.tokens:tokens",
         "audit": "laurels.cli.audit:audit",
     },
     "Whole boards": {
@@ -51,6 +57,7 @@ SECTIONS = {
 REFUSED, WRONG, FAILED, INTERRUPTED = 1, 2, 3, 130
 STATUSES: dict[type[Exception], int] = {
     EnvironmentWrong: WRONG,
+    KeyUnusable: WRONG,
     AnswerLost: FAILED,
     ServerFailed: FAILED,
     ServerUnreachable: FAILED,
@@ -73,7 +80,7 @@ Examples:
 Exit status:
   0    done
   1    refused, in whole or in part
-  2    the command line is wrong, or a variable of the environment
+  2    the command line is wrong, or a variable of the environment, or the key
   3    the service, or Momento, could not be reached, or failed
   130  interrupted
 

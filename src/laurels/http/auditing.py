@@ -80,7 +80,7 @@ class Auditor:
             self._unrecorded += 1
             return
         self._room -= 1
-        record = replace(watch.describe(), who=getattr(error, "who", watch.who), status=status_of(error))
+        record = replace(watch.describe(), status=status_of(error))
         task = asyncio.get_running_loop().create_task(self.write(record))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)

@@ -62,7 +62,9 @@ class _Subject(NamedTuple):
 
 
 _A_BATCH = "Several entries are a batch, which goes to POST /{board}."
-_ALONE = "That goes with one score alone, to POST /{board}/{name}."
+_ALONE = {
+    f'no field "{field}"': "That goes with one score alone, to POST /{board}/{name}." for field in ("operator", "run")
+}
 _A_SUBMIT = "One score goes to POST /{board}/{name}."
 _SUBJECTS: dict[type[Struct], _Subject] = {
     Submit: _Subject(
@@ -73,9 +75,9 @@ _SUBJECTS: dict[type[Struct], _Subject] = {
     Batch: _Subject(
         "A batch",
         '{"entries": [{"name": "v", "score": 42}]}',
-        {'no field "score"': _A_SUBMIT, 'no field "name"': _A_SUBMIT, 'no field "operator"': _ALONE},
+        {'no field "score"': _A_SUBMIT, 'no field "name"': _A_SUBMIT, **_ALONE},
     ),
-    StrictEntry: _Subject("An entry", '{"name": "v", "score": 42}', {'no field "operator"': _ALONE}),
+    StrictEntry: _Subject("An entry", '{"name": "v", "score": 42}', _ALONE),
     WantedToken: _Subject("A request for a token", '{"name": "v"}'),
     MetadataAlone: _Subject("A change of metadata", '{"metadata": {"car": "porsche"}}'),
 }
@@ -112,10 +114,11 @@ _read_any = msgspec.json.Decoder(Any).decode
 
 
 class Terms(NamedTuple):
-    """How a submit is to count, if not as others do: its time, in microseconds since the epoch, and its operator."""
+    """How a submit is to count, if not as others do: its time, in microseconds since the epoch, operator and run."""
 
-    submitted_at: int | None
-    operator: Operator | None
+    submitted_at: int | None = None
+    operator: Operator | None = None
+    run: str | None = None
 
     @property
     def need_moderator(self) -> bool:
@@ -136,7 +139,7 @@ def parse_submit(body: Body) -> tuple[Score, bytes | None, Terms | None]:
         _refuse_twice(body)
     if _is_large(submit.score):
         _check_digits(body, submit.score)
-    terms = Terms(_time(submit.submitted_at), _operator(submit.operator)) if _quotes_of_terms(submit) else None
+    terms = _terms(submit) if _quotes_of_terms(submit) else None
     return submit.score, _metadata(submit.metadata), terms
 
 
@@ -318,6 +321,16 @@ def _time(text: str | UnsetType | None) -> int | None:
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
+def format_time(microseconds: int) -> str:
+    """Return a time, in microseconds since the epoch, as RFC 3339 has it, in UTC."""
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _terms(submit: Submit) -> Terms:
+    run = submit.run if isinstance(submit.run, str) else None
+    return Terms(_time(submit.submitted_at), _operator(submit.operator), run)
+
+
 def _operator(text: str | UnsetType | None) -> Operator | None:
     """Return an operator; raise BadBody for a text that is none."""
     if not isinstance(text, str):
@@ -350,7 +363,7 @@ def _quotes_of_details(sent: Submit | StrictEntry) -> int:
 
 
 def _quotes_of_terms(sent: Submit | StrictEntry) -> int:
-    texts = (sent.submitted_at, sent.operator) if isinstance(sent, Submit) else (sent.submitted_at,)
+    texts = (sent.submitted_at, sent.operator, sent.run) if isinstance(sent, Submit) else (sent.submitted_at,)
     return sum(0 if text is UNSET else 2 if text is None else 4 for text in texts)
 
 

@@ -39,6 +39,12 @@ _DEFINED = (
     b'"scores":{"min":0,"max":1000000,"integer":true},"windows":["daily","weekly"],"time_zone":"Europe/Berlin",'
     b'"keep":{"daily":30},"ttl":null,"guard":null}'
 )
+_GUARDED = (
+    b'{"order":"descending","operator":"best","ties":"name","ranking":"ordinal",'
+    b'"scores":{"min":null,"max":null,"integer":false},"windows":[],"time_zone":"UTC","keep":{},"ttl":null,'
+    b'"guard":{"max_step":500,"per_player":null,"hold_above":1000,'
+    b'"runs":{"required":true,"min_seconds":0,"max_seconds":3600}}}'
+)
 _SUMMARY = (
     b'{"count":4,"best":2077,"worst":1500,"percentiles":{"50":1500,"90":2077,"99":2077},"histogram":['
     b'{"from":1500,"to":1557.7,"count":2},{"from":1557.7,"to":1615.4,"count":0},{"from":1615.4,"to":1673.1,"count":0},'
@@ -287,6 +293,72 @@ WALKTHROUGH = (
             409,
             "The audit log is in no file that could be read here: this service was started without --audit-log.",
         ),
+    ),
+    Example(
+        "define",
+        "A board with a guard",
+        "/-/boards/dungeon",
+        201,
+        _GUARDED,
+        b'{"operator": "best", "guard": {"max_step": 500, "hold_above": 1000, "runs": {"required": true}}}',
+    ),
+    Example("submit", "A score to begin with", "/dungeon/v", 202, body=b'{"score": 700}'),
+    Example(
+        "submit",
+        "A step too long",
+        "/dungeon/v",
+        422,
+        _problem(
+            422,
+            "The score 1300 improves the player's entry by 600: this board takes steps of 500 at most.",
+            pointer="/score",
+        ),
+        b'{"score": 1300}',
+    ),
+    Example(
+        "submit",
+        "A score that is held",
+        "/dungeon/v",
+        200,
+        b'{"score":700,"rank":0,"previous":{"score":700,"rank":0},"changed":false,"held":true}',
+        b'{"score": 1100}',
+        _PREFER,
+    ),
+    Example("submit", "Another one", "/dungeon/judy", 202, body=b'{"score": 1200}'),
+    Example(
+        "submit",
+        "A correction",
+        "/dungeon/v",
+        200,
+        b'{"score":650,"rank":0,"previous":{"score":700,"rank":0},"changed":true}',
+        b'{"score": 650, "operator": "latest"}',
+        _PREFER,
+    ),
+    Example(
+        "standing",
+        "What is held of a name",
+        "/dungeon/judy?include=held",
+        200,
+        b'{"score":0,"rank":null,"held":{"score":1200,"submittedAt":"2026-11-22T05:00:00.123456Z"}}',
+        varies=True,
+    ),
+    Example(
+        "held",
+        "All that is held",
+        "/-/boards/dungeon/held",
+        200,
+        b'{"held":[{"score":1200,"submittedAt":"2026-11-22T05:00:00.123456Z","name":"judy","metadata":null},'
+        b'{"score":1100,"submittedAt":"2026-11-22T05:00:00.123456Z","name":"v","metadata":null}],"next":null}',
+        varies=True,
+    ),
+    Example("release", "One is released", "/-/boards/dungeon/held/v/release", 204),
+    Example("reject", "The other one is rejected", "/-/boards/dungeon/held/judy/reject", 204),
+    Example(
+        "make_run",
+        "A run is a player's",
+        "/-/boards/dungeon/runs",
+        403,
+        _problem(403, "A run is made with a player's token, for the name that it was made for; keys need none."),
     ),
     Example(
         "landing",

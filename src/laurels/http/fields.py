@@ -32,11 +32,16 @@ OPERATOR = _describe(
     "bounds in `scores` hold as ever, the board's guard does not.",
     examples=["latest"],
 )
+RUN = _describe("A run of the player for this board; this submit uses it up.")
+HELD_SCORE = {
+    "score": _describe("The score that is held; under `increment` the sum of what was."),
+    "submittedAt": _describe("When it was submitted.", format="date-time"),
+}
 TOKEN = _describe("A JSON Web Token, to be sent as `Authorization: Bearer TOKEN`.")
 EXPIRES_AT = _describe("Until when it is good, in UTC.")
 
 FIELDS: dict[str, dict[str, Schema]] = {
-    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT, "operator": OPERATOR},
+    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT, "operator": OPERATOR, "run": RUN},
     "MetadataAlone": {"metadata": _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it; null for none.")},
     "StrictEntry": {"name": NAME, "score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
     "Batch": {"entries": _describe("The entries, in the order in which they are submitted.", maxItems=BATCH_ENTRIES)},
@@ -66,6 +71,9 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "previous": _describe("The standing before, or null for a new name."),
         "changed": _describe("Whether the board or one of its windows changed, or the metadata there."),
         "hidden": HIDDEN,
+        "held": _describe(
+            "True if the guard holds the score back, so that it does not count yet; else left out.", const=True
+        ),
     },
     "Standing": {"score": SCORE, "rank": RANK},
     "StandingOfName": {
@@ -74,6 +82,27 @@ FIELDS: dict[str, dict[str, Schema]] = {
             "The rank, from 0, by the board's `ranking`; null if the name is not on the board, or is hidden.", minimum=0
         ),
         "hidden": HIDDEN,
+    },
+    "StandingWithHeld": {
+        "score": _describe("A finite number that a double holds exactly; 0 if the name is not on the board."),
+        "rank": _describe("The rank, from 0; null if the name is not on the board, or is hidden.", minimum=0),
+        "hidden": HIDDEN,
+        "held": _describe("The score that is held of the name, or null."),
+    },
+    "HeldScore": HELD_SCORE,
+    "HeldEntry": {
+        **HELD_SCORE,
+        "name": NAME,
+        "metadata": METADATA,
+        "metadataDamaged": _describe("True if the disk has lost the metadata; else left out.", const=True),
+    },
+    "HeldEntries": {
+        "held": _describe("The held scores, best first."),
+        "next": _describe("Where the list goes on: the `cursor` for the next request, or null."),
+    },
+    "NewRun": {
+        "run": _describe("The run."),
+        "expiresAt": _describe("Until when it is accepted.", format="date-time"),
     },
     "ReadEntry": {
         "name": NAME,

@@ -17,6 +17,7 @@ from laurels.access.principal import ANYBODY
 from laurels.audit.record import Wanted
 from laurels.errors import NoAccessFile
 from laurels.http.access import refusal
+from laurels.http.guarding import standing_with_held
 from laurels.http.headers import REPRESENTATION, revalidated
 from laurels.http.messages import Response
 from laurels.http.own_boards import find_own_boards
@@ -95,11 +96,14 @@ async def submit(
     elif principal is not ANYBODY and not principal.may_submit_for(name):
         raise refusal(principal, PLAIN)
     want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
+    needs_run = principal.kind == "player"
     if terms is None:
-        change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
+        submission = Submission(name, score, metadata)
+        change = await boards.submit(board, submission, key, want_change=want_change, needs_run=needs_run)
     else:
-        dated = DatedSubmission(name, score, metadata, terms.submitted_at, operator=terms.operator)
-        change = await boards.submit_in_full(board, dated, key, want_change=want_change)
+        time, operator, run = terms
+        submission = DatedSubmission(name, score, metadata, time, operator=operator, run=run)
+        change = await boards.submit_in_full(board, submission, key, want_change=want_change, needs_run=needs_run)
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 
 
@@ -122,13 +126,22 @@ async def submit_batch(context: Context, board: str, sent: Entries | Iterator[En
         shown = list(dict.fromkeys(dated))[:NAMES_ASKED]
         submitting = partial(submit_batch, replace(context, watch=None), board, entries, key)
         return await context.watch.follow(partial(show_standings, context, board, shown), submitting)
-    refused = await context.boards.submit_many(board, entries, key)
+    refused = await context.boards.submit_many(board, entries, key, needs_run=context.principal.kind == "player")
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
 
-async def standing(context: Context, board: str, name: str, window: str | None, period: str | None) -> Response:
-    """Answer with the score and the rank of a name."""
+async def standing(
+    context: Context,
+    board: str,
+    name: str,
+    window: str | None,
+    period: str | None,
+    include: frozenset[str] = frozenset(),
+) -> Response:
+    """Answer with the score and the rank of a name, and what is held of it if that is asked for."""
     boards = context.boards
+    if include:
+        return await standing_with_held(context, find_board(boards, board, window, period), name)
     where = boards.board(board) if window is None is period else find_board(boards, board, window, period)
     found = await boards.standing(where, name)
     return ABSENT if found is None else Response(200, encode(found))

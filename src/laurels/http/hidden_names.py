@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from laurels.http.bodies import format_time
 from laurels.http.handlers import NO_CONTENT
 from laurels.http.messages import Response
-from laurels.http.reads import format_metadata, format_time
+from laurels.http.reads import format_metadata
 from laurels.http.subjects import find_board
 from laurels.http.wire import HiddenEntry, HiddenNames, encode
 
@@ -46,7 +47,7 @@ async def list_hidden(
             each.name,
             each.score,
             format_metadata(each.metadata) if metadata else UNSET,
-            format_time(each.submitted_at) if time else UNSET,
+            (None if each.submitted_at is None else format_time(each.submitted_at)) if time else UNSET,
             each.is_metadata_damaged or UNSET,
         )
         for each in found[:limit]

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from laurels.definition import Definition
 from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit, parse_wanted_token
+from laurels.http.guarding import list_held, make_run, reject, release
 from laurels.http.handlers import (
     check_health,
     check_ready,
@@ -47,10 +48,13 @@ from laurels.http.parameters import (
     AUDITED_SINCE,
     AUDITED_WHO,
     BOARDS_LIMIT,
+    HELD_CURSOR,
+    HELD_LIMIT,
     HIDDEN_LIMIT,
     IDEMPOTENCY_KEY,
     INCLUDE_IN_HIDDEN,
     INCLUDE_IN_LIST,
+    INCLUDE_IN_STANDING,
     KEYS_LIMIT,
     OF_PERIOD,
     PERIODS_LIMIT,
@@ -58,7 +62,7 @@ from laurels.http.parameters import (
     SCORE,
 )
 from laurels.http.reads import READS, parse_read, read_board
-from laurels.http.subjects import show_count, show_key, show_own_definition, show_standing
+from laurels.http.subjects import show_count, show_held, show_key, show_own_definition, show_standing
 from laurels.http.tokens import give_anonymous_token, give_token
 from laurels.http.wire import (
     AnonymousToken,
@@ -66,16 +70,19 @@ from laurels.http.wire import (
     Batch,
     BatchReceipt,
     GivenToken,
+    HeldEntries,
     HiddenNames,
     Keys,
     Listing,
     MetadataAlone,
+    NewRun,
     Periods,
     Readiness,
     Reading,
     Receipt,
     ScoreRank,
     StandingOfName,
+    StandingWithHeld,
     Submit,
     WantedToken,
 )
@@ -97,15 +104,25 @@ Ranks and places start at 0. A score is a JSON number that a double holds exactl
 refused. The name of a board or of a player is one percent-decoded segment of the path, and `%2F` is part of a name. \
 An answer is of one state of its board.
 
-`HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 405, 408, \
-414, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was wrong and what would \
-be right.
+Who asks is shown by `Authorization: Bearer KEY-OR-TOKEN`. Each operation says which scope it needs. The access file \
+of the service says which scopes the public has, each key, and players by their tokens; without such a file anybody \
+may do everything.
+
+`HEAD` is answered wherever `GET` is, and `OPTIONS` with the methods in `Allow`. Any request may also get 401, 403, \
+405, 408, 414, 421, 429, 431, 500, 501, 503 or 505. Every error is a problem document (RFC 9457) that says what was \
+wrong and what would be right.
 """
+
+OF_CREDENTIALS = (
+    "A key (`laurels_...`), or a token of a player. Neither is needed for what the service's access file lets the "
+    "public do, or if it has no such file. A wrong one is refused everywhere."
+)
 
 TAGS = {
     "Scores": "Submit scores, and read ranks. A board comes into being at its first submit.",
     "Players": "Tokens, by which players submit their own scores.",
     "Boards": "Which boards there are, how they are defined, and what they hold.",
+    "Guard": "What a board does against cheating: runs, and scores that wait for a moderator.",
     "Service": "What this is, and whether it is well.",
 }
 
@@ -125,7 +142,8 @@ STATUSES = {
     415: "The body is not JSON, or is encoded.",
     421: "`Host` names another service than this.",
     422: "The request was read, and is refused; nothing was stored.",
-    429: "The store's account is over one of its limits; nothing was counted.",
+    429: "The address, the key or the player asks too often; or the store's account is over one of its limits. Nothing "
+    "was counted.",
     431: f"The headers are larger than {format_size(HEAD_BYTES)}, unless the service is set otherwise.",
     500: "A fault of the service's own.",
     501: "`Transfer-Encoding` has another coding than `chunked`, or more than one.",
@@ -136,7 +154,7 @@ STATUSES = {
 }
 """What each error means, whichever operation it answers."""
 
-ANY_REQUEST = (401, 403, 405, 408, 414, 421, 431, 500, 501, 503, 505)
+ANY_REQUEST = (401, 403, 405, 408, 414, 421, 429, 431, 500, 501, 503, 505)
 """The errors that any request may get; the document has them once."""
 
 
@@ -195,9 +213,11 @@ STANDING = Operation(
     tag="Scores",
     title="Get a standing",
     about="Returns the score and the rank of a name. A name that is not on the board has score 0 and no rank.",
-    answers=(Answer(200, "The standing.", (StandingOfName,)),),
+    answers=(
+        Answer(200, "The standing, with what is held if that was asked for.", (StandingOfName, StandingWithHeld)),
+    ),
     handler=standing,
-    parameters=OF_PERIOD,
+    parameters=(*OF_PERIOD, INCLUDE_IN_STANDING),
     errors=READ_ERRORS,
     scope="read",
     subject="the standing of a name",
@@ -505,6 +525,63 @@ OPERATIONS = (
         scope="admin",
         concerns="all boards",
         subject="the audit log",
+    ),
+    Operation(
+        name="make_run",
+        method="POST",
+        path="/-/boards/{board}/runs",
+        tag="Guard",
+        title="Make a run",
+        about="Returns a run for the player whose token is shown. One submit of that player to this board can use it "
+        "up, as `run` in its body, from `min_seconds` to `max_seconds` of the board's guard after now.",
+        answers=(Answer(201, "The run.", (NewRun,)),),
+        handler=make_run,
+        errors=(400, 404, 406, 422, 429, 503),
+        scope="submit:self",
+        subject="the making of a run",
+    ),
+    Operation(
+        name="held",
+        method="GET",
+        path="/-/boards/{board}/held",
+        tag="Guard",
+        title="List held scores",
+        about="Returns the scores that the board's guard holds back, best first.",
+        answers=(Answer(200, "The held scores.", (HeldEntries,)),),
+        handler=list_held,
+        parameters=(HELD_CURSOR, HELD_LIMIT),
+        errors=READ_ERRORS,
+        scope="moderate",
+        subject="the list of held scores",
+    ),
+    Operation(
+        name="release",
+        method="POST",
+        path="/-/boards/{board}/held/{name}/release",
+        tag="Guard",
+        title="Release a held score",
+        about="Submits the score that is held of the name as of its time, by the board's operator, past its guard, and "
+        "into those periods of then that are still kept.",
+        answers=(Answer(204, "It counts, as any of its time would; nothing is held of the name."),),
+        handler=release,
+        shows=show_held,
+        errors=(400, 404, 406, 422, 429, 503, 507),
+        scope="moderate",
+        subject="the release of a held score",
+    ),
+    Operation(
+        name="reject",
+        method="POST",
+        path="/-/boards/{board}/held/{name}/reject",
+        tag="Guard",
+        title="Reject a held score",
+        about="Forgets the score that is held of the name.",
+        answers=(Answer(204, "Nothing is held of the name."),),
+        handler=reject,
+        shows=show_held,
+        errors=(400, 404, 406, 422, 429, 503),
+        scope="moderate",
+        subject="the rejection of a held score",
     ),
     Operation(
         name="landing",

@@ -23,8 +23,10 @@ from laurels.limits import (
     BOARDS_LISTED,
     DEFAULT_AUDIT_RECORDS,
     DEFAULT_BOARDS_LISTED,
+    DEFAULT_HELD_LISTED,
     DEFAULT_PAGE_ENTRIES,
     DEFAULT_SPAN_ENTRIES,
+    HELD_LISTED,
     HIDDEN_LISTED,
     KEY_CHARACTERS,
     KEY_HOURS,
@@ -325,6 +327,16 @@ LIMIT = Whole(
     least=1,
     most=PAGE_ENTRIES,
     default=DEFAULT_PAGE_ENTRIES,
+)
+INCLUDE_IN_STANDING = Fields(
+    name="include",
+    about="Further fields: `held`, the score of this name that the board's guard holds back. For that player's own "
+    "token, and for moderators.",
+    known=("held",),
+)
+HELD_CURSOR = Text(name="cursor", about="The `next` of the list before: returns the held scores after it.")
+HELD_LIMIT = Whole(
+    name="limit", about="How many held scores at most.", least=1, most=HELD_LISTED, default=DEFAULT_HELD_LISTED
 )
 SCORE = RequiredNumber(
     name="score",

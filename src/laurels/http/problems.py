@@ -45,6 +45,7 @@ STATUS: dict[type[errors.LaurelsError], int] = {
     errors.NotDeclared: 404,
     errors.NotDefined: 404,
     errors.NotOnBoard: 404,
+    errors.NotHeld: 404,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.IssuerUnreachable: 503,

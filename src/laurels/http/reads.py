@@ -11,13 +11,12 @@ A request asks for one of them by its parameters; all take ``include``, ``window
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Raw, Struct
 
 from laurels.errors import BadParameter, NotDefined, NotKept
-from laurels.http.bodies import EPOCH
+from laurels.http.bodies import format_time
 from laurels.http.cursor import read_cursor, write_cursor
 from laurels.http.messages import Response
 from laurels.http.operation import Handler, Inputs
@@ -214,7 +213,7 @@ def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadE
             entry.score,
             entry.rank if rank else UNSET,
             format_metadata(entry.metadata) if metadata else UNSET,
-            format_time(entry.submitted_at) if time else UNSET,
+            (None if entry.submitted_at is None else format_time(entry.submitted_at)) if time else UNSET,
             entry.is_metadata_damaged or UNSET,
         )
         for entry in found
@@ -224,13 +223,6 @@ def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadE
 def format_metadata(metadata: bytes | None) -> Raw:
     """Return metadata as JSON."""
     return _NULL if metadata is None else Raw(metadata)
-
-
-def format_time(microseconds: int | None) -> str | None:
-    """Return a time as RFC 3339 has it, None if it is not known."""
-    if microseconds is None:
-        return None
-    return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 _COMMON = (INCLUDE, *OF_PERIOD)

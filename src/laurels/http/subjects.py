@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from laurels.errors import BadParameter
-from laurels.http.wire import StandingOfName
+from laurels.http.bodies import format_time
+from laurels.http.wire import HeldScore, StandingOfName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,13 @@ class Filled(Struct, frozen=True):
     """A board, or a period, by how many entries it has."""
 
     entries: int
+
+
+class HeldBack(Struct, frozen=True):
+    """A name, by its standing and by the score that its board's guard holds back."""
+
+    standing: Standing | None
+    held: HeldScore | None
 
 
 class KeyRights(Struct, frozen=True):
@@ -50,6 +58,14 @@ async def show_standing(
 ) -> Standing | None:
     """Return the standing of a name."""
     return await context.boards.standing(find_board(context.boards, board, window, period), name)
+
+
+async def show_held(context: Context, board: str, name: str) -> HeldBack:
+    """Return the standing of a name, and what is held of it."""
+    boards = context.boards
+    standing = await boards.standing(boards.board(board), name)
+    entry = await boards.held_entry(board, name)
+    return HeldBack(standing, HeldScore(entry.score, format_time(entry.submitted_at or 0)) if entry else None)
 
 
 async def show_count(context: Context, board: str, window: str | None, period: str | None) -> Filled:

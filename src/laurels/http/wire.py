@@ -16,6 +16,7 @@ from laurels.limits import (
     AUDIT_RECORDS,
     BOARDS_LISTED,
     DEFAULT_TOKEN_SECONDS,
+    HELD_LISTED,
     HIDDEN_LISTED,
     KEYS_LISTED,
     PERIODS_LISTED,
@@ -26,12 +27,13 @@ Percentage = Annotated[float, Meta(ge=0, le=100)]
 
 
 class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel", gc=False):
-    """The body of a submit; null is no metadata, no time, and the board's own operator."""
+    """The body of a submit; null is no metadata, no time, the board's own operator, and no run."""
 
     score: int | float
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
     submitted_at: str | UnsetType | None = UNSET
     operator: str | UnsetType | None = UNSET
+    run: str | UnsetType | None = UNSET
 
 
 class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -66,6 +68,41 @@ class StandingOfName(Struct, frozen=True):
     score: Score = 0
     rank: int | None = None
     hidden: bool | UnsetType = UNSET
+
+
+class HeldScore(Struct, frozen=True, rename="camel"):
+    """A score that is held."""
+
+    score: Score
+    submitted_at: str
+
+
+class StandingWithHeld(StandingOfName, frozen=True):
+    """The standing of a name, and what is held of it."""
+
+    held: HeldScore | None = None
+
+
+class HeldEntry(HeldScore, frozen=True, rename="camel", kw_only=True):
+    """A held score, its name and its metadata; ``metadata_damaged`` is true, or left out."""
+
+    name: str
+    metadata: Raw
+    metadata_damaged: bool | UnsetType = UNSET
+
+
+class HeldEntries(Struct, frozen=True):
+    """Held scores, best first; ``next`` is the cursor of those behind, None at the end."""
+
+    held: Annotated[list[HeldEntry], Meta(max_length=HELD_LISTED)]
+    next: str | None
+
+
+class NewRun(Struct, frozen=True, rename="camel"):
+    """A run, and until when it is accepted."""
+
+    run: str
+    expires_at: str
 
 
 class Page(Struct, frozen=True):
@@ -126,22 +163,24 @@ class ScoreRank(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """The answer to a submit that asked for a representation; ``hidden`` is true, or left out."""
+    """The answer to a submit that asked for a representation; ``hidden`` and ``held`` are true, or left out."""
 
     score: Score
     rank: Count | None
     previous: Standing | None
     changed: bool
     hidden: bool | UnsetType = UNSET
+    held: bool | UnsetType = UNSET
 
     @classmethod
     def of(cls, change: Change) -> Receipt:
         """Return the answer for a change."""
         current, previous = change.current, change.previous
+        held = change.held or UNSET
         if isinstance(current, HiddenStanding):
             previous = Standing(previous.score, None) if previous else None
-            return cls(current.score, None, previous, change.counted, hidden=True)
-        return cls(current.score, current.rank, previous, change.counted)
+            return cls(current.score, None, previous, change.counted, hidden=True, held=held)
+        return cls(current.score, current.rank, previous, change.counted, held=held)
 
 
 class Listed(Struct, frozen=True):

@@ -7,17 +7,17 @@ the same time.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
 from laurels.access.file import AccessFile
 from laurels.access.parameter import parse_parameter, secret_parameter
-from laurels.access.players import make_tokens
 from laurels.errors import AccessFileUnusable, ParameterUnreadable
 from laurels.http.access import Access
+from laurels.optional import load
 from laurels.serverless import parameters
 from laurels.serverless.parameters import Parameter
 
@@ -25,38 +25,44 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from laurels.access.principal import Principal
+    from laurels.access.tokens import Tokens
     from laurels.http import Request
     from laurels.http.operation import Operation
 
 
-class Loaded(Struct, frozen=True):
-    """An access file, and the secret that it refers to."""
+@dataclass(frozen=True)
+class Loaded:
+    """An access file, the secret that it refers to, and what verifies tokens by both."""
 
-    file: AccessFile
-    secret: bytes | None
-
-    def __repr__(self) -> str:
-        """Return nothing of what they say."""
-        return "<Loaded>"
+    file: AccessFile = field(repr=False)
+    secret: bytes | None = field(repr=False)
+    tokens: Tokens | None = field(repr=False, compare=False)
 
 
 class ParameterAccess(Access):
     """The gate's part that asks who it is, by the access file in a parameter."""
 
-    def __init__(self, name: str, connect: Callable[[], Any]) -> None:
+    def __init__(self, name: str, connect: Callable[[], Any], clock: Callable[[], float] = time.time) -> None:
         super().__init__(AccessFile())  # by which nobody may do anything
         self._name = name
         self._connect = connect
+        self._clock = clock
         self._loaded: Loaded | None = None
-        self._parameter = Parameter(name, "access file", self._load)
+        self._parameter = Parameter(name, "access file", self._load, clock)
+
+    async def start(self) -> None:
+        """Read the file, and fetch the keys of issuers, before the first request; what fails is tried again then."""
+        await self.refresh()
+        if self.tokens is not None:
+            await self.tokens.fetch_keys()
 
     async def refresh(self) -> None:
         """Go by the file that is in the parameter now, if it is time to look; what cannot be read is in the log."""
         with suppress(ParameterUnreadable):
             loaded = await self._parameter.current()
             if loaded != self._loaded:
-                self.replace(loaded.file, make_tokens(loaded.file.players, loaded.secret, self._name, self.tokens))
                 self._loaded = loaded
+                self.replace(loaded.file, loaded.tokens)
                 self.begin_fetching()
 
     def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
@@ -70,23 +76,31 @@ class ParameterAccess(Access):
         text = parameters.parameter(self._name, self._connect)
         try:
             file = parse_parameter(text, self._name)
-            _check_issuers(file, self._name)
-            place = secret_parameter(file)
-            secret = self._read_secret(place) if place else None
-            make_tokens(file.players, secret, self._name)  # which raises for what cannot be used
+            secret = self._read_secret(file)
+            return Loaded(file, secret, self._open_tokens(file, secret))
         except AccessFileUnusable as error:
             raise ParameterUnreadable(self._name, str(error)) from None
-        return Loaded(file, secret)
 
-    def _read_secret(self, name: str) -> bytes:
-        return parameters.parameter(name, self._connect).removesuffix("\n").encode()
+    def _read_secret(self, file: AccessFile) -> bytes | None:
+        name = secret_parameter(file)
+        return None if name is None else parameters.parameter(name, self._connect).removesuffix("\n").encode()
 
-
-def _check_issuers(file: AccessFile, name: str) -> None:
-    """Raise AccessFileUnusable if these functions cannot verify the signatures of issuers that the file has."""
-    if file.players and file.players.issuers and find_spec("cryptography") is None:
-        raise AccessFileUnusable(
-            name,
-            "[players] has issuers, and these functions were deployed for a file without any: deploy again, with this "
-            "file as accessFile, or without accessFile",
-        )
+    def _open_tokens(self, file: AccessFile, secret: bytes | None) -> Tokens | None:
+        """Return what verifies tokens. Loading it takes time, and is done only for a file that has players."""
+        players = file.players
+        if players is None:
+            return None
+        if players.issuers and find_spec("cryptography") is None:
+            raise AccessFileUnusable(
+                self._name,
+                "[players] has issuers, and these functions were deployed for a file without any: deploy again, with "
+                "this file as accessFile, or without accessFile",
+            )
+        try:
+            fetch = load("laurels.serverless.fetching:fetch")
+            new_tokens = load("laurels.access.tokens:Tokens")
+            # By the wall clock, as all that is kept here: the monotonic one may not move while Lambda freezes it.
+            tokens: Tokens = new_tokens(players, secret, self.tokens, fetch=fetch, clock=self._clock)
+        except ValueError as error:
+            raise AccessFileUnusable(self._name, f"[players]: {error}") from None
+        return tokens

@@ -32,4 +32,4 @@ class ParameterNotWritten(LaurelsError):
 
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
-        super().__init__(f"The parameter {name} cannot be written: {reason.rstrip('.')}. It is as it was.")
+        super().__init__(f"The parameter {name} cannot be written: {reason.rstrip('.')}.")

@@ -60,19 +60,17 @@ class Function:
         self._loop.run_until_complete(self._warm())
 
     async def _warm(self) -> None:
-        refreshing = asyncio.create_task(self._refresh())
+        starting = asyncio.create_task(self._access.start()) if self._access is not None else None
         try:
             await self._store.ready()
         except StoreError as error:
             log.warning("Not ready yet: %s", error)
-        await refreshing
-
-    async def _refresh(self) -> None:
-        if self._access is not None:
-            await self._access.refresh()
+        if starting is not None:
+            await starting
 
     async def _answer(self, request: Request) -> Response:
-        await self._refresh()
+        if self._access is not None:
+            await self._access.refresh()
         return await self._routes.answer(request)
 
     def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

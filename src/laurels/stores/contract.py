@@ -39,6 +39,16 @@ submits renew the time to live as any do, and what stored entries contradict, th
 without entries, until it is shown: removing its entries, dropping the board, the end of its time and another definition
 leave that as it is. Shown again, it has the place that it would have had.
 
+**Guard.** A board whose definition has a guard judges each submission that has no operator of its own, in the order in
+which they are kept, after the bounds of a sum. It refuses one that improves the entry on the board itself by more than
+``max_step`` (under an operator that adds: the score itself), with ScoreRefused; one beyond ``per_player``, with
+TooManyRequests; and one with a run that is used, too old or too short, with RunRefused. What is refused counts for
+nothing, in a batch each on its own. What is taken counts for ``per_player`` and uses up its run, whether or not it
+changes anything. If it is better than ``hold_above``, or the sum would be, it is *held*: apart from the board and its
+windows, which stay as they are, by the same operator, one entry for each name, with its time and metadata. Held entries
+go when their name is removed from the board, when the board is dropped, and when its time is over. Whether a submit
+needs a run is for its caller to say.
+
 **Windows.** A period of a window is a board of its own, with a key of its own (:attr:`Board.key`). A submit to a board
 feeds it and the periods in :attr:`Board.feeds`, by the same operator, in one operation; if that begins a period, the
 periods before :attr:`Feed.oldest` are removed. Removing a name from a board, or dropping the board, includes all its
@@ -171,6 +181,13 @@ class EntryWithMetadata(Entry, frozen=True, rename="camel", gc=False):
     metadata_damaged: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class Run(Struct, frozen=True, gc=False):
+    """A run, and when it is accepted at the latest, in microseconds since the epoch."""
+
+    run: str
+    expires_at: int
+
+
 class Submission(Struct, frozen=True, gc=False):
     """A score that is submitted for a name, with at most 1 KiB of JSON that is kept with it."""
 
@@ -188,6 +205,8 @@ class DatedSubmission(Submission, frozen=True, gc=False):
     submitted_at: int | None = None
     feeds: tuple[Feed, ...] = ()
     operator: Operator | None = None
+    run: str | None = None
+    """The run that it uses up, as the store made it."""
 
 
 class Refusal(Struct, frozen=True, gc=False):
@@ -284,12 +303,14 @@ class Place(Struct, frozen=True, gc=False):
 class Change(Struct, frozen=True):
     """What a submission did: the standing before it, or None for a new name, and the one after.
 
-    ``counted`` says whether it changed an entry, on the board or in one of its windows, or the metadata of one.
+    ``counted`` says whether it changed an entry, on the board or in one of its windows, or the metadata of one, and
+    ``held`` that it does not count yet; then the name may have no entry after it either.
     """
 
     previous: Standing | None
     current: Standing
     counted: bool = True
+    held: bool = False
 
 
 class SubmitResult(Struct, frozen=True):
@@ -465,6 +486,38 @@ class Store(ABC):
     async def show(self, board: Board, name: str) -> bool:
         """Let a hidden name be as any other again; return whether it was hidden. Raises NotKept as :meth:`hide`."""
         self._refuse("hide names")
+
+    # The guard, with the capability guarding
+
+    async def make_run(self, board: Board, name: str) -> Run:
+        """Return a run for ``name``, which one submit can use up; it is accepted as the board's guard says.
+
+        Raises NotKept, here and in the methods below, without the capability ``guarding``.
+        """
+        self._refuse("guard a board against cheating")
+
+    async def held(self, board: Board, after: Ranked | None = None, limit: int | None = None) -> list[Ranked]:
+        """Return the held entries of a board with their metadata, best first: all, or the first after the place of one.
+
+        Their ranks mean nothing.
+        """
+        self._refuse("guard a board against cheating")
+
+    async def held_entry(self, board: Board, name: str, *, with_metadata: bool = False) -> Ranked | None:
+        """Return what is held of ``name``, None if that is nothing."""
+        self._refuse("guard a board against cheating")
+
+    async def release(self, board: Board, held: Ranked) -> bool:
+        """Let a held entry count as of its time, on the board and in :attr:`Board.feeds`, past the guard.
+
+        Returns False, and changes nothing, if it is held no more, or another one is in its place. Raises ScoreRefused
+        as :meth:`submit` does; then it stays held.
+        """
+        self._refuse("guard a board against cheating")
+
+    async def reject(self, board: Board, name: str) -> bool:
+        """Forget what is held of ``name``; return whether that was anything."""
+        self._refuse("guard a board against cheating")
 
     def may_know(self, idempotency_key: IdempotencyKey) -> bool:
         """Return whether a submit with this key may have to wait until it is known what the first one did.

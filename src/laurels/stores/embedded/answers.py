@@ -4,8 +4,8 @@
     agreed   when it was, in microseconds of agreed time: the keys are forgotten a day of that time later
     pairs    the keys, each with its fingerprint behind it, 32 bytes a pair
     bodies   what the writes came to, in the same order, as a msgpack array:
-                 [[score, rank] before or nil, [score, rank] after, whether it counted]   of one submission,
-                                                                   with nil for the rank of a hidden name
+                 [[score, rank] before or nil, [score, rank] after or nil, whether it counted]   of one submission,
+                                       with nil for the rank of a hidden name, and -1 behind it if it is held
                  {"refusals": [...]}                                                      of a batch
              with scores as doubles if one is beyond 64 bits
 
@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from laurels.stores.contract import Change, HiddenStanding, Refusal, Score, Standing
+from laurels.stores.embedded.guard import HELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,8 +35,8 @@ KEY_BYTES, PAIR_BYTES = 16, 32
 
 StoredStanding = tuple[Score, int | None]
 """Score and rank of a name; a hidden one has no rank."""
-Compared = tuple[StoredStanding | None, StoredStanding, bool]
-"""Score and rank of a name just before a submission and just after, and whether it counted."""
+Compared = tuple[StoredStanding | None, StoredStanding | None, bool | int]
+"""Score and rank of a name just before a submission and just after, and whether it counted, or HELD."""
 
 
 class BatchAnswer(Struct, frozen=True, gc=False):
@@ -63,7 +64,7 @@ class Answer(Struct, frozen=True, gc=False):
         if isinstance(self.body, BatchAnswer):
             return self.body.refusals
         before, after, counted = self.body
-        return before and _with_score(int, before), _with_score(int, after), counted
+        return before and _with_score(int, before), after and _with_score(int, after), counted
 
 
 class Answers(Struct, frozen=True, gc=False):
@@ -89,7 +90,8 @@ class Answers(Struct, frozen=True, gc=False):
 def change(compared: Compared) -> Change:
     """Return the change that two standings are."""
     before, after, counted = compared
-    return Change(_standing(before) if before else None, _standing(after), counted)
+    current = _standing(after) if after else Standing(0, None)
+    return Change(_standing(before) if before else None, current, counted is True, counted == HELD)
 
 
 def _standing(stored: StoredStanding) -> Standing:
@@ -135,7 +137,7 @@ def _row(answered: Sequence[Answered], agreed: int) -> Answers:
 
 def _as_doubles(compared: Compared) -> Compared:
     before, after, counted = compared
-    return before and _with_score(float, before), _with_score(float, after), counted
+    return before and _with_score(float, before), after and _with_score(float, after), counted
 
 
 def _with_score(kind: type[float], standing: StoredStanding) -> StoredStanding:

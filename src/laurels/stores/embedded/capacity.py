@@ -26,14 +26,26 @@ from laurels.definition import WINDOWS
 from laurels.errors import StoreFull
 from laurels.limits import BATCH_ENTRIES, MIB, Limit
 from laurels.stores.contract import DatedSubmission, Refusal, Submission, key_of
-from laurels.stores.embedded.records import Define, Drop, Put, PutMany, Record, Remove, Submit, SubmitMany, fed_keys
+from laurels.stores.embedded.guard import held_key
+from laurels.stores.embedded.records import (
+    Define,
+    Drop,
+    Put,
+    PutMany,
+    Record,
+    Release,
+    Remove,
+    Submit,
+    SubmitMany,
+    fed_keys,
+)
 from laurels.stores.embedded.state import EMPTY_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from laurels.ranking import Index
-    from laurels.stores.contract import Board, Feed
+    from laurels.stores.contract import Board, Feed, Score
     from laurels.stores.embedded.state import State
 
 UNCHECKED_BYTES = 64 * 2**10
@@ -46,6 +58,8 @@ UNCHECKED = {
     "entries": (_RECORDS + BATCH_ENTRIES) * (1 + WINDOWS),
 }
 """How much so many bytes of records add at most, the last of which may begin just before their end."""
+FORGOTTEN_AT_ONCE = 1000
+"""How many of the oldest runs are looked at if there is no room for another."""
 FAR = 4
 """So many times that must fit beside all that is under way, so that no room is held for what does not come."""
 
@@ -63,6 +77,8 @@ class StoreLimits(Struct, frozen=True):
     """50 to 100 bytes of memory each."""
     hidden: Annotated[int, Limit("How many names may be hidden, those of all boards together.")] = 100_000
     """About a hundred bytes of memory each, and up to a kilobyte for each board that has some."""
+    runs: Annotated[int, Limit("How many used runs it may remember at a time.")] = 1_000_000
+    """Until they would be too late anyway: some 200 bytes of memory each."""
     keys: Annotated[int, Limit("How many idempotency keys it may remember at a time.")] = 10_000_000
     waiting_changes: Annotated[
         int, Limit("Changes that may wait for the disk; further ones get a 503.", "bytes", MIB)
@@ -116,6 +132,7 @@ class Capacity:
         self._state = state
         self._unchecked = self._spare = 0
         self._hiding: set[tuple[str, str]] = set()
+        self._using: Counter[bytes] = Counter()
         self._claimed = tuple(Counter[Any]() for _ in Claims._fields)
         for what, held in self.held().items():
             if held > (limit := getattr(limits, what)):
@@ -168,6 +185,22 @@ class Capacity:
         finally:
             self._hiding.discard(where)
 
+    @contextmanager
+    def using(self, run: bytes, now: int) -> Iterator[None]:
+        """Hold room for a run that is being used, at a tick; raise StoreFull if there is none."""
+        marks, most = self._state.marks, self.limits.runs - len(self._using)
+        if len(marks.runs) >= most:
+            marks.forget(now, FORGOTTEN_AT_ONCE)
+        if len(marks.runs) >= most and run not in marks.runs:
+            raise StoreFull("used runs", self.limits.runs, "--max-runs", "wait until some of them are too old anyway")
+        self._using[run] += 1
+        try:
+            yield
+        finally:
+            self._using[run] -= 1
+            if not self._using[run]:
+                del self._using[run]
+
     def fit(self, board: Board, batch: Sequence[Submission | Refusal]) -> Sequence[Submission | Refusal]:
         """Return a batch with refusals in place of the new entries for which there is no room.
 
@@ -183,7 +216,8 @@ class Capacity:
         for place, entry in enumerate(batch):
             if isinstance(entry, Submission):
                 fed = self._keys(board.key, entry.feeds) if isinstance(entry, DatedSubmission) else keys
-                new = {claim for claim in self._absent(fed, entry.name) if claim not in self._claimed[2]} - seen
+                claims = self._new(board.name, fed, entry.name, entry.score)
+                new = {claim for claim in claims if claim not in self._claimed[2]} - seen
                 if len(new) > room:
                     fitted[place] = Refusal(place, entry.name, str(error))
                 else:
@@ -197,10 +231,9 @@ class Capacity:
     def claim(self, record: Record) -> Claims:
         """Claim what a record adds until :meth:`release`; raise StoreFull if there is no room for it."""
         freed = 0, 0
-        if isinstance(record, Submit | SubmitMany | Put | PutMany):
-            names = (record.name,) if isinstance(record, Submit | Put) else record.names
-            feeds = record.feeds if isinstance(record, Submit | SubmitMany) else ()
-            claims = self._additions(record.board, feeds, names)
+        if isinstance(record, Submit | SubmitMany | Put | PutMany | Release):
+            feeds = () if isinstance(record, Put | PutMany) else record.feeds
+            claims = self._additions(record.board, feeds, _scores_of(record))
             if isinstance(record, SubmitMany) and record.dates:
                 claims = self._additions_of(record)
             freed = self._freed(record.board, feeds)
@@ -234,26 +267,28 @@ class Capacity:
     def _full(self, what: str) -> StoreFull:
         return StoreFull(what, getattr(self.limits, what), f"--max-{what}", REMEDIES[what])
 
-    def _additions(self, board: str, feeds: Iterable[Feed], names: Iterable[str]) -> Claims:
+    def _additions(self, board: str, feeds: Iterable[Feed], sent: Iterable[tuple[str, Score | None]]) -> Claims:
         keys = self._keys(board, feeds)
         new_keys = [key for key, index in keys if not len(index)]
         return Claims(
             boards=[board for key in new_keys if key == board and not self._is_known(board)],
             periods=[key for key in new_keys if key != board],
-            entries=list(dict.fromkeys(claim for name in names for claim in self._absent(keys, name))),
+            entries=list(dict.fromkeys(claim for each in sent for claim in self._new(board, keys, *each))),
         )
 
     def _additions_of(self, record: SubmitMany) -> Claims:
         """Return what is new of a batch in which some count as of another time."""
         feeds = {date.place: date.feeds for date in record.dates}
         each = [
-            self._additions(record.board, feeds.get(place, record.feeds), (name,))
-            for place, name in enumerate(record.names)
+            self._additions(record.board, feeds.get(place, record.feeds), (each,))
+            for place, each in enumerate(_scores_of(record))
         ]
         return Claims(*(list(dict.fromkeys(chain.from_iterable(added))) for added in zip(*each, strict=True)))
 
     def _is_known(self, board: str) -> bool:
-        return board in self._state.declared or board in self.exempt or len(self._index(board)) > 0
+        if board in self._state.declared or board in self.exempt:
+            return True
+        return len(self._index(board)) > 0 or len(self._index(held_key(board))) > 0
 
     def _keys(self, board: str, feeds: Iterable[Feed]) -> list[tuple[str, Index | Both]]:
         return [(key, self._index(key)) for key in fed_keys(board, feeds)]
@@ -267,6 +302,17 @@ class Capacity:
         if leaving and (key in leaving or key.partition("\n")[0] in leaving or len(index) <= len(leaving)):
             return EMPTY_INDEX
         return index
+
+    def _new(
+        self, board: str, keys: Iterable[tuple[str, Index | Both]], name: str, score: Score | None
+    ) -> Iterable[tuple[str, str]]:
+        """Return the entries that a name would have anew, as it seems now: a held one, if its score is to be held."""
+        definition = self._state.definition(board)
+        if definition.guard is not None and definition.guard.hold_above is not None and score is not None:
+            had = self._state.index_of(board, name).score(name) if definition.operator_rules.adds else 0
+            if definition.is_better(score + (had or 0), definition.guard.hold_above):
+                keys = [(held_key(board), self._index(held_key(board)))]
+        return self._absent(keys, name)
 
     def _absent(self, keys: Iterable[tuple[str, Index | Both]], name: str) -> Iterable[tuple[str, str]]:
         """Return the entries of a name that would be new."""
@@ -286,3 +332,12 @@ class Capacity:
                 periods += len(past)
                 entries += sum(self._state.size(key_of(board, feed.window, period)) for period in past)
         return periods, entries
+
+
+def _scores_of(record: Submit | SubmitMany | Put | PutMany | Release) -> list[tuple[str, Score | None]]:
+    """Return the names of a record with their scores; None for one that no guard holds back."""
+    if isinstance(record, Release) or (isinstance(record, Submit) and record.operator is not None):
+        return [(record.name, None)]
+    if isinstance(record, Submit | Put):
+        return [(record.name, record.score)]
+    return list(zip(record.names, record.scores, strict=True))

@@ -34,6 +34,7 @@ from laurels.definition import DEFAULT_DEFINITION
 from laurels.errors import LaurelsError
 from laurels.stores.embedded import journal_rows, snapshot
 from laurels.stores.embedded.directory import check_file
+from laurels.stores.embedded.guard import held_key
 from laurels.stores.embedded.records import DEFAULT, At, Hide, Remove, Show, encode_definition
 from laurels.stores.embedded.recovery import Replay, begin_state, load_snapshot, read_records
 from laurels.stores.embedded.snapshot import HIDDEN, BoardRow, Contents, Snapshot, StoredMetadata
@@ -96,7 +97,7 @@ class CompactionRun:
         """Return whether a key must be loaded; all must from the first format, whose chunks cannot be copied."""
         if self._old is not None and self._old.is_first_format:
             return True
-        return key in self._touched_keys or key.partition("\n")[0] in self._touched_boards
+        return key.removesuffix("\n") in self._touched_keys or key.partition("\n")[0] in self._touched_boards
 
     def apply(self) -> None:
         """Load what is touched, and apply the batches."""
@@ -105,14 +106,15 @@ class CompactionRun:
         batches = journal_rows.read_batches(self._db, self._log, self.after, self.upto)
         for record, first, _ in Replay(self._log, batches, self._state):
             for name, sequence in record.metadata(first):
-                self._described[sequence] = name, tuple(record.needs())
+                keys = tuple(record.needs())
+                self._described[sequence] = name, (*keys, held_key(keys[0]))
 
     def contents(self) -> Contents:
         """Return what the new snapshot is made of."""
         state, lost = self._state, self._old.footer.lost if self._old else 0
         boards, moved = board_rows(state), moved_rows(state)
-        hidden = state.hidden.all_names()
-        return Contents(state.sequence, self._chunks(), boards, self._metadata(), moved, lost, state.offsets, hidden)
+        marked = state.hidden.all_names(), state.marks.all_live(state.sequence >> 1)
+        return Contents(state.sequence, self._chunks(), boards, self._metadata(), moved, lost, state.offsets, *marked)
 
     def _is_on_disk(self, key: str) -> bool:
         return self._state.get(key) is ON_DISK

@@ -14,11 +14,12 @@ On disk a batch is a msgpack array of records, and a record an array that begins
     4  tick  rules  offset  is settled                      At
     5  board  definition, as JSON                           Define
     6  board                                                Undefine
-    7  board  name  score  [feed]  has metadata  idempotency key  [equal]  time  operator                  Submit
+    7  board  name  score  [feed]  has metadata  idempotency key  [equal]  time  operator  run             Submit
     8  board  [name]  [score]  [feed]  [place with metadata]  idempotency key  [refusal]  [equal]  [date]  SubmitMany
     9  key  name  [feed]  has metadata                                                             SetMetadata
     10 board  name                                          Hide
     11 board  name                                          Show
+    12 board  name  sequence  [feed]  has metadata          Release
 
 Fields may be added at the end of a record, with defaults; a tag is never used again for another meaning. Scores are
 doubles. Each batch begins with At. Metadata is not part of a record: it is stored next to the batch
@@ -45,7 +46,9 @@ from laurels.definition import Definition, Operator
 from laurels.errors import ScoreRefused
 from laurels.stores.contract import Feed, IdempotencyKey, Refusal, key_of
 from laurels.stores.embedded.answers import Compared, StoredStanding
-from laurels.stores.embedded.state import ADDED, EMPTY_INDEX, NOTHING, Stamp
+from laurels.stores.embedded.guard import HELD, held_key
+from laurels.stores.embedded.stamp import Stamp, tick_of
+from laurels.stores.embedded.state import ADDED, EMPTY_INDEX, NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -218,6 +221,7 @@ class Submit(Record, tag=7, frozen=True, gc=False):
     equal: list[int] | None = None
     time: int | None = None
     operator: Operator | None = None
+    run: bytes | None = None
     has_details: ClassVar[bool] = True
 
     def apply(self, state: State) -> Outcome:
@@ -240,10 +244,10 @@ class Submit(Record, tag=7, frozen=True, gc=False):
             state.entry_count += 1
         return compared
 
-    def submit(self, state: State) -> bool:
-        """Submit; return whether that counted on the board."""
+    def submit(self, state: State) -> int:
+        """Submit; return whether that counted, or HELD."""
         sequence = state.stamp(with_metadata=self.has_metadata)
-        stamp = Stamp(sequence, self.equal, self.time, self.operator)
+        stamp = Stamp(sequence, self.equal, self.time, self.operator, self.run)
         return state.submit(self.board, self.feeds, self.name, self.score, stamp)
 
     def entries(self) -> Iterable[tuple[int, str, float]]:
@@ -395,10 +399,39 @@ class Show(Record, tag=11, frozen=True, gc=False):
         return (self.board,)
 
 
+class Release(Record, tag=12, frozen=True, gc=False):
+    """A held entry counts, as of its time, if it is still the one of that sequence."""
+
+    board: str
+    name: str
+    held: int
+    feeds: tuple[Feed, ...] = ()
+    has_metadata: bool = False
+    has_details: ClassVar[bool] = True
+
+    def apply(self, state: State) -> Outcome:
+        """Submit it past the guard, and hold it no more; return whether it was that one."""
+        sequence, key = state.stamp(with_metadata=self.has_metadata), held_key(self.board)
+        row = state.get(key, EMPTY_INDEX).row(self.name)
+        if row is None or row[3] != self.held:
+            return False
+        stamp = Stamp(sequence, equal=(), tick=tick_of(row), is_guarded=False)
+        state.submit(self.board, self.feeds, self.name, row[1], stamp)
+        return state.remove(key, self.name)
+
+    def needs(self) -> Iterable[str]:
+        """Return those of the board and the periods."""
+        return fed_keys(self.board, self.feeds)
+
+    def metadata(self, first: int) -> Iterable[tuple[str, int]]:
+        """Return the name, if it has metadata, with its sequence, which is ``first``."""
+        return ((self.name, first | 1),) if self.has_metadata else ()
+
+
 AnyRecord: TypeAlias = (
-    Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany | SetMetadata | Hide | Show
+    Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany | SetMetadata | Hide | Show | Release
 )
-Detailed: TypeAlias = Submit | SubmitMany | SetMetadata
+Detailed: TypeAlias = Submit | SubmitMany | SetMetadata | Release
 
 _encoder = msgspec.msgpack.Encoder()
 encode_into = _encoder.encode_into
@@ -411,8 +444,8 @@ def compare(state: State, record: Put | Submit, submit: Callable[[State], object
     """Submit the score of a record, and return the standings just before and just after."""
     board, name = record.board, record.name
     before = standing(state, board, name)
-    counted = submit(state) > 0  # type: ignore[operator]
-    return before, standing(state, board, name), counted  # type: ignore[return-value]
+    outcome: int = submit(state)  # type: ignore[assignment]
+    return before, standing(state, board, name), HELD if outcome == HELD else outcome > 0
 
 
 def standing(state: State, board: str, name: str) -> StoredStanding | None:

@@ -75,10 +75,12 @@ def begin_state(path: Path, origin: Origin, snapshot: Snapshot | None, default: 
                 continue
             definition = _read_definition(snapshot.path, f"the definition of {row.name!r}", row.definition)
             if row.name == DEFAULT:
-                state.default = definition
+                state.declare_default(definition)
             else:
-                state.declared[row.name] = definition
+                state.declare(row.name, definition)
         state.resume(snapshot.footer.sequence, decode_offsets(snapshot.footer.offsets))
+        for mark in snapshot.marks():
+            state.marks.restore(*mark)
     return state
 
 

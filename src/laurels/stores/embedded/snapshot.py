@@ -5,6 +5,7 @@
     note     metadata, by the sequence of the write that brought it, with the name and the keys that still have it
     moved    entries whose metadata is not that of their own sequence, and under which sequence it is
     hidden   the names that are hidden, and on which boards
+    mark     what the guards of boards remember: of a name, or of a run, which is on no board; and until when
     seal     which directory the file belongs to, the LSN up to which it holds the journal, what is in it, and the CRC
              of the journal's batch of that LSN, which is another in a copy that went on by itself
 
@@ -17,8 +18,8 @@ seen by the next compaction, and whether a row of it is good when that is asked 
 left out by the next compaction: its entry stays, and still says that it has some. ``lost`` counts it.
 
 A submit feeds a board and its periods, and brings metadata once: one row, however many keys have it. Files before
-the fifth format have no ``hidden``; those of the second have a row for each key and name, and no ``moved``; those of
-the first have chunks alone, without sequences.
+the fifth format have no ``hidden`` and no ``mark``; those of the second have a row for each key and name, and no
+``moved``; those of the first have chunks alone, without sequences.
 
 A new snapshot is written next to the old one and renamed over it: whatever dies when, there is one complete file of one
 LSN. That needs the space of both for a while, and no journal, no log and no locks; and a reader that has the old file
@@ -75,6 +76,7 @@ CREATE TABLE note (
 );
 CREATE TABLE moved (key TEXT NOT NULL, name TEXT NOT NULL, sequence INTEGER NOT NULL, crc INTEGER NOT NULL);
 CREATE TABLE hidden (board TEXT NOT NULL, name TEXT NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE mark (board TEXT, what BLOB NOT NULL, until INTEGER NOT NULL, crc INTEGER NOT NULL);
 """
 PAGE_BYTES = 8192
 """Of the file: seven rows with metadata of 1 KiB go on a page, of 4,096 bytes only three."""
@@ -97,6 +99,8 @@ Chunk = tuple[str, int, bytes]
 """A key, the number of the chunk among its chunks, and the entries as bytes."""
 HiddenName = tuple[str, str]
 """A board, and a name that is hidden on it."""
+Mark = tuple[str | None, bytes, int]
+"""What a guard remembers: a board and a name, or None and a run; and the last tick at which that says something."""
 Moved = tuple[str, str, int]
 """A key, a name, and the sequence under which its metadata is."""
 
@@ -161,7 +165,7 @@ def _row_crc(sequence: int, name: str, keys: str, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(f"{sequence} {name}\n{keys}".encode()))
 
 
-def _plain_crc(row: Moved | HiddenName) -> int:
+def _plain_crc(row: Moved | HiddenName | Mark) -> int:
     return zlib.crc32(repr(row).encode())
 
 
@@ -241,7 +245,7 @@ class Snapshot:
                 if wanted(key):
                     yield key, part, entries
         others = [each.crc() for each in self.board_rows()]
-        others += [*map(_plain_crc, self.moved()), *map(_plain_crc, self.hidden())]
+        others += [*map(_plain_crc, self.moved()), *map(_plain_crc, self.hidden()), *map(_plain_crc, self.marks())]
         count, crcs = count + len(others), crcs + sum(others)
         if (count, crcs) != (self.footer.chunks, self.footer.chunk_crcs):
             raise DataDamaged(self.path, f"it holds {count} chunks and boards, and {self.footer.chunks} were written")
@@ -267,6 +271,17 @@ class Snapshot:
             if _plain_crc((board, name)) != crc:
                 raise DataDamaged(self.path, f"that {name!r} is hidden, or on which board, is not what was written")
         return [(board, name) for board, name, _ in rows]
+
+    def marks(self) -> list[Mark]:
+        """Return what the guards remember, checked."""
+        if self.footer.format <= FOURTH_FORMAT:
+            return []
+        with translate_errors(self.path):
+            rows = self._db.execute("SELECT board, what, until, crc FROM mark").fetchall()
+        for *mark, crc in rows:
+            if _plain_crc(tuple(mark)) != crc:
+                raise DataDamaged(self.path, f"what a guard remembers of {mark[1]!r} is not what was written")
+        return [(board, what, until) for board, what, until, _ in rows]
 
     def metadata(self) -> Iterator[StoredMetadata | None]:
         """Return all metadata in the order of its sequences; None for what is damaged or missing, each time."""
@@ -317,7 +332,7 @@ class Snapshot:
 
 
 class Contents(Struct, frozen=True):
-    """What a snapshot is made of; chunks are taken first, then boards, what has moved, what is hidden, the metadata.
+    """What a snapshot is made of; the chunks are taken first, the metadata last.
 
     None among the metadata counts what was lost; ``lost`` is what had been before.
     """
@@ -330,6 +345,7 @@ class Contents(Struct, frozen=True):
     lost: int = 0
     offsets: Sequence[tuple[int, int]] = ()
     hidden: Iterable[HiddenName] = ()
+    marks: Iterable[Mark] = ()
 
 
 class Sums:
@@ -403,6 +419,10 @@ def _fill(db: sqlite3.Connection, contents: Contents, rows: Sums, metadata: Sums
     db.executemany(
         "INSERT INTO hidden VALUES (?, ?, ?)",
         ((*hidden, rows.add(_plain_crc(hidden), len(hidden[1]))) for hidden in contents.hidden),
+    )
+    db.executemany(
+        "INSERT INTO mark VALUES (?, ?, ?, ?)",
+        ((*mark, rows.add(_plain_crc(mark), len(mark[1]))) for mark in contents.marks),
     )
     db.executemany("INSERT INTO note VALUES (?, ?, ?, ?, ?)", _metadata_rows(contents.metadata, metadata))
 

@@ -41,22 +41,25 @@ from collections import deque
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from laurels.clock import SECOND
 from laurels.definition import OPERATORS, Stored, contradiction
-from laurels.errors import DefinitionConflict, ScoreRefused, truncate
+from laurels.errors import DefinitionConflict, ScoreRefused, TooManyRequests, truncate
 from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
+from laurels.stores.embedded.guard import HELD, Marks, check_step, held_key, is_held_key
 from laurels.stores.embedded.hidden import Hidden, add_row
 from laurels.stores.embedded.offsets import Offsets
+from laurels.stores.embedded.stamp import Stamp, replace, tick_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from laurels.definition import Definition, Operator, OperatorRules, Ranking
+    from laurels.definition import Definition, Guard, Operator, OperatorRules, Ranking
     from laurels.ranking.index import Row
     from laurels.stores.contract import Feed, Score
+    from laurels.stores.embedded.stamp import Dated
 
 CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
@@ -86,42 +89,6 @@ def packed(index: Index) -> Iterator[bytes]:
     return (index.dump(start, start + CHUNK_ENTRIES) for start in range(0, len(index), CHUNK_ENTRIES))
 
 
-def tick_of(row: Row) -> int:
-    """Return the tick that an entry counts as of, by its row in an index."""
-    _, _, _, sequence, *date = row
-    return date[0] if date else sequence >> 1
-
-
-def replace(index: Index, name: str, score: Score, sequence: int, tick: int) -> int:
-    """Give a name this very entry, whatever the operator of an index; return what its :meth:`Index.submit` does."""
-    was_there = index.remove(name)
-    return index.submit(name, score, sequence, False, False, tick) - was_there  # noqa: FBT003
-
-
-class Stamp(NamedTuple):
-    """What a submission brings besides a name and a score."""
-
-    sequence: int
-    equal: Collection[int] | None = None
-    """The sequences under which its very metadata is kept; None: it is new, whatever is kept."""
-    time: int | None = None
-    """When it counts as of, in microseconds since the epoch; None: now."""
-    operator: Operator | None = None
-    """By which it counts, if not by the board's."""
-
-
-class Dated(Protocol):
-    """The time that a submission counts as of, in microseconds since the epoch, and the periods that it feeds."""
-
-    @property
-    def time(self) -> int:
-        """The time."""
-
-    @property
-    def feeds(self) -> Sequence[Feed]:
-        """The periods."""
-
-
 class State(dict[str, Index]):
     """The index of each key that has entries; subscripting makes that of a board or period that has none.
 
@@ -149,6 +116,7 @@ class State(dict[str, Index]):
         "hidden",
         "is_settled",
         "lossy_sums",
+        "marks",
         "moved",
         "names",
         "offsets",
@@ -163,18 +131,20 @@ class State(dict[str, Index]):
 
     def __init__(self, default: Definition) -> None:
         super().__init__()
-        self.default = default
+        self.submits_do_more = False
+        self.declare_default(default)
         self.declared: dict[str, Definition] = {}
         self.periods: dict[str, dict[str, list[str]]] = {}
         self.renewed: dict[str, int] = {}
         self.moved: dict[str, dict[str, int]] = {}
         self.hidden = Hidden()
+        self.marks = Marks()
         self.names = Index(descending=False)
         self.sequence = 0
         self.step = 0
         self.offsets = Offsets()
         self.is_settled = True
-        self.lossy_sums = self.submits_do_more = False
+        self.lossy_sums = False
         self.entry_count = self.period_count = self._undeclared = 0
         self.unfinished: deque[Iterator[object]] = deque()
         self.discard: Callable[[Index], object] = len
@@ -187,21 +157,27 @@ class State(dict[str, Index]):
 
     def begin(self, key: str, index: Index) -> Index:
         """Set the index of a key that had none, and return it."""
+        board, *period = key.split("\n")
+        is_new = not self.is_there(board)
         self[key] = index
         self.entry_count += len(index)
-        board, *period = key.split("\n")
-        if period:
+        if is_new and len(period) < 2:  # noqa: PLR2004 - a window and a period
+            self._undeclared += board not in self.declared
+            self._keep_alive(board, self.sequence >> 1)
+        if len(period) > 1:
             insort(self.periods.setdefault(board, {}).setdefault(period[0], []), period[1])
             self.period_count += 1
-        else:
-            self._undeclared += board not in self.declared
+        elif not period:
             self.names.put(board, 0)
-            self._keep_alive(board, self.sequence >> 1)
         return index
+
+    def is_there(self, board: str) -> bool:
+        """Return whether a board has entries, or held ones."""
+        return board in self or held_key(board) in self
 
     def find(self, key: str) -> Index:
         """Return the index of a key, an empty one if it is not there."""
-        if "\n" in key and key.partition("\n")[0] not in self:
+        if "\n" in key and key.partition("\n")[0] not in self and not is_held_key(key):
             return EMPTY_INDEX
         return self.get(key, EMPTY_INDEX)
 
@@ -332,16 +308,28 @@ class State(dict[str, Index]):
         name: str,
         score: Score,
         stamp: Stamp,
-    ) -> bool:
-        """Submit to a board and the periods it feeds; return whether one changed; raise ScoreRefused for a sum."""
-        sequence, _, time, operator = stamp
-        rules = self.operator_rules(board, operator)
+    ) -> int:
+        """Submit to a board and the periods it feeds; return whether one changed, or HELD.
+
+        Raises ScoreRefused for a sum, and what a guard refuses it for.
+        """
+        sequence, _, time, operator, _, tick, is_guarded = stamp
+        definition = self.declared.get(board, self.default)
+        rules = OPERATORS[operator or definition.operator]
         if rules.may_refuse:
             self._check_sum(board, feeds, name, score)
+        if time is not None:
+            tick = min(self.offsets.tick_of(time), sequence >> 1)
+        if (
+            definition.guard
+            and is_guarded
+            and operator is None
+            and self._judge(board, definition, (name, score), stamp)
+        ):
+            return self._hold(board, (name, score), stamp, tick)
         lossy = self.lossy_sums
         if self.renewed:
             self.renew(board)
-        tick = -1 if time is None else min(self.offsets.tick_of(time), sequence >> 1)
         is_hidden = bool(self.hidden.names) and (board, name) in self.hidden
         if tick < 0 and not (feeds or self.moved or sequence & 1 or operator or is_hidden):
             outcome = self[board].submit(name, score, sequence, False, lossy)  # noqa: FBT003
@@ -353,6 +341,29 @@ class State(dict[str, Index]):
         for key, index in self._fed(board, feeds, hidden=is_hidden):
             changed |= self._submit_to(key, index, (name, score), stamp, tick)
         return changed
+
+    def _judge(self, board: str, definition: Definition, sent: tuple[str, Score], stamp: Stamp) -> bool:
+        """Return whether a submit is to be held; raise what the board's guard refuses it for."""
+        guard, (name, score), now = cast("Guard", definition.guard), sent, stamp.sequence >> 1
+        self.marks.meet(board, guard, name, stamp.run, now)
+        check_step(definition, guard, self.index_of(board, name).score(name), score)
+        adds = definition.operator_rules.adds
+        total = self.add(board, name, score) if adds else score
+        is_held = guard.hold_above is not None and definition.is_better(total, guard.hold_above)
+        if is_held and adds:
+            self.add(held_key(board), name, score)  # raises if what is held has no such sum
+        self.marks.remember(board, guard, name, stamp.run, now)
+        return is_held
+
+    def _hold(self, board: str, sent: tuple[str, Score], stamp: Stamp, tick: int) -> int:
+        key = held_key(board)
+        index = self[key]
+        if self.renewed:
+            self.renew(board)
+        if stamp.equal is not None and self.definition(board).operator_rules.adds:
+            stamp = stamp._replace(equal=None)
+        self._submit_to(key, index, sent, stamp, tick)
+        return HELD
 
     def _submit_to(self, key: str, index: Index, sent: tuple[str, Score], stamp: Stamp, tick: int) -> bool:
         """Submit a name and a score to the index of a key, now or as of a tick; return whether that changed it."""
@@ -434,6 +445,7 @@ class State(dict[str, Index]):
             with_metadata
             or dates
             or self.definition(board).operator_rules.may_refuse
+            or self.definition(board).guard
             or (marks and any(name in marks for name in names))
         ):
             first = self.sequence + self.step
@@ -452,7 +464,7 @@ class State(dict[str, Index]):
             time, fed = (date.time, date.feeds) if (date := dates.get(place)) else (None, feeds)
             try:
                 self.submit(board, fed, name, score, Stamp(sequence, with_metadata.get(place), time))
-            except ScoreRefused as error:
+            except (ScoreRefused, TooManyRequests) as error:
                 refused.append((place, str(error)))
         return refused
 
@@ -508,7 +520,7 @@ class State(dict[str, Index]):
             self._take(key_of(board, feed.window, period))
 
     def _check_sum(self, board: str, feeds: Sequence[Feed], name: str, score: Score) -> None:
-        total, bounds = self._add(board, name, score), self.definition(board).scores
+        total, bounds = self.add(board, name, score), self.definition(board).scores
         if bounds.min is not None and total < bounds.min:
             least = truncate(bounds.min)
             raise ScoreRefused(f"The sum {total:.15g} would be below {least}, the least score of this board.")
@@ -518,9 +530,10 @@ class State(dict[str, Index]):
         if bounds.integer and not float(total).is_integer():
             raise ScoreRefused(f"The sum {total} would not be whole, as the scores of this board are.")
         for feed in feeds:
-            self._add(key_of(board, feed.window, feed.period), name, score)
+            self.add(key_of(board, feed.window, feed.period), name, score)
 
-    def _add(self, key: str, name: str, score: Score) -> Score:
+    def add(self, key: str, name: str, score: Score) -> Score:
+        """Return what a score comes to with that of a name under a key; raise ScoreRefused if there is no such sum."""
         had = self.index_of(key, name).score(name) or 0
         try:  # the kernel alone decides whether there is such a sum
             return add_scores(had, score, self.lossy_sums)
@@ -534,7 +547,7 @@ class State(dict[str, Index]):
         if found and windows:
             keys = (key_of(key, window, period) for window in tuple(windows) for period in tuple(windows[window]))
             self.unfinished.append(self._remove(each, name) for each in keys)
-        return found
+        return self._remove(held_key(key), name) or found
 
     def _remove(self, key: str, name: str) -> bool:
         if not (self.get(key, EMPTY_INDEX).remove(name) or self.hidden.remove(key, name)):
@@ -547,13 +560,13 @@ class State(dict[str, Index]):
 
     def drop(self, key: str) -> bool:
         """Remove a board and, in steps, its periods, or one period; return whether it was there."""
-        found = key in self
-        if found:
-            self._forget(key)
+        found = [each for each in (held_key(key), key) if each in self]
+        for each in found:
+            self._forget(each)
         if windows := self.periods.pop(key, None):
             keys = (key_of(key, window, period) for window, periods in windows.items() for period in periods)
             self.unfinished.append(map(self._take, keys))
-        return found
+        return bool(found)
 
     def keys_of(self, key: str) -> list[str]:
         """Return the key of a board and those of its periods, or that of a period alone."""
@@ -562,7 +575,7 @@ class State(dict[str, Index]):
 
     def _take(self, key: str) -> None:
         """Take the indexes of a key away."""
-        self.period_count -= "\n" in key
+        self.period_count -= "\n" in key and not is_held_key(key)
         self.moved.pop(key, None)
         for index in (self.pop(key), self.hidden.entries.pop(key, None)):
             if index is not None:
@@ -572,10 +585,12 @@ class State(dict[str, Index]):
     def _forget(self, key: str) -> None:
         self._take(key)
         board, *period = key.split("\n")
-        if period:
+        if len(period) > 1:
             self._forget_period(board, *period)
-        else:
+            return
+        if not period:
             self.names.remove(board)
+        if not self.is_there(board):
             self._undeclared -= board not in self.declared
             if self.renewed.pop(board, None) is not None and len(self._ends) > SPARE_ENDS + 2 * len(self.renewed):
                 self._await_anew()
@@ -652,29 +667,42 @@ class State(dict[str, Index]):
             raise DefinitionConflict(board, problem)
         old = self.definition(board)
         if definition:
-            self.declared[board] = definition
+            self.declare(board, definition)
         else:
             self.declared.pop(board, None)
-        self._undeclared += board in self and (was - (definition is not None))
+        self._undeclared += self.is_there(board) and (was - (definition is not None))
         self._adapt(board, old)
         return was
 
     def define_default(self, definition: Definition) -> None:
         """Set the definition of the boards that are not declared, none of which may contradict it."""
-        old, self.default = self.default, definition
+        old = self.default
+        self.declare_default(definition)
         for board in list(self.undeclared()):
             self._adapt(board, old)
 
+    def declare(self, board: str, definition: Definition) -> None:
+        """Set the definition of a board, whatever it holds."""
+        self.declared[board] = definition
+        self.submits_do_more |= definition.guard is not None
+
+    def declare_default(self, definition: Definition) -> None:
+        """Set the definition of the boards that are not declared, whatever they hold."""
+        self.default = definition
+        self.submits_do_more |= definition.guard is not None
+
     def undeclared(self) -> Iterator[str]:
-        """Return the names of the boards that have entries and the default definition."""
-        return (key for key in self if "\n" not in key and key not in self.declared)
+        """Return the names of the boards that have entries, or held ones, and the default definition."""
+        boards = dict.fromkeys(key.removesuffix("\n") for key in self)
+        return (board for board in boards if "\n" not in board and board not in self.declared)
 
     def problem(self, board: str, definition: Definition) -> str | None:
         """Return why a board with these entries cannot have this definition, or None if it can."""
         both = self.get(board, EMPTY_INDEX), self.hidden.entries.get(board, EMPTY_INDEX)
         ends = [index.page(place, place + 1)[0][1] for index in both if index for place in (0, len(index) - 1)] or [0]
         are_whole = lambda: all(index.is_whole() for index in both)  # noqa: E731
-        stored = Stored(self.size(board), min(ends), max(ends), are_whole, self.periods.get(board, {}).keys())
+        windows, held = self.periods.get(board, {}).keys(), self.size(held_key(board))
+        stored = Stored(self.size(board), min(ends), max(ends), are_whole, windows, held)
         return contradiction(self.definition(board), definition, stored)
 
     def _adapt(self, board: str, old: Definition) -> None:
@@ -684,5 +712,5 @@ class State(dict[str, Index]):
                 self[key].rank_by(new.ranking)
         if new.ttl_seconds is None:
             self.renewed.pop(board, None)
-        elif board in self:
+        elif self.is_there(board):
             self._keep_alive(board, self.renewed.get(board, self.sequence >> 1))

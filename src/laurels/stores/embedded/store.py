@@ -47,6 +47,7 @@ from laurels.stores.contract import (
     Place,
     Ranked,
     Refusal,
+    Run,
     Score,
     Standing,
     Store,
@@ -60,6 +61,7 @@ from laurels.stores.embedded.batch import unavailable
 from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
+from laurels.stores.embedded.guard import held_key
 from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.lookups import DiskLookups
 from laurels.stores.embedded.metadata import Metadata, rank_row
@@ -73,6 +75,7 @@ from laurels.stores.embedded.records import (
     Put,
     PutMany,
     Record,
+    Release,
     Remove,
     SetMetadata,
     Show,
@@ -82,6 +85,7 @@ from laurels.stores.embedded.records import (
     encode_definition,
 )
 from laurels.stores.embedded.recovery import Recovery
+from laurels.stores.embedded.runs import RunSigner
 from laurels.stores.embedded.state import EMPTY_INDEX
 from laurels.stores.embedded.summary import summarize
 from laurels.stores.embedded.watch import ClockWatch
@@ -90,6 +94,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from laurels.definition import Guard, Runs
     from laurels.ranking import Index
     from laurels.ranking.index import Row
     from laurels.stores.embedded.answers import Compared
@@ -127,6 +132,7 @@ class EmbeddedStore(Store):
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
         self._watch = ClockWatch(clock, state.now)
+        self._runs = RunSigner(files.directory)
         self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock, limits.keys)
         self._answers.add(recovery.answered)
         self._loop = asyncio.get_running_loop()
@@ -234,7 +240,12 @@ class EmbeddedStore(Store):
         score, has_metadata = float(submission.score), metadata is not None
         record = Submit(board.name, submission.name, score, feeds, has_metadata, key, time=time, operator=operator)
         bodies = [] if metadata is None else [(0, metadata)]
-        outcome = await self._keep(record, 1, bodies, key, report_change=want_changes)
+        with ExitStack() as held:
+            if isinstance(submission, DatedSubmission) and submission.run is not None:
+                run = self._runs.read(board.name, submission.name, submission.run)
+                record = structs.replace(record, run=run)
+                held.enter_context(self._capacity.using(run, self._ticks.now()))
+            outcome = await self._keep(record, 1, bodies, key, report_change=want_changes)
         return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
 
     @staticmethod
@@ -348,10 +359,51 @@ class EmbeddedStore(Store):
     async def show(self, board: Board, name: str) -> bool:
         return cast("bool", await self._keep(Show(board.name, name)))
 
+    # The guard
+
+    async def make_run(self, board: Board, name: str) -> Run:
+        self._check_open()
+        seconds = cast("Runs", cast("Guard", board.definition.guard).runs).max_seconds
+        expires = int(self._clock() * SECOND) + seconds * SECOND
+        return Run(await self._runs.make(board.name, name, self._ticks.now(), seconds), expires)
+
+    def _held_index(self, board: Board) -> Index:
+        self._check_open()
+        if not board.visible or self._is_over(board.name):
+            return EMPTY_INDEX
+        return self._state.get(held_key(board.name), EMPTY_INDEX)
+
+    async def held(self, board: Board, after: Ranked | None = None, limit: int | None = None) -> list[Ranked]:
+        def read(_: Index) -> list[Row]:
+            index = self._held_index(board)
+            first = 0
+            if after is not None:
+                sequence = after.sequence & ~1 if board.definition.ties == "latest" else after.sequence | 1
+                first = index.place_after(after.name, after.score, sequence, after.tick)
+            return index.rows(first, len(index) if limit is None else first + limit)
+
+        return await self._ranked_under(held_key(board.name), board, read, with_metadata=True)
+
+    async def held_entry(self, board: Board, name: str, *, with_metadata: bool = False) -> Ranked | None:
+        def read(_: Index) -> list[Row]:
+            row = self._held_index(board).row(name)
+            return [row] if row else []
+
+        found = await self._ranked_under(held_key(board.name), board, read, with_metadata=with_metadata)
+        return found[0] if found else None
+
+    async def release(self, board: Board, held: Ranked) -> bool:
+        record = Release(board.name, held.name, held.sequence, board.feeds, held.metadata is not None)
+        return cast("bool", await self._keep(record, metadata=[(0, held.metadata)] if held.metadata else []))
+
+    async def reject(self, board: Board, name: str) -> bool:
+        return cast("bool", await self._keep(Remove(held_key(board.name), name)))
+
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
         held = self._capacity.held() | {"hidden": self._state.hidden.count, "keys": self._answers.count}
+        held |= {"runs": len(self._state.marks.runs)}
         limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in held}
         times = {
             "clock_settled": self._clock.is_settled,
@@ -430,8 +482,13 @@ class EmbeddedStore(Store):
         return self._state.find(board.key) if board.window else self._state.get(board.key, EMPTY_INDEX)
 
     async def _ranked(self, board: Board, read: Callable[[Index], list[Row]], *, with_metadata: bool) -> list[Ranked]:
+        return await self._ranked_under(board.key, board, read, with_metadata=with_metadata)
+
+    async def _ranked_under(
+        self, key: str, board: Board, read: Callable[[Index], list[Row]], *, with_metadata: bool
+    ) -> list[Ranked]:
         if with_metadata:
-            entries = await self._metadata.entries(board.key, lambda: read(self._index(board)))
+            entries = await self._metadata.entries(key, lambda: read(self._index(board)))
         else:
             entries = list(map(rank_row, read(self._index(board))))
         return self._in_time(entries) if self._state.offsets else entries
