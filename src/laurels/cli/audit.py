@@ -43,7 +43,14 @@ class Instant(click.ParamType[datetime]):
 
 
 @click.command(epilog=EPILOG)
-@click.argument("files", metavar="FILE...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument(
+    "files",
+    metavar="FILE...",
+    type=click.Path(path_type=Path),
+    nargs=-1,
+    required=True,
+    help="An audit log of `laurels serve --audit-log FILE`; of several, older ones come first.",
+)
 @click.option("--board", help="Records about this board alone.")
 @click.option("--name", help="Records about this player alone.")
 @click.option("--who", help="Records of this principal alone: key:NAME, player:NAME, public or anybody.")
@@ -60,10 +67,9 @@ def audit(  # noqa: PLR0913 - one argument an option
     until: datetime | None,
     as_json: bool,
 ) -> None:
-    """Show what was written with the rights to moderate, to define boards and to administer, and what was refused.
+    """Show what moderators and administrators did, and what was refused.
 
-    FILE is an audit log of `laurels serve --audit-log FILE`; of several, older ones come first. One that ends in .gz is
-    unpacked. Lines that are no records are passed over.
+    A file that ends in .gz is unpacked. Lines that are no records are passed over.
     """
     wanted = Wanted(board=board, name=name, who=who, since=since, until=until)
     records = (record for file in files for record in read_file(file, wanted))
