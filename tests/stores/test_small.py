@@ -26,6 +26,7 @@ class SmallStore(Store):
         defining=False,
         submission_details=False,
         windows=False,
+        hiding=False,
         ttl=False,
         exact_sums=False,
         batched_sums=False,

@@ -8,7 +8,8 @@
 **Timing.** A key is looked up by its SHA-256. How long the look-up takes depends on that digest alone, and nobody can
 choose one that begins like another: a guess that begins like a key has a digest that is nothing like the key's. What is
 found is compared in constant time all the same. In the memory a header is looked up by a hash that is keyed anew in
-each process, and Python compares the bytes of two headers only if all 64 bits of their hashes are equal.
+each process (:mod:`laurels.access.marks`), or, on Lambda, Python compares the bytes of two headers only if all 64 bits
+of such hashes are equal.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Coroutine
+from functools import partial
 from hmac import compare_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
@@ -39,7 +42,7 @@ from laurels.errors import (
 from laurels.limits import CREDENTIAL_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
     from laurels.access.file import AccessFile, Key
@@ -53,21 +56,47 @@ HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 
 
+class Asking:
+    """Who asks, while an issuer must be asked. It is awaited once, or never: then nothing was begun."""
+
+    def __init__(
+        self, proving: Awaitable[Principal], finish: Callable[[Awaitable[Principal]], Awaitable[Principal]]
+    ) -> None:
+        self._proving: Awaitable[Principal] | None = proving
+        self._finish = finish
+
+    def __await__(self) -> Generator[Any, Any, Principal]:
+        """Ask."""
+        proving, self._proving = self._proving, None
+        assert proving is not None, "awaited twice"  # noqa: S101
+        return self._finish(proving).__await__()
+
+    def __del__(self) -> None:
+        """Close a coroutine that was never begun, because the client has left; Python would warn of it."""
+        if isinstance(self._proving, Coroutine):
+            self._proving.close()
+
+
 class Access:
     """Who may do what, as an access file says it; another file takes its place at once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part that a deployment may have or not
         self,
         file: AccessFile,
         path: Path | None = None,
         tokens: Tokens | None = None,
         *,
         limits: RateLimiter | None = None,
+        mark: Callable[[bytes], bytes] = bytes,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players."""
+        """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players.
+
+        ``mark`` returns by what a header is remembered: itself, if nothing else is said.
+        """
         self.path = path
         self.limits = limits
+        self.mark = mark
         self._now = now
         self._changing = asyncio.Lock()
         self.replace(file, tokens)
@@ -120,7 +149,7 @@ class Access:
         header = request.headers.get(b"authorization")
         if header is None:
             self.limits.limit_address(request.client, operation)
-        elif self.remembered.find(header, self._now()) is None:
+        elif self.remembered.find(self.mark(header), self._now()) is None:
             self.limits.check_address(request.client, operation)
 
     def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
@@ -132,8 +161,8 @@ class Access:
         header = request.headers.get(b"authorization")
         if header is None:
             return self.public
-        now = self._now()
-        known = self.remembered.find(header, now)
+        now, mark = self._now(), self.mark(header)
+        known = self.remembered.find(mark, now)
         if known is not None:
             return known.principal
         try:
@@ -142,20 +171,24 @@ class Access:
             self._count_bad(request, operation)
             raise
         if not isinstance(proved, Principal):
-            return self._remember(header, proved, request, operation)
-        self.remembered.add(header, proved)
+            return Asking(proved, partial(self._remember, self.remembered, mark, request, operation))
+        self.remembered.add(mark, proved)
         return proved
 
     async def _remember(
-        self, header: bytes, proving: Awaitable[Principal], request: Request, operation: Operation
+        self,
+        remembered: Remembered,  # of the file that it is proved by
+        mark: bytes,
+        request: Request,
+        operation: Operation,
+        proving: Awaitable[Principal],
     ) -> Principal:
-        remembered = self.remembered  # of the file that it is proved by
         try:
             found = await proving
         except (BadCredential, IssuerUnreachable):
             self._count_bad(request, operation)
             raise
-        remembered.add(header, found)
+        remembered.add(mark, found)
         return found
 
     def _count_bad(self, request: Request, operation: Operation) -> None:

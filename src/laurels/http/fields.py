@@ -145,9 +145,7 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "key": _describe("The key's name in the path."),
         "window": _describe("The window that was asked for."),
         "period": _describe("The period that was asked for."),
-        "before": _describe(
-            "What it was about, just before: a standing, a count, a definition; null if there was none."
-        ),
+        "before": _describe("What it was about, just before: a standing, a count, a definition, or null."),
         "after": _describe("The same just after; left out if the act failed or was refused."),
         "unrecorded": _describe("How many refused attempts since the record before were too many to be recorded."),
     },
