@@ -15,7 +15,6 @@ TESTER = "tester"
 _PERIOD = {"window", "period"}
 UNTOLD = {
     "submit": {"/score", "/operator", "/run", "/submittedAt", "Idempotency-Key"},
-    "give_token": {"/boards", "name"},
     "held": {"cursor"},
     "submit_many": {"Idempotency-Key"},
     "standing": _PERIOD,
@@ -29,6 +28,7 @@ UNTOLD = {
     "summary": _PERIOD,
     "rank": _PERIOD,
     "hidden": _PERIOD,
+    "give_token": {"name", "/boards", "/seconds"},
 }
 """What, of each operation, may be refused although it fits the schema: parameters, and fields by their pointers."""
 
