@@ -11,6 +11,7 @@ from bench.rows.bulk import bulk
 from bench.rows.clone import clone
 from bench.rows.features import batch, features, keyed, metadata
 from bench.rows.function import function
+from bench.rows.hiding import hiding
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
 from bench.rows.latency import latency
@@ -35,6 +36,7 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "features": features,
     "keyed": keyed,
     "metadata": metadata,
+    "hiding": hiding,
     "batch": batch,
     "import": bulk,
     "clone": clone,

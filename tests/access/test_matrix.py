@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 SCOPES = {
     "open": ["document", "docs", "landing", "health", "ready", "give_anonymous_token"],
     "read": ["standing", "read", "definition", "periods", "summary", "rank", "boards"],
-    "submit:self": ["submit"],
+    "submit:self": ["submit", "make_run"],
     "submit": ["submit_many", "set_metadata"],
-    "moderate": ["remove", "hide", "show", "hidden"],
+    "moderate": ["remove", "hide", "show", "hidden", "held", "release", "reject"],
     "define": ["define", "undefine", "drop"],
     "tokens": ["give_token"],
     "metrics": ["metrics"],
@@ -48,6 +48,9 @@ GOOD: dict[str, tuple[int, Any]] = {
     "revoke": (204, None),
     "hide": (204, None),
     "show": (204, None),
+    "make_run": (422, None),  # it may be made, but this board takes none, and holds nothing
+    "release": (404, None),
+    "reject": (404, None),
     "give_token": (201, {"name": "v"}),
     "give_anonymous_token": (404, None),  # it is open, and there are no anonymous players here
 }
@@ -152,7 +155,8 @@ def expected(name: str, credential: str) -> int:
     scope, (good, _) = scope_of(name), GOOD.get(name, (200, None))
     if credential in NOT_ACCEPTED:
         return 401
-    if scope == "open" or (scope in HAS[credential] and (credential not in ELSEWHERE or name in NOWHERE)):
+    has = HAS[credential] if name != "make_run" else OF_PLAYERS if credential in PLAYERS else set()
+    if scope == "open" or (scope in has and (credential not in ELSEWHERE or name in NOWHERE)):
         return good
     return 401 if credential == "none" else 403
 
