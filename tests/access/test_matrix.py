@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 SCOPES = {
     "open": ["document", "docs", "landing", "health", "ready", "give_anonymous_token"],
     "read": ["standing", "read", "definition", "periods", "summary", "rank", "boards"],
-    "submit:self": ["submit"],
+    "submit:self": ["submit", "make_run"],
     "submit": ["submit_many", "set_metadata"],
-    "moderate": ["remove"],
+    "moderate": ["remove", "hide", "show", "hidden", "held", "release", "reject"],
     "define": ["define", "undefine", "drop"],
     "tokens": ["give_token"],
     "metrics": ["metrics"],
@@ -44,6 +44,11 @@ GOOD: dict[str, tuple[int, Any]] = {
     "drop": (204, None),
     "remove": (204, None),
     "revoke": (204, None),
+    "hide": (204, None),
+    "show": (204, None),
+    "make_run": (403, None),  # it is for tokens of players
+    "release": (404, None),  # nothing is held here
+    "reject": (404, None),
     "give_token": (201, {"name": "v"}),
     "give_anonymous_token": (404, None),  # it is open, and there are no anonymous players here
 }
