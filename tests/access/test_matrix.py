@@ -6,8 +6,10 @@ fails here until somebody has said who may do it.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jwt
 import pytest
 
 from tests.access.ways import KeyRing, bearer, invoked, send_oddly, send_plainly, served_by_asgi, serving
@@ -45,14 +47,42 @@ GOOD: dict[str, tuple[int, Any]] = {
     "remove": (204, None),
     "revoke": (204, None),
     "hide": (204, None),
-    "show": (204, None),
-    "make_run": (403, None),  # it is for tokens of players
+    "make_run": (201, None),
     "release": (404, None),  # nothing is held here
     "reject": (404, None),
+    "show": (204, None),
     "give_token": (201, {"name": "v"}),
     "give_anonymous_token": (404, None),  # it is open, and there are no anonymous players here
 }
 """How an operation is answered that may be done, if not with 200, and the body that it takes."""
+SECRET = "s" * 32
+PLAYERS = {
+    "player": ("v", ["*"], SECRET, 3600),
+    "player-of-boards": ("v", ["k*"], SECRET, 3600),
+    "player-elsewhere": ("v", ["other-*"], SECRET, 3600),
+    "other-player": ("V", ["*"], SECRET, 3600),
+    "player-before": ("v", ["*"], SECRET, -3600),
+    "player-forged": ("v", ["*"], "S" * 32, 3600),
+}
+"""Tokens: the player's name and boards, the secret that it is signed with, and for how many seconds it is good."""
+OF_PLAYERS = {"read", "submit:self"}
+HAS = {scope: {scope} for scope in SCOPES} | {
+    "none": set(),
+    "nothing": set(),
+    "submit": {"submit", "submit:self"},
+    "admin": {*SCOPES},
+    "elsewhere": {*SCOPES},
+    "there": {*SCOPES} - {"admin"},
+    "player": OF_PLAYERS,
+    "player-of-boards": OF_PLAYERS,
+    "player-elsewhere": OF_PLAYERS,
+    "other-player": {"read"},  # for its name is not the one in the path
+}
+"""What a credential has a right to, be it on this board or on others."""
+ELSEWHERE = {"elsewhere", "player-elsewhere"}
+"""Those that have rights on other boards only."""
+PLAYERS_HERE = {"player", "player-of-boards", "other-player"}
+NOT_ACCEPTED = {"expired", "revoked", "mistyped", "player-before", "player-forged", "unsigned"}
 WAYS = ["fast", "llhttp", "asgi", "lambda"]
 
 
@@ -65,7 +95,8 @@ class Service(NamedTuple):
     def arrange(self) -> None:
         """Have a board that is defined, with one entry."""
         admin = bearer(self.secrets["admin"])
-        assert self.send("PUT", "/-/boards/kart", {"operator": "latest"}, admin).status in {200, 201}
+        definition = {"operator": "latest", "guard": {"runs": {}}}
+        assert self.send("PUT", "/-/boards/kart", definition, admin).status in {200, 201}
         assert self.send("POST", "/kart/v", {"score": 42}, admin).status == 202
 
     def look(self) -> list[Any]:
@@ -86,6 +117,10 @@ def ring() -> KeyRing:
     ring.add("expired", ["admin"], expires="2026-11-01")
     ring.add("revoked", ["admin"])
     ring.tables.pop()
+    for name, (player, boards, secret, seconds) in PLAYERS.items():
+        claims = {"iss": "laurels", "aud": "laurels", "sub": player, "boards": boards, "exp": time.time() + seconds}
+        ring.secrets[name] = jwt.encode(claims, secret, "HS256")
+    ring.secrets["unsigned"] = jwt.encode(claims, "", "none")
     ring.secrets["mistyped"] = ring.secrets["admin"][:-1] + ("0" if ring.secrets["admin"][-1] != "0" else "1")
     return ring
 
@@ -96,12 +131,12 @@ def service(
 ) -> Iterator[Service]:
     """Start the service behind each way in; nothing is public."""
     directory = tmp_path_factory.mktemp("matrix")
-    (directory / "secret").write_text("s" * 32)
+    (directory / "secret").write_text(SECRET)
     access = ring.write(directory / "access.toml", '[players]\nsecret = "file:secret"')
     data = directory / "data"
     if request.param == "asgi":
-        with served_by_asgi(data, access) as send:
-            yield Service(send, ring.secrets)
+        with served_by_asgi(data, access) as server:
+            yield Service(send_plainly(server), ring.secrets)
     elif request.param == "lambda":
         with invoked(data, access) as send:
             yield Service(send, ring.secrets)
@@ -120,18 +155,13 @@ def scope_of(name: str) -> str:
 def expected(name: str, credential: str) -> int:
     """Return the status that an operation is answered with for a credential, which may be none."""
     scope, (good, _) = scope_of(name), GOOD.get(name, (200, None))
-    if credential in {"expired", "revoked", "mistyped"}:
+    if credential in NOT_ACCEPTED:
         return 401
-    if scope == "open":
+    if name == "make_run" and credential != "none":  # of the name that the token is of, and keys make none
+        return good if credential in PLAYERS_HERE else 403
+    if scope == "open" or (scope in HAS[credential] and (credential not in ELSEWHERE or name in NOWHERE)):
         return good
-    if credential == "none":
-        return 401
-    if credential == "elsewhere":
-        return good if name in NOWHERE else 403
-    if credential == "there":
-        return 403 if scope == "admin" else good
-    may = {credential, "submit:self"} if credential == "submit" else {credential}
-    return good if credential == "admin" or scope in may else 403
+    return 401 if credential == "none" else 403
 
 
 @pytest.mark.parametrize("operation", SERVED, ids=lambda operation: operation.name)

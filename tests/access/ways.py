@@ -14,23 +14,18 @@ from laurels.access.keys import digest_key, make_key
 from laurels.adapters import gateway
 from laurels.assembly import Settings, open_routes
 from tests.asking import Reply, ask
-from tests.conftest import Server, started
+from tests.conftest import started
 from tests.http.conftest import ASGI
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from tests.conftest import Server
 
     Way = Callable[..., Reply]
     """Sends method, target, body and headers, and returns the answer."""
-
-SERVE = """
-import sys
-from pathlib import Path
-from laurels.assembly import Settings, serve
-data, access, *hosts = sys.argv[1:]
-serve(Settings(port=0, data=Path(data), access=Path(access), allowed_hosts=tuple(hosts)))
-"""
 
 
 def bearer(credential: str) -> dict[str, str]:
@@ -63,11 +58,19 @@ class KeyRing:
         return file
 
 
-@contextmanager
-def serving(data: Path, access: Path, *hosts: str) -> Iterator[Server]:
-    """Run the service with an access file."""
-    with started([sys.executable, "-c", SERVE, str(data), str(access), *hosts]) as server:
-        yield server
+def serving(data: Path, access: Path, variables: dict[str, str] | None = None) -> AbstractContextManager[Server]:
+    """Run the service with an access file, and further variables."""
+    command = [sys.executable, "-m", "laurels", "serve", "--port", "0"]
+    return started(command, _environment(data, access, variables))
+
+
+def served_by_asgi(data: Path, access: Path, variables: dict[str, str] | None = None) -> AbstractContextManager[Server]:
+    """Run the service under a server that knows nothing of us."""
+    return started(ASGI, _environment(data, access, variables))
+
+
+def _environment(data: Path, access: Path, variables: dict[str, str] | None) -> dict[str, str]:
+    return os.environ | {"LAURELS_DATA": str(data), "LAURELS_ACCESS": str(access)} | (variables or {})
 
 
 def send_plainly(server: Server) -> Way:
@@ -80,14 +83,6 @@ def send_oddly(server: Server) -> Way:
     return lambda method, target, body=None, headers=None: ask(
         server, method, target, body, {"x-odd": "1", **(headers or {})}
     )
-
-
-@contextmanager
-def served_by_asgi(data: Path, access: Path) -> Iterator[Way]:
-    """Run the service under a server that knows nothing of us."""
-    environment = os.environ | {"LAURELS_DATA": str(data), "LAURELS_ACCESS": str(access)}
-    with started(ASGI, environment) as server:
-        yield send_plainly(server)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 Each of WORKERS submits COUNT scores from BASE on, under NAMES names in turn, and appends "worker score" to the file
 ACKNOWLEDGED after each submit that returned. With "add", each instead adds up COUNT numbers, with idempotency keys,
-from the first that was not acknowledged before.
+from the first that was not acknowledged before. With "guard" each makes runs and submits with them, to a board that
+holds every score, and appends "worker run".
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import sys
 from hashlib import blake2b
 from pathlib import Path
 
-from laurels.definition import Definition
-from laurels.stores.contract import Board, Feed, IdempotencyKey, Submission
+from laurels.definition import Definition, Guard, Runs
+from laurels.stores.contract import Board, DatedSubmission, Feed, IdempotencyKey, Submission
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores.guarantees import KART
 
 SUMS = Board("sums", Definition(operator="increment", windows=("daily",)), feeds=(Feed("daily", "2026-11-22"),))
+GUARDED = Board(
+    "guarded",
+    Definition(operator="increment", guard=Guard(hold_above=0, per_player="100000/d", runs=Runs(required=True))),
+)
 WORKERS = 32
 NAMES = 5
 
@@ -47,12 +52,13 @@ async def add(store: EmbeddedStore, worker: int, number: int) -> None:
         await store.set_metadata(SUMS, str(worker), metadata_after(number))
 
 
-async def main(directory: Path, acknowledged: Path, scores: range, *, adding: bool) -> None:
+async def main(directory: Path, acknowledged: Path, scores: range, kind: str) -> None:
     """Open the store, let all workers submit, and close it."""
     store = await EmbeddedStore.open(directory, compact_bytes=20_000)
     await store.define(SUMS.name, SUMS.definition)
+    await store.define(GUARDED.name, GUARDED.definition)
     log = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    done = newest(acknowledged)
+    done = newest(acknowledged) if kind == "add" else {}
 
     async def work(worker: int) -> None:
         for score in scores:
@@ -65,11 +71,17 @@ async def main(directory: Path, acknowledged: Path, scores: range, *, adding: bo
             await add(store, worker, number)
             os.write(log, b"%d %d\n" % (worker, number))
 
-    await asyncio.gather(*map(sum_up if adding else work, range(WORKERS)))
+    async def use_runs(worker: int) -> None:
+        for _ in scores:
+            run = (await store.make_run(GUARDED, str(worker))).run
+            await store.submit(GUARDED, DatedSubmission(str(worker), 1, run=run))
+            os.write(log, b"%d %s\n" % (worker, run.encode()))
+
+    await asyncio.gather(*map({"add": sum_up, "guard": use_runs}.get(kind, work), range(WORKERS)))
     await store.close()
 
 
 if __name__ == "__main__":
     base, count = int(sys.argv[3]), int(sys.argv[4])
     scores = range(base, base + count)
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), scores, adding=sys.argv[5:] == ["add"]))
+    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), scores, "".join(sys.argv[5:])))

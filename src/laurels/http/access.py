@@ -16,8 +16,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Coroutine
+from functools import partial
 from hmac import compare_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
@@ -39,7 +41,7 @@ from laurels.errors import (
 from laurels.limits import CREDENTIAL_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
     from laurels.access.file import AccessFile, Key
@@ -51,6 +53,27 @@ if TYPE_CHECKING:
 HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+
+
+class Asking:
+    """Who asks, while an issuer must be asked. It is awaited once, or never: then nothing was begun."""
+
+    def __init__(
+        self, proving: Awaitable[Principal], finish: Callable[[Awaitable[Principal]], Awaitable[Principal]]
+    ) -> None:
+        self._proving: Awaitable[Principal] | None = proving
+        self._finish = finish
+
+    def __await__(self) -> Generator[Any, Any, Principal]:
+        """Ask."""
+        proving, self._proving = self._proving, None
+        assert proving is not None, "awaited twice"  # noqa: S101
+        return self._finish(proving).__await__()
+
+    def __del__(self) -> None:
+        """Close a coroutine that was never begun, because the client has left; Python would warn of it."""
+        if isinstance(self._proving, Coroutine):
+            self._proving.close()
 
 
 class Access:
@@ -142,14 +165,18 @@ class Access:
             self._count_bad(request, operation)
             raise
         if not isinstance(proved, Principal):
-            return self._remember(header, proved, request, operation)
+            return Asking(proved, partial(self._remember, self.remembered, header, request, operation))
         self.remembered.add(header, proved)
         return proved
 
     async def _remember(
-        self, header: bytes, proving: Awaitable[Principal], request: Request, operation: Operation
+        self,
+        remembered: Remembered,  # of the file that it is proved by
+        header: bytes,
+        request: Request,
+        operation: Operation,
+        proving: Awaitable[Principal],
     ) -> Principal:
-        remembered = self.remembered  # of the file that it is proved by
         try:
             found = await proving
         except (BadCredential, IssuerUnreachable):

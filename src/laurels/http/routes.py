@@ -86,6 +86,11 @@ class _Node:
     def call(self, method: str, segments: Sequence[bytes]) -> Call:
         """Return what a request with this method and these segments for names asks for."""
         operation = self.operations.get(method)
+        if operation is None:
+            methods = [*self.operations]  # the last is OPTIONS
+            allow = ((b"allow", ", ".join(methods).encode()),)
+            detail = f"{truncate(method)} is not allowed here: use {', '.join(methods[:-1])}."
+            return Call(self.route, problem=HTTPError(405, detail, headers=allow))
         names: list[str] = []
         for segment in segments:
             try:
@@ -95,12 +100,6 @@ class _Node:
             except ValueError as error:
                 as_sent = [segment.decode(errors="replace") for segment in segments]
                 return Call(self.route, as_sent, operation, BadName(self.parts[len(names)].name, str(error)))
-        if operation is None:
-            methods = [*self.operations]  # the last is OPTIONS
-            allow = ((b"allow", ", ".join(methods).encode()),)
-            detail = f"{truncate(method)} is not allowed here: use {', '.join(methods[:-1])}."
-            problem = HTTPError(405, detail, headers=allow)
-            return Call(self.route, names, problem=problem)
         return Call(self.route, names, operation)
 
 
@@ -145,8 +144,10 @@ class Routes:
         return f"; perhaps you mean {quote('/'.join(filter(None, (f'/{first}', '%2F'.join(others)))))}"
 
     def admit(self, call: Call, request: Request) -> None:
-        """Let a request in, or raise: to be called once, when its head is complete."""
+        """Let a request in, or raise, also what a 404 or 405 says: to be called once, when its head is complete."""
         principal = self.gate.admit(request, call.operation, call.names)
+        if call.operation is None and call.problem is not None:
+            raise call.problem
         if isinstance(principal, Principal):
             call.context = self.context_of(principal)
         else:
