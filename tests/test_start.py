@@ -29,11 +29,7 @@ KEY = make_key()
 def access(tmp_path: Path) -> Path:
     """Return an access file: everybody reads, and one key submits."""
     file = tmp_path / "access.toml"
-    file.write_text(
-        '[public]\nscopes = ["read"]\n'
-        f'[keys.game]\nsha256 = "{digest_key(KEY)}"\nscopes = ["submit"]\n'
-        f'[keys.console]\nsha256 = "{digest_key(make_key())}"\nscopes = ["admin"]\n'
-    )
+    file.write_text(f'[public]\nscopes = ["read"]\n[keys.game]\nsha256 = "{digest_key(KEY)}"\nscopes = ["submit"]\n')
     return file
 
 

@@ -18,6 +18,7 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
+from laurels.access.marks import Marking
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
@@ -177,7 +178,8 @@ def _open_access(settings: Settings) -> Access | None:
     if settings.access is None:
         return None
     file, tokens = open_access(settings.access)
-    return Access(file, settings.access, tokens, limits=RateLimiter(file, settings.limits.max_metered))
+    limits = RateLimiter(file, settings.limits.max_metered)
+    return Access(file, settings.access, tokens, limits=limits, mark=Marking())
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:

@@ -162,6 +162,16 @@ def test_first_and_last_key(tmp_path: Path) -> None:
     assert read_access(file).keys == {}
 
 
+def test_long_list(file: Path) -> None:
+    """A list of very many lines is passed over at once, wherever its end is."""
+    boards = "".join(f'  "board-{number}",\n' for number in range(20_000))
+    file.write_text(f'[keys.a]\nsha256 = "{A}"\nboards = [\n{boards}]\n\n{PUBLIC}')
+    add_key(file, "new", KEY)
+    assert file.read_text().index("[keys.new]") < file.read_text().index("[public]")
+    assert remove_key(file, "a")
+    assert file.read_text() == f"{TABLE}\n{PUBLIC}"
+
+
 def test_names_and_patterns_that_need_quotes(file: Path) -> None:
     """What TOML has in quotes is written so."""
     key = replace(KEY, boards=('"\\', "ä\u2028*"), expires=datetime(2027, 11, 1, 12, 30, tzinfo=UTC))

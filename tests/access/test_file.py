@@ -284,7 +284,6 @@ def test_advice(tmp_path: Path) -> None:
         "[keys.old] has expired",
         "[keys.empty] has no scopes, so that it may do nothing",
         "[keys.empty] has no boards, so that it may do nothing",
-        "No key has the scope admin: keys can be listed and revoked in this file alone",
         f"{file} can be written by every user of this machine: chmod o-w {file}",
     ]
     file.write_text(f'[players]\nsecret = "file:secret"\n[keys.a]\nsha256 = "{A}"\nscopes = ["admin"]\n')

@@ -10,6 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from laurels.access.file import Players
@@ -267,6 +269,37 @@ def test_attack_is_refused(token: bytes) -> None:
         whose(token)
     assert not token or token.decode(errors="replace") not in str(refused.value)
     assert SECRET.decode() not in str(refused.value)
+
+
+@given(st.text(max_size=300) | st.lists(st.text("-_.=eyJhbGciOi0{}", max_size=40), max_size=5).map(".".join))
+def test_any_text_is_refused(text: str) -> None:
+    """Whatever is shown is refused as every bad credential is, and nothing else happens."""
+    with pytest.raises(BadCredential):
+        TRUSTED.verify(text, NOW)
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=4)
+
+
+@given(st.dictionaries(st.sampled_from([*FOREIGN, "nbf", "iat", "boards", "x"]), JSON), st.sampled_from([OWN, FOREIGN]))
+def test_any_claims(changes: dict[str, Any], claims: dict[str, Any]) -> None:
+    """A token that is rightly signed is a player's, or is refused, whatever else it claims."""
+    token = own(claims | changes) if claims is OWN else signed(claims | changes, "EdDSA")
+    try:
+        assert whose(token).kind == "player"
+    except BadCredential:
+        assert changes
+
+
+@given(st.integers(0, len(GOOD) - 1), st.sampled_from([*map(bytes, zip(range(33, 127)))]))
+def test_any_change_is_refused(place: int, other: bytes) -> None:
+    """There is no second way to write a token."""
+    changed = GOOD[:place] + other + GOOD[place + 1 :]
+    if changed == GOOD:
+        assert whose(changed).name == "v"
+    else:
+        with pytest.raises(BadCredential):
+            whose(changed)
 
 
 def test_the_attacks_are_bad_alone_by_what_they_are() -> None:

@@ -216,6 +216,16 @@ def test_key_is_sent_to_no_other_host(environment: pytest.MonkeyPatch, status: s
     assert not shows(found)
 
 
+def test_service_that_sends_the_key_back(environment: pytest.MonkeyPatch) -> None:
+    """What a service says of the key is not shown either."""
+    environment.setenv("LAURELS_KEY", KEY)
+    refusal = b'{"title":"Unauthorized","status":401,"detail":"The key %b is bad."}' % KEY.encode()
+    with lying(lambda _, __: [answer(refusal, "401 Unauthorized")]) as service:
+        found = run(service.url, *PLAYER)
+    assert "The key ... is bad." in found.stderr
+    assert not shows(found)
+
+
 def test_password_and_key(environment: pytest.MonkeyPatch) -> None:
     """A URL with a password and a key cannot both say who asks."""
     environment.setenv("LAURELS_KEY", KEY)

@@ -103,6 +103,13 @@ def test_no_secret(tmp_path: Path, table: str) -> None:
     assert "LAURELS_TOKEN_SECRET" in found.stderr
 
 
+@pytest.mark.parametrize("pattern", ["", "a\nb", "b" * 257])
+def test_bad_board(access: Path, pattern: str) -> None:
+    """A pattern that no board can match is a mistake."""
+    words = ("tokens", "create", "v", "--access", access, "--board", pattern)
+    assert run("http://127.0.0.1:1", *words).exit_code == 2
+
+
 def test_bad_name(access: Path) -> None:
     """A name that no player can have gets no token."""
     assert run("http://127.0.0.1:1", "tokens", "create", "a\nb", "--access", access).exit_code == 1

@@ -24,6 +24,7 @@ from laurels.http import Request
 from laurels.http.access import Access
 from laurels.http.gate import Context
 from laurels.http.tokens import find_boards, give_anonymous_token
+from laurels.http.wire import AnonymousToken, GivenToken
 from laurels.limits import ANONYMOUS_TOKEN_SECONDS, ANONYMOUS_TOKENS
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.access.issuing import FOREIGN, issuing, signed, tokens
@@ -289,6 +290,12 @@ def test_file_that_cannot_be_used(tmp_path: Path, old: str, new: str, problem: s
     assert done.returncode == 1
     assert problem in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_nothing_shows_a_token() -> None:
+    """A representation of what is sent has nothing of it."""
+    given = GivenToken("eyJ", datetime.now(UTC)), AnonymousToken("v", "eyJ", datetime.now(UTC))
+    assert "eyJ" not in repr(given)
 
 
 def test_file_without_players() -> None:

@@ -133,6 +133,10 @@ def _not_edited(file: Path, error: OSError) -> AccessFileNotEdited:
     return AccessFileNotEdited(file, f"{os.strerror(error.errno or 0)}{advice}")
 
 
+_ENDS = ("]", "}", '"""', "'''")
+"""What ends a statement that has several lines."""
+
+
 class _Line(NamedTuple):
     """A statement of a file, which may have several lines, a comment or a blank line."""
 
@@ -152,7 +156,9 @@ def _read_lines(text: str) -> Iterator[_Line]:
     head: tuple[str, ...] = ()
     statement = ""
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
-        statement += line
+        is_within, statement = bool(statement), statement + line
+        if is_within and not any(end in line for end in _ENDS):
+            continue  # or a long list would be parsed as often as it has lines
         try:
             found = tomllib.loads(statement)
         except tomllib.TOMLDecodeError:  # it goes on in the next line

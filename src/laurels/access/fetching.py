@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from functools import cache
 
 import httpx
@@ -16,6 +17,8 @@ FETCHED_BYTES = 256 * KIB
 REDIRECTS = 3
 HEADERS = {"accept": "application/jwk-set+json, application/json", "accept-encoding": "identity"}
 _trust = cache(httpx.create_ssl_context)
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of each request
 
 
 async def fetch(url: str) -> bytes:

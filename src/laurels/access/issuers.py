@@ -169,7 +169,9 @@ class IssuerKeys:
             self._keys = _read_fetched(await self._fetch(url))
         except KeysUnreadable as error:
             self.problem = str(error)
-            log.warning("The keys of the issuer %s cannot be fetched from %s: %s.", self._issuer, url, error)
+            log.warning(
+                "The keys of the issuer %s cannot be fetched from %s: %s.", self._issuer, url.partition("?")[0], error
+            )
         else:
             self.problem = ""
             self._fetched = self._clock()

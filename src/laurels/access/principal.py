@@ -16,7 +16,7 @@ NO_BOARD = "\0"
 """A character that is in no board's name."""
 
 
-class Principal(Struct, frozen=True, kw_only=True):
+class Principal(Struct, frozen=True, kw_only=True, gc=False):
     """Who asks: anybody where no access file is used, the public that shows nothing, a key, or a player by a token."""
 
     kind: Literal["anybody", "public", "key", "player"]

@@ -9,23 +9,23 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from laurels.access.principal import Principal
 
-MOST_BYTES = 24 * 1024 * 1024
-"""Of one half of what is remembered."""
-ENTRY_BYTES = 300
-"""About what a principal takes, besides the header that it is remembered by."""
+MOST_BYTES = 48 * 1024 * 1024
+"""Of one half of what is remembered: 100,000 players."""
+ENTRY_BYTES, PATTERN_BYTES = 480, 80
+"""About what is taken by one, and by each pattern of boards."""
 
 
 class Known(Struct, gc=False):
-    """What one header was found to be."""
+    """What was found of the credential that has a mark."""
 
-    header: bytes
+    mark: bytes
     principal: Principal
     compiled: object = None
     """What the fast path has made of it."""
 
 
 class Remembered:
-    """The principals of headers ``Authorization`` that were proved, by the headers' bytes; bounded.
+    """The principals that were proved, by the marks of what they have shown; bounded.
 
     There are two halves. When the younger one is full it becomes the older one, and what was in that is forgotten,
     unless it was asked for since: bit by bit, so that no request pays for all of it.
@@ -38,27 +38,27 @@ class Remembered:
         self._forgotten: dict[bytes, Known] = {}
         self._bytes = 0
 
-    def find(self, header: bytes, now: float) -> Known | None:
-        """Return what a header was found to be, None if nothing is known that has not expired."""
-        found = self._young.get(header)
+    def find(self, mark: bytes, now: float) -> Known | None:
+        """Return what is known of a mark, None if that is nothing that has not expired."""
+        found = self._young.get(mark)
         if found is None:
-            found = self._old.pop(header, None)
+            found = self._old.pop(mark, None)
             if found is None:
                 return None
             self._keep(found)
         if found.principal.expires <= now:
-            del self._young[header]
+            del self._young[mark]
             return None
         return found
 
-    def add(self, header: bytes, principal: Principal) -> None:
-        """Remember the principal of a header."""
-        self._keep(Known(header, principal))
+    def add(self, mark: bytes, principal: Principal) -> None:
+        """Remember whose a mark is."""
+        self._keep(Known(mark, principal))
 
     def _keep(self, known: Known) -> None:
-        if self._bytes > self._most_bytes:
+        if self._bytes >= self._most_bytes:
             self._young, self._old, self._forgotten, self._bytes = {}, self._young, self._old, 0
         for _ in range(min(2, len(self._forgotten))):
             self._forgotten.popitem()
-        self._young[known.header] = known
-        self._bytes += len(known.header) + ENTRY_BYTES
+        self._young[known.mark] = known
+        self._bytes += ENTRY_BYTES + PATTERN_BYTES * len(known.principal.boards)

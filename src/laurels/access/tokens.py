@@ -44,6 +44,7 @@ HMAC = "HS256"
 LEEWAY = 10
 """Seconds by which the clocks of an issuer and of this machine may differ."""
 SECRET_BYTES = 32
+ALL = (EVERY_BOARD,)
 LATEST = 253_402_300_800
 """The end of the year 9999: later than that no time of a token may be."""
 KEY_ID_CHARACTERS = 256
@@ -60,8 +61,8 @@ class SignedToken(Struct, frozen=True):
     expires_at: datetime
 
     def __repr__(self) -> str:
-        """Return all but the token."""
-        return f"SignedToken(expires_at={self.expires_at!r})"
+        """Return nothing of the token."""
+        return f"<SignedToken until {self.expires_at}>"
 
 
 class _Head(Struct, frozen=True):
@@ -132,6 +133,7 @@ class Tokens:
         Raises ValueError, with the reason and what would be right, for a secret or an issuer that cannot be used.
         """
         self._players = players
+        self._scopes = frozenset(players.scopes)
         self._secret = None if secret is None else _check_secret(secret)
         self._trusted: dict[str, _Trusted] = {}
         self._at_urls: dict[tuple[str, str], IssuerKeys] = {}
@@ -196,7 +198,7 @@ class Tokens:
             boards = msgspec.convert(parsed.table, _OwnClaims).boards
         except ValueError:
             _refuse("its boards are no list of patterns")
-        return self._make_player(parsed, "sub", (EVERY_BOARD,) if boards is UNSET else tuple(boards))
+        return self._make_player(parsed, "sub", ALL if boards is UNSET or EVERY_BOARD in boards else tuple(boards))
 
     def _verify_foreign(self, parsed: _Parsed, trusted: _Trusted, algorithm: str, now: float) -> Principal:
         keys = trusted.keys.find(parsed.key_id, algorithm)
@@ -205,7 +207,7 @@ class Tokens:
         if not keys[0].verify(parsed.message, parsed.signature):
             _refuse("its signature is wrong")
         _check_claims(parsed.claims, trusted.audience, now)
-        return self._make_player(parsed, trusted.name, (EVERY_BOARD,))
+        return self._make_player(parsed, trusted.name, ALL)
 
     def _make_player(self, parsed: _Parsed, claim: str, boards: tuple[str, ...]) -> Principal:
         players = self._players
@@ -216,7 +218,7 @@ class Tokens:
         return Principal(
             kind="player",
             name=name,
-            scopes=frozenset(players.scopes),
+            scopes=self._scopes,
             boards=boards,
             within=players.boards,
             expires=parsed.claims.exp + LEEWAY,

@@ -1,10 +1,8 @@
 # Credentials: who asks, as far as the fast path must know, and what they may.
 #
-# What the gate found an ``Authorization`` to be, it remembers by the header's bytes. A compiled form of that stands beside
-# it, and the newest one with its connection, as most clients go on to show the same: so a request pays for one comparison
-# of bytes, and it is in constant time, because a proxy hands on requests of many clients over one connection. Nothing is
-# remembered longer than the gate does: when the access file is read anew it has another memory, and the generation is one
-# more.
+# What the gate found an ``Authorization`` to be it remembers by the header's mark. A compiled form of that stands beside
+# it, and the newest one with its connection, as most clients go on to show the same. Nothing is remembered for longer than
+# the gate does: when the access file is read anew it has another memory, and the generation is one more.
 
 cdef enum Right:
     NOBODY
@@ -12,23 +10,24 @@ cdef enum Right:
     ANY_NAME
 
 
+@cython.no_gc  # it is part of no circle
 cdef class Credential:
     """What the gate says of requests that show one ``Authorization``, or none."""
 
-    cdef bytes header
+    cdef Mark mark
     cdef object context
     cdef str name
     cdef tuple boards, within
-    cdef Right rights[SUBMIT + 1]
+    cdef unsigned char rights[SUBMIT + 1]
+    cdef unsigned int generation
     cdef double expires
-    cdef long long generation
     cdef Meters meters
     cdef Rates rates        # None if nothing is metered
     cdef uint64_t key
 
-    def __init__(self, principal, bytes header, long long generation, operations):
+    def __init__(self, principal, unsigned int generation, operations):
         cdef int route
-        self.header, self.generation, self.expires = header, generation, principal.expires
+        self.generation, self.expires = generation, principal.expires
         self.name, self.boards, self.within = principal.name, principal.boards, principal.within
         for route, operation in operations.items():
             self.rights[route] = NOBODY if operation is None else find_right(principal, operation.scope)
@@ -38,16 +37,12 @@ cdef class Credential:
         if metered is not None:
             self.meters, self.key, self.rates = metered
 
-    cdef inline bint is_of(self, Recognised *found, long long generation) noexcept:
-        return (
-            self.generation == generation
-            and PyBytes_GET_SIZE(self.header) == found.shown_size
-            and is_same(PyBytes_AS_STRING(self.header), found.shown, found.shown_size)
-        )
+    cdef inline bint is_of(self, Mark *mark, unsigned int generation) noexcept:
+        return self.generation == generation and self.mark.first == mark.first and self.mark.second == mark.second
 
     cdef bint may(self, Route route, Recognised *found) except -1:
         """Return whether the gate lets in a request; whether it comes too often is another matter."""
-        cdef Right right = self.rights[<int>route]
+        cdef unsigned char right = self.rights[<int>route]
         if right == NOBODY or (right == OWN_NAME and not is_text(self.name, found.name, found.name_size)):
             return False
         if self.expires < FOREVER and self.expires <= read_clock(CLOCK_REALTIME):
@@ -66,15 +61,6 @@ def find_right(principal, scope):
     if principal.may_submit_for(""):  # which nobody's name is
         return ANY_NAME
     return OWN_NAME if principal.may_submit_for(principal.name) else NOBODY
-
-
-cdef bint is_same(const char *a, const char *b, Py_ssize_t size) noexcept nogil:
-    """Compare bytes in a time that does not tell where they differ."""
-    cdef Py_ssize_t i
-    cdef char difference = 0
-    for i in range(size):
-        difference |= a[i] ^ b[i]
-    return difference == 0
 
 
 cdef bint is_text(str text, const char *p, Py_ssize_t size) except -1:

@@ -22,6 +22,7 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, clockid_t, timespec
 
+from laurels.access.marks cimport Mark, Marking
 from laurels.access.rates cimport Meters, Rates
 from laurels.adapters.request_counts cimport RequestCounts
 
@@ -223,8 +224,9 @@ cdef class FastPath:
     cdef RequestCounts counts
     cdef int standing_row, page_row, submit_row
     cdef object access, remembered
+    cdef Marking marking    # None if credentials are remembered by another mark; then each is left to the full parser
     cdef Credential public  # what is not shown
-    cdef long long generation
+    cdef unsigned int generation
     cdef bint trusts_proxies    # then a forwarded host counts where an origin is compared with it
     cdef bint shows_clients     # to observers
     cdef readonly bint is_observed
@@ -259,6 +261,7 @@ cdef class FastPath:
             self.body_limit = self.submit.body_limit
         self.outbox = Outbox()
         self.access = gate.access
+        self.marking = gate.access.mark if gate.access is not None and isinstance(gate.access.mark, Marking) else None
         self.trusts_proxies = gate.proxies is not None
         self.is_observed = bool(gate.observers)
         self.cors = gate.cors
@@ -337,27 +340,34 @@ cdef class FastPath:
     cdef Credential find_credential(self, connection, Recognised *found):
         """Return what the gate says of who asks, None if it does not know them yet."""
         cdef Credential credential
+        cdef Mark mark
         if found.shown == NULL:
             return self.public
+        if self.marking is None:
+            return None
+        mark = self.marking.mark(found.shown, found.shown_size)
         credential = connection.credential
-        if credential is not None and credential.is_of(found, self.generation):
+        if credential is not None and credential.is_of(&mark, self.generation):
             return credential
-        header = PyBytes_FromStringAndSize(found.shown, found.shown_size)
-        known = self.remembered.find(header, read_clock(CLOCK_REALTIME))
+        known = self.remembered.find(PyBytes_FromStringAndSize(<char *>&mark, sizeof(mark)), read_clock(CLOCK_REALTIME))
         if known is None:
             return None
-        if known.compiled is None:
-            known.compiled = self.make_credential(known.principal, known.header)
-        connection.credential = known.compiled
-        return connection.credential
+        credential = known.compiled
+        if credential is None:
+            known.compiled = credential = self.make_credential(known.principal)
+            credential.mark = mark
+        connection.credential = credential
+        return credential
 
-    cdef Credential make_credential(self, principal, bytes header):
+    cdef Credential make_credential(self, principal):
+        cdef Credential credential
         operations = {STANDING: self.standing, PAGE: self.page, SUBMIT: self.submit}
-        credential = Credential(principal, header, self.generation, operations)
-        (<Credential>credential).context = self.routes.context_of(principal)
-        if self.access.limits is not None:
-            metered = self.access.limits.meter_address("") if header is None else self.access.limits.meter_principal(principal)
-            (<Credential>credential).meter_at(metered)
+        credential = Credential(principal, self.generation, operations)
+        credential.context = self.routes.context_of(principal)
+        limits = self.access.limits
+        if limits is not None:
+            is_public = principal is self.access.public
+            credential.meter_at(limits.meter_address("") if is_public else limits.meter_principal(principal))
         return credential
 
     cdef begin_piece(self):
@@ -366,7 +376,7 @@ cdef class FastPath:
         if remembered is not self.remembered:
             self.remembered = remembered
             self.generation += 1
-            self.public = self.make_credential(self.access.public, None)
+            self.public = self.make_credential(self.access.public)
 
     cdef bint is_let_in(self, Credential credential, connection, Route route, Recognised *found, double now) except -1:
         """Return whether a request may be answered now; it is counted if it may."""

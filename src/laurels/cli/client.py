@@ -389,6 +389,8 @@ class Client:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             place = f" to {response.headers['location']}" if "location" in response.headers else ""
             explanation = f"{self._server}{self._via} answered {status}{place}, and not why."
+        if self._credential is not None:  # which a service may send back
+            explanation = explanation.replace(self._credential.text, "...")
         explanation += self._advise(response.status_code)
         kind = RequestRefused if response.is_client_error else ServerFailed
         wait = response.headers.get("retry-after", "")

@@ -93,7 +93,8 @@ def _expiry(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     return moment
 
 
-def _patterns(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+def check_patterns(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return patterns of boards that a key or a token can have."""
     try:
         "".join(value).encode()  # or it could not be written
         return msgspec.convert(value, Patterns)
@@ -117,7 +118,7 @@ def _patterns(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ..
     "boards",
     metavar="PATTERN",
     multiple=True,
-    callback=_patterns,
+    callback=check_patterns,
     help="On which boards it may; * in it stands for any characters. Repeatable; by default all.",
 )
 @click.option(

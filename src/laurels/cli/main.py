@@ -92,6 +92,9 @@ Completion by the Tab key, in one line of the shell's own file:
   eval "$(_LAURELS_COMPLETE=zsh_source laurels)"        # ~/.zshrc
   _LAURELS_COMPLETE=fish_source laurels | source        # ~/.config/fish/config.fish
 
+LAURELS_KEY is the key, or the token, that is shown to the service; --key-file FILE and --key env:NAME say where another
+is. It never stands on the command line.
+
 Names with characters that a terminal would obey, or that nobody sees, are shown with escapes such as \\u202e.
 HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR are respected; loopback is always asked
 directly.

@@ -10,6 +10,7 @@ import click
 from laurels.access.file import read_access
 from laurels.access.players import open_tokens
 from laurels.access.principal import EVERY_BOARD
+from laurels.cli.keys import check_patterns
 from laurels.cli.options import call_service, json_option, name_argument, server_option
 from laurels.cli.printing import write, write_json
 from laurels.errors import NoSecret
@@ -45,6 +46,7 @@ def tokens() -> None:
     "boards",
     metavar="PATTERN",
     multiple=True,
+    callback=check_patterns,
     help="For which boards; * in it stands for any characters. Repeatable; by default all that the key has.",
 )
 @click.option(

@@ -8,7 +8,8 @@
 **Timing.** A key is looked up by its SHA-256. How long the look-up takes depends on that digest alone, and nobody can
 choose one that begins like another: a guess that begins like a key has a digest that is nothing like the key's. What is
 found is compared in constant time all the same. In the memory a header is looked up by a hash that is keyed anew in
-each process, and Python compares the bytes of two headers only if all 64 bits of their hashes are equal.
+each process (:mod:`laurels.access.marks`), or, on Lambda, Python compares the bytes of two headers only if all 64 bits
+of such hashes are equal.
 """
 
 from __future__ import annotations
@@ -79,18 +80,23 @@ class Asking:
 class Access:
     """Who may do what, as an access file says it; another file takes its place at once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part that a deployment may have or not
         self,
         file: AccessFile,
         path: Path | None = None,
         tokens: Tokens | None = None,
         *,
         limits: RateLimiter | None = None,
+        mark: Callable[[bytes], bytes] = bytes,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players."""
+        """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players.
+
+        ``mark`` returns by what a header is remembered: itself, if nothing else is said.
+        """
         self.path = path
         self.limits = limits
+        self.mark = mark
         self._now = now
         self._changing = asyncio.Lock()
         self.replace(file, tokens)
@@ -143,7 +149,7 @@ class Access:
         header = request.headers.get(b"authorization")
         if header is None:
             self.limits.limit_address(request.client, operation)
-        elif self.remembered.find(header, self._now()) is None:
+        elif self.remembered.find(self.mark(header), self._now()) is None:
             self.limits.check_address(request.client, operation)
 
     def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
@@ -155,8 +161,8 @@ class Access:
         header = request.headers.get(b"authorization")
         if header is None:
             return self.public
-        now = self._now()
-        known = self.remembered.find(header, now)
+        now, mark = self._now(), self.mark(header)
+        known = self.remembered.find(mark, now)
         if known is not None:
             return known.principal
         try:
@@ -165,14 +171,14 @@ class Access:
             self._count_bad(request, operation)
             raise
         if not isinstance(proved, Principal):
-            return Asking(proved, partial(self._remember, self.remembered, header, request, operation))
-        self.remembered.add(header, proved)
+            return Asking(proved, partial(self._remember, self.remembered, mark, request, operation))
+        self.remembered.add(mark, proved)
         return proved
 
     async def _remember(
         self,
         remembered: Remembered,  # of the file that it is proved by
-        header: bytes,
+        mark: bytes,
         request: Request,
         operation: Operation,
         proving: Awaitable[Principal],
@@ -182,7 +188,7 @@ class Access:
         except (BadCredential, IssuerUnreachable):
             self._count_bad(request, operation)
             raise
-        remembered.add(header, found)
+        remembered.add(mark, found)
         return found
 
     def _count_bad(self, request: Request, operation: Operation) -> None:

@@ -237,6 +237,10 @@ class GivenToken(Struct, frozen=True, rename="camel"):
     token: str
     expires_at: datetime
 
+    def __repr__(self) -> str:
+        """Return nothing of the token."""
+        return f"<{type(self).__name__} until {self.expires_at}>"
+
 
 class AnonymousToken(Struct, frozen=True, rename="camel"):
     """A new name, and the token of its player."""
@@ -244,6 +248,8 @@ class AnonymousToken(Struct, frozen=True, rename="camel"):
     name: str
     token: str
     expires_at: datetime
+
+    __repr__ = GivenToken.__repr__
 
 
 class Readiness(Struct, frozen=True):
