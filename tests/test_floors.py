@@ -116,11 +116,12 @@ MAY_IMPORT = {
     "bench.servers": bench("errors", "machine"),
     "bench.load": bench("errors", "machine", "servers"),
     "bench.directories": bench("errors", "requests") | laurels("stores.contract", "stores.embedded"),
+    "bench.hiding": bench("members") | laurels("definition", "stores.embedded"),
     "bench.peers": bench("machine", "members"),
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
     | bench("directories", "peers", "ranking")
     | infra("assets", "runtimes")
-    | laurels("momento_local", "stores.embedded"),
+    | laurels("access", "momento_local", "stores.embedded"),
     "bench.__main__": bench("errors", "figures", "machine", "rows", "table"),
 }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.rows.access import access
 from bench.rows.arrivals import arrivals
 from bench.rows.attacks import attacks
 from bench.rows.bulk import bulk
 from bench.rows.clone import clone
 from bench.rows.features import batch, features, keyed, metadata
 from bench.rows.function import function
+from bench.rows.hiding import hiding
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
 from bench.rows.latency import latency
@@ -30,9 +32,11 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "page": page,
     "submit": submit,
     "latency": latency,
+    "access": access,
     "features": features,
     "keyed": keyed,
     "metadata": metadata,
+    "hiding": hiding,
     "batch": batch,
     "import": bulk,
     "clone": clone,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from laurels.access.file import Players
 from laurels.access.keys import digest_key, make_key
+from laurels.access.tokens import Tokens
 from tests.adapters.test_fast_path import requests
 from tests.asking import connected, read_replies, send_bytes
 from tests.conftest import running
@@ -31,8 +35,22 @@ RIGHTS = {
     "moderator": 'scopes = ["moderate"]',
     "expired": 'scopes = ["admin"]\nexpires = 2020-01-01',
 }
+SECRET = token_hex()
+PLAYERS = '[players]\nsecret = "env:LAURELS_TOKEN_SECRET"\n'
+TOKENS = Tokens(Players(), SECRET.encode())
+
+
+def sign(name: str, *boards: str, seconds: int = 3600) -> str:
+    """Return a token of a player."""
+    return TOKENS.sign(name, boards or ("*",), seconds, time.time()).token
+
+
 PUBLIC = '[public]\nscopes = ["read"]\nboards = ["plain"]\n'
 SHOWN = [
+    *(f"Authorization: Bearer {sign('v', *boards)}" for boards in ((), ("kart", "pl*"), ("plain",))),
+    *(f"Authorization: Bearer {sign(name)}" for name in ("vv", "-x", "V", "é")),
+    f"Authorization: Bearer {sign('v', seconds=-3600)}",
+    f"Authorization: Bearer {sign('v')[:-2]}AA",
     *(f"Authorization: Bearer {key}" for key in KEYS.values()),
     *(f"authorization:bearer  {KEYS['all']} ", f"AUTHORIZATION: BEARER {KEYS['kart']}", "Authorization: Bearer"),
     *(
@@ -52,7 +70,15 @@ ODD = b"X-Odd: 1\r\n"
 def write_access(path: Path, rights: dict[str, str] = RIGHTS, public: str = PUBLIC) -> None:
     """Write an access file."""
     keys = (f'[keys.{name}]\nsha256 = "{digest_key(KEYS[name])}"\n{text}\n' for name, text in rights.items())
-    path.write_text(public + "".join(keys))
+    path.write_text(public + PLAYERS + "".join(keys))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _secret() -> Iterator[None]:
+    """Give services the secret of tokens."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAURELS_TOKEN_SECRET", SECRET)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +117,8 @@ def test_fast_path_lets_in_whom_the_gate_does(guarded: Server, request: bytes) -
 
 
 def written(line: str, key: str = "", *, odd: bool = False) -> bytes:
-    """Write a request that shows a key."""
-    shown = f"Authorization: Bearer {KEYS[key]}\r\n" if key else ""
+    """Write a request that shows a key, by its name, or a token."""
+    shown = f"Authorization: Bearer {KEYS.get(key, key)}\r\n" if key else ""
     body = '{"score":1}' if line.startswith("POST") else ""
     length = f"Content-Length: {len(body)}\r\n" if body else ""
     return f"{line} HTTP/1.1\r\nHost: localhost\r\n{shown}{ODD.decode() * odd}{length}\r\n{body}".encode()
@@ -166,6 +192,32 @@ def test_limits_over_both_ways(tmp_path: Path) -> None:
             assert statuses(connection, [everybody]) == [429]
         assert send_bytes(server, everybody)[0].status == 429  # another connection of the same address
         assert send_bytes(server, written("POST /kart/v", "kart"))[0].status == 429
+
+
+def test_tokens_of_one_player_share_a_meter(tmp_path: Path) -> None:
+    """However many tokens a player shows, over however many connections, they are one player's."""
+    file = tmp_path / "access.toml"
+    file.write_text(PLAYERS + 'limits = { requests = "4/h", burst = 4 }\n')
+    with running(tmp_path / "data", "--access", str(file)) as server:
+        tokens = [sign("v"), sign("v", "kart"), sign("v", seconds=60)]
+        with connected(server) as one, connected(server) as other:
+            assert [statuses(one, [written("GET /kart/v", token)])[0] for token in tokens] == [200] * 3
+            assert [statuses(other, [written("GET /kart/v", token)])[0] for token in tokens] == [200, 429, 429]
+            assert statuses(one, [written("GET /kart/v", sign("w"))]) == [200]
+
+
+def test_player_submits_under_one_name(tmp_path: Path) -> None:
+    """What a token opened for one name opens no other, in whichever order they come."""
+    file = tmp_path / "access.toml"
+    write_access(file)
+    with running(tmp_path / "data", "--access", str(file)) as server:
+        with connected(server) as connection:
+            for _ in range(2):
+                assert statuses(connection, [written("POST /kart/v", sign("v", "kart"))]) == [202]
+            assert statuses(connection, [written("GET /kart/v", sign("v", "kart"))]) == [200]
+        refused = [("POST /kart/w", "kart"), ("POST /karts/v", "kart"), ("POST /kart/V", "*")]
+        for line, boards in refused:
+            assert send_bytes(server, written(line, sign("v", boards)))[0].status == 403
 
 
 def test_submits_are_counted_apart(tmp_path: Path) -> None:
