@@ -44,6 +44,7 @@ SECTIONS = {
         "access": "laurels.cli.access:access",
         "keys": "laurels.cli.keys:keys",
         "tokens": "laurels.cli.tokens:tokens",
+        "audit": "laurels.cli.audit:audit",
     },
     "Whole boards": {
         "import": "laurels.cli.copies:import_",
