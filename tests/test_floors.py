@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "laurels.logs": laurels("visible"),
     "laurels.reloading": laurels("errors"),
     "laurels.ranking": set[str](),
+    "laurels.audit": laurels("errors", "visible"),
     "laurels.access": laurels("limits", "errors", "wording", "optional", "entries"),
     "laurels.wall_clock": set[str](),
     "laurels.windows": laurels("errors", "wall_clock"),
@@ -54,17 +55,18 @@ MAY_IMPORT = {
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
     | laurels("turnstile"),
     "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
-    | laurels("stores.contract", "boards"),
+    | laurels("stores.contract", "boards", "audit"),
     "laurels.adapters.limits": laurels("limits"),
     "laurels.adapters": laurels("limits", "errors", "access", "http", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
     | laurels("limits", "access", "optional", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
-    | laurels("boards_file", "boards")
+    | laurels("boards_file", "boards", "audit")
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
+        "audit",
         "version",
         "visible",
         "limits",

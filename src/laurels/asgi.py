@@ -41,6 +41,7 @@ def create_app(  # noqa: PLR0913 - one argument a setting
     cors_origins: Sequence[str] = (),
     metrics: bool = True,
     log_requests: bool = False,
+    audit_log: str | PathLike[str] | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     store_limits: StoreLimits = StoreLimits(),  # noqa: B008 - frozen
 ) -> OpeningApplication:
@@ -65,6 +66,7 @@ def create_app(  # noqa: PLR0913 - one argument a setting
         "cors_origins": cors_origins,
         "metrics": metrics,
         "log_requests": log_requests,
+        "audit_log": None if audit_log is None else Path(audit_log),
         "limits": limits,
         "store_limits": store_limits,
     }

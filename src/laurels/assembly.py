@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from laurels.adapters.request_counts import RequestCounts
 from laurels.adapters.server import Server, bind, connections_within_descriptors
 from laurels.adapters.shared import Shared
 from laurels.adapters.tls import Certificate, Handshake
+from laurels.audit.file import AuditFile
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock
@@ -33,6 +34,7 @@ from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.errors import AccessUndecided, BadStore, BoardsFileUnusable, OpenWithAccess
 from laurels.http import Gate, Routes
 from laurels.http.access import Access, open_access
+from laurels.http.auditing import Auditor
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
@@ -86,6 +88,8 @@ class Settings(Struct, frozen=True):
     metrics: bool = True
     log_requests: bool = False
     log_format: LogFormat = "text"
+    audit_log: Path | None = None
+    """The file of the audit log; without it that is in the log of the process."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
     """The key to the certificate, if it is not in the same file."""
@@ -153,8 +157,12 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     counts = RequestCounts() if settings.metrics else None
     access = _open_access(settings)
     gate = _make_gate(settings, counts, access)
-    store = await kind.open(place, settings, file, clock)
-    try:
+    async with AsyncExitStack() as opened:
+        audit = AuditFile(settings.audit_log, settings.limits.max_audit) if settings.audit_log else None
+        if audit is not None:
+            opened.push_async_callback(audit.close)
+        store = await kind.open(place, settings, file, clock)
+        opened.push_async_callback(store.close)
         if access is not None:
             access.begin_fetching()
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
@@ -169,9 +177,9 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
             reloading.add(f"the boards file {settings.boards}", reload_boards)
         if reloading is not None and access is not None:
             reloading.add(f"the access file {settings.access}", access.reload)
-        yield Routes(boards, list_operations(settings, counts, store.measure), gate)
-    finally:
-        await store.close()
+        if reloading is not None and audit is not None:
+            reloading.add(f"the audit log {settings.audit_log}", audit.reopen)
+        yield Routes(boards, list_operations(settings, counts, store.measure), gate, Auditor(audit))
 
 
 def _open_access(settings: Settings) -> Access | None:

@@ -29,6 +29,7 @@
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not accept the key, or it cannot be parsed
     │   │   ├── ParameterUnreadable  a parameter of a function cannot be read, and there is no older value
+    │   │   ├── AuditLogUnwritable nothing is done that the audit log could not tell
     │   │   └── RestartNeeded     an unexpected error stopped it; it must be restarted
     │   ├── LimitReached          the store's account does not allow so much
     │   ├── StoreFull             it holds as much as its operator allows
@@ -51,6 +52,8 @@
     ├── OpenWithAccess            a service is to be open to all, and to have an access file
     ├── NoAccessFile              the service has none that it could change
     ├── CertificateUnusable       the service cannot use its certificate or the key to it for TLS
+    ├── AuditLogUnusable          the file of the audit log cannot be opened
+    ├── NoAuditLog                the service has no file of its audit log that could be read
     └── AddressUnusable           the service cannot listen where it is to
 
 The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
@@ -214,6 +217,9 @@ class NotHeld(LaurelsError):
 class Unauthenticated(LaurelsError):
     """The request shows no credential and needs one, or shows one that is not accepted."""
 
+    who = "public"
+    """The principal, as the audit log names it."""
+
 
 class BadCredential(Unauthenticated):
     """The request shows a credential that is not accepted. The message never has any part of it."""
@@ -221,6 +227,9 @@ class BadCredential(Unauthenticated):
 
 class Forbidden(LaurelsError):
     """Who asks is known, and has no right to what was asked for."""
+
+    who = ""
+    """The principal, as the audit log names it."""
 
 
 class IssuerUnreachable(LaurelsError):
@@ -306,6 +315,15 @@ class RestartNeeded(StoreUnavailable):
         if in_doubt:
             self.outcome = AnswerLost.outcome
         super().__init__(f"The store stopped at an error ({type(cause).__name__}, see the log)", retry_after=10)
+
+
+class AuditLogUnwritable(StoreUnavailable):
+    """Nothing is done that takes more than to submit, because the audit log could not tell it."""
+
+    remedy = "have the operator make room for the audit log"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The audit log cannot be written: {reason.lower()}", retry_after=10)
 
 
 class SumUncertain(AnswerLost):
@@ -551,6 +569,23 @@ class CertificateUnusable(LaurelsError):
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
         super().__init__(f"The file {file} cannot be used for TLS: {problem}. Correct --tls-cert or --tls-key.")
+
+
+class AuditLogUnusable(LaurelsError):
+    """The file of the audit log cannot be opened."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The audit log {file} cannot be opened: {problem}. Name another file with --audit-log.")
+
+
+class NoAuditLog(LaurelsError):
+    """The audit log is in no file that the service could read."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The audit log is in no file that could be read here: this service was started without --audit-log."
+        )
 
 
 class AddressUnusable(LaurelsError):

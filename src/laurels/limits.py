@@ -50,6 +50,8 @@ HIDDEN_LISTED = 1000
 """How many hidden names one list has, at most and by default."""
 KEYS_LISTED = 1000
 """How many keys one list has, at most and by default."""
+AUDIT_RECORDS, DEFAULT_AUDIT_RECORDS = 1000, 100
+"""How many records of the audit log one answer has, at most and by default."""
 LARGEST_NUMBER = 10**18 - 1
 """The largest whole number that a parameter of a query may be: 18 digits, which fit into 64 bits."""
 

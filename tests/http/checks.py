@@ -27,6 +27,7 @@ UNTOLD = {
     "summary": _PERIOD,
     "rank": _PERIOD,
     "hidden": _PERIOD,
+    "give_token": {"name", "/boards", "/seconds"},
 }
 """What, of each operation, may be refused although it fits the schema: parameters, and fields by their pointers."""
 

@@ -15,14 +15,20 @@ from tests.http.checks import TESTER
 
 HERE = Path(__file__).parent
 COMMAND = [str(Path(sys.executable).with_name("st")), "--no-color", "--config-file", str(HERE / "schemathesis.toml")]
+PLAYERS = """
+[players]
+secret = "env:TOKEN_SECRET"
+anonymous = true
+"""
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
+def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Examples, coverage, fuzzing and stateful tests end without a finding, whatever is sent."""
+    monkeypatch.setenv("TOKEN_SECRET", "s" * 32)
     boards, access, key = tmp_path / "boards.toml", tmp_path / "access.toml", make_key()
     boards.write_text('[default]\nwindows = ["daily"]\n')
-    access.write_text(f'[keys.{TESTER}]\nsha256 = "{digest_key(key)}"\nscopes = ["admin"]\n')
+    access.write_text(f'[keys.{TESTER}]\nsha256 = "{digest_key(key)}"\nscopes = ["admin"]\n{PLAYERS}')
     with running(tmp_path / "data", "--boards", str(boards), "--access", str(access)) as server:
         found = subprocess.run(
             [*COMMAND, "run", f"{server.url}/-/openapi.json"],

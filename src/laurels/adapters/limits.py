@@ -41,6 +41,14 @@ class Limits(Struct, frozen=True):
     max_head: Annotated[int, Limit("Largest headers of a request.", "bytes", KIB, MIB)] = HEAD_BYTES
     max_body: Annotated[int, Limit("Largest body of a request.", "bytes", KIB, MIB)] = BODY_BYTES
     max_batch: Annotated[int, Limit("Largest body of a batch.", "bytes", KIB, 8 * MIB)] = BATCH_BYTES
+    max_audit: Annotated[
+        int,
+        Limit(
+            "Largest file of the audit log; at that size what would be recorded is answered with a 507.",
+            "bytes",
+            64 * KIB,
+        ),
+    ] = 1024 * MIB
     idle_timeout: Annotated[float, Limit("How long a connection may rest between requests.", "seconds")] = 75
     head_timeout: Annotated[float, Limit("How long the head of a request may take to arrive.", "seconds")] = 10
     body_timeout: Annotated[float, Limit("How long the body of a request may take to arrive.", "seconds")] = 30

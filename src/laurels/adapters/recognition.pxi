@@ -8,6 +8,7 @@ cdef enum Route:
 
 cdef enum:
     LONGEST_HEAD = 4096     # of those recognised; a longer one is left to the full parser
+    SHORTEST_MODERATED = 24     # {"score":1,"operator":""}
     OUTBOX_BYTES = 256 * 1024
     LARGE_BYTES = 16 * 1024  # of one answer, after which it is time to see whether the client reads
     MOST_SITES = 64         # that are remembered: hosts and origins of requests

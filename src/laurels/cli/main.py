@@ -38,11 +38,13 @@ SECTIONS = {
         "show": "laurels.cli.hidden:show",
         "hidden": "laurels.cli.hidden:hidden",
     },
+    "Held scores": {"held": "laurels.cli.held:held"},
     "Boards": {"boards": "laurels.cli.boards:boards"},
     "Who may": {
         "access": "laurels.cli.access:access",
         "keys": "laurels.cli.keys:keys",
         "tokens": "laurels.cli.tokens:tokens",
+        "audit": "laurels.cli.audit:audit",
     },
     "Whole boards": {
         "import": "laurels.cli.copies:import_",

@@ -157,6 +157,14 @@ Examples:
     help="How lines of the log are written.",
 )
 @click.option(
+    "--audit-log",
+    type=click.Path(path_type=Path),
+    envvar="LAURELS_AUDIT_LOG",
+    show_envvar=True,
+    help="File to add a line of JSON to for each write that takes the right to moderate, to define boards or to "
+    "administer; without it the log has them. SIGHUP opens it again.",
+)
+@click.option(
     "--tls-cert",
     type=click.Path(readable=False, path_type=Path),
     envvar="LAURELS_TLS_CERT",

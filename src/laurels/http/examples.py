@@ -285,6 +285,16 @@ WALKTHROUGH = (
         varies=True,
     ),
     Example(
+        "audit",
+        "The audit log of a service that has none in a file",
+        "/-/audit",
+        409,
+        _problem(
+            409,
+            "The audit log is in no file that could be read here: this service was started without --audit-log.",
+        ),
+    ),
+    Example(
         "define",
         "A board with a guard",
         "/-/boards/dungeon",

@@ -127,6 +127,28 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "hidden": _describe("The names, sorted by their bytes."),
         "next": _describe("What to send as `after` for the names behind these, null if there are none."),
     },
+    "AuditRecords": {
+        "records": _describe("The records, the newest first."),
+        "next": _describe("What to send as `before` for older records, null at the beginning of the file."),
+    },
+    "Record": {
+        "time": _describe("When it was recorded, in UTC.", format="date-time"),
+        "who": _describe(
+            "`key:NAME`, `player:NAME`, `public` if nothing was shown, or `anybody` without an access file.",
+            examples=["key:console"],
+        ),
+        "from": _describe("The client's address, as trusted proxies say; empty if it is not known."),
+        "operation": _describe("Its `operationId`.", examples=["remove"]),
+        "status": _describe("That of the answer; 499 if the act was cut off before."),
+        "board": _describe("The board in the path."),
+        "name": _describe("The player's name in the path."),
+        "key": _describe("The key's name in the path."),
+        "window": _describe("The window that was asked for."),
+        "period": _describe("The period that was asked for."),
+        "before": _describe("What it was about, just before: a standing, a count, a definition, or null."),
+        "after": _describe("The same just after; left out if the act failed or was refused."),
+        "unrecorded": _describe("How many refused attempts since the record before were too many to be recorded."),
+    },
     "Reading": {
         "leaderboard": _describe("The entries, the first in the board's order first."),
         "next": _describe("What to send as `cursor` for the entries after these, null if there are none."),

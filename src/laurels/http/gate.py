@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from msgspec import Struct, field
 
 from laurels.access.principal import ANYBODY, Principal
+from laurels.errors import Forbidden, Unauthenticated
 from laurels.http.messages import Request, Response
 from laurels.http.operation import Operation
 from laurels.http.turns import Turns
@@ -25,6 +26,7 @@ from laurels.http.turns import Turns
 if TYPE_CHECKING:
     from laurels.boards import Boards
     from laurels.http.access import Access
+    from laurels.http.auditing import Auditor, Watch
 
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,9 @@ class Context(Struct, frozen=True, gc=False):
     operations: Sequence[Operation] = ()
     principal: Principal = ANYBODY
     access: Access | None = None
+    auditor: Auditor | None = None
+    watch: Watch | None = None
+    """What records the request in the audit log, if the handler finds that it must be."""
     turns: Turns = field(default_factory=Turns)
 
 
@@ -98,7 +103,11 @@ class Gate(Struct, frozen=True, kw_only=True):
         """Return a principal that is known; raise if it asks too often, or may not do what it asks for."""
         assert self.access is not None  # noqa: S101 - who else would have found the principal
         self.access.principal_limit(principal, operation)
-        self.access.authorise(principal, operation, names)
+        try:
+            self.access.authorise(principal, operation, names)
+        except (Unauthenticated, Forbidden) as error:
+            error.who = str(principal)
+            raise
         return principal
 
     def check_site(self, request: Request, operation: Operation | None) -> None:

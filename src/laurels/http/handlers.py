@@ -7,19 +7,24 @@ in their order; all of them are of the right form. It catches no error: the adap
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from laurels.access.principal import ANYBODY
-from laurels.errors import BadParameter, NoAccessFile
+from laurels.audit.record import Wanted
+from laurels.errors import NoAccessFile
 from laurels.http.access import refusal
 from laurels.http.guarding import standing_with_held
 from laurels.http.headers import REPRESENTATION, revalidated
 from laurels.http.messages import Response
 from laurels.http.own_boards import find_own_boards
+from laurels.http.subjects import find_board, show_standing, show_standings
 from laurels.http.wire import (
     ABSENT_BODY,
+    AuditRecords,
     BatchReceipt,
     Keys,
     Listed,
@@ -31,17 +36,18 @@ from laurels.http.wire import (
     ScoreRank,
     encode,
 )
+from laurels.limits import NAMES_ASKED
 from laurels.stores.contract import DatedSubmission, Refusal, Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
-    from laurels.access.principal import Principal
-    from laurels.boards import Boards
+    from datetime import datetime
+
     from laurels.definition import Definition
     from laurels.http.bodies import Entries, Terms
     from laurels.http.gate import Context
     from laurels.http.messages import Request
-    from laurels.stores.contract import Board, Score
+    from laurels.stores.contract import Score
 
 ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
@@ -51,28 +57,22 @@ PLAIN = "only scores with submittedAt or operator can be submitted: any other ta
 _APPLIED = ((b"preference-applied", REPRESENTATION),)
 
 
-def find_board(boards: Boards, board: str, window: str | None, period: str | None) -> Board:
-    """Return a board, or the period of a window of it."""
-    if window is not None:
-        return boards.period_of(board, window, period)
-    if period is not None:
-        raise BadParameter("period", "period goes with window: name the window that it is a period of.")
-    return boards.board(board)
-
-
-def check_moderator(principal: Principal) -> None:
+def check_moderator(context: Context) -> None:
     """Raise if who asks may not say when a score was submitted, or how it is to count."""
-    if not principal.may("moderate"):
-        raise refusal(principal, "no submittedAt and no operator can be given: they take the scope moderate")
+    if not context.principal.may("moderate"):
+        error = refusal(context.principal, "no submittedAt and no operator can be given: they take the scope moderate")
+        if context.watch is not None:
+            context.watch.refuse(error)
+        raise error
 
 
-def check_batch(principal: Principal, entries: Entries) -> None:
+def check_batch(context: Context, entries: Entries) -> None:
     """Raise if who asks may not submit one of the entries."""
     kinds = set(map(type, entries))
     if DatedSubmission in kinds:
-        check_moderator(principal)
-    if kinds - {DatedSubmission, Refusal} and not principal.may("submit"):
-        raise refusal(principal, PLAIN)
+        check_moderator(context)
+    if kinds - {DatedSubmission, Refusal} and not context.principal.may("submit"):
+        raise refusal(context.principal, PLAIN)
 
 
 # Scores
@@ -89,7 +89,10 @@ async def submit(
     """Answer a submit once it is kept."""
     boards, principal, (score, metadata, terms) = context.boards, context.principal, sent
     if terms is not None and terms.need_moderator:
-        check_moderator(principal)
+        check_moderator(context)
+        if context.watch is not None:
+            submitting = partial(submit, replace(context, watch=None), board, name, sent, wants_representation, key)
+            return await context.watch.follow(partial(show_standing, context, board, name), submitting)
     elif principal is not ANYBODY and not principal.may_submit_for(name):
         raise refusal(principal, PLAIN)
     want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
@@ -118,7 +121,11 @@ async def submit_batch(context: Context, board: str, sent: Entries | Iterator[En
     """Answer a batch once its good entries are kept."""
     entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent
     if context.principal is not ANYBODY:
-        check_batch(context.principal, entries)
+        check_batch(context, entries)
+    if context.watch is not None and (dated := [each.name for each in entries if type(each) is DatedSubmission]):
+        shown = list(dict.fromkeys(dated))[:NAMES_ASKED]
+        submitting = partial(submit_batch, replace(context, watch=None), board, entries, key)
+        return await context.watch.follow(partial(show_standings, context, board, shown), submitting)
     refused = await context.boards.submit_many(board, entries, key, needs_run=context.principal.kind == "player")
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
@@ -223,6 +230,21 @@ async def revoke_key(context: Context, key: str) -> Response:
         raise NoAccessFile
     await context.access.revoke(key)
     return NO_CONTENT
+
+
+async def show_audit(
+    context: Context,
+    board: str | None,
+    name: str | None,
+    who: str | None,
+    since: datetime | None,
+    before: int | None,
+    limit: int,
+) -> Response:
+    """Answer with records of the audit log, the newest first."""
+    assert context.auditor is not None  # noqa: S101 - the routes have one
+    found, at = await context.auditor.find(Wanted(board=board, name=name, who=who, since=since), limit, before)
+    return Response(200, encode(AuditRecords(found, at)))
 
 
 # Service

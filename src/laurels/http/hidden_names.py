@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from laurels.http.bodies import format_time
-from laurels.http.handlers import NO_CONTENT, find_board
+from laurels.http.handlers import NO_CONTENT
 from laurels.http.messages import Response
 from laurels.http.reads import format_metadata
+from laurels.http.subjects import find_board
 from laurels.http.wire import HiddenEntry, HiddenNames, encode
 
 if TYPE_CHECKING:

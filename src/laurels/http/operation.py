@@ -30,6 +30,8 @@ Concern = Literal["one board", "all boards", "own boards", "no board"]
 Handler = Callable[..., Awaitable[Response]]
 """A coroutine function. It gets a context, the names in the path, the body if there is one, and the parameters."""
 
+AUDITED: frozenset[Scope] = frozenset({"moderate", "define", "admin"})
+"""What is written with these rights is in the audit log."""
 BODY_OF_DELETE = (
     "A DELETE has no body, so nothing was removed. Its path says what is: DELETE /{board}/{name} removes one name, "
     "DELETE /{board} all entries."
@@ -95,6 +97,10 @@ def no_parameters(_: Query, __: Headers) -> Sequence[Any]:
     return ()
 
 
+async def show_nothing(*_: object) -> None:
+    """Return nothing: what the audit log shows of what is not in it."""
+
+
 class Operation(Struct, kw_only=True, eq=False):
     """One method of one path, which is never changed. ``subject`` names it in the error for a wrong parameter."""
 
@@ -118,6 +124,8 @@ class Operation(Struct, kw_only=True, eq=False):
     none. It must be said of all that need a right and have no board in their path."""
     is_moderated: bool = False
     """Whether who may only moderate is let in, too; the handler refuses what is not for moderators."""
+    shows: Callable[..., Awaitable[Any]] = show_nothing
+    """Returns what the audit log is to show before and after it; it gets what the handler gets."""
     is_submit: bool = False
     """Whether limits of submits count it."""
     subject: str = ""
@@ -137,6 +145,8 @@ class Operation(Struct, kw_only=True, eq=False):
     """How many bytes a body may have, also one that is not wanted and ignored."""
     is_write: bool = False
     """Whether it may change something."""
+    is_audited: bool = False
+    """Whether the audit log has a record of each request."""
     read_parameters: Callable[[Query, Headers], Sequence[Any]] = no_parameters
     """Returns what the handler gets after names and body."""
 
@@ -150,6 +160,7 @@ class Operation(Struct, kw_only=True, eq=False):
             raise TypeError(f"{self.name}: which boards does it concern?")
         self.body_limit = self.body.limit if self.body else BODY_BYTES
         self.is_write = self.scope not in {None, "read"}
+        self.is_audited = self.scope in AUDITED and self.method != "GET"
         self.read_parameters = self.parse or Inputs(self.subject, self.parameters).read
 
     def arguments(self, names: Sequence[Any], request: Request) -> Sequence[Any]:

@@ -1,7 +1,7 @@
 """The parameters of requests. Each knows its form, bounds, default and words, reads itself, and documents itself.
 
     in the path      PathName
-    in the query     Whole · Number · RequiredNumber · Text · Names · Fields
+    in the query     Whole · Number · RequiredNumber · Text · Time · Names · Fields
     in the headers   Preference · Key
 
 To add one: make it here, and name it in the parameters of an operation or a read, whose handler gets what it reads.
@@ -10,6 +10,7 @@ To add one: make it here, and name it in the parameters of an operation or a rea
 from __future__ import annotations
 
 from abc import abstractmethod
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
@@ -18,7 +19,9 @@ from laurels.entries import RESERVED
 from laurels.errors import BadParameter, truncate
 from laurels.http.headers import REPRESENTATION, wants_representation
 from laurels.limits import (
+    AUDIT_RECORDS,
     BOARDS_LISTED,
+    DEFAULT_AUDIT_RECORDS,
     DEFAULT_BOARDS_LISTED,
     DEFAULT_HELD_LISTED,
     DEFAULT_PAGE_ENTRIES,
@@ -155,6 +158,29 @@ class Text(Input, frozen=True, kw_only=True):
     def read(self, query: Query, headers: Headers) -> str | None:
         """Return the text, or None."""
         return query.text(self.name) if self.name in query else None
+
+
+class Time(Input, frozen=True, kw_only=True):
+    """An instant, as RFC 3339 has it."""
+
+    @property
+    def schema(self) -> Schema:
+        """A string."""
+        return {**TEXT, "format": "date-time"}
+
+    def read(self, query: Query, headers: Headers) -> datetime | None:
+        """Return the instant, or None."""
+        if self.name not in query:
+            return None
+        text = query.text(self.name)
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo is None:
+            right = "an instant with its time zone, such as 2026-11-20T10:00:00Z, and a plus in it %2B"
+            raise BadParameter(self.name, f"{self.name} is {truncate(text)!r}: it must be {right}.")
+        return found
 
 
 class Names(Input, frozen=True, kw_only=True):
@@ -338,6 +364,14 @@ INCLUDE_IN_LIST = Fields(
 AFTER_PERIOD = Text(name="after", about="The `next` of the list before: returns the periods after that one.")
 PERIODS_LIMIT = Whole(
     name="limit", about="How many periods at most.", least=1, most=PERIODS_LISTED, default=PERIODS_LISTED
+)
+AUDITED_BOARD = Text(name="board", about="Records about this board alone.", is_name=True)
+AUDITED_NAME = Text(name="name", about="Records about this name alone.", is_name=True)
+AUDITED_WHO = Text(name="who", about="Records of this principal alone, such as `key:console`, `player:v`, `anybody`.")
+AUDITED_SINCE = Time(name="since", about="Records of this time and later.", example="2026-11-20T10:00:00Z")
+AUDITED_BEFORE = Whole(name="before", about="The `next` of the answer before: returns the records before those.")
+AUDIT_LIMIT = Whole(
+    name="limit", about="How many records at most.", least=1, most=AUDIT_RECORDS, default=DEFAULT_AUDIT_RECORDS
 )
 
 OF_PERIOD = (WINDOW, PERIOD)

@@ -55,6 +55,8 @@ STATUS: dict[type[errors.LaurelsError], int] = {
     errors.AccessFileNotEdited: 409,
     errors.AccessFileUnusable: 409,
     errors.NoAccessFile: 409,
+    errors.NoAuditLog: 409,
+    errors.AuditLogUnusable: 409,
     errors.StoreUnavailable: 503,
     errors.StoreFull: 507,
 }

@@ -18,7 +18,6 @@ from msgspec import UNSET, Raw, Struct
 from laurels.errors import BadParameter, NotDefined, NotKept
 from laurels.http.bodies import format_time
 from laurels.http.cursor import read_cursor, write_cursor
-from laurels.http.handlers import find_board
 from laurels.http.messages import Response
 from laurels.http.operation import Handler, Inputs
 from laurels.http.parameters import (
@@ -40,6 +39,7 @@ from laurels.http.parameters import (
     SPAN,
     START_RANK,
 )
+from laurels.http.subjects import find_board
 from laurels.http.wire import ReadEntry, Reading, encode
 from laurels.limits import DEFAULT_PAGE_ENTRIES
 

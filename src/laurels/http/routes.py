@@ -13,6 +13,7 @@ HEAD is answered as GET (the adapter leaves the body out), OPTIONS with the meth
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ from msgspec.structs import replace
 
 from laurels.access.principal import ANYBODY, Principal
 from laurels.entries import RESERVED
-from laurels.errors import BadName, truncate
+from laurels.errors import BadName, Forbidden, Unauthenticated, truncate
+from laurels.http.auditing import Auditor, Watch
 from laurels.http.gate import OPEN_GATE, Context, Gate
 from laurels.http.messages import Request, Response, StreamingResponse
 from laurels.http.operation import Operation, no_parameters
@@ -106,10 +108,18 @@ class _Node:
 class Routes:
     """Every operation over one set of boards, behind one gate. A later operation takes the place of one before."""
 
-    def __init__(self, boards: Boards, operations: Sequence[Operation] = OPERATIONS, gate: Gate = OPEN_GATE) -> None:
+    def __init__(
+        self,
+        boards: Boards,
+        operations: Sequence[Operation] = OPERATIONS,
+        gate: Gate = OPEN_GATE,
+        auditor: Auditor | None = None,
+    ) -> None:
+        """Serve operations; without an auditor the audit log is in the log of the process."""
         self.operations = tuple({(each.method, each.path): each for each in operations}.values())
         self.gate = gate
-        self._context = Context(boards, self.operations, access=gate.access)
+        self._auditor = auditor or Auditor()
+        self._context = Context(boards, self.operations, access=gate.access, auditor=self._auditor)
         self.open_context = self._context if gate.is_open else None
         """The context of every request that passes the checks of its site, if the gate is open."""
         self._root = _tree(self.operations)
@@ -145,7 +155,11 @@ class Routes:
 
     def admit(self, call: Call, request: Request) -> None:
         """Let a request in, or raise, also what a 404 or 405 says: to be called once, when its head is complete."""
-        principal = self.gate.admit(request, call.operation, call.names)
+        try:
+            principal = self.gate.admit(request, call.operation, call.names)
+        except (Unauthenticated, Forbidden) as error:
+            self._record_refusal(call, request, error)
+            raise
         if call.operation is None and call.problem is not None:
             raise call.problem
         if isinstance(principal, Principal):
@@ -167,12 +181,32 @@ class Routes:
         assert call.context is not None, "not admitted"  # noqa: S101
         if len(request.body) > call.operation.body_limit:
             raise too_large(call.operation.body_limit)
-        return call.operation.handler(call.context, *call.operation.arguments(call.names, request))
+        operation, context = call.operation, call.context
+        arguments = operation.arguments(call.names, request)
+        if operation.is_audited:
+            watch = self._watch(call, request, str(context.principal))
+            shown, done = (partial(each, context, *arguments) for each in (operation.shows, operation.handler))
+            return watch.follow(shown, done)
+        if operation.is_moderated:  # the handler knows from the body whether that is needed
+            context = replace(context, watch=self._watch(call, request, str(context.principal)))
+        return operation.handler(context, *arguments)
+
+    def _watch(self, call: Call, request: Request, who: str) -> Watch:
+        assert call.operation is not None  # noqa: S101 - it is to be answered, or was refused
+        return Watch(self._auditor, call.operation, call.names, request, who)
+
+    def _record_refusal(self, call: Call, request: Request, error: Unauthenticated | Forbidden) -> None:
+        if call.operation is not None and call.operation.is_audited:
+            self._watch(call, request, error.who).refuse(error)
 
     async def _answer_when_known(self, call: Call, request: Request, asking: Awaitable[Principal]) -> Response:
         assert call.operation is not None  # noqa: S101 - or nobody is asked who it is
         call.asking = None
-        call.context = self.context_of(self.gate.let_in(await asking, call.operation, call.names))
+        try:
+            call.context = self.context_of(self.gate.let_in(await asking, call.operation, call.names))
+        except (Unauthenticated, Forbidden) as error:
+            self._record_refusal(call, request, error)
+            raise
         return await self.answer_call(call, request)
 
     async def answer(self, request: Request) -> Response:

@@ -9,9 +9,11 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the annotations
+from laurels.audit.record import Record  # noqa: TC001 - msgspec reads the annotations
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
 from laurels.limits import (
+    AUDIT_RECORDS,
     BOARDS_LISTED,
     DEFAULT_TOKEN_SECONDS,
     HELD_LISTED,
@@ -221,6 +223,13 @@ class Keys(Struct, frozen=True):
 
     keys: Annotated[list[ListedKey], Meta(max_length=KEYS_LISTED)]
     next: str | None
+
+
+class AuditRecords(Struct, frozen=True):
+    """Records of the audit log, the newest first; ``next`` is what to go on before, None at the end."""
+
+    records: Annotated[list[Record], Meta(max_length=AUDIT_RECORDS)]
+    next: int | None
 
 
 class WantedToken(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

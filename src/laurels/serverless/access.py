@@ -97,7 +97,7 @@ class ParameterAccess(Access):
                 "this file as accessFile, or without accessFile",
             )
         try:
-            fetch = load("laurels.serverless.fetching:fetch")
+            fetch = load("laurels.serverless.fetching:fetch") if players.issuers else None
             new_tokens = load("laurels.access.tokens:Tokens")
             # By the wall clock, as all that is kept here: the monotonic one may not move while Lambda freezes it.
             tokens: Tokens = new_tokens(players, secret, self.tokens, fetch=fetch, clock=self._clock)
