@@ -118,6 +118,7 @@ MAY_IMPORT = {
     "bench.servers": bench("errors", "machine"),
     "bench.load": bench("errors", "machine", "servers"),
     "bench.directories": bench("errors", "requests") | laurels("stores.contract", "stores.embedded"),
+    "bench.guesses": laurels("access", "errors", "http"),
     "bench.hiding": bench("members") | laurels("definition", "stores.embedded"),
     "bench.peers": bench("machine", "members"),
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")

@@ -518,6 +518,8 @@ class Boards:
         self, where: Board, after: str, limit: int, *, with_metadata: bool = False
     ) -> Awaitable[list[HiddenName]]:
         """Return the hidden names of a board, by their bytes: the first after ``after``, with their entries."""
+        if after:
+            checked_name(after, "after")
         return self.store.hidden(where, after, limit, with_metadata=with_metadata)
 
     # Definitions

@@ -104,8 +104,9 @@ def test_nothing_shown_is_no_error_of_a_token(guarded: Guarded) -> None:
     assert (reply.status, reply.headers["www-authenticate"]) == (401, 'Bearer realm="laurels"')
 
 
-@given(st.binary(max_size=80))
+@given(st.binary(max_size=80) | st.from_regex(rb"[Bb]earer {1,2}[A-Za-z0-9=.,~ ]{1,9}\n?", fullmatch=True))
 @example(b"bearer a\n")
+@example(b"bearer  a=")
 def test_read_credential(header: bytes) -> None:
     """What is read is what follows the scheme, to the letter, and of the characters that a token has."""
     try:

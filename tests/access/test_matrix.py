@@ -30,10 +30,10 @@ SCOPES = {
     "define": ["define", "undefine", "drop"],
     "tokens": ["give_token"],
     "metrics": ["metrics"],
-    "admin": ["keys", "revoke"],
+    "admin": ["keys", "revoke", "audit"],
 }
 """Section 6 of the contract: what each scope may do. "submit" has "submit:self" in it, "admin" has all."""
-EVERYWHERE = {"keys", "revoke"}
+EVERYWHERE = {"keys", "revoke", "audit"}
 """What concerns all boards, and takes the pattern for them."""
 NOWHERE = {"boards", "metrics", "give_token"}
 """What can be done without a right on any one board."""
@@ -46,6 +46,7 @@ GOOD: dict[str, tuple[int, Any]] = {
     "drop": (204, None),
     "remove": (204, None),
     "revoke": (204, None),
+    "audit": (409, None),  # it may be read, but is in no file
     "hide": (204, None),
     "show": (204, None),
     "make_run": (422, None),  # it may be made, but this board takes none, and holds nothing

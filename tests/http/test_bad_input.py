@@ -276,6 +276,8 @@ def test_read_refused(service: Server, board: str, query: str, parameter: str, s
         ("/-/boards/{board}/hidden?limit=0", "limit"),
         ("/-/boards/{board}/hidden?limit=1001", "limit"),
         ("/-/boards/{board}/hidden?after=a&after=b", "after"),
+        (f"/-/boards/{{board}}/hidden?after={'n' * 257}", "after"),
+        (f"/-/boards?after={'n' * 257}", "after"),
         ("/-/boards/{board}/hidden?include=rank", "include"),
         ("/-/boards/{board}/hidden?window=daily", "window"),
         ("/-/boards/{board}/hidden?period=2026-11-22", "period"),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from laurels.boards import Boards
 from laurels.clock import SECOND
-from laurels.definition import Bounds, Definition, Operator, Order, Ranking, Ties
+from laurels.definition import Bounds, Definition, Guard, Operator, Order, Ranking, Runs, Ties
 from laurels.errors import DefinitionConflict, KeyReused, NotKept, ScoreRefused
 from laurels.stores.contract import (
     Board,
@@ -603,6 +604,21 @@ class Guarantees:
                     await store.set_metadata(board, entry.name, note)
                 after = [shown(await store.entries_after(board, entry, 9)) for entry in seen]
                 assert after == [shown(seen[place + 1 :]) for place in range(5)]
+
+    async def test_guard(self, store: Store) -> None:
+        """A store that guards nothing refuses the definition, and all that goes with one."""
+        definition = Definition(guard=Guard(runs=Runs()))
+        with requires(store.capabilities.guarding):
+            store.capabilities.check(definition)
+        board = Board("guarded", definition if store.capabilities.guarding else Definition())
+        for asked in (store.make_run(board, "v"), store.held(board), store.held_entry(board, "v")):
+            with requires(store.capabilities.guarding):
+                await asked
+        for acted in (store.release(board, Ranked("v", 1, 0)), store.reject(board, "v")):
+            with requires(store.capabilities.guarding):
+                assert not await acted
+        with requires(store.capabilities.guarding):
+            await Boards(store).submit_in_full("b", DatedSubmission("v", 1, operator="latest"))
 
     async def test_once(self, store: Store, kept: Kept) -> None:
         """A submit with a key that was used changes nothing, and returns the first answer."""

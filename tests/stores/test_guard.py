@@ -320,6 +320,7 @@ async def test_entries_include_the_held(tmp_path: Path, clock: Clock) -> None:
     refused = await submit_batch(store, board, [Submission("x", 300), Submission("v", 2), Submission("v", 300)])
     assert [each.index for each in refused] == [0]
     await submit(store, board, 400)
+    await store.submit(board, DatedSubmission("v", 900, operator="latest"))
     await store.close()
 
 
@@ -418,6 +419,7 @@ async def test_key_of_runs(store: EmbeddedStore, tmp_path: Path, clock: Clock) -
     board, path = await declare(store, RUNS), tmp_path / "data" / "runs"
     runs = await asyncio.gather(*(store.make_run(board, "v") for _ in range(3)))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert repr(store._runs) == "<RunSigner>"  # noqa: SLF001 - what a trace could show
     assert path.read_bytes().hex() not in repr(vars(store._runs))  # noqa: SLF001 - what a trace could show
     clock.now += 30
     for made in runs:

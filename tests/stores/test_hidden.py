@@ -10,16 +10,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.definition import Definition
+from laurels.definition import Definition, Guard
 from laurels.errors import DataDamaged, StoreFull
-from laurels.stores.contract import Board, DatedSubmission, Feed, HiddenName, HiddenStanding, Standing, Submission
+from laurels.stores.contract import (
+    Board,
+    Change,
+    DatedSubmission,
+    Feed,
+    HiddenName,
+    HiddenStanding,
+    Standing,
+    Submission,
+)
 from laurels.stores.embedded import commits
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.crasher import HIDING, WORKERS, newest
-from tests.stores.guarantees import KART, fill
+from tests.stores.guarantees import KART, fill, submit_for_change
 from tests.stores.test_crash import crash, start_submitting
 
 if TYPE_CHECKING:
@@ -133,6 +142,19 @@ async def test_ttl(tmp_path: Path, clock: Clock) -> None:
     assert (await store.standing(board, "v"), await store.hidden(board)) == (HiddenStanding(0), [HiddenName("v")])
     await store.submit(board, Submission("v", 2))
     assert (await store.count(board), await store.standing(board, "v")) == (0, HiddenStanding(2))
+    await store.close()
+
+
+async def test_held(tmp_path: Path) -> None:
+    """A score that is held for a hidden name says that it is hidden; released, it is still on no list."""
+    board = Board("guarded", Definition(guard=Guard(hold_above=10)))
+    store = await EmbeddedStore.open(tmp_path)
+    await store.define(board.name, board.definition)
+    await store.hide(board, "v")
+    assert await submit_for_change(store, board, Submission("v", 11)) == Change(None, HiddenStanding(0), False, True)  # noqa: FBT003
+    (held,) = await store.held(board)
+    assert await store.release(board, held)
+    assert (await store.standing(board, "v"), await store.count(board)) == (HiddenStanding(11), 0)
     await store.close()
 
 

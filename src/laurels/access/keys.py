@@ -21,8 +21,12 @@ _FORM = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{SECRET_CHARACTERS + CHECK_CHARACTERS
 
 def make_key() -> str:
     """Return a new key."""
-    secret = PREFIX + _base62(secrets.randbits(256), SECRET_CHARACTERS)
-    return secret + _checksum(secret)
+    return complete_key(PREFIX + _base62(secrets.randbits(256), SECRET_CHARACTERS))
+
+
+def complete_key(text: str) -> str:
+    """Return a key that is whole but for its checksum."""
+    return text + _checksum(text)
 
 
 def is_key(text: str) -> bool:

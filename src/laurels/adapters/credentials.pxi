@@ -1,8 +1,11 @@
 # Credentials: who asks, as far as the fast path must know, and what they may.
 #
 # What the gate found an ``Authorization`` to be it remembers by the header's mark. A compiled form of that stands beside
-# it, and the newest one with its connection, as most clients go on to show the same. Nothing is remembered for longer than
-# the gate does: when the access file is read anew it has another memory, and the generation is one more.
+# it, and those that were used lately in places of their own, where it takes no call to find them. Nothing is remembered
+# for longer than the gate does: when the access file is read anew it has another memory, and all places are empty.
+
+cdef enum:
+    PLACES = 65536          # of credentials that were used lately; one of two that would have the same place is not there
 
 cdef enum Right:
     NOBODY
@@ -19,15 +22,14 @@ cdef class Credential:
     cdef str name
     cdef tuple boards, within
     cdef unsigned char rights[SUBMIT + 1]
-    cdef unsigned int generation
     cdef double expires
     cdef Meters meters
     cdef Rates rates        # None if nothing is metered
     cdef uint64_t key
 
-    def __init__(self, principal, unsigned int generation, operations):
+    def __init__(self, principal, operations):
         cdef int route
-        self.generation, self.expires = generation, principal.expires
+        self.expires = principal.expires
         self.name, self.boards, self.within = principal.name, principal.boards, principal.within
         for route, operation in operations.items():
             self.rights[route] = NOBODY if operation is None else find_right(principal, operation.scope)
@@ -37,8 +39,8 @@ cdef class Credential:
         if metered is not None:
             self.meters, self.key, self.rates = metered
 
-    cdef inline bint is_of(self, Mark *mark, unsigned int generation) noexcept:
-        return self.generation == generation and self.mark.first == mark.first and self.mark.second == mark.second
+    cdef inline bint is_of(self, Mark *mark) noexcept:
+        return self.mark.first == mark.first and self.mark.second == mark.second
 
     cdef bint may(self, Route route, Recognised *found) except -1:
         """Return whether the gate lets in a request; whether it comes too often is another matter."""

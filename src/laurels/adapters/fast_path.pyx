@@ -240,7 +240,7 @@ cdef class FastPath:
     cdef object access, remembered
     cdef Marking marking    # None if credentials are remembered by another mark; then each is left to the full parser
     cdef Credential public  # what is not shown
-    cdef unsigned int generation
+    cdef list newest        # of the credentials, each in a place that its mark says
     cdef bint trusts_proxies    # then a forwarded host counts where an origin is compared with it
     cdef bint shows_clients     # to observers
     cdef readonly bint is_observed
@@ -351,17 +351,19 @@ cdef class FastPath:
             return True
         return False
 
-    cdef Credential find_credential(self, connection, Recognised *found):
+    cdef Credential find_credential(self, Recognised *found):
         """Return what the gate says of who asks, None if it does not know them yet."""
         cdef Credential credential
         cdef Mark mark
+        cdef Py_ssize_t place
         if found.shown == NULL:
             return self.public
         if self.marking is None:
             return None
         mark = self.marking.mark(found.shown, found.shown_size)
-        credential = connection.credential
-        if credential is not None and credential.is_of(&mark, self.generation):
+        place = mark.first & (PLACES - 1)
+        credential = self.newest[place]
+        if credential is not None and credential.is_of(&mark):
             return credential
         known = self.remembered.find(PyBytes_FromStringAndSize(<char *>&mark, sizeof(mark)), read_clock(CLOCK_REALTIME))
         if known is None:
@@ -370,13 +372,13 @@ cdef class FastPath:
         if credential is None:
             known.compiled = credential = self.make_credential(known.principal)
             credential.mark = mark
-        connection.credential = credential
+        self.newest[place] = credential
         return credential
 
     cdef Credential make_credential(self, principal):
         cdef Credential credential
         operations = {STANDING: self.standing, PAGE: self.page, SUBMIT: self.submit}
-        credential = Credential(principal, self.generation, operations)
+        credential = Credential(principal, operations)
         credential.context = self.routes.context_of(principal)
         limits = self.access.limits
         if limits is not None:
@@ -389,7 +391,7 @@ cdef class FastPath:
         remembered = self.access.remembered
         if remembered is not self.remembered:
             self.remembered = remembered
-            self.generation += 1
+            self.newest = [None] * PLACES
             self.public = self.make_credential(self.access.public)
 
     cdef bint is_let_in(self, Credential credential, connection, Route route, Recognised *found, double now) except -1:
@@ -465,7 +467,7 @@ cdef class FastPath:
             if self.is_observed or self.access is not None:
                 now = read_clock(CLOCK_MONOTONIC)
             if self.access is not None:
-                credential = self.find_credential(connection, &found)
+                credential = self.find_credential(&found)
                 if credential is None or not self.is_let_in(credential, connection, route, &found, now):
                     break
                 context = credential.context

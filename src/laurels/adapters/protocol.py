@@ -123,7 +123,6 @@ class BoardProtocol(HttpToolsProtocol):
         self.keep_alive = True
         self.address = ""  # of the client
         self.meter_key: int | None = None  # of the address, once it is needed
-        self.credential: object = None  # that the fast path has seen last
         self.began = shared.now  # of the newest request, for the gate's observers
         self.call = NO_CALL
         self.request = NO_REQUEST

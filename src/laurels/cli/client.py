@@ -31,6 +31,7 @@ from laurels.http.problems import Problem
 from laurels.http.wire import (
     BatchReceipt,
     GivenToken,
+    HeldEntries,
     HiddenNames,
     Listing,
     Page,
@@ -42,7 +43,7 @@ from laurels.http.wire import (
     WantedToken,
     encode,
 )
-from laurels.limits import BOARDS_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES, format_size
+from laurels.limits import BOARDS_LISTED, HELD_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES, format_size
 from laurels.stores.contract import Count, HiddenStanding, Score, Standing, Summary
 from laurels.version import __version__
 
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
     from laurels.boards import ListedPeriod
     from laurels.cli.credentials import Credential
-    from laurels.http.wire import HiddenEntry, Listed
+    from laurels.http.wire import HeldEntry, HiddenEntry, Listed
     from laurels.stores.contract import Entry
 
 TIMEOUT = 30.0
@@ -98,7 +99,7 @@ class _Found(Struct, frozen=True):
 
 
 T = TypeVar("T")
-L = TypeVar("L", Listing, Periods, HiddenNames)
+L = TypeVar("L", Listing, Periods, HiddenNames, HeldEntries)
 
 _read_found = msgspec.json.Decoder(_Found)
 _read_page = msgspec.json.Decoder(Page)
@@ -110,6 +111,7 @@ _read_ranked_page = msgspec.json.Decoder(RankedPage)
 _read_listing = msgspec.json.Decoder(Listing)
 _read_definition = msgspec.json.Decoder(Definition)
 _read_hidden = msgspec.json.Decoder(HiddenNames)
+_read_held = msgspec.json.Decoder(HeldEntries)
 _read_given_token = msgspec.json.Decoder(GivenToken)
 _read_periods = msgspec.json.Decoder(Periods)
 _read_summary = msgspec.json.Decoder(Summary)
@@ -162,9 +164,10 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def submit(self, board: str, name: str, score: Score) -> Receipt | None:
+    async def submit(self, board: str, name: str, score: Score, operator: str | None = None) -> Receipt | None:
         """Submit a score; return the standings before and after, or None if the service's store does not keep them."""
-        answer = await self._request("POST", _path(board, name), encode(Submit(score)), SUBMIT)
+        sent = encode(Submit(score, operator=operator or UNSET))
+        answer = await self._request("POST", _path(board, name), sent, SUBMIT)
         return self._read(_read_receipt, answer) if answer else None
 
     async def submit_many(self, board: str, batch: bytes, sent: int, key: str | None = None) -> BatchReceipt:
@@ -202,6 +205,15 @@ class Client:
         path = f"{_own_path(board)}/hidden"
         async for answer in self._list(path, {"include": include} | when.query, _read_hidden):
             yield answer.hidden
+
+    async def held(self, board: str) -> AsyncIterator[list[HeldEntry]]:
+        """Yield the held scores of a board in pages."""
+        async for answer in self._list(f"{_own_path(board)}/held", {"limit": HELD_LISTED}, _read_held, on="cursor"):
+            yield answer.held
+
+    async def decide(self, board: str, name: str, act: str) -> None:
+        """Release or reject what is held of a name."""
+        await self._do("POST", f"{_own_path(board)}/held/{quote(checked_name(name), safe='')}/{act}")
 
     async def delete(self, board: str, name: str | None = None, when: Period = ALL_TIME) -> None:
         """Remove a name from a board and its periods, or from one period; without a name, all of them."""
@@ -294,8 +306,13 @@ class Client:
         answer = await self._request("GET", _path(board) + _query({"include": "rank"} | query | when.query))
         return self._read(_read_ranked_page, answer)
 
-    async def _list(self, path: str, query: dict[str, Any], decoder: msgspec.json.Decoder[L]) -> AsyncIterator[L]:
-        """Yield the parts of a list; raise ServerFailed if it does not go on from one to the next, or does not end."""
+    async def _list(
+        self, path: str, query: dict[str, Any], decoder: msgspec.json.Decoder[L], on: str = "after"
+    ) -> AsyncIterator[L]:
+        """Yield the parts of a list, which goes on by the parameter ``on``.
+
+        Raises ServerFailed if it does not go on from one to the next, or does not end.
+        """
         seen: set[str | UnsetType | None] = {None, UNSET}
         size, after = 0, dict[str, Any]()
         while size < LIST_BYTES and len(seen) < LISTS:
@@ -307,7 +324,7 @@ class Client:
             if found.next in seen:
                 self._refuse("its list turns in a circle")
             seen.add(found.next)
-            size, after = size + len(answer), {"after": found.next}
+            size, after = size + len(answer), {on: found.next}
         self._refuse("its list does not end")
 
     async def _request(

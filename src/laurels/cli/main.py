@@ -38,6 +38,7 @@ SECTIONS = {
         "show": "laurels.cli.hidden:show",
         "hidden": "laurels.cli.hidden:hidden",
     },
+    "Held scores": {"held": "laurels.cli.held:held"},
     "Boards": {"boards": "laurels.cli.boards:boards"},
     "Who may": {
         "access": "laurels.cli.access:access",

@@ -47,6 +47,10 @@ def show_receipt(receipt: Receipt, *, as_json: bool) -> None:
     if as_json:
         write_json(receipt)
         return
+    if receipt.held is True:
+        stays = f"; until then {format_standing(receipt.previous)}" if receipt.previous else ""
+        write(f"the score is held until a moderator decides{stays}")
+        return
     before = f" (before: {format_standing(receipt.previous)})" if receipt.previous else ""
     write(f"{_format_place(receipt.score, receipt.rank)}{before}")
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from laurels.access.principal import ANYBODY
 from laurels.audit.record import Wanted
+from laurels.entries import checked_name
 from laurels.errors import NoAccessFile
 from laurels.http.access import refusal
 from laurels.http.guarding import standing_with_held
@@ -165,7 +166,8 @@ async def drop(context: Context, board: str, window: str | None, period: str | N
 async def list_boards(context: Context, after: str | None, limit: int, include: frozenset[str]) -> Response:
     """Answer with boards that are defined or have entries, by name: those that who asks has rights on."""
     boards = context.boards
-    names, following = await find_own_boards(boards, context.principal, after or "", limit)
+    after = checked_name(after, "after") if after else ""
+    names, following = await find_own_boards(boards, context.principal, after, limit)
     listed = []
     for name in names:
         definition, is_declared = boards.describe(name)

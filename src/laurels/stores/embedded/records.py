@@ -445,7 +445,10 @@ def compare(state: State, record: Put | Submit, submit: Callable[[State], object
     board, name = record.board, record.name
     before = standing(state, board, name)
     outcome: int = submit(state)  # type: ignore[assignment]
-    return before, standing(state, board, name), HELD if outcome == HELD else outcome > 0
+    after = standing(state, board, name)
+    if after is None and (board, name) in state.hidden:  # its score is held, and it has no other
+        after = 0, None
+    return before, after, HELD if outcome == HELD else outcome > 0
 
 
 def standing(state: State, board: str, name: str) -> StoredStanding | None:

@@ -1,0 +1,80 @@
+"""Access that has less than a service gives it: no file of its own, no limits, no players; and its revoking."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laurels.access.file import AccessFile, Key
+from laurels.access.keys import complete_key, digest_key, is_key, make_key
+from laurels.errors import BadCredential, NoAccessFile, NoSecret
+from laurels.http.access import Access
+from laurels.http.messages import Request
+from laurels.http.operations import STANDING, SUBMIT
+from tests.access.ways import KeyRing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+KEY = make_key()
+FILE = AccessFile(keys={"game": Key(digest_key(KEY), ("submit",))})
+REQUEST = Request("GET", b"/b/v", b"", {b"authorization": f"Bearer {KEY}".encode()})
+
+
+async def test_without_a_file_of_its_own() -> None:
+    """There is nothing to read again, and no key can be revoked: all stays as it was."""
+    access = Access(FILE)
+    await access.reload()
+    with pytest.raises(NoAccessFile):
+        await access.revoke("game")
+    assert str(access.authenticate(REQUEST, STANDING)) == "key:game"
+
+
+def test_without_limits_and_players() -> None:
+    """Nobody asks too often, and no token can be signed."""
+    access = Access(FILE)
+    for request in (REQUEST, Request("GET", b"/b/v", b"", {})):
+        access.address_limit(request, STANDING)
+        access.limit_newcomers(request)
+    with pytest.raises(NoSecret):
+        access.sign("v", ["*"], 60)
+
+
+def test_key_that_expires_while_it_is_remembered() -> None:
+    """What was found of a key holds until that expires, to the second."""
+    now = [1_000.0]
+    access = Access(FILE, now=lambda: now[0])
+    access.replace(AccessFile(keys={"game": Key(digest_key(KEY), ("read",), expires=_at(1_060))}), None)
+    assert str(access.authenticate(REQUEST, STANDING)) == "key:game"
+    now[0] = 1_059.9
+    assert str(access.authenticate(REQUEST, STANDING)) == "key:game"
+    now[0] = 1_060.0
+    with pytest.raises(BadCredential, match="expired"):
+        access.authenticate(REQUEST, SUBMIT)
+
+
+async def test_reload_does_not_bring_a_revoked_key_back(tmp_path: Path) -> None:
+    """However revoking and reloading fall together, the key is gone, from the file and from memory."""
+    ring = KeyRing()
+    secret = ring.add("game", ["read"])
+    ring.add("admin", ["admin"])
+    file = ring.write(tmp_path / "access.toml")
+    access = Access(AccessFile(), file)
+    await asyncio.gather(*(each() for each in (access.reload, lambda: access.revoke("game"), access.reload) * 3))
+    assert [*access.file.keys] == ["admin"]
+    with pytest.raises(BadCredential, match="not known here"):
+        access.authenticate(Request("GET", b"/", b"", {b"authorization": f"Bearer {secret}".encode()}), STANDING)
+
+
+def test_key_is_whole_by_its_checksum() -> None:
+    """A key is its secret and the checksum of that."""
+    assert is_key(KEY)
+    assert complete_key(KEY[:-6]) == KEY
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
