@@ -307,7 +307,7 @@ def test_file_without_players() -> None:
 
 
 @pytest.mark.anyio
-async def test_newcomers_without_limits(tmp_path: Path) -> None:
+async def test_anonymous_tokens_without_limits(tmp_path: Path) -> None:
     """Where nothing is counted, anonymous players are not counted either."""
     store = await EmbeddedStore.open(tmp_path)
     context = Context(Boards(store), access=Access(AccessFile(players=Players(anonymous=True)), tokens=tokens()))
