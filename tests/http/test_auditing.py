@@ -200,6 +200,14 @@ def test_every_way_of_a_submit(audited: Audited, body: bytes, more: bytes) -> No
     assert [each["operation"] for each in audited.records()[before:]] == ["submit"]
 
 
+def test_batch_with_a_name_that_nobody_can_have(audited: Audited) -> None:
+    """It is refused alone, as in a batch that is not recorded, and has no standing before and after."""
+    entries = [{"name": name, "score": 1, "submittedAt": OLD} for name in ("v", "\x19", "", "a" * 257)]
+    answer = ask(audited.server, "POST", "/mixed", {"entries": entries})
+    assert (answer.status, answer.json["accepted"], len(answer.json["refused"])) == (200, 1, 3)
+    assert (audited.last()["before"], list(audited.last()["after"])) == ({}, ["v"])
+
+
 def test_refused_by_the_rules(audited: Audited) -> None:
     """An act that could not be done has a record with its status, and no after."""
     audited.ask("POST", "/ruled/v", {"score": 5})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from laurels.entries import is_name
 from laurels.http.bodies import format_time
 from laurels.http.reads import find_board
 from laurels.http.wire import HeldScore, StandingOfName
@@ -76,6 +77,7 @@ async def show_key(context: Context, key: str) -> KeyRights | None:
 
 
 async def show_standings(context: Context, board: str, names: Sequence[str]) -> dict[str, StandingOfName]:
-    """Return the standings of names, as far as they are on the board."""
-    found = await context.boards.entries_named(context.boards.board(board), names)
+    """Return the standings of names, as far as they are on the board: not of those that a batch refuses one by one."""
+    good = list(filter(is_name, names))
+    found = await context.boards.entries_named(context.boards.board(board), good)
     return {each.name: StandingOfName(each.score, each.rank) for each in found.entries}
