@@ -82,7 +82,7 @@ class GuardMemory:
         """Raise what a board refuses a submit for; remember nothing."""
         if run is not None and guard.runs is not None:
             self._check_run(guard.runs, run, now)
-        if guard.rate is not None:
+        if guard.per_player is not None:
             self._check_rate(guard, self.meters.get((board, name), 0), now)
 
     def _check_run(self, runs: Runs, run: bytes, now: int) -> None:
@@ -113,8 +113,8 @@ class GuardMemory:
     def remember(self, board: str, guard: Guard, name: str, run: bytes | None, now: int) -> None:
         """Count a submit that was taken, or held, and use up its run."""
         self.forget(now)
-        if guard.rate is not None:
-            count, seconds = guard.rate
+        if (rate := guard.rate) is not None:  # read from the text each time
+            count, seconds = rate
             until = max(self.meters.pop((board, name), 0), now) + seconds * SECOND // count
             self.meters[board, name] = until  # behind all others: the old ones are in front
         if run is not None:
