@@ -234,6 +234,19 @@ async def test_release_under_latest(store: EmbeddedStore) -> None:
     assert [(each.name, each.score) for each in await store.page(board, 0, 9)] == [("w", 200), ("v", 3)]
 
 
+async def test_what_is_rejected_stays_so(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """What was rejected is gone after a compaction that has nothing else to do with the board, too."""
+    board = await declare(store, HOLDING)
+    await submit(store, board, 500)
+    await submit(store, board, 5, "w")
+    store = await reopened(store, tmp_path / "data", clock, is_compacted=True)
+    assert await store.reject(board, "v")
+    store = await reopened(store, tmp_path / "data", clock, is_compacted=True)
+    assert await store.held(board) == []
+    assert store.measure()["entries"] == 1
+    await store.close()
+
+
 async def test_release_of_what_was_replaced(store: EmbeddedStore) -> None:
     """If another score was held meanwhile, or none is, nothing is released."""
     board = await declare(store, HOLDING)
