@@ -82,7 +82,11 @@ def test_no_repr() -> None:
     assert not [text for text in texts if key in text]
 
 
-@pytest.mark.parametrize("credential", [make_key(), make_key()[:-1], "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "Basic"])
+@pytest.mark.parametrize(
+    "credential",
+    [make_key(), make_key()[:-1], "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "Basic"],
+    ids=["key", "mistyped", "no token", "unsigned token", "word"],
+)
 def test_no_error(credential: str) -> None:
     """The error for a credential repeats nothing of it."""
     access = Access(AccessFile())

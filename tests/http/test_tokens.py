@@ -155,7 +155,7 @@ def test_more_boards_than_the_key_has(players: Server, boards: list[str]) -> Non
     assert want(players, {"name": "v", "boards": boards}).status == 403
 
 
-@pytest.mark.parametrize(("key", "status"), [(None, 401), ("laurels_x", 401), (READER, 403)], ids=str)
+@pytest.mark.parametrize(("key", "status"), [(None, 401), ("laurels_x", 401), (READER, 403)], ids=["nothing", "bad", "reader"])
 def test_without_the_right(players: Server, key: str | None, status: int) -> None:
     """A token takes a key with the scope tokens."""
     assert want(players, {"name": "v"}, key).status == status
