@@ -103,6 +103,19 @@ async def test_rate(store: EmbeddedStore, clock: Clock) -> None:
         await submit(store, board, 6)
 
 
+async def test_rate_that_changes(store: EmbeddedStore) -> None:
+    """What was taken by one rate says nothing of another: whoever had used up a day may go on when it is a minute."""
+    board = await declare(store, Definition(guard=Guard(per_player="1/d")))
+    await submit(store, board, 1)
+    board = await declare(store, Definition(guard=Guard(per_player="2/m")))
+    for score in (2, 3):
+        await submit(store, board, score)
+    for rate in ("2/m", "1/d"):
+        board = await declare(store, Definition(guard=Guard(per_player=rate)))
+        with pytest.raises(TooManyRequests):
+            await submit(store, board, 4)
+
+
 async def test_rate_in_a_batch(store: EmbeddedStore) -> None:
     """In a batch each entry counts, and is refused alone."""
     board = await declare(store, Definition(operator="increment", guard=Guard(per_player="2/h", max_step=50)))
