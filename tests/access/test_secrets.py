@@ -78,7 +78,14 @@ def test_no_repr() -> None:
     access = Access(file)
     principal = access.authenticate(shown(key), STANDING)
     assert isinstance(principal, Principal)
-    texts = [repr(access), str(access), repr(principal), str(principal), repr(access.remembered), repr(vars(access))]
+    texts = [
+        repr(access),
+        str(access),
+        repr(principal),
+        str(principal),
+        repr(access.credential_cache),
+        repr(vars(access)),
+    ]
     assert not [text for text in texts if key in text]
 
 

@@ -173,7 +173,7 @@ def test_no_operation_is_forgotten() -> None:
     written = {each.name for each in OPERATIONS if each.scope in AUDITED and each.method != "GET"}
     assert written == {each.name for each in OPERATIONS if each.is_audited}
     assert not [each.name for each in OPERATIONS if each.is_audited and each.shows is show_nothing]
-    assert CASES.keys() == written | {each.name for each in OPERATIONS if each.is_moderated}
+    assert CASES.keys() == written | {each.name for each in OPERATIONS if each.admits_moderators}
 
 
 def test_what_is_not_recorded(audited: Audited) -> None:

@@ -11,10 +11,10 @@ import pytest
 from laurels.clock import SECOND
 from laurels.definition import Definition, Guard, Runs
 from laurels.errors import DefinitionConflict, RunRefused, ScoreRefused, StoreFull, StoreUnavailable, TooManyRequests
-from laurels.stores.contract import Board, DatedSubmission, Feed, IdempotencyKey, Refusal, Submission
+from laurels.stores.contract import Board, Feed, FullSubmission, IdempotencyKey, Refusal, Submission
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.guard import Marks
+from laurels.stores.embedded.guard import GuardMemory
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.guarantees import declare, submit_batch, submit_for_change
@@ -54,7 +54,7 @@ async def submit(store: Store, board: Board, score: float, name: str = "v") -> C
 
 async def submit_run(store: Store, board: Board, run: str, name: str = "v") -> None:
     """Submit with a run."""
-    await store.submit(board, DatedSubmission(name, 1, run=run))
+    await store.submit(board, FullSubmission(name, 1, run=run))
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ async def test_refused_counts_for_nothing(store: EmbeddedStore, clock: Clock) ->
     await submit(store, board, 1)
     run, once = (await store.make_run(board, "v")).run, IdempotencyKey(b"k" * 16, b"f" * 16)
     with pytest.raises(ScoreRefused):
-        await store.submit(board, DatedSubmission("v", 100, run=run), once)
+        await store.submit(board, FullSubmission("v", 100, run=run), once)
     clock.now += 1
-    await store.submit(board, DatedSubmission("v", 2, run=run), once)
+    await store.submit(board, FullSubmission("v", 2, run=run), once)
     assert (await store.standing(board, "v")).score == 2  # type: ignore[union-attr]
 
 
@@ -231,7 +231,7 @@ async def test_operator_passes_the_guard(store: EmbeddedStore) -> None:
     """A submit with an operator meets no guard, and counts for none."""
     board = await declare(store, Definition(guard=Guard(max_step=1, per_player="1/d", hold_above=10)))
     for score in (5, 50, 500):
-        await store.submit(board, DatedSubmission("v", score, operator="latest"))
+        await store.submit(board, FullSubmission("v", score, operator="latest"))
     await submit(store, board, 7)
     assert (await store.standing(board, "v")).score == 7  # type: ignore[union-attr]
 
@@ -277,7 +277,7 @@ async def test_release_that_is_refused(store: EmbeddedStore) -> None:
     board = await declare(store, Definition(operator="increment", guard=Guard(hold_above=5)))
     await submit(store, board, 6)
     (held,) = await store.held(board)
-    await store.submit(board, DatedSubmission("v", 2**53 - 1, operator="increment"))
+    await store.submit(board, FullSubmission("v", 2**53 - 1, operator="increment"))
     with pytest.raises(ScoreRefused):
         await store.release(board, held)
     assert await store.held(board) == [held]
@@ -346,7 +346,7 @@ async def test_entries_include_the_held(tmp_path: Path, clock: Clock) -> None:
     refused = await submit_batch(store, board, [Submission("x", 300), Submission("v", 2), Submission("v", 300)])
     assert [each.index for each in refused] == [0]
     await submit(store, board, 400)
-    await store.submit(board, DatedSubmission("v", 900, operator="latest"))
+    await store.submit(board, FullSubmission("v", 900, operator="latest"))
     await store.close()
 
 
@@ -468,7 +468,7 @@ async def test_key_of_runs_that_cannot_be_kept(store: EmbeddedStore, tmp_path: P
 
 async def test_marks_are_forgotten() -> None:
     """What says nothing any more is forgotten, a few at a time, and is in no snapshot."""
-    marks = Marks()
+    marks = GuardMemory()
     for number in range(100):
         run = number.to_bytes(8, "big") + (1).to_bytes(4, "big") + bytes(8)
         marks.remember("b", Guard(per_player="1/s"), f"p{number}", run, number)

@@ -1,13 +1,13 @@
 """Access: who asks, and whether they may. The parts of the gate that look at credentials and rights.
 
     address_limit      of requests that show nothing, or what is not known yet
-    authenticate       nothing shown: the public · what is remembered · a key, by its SHA-256 · anything else: 401
+    authenticate       nothing shown: the public · what is in the cache · a key, by its SHA-256 · anything else: 401
     principal_limit    of the key, or of the player
     authorise          by the operation's scope, and by the names in its path: 403, or 401 if nothing was shown
 
 **Timing.** A key is looked up by its SHA-256. How long the look-up takes depends on that digest alone, and nobody can
 choose one that begins like another: a guess that begins like a key has a digest that is nothing like the key's. What is
-found is compared in constant time all the same. In the memory a header is looked up by a hash that is keyed anew in
+found is compared in constant time all the same. In the cache a header is looked up by a hash that is keyed anew in
 each process (:mod:`laurels.access.marks`), or, on Lambda, Python compares the bytes of two headers only if all 64 bits
 of such hashes are equal.
 """
@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from laurels.access.advice import read_with_advice
+from laurels.access.credential_cache import CredentialCache
 from laurels.access.editing import remove_key
 from laurels.access.keys import PREFIX, digest_key, is_key
-from laurels.access.players import open_tokens
+from laurels.access.lazy_tokens import open_tokens
 from laurels.access.principal import Principal
-from laurels.access.remembered import Remembered
 from laurels.errors import (
     BadCredential,
     Forbidden,
@@ -56,8 +56,8 @@ HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 
 
-class Asking:
-    """Who asks, while an issuer must be asked. It is awaited once, or never: then nothing was begun."""
+class PendingPrincipal:
+    """Who asks, once the keys of an issuer are fetched. It is awaited once, or never: then nothing was begun."""
 
     def __init__(
         self, proving: Awaitable[Principal], finish: Callable[[Awaitable[Principal]], Awaitable[Principal]]
@@ -107,7 +107,7 @@ class Access:
         self.tokens = tokens
         self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
         self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
-        self.remembered = Remembered()
+        self.credential_cache = CredentialCache()
         if self.limits is not None:
             self.limits.replace(file)
 
@@ -149,7 +149,7 @@ class Access:
         header = request.headers.get(b"authorization")
         if header is None:
             self.limits.limit_address(request.client, operation)
-        elif self.remembered.find(self.mark(header), self._now()) is None:
+        elif self.credential_cache.find(self.mark(header), self._now()) is None:
             self.limits.check_address(request.client, operation)
 
     def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
@@ -162,7 +162,7 @@ class Access:
         if header is None:
             return self.public
         now, mark = self._now(), self.mark(header)
-        known = self.remembered.find(mark, now)
+        known = self.credential_cache.find(mark, now)
         if known is not None:
             return known.principal
         try:
@@ -171,13 +171,13 @@ class Access:
             self._count_bad(request, operation)
             raise
         if not isinstance(proved, Principal):
-            return Asking(proved, partial(self._remember, self.remembered, mark, request, operation))
-        self.remembered.add(mark, proved)
+            return PendingPrincipal(proved, partial(self._remember, self.credential_cache, mark, request, operation))
+        self.credential_cache.add(mark, proved)
         return proved
 
     async def _remember(
         self,
-        remembered: Remembered,  # of the file that it is proved by
+        cache: CredentialCache,  # of the file that it is proved by
         mark: bytes,
         request: Request,
         operation: Operation,
@@ -188,7 +188,7 @@ class Access:
         except (BadCredential, IssuerUnreachable):
             self._count_bad(request, operation)
             raise
-        remembered.add(mark, found)
+        cache.add(mark, found)
         return found
 
     def _count_bad(self, request: Request, operation: Operation) -> None:
@@ -212,10 +212,10 @@ class Access:
         """Whether anyone may have a token for a new random name."""
         return self.file.players is not None and self.file.players.anonymous
 
-    def limit_newcomers(self, request: Request) -> None:
+    def limit_anonymous_tokens(self, request: Request) -> None:
         """Raise TooManyRequests if an address has had as many tokens for new names as it may in an hour."""
         if self.limits is not None:
-            self.limits.limit_newcomers(request.client)
+            self.limits.limit_anonymous_tokens(request.client)
 
     def sign(self, name: str, boards: Iterable[str], seconds: int) -> SignedToken:
         """Return a token for a player; raise NoSecret, BadName or BadBody."""
@@ -270,9 +270,9 @@ def find_problem(principal: Principal, operation: Operation, names: Sequence[str
     scope = operation.scope
     if scope is None:
         return None
-    of = dict(zip(operation.part_names, names, strict=True))
+    of = dict(zip(operation.path_parameters, names, strict=True))
     may = principal.may_submit_for(of.get("name", principal.name)) if scope == "submit:self" else principal.may(scope)
-    if not may and not (operation.is_moderated and principal.may("moderate")):
+    if not may and not (operation.admits_moderators and principal.may("moderate")):
         if scope == "submit:self" and principal.may(scope):
             return f"scores can be submitted for {truncate(principal.name)!r} alone, whose token it is"
         return f"this cannot be done: it takes the scope {scope}"

@@ -128,7 +128,7 @@ class Watch(Struct, frozen=True, gc=False):
     def describe(self) -> Record:
         """Return what is known of the request itself."""
         query = Query(self.request.query)
-        of = dict(zip(self.operation.part_names, self.names, strict=True))
+        of = dict(zip(self.operation.path_parameters, self.names, strict=True))
         of |= {each: _text(query[each][0]) for each in ("window", "period") if each in query}
         of = {part: text[:NAME_BYTES] for part, text in of.items()}
         operation = self.operation.name

@@ -147,7 +147,7 @@ BEARER = "bearer"
 SECURITY = SecurityScheme("http", "bearer", "a key, or a JSON Web Token", OF_CREDENTIALS)
 OF_RIGHTS = (401, 403, 429)
 """The errors of operations that need a right."""
-CONCERNS = {"all boards": ", on all boards", "own boards": ", and shows the boards that one has it on"}
+CONCERNS = {"all boards": ", on all boards", "permitted boards": ", and shows the boards that one has it on"}
 
 
 @cache

@@ -114,7 +114,7 @@ class CompactionRun:
         """Return what the new snapshot is made of."""
         state, lost = self._state, self._old.footer.lost if self._old else 0
         boards, moved = board_rows(state), moved_rows(state)
-        marked = state.hidden.all_names(), state.marks.all_live(state.sequence >> 1)
+        marked = state.hidden.all_names(), state.guard_memory.all_live(state.sequence >> 1)
         return Contents(state.sequence, self._chunks(), boards, self._metadata(), moved, lost, state.offsets, *marked)
 
     def _is_on_disk(self, key: str) -> bool:

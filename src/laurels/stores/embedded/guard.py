@@ -66,7 +66,7 @@ def run_times(run: bytes) -> tuple[int, int]:
     return made, made + int.from_bytes(run[8:12], "big") * SECOND
 
 
-class Marks:
+class GuardMemory:
     """What the guards of all boards remember of players and runs, each with the last tick at which it says something.
 
     ``meters`` are by board with its rate and by name; a run is its bytes.
@@ -79,7 +79,7 @@ class Marks:
         self.meters: OrderedDict[tuple[str, str], int] = OrderedDict()
         self.runs: OrderedDict[bytes, int] = OrderedDict()
 
-    def meet(self, board: str, guard: Guard, name: str, run: bytes | None, now: int) -> None:
+    def check(self, board: str, guard: Guard, name: str, run: bytes | None, now: int) -> None:
         """Raise what a board refuses a submit for; remember nothing."""
         if run is not None and guard.runs is not None:
             self._check_run(guard.runs, run, now)

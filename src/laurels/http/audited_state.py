@@ -1,6 +1,6 @@
-"""What the audit log shows of what an operation is about, before and after it.
+"""The state that an operation changes, as the audit log shows it before and after.
 
-Each function gets the context and what the handler gets after it.
+An operation names one of these functions in ``shows``. Each gets what the handler gets: the context, and what is after.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from laurels.errors import BadParameter
 from laurels.http.bodies import format_time
+from laurels.http.reads import find_board
 from laurels.http.wire import HeldScore, StandingOfName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from laurels.boards import Boards
     from laurels.definition import Definition
     from laurels.http.gate import Context
-    from laurels.stores.contract import Board, Standing
+    from laurels.stores.contract import Standing
 
 
 class Filled(Struct, frozen=True):
@@ -42,15 +41,6 @@ class KeyRights(Struct, frozen=True):
     scopes: tuple[str, ...]
     boards: tuple[str, ...]
     expires: datetime | None
-
-
-def find_board(boards: Boards, board: str, window: str | None, period: str | None) -> Board:
-    """Return a board, or the period of a window of it."""
-    if window is not None:
-        return boards.period_of(board, window, period)
-    if period is not None:
-        raise BadParameter("period", "period goes with window: name the window that it is a period of.")
-    return boards.board(board)
 
 
 async def show_standing(
