@@ -331,14 +331,18 @@ class Boards:
         """Submit all good submissions of a batch in one operation, in their order; return why the others are not kept.
 
         A refusal in the batch is that of an entry that could not even be read, and is returned with the rest. With
-        ``needs_run`` all of them are refused if the board requires one, because a batch has none.
+        ``needs_run`` all of them are refused if the board requires one, because a batch has none; a retry of one from
+        before gets the first answer.
         """
         once = None if key is None else make_idempotency_key(key, board, "", batch)
         if self._submits.changing:
             await self._submits.wait(board)
         where = self._board_to_submit(board)
         if needs_run and requires_run(where.definition):
-            raise run_missing(board)
+            first = await self.store.recall(once) if once else None
+            if first is None:
+                raise run_missing(board)
+            return list(first.refusals)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
         if FullSubmission in set(map(type, checked)):

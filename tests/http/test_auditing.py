@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -61,6 +62,13 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Audited]:
     """Run a service with keys."""
+    with keeping(tmp_path) as audited:
+        yield audited
+
+
+@contextmanager
+def keeping(tmp_path: Path, *options: str) -> Iterator[Audited]:
+    """Run a service with keys and further options."""
     keys = {name: make_key() for name in KEYS}
     tables = [
         f'[keys.{name}]\nsha256 = "{digest_key(key)}"\nscopes = {json.dumps(KEYS[name])}\n'
@@ -69,7 +77,7 @@ def kept(tmp_path: Path) -> Iterator[Audited]:
     (access := tmp_path / "access.toml").write_text('[public]\nscopes = ["read"]\n' + "".join(tables))
     access.chmod(0o600)
     path = tmp_path / "audit.log"
-    with running(tmp_path / "data", "--audit-log", str(path), "--access", str(access)) as server:
+    with running(tmp_path / "data", "--audit-log", str(path), "--access", str(access), *options) as server:
         yield Audited(server, path, keys)
 
 
@@ -350,6 +358,19 @@ def test_largest_size(tmp_path: Path) -> None:
         refused = ask(server, "DELETE", "/b/v")
     assert refused.status == 507
     assert "--max-audit" in refused.json["detail"]
+
+
+def test_refusals_at_the_largest_size(tmp_path: Path) -> None:
+    """What is refused does not make the log larger than that; the next record says how many are missing."""
+    (path := tmp_path / "audit.log").write_bytes(b"\n" * 65536)
+    with keeping(tmp_path, "--max-audit", "64KiB") as kept:
+        assert [kept.ask("DELETE", "/b/v") for _ in range(3)] == [401] * 3
+        assert kept.ask("DELETE", "/b/v", key="console") == 507
+        assert path.stat().st_size == 65536
+        os.truncate(path, 0)
+        assert kept.ask("DELETE", "/b/v", key="console") == 204
+        (record,) = kept.records()
+    assert (record["operation"], record["who"], record["unrecorded"]) == ("remove", "key:console", 3)
 
 
 # Reading it

@@ -103,6 +103,19 @@ async def test_rate(store: EmbeddedStore, clock: Clock) -> None:
         await submit(store, board, 6)
 
 
+async def test_rate_that_changes(store: EmbeddedStore) -> None:
+    """What was taken by one rate says nothing of another: whoever had used up a day may go on when it is a minute."""
+    board = await declare(store, Definition(guard=Guard(per_player="1/d")))
+    await submit(store, board, 1)
+    board = await declare(store, Definition(guard=Guard(per_player="2/m")))
+    for score in (2, 3):
+        await submit(store, board, score)
+    for rate in ("2/m", "1/d"):
+        board = await declare(store, Definition(guard=Guard(per_player=rate)))
+        with pytest.raises(TooManyRequests):
+            await submit(store, board, 4)
+
+
 async def test_rate_in_a_batch(store: EmbeddedStore) -> None:
     """In a batch each entry counts, and is refused alone."""
     board = await declare(store, Definition(operator="increment", guard=Guard(per_player="2/h", max_step=50)))
@@ -232,6 +245,19 @@ async def test_release_under_latest(store: EmbeddedStore) -> None:
     for held in await store.held(board):
         assert await store.release(board, held)
     assert [(each.name, each.score) for each in await store.page(board, 0, 9)] == [("w", 200), ("v", 3)]
+
+
+async def test_what_is_rejected_stays_so(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """What was rejected is gone after a compaction that has nothing else to do with the board, too."""
+    board = await declare(store, HOLDING)
+    await submit(store, board, 500)
+    await submit(store, board, 5, "w")
+    store = await reopened(store, tmp_path / "data", clock, is_compacted=True)
+    assert await store.reject(board, "v")
+    store = await reopened(store, tmp_path / "data", clock, is_compacted=True)
+    assert await store.held(board) == []
+    assert store.measure()["entries"] == 1
+    await store.close()
 
 
 async def test_release_of_what_was_replaced(store: EmbeddedStore) -> None:

@@ -97,7 +97,8 @@ class CompactionRun:
         """Return whether a key must be loaded; all must from the first format, whose chunks cannot be copied."""
         if self._old is not None and self._old.is_first_format:
             return True
-        return key.removesuffix("\n") in self._touched_keys or key.partition("\n")[0] in self._touched_boards
+        touched = self._touched_keys  # held entries also with those of their board
+        return key in touched or key.removesuffix("\n") in touched or key.partition("\n")[0] in self._touched_boards
 
     def apply(self) -> None:
         """Load what is touched, and apply the batches."""
