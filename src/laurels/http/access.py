@@ -1,7 +1,9 @@
 """Access: who asks, and whether they may. The parts of the gate that look at credentials and rights.
 
-    address_limit      of requests that show nothing, or what is not known yet
-    authenticate       nothing shown: the public · what is remembered · a key, by its SHA-256 · anything else: 401
+    address_limit      of requests that show nothing
+    authenticate       nothing shown: the public · what is remembered · a key, by its SHA-256 · a token, if its address
+                       is not over the limit, for a signature takes long to verify · anything else: 401, or the 429 of
+                       the address, of which it is a request
     principal_limit    of the key, or of the player
     authorise          by the operation's scope, and by the names in its path: 403, or 401 if nothing was shown
 
@@ -140,20 +142,17 @@ class Access:
         return f"<{type(self).__name__}>"
 
     def address_limit(self, request: Request, operation: Operation) -> None:
-        """Raise TooManyRequests if an address asks too often that shows nothing, or what is not known yet.
+        """Raise TooManyRequests if an address asks too often that shows nothing.
 
-        What is not known yet is counted only once it is found to be bad: what is good has limits of its own.
+        What is shown is counted only once it is found to be bad: what is good has limits of its own.
         """
-        if self.limits is None:
-            return
-        header = request.headers.get(b"authorization")
-        if header is None:
+        if self.limits is not None and b"authorization" not in request.headers:
             self.limits.limit_address(request.client, operation)
-        elif self.remembered.find(self.mark(header), self._now()) is None:
-            self.limits.check_address(request.client, operation)
 
     def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
         """Return who asks, the public if nothing is shown; raise BadCredential for what is not accepted.
+
+        TooManyRequests is raised instead if that comes too often from an address; of a token before it is verified.
 
         If somebody else must be asked, what is returned instead comes to the principal, or raises. It is awaited once,
         or never if the client leaves.
@@ -166,7 +165,7 @@ class Access:
         if known is not None:
             return known.principal
         try:
-            proved = self._prove(read_credential(header), now)
+            proved = self._prove(read_credential(header), now, request, operation)
         except BadCredential:
             self._count_bad(request, operation)
             raise
@@ -223,10 +222,14 @@ class Access:
             raise NoSecret
         return self.tokens.sign(name, boards, seconds, self._now())
 
-    def _prove(self, credential: str, now: float) -> Principal | Awaitable[Principal]:
+    def _prove(
+        self, credential: str, now: float, request: Request, operation: Operation
+    ) -> Principal | Awaitable[Principal]:
         if not credential.startswith(PREFIX):
             if self.tokens is None:
                 raise BadCredential("What Authorization shows is no key of this service, and it takes no tokens.")
+            if self.limits is not None:
+                self.limits.check_address(request.client, operation)
             return self.tokens.verify(credential, now)
         if not is_key(credential):
             raise BadCredential("The key is mistyped, or not whole: its checksum is wrong.")
