@@ -66,6 +66,21 @@ def test_over_the_limit_of_an_address() -> None:
             access.authenticate(_showing(bad), STANDING)
 
 
+def test_one_credential_is_remembered_once() -> None:
+    """However it is written; or who has one could have all others forgotten."""
+    remembered = set()
+
+    def mark(text: bytes) -> bytes:
+        remembered.add(text)
+        return text
+
+    access = Access(FILE, mark=mark)
+    for scheme in ("Bearer ", "bearer ", "BEARER  ", "Bearer" + " " * 100):
+        request = Request("GET", b"/b/v", b"", {b"authorization": f"{scheme}{KEY}".encode()})
+        assert str(access.authenticate(request, STANDING)) == "key:game"
+    assert len(remembered) == 1
+
+
 def test_key_that_expires_while_it_is_remembered() -> None:
     """What was found of a key holds until that expires, to the second."""
     now = [1_000.0]

@@ -9,9 +9,9 @@
 
 **Timing.** A key is looked up by its SHA-256. How long the look-up takes depends on that digest alone, and nobody can
 choose one that begins like another: a guess that begins like a key has a digest that is nothing like the key's. What is
-found is compared in constant time all the same. In the memory a header is looked up by a hash that is keyed anew in
-each process (:mod:`laurels.access.marks`), or, on Lambda, Python compares the bytes of two headers only if all 64 bits
-of such hashes are equal.
+found is compared in constant time all the same. In the memory a credential is looked up by a hash that is keyed anew in
+each process (:mod:`laurels.access.marks`), or, on Lambda, Python compares the bytes of two only if all 64 bits of such
+hashes are equal.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Access:
     ) -> None:
         """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players.
 
-        ``mark`` returns by what a header is remembered: itself, if nothing else is said.
+        ``mark`` returns by what a credential is remembered: itself, if nothing else is said.
         """
         self.path = path
         self.limits = limits
@@ -160,12 +160,14 @@ class Access:
         header = request.headers.get(b"authorization")
         if header is None:
             return self.public
-        now, mark = self._now(), self.mark(header)
-        known = self.remembered.find(mark, now)
-        if known is not None:
-            return known.principal
+        now = self._now()
         try:
-            proved = self._prove(read_credential(header), now, request, operation)
+            credential = read_credential(header)
+            mark = self.mark(credential.encode())
+            known = self.remembered.find(mark, now)
+            if known is not None:
+                return known.principal
+            proved = self._prove(credential, now, request, operation)
         except BadCredential:
             self._count_bad(request, operation)
             raise
