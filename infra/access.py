@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import SettingRefused
-from laurels.access.parameter import read_file, secret_parameter
+from laurels.access.ssm_parameter import read_file, secret_parameter
 
 if TYPE_CHECKING:
     from infra.settings import Settings

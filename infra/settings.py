@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from infra.errors import SettingRefused
 from infra.runtimes import RUNTIMES, Runtime, newest_runtime
-from laurels.access.parameter import NAME_CHARACTERS, PARAMETER_NAME
+from laurels.access.ssm_parameter import NAME_CHARACTERS, PARAMETER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

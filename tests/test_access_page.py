@@ -13,7 +13,7 @@ import pytest
 
 from laurels.access.advice import list_advice
 from laurels.access.file import AccessFile, Key, Players, read_access
-from laurels.access.players import open_tokens
+from laurels.access.lazy_tokens import open_tokens
 from laurels.boards_file import read_boards
 from tests.asking import ask
 from tests.conftest import started
@@ -63,7 +63,7 @@ class Reader:
 def test_first_lines(tmp_path: Path) -> None:
     """Each line can be typed where it stands, and the key that is made submits."""
     reader = Reader(tmp_path)
-    (block,) = blocks("sh", PAGE)
+    block = blocks("sh", PAGE)[0]
     with reader.services:
         answers = [reader.type(line.partition("  #")[0].rstrip()) for line in block.splitlines()]
     assert answers[-2] == '{"score":34,"rank":1}'

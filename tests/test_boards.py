@@ -22,7 +22,7 @@ from laurels.errors import (
     NotDefined,
     ScoreRefused,
 )
-from laurels.stores.contract import Board, Change, DatedSubmission, Refusal, Standing, Submission
+from laurels.stores.contract import Board, Change, FullSubmission, Refusal, Standing, Submission
 from laurels.stores.embedded.store import EmbeddedStore
 from laurels.submissions import make_idempotency_key, make_submit_key
 from laurels.turnstile import EVERY_BOARD
@@ -554,8 +554,8 @@ async def test_periods_of_then(boards: Boards, clock: Clock) -> None:
     """A submission of the past feeds the periods of then that are kept; one that is to come is refused."""
     now = round(clock() * 1_000_000)
     for name, ago in (("today", 0), ("yesterday", DAY), ("long ago", 300 * DAY), ("first", NOON)):
-        await boards.submit_in_full("kart", DatedSubmission(name, 5, None, round((NOON - ago) * 1_000_000)))
-    refused = await boards.submit_many("kart", [DatedSubmission("tomorrow", 5, None, now + 1), Submission("now", 5)])
+        await boards.submit_in_full("kart", FullSubmission(name, 5, None, round((NOON - ago) * 1_000_000)))
+    refused = await boards.submit_many("kart", [FullSubmission("tomorrow", 5, None, now + 1), Submission("now", 5)])
     assert [refusal.index for refusal in refused] == [0]
     assert await names(boards, "daily") == ["today", "now"]
     assert await names(boards, "daily", "2026-03-27") == ["yesterday"]

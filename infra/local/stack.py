@@ -23,7 +23,7 @@ from infra.local.front import Front
 from infra.local.runtime import REGION, Function, Setup
 from infra.local.servers import running
 from infra.runtimes import HERE, ROOT
-from laurels.access.parameter import read_file, secret_parameter
+from laurels.access.ssm_parameter import read_file, secret_parameter
 from laurels.adapters.asgi import Disconnected
 from laurels.momento_local.errors import NotListening
 

@@ -36,7 +36,7 @@ from laurels.errors import (
     truncate,
 )
 from laurels.limits import NAME_BYTES, NAMES_ASKED, PAGE_ENTRIES
-from laurels.stores.contract import Board, Count, DatedSubmission, Feed, PeriodRange, Refusal, Score, Submission
+from laurels.stores.contract import Board, Count, Feed, FullSubmission, PeriodRange, Refusal, Score, Submission
 from laurels.submissions import (
     check_bounds,
     check_metadata,
@@ -285,7 +285,7 @@ class Boards:
         want_change: bool = False,
         needs_run: bool = False,
     ) -> Awaitable[Change | None]:
-        """Submit as :meth:`submit` does, also a DatedSubmission; raise BadBody if its time is to come, and NotKept."""
+        """Submit as :meth:`submit` does, also a FullSubmission; raise BadBody if its time is to come, and NotKept."""
         if operator_of(submission) and not self.store.capabilities.guarding:
             raise NotKept("submit by another operator than the board's")
         if key is None:
@@ -312,7 +312,7 @@ class Boards:
         try:
             check_submission(submission, where.definition)
             check_run(board, submission, where.definition, needs_run=needs_run)
-            if isinstance(submission, DatedSubmission):
+            if isinstance(submission, FullSubmission):
                 submission = self._date(where, submission)
         except ScoreRefused:
             # A retry gets the first answer even if the board has got bounds since that exclude its score
@@ -331,22 +331,26 @@ class Boards:
         """Submit all good submissions of a batch in one operation, in their order; return why the others are not kept.
 
         A refusal in the batch is that of an entry that could not even be read, and is returned with the rest. With
-        ``needs_run`` all of them are refused if the board requires one, because a batch has none.
+        ``needs_run`` all of them are refused if the board requires one, because a batch has none; a retry of one from
+        before gets the first answer.
         """
         once = None if key is None else make_idempotency_key(key, board, "", batch)
         if self._submits.changing:
             await self._submits.wait(board)
         where = self._board_to_submit(board)
         if needs_run and requires_run(where.definition):
-            raise run_missing(board)
+            first = await self.store.recall(once) if once else None
+            if first is None:
+                raise run_missing(board)
+            return list(first.refusals)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
-        if DatedSubmission in set(map(type, checked)):
+        if FullSubmission in set(map(type, checked)):
             checked = self._date_all(where, checked)
         result = await self._submits.let_pass(board, self.store.submit(where, checked, once))
         return list(result.refusals) if result else []
 
-    def _date(self, where: Board, submission: DatedSubmission) -> DatedSubmission:
+    def _date(self, where: Board, submission: FullSubmission) -> FullSubmission:
         """Return a submission with the periods of its time that are kept; raise BadBody if that is to come."""
         if submission.submitted_at is None:
             return structs.replace(submission, feeds=where.feeds)
@@ -360,7 +364,7 @@ class Boards:
         dated: list[Submission | Refusal] = []
         for index, entry in enumerate(batch):
             try:
-                dated.append(self._date(where, entry) if isinstance(entry, DatedSubmission) else entry)
+                dated.append(self._date(where, entry) if isinstance(entry, FullSubmission) else entry)
             except BadBody as error:
                 dated.append(Refusal(index, entry.name, str(error)))
         return dated

@@ -43,6 +43,15 @@ def checked_name(name: str, parameter: str = "name") -> str:
     return name
 
 
+def is_name(text: str) -> bool:
+    """Return whether an entry can have this name."""
+    try:
+        checked_name(text)
+    except BadName:
+        return False
+    return True
+
+
 def cut_name(name: str) -> str:
     """Return a name as a refusal repeats it: one that is too long to be any is cut short."""
     return name if len(name) <= NAME_BYTES else truncate(name)

@@ -13,7 +13,7 @@ from laurels.definition import OPERATORS
 from laurels.entries import check_entry, cut_name
 from laurels.errors import BadBody, BadName, BadParameter, RunRefused, ScoreRefused, truncate
 from laurels.limits import KEY_CHARACTERS, METADATA_BYTES
-from laurels.stores.contract import DatedSubmission, IdempotencyKey, Refusal, Submission
+from laurels.stores.contract import FullSubmission, IdempotencyKey, Refusal, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ def check_metadata(metadata: bytes | None) -> None:
 
 def operator_of(submission: Submission) -> Operator | None:
     """Return the operator that a submission brings, None if it counts by the board's."""
-    return submission.operator if isinstance(submission, DatedSubmission) else None
+    return submission.operator if isinstance(submission, FullSubmission) else None
 
 
 def requires_run(definition: Definition) -> bool:
@@ -67,7 +67,7 @@ def run_missing(board: str) -> RunRefused:
 
 def check_run(board: str, submission: Submission, definition: Definition, *, needs_run: bool) -> None:
     """Raise RunRefused if a submission has no run that its board requires, or one that it does not take."""
-    run = submission.run if isinstance(submission, DatedSubmission) else None
+    run = submission.run if isinstance(submission, FullSubmission) else None
     if run is None:
         if needs_run and operator_of(submission) is None and requires_run(definition):
             raise run_missing(board)
@@ -134,7 +134,7 @@ def _describe(entry: Submission | Refusal) -> str:
     if isinstance(score, float) and score.is_integer():
         score = int(score)
     time = operator = run = ""
-    if isinstance(entry, DatedSubmission):
+    if isinstance(entry, FullSubmission):
         time = "" if entry.submitted_at is None else f", {entry.submitted_at!r}"
         operator = f", by {entry.operator}" if entry.operator else ""
         run = f", run {entry.run}" if entry.run else ""

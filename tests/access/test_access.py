@@ -46,7 +46,7 @@ def test_without_limits_and_players() -> None:
     access = Access(FILE)
     for request in (REQUEST, Request("GET", b"/b/v", b"", {})):
         access.address_limit(request, STANDING)
-        access.limit_newcomers(request)
+        access.limit_anonymous_tokens(request)
     with pytest.raises(NoSecret):
         access.sign("v", ["*"], 60)
 

@@ -12,7 +12,7 @@ import pytest
 from laurels.access.advice import list_advice
 from laurels.access.file import AccessFile, Issuer, Key, Players, Public, RateLimits, parse_access, read_access
 from laurels.access.keys import digest_key, make_key
-from laurels.access.references import read_secret
+from laurels.access.secret_references import read_secret
 from laurels.errors import AccessFileUnusable
 
 if TYPE_CHECKING:

@@ -78,11 +78,22 @@ def test_no_repr() -> None:
     access = Access(file)
     principal = access.authenticate(shown(key), STANDING)
     assert isinstance(principal, Principal)
-    texts = [repr(access), str(access), repr(principal), str(principal), repr(access.remembered), repr(vars(access))]
+    texts = [
+        repr(access),
+        str(access),
+        repr(principal),
+        str(principal),
+        repr(access.credential_cache),
+        repr(vars(access)),
+    ]
     assert not [text for text in texts if key in text]
 
 
-@pytest.mark.parametrize("credential", [make_key(), make_key()[:-1], "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "Basic"])
+@pytest.mark.parametrize(
+    "credential",
+    [make_key(), make_key()[:-1], "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "Basic"],
+    ids=["key", "mistyped", "no token", "unsigned token", "word"],
+)
 def test_no_error(credential: str) -> None:
     """The error for a credential repeats nothing of it."""
     access = Access(AccessFile())

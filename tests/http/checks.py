@@ -12,8 +12,12 @@ from laurels.http.reads import READS
 TESTER = "tester"
 """The name of the key that asks; it is not revoked."""
 
+IN_VAIN = {"make_run", "release", "reject"}
+"""What no case makes succeed by itself: a run is for a player's token, and what is held was submitted before."""
+
 _PERIOD = {"window", "period"}
 UNTOLD = {
+    "boards": {"after"},
     "submit": {"/score", "/operator", "/run", "/submittedAt", "Idempotency-Key"},
     "held": {"cursor"},
     "submit_many": {"Idempotency-Key"},
@@ -27,7 +31,7 @@ UNTOLD = {
     "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl", "/guard"},
     "summary": _PERIOD,
     "rank": _PERIOD,
-    "hidden": _PERIOD,
+    "hidden": _PERIOD | {"after"},
     "give_token": {"name", "/boards", "/seconds"},
 }
 """What, of each operation, may be refused although it fits the schema: parameters, and fields by their pointers."""
@@ -94,11 +98,14 @@ class EveryOperationSucceeds:
         self.good: set[str] = set()
 
     def after_response(self, _: Any, response: Any, case: Any) -> None:
-        """Note an answer."""
-        self.tried.add(case.operation.label)
+        """Note an answer, but not to another method: each path is asked with OPTIONS, too, which always succeeds."""
+        operation = operation_of(case)
+        if operation in IN_VAIN or response.request.method != case.operation.method.upper():
+            return
+        self.tried.add(operation)
         if response.status_code < 300:
-            self.good.add(case.operation.label)
+            self.good.add(operation)
 
     def after_run(self, _: Any) -> None:
         """Look at them all."""
-        assert self.good == self.tried
+        assert not self.tried - self.good

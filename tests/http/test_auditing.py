@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -61,6 +62,13 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Audited]:
     """Run a service with keys."""
+    with keeping(tmp_path) as audited:
+        yield audited
+
+
+@contextmanager
+def keeping(tmp_path: Path, *options: str) -> Iterator[Audited]:
+    """Run a service with keys and further options."""
     keys = {name: make_key() for name in KEYS}
     tables = [
         f'[keys.{name}]\nsha256 = "{digest_key(key)}"\nscopes = {json.dumps(KEYS[name])}\n'
@@ -69,7 +77,7 @@ def kept(tmp_path: Path) -> Iterator[Audited]:
     (access := tmp_path / "access.toml").write_text('[public]\nscopes = ["read"]\n' + "".join(tables))
     access.chmod(0o600)
     path = tmp_path / "audit.log"
-    with running(tmp_path / "data", "--audit-log", str(path), "--access", str(access)) as server:
+    with running(tmp_path / "data", "--audit-log", str(path), "--access", str(access), *options) as server:
         yield Audited(server, path, keys)
 
 
@@ -165,7 +173,7 @@ def test_no_operation_is_forgotten() -> None:
     written = {each.name for each in OPERATIONS if each.scope in AUDITED and each.method != "GET"}
     assert written == {each.name for each in OPERATIONS if each.is_audited}
     assert not [each.name for each in OPERATIONS if each.is_audited and each.shows is show_nothing]
-    assert CASES.keys() == written | {each.name for each in OPERATIONS if each.is_moderated}
+    assert CASES.keys() == written | {each.name for each in OPERATIONS if each.admits_moderators}
 
 
 def test_what_is_not_recorded(audited: Audited) -> None:
@@ -198,6 +206,14 @@ def test_every_way_of_a_submit(audited: Audited, body: bytes, more: bytes) -> No
     more = more % os.urandom(8).hex().encode() if b"%" in more else more
     assert send_bytes(audited.server, head + more + b"\r\n" + body)[0].status == 202
     assert [each["operation"] for each in audited.records()[before:]] == ["submit"]
+
+
+def test_batch_with_a_name_that_nobody_can_have(audited: Audited) -> None:
+    """It is refused alone, as in a batch that is not recorded, and has no standing before and after."""
+    entries = [{"name": name, "score": 1, "submittedAt": OLD} for name in ("v", "\x19", "", "a" * 257)]
+    answer = ask(audited.server, "POST", "/mixed", {"entries": entries})
+    assert (answer.status, answer.json["accepted"], len(answer.json["refused"])) == (200, 1, 3)
+    assert (audited.last()["before"], list(audited.last()["after"])) == ({}, ["v"])
 
 
 def test_refused_by_the_rules(audited: Audited) -> None:
@@ -342,6 +358,19 @@ def test_largest_size(tmp_path: Path) -> None:
         refused = ask(server, "DELETE", "/b/v")
     assert refused.status == 507
     assert "--max-audit" in refused.json["detail"]
+
+
+def test_refusals_at_the_largest_size(tmp_path: Path) -> None:
+    """What is refused does not make the log larger than that; the next record says how many are missing."""
+    (path := tmp_path / "audit.log").write_bytes(b"\n" * 65536)
+    with keeping(tmp_path, "--max-audit", "64KiB") as kept:
+        assert [kept.ask("DELETE", "/b/v") for _ in range(3)] == [401] * 3
+        assert kept.ask("DELETE", "/b/v", key="console") == 507
+        assert path.stat().st_size == 65536
+        os.truncate(path, 0)
+        assert kept.ask("DELETE", "/b/v", key="console") == 204
+        (record,) = kept.records()
+    assert (record["operation"], record["who"], record["unrecorded"]) == ("remove", "key:console", 3)
 
 
 # Reading it

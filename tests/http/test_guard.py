@@ -232,11 +232,16 @@ async def test_who_needs_a_run(service: Service) -> None:
 
 
 async def test_replay_of_before_runs_were_required(service: Service) -> None:
-    """What a key has an answer for needs no run."""
-    await define(service, {})
+    """What a key has an answer for needs no run, be it one score or a batch."""
+    batch = {"entries": [{"name": "b", "score": 1}, {"name": "", "score": 2}]}
+    answers = []
     for definition in ({}, RUNS):
         await define(service, definition)
         assert (await service.ask("v", "POST", "/b/v", {"score": 5}, {"idempotency-key": "k"}))[0] == 202
+        answers.append(await service.ask("batcher", "POST", "/b", batch, {"idempotency-key": "k"}))
+    assert answers[0][0] == 200
+    assert answers[0] == answers[1]
+    assert (await service.ask("batcher", "POST", "/b", batch, {"idempotency-key": "l"}))[1]["pointer"] == "/run"
 
 
 @pytest.mark.parametrize("who", ["server", "admin"])

@@ -140,10 +140,10 @@ def test_meters_outlast_the_file(limiter: RateLimiter) -> None:
     limiter.limit_principal(KEY, STANDING)
 
 
-def test_tokens_of_newcomers(limiter: RateLimiter) -> None:
+def test_anonymous_tokens(limiter: RateLimiter) -> None:
     """An address may have few tokens made for new players."""
-    assert let_in(lambda: limiter.limit_newcomers("203.0.113.7")) == 10
-    assert let_in(lambda: limiter.limit_newcomers("203.0.113.8")) == 10
+    assert let_in(lambda: limiter.limit_anonymous_tokens("203.0.113.7")) == 10
+    assert let_in(lambda: limiter.limit_anonymous_tokens("203.0.113.8")) == 10
 
 
 def test_what_is_told(limiter: RateLimiter) -> None:

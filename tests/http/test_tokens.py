@@ -155,7 +155,9 @@ def test_more_boards_than_the_key_has(players: Server, boards: list[str]) -> Non
     assert want(players, {"name": "v", "boards": boards}).status == 403
 
 
-@pytest.mark.parametrize(("key", "status"), [(None, 401), ("laurels_x", 401), (READER, 403)], ids=str)
+@pytest.mark.parametrize(
+    ("key", "status"), [(None, 401), ("laurels_x", 401), (READER, 403)], ids=["nothing", "bad", "reader"]
+)
 def test_without_the_right(players: Server, key: str | None, status: int) -> None:
     """A token takes a key with the scope tokens."""
     assert want(players, {"name": "v"}, key).status == status
@@ -307,7 +309,7 @@ def test_file_without_players() -> None:
 
 
 @pytest.mark.anyio
-async def test_newcomers_without_limits(tmp_path: Path) -> None:
+async def test_anonymous_tokens_without_limits(tmp_path: Path) -> None:
     """Where nothing is counted, anonymous players are not counted either."""
     store = await EmbeddedStore.open(tmp_path)
     context = Context(Boards(store), access=Access(AccessFile(players=Players(anonymous=True)), tokens=tokens()))

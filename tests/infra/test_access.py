@@ -10,7 +10,7 @@ import pytest
 from infra.access import has_issuers, read_access_file
 from infra.errors import SettingRefused
 from infra.settings import read
-from laurels.access.parameter import PARAMETER_BYTES
+from laurels.access.ssm_parameter import PARAMETER_BYTES
 from laurels.errors import AccessFileUnusable
 from laurels.serverless import environment
 from tests.infra.conftest import ACCESS

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from laurels.access.keys import digest_key
-from laurels.access.parameter import PARAMETER_BYTES
+from laurels.access.ssm_parameter import PARAMETER_BYTES
 from laurels.errors import BadCredential, ParameterUnreadable
 from laurels.http import Request
 from laurels.http.operations import STANDING
@@ -300,10 +300,10 @@ async def test_what_is_remembered_outlives_the_same_file(gate: Guarded) -> None:
     """Reading the same file again forgets nothing."""
     gate.ssm.put(OPEN, ACCESS)
     await gate.ask()
-    remembered = gate.access.remembered
+    remembered = gate.access.credential_cache
     gate.clock.now += KEPT_SECONDS
     await gate.ask()
-    assert gate.access.remembered is remembered
+    assert gate.access.credential_cache is remembered
 
 
 @pytest.mark.anyio

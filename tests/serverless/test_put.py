@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from laurels.access.parameter import PARAMETER_BYTES
+from laurels.access.ssm_parameter import PARAMETER_BYTES
 from laurels.cli import main
 from laurels.serverless.parameters import connect_ssm, parameter
 

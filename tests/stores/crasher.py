@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from laurels.definition import Definition, Guard, Runs
-from laurels.stores.contract import Board, DatedSubmission, Feed, IdempotencyKey, Submission
+from laurels.stores.contract import Board, Feed, FullSubmission, IdempotencyKey, Submission
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores.guarantees import KART
 
@@ -80,7 +80,7 @@ async def main(directory: Path, acknowledged: Path, scores: range, how: str) -> 
     async def use_runs(worker: int) -> None:
         for _ in scores:
             run = (await store.make_run(GUARDED, str(worker))).run
-            await store.submit(GUARDED, DatedSubmission(str(worker), 1, run=run))
+            await store.submit(GUARDED, FullSubmission(str(worker), 1, run=run))
             os.write(log, b"%d %s\n" % (worker, run.encode()))
 
     await asyncio.gather(*map({"": work, "guard": use_runs}.get(how, count_up), range(WORKERS)))

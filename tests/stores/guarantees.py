@@ -17,8 +17,8 @@ from laurels.errors import DefinitionConflict, KeyReused, NotKept, ScoreRefused
 from laurels.stores.contract import (
     Board,
     Change,
-    DatedSubmission,
     Feed,
+    FullSubmission,
     IdempotencyKey,
     Period,
     PeriodRange,
@@ -618,7 +618,7 @@ class Guarantees:
             with requires(store.capabilities.guarding):
                 assert not await acted
         with requires(store.capabilities.guarding):
-            await Boards(store).submit_in_full("b", DatedSubmission("v", 1, operator="latest"))
+            await Boards(store).submit_in_full("b", FullSubmission("v", 1, operator="latest"))
 
     async def test_once(self, store: Store, kept: Kept) -> None:
         """A submit with a key that was used changes nothing, and returns the first answer."""
@@ -864,10 +864,10 @@ class InTime:
         clock.now += 60
         then = round(clock.now * SECOND) - 10
         await store.submit(board, Submission("n", 7))
-        dated = [DatedSubmission("a", 7, None, then), DatedSubmission("b", 7, b"1", then)]
-        await store.submit(board, [*dated, DatedSubmission("c", 7, None, then - 1)])
+        dated = [FullSubmission("a", 7, None, then), FullSubmission("b", 7, b"1", then)]
+        await store.submit(board, [*dated, FullSubmission("c", 7, None, then - 1)])
         clock.now += 60
-        await store.submit(board, DatedSubmission("d", 7, None, round(clock.now * SECOND) - 1))
+        await store.submit(board, FullSubmission("d", 7, None, round(clock.now * SECOND) - 1))
         page = await store.page(board, 0, 9, with_metadata=True)
         assert "".join(entry.name for entry in page) == order
         assert {entry.name: entry.submitted_at for entry in page} == {
@@ -906,7 +906,7 @@ class InTime:
         for score, ago, body in ((None, 0, None), (5, 10, b"2"), (9, -20, b"3")):
             clock.now += 60
             if score:
-                await store.submit(board, [DatedSubmission("v", score, body, now - ago)])
+                await store.submit(board, [FullSubmission("v", score, body, now - ago)])
             (entry,) = await store.page(board, 0, 9, with_metadata=True)
             found.append((entry.score, (entry.submitted_at or 0) - now, entry.metadata))
         assert found == list(zip(scores, times, metadata, strict=True))
@@ -918,11 +918,11 @@ class InTime:
         clock.now += 60
         then = round(clock.now * SECOND) - 10
         await store.submit(board, Submission("a", 1, metadata))
-        await store.submit(board, DatedSubmission("b", 1, None, then))
-        await store.submit(board, DatedSubmission("a", 1, None, then))
+        await store.submit(board, FullSubmission("b", 1, None, then))
+        await store.submit(board, FullSubmission("a", 1, None, then))
         page = await store.page(board, 0, 9, with_metadata=True)
         assert [(entry.name, entry.metadata) for entry in page] == [("b", None), ("a", metadata)]
-        await store.submit(board, DatedSubmission("a", 1, b"2", then - 1))
+        await store.submit(board, FullSubmission("a", 1, b"2", then - 1))
         page = await store.page(board, 0, 9, with_metadata=True)
         assert [(entry.name, entry.metadata) for entry in page] == [("a", b"2"), ("b", None)]
 
@@ -933,7 +933,7 @@ class InTime:
         clock.now += 60
         for name, then in (("a", 1), ("b", 0)):
             once = key and IdempotencyKey(name.encode() * 16, key.fingerprint)
-            await store.submit(board, DatedSubmission(name, 7, None, then), once)
+            await store.submit(board, FullSubmission(name, 7, None, then), once)
         page = await store.page(board, 0, 9)
         assert [(entry.name, entry.submitted_at) for entry in page] == [("b", 0), ("a", 1)]
 
@@ -943,8 +943,8 @@ class InTime:
         name = (await declare(store, definition)).name
         board = Board(name, definition, feeds=(Feed("daily", "2026-11-22", "2026-11-20"),))
         then = (Feed("daily", "2026-11-21", "2026-11-20"),)
-        await store.submit(board, DatedSubmission("v", 7, b"1", round(clock.now * SECOND) - 10, then))
-        await store.submit(board, [DatedSubmission("w", 8, None, round(clock.now * SECOND) - 10), Submission("x", 9)])
+        await store.submit(board, FullSubmission("v", 7, b"1", round(clock.now * SECOND) - 10, then))
+        await store.submit(board, [FullSubmission("w", 8, None, round(clock.now * SECOND) - 10), Submission("x", 9)])
         assert [await names_of(store, name, definition, period) for period in ("", "2026-11-21", "2026-11-22")] == [
             ["x", "w", "v"],
             ["v"],
@@ -958,8 +958,8 @@ class InTime:
         clock.turn(-3600)
         now = round(clock.now * SECOND)
         await store.submit(board, Submission("b", 7))
-        await store.submit(board, DatedSubmission("c", 7, None, now - 60 * SECOND))
-        await store.submit(board, DatedSubmission("d", 7, None, now))
+        await store.submit(board, FullSubmission("c", 7, None, now - 60 * SECOND))
+        await store.submit(board, FullSubmission("d", 7, None, now))
         await store.submit(board, Submission("e", 7))
         page = await store.page(board, 0, 9)
         assert "".join(entry.name for entry in page) == "cabde"

@@ -15,8 +15,8 @@ from laurels.definition import Bounds, Definition, Guard
 from laurels.errors import LaurelsError
 from laurels.stores.contract import (
     Board,
-    DatedSubmission,
     Feed,
+    FullSubmission,
     IdempotencyKey,
     Place,
     Ranked,
@@ -43,9 +43,9 @@ PLAYERS = st.sampled_from(["a", "b", "é", "😀", "aa", "B"])
 SCORES = st.sampled_from([0, 1, 1.5, -7, 2**53, 2**60])
 METADATA = st.sampled_from([None, None, b"{}", b'{"a":[1]}'])
 SUBMISSIONS = st.builds(Submission, PLAYERS, SCORES, METADATA)
-DATED = st.builds(DatedSubmission, PLAYERS, SCORES, METADATA, st.integers(10**15, 10**15 + 2), st.just(()))
+DATED = st.builds(FullSubmission, PLAYERS, SCORES, METADATA, st.integers(10**15, 10**15 + 2), st.just(()))
 TERMS = st.builds(
-    DatedSubmission,
+    FullSubmission,
     PLAYERS,
     SCORES,
     METADATA,
@@ -145,9 +145,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     def dated(self, board: Board, entry: T) -> T:
         """Return an entry with the periods of its time, if it has one: that of yesterday, if it is kept."""
-        if isinstance(entry, DatedSubmission) and entry.submitted_at is None:
+        if isinstance(entry, FullSubmission) and entry.submitted_at is None:
             return structs.replace(entry, feeds=board.feeds)
-        if not isinstance(entry, DatedSubmission) or "daily" not in board.definition.windows:
+        if not isinstance(entry, FullSubmission) or "daily" not in board.definition.windows:
             return entry
         yesterday = f"2026-11-{self.model.day - 1:02}"
         return structs.replace(entry, feeds=(Feed("daily", yesterday, yesterday),))

@@ -14,8 +14,8 @@ from laurels.errors import DefinitionConflict, KeyReused, ScoreRefused, TooManyR
 from laurels.stores.contract import (
     Board,
     Change,
-    DatedSubmission,
     Feed,
+    FullSubmission,
     HiddenStanding,
     Refusal,
     Standing,
@@ -106,13 +106,13 @@ class Model:
         """Submit to a board and what it feeds; return whether that changed anything, None if it is held."""
         self.pass_time()
         self.submissions += 1
-        if isinstance(submission, DatedSubmission):
+        if isinstance(submission, FullSubmission):
             board = structs.replace(board, feeds=submission.feeds)
         keys = [board.name, *(key_of(board.name, feed.window, feed.period) for feed in board.feeds)]
         rows = [self.weigh(board, self.entries.get(key, {}).get(submission.name), submission) for key in keys]
         if operator_of(board, submission) == "increment":
             self.check_bounds(board.definition, rows[0])
-        has_operator = isinstance(submission, DatedSubmission) and submission.operator
+        has_operator = isinstance(submission, FullSubmission) and submission.operator
         if board.definition.guard and not has_operator and self.judge(board, rows[0], submission):
             if board.definition.ttl:
                 self.renewed[board.name] = self.latest
@@ -157,7 +157,7 @@ class Model:
         """Return the entry that a key will have which has this one."""
         score = submission.score
         operator, time = operator_of(board, submission), inf
-        if isinstance(submission, DatedSubmission) and submission.submitted_at is not None:
+        if isinstance(submission, FullSubmission) and submission.submitted_at is not None:
             time = submission.submitted_at
         new = Row(submission.name, score, self.submissions, submission.metadata, time)
         return self.weigh_row(board.definition, operator, had, new)
@@ -378,7 +378,7 @@ class Model:
 
 def operator_of(board: Board, submission: Submission) -> str:
     """Return the operator by which a submission counts."""
-    return (isinstance(submission, DatedSubmission) and submission.operator) or board.definition.operator
+    return (isinstance(submission, FullSubmission) and submission.operator) or board.definition.operator
 
 
 def ordered(definition: Definition, rows: Iterable[Row]) -> list[Row]:

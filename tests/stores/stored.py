@@ -17,7 +17,7 @@ from msgspec import NODEFAULT, Struct, inspect
 from msgspec.structs import asdict
 
 from laurels.definition import Bounds, Definition, Guard, Runs
-from laurels.stores.contract import Board, DatedSubmission, Feed, IdempotencyKey, Refusal, Submission
+from laurels.stores.contract import Board, Feed, FullSubmission, IdempotencyKey, Refusal, Submission
 from laurels.stores.embedded.answers import Body
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.records import Record
@@ -75,7 +75,7 @@ async def make(directory: Path) -> None:
     await store.submit(GUARDED, Submission("v", 500, b'{"held":1}'))
     await store.submit(GUARDED, Submission("w", 600))
     run = (await store.make_run(GUARDED, "v")).run
-    await store.submit(GUARDED, DatedSubmission("v", 5, run=run))
+    await store.submit(GUARDED, FullSubmission("v", 5, run=run))
     await store.close()
     compact(directory, disk.last(directory))
     store = await EmbeddedStore.open(directory, DEFAULT, clock=clock)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laurels.errors import RunRefused
-from laurels.stores.contract import Board, DatedSubmission
+from laurels.stores.contract import Board, FullSubmission
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores.crasher import GUARDED, NAMES, SUMS, WORKERS, add, metadata_after, newest, read_all
 from tests.stores.guarantees import KART
@@ -120,7 +120,7 @@ async def test_kill_while_adding(tmp_path: Path) -> None:
 async def verify_guard(directory: Path, used: list[list[str]], in_flight: int) -> None:
     """Open the directory: no acknowledged run counts again, and each that was used is counted once."""
     store = await EmbeddedStore.open(directory)
-    again = (store.submit(GUARDED, DatedSubmission(worker, 1, run=run)) for worker, run in used)
+    again = (store.submit(GUARDED, FullSubmission(worker, 1, run=run)) for worker, run in used)
     assert {type(each) for each in await asyncio.gather(*again, return_exceptions=True)} == {RunRefused}
     held = {entry.name: entry.score for entry in await store.held(GUARDED)}
     assert all(count <= held[worker] for worker, count in Counter(worker for worker, _ in used).items())

@@ -20,8 +20,8 @@ from laurels.errors import DataDamaged, DefinitionConflict, NewerFormat, ScoreRe
 from laurels.stores.contract import (
     Board,
     Change,
-    DatedSubmission,
     Feed,
+    FullSubmission,
     IdempotencyKey,
     Standing,
     Submission,
@@ -384,9 +384,9 @@ async def test_times_are_kept(tmp_path: Path, ties: Ties) -> None:
     await store.define("kart", board.definition)
     await store.submit(board, Submission("now", 7))
     feeds = (Feed("daily", "2025-11-22"),)
-    await store.submit(board, [DatedSubmission(name, 7, b"1", 10**15, feeds) for name in "ab"])
-    await store.submit(board, DatedSubmission("c", 7, None, 10**15 - 1))
-    await store.submit(board, DatedSubmission("now", 8, None, 10**15))
+    await store.submit(board, [FullSubmission(name, 7, b"1", 10**15, feeds) for name in "ab"])
+    await store.submit(board, FullSubmission("c", 7, None, 10**15 - 1))
+    await store.submit(board, FullSubmission("now", 8, None, 10**15))
     for step in range(3):
         page = await store.page(board, 0, 9, with_metadata=True)
         assert [(entry.name, entry.submitted_at, entry.metadata) for entry in page if entry.name != "now"] == [
@@ -409,7 +409,7 @@ async def test_third_format(tmp_path: Path) -> None:
     data = shutil.copytree(FIRST.parent / "format-3", tmp_path / "data")
     store = await EmbeddedStore.open(data)
     name = (await store.names())[0]
-    await store.submit(Board(name), DatedSubmission("then", -1, None, 10**15))
+    await store.submit(Board(name), FullSubmission("then", -1, None, 10**15))
     await store.close()
     assert read_format(data) == FORMAT
     store = await EmbeddedStore.open(data)

@@ -11,10 +11,10 @@ import pytest
 from laurels.clock import SECOND
 from laurels.definition import Definition, Guard, Runs
 from laurels.errors import DefinitionConflict, RunRefused, ScoreRefused, StoreFull, StoreUnavailable, TooManyRequests
-from laurels.stores.contract import Board, DatedSubmission, Feed, IdempotencyKey, Refusal, Submission
+from laurels.stores.contract import Board, Feed, FullSubmission, IdempotencyKey, Refusal, Submission
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
-from laurels.stores.embedded.guard import Marks
+from laurels.stores.embedded.guard import GuardMemory
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
 from tests.stores.guarantees import declare, submit_batch, submit_for_change
@@ -54,7 +54,7 @@ async def submit(store: Store, board: Board, score: float, name: str = "v") -> C
 
 async def submit_run(store: Store, board: Board, run: str, name: str = "v") -> None:
     """Submit with a run."""
-    await store.submit(board, DatedSubmission(name, 1, run=run))
+    await store.submit(board, FullSubmission(name, 1, run=run))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,19 @@ async def test_rate(store: EmbeddedStore, clock: Clock) -> None:
         await submit(store, board, 6)
 
 
+async def test_rate_that_changes(store: EmbeddedStore) -> None:
+    """What was taken by one rate says nothing of another: whoever had used up a day may go on when it is a minute."""
+    board = await declare(store, Definition(guard=Guard(per_player="1/d")))
+    await submit(store, board, 1)
+    board = await declare(store, Definition(guard=Guard(per_player="2/m")))
+    for score in (2, 3):
+        await submit(store, board, score)
+    for rate in ("2/m", "1/d"):
+        board = await declare(store, Definition(guard=Guard(per_player=rate)))
+        with pytest.raises(TooManyRequests):
+            await submit(store, board, 4)
+
+
 async def test_rate_in_a_batch(store: EmbeddedStore) -> None:
     """In a batch each entry counts, and is refused alone."""
     board = await declare(store, Definition(operator="increment", guard=Guard(per_player="2/h", max_step=50)))
@@ -118,9 +131,9 @@ async def test_refused_counts_for_nothing(store: EmbeddedStore, clock: Clock) ->
     await submit(store, board, 1)
     run, once = (await store.make_run(board, "v")).run, IdempotencyKey(b"k" * 16, b"f" * 16)
     with pytest.raises(ScoreRefused):
-        await store.submit(board, DatedSubmission("v", 100, run=run), once)
+        await store.submit(board, FullSubmission("v", 100, run=run), once)
     clock.now += 1
-    await store.submit(board, DatedSubmission("v", 2, run=run), once)
+    await store.submit(board, FullSubmission("v", 2, run=run), once)
     assert (await store.standing(board, "v")).score == 2  # type: ignore[union-attr]
 
 
@@ -218,7 +231,7 @@ async def test_operator_passes_the_guard(store: EmbeddedStore) -> None:
     """A submit with an operator meets no guard, and counts for none."""
     board = await declare(store, Definition(guard=Guard(max_step=1, per_player="1/d", hold_above=10)))
     for score in (5, 50, 500):
-        await store.submit(board, DatedSubmission("v", score, operator="latest"))
+        await store.submit(board, FullSubmission("v", score, operator="latest"))
     await submit(store, board, 7)
     assert (await store.standing(board, "v")).score == 7  # type: ignore[union-attr]
 
@@ -232,6 +245,19 @@ async def test_release_under_latest(store: EmbeddedStore) -> None:
     for held in await store.held(board):
         assert await store.release(board, held)
     assert [(each.name, each.score) for each in await store.page(board, 0, 9)] == [("w", 200), ("v", 3)]
+
+
+async def test_what_is_rejected_stays_so(store: EmbeddedStore, tmp_path: Path, clock: Clock) -> None:
+    """What was rejected is gone after a compaction that has nothing else to do with the board, too."""
+    board = await declare(store, HOLDING)
+    await submit(store, board, 500)
+    await submit(store, board, 5, "w")
+    store = await reopened(store, tmp_path / "data", clock, is_compacted=True)
+    assert await store.reject(board, "v")
+    store = await reopened(store, tmp_path / "data", clock, is_compacted=True)
+    assert await store.held(board) == []
+    assert store.measure()["entries"] == 1
+    await store.close()
 
 
 async def test_release_of_what_was_replaced(store: EmbeddedStore) -> None:
@@ -251,7 +277,7 @@ async def test_release_that_is_refused(store: EmbeddedStore) -> None:
     board = await declare(store, Definition(operator="increment", guard=Guard(hold_above=5)))
     await submit(store, board, 6)
     (held,) = await store.held(board)
-    await store.submit(board, DatedSubmission("v", 2**53 - 1, operator="increment"))
+    await store.submit(board, FullSubmission("v", 2**53 - 1, operator="increment"))
     with pytest.raises(ScoreRefused):
         await store.release(board, held)
     assert await store.held(board) == [held]
@@ -320,7 +346,7 @@ async def test_entries_include_the_held(tmp_path: Path, clock: Clock) -> None:
     refused = await submit_batch(store, board, [Submission("x", 300), Submission("v", 2), Submission("v", 300)])
     assert [each.index for each in refused] == [0]
     await submit(store, board, 400)
-    await store.submit(board, DatedSubmission("v", 900, operator="latest"))
+    await store.submit(board, FullSubmission("v", 900, operator="latest"))
     await store.close()
 
 
@@ -442,7 +468,7 @@ async def test_key_of_runs_that_cannot_be_kept(store: EmbeddedStore, tmp_path: P
 
 async def test_marks_are_forgotten() -> None:
     """What says nothing any more is forgotten, a few at a time, and is in no snapshot."""
-    marks = Marks()
+    marks = GuardMemory()
     for number in range(100):
         run = number.to_bytes(8, "big") + (1).to_bytes(4, "big") + bytes(8)
         marks.remember("b", Guard(per_player="1/s"), f"p{number}", run, number)

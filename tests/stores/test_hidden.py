@@ -15,8 +15,8 @@ from laurels.errors import DataDamaged, StoreFull
 from laurels.stores.contract import (
     Board,
     Change,
-    DatedSubmission,
     Feed,
+    FullSubmission,
     HiddenName,
     HiddenStanding,
     Standing,
@@ -164,9 +164,9 @@ async def test_dated(tmp_path: Path, clock: Clock) -> None:
     store = await EmbeddedStore.open(tmp_path, clock=clock)
     await store.define(board.name, board.definition)
     await fill(store, board, {"now": 7, "later": 7})
-    await store.submit(board, DatedSubmission("then", 7, b"1", 10**11))
+    await store.submit(board, FullSubmission("then", 7, b"1", 10**11))
     await store.hide(board, "then")
-    await store.submit(board, DatedSubmission("then", 7, b"2", 10**11 - 1))
+    await store.submit(board, FullSubmission("then", 7, b"2", 10**11 - 1))
     before = await store.page(board, 0, 9)
     for show in (False, True):
         await store.close()

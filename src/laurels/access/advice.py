@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from laurels.access.file import place_of, read_access
-from laurels.access.references import FILE, secret_file
+from laurels.access.secret_references import FILE, secret_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

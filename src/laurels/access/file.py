@@ -1,7 +1,7 @@
 """The access file: who may do what, in TOML.
 
 Secrets do not stand in it: of a key its SHA-256 does, and of other secrets a reference
-(:mod:`laurels.access.references`).
+(:mod:`laurels.access.secret_references`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from laurels.access.keys import is_key
 from laurels.access.principal import EVERY_BOARD, Scope
-from laurels.access.references import check_reference, read_file
+from laurels.access.secret_references import check_reference, read_file
 from laurels.errors import AccessFileUnusable
 from laurels.limits import MIB, NAME_BYTES, format_size
 from laurels.wording import describe_unknown, path_of, quote, suggest

@@ -389,7 +389,7 @@ cdef class FastPath:
 
     cdef begin_piece(self):
         """Take over what the gate knows, which is another memory once the access file was read anew."""
-        remembered = self.access.remembered
+        remembered = self.access.credential_cache
         if remembered is not self.remembered:
             self.remembered = remembered
             self.newest = [None] * PLACES

@@ -13,10 +13,10 @@ from laurels.access.advice import list_advice
 from laurels.access.editing import write_new
 from laurels.access.file import AccessFile, RateLimits, read_access
 from laurels.access.keys import digest_key, make_key
-from laurels.access.parameter import PARAMETER_BYTES, is_parameter_name, read_file
-from laurels.access.players import make_tokens
+from laurels.access.lazy_tokens import make_tokens
 from laurels.access.principal import EVERY_BOARD
-from laurels.access.references import read_secret
+from laurels.access.secret_references import read_secret
+from laurels.access.ssm_parameter import PARAMETER_BYTES, is_parameter_name, read_file
 from laurels.cli.options import json_option
 from laurels.cli.printing import write, write_json, write_table
 from laurels.cli.schemas import make_schema

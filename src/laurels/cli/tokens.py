@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from laurels.access.file import read_access
-from laurels.access.players import open_tokens
+from laurels.access.lazy_tokens import open_tokens
 from laurels.access.principal import EVERY_BOARD
 from laurels.cli.keys import check_patterns
 from laurels.cli.options import call_service, json_option, name_argument, server_option

@@ -1,7 +1,7 @@
 """Access: who asks, and whether they may. The parts of the gate that look at credentials and rights.
 
     address_limit      of requests that show nothing
-    authenticate       nothing shown: the public · what is remembered · a key, by its SHA-256 · a token, if its address
+    authenticate       nothing shown: the public · what is in the cache · a key, by its SHA-256 · a token, if its address
                        is not over the limit, for a signature takes long to verify · anything else: 401, or the 429 of
                        the address, of which it is a request
     principal_limit    of the key, or of the player
@@ -9,7 +9,7 @@
 
 **Timing.** A key is looked up by its SHA-256. How long the look-up takes depends on that digest alone, and nobody can
 choose one that begins like another: a guess that begins like a key has a digest that is nothing like the key's. What is
-found is compared in constant time all the same. In the memory a credential is looked up by a hash that is keyed anew in
+found is compared in constant time all the same. In the cache a credential is looked up by a hash that is keyed anew in
 each process (:mod:`laurels.access.marks`), or, on Lambda, Python compares the bytes of two only if all 64 bits of such
 hashes are equal.
 """
@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from laurels.access.advice import read_with_advice
+from laurels.access.credential_cache import CredentialCache
 from laurels.access.editing import remove_key
 from laurels.access.keys import PREFIX, digest_key, is_key
-from laurels.access.players import open_tokens
+from laurels.access.lazy_tokens import open_tokens
 from laurels.access.principal import Principal
-from laurels.access.remembered import Remembered
 from laurels.errors import (
     BadCredential,
     Forbidden,
@@ -58,8 +58,8 @@ HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 
 
-class Asking:
-    """Who asks, while an issuer must be asked. It is awaited once, or never: then nothing was begun."""
+class PendingPrincipal:
+    """Who asks, once the keys of an issuer are fetched. It is awaited once, or never: then nothing was begun."""
 
     def __init__(
         self, proving: Awaitable[Principal], finish: Callable[[Awaitable[Principal]], Awaitable[Principal]]
@@ -109,7 +109,7 @@ class Access:
         self.tokens = tokens
         self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
         self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
-        self.remembered = Remembered()
+        self.credential_cache = CredentialCache()
         if self.limits is not None:
             self.limits.replace(file)
 
@@ -164,7 +164,7 @@ class Access:
         try:
             credential = read_credential(header)
             mark = self.mark(credential.encode())
-            known = self.remembered.find(mark, now)
+            known = self.credential_cache.find(mark, now)
             if known is not None:
                 return known.principal
             proved = self._prove(credential, now, request, operation)
@@ -172,13 +172,13 @@ class Access:
             self._count_bad(request, operation)
             raise
         if not isinstance(proved, Principal):
-            return Asking(proved, partial(self._remember, self.remembered, mark, request, operation))
-        self.remembered.add(mark, proved)
+            return PendingPrincipal(proved, partial(self._remember, self.credential_cache, mark, request, operation))
+        self.credential_cache.add(mark, proved)
         return proved
 
     async def _remember(
         self,
-        remembered: Remembered,  # of the file that it is proved by
+        cache: CredentialCache,  # of the file that it is proved by
         mark: bytes,
         request: Request,
         operation: Operation,
@@ -189,7 +189,7 @@ class Access:
         except (BadCredential, IssuerUnreachable):
             self._count_bad(request, operation)
             raise
-        remembered.add(mark, found)
+        cache.add(mark, found)
         return found
 
     def _count_bad(self, request: Request, operation: Operation) -> None:
@@ -213,10 +213,10 @@ class Access:
         """Whether anyone may have a token for a new random name."""
         return self.file.players is not None and self.file.players.anonymous
 
-    def limit_newcomers(self, request: Request) -> None:
+    def limit_anonymous_tokens(self, request: Request) -> None:
         """Raise TooManyRequests if an address has had as many tokens for new names as it may in an hour."""
         if self.limits is not None:
-            self.limits.limit_newcomers(request.client)
+            self.limits.limit_anonymous_tokens(request.client)
 
     def sign(self, name: str, boards: Iterable[str], seconds: int) -> SignedToken:
         """Return a token for a player; raise NoSecret, BadName or BadBody."""
@@ -275,9 +275,9 @@ def find_problem(principal: Principal, operation: Operation, names: Sequence[str
     scope = operation.scope
     if scope is None:
         return None
-    of = dict(zip(operation.part_names, names, strict=True))
+    of = dict(zip(operation.path_parameters, names, strict=True))
     may = principal.may_submit_for(of.get("name", principal.name)) if scope == "submit:self" else principal.may(scope)
-    if not may and not (operation.is_moderated and principal.may("moderate")):
+    if not may and not (operation.admits_moderators and principal.may("moderate")):
         if scope == "submit:self" and principal.may(scope):
             return f"scores can be submitted for {truncate(principal.name)!r} alone, whose token it is"
         return f"this cannot be done: it takes the scope {scope}"

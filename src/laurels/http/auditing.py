@@ -4,8 +4,8 @@ Every write of an operation that needs one of the :data:`~laurels.http.operation
 that takes the right to moderate. The record is written after the act is kept and before its answer leaves; an act that
 could not be recorded is not begun. One that failed is recorded with its status: it may have been done all the same.
 
-Who was refused (401, 403) is recorded too, at most :data:`REFUSALS` at once and one a second in the long run, so that
-nobody can fill the disk; the next record says how many were left out.
+Who was refused (401, 403) is recorded too, at most :data:`REFUSALS` at once and one a second in the long run, and none
+while no act could be, so that nobody can fill the disk or the memory; the next record says how many were left out.
 
 **Before and after** are read around the act, not in it: in between, others may have submitted.
 """
@@ -81,9 +81,17 @@ class Auditor:
             return
         self._room -= 1
         record = replace(watch.describe(), status=status_of(error))
-        task = asyncio.get_running_loop().create_task(self.write(record))
+        task = asyncio.get_running_loop().create_task(self._write_refusal(record))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+
+    async def _write_refusal(self, record: Record) -> None:
+        try:
+            await self.check()
+        except LaurelsError:
+            self._unrecorded += 1
+        else:
+            await self.write(record)
 
     async def find(self, wanted: Wanted, limit: int, before: int | None) -> tuple[list[Record], int | None]:
         """Return records from the newest on, and where to go on; raise NoAuditLog or AuditLogUnusable."""
@@ -120,7 +128,7 @@ class Watch(Struct, frozen=True, gc=False):
     def describe(self) -> Record:
         """Return what is known of the request itself."""
         query = Query(self.request.query)
-        of = dict(zip(self.operation.part_names, self.names, strict=True))
+        of = dict(zip(self.operation.path_parameters, self.names, strict=True))
         of |= {each: _text(query[each][0]) for each in ("window", "period") if each in query}
         of = {part: text[:NAME_BYTES] for part, text in of.items()}
         operation = self.operation.name

@@ -30,7 +30,7 @@ from laurels.entries import EXACT, checked_name, cut_name, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
 from laurels.http.wire import Batch, MetadataAlone, StrictEntry, Submit, WantedToken, encode
 from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES, NAME_BYTES, TOKEN_BOARDS, TOKEN_SECONDS
-from laurels.stores.contract import DatedSubmission, Refusal, Score, Submission
+from laurels.stores.contract import FullSubmission, Refusal, Score, Submission
 from laurels.wording import describe_unknown, quote, suggest
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def _submission_or_refusal(index: int, entry: StrictEntry) -> Submission | Refus
         metadata, time = _metadata(entry.metadata), _time(entry.submitted_at)
         if time is None:
             return Submission(entry.name, entry.score, metadata)
-        return DatedSubmission(entry.name, entry.score, metadata, time)
+        return FullSubmission(entry.name, entry.score, metadata, time)
     except BadBody as error:
         return Refusal(index, cut_name(entry.name), str(error))
 

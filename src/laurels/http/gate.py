@@ -90,16 +90,16 @@ class Gate(Struct, frozen=True, kw_only=True):
     ) -> Principal | Awaitable[Principal]:
         """Return who asks; raise if the request is refused. Without an operation it will be a 404 or 405 anyway.
 
-        If somebody else must be asked who it is, that is returned: :meth:`let_in` takes what it comes to.
+        If somebody else must be asked who it is, that is returned: :meth:`admit_principal` takes what it comes to.
         """
         self.check_site(request, operation)
         if operation is None or self.access is None:
             return ANYBODY
         self.access.address_limit(request, operation)
         principal = self.access.authenticate(request, operation)
-        return self.let_in(principal, operation, names) if isinstance(principal, Principal) else principal
+        return self.admit_principal(principal, operation, names) if isinstance(principal, Principal) else principal
 
-    def let_in(self, principal: Principal, operation: Operation, names: Sequence[str]) -> Principal:
+    def admit_principal(self, principal: Principal, operation: Operation, names: Sequence[str]) -> Principal:
         """Return a principal that is known; raise if it asks too often, or may not do what it asks for."""
         assert self.access is not None  # noqa: S101 - who else would have found the principal
         self.access.principal_limit(principal, operation)

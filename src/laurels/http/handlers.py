@@ -18,11 +18,12 @@ from laurels.audit.record import Wanted
 from laurels.entries import checked_name
 from laurels.errors import NoAccessFile
 from laurels.http.access import refusal
-from laurels.http.guarding import standing_with_held
+from laurels.http.audited_state import show_standing, show_standings
 from laurels.http.headers import REPRESENTATION, revalidated
+from laurels.http.held_scores import standing_with_held
 from laurels.http.messages import Response
-from laurels.http.own_boards import find_own_boards
-from laurels.http.subjects import find_board, show_standing, show_standings
+from laurels.http.permitted_boards import find_permitted_boards
+from laurels.http.reads import find_board
 from laurels.http.wire import (
     ABSENT_BODY,
     AuditRecords,
@@ -38,7 +39,7 @@ from laurels.http.wire import (
     encode,
 )
 from laurels.limits import NAMES_ASKED
-from laurels.stores.contract import DatedSubmission, Refusal, Submission
+from laurels.stores.contract import FullSubmission, Refusal, Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ def check_moderator(context: Context) -> None:
 def check_batch(context: Context, entries: Entries) -> None:
     """Raise if who asks may not submit one of the entries."""
     kinds = set(map(type, entries))
-    if DatedSubmission in kinds:
+    if FullSubmission in kinds:
         check_moderator(context)
-    if kinds - {DatedSubmission, Refusal} and not context.principal.may("submit"):
+    if kinds - {FullSubmission, Refusal} and not context.principal.may("submit"):
         raise refusal(context.principal, PLAIN)
 
 
@@ -103,7 +104,7 @@ async def submit(
         change = await boards.submit(board, submission, key, want_change=want_change, needs_run=needs_run)
     else:
         time, operator, run = terms
-        submission = DatedSubmission(name, score, metadata, time, operator=operator, run=run)
+        submission = FullSubmission(name, score, metadata, time, operator=operator, run=run)
         change = await boards.submit_in_full(board, submission, key, want_change=want_change, needs_run=needs_run)
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 
@@ -123,7 +124,7 @@ async def submit_batch(context: Context, board: str, sent: Entries | Iterator[En
     entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent
     if context.principal is not ANYBODY:
         check_batch(context, entries)
-    if context.watch is not None and (dated := [each.name for each in entries if type(each) is DatedSubmission]):
+    if context.watch is not None and (dated := [each.name for each in entries if type(each) is FullSubmission]):
         shown = list(dict.fromkeys(dated))[:NAMES_ASKED]
         submitting = partial(submit_batch, replace(context, watch=None), board, entries, key)
         return await context.watch.follow(partial(show_standings, context, board, shown), submitting)
@@ -167,7 +168,7 @@ async def list_boards(context: Context, after: str | None, limit: int, include: 
     """Answer with boards that are defined or have entries, by name: those that who asks has rights on."""
     boards = context.boards
     after = checked_name(after, "after") if after else ""
-    names, following = await find_own_boards(boards, context.principal, after, limit)
+    names, following = await find_permitted_boards(boards, context.principal, after, limit)
     listed = []
     for name in names:
         definition, is_declared = boards.describe(name)

@@ -9,8 +9,7 @@ from msgspec import UNSET
 from laurels.http.bodies import format_time
 from laurels.http.handlers import NO_CONTENT
 from laurels.http.messages import Response
-from laurels.http.reads import format_metadata
-from laurels.http.subjects import find_board
+from laurels.http.reads import find_board, format_metadata
 from laurels.http.wire import HiddenEntry, HiddenNames, encode
 
 if TYPE_CHECKING:

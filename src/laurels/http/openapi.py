@@ -86,7 +86,12 @@ class ResponseObject(Struct, frozen=True, omit_defaults=True):
 
 
 class OperationObject(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """One method of one path; ``scope`` is an extension, the right that it needs, which ``security`` has as well."""
+    """One method of one path; ``scope`` is an extension, the right that it needs, which ``security`` has as well.
+
+    ``security`` never has an empty alternative, though the public of an access file may do many of them without a key:
+    which these are is said by a deployment's file, and the document is the same for all. So clients are generated that
+    can show a key, and Schemathesis asks for whatever needs a scope without one, too, and expects a refusal.
+    """
 
     operation_id: str
     summary: str
@@ -147,7 +152,7 @@ BEARER = "bearer"
 SECURITY = SecurityScheme("http", "bearer", "a key, or a JSON Web Token", OF_CREDENTIALS)
 OF_RIGHTS = (401, 403, 429)
 """The errors of operations that need a right."""
-CONCERNS = {"all boards": ", on all boards", "own boards": ", and shows the boards that one has it on"}
+CONCERNS = {"all boards": ", on all boards", "permitted boards": ", and shows the boards that one has it on"}
 
 
 @cache

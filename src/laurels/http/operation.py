@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from laurels.access.principal import Scope
     from laurels.http.parameters import Input, PathName
 
-Concern = Literal["one board", "all boards", "own boards", "no board"]
+Concern = Literal["one board", "all boards", "permitted boards", "no board"]
 
 Handler = Callable[..., Awaitable[Response]]
 """A coroutine function. It gets a context, the names in the path, the body if there is one, and the parameters."""
@@ -122,7 +122,7 @@ class Operation(Struct, kw_only=True, eq=False):
     concerns: Concern | None = None
     """Which boards: that in the path, all, those that the principal has rights on (the handler leaves out others), or
     none. It must be said of all that need a right and have no board in their path."""
-    is_moderated: bool = False
+    admits_moderators: bool = False
     """Whether who may only moderate is let in, too; the handler refuses what is not for moderators."""
     shows: Callable[..., Awaitable[Any]] = show_nothing
     """Returns what the audit log is to show before and after it; it gets what the handler gets."""
@@ -139,8 +139,10 @@ class Operation(Struct, kw_only=True, eq=False):
     is_inline: bool = True
     """Whether it may be answered inside the callback of the parser, where nothing can be streamed."""
 
+    path_parameters: tuple[str, ...] = ()
+    """The names in the braces of ``path``, such as ``board``."""
     path_names: tuple[PathName, ...] = ()
-    part_names: tuple[str, ...] = ()
+    """How what stands there is read, one for each."""
     body_limit: int = BODY_BYTES
     """How many bytes a body may have, also one that is not wanted and ignored."""
     is_write: bool = False
@@ -152,9 +154,9 @@ class Operation(Struct, kw_only=True, eq=False):
 
     def __post_init__(self) -> None:
         """Derive the last fields from the others, once, because every request needs them."""
-        self.part_names = tuple(_IN_BRACES.findall(self.path))
-        self.path_names = tuple(IN_PATH[name] for name in self.part_names)
-        if "board" in self.part_names:
+        self.path_parameters = tuple(_IN_BRACES.findall(self.path))
+        self.path_names = tuple(IN_PATH[name] for name in self.path_parameters)
+        if "board" in self.path_parameters:
             self.concerns = "one board"
         if self.scope is not None and self.concerns is None:
             raise TypeError(f"{self.name}: which boards does it concern?")

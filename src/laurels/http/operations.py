@@ -11,8 +11,8 @@ from typing import Literal
 from msgspec import Struct
 
 from laurels.definition import Definition
+from laurels.http.audited_state import show_count, show_held, show_key, show_own_definition, show_standing
 from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit, parse_wanted_token
-from laurels.http.guarding import list_held, make_run, reject, release
 from laurels.http.handlers import (
     check_health,
     check_ready,
@@ -34,6 +34,7 @@ from laurels.http.handlers import (
     summarize,
     undefine,
 )
+from laurels.http.held_scores import list_held, make_run, reject, release
 from laurels.http.hidden_names import hide, list_hidden, show
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
@@ -62,7 +63,6 @@ from laurels.http.parameters import (
     SCORE,
 )
 from laurels.http.reads import READS, parse_read, read_board
-from laurels.http.subjects import show_count, show_held, show_key, show_own_definition, show_standing
 from laurels.http.tokens import give_anonymous_token, give_token
 from laurels.http.wire import (
     AnonymousToken,
@@ -203,7 +203,7 @@ SUBMIT = Operation(
     errors=WRITE_ERRORS,
     body=Body(Submit, parse_submit),
     scope="submit:self",
-    is_moderated=True,
+    admits_moderators=True,
     is_submit=True,
 )
 STANDING = Operation(
@@ -256,7 +256,7 @@ OPERATIONS = (
         errors=WRITE_ERRORS,
         body=Body(Batch, parse_batch, BATCH_BYTES),
         scope="submit",
-        is_moderated=True,
+        admits_moderators=True,
         is_submit=True,
     ),
     STANDING,
@@ -319,7 +319,7 @@ OPERATIONS = (
         parameters=(AFTER, BOARDS_LIMIT, INCLUDE_IN_LIST),
         errors=READ_ERRORS,
         scope="read",
-        concerns="own boards",
+        concerns="permitted boards",
         subject="the list of boards",
     ),
     Operation(
@@ -465,7 +465,7 @@ OPERATIONS = (
         errors=(400, 406, 409, 413, 415, 422),
         body=Body(WantedToken, parse_wanted_token),
         scope="tokens",
-        concerns="own boards",
+        concerns="permitted boards",
     ),
     Operation(
         name="give_anonymous_token",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 UNITS = {"s": (1, "a second"), "m": (60, "a minute"), "h": (60 * 60, "an hour"), "d": (24 * 60 * 60, "a day")}
 """Of a rate in the access file: seconds, and what it is called."""
 CALLED = dict(UNITS.values())
-NEWCOMERS = Rates(Rate("tokens", ANONYMOUS_TOKENS, 60 * 60, ANONYMOUS_TOKENS))
+ANONYMOUS_RATES = Rates(Rate("tokens", ANONYMOUS_TOKENS, 60 * 60, ANONYMOUS_TOKENS))
 """How many tokens an address may have made for new players; there is no right to ask for."""
 REMEMBERED = 1000
 """Of the addresses: most requests come from few."""
@@ -54,7 +54,7 @@ class RateLimiter:
 
     def __init__(self, file: AccessFile, most: int, *, now: Callable[[], float] = monotonic) -> None:
         self._now = now
-        self._addresses, self._keys, self._players, self._newcomers = (Meters(most) for _ in range(4))
+        self._addresses, self._keys, self._players, self._anonymous_tokens = (Meters(most) for _ in range(4))
         self.replace(file)
 
     def replace(self, file: AccessFile) -> None:
@@ -96,9 +96,9 @@ class RateLimiter:
             whose = f"{'of the player' if principal.kind == 'player' else 'with the key'} {truncate(principal.name)!r}"
             self._take(metered, whose, is_submit=operation.is_submit)
 
-    def limit_newcomers(self, client: str) -> None:
+    def limit_anonymous_tokens(self, client: str) -> None:
         """Count a token for a new player at an address; raise TooManyRequests instead if that is one too many."""
-        metered = Metered(self._newcomers, _address_key(client), NEWCOMERS)
+        metered = Metered(self._anonymous_tokens, _address_key(client), ANONYMOUS_RATES)
         self._take(metered, f"for {name_network(client)}", is_submit=False)
 
     def _take(self, metered: Metered, whose: str, *, is_submit: bool) -> None:

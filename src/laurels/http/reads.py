@@ -39,7 +39,6 @@ from laurels.http.parameters import (
     SPAN,
     START_RANK,
 )
-from laurels.http.subjects import find_board
 from laurels.http.wire import ReadEntry, Reading, encode
 from laurels.limits import DEFAULT_PAGE_ENTRIES
 
@@ -179,6 +178,15 @@ async def _read_scores(
     where = _find_board(boards, board, fields, window, period)
     found = await boards.entries_between_scores(where, low, high, limit, with_metadata="metadata" in fields)
     return _answer(found, fields)
+
+
+def find_board(boards: Boards, board: str, window: str | None, period: str | None) -> Board:
+    """Return a board, or the period of a window of it."""
+    if window is not None:
+        return boards.period_of(board, window, period)
+    if period is not None:
+        raise BadParameter("period", "period goes with window: name the window that it is a period of.")
+    return boards.board(board)
 
 
 def _find_board(boards: Boards, board: str, fields: frozenset[str], window: str | None, period: str | None) -> Board:

@@ -187,7 +187,7 @@ class Routes:
             watch = self._watch(call, request, str(context.principal))
             shown, done = (partial(each, context, *arguments) for each in (operation.shows, operation.handler))
             return watch.follow(shown, done)
-        if operation.is_moderated:  # the handler knows from the body whether that is needed
+        if operation.admits_moderators:  # the handler knows from the body whether that is needed
             context = replace(context, watch=self._watch(call, request, str(context.principal)))
         return operation.handler(context, *arguments)
 
@@ -203,7 +203,7 @@ class Routes:
         assert call.operation is not None  # noqa: S101 - or nobody is asked who it is
         call.asking = None
         try:
-            call.context = self.context_of(self.gate.let_in(await asking, call.operation, call.names))
+            call.context = self.context_of(self.gate.admit_principal(await asking, call.operation, call.names))
         except (Unauthenticated, Forbidden) as error:
             self._record_refusal(call, request, error)
             raise

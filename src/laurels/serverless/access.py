@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from laurels.access.file import AccessFile
-from laurels.access.parameter import parse_parameter, secret_parameter
+from laurels.access.ssm_parameter import parse_parameter, secret_parameter
 from laurels.errors import AccessFileUnusable, ParameterUnreadable
 from laurels.http.access import Access
 from laurels.optional import load

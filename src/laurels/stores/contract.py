@@ -17,12 +17,12 @@ of an entry are those of the last submission that counted. A sum is refused, and
 if it would lose the last digit of whole numbers beyond 2^53, or if the board's bounds exclude it. Bounds hold for the
 sum on the board itself, not for those in its windows.
 
-**Another operator.** A :class:`DatedSubmission` may bring an operator, by which it alone counts, in windows too. Bounds
+**Another operator.** A :class:`FullSubmission` may bring an operator, by which it alone counts, in windows too. Bounds
 hold as ever, those of a sum if it adds; so does what follows, by that operator.
 
-**As of another time.** A :class:`DatedSubmission` counts as of the time that it says, which is past: its time is that,
+**As of another time.** A :class:`FullSubmission` counts as of the time that it says, which is past: its time is that,
 it takes its place among ties by that, behind those of the same time that were kept before, and it feeds the periods in
-:attr:`DatedSubmission.feeds` instead. Under ``latest`` one that is older than the entry does not count. Under ``best``
+:attr:`FullSubmission.feeds` instead. Under ``latest`` one that is older than the entry does not count. Under ``best``
 an older one of the same score has been there first: the entry takes its time, and its metadata if it has any. Under
 ``increment`` an older one adds, and the entry keeps its time and its metadata.
 
@@ -196,8 +196,8 @@ class Submission(Struct, frozen=True, gc=False):
     metadata: bytes | None = None
 
 
-class DatedSubmission(Submission, frozen=True, gc=False):
-    """A submission that counts as of another time, by another operator than the board's, or both.
+class FullSubmission(Submission, frozen=True, gc=False):
+    """A submission with options: it may count as of another time, by another operator than the board's, or use a run.
 
     ``submitted_at`` is in microseconds since the epoch, None for now. It feeds the periods in ``feeds``, those of then.
     """

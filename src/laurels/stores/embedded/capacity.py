@@ -25,7 +25,7 @@ from msgspec import Struct
 from laurels.definition import WINDOWS
 from laurels.errors import StoreFull
 from laurels.limits import BATCH_ENTRIES, MIB, Limit
-from laurels.stores.contract import DatedSubmission, Refusal, Submission, key_of
+from laurels.stores.contract import FullSubmission, Refusal, Submission, key_of
 from laurels.stores.embedded.guard import held_key
 from laurels.stores.embedded.records import (
     Define,
@@ -188,7 +188,7 @@ class Capacity:
     @contextmanager
     def using(self, run: bytes, now: int) -> Iterator[None]:
         """Hold room for a run that is being used, at a tick; raise StoreFull if there is none."""
-        marks, most = self._state.marks, self.limits.runs - len(self._using)
+        marks, most = self._state.guard_memory, self.limits.runs - len(self._using)
         if len(marks.runs) >= most:
             marks.forget(now, FORGOTTEN_AT_ONCE)
         if len(marks.runs) >= most and run not in marks.runs:
@@ -207,7 +207,7 @@ class Capacity:
         Raises StoreFull if nothing that could be kept is left.
         """
         keys = self._keys(board.key, board.feeds)
-        most = max([len(keys), *(1 + len(each.feeds) for each in batch if isinstance(each, DatedSubmission))])
+        most = max([len(keys), *(1 + len(each.feeds) for each in batch if isinstance(each, FullSubmission))])
         room = self._room()["entries"] + self._freed(board.name, board.feeds)[1]
         if most * len(batch) <= room:
             return batch
@@ -215,7 +215,7 @@ class Capacity:
         seen = set[tuple[str, str]]()
         for place, entry in enumerate(batch):
             if isinstance(entry, Submission):
-                fed = self._keys(board.key, entry.feeds) if isinstance(entry, DatedSubmission) else keys
+                fed = self._keys(board.key, entry.feeds) if isinstance(entry, FullSubmission) else keys
                 claims = self._new(board.name, fed, entry.name, entry.score)
                 new = {claim for claim in claims if claim not in self._claimed[2]} - seen
                 if len(new) > room:

@@ -97,7 +97,8 @@ class CompactionRun:
         """Return whether a key must be loaded; all must from the first format, whose chunks cannot be copied."""
         if self._old is not None and self._old.is_first_format:
             return True
-        return key.removesuffix("\n") in self._touched_keys or key.partition("\n")[0] in self._touched_boards
+        touched = self._touched_keys  # held entries also with those of their board
+        return key in touched or key.removesuffix("\n") in touched or key.partition("\n")[0] in self._touched_boards
 
     def apply(self) -> None:
         """Load what is touched, and apply the batches."""
@@ -113,7 +114,7 @@ class CompactionRun:
         """Return what the new snapshot is made of."""
         state, lost = self._state, self._old.footer.lost if self._old else 0
         boards, moved = board_rows(state), moved_rows(state)
-        marked = state.hidden.all_names(), state.marks.all_live(state.sequence >> 1)
+        marked = state.hidden.all_names(), state.guard_memory.all_live(state.sequence >> 1)
         return Contents(state.sequence, self._chunks(), boards, self._metadata(), moved, lost, state.offsets, *marked)
 
     def _is_on_disk(self, key: str) -> bool:

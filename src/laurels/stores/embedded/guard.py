@@ -15,9 +15,10 @@ no record, and meets neither.
 
 **What must be remembered** is in the state and in the snapshot, and ends by itself:
 
-    meters   for a board and a name when its rate would be used up no more (GCRA): an entry is taken if this time, one
-             interval later, is not more than the whole period ahead. From then on it says nothing, and goes. There is
-             one for each name that had an entry taken within the period.
+    meters   for a board, its rate and a name when that would be used up no more (GCRA): an entry is taken if this time,
+             one interval later, is not more than the whole period ahead. From then on it says nothing, and goes. There
+             is one for each name that had an entry taken within the period. If a board gets another rate, all begin
+             anew: what was used up of a rate of days would keep players out for days.
     runs     those that were used, until they would be too late anyway. How many there may be is a setting.
 
 Whatever is too old is looked for at the old end, two at each submit: a mark waits at most a day for one before it.
@@ -65,10 +66,10 @@ def run_times(run: bytes) -> tuple[int, int]:
     return made, made + int.from_bytes(run[8:12], "big") * SECOND
 
 
-class Marks:
+class GuardMemory:
     """What the guards of all boards remember of players and runs, each with the last tick at which it says something.
 
-    ``meters`` are by board and name; a run is its bytes.
+    ``meters`` are by board with its rate and by name; a run is its bytes.
     """
 
     __slots__ = ("meters", "runs")
@@ -78,12 +79,12 @@ class Marks:
         self.meters: OrderedDict[tuple[str, str], int] = OrderedDict()
         self.runs: OrderedDict[bytes, int] = OrderedDict()
 
-    def meet(self, board: str, guard: Guard, name: str, run: bytes | None, now: int) -> None:
+    def check(self, board: str, guard: Guard, name: str, run: bytes | None, now: int) -> None:
         """Raise what a board refuses a submit for; remember nothing."""
         if run is not None and guard.runs is not None:
             self._check_run(guard.runs, run, now)
-        if guard.rate is not None:
-            self._check_rate(guard, self.meters.get((board, name), 0), now)
+        if guard.per_player is not None:
+            self._check_rate(guard, self.meters.get((_meters_of(board, guard), name), 0), now)
 
     def _check_run(self, runs: Runs, run: bytes, now: int) -> None:
         made, until = run_times(run)
@@ -113,10 +114,11 @@ class Marks:
     def remember(self, board: str, guard: Guard, name: str, run: bytes | None, now: int) -> None:
         """Count a submit that was taken, or held, and use up its run."""
         self.forget(now)
-        if guard.rate is not None:
-            count, seconds = guard.rate
-            until = max(self.meters.pop((board, name), 0), now) + seconds * SECOND // count
-            self.meters[board, name] = until  # behind all others: the old ones are in front
+        if (rate := guard.rate) is not None:  # read from the text each time
+            count, seconds = rate
+            meter = _meters_of(board, guard), name
+            until = max(self.meters.pop(meter, 0), now) + seconds * SECOND // count
+            self.meters[meter] = until  # behind all others: the old ones are in front
         if run is not None:
             self.runs[run] = run_times(run)[1]
 
@@ -126,7 +128,7 @@ class Marks:
         _forget(self.runs, now, most)
 
     def all_live(self, now: int) -> Iterator[tuple[str | None, bytes, int]]:
-        """Yield what still says something: a board, a name and until when; None, a run and until when."""
+        """Yield what still says something: a board with its rate, a name and until when; None, a run and until when."""
         for (board, name), until in self.meters.items():
             if until >= now:
                 yield board, name.encode(), until
@@ -140,6 +142,10 @@ class Marks:
             self.runs[what] = until
         else:
             self.meters[board, what.decode()] = until
+
+
+def _meters_of(board: str, guard: Guard) -> str:
+    return f"{board}\n{guard.per_player}"
 
 
 def _forget(marks: OrderedDict[Mark, int], now: int, most: int) -> None:

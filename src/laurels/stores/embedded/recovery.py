@@ -80,7 +80,7 @@ def begin_state(path: Path, origin: Origin, snapshot: Snapshot | None, default: 
                 state.declare(row.name, definition)
         state.resume(snapshot.footer.sequence, decode_offsets(snapshot.footer.offsets))
         for mark in snapshot.marks():
-            state.marks.restore(*mark)
+            state.guard_memory.restore(*mark)
     return state
 
 

@@ -48,7 +48,7 @@ from laurels.definition import OPERATORS, Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused, TooManyRequests, truncate
 from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
-from laurels.stores.embedded.guard import HELD, Marks, check_step, held_key, is_held_key
+from laurels.stores.embedded.guard import HELD, GuardMemory, check_step, held_key, is_held_key
 from laurels.stores.embedded.hidden import Hidden, add_row
 from laurels.stores.embedded.offsets import Offsets
 from laurels.stores.embedded.stamp import Stamp, replace, tick_of
@@ -113,10 +113,10 @@ class State(dict[str, Index]):
         "default",
         "discard",
         "entry_count",
+        "guard_memory",
         "hidden",
         "is_settled",
         "lossy_sums",
-        "marks",
         "moved",
         "names",
         "offsets",
@@ -138,7 +138,7 @@ class State(dict[str, Index]):
         self.renewed: dict[str, int] = {}
         self.moved: dict[str, dict[str, int]] = {}
         self.hidden = Hidden()
-        self.marks = Marks()
+        self.guard_memory = GuardMemory()
         self.names = Index(descending=False)
         self.sequence = 0
         self.step = 0
@@ -345,14 +345,14 @@ class State(dict[str, Index]):
     def _judge(self, board: str, definition: Definition, sent: tuple[str, Score], stamp: Stamp) -> bool:
         """Return whether a submit is to be held; raise what the board's guard refuses it for."""
         guard, (name, score), now = cast("Guard", definition.guard), sent, stamp.sequence >> 1
-        self.marks.meet(board, guard, name, stamp.run, now)
+        self.guard_memory.check(board, guard, name, stamp.run, now)
         check_step(definition, guard, self.index_of(board, name).score(name), score)
         adds = definition.operator_rules.adds
         total = self.add(board, name, score) if adds else score
         is_held = guard.hold_above is not None and definition.is_better(total, guard.hold_above)
         if is_held and adds:
             self.add(held_key(board), name, score)  # raises if what is held has no such sum
-        self.marks.remember(board, guard, name, stamp.run, now)
+        self.guard_memory.remember(board, guard, name, stamp.run, now)
         return is_held
 
     def _hold(self, board: str, sent: tuple[str, Score], stamp: Stamp, tick: int) -> int:

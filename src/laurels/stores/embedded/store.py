@@ -38,7 +38,7 @@ from laurels.ranking import to_json
 from laurels.stores.contract import (
     Board,
     Capabilities,
-    DatedSubmission,
+    FullSubmission,
     HiddenName,
     HiddenStanding,
     IdempotencyKey,
@@ -235,13 +235,13 @@ class EmbeddedStore(Store):
         """Submit what may have metadata, and may count as of another time or by another operator."""
         metadata = submission.metadata
         feeds, time, operator = board.feeds, None, None
-        if isinstance(submission, DatedSubmission):
+        if isinstance(submission, FullSubmission):
             feeds, time, operator = submission.feeds, submission.submitted_at, submission.operator
         score, has_metadata = float(submission.score), metadata is not None
         record = Submit(board.name, submission.name, score, feeds, has_metadata, key, time=time, operator=operator)
         bodies = [] if metadata is None else [(0, metadata)]
         with ExitStack() as held:
-            if isinstance(submission, DatedSubmission) and submission.run is not None:
+            if isinstance(submission, FullSubmission) and submission.run is not None:
                 run = self._runs.read(board.name, submission.name, submission.run)
                 record = structs.replace(record, run=run)
                 held.enter_context(self._capacity.using(run, self._ticks.now()))
@@ -285,7 +285,7 @@ class EmbeddedStore(Store):
         dates = [
             Date(place, entry.submitted_at, entry.feeds)
             for place, entry in enumerate(submissions)
-            if isinstance(entry, DatedSubmission) and entry.submitted_at is not None
+            if isinstance(entry, FullSubmission) and entry.submitted_at is not None
         ]
         if not board.single_put or refused or bodies or idempotency_key or dates:
             places = [place for place, _ in bodies]
@@ -403,7 +403,7 @@ class EmbeddedStore(Store):
 
     def measure(self) -> Mapping[str, float]:
         held = self._capacity.held() | {"hidden": self._state.hidden.count, "keys": self._answers.count}
-        held |= {"runs": len(self._state.marks.runs)}
+        held |= {"runs": len(self._state.guard_memory.runs)}
         limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in held}
         times = {
             "clock_settled": self._clock.is_settled,

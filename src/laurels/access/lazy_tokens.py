@@ -1,10 +1,10 @@
-"""What an access file says of players, put into force. It is separate because pyjwt takes 0.1 s to load."""
+"""The tokens of the players of an access file. pyjwt, which takes 0.1 s to load, is loaded if there are players."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from laurels.access.references import read_secret
+from laurels.access.secret_references import read_secret
 from laurels.errors import AccessFileUnusable
 from laurels.optional import load
 

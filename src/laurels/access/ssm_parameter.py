@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING
 
 from laurels.access.file import parse_access, read_text
-from laurels.access.players import make_tokens
-from laurels.access.references import SSM
+from laurels.access.lazy_tokens import make_tokens
+from laurels.access.secret_references import SSM
 from laurels.errors import AccessFileUnusable
 from laurels.limits import KIB
 

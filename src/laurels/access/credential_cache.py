@@ -1,4 +1,4 @@
-"""What credentials were found to be: a look-up in memory instead of a proof, for all requests but the first."""
+"""The cache of credentials: for all requests but the first, a look-up in memory instead of a proof."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENTRY_BYTES, PATTERN_BYTES = 480, 80
 """About what is taken by one, and by each pattern of boards."""
 
 
-class Known(Struct, gc=False):
+class CachedCredential(Struct, gc=False):
     """What was found of the credential that has a mark."""
 
     mark: bytes
@@ -24,7 +24,7 @@ class Known(Struct, gc=False):
     """What the fast path has made of it."""
 
 
-class Remembered:
+class CredentialCache:
     """The principals that were proved, by the marks of what they have shown; bounded.
 
     There are two halves. When the younger one is full it becomes the older one, and what was in that is forgotten,
@@ -33,12 +33,12 @@ class Remembered:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._young: dict[bytes, Known] = {}
-        self._old: dict[bytes, Known] = {}
-        self._forgotten: dict[bytes, Known] = {}
+        self._young: dict[bytes, CachedCredential] = {}
+        self._old: dict[bytes, CachedCredential] = {}
+        self._forgotten: dict[bytes, CachedCredential] = {}
         self._bytes = 0
 
-    def find(self, mark: bytes, now: float) -> Known | None:
+    def find(self, mark: bytes, now: float) -> CachedCredential | None:
         """Return what is known of a mark, None if that is nothing that has not expired."""
         found = self._young.get(mark)
         if found is None:
@@ -53,9 +53,9 @@ class Remembered:
 
     def add(self, mark: bytes, principal: Principal) -> None:
         """Remember whose a mark is."""
-        self._keep(Known(mark, principal))
+        self._keep(CachedCredential(mark, principal))
 
-    def _keep(self, known: Known) -> None:
+    def _keep(self, known: CachedCredential) -> None:
         if self._bytes >= self._most_bytes:
             self._young, self._old, self._forgotten, self._bytes = {}, self._young, self._old, 0
         for _ in range(min(2, len(self._forgotten))):

@@ -1,7 +1,7 @@
 """The boards that a principal has rights on, found among all there are.
 
-The list of boards is sorted, so that a pattern such as ``mario-*`` is one stretch of it, and what is outside is never
-looked at. In a stretch a pattern such as ``*-kart`` leaves out boards. They are looked at in portions, and the event
+The list of boards is sorted, so that a pattern such as ``mario-*`` is one range of names, and what is outside is never
+looked at. In a range a pattern such as ``*-kart`` leaves out boards. They are looked at in portions, and the event
 loop serves others between them. A list ends early, with what it has, when many were left out; but never empty, unless
 there is no more: where it goes on is the name of its last board, and no name of a board that is not the principal's.
 """
@@ -27,14 +27,16 @@ SURROGATES = range(0xD800, 0xE000)
 """What no name has; a text with one cannot be compared with names."""
 
 
-class Stretch(NamedTuple):
+class NameRange(NamedTuple):
     """The boards from one name to another, both inclusive."""
 
     first: str
     last: str
 
 
-async def find_own_boards(boards: Boards, principal: Principal, after: str, limit: int) -> tuple[list[str], str | None]:
+async def find_permitted_boards(
+    boards: Boards, principal: Principal, after: str, limit: int
+) -> tuple[list[str], str | None]:
     """Return the names of at most ``limit`` boards after a name that a principal has rights on, and the next ``after``.
 
     That is None if there are no more.
@@ -43,7 +45,7 @@ async def find_own_boards(boards: Boards, principal: Principal, after: str, limi
         found = await boards.names(after, limit + 1)
         return found[:limit], found[limit - 1] if len(found) > limit else None
     found, seen = [], 0
-    for first, last in find_stretches(principal.boards):
+    for first, last in find_name_ranges(principal.boards):
         place = max(after, _just_before(first))
         while place < last:
             names = await boards.names(place, 1 if first == last else PORTION)
@@ -56,14 +58,14 @@ async def find_own_boards(boards: Boards, principal: Principal, after: str, limi
     return found, None
 
 
-def find_stretches(patterns: Sequence[str]) -> list[Stretch]:
+def find_name_ranges(patterns: Sequence[str]) -> list[NameRange]:
     """Return where boards may match one of the patterns, in their order; no board is in two."""
-    found: list[Stretch] = []
+    found: list[NameRange] = []
     for first, *others in sorted(pattern.split("*", 1) for pattern in patterns):
         if not found or first > found[-1].last:
-            found.append(Stretch(first, last_name(first) if others else first))
+            found.append(NameRange(first, last_name(first) if others else first))
         elif others:
-            found[-1] = Stretch(found[-1].first, max(found[-1].last, last_name(first)))
+            found[-1] = NameRange(found[-1].first, max(found[-1].last, last_name(first)))
     return found
 
 

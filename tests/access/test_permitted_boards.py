@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from laurels.access.principal import Principal
 from laurels.boards import Boards
-from laurels.http import own_boards
-from laurels.http.own_boards import find_own_boards, find_stretches
+from laurels.http import permitted_boards
+from laurels.http.permitted_boards import find_name_ranges, find_permitted_boards
 from laurels.stores.contract import Submission
 from laurels.stores.embedded.store import EmbeddedStore
 
@@ -57,7 +57,7 @@ def listed(
     principal = Principal(kind="key", boards=tuple(patterns), within=tuple(within))
     pages, after = [], ""
     while True:
-        page, following = runner.run(find_own_boards(boards, principal, after, limit))
+        page, following = runner.run(find_permitted_boards(boards, principal, after, limit))
         pages.append(page)
         if following is None:
             return pages
@@ -84,8 +84,8 @@ def test_same_as_looking_at_all(
     """The pages have just the boards that match, in their order, and none is empty but the last."""
     principal = Principal(kind="key", boards=tuple(patterns), within=tuple(within))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(own_boards, "PORTION", portion)
-        patch.setattr(own_boards, "ENOUGH", enough)
+        patch.setattr(permitted_boards, "PORTION", portion)
+        patch.setattr(permitted_boards, "ENOUGH", enough)
         pages = listed(runner, boards, patterns, within, limit)
     assert [name for page in pages for name in page] == [name for name in NAMES if principal.may_on(name)]
     assert all(1 <= len(page) <= limit for page in pages[:-1])
@@ -93,16 +93,16 @@ def test_same_as_looking_at_all(
 
 
 @given(patterns=st.lists(PATTERN, max_size=6))
-def test_stretches_are_apart(patterns: list[str]) -> None:
+def test_ranges_are_apart(patterns: list[str]) -> None:
     """They are in their order, and none reaches into the next, so that no board is found twice."""
-    stretches = find_stretches(patterns)
-    ends = [end for stretch in stretches for end in stretch]
+    ranges = find_name_ranges(patterns)
+    ends = [end for each in ranges for end in each]
     assert ends == sorted(ends)
-    assert all(one.last < other.first for one, other in pairwise(stretches))
+    assert all(one.last < other.first for one, other in pairwise(ranges))
 
 
 def test_what_is_outside_is_not_looked_at(runner: asyncio.Runner, boards: Boards) -> None:
-    """A pattern with a beginning asks for one stretch: one look, however many boards there are."""
+    """A pattern with a beginning asks for one range: one look, however many boards there are."""
     asked: list[str] = []
 
     class Watched(Boards):
@@ -113,6 +113,6 @@ def test_what_is_outside_is_not_looked_at(runner: asyncio.Runner, boards: Boards
 
     watched = Watched(boards.store)
     principal = Principal(kind="key", boards=("b-*", "ba"))
-    found, following = runner.run(find_own_boards(watched, principal, "", 100))
+    found, following = runner.run(find_permitted_boards(watched, principal, "", 100))
     assert (found, following) == ([name for name in NAMES if name.startswith("b-") or name == "ba"], None)
     assert not [name for name in asked if name < "b"]

@@ -1,4 +1,4 @@
-"""References: where a secret is that an access file needs, and must not hold.
+"""References to secrets: where one is that an access file needs, and must not hold.
 
 env:NAME    a variable of the environment
 file:PATH   a file, relative to the access file; the newline at its end is not of the secret

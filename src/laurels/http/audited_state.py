@@ -1,6 +1,6 @@
-"""What the audit log shows of what an operation is about, before and after it.
+"""The state that an operation changes, as the audit log shows it before and after.
 
-Each function gets the context and what the handler gets after it.
+An operation names one of these functions in ``shows``. Each gets what the handler gets: the context, and what is after.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from laurels.errors import BadParameter
+from laurels.entries import is_name
 from laurels.http.bodies import format_time
+from laurels.http.reads import find_board
 from laurels.http.wire import HeldScore, StandingOfName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from laurels.boards import Boards
     from laurels.definition import Definition
     from laurels.http.gate import Context
-    from laurels.stores.contract import Board, Standing
+    from laurels.stores.contract import Standing
 
 
 class Filled(Struct, frozen=True):
@@ -42,15 +42,6 @@ class KeyRights(Struct, frozen=True):
     scopes: tuple[str, ...]
     boards: tuple[str, ...]
     expires: datetime | None
-
-
-def find_board(boards: Boards, board: str, window: str | None, period: str | None) -> Board:
-    """Return a board, or the period of a window of it."""
-    if window is not None:
-        return boards.period_of(board, window, period)
-    if period is not None:
-        raise BadParameter("period", "period goes with window: name the window that it is a period of.")
-    return boards.board(board)
 
 
 async def show_standing(
@@ -86,6 +77,7 @@ async def show_key(context: Context, key: str) -> KeyRights | None:
 
 
 async def show_standings(context: Context, board: str, names: Sequence[str]) -> dict[str, StandingOfName]:
-    """Return the standings of names, as far as they are on the board."""
-    found = await context.boards.entries_named(context.boards.board(board), names)
+    """Return the standings of names, as far as they are on the board: not of those that a batch refuses one by one."""
+    good = list(filter(is_name, names))
+    found = await context.boards.entries_named(context.boards.board(board), good)
     return {each.name: StandingOfName(each.score, each.rank) for each in found.entries}
