@@ -10,7 +10,7 @@ import pytest
 
 from laurels.access.file import AccessFile, Key, Players, Public, RateLimits
 from laurels.access.keys import complete_key, digest_key, is_key, make_key
-from laurels.access.players import make_tokens
+from laurels.access.lazy_tokens import make_tokens
 from laurels.errors import BadCredential, NoAccessFile, NoSecret, TooManyRequests
 from laurels.http.access import Access
 from laurels.http.messages import Request

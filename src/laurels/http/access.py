@@ -1,9 +1,9 @@
 """Access: who asks, and whether they may. The parts of the gate that look at credentials and rights.
 
     address_limit      of requests that show nothing
-    authenticate       nothing shown: the public · what is in the cache · a key, by its SHA-256 · a token, if its address
-                       is not over the limit, for a signature takes long to verify · anything else: 401, or the 429 of
-                       the address, of which it is a request
+    authenticate       nothing shown: the public · what is in the cache · a key, by its SHA-256 · a token, whose
+                       signature takes long to verify, unless its address is over the limit · anything else: 401, and
+                       a request of its address
     principal_limit    of the key, or of the player
     authorise          by the operation's scope, and by the names in its path: 403, or 401 if nothing was shown
 
