@@ -145,6 +145,7 @@ class GuardMemory:
 
 
 def _meters_of(board: str, guard: Guard) -> str:
+    """Return the board with its rate: under another rate the old meters would say something else."""
     return f"{board}\n{guard.per_player}"
 
 

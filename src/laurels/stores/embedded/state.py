@@ -44,8 +44,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from laurels.clock import SECOND
-from laurels.definition import OPERATORS, Stored, contradiction
-from laurels.errors import DefinitionConflict, ScoreRefused, TooManyRequests, truncate
+from laurels.definition import OPERATORS, Stored, check_sum, contradiction
+from laurels.errors import DefinitionConflict, ScoreRefused, TooManyRequests
 from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
 from laurels.stores.embedded.guard import HELD, GuardMemory, check_step, held_key, is_held_key
@@ -97,12 +97,11 @@ class State(dict[str, Index]):
     ``default`` is the definition of the boards that are not ``declared``. ``periods`` has for a board the windows that
     have periods, and these from the oldest. ``renewed`` has the tick of the last submit of each board with a time to
     live. ``offsets`` has by how much ticks were ahead of the clock. ``names`` holds the names of all boards, by their
-    bytes. ``moved`` has for a key, by name, the sequence under which metadata is kept that is
-    not that of its entry. ``entry_count`` and ``period_count`` are how many entries and periods there are.
-    ``lossy_sums`` says that sums may lose fractions, as before 0.5. ``submits_do_more`` says that a submit may have
-    more to do than to change an index: there was once anything in ``renewed``, ``moved`` or ``hidden``, or a sum could
-    be lossy.
-    ``discard`` is called with each index that goes, and may free it in its time.
+    bytes. ``moved`` has for a key, by name, the sequence under which metadata is kept that is not that of its entry.
+    ``entry_count`` and ``period_count`` are how many entries and periods there are. ``lossy_sums`` says that sums may
+    lose fractions, as before 0.5. ``submits_do_more`` says that a submit may have more to do than to change an index:
+    there was once anything in ``renewed``, ``moved`` or ``hidden``, a guard, or a sum that could be lossy. ``discard``
+    is called with each index that goes, and may free it in its time.
     """
 
     __slots__ = (
@@ -301,14 +300,7 @@ class State(dict[str, Index]):
 
     # Entries
 
-    def submit(
-        self,
-        board: str,
-        feeds: Sequence[Feed],
-        name: str,
-        score: Score,
-        stamp: Stamp,
-    ) -> int:
+    def submit(self, board: str, feeds: Sequence[Feed], name: str, score: Score, stamp: Stamp) -> int:
         """Submit to a board and the periods it feeds; return whether one changed, or HELD.
 
         Raises ScoreRefused for a sum, and what a guard refuses it for.
@@ -520,15 +512,7 @@ class State(dict[str, Index]):
             self._take(key_of(board, feed.window, period))
 
     def _check_sum(self, board: str, feeds: Sequence[Feed], name: str, score: Score) -> None:
-        total, bounds = self.add(board, name, score), self.definition(board).scores
-        if bounds.min is not None and total < bounds.min:
-            least = truncate(bounds.min)
-            raise ScoreRefused(f"The sum {total:.15g} would be below {least}, the least score of this board.")
-        if bounds.max is not None and total > bounds.max:
-            greatest = truncate(bounds.max)
-            raise ScoreRefused(f"The sum {total:.15g} would be above {greatest}, the greatest score of this board.")
-        if bounds.integer and not float(total).is_integer():
-            raise ScoreRefused(f"The sum {total} would not be whole, as the scores of this board are.")
+        check_sum(self.add(board, name, score), self.definition(board).scores)
         for feed in feeds:
             self.add(key_of(board, feed.window, feed.period), name, score)
 
