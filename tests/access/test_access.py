@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.access.file import AccessFile, Key
+from laurels.access.file import AccessFile, Key, Players, Public, RateLimits
 from laurels.access.keys import complete_key, digest_key, is_key, make_key
-from laurels.errors import BadCredential, NoAccessFile, NoSecret
+from laurels.access.lazy_tokens import make_tokens
+from laurels.errors import BadCredential, NoAccessFile, NoSecret, TooManyRequests
 from laurels.http.access import Access
 from laurels.http.messages import Request
 from laurels.http.operations import STANDING, SUBMIT
+from laurels.http.rate_limits import RateLimiter
+from tests.access.issuing import SECRET
 from tests.access.ways import KeyRing
 
 if TYPE_CHECKING:
@@ -23,6 +26,10 @@ pytestmark = pytest.mark.anyio
 KEY = make_key()
 FILE = AccessFile(keys={"game": Key(digest_key(KEY), ("submit",))})
 REQUEST = Request("GET", b"/b/v", b"", {b"authorization": f"Bearer {KEY}".encode()})
+
+
+def _showing(credential: str) -> Request:
+    return Request("GET", b"/b/v", b"", {b"authorization": f"Bearer {credential}".encode()})
 
 
 async def test_without_a_file_of_its_own() -> None:
@@ -42,6 +49,36 @@ def test_without_limits_and_players() -> None:
         access.limit_anonymous_tokens(request)
     with pytest.raises(NoSecret):
         access.sign("v", ["*"], 60)
+
+
+def test_over_the_limit_of_an_address() -> None:
+    """A key is looked up all the same, as that costs little; a token that is not known yet is not verified."""
+    file = AccessFile(Public(limits=RateLimits(requests="1/h")), FILE.keys, Players())
+    tokens = make_tokens(file.players, SECRET, "access.toml")
+    access = Access(file, tokens=tokens, limits=RateLimiter(file, 100))
+    known, unknown = (access.sign(name, ["*"], 60).token for name in ("ada", "bob"))
+    assert str(access.authenticate(_showing(known), STANDING)) == "player:ada"
+    access.address_limit(Request("GET", b"/b/v", b"", {}), STANDING)
+    assert str(access.authenticate(REQUEST, STANDING)) == "key:game"
+    assert str(access.authenticate(_showing(known), STANDING)) == "player:ada"
+    for bad in (unknown, make_key(), KEY[:-1], "x", "", "\xff"):
+        with pytest.raises(TooManyRequests):
+            access.authenticate(_showing(bad), STANDING)
+
+
+def test_one_credential_is_remembered_once() -> None:
+    """However it is written; or who has one could have all others forgotten."""
+    remembered = set()
+
+    def mark(text: bytes) -> bytes:
+        remembered.add(text)
+        return text
+
+    access = Access(FILE, mark=mark)
+    for scheme in ("Bearer ", "bearer ", "BEARER  ", "Bearer" + " " * 100):
+        request = Request("GET", b"/b/v", b"", {b"authorization": f"{scheme}{KEY}".encode()})
+        assert str(access.authenticate(request, STANDING)) == "key:game"
+    assert len(remembered) == 1
 
 
 def test_key_that_expires_while_it_is_remembered() -> None:

@@ -97,6 +97,7 @@ def test_key_for_good() -> None:
 
 WRONG = {
     "no TOML": ("[keys", "it is not TOML: "),
+    "too deep": ("x = " + "[" * 5000, "nested too deep"),
     "nothing": ("# only a comment\n", "it is empty, so that nobody might do anything: `laurels access init`"),
     "another table": ("[player]\n", 'An access file has no field "player"; perhaps you mean "players". It has public'),
     "keys that are a list": ("keys = []", "keys must hold a table for each key, such as [keys.game]"),
@@ -272,7 +273,7 @@ def test_advice(tmp_path: Path) -> None:
     file, secret = tmp_path / "access.toml", tmp_path / "secret"
     file.write_text(
         '[public]\nscopes = ["read", "submit:self", "define"]\n[players]\nscopes = ["submit"]\n'
-        f'[keys.old]\nsha256 = "{A}"\nexpires = 2020-01-01\nscopes = ["read"]\n'
+        f'[keys.old]\nsha256 = "{A}"\nexpires = 2020-01-01\nscopes = ["read", "submit:self"]\n'
         f'[keys.empty]\nsha256 = "{B}"\nboards = []\n'
     )
     file.chmod(0o666)
@@ -282,6 +283,7 @@ def test_advice(tmp_path: Path) -> None:
         "[players]: every player has the scope submit, over what others have",
         "[players] has neither secret nor issuers, so that no token is accepted",
         "[keys.old] has expired",
+        "[keys.old]: submit:self is of no use there: it is for players, whose tokens have names",
         "[keys.empty] has no scopes, so that it may do nothing",
         "[keys.empty] has no boards, so that it may do nothing",
         f"{file} can be written by every user of this machine: chmod o-w {file}",

@@ -142,8 +142,9 @@ async def test_down(clock: Ticking) -> None:
     """An issuer that is not there is a 503."""
     with issuing("RS256") as gone:
         url = gone.url()
-    with pytest.raises(IssuerUnreachable):
-        await whose(trusting(None, clock, url))
+    for each in (url, f"{url}/\1"):  # which is no URL
+        with pytest.raises(IssuerUnreachable):
+            await whose(trusting(None, clock, each))
 
 
 async def test_slow(local: LocalIssuer, clock: Ticking, monkeypatch: pytest.MonkeyPatch) -> None:

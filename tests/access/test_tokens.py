@@ -159,6 +159,7 @@ HEAD, PAYLOAD, SIGNATURE = GOOD.split(b".")
 ORDER = bytes.fromhex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551")
 """Of the group of P-256."""
 ATTACKS = {
+    "half a surrogate pair in a pattern": own({"boards": ["mario-\ud800*"]}),
     # Algorithms and keys
     **{f"alg {name!r}": forged(name, claims=OWN) for name in ("none", "None", "NONE", "nOnE", "none ", "", "HS256")},
     **{f"foreign alg {name!r}": forged(name) for name in ("none", "NONE", "RS256", "rs256", "HS256")},
@@ -349,6 +350,8 @@ BAD_ISSUERS = {
     "an empty audience": ({"audience": ("a", "")}, "audience"),
     "no claim": ({"name": ""}, "the name"),
     "no keys": ({"keys": ()}, "either"),
+    "no number as a port": ({"jwks": "https://issuer.example:x/", "keys": ()}, "[Pp]ort"),
+    "port 0": ({"jwks": "https://issuer.example:0/", "keys": ()}, "a URL with a host"),
     "keys and a URL": ({"jwks": "https://issuer.example/"}, "either"),
     "plain http": ({"jwks": "http://issuer.example/", "keys": ()}, "https://"),
     "another scheme": ({"jwks": "file:///etc/passwd", "keys": ()}, "host"),

@@ -54,6 +54,8 @@ def _of_keys(found: AccessFile, now: float) -> Iterator[str]:
     for name, key in found.keys.items():
         if key.expires is not None and key.expires_at <= now:
             yield f"{place_of(name)} has expired"
+        if "submit:self" in key.scopes:
+            yield f"{place_of(name)}: submit:self is of no use there: it is for players, whose tokens have names"
         for field in ("scopes", "boards"):
             if not getattr(key, field):
                 yield f"{place_of(name)} has no {field}, so that it may do nothing"

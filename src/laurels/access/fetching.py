@@ -26,9 +26,9 @@ async def fetch(url: str) -> bytes:
 
     Redirects are followed within the URL's host. The proxies and certificates of the environment are respected.
     """
-    place = httpx.URL(url)
-    is_secure = place.scheme == "https"
     try:
+        place = httpx.URL(url)
+        is_secure = place.scheme == "https"
         trust = await asyncio.to_thread(_trust) if is_secure else False  # it takes some milliseconds to read
         async with (
             asyncio.timeout(FETCH_SECONDS),

@@ -160,6 +160,8 @@ def parse_access(text: str, file: Path | str, *, on_lambda: bool | None = False)
         return _read_tables(tomllib.loads(text), on_lambda=on_lambda)
     except tomllib.TOMLDecodeError as error:
         raise AccessFileUnusable(file, f"it is not TOML: {error}") from error
+    except RecursionError:
+        raise AccessFileUnusable(file, "lists or tables in it are nested too deep") from None
     except ValueError as error:
         raise AccessFileUnusable(file, str(error)) from None
 

@@ -217,7 +217,7 @@ def _read_fetched(document: bytes) -> KeySet:
 def _check_url(url: str) -> None:
     """Raise ValueError for a URL that keys could be forged on the way from."""
     parts = urlsplit(url)
-    if parts.username is not None or parts.fragment or not parts.hostname:
+    if parts.username is not None or parts.fragment or not parts.hostname or parts.port == 0:  # or it raises ValueError
         raise ValueError("jwks must be a URL with a host, and without user, password and fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise ValueError("jwks must begin with https://, unless it is on a loopback address")

@@ -196,6 +196,7 @@ class Tokens:
         _check_claims(parsed.claims, {OWN}, now)
         try:
             boards = msgspec.convert(parsed.table, _OwnClaims).boards
+            "".join(boards or ()).encode()  # JSON can write half of a surrogate pair, which is in no board's name
         except ValueError:
             _refuse("its boards are no list of patterns")
         return self._make_player(parsed, "sub", ALL if boards is UNSET or EVERY_BOARD in boards else tuple(boards))

@@ -1,6 +1,6 @@
 # Credentials: who asks, as far as the fast path must know, and what they may.
 #
-# What the gate found an ``Authorization`` to be it remembers by the header's mark. A compiled form of that stands beside
+# What the gate found a credential to be it remembers by its mark, however ``Authorization`` is written. A compiled form of that stands beside
 # it, and those that were used lately in places of their own, where it takes no call to find them. Nothing is remembered
 # for longer than the gate does: when the access file is read anew it has another memory, and all places are empty.
 
@@ -50,6 +50,16 @@ cdef class Credential:
         if self.expires < FOREVER and self.expires <= read_clock(CLOCK_REALTIME):
             return False
         return is_among(self.boards, found) and is_among(self.within, found)
+
+
+cdef Py_ssize_t find_shown(const char *header, Py_ssize_t size) noexcept nogil:
+    """Return where the credential begins in what ``Authorization`` says, -1 if that is of another scheme."""
+    cdef Py_ssize_t i = 7
+    if size < 7 or strncasecmp(header, b"bearer ", 7) != 0:
+        return -1
+    while i < size and header[i] == c" ":
+        i += 1
+    return i
 
 
 cdef double FOREVER = float("inf")

@@ -355,12 +355,13 @@ cdef class FastPath:
         """Return what the gate says of who asks, None if it does not know them yet."""
         cdef Credential credential
         cdef Mark mark
-        cdef Py_ssize_t place
+        cdef Py_ssize_t place, begin
         if found.shown == NULL:
             return self.public
-        if self.marking is None:
+        begin = find_shown(found.shown, found.shown_size)
+        if self.marking is None or begin < 0:
             return None
-        mark = self.marking.mark(found.shown, found.shown_size)
+        mark = self.marking.mark(found.shown + begin, found.shown_size - begin)
         place = mark.first & (PLACES - 1)
         credential = self.newest[place]
         if credential is not None and credential.is_of(&mark):

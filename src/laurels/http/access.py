@@ -1,15 +1,17 @@
 """Access: who asks, and whether they may. The parts of the gate that look at credentials and rights.
 
-    address_limit      of requests that show nothing, or what is not known yet
-    authenticate       nothing shown: the public · what is in the cache · a key, by its SHA-256 · anything else: 401
+    address_limit      of requests that show nothing
+    authenticate       nothing shown: the public · what is in the cache · a key, by its SHA-256 · a token, whose
+                       signature takes long to verify, unless its address is over the limit · anything else: 401, and
+                       a request of its address
     principal_limit    of the key, or of the player
     authorise          by the operation's scope, and by the names in its path: 403, or 401 if nothing was shown
 
 **Timing.** A key is looked up by its SHA-256. How long the look-up takes depends on that digest alone, and nobody can
 choose one that begins like another: a guess that begins like a key has a digest that is nothing like the key's. What is
-found is compared in constant time all the same. In the cache a header is looked up by a hash that is keyed anew in
-each process (:mod:`laurels.access.marks`), or, on Lambda, Python compares the bytes of two headers only if all 64 bits
-of such hashes are equal.
+found is compared in constant time all the same. In the cache a credential is looked up by a hash that is keyed anew in
+each process (:mod:`laurels.access.marks`), or, on Lambda, Python compares the bytes of two only if all 64 bits of such
+hashes are equal.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ class Access:
     ) -> None:
         """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players.
 
-        ``mark`` returns by what a header is remembered: itself, if nothing else is said.
+        ``mark`` returns by what a credential is remembered: itself, if nothing else is said.
         """
         self.path = path
         self.limits = limits
@@ -140,20 +142,17 @@ class Access:
         return f"<{type(self).__name__}>"
 
     def address_limit(self, request: Request, operation: Operation) -> None:
-        """Raise TooManyRequests if an address asks too often that shows nothing, or what is not known yet.
+        """Raise TooManyRequests if an address asks too often that shows nothing.
 
-        What is not known yet is counted only once it is found to be bad: what is good has limits of its own.
+        What is shown is counted only once it is found to be bad: what is good has limits of its own.
         """
-        if self.limits is None:
-            return
-        header = request.headers.get(b"authorization")
-        if header is None:
+        if self.limits is not None and b"authorization" not in request.headers:
             self.limits.limit_address(request.client, operation)
-        elif self.credential_cache.find(self.mark(header), self._now()) is None:
-            self.limits.check_address(request.client, operation)
 
     def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
         """Return who asks, the public if nothing is shown; raise BadCredential for what is not accepted.
+
+        TooManyRequests is raised instead if that comes too often from an address; of a token before it is verified.
 
         If somebody else must be asked, what is returned instead comes to the principal, or raises. It is awaited once,
         or never if the client leaves.
@@ -161,12 +160,14 @@ class Access:
         header = request.headers.get(b"authorization")
         if header is None:
             return self.public
-        now, mark = self._now(), self.mark(header)
-        known = self.credential_cache.find(mark, now)
-        if known is not None:
-            return known.principal
+        now = self._now()
         try:
-            proved = self._prove(read_credential(header), now)
+            credential = read_credential(header)
+            mark = self.mark(credential.encode())
+            known = self.credential_cache.find(mark, now)
+            if known is not None:
+                return known.principal
+            proved = self._prove(credential, now, request, operation)
         except BadCredential:
             self._count_bad(request, operation)
             raise
@@ -223,10 +224,14 @@ class Access:
             raise NoSecret
         return self.tokens.sign(name, boards, seconds, self._now())
 
-    def _prove(self, credential: str, now: float) -> Principal | Awaitable[Principal]:
+    def _prove(
+        self, credential: str, now: float, request: Request, operation: Operation
+    ) -> Principal | Awaitable[Principal]:
         if not credential.startswith(PREFIX):
             if self.tokens is None:
                 raise BadCredential("What Authorization shows is no key of this service, and it takes no tokens.")
+            if self.limits is not None:
+                self.limits.check_address(request.client, operation)
             return self.tokens.verify(credential, now)
         if not is_key(credential):
             raise BadCredential("The key is mistyped, or not whole: its checksum is wrong.")
