@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from laurels.access.keys import digest_key, make_key
-from laurels.http.auditing import REFUSALS
+from laurels.audit.record import Record
+from laurels.http.auditing import REFUSALS, Auditor
 from laurels.http.operation import AUDITED, show_nothing
 from laurels.http.operations import OPERATIONS
 from tests.asking import ask, send_bytes
@@ -315,6 +317,15 @@ def test_without_a_file(tmp_path: Path) -> None:
         assert ask(server, "GET", "/-/audit").status == 409
     record = json.loads(json.loads(line)["message"].removeprefix("Audit: "))
     assert (record["operation"], record["who"], record["status"]) == ("remove", "anybody", 204)
+
+
+@pytest.mark.parametrize(("least", "level"), [("INFO", "INFO"), ("WARNING", "WARNING")])
+def test_log_that_takes_warnings_alone(caplog: pytest.LogCaptureFixture, least: str, level: str) -> None:
+    """Also a log that nobody has set up, which takes no less than warnings, gets the records."""
+    caplog.set_level(least)
+    asyncio.run(Auditor().write(Record(time="", who="anybody", sender="", operation="drop", status=204)))
+    (line,) = caplog.records
+    assert (line.levelname, line.getMessage()[:8]) == (level, "Audit: {")
 
 
 def test_rotation(tmp_path: Path) -> None:

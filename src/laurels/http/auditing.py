@@ -65,7 +65,8 @@ class Auditor:
         line = format_line(replace(record, time=format_time(self._now()), unrecorded=self._unrecorded or UNSET))
         self._unrecorded = 0
         if self._file is None:
-            log.info("Audit: %s", line)
+            # Where nobody has set logging up, as under other ASGI servers, less than a warning goes nowhere
+            log.log(logging.INFO if log.isEnabledFor(logging.INFO) else logging.WARNING, "Audit: %s", line)
             return
         try:
             await self._file.add(line)

@@ -18,10 +18,9 @@ known, all sequences are 0.
 
 **Time** is not the order: what the clock showed at a tick is for :mod:`laurels.stores.embedded.offsets` to say.
 
-**Time to live.** A heap holds for each board with a ttl a moment at which it may have ended, never later than it does:
-if the board had submits since, it is put back with its new end. Only :meth:`State.advance` looks there, with the time
-at which a batch was written: a board is gone for all of a batch or for none of it, and submits cost no work in the
-heap. Nothing ends in a batch whose clock was not settled (:mod:`laurels.clock`), nor does a period go that is not kept.
+**Time to live.** Only :meth:`State.advance` looks which boards have ended (:mod:`laurels.stores.embedded.ends`), with
+the time at which a batch was written: a board is gone for all of a batch or for none of it. Nothing ends in a batch
+whose clock was not settled (:mod:`laurels.clock`), nor does a period go that is not kept.
 
 **In portions.** What would take long is begun when its record is applied, and is *unfinished* until :meth:`State.work`
 has taken its steps; no other record may be applied before. Whatever is to be gone cannot be found from the first step
@@ -38,7 +37,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from heapq import heapify, heappop, heappush
 from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -48,6 +46,7 @@ from laurels.definition import OPERATORS, Stored, check_sum, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused, TooManyRequests
 from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
+from laurels.stores.embedded.ends import Ends
 from laurels.stores.embedded.guard import HELD, GuardMemory, check_step, held_key, is_held_key
 from laurels.stores.embedded.hidden import Hidden, add_row
 from laurels.stores.embedded.offsets import Offsets
@@ -63,8 +62,6 @@ if TYPE_CHECKING:
 
 CHUNK_ENTRIES = 4096
 """How many entries are packed into one chunk."""
-SPARE_ENDS = 64
-"""How many ends of boards that are gone the heap may hold, besides one for each that is not."""
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 ADDED: Literal[2] = 2
 """What :meth:`laurels.ranking.Index.submit` returns for a new name."""
@@ -105,7 +102,6 @@ class State(dict[str, Index]):
     """
 
     __slots__ = (
-        "_awaited",
         "_ends",
         "_undeclared",
         "declared",
@@ -147,8 +143,7 @@ class State(dict[str, Index]):
         self.entry_count = self.period_count = self._undeclared = 0
         self.unfinished: deque[Iterator[object]] = deque()
         self.discard: Callable[[Index], object] = len
-        self._ends: list[tuple[int, str]] = []
-        self._awaited: dict[str, int] = {}
+        self._ends = Ends()
 
     def __missing__(self, key: str) -> Index:
         definition = self.definition(key.partition("\n")[0])
@@ -240,14 +235,12 @@ class State(dict[str, Index]):
             self.offsets.add(tick, offset)
             self._await_anew()  # boards may end earlier than it was known before
         now = tick - offset
-        if is_settled and self._ends and self._ends[0][0] <= now:
+        if is_settled and self._ends.are_due(now):
             self.unfinished.append(self._end_boards(now))
 
     def _end_boards(self, now: int) -> Iterator[None]:
-        while self._ends and self._ends[0][0] <= now:
-            end, board = heappop(self._ends)
-            if self._awaited.get(board) == end:
-                del self._awaited[board]
+        for board in self._ends.take_due(now):
+            if board is not None:
                 self._end_or_await(board, now)
             yield
 
@@ -255,7 +248,7 @@ class State(dict[str, Index]):
         if self.is_over(board, now):
             self.drop(board)
         elif board in self.renewed:
-            self._await(board)
+            self._ends.put(board, self._end(board, self.now))
 
     def stamp(self, *, with_metadata: bool = False) -> int:
         """Return the next sequence."""
@@ -283,20 +276,12 @@ class State(dict[str, Index]):
         """Count the time of a board from this tick."""
         self.renewed[board] = renewed
         self.submits_do_more = True
-        self._await(board)
-
-    def _await(self, board: str) -> None:
-        end = self._end(board, self.now)
-        if self._awaited.get(board, end + 1) > end:
-            self._awaited[board] = end
-            heappush(self._ends, (end, board))
+        self._ends.put(board, self._end(board, self.now))
 
     def _await_anew(self) -> None:
         """Leave out the ends of boards that were removed before."""
         now = self.now
-        self._awaited = {board: self._end(board, now) for board in self.renewed}
-        self._ends = [(end, board) for board, end in self._awaited.items()]
-        heapify(self._ends)
+        self._ends.put_anew({board: self._end(board, now) for board in self.renewed})
 
     # Entries
 
@@ -576,7 +561,7 @@ class State(dict[str, Index]):
             self.names.remove(board)
         if not self.is_there(board):
             self._undeclared -= board not in self.declared
-            if self.renewed.pop(board, None) is not None and len(self._ends) > SPARE_ENDS + 2 * len(self.renewed):
+            if self.renewed.pop(board, None) is not None and self._ends.are_many(len(self.renewed)):
                 self._await_anew()
 
     def _forget_period(self, board: str, window: str, period: str) -> None:
