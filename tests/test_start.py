@@ -132,6 +132,8 @@ ENDS = {
     "to an address of the network": ("127.0.0.1", "192.0.2.1", 403),
     "over IPv6": ("2001:db8::1", None, 403),
     "link-local": ("fe80::1%eth0", "::1", 403),
+    "with a port, as some proxies say": ("203.0.113.7:55555", "127.0.0.1", 403),
+    "with a port, over IPv6": ("[2001:db8::1]:55555", None, 403),
 }
 
 

@@ -102,6 +102,18 @@ def test_file_that_cannot_be_written(server: Server, ring: KeyRing, file: Path) 
     assert ask(server, "GET", "/mario-kart", headers=bearer(ring.secrets["game"])).status == 200
 
 
+@pytest.mark.parametrize("end", [None, -3])
+def test_secret_instead_of_the_name(server: Server, ring: KeyRing, end: int | None) -> None:
+    """A key that is given for its name is not said to be revoked, and stands in no record, nor its beginning."""
+    secret = ring.secrets["game"][:end]
+    reply = ask(server, "DELETE", f"/-/keys/{secret}", headers=bearer(ring.secrets["console"]))
+    assert reply.status == 409
+    assert "by its name" in reply.json["detail"]
+    (line,) = server.wait_for_line('"operation":"revoke"')
+    assert '"key":"laurels_..."' in line
+    assert secret not in line + reply.json["detail"]
+
+
 def test_mode_of_the_file_stays(server: Server, ring: KeyRing, file: Path) -> None:
     """A file that only its owner reads is one after a key was revoked."""
     file.chmod(0o600)

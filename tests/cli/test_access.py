@@ -154,6 +154,16 @@ def test_key_from_making_to_revoking(file: Path) -> None:
     assert file.read_text().split() == before.split()
 
 
+def test_secret_instead_of_the_name(file: Path) -> None:
+    """A key is neither called by its secret nor revoked by it, also by one that is cut off; no message repeats it."""
+    secret = create(file, "ann").stdout.strip()
+    for text in (secret, secret[:-1]):
+        for result in (create(file, text), laurels("keys", "revoke", text, "--access", file)):
+            assert result.exit_code == 1
+            assert secret[:30] not in result.output
+    assert [*read_access(file).keys] == ["admin", "ann"]
+
+
 def test_keys_in_json(file: Path) -> None:
     """For programs each command writes one object."""
     made = json.loads(create(file, "ann", "--json").stdout)

@@ -88,9 +88,10 @@ def test_one_address(limiter: RateLimiter, clock: Clock) -> None:
         ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:2::1"),
         ("::ffff:203.0.113.7", "203.0.113.7", "::ffff:203.0.113.8"),
         ("fe80::1%eth0", "fe80::2", "fe81::1"),
+        ("203.0.113.7:55555", "203.0.113.7", "203.0.113.8"),
         ("", "no address", "203.0.113.7"),
     ],
-    ids=["network of IPv6", "IPv4 written as IPv6", "zone", "unknown"],
+    ids=["network of IPv6", "IPv4 written as IPv6", "zone", "port", "unknown"],
 )
 def test_addresses_that_are_one(limiter: RateLimiter, address: str, same: str, other: str) -> None:
     """Who has one of these addresses has the other."""

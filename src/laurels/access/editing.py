@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct, structs
 
 from laurels.access.file import AccessFile, Key, check_name, format_name, parse_access, place_of, read_access
+from laurels.access.keys import hide_keys
 from laurels.errors import AccessFileNotEdited, AccessFileUnusable
 from laurels.wording import quote
 
@@ -47,6 +48,10 @@ def add_key(file: Path, name: str, key: Key) -> None:
 
 def remove_key(file: Path, name: str) -> bool:
     """Remove a key from an access file, and return whether it was there; raise as :func:`add_key`."""
+    if hide_keys(name) != name:
+        raise AccessFileNotEdited(
+            file, "a key is revoked by its name, which `laurels keys list` shows, and not by its secret"
+        )
     removed: list[str] = []
 
     def remove(text: str, found: AccessFile) -> tuple[str, dict[str, Key]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from laurels.access.keys import is_key
+from laurels.access.keys import hide_keys
 from laurels.access.principal import EVERY_BOARD, Scope
 from laurels.access.secret_references import check_reference, read_file
 from laurels.errors import AccessFileUnusable
@@ -168,7 +168,7 @@ def parse_access(text: str, file: Path | str, *, on_lambda: bool | None = False)
 
 def check_name(name: str) -> None:
     """Raise ValueError unless a key may have that name, which stands in logs and in paths."""
-    if is_key(name):
+    if hide_keys(name) != name:
         raise ValueError("A key is named by its secret: name it by who has it. Its secret is known now; make another.")
     if NAME.fullmatch(name) is None:
         raise ValueError(f"The name of the key is {quote(name)}: {NAME_WORDS}")

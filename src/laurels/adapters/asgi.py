@@ -14,6 +14,7 @@ from laurels.errors import LaurelsError
 from laurels.http.hosts import parse_address
 from laurels.http.messages import BODILESS, Request, StreamingResponse, add_header
 from laurels.http.problems import HTTPError, failure, problem, too_large
+from laurels.http.proxies import read_address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -127,7 +128,7 @@ async def _cancelled_if_left(receive: ASGIReceiveCallable) -> AsyncIterator[None
 def _check_local(scope: HTTPScope) -> None:
     """Raise HTTPError if an end of the connection is an address beyond this machine; a Unix socket's is none."""
     for end in (scope.get("client"), scope.get("server")):
-        address = parse_address(end[0]) if end else None
+        address = parse_address(read_address(end[0])) if end else None
         if address is not None and not address.is_loopback:
             raise HTTPError(403, UNDECIDED)
 

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import replace
 
+from laurels.access.keys import hide_keys
 from laurels.audit.record import Record, format_line, format_time
 from laurels.errors import LaurelsError, NoAuditLog, truncate
 from laurels.http.problems import HTTPError, status_of
@@ -135,7 +136,7 @@ class Watch(Struct, frozen=True, gc=False):
         query = Query(self.request.query)
         of = dict(zip(self.operation.path_parameters, self.names, strict=True))
         of |= {each: _text(query[each][0]) for each in ("window", "period") if each in query}
-        of = {part: text[:NAME_BYTES] for part, text in of.items()}
+        of = {part: hide_keys(text)[:NAME_BYTES] for part, text in of.items()}
         operation = self.operation.name
         record = Record(time="", who=self.who, sender=self.request.client, operation=operation, status=0)
         return replace(record, **of)

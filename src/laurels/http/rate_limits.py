@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from laurels.access.rates import Meters, Rate, Rates, key_of
 from laurels.errors import TooManyRequests, truncate
 from laurels.http.hosts import parse_address
+from laurels.http.proxies import read_address
 from laurels.limits import ANONYMOUS_TOKENS
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _read_rate(name: str, text: str | None, limits: RateLimits) -> Rate | None:
 @lru_cache(REMEMBERED)
 def name_network(client: str) -> str:
     """Return what addresses are metered together with this one, as a message names it."""
-    address = parse_address(client.partition("%")[0])
+    address = parse_address(read_address(client))
     if address is None:
         return "this address"  # a Unix socket's clients have none
     if isinstance(address, IPv6Address):
