@@ -108,4 +108,4 @@ class EveryOperationSucceeds:
 
     def after_run(self, _: Any) -> None:
         """Look at them all."""
-        assert not self.tried - self.good
+        assert self.good >= self.tried, self.tried - self.good

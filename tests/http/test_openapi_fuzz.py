@@ -29,7 +29,8 @@ def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     boards, access, key = tmp_path / "boards.toml", tmp_path / "access.toml", make_key()
     boards.write_text('[default]\nwindows = ["daily"]\n')
     access.write_text(f'[keys.{TESTER}]\nsha256 = "{digest_key(key)}"\nscopes = ["admin"]\n{PLAYERS}')
-    with running(tmp_path / "data", "--boards", str(boards), "--access", str(access)) as server:
+    options = ("--boards", str(boards), "--access", str(access), "--audit-log", str(tmp_path / "audit.log"))
+    with running(tmp_path / "data", *options) as server:
         found = subprocess.run(
             [*COMMAND, "run", f"{server.url}/-/openapi.json"],
             capture_output=True,

@@ -1,8 +1,9 @@
 # Credentials: who asks, as far as the fast path must know, and what they may.
 #
-# What the gate found a credential to be it remembers by its mark, however ``Authorization`` is written. A compiled form of that stands beside
-# it, and those that were used lately in places of their own, where it takes no call to find them. Nothing is remembered
-# for longer than the gate does: when the access file is read anew it has another memory, and all places are empty.
+# What the gate found a credential to be it remembers by its mark, however ``Authorization`` is written. A compiled form
+# of that stands beside it, and those that were used lately in places of their own, where it takes no call to find them.
+# Nothing is remembered for longer than the gate does: when the access file is read anew it has another cache, and all
+# places are empty.
 
 cdef enum:
     PLACES = 65536          # of credentials that were used lately; one of two that would have the same place is not there

@@ -237,7 +237,7 @@ cdef class FastPath:
     cdef list base_items
     cdef RequestCounts counts
     cdef int standing_row, page_row, submit_row
-    cdef object access, remembered
+    cdef object access, credential_cache
     cdef Marking marking    # None if credentials are remembered by another mark; then each is left to the full parser
     cdef Credential public  # what is not shown
     cdef list newest        # of the credentials, each in a place that its mark says
@@ -366,7 +366,9 @@ cdef class FastPath:
         credential = self.newest[place]
         if credential is not None and credential.is_of(&mark):
             return credential
-        known = self.remembered.find(PyBytes_FromStringAndSize(<char *>&mark, sizeof(mark)), read_clock(CLOCK_REALTIME))
+        known = self.credential_cache.find(
+            PyBytes_FromStringAndSize(<char *>&mark, sizeof(mark)), read_clock(CLOCK_REALTIME)
+        )
         if known is None:
             return None
         credential = known.compiled
@@ -388,10 +390,10 @@ cdef class FastPath:
         return credential
 
     cdef begin_piece(self):
-        """Take over what the gate knows, which is another memory once the access file was read anew."""
-        remembered = self.access.credential_cache
-        if remembered is not self.remembered:
-            self.remembered = remembered
+        """Take over what the gate knows, which is another cache once the access file was read anew."""
+        cache = self.access.credential_cache
+        if cache is not self.credential_cache:
+            self.credential_cache = cache
             self.newest = [None] * PLACES
             self.public = self.make_credential(self.access.public)
 

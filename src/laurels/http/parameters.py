@@ -365,8 +365,8 @@ AFTER_PERIOD = Text(name="after", about="The `next` of the list before: returns 
 PERIODS_LIMIT = Whole(
     name="limit", about="How many periods at most.", least=1, most=PERIODS_LISTED, default=PERIODS_LISTED
 )
-AUDITED_BOARD = Text(name="board", about="Records about this board alone.", is_name=True)
-AUDITED_NAME = Text(name="name", about="Records about this name alone.", is_name=True)
+AUDITED_BOARD = Text(name="board", about="Records about this board alone.")
+AUDITED_NAME = Text(name="name", about="Records about this name alone.")
 AUDITED_WHO = Text(name="who", about="Records of this principal alone, such as `key:console`, `player:v`, `anybody`.")
 AUDITED_SINCE = Time(name="since", about="Records of this time and later.", example="2026-11-20T10:00:00Z")
 AUDITED_BEFORE = Whole(name="before", about="The `next` of the answer before: returns the records before those.")
