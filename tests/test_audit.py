@@ -213,6 +213,15 @@ async def test_closed_file(tmp_path: Path) -> None:
         await file.add("late")
 
 
+@in_loop
+async def test_check_of_a_closed_file(tmp_path: Path) -> None:
+    """After the end nothing can be recorded, and so nothing is to be done."""
+    file = AuditFile(tmp_path / "audit.log", MOST)
+    await file.close()
+    with pytest.raises(AuditLogUnwritable, match="bad file descriptor"):
+        await file.check()
+
+
 # Reading
 
 

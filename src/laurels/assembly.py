@@ -161,6 +161,8 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
         audit = AuditFile(settings.audit_log, settings.limits.max_audit) if settings.audit_log else None
         if audit is not None:
             opened.push_async_callback(audit.close)
+        auditor = Auditor(audit)
+        opened.push_async_callback(auditor.settle)
         store = await kind.open(place, settings, file, clock)
         opened.push_async_callback(store.close)
         if access is not None:
@@ -179,7 +181,7 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
             reloading.add(f"the access file {settings.access}", access.reload)
         if reloading is not None and audit is not None:
             reloading.add(f"the audit log {settings.audit_log}", audit.reopen)
-        yield Routes(boards, list_operations(settings, counts, store.measure), gate, Auditor(audit))
+        yield Routes(boards, list_operations(settings, counts, store.measure), gate, auditor)
 
 
 def _open_access(settings: Settings) -> Access | None:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from laurels.access.keys import digest_key, make_key
+from laurels.audit.file import AuditFile
 from laurels.audit.record import Record
-from laurels.http.auditing import REFUSALS, Auditor
+from laurels.errors import Forbidden
+from laurels.http.auditing import REFUSALS, Auditor, Watch
+from laurels.http.messages import Headers, Request
 from laurels.http.operation import AUDITED, show_nothing
 from laurels.http.operations import OPERATIONS
 from tests.asking import ask, send_bytes
@@ -326,6 +329,23 @@ def test_log_that_takes_warnings_alone(caplog: pytest.LogCaptureFixture, least: 
     asyncio.run(Auditor().write(Record(time="", who="anybody", sender="", operation="drop", status=204)))
     (line,) = caplog.records
     assert (line.levelname, line.getMessage()[:8]) == (level, "Audit: {")
+
+
+def test_refusal_just_before_the_end(tmp_path: Path) -> None:
+    """Who was refused is recorded before the file is closed."""
+    file = AuditFile(tmp_path / "audit.log", 10**6)
+    remove = next(each for each in OPERATIONS if each.name == "remove")
+
+    async def refuse() -> None:
+        auditor = Auditor(file)
+        request = Request("DELETE", b"/b/v", b"", Headers(), b"")
+        Watch(auditor, remove, ["b", "v"], request, "public").refuse(Forbidden("no"))
+        await auditor.settle()
+        await file.close()
+
+    asyncio.run(refuse())
+    record = json.loads((tmp_path / "audit.log").read_text())
+    assert (record["who"], record["board"], record["name"], record["status"]) == ("public", "b", "v", 403)
 
 
 def test_rotation(tmp_path: Path) -> None:

@@ -468,16 +468,16 @@ async def test_key_of_runs_that_cannot_be_kept(store: EmbeddedStore, tmp_path: P
 
 async def test_marks_are_forgotten() -> None:
     """What says nothing any more is forgotten, a few at a time, and is in no snapshot."""
-    marks = GuardMemory()
+    memory = GuardMemory()
     for number in range(100):
         run = number.to_bytes(8, "big") + (1).to_bytes(4, "big") + bytes(8)
-        marks.remember("b", Guard(per_player="1/s"), f"p{number}", run, number)
-    assert len(marks.meters) == 100
+        memory.remember("b", Guard(per_player="1/s"), f"p{number}", run, number)
+    assert len(memory.meters) == 100
     later = 10 * SECOND
-    assert list(marks.all_live(later)) == []
+    assert list(memory.all_live(later)) == []
     for number in range(50):
-        marks.remember("b", Guard(per_player="1/s"), "v", None, later + number * SECOND)
-    assert (len(marks.meters), len(marks.runs)) == (1, 0)
+        memory.remember("b", Guard(per_player="1/s"), "v", None, later + number * SECOND)
+    assert (len(memory.meters), len(memory.runs)) == (1, 0)
 
 
 async def test_refusals_go_with_a_batch_that_is_guarded(store: EmbeddedStore) -> None:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from laurels.audit.reading import find_newest
 from laurels.errors import AuditLogUnusable, AuditLogUnwritable, StoreFull
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from laurels.audit.record import Record, Wanted
@@ -45,7 +46,9 @@ class AuditFile:
         """Raise AuditLogUnwritable or StoreFull if the line about what is to be done could not be added."""
         async with self._writing:
             await self._flush()
-            if await asyncio.to_thread(lambda: os.fstat(self._descriptor).st_size) >= self._most:
+            with _as_unwritable():
+                size = await asyncio.to_thread(lambda: os.fstat(self._descriptor).st_size)
+            if size >= self._most:
                 remedy = "have the audit log rotated"
                 raise StoreFull("bytes in the audit log", self._most, "--max-audit", remedy)
 
@@ -80,10 +83,8 @@ class AuditFile:
     async def _flush(self) -> None:
         lines = self._waiting[:]
         if lines:
-            try:
+            with _as_unwritable():
                 await asyncio.to_thread(self._write, lines)
-            except OSError as error:
-                raise AuditLogUnwritable(os.strerror(error.errno or 0)) from error
             del self._waiting[: len(lines)]
 
     def _write(self, lines: Sequence[bytes]) -> None:
@@ -96,6 +97,14 @@ class AuditFile:
             rest = rest[written:]
             self._is_cut = bool(rest)
         os.fdatasync(self._descriptor)
+
+
+@contextmanager
+def _as_unwritable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise AuditLogUnwritable(os.strerror(error.errno or 0)) from error
 
 
 def _open(path: Path) -> int:

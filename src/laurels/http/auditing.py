@@ -95,6 +95,10 @@ class Auditor:
         else:
             await self.write(record)
 
+    async def settle(self) -> None:
+        """Wait until all refusals before are recorded."""
+        await asyncio.gather(*self._writing)
+
     async def find(self, wanted: Wanted, limit: int, before: int | None) -> tuple[list[Record], int | None]:
         """Return records from the newest on, and where to go on; raise NoAuditLog or AuditLogUnusable."""
         if self._file is None:

@@ -188,10 +188,10 @@ class Capacity:
     @contextmanager
     def using(self, run: bytes, now: int) -> Iterator[None]:
         """Hold room for a run that is being used, at a tick; raise StoreFull if there is none."""
-        marks, most = self._state.guard_memory, self.limits.runs - len(self._using)
-        if len(marks.runs) >= most:
-            marks.forget(now, FORGOTTEN_AT_ONCE)
-        if len(marks.runs) >= most and run not in marks.runs:
+        memory, most = self._state.guard_memory, self.limits.runs - len(self._using)
+        if len(memory.runs) >= most:
+            memory.forget(now, FORGOTTEN_AT_ONCE)
+        if len(memory.runs) >= most and run not in memory.runs:
             raise StoreFull("used runs", self.limits.runs, "--max-runs", "wait until some of them are too old anyway")
         self._using[run] += 1
         try:

@@ -114,8 +114,8 @@ class CompactionRun:
         """Return what the new snapshot is made of."""
         state, lost = self._state, self._old.footer.lost if self._old else 0
         boards, moved = board_rows(state), moved_rows(state)
-        marked = state.hidden.all_names(), state.guard_memory.all_live(state.sequence >> 1)
-        return Contents(state.sequence, self._chunks(), boards, self._metadata(), moved, lost, state.offsets, *marked)
+        noted = state.hidden.all_names(), state.guard_memory.all_live(state.sequence >> 1)
+        return Contents(state.sequence, self._chunks(), boards, self._metadata(), moved, lost, state.offsets, *noted)
 
     def _is_on_disk(self, key: str) -> bool:
         return self._state.get(key) is ON_DISK

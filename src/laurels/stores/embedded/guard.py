@@ -21,7 +21,7 @@ no record, and meets neither.
              anew: what was used up of a rate of days would keep players out for days.
     runs     those that were used, until they would be too late anyway. How many there may be is a setting.
 
-Whatever is too old is looked for at the old end, two at each submit: a mark waits at most a day for one before it.
+Whatever is too old is looked for at the old end, two at each submit: it waits at most a day for what is before it.
 
 **Held entries** are in an index of the same rules under a key of their own (:func:`held_key`), among the others of the
 state: so they have times, metadata and places, are counted, kept in the snapshot and loaded as entries are. The
@@ -47,7 +47,7 @@ HELD = -1
 """What applying a submit that is held comes to."""
 RUN_BYTES = 20
 """A run: the tick of its making, its lifetime in seconds, and random bytes; 8, 4 and 8 of them."""
-Mark = TypeVar("Mark", tuple[str, str], bytes)
+What = TypeVar("What", tuple[str, str], bytes)
 
 
 def held_key(board: str) -> str:
@@ -123,7 +123,7 @@ class GuardMemory:
             self.runs[run] = run_times(run)[1]
 
     def forget(self, now: int, most: int = 2) -> None:
-        """Forget some of the oldest marks that say nothing any more, of each kind so many at most."""
+        """Forget some of what is oldest and says nothing any more, of each kind so many at most."""
         _forget(self.meters, now, most)
         _forget(self.runs, now, most)
 
@@ -149,9 +149,9 @@ def _meters_of(board: str, guard: Guard) -> str:
     return f"{board}\n{guard.per_player}"
 
 
-def _forget(marks: OrderedDict[Mark, int], now: int, most: int) -> None:
-    for key in [key for key, until in islice(marks.items(), most) if until < now]:
-        del marks[key]
+def _forget(remembered: OrderedDict[What, int], now: int, most: int) -> None:
+    for key in [key for key, until in islice(remembered.items(), most) if until < now]:
+        del remembered[key]
 
 
 def check_step(definition: Definition, guard: Guard, had: Score | None, score: Score) -> None:

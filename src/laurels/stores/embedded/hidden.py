@@ -1,10 +1,10 @@
 """The hidden names of the boards, and their entries.
 
-A hidden name is marked on its board. Its entries, of the board and of its periods, are in indexes of their own, so that
+Each board lists its hidden names. Their entries, of the board and of its periods, are in indexes of their own, so that
 every read of the others is exact by itself and costs nothing more. To hide or to show a name moves its row for each
 key; the row keeps its sequence, and with that its place among ties, its time and its metadata.
 
-**A mark stays** until the name is shown: also if its entries are removed, the board is dropped, or its time is over.
+**A name stays hidden** until it is shown: also if its entries are removed, the board is dropped, or its time is over.
 What a moderator has decided about a name does not depend on whether the name has a score at the moment.
 """
 
@@ -47,8 +47,8 @@ class Hidden:
         board, name = where
         return name in self.names.get(board, ())
 
-    def mark(self, board: str, name: str) -> bool:
-        """Mark a name as hidden; return whether it was not."""
+    def add_name(self, board: str, name: str) -> bool:
+        """Count a name as hidden; return whether it was not."""
         names = self.names.get(board)
         if names is None:
             names = self.names[board] = Index(descending=False)
@@ -56,8 +56,8 @@ class Hidden:
         self.count += is_new
         return is_new
 
-    def unmark(self, board: str, name: str) -> None:
-        """Take the mark from a name that has one."""
+    def remove_name(self, board: str, name: str) -> None:
+        """Count a hidden name no longer as hidden."""
         names = self.names[board]
         names.remove(name)
         self.count -= 1

@@ -417,13 +417,13 @@ class State(dict[str, Index]):
         ``with_metadata`` has for the places of those that have metadata what is equal to it, and ``dates`` for those
         that count as of another time that time and the periods that they feed.
         """
-        marks = self.hidden.names.get(board, ())
+        hidden = self.hidden.names.get(board, ())
         if not (
             with_metadata
             or dates
             or self.definition(board).operator_rules.may_refuse
             or self.definition(board).guard
-            or (marks and any(name in marks for name in names))
+            or (hidden and any(name in hidden for name in names))
         ):
             first = self.sequence + self.step
             self.sequence += self.step * len(names)
@@ -578,7 +578,7 @@ class State(dict[str, Index]):
     def hide(self, board: str, name: str) -> bool:
         """Hide a name on a board and, in steps, in its periods; return whether it was not hidden."""
         self.submits_do_more = True
-        is_new = self.hidden.mark(board, name)
+        is_new = self.hidden.add_name(board, name)
         if is_new:
             self._begin_steps(board, self._move_each(self._hide, board, name))
         return is_new
@@ -598,7 +598,7 @@ class State(dict[str, Index]):
 
     def _show_each(self, board: str, name: str) -> Iterator[None]:
         yield from self._move_each(self._show, board, name)
-        self.hidden.unmark(board, name)  # last: until then its entries of some periods are found as a hidden name's
+        self.hidden.remove_name(board, name)  # last: until then they are found as a hidden name's
 
     def _move_each(self, move: Callable[[str, str], None], board: str, name: str) -> Iterator[None]:
         move(board, name)
