@@ -11,6 +11,7 @@ import pytest
 from laurels.access.file import AccessFile, Key, read_access
 from laurels.access.keys import digest_key, make_key
 from laurels.access.principal import Principal
+from laurels.adapters.gateway import EventContext, HTTPEvent, ProxyEvent, RequestLine
 from laurels.errors import BadCredential, LaurelsError
 from laurels.http.access import Access, read_credential
 from laurels.http.messages import Request
@@ -78,7 +79,12 @@ def test_no_repr() -> None:
     access = Access(file)
     principal = access.authenticate(shown(key), STANDING)
     assert isinstance(principal, Principal)
+    request = shown(key)
+    headers = {name.decode(): value.decode() for name, value in request.headers.items()}
     texts = [
+        repr(request),
+        repr(ProxyEvent("GET", "/b/v", headers=headers)),
+        repr(HTTPEvent("/b/v", EventContext(RequestLine("GET")), headers=headers)),
         repr(access),
         str(access),
         repr(principal),

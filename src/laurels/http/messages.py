@@ -63,6 +63,10 @@ class Request(Struct, gc=False):
     forwarded_host: bytes | None = None
     """The host and port that the client asked for, if that is not what its ``Host`` says here."""
 
+    def __repr__(self) -> str:
+        """Return nothing of what it shows."""
+        return f"<{type(self).__name__} {self.method}>"
+
     @property
     def host(self) -> bytes:
         """The host and port that the client asked for, not yet checked; empty if it named none."""
