@@ -74,7 +74,7 @@ def guard(lines: Path) -> Gate:
 
 
 async def show_kind(  # noqa: C901 - one branch a kind
-    context: Context, board: str, name: str, window: str | None, period: str | None, extra: int
+    context: Context, board: str, name: str, window: str | None, period: str | None, include: frozenset[str], extra: int
 ) -> Response:
     """Answer a standing after doing what the name says, as any asyncio code might."""
     before = seen.get()
@@ -124,7 +124,7 @@ async def show_kind(  # noqa: C901 - one branch a kind
         task.cancel()
         await asyncio.sleep(1)
     assert asyncio.current_task() is not None
-    found = await standing(context, board, name, window, period)
+    found = await standing(context, board, name, window, period, include)
     return Response(
         200,
         encode(
