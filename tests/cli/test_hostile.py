@@ -54,8 +54,11 @@ TRUE = {
 def say(request: str, body: bytes, **changes: Any) -> bytes:
     """Return what a true service would answer, but with poison for each text."""
     method, path = request.partition("?")[0].split()
-    if method == "DELETE" or path.endswith("/hidden/v"):
+    if method == "DELETE" or path.endswith(("/hidden/v", "/release", "/reject")):
         return b""
+    if path.endswith("/held"):
+        held = {"name": POISON, "score": 1, "submittedAt": "2026-11-22T05:00:00Z", "metadata": None}
+        return json.dumps({"held": [held], "next": None}).encode()
     if path.endswith("/hidden"):
         return json.dumps({"hidden": [ENTRY], "next": None}).encode()
     if path.endswith("/periods"):
