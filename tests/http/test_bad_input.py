@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 KIB = 1024
 
+FIELDS = 'It has score, metadata, submittedAt, operator, run: send {"score": 42}.'
+
 
 @pytest.mark.parametrize(
     ("body", "status", "says"),
@@ -48,21 +50,21 @@ KIB = 1024
         (
             b'{"score":1,"rank":0}',
             422,
-            'A submit has no field "rank"; perhaps you mean "run". It has score, metadata, submittedAt, operator, run: send {"score": 42}.',
+            'A submit has no field "rank"; perhaps you mean "run". ' + FIELDS,
         ),
         (b'{"score":1,"structure":0}', 422, 'no field "structure"; perhaps you mean "score".'),
         (
             b'{"Score":5}',
             422,
-            'no field "Score"; perhaps you mean "score". It has score, metadata, submittedAt, operator, run: send {"score": 42}.',
+            'no field "Score"; perhaps you mean "score". ' + FIELDS,
         ),
         (b'{"SCORE":5}', 422, 'no field "SCORE"; perhaps you mean "score".'),
         (
             b'{"points":5}',
             422,
-            'no field "points". It has score, metadata, submittedAt, operator, run: send {"score": 42}.',
+            'no field "points". ' + FIELDS,
         ),
-        (b'{"data":{"score":5}}', 422, 'It has score, metadata, submittedAt, operator, run: send {"score": 42}.'),
+        (b'{"data":{"score":5}}', 422, FIELDS),
         (b'{"score":5,"name":"v"}', 422, "The name stands in the path."),
         (b'{"entries":[]}', 422, "Several entries are a batch, which goes to POST /{board}."),
         (b'{"score":1,"out of range":0}', 422, 'no field "out of range". It'),
