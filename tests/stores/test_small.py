@@ -27,6 +27,7 @@ class SmallStore(Store):
         submission_details=False,
         windows=False,
         hiding=False,
+        guarding=False,
         ttl=False,
         exact_sums=False,
         batched_sums=False,
