@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 NODE_MODULES = HERE.parent.parent / "node_modules"
 NOW = time.time()  # which jose and authlib go by
-CLAIMS = FOREIGN | {"exp": int(NOW) + 600, "iat": int(NOW), "name": "Silver\u00e9"}
+CLAIMS = FOREIGN | {"exp": int(NOW) + 86_400, "iat": int(NOW), "name": "Silver\u00e9"}
 
 
 def name_of(token: str, trusted: Tokens) -> str:
@@ -41,7 +41,7 @@ def jose(tmp_path_factory: pytest.TempPathFactory) -> Any:
     directory = tmp_path_factory.mktemp("jose")
     (directory / "node_modules").symlink_to(NODE_MODULES)
     (directory / "tokens.mjs").write_bytes((HERE / "tokens.mjs").read_bytes())
-    ours = tokens().sign("Silver\u00e9", ["mario-*"], 600, NOW).token
+    ours = tokens().sign("Silver\u00e9", ["mario-*"], 86_400, NOW).token
     command = ["node", "tokens.mjs", json.dumps(CLAIMS), SECRET.decode(), ours]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -86,6 +86,6 @@ def test_authlib_and_the_secret() -> None:
     """A token by authlib and the service's secret is accepted, and authlib accepts one by the service."""
     token = jwt.encode({"alg": "HS256"}, CLAIMS | {"iss": "laurels", "aud": "laurels"}, SECRET).decode()
     assert name_of(token, tokens()) == "v"
-    found = jwt.decode(tokens().sign("v", ["*"], 600, NOW).token, SECRET)
+    found = jwt.decode(tokens().sign("v", ["*"], 86_400, NOW).token, SECRET)
     found.validate(now=NOW)
     assert found["sub"] == "v"
