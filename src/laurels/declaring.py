@@ -16,7 +16,6 @@ from laurels.definition import (
     LONGEST_TTL_SECONDS,
     NO_GUARD,
     PERIODS_KEPT,
-    UNITS,
     WINDOWS,
     Bounds,
     Definition,
@@ -24,6 +23,7 @@ from laurels.definition import (
     Runs,
 )
 from laurels.errors import BadDefinition
+from laurels.limits import SECONDS
 from laurels.windows import normalize_window
 from laurels.wording import describe_unknown, path_of, quote, suggest
 
@@ -81,7 +81,7 @@ def normalize_definition(definition: Definition) -> Definition:
     if definition.time_zone not in time_zones():
         raise _bad_value(("time_zone",), definition.time_zone, EXPECTED["time_zone"], time_zones())
     if (definition.ttl_seconds or 0) > LONGEST_TTL_SECONDS:
-        raise _bad_value(("ttl",), definition.ttl, f"it must be at most {LONGEST_TTL_SECONDS // UNITS['d']}d")
+        raise _bad_value(("ttl",), definition.ttl, f"it must be at most {LONGEST_TTL_SECONDS // SECONDS['d']}d")
     windows = tuple(_normalize_windows(definition.windows))
     return replace(
         definition,

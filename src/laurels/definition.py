@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta, Struct
 
 from laurels.errors import ScoreRefused, truncate
+from laurels.limits import SECONDS, read_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,10 +50,8 @@ OPERATORS: Mapping[Operator, OperatorRules] = MappingProxyType(
 )
 
 LONGEST_TTL_SECONDS = 10**9
-UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
-"""The units of a time to live, in seconds."""
 WINDOWS, WINDOW_CHARACTERS, PERIODS_KEPT = 8, 100, 1000
-LONGEST_RUN_SECONDS = UNITS["d"]
+LONGEST_RUN_SECONDS = SECONDS["d"]
 
 
 class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,8 +110,7 @@ class Guard(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def rate(self) -> tuple[int, int] | None:
         """How many entries of one player are taken in how many seconds, or None if there is no limit."""
-        count, _, unit = (self.per_player or "").partition("/")
-        return (int(count), UNITS[unit]) if unit else None
+        return read_rate(self.per_player) if self.per_player else None
 
 
 NO_GUARD = Guard()
@@ -192,7 +190,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def ttl_seconds(self) -> int | None:
         """How many seconds the board stays after its last submit, or None if no time ends it."""
-        return int(self.ttl[:-1]) * UNITS[self.ttl[-1]] if self.ttl else None
+        return int(self.ttl[:-1]) * SECONDS[self.ttl[-1]] if self.ttl else None
 
 
 DEFAULT_DEFINITION = Definition()

@@ -65,6 +65,8 @@ Each class is named by its condition, builds its own message, and keeps the fact
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import PurePath
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -72,7 +74,13 @@ from typing import TYPE_CHECKING
 from laurels.limits import KEY_HOURS, NAME_BYTES, REPEATED_CHARACTERS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+
+def explain_os_error(error: OSError | ValueError) -> str:
+    """Return why a file cannot be used, in the system's words; a ValueError is that of a path that no file can have."""
+    return os.strerror(getattr(error, "errno", None) or errno.EINVAL).lower()
 
 
 def truncate(sent: object) -> str:
@@ -256,14 +264,15 @@ class NoSecret(LaurelsError):
 class TooManyRequests(LaurelsError):
     """An address, a key or a player has asked more often than it may.
 
-    ``retry_after`` is in whole seconds; ``policy`` and ``state`` are the values of the fields RateLimit-Policy and
-    RateLimit.
+    ``retry_after`` is in whole seconds, ``limit`` the one that is reached, and ``policies`` has for each limit its
+    name, how many at once, and in how many seconds as many come again. ``policy`` and ``state`` are the values of the
+    fields RateLimit-Policy and RateLimit.
     """
 
-    def __init__(self, detail: str, retry_after: int, policy: str = "", state: str = "") -> None:
+    def __init__(self, detail: str, retry_after: int, limit: str, policies: Iterable[tuple[str, int, int]]) -> None:
         self.retry_after = retry_after
-        self.policy = policy
-        self.state = state
+        self.policy = ", ".join(f'"{name}";q={burst};w={window}' for name, burst, window in policies)
+        self.state = f'"{limit}";r=0;t={retry_after}'
         super().__init__(detail)
 
 

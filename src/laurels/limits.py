@@ -7,6 +7,7 @@ annotated with a :class:`Limit`: the option of ``laurels serve``, its variable, 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, get_type_hints
 
 from msgspec import Struct, structs
@@ -72,10 +73,21 @@ def format_size(size: int) -> str:
     return f"{size // {'MiB': MIB, 'KiB': KIB, 'bytes': 1}[unit]:,} {unit}"
 
 
+SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
+"""The units of times and rates."""
+
+
+@lru_cache  # a guard reads its rate at every submit
+def read_rate(text: str) -> tuple[int, int]:
+    """Return how many in how many seconds a rate such as ``20/s`` says."""
+    count, _, unit = text.partition("/")
+    return int(count), SECONDS[unit]
+
+
 UNITS = {
     "": {"": 1},
     "bytes": {"": 1, "kib": KIB, "mib": MIB, "gib": KIB * MIB},
-    "seconds": {"": 1, "s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60},
+    "seconds": {"": 1, **SECONDS},
 }
 """What may stand behind a limit, by what it is a number of."""
 

@@ -133,7 +133,7 @@ class Model:
             count, seconds = guard.rate
             meter = max(meter, self.now) + seconds / count
             if meter > self.now + seconds:
-                raise TooManyRequests("Too often.", 1)
+                raise TooManyRequests("Too often.", 1, "entries", [])
         over = (row.score if adds else score) * sign
         is_held = guard.hold_above is not None and over > guard.hold_above * sign
         if is_held:

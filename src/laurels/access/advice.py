@@ -52,7 +52,7 @@ def _of_scopes(found: AccessFile) -> Iterator[str]:
 
 def _of_keys(found: AccessFile, now: float) -> Iterator[str]:
     for name, key in found.keys.items():
-        if key.expires is not None and key.expires_at <= now:
+        if key.expires_at <= now:
             yield f"{place_of(name)} has expired"
         if "submit:self" in key.scopes:
             yield f"{place_of(name)}: submit:self is of no use there: it is for players, whose tokens have names"

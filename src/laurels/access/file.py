@@ -19,7 +19,7 @@ from laurels.access.keys import hide_keys
 from laurels.access.principal import EVERY_BOARD, Scope
 from laurels.access.secret_references import check_reference, read_file
 from laurels.errors import AccessFileUnusable
-from laurels.limits import MIB, NAME_BYTES, format_size
+from laurels.limits import MIB, NAME_BYTES, SECONDS, format_size
 from laurels.wording import describe_unknown, path_of, quote, suggest
 
 if TYPE_CHECKING:
@@ -27,11 +27,9 @@ if TYPE_CHECKING:
 
 FILE_BYTES = MIB
 """How large an access file may be: room for thousands of keys."""
-UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
-"""Of rates, in seconds."""
 
 _END = r"$(?!\n)"  # $ alone also matches before a newline
-Rate = Annotated[str, Meta(pattern=f"^[1-9][0-9]{{0,8}}/[{''.join(UNITS)}]{_END}")]
+Rate = Annotated[str, Meta(pattern=f"^[1-9][0-9]{{0,8}}/[{''.join(SECONDS)}]{_END}")]
 Scopes = tuple[Scope, ...]
 _Text = Annotated[str, Meta(min_length=1)]
 Pattern = Annotated[str, Meta(pattern=rf"^[^\x00-\x1f\x7f]+{_END}", max_length=NAME_BYTES)]

@@ -27,7 +27,7 @@ from cryptography import x509
 
 from laurels.adapters.limits import SMALL_BYTES
 from laurels.adapters.protocol import LINGERING_AT_ONCE, BoardProtocol
-from laurels.errors import CertificateUnusable
+from laurels.errors import CertificateUnusable, explain_os_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +95,7 @@ def _check_file(file: Path) -> None:
             raise CertificateUnusable(file, "it is no regular file")
         file.open("rb").close()
     except (OSError, ValueError) as error:
-        raise CertificateUnusable(file, os.strerror(getattr(error, "errno", None) or 22).lower()) from error
+        raise CertificateUnusable(file, explain_os_error(error)) from error
 
 
 def _check_dates(chain: Path) -> datetime:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from laurels.audit.reading import find_newest
-from laurels.errors import AuditLogUnusable, AuditLogUnwritable, StoreFull
+from laurels.errors import AuditLogUnusable, AuditLogUnwritable, StoreFull, explain_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ class AuditFile:
         try:
             return await asyncio.to_thread(find_newest, self.path, wanted, limit, before)
         except OSError as error:
-            raise AuditLogUnusable(self.path, os.strerror(error.errno or 0).lower()) from error
+            raise AuditLogUnusable(self.path, explain_os_error(error)) from error
 
     async def close(self) -> None:
         """Close the file, after what is being written."""
@@ -111,7 +111,7 @@ def _open(path: Path) -> int:
     try:
         descriptor = os.open(path, FLAGS, MODE)
     except (OSError, ValueError) as error:
-        raise AuditLogUnusable(path, os.strerror(getattr(error, "errno", None) or 22).lower()) from error
+        raise AuditLogUnusable(path, explain_os_error(error)) from error
     if not path.is_file():
         os.close(descriptor)
         raise AuditLogUnusable(path, "it is no regular file")

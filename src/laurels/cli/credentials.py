@@ -21,6 +21,7 @@ from msgspec import Struct
 from laurels.access.keys import PREFIX, is_key
 from laurels.cli.errors import KeyUnusable
 from laurels.cli.printing import write
+from laurels.errors import explain_os_error
 from laurels.limits import CREDENTIAL_CHARACTERS
 
 VARIABLE = "LAURELS_KEY"
@@ -102,8 +103,7 @@ def _read_file(file: Path) -> Credential:
             status = os.fstat(source.fileno())
             content = source.read(CREDENTIAL_CHARACTERS + 3)
     except (OSError, ValueError) as error:
-        reason = os.strerror(getattr(error, "errno", None) or 22).lower()
-        raise KeyUnusable(f"The key in {file} cannot be read: {reason}.") from error
+        raise KeyUnusable(f"The key in {file} cannot be read: {explain_os_error(error)}.") from error
     if stat.S_ISREG(status.st_mode) and status.st_mode & (stat.S_IROTH | stat.S_IWOTH):
         write(f"Warning: every user of this machine can read the key in {file}: chmod 600 {file}", err=True)
     return Credential(content.decode(errors="replace").strip(), str(file))

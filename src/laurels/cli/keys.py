@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 import msgspec
@@ -19,11 +19,15 @@ from laurels.cli.access import Made, format_expiry, format_limits
 from laurels.cli.options import json_option
 from laurels.cli.printing import write, write_json, write_table
 from laurels.errors import AccessFileNotEdited
-from laurels.limits import UNITS
+from laurels.limits import SECONDS
 from laurels.wording import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from laurels.access.file import RateLimits
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 RELOAD = "A service that runs goes by it after `systemctl reload laurels`, or kill -HUP."
 EPILOG = """\b
@@ -83,7 +87,7 @@ def _expiry(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     now = datetime.now(UTC).replace(microsecond=0)
     try:
         if found := re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", value):
-            return now + timedelta(seconds=int(found[1]) * UNITS["seconds"][found[2]])
+            return now + timedelta(seconds=int(found[1]) * SECONDS[found[2]])
         moment = datetime.fromisoformat(value)
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(f"{value!r} is neither a time such as 365d or 12h, nor a date or a time.") from error
@@ -93,13 +97,18 @@ def _expiry(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     return moment
 
 
-def check_patterns(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+def _check_patterns(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """Return patterns of boards that a key or a token can have."""
     try:
         "".join(value).encode()  # or it could not be written
         return msgspec.convert(value, Patterns)
     except ValueError as error:
         raise click.BadParameter("A board's name has 1 to 256 characters, and no control characters.") from error
+
+
+def patterns_option(about: str) -> Callable[[F], F]:
+    """Return the option --board of what has patterns of boards."""
+    return click.option("--board", "boards", metavar="PATTERN", multiple=True, callback=_check_patterns, help=about)
 
 
 @keys.command()
@@ -113,14 +122,7 @@ def check_patterns(_ctx: click.Context, _param: click.Parameter, value: tuple[st
     required=True,
     help="What it may do; repeatable.",
 )
-@click.option(
-    "--board",
-    "boards",
-    metavar="PATTERN",
-    multiple=True,
-    callback=check_patterns,
-    help="On which boards it may; * in it stands for any characters. Repeatable; by default all.",
-)
+@patterns_option("On which boards it may; * in it stands for any characters. Repeatable; by default all.")
 @click.option(
     "--expires",
     metavar="WHEN",

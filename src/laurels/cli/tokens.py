@@ -10,7 +10,7 @@ import click
 from laurels.access.file import read_access
 from laurels.access.lazy_tokens import open_tokens
 from laurels.access.principal import EVERY_BOARD
-from laurels.cli.keys import check_patterns
+from laurels.cli.keys import patterns_option
 from laurels.cli.options import call_service, json_option, name_argument, server_option
 from laurels.cli.printing import write, write_json
 from laurels.errors import NoSecret
@@ -41,14 +41,7 @@ def tokens() -> None:
 
 @tokens.command()
 @name_argument
-@click.option(
-    "--board",
-    "boards",
-    metavar="PATTERN",
-    multiple=True,
-    callback=check_patterns,
-    help="For which boards; * in it stands for any characters. Repeatable; by default all that the key has.",
-)
+@patterns_option("For which boards; * in it stands for any characters. Repeatable; by default all that the key has.")
 @click.option(
     "--expires",
     "seconds",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from laurels.entries import is_name
-from laurels.http.bodies import format_time
+from laurels.http.held_scores import held_score
 from laurels.http.reads import find_board
 from laurels.http.wire import HeldScore, StandingOfName
 
@@ -56,7 +56,7 @@ async def show_held(context: Context, board: str, name: str) -> HeldBack:
     boards = context.boards
     standing = await boards.standing(boards.board(board), name)
     entry = await boards.held_entry(board, name)
-    return HeldBack(standing, HeldScore(entry.score, format_time(entry.submitted_at or 0)) if entry else None)
+    return HeldBack(standing, held_score(entry))
 
 
 async def show_count(context: Context, board: str, window: str | None, period: str | None) -> Filled:

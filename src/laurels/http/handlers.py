@@ -21,7 +21,7 @@ from laurels.http.access import refusal
 from laurels.http.audited_state import show_standing, show_standings
 from laurels.http.headers import REPRESENTATION, revalidated
 from laurels.http.held_scores import standing_with_held
-from laurels.http.messages import Response
+from laurels.http.messages import NO_CONTENT, Response
 from laurels.http.permitted_boards import find_permitted_boards
 from laurels.http.reads import find_board
 from laurels.http.wire import (
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
-NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
 PLAIN = "only scores with submittedAt or operator can be submitted: any other takes the scope submit"
 _APPLIED = ((b"preference-applied", REPRESENTATION),)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from laurels.errors import Forbidden
 from laurels.http.access import refusal
 from laurels.http.bodies import format_time
 from laurels.http.cursor import read_cursor, write_cursor
-from laurels.http.messages import Response
+from laurels.http.messages import NO_CONTENT, Response
+from laurels.http.reads import format_metadata
 from laurels.http.wire import HeldEntries, HeldEntry, HeldScore, NewRun, StandingWithHeld, encode
 from laurels.stores.contract import HiddenStanding
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from laurels.http.gate import Context
     from laurels.stores.contract import Board, Ranked
 
-NO_CONTENT = Response(204)
+
+def held_score(entry: Ranked | None) -> HeldScore | None:
+    """Return what is held of a name, as it is shown."""
+    return None if entry is None else HeldScore(entry.score, format_time(entry.submitted_at or 0))
 
 
 async def standing_with_held(context: Context, where: Board, name: str) -> Response:
@@ -31,7 +35,7 @@ async def standing_with_held(context: Context, where: Board, name: str) -> Respo
         )
     found = await boards.standing(where, name)
     entry = await boards.held_entry(where.name, name)  # nothing was waited for since: of the same state
-    held = HeldScore(entry.score, format_time(entry.submitted_at or 0)) if entry else None
+    held = held_score(entry)
     if found is None:
         return Response(200, encode(StandingWithHeld(held=held)))
     hidden = isinstance(found, HiddenStanding) or UNSET
@@ -60,7 +64,7 @@ def _show(entry: Ranked) -> HeldEntry:
         entry.score,
         format_time(entry.submitted_at or 0),
         name=entry.name,
-        metadata=Raw(entry.metadata or b"null"),
+        metadata=format_metadata(entry.metadata),
         metadata_damaged=entry.is_metadata_damaged or UNSET,
     )
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from laurels.http.bodies import format_time
-from laurels.http.handlers import NO_CONTENT
-from laurels.http.messages import Response
+from laurels.http.messages import NO_CONTENT, Response
 from laurels.http.reads import find_board, format_metadata
 from laurels.http.wire import HiddenEntry, HiddenNames, encode
 

@@ -95,6 +95,9 @@ class Response(Struct, frozen=True, gc=False):
         return [*self.headers, *kind, *(header for header in ON_EVERY_ANSWER if header[0] not in own)]
 
 
+NO_CONTENT = Response(204)
+
+
 class StreamingResponse(Response, frozen=True, kw_only=True):
     """A response whose body is sent as it is made.
 

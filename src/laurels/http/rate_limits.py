@@ -24,7 +24,7 @@ from laurels.access.rates import Meters, Rate, Rates, key_of
 from laurels.errors import TooManyRequests, truncate
 from laurels.http.hosts import parse_address
 from laurels.http.proxies import read_address
-from laurels.limits import ANONYMOUS_TOKENS
+from laurels.limits import ANONYMOUS_TOKENS, SECONDS, read_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from laurels.access.principal import Principal
     from laurels.http.operation import Operation
 
-UNITS = {"s": (1, "a second"), "m": (60, "a minute"), "h": (60 * 60, "an hour"), "d": (24 * 60 * 60, "a day")}
-"""Of a rate in the access file: seconds, and what it is called."""
-CALLED = dict(UNITS.values())
+CALLED = {SECONDS["s"]: "a second", SECONDS["m"]: "a minute", SECONDS["h"]: "an hour", SECONDS["d"]: "a day"}
 ANONYMOUS_RATES = Rates(Rate("tokens", ANONYMOUS_TOKENS, 60 * 60, ANONYMOUS_TOKENS))
 """How many tokens an address may have made for new players; there is no right to ask for."""
 REMEMBERED = 1000
@@ -116,9 +114,8 @@ def read_rates(limits: RateLimits) -> Rates:
 def _read_rate(name: str, text: str | None, limits: RateLimits) -> Rate | None:
     if text is None:
         return None
-    count, _, unit = text.partition("/")
-    seconds = UNITS[unit][0]
-    return Rate(name, int(count), seconds, limits.burst or max(1, int(count) // seconds))
+    count, seconds = read_rate(text)
+    return Rate(name, count, seconds, limits.burst or max(1, count // seconds))
 
 
 @lru_cache(REMEMBERED)
@@ -146,6 +143,6 @@ def _refusal(metered: Metered, now: float, whose: str, *, is_submit: bool) -> To
         f"There are too many {limit.name} {whose}: {limit.count:,} {CALLED[int(limit.seconds)]} are allowed, "
         f"{limit.burst:,} at once. Come again in {seconds:,} {'second' if seconds == 1 else 'seconds'}.",
         seconds,
-        policy=", ".join(f'"{each.name}";q={each.burst};w={each.window}' for each in policies),
-        state=f'"{limit.name}";r=0;t={seconds}',
+        limit.name,
+        [(each.name, each.burst, each.window) for each in policies],
     )

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from laurels.clock import SECOND
 from laurels.errors import RunRefused, ScoreRefused, TooManyRequests, truncate
+from laurels.limits import read_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,7 @@ class GuardMemory:
         if run is not None and guard.runs is not None:
             self._check_run(guard.runs, run, now)
         if guard.per_player is not None:
-            self._check_rate(guard, self.meters.get((_meters_of(board, guard), name), 0), now)
+            self._check_rate(guard.per_player, self.meters.get((_meters_of(board, guard), name), 0), now)
 
     def _check_run(self, runs: Runs, run: bytes, now: int) -> None:
         made, until = run_times(run)
@@ -98,23 +99,23 @@ class GuardMemory:
             raise RunRefused(f"The run is too short: it is accepted {runs.min_seconds} seconds after its making.")
 
     @staticmethod
-    def _check_rate(guard: Guard, until: int, now: int) -> None:
-        count, seconds = guard.rate or (0, 0)
+    def _check_rate(per_player: str, until: int, now: int) -> None:
+        count, seconds = read_rate(per_player)
         interval = seconds * SECOND // count
         early = max(until, now) + interval - now - seconds * SECOND
         if early > 0:
             wait = -(-early // SECOND)
             raise TooManyRequests(
-                f"The board takes {guard.per_player} entries of one player: the next one in {wait} seconds.",
+                f"The board takes {per_player} entries of one player: the next one in {wait} seconds.",
                 wait,
-                f'"entries";q={count};w={seconds}',
-                f'"entries";r=0;t={wait}',
+                "entries",
+                [("entries", count, seconds)],
             )
 
     def remember(self, board: str, guard: Guard, name: str, run: bytes | None, now: int) -> None:
         """Count a submit that was taken, or held, and use up its run."""
         self.forget(now)
-        if (rate := guard.rate) is not None:  # read from the text each time
+        if (rate := guard.rate) is not None:
             count, seconds = rate
             meter = _meters_of(board, guard), name
             until = max(self.meters.pop(meter, 0), now) + seconds * SECOND // count
