@@ -8,14 +8,13 @@ from functools import cache
 
 import httpx
 
+from laurels.access.issuers import FETCH_HEADERS, FETCHED_BYTES
 from laurels.errors import KeysUnreadable
-from laurels.limits import KIB, format_size
+from laurels.limits import format_size
 
 FETCH_SECONDS = 5.0
 """From the connection to the last byte."""
-FETCHED_BYTES = 256 * KIB
 REDIRECTS = 3
-HEADERS = {"accept": "application/jwk-set+json, application/json", "accept-encoding": "identity"}
 _trust = cache(httpx.create_ssl_context)
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of each request
@@ -32,7 +31,9 @@ async def fetch(url: str) -> bytes:
         trust = await asyncio.to_thread(_trust) if is_secure else False  # it takes some milliseconds to read
         async with (
             asyncio.timeout(FETCH_SECONDS),
-            httpx.AsyncClient(headers=HEADERS, timeout=FETCH_SECONDS, verify=trust, trust_env=is_secure) as client,
+            httpx.AsyncClient(
+                headers=FETCH_HEADERS, timeout=FETCH_SECONDS, verify=trust, trust_env=is_secure
+            ) as client,
         ):
             for _ in range(REDIRECTS + 1):
                 async with client.stream("GET", place) as response:

@@ -27,6 +27,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from laurels.errors import IssuerUnreachable, KeysUnreadable
+from laurels.limits import KIB
 from laurels.optional import load
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ RSA_BITS = range(2048, 8192 + 1)
 NAMES = {"RS256": ("RS256",), "ES256": ("ES256",), "EdDSA": ("EdDSA", "Ed25519")}
 """What tokens and keys call each algorithm."""
 ALGORITHMS = {name: algorithm for algorithm, names in NAMES.items() for name in names}
+FETCHED_BYTES = 256 * KIB
+"""How long a set of keys may be."""
+FETCH_HEADERS = {"accept": "application/jwk-set+json, application/json", "accept-encoding": "identity"}
+"""What a set of keys is asked for with."""
 _OF_KEYS = {("RSA", UNSET): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
 
 Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]

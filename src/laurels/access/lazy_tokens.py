@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from laurels.access.secret_references import read_secret
 from laurels.errors import AccessFileUnusable
@@ -26,13 +26,13 @@ def open_tokens(players: Players | None, file: Path, before: Tokens | None = Non
 
 
 def make_tokens(
-    players: Players | None, secret: bytes | None, place: Path | str, before: Tokens | None = None
+    players: Players | None, secret: bytes | None, place: Path | str, before: Tokens | None = None, **parts: Any
 ) -> Tokens | None:
-    """Return the same, with the secret that the access file at a place refers to."""
+    """Return the same, with the secret that the access file at a place refers to, and further parts of Tokens."""
     if players is None:
         return None
     try:
-        tokens: Tokens = load("laurels.access.tokens:Tokens")(players, secret, before)
+        tokens: Tokens = load("laurels.access.tokens:Tokens")(players, secret, before, **parts)
     except ValueError as error:
         raise AccessFileUnusable(place, f"[players]: {error}") from None
     return tokens

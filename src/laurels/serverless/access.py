@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from laurels.access.file import AccessFile
+from laurels.access.lazy_tokens import make_tokens
 from laurels.access.ssm_parameter import parse_parameter, secret_parameter
 from laurels.errors import AccessFileUnusable, ParameterUnreadable
 from laurels.http.access import Access
@@ -96,11 +97,6 @@ class ParameterAccess(Access):
                 "[players] has issuers, and these functions were deployed for a file without any: deploy again, with "
                 "this file as accessFile, or without accessFile",
             )
-        try:
-            fetch = load("laurels.serverless.fetching:fetch") if players.issuers else None
-            new_tokens = load("laurels.access.tokens:Tokens")
-            # By the wall clock, as all that is kept here: the monotonic one may not move while Lambda freezes it.
-            tokens: Tokens = new_tokens(players, secret, self.tokens, fetch=fetch, clock=self._clock)
-        except ValueError as error:
-            raise AccessFileUnusable(self._name, f"[players]: {error}") from None
-        return tokens
+        fetch = load("laurels.serverless.fetching:fetch") if players.issuers else None
+        # By the wall clock, as all that is kept here: the monotonic one may not move while Lambda freezes it.
+        return make_tokens(players, secret, self._name, self.tokens, fetch=fetch, clock=self._clock)

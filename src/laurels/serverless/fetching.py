@@ -7,13 +7,12 @@ import asyncio
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from laurels.access.issuers import FETCH_HEADERS, FETCHED_BYTES
 from laurels.errors import KeysUnreadable
-from laurels.limits import KIB, format_size
+from laurels.limits import format_size
 
 FETCH_SECONDS = 4.0
 """From the connection to the last byte; the function must have time left to answer."""
-FETCHED_BYTES = 256 * KIB
-HEADERS = {"accept": "application/jwk-set+json, application/json", "accept-encoding": "identity"}
 TIMEOUT = urllib3.Timeout(connect=2, read=FETCH_SECONDS)
 
 
@@ -33,7 +32,7 @@ def _get(url: str) -> bytes:
     try:
         with urllib3.PoolManager() as pool:
             answer = pool.request(
-                "GET", url, headers=HEADERS, timeout=TIMEOUT, retries=False, redirect=False, preload_content=False
+                "GET", url, headers=FETCH_HEADERS, timeout=TIMEOUT, retries=False, redirect=False, preload_content=False
             )
             content = bytes(answer.read(FETCHED_BYTES + 1, decode_content=False))
             answer.close()
