@@ -29,6 +29,8 @@ setup(
             for name in (
                 "laurels.ranking.index",
                 "laurels.ranking.packed",
+                "laurels.access.marks",
+                "laurels.access.rates",
                 "laurels.adapters.request_counts",
                 "laurels.adapters.fast_path",
                 "laurels.stores.embedded.key_table",

@@ -38,20 +38,20 @@ class Context:
 def cold(event: dict[str, Any]) -> Parts:
     """Time a cold start of ``get_standing``: from the first import to its first response."""
     begun = time.perf_counter()
-    key = import_module("laurels.serverless.key")
+    parameters: Any = import_module("laurels.serverless.parameters")
     import_module("laurels.serverless.function")
     imported = time.perf_counter()
     spent: list[float] = []
-    fetch = key.ParameterKeys._fetch  # noqa: SLF001 - only it knows how long SSM takes
+    fetch = parameters.parameter  # only it knows how long SSM takes
 
-    def timed(keys: object) -> Any:
+    def timed(*arguments: Any) -> Any:
         called = time.perf_counter()
         try:
-            return fetch(keys)
+            return fetch(*arguments)
         finally:
             spent.append(time.perf_counter() - called)
 
-    key.ParameterKeys._fetch = timed  # noqa: SLF001
+    parameters.parameter = timed
     handlers = import_module("laurels.serverless.handlers")
     ready = time.perf_counter()
     succeeded(handlers.get_standing(event, Context))

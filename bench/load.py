@@ -70,7 +70,7 @@ def _waited_for() -> float:
 
 def _wrk(server: Server, prepared: Path, seconds: float, keys: str) -> tuple[int, float]:
     command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds:.0f}s"]
-    command += ["--script", str(SCRIPT), f"http://127.0.0.1:{server.port}", "--", str(prepared)]
+    command += ["--script", str(SCRIPT), f"{server.scheme}://127.0.0.1:{server.port}", "--", str(prepared)]
     command += [keys] if keys else []
     done = subprocess.run(pinned(CLIENT_CORE, command), capture_output=True, text=True, check=False)
     counted = re.search(r"^counted (\d+) (\d+) (\d+)$", done.stdout, re.MULTILINE)

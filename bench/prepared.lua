@@ -2,17 +2,17 @@
 --
 -- Sends the requests of FILE in turn. Each is formatted once before the run, so that the generator costs the same for
 -- every server. FILE has one request a line: METHOD PATH [BODY], where a body is JSON. If its first line is ORIGIN URL,
--- they all come from a page there.
+-- they all come from a page there. A line CREDENTIAL TEXT is what the requests behind it show.
 -- With KEYS each has an idempotency key of its own, which begins so.
 -- Prints at the end one line: requests, microseconds, failed.
 
-local prepared, begin, count, at, keys, origin = {}, {}, 0, 0, nil, nil
+local prepared, begin, count, at, keys, origin, shown = {}, {}, 0, 0, nil, nil, nil
 
 function init(arguments)
   keys = arguments[2]
   for line in io.lines(arguments[1]) do
     local method, path, body = line:match("^(%S+) (%S+) ?(.*)$")
-    local headers = {Origin = origin}
+    local headers = {Origin = origin, Authorization = shown}
     if body ~= "" then
       headers["Content-Type"] = "application/json"
     else
@@ -20,6 +20,8 @@ function init(arguments)
     end
     if method == "ORIGIN" then
       origin = path
+    elseif method == "CREDENTIAL" then
+      shown = "Bearer " .. path
     else
       count = count + 1
       prepared[count] = wrk.format(method, path, headers, body)

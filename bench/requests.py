@@ -13,7 +13,7 @@ from bench.errors import UnexpectedAnswer
 from bench.members import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 BOARD = "race"
@@ -77,10 +77,16 @@ def batch(entries: Iterable[tuple[str, int]], metadata: str = "") -> Request:
     return Request("POST", f"/{BOARD}", json.dumps(body))
 
 
-def save(requests: Iterable[Request], file: Path, origin: str = "") -> Path:
-    """Write one request a line, as ``prepared.lua`` and the open loop read them; they come from a page of an origin."""
+def save(requests: Iterable[Request], file: Path, origin: str = "", credentials: Sequence[str] = ()) -> Path:
+    """Write one request a line, as ``prepared.lua`` and the open loop read them; they come from a page of an origin.
+
+    They show these credentials in turn, if there are any, which the open loop does not know.
+    """
     lines = [f"ORIGIN {origin}"] if origin else []
-    lines += [f"{request.method} {request.path} {request.body}".rstrip() for request in requests]
+    for place, request in enumerate(requests):
+        if credentials:
+            lines.append(f"CREDENTIAL {credentials[place % len(credentials)]}")
+        lines.append(f"{request.method} {request.path} {request.body}".rstrip())
     file.write_text("".join(f"{line}\n" for line in lines))
     return file
 

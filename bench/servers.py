@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ HTTP_2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0,
 HTTP_2_WELCOME = b"\0\0"
 REDIS_HELLO = b"PING\r\n"
 REDIS_WELCOME = b"+PONG"
+TRUSTING = ssl._create_unverified_context()  # noqa: S323, SLF001 - the benchmark's own certificates
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 """For programs of ``bench`` and its peers."""
 
@@ -63,11 +65,18 @@ HERE = Checkout(ROOT)
 class Server:
     """A running server: process group, port and log. As a context it is stopped at the end."""
 
-    def __init__(
-        self, name: str, command: Sequence[str], port: int, directory: Path, environment: Mapping[str, str]
+    def __init__(  # noqa: PLR0913, PLR0917 - what a process has
+        self,
+        name: str,
+        command: Sequence[str],
+        port: int,
+        directory: Path,
+        environment: Mapping[str, str],
+        scheme: str = "http",
     ) -> None:
         self.name = name
         self.port = port
+        self.scheme = scheme
         self.log = directory / f"{name}.log"
         self.begun = time.perf_counter()
         with self.log.open("ab") as log:
@@ -98,7 +107,7 @@ class Server:
 
     def await_answer(self, hello: bytes = HTTP_HELLO, welcome: bytes = HTTP_WELCOME, patience: float = 120) -> float:
         """Wait until the reply to ``hello`` begins with ``welcome``; return the seconds since the start."""
-        while not answers(self.port, hello, welcome):
+        while not answers(self.port, hello, welcome, self.scheme):
             if self._process.poll() is not None or time.perf_counter() - self.begun > patience:
                 raise NotAnswering(self.name, self.log)
             time.sleep(0.001)
@@ -122,10 +131,11 @@ def end_group(group: int) -> None:
         return
 
 
-def answers(port: int, hello: bytes, welcome: bytes) -> bool:
+def answers(port: int, hello: bytes, welcome: bytes, scheme: str = "http") -> bool:
     """Return whether the reply to ``hello`` on a new connection begins with ``welcome``."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+            connection = TRUSTING.wrap_socket(plain) if scheme == "https" else plain
             connection.sendall(hello)
             return connection.recv(4096).startswith(welcome)
     except (ConnectionError, TimeoutError):
@@ -140,12 +150,12 @@ def free_port() -> int:
     return port
 
 
-def laurels(directory: Path, data: Path, *options: str, checkout: Checkout = HERE) -> Server:
+def laurels(directory: Path, data: Path, *options: str, checkout: Checkout = HERE, scheme: str = "http") -> Server:
     """Start Laurels on a data directory."""
     port = free_port()
     place = ["--host", "127.0.0.1", "--port", str(port), "--data", str(data)]
     command = pinned(SERVER_CORE, [checkout.laurels, "serve", *place, *options])
-    return Server("laurels", command, port, directory, checkout.environment)
+    return Server("laurels", command, port, directory, checkout.environment, scheme)
 
 
 def momento(directory: Path, *options: str) -> Server:

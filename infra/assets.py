@@ -44,8 +44,14 @@ UNSEEN = {
     "google.protobuf.internal.api_implementation": ("google._upb._message",),
     "google._upb._message": ("google.protobuf.message", "google.protobuf.internal.well_known_types"),
     "msgspec._core": ("msgspec._utils",),
+    "cryptography.hazmat.bindings._rust": ("_cffi_backend",),
+    "laurels.serverless.access": ("laurels.access.tokens", "laurels.serverless.fetching"),
 }
 """Imports that no statement shows: those of compiled modules, and those by a name that is made at run time."""
+
+OF_ISSUERS = frozenset({"cryptography", "_cffi_backend"})
+"""What verifies the signatures of foreign issuers of tokens. pyjwt, which the SDK of Momento imports, imports it if it
+is there: 16 MB, and a tenth of a cold start, which a deployment without such issuers does not pay."""
 
 DATA = {"grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem"}
 """Files that a module reads."""
@@ -53,27 +59,34 @@ NO_FILES: Mapping[str, bytes] = {}
 
 
 def build(
-    target: Target, directory: Path, handler: str = HANDLERS, extra_files: Mapping[str, bytes] = NO_FILES
+    target: Target,
+    directory: Path,
+    handler: str = HANDLERS,
+    extra_files: Mapping[str, bytes] = NO_FILES,
+    *,
+    with_issuers: bool = False,
 ) -> Path:
     """Build the asset of the functions in the module ``handler``, if it is not there; return its directory.
 
-    It is a directory in ``directory``; ``extra_files`` are by their names in the asset. Raises AssetError.
+    It is a directory in ``directory``; ``extra_files`` are by their names in the asset. ``with_issuers`` lets it verify
+    tokens of foreign issuers. Raises AssetError.
     """
     wheels = find_wheels(target)
     ours = _our_files()
+    left_out = frozenset() if with_issuers else OF_ISSUERS
     reached = _find_imported({handler}, ours)
     carried = {path: ours[path] for path in sorted(reached)}
     for module in {handler} - {_module(path) for path in carried} | _compiled_modules(carried):
         raise NotCarried(module)
     # Without a dot: CDK takes what follows one for the extension of a file.
     kind = f"{handler.rpartition('.')[2]}-{target.name.replace('.', '')}"
-    place = directory / f"{kind}-{_fingerprint(target, wheels, {**carried, **extra_files})}"
+    place = directory / f"{kind}-{_fingerprint(target, wheels, {**carried, **extra_files}, left_out)}"
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=directory) as scratch:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
             files = carried | _unpack(wheels)
-            whole = {path: files[path] for path in _find_imported({handler}, files)}
+            whole = {path: files[path] for path in _find_imported({handler}, files, left_out)}
             _write(Path(scratch) / "asset", {**whole, **extra_files})
             _compile(Path(scratch) / "asset", target.interpreter)
             (Path(scratch) / "asset").rename(place)
@@ -104,13 +117,14 @@ def _unpack(wheels: list[Path]) -> dict[str, bytes]:
     return files
 
 
-def _fingerprint(target: Target, wheels: list[Path], carried: Mapping[str, bytes]) -> str:
+def _fingerprint(target: Target, wheels: list[Path], carried: Mapping[str, bytes], left_out: frozenset[str]) -> str:
     # The version of Python, because compiled files are of one; this file, because it decides what an asset has.
     digest = hashlib.sha256(target.version.encode())
     digest.update(Path(__file__).read_bytes())
     for wheel in wheels:
         digest.update(wheel.name.encode() + b"\0")
     digest.update(LOCK.read_bytes())
+    digest.update(" ".join(sorted(left_out)).encode())
     for path, text in carried.items():
         digest.update(b"%b\0%d\0%b" % (path.encode(), len(text), text))
     return digest.hexdigest()[:16]
@@ -138,9 +152,14 @@ def _module(path: str) -> str | None:
     return ".".join(parts[:-1] if stem == "__init__" else parts)
 
 
-def _find_imported(roots: Iterable[str], files: Mapping[str, bytes]) -> set[str]:
-    """Return the files of the modules ``roots`` and of all that they import, as far as they are in ``files``."""
-    places = {module: path for path in files if (module := _module(path))}
+def _find_imported(
+    roots: Iterable[str], files: Mapping[str, bytes], left_out: frozenset[str] = frozenset()
+) -> set[str]:
+    """Return the files of the modules ``roots`` and of all that they import, as far as they are in ``files``.
+
+    Packages that are ``left_out`` are passed over.
+    """
+    places = {module: path for path in files if (module := _module(path)) and module.partition(".")[0] not in left_out}
     seen: set[str] = set()
     reached: set[str] = set()
     waiting = list(roots)
@@ -194,9 +213,11 @@ def main() -> None:
     parser.add_argument("--runtime", choices=RUNTIMES, default=newest_runtime(), help="Lambda's Python [%(default)s]")
     parser.add_argument("--handler", default=HANDLERS, help="the module with the functions [%(default)s]")
     parser.add_argument("--to", type=Path, default=ASSETS, help="the directory to build it in [%(default)s]")
+    parser.add_argument("--with-issuers", action="store_true", help="with what verifies tokens of foreign issuers")
     given = parser.parse_args()
     target = HERE if given.architecture == HERE.name else find_target(given.runtime, given.architecture)
-    sys.stdout.write(f"{build(target, given.to, given.handler)}\n")
+    built = build(target, given.to, given.handler, with_issuers=given.with_issuers)
+    sys.stdout.write(f"{built}\n")
 
 
 if __name__ == "__main__":

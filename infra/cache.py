@@ -8,7 +8,7 @@ from aws_cdk import CustomResource, RemovalPolicy, custom_resources
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.functions import Function, own_log_group, own_role, use_parameter, write_logs
+from infra.functions import Function, own_log_group, own_role, use_parameters, write_logs
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -30,7 +30,7 @@ class Cache(Construct):
             description="Make and delete the Momento cache of the stage",
             settings=settings,
             environment={"LAURELS_ADMIN_KEY_PARAMETER": settings.admin_key_parameter} | optional,
-            statements=use_parameter(self, settings.admin_key_parameter, settings=settings),
+            statements=use_parameters(self, [settings.admin_key_parameter], settings=settings),
             seconds=SECONDS,
         )
         provider = self._make_provider(settings)

@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.access import has_issuers
 from infra.assets import ASSETS, NO_FILES, build
 from infra.boards import read_declarations
 from infra.runtimes import find_target
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Function(Construct):
     """One handler as a function. It may log and trace; ``statements`` allow more.
 
-    ``extra_files`` are added to its code, by their names.
+    ``extra_files`` are added to its code, by their names; ``with_issuers`` lets it verify tokens of foreign issuers.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Function(Construct):
         statements: Sequence[iam.PolicyStatement],
         seconds: int = ROUTE_SECONDS,
         extra_files: Mapping[str, bytes] = NO_FILES,
+        with_issuers: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         full_name = f"{settings.name}-{name}"
@@ -51,7 +53,7 @@ class Function(Construct):
             statements=[write_logs(self.log_group), _write_traces(), *statements],
         )
         target = find_target(settings.python_runtime, settings.architecture)
-        asset = build(target, ASSETS, handler.rpartition(".")[0], extra_files)
+        asset = build(target, ASSETS, handler.rpartition(".")[0], extra_files, with_issuers=with_issuers)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -79,6 +81,7 @@ class Functions(Construct):
         super().__init__(scope, id_)
         self._settings = settings
         self._extra_files = read_declarations(settings)
+        self._with_issuers = has_issuers(settings)
         self.submit_score = self._route("submit-score", "Keep the score of a name on a board")
         self.get_standing = self._route("get-standing", "Give score and rank of a name on a board")
         self.get_leaderboard = self._route("get-leaderboard", "Give a page of a board")
@@ -97,8 +100,9 @@ class Functions(Construct):
             description=description,
             settings=self._settings,
             environment=self._settings.route_environment,
-            statements=use_parameter(self, self._settings.key_parameter, settings=self._settings),
+            statements=use_parameters(self, self._settings.parameters_read, settings=self._settings),
             extra_files=self._extra_files,
+            with_issuers=self._with_issuers,
         )
 
 
@@ -126,20 +130,23 @@ def own_role(scope: Construct, id_: str, *, name: str, statements: Sequence[iam.
     )
 
 
-def use_parameter(
-    scope: Construct, name: str, *, settings: Settings, actions: Sequence[str] = ("ssm:GetParameter",)
+def use_parameters(
+    scope: Construct, names: Sequence[str], *, settings: Settings, actions: Sequence[str] = ("ssm:GetParameter",)
 ) -> list[iam.PolicyStatement]:
-    """Allow ``actions`` on exactly one parameter, and decryption with its key if that is a customer's own.
+    """Allow ``actions`` on exactly these parameters, and decryption with their key if that is a customer's own.
 
     The key that AWS manages for SSM needs no statement: its policy allows everyone who may use the parameter.
     """
-    arn = Stack.of(scope).format_arn(
-        service="ssm",
-        resource="parameter",
-        resource_name=name.removeprefix("/"),
-        arn_format=ArnFormat.SLASH_RESOURCE_NAME,
-    )
-    statements = [iam.PolicyStatement(actions=list(actions), resources=[arn])]
+    arns = [
+        Stack.of(scope).format_arn(
+            service="ssm",
+            resource="parameter",
+            resource_name=name.removeprefix("/"),
+            arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+        )
+        for name in names
+    ]
+    statements = [iam.PolicyStatement(actions=list(actions), resources=arns)]
     if settings.parameter_key_arn:
         statements.append(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[settings.parameter_key_arn]))
     return statements

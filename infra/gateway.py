@@ -12,6 +12,9 @@ and the contract holds. Its answers are problem documents as those of the servic
 - A method that a route does not have is a 405 with ``Allow``, from a mock. Of a path that is no route the gateway says
   403 by itself, "Missing Authentication Token"; here it is the 404 that it is.
 - HEAD goes to the function of GET. The gateway leaves the body out.
+
+With an authorizer, or API keys, the routes ask for them. OPTIONS does not, as browsers show nothing with a preflight,
+nor what answers a method that a route does not have: that comes first, as in the contract.
 """
 
 from __future__ import annotations
@@ -22,10 +25,11 @@ import msgspec
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
-from infra.answers import ANSWERS, DEFAULTS, FUNCTIONS, OTHER_METHOD, list_methods, refusal
+from infra.answers import ANSWERS, DEFAULTS, FUNCTIONS, OTHER_METHOD, gateway_answer, list_methods, refusal
 from infra.functions import acknowledge, own_log_group
+from infra.guard import Guard
 from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS, PREFLIGHT_SECONDS
-from laurels.http.messages import JSON, ON_EVERY_ANSWER, PROBLEM
+from laurels.http.messages import JSON, ON_EVERY_ANSWER, PROBLEM, Response
 
 if TYPE_CHECKING:
     from infra.functions import Function, Functions
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
     from laurels.http.operation import Operation
 
 QUOTED_PROBLEM = f"'{PROBLEM.decode()}'"
-RETRY = {"Retry-After": "'1'"}
 SENT_TYPES = (
     JSON.decode(),
     "application/x-www-form-urlencoded",
@@ -57,9 +60,13 @@ LOGGED = {
     "errorType": "$context.error.responseType",
     "sourceIp": "$context.identity.sourceIp",
     "userAgent": "$context.identity.userAgent",
+    "apiKeyId": "$context.identity.apiKeyId",
+    "authorizerStatus": "$context.authorizer.status",
     "trace": "$context.xrayTraceId",
 }
-"""A line of the access log: no bodies, and no names of players, which only the path has."""
+"""A line of the access log: no bodies, no credentials, and no names of players, which only the path has."""
+API_KEY_HEADER = "X-Api-Key"
+OF_A_MOCK = "It does nothing but say which methods there are, before anybody is asked who it is, as in the contract."
 
 
 class Gateway(Construct):
@@ -82,14 +89,15 @@ class Gateway(Construct):
             description="Any JSON: its shape is for the function to judge",
             schema=apigateway.JsonSchema(schema=apigateway.JsonSchemaVersion.DRAFT4),
         )
+        guard = Guard(self, "Guard", api=self.api, settings=settings)
         for name, operation in FUNCTIONS.items():
-            self._add_operation(operation, getattr(functions, name))
+            self._add_operation(operation, getattr(functions, name), guard)
         for path in dict.fromkeys(operation.path for operation in FUNCTIONS.values()):
             self._refuse_others(self._resource(path), ", ".join(list_methods(path)))
-        for kind, (status, detail) in ANSWERS.items():
-            self._answer(kind, refusal(status, detail).body, status)
+        for kind in ANSWERS:
+            self._answer(kind, gateway_answer(kind))
         for kind, remainder in DEFAULTS.items():
-            self._answer(kind, msgspec.json.encode(remainder))
+            self._answer(kind, Response(0, msgspec.json.encode(remainder)))
 
     def _made_api(self) -> apigateway.RestApi:
         settings = self._settings
@@ -130,20 +138,20 @@ class Gateway(Construct):
     def _resource(self, path: str) -> apigateway.Resource:
         return self.api.root.resource_for_path(path)
 
-    def _add_operation(self, operation: Operation, function: Function) -> None:
+    def _add_operation(self, operation: Operation, function: Function, guard: Guard) -> None:
         """Let a function answer an operation; what the parameters may be is for the function to judge."""
         query = sorted(parameter.name for parameter in operation.parameters if parameter.where == "query")
         for method in ("GET", "HEAD") if operation.method == "GET" else (operation.method,):
             added = self._resource(operation.path).add_method(
                 method,
                 apigateway.LambdaIntegration(function.function, allow_test_invoke=False),
-                authorization_type=apigateway.AuthorizationType.NONE,
+                **guard.options,
                 request_validator=self._validator,
                 request_parameters={f"method.request.path.{part.name}": True for part in operation.path_names}
                 | {f"method.request.querystring.{name}": False for name in query},
                 request_models={JSON.decode(): self._any_json} if operation.body else None,
             )
-            _acknowledge_public(added)
+            guard.acknowledge(added)
 
     def _refuse_others(self, resource: apigateway.Resource, allowed: str) -> None:
         """Answer OPTIONS with what is allowed, and every other method with 405."""
@@ -151,7 +159,7 @@ class Gateway(Construct):
         preflight = self._cors() | (
             {
                 "Access-Control-Allow-Methods": f"'{allowed}'",
-                "Access-Control-Allow-Headers": f"'{ALLOWED_HEADERS.decode()}'",
+                "Access-Control-Allow-Headers": f"'{self._allowed_headers()}'",
                 "Access-Control-Max-Age": f"'{PREFLIGHT_SECONDS}'",
             }
             if self._settings.cors_origin
@@ -161,15 +169,20 @@ class Gateway(Construct):
         refused = refusal(405, OTHER_METHOD.format(allowed)).body.decode()
         _mock(resource, "ANY", 405, allow | self._cors() | {"Content-Type": QUOTED_PROBLEM}, refused)
 
-    def _answer(self, kind: str, body: bytes, status: int | None = None) -> None:
-        retry = RETRY if status in {429, 503} else {}
+    def _answer(self, kind: str, answer: Response) -> None:
+        """Let the gateway answer like this by itself; a status of 0 leaves it its own."""
+        own = {name.decode().title(): f"'{value.decode()}'" for name, value in answer.headers}
         self.api.add_gateway_response(
             kind.title().replace("_", ""),
             type=apigateway.ResponseType.of(kind),
-            status_code=str(status) if status else None,
-            response_headers={"Content-Type": QUOTED_PROBLEM} | ALWAYS | retry | self._cors(),
-            templates={"application/json": body.decode()},
+            status_code=str(answer.status) if answer.status else None,
+            response_headers={"Content-Type": QUOTED_PROBLEM} | ALWAYS | own | self._cors(),
+            templates={"application/json": answer.body.decode()},
         )
+
+    def _allowed_headers(self) -> str:
+        allowed = ALLOWED_HEADERS.decode()
+        return f"{allowed}, {API_KEY_HEADER.lower()}" if self._settings.api_keys else allowed
 
     def _cors(self) -> dict[str, str]:
         if not self._settings.cors_origin:
@@ -205,9 +218,5 @@ def _mock(
             )
         ],
     )
-    _acknowledge_public(added)
-
-
-def _acknowledge_public(method: apigateway.Method) -> None:
-    acknowledge(method, "AwsSolutions-APIG4", "A leaderboard is public; the deployment's own gate may stand before it.")
-    acknowledge(method, "AwsSolutions-COG4", "A leaderboard is public; the deployment's own gate may stand before it.")
+    acknowledge(added, "AwsSolutions-APIG4", OF_A_MOCK)
+    acknowledge(added, "AwsSolutions-COG4", OF_A_MOCK)

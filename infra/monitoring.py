@@ -25,11 +25,13 @@ PERIOD = Duration.minutes(5)
 ERROR_RATE = 0.01
 LATENCY_MS = 1000
 KEY_TROUBLES = (
-    "*old key serves on*",
+    "*the old key serves on*",
+    "*the old access file serves on*",
     "The key cannot be read*",
+    "The access file cannot be read*",
     "The Momento key is refused*",
 )
-"""Patterns of the log's lines about a key that is refused, or cannot be read."""
+"""Patterns of the log's lines about a key that is refused, and about a parameter that cannot be read."""
 
 
 class Monitoring(Construct):
@@ -53,7 +55,9 @@ class Monitoring(Construct):
         self._alarm("latency", _p99(stage.metric_latency), LATENCY_MS, "One request in 100 takes over 1 s.", periods=3)
         for function in (*routes, *others):
             self._add_alarms(function)
-        self._alarm("key", self._key_troubles(routes), 0, "A key is refused, or cannot be read: see the log.")
+        self._alarm(
+            "key", self._key_troubles(routes), 0, "A key is refused, or key or access file cannot be read: see the log."
+        )
         self._add_dashboard(routes)
 
     def _add_alarms(self, function: Function) -> None:

@@ -9,7 +9,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
-from infra.functions import Function, use_parameter
+from infra.functions import Function, use_parameters
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -36,8 +36,8 @@ class Rotation(Construct):
                 "LAURELS_ROTATE_DAYS": str(days),
             },
             statements=[
-                *use_parameter(self, settings.admin_key_parameter, settings=settings),
-                *use_parameter(self, settings.key_parameter, settings=settings, actions=ACTIONS),
+                *use_parameters(self, [settings.admin_key_parameter], settings=settings),
+                *use_parameters(self, [settings.key_parameter], settings=settings, actions=ACTIONS),
             ],
             seconds=SECONDS,
         )

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from infra.errors import SettingRefused
 from infra.runtimes import RUNTIMES, Runtime, newest_runtime
+from laurels.access.ssm_parameter import NAME_CHARACTERS, PARAMETER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,6 +105,47 @@ BoardsFile = Annotated[
     str,
     Meta(pattern=r"^.+\.toml\Z", description="It is a TOML file with the definitions of boards, as in boards.toml."),
 ]
+ParameterName = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{PARAMETER_NAME}\Z",
+        max_length=NAME_CHARACTERS,
+        description="It is the whole name of a parameter of SSM, as in /laurels/dev/access.",
+    ),
+]
+AccessFile = Annotated[
+    str,
+    Meta(pattern=r"^.+\.toml\Z", description="It is a TOML file that says who may do what, as in access.toml."),
+]
+ApiKeyNames = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}(?:,[A-Za-z0-9][A-Za-z0-9-]{0,31})*\Z",
+        description="It is a list of names of keys with commas between them, as in game-server,website.",
+    ),
+]
+Quota = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]{0,8}/(?:day|week|month)\Z",
+        description="It is a number of requests in a day, a week or a month, as in 100000/day.",
+    ),
+]
+UserPoolArn = Annotated[
+    str,
+    Meta(
+        pattern=r"^arn:aws[a-z-]*:cognito-idp:[a-z0-9-]+:[0-9]{12}:userpool/[A-Za-z0-9_-]+\Z",
+        description="It is the ARN of a Cognito user pool, as in "
+        "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI.",
+    ),
+]
+FunctionArn = Annotated[
+    str,
+    Meta(
+        pattern=r"^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(?::[A-Za-z0-9_$-]+)?\Z",
+        description="It is the ARN of a Lambda function, as in arn:aws:lambda:eu-west-1:123456789012:function:who.",
+    ),
+]
 
 
 class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -121,6 +163,16 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     momento_endpoint: Host | None = None
     parameter_key_arn: KeyArn | None = None
     cors_origin: Origin | None = None
+    access_parameter: ParameterName | None = None
+    access_file: AccessFile | None = None
+    secret_parameter: ParameterName | None = None
+    open: Flag
+    api_keys: ApiKeyNames | None = None
+    api_key_rate: Rate | None = None
+    api_key_burst: Burst | None = None
+    api_key_quota: Quota | None = None
+    cognito_user_pool: UserPoolArn | None = None
+    authorizer_function: FunctionArn | None = None
     rate_limit: Rate = 100
     burst_limit: Burst = 200
     lasting_stages: StageNames = "prod"
@@ -156,6 +208,21 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
         return f"/leaderboard-api/{self.ssm_stage_name}/momento-super-user-key"
 
     @property
+    def api_key_names(self) -> list[str]:
+        """The names of the API keys of the usage plan."""
+        return self.api_keys.split(",") if self.api_keys else []
+
+    @property
+    def authorizer(self) -> str | None:
+        """The ARN of what the gateway asks before it calls a function."""
+        return self.cognito_user_pool or self.authorizer_function
+
+    @property
+    def parameters_read(self) -> list[str]:
+        """The names of all parameters that the functions of the routes read."""
+        return [name for name in (self.key_parameter, self.access_parameter, self.secret_parameter) if name]
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment of every function."""
         return {
@@ -174,6 +241,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
             "LAURELS_NAMESPACE": self.namespace,
             "LAURELS_ORDER": None if self.boards_file else self.order,
             "LAURELS_BOARDS": BOARDS if self.boards_file else None,
+            "LAURELS_ACCESS_PARAMETER": self.access_parameter,
         }
         return {
             "LAURELS_KEY_PARAMETER": self.key_parameter,
@@ -183,6 +251,12 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
+GUARDS = {"accessParameter", "apiKeys", "cognitoUserPool", "authorizerFunction"}
+"""The settings of which one says who may do what. A lasting stage without any must be said to be open."""
+NEEDED = {"accessFile": "accessParameter", "secretParameter": "accessParameter"} | dict.fromkeys(
+    ("apiKeyRate", "apiKeyBurst", "apiKeyQuota"), "apiKeys"
+)
+"""Settings that are nothing without another one."""
 EPHEMERAL_LOG_DAYS = 7
 LASTING_LOG_DAYS = 90
 
@@ -203,8 +277,10 @@ def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
         "cacheName": f"laurels-{stage}",
         "pythonRuntime": newest_runtime(),
         "logRetentionDays": LASTING_LOG_DAYS if stage in lasting else EPHEMERAL_LOG_DAYS,
+        "open": stage not in lasting and not given.keys() & GUARDS,
     } | ({} if "boardsFile" in given else {"order": "descending"})
     settings = _convert(given, derived)
+    _check_access(settings, is_said="open" in given)
     if settings.manage_cache and settings.cache_name != settings.name:
         raise SettingRefused(
             "manageCache",
@@ -219,6 +295,31 @@ def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
         if name not in given and (value := getattr(settings, FIELDS[name].name)) is not None
     }
     return settings, taken
+
+
+def _check_access(settings: Settings, *, is_said: bool) -> None:
+    """Refuse settings of access that contradict each other, or that leave a lasting stage open without saying so."""
+    given = {name for name in FIELDS if getattr(settings, FIELDS[name].name) is not None}
+    for name, needed in NEEDED.items():
+        if name in given and needed not in given:
+            raise SettingRefused(name, f"is given, and {needed} is not", f"Give {needed} beside it, or leave it out.")
+    for name in {name for name in settings.api_key_names if settings.api_key_names.count(name) > 1}:
+        raise SettingRefused("apiKeys", f"has {name} twice", "Give each key a name of its own.")
+    if {"cognitoUserPool", "authorizerFunction"} <= given:
+        raise SettingRefused(
+            "authorizerFunction", "is given beside cognitoUserPool", "Leave out one: a route has one authorizer."
+        )
+    guards = sorted(GUARDS & given)
+    if settings.open and guards:
+        raise SettingRefused("open", f"is true, and {guards[0]} says who may do what", "Leave out one of the two.")
+    if not settings.open and not guards:
+        problem = "is false" if is_said else f"is missing, and {settings.stage_name} is a lasting stage"
+        raise SettingRefused(
+            "open",
+            f"{problem}: nothing says who may do what",
+            "Give accessParameter, the parameter with the access file (`laurels access put` writes it), or apiKeys, "
+            "cognitoUserPool or authorizerFunction; or open=true: then whoever has its address may do everything.",
+        )
 
 
 def _check_rotation(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from aws_cdk import CfnOutput, Stack, Tags
 from infra.cache import Cache
 from infra.functions import Functions
 from infra.gateway import Gateway
+from infra.guard import OPEN
 from infra.monitoring import Monitoring
 from infra.rotation import Rotation
 
@@ -42,6 +43,7 @@ class LaurelsStack(Stack):
         Tags.of(self).add("laurels:stage", settings.stage_name)
         CfnOutput(self, "Endpoint", value=gateway.api.url, description="Where the leaderboard is")
         CfnOutput(self, "KeyParameter", value=settings.key_parameter, description="Where the Momento key has to be")
+        CfnOutput(self, "Access", value=_describe_access(settings), description="Who may do what")
         CfnOutput(
             self, "Cache", value=self._describe_cache(settings), description="The Momento cache that the boards are in"
         )
@@ -57,3 +59,13 @@ class LaurelsStack(Stack):
     def _describe_cache(self, settings: Settings) -> str:
         is_made = settings.manage_cache or settings.cache_name != settings.name
         return settings.cache_name if is_made else f"Run: laurels momento create-cache {settings.cache_name}"
+
+
+def _describe_access(settings: Settings) -> str:
+    guards = {
+        f"the access file in {settings.access_parameter}": settings.access_parameter,
+        "X-Api-Key": settings.api_keys,
+        settings.authorizer: settings.authorizer,
+    }
+    asked = [guard for guard, is_set in guards.items() if is_set]
+    return " and ".join(map(str, asked)) if asked else OPEN

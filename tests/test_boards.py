@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.boards import EVERY_BOARD, Boards
+from laurels.boards import Boards
 from laurels.definition import BoardsFile, Bounds, Definition
 from laurels.entries import checked_name, checked_score
 from laurels.errors import (
@@ -22,9 +22,10 @@ from laurels.errors import (
     NotDefined,
     ScoreRefused,
 )
-from laurels.stores.contract import Board, Change, DatedSubmission, Refusal, Standing, Submission
+from laurels.stores.contract import Board, Change, FullSubmission, Refusal, Standing, Submission
 from laurels.stores.embedded.store import EmbeddedStore
 from laurels.submissions import make_idempotency_key, make_submit_key
+from laurels.turnstile import EVERY_BOARD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -168,11 +169,11 @@ async def test_definitions_after_changes(boards: Boards) -> None:
     """The list of definitions follows each change."""
     for name in "bdac":
         await boards.define(name, BOUNDED)
-        assert name in [name for name, *_ in await boards.definitions("", 9)]
+        assert name in await boards.names("", 9)
     await boards.define("c", Definition())
     await boards.undefine("b")
     await boards.undefine("nothing")
-    assert [name for name, *_ in await boards.definitions("", 9)][:3] == ["a", "bounded", "c"]
+    assert (await boards.names("", 9))[:3] == ["a", "bounded", "c"]
 
 
 async def test_keep(boards: Boards, clock: Clock) -> None:
@@ -387,7 +388,7 @@ async def test_definition_waits_for_metadata(boards: Boards, kind: str) -> None:
 async def declare(boards: Boards, file: BoardsFile) -> asyncio.Task[None]:
     """Begin to declare the boards of another file; return when submits wait for that."""
     declaring = asyncio.create_task(boards.declare(file))
-    while EVERY_BOARD not in boards._changing:  # noqa: SLF001, ASYNC110
+    while EVERY_BOARD not in boards._submits.changing:  # noqa: SLF001, ASYNC110
         await asyncio.sleep(0)
     return declaring
 
@@ -405,7 +406,7 @@ async def test_submits_while_boards_are_declared(boards: Boards) -> None:
 async def test_declaring_waits_for_submits_under_way(boards: Boards) -> None:
     """Another file does not overtake a submit of which the store may not know yet."""
     known: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    submitting = asyncio.create_task(boards._submit_waiting("b", known))  # noqa: SLF001
+    submitting = asyncio.create_task(boards._submits.let_pass("b", known))  # noqa: SLF001
     declaring = await declare(boards, BoardsFile(boards={"b": BOUNDED}))
     assert await boards.definition("kart") == KART
     known.set_result(None)
@@ -417,7 +418,7 @@ async def test_declaring_waits_for_a_definition(boards: Boards) -> None:
     """Another file does not overtake a definition that is being changed."""
     async with boards._change_definition("b"):  # noqa: SLF001
         declaring = asyncio.create_task(boards.declare(BoardsFile(boards={"b": BOUNDED})))
-        while not boards._changing["b"]._waiters:  # noqa: SLF001, ASYNC110
+        while not boards._submits.changing["b"]._waiters:  # noqa: SLF001, ASYNC110
             await asyncio.sleep(0)
         assert await boards.definition("kart") == KART
     await declaring
@@ -447,12 +448,21 @@ async def test_definitions(boards: Boards) -> None:
     for name in ("a", "kart", "z", "\U0001f3c1", "\uffff"):
         await boards.submit(name, Submission("v", 5))
     await boards.define("m", BOUNDED)
-    pages = [await boards.definitions("", 3), await boards.definitions("kart", 3), await boards.definitions("z", 3)]
-    assert [[(name, declared) for name, _, declared in page] for page in pages] == [
+    pages = [await boards.names("", 3), await boards.names("kart", 3), await boards.names("z", 3)]
+    assert [[(name, boards.describe(name)[1]) for name in page] for page in pages] == [
         [("a", False), ("bounded", True), ("kart", True)],
         [("m", True), ("z", False), ("\uffff", False)],
         [("\uffff", False), ("\U0001f3c1", False)],
     ]
+
+
+@pytest.mark.parametrize("after", ["z" * 256, "z" * 257, "z" * 255 + "\u00e9", "z" * 254 + "\U0001f3c1"])
+async def test_boards_after_what_is_too_long(boards: Boards, after: str) -> None:
+    """A list goes on after any text, also one that no board can have for a name."""
+    names = ["z" * 255, "z" * 256, "z" * 254 + "\u00e9", "\U0010ffff" * 64]
+    for name in names:
+        await boards.submit(name, Submission("v", 5))
+    assert await boards.names(after, 9) == [name for name in names if name > after]
 
 
 async def test_definition_that_changed_goes(boards: Boards) -> None:
@@ -460,7 +470,7 @@ async def test_definition_that_changed_goes(boards: Boards) -> None:
     for definition in (BOUNDED, KART):
         await boards.define("m", definition)
     await boards.undefine("m")
-    assert [name for name, *_ in await boards.definitions("", 9)] == ["bounded", "kart"]
+    assert await boards.names("", 9) == ["bounded", "kart"]
 
 
 async def test_definitions_come_back(opened: Open) -> None:
@@ -484,7 +494,7 @@ async def test_declared_only(opened: Open) -> None:
     with pytest.raises(NotDefined):
         await boards.definition("old")
     assert (await boards.summary(boards.board("old"))).count == 0
-    assert (await boards.periods("old"), await boards.definitions("", 9)) == ([], [])
+    assert (await boards.periods("old"), await boards.names("", 9)) == ([], [])
     await boards.define("old", BOUNDED)
     assert (await boards.standing(boards.board("old"), "v")).rank == 0  # type: ignore[union-attr]
     await boards.undefine("old")
@@ -544,8 +554,8 @@ async def test_periods_of_then(boards: Boards, clock: Clock) -> None:
     """A submission of the past feeds the periods of then that are kept; one that is to come is refused."""
     now = round(clock() * 1_000_000)
     for name, ago in (("today", 0), ("yesterday", DAY), ("long ago", 300 * DAY), ("first", NOON)):
-        await boards.submit_in_full("kart", DatedSubmission(name, 5, None, round((NOON - ago) * 1_000_000)))
-    refused = await boards.submit_many("kart", [DatedSubmission("tomorrow", 5, None, now + 1), Submission("now", 5)])
+        await boards.submit_in_full("kart", FullSubmission(name, 5, None, round((NOON - ago) * 1_000_000)))
+    refused = await boards.submit_many("kart", [FullSubmission("tomorrow", 5, None, now + 1), Submission("now", 5)])
     assert [refusal.index for refusal in refused] == [0]
     assert await names(boards, "daily") == ["today", "now"]
     assert await names(boards, "daily", "2026-03-27") == ["yesterday"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laurels.declaring import read_definition
-from laurels.definition import DEFAULT_DEFINITION, Bounds, Definition, Stored, contradiction
+from laurels.definition import DEFAULT_DEFINITION, Bounds, Definition, Guard, Runs, Stored, contradiction
 from laurels.errors import BadDefinition
 
 LONG = "x" * 101
@@ -55,6 +55,23 @@ BAD: list[tuple[object, str, str]] = [
     ({"ttl": "0d"}, "/ttl", "a whole number and a unit"),
     ({"ttl": 7}, "/ttl", "a whole number and a unit"),
     ({"ttl": "11575d"}, "/ttl", "at most 11574d"),
+    ({"guard": 3}, "/guard", "must hold max_step, per_player"),
+    ({"guard": {"max_stpe": 3}}, "/guard/max_stpe", 'guard has no field "max_stpe"; perhaps you mean "max_step"'),
+    ({"guard": {"max_step": "3"}}, "/guard/max_step", 'guard.max_step is "3": it must be a number above 0'),
+    ({"guard": {"max_step": 0}}, "/guard/max_step", "a number above 0"),
+    ({"guard": {"max_step": 2**53 + 1}}, "/guard/max_step", "a double holds exactly"),
+    ({"guard": {"per_player": 10}}, "/guard/per_player", 'such as "10/m"'),
+    ({"guard": {"per_player": "0/m"}}, "/guard/per_player", "in a second, minute, hour or day"),
+    ({"guard": {"per_player": "10 / m"}}, "/guard/per_player", 'such as "10/m"'),
+    ({"guard": {"per_player": "1000000/s"}}, "/guard/per_player", 'such as "10/m"'),
+    ({"guard": {"hold_above": True}}, "/guard/hold_above", "must be a number"),
+    ({"guard": {"hold_above": float("nan")}}, "/guard/hold_above", "a double holds exactly"),
+    ({"guard": {"runs": True}}, "/guard/runs", "must hold required, min_seconds and max_seconds"),
+    ({"guard": {"runs": {"needed": True}}}, "/guard/runs/needed", "guard.runs has no field"),
+    ({"guard": {"runs": {"required": 1}}}, "/guard/runs/required", "guard.runs.required is 1: it must be true"),
+    ({"guard": {"runs": {"min_seconds": -1}}}, "/guard/runs/min_seconds", "from 0 to 86,400"),
+    ({"guard": {"runs": {"max_seconds": 86401}}}, "/guard/runs/max_seconds", "from 1 to 86,400"),
+    ({"guard": {"runs": {"min_seconds": 9, "max_seconds": 5}}}, "/guard/runs/max_seconds", "min_seconds, which is 9"),
 ]
 
 
@@ -88,7 +105,23 @@ def test_time_to_live(ttl: str | None, seconds: int | None) -> None:
     assert read_definition({"ttl": ttl}).ttl_seconds == seconds
 
 
-names = st.sampled_from(["order", "operator", "scores", "windows", "keep", "ttl", "min", "daily", "x"])
+@pytest.mark.parametrize("guard", [None, {}, {"runs": None, "max_step": None}], ids=str)
+def test_no_guard(guard: object) -> None:
+    """A guard that guards against nothing is none."""
+    assert read_definition({"guard": guard}) == DEFAULT_DEFINITION
+
+
+def test_guard() -> None:
+    """A guard is read with its runs, and whole numbers are integers."""
+    table = {"max_step": 500.0, "per_player": "10/m", "hold_above": 1e5, "runs": {"required": True, "min_seconds": 20}}
+    definition = read_definition({"guard": table})
+    assert definition.guard == Guard(500, "10/m", 100_000, Runs(required=True, min_seconds=20, max_seconds=3600))
+    assert [type(definition.guard.max_step), definition.guard.rate] == [int, (10, 60)]
+
+
+names = st.sampled_from(
+    ["order", "operator", "scores", "windows", "keep", "ttl", "min", "daily", "guard", "runs", "max_step", "x"]
+)
 anything: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["best", "daily"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names | st.text(max_size=5), inner, max_size=4),

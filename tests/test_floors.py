@@ -32,37 +32,52 @@ MAY_IMPORT = {
     "laurels.limits": set[str](),
     "laurels.clock": set[str](),
     "laurels.errors": laurels("limits"),
+    "laurels.wording": set[str](),
     "laurels.optional": laurels("errors"),
     "laurels.visible": set[str](),
     "laurels.logs": laurels("visible"),
     "laurels.reloading": laurels("errors"),
     "laurels.ranking": set[str](),
-    "laurels.access": laurels("limits", "errors"),
+    "laurels.audit": laurels("errors", "visible"),
+    "laurels.access": laurels("limits", "errors", "wording", "optional", "entries"),
     "laurels.wall_clock": set[str](),
     "laurels.windows": laurels("errors", "wall_clock"),
-    "laurels.definition": laurels("errors"),
+    "laurels.definition": laurels("limits", "errors"),
     "laurels.entries": laurels("limits", "errors", "definition"),
-    "laurels.declaring": laurels("errors", "windows", "definition"),
-    "laurels.boards_file": laurels("errors", "definition", "entries", "declaring"),
+    "laurels.declaring": laurels("limits", "errors", "wording", "windows", "definition"),
+    "laurels.boards_file": laurels("errors", "wording", "definition", "entries", "declaring"),
     "laurels.stores.__init__": set[str](),
     "laurels.stores.contract": laurels("limits", "errors", "definition"),
     "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
-    "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions"),
-    "laurels.http": laurels("version", "limits", "errors", "access", "definition", "entries", "declaring")
-    | laurels("stores.contract", "boards"),
+    "laurels.turnstile": set[str](),
+    "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
+    | laurels("turnstile"),
+    "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
+    | laurels("stores.contract", "boards", "audit"),
     "laurels.adapters.limits": laurels("limits"),
-    "laurels.adapters": laurels("limits", "errors", "http", "adapters.limits"),
+    "laurels.adapters": laurels("limits", "errors", "access", "http", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
-    | laurels("access", "http", "adapters"),
+    | laurels("limits", "access", "optional", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
-    | laurels("boards_file", "boards")
+    | laurels("boards_file", "boards", "audit")
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
-        "version", "visible", "limits", "errors", "access", "optional", "windows", "definition", "entries", "declaring"
+        "audit",
+        "version",
+        "visible",
+        "limits",
+        "errors",
+        "wording",
+        "access",
+        "optional",
+        "windows",
+        "definition",
+        "entries",
+        "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "adapters.limits")
     | laurels("momento_local", "assembly"),
@@ -71,21 +86,23 @@ MAY_IMPORT = {
     "infra.__init__": set[str](),
     "infra.errors": laurels("errors"),
     "infra.runtimes": infra("errors"),
-    "infra.settings": infra("errors", "runtimes"),
+    "infra.settings": infra("errors", "runtimes") | laurels("access"),
+    "infra.access": infra("errors", "settings") | laurels("access"),
     "infra.assets": infra("errors", "runtimes"),
     "infra.boards": infra("settings") | laurels("boards", "boards_file", "stores.momento"),
     "infra.answers": laurels("limits", "http"),
-    "infra.functions": infra("runtimes", "assets", "boards", "settings"),
+    "infra.functions": infra("access", "runtimes", "assets", "boards", "settings"),
     "infra.account": infra("functions"),
     "infra.cache": infra("functions", "settings"),
-    "infra.gateway": infra("answers", "functions", "settings") | laurels("http"),
+    "infra.guard": infra("functions", "settings"),
+    "infra.gateway": infra("answers", "functions", "guard", "settings") | laurels("http"),
     "infra.monitoring": infra("functions", "settings"),
     "infra.rotation": infra("functions", "settings"),
-    "infra.stack": infra("functions", "cache", "gateway", "monitoring", "rotation", "settings"),
+    "infra.stack": infra("functions", "cache", "gateway", "guard", "monitoring", "rotation", "settings"),
     "infra.app": infra("settings", "stack") | laurels("errors"),
     # Without aws_cdk: no construct of the stack is among these.
-    "infra.local": infra("answers", "assets", "boards", "errors", "runtimes", "settings")
-    | laurels("errors", "http", "adapters", "momento_local"),
+    "infra.local": infra("access", "answers", "assets", "boards", "errors", "runtimes", "settings")
+    | laurels("errors", "access", "http", "adapters", "momento_local"),
     "bench.__init__": set[str](),
     "bench.errors": set[str](),
     "bench.figures": set[str](),
@@ -101,11 +118,13 @@ MAY_IMPORT = {
     "bench.servers": bench("errors", "machine"),
     "bench.load": bench("errors", "machine", "servers"),
     "bench.directories": bench("errors", "requests") | laurels("stores.contract", "stores.embedded"),
+    "bench.guesses": laurels("access", "errors", "http"),
+    "bench.hiding": bench("members") | laurels("definition", "stores.embedded"),
     "bench.peers": bench("machine", "members"),
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
     | bench("directories", "peers", "ranking")
     | infra("assets", "runtimes")
-    | laurels("momento_local", "stores.embedded"),
+    | laurels("access", "momento_local", "stores.embedded"),
     "bench.__main__": bench("errors", "figures", "machine", "rows", "table"),
 }
 

@@ -19,7 +19,7 @@ from tests.asking import ask, connected, read_replies
 from tests.conftest import running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.conftest import Server
 
@@ -27,16 +27,6 @@ pytestmark = pytest.mark.slow
 
 DOWNLOADS = Path(__file__).parent / "data" / "package-downloads.tsv.gz"
 """Some 5,000 packages of a public registry and their downloads, a random sample of those much used."""
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system of 4 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

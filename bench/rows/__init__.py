@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.rows.access import access
 from bench.rows.arrivals import arrivals
 from bench.rows.attacks import attacks
 from bench.rows.bulk import bulk
 from bench.rows.clone import clone
 from bench.rows.features import batch, features, keyed, metadata
 from bench.rows.function import function
+from bench.rows.hiding import hiding
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
 from bench.rows.latency import latency
 from bench.rows.momento import momento
 from bench.rows.restart import restart
+from bench.rows.tls import tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,9 +32,11 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "page": page,
     "submit": submit,
     "latency": latency,
+    "access": access,
     "features": features,
     "keyed": keyed,
     "metadata": metadata,
+    "hiding": hiding,
     "batch": batch,
     "import": bulk,
     "clone": clone,
@@ -40,4 +45,5 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "function": function,
     "attacks": attacks,
     "arrivals": arrivals,
+    "tls": tls,
 }

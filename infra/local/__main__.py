@@ -14,6 +14,7 @@ import msgspec
 from infra.local.stack import Places, open_stack
 from infra.runtimes import ROOT
 from laurels.errors import LaurelsError
+from laurels.http.hosts import is_loopback
 
 FOREIGN = {"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy", "http_proxy"}
 """Variables that would send requests to other machines. Those of AWS are removed too."""
@@ -35,23 +36,60 @@ FOREIGN = {"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy",
     help="A TOML file that declares boards, as the setting boardsFile of a deployment.",
 )
 @click.option(
+    "--access",
+    metavar="FILE",
+    help="An access file, in TOML: it is put into a parameter, from which the functions read it. Without it whoever "
+    "reaches the stack may do everything.",
+)
+@click.option(
+    "--open",
+    "is_open",
+    is_flag=True,
+    help="Listen beyond loopback although whoever reaches the stack may do everything.",
+)
+@click.option(
+    "--api-key",
+    "api_keys",
+    metavar="NAME",
+    multiple=True,
+    help="Make an API key of that name, and ask for one in X-Api-Key, as the setting apiKeys of a deployment. Rates "
+    "and quotas are not kept here.",
+)
+@click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
     default=ROOT / "build" / "local",
     help="Where logs and keys are kept.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the addresses of the parts as one JSON object on stdout.")
-def main(*, host: str, port: int, stage: str, boards: str | None, directory: Path, as_json: bool) -> None:
+def main(
+    *,
+    host: str,
+    port: int,
+    stage: str,
+    boards: str | None,
+    access: str | None,
+    api_keys: tuple[str, ...],
+    is_open: bool,
+    directory: Path,
+    as_json: bool,
+) -> None:
     """Run the serverless stack on this machine until Ctrl-C or SIGTERM.
 
     Real Lambda runtimes run the same asset that a deployment uploads; SSM is moto's, and Momento the local server. All
-    scores are in memory, and gone at the end.
+    scores are in memory, and gone at the end. Authorizers of API Gateway are not run, nor is its throttling.
     """
+    if not (access or api_keys or is_open or is_loopback(host)):
+        raise click.UsageError(
+            f"Others can reach {host}, and nothing says who may do what: give --access FILE, --api-key NAME or --open, "
+            "or leave --host out."
+        )
     for name in [name for name in os.environ if name in FOREIGN or name.startswith("AWS_")]:
         del os.environ[name]
     try:
         with suppress(asyncio.CancelledError):
-            context = {"stageName": stage} | ({"boardsFile": boards} if boards else {})
+            given = {"boardsFile": boards, "accessFile": access, "apiKeys": ",".join(api_keys)}
+            context = {"stageName": stage} | {name: value for name, value in given.items() if value}
             asyncio.run(_run(host, port, context, directory.absolute(), as_json=as_json))
     except (LaurelsError, OSError) as error:
         raise click.ClickException(str(error)) from error
@@ -70,6 +108,14 @@ async def _run(host: str, port: int, context: dict[str, str], directory: Path, *
 
 
 def _format_places(places: Places) -> str:
+    rows = {
+        "key": f"{places.parameter} in SSM at {places.ssm_url}",
+        "access": f"{places.access} in SSM: a change there is taken up within 5 minutes" if places.access else "",
+        "secret": f"{places.secret} in SSM: signs the tokens of players" if places.secret else "",
+        "cache": f"{places.cache} in Momento at {places.momento['MOMENTO_ENDPOINT']}",
+        "logs": places.logs,
+    } | {f"X-Api-Key of {name}": key for name, key in places.api_keys.items()}
+    listed = "\n".join(f"  {name:<7} {value}" for name, value in rows.items() if value)
     return f"""\
 The serverless stack runs at {places.url}: gateway, three functions, SSM and Momento. Ctrl-C stops it.
 
@@ -77,9 +123,7 @@ The serverless stack runs at {places.url}: gateway, three functions, SSM and Mom
   curl {places.url}/mario-kart/v
   curl '{places.url}/mario-kart?startRank=0&endRank=20'
 
-  key    {places.parameter} in SSM at {places.ssm_url}
-  cache  {places.cache} in Momento at {places.momento["MOMENTO_ENDPOINT"]}
-  logs   {places.logs}
+{listed}
 """
 
 

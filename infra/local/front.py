@@ -1,8 +1,9 @@
 """What API Gateway does for a REST API with Lambda proxy integrations: HTTP in, events out, and back.
 
 The events are those of payload format 1.0: paths stay percent-encoded, query parameters come decoded. What the gateway
-answers by itself it answers here too: what is no route, a method that a route does not have, a body that is too large
-or no JSON. Its throttling and CORS are not here.
+answers by itself it answers here too: what is no route, a method that a route does not have, a request without an API
+key where there are some, a body that is too large or no JSON. As the gateway does, it renames ``WWW-Authenticate`` of a
+function's answer. Its throttling, the rates and quotas of API keys, authorizers and CORS are not here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct, field
 
-from infra.answers import ANSWERS, DEFAULTS, FUNCTIONS, OTHER_METHOD, list_methods, refusal
+from infra.answers import DEFAULTS, FUNCTIONS, OTHER_METHOD, gateway_answer, list_methods, refusal
 from infra.local.runtime import ACCOUNT, FunctionFailed
 from laurels.adapters.asgi import read_body, send_response
 from laurels.http.messages import JSON, PROBLEM, Response
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 PAYLOAD_BYTES = 10 * 1024 * 1024
 RESOURCES = {operation.path.count("/"): operation.path for operation in FUNCTIONS.values()}
 """The paths of the gateway's operations, by how many names are in them."""
+RENAMED = {"www-authenticate": "x-amzn-remapped-www-authenticate"}
+"""Headers of a function's answer that the gateway keeps for itself."""
+NO_KEYS: Mapping[str, str] = {}
 Lists = dict[str, list[str]]
 
 
@@ -41,6 +45,12 @@ class Identity(Struct):
 
     source_ip: str = field(name="sourceIp")
     user_agent: str | None = field(name="userAgent")
+    api_key: str | None = field(name="apiKey", default=None)
+    api_key_id: str | None = field(name="apiKeyId", default=None)
+
+    def __repr__(self) -> str:
+        """Return all but the key."""
+        return f"Identity({self.source_ip!r}, {self.user_agent!r}, {self.api_key_id!r})"
 
 
 class Context(Struct, rename="camel"):
@@ -98,11 +108,12 @@ class Refused(Exception):
 
 
 class Front:
-    """An ASGI application that answers as the gateway's stage does."""
+    """An ASGI application that answers as the gateway's stage does; ``api_keys`` are by their names."""
 
-    def __init__(self, functions: Mapping[str, Function], stage: str) -> None:
+    def __init__(self, functions: Mapping[str, Function], stage: str, api_keys: Mapping[str, str] = NO_KEYS) -> None:
         self.functions = functions
         self.stage = stage
+        self._key_ids = {key: name for name, key in api_keys.items()}
 
     async def answer(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer one request: by the function of its route, or as the gateway does by itself."""
@@ -110,8 +121,7 @@ class Front:
         try:
             await send_response(await self._invoked(scope, body), send)
         except Refused as refused:
-            status, detail = ANSWERS[refused.kind]
-            await send_response(refusal(status, detail), send)
+            await send_response(gateway_answer(refused.kind), send)
         except FunctionFailed as failed:
             sys.stderr.write(f"{failed}\n")
             await send_response(Response(502, msgspec.json.encode(DEFAULTS["DEFAULT_5XX"]), PROBLEM), send)
@@ -127,21 +137,35 @@ class Front:
         function = next((name for name, one in FUNCTIONS.items() if (one.method, one.path) == asked), None)
         if function is None:
             return _other_method(scope["method"], ", ".join(list_methods(resource)))
+        identity = self._identify(scope)
         if len(body) > PAYLOAD_BYTES:
             raise Refused("REQUEST_TOO_LARGE")
-        event = self._event(scope, resource, path, body)
+        event = self._event(scope, resource, path, body, identity)
         if scope["method"] == "POST":
             _check_body(event)
         said = await self.functions[function].invoke(msgspec.json.encode(event))
         return _response(said)
 
-    def _event(self, scope: HTTPScope, resource: str, path: str, body: bytes) -> Event:
-        client = scope["client"] or ("127.0.0.1", 0)
+    def _identify(self, scope: HTTPScope) -> Identity:
+        client, _ = scope["client"] or ("127.0.0.1", 0)
+        sent = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        identity = Identity(client, sent.get(b"user-agent"))
+        if self._key_ids:
+            identity.api_key = sent.get(b"x-api-key", "")
+            identity.api_key_id = self._key_ids.get(identity.api_key)
+            if identity.api_key_id is None:
+                raise Refused("INVALID_API_KEY")
+        return identity
+
+    def _event(self, scope: HTTPScope, resource: str, path: str, body: bytes, identity: Identity) -> Event:
         headers = _lists((_header_name(name), value.decode("latin-1")) for name, value in scope["headers"])
-        headers |= {"X-Forwarded-For": [client[0]], "X-Forwarded-Proto": ["https"], "X-Forwarded-Port": ["443"]}
+        headers |= {
+            "X-Forwarded-For": [identity.source_ip],
+            "X-Forwarded-Proto": ["https"],
+            "X-Forwarded-Port": ["443"],
+        }
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         lists = _lists(query)
-        agent = headers.get("User-Agent", [None])[-1]
         return Event(
             resource,
             path,
@@ -151,7 +175,7 @@ class Front:
             {name: values[-1] for name, values in lists.items()} or None,
             lists or None,
             dict(zip(("board", "name"), path.split("/")[1:], strict=False)),
-            Context(resource, scope["method"], f"/{self.stage}{path}", self.stage, Identity(client[0], agent)),
+            Context(resource, scope["method"], f"/{self.stage}{path}", self.stage, identity),
             body.decode("utf-8", "replace") if body else None,
         )
 
@@ -195,5 +219,6 @@ def _response(said: bytes) -> Response:
         name.lower(): values for name, values in (_lists(answer.headers.items()) | answer.multi_value_headers).items()
     }
     kind = lists.pop("content-type", [JSON.decode()])[-1].encode()
-    headers = tuple((name.encode(), value.encode()) for name, values in lists.items() for value in values)
+    named = ((RENAMED.get(name, name), values) for name, values in lists.items())
+    headers = tuple((name.encode(), value.encode()) for name, values in named for value in values)
     return Response(answer.status_code, body, kind, headers)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import socket
 import uuid
 from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -14,18 +16,19 @@ import uvicorn
 from msgspec import Struct
 
 from infra import assets, settings
+from infra.access import has_issuers
 from infra.answers import FUNCTIONS
 from infra.boards import read_declarations
 from infra.local.front import Front
 from infra.local.runtime import REGION, Function, Setup
 from infra.local.servers import running
 from infra.runtimes import HERE, ROOT
+from laurels.access.ssm_parameter import read_file, secret_parameter
 from laurels.adapters.asgi import Disconnected
 from laurels.momento_local.errors import NotListening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-    from pathlib import Path
     from types import FrameType
 
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -41,7 +44,10 @@ TRUSTED = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
 
 class Places(Struct, frozen=True):
-    """The addresses of a running stack's parts; ``momento`` has the variables for programs that connect to Momento."""
+    """The addresses of a running stack's parts; ``momento`` has the variables for programs that connect to Momento.
+
+    ``access`` and ``secret`` are the parameters with the access file and with the secret of players' tokens.
+    """
 
     url: str
     ssm_url: str
@@ -49,6 +55,13 @@ class Places(Struct, frozen=True):
     cache: str
     momento: dict[str, str]
     logs: str
+    access: str | None = None
+    secret: str | None = None
+    api_keys: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        """Return nothing but the address: the rest has keys in it."""
+        return f"Places({self.url!r})"
 
 
 class Server(uvicorn.Server):
@@ -128,11 +141,13 @@ async def open_stack(
     ``context`` has the settings, as for a deployment. The caller runs the server. Raises DeploymentError, NotListening,
     and the errors of a boards file.
     """
+    context = _with_access(context)
     chosen, _ = settings.read(context)
     name = chosen.name
     logs = directory / "logs"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    asset = assets.build(HERE, assets.ASSETS, extra_files=read_declarations(chosen))
+    carried = read_declarations(chosen)
+    asset = assets.build(HERE, assets.ASSETS, extra_files=carried, with_issuers=has_issuers(chosen))
     files = ("--ca-file", str(directory / "momento-ca.pem"), "--env-file", str(directory / "momento.env"))
     momento = (*MOMENTO, "--cache", name, *files)
     async with (
@@ -143,15 +158,43 @@ async def open_stack(
         chosen, _ = settings.read({**context, "momentoEndpoint": exports["MOMENTO_ENDPOINT"]})
         _put_parameter(ssm[1], chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
         _put_parameter(ssm[1], chosen.key_parameter, make_key(exports, chosen.name)[0])
+        _put_access(ssm[1], chosen)
         with ExitStack() as sockets:
             server = Server(sockets)
             front = server.listen(host, port)
-            places = {"AWS_ENDPOINT_URL_SSM": ssm[1], TRUSTED: exports[TRUSTED]}
-            environment = chosen.environment | chosen.route_environment | places
+            own = {"AWS_ENDPOINT_URL_SSM": ssm[1], TRUSTED: exports[TRUSTED]}
+            environment = chosen.environment | chosen.route_environment | own
             functions = {function: server.add(_setup(function, asset, environment, logs)) for function in FUNCTIONS}
-            server.add_front(front, Front(functions, chosen.stage_name))
-            url = f"http://{host}:{front}"
-            yield Places(url, ssm[1], chosen.key_parameter, chosen.name, exports, str(logs)), server
+            api_keys = {name: secrets.token_urlsafe(30) for name in chosen.api_key_names}
+            server.add_front(front, Front(functions, chosen.stage_name, api_keys))
+            places = Places(
+                url=f"http://{host}:{front}",
+                ssm_url=ssm[1],
+                parameter=chosen.key_parameter,
+                cache=chosen.name,
+                momento=exports,
+                logs=str(logs),
+                access=chosen.access_parameter,
+                secret=chosen.secret_parameter,
+                api_keys=api_keys,
+            )
+            yield places, server
+
+
+def _with_access(context: Mapping[str, str]) -> Mapping[str, str]:
+    """Add the parameters that an access file needs, as an operator would who deploys it."""
+    if "accessFile" not in context:
+        return context
+    parameter = {"accessParameter": f"/laurels/{context['stageName']}/access"}
+    secret = secret_parameter(read_file(Path(context["accessFile"]))[1])
+    return {**context, **parameter} | ({"secretParameter": secret} if secret else {})
+
+
+def _put_access(ssm_url: str, chosen: settings.Settings) -> None:
+    if chosen.access_file and chosen.access_parameter:
+        _put_parameter(ssm_url, chosen.access_parameter, read_file(Path(chosen.access_file))[0], tier="Advanced")
+    if chosen.secret_parameter:
+        _put_parameter(ssm_url, chosen.secret_parameter, secrets.token_urlsafe(48))
 
 
 def _setup(function: str, asset: Path, environment: dict[str, str], logs: Path) -> Setup:
@@ -183,7 +226,7 @@ def make_key(exports: dict[str, str], cache: str) -> tuple[str, str]:
         return key["api_key"], key["key_info"]["key_id"]
 
 
-def _put_parameter(ssm_url: str, name: str, value: str) -> None:
+def _put_parameter(ssm_url: str, name: str, value: str, tier: str = "Standard") -> None:
     """Store a parameter as an operator would."""
     client = boto3.client(
         "ssm",
@@ -192,4 +235,4 @@ def _put_parameter(ssm_url: str, name: str, value: str) -> None:
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106 - moto takes any
     )
-    client.put_parameter(Name=name, Value=value, Type="SecureString")
+    client.put_parameter(Name=name, Value=value, Type="SecureString", Tier=tier)

@@ -9,15 +9,13 @@ Such an application takes every request below its path, and opens the store with
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from laurels.adapters.asgi import OpeningApplication
 from laurels.adapters.limits import Limits
-from laurels.assembly import Settings, open_routes
+from laurels.assembly import Settings, make_application
 from laurels.stores.contract import TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
+    from laurels.adapters.asgi import OpeningApplication
     from laurels.stores.contract import Order
 
 
@@ -33,6 +32,8 @@ def create_app(  # noqa: PLR0913 - one argument a setting
     data: str | PathLike[str] = "laurels-data",
     store: str = "embedded",
     boards: str | PathLike[str] | None = None,
+    access: str | PathLike[str] | None = None,
+    open: bool = False,  # noqa: A002 - the setting's name
     order: Order | None = None,
     ttl_seconds: int = TTL_SECONDS,
     allowed_hosts: Sequence[str] = (),
@@ -40,13 +41,14 @@ def create_app(  # noqa: PLR0913 - one argument a setting
     cors_origins: Sequence[str] = (),
     metrics: bool = True,
     log_requests: bool = False,
+    audit_log: str | PathLike[str] | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     store_limits: StoreLimits = StoreLimits(),  # noqa: B008 - frozen
 ) -> OpeningApplication:
     """Make the application; the settings are those of ``laurels serve``.
 
-    Raises ValueError, BadHost, BadProxy or BadOrigin for a bad one. Any host is answered to, unless there are
-    ``allowed_hosts``.
+    Raises ValueError, BadHost, BadProxy, BadOrigin or OpenWithAccess for a bad one. Any host is answered to, unless
+    there are ``allowed_hosts``. Without ``access`` and ``open`` only requests from this machine are answered.
 
     It opens its store when its server starts it. An application that is mounted is told of no start: it opens at its
     first request, unless the one that it is mounted in runs its :meth:`~OpeningApplication.lifespan`.
@@ -55,6 +57,8 @@ def create_app(  # noqa: PLR0913 - one argument a setting
         "data": Path(data),
         "store": store,
         "boards": None if boards is None else Path(boards),
+        "access": None if access is None else Path(access),
+        "open": open,
         "order": order,
         "ttl_seconds": ttl_seconds,
         "allowed_hosts": allowed_hosts,
@@ -62,7 +66,8 @@ def create_app(  # noqa: PLR0913 - one argument a setting
         "cors_origins": cors_origins,
         "metrics": metrics,
         "log_requests": log_requests,
+        "audit_log": None if audit_log is None else Path(audit_log),
         "limits": limits,
         "store_limits": store_limits,
     }
-    return OpeningApplication(partial(open_routes, msgspec.convert(given, Settings)))
+    return make_application(msgspec.convert(given, Settings))

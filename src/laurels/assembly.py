@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,24 +18,30 @@ import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
 
+from laurels.access.marks import Marking
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.request_counts import RequestCounts
 from laurels.adapters.server import Server, bind, connections_within_descriptors
 from laurels.adapters.shared import Shared
+from laurels.adapters.tls import Certificate, Handshake
+from laurels.audit.file import AuditFile
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
-from laurels.errors import BadStore, BoardsFileUnusable
+from laurels.errors import AccessUndecided, BadStore, BoardsFileUnusable, OpenWithAccess
 from laurels.http import Gate, Routes
+from laurels.http.access import Access, open_access
+from laurels.http.auditing import Auditor
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
 from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.proxies import TrustedProxies
+from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
@@ -67,6 +73,10 @@ class Settings(Struct, frozen=True):
     store: str = "embedded"
     data: Path = Path("laurels-data")
     boards: Path | None = None
+    access: Path | None = None
+    """The file that says who may do what; without it anybody may do everything."""
+    open: bool = False
+    """Whether anybody may who reaches the service from elsewhere: what has no access file must say so."""
     order: Order | None = None
     ttl_seconds: TTLSeconds = TTL_SECONDS
     allowed_hosts: tuple[str, ...] = ()
@@ -78,11 +88,21 @@ class Settings(Struct, frozen=True):
     metrics: bool = True
     log_requests: bool = False
     log_format: LogFormat = "text"
+    audit_log: Path | None = None
+    """The file of the audit log; without it that is in the log of the process."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    """The key to the certificate, if it is not in the same file."""
     store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        """Raise BadHost, BadProxy or BadOrigin for what could never match, before anything is opened."""
+        """Raise BadHost, BadProxy or BadOrigin for what could never match, before anything is opened.
+
+        Raises OpenWithAccess as well.
+        """
+        if self.open and self.access is not None:
+            raise OpenWithAccess
         AllowedHosts(self.allowed_hosts)
         TrustedProxies(self.trusted_proxies)
         Cors(self.cors_origins)
@@ -141,9 +161,18 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
     counts = RequestCounts() if settings.metrics else None
-    gate = _make_gate(settings, counts)
-    store = await kind.open(place, settings, file, clock)
-    try:
+    access = _open_access(settings)
+    gate = _make_gate(settings, counts, access)
+    async with AsyncExitStack() as opened:
+        audit = AuditFile(settings.audit_log, settings.limits.max_audit) if settings.audit_log else None
+        if audit is not None:
+            opened.push_async_callback(audit.close)
+        auditor = Auditor(audit)
+        opened.push_async_callback(auditor.settle)
+        store = await kind.open(place, settings, file, clock)
+        opened.push_async_callback(store.close)
+        if access is not None:
+            access.begin_fetching()
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
 
@@ -154,12 +183,22 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
 
         if reloading is not None and settings.boards is not None:
             reloading.add(f"the boards file {settings.boards}", reload_boards)
-        yield Routes(boards, list_operations(settings, counts, store.measure), gate)
-    finally:
-        await store.close()
+        if reloading is not None and access is not None:
+            reloading.add(f"the access file {settings.access}", access.reload)
+        if reloading is not None and audit is not None:
+            reloading.add(f"the audit log {settings.audit_log}", audit.reopen)
+        yield Routes(boards, list_operations(settings, counts, store.measure), gate, auditor)
 
 
-def _make_gate(settings: Settings, counts: RequestCounts | None) -> Gate:
+def _open_access(settings: Settings) -> Access | None:
+    if settings.access is None:
+        return None
+    file, tokens = open_access(settings.access)
+    limits = RateLimiter(file, settings.limits.max_metered)
+    return Access(file, settings.access, tokens, limits=limits, mark=Marking())
+
+
+def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:
     observers: list[Observer] = [] if counts is None else [counts]
     if settings.log_requests:
         observers.append(log_request)
@@ -170,6 +209,7 @@ def _make_gate(settings: Settings, counts: RequestCounts | None) -> Gate:
         host=AllowedHosts(settings.allowed_hosts) if settings.allowed_hosts else None,
         proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,
         origin=cors.check,
+        access=access,
     )
 
 
@@ -191,7 +231,7 @@ def _limited(operation: Operation, limits: Limits) -> Operation:
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way; SIGHUP reloads.
 
-    Raises AddressUnusable, and as :func:`open_routes`.
+    Raises AddressUnusable, AccessUndecided, and as :func:`open_routes`.
     """
     reloading = Reloading()
     reloading.install()
@@ -206,8 +246,14 @@ def serve(settings: Settings) -> None:
 
 
 def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[str, ...]:
-    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere."""
-    is_checked = settings.allowed_hosts or all(is_loopback(str(each.getsockname()[0])) for each in sockets)
+    """Return the hosts that are allowed, those of this machine among them; none if any may ask from elsewhere.
+
+    Raises AccessUndecided if others than this machine could reach one of the sockets, and nothing says who may.
+    """
+    beyond = [host for each in sockets if not is_loopback(host := str(each.getsockname()[0]))]
+    if beyond and not settings.open and settings.access is None:
+        raise AccessUndecided(", ".join(beyond))
+    is_checked = settings.allowed_hosts or not beyond
     return (LOCALHOST, *settings.allowed_hosts) if is_checked else ()
 
 
@@ -216,13 +262,19 @@ async def _serve(settings: Settings, reloading: Reloading) -> None:
         # First: what loads for minutes should not do so in vain
         sockets = [bound.enter_context(each) for each in bind(settings.host, settings.port)]
         settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
+        certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
+        if certificate is not None:
+            reloading.add(f"the certificate {settings.tls_cert}", certificate.reload)
         async with open_routes(settings, reloading) as routes, reloading.answering():
+            shared = Shared(settings.limits, routes)
             server = Server(
                 uvicorn.Config(
                     Application(routes),
                     host=settings.host,
                     port=settings.port,
-                    http=partial(BoardProtocol, shared=Shared(settings.limits, routes)),  # type: ignore[arg-type]
+                    http=partial(Handshake, shared=shared, certificate=certificate)  # type: ignore[arg-type]
+                    if certificate
+                    else partial(BoardProtocol, shared=shared),
                     ws="none",
                     lifespan="off",
                     log_config=None,
@@ -230,7 +282,8 @@ async def _serve(settings: Settings, reloading: Reloading) -> None:
                     proxy_headers=False,
                     server_header=False,
                     timeout_graceful_shutdown=int(settings.limits.body_timeout + SHUTDOWN_SECONDS),
-                )
+                ),
+                context=certificate.context if certificate else None,
             )
             for ending in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
@@ -242,7 +295,7 @@ def application() -> OpeningApplication:
 
     The server has its own limits of connections: of ours, those of bodies apply.
     """
-    own = {"host", "port", "log_format"}  # which the server has itself
+    own = {"host", "port", "log_format", "tls_cert", "tls_key"}  # which the server has itself
     lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
     limits = {"store_limits", "limits"}
     names = set(Settings.__struct_fields__) - own - set(lists) - limits
@@ -251,7 +304,16 @@ def application() -> OpeningApplication:
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
     several = {name: tuple(os.environ.get(f"LAURELS_{one.upper()}", "").split()) for name, one in lists.items()}
     settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)), **several)
-    return OpeningApplication(partial(open_routes, settings))
+    return make_application(settings)
+
+
+def make_application(settings: Settings) -> OpeningApplication:
+    """Make the application with these settings; another server decides where it listens.
+
+    So each request tells: unless the settings say who may, only those are answered that come from this machine.
+    """
+    is_decided = settings.open or settings.access is not None
+    return OpeningApplication(partial(open_routes, settings), is_local=not is_decided)
 
 
 def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:

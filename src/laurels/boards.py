@@ -14,12 +14,12 @@ from functools import lru_cache
 from heapq import merge
 from itertools import groupby, islice
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
 from laurels.definition import NO_FILE, BoardsFile, Definition
-from laurels.entries import check_entry, checked_board, checked_name, checked_score
+from laurels.entries import check_entry, checked_board, checked_name, checked_score, last_name
 from laurels.errors import (
     BadBody,
     BadDefinition,
@@ -28,14 +28,28 @@ from laurels.errors import (
     KeyReused,
     NotDeclared,
     NotDefined,
+    NotHeld,
     NotKept,
     NotOnBoard,
+    RunRefused,
     ScoreRefused,
     truncate,
 )
-from laurels.limits import NAMES_ASKED, PAGE_ENTRIES
-from laurels.stores.contract import Board, Count, DatedSubmission, Feed, PeriodRange, Refusal, Score, Submission
-from laurels.submissions import check_metadata, check_submission, find_refusals, make_idempotency_key, make_submit_key
+from laurels.limits import NAME_BYTES, NAMES_ASKED, PAGE_ENTRIES
+from laurels.stores.contract import Board, Count, Feed, FullSubmission, PeriodRange, Refusal, Score, Submission
+from laurels.submissions import (
+    check_bounds,
+    check_metadata,
+    check_run,
+    check_submission,
+    find_refusals,
+    make_idempotency_key,
+    make_submit_key,
+    operator_of,
+    requires_run,
+    run_missing,
+)
+from laurels.turnstile import Turnstile
 from laurels.windows import Calendar, normalize_window
 
 if TYPE_CHECKING:
@@ -44,10 +58,12 @@ if TYPE_CHECKING:
     from laurels.stores.contract import (
         Capabilities,
         Change,
+        HiddenName,
         IdempotencyKey,
         Period,
         Place,
         Ranked,
+        Run,
         Standing,
         Store,
         Summary,
@@ -59,10 +75,6 @@ CALENDARS_CACHED = 4096
 PERIODS_AT_ONCE = 50
 """How many periods are described before the loop may do something else."""
 
-EVERY_BOARD = ""
-"""No board's name: in its place all definitions are being changed."""
-
-T = TypeVar("T")
 _calendar = lru_cache(CALENDARS_CACHED)(Calendar)
 _past_calendar = lru_cache(CALENDARS_CACHED)(Calendar)
 """Calendars that are asked for times before now: each keeps the period that it was asked for last."""
@@ -129,9 +141,7 @@ class Boards:
         self._stored: Mapping[str, Definition] = {}
         self._defined: list[str] = []
         self._redefined: set[str] = set()
-        self._changing: dict[str, asyncio.Event] = {}
-        self._waiting: dict[str, int] = {}
-        self._drained: dict[str, asyncio.Event] = {}
+        self._submits = Turnstile(self._forget)
         self.board = lru_cache(BOARDS_CACHED)(self._find)
         """Return the all-time board of a name; it is not visible if the deployment hides undeclared boards."""
         self._feeding = lru_cache(BOARDS_CACHED)(self._find_feeding)
@@ -149,43 +159,13 @@ class Boards:
         else:  # while other requests are answered, whom a long file must not keep waiting
             await asyncio.to_thread(check_kept, file, store.capabilities, "The boards file")
         self._stored = await store.definitions()
-        async with self._hold_submits():
+        async with self._submits.close_all():
             try:
                 await store.declare(file.boards if store.capabilities.defining else {}, file.default)
                 self._file = file
             finally:  # a disk that fails half-way has kept some
                 self._redefined.clear()
                 self._defined = sorted(self._stored.keys() | self._file.boards.keys())
-
-    @asynccontextmanager
-    async def _hold_submits(self) -> AsyncIterator[None]:
-        """Let all submits wait, and the changes of other definitions."""
-        while self._changing:
-            await next(iter(self._changing.values())).wait()
-        changed = self._changing[EVERY_BOARD] = asyncio.Event()
-        self._forget()
-        try:
-            for name in list(self._waiting):
-                await self._drain(name)
-            yield
-        finally:
-            del self._changing[EVERY_BOARD]
-            changed.set()
-            self._forget()
-
-    async def _drain(self, name: str) -> None:
-        """Wait until no submit to a board is under way any more of which the store may not know yet."""
-        if name in self._waiting:
-            self._drained[name] = asyncio.Event()
-            try:
-                await self._drained[name].wait()
-            finally:
-                del self._drained[name]
-
-    async def _wait_for_change(self, name: str) -> None:
-        """Wait while the definition of a board is being changed."""
-        while changing := self._changing.get(name) or self._changing.get(EVERY_BOARD):
-            await changing.wait()
 
     def _forget(self) -> None:
         """Forget what follows from definitions, because one has changed."""
@@ -268,13 +248,21 @@ class Boards:
         return self.store.capabilities.one_state
 
     def submit(
-        self, board: str, submission: Submission, key: str | None = None, *, want_change: bool = False
+        self,
+        board: str,
+        submission: Submission,
+        key: str | None = None,
+        *,
+        want_change: bool = False,
+        needs_run: bool = False,
     ) -> Awaitable[Change | None]:
         """Submit a score for a name; return what it changed if that is wanted. A ``key`` makes it count once.
 
+        ``needs_run`` says that it is refused without a run if the board requires one.
+
         The awaitable is to be awaited at once: the definition of the board may change after it was made.
         """
-        if submission.metadata is None and not (want_change or self._changing):
+        if submission.metadata is None and not (want_change or self._submits.changing):
             where = self.board(board)
             if where.takes_any_score:
                 # Most submits: the rules have no more to say, the store has nothing to return, and its awaitable is
@@ -286,34 +274,45 @@ class Boards:
                 check_entry(submission.name, submission.score)
                 if not self.store.may_know(once):
                     return self.store.submit(where, submission, once)  # type: ignore[return-value]
-        return self.submit_in_full(board, submission, key, want_change=want_change)
+        return self.submit_in_full(board, submission, key, want_change=want_change, needs_run=needs_run)
 
     def submit_in_full(
-        self, board: str, submission: Submission, key: str | None = None, *, want_change: bool = False
+        self,
+        board: str,
+        submission: Submission,
+        key: str | None = None,
+        *,
+        want_change: bool = False,
+        needs_run: bool = False,
     ) -> Awaitable[Change | None]:
-        """Submit as :meth:`submit` does, also a DatedSubmission; raise BadBody if its time is to come."""
+        """Submit as :meth:`submit` does, also a FullSubmission; raise BadBody if its time is to come, and NotKept."""
+        if operator_of(submission) and not self.store.capabilities.guarding:
+            raise NotKept("submit by another operator than the board's")
         if key is None:
-            return self._submit(board, submission, None, want_change=want_change)
-        return self._submit_once(board, submission, key, want_change=want_change)
+            return self._submit(board, submission, None, want_change=want_change, needs_run=needs_run)
+        return self._submit_once(board, submission, key, want_change=want_change, needs_run=needs_run)
 
-    async def _submit_once(self, board: str, submission: Submission, key: str, *, want_change: bool) -> Change | None:
+    async def _submit_once(
+        self, board: str, submission: Submission, key: str, *, want_change: bool, needs_run: bool
+    ) -> Change | None:
         once = make_submit_key(key, board, submission)
         try:
-            return await self._submit(board, submission, once, want_change=want_change)
+            return await self._submit(board, submission, once, want_change=want_change, needs_run=needs_run)
         except KeyReused:
             # Before 0.5 every fingerprint was a digest
             once = make_idempotency_key(key, board, submission.name, (submission,))
-            return await self._submit(board, submission, once, want_change=want_change)
+            return await self._submit(board, submission, once, want_change=want_change, needs_run=needs_run)
 
     async def _submit(
-        self, board: str, submission: Submission, once: IdempotencyKey | None, *, want_change: bool
+        self, board: str, submission: Submission, once: IdempotencyKey | None, *, want_change: bool, needs_run: bool
     ) -> Change | None:
-        if self._changing:
-            await self._wait_for_change(board)
+        if self._submits.changing:
+            await self._submits.wait(board)
         where = self._board_to_submit(board)
         try:
             check_submission(submission, where.definition)
-            if isinstance(submission, DatedSubmission):
+            check_run(board, submission, where.definition, needs_run=needs_run)
+            if isinstance(submission, FullSubmission):
                 submission = self._date(where, submission)
         except ScoreRefused:
             # A retry gets the first answer even if the board has got bounds since that exclude its score
@@ -323,29 +322,38 @@ class Boards:
         else:
             submitting = self.store.submit(where, submission, once, want_changes=want_change)
             may_wait = once is not None or submission.metadata is not None
-            first = await (self._submit_waiting(board, submitting) if may_wait else submitting)
+            first = await (self._submits.let_pass(board, submitting) if may_wait else submitting)
         return first.changes[0] if first and want_change else None
 
     async def submit_many(
-        self, board: str, batch: Sequence[Submission | Refusal], key: str | None = None
+        self, board: str, batch: Sequence[Submission | Refusal], key: str | None = None, *, needs_run: bool = False
     ) -> list[Refusal]:
         """Submit all good submissions of a batch in one operation, in their order; return why the others are not kept.
 
-        A refusal in the batch is that of an entry that could not even be read, and is returned with the rest.
+        A refusal in the batch is that of an entry that could not even be read, and is returned with the rest. With
+        ``needs_run`` all of them are refused if the board requires one, because a batch has none; a retry of one from
+        before gets the first answer.
         """
         once = None if key is None else make_idempotency_key(key, board, "", batch)
-        if self._changing:
-            await self._wait_for_change(board)
+        if self._submits.changing:
+            await self._submits.wait(board)
         where = self._board_to_submit(board)
+        if needs_run and requires_run(where.definition):
+            first = await self.store.recall(once) if once else None
+            if first is None:
+                raise run_missing(board)
+            return list(first.refusals)
         refused = dict(find_refusals(batch, where.definition))
         checked = [refused.get(index, entry) for index, entry in enumerate(batch)] if refused else batch
-        if DatedSubmission in set(map(type, checked)):
+        if FullSubmission in set(map(type, checked)):
             checked = self._date_all(where, checked)
-        result = await self._submit_waiting(board, self.store.submit(where, checked, once))
+        result = await self._submits.let_pass(board, self.store.submit(where, checked, once))
         return list(result.refusals) if result else []
 
-    def _date(self, where: Board, submission: DatedSubmission) -> DatedSubmission:
+    def _date(self, where: Board, submission: FullSubmission) -> FullSubmission:
         """Return a submission with the periods of its time that are kept; raise BadBody if that is to come."""
+        if submission.submitted_at is None:
+            return structs.replace(submission, feeds=where.feeds)
         now, time = self._clock(), submission.submitted_at / SECOND
         if time > now:
             shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")
@@ -356,22 +364,10 @@ class Boards:
         dated: list[Submission | Refusal] = []
         for index, entry in enumerate(batch):
             try:
-                dated.append(self._date(where, entry) if isinstance(entry, DatedSubmission) else entry)
+                dated.append(self._date(where, entry) if isinstance(entry, FullSubmission) else entry)
             except BadBody as error:
                 dated.append(Refusal(index, entry.name, str(error)))
         return dated
-
-    async def _submit_waiting(self, board: str, submitting: Awaitable[T]) -> T:
-        """Submit with a key or metadata, for which the store may look on disk first: definitions change after it."""
-        self._waiting[board] = self._waiting.get(board, 0) + 1
-        try:
-            return await submitting
-        finally:
-            self._waiting[board] -= 1
-            if not self._waiting[board]:
-                del self._waiting[board]
-                if drained := self._drained.get(board):
-                    drained.set()
 
     async def set_metadata(self, board: str, name: str, metadata: bytes | None, period: Board | None = None) -> None:
         """Replace the metadata of a name on a board and in its current periods, or in one ``period``; None for none.
@@ -380,11 +376,22 @@ class Boards:
         """
         checked_name(name)
         check_metadata(metadata)
-        if self._changing:
-            await self._wait_for_change(board)
+        if self._submits.changing:
+            await self._submits.wait(board)
         where = period or self._board_to_submit(board)
         if not where.visible or not await self.store.set_metadata(where, name, metadata):
             raise NotOnBoard("name", name)
+
+    def hide(self, board: str, name: str) -> Awaitable[bool]:
+        """Hide a name on a board and in its periods; return whether it was not hidden."""
+        where = self.board(board)
+        if not where.visible:
+            raise NotDeclared(board)
+        return self.store.hide(where, checked_name(name))
+
+    def show(self, board: str, name: str) -> Awaitable[bool]:
+        """Let a hidden name be as any other again; return whether it was hidden."""
+        return self.store.show(self.board(board), checked_name(name))
 
     def remove(self, where: Board, name: str) -> Awaitable[bool]:
         """Remove a name from a board and its periods, or from one period; return whether it was there."""
@@ -393,6 +400,53 @@ class Boards:
     def drop(self, where: Board) -> Awaitable[bool]:
         """Remove a board with all its entries and periods, or one period; return whether it existed."""
         return self.store.drop(where)
+
+    # The guard
+
+    async def make_run(self, board: str, name: str) -> Run:
+        """Return a run of a player for a board; raise RunRefused if that takes none."""
+        where = self._board_to_submit(board)
+        guard = where.definition.guard
+        if guard is None or guard.runs is None:
+            raise RunRefused(f"The board {truncate(board)!r} takes no runs: its definition has none in guard.")
+        return await self.store.make_run(where, checked_name(name))
+
+    async def held(self, board: str, after: Ranked | None, limit: int) -> Slice:
+        """Return held entries of a board, best first: the first of those after the place of one."""
+        if after is not None:
+            checked_name(after.name)
+            checked_score(after.score)
+        return _slice(await self.store.held(self.board(board), after, limit + 1), limit)
+
+    async def held_entry(self, board: str, name: str) -> Ranked | None:
+        """Return what is held of a name, None if that is nothing."""
+        return await self.store.held_entry(self.board(board), checked_name(name))
+
+    async def release(self, board: str, name: str) -> None:
+        """Let what is held of a name count as of its time, into the periods that are still kept.
+
+        Raises NotHeld if nothing is, and ScoreRefused if the board does not accept it; then it stays held.
+        """
+        checked_name(name)
+        while True:  # until nothing else was held meanwhile
+            await self._submits.wait(board)
+            if await self._submits.let_pass(board, self._release(board, name)):
+                return
+
+    async def _release(self, board: str, name: str) -> bool:
+        where = self.board(board)
+        held = await self.store.held_entry(where, name, with_metadata=True)
+        if held is None:
+            raise NotHeld(name)
+        check_bounds(held.score, where.definition)
+        now, time = self._clock(), (held.submitted_at or 0) / SECOND
+        feeds = tuple(_find_feeds(where, min(time, now), now))
+        return await self.store.release(structs.replace(where, feeds=feeds), held)
+
+    async def reject(self, board: str, name: str) -> None:
+        """Forget what is held of a name; raise NotHeld if nothing is."""
+        if not await self.store.reject(self.board(board), checked_name(name)):
+            raise NotHeld(name)
 
     # Reads
 
@@ -464,6 +518,14 @@ class Boards:
         """Return the place that a score would have."""
         return self.store.place(where, score)
 
+    def hidden(
+        self, where: Board, after: str, limit: int, *, with_metadata: bool = False
+    ) -> Awaitable[list[HiddenName]]:
+        """Return the hidden names of a board, by their bytes: the first after ``after``, with their entries."""
+        if after:
+            checked_name(after, "after")
+        return self.store.hidden(where, after, limit, with_metadata=with_metadata)
+
     # Definitions
 
     async def definition(self, name: str) -> Definition:
@@ -477,18 +539,22 @@ class Boards:
         """Return how many entries a board has."""
         return await self.store.count(self.board(name))
 
-    async def definitions(self, after: str, limit: int) -> list[tuple[str, Definition, bool]]:
-        """Return boards that are defined or have entries, by the bytes of their names: the first after ``after``.
+    def describe(self, name: str) -> tuple[Definition, bool]:
+        """Return the definition of a board, and whether it is its own."""
+        return self.board(name).definition, self._own_definition(name) is not None
 
-        Each with its definition, and whether that is its own. Raises NotKept if the store cannot list its boards.
+    async def names(self, after: str, limit: int) -> list[str]:
+        """Return the boards that are defined or have entries, by the bytes of their names: the first after ``after``.
+
+        Raises NotKept if the store cannot list its boards.
         """
+        if len(after.encode()) > NAME_BYTES:
+            after = last_name(after)  # the store knows no longer ones
         stored = [] if self._file.declared_only else await self.store.names(after, limit)
         defined = self._sorted_names()
         first = bisect_right(defined, after)
         names = (name for name, _ in groupby(merge(defined[first : first + limit], stored)))
-        return [
-            (name, self.board(name).definition, self._own_definition(name) is not None) for name in islice(names, limit)
-        ]
+        return list(islice(names, limit))
 
     def _sorted_names(self) -> list[str]:
         """Return the names of the boards that are defined, in their order; what has changed since is put right."""
@@ -517,20 +583,16 @@ class Boards:
     async def _change_definition(self, name: str) -> AsyncIterator[None]:
         """Let submits to a board wait until its definition has changed, or has not, so that none is by the old one."""
         checked_board(name)
-        await self._wait_for_change(name)
+        await self._submits.wait(name)
         if name in self._file.boards:
             raise DefinitionConflict(
                 name, "it is declared in the boards file; change it there, and reload that (SIGHUP)"
             )
-        self._changing[name] = asyncio.Event()
-        self._forget()
-        try:
-            await self._drain(name)
-            yield
-        finally:
-            self._redefined.add(name)
-            self._changing.pop(name).set()
-            self._forget()
+        async with self._submits.close(name):
+            try:
+                yield
+            finally:
+                self._redefined.add(name)
 
     def ready(self) -> Awaitable[None]:
         """Return if submits can be kept now; raise StoreUnavailable if not."""

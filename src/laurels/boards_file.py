@@ -7,10 +7,11 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from laurels.declaring import read_definition, suggest
+from laurels.declaring import read_definition
 from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
 from laurels.entries import checked_board
 from laurels.errors import BadDefinition, BadName, BoardsFileUnusable
+from laurels.wording import describe_unknown, suggest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,7 @@ def _describe_unknown(field: str, value: object) -> str:
     fields = BoardsFile.__struct_fields__
     if isinstance(value, dict) and not suggest(field, fields):
         return f"[{_key(field)}] is no table of a boards file: the table of a board is [boards.{_key(field)}]."
-    return f"A boards file has no field {json.dumps(field)}{suggest(field, fields)}. It has {', '.join(fields)}."
+    return f"{describe_unknown('A boards file', field, fields)}."
 
 
 def _place_of(name: str, file: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from math import isfinite
@@ -13,12 +11,26 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin, 
 import msgspec
 from msgspec.structs import replace
 
-from laurels.definition import LONGEST_TTL_SECONDS, PERIODS_KEPT, UNITS, WINDOWS, Bounds, Definition
+from laurels.definition import (
+    LONGEST_RUN_SECONDS,
+    LONGEST_TTL_SECONDS,
+    NO_GUARD,
+    PERIODS_KEPT,
+    WINDOWS,
+    Bounds,
+    Definition,
+    Guard,
+    Runs,
+)
 from laurels.errors import BadDefinition
+from laurels.limits import SECONDS
 from laurels.windows import normalize_window
+from laurels.wording import describe_unknown, path_of, quote, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from msgspec import Struct
 
     from laurels.definition import Score
 
@@ -33,6 +45,14 @@ EXPECTED = {
     "windows": f'it must be a list of at most {WINDOWS}, such as ["daily", "weekly"]',
     "time_zone": 'it must be the name of a time zone, such as "Europe/Berlin"',
     "keep": 'it must tell of windows how many past periods stay readable, such as 30 of "daily"',
+    "guard": "it must hold max_step, per_player, hold_above and runs, or some of them",
+    "max_step": "it must be a number above 0 that a double holds exactly",
+    "per_player": 'it must be how many in a second, minute, hour or day, such as "10/m"',
+    "hold_above": "it must be a number that a double holds exactly",
+    "runs": "it must hold required, min_seconds and max_seconds, or some of them",
+    "required": "it must be true or false",
+    "min_seconds": f"it must be a whole number from 0 to {LONGEST_RUN_SECONDS:,}",
+    "max_seconds": f"it must be a whole number from 1 to {LONGEST_RUN_SECONDS:,}",
     "ttl": 'it must be a whole number and a unit, such as "7d", "12h", "30m" or "90s"',
 } | {field: f"it must be {' or '.join(map(json.dumps, choices))}" for field, choices in CHOICES.items()}
 EXPECTED_ITEM = {
@@ -40,9 +60,8 @@ EXPECTED_ITEM = {
     "keep": f"it must be a whole number from 1 to {PERIODS_KEPT:,}",
 }
 """What would be right, by field; and for each window in a list or a table."""
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-QUOTED_CHARACTERS = 60
-_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+_TABLES: dict[Path, type[Struct]] = {("scores",): Bounds, ("guard",): Guard, ("guard", "runs"): Runs}
+"""The tables in a definition that have fields of their own."""
 
 
 def read_definition(table: object) -> Definition:
@@ -50,8 +69,6 @@ def read_definition(table: object) -> Definition:
     if not isinstance(table, dict):
         raise BadDefinition("", f"A definition is {quote(table)}: it must hold fields such as order and windows.")
     _check_fields(table, Definition)
-    if isinstance(table.get("scores"), dict):
-        _check_fields(table["scores"], Bounds, "scores")
     try:
         definition = msgspec.convert(table, Definition)
     except msgspec.ValidationError as error:
@@ -64,11 +81,12 @@ def normalize_definition(definition: Definition) -> Definition:
     if definition.time_zone not in time_zones():
         raise _bad_value(("time_zone",), definition.time_zone, EXPECTED["time_zone"], time_zones())
     if (definition.ttl_seconds or 0) > LONGEST_TTL_SECONDS:
-        raise _bad_value(("ttl",), definition.ttl, f"it must be at most {LONGEST_TTL_SECONDS // UNITS['d']}d")
+        raise _bad_value(("ttl",), definition.ttl, f"it must be at most {LONGEST_TTL_SECONDS // SECONDS['d']}d")
     windows = tuple(_normalize_windows(definition.windows))
     return replace(
         definition,
         scores=_normalize_bounds(definition.scores),
+        guard=_normalize_guard(definition.guard),
         windows=windows,
         keep=dict(_normalize_keep(definition.keep, windows)),
     )
@@ -80,19 +98,20 @@ def time_zones() -> frozenset[str]:
     return frozenset(files("tzdata").joinpath("zones").read_text().split())
 
 
-def _check_fields(table: dict[str, Any], kind: type[Definition | Bounds], *path: str) -> None:
+def _check_fields(table: dict[str, Any], kind: type[Struct], *path: str) -> None:
     fields = kind.__struct_fields__
-    for field in table:
+    for field, value in table.items():
+        inner = (*path, field)
         if field not in fields:
-            what = f"{path[0]} has" if path else "A definition has"
-            problem = f"{what} no field {quote(field)}{suggest(field, fields)}. It has {', '.join(fields)}."
-            raise BadDefinition(_pointer((*path, field)), problem)
+            problem = describe_unknown(".".join(path) or "A definition", field, fields)
+            raise BadDefinition(_pointer(inner), f"{problem}.")
+        if inner in _TABLES and isinstance(value, dict):
+            _check_fields(value, _TABLES[inner], *inner)
 
 
 def _refuse(table: dict[str, Any], problem: str) -> NoReturn:
     """Raise what msgspec found: a field of another type, whose path ends ``problem`` ("... - at `$.scores.min`")."""
-    steps = _STEP.findall(problem.rpartition("$")[2])
-    path: Path = tuple(name or int(index) for name, index in steps)
+    path: Path = path_of(problem)
     value: Any = table
     for step in path:
         value = value[step]
@@ -105,7 +124,7 @@ def _refuse(table: dict[str, Any], problem: str) -> NoReturn:
         window, value = next(wrong, (next(iter(value)), value))
         path = "keep", window
     field, *inner = map(str, path)
-    right = EXPECTED_ITEM[field] if inner and field in EXPECTED_ITEM else EXPECTED[inner[0] if inner else field]
+    right = EXPECTED_ITEM[field] if inner and field in EXPECTED_ITEM else EXPECTED[str(path[-1])]
     raise _bad_value(path, value, right, CHOICES.get(field, ()))
 
 
@@ -117,19 +136,35 @@ def _normalize_bounds(bounds: Bounds) -> Bounds:
 
 
 def _normalize_bound(bounds: Bounds, which: str, bound: Score | None) -> Score | None:
-    if bound is None:
+    number = _normalize_number(("scores", which), bound)
+    if bounds.integer and isinstance(number, float):
+        raise _bad_value(("scores", which), bound, "it must be whole, because scores.integer is true")
+    return number
+
+
+def _normalize_number(path: Path, number: Score | None) -> Score | None:
+    """Return a number as an ``int`` if it is whole; raise BadDefinition if no double holds it exactly."""
+    if number is None:
         return None
     try:
-        is_exact = isfinite(double := float(bound)) and double == bound
+        is_exact = isfinite(double := float(number)) and double == number
     except OverflowError:
         is_exact = False
     if not is_exact:
-        raise _bad_value(("scores", which), bound, EXPECTED[which])
-    if double.is_integer():
-        return int(double)
-    if bounds.integer:
-        raise _bad_value(("scores", which), bound, "it must be whole, because scores.integer is true")
-    return double
+        raise _bad_value(path, number, EXPECTED[str(path[-1])])
+    return int(double) if double.is_integer() else double
+
+
+def _normalize_guard(guard: Guard | None) -> Guard | None:
+    if guard is None or guard == NO_GUARD:
+        return None
+    step = _normalize_number(("guard", "max_step"), guard.max_step)
+    if step is not None and step <= 0:
+        raise _bad_value(("guard", "max_step"), step, EXPECTED["max_step"])
+    if guard.runs and guard.runs.max_seconds < guard.runs.min_seconds:
+        right = f"it must not be below guard.runs.min_seconds, which is {guard.runs.min_seconds}"
+        raise _bad_value(("guard", "runs", "max_seconds"), guard.runs.max_seconds, right)
+    return replace(guard, max_step=step, hold_above=_normalize_number(("guard", "hold_above"), guard.hold_above))
 
 
 def _normalize_windows(windows: Iterable[str]) -> Iterator[str]:
@@ -168,31 +203,6 @@ def _bad_value(path: Path, value: object, right: str, choices: Iterable[str] = (
     first, *rest = path
     label = str(first) + "".join(f".{step}" if str(step).isidentifier() else f"[{quote(step)}]" for step in rest)
     return BadDefinition(_pointer(path), f"{label} is {quote(value)}: {right}{suggest(value, choices)}.")
-
-
-def suggest(value: object, choices: Iterable[str], *, at_length: bool = True) -> str:
-    """Return which of the choices was perhaps meant, to be appended to what was wrong; empty if none is close.
-
-    Letters may be of either case. Unless ``at_length``, nothing else may differ: to compare more takes long.
-    """
-    word, by_word = str(value).lower(), {choice.lower(): choice for choice in choices}
-    if len(word) > QUOTED_CHARACTERS:
-        return ""
-    close = [word] if word in by_word else []
-    if at_length and not close and word:
-        begun = [choice for choice in by_word if choice.startswith(word)]
-        close = begun or get_close_matches(word, by_word, n=1, cutoff=0.55)
-    return f"; perhaps you mean {quote(by_word[close[0]])}" if close else ""
-
-
-def quote(value: object) -> str:
-    """Return a value as JSON, cut short if it is long."""
-    text = ""
-    for piece in _ENCODER.iterencode(value):  # no more of it than is needed
-        text += piece
-        if len(text) > QUOTED_CHARACTERS:
-            return f"{text[:QUOTED_CHARACTERS]}..."
-    return text
 
 
 def _pointer(path: Path) -> str:

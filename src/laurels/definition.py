@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from laurels.errors import truncate
+from laurels.errors import ScoreRefused, truncate
+from laurels.limits import SECONDS, read_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,9 +50,8 @@ OPERATORS: Mapping[Operator, OperatorRules] = MappingProxyType(
 )
 
 LONGEST_TTL_SECONDS = 10**9
-UNITS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
-"""The units of a time to live, in seconds."""
 WINDOWS, WINDOW_CHARACTERS, PERIODS_KEPT = 8, 100, 1000
+LONGEST_RUN_SECONDS = SECONDS["d"]
 
 
 class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +62,58 @@ class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
     integer: Annotated[bool, Meta(description="Whether only whole scores are accepted.")] = False
 
 
+class Runs(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a player's submit counts as that of a run."""
+
+    required: Annotated[
+        bool, Meta(description="Whether a submit with a player's token must carry a run. One with a key need not.")
+    ] = False
+    min_seconds: Annotated[
+        int,
+        Meta(ge=0, le=LONGEST_RUN_SECONDS, description="How long after its making a run is accepted at the soonest."),
+    ] = 0
+    max_seconds: Annotated[
+        int,
+        Meta(ge=1, le=LONGEST_RUN_SECONDS, description="How long after its making a run is accepted at the latest."),
+    ] = 3600
+
+
+class Guard(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a board does against cheating, with every submit that has no operator of its own."""
+
+    max_step: Annotated[
+        Score | None,
+        Meta(
+            description="By how much a submit may improve the player's entry; more is refused with 422. Under "
+            "`increment` the score itself, also of a player without an entry.",
+            examples=[500],
+        ),
+    ] = None
+    per_player: Annotated[
+        Annotated[str, Meta(pattern="^[1-9][0-9]{0,5}/[smhd]$")] | None,
+        Meta(
+            description="How many entries of one player are taken in a second, minute, hour or day; more are refused "
+            "with 429, or in a batch one by one.",
+            examples=["10/m"],
+        ),
+    ] = None
+    hold_above: Annotated[
+        Score | None,
+        Meta(
+            description="A score better than this, under `increment` a sum, does not count until somebody who "
+            "may moderate has released it.",
+            examples=[100_000],
+        ),
+    ] = None
+    runs: Annotated[Runs | None, Meta(description="Players make a run when they begin, and submit with it.")] = None
+
+    @property
+    def rate(self) -> tuple[int, int] | None:
+        """How many entries of one player are taken in how many seconds, or None if there is no limit."""
+        return read_rate(self.per_player) if self.per_player else None
+
+
+NO_GUARD = Guard()
 _FORMS = {"anyOf": [{"enum": ["daily", "weekly", "monthly"]}, {"pattern": r"^\S+(\s+\S+){4}$"}]}
 Window = Annotated[str, Meta(max_length=WINDOW_CHARACTERS, examples=["0 17 * * FRI"], extra_json_schema=_FORMS)]
 
@@ -124,16 +176,21 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             examples=["7d"],
         ),
     ] = None
+    guard: Annotated[Guard | None, Meta(description="What the board does against cheating. Default: nothing.")] = None
 
     @property
     def operator_rules(self) -> OperatorRules:
         """What the operator does."""
         return OPERATORS[self.operator]
 
+    def is_better(self, score: Score, other: Score) -> bool:
+        """Return whether a score comes before another."""
+        return score > other if self.order == "descending" else score < other
+
     @property
     def ttl_seconds(self) -> int | None:
         """How many seconds the board stays after its last submit, or None if no time ends it."""
-        return int(self.ttl[:-1]) * UNITS[self.ttl[-1]] if self.ttl else None
+        return int(self.ttl[:-1]) * SECONDS[self.ttl[-1]] if self.ttl else None
 
 
 DEFAULT_DEFINITION = Definition()
@@ -154,14 +211,30 @@ class BoardsFile(Struct, frozen=True, forbid_unknown_fields=True):
 NO_FILE = BoardsFile()
 
 
+def check_sum(total: Score, bounds: Bounds) -> None:
+    """Raise ScoreRefused if a board does not take what a score that is added comes to."""
+    if bounds.min is not None and total < bounds.min:
+        least = truncate(bounds.min)
+        raise ScoreRefused(f"The sum {total:.15g} would be below {least}, the least score of this board.")
+    if bounds.max is not None and total > bounds.max:
+        greatest = truncate(bounds.max)
+        raise ScoreRefused(f"The sum {total:.15g} would be above {greatest}, the greatest score of this board.")
+    if bounds.integer and not float(total).is_integer():
+        raise ScoreRefused(f"The sum {total} would not be whole, as the scores of this board are.")
+
+
 class Stored(Struct, frozen=True):
-    """What a board holds that may contradict a change of its definition; ``windows`` are those that have periods."""
+    """What a board holds that may contradict a change of its definition.
+
+    ``windows`` are those that have periods; ``held`` is how many scores are held, whatever the bounds.
+    """
 
     entries: int
     low: Score
     high: Score
     is_whole: Callable[[], bool]
     windows: AbstractSet[str] = frozenset()
+    held: int = 0
 
 
 def contradiction(old: Definition, new: Definition, stored: Stored) -> str | None:
@@ -170,11 +243,13 @@ def contradiction(old: Definition, new: Definition, stored: Stored) -> str | Non
 
 
 def _contradictions(old: Definition, new: Definition, stored: Stored) -> Iterator[str]:
-    if stored.entries:
+    if stored.entries or stored.held:
         for field in ("order", "operator", "ties"):
             was, wanted = getattr(old, field), getattr(new, field)
             if was != wanted:
-                yield f"it has entries that were kept with {field} {was!r}, not {wanted!r}; drop its entries first"
+                what = "entries that were kept" if stored.entries else "held scores that were submitted"
+                yield f"it has {what} with {field} {was!r}, not {wanted!r}; drop its entries first"
+    if stored.entries:
         yield from _out_of_bounds(new.scores, stored)
     if stored.windows and old.time_zone != new.time_zone:
         yield f"it has periods of the time zone {old.time_zone!r}, not {new.time_zone!r}; drop its periods first"

@@ -43,9 +43,28 @@ def checked_name(name: str, parameter: str = "name") -> str:
     return name
 
 
+def is_name(text: str) -> bool:
+    """Return whether an entry can have this name."""
+    try:
+        checked_name(text)
+    except BadName:
+        return False
+    return True
+
+
 def cut_name(name: str) -> str:
     """Return a name as a refusal repeats it: one that is too long to be any is cut short."""
     return name if len(name) <= NAME_BYTES else truncate(name)
+
+
+def last_name(beginning: str) -> str:
+    """Return the last text, by its bytes, that is no longer than a name may be and begins so.
+
+    Of what is longer itself, the last that comes before it.
+    """
+    whole = beginning.encode()[:NAME_BYTES].decode(errors="ignore")
+    most, left = divmod(NAME_BYTES - len(whole.encode()), 4)
+    return whole + "\U0010ffff" * most + ("", "\x7f", "\u07ff", "\uffff")[left]  # the last characters of 1 to 4 bytes
 
 
 def check_entry(name: str, score: Score) -> None:

@@ -10,12 +10,16 @@
     │   ├── BadDefinition         no board can have that definition
     │   ├── KeyReused             an idempotency key was used with another request before
     │   └── ScoreRefused
+    │       └── RunRefused        a submit needs a run, or its run is not accepted
     ├── DefinitionConflict        a board's entries, or the boards file, contradict a change of its definition
     ├── NotDeclared               the deployment takes scores for declared boards only
     ├── NotDefined                the board has neither a definition nor entries
     ├── NotOnBoard                the question needs a name that is on the board
+    ├── NotHeld                   no score of the name is held
     ├── Unauthenticated           the request shows nothing, or what it shows is not accepted
     ├── Forbidden                 who asks is known, and may not
+    ├── IssuerUnreachable         a token is signed by a key that is not known, and its issuer cannot be asked
+    ├── NoSecret                  the service has nothing to sign tokens with
     ├── TooManyRequests           an address, a key or a player asks too often
     ├── StoreError
     │   ├── StoreUnavailable      try again later; nothing was counted
@@ -24,7 +28,8 @@
     │   │   ├── FileLost          a file was deleted or replaced under the running store
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not accept the key, or it cannot be parsed
-    │   │   ├── KeyUnreadable     the parameter with the key cannot be read, and there is no older key
+    │   │   ├── ParameterUnreadable  a parameter of a function cannot be read, and there is no older value
+    │   │   ├── AuditLogUnwritable nothing is done that the audit log could not tell
     │   │   └── RestartNeeded     an unexpected error stopped it; it must be restarted
     │   ├── LimitReached          the store's account does not allow so much
     │   ├── StoreFull             it holds as much as its operator allows
@@ -40,7 +45,15 @@
     ├── BadProxy                  a setting is no address of a proxy
     ├── ExtraMissing              a feature needs packages that are not installed
     ├── BoardsFileUnusable        the file that declares boards cannot be read as such
+    ├── KeysUnreadable            the keys of an issuer cannot be fetched, or are none
     ├── AccessFileUnusable        the file that says who may do what cannot be used
+    ├── AccessFileNotEdited       it cannot be written, or not in that way; nothing was changed
+    ├── AccessUndecided           others than this machine could do everything, and nobody said that they may
+    ├── OpenWithAccess            a service is to be open to all, and to have an access file
+    ├── NoAccessFile              the service has none that it could change
+    ├── CertificateUnusable       the service cannot use its certificate or the key to it for TLS
+    ├── AuditLogUnusable          the file of the audit log cannot be opened
+    ├── NoAuditLog                the service has no file of its audit log that could be read
     └── AddressUnusable           the service cannot listen where it is to
 
 The errors of other programs are in their own files: :mod:`laurels.cli.errors` for the client,
@@ -52,6 +65,8 @@ Each class is named by its condition, builds its own message, and keeps the fact
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import PurePath
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -59,7 +74,13 @@ from typing import TYPE_CHECKING
 from laurels.limits import KEY_HOURS, NAME_BYTES, REPEATED_CHARACTERS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+
+def explain_os_error(error: OSError | ValueError) -> str:
+    """Return why a file cannot be used, in the system's words; a ValueError is that of a path that no file can have."""
+    return os.strerror(getattr(error, "errno", None) or errno.EINVAL).lower()
 
 
 def truncate(sent: object) -> str:
@@ -144,6 +165,12 @@ class ScoreRefused(Refused):
     pointer = "/score"
 
 
+class RunRefused(ScoreRefused):
+    """A submit needs a run and has none, or the run is not accepted: used, late, early, foreign, forged."""
+
+    pointer = "/run"
+
+
 class DefinitionConflict(LaurelsError):
     """A board's entries, or the file that declares it, contradict a change of its definition; nothing was changed."""
 
@@ -186,25 +213,66 @@ class NotOnBoard(LaurelsError):
         )
 
 
+class NotHeld(LaurelsError):
+    """No score of the name is held on the board."""
+
+    parameter = "name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No score of {truncate(name)!r} is held on this board.")
+
+
 class Unauthenticated(LaurelsError):
     """The request shows no credential and needs one, or shows one that is not accepted."""
+
+    who = "public"
+    """The principal, as the audit log names it."""
+
+
+class BadCredential(Unauthenticated):
+    """The request shows a credential that is not accepted. The message never has any part of it."""
 
 
 class Forbidden(LaurelsError):
     """Who asks is known, and has no right to what was asked for."""
 
+    who = ""
+    """The principal, as the audit log names it."""
+
+
+class IssuerUnreachable(LaurelsError):
+    """A token is signed by a key that is not known, and its issuer, who may have it, cannot be asked.
+
+    ``retry_after`` is in whole seconds: before that it is not asked again.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__("The keys of the token's issuer cannot be fetched now, and this one is not known: try again.")
+
+
+class NoSecret(LaurelsError):
+    """The service has nothing to sign tokens with."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This service signs no tokens: its access file has no secret in [players]. Have the operator add one, as "
+            'in secret = "env:LAURELS_TOKEN_SECRET", and reload it.'
+        )
+
 
 class TooManyRequests(LaurelsError):
     """An address, a key or a player has asked more often than it may.
 
-    ``retry_after`` is in whole seconds; ``policy`` and ``state`` are the values of the fields RateLimit-Policy and
-    RateLimit.
+    ``retry_after`` is in whole seconds, ``limit`` the one that is reached, and ``policies`` has for each limit its
+    name, how many at once, and in how many seconds as many come again. ``policy`` and ``state`` are the values of the
+    fields RateLimit-Policy and RateLimit.
     """
 
-    def __init__(self, detail: str, retry_after: int, policy: str = "", state: str = "") -> None:
+    def __init__(self, detail: str, retry_after: int, limit: str, policies: Iterable[tuple[str, int, int]]) -> None:
         self.retry_after = retry_after
-        self.policy = policy
-        self.state = state
+        self.policy = ", ".join(f'"{name}";q={burst};w={window}' for name, burst, window in policies)
+        self.state = f'"{limit}";r=0;t={retry_after}'
         super().__init__(detail)
 
 
@@ -258,6 +326,15 @@ class RestartNeeded(StoreUnavailable):
         super().__init__(f"The store stopped at an error ({type(cause).__name__}, see the log)", retry_after=10)
 
 
+class AuditLogUnwritable(StoreUnavailable):
+    """Nothing is done that takes more than to submit, because the audit log could not tell it."""
+
+    remedy = "have the operator make room for the audit log"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The audit log cannot be written: {reason.lower()}", retry_after=10)
+
+
 class SumUncertain(AnswerLost):
     """A score may have been added or not; if it was, a retry of the submit adds it again."""
 
@@ -282,8 +359,8 @@ class KeyRefused(StoreUnavailable):
         super().__init__(f"The Momento key is refused: {problem}", retry_after=60)
 
 
-class KeyUnreadable(StoreUnavailable):
-    """The parameter with the store's key cannot be read.
+class ParameterUnreadable(StoreUnavailable):
+    """A parameter with the store's key, or with the access file, cannot be read, or does not say what it should.
 
     Name and reason are left out of the message, because it is sent to the service's clients; they are for the log.
     """
@@ -291,7 +368,7 @@ class KeyUnreadable(StoreUnavailable):
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
         self.reason = reason
-        super().__init__("The key to the store cannot be read", retry_after=5)
+        super().__init__("A parameter that the service needs cannot be read", retry_after=5)
 
 
 class LimitReached(StoreError):
@@ -445,12 +522,79 @@ class BoardsFileUnusable(LaurelsError):
         super().__init__(f"The boards file {file} cannot be used: {problem}. Correct it, or name another.")
 
 
+class KeysUnreadable(LaurelsError):
+    """The keys of an issuer cannot be fetched, or are none; the message is the reason alone."""
+
+
 class AccessFileUnusable(LaurelsError):
-    """The file that says who may do what cannot be used."""
+    """The file that says who may do what cannot be used; on Lambda it is the name of a parameter."""
+
+    def __init__(self, file: Path | str, problem: str) -> None:
+        self.file = file
+        self.problem = problem
+        super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
+
+
+class AccessFileNotEdited(LaurelsError):
+    """The file that says who may do what cannot be written, or not in that way; nothing was changed."""
 
     def __init__(self, file: Path, problem: str) -> None:
         self.file = file
-        super().__init__(f"The access file {file} cannot be used: {problem}. Correct it, or name another.")
+        super().__init__(f"The access file {file} was not changed: {problem.removesuffix('.')}.")
+
+
+class AccessUndecided(LaurelsError):
+    """Others than this machine could do everything, and nobody said that they may; ``host`` is where they would ask."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        super().__init__(
+            f"Not started: whoever reaches {host} could read, submit and delete everything. Say who may do what, in an "
+            "access file that `laurels access init access.toml` writes (--access access.toml); or open it to everybody "
+            "(--open); or listen on this machine alone (--host 127.0.0.1)."
+        )
+
+
+class OpenWithAccess(LaurelsError):
+    """A service is to be open to all, and to have a file that says who may do what."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "--open (LAURELS_OPEN) lets everybody do everything, and --access (LAURELS_ACCESS) names a file that says "
+            "who may: leave one out."
+        )
+
+
+class NoAccessFile(LaurelsError):
+    """The service has no access file that it could change."""
+
+    def __init__(self) -> None:
+        super().__init__("The keys cannot be changed here: this service was started without an access file of its own.")
+
+
+class CertificateUnusable(LaurelsError):
+    """The service cannot use its certificate, or the key to it, for TLS."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The file {file} cannot be used for TLS: {problem}. Correct --tls-cert or --tls-key.")
+
+
+class AuditLogUnusable(LaurelsError):
+    """The file of the audit log cannot be opened."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        self.file = file
+        super().__init__(f"The audit log {file} cannot be opened: {problem}. Name another file with --audit-log.")
+
+
+class NoAuditLog(LaurelsError):
+    """The audit log is in no file that the service could read."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The audit log is in no file that could be read here: this service was started without --audit-log."
+        )
 
 
 class AddressUnusable(LaurelsError):

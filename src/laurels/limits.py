@@ -7,6 +7,7 @@ annotated with a :class:`Limit`: the option of ``laurels serve``, its variable, 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, get_type_hints
 
 from msgspec import Struct, structs
@@ -18,10 +19,20 @@ NAME_BYTES = 256
 """Of the name of a board or of a player, in UTF-8."""
 KEY_CHARACTERS = 255
 """Of an idempotency key."""
+CREDENTIAL_CHARACTERS = 8 * KIB
+"""Of a key or a token that a request shows."""
 KEY_HOURS = 24
 """How long an idempotency key is remembered."""
 METADATA_BYTES = 1 * KIB
 """Of an entry's metadata, as compact JSON."""
+TOKEN_SECONDS, DEFAULT_TOKEN_SECONDS = 86_400, 3600
+"""How long a token that the service signs is good, at most and by default."""
+ANONYMOUS_TOKEN_SECONDS = 365 * 86_400
+"""How long that of an anonymous player is good, who has no other way to its name."""
+ANONYMOUS_TOKENS = 10
+"""How many of those one address may have in an hour."""
+TOKEN_BOARDS = 100
+"""How many patterns of boards a token may have."""
 
 PAGE_ENTRIES, DEFAULT_PAGE_ENTRIES = 1000, 20
 """How many entries a page spans, or a read between two scores returns, at most and by default."""
@@ -34,7 +45,14 @@ BATCH_ENTRIES = 1000
 BOARDS_LISTED, DEFAULT_BOARDS_LISTED = 1000, 100
 """How many boards one list has, at most and by default."""
 PERIODS_LISTED = 1000
+HELD_LISTED, DEFAULT_HELD_LISTED = 1000, 100
 """How many periods one list has, at most and by default."""
+HIDDEN_LISTED = 1000
+"""How many hidden names one list has, at most and by default."""
+KEYS_LISTED = 1000
+"""How many keys one list has, at most and by default."""
+AUDIT_RECORDS, DEFAULT_AUDIT_RECORDS = 1000, 100
+"""How many records of the audit log one answer has, at most and by default."""
 LARGEST_NUMBER = 10**18 - 1
 """The largest whole number that a parameter of a query may be: 18 digits, which fit into 64 bits."""
 
@@ -55,10 +73,21 @@ def format_size(size: int) -> str:
     return f"{size // {'MiB': MIB, 'KiB': KIB, 'bytes': 1}[unit]:,} {unit}"
 
 
+SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
+"""The units of times and rates."""
+
+
+@lru_cache  # a guard reads its rate at every submit
+def read_rate(text: str) -> tuple[int, int]:
+    """Return how many in how many seconds a rate such as ``20/s`` says."""
+    count, _, unit = text.partition("/")
+    return int(count), SECONDS[unit]
+
+
 UNITS = {
     "": {"": 1},
     "bytes": {"": 1, "kib": KIB, "mib": MIB, "gib": KIB * MIB},
-    "seconds": {"": 1, "s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60},
+    "seconds": {"": 1, **SECONDS},
 }
 """What may stand behind a limit, by what it is a number of."""
 

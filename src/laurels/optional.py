@@ -13,10 +13,8 @@ from laurels.errors import ExtraMissing
 
 OPTIONAL_PACKAGES = {
     "botocore": "aws",
-    "cryptography": "momento",
     "google": "momento",
     "grpc": "momento",
-    "jwt": "momento",
     "momento": "momento",
     "momento_wire_types": "momento",
     "socksio": "socks",

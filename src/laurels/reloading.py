@@ -69,7 +69,7 @@ class Reloading:
     async def reload(self) -> None:
         """Reload every part, and say in the log what became of it."""
         if not self._parts:
-            log.warning("SIGHUP: there is nothing to reload. The service was started without --boards.")
+            log.warning("SIGHUP: there is nothing to reload. The service was started without files to read again.")
         for name, reload in self._parts.items():
             try:
                 await reload()

@@ -9,15 +9,16 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from laurels.definition import OPERATORS
 from laurels.entries import check_entry, cut_name
-from laurels.errors import BadBody, BadName, BadParameter, ScoreRefused, truncate
+from laurels.errors import BadBody, BadName, BadParameter, RunRefused, ScoreRefused, truncate
 from laurels.limits import KEY_CHARACTERS, METADATA_BYTES
-from laurels.stores.contract import DatedSubmission, IdempotencyKey, Refusal, Submission
+from laurels.stores.contract import FullSubmission, IdempotencyKey, Refusal, Submission
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from laurels.definition import Definition
+    from laurels.definition import Definition, Operator
     from laurels.stores.contract import Score
 
 SHORT = 2**63
@@ -37,7 +38,7 @@ def find_refusals(batch: Sequence[Submission | Refusal], definition: Definition)
 def check_submission(submission: Submission, definition: Definition) -> None:
     """Raise BadName, ScoreRefused or BadBody if a board does not accept a submission."""
     check_entry(submission.name, submission.score)
-    check_bounds(submission.score, definition)
+    check_bounds(submission.score, definition, operator_of(submission))
     check_metadata(submission.metadata)
 
 
@@ -48,12 +49,38 @@ def check_metadata(metadata: bytes | None) -> None:
         raise BadBody("/metadata", f"The metadata has {size:,} bytes of JSON: it may have {METADATA_BYTES:,}.")
 
 
-def check_bounds(score: Score, definition: Definition) -> None:
+def operator_of(submission: Submission) -> Operator | None:
+    """Return the operator that a submission brings, None if it counts by the board's."""
+    return submission.operator if isinstance(submission, FullSubmission) else None
+
+
+def requires_run(definition: Definition) -> bool:
+    """Return whether a board requires a run of players."""
+    return definition.guard is not None and definition.guard.runs is not None and definition.guard.runs.required
+
+
+def run_missing(board: str) -> RunRefused:
+    """Return the error for a submit of a player that has no run."""
+    make = f"make one with POST /-/boards/{truncate(board)}/runs when the player begins, and send it as run"
+    return RunRefused(f"The board {truncate(board)!r} requires a run of players: {make}.")
+
+
+def check_run(board: str, submission: Submission, definition: Definition, *, needs_run: bool) -> None:
+    """Raise RunRefused if a submission has no run that its board requires, or one that it does not take."""
+    run = submission.run if isinstance(submission, FullSubmission) else None
+    if run is None:
+        if needs_run and operator_of(submission) is None and requires_run(definition):
+            raise run_missing(board)
+    elif definition.guard is None or definition.guard.runs is None:
+        raise RunRefused(f"The board {truncate(board)!r} takes no runs: its definition has none in guard.")
+
+
+def check_bounds(score: Score, definition: Definition, operator: Operator | None = None) -> None:
     """Raise ScoreRefused if a board does not accept a score; of one that is added only the store knows the sum."""
     bounds = definition.scores
     if bounds.integer and score != int(score):
         raise ScoreRefused(f"The score {truncate(score)} is not whole, and this board takes only whole scores.")
-    if not definition.operator_rules.adds:
+    if not OPERATORS[operator or definition.operator].adds:
         if bounds.min is not None and score < bounds.min:
             raise _out_of_bounds(score, "low", f"below {truncate(bounds.min)}")
         if bounds.max is not None and score > bounds.max:
@@ -106,5 +133,9 @@ def _describe(entry: Submission | Refusal) -> str:
     score = entry.score
     if isinstance(score, float) and score.is_integer():
         score = int(score)
-    time = f", {entry.submitted_at!r}" if isinstance(entry, DatedSubmission) else ""
-    return f"({entry.name!r}, {score!r}, {entry.metadata!r}{time})"
+    time = operator = run = ""
+    if isinstance(entry, FullSubmission):
+        time = "" if entry.submitted_at is None else f", {entry.submitted_at!r}"
+        operator = f", by {entry.operator}" if entry.operator else ""
+        run = f", run {entry.run}" if entry.run else ""
+    return f"({entry.name!r}, {score!r}, {entry.metadata!r}{time}{operator}{run})"

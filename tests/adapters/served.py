@@ -17,33 +17,33 @@ import anyio
 import uvicorn
 from msgspec.structs import replace
 
-from laurels.access.principal import Principal
+from laurels.access.file import AccessFile, Key
+from laurels.access.keys import digest_key
 from laurels.adapters.asgi import Application
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
 from laurels.adapters.shared import Shared
 from laurels.boards import Boards
 from laurels.http import Gate, Response, Routes, StreamingResponse
+from laurels.http.access import Access
 from laurels.http.bodies import parse_submit
 from laurels.http.cors import Cors
 from laurels.http.handlers import standing
 from laurels.http.operation import Body, Operation
 from laurels.http.operations import OPERATIONS, STANDING, SUBMIT
 from laurels.http.parameters import Whole
-from laurels.http.problems import HTTPError
 from laurels.http.wire import Submit, encode
 from laurels.stores.contract import Submission
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator
 
     from laurels.http import Request
     from laurels.http.gate import Answered, Context
 
-ADA = Principal(kind="key", name="ada")
-KEY = b"Bearer right"
-CLOSED_BOARD = "secret"
+KEY = b"Bearer laurels_00000000000000000000000000000000000000000011jmNLs"
+FILE = AccessFile(keys={"ada": Key(digest_key(KEY.decode()[7:]), ("admin",), boards=("kart", "b"))})
 UNSEEN = "unseen"
 PAGE = "https://game.example"
 seen: ContextVar[str] = ContextVar("seen", default=UNSEEN)
@@ -51,23 +51,13 @@ closed: list[str] = []
 kept: dict[str, asyncio.Event] = {}
 
 
-def limit_address(request: Request, _: Operation | None) -> None:
-    """Hold every adapter to saying where a request came from."""
-    assert request.client
+class Watched(Access):
+    """Access that holds every adapter to saying where a request came from."""
 
-
-def authenticate(request: Request) -> Principal:
-    """Return who has the key."""
-    if request.headers.get(b"authorization") != KEY:
-        raise HTTPError(401, "Show the key.")
-    return ADA
-
-
-def authorise(principal: Principal, _: Operation, names: Sequence[str]) -> None:
-    """Keep everybody from one board."""
-    assert principal is ADA
-    if names and names[0] == CLOSED_BOARD:
-        raise HTTPError(403, "Nobody may.")
+    def address_limit(self, request: Request, operation: Operation) -> None:
+        """Look at the address."""
+        assert request.client
+        super().address_limit(request, operation)
 
 
 def guard(lines: Path) -> Gate:
@@ -80,11 +70,11 @@ def guard(lines: Path) -> Gate:
         with lines.open("a") as file:
             file.write(json.dumps(answered) + "\n")
 
-    return Gate(address_limit=limit_address, authenticate=authenticate, authorise=authorise, observers=(fail, observe))
+    return Gate(access=Watched(FILE), observers=(fail, observe))
 
 
 async def show_kind(  # noqa: C901 - one branch a kind
-    context: Context, board: str, name: str, window: str | None, period: str | None, extra: int
+    context: Context, board: str, name: str, window: str | None, period: str | None, include: frozenset[str], extra: int
 ) -> Response:
     """Answer a standing after doing what the name says, as any asyncio code might."""
     before = seen.get()
@@ -134,7 +124,7 @@ async def show_kind(  # noqa: C901 - one branch a kind
         task.cancel()
         await asyncio.sleep(1)
     assert asyncio.current_task() is not None
-    found = await standing(context, board, name, window, period)
+    found = await standing(context, board, name, window, period, include)
     return Response(
         200,
         encode(
@@ -215,7 +205,17 @@ async def show_closed(_: Context) -> Response:
 def operation(name: str, path: str, handler: Any, **more: Any) -> Operation:
     """Return an operation that reads."""
     return Operation(
-        name=name, method="GET", path=path, tag="Boards", title=name, about=name, answers=(), handler=handler, **more
+        name=name,
+        method="GET",
+        path=path,
+        tag="Boards",
+        title=name,
+        about=name,
+        answers=(),
+        handler=handler,
+        scope="read",
+        concerns="no board",
+        **more,
     )
 
 

@@ -109,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_DELETE = do_GET = do_POST  # noqa: N815 - the names are the library's
+    do_DELETE = do_GET = do_PUT = do_POST  # noqa: N815 - the names are the library's
 
     def log_message(self, *_: object) -> None:
         pass
@@ -139,7 +139,7 @@ def passing(server: Server, before: Callable[[], object]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET  # noqa: N815 - the name is the library's
+        do_POST = do_PUT = do_GET  # noqa: N815 - the names are the library's
 
         def log_message(self, *_: object) -> None:
             pass

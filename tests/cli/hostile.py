@@ -25,6 +25,7 @@ class Liar(ThreadingTCPServer):
     def __init__(self, lie: Callable[[str, bytes], Iterable[bytes]]) -> None:
         self.lie = lie
         self.requests: list[str] = []
+        self.heads: list[dict[bytes, bytes]] = []
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -35,9 +36,10 @@ class _Handler(StreamRequestHandler):
     def handle(self) -> None:
         with suppress(OSError, ValueError):  # the command has had enough, or left in the midst of its request
             request = self.rfile.readline().decode().removesuffix(" HTTP/1.1\r\n")
-            head = dict(line.lower().split(b": ") for line in iter(self.rfile.readline, b"\r\n"))
+            head = dict(line.lower().strip().split(b": ", 1) for line in iter(self.rfile.readline, b"\r\n"))
             body = self.rfile.read(int(head.get(b"content-length", 0)))
             self.server.requests.append(request)
+            self.server.heads.append(head)
             for piece in self.server.lie(request, body):
                 self.wfile.write(piece)
 

@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 
 from laurels.cli import describe
-from laurels.definition import DEFAULT_DEFINITION, Bounds, Definition
+from laurels.definition import DEFAULT_DEFINITION, Bounds, Definition, Guard, Runs
 from tests.asking import ask
 from tests.cli.conftest import run
 from tests.conftest import running
@@ -136,12 +136,21 @@ def test_windows_in_words() -> None:
         (DEFAULT_DEFINITION, ""),
         (Definition(operator="best", windows=("daily",)), 'operator best, windows ["daily"]'),
         (Definition(scores=Bounds(min=0)), "scores numbers from 0"),
+        (Definition(guard=Guard(max_step=5, per_player="2/m")), "guard steps of at most 5, of one player 2/m"),
+        (Definition(guard=Guard(runs=Runs())), "guard runs taken, of 0 to 3600 seconds"),
     ],
-    ids=["default", "more", "bounds"],
+    ids=["default", "more", "bounds", "guard", "runs"],
 )
 def test_definition_in_short(definition: Definition, words: str) -> None:
     """In a list only the fields are shown that differ from the default definition."""
     assert describe.format_short(definition) == words
+
+
+def test_guard_in_words() -> None:
+    """A board's guard is shown behind the rest."""
+    definition = Definition(guard=Guard(hold_above=9, runs=Runs(required=True)))
+    line = "  guard      held above 9, runs required, of 0 to 3600 seconds"
+    assert list(describe.format_definition(definition, 0))[-1] == line
 
 
 def schema(laurels: Run) -> dict[str, Any]:

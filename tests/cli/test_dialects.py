@@ -18,7 +18,7 @@ def read(content: bytes, **wanted: str) -> list[tuple[str, float]]:
     reading = Reading(io.BufferedReader(io.BytesIO(content)), Wanted(**wanted))  # type: ignore[arg-type]
     found = list(reading)
     assert all(isinstance(row, Row) for row in found), found
-    return [(row.entry.name, row.entry.score) for row in found if isinstance(row, Row)]
+    return [(row.entry.name, row.entry.score) for row in found if isinstance(row, Row) and row.entry]
 
 
 SHEET = [("ada", 5), ("Zo\u00eb", 42)]

@@ -39,10 +39,13 @@ TRUE = {
     "percentile": 50.0,
     "boards": [BOARD],
     "next": None,
+    "hidden": False,
     "count": 1,
     "best": 1,
     "worst": 1,
     "percentiles": {"50": 1},
+    "token": POISON,
+    "expiresAt": "2026-11-22T05:00:00Z",
     "histogram": [{"from": 1, "to": 1, "count": 1}],
 }
 """An answer in which every read finds what it looks for."""
@@ -51,8 +54,13 @@ TRUE = {
 def say(request: str, body: bytes, **changes: Any) -> bytes:
     """Return what a true service would answer, but with poison for each text."""
     method, path = request.partition("?")[0].split()
-    if method == "DELETE":
+    if method == "DELETE" or path.endswith(("/hidden/v", "/release", "/reject")):
         return b""
+    if path.endswith("/held"):
+        held = {"name": POISON, "score": 1, "submittedAt": "2026-11-22T05:00:00Z", "metadata": None}
+        return json.dumps({"held": [held], "next": None}).encode()
+    if path.endswith("/hidden"):
+        return json.dumps({"hidden": [ENTRY], "next": None}).encode()
     if path.endswith("/periods"):
         return json.dumps({"periods": [PERIOD]}).encode()
     if path == "/-/boards/b":
@@ -104,7 +112,7 @@ def test_texts_are_exact_in_json(words: list[str]) -> None:
         found = run(service.url, *words, "--json")
     assert ends_well(found, 0, 1)
     assert words[0] == "export" or shows_only_text(found.stdout)
-    texts = {*strings(json.loads(found.stdout))}
+    texts = {*strings([json.loads(line) for line in found.stdout.removesuffix("\n").split("\n")])}
     assert POISON in texts or not any("\x1b" in text or "[31m" in text for text in texts)
 
 

@@ -47,7 +47,7 @@ def test_error_without_end() -> None:
 
 def test_export_to_a_terminal() -> None:
     """A file that is written to a terminal is shown there; in a pipe or a file it is exact."""
-    page = b'{"leaderboard":[{"name":"\\u202ev\\u009b","score":1,"rank":0}],"next":null}'
+    page = b'{"leaderboard":[{"name":"\\u202ev\\u009b","score":1,"rank":0}],"hidden":[],"next":null}'
     with failing((200, {}, page)) as service:
         ours, theirs = pty.openpty()
         with start(service.url, "export", "b", "--scores-only", stdout=theirs) as process:

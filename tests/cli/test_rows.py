@@ -49,7 +49,7 @@ def content_of(board: list[tuple[str, float]], kind: Format, *, header: bool = T
 
 def entries(content: bytes, kind: Format) -> list[tuple[str, float]]:
     """Read the entries of a file that has no bad row."""
-    return [(row.entry.name, row.entry.score) for row in rows(content, kind) if isinstance(row, Row)]
+    return [(row.entry.name, row.entry.score) for row in rows(content, kind) if isinstance(row, Row) and row.entry]
 
 
 def problems(content: bytes, kind: Format) -> list[tuple[int, str | None, str]]:
@@ -247,7 +247,7 @@ def test_guards_come_off_again(kind: Format, board: list[tuple[str, float]]) -> 
     found = Reading(
         io.BufferedReader(io.BytesIO(make_header(kind, details=False) + content)), taken=Taken(guarded=True)
     )
-    assert [(row.entry.name, row.entry.score) for row in found if isinstance(row, Row)] == board
+    assert [(row.entry.name, row.entry.score) for row in found if isinstance(row, Row) and row.entry] == board
     assert kind == "jsonl" or not any(line[:1] in FORMULA for line in content.decode().splitlines())
 
 

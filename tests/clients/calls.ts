@@ -1,8 +1,9 @@
-// What a generated TypeScript client is good for: the README's calls, and every kind of read. Its argument is the URL.
+// What a generated TypeScript client is good for: the README's calls, and every kind of read. Its arguments are the URL and a key.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema";
 
-const client = createClient<paths>({ baseUrl: process.argv[2] });
+const baseUrl = process.argv[2];
+const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${process.argv[3]}` } });
 
 function same(found: unknown, wanted: unknown): void {
   if (JSON.stringify(found) !== JSON.stringify(wanted)) {
@@ -54,7 +55,7 @@ async function main(): Promise<void> {
     body: { entries: [{ name: "judy", score: 2500 }, { name: "v", score: 2077, metadata: 1 }, { name: "panam", score: 1500 }] },
   });
   const { data: receipt } = await submit("grand-prix", "v", { score: 90 }, "return=representation");
-  const previous: number | undefined = receipt?.previous?.rank;
+  const previous: number | null | undefined = receipt?.previous?.rank;
   same([previous, receipt?.changed], [1, false]);
 
   same(await names(), ["judy", "v", "panam"]);
@@ -70,6 +71,8 @@ async function main(): Promise<void> {
   same([error?.status, error?.parameter], [404, "around"]);
   const { data: health } = await client.GET("/-/health");
   same(health, { status: "ok" });
+  const stranger = await createClient<paths>({ baseUrl }).DELETE("/{board}", { params: { path: { board: "b" } } });
+  same(stranger.error?.status, 401);
 }
 
 void main();

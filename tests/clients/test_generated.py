@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from laurels.access.keys import digest_key, make_key
 from laurels.http.openapi import document
 from tests.conftest import running
 from tests.http.conftest import SERVED
@@ -24,14 +25,18 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 NODE_MODULES = HERE.parent.parent / "node_modules"
 SCRIPTS = Path(sys.executable).parent
+KEY = make_key()
 STRICT = ["--strict", "--noUncheckedIndexedAccess", "--skipLibCheck"]
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """Start a service without boards, and write its document beside it."""
+    """Start a service without boards, where everybody reads and one key does the rest; write its document beside it."""
     (tmp_path / "openapi.json").write_bytes(document(SERVED))
-    with running(tmp_path / "data") as server:
+    access = tmp_path / "access.toml"
+    key = f'[keys.client]\nsha256 = "{digest_key(KEY)}"\nscopes = ["admin"]\n'
+    access.write_text(f'[public]\nscopes = ["read"]\n{key}')
+    with running(tmp_path / "data", "--access", str(access)) as server:
         yield server
 
 
@@ -62,7 +67,7 @@ def test_openapi_python_client(server: Server, tmp_path: Path) -> None:
         "generated",
     ]
     assert "Warning" not in run(tmp_path, *generate, PATH=path)
-    run(tmp_path, sys.executable, HERE / "calls.py", server.url, PYTHONPATH=str(tmp_path / "generated"))
+    run(tmp_path, sys.executable, HERE / "calls.py", server.url, KEY, PYTHONPATH=str(tmp_path / "generated"))
 
 
 def test_openapi_typescript(server: Server, tmp_path: Path) -> None:
@@ -72,4 +77,4 @@ def test_openapi_typescript(server: Server, tmp_path: Path) -> None:
     run(tmp_path, NODE_MODULES / ".bin" / "openapi-typescript", "openapi.json", "--output", "schema.d.ts")
     options = ["--module", "node16", "--moduleResolution", "node16", "--target", "es2022", "--types", "node"]
     run(tmp_path, NODE_MODULES / ".bin" / "tsc", *STRICT, *options, "calls.ts")
-    run(tmp_path, "node", "calls.js", server.url)
+    run(tmp_path, "node", "calls.js", server.url, KEY)

@@ -9,9 +9,17 @@ import schemathesis
 from laurels.http.parameters import HOMES
 from laurels.http.reads import READS
 
+TESTER = "tester"
+"""The name of the key that asks; it is not revoked."""
+
+IN_VAIN = {"make_run", "release", "reject"}
+"""What no case makes succeed by itself: a run is for a player's token, and what is held was submitted before."""
+
 _PERIOD = {"window", "period"}
 UNTOLD = {
-    "submit": {"/score", "Idempotency-Key"},
+    "boards": {"after"},
+    "submit": {"/score", "/operator", "/run", "/submittedAt", "Idempotency-Key"},
+    "held": {"cursor"},
     "submit_many": {"Idempotency-Key"},
     "standing": _PERIOD,
     "read": _PERIOD
@@ -20,9 +28,11 @@ UNTOLD = {
     "set_metadata": _PERIOD,
     "remove": _PERIOD,
     "drop": _PERIOD,
-    "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl"},
+    "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl", "/guard"},
     "summary": _PERIOD,
     "rank": _PERIOD,
+    "hidden": _PERIOD | {"after"},
+    "give_token": {"name", "/boards", "/seconds"},
 }
 """What, of each operation, may be refused although it fits the schema: parameters, and fields by their pointers."""
 
@@ -40,6 +50,8 @@ def operation_of(case: Any) -> str:
 @schemathesis.hook
 def map_case(_: Any, case: Any) -> Any:
     """Make most of the data that fits the schema data that is good, so that it gets further than the first rule."""
+    if operation_of(case) == "revoke" and case.path_parameters.get("key") == TESTER:
+        case.path_parameters["key"] = "another"
     if case.meta and case.meta.generation.mode.is_positive:
         if operation_of(case) == "read" and case.query:
             asked = {HOMES[key] for key in case.query if key in HOMES}
@@ -86,11 +98,14 @@ class EveryOperationSucceeds:
         self.good: set[str] = set()
 
     def after_response(self, _: Any, response: Any, case: Any) -> None:
-        """Note an answer."""
-        self.tried.add(case.operation.label)
+        """Note an answer, but not to another method: each path is asked with OPTIONS, too, which always succeeds."""
+        operation = operation_of(case)
+        if operation in IN_VAIN or response.request.method != case.operation.method.upper():
+            return
+        self.tried.add(operation)
         if response.status_code < 300:
-            self.good.add(case.operation.label)
+            self.good.add(operation)
 
     def after_run(self, _: Any) -> None:
         """Look at them all."""
-        assert self.good == self.tried
+        assert self.good >= self.tried, self.tried - self.good

@@ -31,6 +31,7 @@ DEFAULT: dict[str, Json] = {
     "time_zone": "UTC",
     "keep": {},
     "ttl": None,
+    "guard": None,
 }
 
 

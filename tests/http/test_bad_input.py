@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 KIB = 1024
 
+FIELDS = 'It has score, metadata, submittedAt, operator, run: send {"score": 42}.'
+
 
 @pytest.mark.parametrize(
     ("body", "status", "says"),
@@ -48,17 +50,21 @@ KIB = 1024
         (
             b'{"score":1,"rank":0}',
             422,
-            'A submit has no field "rank". It has score, metadata, submittedAt: send {"score": 42}.',
+            'A submit has no field "rank"; perhaps you mean "run". ' + FIELDS,
         ),
         (b'{"score":1,"structure":0}', 422, 'no field "structure"; perhaps you mean "score".'),
         (
             b'{"Score":5}',
             422,
-            'no field "Score"; perhaps you mean "score". It has score, metadata, submittedAt: send {"score": 42}.',
+            'no field "Score"; perhaps you mean "score". ' + FIELDS,
         ),
         (b'{"SCORE":5}', 422, 'no field "SCORE"; perhaps you mean "score".'),
-        (b'{"points":5}', 422, 'no field "points". It has score, metadata, submittedAt: send {"score": 42}.'),
-        (b'{"data":{"score":5}}', 422, 'It has score, metadata, submittedAt: send {"score": 42}.'),
+        (
+            b'{"points":5}',
+            422,
+            'no field "points". ' + FIELDS,
+        ),
+        (b'{"data":{"score":5}}', 422, FIELDS),
         (b'{"score":5,"name":"v"}', 422, "The name stands in the path."),
         (b'{"entries":[]}', 422, "Several entries are a batch, which goes to POST /{board}."),
         (b'{"score":1,"out of range":0}', 422, 'no field "out of range". It'),
@@ -273,6 +279,15 @@ def test_read_refused(service: Server, board: str, query: str, parameter: str, s
         ("/-/boards/{board}/periods?limit=0", "limit"),
         ("/-/boards/{board}/periods?limit=1001", "limit"),
         ("/-/boards/{board}/periods?after=a&after=b", "after"),
+        ("/-/boards/{board}/hidden?limit=0", "limit"),
+        ("/-/boards/{board}/hidden?limit=1001", "limit"),
+        ("/-/boards/{board}/hidden?after=a&after=b", "after"),
+        (f"/-/boards/{{board}}/hidden?after={'n' * 257}", "after"),
+        (f"/-/boards?after={'n' * 257}", "after"),
+        ("/-/boards/{board}/hidden?include=rank", "include"),
+        ("/-/boards/{board}/hidden?window=daily", "window"),
+        ("/-/boards/{board}/hidden?period=2026-11-22", "period"),
+        ("/-/boards/-/hidden", "board"),
         ("/-/boards/{board}?after=a", "after"),
         ("/-/boards?limit=0", "limit"),
         ("/-/boards?limit=1001", "limit"),

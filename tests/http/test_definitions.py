@@ -26,6 +26,7 @@ DEFAULT_DEFINITION: dict[str, Any] = {
     "time_zone": "UTC",
     "keep": {},
     "ttl": None,
+    "guard": None,
 }
 LAPS = DEFAULT_DEFINITION | {
     "order": "ascending",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -17,8 +18,8 @@ from laurels.http.operations import ANY_REQUEST, STATUSES
 from laurels.http.problems import STATUS
 from laurels.http.reads import READS
 from tests.asking import Reply, ask
-from tests.conftest import running
-from tests.http.conftest import SERVED
+from tests.conftest import started
+from tests.http.conftest import ASGI, SERVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,18 @@ EXAMPLES = [
     for media in body.get("content", {}).values()
     for key, example in media.get("examples", {}).items()
 ]
+ACCESS = """
+[public]
+scopes = ["admin"]
+[keys.game-server]
+sha256 = "93a1b5b4ea4e6d1b8a1ddb1a3ac7bf2ed34a2f6b1f6f4e0c8a5cbb5c0e9df001"
+scopes = ["read", "submit", "tokens"]
+boards = ["mario-*"]
+expires = 2027-11-01
+[players]
+secret = "env:TOKEN_SECRET"
+anonymous = true
+"""
 
 
 def check(schema: dict[str, Any], value: object) -> None:
@@ -55,8 +68,11 @@ def content(operation: Operation, status: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def replies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Reply]]:
-    """Send the walkthrough to a service of its own; return the answers."""
-    with running(tmp_path_factory.mktemp("walkthrough")) as server:
+    """Send the walkthrough to a service of its own, which has players; return the answers."""
+    directory = tmp_path_factory.mktemp("walkthrough")
+    (directory / "access.toml").write_text(ACCESS)
+    variables = {"LAURELS_DATA": str(directory / "data"), "LAURELS_ACCESS": str(directory / "access.toml")}
+    with started(ASGI, os.environ | variables | {"TOKEN_SECRET": "s" * 32}) as server:
         yield [
             ask(server, BY_NAME[one.operation].method, one.target, one.body, dict([one.header] if one.header else []))
             for one in WALKTHROUGH
@@ -79,7 +95,7 @@ def test_document_is_served(service: Server) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_methods_are_those_of_the_routes(service: Server, path: str) -> None:
     """Each path has just the methods that the service allows there."""
-    allowed = ask(service, "OPTIONS", path.format(board="kart", name="v")).headers["allow"].split(", ")
+    allowed = ask(service, "OPTIONS", path.format(board="kart", name="v", key="game")).headers["allow"].split(", ")
     assert {operation.method for operation in SERVED if operation.path == path} == set(allowed) - {
         "HEAD",
         "OPTIONS",
@@ -180,4 +196,25 @@ def test_headers_of_errors() -> None:
     """An error that says when to come again, or which methods there are, says so in the document."""
     answers = DOCUMENT["components"]["responses"] | DOCUMENT["paths"]["/{board}"]["post"]["responses"]
     headers = {status: [*answer["headers"]] for status, answer in answers.items() if "headers" in answer}
-    assert headers == {"405": ["Allow"], "429": ["Retry-After"], "503": ["Retry-After"]}
+    assert headers == {
+        "401": ["WWW-Authenticate"],
+        "405": ["Allow"],
+        "429": ["Retry-After", "RateLimit-Policy", "RateLimit"],
+        "503": ["Retry-After"],
+    }
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_rights_are_described(name: str) -> None:
+    """What needs a right says which, to programs and to people, and that it may be refused; what is open does not."""
+    operation = BY_NAME[name]
+    described = DOCUMENT["paths"][operation.path][operation.method.lower()]
+    if operation.scope is None:
+        assert not {"security", "x-scope"} & described.keys()
+        assert "Needs the scope" not in described["description"]
+    else:
+        assert described["security"] == [{"bearer": [operation.scope]}]
+        assert described["x-scope"] == operation.scope
+        assert f"`{operation.scope}`" in described["description"].rpartition("Needs the scope")[2]
+        assert {"401", "403", "429"} <= described["responses"].keys()
+    assert DOCUMENT["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"

@@ -49,9 +49,11 @@ HEADERS = ("Idempotency-Key", "Prefer", "Accept", "Content-Type", "Content-Encod
 
 def bad_requests(operation: Operation) -> Iterator[tuple[str, str, object, dict[str, str]]]:
     """Yield requests for an operation, in each of which something is long."""
-    good = operation.path.format(board="b", name="n")
+    good = operation.path.format(board="b", name="n", key="k")
     body = {"score": 1} if operation.body else None
-    for path in (operation.path.format(board=long, name=long) for long in (LONG, NAME, quote("\u00e9" * 128))):
+    for path in (
+        operation.path.format(board=long, name=long, key=long) for long in (LONG, NAME, quote("\u00e9" * 128))
+    ):
         yield operation.method, path, body, {}
     known = [parameter.name for parameter in operation.parameters if parameter.where == "query"]
     for name, value in itertools.product([*known, LONG], [LONG, "%00" * 2_000, "1" * 6_000, "x" * 90]):

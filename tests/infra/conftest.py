@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 Properties = dict[str, Any]
 
 BOARDS = Path(__file__).parent / "boards.toml"
+ACCESS = Path(__file__).parent / "access.toml"
 
 STAGES: dict[str, dict[str, str]] = {
     "dev": {},
-    "prod": {"stageName": "prod"},
+    "prod": {"stageName": "prod", "open": "true"},
     "feature": {
         "stageName": "FEAT-123",
         "ssmStageName": "dev",
@@ -47,9 +48,37 @@ STAGES: dict[str, dict[str, str]] = {
         "manageCache": "true",
         "rotateKeyDays": "30",
     },
+    "access": {
+        "stageName": "access",
+        "corsOrigin": "https://game.example",
+        "accessParameter": "/laurels/access/who",
+        "accessFile": str(ACCESS),
+        "secretParameter": "/laurels/access/tokens",
+    },
+    "keys": {
+        "stageName": "keys",
+        "corsOrigin": "https://game.example",
+        "apiKeys": "game-server,website",
+        "apiKeyRate": "5",
+        "apiKeyBurst": "10",
+        "apiKeyQuota": "100000/month",
+    },
+    "cognito": {
+        "stageName": "cognito",
+        "cognitoUserPool": "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI",
+        "accessParameter": "/laurels/access/who",
+        "parameterKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab",
+    },
+    "authorizer": {
+        "stageName": "authorizer",
+        "corsOrigin": "*",
+        "authorizerFunction": "arn:aws:lambda:eu-west-1:123456789012:function:who",
+        "apiKeys": "one",
+    },
     "boards": {"stageName": "boards", "boardsFile": str(BOARDS)},
     "lasting": {
         "stageName": "prod",
+        "open": "true",
         "manageCache": "true",
         "parameterKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab",
     },

@@ -15,6 +15,7 @@ import pytest
 from infra import assets
 from infra.errors import NotCarried
 from infra.runtimes import HERE, MACHINES, ROOT, RUNTIMES, Target, find_interpreter, find_target, newest_runtime
+from tests.access.issuing import AUDIENCE, FOREIGN, ISSUER, NOW, public, signed
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +60,39 @@ def test_imports_alone(tmp_path: Path, target: Target, module: str) -> None:
     assert done.returncode == 0, done.stderr
     outside = [line for line in done.stdout.splitlines() if line.endswith(".py") and "site-packages" in line]
     assert not outside
+
+
+VERIFY = """
+import sys
+sys.path = [path for path in sys.path if "site-packages" not in path] + sys.argv[1:3]
+from laurels.access.file import parse_access
+from laurels.access.tokens import Tokens
+players = parse_access(sys.stdin.read(), "access.toml").players
+print([Tokens(players).verify(token, float(sys.argv[3])).name for token in sys.argv[4:]])
+"""
+
+
+def test_verifies_tokens_of_issuers(tmp_path: Path) -> None:
+    """With only what Lambda's Python has, an asset that is for issuers verifies signatures of each kind."""
+    asset = shutil.copytree(assets.build(HERE, assets.ASSETS, with_issuers=True), tmp_path / "task")
+    kinds = ("RS256", "ES256", "EdDSA")
+    keys = (", ".join(f'{name} = "{value}"' for name, value in public(kind).items()) for kind in kinds)
+    listed = ", ".join(f"{{ {key} }}" for key in keys)
+    table = f'[players]\nissuers = [{{ issuer = "{ISSUER}", audience = "{AUDIENCE}", keys = [{listed}] }}]'
+    tokens = [signed(FOREIGN, kind).decode() for kind in kinds]
+    command = [sys.executable, "-I", "-S", "-B", "-c", VERIFY, str(asset), str(LAMBDA_RUNTIME), str(NOW), *tokens]
+    done = subprocess.run(command, env=ENVIRONMENT, input=table, capture_output=True, text=True, check=False)
+    assert done.stdout == "['v', 'v', 'v']\n", done.stderr
+
+
+@pytest.mark.parametrize("with_issuers", [False, True])
+@pytest.mark.parametrize("target", [ARM64, X86_64, HERE], ids=lambda target: target.name)
+def test_package_for_signatures(target: Target, *, with_issuers: bool) -> None:
+    """Only an asset that is for issuers has the package for their signatures, and it has at most 50 MB then."""
+    made = files(assets.build(target, assets.ASSETS, with_issuers=with_issuers))
+    assert bool([name for name in made if name.startswith(("cryptography/", "_cffi_backend"))]) is with_issuers
+    assert sum(path.stat().st_size for path in made.values()) <= 50_000_000
+    assert "laurels/access/tokens.py" in made
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -8,7 +8,7 @@ import pytest
 
 from infra.runtimes import newest_runtime
 from laurels.serverless import caches, environment
-from laurels.serverless.key import connect_ssm
+from laurels.serverless.parameters import connect_ssm
 from laurels.serverless.rotation import Settings
 
 if TYPE_CHECKING:

@@ -128,7 +128,11 @@ def test_own_answers(dev: Synthesized, kind: str) -> None:
     answer = dev.one("ApiGateway::GatewayResponse", ResponseType=kind)
     problem = msgspec.json.decode(answer["ResponseTemplates"]["application/json"], type=Problem)
     assert (str(problem.status), header(answer, "Content-Type")) == (answer["StatusCode"], "application/problem+json")
-    assert header(answer, "Retry-After") == ("1" if problem.status in {429, 503} else None)
+    again = "3600" if kind == "QUOTA_EXCEEDED" else "1"
+    assert header(answer, "Retry-After") == (again if problem.status in {429, 503} else None)
+    challenge = "ApiKey" if kind == "INVALID_API_KEY" else "Bearer"
+    expected = f'{challenge} realm="laurels"' if problem.status == 401 else None
+    assert header(answer, "Www-Authenticate") == expected
     assert header(answer, "Access-Control-Allow-Origin") is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest
 
 from infra.monitoring import KEY_TROUBLES
 from laurels.errors import KeyRefused
-from laurels.serverless import key
+from laurels.serverless import parameters
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Synthesized
@@ -71,7 +72,9 @@ def test_cloudwatch_may_publish(everything: Synthesized) -> None:
 @pytest.mark.parametrize("pattern", KEY_TROUBLES)
 def test_troubles_are_logged_in_these_words(pattern: str) -> None:
     """Each pattern of the filter matches a message of the code."""
-    messages = [str(KeyRefused("")), *(line.strip().partition('"')[2] for line in inspect.getsource(key).splitlines())]
+    logged = [line.strip().partition('"')[2] for line in inspect.getsource(parameters).splitlines()]
+    both = [re.sub("(The|the old) %s", rf"\1 {what}", text) for text in logged for what in ("key", "access file")]
+    messages = [str(KeyRefused("")), *both]
     assert [text for text in messages if fnmatch(text, f"{pattern.removesuffix('*')}*")]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from infra.errors import SettingRefused
 from infra.runtimes import ROOT
-from infra.settings import FIELDS, read
+from infra.settings import FIELDS, GUARDS, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,16 @@ REFUSED: dict[str, list[object]] = {
     "momentoEndpoint": ["https://cell.momentohq.com", "cell/"],
     "parameterKeyArn": ["alias/mine", "arn:aws:kms:eu-west-1:1:key/a"],
     "corsOrigin": ["game.example", "https://game.example/path", "'*'"],
+    "accessParameter": ["", "access", "laurels/dev/access", "/a b", "/a//b", "/aws/access", "/ssm", "/a" * 16, "/é"],
+    "accessFile": ["", "access.json", "access"],
+    "secretParameter": ["tokens", "/Aws/tokens", "/laurels/"],
+    "open": ["maybe", ""],
+    "apiKeys": ["", "a b", "a,,b", "a/b", "-a", "a" * 33],
+    "apiKeyRate": ["0", "10001"],
+    "apiKeyBurst": ["0", "many"],
+    "apiKeyQuota": ["100", "100/hour", "0/day", "1.5/day"],
+    "cognitoUserPool": ["eu-west-1_AbCdEfGhI", "arn:aws:cognito-idp:eu-west-1:1:userpool/eu-west-1_AbCdEfGhI"],
+    "authorizerFunction": ["who", "arn:aws:lambda:eu-west-1:123456789012:layer:who"],
     "rateLimit": ["0", "10001"],
     "burstLimit": ["0", "many"],
     "lastingStages": ["prod staging"],
@@ -105,7 +115,7 @@ def test_manages_its_own_cache_only() -> None:
 @pytest.mark.parametrize(("stage", "days"), [("prod", 90), ("staging", 90), ("dev", 7)])
 def test_lasting_stages(stage: str, days: int) -> None:
     """Lasting stages keep their logs longer."""
-    settings, _ = read({"stageName": stage, "lastingStages": "prod,staging"})
+    settings, _ = read({"stageName": stage, "lastingStages": "prod,staging", "open": "true"})
     assert settings.is_lasting is (stage != "dev")
     assert settings.log_retention_days == days
 
@@ -128,6 +138,79 @@ def test_rotation_keeps_no_customer_key() -> None:
         read({"rotateKeyDays": "30", "parameterKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab"})
 
 
+USER_POOL = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_AbCdEfGhI"
+AUTHORIZER = "arn:aws:lambda:eu-west-1:123456789012:function:who:live"
+GIVEN = {
+    "accessParameter": "/laurels/prod/access",
+    "apiKeys": "game-server",
+    "cognitoUserPool": USER_POOL,
+    "authorizerFunction": AUTHORIZER,
+}
+"""Each setting that says who may do what."""
+
+
+def test_guards() -> None:
+    """These are all of them."""
+    assert GIVEN.keys() == GUARDS
+
+
+def test_ephemeral_stage_is_open_by_default() -> None:
+    """A stage for trying things is open if nothing else is said, and its defaults say so."""
+    settings, taken = read({"stageName": "FEAT-123"})
+    assert settings.open
+    assert taken["open"] is True
+    assert "LAURELS_ACCESS_PARAMETER" not in settings.route_environment
+
+
+@pytest.mark.parametrize(
+    "context", [{"stageName": "prod"}, {"stageName": "dev", "open": "false"}], ids=["prod", "said"]
+)
+def test_open_stage_must_be_said_to_be(context: dict[str, str]) -> None:
+    """A lasting stage, or one that is said not to be open, needs something that says who may do what."""
+    with pytest.raises(
+        SettingRefused, match=r"nothing says who .* Give accessParameter, .*, or apiKeys, .* or open=true: then"
+    ):
+        read(context)
+    assert read(context | {"open": "true"})[0].open
+
+
+@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("stage", ["prod", "dev"])
+def test_guarded_stage(name: str, stage: str) -> None:
+    """With any of the settings that say who may, a stage is not open, and cannot be said to be."""
+    settings, _ = read({"stageName": stage, name: GIVEN[name]})
+    assert not settings.open
+    with pytest.raises(SettingRefused, match=f"open is true, and {name} says who may do what"):
+        read({"stageName": stage, name: GIVEN[name], "open": "true"})
+
+
+@pytest.mark.parametrize(
+    ("context", "problem"),
+    [
+        ({"accessFile": "access.toml"}, "accessFile is given, and accessParameter is not"),
+        ({"secretParameter": "/laurels/dev/tokens"}, "secretParameter is given, and accessParameter is not"),
+        ({"apiKeyRate": "5"}, "apiKeyRate is given, and apiKeys is not"),
+        ({"apiKeyBurst": "5"}, "apiKeyBurst is given, and apiKeys is not"),
+        ({"apiKeyQuota": "5/day"}, "apiKeyQuota is given, and apiKeys is not"),
+        ({"cognitoUserPool": USER_POOL, "authorizerFunction": AUTHORIZER}, "a route has one authorizer"),
+        ({"apiKeys": "one,two,one"}, "apiKeys has one twice"),
+    ],
+    ids=lambda of: "+".join(of) if isinstance(of, dict) else "",
+)
+def test_settings_of_access_that_contradict_each_other(context: dict[str, str], problem: str) -> None:
+    """A setting that is nothing without another one, or against another one, is refused."""
+    with pytest.raises(SettingRefused, match=problem):
+        read(context)
+
+
+def test_parameters_that_are_read() -> None:
+    """The functions read the key, and what access needs; the environment has the name of the access file's."""
+    settings, _ = read({"accessParameter": "/laurels/dev/access", "secretParameter": "/laurels/dev/tokens"})
+    assert settings.parameters_read == [settings.key_parameter, "/laurels/dev/access", "/laurels/dev/tokens"]
+    assert settings.route_environment["LAURELS_ACCESS_PARAMETER"] == "/laurels/dev/access"
+    assert "/laurels/dev/tokens" not in settings.route_environment.values()
+
+
 def run(context: dict[str, str], directory: Path) -> subprocess.CompletedProcess[str]:
     """Run the app as CDK does."""
     variables = {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(directory)}
@@ -146,21 +229,24 @@ def test_app_ends_with_the_reason(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_app_says_which_defaults_it_took(tmp_path: Path) -> None:
-    """The app synthesizes the stage in the context, and writes the defaults on one line."""
+    """The app synthesizes the stage in the context, and writes the defaults on one line, and that it is open."""
     ended = run({"stageName": "FEAT-9"}, tmp_path)
     assert ended.returncode == 0
-    assert ended.stderr.count("\n") == 1
-    assert "ssmStageName=FEAT-9, cacheName=laurels-FEAT-9, architecture=arm64" in ended.stderr
+    defaults, is_open = ended.stderr.splitlines()
+    assert "ssmStageName=FEAT-9, cacheName=laurels-FEAT-9, architecture=arm64" in defaults
+    assert is_open.startswith("Open: whoever has the address of this stage may do everything.")
     assert (tmp_path / "laurels-FEAT-9.template.json").exists()
 
 
 def test_documented_deployments() -> None:
-    """Each deployment in the docs has settings that are taken; the last shares key and cache of dev, not its boards."""
+    """Each deployment in the docs has settings that are taken; one shares key and cache of dev, and not its boards."""
     lines = re.findall(r'^make cdk ARGS="deploy((?: -c \S+=\S+)*)"', DEPLOYING, re.MULTILINE)
     found = [read(dict(re.findall(r"-c (\S+)=(\S+)", line)))[0] for line in lines]
-    assert [each.stage_name for each in found] == ["dev", "FEAT-123", "FEAT-123"]
-    assert (found[-1].key_parameter, found[-1].cache_name) == (found[0].key_parameter, found[0].cache_name)
-    assert found[-1].namespace == "FEAT-123"
+    first, _, shared, guarded = found
+    assert [each.stage_name for each in found] == ["dev", "FEAT-123", "FEAT-123", "prod"]
+    assert (shared.key_parameter, shared.cache_name) == (first.key_parameter, first.cache_name)
+    assert shared.namespace == "FEAT-123"
+    assert (guarded.open, guarded.access_parameter) == (False, "/laurels/prod/access")
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/deploying.md"])

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 NAMES = {
+    "AWS::ApiGateway::ApiKey": "Name",
+    "AWS::ApiGateway::Authorizer": "Name",
     "AWS::ApiGateway::RequestValidator": "Name",
     "AWS::ApiGateway::RestApi": "Name",
     "AWS::ApiGateway::Stage": "StageName",
+    "AWS::ApiGateway::UsagePlan": "UsagePlanName",
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::CloudWatch::Dashboard": "DashboardName",
     "AWS::Events::Rule": "Name",
@@ -39,6 +42,7 @@ WITHIN_OTHERS = {
     "AWS::ApiGateway::Method",
     "AWS::ApiGateway::Model",
     "AWS::ApiGateway::Resource",
+    "AWS::ApiGateway::UsagePlanKey",
     "AWS::Lambda::Permission",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
@@ -209,8 +213,8 @@ def test_every_function_has_an_own_log_group(everything: Synthesized) -> None:
 
 
 def test_outputs(dev: Synthesized) -> None:
-    """The outputs are the endpoint, the key's parameter, and the command that makes the cache."""
-    assert dev.template["Outputs"].keys() == {"Endpoint", "Cache", "KeyParameter"}
+    """The outputs are the endpoint, who may, the key's parameter, and the command that makes the cache."""
+    assert dev.template["Outputs"].keys() == {"Endpoint", "Access", "Cache", "KeyParameter"}
     assert json.dumps(dev.output("Endpoint")).endswith('"/"]]}')
     assert dev.output("Cache") == "Run: laurels momento create-cache laurels-dev"
     assert dev.output("KeyParameter") == "/leaderboard-api/dev/momento-api-key"

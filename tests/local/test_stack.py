@@ -111,6 +111,17 @@ def test_port_in_use(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("option", [(), ("--boards", "boards.toml")])
+def test_not_beyond_this_machine(tmp_path: Path, option: tuple[str, ...]) -> None:
+    """Beyond loopback the stack does not start, unless something says who may do what, or that it is open."""
+    command = [sys.executable, "-m", "infra.local", "--host", "0.0.0.0", "--port", "0", *option]  # noqa: S104 - refused
+    ended = subprocess.run(
+        [*command, "--directory", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 2
+    assert "give --access FILE, --api-key NAME or --open, or leave --host out" in ended.stderr
+
+
 def test_stage_that_aws_refuses(tmp_path: Path) -> None:
     """A stage whose name could not be deployed is refused here too."""
     command = [sys.executable, "-m", "infra.local", "--stage", "a_b", "--directory", str(tmp_path)]

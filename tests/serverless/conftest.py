@@ -18,6 +18,8 @@ from tests.conftest import Server, started
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.momento import Momento
+
 PARAMETER = "/leaderboard-api/dev/momento-api-key"
 AWS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-central-1"}
 
@@ -133,3 +135,15 @@ def ssm(running_ssm: Callable[[], ParameterStore], monkeypatch: pytest.MonkeyPat
     for name, value in store.environment.items():
         monkeypatch.setenv(name, value)
     return store
+
+
+@pytest.fixture
+def settings(momento: Momento, ssm: ParameterStore) -> dict[str, str]:
+    """Return the environment of a function on a cache of its own; SSM has the key."""
+    ssm.put(momento.connections.api_key)
+    return {
+        "LAURELS_STAGE": "dev",
+        "LAURELS_KEY_PARAMETER": PARAMETER,
+        "LAURELS_MOMENTO_CACHE": momento.new_cache(),
+        "LAURELS_MOMENTO_ENDPOINT": momento.connections.endpoint,
+    }

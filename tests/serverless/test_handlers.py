@@ -36,18 +36,6 @@ ABSENT_BODY = '{"leaderboard":[]}'
 
 
 @pytest.fixture
-def settings(momento: Momento, ssm: ParameterStore) -> dict[str, str]:
-    """Return the environment of a function on a cache of its own; SSM has the key."""
-    ssm.put(momento.connections.api_key)
-    return {
-        "LAURELS_STAGE": "dev",
-        "LAURELS_KEY_PARAMETER": PARAMETER,
-        "LAURELS_MOMENTO_CACHE": momento.new_cache(),
-        "LAURELS_MOMENTO_ENDPOINT": momento.connections.endpoint,
-    }
-
-
-@pytest.fixture
 def execution(settings: dict[str, str], tmp_path: Path) -> Iterator[Execution]:
     """Yield a warm execution environment."""
     with executing(settings, tmp_path / "log") as execution:
@@ -241,7 +229,7 @@ def test_key_that_is_not_there_yet(
         answer = execution.invoke("get_standing", STANDING)
         assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
         assert answer["headers"]["content-type"] == "application/problem+json"
-        assert json.loads(answer["body"])["detail"].startswith("The key to the store cannot be read.")
+        assert json.loads(answer["body"])["detail"].startswith("A parameter that the service needs cannot be read.")
         assert PARAMETER not in answer["body"]
         assert PARAMETER in execution.text
         ssm.put(momento.connections.api_key)

@@ -21,7 +21,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from laurels.momento_local.keys import Keys
 from laurels.serverless.account import Account, KeyInfo
 from laurels.serverless.errors import AccountRefused, BadSetting
-from laurels.serverless.key import connect_ssm, parameter
+from laurels.serverless.parameters import connect_ssm, parameter
 from laurels.serverless.rotation import DAY_SECONDS, GRACE_SECONDS, ROLE, RULES, Look, Settings, handler, rotate
 from tests.cli.conftest import failing
 from tests.serverless.conftest import PARAMETER

@@ -24,6 +24,7 @@ from laurels.stores.contract import (
     Summary,
 )
 from tests.stores.guarantees import KART, Guarantees, Kept, fill, requires, shown, submit_for_change
+from tests.stores.hiding import Hiding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -49,6 +50,9 @@ CALLS: dict[str, Call] = {
     "count": lambda store: store.count(KART),
     "remove": lambda store: store.remove(KART, "v"),
     "drop": lambda store: store.drop(KART),
+    "hide": lambda store: store.hide(KART, "v"),
+    "show": lambda store: store.show(KART, "v"),
+    "hidden": lambda store: store.hidden(KART),
     "names": lambda store: store.names(),
     "periods": lambda store: store.periods(KART),
     "definitions": lambda store: store.definitions(),
@@ -60,7 +64,7 @@ CALLS: dict[str, Call] = {
 
 
 @pytest.mark.anyio
-class Conformance(Guarantees):
+class Conformance(Guarantees, Hiding):
     """The guarantees of :mod:`laurels.stores.contract`.
 
     A subclass has the fixtures ``store``, an open store without entries, to which LAPS is declared if it keeps

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Disk = dict[str, dict[str, float]]
 Feeds = Sequence[tuple[str, str, str]]
-SET_METADATA = 9
+SET_METADATA, HIDE, SHOW, RELEASE = 9, 10, 11, 12
+DATED = 1 << 63
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -34,9 +35,25 @@ class Boards:
         self.tick = self.rules = 0
         self.offsets = [(0, 0)]
         self.is_settled = True
+        self.hidden: set[tuple[str, str]] = set()
 
     def submit(self, board: str, feeds: Feeds, name: str, score: float) -> None:
         """Submit to a board and its periods, or to none of them if one cannot have the sum."""
+        if self._is_held(board, score):
+            held = self._apply_operator(board, f"{board}\n", name, score)
+            self.entries.setdefault(f"{board}\n", {})[name] = held or 0.0
+            return
+        self._count(board, feeds, name, score)
+
+    def _is_held(self, board: str, score: float) -> bool:
+        definition = self.definitions.get(board, {})
+        most = (definition.get("guard") or {}).get("hold_above")
+        return most is not None and (score < most if definition["order"] == "ascending" else score > most)
+
+    def _release(self, board: str, name: str, _: int, feeds: Feeds = (), *__: object) -> None:
+        self._count(board, feeds, name, self.entries[f"{board}\n"].pop(name))
+
+    def _count(self, board: str, feeds: Feeds, name: str, score: float) -> None:
         scores = {}
         for key in (board, *(f"{board}\n{window}\n{period}" for window, period, _ in feeds)):
             scores[key] = self._apply_operator(board, key, name, score)
@@ -97,6 +114,12 @@ class Boards:
         tag, *fields = record
         if tag == SET_METADATA:
             return
+        if tag in {HIDE, SHOW}:
+            (self.hidden.add if tag == HIDE else self.hidden.discard)(tuple(fields))
+            return
+        if tag == RELEASE:
+            self._release(*fields)
+            return
         (self._submit, self._submit_many, self._remove, self._drop, self.advance, self._define, self._undefine)[
             tag % 7
         ](*fields)
@@ -131,26 +154,41 @@ def unpack(packed: bytes) -> Iterator[tuple[str, float]]:
     """Return the entries of a chunk of the snapshot."""
     at = 0
     while at < len(packed):
-        score, _, length = struct.unpack_from("<dQB", packed, at)
-        at += 17 + length + 1
+        score, sequence = struct.unpack_from("<dQ", packed, at)
+        at += 24 if sequence & DATED else 16
+        length = packed[at]
+        at += 1 + length + 1
         yield packed[at - length - 1 : at].decode(), score
 
 
-def read(directory: Path) -> Disk:
-    """Return the entries, by key, that the two files hold between them."""
+def read(directory: Path, *, hidden: bool = False) -> Disk:
+    """Return the entries, by key, that the two files hold between them: those of hidden names, or all others."""
+    boards = read_boards(directory)
+    found: Disk = {}
+    for key, entries in boards.entries.items():
+        for name, score in () if key.endswith("\n") else entries.items():
+            if ((key.partition("\n")[0], name) in boards.hidden) == hidden:
+                found.setdefault(key, {})[name] = score
+    return found
+
+
+def read_boards(directory: Path) -> Boards:
+    """Return what the two files hold between them."""
     boards = Boards()
     if (directory / "boards.db").exists():
         with closing(sqlite3.connect(directory / "boards.db")) as snapshot:
             for board, packed in snapshot.execute("SELECT board, packed FROM chunk"):
-                boards.entries.setdefault(board, {}).update(unpack(packed))
+                boards.entries.setdefault(board.removeprefix("\n"), {}).update(unpack(packed))
             for name, definition in snapshot.execute("SELECT name, definition FROM board WHERE definition NOT NULL"):
                 boards.definitions[name] = msgspec.json.decode(definition)
+            if snapshot.execute("SELECT format FROM seal").fetchone()[0] > 4:
+                boards.hidden.update(snapshot.execute("SELECT board, name FROM hidden"))
     after = compacted_upto(directory) or 0
     with closing(sqlite3.connect(f"file:{directory / 'journal.db'}?mode=ro", uri=True)) as journal:
         for (records,) in journal.execute("SELECT records FROM batch WHERE lsn > ? ORDER BY lsn", (after,)):
             for record in msgspec.msgpack.decode(records):
                 boards.apply(record)
-    return boards.entries
+    return boards
 
 
 def compacted_upto(directory: Path) -> int | None:

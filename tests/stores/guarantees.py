@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from laurels.boards import Boards
 from laurels.clock import SECOND
-from laurels.definition import Bounds, Definition, Operator, Order, Ranking, Ties
+from laurels.definition import Bounds, Definition, Guard, Operator, Order, Ranking, Runs, Ties
 from laurels.errors import DefinitionConflict, KeyReused, NotKept, ScoreRefused
 from laurels.stores.contract import (
     Board,
     Change,
-    DatedSubmission,
     Feed,
+    FullSubmission,
     IdempotencyKey,
     Period,
     PeriodRange,
@@ -604,6 +605,21 @@ class Guarantees:
                 after = [shown(await store.entries_after(board, entry, 9)) for entry in seen]
                 assert after == [shown(seen[place + 1 :]) for place in range(5)]
 
+    async def test_guard(self, store: Store) -> None:
+        """A store that guards nothing refuses the definition, and all that goes with one."""
+        definition = Definition(guard=Guard(runs=Runs()))
+        with requires(store.capabilities.guarding):
+            store.capabilities.check(definition)
+        board = Board("guarded", definition if store.capabilities.guarding else Definition())
+        for asked in (store.make_run(board, "v"), store.held(board), store.held_entry(board, "v")):
+            with requires(store.capabilities.guarding):
+                await asked
+        for acted in (store.release(board, Ranked("v", 1, 0)), store.reject(board, "v")):
+            with requires(store.capabilities.guarding):
+                assert not await acted
+        with requires(store.capabilities.guarding):
+            await Boards(store).submit_in_full("b", FullSubmission("v", 1, operator="latest"))
+
     async def test_once(self, store: Store, kept: Kept) -> None:
         """A submit with a key that was used changes nothing, and returns the first answer."""
         definition = Definition(operator="increment")
@@ -850,10 +866,10 @@ class InTime:
         clock.now += 60
         then = round(clock.now * SECOND) - 10
         await store.submit(board, Submission("n", 7))
-        dated = [DatedSubmission("a", 7, None, then), DatedSubmission("b", 7, b"1", then)]
-        await store.submit(board, [*dated, DatedSubmission("c", 7, None, then - 1)])
+        dated = [FullSubmission("a", 7, None, then), FullSubmission("b", 7, b"1", then)]
+        await store.submit(board, [*dated, FullSubmission("c", 7, None, then - 1)])
         clock.now += 60
-        await store.submit(board, DatedSubmission("d", 7, None, round(clock.now * SECOND) - 1))
+        await store.submit(board, FullSubmission("d", 7, None, round(clock.now * SECOND) - 1))
         page = await store.page(board, 0, 9, with_metadata=True)
         assert "".join(entry.name for entry in page) == order
         assert {entry.name: entry.submitted_at for entry in page} == {
@@ -892,7 +908,7 @@ class InTime:
         for score, ago, body in ((None, 0, None), (5, 10, b"2"), (9, -20, b"3")):
             clock.now += 60
             if score:
-                await store.submit(board, [DatedSubmission("v", score, body, now - ago)])
+                await store.submit(board, [FullSubmission("v", score, body, now - ago)])
             (entry,) = await store.page(board, 0, 9, with_metadata=True)
             found.append((entry.score, (entry.submitted_at or 0) - now, entry.metadata))
         assert found == list(zip(scores, times, metadata, strict=True))
@@ -904,11 +920,11 @@ class InTime:
         clock.now += 60
         then = round(clock.now * SECOND) - 10
         await store.submit(board, Submission("a", 1, metadata))
-        await store.submit(board, DatedSubmission("b", 1, None, then))
-        await store.submit(board, DatedSubmission("a", 1, None, then))
+        await store.submit(board, FullSubmission("b", 1, None, then))
+        await store.submit(board, FullSubmission("a", 1, None, then))
         page = await store.page(board, 0, 9, with_metadata=True)
         assert [(entry.name, entry.metadata) for entry in page] == [("b", None), ("a", metadata)]
-        await store.submit(board, DatedSubmission("a", 1, b"2", then - 1))
+        await store.submit(board, FullSubmission("a", 1, b"2", then - 1))
         page = await store.page(board, 0, 9, with_metadata=True)
         assert [(entry.name, entry.metadata) for entry in page] == [("a", b"2"), ("b", None)]
 
@@ -919,7 +935,7 @@ class InTime:
         clock.now += 60
         for name, then in (("a", 1), ("b", 0)):
             once = key and IdempotencyKey(name.encode() * 16, key.fingerprint)
-            await store.submit(board, DatedSubmission(name, 7, None, then), once)
+            await store.submit(board, FullSubmission(name, 7, None, then), once)
         page = await store.page(board, 0, 9)
         assert [(entry.name, entry.submitted_at) for entry in page] == [("b", 0), ("a", 1)]
 
@@ -929,8 +945,8 @@ class InTime:
         name = (await declare(store, definition)).name
         board = Board(name, definition, feeds=(Feed("daily", "2026-11-22", "2026-11-20"),))
         then = (Feed("daily", "2026-11-21", "2026-11-20"),)
-        await store.submit(board, DatedSubmission("v", 7, b"1", round(clock.now * SECOND) - 10, then))
-        await store.submit(board, [DatedSubmission("w", 8, None, round(clock.now * SECOND) - 10), Submission("x", 9)])
+        await store.submit(board, FullSubmission("v", 7, b"1", round(clock.now * SECOND) - 10, then))
+        await store.submit(board, [FullSubmission("w", 8, None, round(clock.now * SECOND) - 10), Submission("x", 9)])
         assert [await names_of(store, name, definition, period) for period in ("", "2026-11-21", "2026-11-22")] == [
             ["x", "w", "v"],
             ["v"],
@@ -944,8 +960,8 @@ class InTime:
         clock.turn(-3600)
         now = round(clock.now * SECOND)
         await store.submit(board, Submission("b", 7))
-        await store.submit(board, DatedSubmission("c", 7, None, now - 60 * SECOND))
-        await store.submit(board, DatedSubmission("d", 7, None, now))
+        await store.submit(board, FullSubmission("c", 7, None, now - 60 * SECOND))
+        await store.submit(board, FullSubmission("d", 7, None, now))
         await store.submit(board, Submission("e", 7))
         page = await store.page(board, 0, 9)
         assert "".join(entry.name for entry in page) == "cabde"

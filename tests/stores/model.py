@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from msgspec import structs
 
 from laurels.definition import DEFAULT_DEFINITION, Definition
-from laurels.errors import DefinitionConflict, KeyReused, ScoreRefused
-from laurels.stores.contract import Board, Change, DatedSubmission, Feed, Refusal, Standing, Submission, key_of
+from laurels.errors import DefinitionConflict, KeyReused, ScoreRefused, TooManyRequests
+from laurels.stores.contract import (
+    Board,
+    Change,
+    Feed,
+    FullSubmission,
+    HiddenStanding,
+    Refusal,
+    Standing,
+    Submission,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,6 +62,10 @@ class Model:
     submissions: int = 0
     renewed: dict[str, float] = field(default_factory=dict)
     answers: dict[bytes, tuple[bytes, float, object]] = field(default_factory=dict)
+    hidden: set[tuple[str, str]] = field(default_factory=set)
+    held: dict[str, dict[str, Row]] = field(default_factory=dict)
+    meters: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Boards and names; their rows are among the entries."""
 
     def definition(self, name: str) -> Definition:
         """Return the definition of a board."""
@@ -88,50 +102,90 @@ class Model:
 
     # Changes
 
-    def submit(self, board: Board, submission: Submission) -> bool:
-        """Submit to a board and what it feeds; return whether that changed anything."""
+    def submit(self, board: Board, submission: Submission) -> bool | None:
+        """Submit to a board and what it feeds; return whether that changed anything, None if it is held."""
         self.pass_time()
         self.submissions += 1
-        if isinstance(submission, DatedSubmission):
+        if isinstance(submission, FullSubmission):
             board = structs.replace(board, feeds=submission.feeds)
         keys = [board.name, *(key_of(board.name, feed.window, feed.period) for feed in board.feeds)]
-        rows = [self.weigh(board, key, submission) for key in keys]
-        self.check_bounds(board.definition, rows[0])
+        rows = [self.weigh(board, self.entries.get(key, {}).get(submission.name), submission) for key in keys]
+        if operator_of(board, submission) == "increment":
+            self.check_bounds(board.definition, rows[0])
+        has_operator = isinstance(submission, FullSubmission) and submission.operator
+        if board.definition.guard and not has_operator and self.judge(board, rows[0], submission):
+            if board.definition.ttl:
+                self.renewed[board.name] = self.latest
+            return None
+        return self.keep(board, keys, rows)
+
+    def judge(self, board: Board, row: Row, submission: Submission) -> bool:
+        """Refuse what the guard of a board does not take; hold what it holds, and return whether it did."""
+        definition, name, score = board.definition, submission.name, submission.score
+        guard, adds, sign = definition.guard, definition.operator == "increment", definition.order == "descending" or -1
+        assert guard is not None
+        had = self.entries.get(board.name, {}).get(name)
+        before = 0 if adds else had.score if had else None
+        if guard.max_step is not None and before is not None and (score - before) * sign > guard.max_step:
+            raise ScoreRefused("The step is too long.")
+        meter = self.meters.get((board.name, name), 0)
+        if guard.rate:
+            count, seconds = guard.rate
+            meter = max(meter, self.now) + seconds / count
+            if meter > self.now + seconds:
+                raise TooManyRequests("Too often.", 1, "entries", [])
+        over = (row.score if adds else score) * sign
+        is_held = guard.hold_above is not None and over > guard.hold_above * sign
+        if is_held:
+            held = self.held.get(board.name, {})
+            held[name] = self.weigh(board, held.get(name), submission)
+            self.held[board.name] = held
+        self.meters[board.name, name] = meter
+        return is_held
+
+    def keep(self, board: Board, keys: list[str], rows: list[Row]) -> bool:
+        """Give a name these entries; return whether that changed anything."""
         self.prune(board)
-        before = [self.entries.get(key, {}).get(submission.name) for key in keys]
+        before = [self.entries.get(key, {}).get(row.name) for key, row in zip(keys, rows, strict=True)]
         for key, row in zip(keys, rows, strict=True):
             self.entries.setdefault(key, {})[row.name] = row
         if board.definition.ttl:
             self.renewed[board.name] = self.latest
         return rows != before
 
-    def weigh(self, board: Board, key: str, submission: Submission) -> Row:
-        """Return the entry that a key will have."""
-        had, definition = self.entries.get(key, {}).get(submission.name), board.definition
+    def weigh(self, board: Board, had: Row | None, submission: Submission) -> Row:
+        """Return the entry that a key will have which has this one."""
         score = submission.score
-        time = submission.submitted_at if isinstance(submission, DatedSubmission) else inf
+        operator, time = operator_of(board, submission), inf
+        if isinstance(submission, FullSubmission) and submission.submitted_at is not None:
+            time = submission.submitted_at
         new = Row(submission.name, score, self.submissions, submission.metadata, time)
+        return self.weigh_row(board.definition, operator, had, new)
+
+    def weigh_row(self, definition: Definition, operator: str, had: Row | None, new: Row) -> Row:
+        """Return the entry that there will be after one and a submission."""
+        score = new.score
         if had is None:
             return new
-        if time < had.time:
-            return self.weigh_older(definition, had, new)
-        if definition.operator == "best" and score != had.score:
+        if (new.time, new.number) < (had.time, had.number):
+            return self.weigh_older(definition, operator, had, new)
+        if operator == "best" and score != had.score:
             return new if (score > had.score) == (definition.order == "descending") else had
-        if definition.operator == "increment":
+        if operator == "increment":
             score = exact_sum(had.score, score)
             new = replace(new, score=score)
         if score != had.score:
             return new
-        if submission.metadata is None:
+        if new.metadata is None:
             return had
-        return new if definition.operator == "increment" else replace(had, metadata=submission.metadata)
+        return new if operator == "increment" else replace(had, metadata=new.metadata)
 
     @staticmethod
-    def weigh_older(definition: Definition, had: Row, new: Row) -> Row:
+    def weigh_older(definition: Definition, operator: str, had: Row, new: Row) -> Row:
         """Return the entry after a submission as of a time before its own."""
-        if definition.operator == "increment":
+        if operator == "increment":
             return replace(had, score=exact_sum(had.score, new.score))
-        if definition.operator == "latest":
+        if operator == "latest":
             return had
         if new.score == had.score:
             return replace(new, metadata=new.metadata or had.metadata)
@@ -141,7 +195,7 @@ class Model:
     def check_bounds(definition: Definition, row: Row) -> None:
         """Refuse a sum out of bounds; other scores are not a store's concern."""
         bounds = definition.scores
-        if definition.operator == "increment" and (
+        if (
             (bounds.min is not None and row.score < bounds.min)
             or (bounds.max is not None and row.score > bounds.max)
             or (bounds.integer and row.score != int(row.score))
@@ -159,9 +213,38 @@ class Model:
 
     def change(self, board: Board, submission: Submission) -> Change:
         """Submit, and tell the standings on either side."""
-        before = self.standing(board, submission.name)
+        before = self.standing(board, submission.name) if submission.name in self.of(board) else None
         counted = self.submit(board, submission)
-        return Change(before, self.standing(board, submission.name) or Standing(0, -1), counted)
+        after = self.standing(board, submission.name) or Standing(0, None)
+        return Change(before, after, bool(counted), counted is None)
+
+    def release(self, board: Board, name: str) -> bool:
+        """Let what is held of a name count; return whether anything was."""
+        self.pass_time()
+        self.submissions += 1
+        row = self.held.get(board.name, {}).get(name)
+        if row is None:
+            return False
+        operator = board.definition.operator
+        keys = [board.name, *(key_of(board.name, feed.window, feed.period) for feed in board.feeds)]
+        rows = [self.weigh_row(board.definition, operator, self.entries.get(key, {}).get(name), row) for key in keys]
+        if operator == "increment":
+            self.check_bounds(board.definition, rows[0])
+        self.keep(board, keys, rows)
+        return self.reject(board, name)
+
+    def reject(self, board: Board, name: str) -> bool:
+        """Forget what is held of a name; return whether anything was."""
+        self.pass_time()
+        was_held = self.held.get(board.name, {}).pop(name, None) is not None
+        if not self.held.get(board.name):
+            self.held.pop(board.name, None)
+        return was_held
+
+    def held_rows(self, board: Board) -> list[Row]:
+        """Return what is held on a board."""
+        self.pass_time()
+        return ordered(board.definition, self.held.get(board.name, {}).values())
 
     def submit_many(self, board: Board, batch: Sequence[Submission | Refusal]) -> list[int]:
         """Submit one after the other, and return the indexes of the refused."""
@@ -172,7 +255,7 @@ class Model:
                 continue
             try:
                 self.submit(board, submission)
-            except ScoreRefused:
+            except (ScoreRefused, TooManyRequests):
                 refused.append(place)
         return refused
 
@@ -189,16 +272,19 @@ class Model:
         """Remove a name from a board and its periods, or from one period."""
         found = [self.entries[key].pop(name, None) for key in self.keys(board)]
         self.entries = {key: entries for key, entries in self.entries.items() if entries}
-        return any(found)
+        was_held = not board.window and self.reject(board, name)
+        return any(found) or was_held
 
     def drop(self, board: Board) -> bool:
         """Remove a board with its periods, or one of these."""
         keys = [key for key in self.entries if key == board.key or key.startswith(f"{board.key}\n")]
         for key in keys:
             del self.entries[key]
+        was_held = False
         if not board.window:
             self.renewed.pop(board.name, None)
-        return bool(keys)
+            was_held = self.held.pop(board.name, None) is not None
+        return bool(keys) or was_held
 
     def contradicts(self, name: str, new: Definition) -> bool:
         """Return whether a board's entries contradict another definition."""
@@ -207,7 +293,7 @@ class Model:
         same = (old.order, old.operator, old.ties) == (new.order, new.operator, new.ties)
         low, high = new.scores.min, new.scores.max
         within = all((low is None or low <= row.score) and (high is None or row.score <= high) for row in rows)
-        return bool(rows) and not (same and within and windows <= set(new.windows))
+        return bool(rows or self.held.get(name)) and not (same and within and windows <= set(new.windows))
 
     def define(self, name: str, definition: Definition | None) -> bool:
         """Define a board, or with None no longer; return whether it was defined."""
@@ -221,7 +307,7 @@ class Model:
 
     def adapt(self, name: str) -> None:
         """Count the time of a board from now if it had no ttl before."""
-        if name in self.entries and self.definition(name).ttl:
+        if (name in self.entries or name in self.held) and self.definition(name).ttl:
             self.renewed.setdefault(name, self.latest)
         else:
             self.renewed.pop(name, None)
@@ -239,11 +325,40 @@ class Model:
             raise KeyReused
         return cast("T", answer)
 
+    def hide(self, board: Board, name: str) -> bool:
+        """Hide a name; return whether it was not hidden."""
+        was_shown = self.is_shown(board, name)
+        self.hidden.add((board.name, name))
+        return was_shown
+
+    def show(self, board: Board, name: str) -> bool:
+        """Show a name; return whether it was hidden."""
+        was_hidden = not self.is_shown(board, name)
+        self.hidden.discard((board.name, name))
+        return was_hidden
+
     # Questions
+
+    def is_shown(self, board: Board, name: str) -> bool:
+        """Return whether a name is not hidden."""
+        return (board.name, name) not in self.hidden
+
+    def shown_keys(self) -> list[str]:
+        """Return the keys that look as if they were there."""
+        return [
+            key
+            for key, rows in self.entries.items()
+            if any(self.is_shown(Board(key.partition("\n")[0]), name) for name in rows)
+        ]
+
+    def hidden_rows(self, board: Board) -> list[tuple[str, Row | None]]:
+        """Return the hidden names of a board, each with its entry."""
+        names = sorted((name for on, name in self.hidden if on == board.name), key=str.encode)
+        return [(name, self.of(board).get(name)) for name in names]
 
     def page(self, board: Board) -> list[tuple[Row, int]]:
         """Return all entries in order, each with its rank."""
-        rows = ordered(board.definition, self.of(board).values())
+        rows = ordered(board.definition, [row for row in self.of(board).values() if self.is_shown(board, row.name)])
         scores = [row.score for row in rows]
         return [(row, rank_of(board.definition, scores, place)) for place, row in enumerate(rows)]
 
@@ -255,7 +370,15 @@ class Model:
 
     def standing(self, board: Board, name: str) -> Standing | None:
         """Return the standing of a name."""
+        if not self.is_shown(board, name):
+            row = self.of(board).get(name)
+            return HiddenStanding(row.score if row else 0)
         return next((Standing(row.score, rank) for row, rank in self.page(board) if row.name == name), None)
+
+
+def operator_of(board: Board, submission: Submission) -> str:
+    """Return the operator by which a submission counts."""
+    return (isinstance(submission, FullSubmission) and submission.operator) or board.definition.operator
 
 
 def ordered(definition: Definition, rows: Iterable[Row]) -> list[Row]:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import NODEFAULT, Struct, inspect
 from msgspec.structs import asdict
 
-from laurels.definition import Bounds, Definition
-from laurels.stores.contract import Board, Feed, IdempotencyKey, Refusal, Submission
+from laurels.definition import Bounds, Definition, Guard, Runs
+from laurels.stores.contract import Board, Feed, FullSubmission, IdempotencyKey, Refusal, Submission
 from laurels.stores.embedded.answers import Body
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.records import Record
@@ -46,6 +46,9 @@ KART = Board(
 )
 SUMS = Board("sums", Definition(operator="increment", scores=Bounds(max=100), ttl="1h"))
 LAPS = Board("laps", DEFAULT)
+GUARDED = Board(
+    "guarded", Definition(guard=Guard(per_player="9/d", hold_above=100, runs=Runs(max_seconds=86_400)), operator="best")
+)
 KEY, BATCH_KEY = IdempotencyKey(b"1" * 16, b"a" * 16), IdempotencyKey(b"2" * 16, b"b" * 16)
 
 
@@ -63,6 +66,16 @@ async def make(directory: Path) -> None:
     await store.submit(LAPS, [Submission("judy", 2), Submission("johnny", 3)])
     await store.set_metadata(LAPS, "v", b"{}")
     await store.set_metadata(LAPS, "v", b'{"lap":1}')
+    await store.submit(KART, [Submission("cheat", 999, b"9"), Submission("nobody", 998)])
+    await store.hide(KART, "cheat")
+    await store.hide(KART, "nobody")
+    await store.remove(KART, "nobody")
+    await store.hide(LAPS, "johnny")
+    await store.define(GUARDED.name, GUARDED.definition)
+    await store.submit(GUARDED, Submission("v", 500, b'{"held":1}'))
+    await store.submit(GUARDED, Submission("w", 600))
+    run = (await store.make_run(GUARDED, "v")).run
+    await store.submit(GUARDED, FullSubmission("v", 5, run=run))
     await store.close()
     compact(directory, disk.last(directory))
     store = await EmbeddedStore.open(directory, DEFAULT, clock=clock)
@@ -71,7 +84,13 @@ async def make(directory: Path) -> None:
     await store.submit(SUMS, [Submission("v", 60, b"[]"), Refusal(1, "w", "no score"), Submission("v", 60)], BATCH_KEY)
     await store.submit(Board("dropped"), Submission("v", 1))
     await store.drop(Board("dropped"))
+    await store.submit(KART, Submission("cheat", 1000))
+    await store.hide(Board("later"), "v")
+    await store.show(LAPS, "johnny")
     await store.remove(LAPS, "judy")
+    held = {each.name: each for each in await store.held(GUARDED)}
+    await store.release(GUARDED, held["v"])
+    await store.submit(GUARDED, Submission("judy", 700))
     await store.close()
 
 

@@ -12,8 +12,8 @@ from laurels.definition import Definition
 from laurels.errors import StoreFull
 from laurels.stores.contract import (
     Board,
-    DatedSubmission,
     Feed,
+    FullSubmission,
     IdempotencyKey,
     Refusal,
     Standing,
@@ -140,7 +140,7 @@ async def test_entries_of_periods(tmp_path: Path) -> None:
 
 async def test_periods_of_then(tmp_path: Path) -> None:
     """Of a batch that counts as of other times the periods of then count."""
-    then = [DatedSubmission(f"n{day}", day, None, day, (Feed("daily", f"2026-11-0{day}", ""),)) for day in (1, 2)]
+    then = [FullSubmission(f"n{day}", day, None, day, (Feed("daily", f"2026-11-0{day}", ""),)) for day in (1, 2)]
     async with opened(tmp_path, limits(periods=2, entries=4)) as store:
         assert refused(await outcomes([store.submit(daily(9), then)])) == []
         assert (store.measure()["periods"], store.measure()["entries"]) == (2, 4)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.stores.contract import Board
+from laurels.errors import RunRefused
+from laurels.stores.contract import Board, FullSubmission
 from laurels.stores.embedded.store import EmbeddedStore
-from tests.stores.crasher import NAMES, SUMS, WORKERS, add, metadata_after, newest, read_all
+from tests.stores.crasher import GUARDED, NAMES, SUMS, WORKERS, add, metadata_after, newest, read_all
 from tests.stores.guarantees import KART
 
 if TYPE_CHECKING:
@@ -112,3 +115,27 @@ async def test_kill_while_adding(tmp_path: Path) -> None:
     for _ in range(10):
         crash(data, acknowledged, 0, random, "add")
         await verify_sums(data, newest(acknowledged))
+
+
+async def verify_guard(directory: Path, used: list[list[str]], in_flight: int) -> None:
+    """Open the directory: no acknowledged run counts again, and each that was used is counted once."""
+    store = await EmbeddedStore.open(directory)
+    again = (store.submit(GUARDED, FullSubmission(worker, 1, run=run)) for worker, run in used)
+    assert {type(each) for each in await asyncio.gather(*again, return_exceptions=True)} == {RunRefused}
+    held = {entry.name: entry.score for entry in await store.held(GUARDED)}
+    assert all(count <= held[worker] for worker, count in Counter(worker for worker, _ in used).items())
+    assert store.measure()["runs"] == sum(held.values()) <= len(used) + in_flight
+    await store.close()
+
+
+@pytest.mark.slow
+async def test_kill_while_guarding(tmp_path: Path) -> None:
+    """After each of five kills no acknowledged run can be used again, and what is held is what was used."""
+    random = Random(9)
+    data, acknowledged = tmp_path / "data", tmp_path / "acknowledged"
+    acknowledged.touch()
+    start_submitting(data, acknowledged, 0, 3, "guard").wait()
+    for number in range(1, 6):
+        crash(data, acknowledged, 0, random, "guard")
+        used = [line.split() for line in acknowledged.read_text().splitlines()]
+        await verify_guard(data, used, number * WORKERS)

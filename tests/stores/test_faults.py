@@ -223,7 +223,7 @@ async def test_compaction_of_damage(tmp_path: Path, caplog: pytest.LogCaptureFix
     store = await EmbeddedStore.open(tmp_path / "data", compact_bytes=30_000)
     await fill(store, KART, {f"player-{n}": n for n in range(4000)})
     await until(store, (tmp_path / "data/boards.db").exists)
-    damage = disk.flip(tmp_path / "data/boards.db", 60_000)
+    damage = disk.flip(tmp_path / "data/boards.db", 70_000)
     await fill(store, KART, {f"player-{n}": n for n in range(4000)})
     await until(store, lambda: "boards.db is damaged" in caplog.text)
     assert store.measure()["compaction_failing"]

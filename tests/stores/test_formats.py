@@ -20,8 +20,8 @@ from laurels.errors import DataDamaged, DefinitionConflict, NewerFormat, ScoreRe
 from laurels.stores.contract import (
     Board,
     Change,
-    DatedSubmission,
     Feed,
+    FullSubmission,
     IdempotencyKey,
     Standing,
     Submission,
@@ -118,13 +118,13 @@ async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> Non
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("journal.db", "UPDATE origin SET format = 5"),
+        ("journal.db", "UPDATE origin SET format = 6"),
         (
             "journal.db",
-            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 5, 1)",
+            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 6, 1)",
         ),
-        ("boards.db", "UPDATE seal SET format = 5"),
-        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 5"),
+        ("boards.db", "UPDATE seal SET format = 6"),
+        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 6"),
     ],
     ids=["journal", "journal with other columns", "snapshot", "snapshot with other columns"],
 )
@@ -132,7 +132,7 @@ async def test_later_format(data: Path, name: str, change: str) -> None:
     """A file of a later version is not called damaged."""
     with closing(sqlite3.connect(data / name)) as db, db:
         db.executescript(change)
-    with pytest.raises(NewerFormat, match=rf"{name} has format 5, and .* knows those up to 4\. Nothing was changed"):
+    with pytest.raises(NewerFormat, match=rf"{name} has format 6, and .* knows those up to 5\. Nothing was changed"):
         await boards(data)
 
 
@@ -142,7 +142,7 @@ LATER_DEFINITIONS = {
     "a value more": b'{"operator":"average"}',
 }
 LATER_RECORDS = {
-    "a record of another kind": [9, "kart"],
+    "a record of another kind": [99, "kart"],
     "a field more": [0, "kart", "v", 1.0, "more"],
     "a field more of a period": [7, "kart", "v", 1.0, [["daily", "2026-11-22", "", "more"]]],
     "a field more of a key": [7, "kart", "v", 1.0, [], False, [b"1" * 16, b"2" * 16, "more"]],
@@ -384,9 +384,9 @@ async def test_times_are_kept(tmp_path: Path, ties: Ties) -> None:
     await store.define("kart", board.definition)
     await store.submit(board, Submission("now", 7))
     feeds = (Feed("daily", "2025-11-22"),)
-    await store.submit(board, [DatedSubmission(name, 7, b"1", 10**15, feeds) for name in "ab"])
-    await store.submit(board, DatedSubmission("c", 7, None, 10**15 - 1))
-    await store.submit(board, DatedSubmission("now", 8, None, 10**15))
+    await store.submit(board, [FullSubmission(name, 7, b"1", 10**15, feeds) for name in "ab"])
+    await store.submit(board, FullSubmission("c", 7, None, 10**15 - 1))
+    await store.submit(board, FullSubmission("now", 8, None, 10**15))
     for step in range(3):
         page = await store.page(board, 0, 9, with_metadata=True)
         assert [(entry.name, entry.submitted_at, entry.metadata) for entry in page if entry.name != "now"] == [
@@ -409,7 +409,7 @@ async def test_third_format(tmp_path: Path) -> None:
     data = shutil.copytree(FIRST.parent / "format-3", tmp_path / "data")
     store = await EmbeddedStore.open(data)
     name = (await store.names())[0]
-    await store.submit(Board(name), DatedSubmission("then", -1, None, 10**15))
+    await store.submit(Board(name), FullSubmission("then", -1, None, 10**15))
     await store.close()
     assert read_format(data) == FORMAT
     store = await EmbeddedStore.open(data)

@@ -26,6 +26,8 @@ class SmallStore(Store):
         defining=False,
         submission_details=False,
         windows=False,
+        hiding=False,
+        guarding=False,
         ttl=False,
         exact_sums=False,
         batched_sums=False,

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.stores.contract import Board, Change, Period, Standing, Submission, SubmitResult
+from laurels.stores.contract import Board, Change, HiddenStanding, Period, Standing, Submission, SubmitResult
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.sqlite_file import FORMAT
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.stores import disk
-from tests.stores.stored import BATCH_KEY, DATA, DEFAULT, KART, KEY, LAPS, SUMS
+from tests.stores.stored import BATCH_KEY, DATA, DEFAULT, GUARDED, KART, KEY, LAPS, SUMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.clock import Clock
 
 pytestmark = pytest.mark.anyio
+TODAY = Board("kart", KART.definition, "daily", "2026-11-22")
 
 ADVICE = """
 What is stored has changed, and FORMAT has not: the version before would take it for something else, or end its start.
@@ -51,7 +52,7 @@ def test_every_format_has_a_directory(number: int) -> None:
     assert {file.name for file in (DATA / f"format-{number}").iterdir()} >= {"boards.db", "journal.db", "lock"}
 
 
-@pytest.fixture(params=["format 2", "format 3", "fresh"])
+@pytest.fixture(params=["format 2", "format 3", "format 4", "fresh"])
 def data(request: pytest.FixtureRequest, fresh: Path, tmp_path: Path) -> Path:
     """Return a directory as a version of each format left it, and as it is made now."""
     source = fresh / f"format-{FORMAT}" if request.param == "fresh" else DATA / request.param.replace(" ", "-")
@@ -82,7 +83,7 @@ async def test_metadata_after_a_compaction(data: Path, clock: Clock) -> None:
     await store.close()
     compact(data, disk.last(data))
     store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
-    for key in (KART, Board("kart", KART.definition, "daily", "2026-11-22")):
+    for key in (KART, TODAY):
         page = await store.page(key, 0, 9, with_metadata=True)
         found = {entry.name: entry.metadata for entry in page if entry.name != "johnny"}
         assert found == {"silverhand": None, "new": b"1", "v": b'{"car":1}', "judy": None}
@@ -92,11 +93,14 @@ async def test_metadata_after_a_compaction(data: Path, clock: Clock) -> None:
 async def test_boards(data: Path, clock: Clock) -> None:
     """Each board has its definition, its periods and its time to live."""
     store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
-    assert dict(await store.definitions()) == {"kart": KART.definition, "sums": SUMS.definition}
+    definitions = dict(await store.definitions())
+    is_today = definitions.pop(GUARDED.name, None) == GUARDED.definition
+    assert definitions == {"kart": KART.definition, "sums": SUMS.definition}
     assert await store.periods(KART) == [Period("daily", "2026-11-22", 3)]
-    assert await store.names() == ["kart", "laps", "sums"]
+    guarded = [GUARDED.name] * is_today
+    assert await store.names() == [*guarded, "kart", "laps", "sums"]
     clock.now += 3601
-    assert await store.names() == ["kart", "laps"]
+    assert await store.names() == [*guarded, "kart", "laps"]
     await store.close()
 
 
@@ -111,6 +115,25 @@ async def test_answers(data: Path, clock: Clock) -> None:
     await store.close()
 
 
+async def test_hidden_names(tmp_path: Path, clock: Clock) -> None:
+    """Hidden names are there as they were left, after a compaction too, and in their place when they are shown."""
+    data = shutil.copytree(DATA / "format-5", tmp_path / "data")
+    for step in range(2):
+        assert disk.read(data, hidden=True) == {"kart": {"cheat": 1000}, "kart\ndaily\n2026-11-22": {"cheat": 1000}}
+        store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+        names = {board.name: [each.name for each in await store.hidden(board)] for board in (KART, LAPS)}
+        assert names == {"kart": ["cheat", "nobody"], "laps": []}
+        assert await store.standing(KART, "cheat") == HiddenStanding(1000)
+        await store.submit(LAPS, Submission("v", 1.5))
+        await store.close()
+        if not step:
+            compact(data, disk.last(data))
+    store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+    assert await store.show(KART, "cheat")
+    assert [await store.standing(board, "cheat") for board in (KART, TODAY)] == [Standing(1000, 0)] * 2
+    await store.close()
+
+
 def test_files(data: Path) -> None:
     """The files say the same to who reads them by their documentation alone."""
     entries = disk.read(data)
@@ -118,3 +141,14 @@ def test_files(data: Path) -> None:
     assert entries["sums"] == {"v": 60}
     assert entries["laps"] == {"v": 1.5, "johnny": 3}
     assert disk.compacted_upto(data) not in {0, disk.last(data)}
+
+
+async def test_guarded_board(tmp_path: Path, clock: Clock) -> None:
+    """What is held, what was released, and what the guard remembers are in the directory of the fifth format."""
+    data = shutil.copytree(DATA / "format-5", tmp_path / "data")
+    store = await EmbeddedStore.open(data, DEFAULT, clock=clock)
+    assert [(each.name, each.score) for each in await store.held(GUARDED)] == [("judy", 700), ("w", 600)]
+    (entry,) = await store.page(GUARDED, 0, 9, with_metadata=True)
+    assert (entry.name, entry.score, entry.metadata) == ("v", 500, b'{"held":1}')
+    assert store.measure()["runs"] == 1
+    await store.close()

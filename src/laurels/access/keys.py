@@ -16,18 +16,28 @@ PREFIX = "laurels_"
 SECRET_CHARACTERS, CHECK_CHARACTERS = 43, 6
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
+_SHOWN = re.compile(rf"({PREFIX})[0-9A-Za-z]{{20,}}")
 _FORM = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{SECRET_CHARACTERS + CHECK_CHARACTERS}}}")
 
 
 def make_key() -> str:
     """Return a new key."""
-    secret = PREFIX + _base62(secrets.randbits(256), SECRET_CHARACTERS)
-    return secret + _checksum(secret)
+    return complete_key(PREFIX + _base62(secrets.randbits(256), SECRET_CHARACTERS))
+
+
+def complete_key(text: str) -> str:
+    """Return a key that is whole but for its checksum."""
+    return text + _checksum(text)
 
 
 def is_key(text: str) -> bool:
     """Return whether a text has the form of a key, its checksum included: one that is mistyped has not."""
     return _FORM.fullmatch(text) is not None and _checksum(text[:-CHECK_CHARACTERS]) == text[-CHECK_CHARACTERS:]
+
+
+def hide_keys(text: str) -> str:
+    """Return a text without the secrets of keys in it, also of such as are mistyped or cut off."""
+    return _SHOWN.sub(r"\1...", text)
 
 
 def digest_key(key: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from math import inf
 from typing import Literal, get_args
 
@@ -13,9 +12,11 @@ Scope = Literal["read", "submit:self", "submit", "moderate", "define", "tokens",
 SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 EVERY_BOARD = "*"
 """The pattern that every board matches. A principal has it, or patterns of some boards, or both."""
+NO_BOARD = "\0"
+"""A character that is in no board's name."""
 
 
-class Principal(Struct, frozen=True, kw_only=True):
+class Principal(Struct, frozen=True, kw_only=True, gc=False):
     """Who asks: anybody where no access file is used, the public that shows nothing, a key, or a player by a token."""
 
     kind: Literal["anybody", "public", "key", "player"]
@@ -24,6 +25,8 @@ class Principal(Struct, frozen=True, kw_only=True):
     scopes: frozenset[Scope] = SCOPES
     boards: tuple[str, ...] = (EVERY_BOARD,)
     """Patterns of names of boards: ``*`` stands for any characters, case counts."""
+    within: tuple[str, ...] = (EVERY_BOARD,)
+    """Further patterns, which a board must match, too: those of all players, beside those of a token."""
     expires: float = inf
     """When it is no principal any more, in seconds since the epoch."""
 
@@ -32,14 +35,24 @@ class Principal(Struct, frozen=True, kw_only=True):
         scopes = self.scopes
         return scope in scopes or "admin" in scopes or (scope == "submit:self" and "submit" in scopes)
 
+    def may_submit_for(self, name: str) -> bool:
+        """Return whether it may submit a score for a name: a player's token only for the name that it was made for."""
+        if "submit" in self.scopes or "admin" in self.scopes:
+            return True
+        return self.kind == "player" and self.name == name and "submit:self" in self.scopes
+
     def may_on(self, board: str) -> bool:
         """Return whether its rights hold on a board."""
-        return any(matches(pattern, board) for pattern in self.boards)
+        return _match_any(self.boards, board) and _match_any(self.within, board)
+
+    def may_on_all(self, pattern: str) -> bool:
+        """Return whether its rights hold on every board that a pattern is of."""
+        return self.may_on(pattern.replace(EVERY_BOARD, NO_BOARD))  # only a star of its own is of that as well
 
     @property
     def has_every_board(self) -> bool:
         """Whether its rights hold on all boards, so that it may do what concerns them all."""
-        return EVERY_BOARD in self.boards
+        return EVERY_BOARD in self.boards and EVERY_BOARD in self.within
 
     def __str__(self) -> str:
         """Return who it is, as logs say it."""
@@ -52,6 +65,20 @@ ANYBODY = Principal(kind="anybody")
 
 def matches(pattern: str, board: str) -> bool:
     """Return whether a pattern is of a board: ``*`` stands for any characters, also none; nothing else is special."""
-    if EVERY_BOARD not in pattern:
+    first, *parts = pattern.split(EVERY_BOARD)
+    if not parts:
         return pattern == board
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), board, re.DOTALL) is not None
+    last = parts.pop()
+    if not board.startswith(first):
+        return False
+    position = len(first)
+    for part in parts:  # each as early as it can be: no other place would leave more to those that follow
+        found = board.find(part, position)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return board.endswith(last) and position <= len(board) - len(last)
+
+
+def _match_any(patterns: tuple[str, ...], board: str) -> bool:
+    return EVERY_BOARD in patterns or any(matches(pattern, board) for pattern in patterns)

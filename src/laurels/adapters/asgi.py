@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
 from laurels.errors import LaurelsError
+from laurels.http.hosts import parse_address
 from laurels.http.messages import BODILESS, Request, StreamingResponse, add_header
 from laurels.http.problems import HTTPError, failure, problem, too_large
+from laurels.http.proxies import read_address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NOT_OPEN = "The service could not open its store; its log has the cause."
+UNDECIDED = (
+    "This service answers its own machine alone, as nothing says who may do what. Its operator names an access file "
+    "(access=, LAURELS_ACCESS), or opens it to everybody (open=True, LAURELS_OPEN=1)."
+)
 DRAINED = 1024 * 1024
 WATCH_SECONDS = 0.02
 """How long a read may take before it is watched whether its client has left: nearly all are answered by then."""
@@ -38,10 +44,14 @@ class Disconnected(Exception):
 
 
 class Application:
-    """An ASGI 3 application over routes that are open already."""
+    """An ASGI 3 application over routes that are open already.
 
-    def __init__(self, routes: Routes) -> None:
+    One that ``is_local`` answers what comes from this machine alone, and over its own addresses.
+    """
+
+    def __init__(self, routes: Routes, *, is_local: bool = False) -> None:
         self.routes = routes
+        self.is_local = is_local
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Answer one HTTP request, and refuse a WebSocket."""
@@ -54,6 +64,8 @@ class Application:
         request = _read_head(scope)
         call = self.routes.find(request.method, request.path)
         try:
+            if self.is_local:
+                _check_local(scope)
             response = await self._answer(call, request, receive)
             if isinstance(response, StreamingResponse) and scope.get("http_version") == "1.0":
                 raise HTTPError(505, "This answer is streamed, which takes HTTP/1.1.")  # noqa: TRY301 - as any refusal
@@ -113,6 +125,14 @@ async def _cancelled_if_left(receive: ASGIReceiveCallable) -> AsyncIterator[None
             watch.cancel()
 
 
+def _check_local(scope: HTTPScope) -> None:
+    """Raise HTTPError if an end of the connection is an address beyond this machine; a Unix socket's is none."""
+    for end in (scope.get("client"), scope.get("server")):
+        address = parse_address(read_address(end[0])) if end else None
+        if address is not None and not address.is_loopback:
+            raise HTTPError(403, UNDECIDED)
+
+
 def _read_head(scope: HTTPScope) -> Request:
     client, root = scope.get("client"), scope.get("root_path", "").rstrip("/")
     request = Request(
@@ -163,8 +183,11 @@ class OpeningApplication:
     ``asyncio.run`` does at its end. In another loop it opens anew.
     """
 
-    def __init__(self, open_routes: Callable[[], AbstractAsyncContextManager[Routes]]) -> None:
+    def __init__(
+        self, open_routes: Callable[[], AbstractAsyncContextManager[Routes]], *, is_local: bool = False
+    ) -> None:
         self._open_routes = open_routes
+        self._is_local = is_local
         self._routes: AbstractAsyncContextManager[Routes] | None = None
         self._opening: asyncio.Task[Application] | None = None
 
@@ -202,7 +225,7 @@ class OpeningApplication:
         opening = self._open_routes()
         routes = await opening.__aenter__()
         self._routes = opening
-        return Application(routes)
+        return Application(routes, is_local=self._is_local)
 
     async def _close(self) -> None:
         routes, self._routes, self._opening = self._routes, None, None

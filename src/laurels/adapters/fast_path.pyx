@@ -6,27 +6,31 @@ those that ``read_header`` names, Content-Length and Content-Type at most once e
 Everything else, good or bad, is left to the full parser, so nothing is ever refused here. What is recognised obeys the
 rules of names by its alphabet. Recognising one costs about 0.1 microseconds; the full parser and its callbacks cost 3.
 
-This module only recognises: the operation and its handler are those of every other request, and so is the context, which
-only the gate gives. An open gate gives one for all; any other is asked for each request, and has its headers read out.
-What the gate says of a ``Host`` and an ``Origin`` is remembered (:class:`Site`), as are the headers of answers to them.
+This module only recognises: the operation and its handler are those of every other request. What the gate says of a
+``Host`` and an ``Origin`` is remembered (:class:`Site`), as are the headers of answers to them; and so is what it says of
+whoever asks (:class:`Credential`). Whom it does not let in, or does not know yet, is left to the full parser as well.
 
-The parts: ``recognition.pxi`` (which requests are recognised), ``inline_call.pxi`` (a request that is answered in place:
-its coroutine, its current task and its context).
+The parts: ``recognition.pxi`` (which requests are recognised), ``credentials.pxi`` (who asks, and what they may),
+``inline_call.pxi`` (a request that is answered in place: its coroutine, its current task and its context).
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.unicode cimport PyUnicode_DecodeASCII
-from libc.string cimport memcmp, memcpy
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeASCII
+from libc.stdint cimport uint64_t
+from libc.string cimport memchr, memcmp, memcpy
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, clockid_t, timespec
 
+from laurels.access.marks cimport Mark, Marking
+from laurels.access.rates cimport Meters, Rates
 from laurels.adapters.request_counts cimport RequestCounts
 
 import asyncio
 import logging
 
 from laurels import limits
+from laurels.access.principal import EVERY_BOARD
 from laurels.errors import LaurelsError
 from laurels.adapters.limits import SLICE_SECONDS as SLICE
 from laurels.adapters.limits import SMALL_BYTES as SMALL
@@ -34,7 +38,7 @@ from laurels.adapters.limits import TURN_SECONDS as TURN
 from laurels.adapters.request_counts import RequestCounts as Counts
 from laurels.http.handlers import ACCEPTED
 from laurels.http.hosts import read_authority
-from laurels.http.messages import JSON, Request, Response, StreamingResponse, add_header
+from laurels.http.messages import JSON, Request, Response, StreamingResponse
 from laurels.http.operations import STANDING as STANDING_OPERATION
 from laurels.http.operations import SUBMIT as SUBMIT_OPERATION
 from laurels.http.problems import failure
@@ -61,6 +65,10 @@ cdef extern from "Python.h":
     int PyDict_SetItem(object mapping, object key, object value) except -1
     int PyDict_DelItem(object mapping, object key) except -1
     object PyObject_Vectorcall(object function, PyObject **values, size_t count, PyObject *names)
+
+
+cdef extern from "string.h":
+    void *memmem(const void *within, size_t size, const void *wanted, size_t length) nogil
 
 
 include "recognition.pxi"
@@ -90,6 +98,16 @@ cdef bytes join_response(bytes head, bytes body):
     return whole
 
 
+cdef bint says_more(const char *body, const char *end) noexcept nogil:
+    """Return whether a body may have a field that only moderators may send: written out, or with a backslash in it."""
+    cdef size_t size = end - body
+    return (
+        memchr(body, c"\\", size) != NULL
+        or memmem(body, size, b'"operator"', 10) != NULL
+        or memmem(body, size, b'"submittedAt"', 13) != NULL
+    )
+
+
 cdef class Outbox:
     """The answers of one turn of the event loop, written together at its end.
 
@@ -110,7 +128,7 @@ cdef class Outbox:
     @property
     def is_over(self):
         """Whether this turn has done enough of what is not urgent."""
-        return self.is_due and seconds_now() > self.end
+        return self.is_due and read_clock(CLOCK_MONOTONIC) > self.end
 
     cpdef put(self, object connection, bytes data):
         """Write ``data`` to the connection at the end of the loop's turn, or before if much is waiting already."""
@@ -126,7 +144,7 @@ cdef class Outbox:
         """Remember when this turn began, if it has not begun already."""
         if not self.is_due:
             self.is_due = True
-            self.end = seconds_now() + TURN_SECONDS
+            self.end = read_clock(CLOCK_MONOTONIC) + TURN_SECONDS
             loop.call_soon(self.end_turn)
 
     def end_turn(self):
@@ -149,9 +167,9 @@ cdef class Outbox:
                     connection.count_unsent(self.piece_bytes)
 
 
-cdef double seconds_now() noexcept nogil:
+cdef double read_clock(clockid_t clock) noexcept nogil:
     cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
+    clock_gettime(clock, &now)
     return now.tv_sec + now.tv_nsec * 1e-9
 
 
@@ -200,6 +218,9 @@ def is_admitted(gate, request, operation):
     return True
 
 
+include "credentials.pxi"
+
+
 cdef class FastPath:
     """What the inline calls of one server share: its routes, its loop, its outbox, and what its gate wants to see."""
 
@@ -216,7 +237,10 @@ cdef class FastPath:
     cdef list base_items
     cdef RequestCounts counts
     cdef int standing_row, page_row, submit_row
-    cdef bint needs_request
+    cdef object access, credential_cache
+    cdef Marking marking    # None if credentials are remembered by another mark; then each is left to the full parser
+    cdef Credential public  # what is not shown
+    cdef list newest        # of the credentials, each in a place that its mark says
     cdef bint trusts_proxies    # then a forwarded host counts where an origin is compared with it
     cdef bint shows_clients     # to observers
     cdef readonly bint is_observed
@@ -250,7 +274,8 @@ cdef class FastPath:
             self.read_body = self.submit.body.read
             self.body_limit = self.submit.body_limit
         self.outbox = Outbox()
-        self.needs_request = not gate.is_open
+        self.access = gate.access
+        self.marking = gate.access.mark if gate.access is not None and isinstance(gate.access.mark, Marking) else None
         self.trusts_proxies = gate.proxies is not None
         self.is_observed = bool(gate.observers)
         self.cors = gate.cors
@@ -326,14 +351,73 @@ cdef class FastPath:
             return True
         return False
 
-    cdef object begin(self, Route route, operation, Recognised *found, request):
+    cdef Credential find_credential(self, Recognised *found):
+        """Return what the gate says of who asks, None if it does not know them yet."""
+        cdef Credential credential
+        cdef Mark mark
+        cdef Py_ssize_t place, begin
+        if found.shown == NULL:
+            return self.public
+        begin = find_shown(found.shown, found.shown_size)
+        if self.marking is None or begin < 0:
+            return None
+        mark = self.marking.mark(found.shown + begin, found.shown_size - begin)
+        place = mark.first & (PLACES - 1)
+        credential = self.newest[place]
+        if credential is not None and credential.is_of(&mark):
+            return credential
+        known = self.credential_cache.find(
+            PyBytes_FromStringAndSize(<char *>&mark, sizeof(mark)), read_clock(CLOCK_REALTIME)
+        )
+        if known is None:
+            return None
+        credential = known.compiled
+        if credential is None:
+            known.compiled = credential = self.make_credential(known.principal)
+            credential.mark = mark
+        self.newest[place] = credential
+        return credential
+
+    cdef Credential make_credential(self, principal):
+        cdef Credential credential
+        operations = {STANDING: self.standing, PAGE: self.page, SUBMIT: self.submit}
+        credential = Credential(principal, operations)
+        credential.context = self.routes.context_of(principal)
+        limits = self.access.limits
+        if limits is not None:
+            is_public = principal is self.access.public
+            credential.meter_at(limits.meter_address("") if is_public else limits.meter_principal(principal))
+        return credential
+
+    cdef begin_piece(self):
+        """Take over what the gate knows, which is another cache once the access file was read anew."""
+        cache = self.access.credential_cache
+        if cache is not self.credential_cache:
+            self.credential_cache = cache
+            self.newest = [None] * PLACES
+            self.public = self.make_credential(self.access.public)
+
+    cdef bint is_let_in(self, Credential credential, connection, Route route, Recognised *found, double now) except -1:
+        """Return whether a request may be answered now; it is counted if it may."""
+        cdef uint64_t key
+        if not credential.may(route, found):
+            return False
+        if credential.rates is None:
+            return True
+        key = credential.key
+        if credential is self.public:
+            if found.is_forwarded and self.trusts_proxies:
+                return False
+            if connection.meter_key is None:
+                connection.meter_key = self.access.limits.meter_address(connection.address).key
+            key = connection.meter_key
+        return credential.rates.take(credential.meters.find(key, now), route == SUBMIT, now) == 0
+
+    cdef object begin(self, Route route, context, Recognised *found):
         """Return the awaitable answer to a recognised request."""
         cdef long long score
-        context = self.context
         board = PyUnicode_DecodeASCII(found.board, found.board_size, NULL)
         name = None if route == PAGE else PyUnicode_DecodeASCII(found.name, found.name_size, NULL)
-        if request is not None:
-            context = self.routes.admit_recognised(operation, (board, name) if name else (board,), request)
         if route == PAGE:
             return call(self.read_page, context, board, found.start, found.stop, self.page_defaults, -1, None)
         if route == STANDING:
@@ -360,8 +444,13 @@ cdef class FastPath:
         cdef Recognised found
         cdef Route route
         cdef Site site
+        cdef Credential credential
         cdef InlineCall call
+        cdef double now = 0
         connection.since = connection.shared.now
+        context = self.context
+        if self.access is not None:
+            self.begin_piece()
         while p < end:
             route = recognise(p, end, &found)
             operation = self.standing if route == STANDING else self.page if route == PAGE else self.submit
@@ -373,9 +462,18 @@ cdef class FastPath:
                 break
             if route == SUBMIT and (found.end - found.body > self.body_limit or found.key != NULL and self.key_place < 0):
                 break
+            if route == SUBMIT and found.end - found.body >= SHORTEST_MODERATED and says_more(found.body, found.end):
+                break  # the audit log asks more of it
             site = self.site if self.site.is_of(&found) else self.find_site(&found)
             if not site.admits[<int>route]:
                 break
+            if self.is_observed or self.access is not None:
+                now = read_clock(CLOCK_MONOTONIC)
+            if self.access is not None:
+                credential = self.find_credential(&found)
+                if credential is None or not self.is_let_in(credential, connection, route, &found, now):
+                    break
+                context = credential.context
             call = InlineCall.__new__(InlineCall, connection, self)
             call.keep_alive = True
             call.site = site
@@ -385,17 +483,15 @@ cdef class FastPath:
                 else self.submit_is_bare and found.key == NULL  # with a key the store may have to wait for the disk
             )
             if self.is_observed:
-                call.began = seconds_now()
+                call.began = now
                 call.operation = operation
                 call.row = (
                     self.standing_row if route == STANDING else self.page_row if route == PAGE else self.submit_row
                 )
             call.is_read = route != SUBMIT
-            if self.needs_request:
-                call.request = read_head(p, found.body, connection)
             p = found.end
             try:
-                call.coroutine = self.begin(route, operation, &found, call.request)
+                call.coroutine = self.begin(route, context, &found)
             except Exception as error:
                 call.finish(failure(error))
             else:
@@ -408,7 +504,7 @@ cdef class FastPath:
         """Return whether a connection may answer no more in this turn, which begins with the first call."""
         if not self.has_room(SMALL_BYTES):
             self.outbox.flush()
-        now = seconds_now()
+        now = read_clock(CLOCK_MONOTONIC)
         if until[0] == 0:
             until[0] = min(now + SLICE_SECONDS, self.outbox.end)
         return now > until[0] or connection.flow.write_paused
@@ -448,18 +544,6 @@ def find_key_place(operation, tuple defaults):
     values = () if operation is None else tuple(operation.read_parameters(EMPTY_QUERY, {b"idempotency-key": b"k"}))
     places = [place for place, (value, default) in enumerate(zip(values, defaults)) if value != default]
     return places[0] if len(values) == len(defaults) and [values[place] for place in places] == ["k"] else -1
-
-
-cdef object read_head(const char *p, const char *body, connection):
-    """Return a recognised request without its body, for a gate that looks at requests."""
-    line, *lines = PyBytes_FromStringAndSize(p, body - p - 4).split(b"\r\n")
-    method, target, _ = line.split(b" ")
-    path, _, query = target.partition(b"?")
-    headers = {}
-    for line in lines:
-        name, _, value = line.partition(b":")
-        add_header(headers, name.lower(), value.strip())
-    return Request(method.decode(), path, query, headers, b"", connection.address)
 
 
 include "inline_call.pxi"

@@ -50,7 +50,15 @@ class ProxyContext(Struct, frozen=True):
     path: str = ""
 
 
-class ProxyEvent(Struct, frozen=True, rename="camel"):
+class Event(Struct, frozen=True, rename="camel"):
+    """What API Gateway sends."""
+
+    def __repr__(self) -> str:
+        """Return nothing of what its headers show."""
+        return f"<{type(self).__name__}>"
+
+
+class ProxyEvent(Event, frozen=True, rename="camel"):
     """What a REST API sends, and an HTTP API in payload format 1.0."""
 
     http_method: str
@@ -80,7 +88,7 @@ class EventContext(Struct, frozen=True):
     stage: str = DEFAULT_STAGE
 
 
-class HTTPEvent(Struct, frozen=True, rename="camel"):
+class HTTPEvent(Event, frozen=True, rename="camel"):
     """What an HTTP API sends in payload format 2.0."""
 
     raw_path: str

@@ -29,10 +29,26 @@ class Limits(Struct, frozen=True):
             16 * MIB,
         ),
     ] = 256 * MIB
+    max_metered: Annotated[
+        int,
+        Limit(
+            "Addresses, and players, whose rate is metered at once; further ones share what one may ask.",
+            least=1000,
+            most=100_000_000,
+        ),
+    ] = 200_000
     max_target: Annotated[int, Limit("Longest target of a request: path and query.", "bytes", 256, MIB)] = TARGET_BYTES
     max_head: Annotated[int, Limit("Largest headers of a request.", "bytes", KIB, MIB)] = HEAD_BYTES
     max_body: Annotated[int, Limit("Largest body of a request.", "bytes", KIB, MIB)] = BODY_BYTES
     max_batch: Annotated[int, Limit("Largest body of a batch.", "bytes", KIB, 8 * MIB)] = BATCH_BYTES
+    max_audit: Annotated[
+        int,
+        Limit(
+            "Largest file of the audit log; at that size what would be recorded is answered with a 507.",
+            "bytes",
+            64 * KIB,
+        ),
+    ] = 1024 * MIB
     idle_timeout: Annotated[float, Limit("How long a connection may rest between requests.", "seconds")] = 75
     head_timeout: Annotated[float, Limit("How long the head of a request may take to arrive.", "seconds")] = 10
     body_timeout: Annotated[float, Limit("How long the body of a request may take to arrive.", "seconds")] = 30

@@ -122,6 +122,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.is_passed_over = False  # the newest request offers to upgrade, and its head is to be read again
         self.keep_alive = True
         self.address = ""  # of the client
+        self.meter_key: int | None = None  # of the address, once it is needed
         self.began = shared.now  # of the newest request, for the gate's observers
         self.call = NO_CALL
         self.request = NO_REQUEST
@@ -328,8 +329,10 @@ class BoardProtocol(HttpToolsProtocol):
             self._go_on()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Stay open if an answer is due: the client has only said that it sends no more."""
+        """Stay open if an answer is due: the client has only said that it sends no more. TLS closes both directions."""
         self.shared.outbox.flush()
+        if not self.transport.can_write_eof():
+            return False
         if self.rest:
             self.is_ending = True
             return True
@@ -372,12 +375,12 @@ class BoardProtocol(HttpToolsProtocol):
             return
         self.url = b""
         self.call = NO_CALL
-        self.request = Request("", b"", b"", {}, b"", self.address)
+        self.request = Request("", b"", b"", {}, b"", self.address, self.scheme or "http")
         self.header_size = self.head_bytes = self.body_left = 0
         self.stage = HEAD
         self.since = self.shared.now
         if self.shared.fast.is_observed:
-            self.began = time.monotonic()  # the clock of seconds_now in fast_path.pyx
+            self.began = time.monotonic()  # the clock of fast_path.pyx
 
     def on_url(self, url: bytes) -> None:
         """Take the target, or a part of it."""

@@ -8,6 +8,7 @@ cdef enum Route:
 
 cdef enum:
     LONGEST_HEAD = 4096     # of those recognised; a longer one is left to the full parser
+    SHORTEST_MODERATED = 24     # {"score":1,"operator":""}
     OUTBOX_BYTES = 256 * 1024
     LARGE_BYTES = 16 * 1024  # of one answer, after which it is time to see whether the client reads
     MOST_SITES = 64         # that are remembered: hosts and origins of requests
@@ -65,7 +66,8 @@ cdef struct Head:
     const char *host
     const char *origin      # or NULL
     const char *key         # the idempotency key, or NULL
-    Py_ssize_t host_size, origin_size, key_size
+    const char *shown       # Authorization, or NULL
+    Py_ssize_t host_size, origin_size, key_size, shown_size
 
 
 cdef inline const char *skip(const char *p, const char *end, unsigned char kind) noexcept nogil:
@@ -120,6 +122,11 @@ cdef bint read_header(const char *name, Py_ssize_t size, const char *value, Py_s
         if head.origin != NULL:
             return False
         head.origin, head.origin_size = value, length
+        return True
+    if equals_ignoring_case(name, size, b"authorization", 13):
+        if head.shown != NULL:
+            return False
+        head.shown, head.shown_size = value, length
         return True
     if (  # what no parameter of a core route may read, because the fast path does not
         equals_ignoring_case(name, size, b"user-agent", 10)
@@ -203,7 +210,8 @@ cdef struct Recognised:
     const char *host
     const char *origin      # or NULL
     const char *key         # the idempotency key, or NULL
-    Py_ssize_t board_size, name_size, host_size, origin_size, key_size, target_size
+    const char *shown       # Authorization, or NULL
+    Py_ssize_t board_size, name_size, host_size, origin_size, key_size, shown_size, target_size
     long long start, stop   # of a page
 
 
@@ -250,8 +258,8 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
     found.target_size = p - found.board + 1
     head.hosts = head.lengths = head.types = 0
     head.is_forwarded = False
-    head.length = head.origin_size = head.key_size = 0
-    head.origin = head.key = NULL
+    head.length = head.origin_size = head.key_size = head.shown_size = 0
+    head.origin = head.key = head.shown = NULL
     p = read_headers(p + 11, end, &head)
     if p == NULL or p - begin > LONGEST_HEAD or head.lengths != submit:
         return NONE
@@ -261,6 +269,7 @@ cdef Route recognise(const char *p, const char *end, Recognised *found) noexcept
     found.host, found.host_size = head.host, head.host_size
     found.origin, found.origin_size = head.origin, head.origin_size
     found.key, found.key_size = head.key, head.key_size
+    found.shown, found.shown_size = head.shown, head.shown_size
     found.body = p
     found.end = p + head.length
     return SUBMIT if submit else PAGE if found.name == NULL else STANDING

@@ -13,11 +13,14 @@ import logging
 import os
 import resource
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from laurels.errors import AddressUnusable
+
+if TYPE_CHECKING:
+    import ssl
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,11 @@ SPARE_DESCRIPTORS = 128
 class Server(uvicorn.Server):
     """uvicorn's server, which accepts several connections in one turn of the loop."""
 
+    def __init__(self, config: uvicorn.Config, context: ssl.SSLContext | None = None) -> None:
+        """Make a server; with a context its protocol speaks TLS by itself."""
+        super().__init__(config)
+        self._context = context
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen to copies of the sockets, which are bound already, and say in the log where they are."""
         bound = sockets or []
@@ -42,6 +50,7 @@ class Server(uvicorn.Server):
                 host, port, *_ = each.getsockname()
                 raise AddressUnusable(host, port, os.strerror(error.errno or 0)) from error
         await super().startup([each.dup() for each in bound for _ in range(ACCEPTS)])
+        self.config.ssl = self._context  # now that each handshake is the protocol's own: the line then says https
         self._log_started_message(bound)
 
 

@@ -6,23 +6,19 @@ import time
 import tomllib
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-import msgspec
 from msgspec import Struct
 
 from laurels.boards_file import read_boards
 from laurels.cli import describe
 from laurels.cli.options import board_argument, call_service, json_option, open_source, server_option
 from laurels.cli.printing import write, write_json, write_table
+from laurels.cli.schemas import make_schema
 from laurels.declaring import read_definition
 from laurels.definition import BoardsFile, Definition
 from laurels.http.wire import Listed, Listing, Periods, encode
 from laurels.windows import Calendar
-
-if TYPE_CHECKING:
-    from laurels.http.parameters import Schema
 
 EPILOG = """\b
 Examples:
@@ -102,7 +98,7 @@ def schema() -> None:
 
     A boards file names its schema in its first line: #:schema ./boards.schema.json
     """
-    write_json(make_schema(), indent=2)
+    write_json(make_schema(BoardsFile), indent=2)
 
 
 @boards.command("list")
@@ -224,31 +220,3 @@ def _current_period(calendar: Calendar, now: float) -> CurrentPeriod:
     span = calendar.span_at(now)
     ends = (datetime.fromtimestamp(end, calendar.zone).isoformat() for end in (span.start, span.stop))
     return CurrentPeriod(calendar.window, span.period, *ends)
-
-
-def make_schema() -> Schema:
-    """Return the JSON Schema of a boards file, in draft 7, which TOML editors support."""
-    _, found = msgspec.json.schema_components((BoardsFile,), ref_template="#/definitions/{name}")
-    definitions = {name: _adapt_to_editors(schema) for name, schema in found.items()}
-    return {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        **definitions.pop("BoardsFile"),
-        "definitions": definitions,
-    }
-
-
-def _adapt_to_editors(schema: Schema) -> Schema:
-    """Return a schema without null, which TOML lacks, and with references inside of allOf.
-
-    Draft 7 ignores whatever is next to a reference, so a description there would not be shown.
-    """
-    fields = {}
-    for name, field in schema.get("properties", {}).items():
-        kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
-        rest = {key: value for key, value in field.items() if key not in {"anyOf", "$ref"}}
-        if not isinstance(rest.get("default"), bool | str | list):
-            rest.pop("default", None)
-        if "$ref" in field:
-            rest["allOf"] = [{"$ref": field["$ref"]}]
-        fields[name] = rest | ({"anyOf": kinds} if len(kinds) > 1 else kinds[0] if kinds else {})
-    return schema | {"properties": fields}

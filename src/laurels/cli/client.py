@@ -20,23 +20,39 @@ import httpx
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from laurels.cli.credentials import HOW
 from laurels.cli.environment import find_proxy, make_trust, without_password
-from laurels.cli.errors import RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
+from laurels.cli.errors import KeyUnusable, RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
 from laurels.declaring import normalize_definition
 from laurels.definition import Definition
 from laurels.entries import checked_name
 from laurels.errors import BadDefinition, truncate
 from laurels.http.problems import Problem
-from laurels.http.wire import BatchReceipt, Listing, Page, Periods, Reading, Receipt, ScoreRank, Submit, encode
-from laurels.limits import BOARDS_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES, format_size
-from laurels.stores.contract import Count, Score, Standing, Summary
+from laurels.http.wire import (
+    BatchReceipt,
+    GivenToken,
+    HeldEntries,
+    HiddenNames,
+    Listing,
+    Page,
+    Periods,
+    Reading,
+    Receipt,
+    ScoreRank,
+    Submit,
+    WantedToken,
+    encode,
+)
+from laurels.limits import BOARDS_LISTED, HELD_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES, format_size
+from laurels.stores.contract import Count, HiddenStanding, Score, Standing, Summary
 from laurels.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from laurels.boards import ListedPeriod
-    from laurels.http.wire import Listed
+    from laurels.cli.credentials import Credential
+    from laurels.http.wire import HeldEntry, HiddenEntry, Listed
     from laurels.stores.contract import Entry
 
 TIMEOUT = 30.0
@@ -79,10 +95,11 @@ class FullPage(Reading, frozen=True):
 class _Found(Struct, frozen=True):
     score: Score
     rank: Count | None
+    hidden: bool = False
 
 
 T = TypeVar("T")
-L = TypeVar("L", Listing, Periods)
+L = TypeVar("L", Listing, Periods, HiddenNames, HeldEntries)
 
 _read_found = msgspec.json.Decoder(_Found)
 _read_page = msgspec.json.Decoder(Page)
@@ -93,6 +110,9 @@ _read_batch_receipt = msgspec.json.Decoder(BatchReceipt)
 _read_ranked_page = msgspec.json.Decoder(RankedPage)
 _read_listing = msgspec.json.Decoder(Listing)
 _read_definition = msgspec.json.Decoder(Definition)
+_read_hidden = msgspec.json.Decoder(HiddenNames)
+_read_held = msgspec.json.Decoder(HeldEntries)
+_read_given_token = msgspec.json.Decoder(GivenToken)
 _read_periods = msgspec.json.Decoder(Periods)
 _read_summary = msgspec.json.Decoder(Summary)
 _read_score_rank = msgspec.json.Decoder(ScoreRank)
@@ -116,18 +136,22 @@ ALL_TIME = Period()
 class Client:
     """A connection to one service. Its methods raise BadName before a request, and RequestFailed if it fails.
 
-    Raises EnvironmentWrong if the environment says how to reach the service, and that cannot be.
+    What is shown to the service is sent to no other: redirects are not followed. Raises EnvironmentWrong if the
+    environment says how to reach the service, and that cannot be.
     """
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, credential: Credential | None = None) -> None:
         url = httpx.URL(server)
+        if credential is not None and url.userinfo:
+            raise KeyUnusable("Both the service's URL and a key say who asks: take user and password out of the URL.")
         self._url = server.rstrip("/")
         self._server = without_password(url)
         self._proxy = find_proxy(url)
         self._last_page: Sequence[object] = ()
         self._via = f" through {self._proxy}" if self._proxy else ""
+        self._credential = credential
         self._http = httpx.AsyncClient(
-            headers=HEADERS,
+            headers=HEADERS | ({"authorization": f"Bearer {credential.text}"} if credential else {}),
             timeout=TIMEOUT,
             trust_env=False,
             proxy=self._proxy.url if self._proxy else None,
@@ -140,9 +164,10 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def submit(self, board: str, name: str, score: Score) -> Receipt | None:
+    async def submit(self, board: str, name: str, score: Score, operator: str | None = None) -> Receipt | None:
         """Submit a score; return the standings before and after, or None if the service's store does not keep them."""
-        answer = await self._request("POST", _path(board, name), encode(Submit(score)), SUBMIT)
+        sent = encode(Submit(score, operator=operator or UNSET))
+        answer = await self._request("POST", _path(board, name), sent, SUBMIT)
         return self._read(_read_receipt, answer) if answer else None
 
     async def submit_many(self, board: str, batch: bytes, sent: int, key: str | None = None) -> BatchReceipt:
@@ -161,7 +186,34 @@ class Client:
     async def standing(self, board: str, name: str, when: Period = ALL_TIME) -> Standing | None:
         """Return the standing of a name, None if it is not on the board."""
         found = self._read(_read_found, await self._request("GET", _path(board, name) + _query(when.query)))
+        if found.hidden:
+            return HiddenStanding(found.score)
         return None if found.rank is None else Standing(found.score, found.rank)
+
+    async def hide(self, board: str, name: str) -> None:
+        """Hide a name on a board."""
+        await self._do("PUT", f"{_own_path(board)}/hidden/{quote(checked_name(name), safe='')}")
+
+    async def show(self, board: str, name: str) -> None:
+        """Show a hidden name."""
+        await self._do("DELETE", f"{_own_path(board)}/hidden/{quote(checked_name(name), safe='')}")
+
+    async def hidden(
+        self, board: str, when: Period = ALL_TIME, include: str | None = None
+    ) -> AsyncIterator[list[HiddenEntry]]:
+        """Yield the hidden names of a board in pages, with the included fields of their entries."""
+        path = f"{_own_path(board)}/hidden"
+        async for answer in self._list(path, {"include": include} | when.query, _read_hidden):
+            yield answer.hidden
+
+    async def held(self, board: str) -> AsyncIterator[list[HeldEntry]]:
+        """Yield the held scores of a board in pages."""
+        async for answer in self._list(f"{_own_path(board)}/held", {"limit": HELD_LISTED}, _read_held, on="cursor"):
+            yield answer.held
+
+    async def decide(self, board: str, name: str, act: str) -> None:
+        """Release or reject what is held of a name."""
+        await self._do("POST", f"{_own_path(board)}/held/{quote(checked_name(name), safe='')}/{act}")
 
     async def delete(self, board: str, name: str | None = None, when: Period = ALL_TIME) -> None:
         """Remove a name from a board and its periods, or from one period; without a name, all of them."""
@@ -219,6 +271,10 @@ class Client:
             self._check_definition(each.definition)
         return found
 
+    async def give_token(self, wanted: WantedToken) -> GivenToken:
+        """Have a token made for a player."""
+        return self._read(_read_given_token, await self._request("POST", "/-/tokens", encode(wanted), JSON))
+
     async def definition(self, board: str) -> Definition:
         """Return the definition of a board."""
         return self._check_definition(self._read(_read_definition, await self._request("GET", _own_path(board))))
@@ -250,8 +306,13 @@ class Client:
         answer = await self._request("GET", _path(board) + _query({"include": "rank"} | query | when.query))
         return self._read(_read_ranked_page, answer)
 
-    async def _list(self, path: str, query: dict[str, Any], decoder: msgspec.json.Decoder[L]) -> AsyncIterator[L]:
-        """Yield the parts of a list; raise ServerFailed if it does not go on from one to the next, or does not end."""
+    async def _list(
+        self, path: str, query: dict[str, Any], decoder: msgspec.json.Decoder[L], on: str = "after"
+    ) -> AsyncIterator[L]:
+        """Yield the parts of a list, which goes on by the parameter ``on``.
+
+        Raises ServerFailed if it does not go on from one to the next, or does not end.
+        """
         seen: set[str | UnsetType | None] = {None, UNSET}
         size, after = 0, dict[str, Any]()
         while size < LIST_BYTES and len(seen) < LISTS:
@@ -263,7 +324,7 @@ class Client:
             if found.next in seen:
                 self._refuse("its list turns in a circle")
             seen.add(found.next)
-            size, after = size + len(answer), {"after": found.next}
+            size, after = size + len(answer), {on: found.next}
         self._refuse("its list does not end")
 
     async def _request(
@@ -328,11 +389,22 @@ class Client:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             place = f" to {response.headers['location']}" if "location" in response.headers else ""
             explanation = f"{self._server}{self._via} answered {status}{place}, and not why."
+        if self._credential is not None:  # which a service may send back
+            explanation = explanation.replace(self._credential.text, "...")
+        explanation += self._advise(response.status_code)
         kind = RequestRefused if response.is_client_error else ServerFailed
         wait = response.headers.get("retry-after", "")
         return kind(
             explanation, status=response.status_code, retry_after=int(wait) if _SECONDS.fullmatch(wait) else None
         )
+
+    def _advise(self, status: int) -> str:
+        """Return what to do about a refusal that is one of who asks, to go on after the reason."""
+        if status not in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            return ""
+        if self._credential is None:
+            return f" {HOW}" if status == httpx.codes.UNAUTHORIZED else ""
+        return f" What was shown is from {self._credential.source}."
 
 
 def _path(board: str, name: str | None = None) -> str:

@@ -13,12 +13,13 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from laurels.cli import tables
-from laurels.cli.client import Client, Period
+from laurels.cli.client import Period
 from laurels.cli.dialects import Format, Wanted
 from laurels.cli.options import (
     STDIO,
     board_argument,
     json_option,
+    open_client,
     open_source,
     period_options,
     server_option,
@@ -99,8 +100,9 @@ def import_(*, file: Path, board: str, start: Start, server: str, as_json: bool,
     FILE is TSV, CSV or JSON Lines ({"name": ..., "score": ...}), plain or gzipped. TSV and CSV have a name and a score
     in each row, or titles that say which columns these are; in CSV commas, semicolons, tabs or bars may stand between
     columns. TSV has no quoting: a name there cannot have a tab or a line break. Columns or fields of the name metadata
-    (JSON) are kept with the score, and others are not taken, which is said at the end. A file that can be read in more
-    than one way is refused, with the options that say how to read it.
+    (JSON) are kept with the score, and others are not taken, which is said at the end. If hidden is true, the name is
+    hidden before its score is submitted; it needs no score then. A file that can be read in more than one way is
+    refused, with the options that say how to read it.
 
     If two rows have one name the later counts, or what the board's operator says. A row that is refused is reported on
     stderr with its line and the reason, the others are kept, and the exit status is 1. If the service fails the exit
@@ -129,7 +131,7 @@ def import_(*, file: Path, board: str, start: Start, server: str, as_json: bool,
 
 async def _send(server: str, batches: Iterator[Batch], report: tables.ImportReport) -> None:
     with report:
-        async with Client(server) as client:
+        async with open_client(server) as client:
             sender = Sender(client, report.board, report.start.run)
             async for sent in sender.send(batches):
                 report.add(sent)
@@ -157,7 +159,8 @@ def export(*, board: str, file: Path, server: str, **options: Any) -> None:
 
     FILE is TSV, CSV or JSON Lines by its ending, and gzipped if its name ends in .gz. It replaces an older FILE only
     when it is complete. Each entry has its name, its score, the time of its submission and its metadata: imported with
-    --keep-times under the same definition, the file makes the same board.
+    --keep-times under the same definition, the file makes the same board. Names that are hidden come first, and are
+    hidden again when they are imported; who may not see them gets a file without them.
 
     The board is read in pages. An entry that stays as it is meanwhile is in the file once, whatever else is submitted
     or removed; one whose score changes may be missing, or come twice. A service whose store cannot go on after an entry
@@ -172,12 +175,15 @@ def export(*, board: str, file: Path, server: str, **options: Any) -> None:
     with _open_target(file) as out, tables.ProgressLine(board, None, quiet=file == STDIO) as progress:
 
         async def write_pages() -> Copy:
-            async with Client(server) as client:
+            async with open_client(server) as client:
                 copy = Copy(client, board, when, scores_only=scores_only)
+                has_header = False
                 async for page in copy.pages():
-                    if not progress.rows:
-                        out.write(make_header(kind, details=copy.has_details))
-                    out.write(encode_rows(page, kind, details=copy.has_details, guarded=guarded))
+                    details, hidden = copy.has_details, copy.has_hidden
+                    if not has_header:
+                        out.write(make_header(kind, details=details, hidden=hidden))
+                        has_header = True
+                    out.write(encode_rows(page, kind, details=details, guarded=guarded, hidden=hidden))
                     progress.move(len(page))
                 return copy
 
@@ -197,6 +203,8 @@ def _list_shortcomings(copy: Copy, *, scores_only: bool) -> Iterator[str]:
             "The service's store cannot go on after an entry: if scores were submitted or removed during the export, "
             "entries may be missing, or there twice."
         )
+    if not copy.may_see_hidden:
+        yield "Hidden names are left out, if there are any: to list them takes the right to moderate."
     if not (copy.has_details or scores_only):
         yield "It keeps neither times nor metadata."
     if copy.damaged:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from laurels.definition import DEFAULT_DEFINITION, OPERATORS, Bounds
+from laurels.definition import DEFAULT_DEFINITION, OPERATORS, Bounds, Guard
 from laurels.windows import Calendar
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def format_definition(definition: Definition, now: float) -> Iterator[str]:
     for window in definition.windows:
         yield _format_line("window" if " " in window else window, _format_window(definition, window, now))
     yield _format_line("ttl", f"{definition.ttl} after the last submit" if definition.ttl else "none of its own")
+    if definition.guard is not None:
+        yield _format_line("guard", format_guard(definition.guard))
 
 
 def format_bounds(scores: Bounds) -> str:
@@ -44,6 +46,20 @@ def format_bounds(scores: Bounds) -> str:
     kind = "whole numbers" if scores.integer else "numbers"
     ends = [f"{word} {end}" for word, end in (("from", scores.min), ("to", scores.max)) if end is not None]
     return " ".join(["any" if not ends and not scores.integer else "", kind, *ends]).strip()
+
+
+def format_guard(guard: Guard) -> str:
+    """Return in words what a board does against cheating."""
+    words = {
+        "steps of at most": guard.max_step,
+        "of one player": guard.per_player,
+        "held above": guard.hold_above,
+    }
+    parts = [f"{what} {value}" for what, value in words.items() if value is not None]
+    if runs := guard.runs:
+        need = "required" if runs.required else "taken"
+        parts.append(f"runs {need}, of {runs.min_seconds} to {runs.max_seconds} seconds")
+    return ", ".join(parts)
 
 
 def _format_window(definition: Definition, window: str, now: float) -> str:
@@ -73,4 +89,6 @@ def format_short(definition: Definition) -> str:
 def _format_value(value: object) -> str:
     if isinstance(value, Bounds):
         return format_bounds(value)
+    if isinstance(value, Guard):
+        return format_guard(value)
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

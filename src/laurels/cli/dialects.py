@@ -29,7 +29,7 @@ Format = Literal["tsv", "csv", "jsonl"]
 
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
 """What may stand between columns, in words."""
-NAMES, SCORES, METADATA, TIME = ("name", "player"), ("score",), "metadata", "submittedAt"
+NAMES, SCORES, METADATA, TIME, HIDDEN = ("name", "player"), ("score",), "metadata", "submittedAt", "hidden"
 """The titles of the columns that are taken; in any case."""
 HEAD_BYTES = 64 * 1024
 """How much of a file decides about its dialect."""
@@ -69,6 +69,7 @@ class Columns(Struct, frozen=True):
     score: int = 1
     metadata: int | None = None
     time: int | None = None
+    hidden: int | None = None
     width: int = 2
     others: tuple[str, ...] = ()
     has_titles: bool = False
@@ -189,7 +190,7 @@ def _find_columns(first: Sequence[str], dialect: Dialect, wanted: Wanted) -> Col
     shown = ", ".join(repr(truncate(cell.strip())) for cell in first[:SHOWN_TITLES])
     try:
         name, score = _find_place(wanted.name_column, NAMES, titles), _find_place(wanted.score_column, SCORES, titles)
-        metadata, time = _find_place(None, (METADATA,), titles), _find_place(None, (TIME.casefold(),), titles)
+        metadata, time, hidden = (_find_place(None, (title.casefold(),), titles) for title in (METADATA, TIME, HIDDEN))
     except ValueError as error:
         return f"{error}; its first row is {shown}"
     known = {*NAMES, *SCORES, *filter(None, (_fold(wanted.name_column), _fold(wanted.score_column)))}
@@ -202,15 +203,15 @@ def _find_columns(first: Sequence[str], dialect: Dialect, wanted: Wanted) -> Col
     if name is None or score is None or name == score:
         return f"it is not clear which columns have the names and the scores; its first row is {shown}: {_OPTIONS}"
     has_titles = has_titles or not _is_number(first[score], dialect)
-    taken = {name, score, metadata, time} if has_titles else {name, score}
+    taken = {name, score, metadata, time, hidden} if has_titles else {name, score}
     others = tuple(
         repr(truncate(cell.strip())) if has_titles else str(place + 1)
         for place, cell in enumerate(first)
         if place not in taken and (cell.strip() or not has_titles)
     )
     if not has_titles:
-        metadata = time = None
-    return Columns(name, score, metadata, time, width, others, has_titles)
+        metadata = time = hidden = None
+    return Columns(name, score, metadata, time, hidden, width, others, has_titles)
 
 
 def _fold(title: str | None) -> str | None:

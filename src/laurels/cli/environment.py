@@ -20,7 +20,7 @@ import httpx
 from msgspec import Struct
 
 from laurels.cli.errors import EnvironmentWrong
-from laurels.errors import ExtraMissing
+from laurels.errors import ExtraMissing, explain_os_error
 from laurels.http.hosts import DEFAULT_PORTS, parse_address
 from laurels.optional import load
 
@@ -149,4 +149,4 @@ def _load_trust(context: ssl.SSLContext, variable: str, value: str) -> None:
     except ssl.SSLError as error:
         raise EnvironmentWrong(variable, value, "it holds no certificates in PEM") from error
     except (OSError, ValueError) as error:
-        raise EnvironmentWrong(variable, value, os.strerror(getattr(error, "errno", None) or 22).lower()) from error
+        raise EnvironmentWrong(variable, value, explain_os_error(error)) from error

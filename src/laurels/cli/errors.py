@@ -3,6 +3,7 @@
 LaurelsError
 ├── BadFile                   a file of scores that cannot be read, or in more than one way
 ├── EnvironmentWrong          a variable of the environment names a proxy, or certificates, that are none
+├── KeyUnusable               what is to be shown to a service is no key, or cannot be read
 └── RequestFailed
     ├── ServerUnreachable     there is no connection to it, or it broke
     ├── RequestRefused        it answered 4xx: the request is refused, and the answer says why
@@ -20,6 +21,10 @@ class EnvironmentWrong(LaurelsError):
     def __init__(self, variable: str, value: str, problem: str) -> None:
         self.variable = variable
         super().__init__(f"{variable} is {truncate(value)!r}: {problem}. Correct it, or unset it.")
+
+
+class KeyUnusable(LaurelsError):
+    """What is to be shown to a service is no key, or cannot be read; the message has no part of it."""
 
 
 class BadFile(LaurelsError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from laurels.cli.errors import EnvironmentWrong, ServerFailed, ServerUnreachable
+from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable
 from laurels.cli.printing import write
 from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
 from laurels.optional import load
@@ -33,7 +33,19 @@ SECTIONS = {
         "delete": "laurels.cli.removals:delete",
         "clear": "laurels.cli.removals:clear",
     },
+    "Hidden names": {
+        "hide": "laurels.cli.hidden:hide",
+        "show": "laurels.cli.hidden:show",
+        "hidden": "laurels.cli.hidden:hidden",
+    },
+    "Held scores": {"held": "laurels.cli.held:held"},
     "Boards": {"boards": "laurels.cli.boards:boards"},
+    "Who may": {
+        "access": "laurels.cli.access:access",
+        "keys": "laurels.cli.keys:keys",
+        "tokens": "laurels.cli.tokens:tokens",
+        "audit": "laurels.cli.audit:audit",
+    },
     "Whole boards": {
         "import": "laurels.cli.copies:import_",
         "export": "laurels.cli.copies:export",
@@ -46,6 +58,7 @@ SECTIONS = {
 REFUSED, WRONG, FAILED, INTERRUPTED = 1, 2, 3, 130
 STATUSES: dict[type[Exception], int] = {
     EnvironmentWrong: WRONG,
+    KeyUnusable: WRONG,
     AnswerLost: FAILED,
     ServerFailed: FAILED,
     ServerUnreachable: FAILED,
@@ -68,7 +81,7 @@ Examples:
 Exit status:
   0    done
   1    refused, in whole or in part
-  2    the command line is wrong, or a variable of the environment
+  2    the command line is wrong, or a variable of the environment, or the key
   3    the service, or Momento, could not be reached, or failed
   130  interrupted
 
@@ -79,6 +92,9 @@ Completion by the Tab key, in one line of the shell's own file:
   eval "$(_LAURELS_COMPLETE=bash_source laurels)"       # ~/.bashrc
   eval "$(_LAURELS_COMPLETE=zsh_source laurels)"        # ~/.zshrc
   _LAURELS_COMPLETE=fish_source laurels | source        # ~/.config/fish/config.fish
+
+LAURELS_KEY is the key, or the token, that is shown to the service; --key-file FILE and --key env:NAME say where another
+is. It never stands on the command line.
 
 Names with characters that a terminal would obey, or that nobody sees, are shown with escapes such as \\u202e.
 HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR are respected; loopback is always asked

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from laurels.cli.environment import hide_password
 from laurels.cli.printing import write, write_json
-from laurels.errors import AnswerLost, KeyUnreadable
+from laurels.errors import AnswerLost, ParameterUnreadable
 from laurels.optional import load
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def _call(function: str, *names: str, key_parameter: str | None, endpoint: str |
         key = os.environ.get("MOMENTO_API_KEY", "")
     else:
         try:
-            key = load("laurels.serverless.key:parameter")(key_parameter)
-        except KeyUnreadable as error:
+            key = load("laurels.serverless.parameters:parameter")(key_parameter)
+        except ParameterUnreadable as error:
             reason = error.reason.rstrip(".")
             raise click.ClickException(f"The parameter {error.name} cannot be read: {reason}.") from error
     try:

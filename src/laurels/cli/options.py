@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from laurels.cli.client import Client
+from laurels.cli.credentials import VARIABLE, find_credential, take_file, take_reference
 from laurels.cli.environment import hide_password, parse_url
 from laurels.cli.numbers import parse_score
 from laurels.http.messages import DEFAULT_ORIGIN
@@ -48,7 +49,7 @@ def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     return value
 
 
-server_option = click.option(
+_server_option = click.option(
     "--server",
     metavar="URL",
     callback=_url,
@@ -58,6 +59,16 @@ server_option = click.option(
     show_envvar=True,
     help="The service to call.",
 )
+_key_option = click.option(
+    "--key",
+    metavar="env:NAME|file:PATH",
+    callback=take_reference,
+    expose_value=False,
+    help=f"Where the key or the token is that is shown to the service; without it, in {VARIABLE}.",
+)
+_key_file_option = click.option(
+    "--key-file", metavar="FILE", callback=take_file, expose_value=False, help="The same as --key file:FILE."
+)
 board_argument = click.argument("board", help="A board's name.")
 name_argument = click.argument("name", help="A player's name.")
 _window_option = click.option(
@@ -66,6 +77,11 @@ _window_option = click.option(
 _period_option = click.option(
     "--period", metavar="PERIOD", help="A period of the window, such as 2026-11-22; by default the current one."
 )
+
+
+def server_option(command: F) -> F:
+    """Add --server to a command, and whence it takes the key that it shows there."""
+    return _server_option(_key_option(_key_file_option(command)))
 
 
 def count_option(name: str) -> Callable[[F], F]:
@@ -88,11 +104,16 @@ def period_options(command: F) -> F:
     return _window_option(_period_option(command))
 
 
+def open_client(server: str) -> Client:
+    """Return a client of a service, with the key that was given to the command; raise KeyUnusable."""
+    return Client(server, find_credential())
+
+
 def call_service(server: str, call: Callable[[Client], Awaitable[T]]) -> T:
     """Connect to a service, and return the result of a call."""
 
     async def connect_and_call() -> T:
-        async with Client(server) as client:
+        async with open_client(server) as client:
             return await call(client)
 
     return asyncio.run(connect_and_call())

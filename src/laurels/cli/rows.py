@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 from msgspec import Raw, Struct
 
-from laurels.cli.dialects import HEAD_BYTES, METADATA, TIME, Columns, Format, Wanted, find_dialect
+from laurels.cli.dialects import HEAD_BYTES, HIDDEN, METADATA, TIME, Columns, Format, Wanted, find_dialect
 from laurels.cli.errors import BadFile
 from laurels.cli.numbers import parse_score
 from laurels.errors import truncate
@@ -36,11 +36,16 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+    from laurels.stores.contract import Score
+
 ENDINGS: dict[str, Format] = {".tsv": "tsv", ".tab": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
 """What a formula begins with; names have no tabs and no line breaks, which are as dangerous."""
 GUARD = "'"
 NULL = Raw(b"null")
+FIELDS = ("name", "score", METADATA, TIME, HIDDEN)
+YES, NO = {"true", "yes", "1"}, {"", "false", "no", "0"}
+"""What a cell of the column ``hidden`` says, in any case."""
 _GUARDED = re.compile(f"{GUARD}*[{re.escape(FORMULA)}]")
 _GZIP = b"\x1f\x8b"
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
@@ -53,11 +58,26 @@ class DetailedEntry(Entry, frozen=True, rename="camel", omit_defaults=True, gc=F
     submitted_at: str | None = None
 
 
+class HiddenRow(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+    """A hidden name, with its entry if it has one, as :class:`DetailedEntry` has that."""
+
+    name: str
+    score: Score | None
+    metadata: Raw | None = None
+    submitted_at: str | None = None
+    hidden: bool = False
+    """Always true; false is what nobody writes."""
+
+
 class Row(Struct, frozen=True, gc=False):
-    """An entry, and the line of the file that it begins on, from 1."""
+    """An entry, and the line of the file that it begins on, from 1.
+
+    A hidden name has no entry if it has no score; ``hidden`` is that name then, and else None.
+    """
 
     line: int
-    entry: Entry
+    entry: Entry | None
+    hidden: str | None = None
 
 
 class BadRow(Struct, frozen=True, gc=False):
@@ -73,6 +93,7 @@ class _Object(Struct, frozen=True, rename="camel", gc=False):
     score: Raw
     metadata: Raw = NULL
     submitted_at: str | None = None
+    hidden: bool = False
 
 
 class _StrictObject(_Object, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -196,25 +217,27 @@ class Reading:
                 continue
             try:
                 found = self._read_object(written)
-                score = parse_score(bytes(found.score).decode())
+                has_score = not (found.hidden and found.score == NULL)
+                score = parse_score(bytes(found.score).decode()) if has_score else 0
                 metadata = compact(bytes(found.metadata)) if found.metadata is not NULL else None
             except UnicodeEncodeError:
                 yield BadRow(line, None, "the row is not valid UTF-8")
             except msgspec.ValidationError as error:
-                yield BadRow(line, None, describe_mismatch(error, "a row", ("name", "score", METADATA, TIME)))
+                yield BadRow(line, None, describe_mismatch(error, "a row", FIELDS))
             except msgspec.DecodeError as error:
                 yield BadRow(line, None, str(error))
             except ValueError as error:
                 yield BadRow(line, found.name, str(error))
             else:
-                yield Row(line, self._entry(found.name, score, metadata, found.submitted_at))
+                entry = self._entry(found.name, score, metadata, found.submitted_at) if has_score else None
+                yield Row(line, entry, found.name if found.hidden else None)
 
     def _read_object(self, written: str) -> _Object:
         try:
             return _read_strictly(written)
         except msgspec.ValidationError:
             found = _read_object(written)
-            self.not_taken.update(_read_fields(written).keys() - {"name", "score", METADATA, TIME})
+            self.not_taken.update(_read_fields(written).keys() - FIELDS)
             return found
 
     def _entry(self, name: str, score: float, metadata: bytes | None, time: str | None) -> Entry:
@@ -233,7 +256,7 @@ class Reading:
 
     def _read_table(self) -> Iterator[Row | BadRow]:
         rows = self._csv_cells() if self._dialect.has_quotes else self._tsv_cells()
-        make_entry = self._entry_maker()
+        read_row = self._row_reader()
         columns = self._dialect.columns
         width, others, is_title = columns.width, columns.others, columns.has_titles
         for row in rows:
@@ -247,7 +270,7 @@ class Reading:
                 if is_title:
                     is_title = False
                     continue
-                entry = make_entry(cells)
+                entry, hidden = read_row(cells)
             except _WrongWidth as error:
                 yield BadRow(line, None, str(error))
             except ValueError as error:
@@ -257,26 +280,29 @@ class Reading:
             else:
                 if others:
                     self.not_taken.update(others)
-                yield Row(line, entry)
+                yield Row(line, entry, hidden)
 
-    def _entry_maker(self) -> Callable[[list[str]], Entry]:
-        """Return what makes an entry of the cells of a row, or raises ValueError."""
+    def _row_reader(self) -> Callable[[list[str]], tuple[Entry | None, str | None]]:
+        """Return what makes an entry of the cells of a row, and the name if that is hidden, or raises ValueError."""
         columns, parse, taken = self._dialect.columns, self._dialect.parse_score, self._taken
         name_at, score_at = columns.name, columns.score
 
-        def make_entry(cells: list[str]) -> Entry:
-            return Entry(cells[name_at], parse(cells[score_at]))
+        def read_plain(cells: list[str]) -> tuple[Entry, None]:
+            return Entry(cells[name_at], parse(cells[score_at])), None
 
-        def make_detailed(cells: list[str]) -> Entry:
-            name, score = cells[name_at], parse(cells[score_at])
+        def read_detailed(cells: list[str]) -> tuple[Entry | None, str | None]:
+            name, score_cell = cells[name_at], cells[score_at]
+            is_hidden = _is_hidden(_cell(cells, columns.hidden))
+            has_score = not is_hidden or bool(score_cell.strip())
+            score = parse(score_cell) if has_score else 0
             if taken.guarded and name[:1] == GUARD and _GUARDED.match(name, 1):
                 name = name[1:]
             metadata, time = _cell(cells, columns.metadata), _cell(cells, columns.time)
             body = compact(metadata.encode(errors="surrogateescape")) if metadata else None
-            return self._entry(name, score, body, time)
+            return self._entry(name, score, body, time) if has_score else None, name if is_hidden else None
 
-        is_plain = columns.metadata is None and columns.time is None and not (taken.guarded or taken.submitted_at)
-        return make_entry if is_plain else make_detailed
+        is_plain = columns.metadata is columns.time is columns.hidden is None
+        return read_plain if is_plain and not (taken.guarded or taken.submitted_at) else read_detailed
 
     def _tsv_cells(self) -> Iterator[Cells]:
         separator, skipped = self._dialect.separator, self._dialect.skipped
@@ -324,6 +350,14 @@ def _cell(cells: Sequence[str], place: int | None) -> str:
     return "" if place is None or place >= len(cells) else cells[place].strip()
 
 
+def _is_hidden(cell: str) -> bool:
+    if cell.casefold() in NO:
+        return False
+    if cell.casefold() in YES:
+        return True
+    raise ValueError(f"hidden is {truncate(cell)!r}: it is true, or empty")
+
+
 def compact(metadata: bytes) -> bytes | None:
     """Return metadata without the spaces between its parts, None for null; raise ValueError if it is none."""
     try:
@@ -341,18 +375,25 @@ def _format_csv_problem(error: csv.Error, first: int, last: int) -> str:
     return f"not CSV: {reason}" + (f" (in lines {first} to {last}, read as one row)" if last > first else "")
 
 
-def make_header(kind: Format, *, details: bool) -> bytes:
+def make_header(kind: Format, *, details: bool, hidden: bool = False) -> bytes:
     """Return the first line of a file."""
-    titles = ["name", "score", *([TIME, METADATA] if details else [])]
+    titles = ["name", "score", *([TIME, METADATA] if details else []), *([HIDDEN] if hidden else [])]
     return b"" if kind == "jsonl" else (("\t" if kind == "tsv" else ",").join(titles) + "\n").encode()
 
 
-def encode_rows(entries: Iterable[Entry], kind: Format, *, details: bool, guarded: bool = False) -> bytes:
-    """Encode entries as rows of a file, without a header; ``details`` and ``guarded`` say what a table has."""
+def encode_rows(
+    entries: Iterable[Entry | HiddenRow], kind: Format, *, details: bool, guarded: bool = False, hidden: bool = False
+) -> bytes:
+    """Encode entries as rows of a file, without a header; the other arguments say what a table has."""
     if kind == "jsonl":
         return _encode_lines(entries)
     rows: Iterable[Sequence[str]] = (
-        (guard(entry.name) if guarded else entry.name, str(entry.score), *(_details(entry) if details else ()))
+        (
+            guard(entry.name) if guarded else entry.name,
+            "" if entry.score is None else str(entry.score),
+            *(_details(entry) if details else ()),
+            *(("true" if isinstance(entry, HiddenRow) else "",) if hidden else ()),
+        )
         for entry in entries
     )
     if kind == "tsv":
@@ -362,8 +403,8 @@ def encode_rows(entries: Iterable[Entry], kind: Format, *, details: bool, guarde
     return text.getvalue().encode()
 
 
-def _details(entry: Entry) -> Sequence[str]:
-    if not isinstance(entry, DetailedEntry):
+def _details(entry: Entry | HiddenRow) -> Sequence[str]:
+    if not isinstance(entry, DetailedEntry | HiddenRow):
         return "", ""
     return entry.submitted_at or "", bytes(entry.metadata).decode() if entry.metadata else ""
 

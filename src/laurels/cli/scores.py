@@ -19,6 +19,7 @@ from laurels.cli.options import (
     period_options,
     server_option,
 )
+from laurels.definition import OPERATORS
 from laurels.http.wire import Receipt
 from laurels.limits import LARGEST_NUMBER, PAGE_ENTRIES
 
@@ -33,6 +34,7 @@ FURTHEST_RANK = LARGEST_NUMBER - PAGE_ENTRIES
     epilog=f"""\b
 Examples:
   laurels submit mario-kart silverhand 2077
+  laurels submit mario-kart silverhand 1500 --operator latest
 
 {DASH}
 """,
@@ -40,9 +42,16 @@ Examples:
 @board_argument
 @name_argument
 @click.argument("score", callback=check_score, help="A finite number. A number that would lose a digit is refused.")
+@click.option(
+    "--operator",
+    type=click.Choice(list(OPERATORS)),
+    help="Let this score count by another operator than BOARD's, past its guard, as a correction: for moderators.",
+)
 @server_option
 @json_option
-def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -> None:
+def submit(  # noqa: PLR0913 - the options of the command
+    *, board: str, name: str, score: Score, operator: str | None, server: str, as_json: bool
+) -> None:
     """Submit SCORE for NAME on BOARD.
 
     The score replaces the one that NAME has, or counts as BOARD's operator says (laurels boards show BOARD).
@@ -50,7 +59,7 @@ def submit(*, board: str, name: str, score: Score, server: str, as_json: bool) -
     """
 
     async def submit_and_read(client: Client) -> Receipt | Standing | None:
-        return await client.submit(board, name, score) or await client.standing(board, name)
+        return await client.submit(board, name, score, operator) or await client.standing(board, name)
 
     found = call_service(server, submit_and_read)
     if isinstance(found, Receipt):

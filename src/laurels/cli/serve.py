@@ -17,10 +17,11 @@ from laurels.stores.embedded.capacity import StoreLimits
 EPILOG = """\b
 Examples:
   laurels serve
-  laurels serve --host 0.0.0.0 --port 80 --data /var/lib/laurels
+  laurels serve --host 0.0.0.0 --port 80 --data /var/lib/laurels --access access.toml
   laurels serve --boards boards.toml
   LAURELS_PORT=9000 laurels serve --order ascending
   laurels serve --allowed-host boards.example --cors-origin https://game.example
+  laurels serve --host 0.0.0.0 --port 443 --tls-cert chain.pem --tls-key key.pem
   laurels serve --max-connections 2000 --max-client-memory 64MiB
   MOMENTO_API_KEY=... MOMENTO_ENDPOINT=... laurels serve --store momento:boards
 """
@@ -69,6 +70,20 @@ Examples:
     envvar="LAURELS_BOARDS",
     show_envvar=True,
     help="TOML file that declares boards, and the definition of all others. SIGHUP reloads it.",
+)
+@click.option(
+    "--access",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LAURELS_ACCESS",
+    show_envvar=True,
+    help="TOML file that says who may do what, as `laurels access init` writes one. SIGHUP reloads it.",
+)
+@click.option(
+    "--open",
+    is_flag=True,
+    envvar="LAURELS_OPEN",
+    show_envvar=True,
+    help="Let whoever reaches the service do everything. Beyond this machine it takes this, or --access.",
 )
 @click.option(
     "--order",
@@ -141,17 +156,45 @@ Examples:
     show_envvar=True,
     help="How lines of the log are written.",
 )
+@click.option(
+    "--audit-log",
+    type=click.Path(path_type=Path),
+    envvar="LAURELS_AUDIT_LOG",
+    show_envvar=True,
+    help="File to add a line of JSON to for each write that takes the right to moderate, to define boards or to "
+    "administer; without it the log has them. SIGHUP opens it again.",
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(readable=False, path_type=Path),
+    envvar="LAURELS_TLS_CERT",
+    show_envvar=True,
+    help="Certificate to speak TLS with, in PEM, and behind it those of the authorities that signed it.",
+)
+@click.option(
+    "--tls-key",
+    type=click.Path(readable=False, path_type=Path),
+    envvar="LAURELS_TLS_KEY",
+    show_envvar=True,
+    help="Key to the certificate, in PEM, unless the same file has it. The password of one that is encrypted is read "
+    "from LAURELS_TLS_KEY_PASSWORD.",
+)
 @limit_options(StoreLimits, "max_")
 @limit_options(Limits)
 def serve(**settings: Any) -> None:
     """Run the service until it is stopped.
 
     An acknowledged score is on disk, with the embedded store. One process owns a data directory. Ctrl-C or SIGTERM
-    stops the service after it has finished what is under way. SIGHUP reloads the boards file.
+    stops the service after it has finished what is under way. SIGHUP reloads the boards file,
+    the access file and the certificate.
+
+    A service that others than this machine can reach needs --access, or --open.
 
     With --store momento:CACHE the boards are in a cache of Momento's, for any number of processes. The key is read from
     MOMENTO_API_KEY, and the endpoint of a v2 key from MOMENTO_ENDPOINT.
     """
+    if settings["tls_key"] and not settings["tls_cert"]:
+        raise click.UsageError("--tls-key is the key to a certificate: name that with --tls-cert.")
     store_limits = StoreLimits(**take_limits(settings, StoreLimits, "max_"))
     limits = Limits(**take_limits(settings, Limits))
     run(Settings(**settings, store_limits=store_limits, limits=limits))

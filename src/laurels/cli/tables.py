@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from laurels.cli.rows import BadRow
     from laurels.cli.transfer import Sent
     from laurels.http.wire import Receipt
-    from laurels.stores.contract import Standing
+    from laurels.stores.contract import Score, Standing
 
 SHOWN_REFUSALS = 20
 
@@ -47,8 +47,12 @@ def show_receipt(receipt: Receipt, *, as_json: bool) -> None:
     if as_json:
         write_json(receipt)
         return
+    if receipt.held is True:
+        stays = f"; until then {format_standing(receipt.previous)}" if receipt.previous else ""
+        write(f"the score is held until a moderator decides{stays}")
+        return
     before = f" (before: {format_standing(receipt.previous)})" if receipt.previous else ""
-    write(f"score {receipt.score}, rank {receipt.rank}{before}")
+    write(f"{_format_place(receipt.score, receipt.rank)}{before}")
 
 
 def show_standing(standing: Standing | None, *, as_json: bool) -> None:
@@ -69,7 +73,11 @@ def end_without(*what: str) -> NoReturn:
 
 def format_standing(standing: Standing) -> str:
     """Return a standing in words."""
-    return f"score {standing.score}, rank {standing.rank}"
+    return _format_place(standing.score, standing.rank)
+
+
+def _format_place(score: Score, rank: int | None) -> str:
+    return f"score {score}, {'hidden' if rank is None else f'rank {rank}'}"
 
 
 def show_page(entries: Sequence[RankedEntry], none: str, *, as_json: bool, marked: str | None = None) -> None:

@@ -27,7 +27,7 @@ from laurels.http.wire import encode
 from laurels.limits import BATCH_BYTES, BATCH_ENTRIES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from laurels.cli.client import Client
     from laurels.cli.rows import Row
@@ -75,11 +75,15 @@ class Start(NamedTuple):
 
 
 class Batch(Struct, gc=False):
-    """The rows of one request, and the bad rows that were read between them."""
+    """The rows of one request, the bad rows that were read between them, and those without a score."""
 
     entries: list[bytes] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
+    hidden: list[tuple[int, str]] = field(default_factory=list)
+    """The lines and names of rows whose names are hidden before anything is submitted."""
+    others: list[int] = field(default_factory=list)
+    """The lines of rows that have nothing to submit."""
     size: int = len(OPENING) + len(CLOSING)
     position: int = 0
     """How many bytes of the file had been read when the batch was complete."""
@@ -87,7 +91,8 @@ class Batch(Struct, gc=False):
 
     def has_room(self, size: int) -> bool:
         """Return whether one request may also hold a row of ``size`` bytes."""
-        return len(self.lines) + len(self.bad) < BATCH_ENTRIES and self.size + size < BATCH_BYTES
+        rows = len(self.lines) + len(self.bad) + len(self.others)
+        return rows < BATCH_ENTRIES and self.size + size < BATCH_BYTES
 
     def add(self, line: int, entry: bytes) -> None:
         """Add an encoded entry."""
@@ -97,7 +102,15 @@ class Batch(Struct, gc=False):
 
     def last_line(self) -> int:
         """Return the line that its last row begins on, 0 if it has none."""
-        return max(self.lines[-1:] + [row.line for row in self.bad[-1:]], default=0)
+        return max(self.lines[-1:] + self.others[-1:] + [row.line for row in self.bad[-1:]], default=0)
+
+    def refuse_hidden(self, refused: Mapping[int, str]) -> None:
+        """Take out the rows of these lines, whose names could not be hidden: nothing of them may be seen."""
+        kept = [place for place, line in enumerate(self.lines) if line not in refused]
+        self.entries, self.lines = [self.entries[place] for place in kept], [self.lines[place] for place in kept]
+        self.others = [line for line in self.others if line not in refused]
+        self.bad += [BadRow(line, cut_name(name), refused[line]) for line, name in self.hidden if line in refused]
+        self.bad.sort(key=lambda row: row.line)
 
     def body(self) -> bytes:
         """Return the request's body."""
@@ -129,9 +142,14 @@ def make_batches(rows: Iterable[Row | BadRow], position: Callable[[], int], firs
             batch = Batch()
         if isinstance(entry, BadRow):
             batch.bad.append(entry)
-        else:
+            continue
+        if entry:
             batch.add(row.line, entry)
             batch.has_details = batch.has_details or isinstance(row.entry, DetailedEntry)  # type: ignore[union-attr]
+        else:
+            batch.others.append(row.line)
+        if row.hidden is not None:  # type: ignore[union-attr]
+            batch.hidden.append((row.line, row.hidden))  # type: ignore[union-attr]
     if batch.last_line():
         batch.position = position()
         yield batch
@@ -141,15 +159,15 @@ def _encode_row(row: Row | BadRow) -> bytes | BadRow:
     if isinstance(row, BadRow):
         return row
     try:
-        entry = encode(row.entry)
+        entry = encode(row.entry or row.hidden)
         if len(entry) > LONG_ENTRY:
-            checked_name(row.entry.name)
-            return BadRow(row.line, cut_name(row.entry.name), "submittedAt is too long for a time")
+            checked_name(name := row.entry.name if row.entry else row.hidden or "")
+            return BadRow(row.line, cut_name(name), "submittedAt is too long for a time")
     except UnicodeEncodeError:
         return BadRow(row.line, None, "the name is not valid UTF-8: --encoding says which encoding the file has")
     except BadName as error:
         return BadRow(row.line, None, str(error))
-    return entry
+    return entry if row.entry else b""
 
 
 class Sender:
@@ -174,6 +192,7 @@ class Sender:
                 sending = None
             if takes_batches is None:
                 takes_batches = await self._ask_what_is_taken()
+            await self._hide(batch)
             if takes_batches:
                 sending = asyncio.create_task(self._send(batch))
             else:
@@ -199,7 +218,7 @@ class Sender:
         return None if self.has_keys is False else str(Start(self._run, line))
 
     async def _send(self, batch: Batch) -> Sent:
-        accepted, refused = 0, batch.bad
+        accepted, refused = len(batch.others), batch.bad
         if batch.lines:
             try:
                 receipt = await self._submit(batch, self._key(batch.lines[0]))
@@ -207,10 +226,32 @@ class Sender:
                 if batch.has_details and not self.has_keys:
                     raise RequestRefused(f"{refusal} --scores-only imports names and scores alone.") from refusal
                 raise
-            accepted = receipt.accepted
+            accepted += receipt.accepted
             refused += [BadRow(batch.lines[entry.index], entry.name, entry.problem) for entry in receipt.refused]
         refused.sort(key=lambda row: row.line)
         return Sent(accepted, refused, batch.last_line(), batch.position)
+
+    async def _hide(self, batch: Batch) -> None:
+        """Hide the names that are to be hidden, before anything is submitted for them."""
+        refused = dict[int, str]()
+        for start in range(0, len(batch.hidden), AT_ONCE):
+            some = batch.hidden[start : start + AT_ONCE]
+            problems = await _gather(self._hide_name(name) for _, name in some)
+            refused |= {line: problem for (line, _), problem in zip(some, problems, strict=True) if problem}
+        if refused:
+            batch.refuse_hidden(refused)
+
+    async def _hide_name(self, name: str) -> str | None:
+        """Hide a name; return why it cannot be."""
+        try:
+            await _insist(lambda: self._client.hide(self._board, name))
+        except BadName as error:
+            return str(error)
+        except RequestRefused as refusal:
+            if refusal.status not in OF_A_ROW:
+                raise
+            return str(refusal)
+        return None
 
     async def _submit(self, batch: Batch, key: str | None) -> BatchReceipt:
         body, sent = batch.body(), len(batch.lines)
@@ -222,13 +263,11 @@ class Sender:
         """Submit the rows of a batch one by one, up to AT_ONCE of different names at a time."""
         rows = [(line, *_split_name(entry)) for line, entry in zip(batch.lines, batch.entries, strict=True)]
         for wave in _make_waves(rows, 1 if self.has_keys is None else AT_ONCE):
-            results = await asyncio.gather(*(self._send_row(*row) for row in wave), return_exceptions=True)
-            if failure := next((result for result in results if isinstance(result, BaseException)), None):
-                raise failure
-            refused = [result for result in results if isinstance(result, BadRow)]
+            results = await _gather(self._send_row(*row) for row in wave)
+            refused = [result for result in results if result is not None]
             yield Sent(len(wave) - len(refused), refused, wave[-1][0], batch.position)
-        if batch.bad:
-            yield Sent(0, batch.bad, batch.last_line(), batch.position)
+        if batch.bad or batch.others:
+            yield Sent(len(batch.others), batch.bad, batch.last_line(), batch.position)
 
     async def _send_row(self, line: int, name: str, body: bytes) -> BadRow | None:
         try:
@@ -273,6 +312,14 @@ def _make_waves(rows: Sequence[tuple[int, str, bytes]], size: int) -> Iterator[l
         wave.append(row)
     if wave:
         yield wave
+
+
+async def _gather(awaitables: Iterable[Awaitable[T]]) -> list[T]:
+    """Wait for all, and raise what any has raised."""
+    results = await asyncio.gather(*awaitables, return_exceptions=True)
+    if failure := next((result for result in results if isinstance(result, BaseException)), None):
+        raise failure
+    return results  # type: ignore[return-value]
 
 
 async def _insist(ask: Callable[[], Awaitable[T]], *, may_count: bool = True) -> T:

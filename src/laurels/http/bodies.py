@@ -25,16 +25,18 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from laurels import declaring
-from laurels.entries import EXACT, cut_name, is_exact
+from laurels.definition import OPERATORS
+from laurels.entries import EXACT, checked_name, cut_name, is_exact
 from laurels.errors import BadBody, BadJSON, ScoreRefused, truncate
-from laurels.http.wire import Batch, MetadataAlone, StrictEntry, Submit, encode
-from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES
-from laurels.stores.contract import DatedSubmission, Refusal, Score, Submission
+from laurels.http.wire import Batch, MetadataAlone, StrictEntry, Submit, WantedToken, encode
+from laurels.limits import BATCH_ENTRIES, BODY_BYTES, METADATA_BYTES, NAME_BYTES, TOKEN_BOARDS, TOKEN_SECONDS
+from laurels.stores.contract import FullSubmission, Refusal, Score, Submission
+from laurels.wording import describe_unknown, quote, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from laurels.definition import Definition
+    from laurels.definition import Definition, Operator
 
 Body = bytes | bytearray
 Entries: TypeAlias = "Sequence[Submission | Refusal]"
@@ -60,6 +62,9 @@ class _Subject(NamedTuple):
 
 
 _A_BATCH = "Several entries are a batch, which goes to POST /{board}."
+_ALONE = {
+    f'no field "{field}"': "That goes with one score alone, to POST /{board}/{name}." for field in ("operator", "run")
+}
 _A_SUBMIT = "One score goes to POST /{board}/{name}."
 _SUBJECTS: dict[type[Struct], _Subject] = {
     Submit: _Subject(
@@ -70,9 +75,10 @@ _SUBJECTS: dict[type[Struct], _Subject] = {
     Batch: _Subject(
         "A batch",
         '{"entries": [{"name": "v", "score": 42}]}',
-        {'no field "score"': _A_SUBMIT, 'no field "name"': _A_SUBMIT},
+        {'no field "score"': _A_SUBMIT, 'no field "name"': _A_SUBMIT, **_ALONE},
     ),
-    StrictEntry: _Subject("An entry", '{"name": "v", "score": 42}'),
+    StrictEntry: _Subject("An entry", '{"name": "v", "score": 42}', _ALONE),
+    WantedToken: _Subject("A request for a token", '{"name": "v"}'),
     MetadataAlone: _Subject("A change of metadata", '{"metadata": {"car": "porsche"}}'),
 }
 _KINDS = {
@@ -83,6 +89,7 @@ _KINDS = {
     "str | null": "a string",
     "object": "an object",
     "array": "a list",
+    "array | null": "a list",
     "bool": "a boolean",
 }
 """Words for what JSON may hold, by msgspec's."""
@@ -98,6 +105,7 @@ _score = attrgetter("score")
 _read_submit = msgspec.json.Decoder(Submit).decode
 _read_metadata = msgspec.json.Decoder(MetadataAlone).decode
 _read_batch = msgspec.json.Decoder(Batch).decode
+_read_wanted = msgspec.json.Decoder(WantedToken).decode
 _read_entry = msgspec.json.Decoder(StrictEntry).decode
 _read_name = msgspec.json.Decoder(_Named).decode
 _read_written = msgspec.json.Decoder(_Written).decode
@@ -105,8 +113,21 @@ _read_raw = msgspec.json.Decoder(Raw).decode
 _read_any = msgspec.json.Decoder(Any).decode
 
 
-def parse_submit(body: Body) -> tuple[Score, bytes | None, int | None]:
-    """Read the score, the metadata and the time of a submit, in microseconds since the epoch.
+class Terms(NamedTuple):
+    """How a submit is to count, if not as others do: its time, in microseconds since the epoch, operator and run."""
+
+    submitted_at: int | None = None
+    operator: Operator | None = None
+    run: str | None = None
+
+    @property
+    def need_moderator(self) -> bool:
+        """Whether they need the right to moderate."""
+        return self.submitted_at is not None or self.operator is not None
+
+
+def parse_submit(body: Body) -> tuple[Score, bytes | None, Terms | None]:
+    """Read the score, the metadata and the terms of a submit.
 
     Raises BadJSON, BadBody or ScoreRefused for one that is not good.
     """
@@ -118,7 +139,8 @@ def parse_submit(body: Body) -> tuple[Score, bytes | None, int | None]:
         _refuse_twice(body)
     if _is_large(submit.score):
         _check_digits(body, submit.score)
-    return submit.score, _metadata(submit.metadata), _time(submit.submitted_at)
+    terms = _terms(submit) if _quotes_of_terms(submit) else None
+    return submit.score, _metadata(submit.metadata), terms
 
 
 def parse_metadata(body: Body) -> bytes | None:
@@ -152,6 +174,29 @@ def parse_definition(body: Body) -> Definition:
         raise BadBody("", "A number of the definition is beyond the range of a double (about 1.8e308).") from None
     except _UNREADABLE as error:
         _refuse(body, error)
+
+
+def parse_wanted_token(body: Body) -> WantedToken:
+    """Read what token is wanted; raises BadJSON, BadName or BadBody."""
+    try:
+        wanted = _read_wanted(body)
+        is_twice = _count_quotes(encode(_read_any(body))) != _count_quotes(body)
+    except _UNREADABLE as error:
+        _refuse(body, error, WantedToken)
+    if is_twice:
+        _refuse_twice(body)
+    checked_name(wanted.name)
+    if not 1 <= wanted.seconds <= TOKEN_SECONDS:
+        raise BadBody("/seconds", f"seconds is {truncate(wanted.seconds)}: it must be from 1 to {TOKEN_SECONDS:,}.")
+    boards = wanted.boards or []
+    if len(boards) > TOKEN_BOARDS:
+        raise BadBody("/boards", f"There are {len(boards)} boards: a token has at most {TOKEN_BOARDS}.")
+    for index, pattern in enumerate(boards):
+        if not 0 < len(pattern.encode()) <= NAME_BYTES or "\0" in pattern:
+            raise BadBody(
+                f"/boards/{index}", f"A board, or a pattern of boards, has 1 to {NAME_BYTES} bytes and no NUL."
+            )
+    return wanted
 
 
 def _read_portions(body: Body) -> Iterator[Entries]:
@@ -235,7 +280,7 @@ def _submission_or_refusal(index: int, entry: StrictEntry) -> Submission | Refus
         metadata, time = _metadata(entry.metadata), _time(entry.submitted_at)
         if time is None:
             return Submission(entry.name, entry.score, metadata)
-        return DatedSubmission(entry.name, entry.score, metadata, time)
+        return FullSubmission(entry.name, entry.score, metadata, time)
     except BadBody as error:
         return Refusal(index, cut_name(entry.name), str(error))
 
@@ -276,6 +321,28 @@ def _time(text: str | UnsetType | None) -> int | None:
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
+def format_time(microseconds: int) -> str:
+    """Return a time, in microseconds since the epoch, as RFC 3339 has it, in UTC."""
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _terms(submit: Submit) -> Terms:
+    run = submit.run if isinstance(submit.run, str) else None
+    return Terms(_time(submit.submitted_at), _operator(submit.operator), run)
+
+
+def _operator(text: str | UnsetType | None) -> Operator | None:
+    """Return an operator; raise BadBody for a text that is none."""
+    if not isinstance(text, str):
+        return None
+    operator = next((each for each in OPERATORS if each == text), None)
+    if operator is None:
+        right = " or ".join(map(quote, OPERATORS))
+        hint = suggest(text, OPERATORS)
+        raise BadBody("/operator", f"operator is {quote(text)}: it must be {right}{hint}.")
+    return operator
+
+
 def _is_large(score: Score) -> bool:
     return isinstance(score, float) and not -EXACT < score < EXACT
 
@@ -292,8 +359,12 @@ def _count_quotes(text: Body) -> int:
 
 
 def _quotes_of_details(sent: Submit | StrictEntry) -> int:
-    time = sent.submitted_at
-    return _quotes_of_metadata(sent.metadata) + (0 if time is UNSET else 2 if time is None else 4)
+    return _quotes_of_metadata(sent.metadata) + _quotes_of_terms(sent)
+
+
+def _quotes_of_terms(sent: Submit | StrictEntry) -> int:
+    texts = (sent.submitted_at, sent.operator, sent.run) if isinstance(sent, Submit) else (sent.submitted_at,)
+    return sum(0 if text is UNSET else 2 if text is None else 4 for text in texts)
 
 
 def _quotes_of_metadata(raw: Raw | None) -> int:
@@ -306,7 +377,7 @@ def _refuse_twice(text: Body) -> NoReturn:
     def check_pairs(pairs: list[tuple[str, Any]]) -> None:
         key, count = Counter(key for key, _ in pairs).most_common(1)[0] if pairs else ("", 0)
         if count > 1:
-            raise BadJSON(f"the key {declaring.quote(key)} stands twice in one object")
+            raise BadJSON(f"the key {quote(key)} stands twice in one object")
 
     if len(text) <= BODY_BYTES:
         with suppress(RecursionError, ValueError):  # of what is no better otherwise: not UTF-8, or nested too deeply
@@ -366,5 +437,4 @@ def describe_mismatch(
     name = what.partition("`")[2].removesuffix("`")
     if what.startswith("Object missing"):
         return f"{subject} needs the field {name}"
-    hint = declaring.suggest(name, fields, at_length=at_length)
-    return f"{subject} has no field {declaring.quote(name)}{hint}. It has {', '.join(fields)}"
+    return describe_unknown(subject, name, fields, at_length=at_length)

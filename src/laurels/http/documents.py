@@ -61,6 +61,7 @@ DOCUMENTS = (
         about="Returns it as OpenAPI 3.1.",
         answers=(Answer(200, "The document.", kinds=(JSON,)),),
         handler=_show_openapi,
+        scope=None,
         takes_request=True,
     ),
     Operation(
@@ -72,6 +73,7 @@ DOCUMENTS = (
         about="Returns this document as a page that needs nothing from elsewhere.",
         answers=(Answer(200, "The page.", kinds=(HTML_PAGE,)),),
         handler=_show_docs,
+        scope=None,
         takes_request=True,
         produces=(HTML,),
     ),

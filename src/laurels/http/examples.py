@@ -1,4 +1,7 @@
-"""The examples of the docs: one walkthrough, which works so on every service that has no boards yet."""
+"""The examples of the docs: one walkthrough, which works so on every service that has no boards yet.
+
+Its access file has one key, and says that there are players.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,13 @@ def _problem(
 _DEFINED = (
     b'{"order":"descending","operator":"best","ties":"earliest","ranking":"competition",'
     b'"scores":{"min":0,"max":1000000,"integer":true},"windows":["daily","weekly"],"time_zone":"Europe/Berlin",'
-    b'"keep":{"daily":30},"ttl":null}'
+    b'"keep":{"daily":30},"ttl":null,"guard":null}'
+)
+_GUARDED = (
+    b'{"order":"descending","operator":"best","ties":"name","ranking":"ordinal",'
+    b'"scores":{"min":null,"max":null,"integer":false},"windows":[],"time_zone":"UTC","keep":{},"ttl":null,'
+    b'"guard":{"max_step":500,"per_player":null,"hold_above":1000,'
+    b'"runs":{"required":true,"min_seconds":0,"max_seconds":3600}}}'
 )
 _SUMMARY = (
     b'{"count":4,"best":2077,"worst":1500,"percentiles":{"50":1500,"90":2077,"99":2077},"histogram":['
@@ -227,9 +236,130 @@ WALKTHROUGH = (
         "rank", "Where 1800 would stand", "/-/boards/mario-kart/rank?score=1800", 200, b'{"rank":2,"percentile":50.0}'
     ),
     Example("set_metadata", "Other metadata", "/mario-kart/judy", 204, body=b'{"metadata": {"car": "thorton"}}'),
+    Example("hide", "A name is hidden", "/-/boards/mario-kart/hidden/silverhand", 204),
+    Example(
+        "standing",
+        "The standing of a hidden name",
+        "/mario-kart/silverhand",
+        200,
+        b'{"score":2077,"rank":null,"hidden":true}',
+    ),
+    Example(
+        "hidden",
+        "The hidden names",
+        "/-/boards/mario-kart/hidden",
+        200,
+        b'{"hidden":[{"name":"silverhand","score":2077}],"next":null}',
+    ),
+    Example("show", "It is shown again", "/-/boards/mario-kart/hidden/silverhand", 204),
     Example("remove", "A name is taken off", "/mario-kart/judy", 204),
     Example("drop", "All entries are dropped", "/mario-kart", 204),
     Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
+    Example(
+        "keys",
+        "The keys",
+        "/-/keys",
+        200,
+        b'{"keys":[{"name":"game-server","scopes":["read","submit","tokens"],"boards":["mario-*"],'
+        b'"expires":"2027-11-01T00:00:00Z"}],"next":null}',
+    ),
+    Example("revoke", "A key is revoked", "/-/keys/game-server", 204),
+    Example(
+        "give_token",
+        "A token for a player, for an hour",
+        "/-/tokens",
+        201,
+        b'{"token":"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJzaWx2ZXJoYW5kIn0.bm8gcmVhbCBzaWduYXR1cmU",'
+        b'"expiresAt":"2026-11-22T06:00:00Z"}',
+        b'{"name": "silverhand", "boards": ["mario-*"], "seconds": 3600}',
+        varies=True,
+    ),
+    Example(
+        "give_anonymous_token",
+        "A new name",
+        "/-/tokens/anonymous",
+        201,
+        b'{"name":"guest-5f1c0e8a9d3b7246",'
+        b'"token":"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJndWVzdCJ9.bm8gcmVhbCBzaWduYXR1cmU",'
+        b'"expiresAt":"2027-11-22T05:00:00Z"}',
+        varies=True,
+    ),
+    Example(
+        "audit",
+        "The audit log of a service that has none in a file",
+        "/-/audit",
+        409,
+        _problem(
+            409,
+            "The audit log is in no file that could be read here: this service was started without --audit-log.",
+        ),
+    ),
+    Example(
+        "define",
+        "A board with a guard",
+        "/-/boards/dungeon",
+        201,
+        _GUARDED,
+        b'{"operator": "best", "guard": {"max_step": 500, "hold_above": 1000, "runs": {"required": true}}}',
+    ),
+    Example("submit", "A score to begin with", "/dungeon/v", 202, body=b'{"score": 700}'),
+    Example(
+        "submit",
+        "A step too long",
+        "/dungeon/v",
+        422,
+        _problem(
+            422,
+            "The score 1300 improves the player's entry by 600: this board takes steps of 500 at most.",
+            pointer="/score",
+        ),
+        b'{"score": 1300}',
+    ),
+    Example(
+        "submit",
+        "A score that is held",
+        "/dungeon/v",
+        200,
+        b'{"score":700,"rank":0,"previous":{"score":700,"rank":0},"changed":false,"held":true}',
+        b'{"score": 1100}',
+        _PREFER,
+    ),
+    Example("submit", "Another one", "/dungeon/judy", 202, body=b'{"score": 1200}'),
+    Example(
+        "submit",
+        "A correction",
+        "/dungeon/v",
+        200,
+        b'{"score":650,"rank":0,"previous":{"score":700,"rank":0},"changed":true}',
+        b'{"score": 650, "operator": "latest"}',
+        _PREFER,
+    ),
+    Example(
+        "standing",
+        "What is held of a name",
+        "/dungeon/judy?include=held",
+        200,
+        b'{"score":0,"rank":null,"held":{"score":1200,"submittedAt":"2026-11-22T05:00:00.123456Z"}}',
+        varies=True,
+    ),
+    Example(
+        "held",
+        "All that is held",
+        "/-/boards/dungeon/held",
+        200,
+        b'{"held":[{"score":1200,"submittedAt":"2026-11-22T05:00:00.123456Z","name":"judy","metadata":null},'
+        b'{"score":1100,"submittedAt":"2026-11-22T05:00:00.123456Z","name":"v","metadata":null}],"next":null}',
+        varies=True,
+    ),
+    Example("release", "One is released", "/-/boards/dungeon/held/v/release", 204),
+    Example("reject", "The other one is rejected", "/-/boards/dungeon/held/judy/reject", 204),
+    Example(
+        "make_run",
+        "A run is a player's",
+        "/-/boards/dungeon/runs",
+        403,
+        _problem(403, "A run is made with a player's token, for the name that it was made for; keys need none."),
+    ),
     Example(
         "landing",
         "What this is",

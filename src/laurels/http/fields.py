@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from laurels.http.parameters import NAME as NAME_SCHEMA
-from laurels.limits import BATCH_ENTRIES, KIB, METADATA_BYTES, NAME_BYTES
+from laurels.limits import BATCH_ENTRIES, KIB, METADATA_BYTES, NAME_BYTES, TOKEN_BOARDS, TOKEN_SECONDS
 
 if TYPE_CHECKING:
     from laurels.http.parameters import Schema
@@ -17,7 +17,8 @@ def _describe(description: str, **more: Any) -> Schema:
 
 NAME = _describe(f"The player's name: 1 to {NAME_BYTES} bytes of UTF-8.", **NAME_SCHEMA)
 SCORE = _describe("A finite number that a double holds exactly.")
-RANK = _describe("The rank, from 0, by the board's `ranking`.", minimum=0)
+RANK = _describe("The rank, from 0, by the board's `ranking`; null if the name is hidden.", minimum=0)
+HIDDEN = _describe("True if the name is hidden: it has no rank, and is on no list; else left out.", const=True)
 COUNT = _describe("How many entries there are.", minimum=0)
 METADATA = _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it, kept with the score it came with.")
 SUBMITTED_AT = _describe(
@@ -26,9 +27,21 @@ SUBMITTED_AT = _describe(
     format="date-time",
     examples=["2026-11-20T10:00:00.123456Z"],
 )
+OPERATOR = _describe(
+    "The operator by which this submit alone counts, instead of the board's: `latest`, `best` or `increment`. The "
+    "bounds in `scores` hold as ever, the board's guard does not.",
+    examples=["latest"],
+)
+RUN = _describe("A run of the player for this board; this submit uses it up.")
+HELD_SCORE = {
+    "score": _describe("The score that is held; under `increment` the sum of what was."),
+    "submittedAt": _describe("When it was submitted.", format="date-time"),
+}
+TOKEN = _describe("A JSON Web Token, to be sent as `Authorization: Bearer TOKEN`.")
+EXPIRES_AT = _describe("Until when it is good, in UTC.")
 
 FIELDS: dict[str, dict[str, Schema]] = {
-    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
+    "Submit": {"score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT, "operator": OPERATOR, "run": RUN},
     "MetadataAlone": {"metadata": _describe(f"Any JSON, at most {METADATA_BYTES // KIB} KiB of it; null for none.")},
     "StrictEntry": {"name": NAME, "score": SCORE, "metadata": METADATA, "submittedAt": SUBMITTED_AT},
     "Batch": {"entries": _describe("The entries, in the order in which they are submitted.", maxItems=BATCH_ENTRIES)},
@@ -41,18 +54,55 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "name": _describe("The entry's name, or nothing if it has none."),
         "problem": _describe("What was wrong, and what would be right."),
     },
+    "WantedToken": {
+        "name": NAME,
+        "boards": _describe(
+            "Names of boards, in which `*` is any characters: no more than the key itself has, and all of those if it "
+            "is left out or null.",
+            maxItems=TOKEN_BOARDS,
+        ),
+        "seconds": _describe("How long the token is good.", minimum=1, maximum=TOKEN_SECONDS),
+    },
+    "GivenToken": {"token": TOKEN, "expiresAt": EXPIRES_AT},
+    "AnonymousToken": {"name": _describe("The player's new name."), "token": TOKEN, "expiresAt": EXPIRES_AT},
     "Receipt": {
         "score": _describe("The score that the name has now."),
         "rank": RANK,
         "previous": _describe("The standing before, or null for a new name."),
         "changed": _describe("Whether the board or one of its windows changed, or the metadata there."),
+        "hidden": HIDDEN,
+        "held": _describe(
+            "True if the guard holds the score back, so that it does not count yet; else left out.", const=True
+        ),
     },
     "Standing": {"score": SCORE, "rank": RANK},
     "StandingOfName": {
         "score": _describe("A finite number that a double holds exactly; 0 if the name is not on the board."),
         "rank": _describe(
-            "The rank, from 0, by the board's `ranking`; null if the name is not on the board.", minimum=0
+            "The rank, from 0, by the board's `ranking`; null if the name is not on the board, or is hidden.", minimum=0
         ),
+        "hidden": HIDDEN,
+    },
+    "StandingWithHeld": {
+        "score": _describe("A finite number that a double holds exactly; 0 if the name is not on the board."),
+        "rank": _describe("The rank, from 0; null if the name is not on the board, or is hidden.", minimum=0),
+        "hidden": HIDDEN,
+        "held": _describe("The score that is held of the name, or null."),
+    },
+    "HeldScore": HELD_SCORE,
+    "HeldEntry": {
+        **HELD_SCORE,
+        "name": NAME,
+        "metadata": METADATA,
+        "metadataDamaged": _describe("True if the disk has lost the metadata; else left out.", const=True),
+    },
+    "HeldEntries": {
+        "held": _describe("The held scores, best first."),
+        "next": _describe("Where the list goes on: the `cursor` for the next request, or null."),
+    },
+    "NewRun": {
+        "run": _describe("The run."),
+        "expiresAt": _describe("Until when it is accepted.", format="date-time"),
     },
     "ReadEntry": {
         "name": NAME,
@@ -65,6 +115,39 @@ FIELDS: dict[str, dict[str, Schema]] = {
             examples=["2026-11-22T05:00:00.123456Z"],
         ),
         "metadataDamaged": _describe("True if there is metadata, but the disk has lost it; else left out.", const=True),
+    },
+    "HiddenEntry": {
+        "name": NAME,
+        "score": _describe("A finite number that a double holds exactly; null if the name has no entry."),
+        "metadata": _describe("The metadata of the submission that counts, or null; if `include` names it."),
+        "submittedAt": _describe("When that was kept, in UTC, or null; if `include` names it.", format="date-time"),
+        "metadataDamaged": _describe("True if there is metadata, but the disk has lost it; else left out.", const=True),
+    },
+    "HiddenNames": {
+        "hidden": _describe("The names, sorted by their bytes."),
+        "next": _describe("What to send as `after` for the names behind these, null if there are none."),
+    },
+    "AuditRecords": {
+        "records": _describe("The records, the newest first."),
+        "next": _describe("What to send as `before` for older records, null at the beginning of the file."),
+    },
+    "Record": {
+        "time": _describe("When it was recorded, in UTC.", format="date-time"),
+        "who": _describe(
+            "`key:NAME`, `player:NAME`, `public` if nothing was shown, or `anybody` without an access file.",
+            examples=["key:console"],
+        ),
+        "from": _describe("The client's address, as trusted proxies say; empty if it is not known."),
+        "operation": _describe("Its `operationId`.", examples=["remove"]),
+        "status": _describe("That of the answer; 499 if the act was cut off before."),
+        "board": _describe("The board in the path."),
+        "name": _describe("The player's name in the path."),
+        "key": _describe("The key's name in the path."),
+        "window": _describe("The window that was asked for."),
+        "period": _describe("The period that was asked for."),
+        "before": _describe("What it was about, just before: a standing, a count, a definition, or null."),
+        "after": _describe("The same just after; left out if the act failed or was refused."),
+        "unrecorded": _describe("How many refused attempts since the record before were too many to be recorded."),
     },
     "Reading": {
         "leaderboard": _describe("The entries, the first in the board's order first."),
@@ -98,6 +181,16 @@ FIELDS: dict[str, dict[str, Schema]] = {
     "Listing": {
         "boards": _describe("The boards, by name."),
         "next": _describe("What to send as `after` for the boards after these, null if there are none."),
+    },
+    "ListedKey": {
+        "name": _describe("The key's name."),
+        "scopes": _describe("What may be done with it."),
+        "boards": _describe("On which boards: names, in which `*` is any characters."),
+        "expires": _describe("From when on it is accepted no more; null if it always is."),
+    },
+    "Keys": {
+        "keys": _describe("The keys."),
+        "next": _describe("What to go on `after`; null at the end."),
     },
     "ListedPeriod": {
         "window": _describe("The window, as the definition has it."),

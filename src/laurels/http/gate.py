@@ -12,29 +12,36 @@ configures it; on the fast path an open gate costs one test.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
 from laurels.access.principal import ANYBODY, Principal
+from laurels.errors import Forbidden, Unauthenticated
 from laurels.http.messages import Request, Response
 from laurels.http.operation import Operation
 from laurels.http.turns import Turns
 
 if TYPE_CHECKING:
     from laurels.boards import Boards
+    from laurels.http.access import Access
+    from laurels.http.auditing import Auditor, Watch
 
 
 log = logging.getLogger(__name__)
 
 
 class Context(Struct, frozen=True, gc=False):
-    """What a handler may use: the boards, the operations there are, who asks, turns for long work."""
+    """What a handler may use: the boards, the operations there are, who asks, who may do what, turns for long work."""
 
     boards: Boards
     operations: Sequence[Operation] = ()
     principal: Principal = ANYBODY
+    access: Access | None = None
+    auditor: Auditor | None = None
+    watch: Watch | None = None
+    """What records the request in the audit log, if the handler finds that it must be."""
     turns: Turns = field(default_factory=Turns)
 
 
@@ -57,10 +64,6 @@ Check: TypeAlias = Callable[[Request, Operation | None], None]
 """Raises to refuse; there is no operation if the request asks for no route or for another method."""
 
 
-OF_PRINCIPALS = ("address_limit", "authenticate", "principal_limit", "authorise")
-"""The parts of the gate that ask who it is. Those before them look at ``Host`` and ``Origin`` alone."""
-
-
 class Gate(Struct, frozen=True, kw_only=True):
     """The parts of the gate, in their order. Each refuses by raising an error that :mod:`problems` has a status for."""
 
@@ -74,30 +77,37 @@ class Gate(Struct, frozen=True, kw_only=True):
     """Writes over what is known of the client what a trusted proxy says. ``host`` sees the request as it came."""
     origin: Check | None = None
     """Looks at ``Origin`` and ``Host`` alone, and at what the operation is; it is remembered as well."""
-    address_limit: Check | None = None
-    authenticate: Callable[[Request], Principal] | None = None
-    """Returns the public for a request without credentials, also a browser's preflight; raises for bad ones."""
-    principal_limit: Callable[[Principal, Operation], None] | None = None
-    authorise: Callable[[Principal, Operation, Sequence[str]], None] | None = None
-    """Gets the names in the path: a board's, and a player's."""
+    access: Access | None = None
+    """Who may do what; without it anybody may do everything."""
 
     @property
     def is_open(self) -> bool:
         """Whether it does not matter who asks."""
-        return not any(getattr(self, part) for part in OF_PRINCIPALS)
+        return self.access is None
 
-    def admit(self, request: Request, operation: Operation | None, names: Sequence[str]) -> Principal:
-        """Return who asks; raise if the request is refused. Without an operation it will be a 404 or 405 anyway."""
+    def admit(
+        self, request: Request, operation: Operation | None, names: Sequence[str]
+    ) -> Principal | Awaitable[Principal]:
+        """Return who asks; raise if the request is refused. Without an operation it will be a 404 or 405 anyway.
+
+        If somebody else must be asked who it is, that is returned: :meth:`admit_principal` takes what it comes to.
+        """
         self.check_site(request, operation)
-        if operation is None:
+        if operation is None or self.access is None:
             return ANYBODY
-        if self.address_limit is not None:
-            self.address_limit(request, operation)
-        principal = self.authenticate(request) if self.authenticate is not None else ANYBODY
-        if self.principal_limit is not None:
-            self.principal_limit(principal, operation)
-        if self.authorise is not None:
-            self.authorise(principal, operation, names)
+        self.access.address_limit(request, operation)
+        principal = self.access.authenticate(request, operation)
+        return self.admit_principal(principal, operation, names) if isinstance(principal, Principal) else principal
+
+    def admit_principal(self, principal: Principal, operation: Operation, names: Sequence[str]) -> Principal:
+        """Return a principal that is known; raise if it asks too often, or may not do what it asks for."""
+        assert self.access is not None  # noqa: S101 - who else would have found the principal
+        self.access.principal_limit(principal, operation)
+        try:
+            self.access.authorise(principal, operation, names)
+        except (Unauthenticated, Forbidden) as error:
+            error.who = str(principal)
+            raise
         return principal
 
     def check_site(self, request: Request, operation: Operation | None) -> None:

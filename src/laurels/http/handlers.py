@@ -7,17 +7,30 @@ in their order; all of them are of the right form. It catches no error: the adap
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
-from laurels.errors import BadParameter
+from laurels.access.principal import ANYBODY
+from laurels.audit.record import Wanted
+from laurels.entries import checked_name
+from laurels.errors import NoAccessFile
+from laurels.http.access import refusal
+from laurels.http.audited_state import show_standing, show_standings
 from laurels.http.headers import REPRESENTATION, revalidated
-from laurels.http.messages import Response
+from laurels.http.held_scores import standing_with_held
+from laurels.http.messages import NO_CONTENT, Response
+from laurels.http.permitted_boards import find_permitted_boards
+from laurels.http.reads import find_board
 from laurels.http.wire import (
     ABSENT_BODY,
+    AuditRecords,
     BatchReceipt,
+    Keys,
     Listed,
+    ListedKey,
     Listing,
     Periods,
     Readiness,
@@ -25,31 +38,42 @@ from laurels.http.wire import (
     ScoreRank,
     encode,
 )
-from laurels.stores.contract import DatedSubmission, Submission
+from laurels.limits import NAMES_ASKED
+from laurels.stores.contract import FullSubmission, Refusal, Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
-    from laurels.boards import Boards
+    from datetime import datetime
+
     from laurels.definition import Definition
-    from laurels.http.bodies import Entries
+    from laurels.http.bodies import Entries, Terms
     from laurels.http.gate import Context
     from laurels.http.messages import Request
-    from laurels.stores.contract import Board, Score
+    from laurels.stores.contract import Score
 
 ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
-NO_CONTENT = Response(204)
 HEALTHY = Response(200, b'{"status":"ok"}')
+PLAIN = "only scores with submittedAt or operator can be submitted: any other takes the scope submit"
 _APPLIED = ((b"preference-applied", REPRESENTATION),)
 
 
-def find_board(boards: Boards, board: str, window: str | None, period: str | None) -> Board:
-    """Return a board, or the period of a window of it."""
-    if window is not None:
-        return boards.period_of(board, window, period)
-    if period is not None:
-        raise BadParameter("period", "period goes with window: name the window that it is a period of.")
-    return boards.board(board)
+def check_moderator(context: Context) -> None:
+    """Raise if who asks may not say when a score was submitted, or how it is to count."""
+    if not context.principal.may("moderate"):
+        error = refusal(context.principal, "no submittedAt and no operator can be given: they take the scope moderate")
+        if context.watch is not None:
+            context.watch.refuse(error)
+        raise error
+
+
+def check_batch(context: Context, entries: Entries) -> None:
+    """Raise if who asks may not submit one of the entries."""
+    kinds = set(map(type, entries))
+    if FullSubmission in kinds:
+        check_moderator(context)
+    if kinds - {FullSubmission, Refusal} and not context.principal.may("submit"):
+        raise refusal(context.principal, PLAIN)
 
 
 # Scores
@@ -59,18 +83,28 @@ async def submit(
     context: Context,
     board: str,
     name: str,
-    sent: tuple[Score, bytes | None, int | None],
+    sent: tuple[Score, bytes | None, Terms | None],
     wants_representation: bool,
     key: str | None,
 ) -> Response:
     """Answer a submit once it is kept."""
-    boards, (score, metadata, time) = context.boards, sent
+    boards, principal, (score, metadata, terms) = context.boards, context.principal, sent
+    if terms is not None and terms.need_moderator:
+        check_moderator(context)
+        if context.watch is not None:
+            submitting = partial(submit, replace(context, watch=None), board, name, sent, wants_representation, key)
+            return await context.watch.follow(partial(show_standing, context, board, name), submitting)
+    elif principal is not ANYBODY and not principal.may_submit_for(name):
+        raise refusal(principal, PLAIN)
     want_change = wants_representation and boards.reports_changes  # RFC 7240: one that cannot be met is ignored
-    if time is None:
-        change = await boards.submit(board, Submission(name, score, metadata), key, want_change=want_change)
+    needs_run = principal.kind == "player"
+    if terms is None:
+        submission = Submission(name, score, metadata)
+        change = await boards.submit(board, submission, key, want_change=want_change, needs_run=needs_run)
     else:
-        dated = DatedSubmission(name, score, metadata, time)
-        change = await boards.submit_in_full(board, dated, key, want_change=want_change)
+        time, operator, run = terms
+        submission = FullSubmission(name, score, metadata, time, operator=operator, run=run)
+        change = await boards.submit_in_full(board, submission, key, want_change=want_change, needs_run=needs_run)
     return Response(200, encode(Receipt.of(change)), headers=_APPLIED) if change else ACCEPTED
 
 
@@ -87,13 +121,28 @@ async def set_metadata(
 async def submit_batch(context: Context, board: str, sent: Entries | Iterator[Entries], key: str | None) -> Response:
     """Answer a batch once its good entries are kept."""
     entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent
-    refused = await context.boards.submit_many(board, entries, key)
+    if context.principal is not ANYBODY:
+        check_batch(context, entries)
+    if context.watch is not None and (dated := [each.name for each in entries if type(each) is FullSubmission]):
+        shown = list(dict.fromkeys(dated))[:NAMES_ASKED]
+        submitting = partial(submit_batch, replace(context, watch=None), board, entries, key)
+        return await context.watch.follow(partial(show_standings, context, board, shown), submitting)
+    refused = await context.boards.submit_many(board, entries, key, needs_run=context.principal.kind == "player")
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
 
-async def standing(context: Context, board: str, name: str, window: str | None, period: str | None) -> Response:
-    """Answer with the score and the rank of a name."""
+async def standing(
+    context: Context,
+    board: str,
+    name: str,
+    window: str | None,
+    period: str | None,
+    include: frozenset[str] = frozenset(),
+) -> Response:
+    """Answer with the score and the rank of a name, and what is held of it if that is asked for."""
     boards = context.boards
+    if include:
+        return await standing_with_held(context, find_board(boards, board, window, period), name)
     where = boards.board(board) if window is None is period else find_board(boards, board, window, period)
     found = await boards.standing(where, name)
     return ABSENT if found is None else Response(200, encode(found))
@@ -115,14 +164,16 @@ async def drop(context: Context, board: str, window: str | None, period: str | N
 
 
 async def list_boards(context: Context, after: str | None, limit: int, include: frozenset[str]) -> Response:
-    """Answer with boards that are defined or have entries, by name."""
+    """Answer with boards that are defined or have entries, by name: those that who asks has rights on."""
     boards = context.boards
-    found = await boards.definitions(after or "", limit + 1)
-    listed = [
-        Listed(name, declared, definition, await boards.count(name) if "count" in include else UNSET)
-        for name, definition, declared in found[:limit]
-    ]
-    return Response(200, encode(Listing(listed, listed[-1].name if len(found) > limit else None)))
+    after = checked_name(after, "after") if after else ""
+    names, following = await find_permitted_boards(boards, context.principal, after, limit)
+    listed = []
+    for name in names:
+        definition, is_declared = boards.describe(name)
+        count = await boards.count(name) if "count" in include else UNSET
+        listed.append(Listed(name, is_declared, definition, count))
+    return Response(200, encode(Listing(listed, following)))
 
 
 async def show_definition(context: Context, board: str) -> Response:
@@ -164,6 +215,40 @@ async def rank_of_score(context: Context, board: str, score: Score, window: str 
     return Response(200, encode(ScoreRank.of(place)))
 
 
+# Keys
+
+
+async def list_keys(context: Context, after: str | None, limit: int) -> Response:
+    """Answer with the keys of the access file, by name, without their digests."""
+    keys = context.access.file.keys if context.access is not None else {}
+    names = sorted(name for name in keys if name > (after or ""))
+    listed = [ListedKey(name, key.scopes, key.boards, key.expires) for name in names[:limit] for key in (keys[name],)]
+    return Response(200, encode(Keys(listed, names[limit - 1] if len(names) > limit else None)))
+
+
+async def revoke_key(context: Context, key: str) -> Response:
+    """Take a key out of the access file."""
+    if context.access is None:
+        raise NoAccessFile
+    await context.access.revoke(key)
+    return NO_CONTENT
+
+
+async def show_audit(
+    context: Context,
+    board: str | None,
+    name: str | None,
+    who: str | None,
+    since: datetime | None,
+    before: int | None,
+    limit: int,
+) -> Response:
+    """Answer with records of the audit log, the newest first."""
+    assert context.auditor is not None  # noqa: S101 - the routes have one
+    found, at = await context.auditor.find(Wanted(board=board, name=name, who=who, since=since), limit, before)
+    return Response(200, encode(AuditRecords(found, at)))
+
+
 # Service
 
 
@@ -181,5 +266,6 @@ async def check_health(_: Context) -> Response:
 async def check_ready(context: Context) -> Response:
     """Answer while submits can be kept, with what the operator should know all the same."""
     await context.boards.ready()
-    warnings = context.boards.store.warnings()
-    return Response(200, encode(Readiness("ok", list(warnings)))) if warnings else HEALTHY
+    tokens = context.access.tokens if context.access else None
+    warnings = [*context.boards.store.warnings(), *(tokens.warnings() if tokens else ())]
+    return Response(200, encode(Readiness("ok", warnings))) if warnings else HEALTHY

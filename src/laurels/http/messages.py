@@ -63,6 +63,10 @@ class Request(Struct, gc=False):
     forwarded_host: bytes | None = None
     """The host and port that the client asked for, if that is not what its ``Host`` says here."""
 
+    def __repr__(self) -> str:
+        """Return nothing of what it shows."""
+        return f"<{type(self).__name__} {self.method}>"
+
     @property
     def host(self) -> bytes:
         """The host and port that the client asked for, not yet checked; empty if it named none."""
@@ -89,6 +93,9 @@ class Response(Struct, frozen=True, gc=False):
         own = {name for name, _ in self.headers}
         kind = ((b"content-type", self.content_type),) if self.body or isinstance(self, StreamingResponse) else ()
         return [*self.headers, *kind, *(header for header in ON_EVERY_ANSWER if header[0] not in own)]
+
+
+NO_CONTENT = Response(204)
 
 
 class StreamingResponse(Response, frozen=True, kw_only=True):

@@ -37,6 +37,10 @@ STORE_METRICS = {
     "periods_limit": "How many periods there may be (--max-periods).",
     "entries": "Entries on all boards and in all periods.",
     "entries_limit": "How many entries there may be (--max-entries).",
+    "hidden": "Names that are hidden, on all boards.",
+    "hidden_limit": "How many names may be hidden (--max-hidden).",
+    "runs": "Used runs that are remembered.",
+    "runs_limit": "How many used runs there may be (--max-runs).",
     "keys": "Idempotency keys that are remembered.",
     "keys_limit": "How many idempotency keys there may be (--max-keys).",
     "clock_settled": "1 if the clock has run evenly for an hour, so that what has ended by it is deleted; else 0.",
@@ -118,5 +122,6 @@ def metrics_operation(*collectors: Collector) -> Operation:
         answers=(Answer(200, "The metrics.", kinds=tuple(TYPES.values())),),
         handler=show_metrics,
         scope="metrics",
+        concerns="no board",
         produces=tuple(TYPES),
     )

@@ -11,12 +11,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from laurels.http.examples import WALKTHROUGH
 from laurels.http.fields import FIELDS
 from laurels.http.messages import DEFAULT_ORIGIN, JSON, PHRASES, PROBLEM
-from laurels.http.operations import ABOUT, ANY_REQUEST, STATUSES, TAGS
+from laurels.http.operations import ABOUT, ANY_REQUEST, OF_CREDENTIALS, STATUSES, TAGS
 from laurels.http.problems import Problem
 from laurels.version import __version__
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from laurels.http.operation import Answer, Body, Operation
     from laurels.http.parameters import Parameter, Schema
 
-SENT = {"Definition": "NewDefinition", "Bounds": "NewBounds"}
+SENT = {"Definition": "NewDefinition", "Bounds": "NewBounds", "Guard": "NewGuard", "Runs": "NewRuns"}
 """What is sent and answered has two schemas: what has a default may be left out, but is always in an answer.
 
 No schema says a default by JSON Schema's own word, because generators of clients make of it what must be sent.
@@ -86,7 +86,12 @@ class ResponseObject(Struct, frozen=True, omit_defaults=True):
 
 
 class OperationObject(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """One method of one path."""
+    """One method of one path; ``scope`` is an extension, the right that it needs, which ``security`` has as well.
+
+    ``security`` never has an empty alternative, though the public of an access file may do many of them without a key:
+    which these are is said by a deployment's file, and the document is the same for all. So clients are generated that
+    can show a key, and Schemathesis asks for whatever needs a scope without one, too, and expects a refusal.
+    """
 
     operation_id: str
     summary: str
@@ -95,6 +100,8 @@ class OperationObject(Struct, frozen=True, omit_defaults=True, rename="camel"):
     responses: dict[str, ResponseObject]
     parameters: list[ParameterObject] = []
     request_body: RequestBody | None = None
+    security: list[dict[str, list[str]]] = []
+    scope: str = field(name="x-scope", default="")
 
 
 class Named(Struct, frozen=True):
@@ -113,11 +120,21 @@ class Info(Struct, frozen=True):
     license: dict[str, str]
 
 
-class Components(Struct, frozen=True):
+class SecurityScheme(Struct, frozen=True, rename="camel"):
+    """How a request shows who asks."""
+
+    type: str
+    scheme: str
+    bearer_format: str
+    description: str
+
+
+class Components(Struct, frozen=True, rename="camel"):
     """What several operations share, and the answers that any request may get."""
 
     schemas: dict[str, Schema]
     responses: dict[str, ResponseObject]
+    security_schemes: dict[str, SecurityScheme]
 
 
 class Document(Struct, frozen=True):
@@ -129,6 +146,13 @@ class Document(Struct, frozen=True):
     tags: list[Named]
     paths: dict[str, dict[str, OperationObject]]
     components: Components
+
+
+BEARER = "bearer"
+SECURITY = SecurityScheme("http", "bearer", "a key, or a JSON Web Token", OF_CREDENTIALS)
+OF_RIGHTS = (401, 403, 429)
+"""The errors of operations that need a right."""
+CONCERNS = {"all boards": ", on all boards", "permitted boards": ", and shows the boards that one has it on"}
 
 
 @cache
@@ -149,23 +173,37 @@ def describe(operations: Sequence[Operation]) -> Document:
         [{"url": DEFAULT_ORIGIN}],
         [Named(name, about) for name, about in TAGS.items()],
         paths,
-        Components(_schemas(operations), {str(status): _error(status, ()) for status in ANY_REQUEST}),
+        Components(
+            _schemas(operations), {str(status): _error(status, ()) for status in ANY_REQUEST}, {BEARER: SECURITY}
+        ),
     )
 
 
 def _operation(operation: Operation) -> OperationObject:
     examples = [example for example in WALKTHROUGH if example.operation == operation.name]
     responses = {str(answer.status): _answer(answer, examples) for answer in operation.answers}
-    responses |= {str(status): _error(status, examples) for status in operation.errors}
+    errors = {*operation.errors, *(OF_RIGHTS if operation.scope else ())}
+    responses |= {str(status): _error(status, examples) for status in errors}
     return OperationObject(
         operation.name,
         operation.title,
-        operation.about,
+        f"{operation.about} {_describe_right(operation)}".rstrip(),
         [operation.tag],
         dict(sorted(responses.items())),
         [_parameter(parameter) for parameter in (*operation.path_names, *operation.parameters)],
         _body(operation.body, examples) if operation.body else None,
+        [{BEARER: [operation.scope]}] if operation.scope else [],
+        operation.scope or "",
     )
+
+
+def _describe_right(operation: Operation) -> str:
+    """Return the sentence on the right that an operation needs, empty if it is open to anyone."""
+    if operation.scope is None:
+        return ""
+    needs = "`submit`, or `submit:self` for the name of one's own token"
+    needs = needs if operation.scope == "submit:self" else f"`{operation.scope}`"
+    return f"Needs the scope {needs}{CONCERNS.get(operation.concerns or '', '')}."
 
 
 def _parameter(parameter: Parameter) -> ParameterObject:
@@ -210,10 +248,16 @@ def _error(status: int, examples: Iterable[Sent]) -> ResponseObject:
 def _error_headers(status: int) -> dict[str, HeaderObject]:
     if status == 405:  # noqa: PLR2004
         return {"Allow": HeaderObject("The methods that the route has.", {"type": "string"}, required=True)}
-    if status in {429, 503}:
-        seconds = {"type": "integer", "minimum": 0}
-        return {"Retry-After": HeaderObject("When to come again, in seconds.", seconds, required=True)}
-    return {}
+    if status == 401:  # noqa: PLR2004
+        return {"WWW-Authenticate": HeaderObject("How to show who asks.", {"type": "string"}, required=True)}
+    if status not in {429, 503}:
+        return {}
+    seconds = {"type": "integer", "minimum": 0}
+    headers = {"Retry-After": HeaderObject("When to come again, in seconds.", seconds, required=True)}
+    if status == 429:  # noqa: PLR2004
+        headers["RateLimit-Policy"] = HeaderObject("The limit, if it is one of the access file.", {"type": "string"})
+        headers["RateLimit"] = HeaderObject("What is left of it.", {"type": "string"})
+    return headers
 
 
 def _answers(status: int, examples: Iterable[Sent]) -> dict[str, Example]:

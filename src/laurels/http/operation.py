@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from laurels.declaring import suggest
 from laurels.errors import BadParameter, truncate
 from laurels.http.headers import check_accept, check_content, preferred_kind
 from laurels.http.messages import JSON, Headers, Request, Response
@@ -20,14 +19,19 @@ from laurels.http.parameters import HOMES, IN_PATH, list_words
 from laurels.http.problems import HTTPError
 from laurels.http.query import EMPTY_QUERY, Query
 from laurels.limits import BODY_BYTES
+from laurels.wording import suggest
 
 if TYPE_CHECKING:
     from laurels.access.principal import Scope
     from laurels.http.parameters import Input, PathName
 
+Concern = Literal["one board", "all boards", "permitted boards", "no board"]
+
 Handler = Callable[..., Awaitable[Response]]
 """A coroutine function. It gets a context, the names in the path, the body if there is one, and the parameters."""
 
+AUDITED: frozenset[Scope] = frozenset({"moderate", "define", "admin"})
+"""What is written with these rights is in the audit log."""
 BODY_OF_DELETE = (
     "A DELETE has no body, so nothing was removed. Its path says what is: DELETE /{board}/{name} removes one name, "
     "DELETE /{board} all entries."
@@ -93,6 +97,10 @@ def no_parameters(_: Query, __: Headers) -> Sequence[Any]:
     return ()
 
 
+async def show_nothing(*_: object) -> None:
+    """Return nothing: what the audit log shows of what is not in it."""
+
+
 class Operation(Struct, kw_only=True, eq=False):
     """One method of one path, which is never changed. ``subject`` names it in the error for a wrong parameter."""
 
@@ -109,8 +117,17 @@ class Operation(Struct, kw_only=True, eq=False):
     """Those of the query and the headers; the parts of the path are named in ``path``."""
     errors: tuple[int, ...] = SIMPLE_ERRORS
     body: Body | None = None
-    scope: Scope | None = None
-    """The right that it needs; without one it is open to anyone."""
+    scope: Scope | None
+    """The right that it needs; None if it is open to anyone. ``submit:self`` only for the name in the path."""
+    concerns: Concern | None = None
+    """Which boards: that in the path, all, those that the principal has rights on (the handler leaves out others), or
+    none. It must be said of all that need a right and have no board in their path."""
+    admits_moderators: bool = False
+    """Whether who may only moderate is let in, too; the handler refuses what is not for moderators."""
+    shows: Callable[..., Awaitable[Any]] = show_nothing
+    """Returns what the audit log is to show before and after it; it gets what the handler gets."""
+    is_submit: bool = False
+    """Whether limits of submits count it."""
     subject: str = ""
     parse: Callable[[Query, Headers], Sequence[Any]] | None = None
     """Returns what the handler gets after names and body, if that is not just the values of the parameters."""
@@ -122,19 +139,30 @@ class Operation(Struct, kw_only=True, eq=False):
     is_inline: bool = True
     """Whether it may be answered inside the callback of the parser, where nothing can be streamed."""
 
+    path_parameters: tuple[str, ...] = ()
+    """The names in the braces of ``path``, such as ``board``."""
     path_names: tuple[PathName, ...] = ()
+    """How what stands there is read, one for each."""
     body_limit: int = BODY_BYTES
     """How many bytes a body may have, also one that is not wanted and ignored."""
     is_write: bool = False
     """Whether it may change something."""
+    is_audited: bool = False
+    """Whether the audit log has a record of each request."""
     read_parameters: Callable[[Query, Headers], Sequence[Any]] = no_parameters
     """Returns what the handler gets after names and body."""
 
     def __post_init__(self) -> None:
         """Derive the last fields from the others, once, because every request needs them."""
-        self.path_names = tuple(IN_PATH[name] for name in _IN_BRACES.findall(self.path))
+        self.path_parameters = tuple(_IN_BRACES.findall(self.path))
+        self.path_names = tuple(IN_PATH[name] for name in self.path_parameters)
+        if "board" in self.path_parameters:
+            self.concerns = "one board"
+        if self.scope is not None and self.concerns is None:
+            raise TypeError(f"{self.name}: which boards does it concern?")
         self.body_limit = self.body.limit if self.body else BODY_BYTES
         self.is_write = self.scope not in {None, "read"}
+        self.is_audited = self.scope in AUDITED and self.method != "GET"
         self.read_parameters = self.parse or Inputs(self.subject, self.parameters).read
 
     def arguments(self, names: Sequence[Any], request: Request) -> Sequence[Any]:

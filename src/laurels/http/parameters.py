@@ -1,7 +1,7 @@
 """The parameters of requests. Each knows its form, bounds, default and words, reads itself, and documents itself.
 
     in the path      PathName
-    in the query     Whole · Number · RequiredNumber · Text · Names · Fields
+    in the query     Whole · Number · RequiredNumber · Text · Time · Names · Fields
     in the headers   Preference · Key
 
 To add one: make it here, and name it in the parameters of an operation or a read, whose handler gets what it reads.
@@ -10,21 +10,27 @@ To add one: make it here, and name it in the parameters of an operation or a rea
 from __future__ import annotations
 
 from abc import abstractmethod
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
 
-from laurels.declaring import suggest
 from laurels.entries import RESERVED
 from laurels.errors import BadParameter, truncate
 from laurels.http.headers import REPRESENTATION, wants_representation
 from laurels.limits import (
+    AUDIT_RECORDS,
     BOARDS_LISTED,
+    DEFAULT_AUDIT_RECORDS,
     DEFAULT_BOARDS_LISTED,
+    DEFAULT_HELD_LISTED,
     DEFAULT_PAGE_ENTRIES,
     DEFAULT_SPAN_ENTRIES,
+    HELD_LISTED,
+    HIDDEN_LISTED,
     KEY_CHARACTERS,
     KEY_HOURS,
+    KEYS_LISTED,
     LARGEST_NUMBER,
     NAME_BYTES,
     NAMES_ASKED,
@@ -32,6 +38,7 @@ from laurels.limits import (
     PERIODS_LISTED,
     SPAN_ENTRIES,
 )
+from laurels.wording import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,6 +160,29 @@ class Text(Input, frozen=True, kw_only=True):
         return query.text(self.name) if self.name in query else None
 
 
+class Time(Input, frozen=True, kw_only=True):
+    """An instant, as RFC 3339 has it."""
+
+    @property
+    def schema(self) -> Schema:
+        """A string."""
+        return {**TEXT, "format": "date-time"}
+
+    def read(self, query: Query, headers: Headers) -> datetime | None:
+        """Return the instant, or None."""
+        if self.name not in query:
+            return None
+        text = query.text(self.name)
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo is None:
+            right = "an instant with its time zone, such as 2026-11-20T10:00:00Z, and a plus in it %2B"
+            raise BadParameter(self.name, f"{self.name} is {truncate(text)!r}: it must be {right}.")
+        return found
+
+
 class Names(Input, frozen=True, kw_only=True):
     """Names, each a parameter of its own."""
 
@@ -232,7 +262,8 @@ def list_words(words: Sequence[str]) -> str:
 
 BOARD = PathName(name="board", about="The board's name.", example="mario-kart", reserved=(r"\.{1,2}", RESERVED))
 PLAYER = PathName(name="name", about="The player's name.", example="silverhand", reserved=(r"\.{1,2}",))
-IN_PATH = {parameter.name: parameter for parameter in (BOARD, PLAYER)}
+KEY_NAME = PathName(name="key", about="The key's name.", example="game-server", reserved=(r"\.{1,2}",))
+IN_PATH = {parameter.name: parameter for parameter in (BOARD, PLAYER, KEY_NAME)}
 """The parts of paths, by their names in braces."""
 
 PREFER = Preference(
@@ -297,6 +328,16 @@ LIMIT = Whole(
     most=PAGE_ENTRIES,
     default=DEFAULT_PAGE_ENTRIES,
 )
+INCLUDE_IN_STANDING = Fields(
+    name="include",
+    about="Further fields: `held`, the score of this name that the board's guard holds back. For that player's own "
+    "token, and for moderators.",
+    known=("held",),
+)
+HELD_CURSOR = Text(name="cursor", about="The `next` of the list before: returns the held scores after it.")
+HELD_LIMIT = Whole(
+    name="limit", about="How many held scores at most.", least=1, most=HELD_LISTED, default=DEFAULT_HELD_LISTED
+)
 SCORE = RequiredNumber(
     name="score",
     about="The score to look up; it does not have to be on the board.",
@@ -306,6 +347,15 @@ AFTER = Text(name="after", about="The `next` of the list before: returns the boa
 BOARDS_LIMIT = Whole(
     name="limit", about="How many boards at most.", least=1, most=BOARDS_LISTED, default=DEFAULT_BOARDS_LISTED
 )
+AFTER_HIDDEN = Text(name="after", about="The `next` of the list before: returns the names after that one.")
+HIDDEN_LIMIT = Whole(name="limit", about="How many names at most.", least=1, most=HIDDEN_LISTED, default=HIDDEN_LISTED)
+INCLUDE_IN_HIDDEN = Fields(
+    name="include",
+    about="Further fields of each entry, separated by commas.",
+    known=("metadata", "submittedAt"),
+)
+AFTER_KEY = Text(name="after", about="The `next` of the list before: returns the keys after that name.")
+KEYS_LIMIT = Whole(name="limit", about="How many keys at most.", least=1, most=KEYS_LISTED, default=KEYS_LISTED)
 INCLUDE_IN_LIST = Fields(
     name="include",
     about="Further fields of each board: `count`, how many entries it has.",
@@ -314,6 +364,14 @@ INCLUDE_IN_LIST = Fields(
 AFTER_PERIOD = Text(name="after", about="The `next` of the list before: returns the periods after that one.")
 PERIODS_LIMIT = Whole(
     name="limit", about="How many periods at most.", least=1, most=PERIODS_LISTED, default=PERIODS_LISTED
+)
+AUDITED_BOARD = Text(name="board", about="Records about this board alone.")
+AUDITED_NAME = Text(name="name", about="Records about this name alone.")
+AUDITED_WHO = Text(name="who", about="Records of this principal alone, such as `key:console`, `player:v`, `anybody`.")
+AUDITED_SINCE = Time(name="since", about="Records of this time and later.", example="2026-11-20T10:00:00Z")
+AUDITED_BEFORE = Whole(name="before", about="The `next` of the answer before: returns the records before those.")
+AUDIT_LIMIT = Whole(
+    name="limit", about="How many records at most.", least=1, most=AUDIT_RECORDS, default=DEFAULT_AUDIT_RECORDS
 )
 
 OF_PERIOD = (WINDOW, PERIOD)

@@ -35,7 +35,7 @@ class Problem(Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-CHALLENGE = ((b"www-authenticate", b'Bearer realm="laurels"'),)
+CHALLENGE = b'Bearer realm="laurels"'
 
 STATUS: dict[type[errors.LaurelsError], int] = {
     errors.Malformed: 400,
@@ -45,10 +45,18 @@ STATUS: dict[type[errors.LaurelsError], int] = {
     errors.NotDeclared: 404,
     errors.NotDefined: 404,
     errors.NotOnBoard: 404,
+    errors.NotHeld: 404,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.IssuerUnreachable: 503,
+    errors.NoSecret: 409,
     errors.TooManyRequests: 429,
     errors.LimitReached: 429,
+    errors.AccessFileNotEdited: 409,
+    errors.AccessFileUnusable: 409,
+    errors.NoAccessFile: 409,
+    errors.NoAuditLog: 409,
+    errors.AuditLogUnusable: 409,
     errors.StoreUnavailable: 503,
     errors.StoreFull: 507,
 }
@@ -63,10 +71,11 @@ def problem(error: errors.LaurelsError) -> Response:
     """Return the response to a request that met this error."""
     status = error.status if isinstance(error, HTTPError) else status_of(error)
     headers = error.headers if isinstance(error, HTTPError) else ()
-    if isinstance(error, errors.StoreUnavailable | errors.LimitReached):
+    if isinstance(error, errors.StoreUnavailable | errors.LimitReached | errors.IssuerUnreachable):
         headers = ((b"retry-after", b"%d" % error.retry_after),)
     elif isinstance(error, errors.Unauthenticated):
-        headers = CHALLENGE
+        wrong = b', error="invalid_token"' if isinstance(error, errors.BadCredential) else b""
+        headers = ((b"www-authenticate", CHALLENGE + wrong),)
     elif isinstance(error, errors.TooManyRequests):
         headers = (
             (b"retry-after", b"%d" % error.retry_after),

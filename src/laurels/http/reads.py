@@ -11,15 +11,13 @@ A request asks for one of them by its parameters; all take ``include``, ``window
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Raw, Struct
 
 from laurels.errors import BadParameter, NotDefined, NotKept
-from laurels.http.bodies import EPOCH
+from laurels.http.bodies import format_time
 from laurels.http.cursor import read_cursor, write_cursor
-from laurels.http.handlers import find_board
 from laurels.http.messages import Response
 from laurels.http.operation import Handler, Inputs
 from laurels.http.parameters import (
@@ -182,6 +180,15 @@ async def _read_scores(
     return _answer(found, fields)
 
 
+def find_board(boards: Boards, board: str, window: str | None, period: str | None) -> Board:
+    """Return a board, or the period of a window of it."""
+    if window is not None:
+        return boards.period_of(board, window, period)
+    if period is not None:
+        raise BadParameter("period", "period goes with window: name the window that it is a period of.")
+    return boards.board(board)
+
+
 def _find_board(boards: Boards, board: str, fields: frozenset[str], window: str | None, period: str | None) -> Board:
     _check_fields(boards, fields)
     return find_board(boards, board, window, period)
@@ -213,16 +220,17 @@ def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadE
             entry.name,
             entry.score,
             entry.rank if rank else UNSET,
-            (_NULL if entry.metadata is None else Raw(entry.metadata)) if metadata else UNSET,
-            (None if entry.submitted_at is None else _format_time(entry.submitted_at)) if time else UNSET,
+            format_metadata(entry.metadata) if metadata else UNSET,
+            (None if entry.submitted_at is None else format_time(entry.submitted_at)) if time else UNSET,
             entry.is_metadata_damaged or UNSET,
         )
         for entry in found
     ]
 
 
-def _format_time(microseconds: int) -> str:
-    return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def format_metadata(metadata: bytes | None) -> Raw:
+    """Return metadata as JSON."""
+    return _NULL if metadata is None else Raw(metadata)
 
 
 _COMMON = (INCLUDE, *OF_PERIOD)

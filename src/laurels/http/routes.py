@@ -2,7 +2,7 @@
 
     adapter, when the head is complete     call = find(method, path)      404 and 405 are kept in it
                                            admit(call, request)           the gate; raises
-    the fast path, which found it itself   gate.check_site(...), remembered; then admit_recognised(...) or open_context
+    the fast path, which found it itself   gate.check_site(...), remembered; then gate.admit(...) or open_context
     adapter, when the body is there        answer_call(call, request)     arguments -> handler -> response
     adapter, before it writes              gate.release(...)              CORS, observers
 
@@ -13,16 +13,17 @@ HEAD is answered as GET (the adapter leaves the body out), OPTIONS with the meth
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from laurels.access.principal import ANYBODY
-from laurels.declaring import quote, suggest
+from laurels.access.principal import ANYBODY, Principal
 from laurels.entries import RESERVED
-from laurels.errors import BadName, truncate
+from laurels.errors import BadName, Forbidden, Unauthenticated, truncate
+from laurels.http.auditing import Auditor, Watch
 from laurels.http.gate import OPEN_GATE, Context, Gate
 from laurels.http.messages import Request, Response, StreamingResponse
 from laurels.http.operation import Operation, no_parameters
@@ -30,6 +31,7 @@ from laurels.http.operations import OPERATIONS
 from laurels.http.problems import HTTPError, failure, too_large
 from laurels.http.query import decode_text
 from laurels.limits import BODY_BYTES
+from laurels.wording import quote, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -52,6 +54,8 @@ class Call(Struct, gc=False):
     problem: Exception | None = None
     context: Context | None = None
     """Made by the gate; without it there is no way to a handler."""
+    asking: Awaitable[Principal] | None = None
+    """Who asks, if the gate must ask somebody else who that is: before the answer, it is awaited."""
 
     @property
     def is_inline(self) -> bool:
@@ -84,6 +88,11 @@ class _Node:
     def call(self, method: str, segments: Sequence[bytes]) -> Call:
         """Return what a request with this method and these segments for names asks for."""
         operation = self.operations.get(method)
+        if operation is None:
+            methods = [*self.operations]  # the last is OPTIONS
+            allow = ((b"allow", ", ".join(methods).encode()),)
+            detail = f"{truncate(method)} is not allowed here: use {', '.join(methods[:-1])}."
+            return Call(self.route, problem=HTTPError(405, detail, headers=allow))
         names: list[str] = []
         for segment in segments:
             try:
@@ -93,22 +102,24 @@ class _Node:
             except ValueError as error:
                 as_sent = [segment.decode(errors="replace") for segment in segments]
                 return Call(self.route, as_sent, operation, BadName(self.parts[len(names)].name, str(error)))
-        if operation is None:
-            methods = [*self.operations]  # the last is OPTIONS
-            allow = ((b"allow", ", ".join(methods).encode()),)
-            detail = f"{truncate(method)} is not allowed here: use {', '.join(methods[:-1])}."
-            problem = HTTPError(405, detail, headers=allow)
-            return Call(self.route, names, problem=problem)
         return Call(self.route, names, operation)
 
 
 class Routes:
     """Every operation over one set of boards, behind one gate. A later operation takes the place of one before."""
 
-    def __init__(self, boards: Boards, operations: Sequence[Operation] = OPERATIONS, gate: Gate = OPEN_GATE) -> None:
+    def __init__(
+        self,
+        boards: Boards,
+        operations: Sequence[Operation] = OPERATIONS,
+        gate: Gate = OPEN_GATE,
+        auditor: Auditor | None = None,
+    ) -> None:
+        """Serve operations; without an auditor the audit log is in the log of the process."""
         self.operations = tuple({(each.method, each.path): each for each in operations}.values())
         self.gate = gate
-        self._context = Context(boards, self.operations)
+        self._auditor = auditor or Auditor()
+        self._context = Context(boards, self.operations, access=gate.access, auditor=self._auditor)
         self.open_context = self._context if gate.is_open else None
         """The context of every request that passes the checks of its site, if the gate is open."""
         self._root = _tree(self.operations)
@@ -143,23 +154,60 @@ class Routes:
         return f"; perhaps you mean {quote('/'.join(filter(None, (f'/{first}', '%2F'.join(others)))))}"
 
     def admit(self, call: Call, request: Request) -> None:
-        """Let a request in, or raise: to be called once, when its head is complete."""
-        call.context = self.admit_recognised(call.operation, call.names, request)
+        """Let a request in, or raise, also what a 404 or 405 says: to be called once, when its head is complete."""
+        try:
+            principal = self.gate.admit(request, call.operation, call.names)
+        except (Unauthenticated, Forbidden) as error:
+            self._record_refusal(call, request, error)
+            raise
+        if call.operation is None and call.problem is not None:
+            raise call.problem
+        if isinstance(principal, Principal):
+            call.context = self.context_of(principal)
+        else:
+            call.asking = principal
 
-    def admit_recognised(self, operation: Operation | None, names: Sequence[str], request: Request) -> Context:
-        """Return the context of a request for an operation, or raise."""
-        principal = self.gate.admit(request, operation, names)
+    def context_of(self, principal: Principal) -> Context:
+        """Return the context of requests of a principal that the gate has let in."""
         return self._context if principal is ANYBODY else replace(self._context, principal=principal)
 
     def answer_call(self, call: Call, request: Request) -> Awaitable[Response]:
         """Return the answer to a whole request that was admitted; raises before it is awaited, or then."""
+        if call.asking is not None:
+            return self._answer_when_known(call, request, call.asking)
         if call.problem is not None:
             raise call.problem
         assert call.operation is not None  # noqa: S101 - or there is a problem
         assert call.context is not None, "not admitted"  # noqa: S101
         if len(request.body) > call.operation.body_limit:
             raise too_large(call.operation.body_limit)
-        return call.operation.handler(call.context, *call.operation.arguments(call.names, request))
+        operation, context = call.operation, call.context
+        arguments = operation.arguments(call.names, request)
+        if operation.is_audited:
+            watch = self._watch(call, request, str(context.principal))
+            shown, done = (partial(each, context, *arguments) for each in (operation.shows, operation.handler))
+            return watch.follow(shown, done)
+        if operation.admits_moderators:  # the handler knows from the body whether that is needed
+            context = replace(context, watch=self._watch(call, request, str(context.principal)))
+        return operation.handler(context, *arguments)
+
+    def _watch(self, call: Call, request: Request, who: str) -> Watch:
+        assert call.operation is not None  # noqa: S101 - it is to be answered, or was refused
+        return Watch(self._auditor, call.operation, call.names, request, who)
+
+    def _record_refusal(self, call: Call, request: Request, error: Unauthenticated | Forbidden) -> None:
+        if call.operation is not None and call.operation.is_audited:
+            self._watch(call, request, error.who).refuse(error)
+
+    async def _answer_when_known(self, call: Call, request: Request, asking: Awaitable[Principal]) -> Response:
+        assert call.operation is not None  # noqa: S101 - or nobody is asked who it is
+        call.asking = None
+        try:
+            call.context = self.context_of(self.gate.admit_principal(await asking, call.operation, call.names))
+        except (Unauthenticated, Forbidden) as error:
+            self._record_refusal(call, request, error)
+            raise
+        return await self.answer_call(call, request)
 
     async def answer(self, request: Request) -> Response:
         """Return what a whole request is answered with, errors too, and show it to the gate's observers."""
@@ -213,6 +261,7 @@ def _options(path: str, methods: Sequence[str]) -> Operation:
         about="",
         answers=(),
         handler=list_methods,
+        scope=None,
         parse=no_parameters,
         produces=(),
     )

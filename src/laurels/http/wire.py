@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from laurels.access.principal import Scope  # noqa: TC001 - msgspec reads the annotations
+from laurels.audit.record import Record  # noqa: TC001 - msgspec reads the annotations
 from laurels.boards import ListedPeriod  # noqa: TC001 - msgspec reads the annotations
 from laurels.definition import Definition  # noqa: TC001 - msgspec reads the annotations
-from laurels.limits import BOARDS_LISTED, PERIODS_LISTED
-from laurels.stores.contract import Change, Count, Entry, Place, Refusal, Score, Standing, Submission
+from laurels.limits import (
+    AUDIT_RECORDS,
+    BOARDS_LISTED,
+    DEFAULT_TOKEN_SECONDS,
+    HELD_LISTED,
+    HIDDEN_LISTED,
+    KEYS_LISTED,
+    PERIODS_LISTED,
+)
+from laurels.stores.contract import Change, Count, Entry, HiddenStanding, Place, Refusal, Score, Standing, Submission
 
 Percentage = Annotated[float, Meta(ge=0, le=100)]
 
 
 class Submit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel", gc=False):
-    """The body of a submit; null is no metadata, and no time."""
+    """The body of a submit; null is no metadata, no time, the board's own operator, and no run."""
 
     score: int | float
     metadata: Raw = None  # type: ignore[assignment]  # msgspec reads whatever is there as Raw, null too
     submitted_at: str | UnsetType | None = UNSET
+    operator: str | UnsetType | None = UNSET
+    run: str | UnsetType | None = UNSET
 
 
 class MetadataAlone(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -50,10 +63,46 @@ class BatchReceipt(Struct, frozen=True):
 
 
 class StandingOfName(Struct, frozen=True):
-    """The standing of a name; by default that of one that is not on the board."""
+    """The standing of a name, by default that of one that is not on the board; ``hidden`` is true, or left out."""
 
     score: Score = 0
     rank: int | None = None
+    hidden: bool | UnsetType = UNSET
+
+
+class HeldScore(Struct, frozen=True, rename="camel"):
+    """A score that is held."""
+
+    score: Score
+    submitted_at: str
+
+
+class StandingWithHeld(StandingOfName, frozen=True):
+    """The standing of a name, and what is held of it."""
+
+    held: HeldScore | None = None
+
+
+class HeldEntry(HeldScore, frozen=True, rename="camel", kw_only=True):
+    """A held score, its name and its metadata; ``metadata_damaged`` is true, or left out."""
+
+    name: str
+    metadata: Raw
+    metadata_damaged: bool | UnsetType = UNSET
+
+
+class HeldEntries(Struct, frozen=True):
+    """Held scores, best first; ``next`` is the cursor of those behind, None at the end."""
+
+    held: Annotated[list[HeldEntry], Meta(max_length=HELD_LISTED)]
+    next: str | None
+
+
+class NewRun(Struct, frozen=True, rename="camel"):
+    """A run, and until when it is accepted."""
+
+    run: str
+    expires_at: str
 
 
 class Page(Struct, frozen=True):
@@ -84,6 +133,23 @@ class Reading(Struct, frozen=True):
     missing: list[str] | UnsetType = UNSET
 
 
+class HiddenEntry(Struct, frozen=True, rename="camel", gc=False):
+    """A hidden name with its entry, as in :class:`ReadEntry`; of one that has none, what was asked for is null."""
+
+    name: str
+    score: Score | None
+    metadata: Raw | UnsetType = UNSET
+    submitted_at: str | UnsetType | None = UNSET
+    metadata_damaged: bool | UnsetType = UNSET
+
+
+class HiddenNames(Struct, frozen=True):
+    """Hidden names by their bytes; ``next`` is what to go on after, None at the end."""
+
+    hidden: Annotated[list[HiddenEntry], Meta(max_length=HIDDEN_LISTED)]
+    next: str | None
+
+
 class ScoreRank(Struct, frozen=True):
     """The rank that a score would have, and the percentage of entries that are no better: None if there are none."""
 
@@ -97,17 +163,24 @@ class ScoreRank(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """The answer to a submit that asked for a representation."""
+    """The answer to a submit that asked for a representation; ``hidden`` and ``held`` are true, or left out."""
 
     score: Score
-    rank: Count
+    rank: Count | None
     previous: Standing | None
     changed: bool
+    hidden: bool | UnsetType = UNSET
+    held: bool | UnsetType = UNSET
 
     @classmethod
     def of(cls, change: Change) -> Receipt:
         """Return the answer for a change."""
-        return cls(change.current.score, change.current.rank, change.previous, change.counted)
+        current, previous = change.current, change.previous
+        held = change.held or UNSET
+        if isinstance(current, HiddenStanding):
+            previous = Standing(previous.score, None) if previous else None
+            return cls(current.score, None, previous, change.counted, hidden=True, held=held)
+        return cls(current.score, current.rank, previous, change.counted, held=held)
 
 
 class Listed(Struct, frozen=True):
@@ -134,6 +207,58 @@ class Periods(Struct, frozen=True):
 
     periods: Annotated[list[ListedPeriod], Meta(max_length=PERIODS_LISTED)]
     next: str | UnsetType = UNSET
+
+
+class ListedKey(Struct, frozen=True):
+    """A key of the access file; of its secret nothing."""
+
+    name: str
+    scopes: tuple[Scope, ...]
+    boards: tuple[str, ...]
+    expires: datetime | None
+
+
+class Keys(Struct, frozen=True):
+    """Keys by their names; ``next`` is what to go on after, None at the end."""
+
+    keys: Annotated[list[ListedKey], Meta(max_length=KEYS_LISTED)]
+    next: str | None
+
+
+class AuditRecords(Struct, frozen=True):
+    """Records of the audit log, the newest first; ``next`` is what to go on before, None at the end."""
+
+    records: Annotated[list[Record], Meta(max_length=AUDIT_RECORDS)]
+    next: int | None
+
+
+class WantedToken(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of a request for a player's token; null is all boards that who asks has rights on."""
+
+    name: str
+    boards: list[str] | None = None
+    seconds: int = DEFAULT_TOKEN_SECONDS
+
+
+class GivenToken(Struct, frozen=True, rename="camel"):
+    """A player's token."""
+
+    token: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        """Return nothing of the token."""
+        return f"<{type(self).__name__} until {self.expires_at}>"
+
+
+class AnonymousToken(Struct, frozen=True, rename="camel"):
+    """A new name, and the token of its player."""
+
+    name: str
+    token: str
+    expires_at: datetime
+
+    __repr__ = GivenToken.__repr__
 
 
 class Readiness(Struct, frozen=True):

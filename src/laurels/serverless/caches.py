@@ -15,10 +15,10 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from laurels.errors import KeyUnreadable
+from laurels.errors import ParameterUnreadable
 from laurels.serverless import environment
 from laurels.serverless.errors import BadSetting
-from laurels.serverless.key import parameter
+from laurels.serverless.parameters import parameter
 from laurels.stores.momento import caches as momento_caches
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def _read_key(settings: Settings) -> str:
     try:
         return parameter(settings.admin_key_parameter)
-    except KeyUnreadable as error:
+    except ParameterUnreadable as error:
         raise BadSetting(f"The parameter {error.name} cannot be read: {error.reason}.") from error
 
 

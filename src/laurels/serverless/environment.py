@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Struct)
 
 PREFIX = "LAURELS_"
+ACCESS_PARAMETER = f"{PREFIX}ACCESS_PARAMETER"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -33,10 +34,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The path of the file that declares the boards, as JSON."""
     ttl_seconds: TTLSeconds = TTL_SECONDS
     cors_origin: str | None = None
+    access_parameter: str | None = None
+    """Holds the access file; without it whoever reaches the function may do everything."""
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """Read the settings of a function that answers a route."""
+    """Read the settings of a function that answers a route.
+
+    Raises BadSetting also if the parameter with the access file is empty: taken for missing, it would leave all open.
+    """
+    if environment.get(ACCESS_PARAMETER) == "":
+        raise BadSetting(f"{ACCESS_PARAMETER} is empty.")
     return read_as(Settings, environment)
 
 

@@ -2,7 +2,8 @@
 
 LaurelsError
 ├── AccountRefused            Momento's account API did not carry out a request of the rotation
-└── BadSetting                a variable of the environment is missing, or cannot be used
+├── BadSetting                a variable of the environment is missing, or cannot be used
+└── ParameterNotWritten       SSM did not store a parameter
 """
 
 from __future__ import annotations
@@ -24,3 +25,11 @@ class BadSetting(LaurelsError):
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"{problem} Correct it in the function's environment and deploy again.")
+
+
+class ParameterNotWritten(LaurelsError):
+    """SSM did not store a parameter."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        super().__init__(f"The parameter {name} cannot be written: {reason.rstrip('.')}.")

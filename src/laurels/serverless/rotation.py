@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from laurels.errors import KeyUnreadable
+from laurels.errors import ParameterUnreadable
 from laurels.serverless import account, environment
 from laurels.serverless.account import Account
 from laurels.serverless.errors import BadSetting
-from laurels.serverless.key import connect_ssm, parameter
+from laurels.serverless.parameters import connect_ssm, parameter
 
 if TYPE_CHECKING:
     from laurels.serverless.account import KeyInfo
@@ -89,7 +89,7 @@ def rotate(settings: Settings, ssm: Any, now: float) -> dict[str, Any]:
     """Run once, at the time ``now``. Raises BadSetting, and AccountRefused if Momento's account API fails."""
     try:
         return _rotate(settings, ssm, now)
-    except KeyUnreadable as error:
+    except ParameterUnreadable as error:
         raise BadSetting(f"The parameter {error.name} cannot be read: {error.reason}.") from error
     except (BotoCoreError, ClientError) as error:
         raise BadSetting(f"The parameter {settings.key_parameter} cannot be used: {error}.") from error

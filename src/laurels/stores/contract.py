@@ -17,9 +17,12 @@ of an entry are those of the last submission that counted. A sum is refused, and
 if it would lose the last digit of whole numbers beyond 2^53, or if the board's bounds exclude it. Bounds hold for the
 sum on the board itself, not for those in its windows.
 
-**As of another time.** A :class:`DatedSubmission` counts as of the time that it says, which is past: its time is that,
+**Another operator.** A :class:`FullSubmission` may bring an operator, by which it alone counts, in windows too. Bounds
+hold as ever, those of a sum if it adds; so does what follows, by that operator.
+
+**As of another time.** A :class:`FullSubmission` counts as of the time that it says, which is past: its time is that,
 it takes its place among ties by that, behind those of the same time that were kept before, and it feeds the periods in
-:attr:`DatedSubmission.feeds` instead. Under ``latest`` one that is older than the entry does not count. Under ``best``
+:attr:`FullSubmission.feeds` instead. Under ``latest`` one that is older than the entry does not count. Under ``best``
 an older one of the same score has been there first: the entry takes its time, and its metadata if it has any. Under
 ``increment`` an older one adds, and the entry keeps its time and its metadata.
 
@@ -27,6 +30,24 @@ an older one of the same score has been there first: the entry takes its time, a
 changes nothing, because that is what a retry looks like; it does renew the board's time to live. With other metadata it
 replaces that alone: the entry keeps its time and its place. An addition that leaves the sum as it is changes nothing,
 unless it has metadata.
+
+**Hidden names.** A name that is hidden on a board keeps its entries, and its submits go on by the same operator, into
+the same periods, under the same bounds and limits. But every read is as though it had none: it has no rank and no
+place, is on no list and in no count, and a board or a period where all names are hidden looks like one that does not
+exist. Only its own :meth:`Store.standing`, what its own submits change, and :meth:`Store.hidden` tell of it. Its
+submits renew the time to live as any do, and what stored entries contradict, theirs do. A name is hidden, with or
+without entries, until it is shown: removing its entries, dropping the board, the end of its time and another definition
+leave that as it is. Shown again, it has the place that it would have had.
+
+**Guard.** A board whose definition has a guard judges each submission that has no operator of its own, in the order in
+which they are kept, after the bounds of a sum. It refuses one that improves the entry on the board itself by more than
+``max_step`` (under an operator that adds: the score itself), with ScoreRefused; one beyond ``per_player``, with
+TooManyRequests; and one with a run that is used, too old or too short, with RunRefused. What is refused counts for
+nothing, in a batch each on its own. What is taken counts for ``per_player`` and uses up its run, whether or not it
+changes anything. If it is better than ``hold_above``, or the sum would be, it is *held*: apart from the board and its
+windows, which stay as they are, by the same operator, one entry for each name, with its time and metadata. Held entries
+go when their name is removed from the board, when the board is dropped, and when its time is over. Whether a submit
+needs a run is for its caller to say.
 
 **Windows.** A period of a window is a board of its own, with a key of its own (:attr:`Board.key`). A submit to a board
 feeds it and the periods in :attr:`Board.feeds`, by the same operator, in one operation; if that begins a period, the
@@ -62,7 +83,7 @@ same, it raises :exc:`~laurels.errors.NotKept`: it never does less in silence.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NoReturn
 
 import msgspec
 from msgspec import Meta, Struct
@@ -125,7 +146,7 @@ class Board(Struct, frozen=True):
     single_put: bool = False
     """Whether a submit is no more than one score for one board, which cannot be refused."""
     takes_any_score: bool = False
-    """Whether a submit needs nothing but a good name and a good score: no window to feed, no bounds."""
+    """Whether a submit needs nothing but a good name and a good score: no window to feed, no bounds, no guard."""
 
     def __post_init__(self) -> None:
         """Derive the last three fields, whatever was passed for them.
@@ -136,8 +157,8 @@ class Board(Struct, frozen=True):
         definition = self.definition
         force_setattr(self, "key", key_of(self.name, self.window, self.period))
         may_refuse = definition.operator_rules.may_refuse
-        force_setattr(self, "single_put", not (self.feeds or definition.ttl or may_refuse))
-        has_rules = definition.windows or definition.scores != _NO_BOUNDS
+        force_setattr(self, "single_put", not (self.feeds or definition.ttl or definition.guard or may_refuse))
+        has_rules = definition.windows or definition.scores != _NO_BOUNDS or definition.guard
         force_setattr(self, "takes_any_score", self.visible and not has_rules)
 
 
@@ -160,6 +181,13 @@ class EntryWithMetadata(Entry, frozen=True, rename="camel", gc=False):
     metadata_damaged: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class Run(Struct, frozen=True, gc=False):
+    """A run, and when it is accepted at the latest, in microseconds since the epoch."""
+
+    run: str
+    expires_at: int
+
+
 class Submission(Struct, frozen=True, gc=False):
     """A score that is submitted for a name, with at most 1 KiB of JSON that is kept with it."""
 
@@ -168,11 +196,17 @@ class Submission(Struct, frozen=True, gc=False):
     metadata: bytes | None = None
 
 
-class DatedSubmission(Submission, frozen=True, gc=False):
-    """A submission that counts as of another time, in microseconds since the epoch, and feeds the periods of then."""
+class FullSubmission(Submission, frozen=True, gc=False):
+    """A submission with options: it may count as of another time, by another operator than the board's, or use a run.
 
-    submitted_at: int = 0
+    ``submitted_at`` is in microseconds since the epoch, None for now. It feeds the periods in ``feeds``, those of then.
+    """
+
+    submitted_at: int | None = None
     feeds: tuple[Feed, ...] = ()
+    operator: Operator | None = None
+    run: str | None = None
+    """The run that it uses up, as the store made it."""
 
 
 class Refusal(Struct, frozen=True, gc=False):
@@ -191,10 +225,27 @@ class IdempotencyKey(Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Standing(Struct, frozen=True, gc=False):
-    """Score and rank of one name, at one moment."""
+    """Score and rank of one name, at one moment; only a hidden one has no rank."""
 
     score: Score
-    rank: Count
+    rank: Count | None
+
+
+class HiddenStanding(Standing, frozen=True, gc=False):
+    """The standing of a hidden name; its score is 0 if it has no entry."""
+
+    rank: None = None
+    hidden: Literal[True] = True
+
+
+class HiddenName(Struct, frozen=True, gc=False):
+    """A hidden name, and its entry if it has one, otherwise None for all that follows; as in :class:`Ranked`."""
+
+    name: str
+    score: Score | None = None
+    submitted_at: int | None = None
+    metadata: bytes | None = None
+    is_metadata_damaged: bool = False
 
 
 class Ranked(Struct, frozen=True, gc=False):
@@ -252,12 +303,14 @@ class Place(Struct, frozen=True, gc=False):
 class Change(Struct, frozen=True):
     """What a submission did: the standing before it, or None for a new name, and the one after.
 
-    ``counted`` says whether it changed an entry, on the board or in one of its windows, or the metadata of one.
+    ``counted`` says whether it changed an entry, on the board or in one of its windows, or the metadata of one, and
+    ``held`` that it does not count yet; then the name may have no entry after it either.
     """
 
     previous: Standing | None
     current: Standing
     counted: bool = True
+    held: bool = False
 
 
 class SubmitResult(Struct, frozen=True):
@@ -321,12 +374,18 @@ class Capabilities(Struct, frozen=True):
     ttl: bool = True
     """A definition may say how long a board stays after its last submit."""
 
+    hiding: bool = True
+    """Names can be hidden. Without it :meth:`Store.hide`, :meth:`Store.show` and :meth:`Store.hidden` raise NotKept."""
+
     exact_sums: bool = True
     """Sums are refused as the contract says. Without it those beyond 2^53 are rounded as doubles are, and boards whose
     operator adds have no bounds."""
 
     batched_sums: bool = True
     """A batch may go to a board whose operator adds. Without it :meth:`Store.submit` raises NotKept there."""
+
+    guarding: bool = True
+    """A definition may have a guard. Without it a submission with an operator of its own, too, raises NotKept."""
 
     operators: frozenset[Operator] = frozenset(OPERATORS)
     ties: frozenset[Ties] = TIES
@@ -342,6 +401,7 @@ class Capabilities(Struct, frozen=True):
             "keep windows beside a board": self.windows or not definition.windows,
             "end boards by a time to live": self.ttl or not definition.ttl,
             "hold sums to the bounds in scores": self.exact_sums or not has_bounded_sums,
+            "guard a board against cheating": self.guarding or not definition.guard,
         }
         for feature, is_kept in features.items():
             if not is_kept:
@@ -416,6 +476,49 @@ class Store(ABC):
     async def drop(self, board: Board) -> bool:
         """Remove the board with all its entries in one operation; return whether it existed. Its definition stays."""
 
+    async def hide(self, board: Board, name: str) -> bool:
+        """Hide ``name`` on the board and in its periods; return whether it was not hidden.
+
+        Raises NotKept without the capability ``hiding``.
+        """
+        self._refuse("hide names")
+
+    async def show(self, board: Board, name: str) -> bool:
+        """Let a hidden name be as any other again; return whether it was hidden. Raises NotKept as :meth:`hide`."""
+        self._refuse("hide names")
+
+    # The guard, with the capability guarding
+
+    async def make_run(self, board: Board, name: str) -> Run:
+        """Return a run for ``name``, which one submit can use up; it is accepted as the board's guard says.
+
+        Raises NotKept, here and in the methods below, without the capability ``guarding``.
+        """
+        self._refuse("guard a board against cheating")
+
+    async def held(self, board: Board, after: Ranked | None = None, limit: int | None = None) -> list[Ranked]:
+        """Return the held entries of a board with their metadata, best first: all, or the first after the place of one.
+
+        Their ranks mean nothing.
+        """
+        self._refuse("guard a board against cheating")
+
+    async def held_entry(self, board: Board, name: str, *, with_metadata: bool = False) -> Ranked | None:
+        """Return what is held of ``name``, None if that is nothing."""
+        self._refuse("guard a board against cheating")
+
+    async def release(self, board: Board, held: Ranked) -> bool:
+        """Let a held entry count as of its time, on the board and in :attr:`Board.feeds`, past the guard.
+
+        Returns False, and changes nothing, if it is held no more, or another one is in its place. Raises ScoreRefused
+        as :meth:`submit` does; then it stays held.
+        """
+        self._refuse("guard a board against cheating")
+
+    async def reject(self, board: Board, name: str) -> bool:
+        """Forget what is held of ``name``; return whether that was anything."""
+        self._refuse("guard a board against cheating")
+
     def may_know(self, idempotency_key: IdempotencyKey) -> bool:
         """Return whether a submit with this key may have to wait until it is known what the first one did.
 
@@ -434,7 +537,7 @@ class Store(ABC):
 
     @abstractmethod
     async def standing(self, board: Board, name: str) -> Standing | None:
-        """Return score and rank of ``name``, or None if it is not on the board."""
+        """Return score and rank of ``name``, or None if it is not on the board; HiddenStanding if it is hidden."""
 
     @abstractmethod
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
@@ -503,6 +606,17 @@ class Store(ABC):
     async def place(self, board: Board, score: Score) -> Place:
         """Return the place that ``score`` would have; the board stays as it is."""
         self._refuse("tell the rank of a score")
+
+    # Hidden names, with the capability hiding
+
+    async def hidden(
+        self, board: Board, after: str = "", limit: int | None = None, *, with_metadata: bool = False
+    ) -> list[HiddenName]:
+        """Return the hidden names of a board, by their bytes: all, or the first after a name.
+
+        Each with its entry on the board, or in the period that ``board`` is. Raises NotKept without ``hiding``.
+        """
+        self._refuse("hide names")
 
     # Boards and periods, with the capability listing
 

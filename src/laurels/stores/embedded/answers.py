@@ -4,7 +4,8 @@
     agreed   when it was, in microseconds of agreed time: the keys are forgotten a day of that time later
     pairs    the keys, each with its fingerprint behind it, 32 bytes a pair
     bodies   what the writes came to, in the same order, as a msgpack array:
-                 [[score, rank] before or nil, [score, rank] after, whether it counted]   of one submission
+                 [[score, rank] before or nil, [score, rank] after or nil, whether it counted]   of one submission,
+                                       with nil for the rank of a hidden name, and -1 behind it if it is held
                  {"refusals": [...]}                                                      of a batch
              with scores as doubles if one is beyond 64 bits
 
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from laurels.stores.contract import Change, Refusal, Score, Standing
+from laurels.stores.contract import Change, HiddenStanding, Refusal, Score, Standing
+from laurels.stores.embedded.guard import HELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,8 +33,10 @@ ROW_ANSWERS = 40
 """Two rows of so many submissions fill a page of the file."""
 KEY_BYTES, PAIR_BYTES = 16, 32
 
-Compared = tuple[tuple[Score, int] | None, tuple[Score, int], bool]
-"""Score and rank of a name just before a submission and just after, and whether it counted."""
+StoredStanding = tuple[Score, int | None]
+"""Score and rank of a name; a hidden one has no rank."""
+Compared = tuple[StoredStanding | None, StoredStanding | None, bool | int]
+"""Score and rank of a name just before a submission and just after, and whether it counted, or HELD."""
 
 
 class BatchAnswer(Struct, frozen=True, gc=False):
@@ -60,7 +64,7 @@ class Answer(Struct, frozen=True, gc=False):
         if isinstance(self.body, BatchAnswer):
             return self.body.refusals
         before, after, counted = self.body
-        return before and _with_score(int, before), _with_score(int, after), counted
+        return before and _with_score(int, before), after and _with_score(int, after), counted
 
 
 class Answers(Struct, frozen=True, gc=False):
@@ -86,7 +90,13 @@ class Answers(Struct, frozen=True, gc=False):
 def change(compared: Compared) -> Change:
     """Return the change that two standings are."""
     before, after, counted = compared
-    return Change(Standing(*before) if before else None, Standing(*after), counted)
+    current = _standing(after) if after else Standing(0, None)
+    return Change(_standing(before) if before else None, current, counted is True, counted == HELD)
+
+
+def _standing(stored: StoredStanding) -> Standing:
+    score, rank = stored
+    return HiddenStanding(score) if rank is None else Standing(score, rank)
 
 
 def pack(answered: Sequence[Answered], agreed: int) -> Iterator[Answers]:
@@ -127,10 +137,10 @@ def _row(answered: Sequence[Answered], agreed: int) -> Answers:
 
 def _as_doubles(compared: Compared) -> Compared:
     before, after, counted = compared
-    return before and _with_score(float, before), _with_score(float, after), counted
+    return before and _with_score(float, before), after and _with_score(float, after), counted
 
 
-def _with_score(kind: type[float], standing: tuple[Score, int]) -> tuple[Score, int]:
+def _with_score(kind: type[float], standing: StoredStanding) -> StoredStanding:
     """Return a standing with its score as another type, if that is the same number."""
     score, rank = standing
     return (kind(score), rank) if kind(score) == score else standing

@@ -106,6 +106,10 @@ class Ticks:
         self.last = first + count - 1
         return At(first, RULES, self._offset, clock.is_settled)
 
+    def now(self) -> int:
+        """Return the tick of a write at this moment, or less, without taking it."""
+        return max(self.last, int(self.clock() * SECOND) + self._offset)
+
     def _go_on(self, wall: int) -> int:
         """Return the tick after the last at a time that is not after it, and know by how much it is ahead."""
         turned, self._turned = self.clock.turned - self._turned, self.clock.turned

@@ -24,6 +24,7 @@ import sqlite3
 import sys
 import threading
 from contextlib import ExitStack, closing
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,10 @@ from laurels.definition import DEFAULT_DEFINITION
 from laurels.errors import LaurelsError
 from laurels.stores.embedded import journal_rows, snapshot
 from laurels.stores.embedded.directory import check_file
-from laurels.stores.embedded.records import DEFAULT, At, Remove, encode_definition
+from laurels.stores.embedded.guard import held_key
+from laurels.stores.embedded.records import DEFAULT, At, Hide, Remove, Show, encode_definition
 from laurels.stores.embedded.recovery import Replay, begin_state, load_snapshot, read_records
-from laurels.stores.embedded.snapshot import BoardRow, Contents, Snapshot, StoredMetadata
+from laurels.stores.embedded.snapshot import HIDDEN, BoardRow, Contents, Snapshot, StoredMetadata
 from laurels.stores.embedded.sqlite_file import connect_read_only
 from laurels.stores.embedded.state import ON_DISK, packed
 
@@ -87,15 +89,16 @@ class CompactionRun:
                 return lsn - 1
             for record in records:
                 self._touched_keys.update(record.needs())
-                if isinstance(record, Remove):  # it takes a name off the board's periods too, whichever there are
-                    self._touched_boards.add(record.key)
+                if isinstance(record, Remove | Hide | Show):  # of the board's periods too, whichever there are
+                    self._touched_boards.update(record.needs())
         return upto
 
     def _is_touched(self, key: str) -> bool:
         """Return whether a key must be loaded; all must from the first format, whose chunks cannot be copied."""
         if self._old is not None and self._old.is_first_format:
             return True
-        return key in self._touched_keys or key.partition("\n")[0] in self._touched_boards
+        touched = self._touched_keys  # held entries also with those of their board
+        return key in touched or key.removesuffix("\n") in touched or key.partition("\n")[0] in self._touched_boards
 
     def apply(self) -> None:
         """Load what is touched, and apply the batches."""
@@ -104,21 +107,24 @@ class CompactionRun:
         batches = journal_rows.read_batches(self._db, self._log, self.after, self.upto)
         for record, first, _ in Replay(self._log, batches, self._state):
             for name, sequence in record.metadata(first):
-                self._described[sequence] = name, tuple(record.needs())
+                keys = tuple(record.needs())
+                self._described[sequence] = name, (*keys, held_key(keys[0]))
 
     def contents(self) -> Contents:
         """Return what the new snapshot is made of."""
         state, lost = self._state, self._old.footer.lost if self._old else 0
         boards, moved = board_rows(state), moved_rows(state)
-        return Contents(state.sequence, self._chunks(), boards, self._metadata(), moved, lost, state.offsets)
+        noted = state.hidden.all_names(), state.guard_memory.all_live(state.sequence >> 1)
+        return Contents(state.sequence, self._chunks(), boards, self._metadata(), moved, lost, state.offsets, *noted)
 
     def _is_on_disk(self, key: str) -> bool:
         return self._state.get(key) is ON_DISK
 
     def _chunks(self) -> Iterator[Chunk]:
         if self._old:
-            yield from self._old.chunks(self._is_on_disk)
-        for key, index in self._state.items():  # ON_DISK is empty, and adds nothing
+            yield from self._old.chunks(lambda key: self._is_on_disk(key.removeprefix(HIDDEN)))
+        hidden = ((HIDDEN + key, index) for key, index in self._state.hidden.entries.items())
+        for key, index in chain(self._state.items(), hidden):  # ON_DISK is empty, and adds nothing
             for part, chunk in enumerate(packed(index)):
                 yield key, part, chunk
 

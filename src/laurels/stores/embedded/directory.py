@@ -3,6 +3,7 @@
     journal.db   what was acknowledged since the last compaction; written by the owner alone
     boards.db    the snapshot: everything before that; replaced as a whole by a compaction
     lock         held by the owner; holds its process id, and the last acknowledged batch
+    runs         the key by which the owner knows its runs again (:mod:`.runs`), once there was one
     clock        what the owner knows of the machine's clock (:mod:`laurels.clock`), for the next one
     folding      held by a compaction for as long as its process lives
 
@@ -34,7 +35,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from laurels.errors import DirectoryInUse, FileLost
+from laurels.errors import DirectoryInUse, FileLost, StoreUnavailable
 from laurels.stores.embedded.status import is_unchanged
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ PID_WIDTH, LSN_WIDTH, CRC_WIDTH = 10, 20, 10
 """The numbers have fixed widths, so that one can be written in place without the others."""
 LINES = f"{{:<{PID_WIDTH}}}\n{{:<{LSN_WIDTH}}}\n{{:<{LSN_WIDTH}}} {{:<{CRC_WIDTH}}}\n"
 """Process id; LSN; LSN and CRC. The LSN comes twice, because older versions write that in the second line alone."""
+RUN_KEY_BYTES = 32
 ORPHAN_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 """How often every name is looked at, even if the directory says that none was changed."""
@@ -226,6 +228,28 @@ class Directory:
                     file.truncate()
                     file.write(memory)
                 self._clock_memory = memory
+
+    def read_run_key(self) -> bytes | None:
+        """Return the key of runs; None if there is none yet, or what there is is none."""
+        with contextlib.suppress(OSError):
+            key = (self.path / "runs").read_bytes()
+            return key if len(key) == RUN_KEY_BYTES else None
+        return None
+
+    def make_run_key(self) -> bytes:
+        """Make a key of runs, keep it on the disk, and return it."""
+        key, new = os.urandom(RUN_KEY_BYTES), "runs.new"
+        try:
+            with os.fdopen(self._open(new), "wb") as file:
+                file.truncate()
+                file.write(key)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(new, "runs", src_dir_fd=self._held, dst_dir_fd=self._held)
+            sync_directory(self.path)
+        except OSError as error:
+            raise StoreUnavailable(f"The key of runs cannot be kept: {error.strerror}") from error
+        return key
 
     def lock_compaction(self) -> int:
         """Wait until no compaction runs, and return a descriptor that keeps others from running.

@@ -18,7 +18,6 @@ from weakref import WeakValueDictionary
 from laurels.errors import StoreError, StoreUnavailable
 from laurels.ranking import to_json
 from laurels.stores.contract import Ranked
-from laurels.stores.embedded.state import EMPTY_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -118,7 +117,7 @@ class Metadata:
                 equal.append((place, ~same))
                 continue
             for key in keys:
-                if self._state.get(key, EMPTY_INDEX).score(name) == score:
+                if self._state.index_of(key, name).score(name) == score:
                     at = self._state.metadata_of(key, name)
                     if at:
                         wanted[at] = key, name

@@ -14,9 +14,12 @@ On disk a batch is a msgpack array of records, and a record an array that begins
     4  tick  rules  offset  is settled                      At
     5  board  definition, as JSON                           Define
     6  board                                                Undefine
-    7  board  name  score  [feed]  has metadata  idempotency key  [equal]  time                            Submit
+    7  board  name  score  [feed]  has metadata  idempotency key  [equal]  time  operator  run             Submit
     8  board  [name]  [score]  [feed]  [place with metadata]  idempotency key  [refusal]  [equal]  [date]  SubmitMany
     9  key  name  [feed]  has metadata                                                             SetMetadata
+    10 board  name                                          Hide
+    11 board  name                                          Show
+    12 board  name  sequence  [feed]  has metadata          Release
 
 Fields may be added at the end of a record, with defaults; a tag is never used again for another meaning. Scores are
 doubles. Each batch begins with At. Metadata is not part of a record: it is stored next to the batch
@@ -39,10 +42,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 
 import msgspec
 
-from laurels.definition import Definition
+from laurels.definition import Definition, Operator
 from laurels.errors import ScoreRefused
 from laurels.stores.contract import Feed, IdempotencyKey, Refusal, key_of
-from laurels.stores.embedded.answers import Compared
+from laurels.stores.embedded.answers import Compared, StoredStanding
+from laurels.stores.embedded.guard import HELD, held_key
+from laurels.stores.embedded.stamp import Stamp, tick_of
 from laurels.stores.embedded.state import ADDED, EMPTY_INDEX, NOTHING
 
 if TYPE_CHECKING:
@@ -89,7 +94,7 @@ class Put(Record, tag=0, frozen=True, gc=False):
     def apply(self, state: State) -> Outcome:
         """Submit by the operator; return whether that counted."""
         if state.submits_do_more:
-            return state.submit(self.board, (), self.name, self.score, (state.stamp(), None, None))
+            return state.submit(self.board, (), self.name, self.score, Stamp(state.stamp()))
         # As there, for what most submits are
         sequence = state.sequence = state.sequence + state.step
         try:
@@ -215,6 +220,8 @@ class Submit(Record, tag=7, frozen=True, gc=False):
     key: IdempotencyKey | None = None
     equal: list[int] | None = None
     time: int | None = None
+    operator: Operator | None = None
+    run: bytes | None = None
     has_details: ClassVar[bool] = True
 
     def apply(self, state: State) -> Outcome:
@@ -226,6 +233,7 @@ class Submit(Record, tag=7, frozen=True, gc=False):
             or self.feeds
             or self.has_metadata
             or self.time is not None
+            or self.operator is not None
             or state.may_refuse(self.board)
         ):
             return compare(state, self, self.submit)
@@ -236,10 +244,11 @@ class Submit(Record, tag=7, frozen=True, gc=False):
             state.entry_count += 1
         return compared
 
-    def submit(self, state: State) -> bool:
-        """Submit; return whether that counted on the board."""
+    def submit(self, state: State) -> int:
+        """Submit; return whether that counted, or HELD."""
         sequence = state.stamp(with_metadata=self.has_metadata)
-        return state.submit(self.board, self.feeds, self.name, self.score, (sequence, self.equal, self.time))
+        stamp = Stamp(sequence, self.equal, self.time, self.operator, self.run)
+        return state.submit(self.board, self.feeds, self.name, self.score, stamp)
 
     def entries(self) -> Iterable[tuple[int, str, float]]:
         """Return place, name and score of each submission that has metadata."""
@@ -344,7 +353,7 @@ class SetMetadata(Record, tag=9, frozen=True, gc=False):
     def apply(self, state: State) -> Outcome:
         """Set it wherever the name is; return whether it is on the first."""
         sequence = state.stamp(with_metadata=self.has_metadata)
-        found = [key for key in self.needs() if self.name in state.get(key, EMPTY_INDEX)]
+        found = [key for key in self.needs() if self.name in state.index_of(key, self.name)]
         for key in found:
             state.set_metadata(key, self.name, sequence)
         return self.key in found
@@ -358,8 +367,71 @@ class SetMetadata(Record, tag=9, frozen=True, gc=False):
         return ((self.name, first | 1),) if self.has_metadata else ()
 
 
-AnyRecord: TypeAlias = Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany | SetMetadata
-Detailed: TypeAlias = Submit | SubmitMany | SetMetadata
+class Hide(Record, tag=10, frozen=True, gc=False):
+    """A name is hidden on a board and in its periods, whether or not it has entries."""
+
+    board: str
+    name: str
+
+    def apply(self, state: State) -> Outcome:
+        """Hide it; return whether it was not hidden."""
+        state.stamp()
+        return state.hide(self.board, self.name)
+
+    def needs(self) -> Iterable[str]:
+        """Return that of the board."""
+        return (self.board,)
+
+
+class Show(Record, tag=11, frozen=True, gc=False):
+    """A hidden name is shown."""
+
+    board: str
+    name: str
+
+    def apply(self, state: State) -> Outcome:
+        """Show it; return whether it was hidden."""
+        state.stamp()
+        return state.show(self.board, self.name)
+
+    def needs(self) -> Iterable[str]:
+        """Return that of the board."""
+        return (self.board,)
+
+
+class Release(Record, tag=12, frozen=True, gc=False):
+    """A held entry counts, as of its time, if it is still the one of that sequence."""
+
+    board: str
+    name: str
+    held: int
+    feeds: tuple[Feed, ...] = ()
+    has_metadata: bool = False
+    has_details: ClassVar[bool] = True
+
+    def apply(self, state: State) -> Outcome:
+        """Submit it past the guard, and hold it no more; return whether it was that one."""
+        sequence, key = state.stamp(with_metadata=self.has_metadata), held_key(self.board)
+        row = state.get(key, EMPTY_INDEX).row(self.name)
+        if row is None or row[3] != self.held:
+            return False
+        stamp = Stamp(sequence, equal=(), tick=tick_of(row), is_guarded=False)
+        state.submit(self.board, self.feeds, self.name, row[1], stamp)
+        return state.remove(key, self.name)
+
+    def needs(self) -> Iterable[str]:
+        """Return those of the board and the periods."""
+        return fed_keys(self.board, self.feeds)
+
+    def metadata(self, first: int) -> Iterable[tuple[str, int]]:
+        """Return the name, if it has metadata, with its sequence, which is ``first``."""
+        return ((self.name, first | 1),) if self.has_metadata else ()
+
+
+AnyRecord: TypeAlias = (
+    Put | PutMany | Remove | Drop | At | Define | Undefine | Submit | SubmitMany | SetMetadata | Hide | Show | Release
+)
+Detailed: TypeAlias = Submit | SubmitMany | SetMetadata | Release
 
 _encoder = msgspec.msgpack.Encoder()
 encode_into = _encoder.encode_into
@@ -371,9 +443,20 @@ decode_definition = msgspec.json.Decoder(Definition).decode
 def compare(state: State, record: Put | Submit, submit: Callable[[State], object]) -> Compared:
     """Submit the score of a record, and return the standings just before and just after."""
     board, name = record.board, record.name
-    before = state.get(board, EMPTY_INDEX).standing(name)
-    counted = submit(state) > 0  # type: ignore[operator]
-    return before, state[board].standing(name), counted  # type: ignore[return-value]
+    before = standing(state, board, name)
+    outcome: int = submit(state)  # type: ignore[assignment]
+    after = standing(state, board, name)
+    if after is None and (board, name) in state.hidden:  # its score is held, and it has no other
+        after = 0, None
+    return before, after, HELD if outcome == HELD else outcome > 0
+
+
+def standing(state: State, board: str, name: str) -> StoredStanding | None:
+    """Return score and rank of a name, None if it has no entry; a hidden one has no rank."""
+    found = state.get(board, EMPTY_INDEX).standing(name)
+    if found is None and (score := state.find_hidden(board).score(name)) is not None:
+        return score, None
+    return found
 
 
 def fed_keys(board: str, feeds: Iterable[Feed]) -> Iterable[str]:

@@ -42,7 +42,7 @@ from laurels.stores.embedded.directory import Directory, sync_directory
 from laurels.stores.embedded.journal import Journal
 from laurels.stores.embedded.key_table import KeyTable
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
-from laurels.stores.embedded.snapshot import ANOTHER_COPY, Snapshot, decode_offsets
+from laurels.stores.embedded.snapshot import ANOTHER_COPY, HIDDEN, Snapshot, decode_offsets
 from laurels.stores.embedded.sqlite_file import FORMAT, translate_errors
 from laurels.stores.embedded.state import ON_DISK, State
 
@@ -75,25 +75,32 @@ def begin_state(path: Path, origin: Origin, snapshot: Snapshot | None, default: 
                 continue
             definition = _read_definition(snapshot.path, f"the definition of {row.name!r}", row.definition)
             if row.name == DEFAULT:
-                state.default = definition
+                state.declare_default(definition)
             else:
-                state.declared[row.name] = definition
+                state.declare(row.name, definition)
         state.resume(snapshot.footer.sequence, decode_offsets(snapshot.footer.offsets))
+        for mark in snapshot.marks():
+            state.guard_memory.restore(*mark)
     return state
 
 
 def load_snapshot(state: State, snapshot: Snapshot, wanted: Callable[[str], bool] = bool) -> Iterator[int]:
     """Load the entries of the wanted keys, by default of all, and yield how many there are so far."""
     loaded = 0
-    for key in snapshot.stored_keys():
+    for board, name in snapshot.hidden():
+        state.hide(board, name)
+    for key in {key.removeprefix(HIDDEN) for key in snapshot.stored_keys()}:
         if not wanted(key):
             state.begin(key, ON_DISK)
-    for key, chunks in groupby(snapshot.chunks(wanted), key=itemgetter(0)):
+    for key, chunks in groupby(snapshot.chunks(lambda key: wanted(key.removeprefix(HIDDEN))), key=itemgetter(0)):
+        index = state[key.removeprefix(HIDDEN)]
+        if key.startswith(HIDDEN):
+            index = state.begin_hidden(key.removeprefix(HIDDEN))
         try:
-            state[key].load((entries for _, _, entries in chunks), sequences=not snapshot.is_first_format)
+            index.load((entries for _, _, entries in chunks), sequences=not snapshot.is_first_format)
         except ValueError as error:
             raise DataDamaged(snapshot.path, f"the entries of board {key!r} are not what was written") from error
-        loaded += len(state[key])
+        loaded += len(index)
         state.entry_count = loaded
         yield loaded
     for row in snapshot.board_rows():  # last: a board that comes into being begins its time to live anew

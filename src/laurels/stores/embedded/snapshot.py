@@ -4,6 +4,8 @@
     board    what is known of a board besides its entries: its definition, its last submit; "-" is the default's
     note     metadata, by the sequence of the write that brought it, with the name and the keys that still have it
     moved    entries whose metadata is not that of their own sequence, and under which sequence it is
+    hidden   the names that are hidden, and on which boards
+    mark     what the guards of boards remember: of a name, or of a run, which is on no board; and until when
     seal     which directory the file belongs to, the LSN up to which it holds the journal, what is in it, and the CRC
              of the journal's batch of that LSN, which is another in a copy that went on by itself
 
@@ -15,9 +17,9 @@ that none can be missing either. Metadata is counted apart, because a start does
 seen by the next compaction, and whether a row of it is good when that is asked for. What is damaged or missing of it is
 left out by the next compaction: its entry stays, and still says that it has some. ``lost`` counts it.
 
-A submit feeds a board and its periods, and brings metadata once: one row, however many keys have it. Files of the
-second format have a row for each key and name, and no ``moved``; those of the first have chunks alone, without
-sequences.
+A submit feeds a board and its periods, and brings metadata once: one row, however many keys have it. Files before
+the fifth format have no ``hidden`` and no ``mark``; those of the second have a row for each key and name, and no
+``moved``; those of the first have chunks alone, without sequences.
 
 A new snapshot is written next to the old one and renamed over it: whatever dies when, there is one complete file of one
 LSN. That needs the space of both for a while, and no journal, no log and no locks; and a reader that has the old file
@@ -43,6 +45,7 @@ from laurels.stores.embedded.directory import sync_directory
 from laurels.stores.embedded.metadata_rows import scan_rows, select_rows
 from laurels.stores.embedded.sqlite_file import (
     FORMAT,
+    FOURTH_FORMAT,
     OLDEST_FORMAT,
     SECOND_FORMAT,
     check_format,
@@ -72,6 +75,8 @@ CREATE TABLE note (
     sequence INTEGER PRIMARY KEY, name TEXT NOT NULL, keys TEXT NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE TABLE moved (key TEXT NOT NULL, name TEXT NOT NULL, sequence INTEGER NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE hidden (board TEXT NOT NULL, name TEXT NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE mark (board TEXT, what BLOB NOT NULL, until INTEGER NOT NULL, crc INTEGER NOT NULL);
 """
 PAGE_BYTES = 8192
 """Of the file: seven rows with metadata of 1 KiB go on a page, of 4,096 bytes only three."""
@@ -80,8 +85,10 @@ KEYS = "\t"
 NOTE_COLUMNS = "sequence, name, keys, crc, body"
 
 COLUMNS: dict[int, list[type]] = {1: [bytes, *[int] * 4], 2: [bytes, *[int] * 7], 3: [bytes, *[int] * 9, bytes]}
-COLUMNS[FORMAT] = COLUMNS[3]
+COLUMNS[FORMAT] = COLUMNS[FOURTH_FORMAT] = COLUMNS[3]
 """What the columns of ``seal`` hold in each format, that of its CRC aside."""
+HIDDEN = "\n"
+"""What the key of a chunk begins with if its entries are those of hidden names."""
 
 ANOTHER_COPY = "one of the files is from a copy of this directory that has gone on by itself"
 
@@ -90,6 +97,10 @@ decode_offsets = msgspec.msgpack.Decoder(list[tuple[int, int]]).decode
 
 Chunk = tuple[str, int, bytes]
 """A key, the number of the chunk among its chunks, and the entries as bytes."""
+HiddenName = tuple[str, str]
+"""A board, and a name that is hidden on it."""
+Mark = tuple[str | None, bytes, int]
+"""What a guard remembers: a board and a name, or None and a run; and the last tick at which that says something."""
 Moved = tuple[str, str, int]
 """A key, a name, and the sequence under which its metadata is."""
 
@@ -122,7 +133,7 @@ class BoardRow(Struct, frozen=True, array_like=True):
 class Footer(Struct, frozen=True, array_like=True):
     """What the whole file says of itself, in the order of the columns of ``seal``.
 
-    ``chunks`` and ``chunk_crcs`` (the sum of their CRCs) count the rows about boards and of ``moved`` too.
+    ``chunks`` and ``chunk_crcs`` (the sum of their CRCs) count all rows but those of metadata.
     ``compacted_crc`` is the CRC that the journal has for the batch ``compacted_upto``, 0 if that is none; formats
     before the third do not say it. ``lost`` is how much metadata was found damaged or missing, and left out, since
     there is a snapshot. ``offsets`` are those of the state, as msgpack.
@@ -154,8 +165,8 @@ def _row_crc(sequence: int, name: str, keys: str, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(f"{sequence} {name}\n{keys}".encode()))
 
 
-def _moved_crc(moved: Moved) -> int:
-    return zlib.crc32(repr(moved).encode())
+def _plain_crc(row: Moved | HiddenName | Mark) -> int:
+    return zlib.crc32(repr(row).encode())
 
 
 def _is_as_written(sequence: int, name: object, keys: object, crc: int, body: object) -> bool:
@@ -233,7 +244,8 @@ class Snapshot:
                 crcs += crc
                 if wanted(key):
                     yield key, part, entries
-        others = [*(each.crc() for each in self.board_rows()), *map(_moved_crc, self.moved())]
+        others = [each.crc() for each in self.board_rows()]
+        others += [*map(_plain_crc, self.moved()), *map(_plain_crc, self.hidden()), *map(_plain_crc, self.marks())]
         count, crcs = count + len(others), crcs + sum(others)
         if (count, crcs) != (self.footer.chunks, self.footer.chunk_crcs):
             raise DataDamaged(self.path, f"it holds {count} chunks and boards, and {self.footer.chunks} were written")
@@ -245,9 +257,31 @@ class Snapshot:
         with translate_errors(self.path):
             rows = self._db.execute("SELECT key, name, sequence, crc FROM moved").fetchall()
         for *moved, crc in rows:
-            if _moved_crc(tuple(moved)) != crc:
+            if _plain_crc(tuple(moved)) != crc:
                 raise DataDamaged(self.path, f"where the metadata of {moved[1]!r} is, is not what was written")
         return [(key, name, sequence) for key, name, sequence, _ in rows]
+
+    def hidden(self) -> list[HiddenName]:
+        """Return the names that are hidden, each behind its board, checked."""
+        if self.footer.format <= FOURTH_FORMAT:
+            return []
+        with translate_errors(self.path):
+            rows = self._db.execute("SELECT board, name, crc FROM hidden").fetchall()
+        for board, name, crc in rows:
+            if _plain_crc((board, name)) != crc:
+                raise DataDamaged(self.path, f"that {name!r} is hidden, or on which board, is not what was written")
+        return [(board, name) for board, name, _ in rows]
+
+    def marks(self) -> list[Mark]:
+        """Return what the guards remember, checked."""
+        if self.footer.format <= FOURTH_FORMAT:
+            return []
+        with translate_errors(self.path):
+            rows = self._db.execute("SELECT board, what, until, crc FROM mark").fetchall()
+        for *mark, crc in rows:
+            if _plain_crc(tuple(mark)) != crc:
+                raise DataDamaged(self.path, f"what a guard remembers of {mark[1]!r} is not what was written")
+        return [(board, what, until) for board, what, until, _ in rows]
 
     def metadata(self) -> Iterator[StoredMetadata | None]:
         """Return all metadata in the order of its sequences; None for what is damaged or missing, each time."""
@@ -298,7 +332,7 @@ class Snapshot:
 
 
 class Contents(Struct, frozen=True):
-    """What a snapshot is made of; the chunks are taken first, then the boards, what has moved, and the metadata.
+    """What a snapshot is made of; the chunks are taken first, the metadata last.
 
     None among the metadata counts what was lost; ``lost`` is what had been before.
     """
@@ -310,6 +344,8 @@ class Contents(Struct, frozen=True):
     moved: Iterable[Moved] = ()
     lost: int = 0
     offsets: Sequence[tuple[int, int]] = ()
+    hidden: Iterable[HiddenName] = ()
+    marks: Iterable[Mark] = ()
 
 
 class Sums:
@@ -378,7 +414,15 @@ def _fill(db: sqlite3.Connection, contents: Contents, rows: Sums, metadata: Sums
     )
     db.executemany(
         "INSERT INTO moved VALUES (?, ?, ?, ?)",
-        ((*moved, rows.add(_moved_crc(moved), len(moved[1]))) for moved in contents.moved),
+        ((*moved, rows.add(_plain_crc(moved), len(moved[1]))) for moved in contents.moved),
+    )
+    db.executemany(
+        "INSERT INTO hidden VALUES (?, ?, ?)",
+        ((*hidden, rows.add(_plain_crc(hidden), len(hidden[1]))) for hidden in contents.hidden),
+    )
+    db.executemany(
+        "INSERT INTO mark VALUES (?, ?, ?, ?)",
+        ((*mark, rows.add(_plain_crc(mark), len(mark[1]))) for mark in contents.marks),
     )
     db.executemany("INSERT INTO note VALUES (?, ?, ?, ?, ?)", _metadata_rows(contents.metadata, metadata))
 

@@ -38,13 +38,16 @@ from laurels.ranking import to_json
 from laurels.stores.contract import (
     Board,
     Capabilities,
-    DatedSubmission,
+    FullSubmission,
+    HiddenName,
+    HiddenStanding,
     IdempotencyKey,
     Period,
     PeriodRange,
     Place,
     Ranked,
     Refusal,
+    Run,
     Score,
     Standing,
     Store,
@@ -58,6 +61,7 @@ from laurels.stores.embedded.batch import unavailable
 from laurels.stores.embedded.capacity import Capacity, StoreLimits
 from laurels.stores.embedded.commits import Commits, Files, Ticks
 from laurels.stores.embedded.compaction import COMPACT_BYTES
+from laurels.stores.embedded.guard import held_key
 from laurels.stores.embedded.idempotency import FirstAnswers
 from laurels.stores.embedded.lookups import DiskLookups
 from laurels.stores.embedded.metadata import Metadata, rank_row
@@ -66,18 +70,22 @@ from laurels.stores.embedded.records import (
     Date,
     Define,
     Drop,
+    Hide,
     Outcome,
     Put,
     PutMany,
     Record,
+    Release,
     Remove,
     SetMetadata,
+    Show,
     Submit,
     SubmitMany,
     Undefine,
     encode_definition,
 )
 from laurels.stores.embedded.recovery import Recovery
+from laurels.stores.embedded.runs import RunSigner
 from laurels.stores.embedded.state import EMPTY_INDEX
 from laurels.stores.embedded.summary import summarize
 from laurels.stores.embedded.watch import ClockWatch
@@ -86,6 +94,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from laurels.definition import Guard, Runs
     from laurels.ranking import Index
     from laurels.ranking.index import Row
     from laurels.stores.embedded.answers import Compared
@@ -123,6 +132,7 @@ class EmbeddedStore(Store):
         self._metadata = Metadata(state, self._lookups)
         clock.begin_at(recovery.agreed)
         self._watch = ClockWatch(clock, state.now)
+        self._runs = RunSigner(files.directory)
         self._answers = FirstAnswers(recovery.keys, self._lookups.answer, clock, limits.keys)
         self._answers.add(recovery.answered)
         self._loop = asyncio.get_running_loop()
@@ -222,15 +232,20 @@ class EmbeddedStore(Store):
     async def _submit_detailed(
         self, board: Board, submission: Submission, key: IdempotencyKey | None, *, want_changes: bool
     ) -> SubmitResult | None:
-        """Submit what may have metadata, and may count as of another time."""
+        """Submit what may have metadata, and may count as of another time or by another operator."""
         metadata = submission.metadata
-        feeds, time = board.feeds, None
-        if isinstance(submission, DatedSubmission):
-            feeds, time = submission.feeds, submission.submitted_at
-        score = float(submission.score)
-        record = Submit(board.name, submission.name, score, feeds, metadata is not None, key, time=time)
+        feeds, time, operator = board.feeds, None, None
+        if isinstance(submission, FullSubmission):
+            feeds, time, operator = submission.feeds, submission.submitted_at, submission.operator
+        score, has_metadata = float(submission.score), metadata is not None
+        record = Submit(board.name, submission.name, score, feeds, has_metadata, key, time=time, operator=operator)
         bodies = [] if metadata is None else [(0, metadata)]
-        outcome = await self._keep(record, 1, bodies, key, report_change=want_changes)
+        with ExitStack() as held:
+            if isinstance(submission, FullSubmission) and submission.run is not None:
+                run = self._runs.read(board.name, submission.name, submission.run)
+                record = structs.replace(record, run=run)
+                held.enter_context(self._capacity.using(run, self._ticks.now()))
+            outcome = await self._keep(record, 1, bodies, key, report_change=want_changes)
         return SubmitResult(changes=(change(cast("Compared", outcome)),)) if want_changes else None
 
     @staticmethod
@@ -270,7 +285,7 @@ class EmbeddedStore(Store):
         dates = [
             Date(place, entry.submitted_at, entry.feeds)
             for place, entry in enumerate(submissions)
-            if isinstance(entry, DatedSubmission)
+            if isinstance(entry, FullSubmission) and entry.submitted_at is not None
         ]
         if not board.single_put or refused or bodies or idempotency_key or dates:
             places = [place for place, _ in bodies]
@@ -310,7 +325,8 @@ class EmbeddedStore(Store):
     async def _compare(self, record: Record, metadata: Sequence[tuple[int, bytes]], held: ExitStack) -> Record:
         """Return a record with what metadata is equal to its own, if that decides, and keep other writes waiting."""
         board = next(iter(record.needs())).partition("\n")[0]
-        if self._state.definition(board).operator_rules.adds:
+        operator = record.operator if isinstance(record, Submit) else None
+        if self._state.operator_rules(board, operator).adds:
             return record
         await self._metadata.hold(board, (name for name, _ in cast("Detailed", record).metadata(0)), held)
         return await self._metadata.compare(record, metadata) if isinstance(record, Submit | SubmitMany) else record
@@ -336,10 +352,58 @@ class EmbeddedStore(Store):
     async def drop(self, board: Board) -> bool:
         return cast("bool", await self._keep(Drop(board.key)))
 
+    async def hide(self, board: Board, name: str) -> bool:
+        with self._capacity.hiding(board.name, name):
+            return cast("bool", await self._keep(Hide(board.name, name)))
+
+    async def show(self, board: Board, name: str) -> bool:
+        return cast("bool", await self._keep(Show(board.name, name)))
+
+    # The guard
+
+    async def make_run(self, board: Board, name: str) -> Run:
+        self._check_open()
+        seconds = cast("Runs", cast("Guard", board.definition.guard).runs).max_seconds
+        expires = int(self._clock() * SECOND) + seconds * SECOND
+        return Run(await self._runs.make(board.name, name, self._ticks.now(), seconds), expires)
+
+    def _held_index(self, board: Board) -> Index:
+        self._check_open()
+        if not board.visible or self._is_over(board.name):
+            return EMPTY_INDEX
+        return self._state.get(held_key(board.name), EMPTY_INDEX)
+
+    async def held(self, board: Board, after: Ranked | None = None, limit: int | None = None) -> list[Ranked]:
+        def read(_: Index) -> list[Row]:
+            index = self._held_index(board)
+            first = 0
+            if after is not None:
+                sequence = after.sequence & ~1 if board.definition.ties == "latest" else after.sequence | 1
+                first = index.place_after(after.name, after.score, sequence, after.tick)
+            return index.rows(first, len(index) if limit is None else first + limit)
+
+        return await self._ranked_under(held_key(board.name), board, read, with_metadata=True)
+
+    async def held_entry(self, board: Board, name: str, *, with_metadata: bool = False) -> Ranked | None:
+        def read(_: Index) -> list[Row]:
+            row = self._held_index(board).row(name)
+            return [row] if row else []
+
+        found = await self._ranked_under(held_key(board.name), board, read, with_metadata=with_metadata)
+        return found[0] if found else None
+
+    async def release(self, board: Board, held: Ranked) -> bool:
+        record = Release(board.name, held.name, held.sequence, board.feeds, held.metadata is not None)
+        return cast("bool", await self._keep(record, metadata=[(0, held.metadata)] if held.metadata else []))
+
+    async def reject(self, board: Board, name: str) -> bool:
+        return cast("bool", await self._keep(Remove(held_key(board.name), name)))
+
     # Definitions
 
     def measure(self) -> Mapping[str, float]:
-        held = self._capacity.held() | {"keys": self._answers.count}
+        held = self._capacity.held() | {"hidden": self._state.hidden.count, "keys": self._answers.count}
+        held |= {"runs": len(self._state.guard_memory.runs)}
         limits = {f"{what}_limit": getattr(self._capacity.limits, what) for what in held}
         times = {
             "clock_settled": self._clock.is_settled,
@@ -418,8 +482,13 @@ class EmbeddedStore(Store):
         return self._state.find(board.key) if board.window else self._state.get(board.key, EMPTY_INDEX)
 
     async def _ranked(self, board: Board, read: Callable[[Index], list[Row]], *, with_metadata: bool) -> list[Ranked]:
+        return await self._ranked_under(board.key, board, read, with_metadata=with_metadata)
+
+    async def _ranked_under(
+        self, key: str, board: Board, read: Callable[[Index], list[Row]], *, with_metadata: bool
+    ) -> list[Ranked]:
         if with_metadata:
-            entries = await self._metadata.entries(board.key, lambda: read(self._index(board)))
+            entries = await self._metadata.entries(key, lambda: read(self._index(board)))
         else:
             entries = list(map(rank_row, read(self._index(board))))
         return self._in_time(entries) if self._state.offsets else entries
@@ -434,7 +503,34 @@ class EmbeddedStore(Store):
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
-        return Standing(*found) if found else None
+        if found:
+            return Standing(*found)
+        return self._hidden_standing(board, name) if self._state.hidden.count else None
+
+    def _hidden_standing(self, board: Board, name: str) -> HiddenStanding | None:
+        if not board.visible or (board.name, name) not in self._state.hidden:
+            return None
+        return HiddenStanding(self._find_hidden(board).score(name) or 0)
+
+    def _find_hidden(self, board: Board) -> Index:
+        return EMPTY_INDEX if self._is_over(board.name) else self._state.find_hidden(board.key)
+
+    async def hidden(
+        self, board: Board, after: str = "", limit: int | None = None, *, with_metadata: bool = False
+    ) -> list[HiddenName]:
+        names: list[str] = []
+
+        def read(_: Index) -> list[Row]:
+            names[:] = islice(self._state.hidden.names_after(board.name, after), limit) if board.visible else ()
+            index = self._find_hidden(board)
+            return [row for name in names if (row := index.row(name))]
+
+        entries = await self._ranked(board, read, with_metadata=with_metadata)
+        found = {
+            each.name: HiddenName(each.name, each.score, each.submitted_at, each.metadata, each.is_metadata_damaged)
+            for each in entries
+        }
+        return [found.get(name) or HiddenName(name) for name in names]
 
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._ranked(board, lambda index: index.rows(start, stop), with_metadata=with_metadata)
@@ -491,7 +587,7 @@ class EmbeddedStore(Store):
         names = self._state.names
         place = names.place_after(after, 0) if after else 0
         while rows := names.rows(place, place + NAMES_READ):
-            yield from (name for name, *_ in rows if not self._is_over(name))
+            yield from (name for name, *_ in rows if len(self._state[name]) and not self._is_over(name))
             place += NAMES_READ
 
     async def periods(
@@ -501,11 +597,13 @@ class EmbeddedStore(Store):
         windows = {} if self._is_over(board.name) else self._state.periods.get(board.name, {})
         if ranges is None:
             ranges = [PeriodRange(window, "", windows[window][-1]) for window in sorted(windows)]
-        found = ((each.window, period) for each in ranges for period in _in_range(windows.get(each.window, []), each))
-        return [
-            Period(window, period, len(self._state[key_of(board.name, window, period)]))
-            for window, period in islice(found, limit)
-        ]
+        found = (
+            Period(each.window, period, count)
+            for each in ranges
+            for period in _in_range(windows.get(each.window, []), each)
+            if (count := len(self._state[key_of(board.name, each.window, period)]))
+        )
+        return list(islice(found, limit))
 
     # The store itself
 

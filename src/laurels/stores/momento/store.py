@@ -27,7 +27,7 @@ from laurels.errors import AnswerLost, StoreError, SumUncertain
 from laurels.stores.contract import (
     Board,
     Capabilities,
-    DatedSubmission,
+    FullSubmission,
     IdempotencyKey,
     Order,
     Ranked,
@@ -68,7 +68,9 @@ class MomentoStore(Store):
         listing=False,
         defining=False,
         submission_details=False,
+        guarding=False,
         windows=False,
+        hiding=False,
         exact_sums=False,
         batched_sums=False,
         operators=frozenset({"latest", "increment"}),
@@ -263,7 +265,7 @@ def _ttl(board: Board) -> CollectionTtl:
 
 
 def _has_details(submission: Submission) -> bool:
-    return submission.metadata is not None or isinstance(submission, DatedSubmission)
+    return submission.metadata is not None or isinstance(submission, FullSubmission)
 
 
 def _score(score: float) -> Score:
