@@ -339,7 +339,7 @@ class Boards:
             await self._submits.wait(board)
         where = self._board_to_submit(board)
         if needs_run and requires_run(where.definition):
-            first = await self.store.recall(once) if once else None
+            first = await self.store.recall(where, once) if once else None
             if first is None:
                 raise run_missing(board)
             return list(first.refusals)

@@ -15,8 +15,10 @@ OPTIONAL_PACKAGES = {
     "botocore": "aws",
     "google": "momento",
     "grpc": "momento",
+    "hiredis": "redis",
     "momento": "momento",
     "momento_wire_types": "momento",
+    "redis": "redis",
     "socksio": "socks",
     "trustme": "momento",
 }

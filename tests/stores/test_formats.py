@@ -218,7 +218,7 @@ async def test_answer_of_a_later_version(data: Path) -> None:
         )
     store = await EmbeddedStore.open(data, ASCENDING)
     with pytest.raises(NewerFormat, match=UNKNOWN.format("journal.db", f"answer {2**60}")):
-        await store.recall(KART, key)
+        await store.recall(Board("kart"), key)
     await store.close()
 
 
@@ -283,7 +283,7 @@ async def test_upgrade_that_is_killed(full: Path, clock: Clock) -> None:
     assert 2 in states
     store = await EmbeddedStore.open(full, ASCENDING, clock=clock)
     for number in range(0, MANY, 997):
-        found = await store.recall(KART, number_key(number))
+        found = await store.recall(Board("kart"), number_key(number))
         first = Change(Standing(7, 1), Standing(8.5, 0), counted=True)
         assert found == (SubmitResult(changes=(first,)) if number % 10 else None)
     await store.close()
@@ -306,9 +306,9 @@ async def test_days_of_an_upgraded_directory(tmp_path: Path, clock: Clock) -> No
     data = shutil.copytree(SECOND, tmp_path / "data")
     store = await EmbeddedStore.open(data, ASCENDING, clock=clock)
     clock.now += 80_000
-    known = await store.recall(KART, IdempotencyKey(b"1" * 16, b"a" * 16))
+    known = await store.recall(Board("kart"), IdempotencyKey(b"1" * 16, b"a" * 16))
     clock.now += 7_000
-    assert (known is not None, await store.recall(KART, IdempotencyKey(b"1" * 16, b"a" * 16))) == (True, None)
+    assert (known is not None, await store.recall(Board("kart"), IdempotencyKey(b"1" * 16, b"a" * 16))) == (True, None)
     await store.close()
 
 

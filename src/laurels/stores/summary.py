@@ -26,7 +26,9 @@ def summarize(count: int, scores: Sequence[Score], edges: Sequence[Score], above
     ``scores`` are the best, the worst, and that of each percentile; ``above`` has for each edge but the last how many
     entries have at least that score. An empty board has none of them.
     """
-    best, worst, *others = scores or [None, None, *[None] * len(PERCENTILES)]
+    if not count:
+        return Summary(0, None, None, dict.fromkeys(PERCENTILES), [])
+    best, worst, *others = scores
     if len(edges) == 1:
         histogram = [Bucket(edges[0], edges[0], count)]
     else:

@@ -334,7 +334,7 @@ class EmbeddedStore(Store):
     def may_know(self, idempotency_key: IdempotencyKey) -> bool:
         return self._answers.may_know(idempotency_key)
 
-    async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
+    async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:  # noqa: ARG002
         self._check_open()
         answer = await self._answers.find(idempotency_key)
         if answer is None:

@@ -21,8 +21,8 @@ from laurels.stores.contract import (
     Board,
     Capabilities,
     Change,
-    DatedSubmission,
     Entry,
+    FullSubmission,
     IdempotencyKey,
     Period,
     PeriodRange,
@@ -60,7 +60,7 @@ _PERIODS, _PUT, _STANDING = map(Script, ("periods", "put", "standing"))
 class RedisStore(Store):
     """A store that keeps its boards in one database of Redis."""
 
-    capabilities = Capabilities(durable=False, defining=False, ttl=False)
+    capabilities = Capabilities(durable=False, defining=False, ttl=False, hiding=False, guarding=False)
     waits_inline = True
 
     def __init__(
@@ -84,17 +84,19 @@ class RedisStore(Store):
     ) -> SubmitResult | None:
         self._check_kept(board)
         is_one = isinstance(submissions, Submission)
-        if is_one and not (idempotency_key or want_changes) and type(submissions) is Submission:
-            if submissions.metadata is None and board.name in self._listed and _is_plain(board):
-                now = round(self._clock() * SECOND)
-                key, rules = key_of(board.name), rules_of(board.definition)
-                await self._turns.call(_PUT, (key,), rules, now, submissions.name, _text(submissions.score))
-                return None
+        is_short = board.name in self._listed and _is_plain(board) and not (idempotency_key or want_changes)
+        if is_short and type(submissions) is Submission and submissions.metadata is None:
+            now = round(self._clock() * SECOND)
+            key, rules = key_of(board.name), rules_of(board.definition)
+            await self._turns.call(_PUT, (key,), rules, now, submissions.name, _text(submissions.score))
+            return None
         if want_changes and not is_one:
             self._refuse("tell what a batch changed")
-        batch = [submissions] if is_one else submissions
+        batch: Sequence[Submission | Refusal] = [submissions] if isinstance(submissions, Submission) else submissions
         good = [each for each in batch if isinstance(each, Submission)]
         early = [each for each in batch if isinstance(each, Refusal)]
+        if any(isinstance(each, FullSubmission) and (each.operator or each.run) for each in good):
+            self._refuse("guard a board against cheating")
         if not good and idempotency_key is None:
             return SubmitResult(early)
         if good and board.name not in self._listed:
@@ -221,7 +223,7 @@ class RedisStore(Store):
         """Ask until the edges of the histogram, which follow from the best and the worst score, are of one state."""
         edges: list[Score] = []
         while True:
-            words = len(PERCENTILES), *PERCENTILES, *map(_text, edges[:-1])
+            words: list[str | int] = [len(PERCENTILES), *PERCENTILES, *map(_text, edges[:-1])]
             count, *figures = await self._read(board, "summary", *words) or [0]
             if not count:
                 return summarize(0, [], [], [])
@@ -336,14 +338,13 @@ def _entries(board: Board, submissions: Sequence[Submission]) -> tuple[list[str]
     words: list[bytes | str | int] = []
     usual = _feeds(board, board.feeds, places)
     for each in submissions:
-        is_dated = isinstance(each, DatedSubmission)
-        words += (
-            each.name,
-            _text(each.score),
-            b"" if each.metadata is None else b"=" + each.metadata,
-            each.submitted_at if is_dated else "",
-            _feeds(board, each.feeds, places) if is_dated else usual,
-        )
+        when: int | str = ""
+        feeds = usual
+        if isinstance(each, FullSubmission):
+            when = "" if each.submitted_at is None else each.submitted_at
+            feeds = _feeds(board, each.feeds, places)
+        metadata = b"" if each.metadata is None else b"=" + each.metadata
+        words += (each.name, _text(each.score), metadata, when, feeds)
     return list(places), words
 
 
@@ -353,7 +354,7 @@ def _feeds(board: Board, feeds: Sequence[Any], places: dict[str, int]) -> str:
 
 
 def _text(score: Score) -> str:
-    return "%.17g" % score
+    return f"{score:.17g}"
 
 
 def _score(text: bytes) -> Score:

@@ -1,4 +1,4 @@
-"""Turns: all that one turn of the event loop asks of a node goes to it in one pipeline, and each caller waits on a future.
+"""Turns: all that one turn of the event loop asks of a node goes to it in one pipeline; callers wait on futures.
 
 One call for each would cost three times as much, most of it in awaiting. A future is done inside the turn in which its
 pipeline was read, so that whoever is driven by its callback goes on at once.
@@ -106,7 +106,8 @@ class Turns:
         async with self._client.pipeline(transaction=False) as pipeline:
             for call in calls:
                 pipeline.execute_command("EVALSHA", call.script.digest, *call.words)
-            return await pipeline.execute(raise_on_error=False)
+            results: list[Any] = await pipeline.execute(raise_on_error=False)
+            return results
 
     async def close(self) -> None:
         """Wait for what is under way, and close the connections."""
