@@ -48,6 +48,11 @@ MAY_IMPORT = {
     "laurels.boards_file": laurels("errors", "wording", "definition", "entries", "declaring"),
     "laurels.stores.__init__": set[str](),
     "laurels.stores.contract": laurels("limits", "errors", "definition"),
+    "laurels.stores.sums": laurels("errors", "ranking", "definition"),
+    "laurels.stores.summary": laurels("stores.contract"),
+    "laurels.stores.redis": laurels(
+        "limits", "errors", "definition", "stores.contract", "stores.sums", "stores.summary"
+    ),
     "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
