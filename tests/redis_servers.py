@@ -295,16 +295,15 @@ class Sentinels:
     @property
     def primary(self) -> Node:
         """Return the node that the sentinels name, when they name one."""
-        until(lambda: len(self._named()) == 1)
-        return next(node for node in self.nodes if {node.port} == self._named())
+        named: set[int] = set()
+        while len(named) != 1:
+            named = {self._named(sentinel) for sentinel in self.sentinels}
+        return next(node for node in self.nodes if node.port in named)
 
-    def _named(self) -> set[int]:
-        """Return the ports of what the sentinels take for the primary."""
-        ports = set()
-        for sentinel in self.sentinels:
-            with closing(sentinel.client()) as client:
-                ports.add(int(client.sentinel_get_master_addr_by_name(self.name)[1]))
-        return ports
+    def _named(self, sentinel: Node) -> int:
+        """Return the port of what a sentinel takes for the primary."""
+        with closing(sentinel.client()) as client:
+            return int(client.sentinel_get_master_addr_by_name(self.name)[1])
 
     def is_whole(self) -> bool:
         """Return whether the sentinels know each other, and the primary has its replicas."""
