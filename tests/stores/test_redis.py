@@ -15,7 +15,8 @@ from redis.crc import key_slot
 from laurels.definition import Definition
 from laurels.errors import AnswerLost, StoreUnavailable, SumUncertain
 from laurels.stores.contract import Board, Feed, IdempotencyKey, Standing, Submission
-from laurels.stores.redis import turns
+from laurels.stores.redis.connecting import connect
+from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.store import RedisStore, key_of
 from tests.redis_servers import PROGRAMS
 from tests.stores.conformance import Conformance
@@ -40,7 +41,7 @@ def url(redis_server: Node) -> str:
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[RedisStore]:
     """Open a store over an empty database."""
-    opened = RedisStore(url, answer_seconds=1)
+    opened = RedisStore(connect(url, RedisSettings(timeout=1)))
     yield opened
     await opened.close()
 
@@ -72,7 +73,7 @@ class RedisMachine(StoreMachine):
         with closing(redis.Redis.from_url(self.url)) as client:
             client.flushall()
         self.runner = asyncio.Runner()
-        self.store = RedisStore(self.url, lambda: self.model.now)
+        self.store = RedisStore(connect(self.url), lambda: self.model.now)
 
     def teardown(self) -> None:
         """Close the store."""

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextvars import Context
 
 Word: TypeAlias = bytes | str | int
@@ -47,6 +47,8 @@ class Reply(asyncio.Future[Any]):
     tries = 0
     needs_script = False
     """Whether the server does not have its script."""
+    refusal = ""
+    """Why the server did not take its script."""
     takes_refusals: ClassVar[bool] = False
     turn: Turn | None = None
     """What holds the answer back until replicas have the change."""
@@ -107,16 +109,20 @@ class Reply(asyncio.Future[Any]):
                 self.get_loop().call_exception_handler({"message": "A waiter for Redis raised", "exception": error})
 
 
-class Ignored:
-    """What takes an answer that nobody waits for."""
+class Aside:
+    """What is sent beside calls, and answered to nobody; ``replies`` are told if their script was refused."""
 
     takes_refusals = True
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, at: float, replies: Sequence[Reply] = ()) -> None:
         self.at = at
+        self._replies = replies
 
     def take(self, answer: Any) -> None:
-        """Forget it."""
+        """Note a refusal."""
+        if isinstance(answer, Exception):
+            for reply in self._replies:
+                reply.refusal = str(answer)
 
     def fail(self, error: BaseException) -> None:
-        """Forget it."""
+        """Leave it: the calls fail by themselves."""

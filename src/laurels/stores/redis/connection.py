@@ -14,12 +14,15 @@ from hiredis import ProtocolError, Reader, pack_command
 from laurels.stores.redis.calls import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from laurels.stores.redis.calls import Word
 
 
-class Refusal(Exception):  # noqa: N818 - what a server answers, not what is raised
+_pack: Callable[[tuple[Word, ...]], bytes] = pack_command  # type: ignore[assignment]
+
+
+class Refusal(Exception):
     """An error that a server answers with."""
 
 
@@ -54,7 +57,7 @@ class Connection(asyncio.Protocol):
     """What is asked of one server over one connection."""
 
     def __init__(self, owner: Owner | None = None) -> None:
-        self.unanswered: deque[Sent] = deque()
+        self.unanswered: deque[Any] = deque()
         self.is_congested = False
         self._owner = owner
         self._reader = Reader(replyError=Refusal)
@@ -68,12 +71,14 @@ class Connection(asyncio.Protocol):
     def write(self, calls: Sequence[tuple[Sent, tuple[Word, ...]]]) -> None:
         """Send commands, all at once, each with what takes its answer."""
         self.unanswered.extend(call for call, _ in calls)
-        self._transport.write(b"".join([pack_command(words) for _, words in calls]))  # type: ignore[union-attr]
+        assert self._transport is not None
+        self._transport.write(b"".join([_pack(words) for _, words in calls]))
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Send calls as they are, all at once."""
         self.unanswered.extend(replies)
-        self._transport.write(b"".join([pack_command(reply.words) for reply in replies]))  # type: ignore[union-attr]
+        assert self._transport is not None
+        self._transport.write(b"".join([_pack(reply.words) for reply in replies]))
 
     async def ask(self, *commands: tuple[Word, ...]) -> list[Any]:
         """Return the answers to commands; a :exc:`Refusal` is an answer, too."""
@@ -91,7 +96,7 @@ class Connection(asyncio.Protocol):
                 if answer is False:
                     break
                 call = unanswered.popleft()
-                if type(answer) is Refusal and not call.takes_refusals:
+                if type(answer) is Refusal and not call.takes_refusals and owner is not None:
                     owner.refused(call, str(answer))
                 else:
                     call.take(answer)
@@ -126,12 +131,14 @@ class Connection(asyncio.Protocol):
         """Hand back what was not answered."""
         if exc is not None:
             self._reason = str(exc)
-        lost, self.unanswered = list(self.unanswered), deque()
+        lost: list[Sent] = list(self.unanswered)
+        self.unanswered.clear()
         for call in lost:
             if call.takes_refusals:
                 call.fail(ConnectionError(self._reason))
         if self._owner is not None:
-            self._owner.lost(self, self._reason, [call for call in lost if isinstance(call, Reply) and not call.takes_refusals])
+            calls = [call for call in lost if isinstance(call, Reply) and not call.takes_refusals]
+            self._owner.lost(self, self._reason, calls)
 
 
 class _Answer(Reply):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from laurels.errors import ServerUnusable
+from laurels.errors import ServerUnusable, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 OLDEST = (6, 2)
 """The oldest version of Redis that knows all commands that are used; Valkey began with 7.2."""
 WAITAOF_SINCE = (7, 2)
-QUESTIONS = (("INFO",), ("CONFIG", "GET", "append*"), ("CONFIG", "GET", "maxmemory*"))
+QUESTIONS: tuple[tuple[str, ...], ...] = (("INFO",), ("CONFIG", "GET", "append*"), ("CONFIG", "GET", "maxmemory*"))
 
 
 class Facts(Struct, frozen=True):
@@ -48,20 +48,17 @@ class Facts(Struct, frozen=True):
         """Whether it can say what replicas have on disk."""
         return self.version is not None and self.version >= WAITAOF_SINCE
 
-    def check(self, *, allow_eviction: bool, in_cluster: bool) -> None:
-        """Raise ServerUnusable if it cannot keep a board as it must be kept."""
+    def check(self, *, allow_eviction: bool) -> None:
+        """Raise StoreUnavailable if it cannot keep boards as they must be kept."""
         if self.version is not None and self.version < OLDEST:
             found = ".".join(map(str, self.version))
-            raise ServerUnusable(f"The server is Redis {found}", "use Redis 6.2 or later, or Valkey")
-        if self.is_cluster != in_cluster and self.version is not None:
-            known, right = ("", "a node of a cluster: name it as redis+cluster://")
-            if in_cluster:
-                known, right = "no ", "redis://"
-            raise ServerUnusable(f"The server is {known}node of a cluster", f"name it as {right}")
+            raise ServerUnusable(f"The server is Redis {found}", "have the operator use 6.2 or later, or Valkey")
+        if self.is_loading:
+            raise StoreUnavailable("Redis is loading its data")
         if self.evicts and not allow_eviction:
             raise ServerUnusable(
                 f"Redis would remove boards when its memory is full (maxmemory-policy {self.policy})",
-                "set maxmemory-policy noeviction there, or start with --allow-eviction",
+                "have the operator set maxmemory-policy noeviction there, or start with --allow-eviction",
             )
 
     def describe(self) -> str:

@@ -5,10 +5,13 @@ What a server says is left out if it could reveal something of this network, of 
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
 from laurels.errors import ServerFull, ServerUnusable, StoreRefused, StoreUnavailable
+
+_log = logging.getLogger("laurels.stores")
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 _IN_SCRIPT = re.compile(r"-?\b(OOM|WRONGTYPE|READONLY|MISCONF|NOREPLICAS|NOPERM|MOVED|ASK|CLUSTERDOWN)\b")
 """What 6.2 puts into the error of a script; later servers begin with it."""
+_RIGHTS = re.compile(r"ACL failure in script|user executing the script can't")
 _COMMAND = re.compile(r"'([a-z|]+)' command", re.IGNORECASE)
 
 PASSING = {
@@ -34,6 +38,8 @@ PASSING = {
 def code_of(text: str) -> str:
     """Return the code of an error, also of one that a script met."""
     code = text.partition(" ")[0]
+    if code == "ERR" and _RIGHTS.search(text):
+        return "NOPERM"
     if code == "ERR" and (found := _IN_SCRIPT.search(text)):
         return found[1]
     return code
@@ -66,4 +72,5 @@ def translate(text: str) -> StoreError:
         return StoreUnavailable(PASSING[code])
     if code in TRANSLATE:
         return TRANSLATE[code](text)
-    return StoreRefused(f"Redis failed: {text}")
+    _log.error("Redis refused a call: %s", text)
+    return StoreRefused("Redis failed at it, as the log of the service says")

@@ -43,9 +43,7 @@ class Handshake:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._reach(connection, address)
                 answers = await connection.ask(*first, *commands)
-            for answer in answers[: len(first)]:
-                if isinstance(answer, Refusal):
-                    raise translate(str(answer))
+            _check(answers[: len(first)])
         except ssl.SSLCertVerificationError as error:
             raise ServerUnusable(f"The certificate of Redis is not trusted: {error.verify_message}", CA) from error
         except ssl.SSLError as error:
@@ -86,6 +84,12 @@ class Handshake:
             await loop.create_unix_connection(lambda: connection, address.host)
         else:
             await loop.create_connection(lambda: connection, address.host, address.port, ssl=self._context)
+
+
+def _check(answers: list[Any]) -> None:
+    for answer in answers:
+        if isinstance(answer, Refusal):
+            raise translate(str(answer))
 
 
 CA = "have the operator name the file of its authority (--redis-ca-file)"

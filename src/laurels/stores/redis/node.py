@@ -14,10 +14,10 @@ import asyncio
 import logging
 import random
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from laurels.errors import AnswerLost, StoreUnavailable
-from laurels.stores.redis.calls import Ignored
+from laurels.stores.redis.calls import Aside
 from laurels.stores.redis.connection import Connection
 from laurels.stores.redis.durability import QUESTIONS, Facts, read_facts
 from laurels.stores.redis.replicas import Changes
@@ -83,7 +83,7 @@ class Node:
     def send(self, reply: Reply) -> None:
         """Send a call at the end of this turn of the loop; fail it if it cannot be."""
         if self.trouble is not None:
-            self._refuse(reply)
+            self._refuse(reply, self.trouble)
             return
         if self.unanswered >= self._settings.waiting:
             reply.fail(StoreUnavailable(f"{self._settings.waiting:,} calls wait for Redis already"))
@@ -122,23 +122,25 @@ class Node:
             self._check = replies[0].get_loop().call_later(self._settings.timeout / CHECKS, self._look)
 
     def _write(self, connection: Connection, replies: list[Reply], now: float) -> None:
-        scripts = {reply.script for reply in replies if reply.needs_script and reply.script is not None}
+        lacking = [reply for reply in replies if reply.needs_script]
         changes = [reply for reply in replies if not reply.reads] if self._settings.wait else []
-        if not (scripts or changes or any(reply.is_asking for reply in replies)):
+        if not (lacking or changes or any(reply.is_asking for reply in replies)):
             connection.send(replies)
             return
-        sent: list[tuple[Sent, tuple[Word, ...]]] = [(Ignored(now), ("SCRIPT", "LOAD", each.body)) for each in scripts]
+        bodies = {reply.script.body for reply in lacking if reply.script is not None}
+        aside = Aside(now, lacking)
+        sent: list[tuple[Sent, tuple[Word, ...]]] = [(aside, ("SCRIPT", "LOAD", body)) for body in bodies]
         for reply in replies:
             if reply.is_asking:
-                sent.append((Ignored(now), ("ASKING",)))
-            sent.append((reply, reply.words))
+                sent.append((Aside(now), ("ASKING",)))
+            sent.append((cast("Sent", reply), reply.words))
         if changes:
-            on_disk = self.facts is not None and self.facts.is_durable and self.facts.knows_waitaof
+            on_disk = self.facts.is_durable and self.facts.knows_waitaof
             held = Changes(self._settings.wait, at=now, on_disk=on_disk)
             touch, wait = held.commands(changes[-1].key, self._settings.timeout)
             for reply in changes:
                 reply.turn = held
-            sent += [(Ignored(now), touch), (held, wait)]
+            sent += [(Aside(now), touch), (held, wait)]
         connection.write(sent)
 
     # Connecting
@@ -190,11 +192,11 @@ class Node:
         self.trouble = error
         waiting, self.waiting = self.waiting, deque()
         for reply in waiting:
-            self._refuse(reply)
+            self._refuse(reply, error)
         self._router.lost(self)
 
-    def _refuse(self, reply: Reply) -> None:
-        reply.fail(self.trouble.with_traceback(None))
+    def _refuse(self, reply: Reply, error: StoreUnavailable) -> None:
+        reply.fail(error.with_traceback(None))  # or it would grow with each that raises it
 
     # What a connection tells
 
@@ -243,7 +245,7 @@ class Node:
 
     async def close(self) -> None:
         """Wait for what is under way, and close the connection."""
-        while self.unanswered and self.trouble is None:
+        while self.unanswered and self.trouble is None:  # noqa: ASYNC110 - the hot path sets no event
             await asyncio.sleep(CLOSING_SECONDS)
         self._is_closed = True
         if self._opening is not None:

@@ -28,7 +28,7 @@ class Changes:
         self._on_disk = on_disk
         self._held: list[tuple[Reply, Any]] = []
 
-    def commands(self, key: bytes | str | int, seconds: float) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+    def commands(self, key: str, seconds: float) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
         """Return what to send behind the changes; ``key`` is that of any of them."""
         patience = max(1, int(seconds * SHARE * 1000))
         wait: tuple[Word, ...] = ("WAIT", self._wanted, patience)

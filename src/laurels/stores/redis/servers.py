@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import random
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from laurels.stores.redis.calls import Reply
 from laurels.stores.redis.errors import PASSING, code_of, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from laurels.stores.redis.calls import Script, Word
     from laurels.stores.redis.durability import Facts
@@ -30,6 +30,9 @@ READING = {"GET", "HGET", "HGETALL", "HMGET", "MGET", "EXISTS", "PING", "TIME", 
 
 class Servers(ABC):
     """The servers behind one URL."""
+
+    fails_over = False
+    """Whether a replica may take the place of a server."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
@@ -57,10 +60,11 @@ class Servers(ABC):
         """What there are connections to."""
 
     @abstractmethod
-    async def find(self, node: Node) -> Address: ...
+    async def find(self, node: Node) -> Address:
+        """Return where a node is now; raise StoreUnavailable if that cannot be found out."""
 
-    @abstractmethod
-    def lost(self, node: Node) -> None: ...
+    def lost(self, node: Node) -> None:  # noqa: B027 - most need not
+        """Know that a node cannot be reached."""
 
     @abstractmethod
     async def ready(self) -> None:
@@ -74,11 +78,14 @@ class Servers(ABC):
         """Do again what was not done for a reason that passes; fail all else."""
         code = code_of(text)
         if code == "NOSCRIPT":
+            if reply.refusal:
+                reply.fail(translate(reply.refusal))
+                return
             reply.needs_script = True
             self.undone(reply, "Redis does not keep scripts", at_once=True)
         elif code in PASSING:
-            if code in MOVED_ON:
-                node.reconnect(PASSING[code])
+            if code == "READONLY":
+                node.reconnect("it is a replica now")
             self.undone(reply, PASSING[code])
         else:
             reply.fail(translate(text))
@@ -95,10 +102,32 @@ class Servers(ABC):
         else:
             loop.call_later(random.uniform(0, RETRY_SECONDS) * 2**reply.tries, self.send, reply)  # noqa: S311
 
+    async def _check_nodes(self, nodes: Sequence[Node]) -> None:
+        """Raise StoreUnavailable if no node answers, or if one cannot be used."""
+        pings = [Reply("", ("PING",)) for _ in nodes]
+        for node, ping in zip(nodes, pings, strict=True):
+            node.send(ping)
+        answers = await asyncio.gather(*pings, return_exceptions=True)
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        for error in errors:
+            if isinstance(error, ServerUnusable) or len(errors) == len(nodes):
+                raise error
+
     @property
     def is_durable(self) -> bool:
-        """Whether what is acknowledged survives."""
+        """Whether what was acknowledged survives a crash of a server, and of its machine."""
+        if self.fails_over and not self.settings.wait:
+            return False
         return all(node.facts.is_durable for node in self.nodes)
+
+    def warnings(self) -> list[str]:
+        """Return what an operator should know: what may be lost, and what does not answer."""
+        nodes = self.nodes
+        found = [node.facts.describe() for node in nodes if node.connection is not None]
+        if self.fails_over and not self.settings.wait:
+            found.append("A failover of Redis may lose acknowledged scores that no replica has yet (--redis-wait 1)")
+        found += [node.trouble.problem for node in nodes if node.trouble is not None]
+        return [each for each in dict.fromkeys(found) if each]
 
     def measure(self) -> Mapping[str, float]:
         """Return figures, by their names in the metrics."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - a struct needs the type
 from typing import Annotated
 
 from msgspec import Meta, Struct

@@ -8,12 +8,13 @@ What is under which key stands at the head of ``common.lua``.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from redis.exceptions import RedisError
+from msgspec.structs import replace
 
 from laurels.errors import AnswerLost, KeyReused, ScoreRefused, StoreError, SumUncertain
 from laurels.stores.contract import (
@@ -36,15 +37,17 @@ from laurels.stores.contract import (
     SubmitResult,
     Summary,
 )
-from laurels.stores.redis.connection import ANSWER_SECONDS, connect, translate
-from laurels.stores.redis.turns import Script, Turns
+from laurels.stores.redis.calls import Script
+from laurels.stores.redis.connecting import connect
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 from laurels.stores.sums import add, check_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from laurels.definition import Definition
+    from laurels.stores.redis.servers import Servers
+    from laurels.stores.redis.settings import RedisSettings
 
 PREFIX = "laurels:"
 BOARDS = f"{PREFIX}boards"
@@ -52,9 +55,15 @@ LISTED_REMEMBERED = 100_000
 SECOND = 1_000_000
 LISTED = 500
 """Names of boards that are looked up at once."""
+_log = logging.getLogger("laurels.stores")
 _encode = msgspec.json.Encoder().encode
-_SUBMIT, _READ, _REMOVE, _METADATA = (Script("common", name) for name in ("submit", "read", "remove", "metadata"))
-_PERIODS, _PUT, _STANDING = map(Script, ("periods", "put", "standing"))
+_SUBMIT, _REMOVE, _METADATA = (Script("common", name) for name in ("submit", "remove", "metadata"))
+_READ, _PERIODS, _STANDING = (
+    Script("common", "read", reads=True),
+    Script("periods", reads=True),
+    Script("standing", reads=True),
+)
+_PUT = Script("put")
 
 
 class RedisStore(Store):
@@ -63,11 +72,8 @@ class RedisStore(Store):
     capabilities = Capabilities(durable=False, defining=False, ttl=False, hiding=False, guarding=False)
     waits_inline = True
 
-    def __init__(
-        self, url: str, clock: Callable[[], float] = time.time, *, answer_seconds: float = ANSWER_SECONDS
-    ) -> None:
-        self._client = connect(url, answer_seconds)
-        self._turns = Turns(self._client)
+    def __init__(self, servers: Servers, clock: Callable[[], float] = time.time) -> None:
+        self._servers = servers
         self._clock = clock
         self._listed: set[str] = set()
         self._listing: dict[str, asyncio.Future[Any]] = {}
@@ -88,7 +94,7 @@ class RedisStore(Store):
         if is_short and type(submissions) is Submission and submissions.metadata is None:
             now = round(self._clock() * SECOND)
             key, rules = key_of(board.name), rules_of(board.definition)
-            await self._turns.call(_PUT, (key,), rules, now, submissions.name, _text(submissions.score))
+            await self._servers.call(_PUT, (key,), rules, now, submissions.name, _text(submissions.score))
             return None
         if want_changes and not is_one:
             self._refuse("tell what a batch changed")
@@ -108,7 +114,7 @@ class RedisStore(Store):
             keys.append(_key_of_key(board, idempotency_key))
             fingerprint = idempotency_key.fingerprint
         flags = "c" * want_changes + "k" * (idempotency_key is not None) + "m" * (not is_one) + "w" * bounds.integer
-        call = self._turns.call(
+        call = self._servers.call(
             _SUBMIT,
             tuple(keys),
             rules_of(definition),
@@ -135,22 +141,17 @@ class RedisStore(Store):
         """Have the list of boards hold a name, before the board's first submit."""
         listing = self._listing.get(name)
         if listing is None:
-            listing = self._listing[name] = asyncio.ensure_future(self._ask("ZADD", BOARDS, 0, name))
+            listing = self._listing[name] = asyncio.ensure_future(self._servers.ask(BOARDS, "ZADD", BOARDS, 0, name))
             listing.add_done_callback(lambda _: self._listing.pop(name))
         await asyncio.shield(listing)
         if len(self._listed) >= LISTED_REMEMBERED:
             self._listed.clear()
         self._listed.add(name)
 
-    async def _ask(self, *words: str | int) -> Any:
-        try:
-            return await self._client.execute_command(*words)
-        except (RedisError, OSError) as error:
-            raise translate(error) from error
-
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
-        first = await self._ask("GET", _key_of_key(board, idempotency_key))
+        key = _key_of_key(board, idempotency_key)
+        first = await self._servers.ask(key, "GET", key)
         if first is None:
             return None
         if not first.startswith(idempotency_key.fingerprint):
@@ -161,7 +162,7 @@ class RedisStore(Store):
         self._check_kept(board)
         keys = (_key(board), *(key_of(board.name, feed.window, feed.period) for feed in board.feeds))
         given = b"" if metadata is None else b"=" + metadata
-        return bool(await self._turns.call(_METADATA, keys, rules_of(board.definition), name, given))
+        return bool(await self._servers.call(_METADATA, keys, rules_of(board.definition), name, given))
 
     async def remove(self, board: Board, name: str) -> bool:
         return await self._remove(board, "name", name)
@@ -173,7 +174,7 @@ class RedisStore(Store):
         self._check_kept(board)
         own = key_of(board.name)
         rules, of_period = rules_of(board.definition), own if board.window else ""
-        found = await self._turns.call(_REMOVE, (_key(board),), rules, of_period, f"{own}:", kind, name)
+        found = await self._servers.call(_REMOVE, (_key(board),), rules, of_period, f"{own}:", kind, name)
         return bool(found)
 
     # Reads
@@ -181,7 +182,7 @@ class RedisStore(Store):
     async def standing(self, board: Board, name: str) -> Standing | None:
         if board.visible and _is_plain(board):
             self._check_open()
-            found = await self._turns.call(_STANDING, (_key(board),), rules_of(board.definition), name)
+            found = await self._servers.call(_STANDING, (_key(board),), rules_of(board.definition), name)
         else:
             found = await self._read(board, "standing", name)
         return Standing(_score(found[0]), found[1]) if found else None
@@ -240,7 +241,7 @@ class RedisStore(Store):
         self._check_kept(board)
         if not board.visible:
             return None
-        return await self._turns.call(_READ, (_key(board),), rules_of(board.definition), kind, *words)
+        return await self._servers.call(_READ, (_key(board),), rules_of(board.definition), kind, *words)
 
     # Boards and periods
 
@@ -249,10 +250,13 @@ class RedisStore(Store):
         found: list[str] = []
         start = f"({after}" if after else "-"
         while limit is None or len(found) < limit:
-            page = [name.decode() for name in await self._ask("ZRANGEBYLEX", BOARDS, start, "+", "LIMIT", 0, LISTED)]
+            found_names = await self._servers.ask(BOARDS, "ZRANGEBYLEX", BOARDS, start, "+", "LIMIT", 0, LISTED)
+            page = [name.decode() for name in found_names]
             if not page:
                 break
-            exist = await asyncio.gather(*(self._turns.call(_READ, (key_of(name),), "dlno", "count") for name in page))
+            exist = await asyncio.gather(
+                *(self._servers.call(_READ, (key_of(name),), "dlno", "count") for name in page)
+            )
             found += [name for name, count in zip(page, exist, strict=True) if count]
             start = f"({page[-1]}"
         return found[:limit]
@@ -265,7 +269,7 @@ class RedisStore(Store):
         if ranges is not None:
             ends = [f"{each.window}\n{end}" for each in ranges for end in (each.first, each.last)]
         rules, own = rules_of(board.definition), key_of(board.name)
-        found = await self._turns.call(_PERIODS, (own,), rules, f"{own}:", -1 if limit is None else limit, *ends)
+        found = await self._servers.call(_PERIODS, (own,), rules, f"{own}:", -1 if limit is None else limit, *ends)
         pairs = ((line.decode().split("\n"), count) for line, count in found)
         return [Period(window, period, count) for (window, period), count in pairs]
 
@@ -277,22 +281,33 @@ class RedisStore(Store):
 
     async def ready(self) -> None:
         self._check_open()
-        await self._ask("PING")
+        await self._servers.ready()
+        self.capabilities = replace(self.capabilities, durable=self._servers.is_durable)
+
+    def warnings(self) -> list[str]:
+        return self._servers.warnings()
+
+    def measure(self) -> Mapping[str, float]:
+        return self._servers.measure()
 
     async def close(self) -> None:
         if not self.is_closed:
             self.is_closed = True
-            await self._turns.close()
+            await self._servers.close()
 
 
-async def open_store(url: str, clock: Callable[[], float] = time.time) -> RedisStore:
+async def open_store(
+    url: str, clock: Callable[[], float] = time.time, settings: RedisSettings | None = None
+) -> RedisStore:
     """Return a store once it is ready; raise StoreError if it is not."""
-    store = RedisStore(url, clock)
+    store = RedisStore(connect(url, settings), clock)
     try:
         await store.ready()
     except StoreError:
         await store.close()
         raise
+    for warning in store.warnings():
+        _log.warning("%s", warning)
     return store
 
 

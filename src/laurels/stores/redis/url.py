@@ -55,6 +55,7 @@ class Target:
         self.user = unquote(user) or None
         self.password = unquote(password) or None
         self.service = ""
+        self.addresses: tuple[Address, ...]
         if "?" in place or "#" in place:
             raise BadServerURL(url, "it has no parameters: settings are options of the service")
         if scheme == "unix":
