@@ -62,6 +62,7 @@ def map_case(_: Any, case: Any) -> Any:
         if operation_of(case) == "define" and isinstance(case.body, dict):
             case.body = case.body | {
                 "time_zone": _ZONES[len(str(case.body)) % len(_ZONES)],
+                "partitions": 1,
                 "windows": _WINDOWS[: len(case.body.get("windows", ()))],
             }
             kept = zip(case.body["windows"], case.body.get("keep", {}).values(), strict=False)
