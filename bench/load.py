@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from bench.errors import Disturbed, LoadFailed
-from bench.machine import CLIENT_CORE, cpu_seconds, pinned
+from bench.machine import CLIENT_CORE, cpu_seconds, on_both_cores, pinned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bench.servers import Server
 
@@ -41,14 +41,17 @@ class Burst(Struct, frozen=True):
         return self.rate * self.cpu / 1e6
 
 
-def burst(servers: Sequence[Server], prepared: Path, seconds: float, keys: str = "") -> Burst:
+def burst(
+    servers: Sequence[Server], prepared: Path, seconds: float, keys: str = "", *, from_both: bool = False
+) -> Burst:
     """Load the first of ``servers`` for some seconds; it uses the others, so their CPU time counts too.
 
-    With ``keys`` each request has an idempotency key of its own, which begins so.
+    With ``keys`` each request has an idempotency key of its own, which begins so. The load comes from the client's
+    core, or from whichever of both is free.
     """
     server, pids = servers[0], [server.pid for server in servers]
     before, generator = cpu_seconds(pids), _waited_for()
-    requests, taken = _wrk(server, prepared, seconds, keys)
+    requests, taken = _wrk(server, prepared, seconds, keys, on_both_cores if from_both else _on_client_core)
     spent, generated = cpu_seconds(pids) - before, _waited_for() - generator
     return Burst(rate=requests / taken, cpu=spent / requests * 1e6, generator=generated / taken)
 
@@ -68,11 +71,17 @@ def _waited_for() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _wrk(server: Server, prepared: Path, seconds: float, keys: str) -> tuple[int, float]:
+def _on_client_core(command: Sequence[str]) -> list[str]:
+    return pinned(CLIENT_CORE, command)
+
+
+def _wrk(
+    server: Server, prepared: Path, seconds: float, keys: str, place: Callable[[Sequence[str]], list[str]]
+) -> tuple[int, float]:
     command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds:.0f}s"]
     command += ["--script", str(SCRIPT), f"{server.scheme}://127.0.0.1:{server.port}", "--", str(prepared)]
     command += [keys] if keys else []
-    done = subprocess.run(pinned(CLIENT_CORE, command), capture_output=True, text=True, check=False)
+    done = subprocess.run(place(command), capture_output=True, text=True, check=False)
     counted = re.search(r"^counted (\d+) (\d+) (\d+)$", done.stdout, re.MULTILINE)
     if counted is None or counted[3] != "0" or counted[1] == "0":
         raise LoadFailed(server.name, done.stdout + done.stderr)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from msgspec import Struct
 
 from bench.errors import NotAnswering
-from bench.machine import SERVER_CORE, cpu_seconds, pinned
+from bench.machine import SERVER_CORE, cpu_seconds, on_both_cores, pinned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,6 +158,15 @@ def laurels(directory: Path, data: Path, *options: str, checkout: Checkout = HER
     return Server("laurels", command, port, directory, checkout.environment, scheme)
 
 
+def laurels_on_redis(directory: Path, redis_port: int, *options: str, both_cores: bool = False) -> Server:
+    """Start Laurels on a Redis, on the server's core or on any."""
+    port = free_port()
+    place = ["--host", "127.0.0.1", "--port", str(port), "--store", f"redis://127.0.0.1:{redis_port}/0"]
+    serve = [HERE.laurels, "serve", *place, *options]
+    command = on_both_cores(serve) if both_cores else pinned(SERVER_CORE, serve)
+    return Server(f"laurels-{port}", command, port, directory, HERE.environment)
+
+
 def momento(directory: Path, *options: str) -> Server:
     """Start the local Momento server."""
     port = free_port()
@@ -181,11 +190,11 @@ def nginx(directory: Path) -> Server:
     return _pinned("nginx", ["nginx", "-e", "stderr", "-c", str(configuration)], port, directory)
 
 
-def redis(directory: Path) -> Server:
+def redis(directory: Path, core: int = SERVER_CORE) -> Server:
     """Start Redis, which saves nothing by itself; it loads, and on command saves, ``dump.rdb`` in ``directory``."""
     port = free_port()
     options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(directory)]
-    return _pinned("redis", ["redis-server", *options], port, directory)
+    return Server("redis", pinned(core, ["redis-server", *options]), port, directory, ENVIRONMENT)
 
 
 def fastapi(directory: Path, redis_port: int) -> Server:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from bench.machine import CLIENT_CORE, pinned
+from bench.machine import CLIENT_CORE, on_both_cores, pinned
 from bench.members import batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+NAMES = 100_000
+"""Of how many names redis-benchmark chooses."""
 
 
 def fill(port: int, key: str, entries: Iterable[tuple[str, int]]) -> None:
@@ -37,3 +40,15 @@ def _zadd(key: str, batch: list[tuple[str, int]]) -> bytes:
         words += [str(score), name]
     bulks = "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
     return f"*{len(words)}\r\n{bulks}".encode()
+
+
+def benchmark(port: int, connections: int, count: int, *words: str) -> float:
+    """Run ``redis-benchmark`` of one command, not pipelined, from whichever core is free; return calls a second.
+
+    ``__rand_int__`` in a word is a number of twelve digits below ``NAMES``.
+    """
+    options = ["-p", str(port), "-c", str(connections), "-n", str(count), "-r", str(NAMES), "--csv"]
+    done = subprocess.run(
+        on_both_cores(["redis-benchmark", *options, *words]), capture_output=True, text=True, check=True
+    )
+    return float(done.stdout.splitlines()[-1].split('","')[1])

@@ -16,6 +16,7 @@ from bench.rows.http import page, standing, submit
 from bench.rows.index import index
 from bench.rows.latency import latency
 from bench.rows.momento import momento
+from bench.rows.redis import bare, routes
 from bench.rows.restart import restart
 from bench.rows.tls import tls
 
@@ -41,6 +42,8 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "import": bulk,
     "clone": clone,
     "restart": restart,
+    "redis": routes,
+    "redis-bare": bare,
     "momento": momento,
     "function": function,
     "attacks": attacks,

@@ -57,17 +57,17 @@ def submit(run: Run) -> Iterator[Figure]:
 def _compare(run: Run, row: str, sent: list[Request], *, nginx: float, fastapi: float) -> Iterator[Figure]:
     prepared = requests.save(sent, run.directory / f"{row}.requests")
     with _running(run.directory / row) as field:
-        _agree(field, sent[:SAMPLE])
+        agree(field.laurels[0], field.fastapi[0], sent[:SAMPLE])
         every = (field.laurels, field.nginx, field.fastapi)
         for side in every:
             burst(side, prepared, WARM_UP)
         rounds = [_round(field, prepared, run.seconds) for _ in range(run.repeat)]
     what = f"{row}, {MEMBERS:,} members, 64 connections"
     against_nginx = [(ours, theirs) for ours, theirs, _ in rounds]
-    yield compare(Subject(row, what, "/s", Target(">=", nginx)), "nginx", against_nginx, _busy(against_nginx))
+    yield compare(Subject(row, what, "/s", Target(">=", nginx)), "nginx", against_nginx, busy(against_nginx))
     against_fastapi = [(ours, theirs) for ours, _, theirs in rounds]
     subject = Subject(row, what, "/s", Target(">=", fastapi))
-    yield compare(subject, "FastAPI + Redis", against_fastapi, _busy(against_fastapi))
+    yield compare(subject, "FastAPI + Redis", against_fastapi, busy(against_fastapi))
 
 
 def _round(field: Field, prepared: Path, seconds: float) -> tuple[Measure, Measure, Measure]:
@@ -76,7 +76,7 @@ def _round(field: Field, prepared: Path, seconds: float) -> tuple[Measure, Measu
     return Measure(ours.rate, ours.cpu), Measure(nginx.rate, nginx.cpu), Measure(fastapi.rate, fastapi.cpu)
 
 
-def _busy(pairs: Sequence[tuple[Measure, Measure]]) -> str:
+def busy(pairs: Sequence[tuple[Measure, Measure]]) -> str:
     """Format the share of its core that each side used; for the rest it waited, for a disk or for the generator."""
     ours, theirs = (median(side) for side in zip(*pairs, strict=True))
     return f"busy {_share(ours):.0%} / {_share(theirs):.0%}"
@@ -102,11 +102,11 @@ def _running(directory: Path) -> Iterator[Field]:
         yield Field(laurels=(laurels,), nginx=(nginx,), fastapi=(fastapi, store))
 
 
-def _agree(field: Field, sample: list[Request]) -> None:
+def agree(laurels: Server, fastapi: Server, sample: list[Request]) -> None:
     """Send a sample and then reads of the same names to both; raise Disagreement if responses differ in meaning."""
     reads = [requests.Request("GET", request.path) for request in sample]
-    ours = requests.ask(field.laurels[0].port, sample + reads)
-    theirs = requests.ask(field.fastapi[0].port, sample + reads)
+    ours = requests.ask(laurels.port, sample + reads)
+    theirs = requests.ask(fastapi.port, sample + reads)
     for request, our, their in zip(sample + reads, ours, theirs, strict=True):
         if our.status != their.status or _meaning(our.body) != _meaning(their.body):
             raise Disagreement(f"{request.method} {request.path}", our.body, their.body)
