@@ -17,13 +17,14 @@ from hypothesis import HealthCheck, settings
 from tests.clock import clock
 from tests.momento import momento
 from tests.processes import end
+from tests.redis_servers import redis_cluster, redis_sentinels, redis_server, redis_servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-__all__ = ["clock", "momento"]
+__all__ = ["clock", "momento", "redis_cluster", "redis_sentinels", "redis_server", "redis_servers"]
 
 
 class Server:

@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "laurels.boards_file": laurels("errors", "wording", "definition", "entries", "declaring"),
     "laurels.stores.__init__": set[str](),
     "laurels.stores.contract": laurels("limits", "errors", "definition"),
-    "laurels.stores.sums": laurels("errors", "ranking", "definition"),
+    "laurels.stores.sums": laurels("errors", "definition"),
     "laurels.stores.summary": laurels("stores.contract"),
     "laurels.stores.redis": laurels(
         "limits", "errors", "definition", "stores.contract", "stores.sums", "stores.summary"
@@ -58,8 +58,9 @@ MAY_IMPORT = {
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),
+    "laurels.restoring": laurels("errors", "definition", "stores.contract", "submissions"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
-    | laurels("turnstile"),
+    | laurels("turnstile", "restoring"),
     "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
     | laurels("stores.contract", "boards", "audit"),
     "laurels.adapters.limits": laurels("limits"),

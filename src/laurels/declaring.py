@@ -15,6 +15,7 @@ from laurels.definition import (
     LONGEST_RUN_SECONDS,
     LONGEST_TTL_SECONDS,
     NO_GUARD,
+    PARTITIONS,
     PERIODS_KEPT,
     WINDOWS,
     Bounds,
@@ -53,6 +54,7 @@ EXPECTED = {
     "required": "it must be true or false",
     "min_seconds": f"it must be a whole number from 0 to {LONGEST_RUN_SECONDS:,}",
     "max_seconds": f"it must be a whole number from 1 to {LONGEST_RUN_SECONDS:,}",
+    "partitions": f"it must be a whole number from 1 to {PARTITIONS:,}",
     "ttl": 'it must be a whole number and a unit, such as "7d", "12h", "30m" or "90s"',
 } | {field: f"it must be {' or '.join(map(json.dumps, choices))}" for field, choices in CHOICES.items()}
 EXPECTED_ITEM = {
@@ -60,6 +62,12 @@ EXPECTED_ITEM = {
     "keep": f"it must be a whole number from 1 to {PERIODS_KEPT:,}",
 }
 """What would be right, by field; and for each window in a list or a table."""
+UNPARTITIONED = {
+    "ties": 'it must be "name" if there are partitions, because these share no clock that could order ties',
+    "ranking": 'it must be "ordinal" or "competition" if there are partitions, because several may have one score',
+    "ttl": "it must be left out if there are partitions, because one submit cannot renew the time of all of them",
+}
+"""Why a board of several partitions cannot have it, by field."""
 _TABLES: dict[Path, type[Struct]] = {("scores",): Bounds, ("guard",): Guard, ("guard", "runs"): Runs}
 """The tables in a definition that have fields of their own."""
 
@@ -83,6 +91,8 @@ def normalize_definition(definition: Definition) -> Definition:
     if (definition.ttl_seconds or 0) > LONGEST_TTL_SECONDS:
         raise _bad_value(("ttl",), definition.ttl, f"it must be at most {LONGEST_TTL_SECONDS // SECONDS['d']}d")
     windows = tuple(_normalize_windows(definition.windows))
+    if definition.partitions > 1:
+        _check_partitioned(definition)
     return replace(
         definition,
         scores=_normalize_bounds(definition.scores),
@@ -90,6 +100,13 @@ def normalize_definition(definition: Definition) -> Definition:
         windows=windows,
         keep=dict(_normalize_keep(definition.keep, windows)),
     )
+
+
+def _check_partitioned(definition: Definition) -> None:
+    has = {"ties": definition.ties != "name", "ranking": definition.ranking == "dense", "ttl": definition.ttl}
+    for field, is_wrong in has.items():
+        if is_wrong:
+            raise _bad_value((field,), getattr(definition, field), UNPARTITIONED[field])
 
 
 @cache

@@ -51,6 +51,8 @@ OPERATORS: Mapping[Operator, OperatorRules] = MappingProxyType(
 
 LONGEST_TTL_SECONDS = 10**9
 WINDOWS, WINDOW_CHARACTERS, PERIODS_KEPT = 8, 100, 1000
+PARTITIONS = 1024
+"""How many a board may have."""
 LONGEST_RUN_SECONDS = SECONDS["d"]
 
 
@@ -177,6 +179,15 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         ),
     ] = None
     guard: Annotated[Guard | None, Meta(description="What the board does against cheating. Default: nothing.")] = None
+    partitions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=PARTITIONS,
+            description="Over how many parts of the store its entries are spread, by their names. With more than one "
+            "an answer of several parts may be of several moments close together.",
+        ),
+    ] = 1
 
     @property
     def operator_rules(self) -> OperatorRules:
@@ -249,6 +260,9 @@ def _contradictions(old: Definition, new: Definition, stored: Stored) -> Iterato
             if was != wanted:
                 what = "entries that were kept" if stored.entries else "held scores that were submitted"
                 yield f"it has {what} with {field} {was!r}, not {wanted!r}; drop its entries first"
+        if old.partitions != new.partitions:
+            where = f"{old.partitions} partition{'s' * (old.partitions > 1)}"
+            yield f"its entries are in {where}, not {new.partitions}; move them with laurels boards repartition"
     if stored.entries:
         yield from _out_of_bounds(new.scores, stored)
     if stored.windows and old.time_zone != new.time_zone:

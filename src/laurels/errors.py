@@ -408,9 +408,9 @@ class StoreRefused(StoreError):
 class NotKept(StoreError):
     """The operation needs a feature that is not among the store's capabilities."""
 
-    def __init__(self, feature: str) -> None:
+    def __init__(self, feature: str, which_does: str = "the embedded store") -> None:
         self.feature = feature
-        super().__init__(f"This service cannot {feature}: the store behind it does not, and the embedded store does.")
+        super().__init__(f"This service cannot {feature}: the store behind it does not, and {which_does} does.")
 
 
 class BadStore(StoreError):

@@ -138,8 +138,9 @@ def test_windows_in_words() -> None:
         (Definition(scores=Bounds(min=0)), "scores numbers from 0"),
         (Definition(guard=Guard(max_step=5, per_player="2/m")), "guard steps of at most 5, of one player 2/m"),
         (Definition(guard=Guard(runs=Runs())), "guard runs taken, of 0 to 3600 seconds"),
+        (Definition(partitions=16), "partitions 16"),
     ],
-    ids=["default", "more", "bounds", "guard", "runs"],
+    ids=["default", "more", "bounds", "guard", "runs", "partitions"],
 )
 def test_definition_in_short(definition: Definition, words: str) -> None:
     """In a list only the fields are shown that differ from the default definition."""
@@ -151,6 +152,11 @@ def test_guard_in_words() -> None:
     definition = Definition(guard=Guard(hold_above=9, runs=Runs(required=True)))
     line = "  guard      held above 9, runs required, of 0 to 3600 seconds"
     assert list(describe.format_definition(definition, 0))[-1] == line
+
+
+def test_partitions_in_words() -> None:
+    """How many partitions a board has is shown if it is more than one."""
+    assert "  partitions 4, over which the names are spread" in describe.format_definition(Definition(partitions=4), 0)
 
 
 def schema(laurels: Run) -> dict[str, Any]:

@@ -27,6 +27,7 @@ UNTOLD = {
     | {"minScore", "maxScore"},
     "set_metadata": _PERIOD,
     "remove": _PERIOD,
+    "restore": _PERIOD,
     "drop": _PERIOD,
     "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl", "/guard"},
     "summary": _PERIOD,
@@ -61,6 +62,7 @@ def map_case(_: Any, case: Any) -> Any:
         if operation_of(case) == "define" and isinstance(case.body, dict):
             case.body = case.body | {
                 "time_zone": _ZONES[len(str(case.body)) % len(_ZONES)],
+                "partitions": 1,
                 "windows": _WINDOWS[: len(case.body.get("windows", ()))],
             }
             kept = zip(case.body["windows"], case.body.get("keep", {}).values(), strict=False)

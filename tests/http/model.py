@@ -32,6 +32,7 @@ DEFAULT: dict[str, Json] = {
     "keep": {},
     "ttl": None,
     "guard": None,
+    "partitions": 1,
 }
 
 

@@ -27,6 +27,7 @@ DEFAULT_DEFINITION: dict[str, Any] = {
     "keep": {},
     "ttl": None,
     "guard": None,
+    "partitions": 1,
 }
 LAPS = DEFAULT_DEFINITION | {
     "order": "ascending",
@@ -284,6 +285,13 @@ def test_rank_of_a_score_by_the_ranking(service: Server, board: str, ranking: st
     define(service, board, ranking=ranking)
     fill(service, board, ("a", 9), ("b", 7), ("c", 7), ("d", 5))
     assert ask(service, "GET", f"/-/boards/{board}/rank?score=6").json == answer
+
+
+def test_partitions_are_not_kept(service: Server, board: str) -> None:
+    """The store behind this service has no partitions, and the refusal says which has."""
+    reply = define(service, board, partitions=2)
+    assert (reply.status, "a store on Redis does" in reply.json["detail"]) == (422, True)
+    assert define(service, board, partitions=1).status == 201
 
 
 def test_file_declares(strict_service: Server) -> None:

@@ -404,6 +404,11 @@ async def test_times_are_kept(tmp_path: Path, ties: Ties) -> None:
     await store.close()
 
 
+def test_partitions_are_not_in_the_format() -> None:
+    """A definition is written as before there were partitions, of which the store keeps none; no format is new."""
+    assert b"partitions" not in encode_definition(Definition())
+
+
 async def test_third_format(tmp_path: Path) -> None:
     """A directory of the third format opens, is of today's then, and takes times."""
     data = shutil.copytree(FIRST.parent / "format-3", tmp_path / "data")

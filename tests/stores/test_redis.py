@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -20,73 +17,35 @@ from laurels.errors import AnswerLost, StoreUnavailable, SumUncertain
 from laurels.stores.contract import Board, Feed, IdempotencyKey, Standing, Submission
 from laurels.stores.redis import turns
 from laurels.stores.redis.store import RedisStore, key_of
+from tests.redis_servers import PROGRAMS
 from tests.stores.conformance import Conformance
 from tests.stores.guarantees import KART, shown
 from tests.stores.machine import StoreMachine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator
 
+    from tests.redis_servers import Node
     from tests.stores.guarantees import Kept
 
 pytestmark = pytest.mark.anyio
 
 
-class Node:
-    """A server of Redis, on a port that stays its own when it is started again."""
-
-    def __init__(self, directory: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.directory = directory
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.start()
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        line = f"redis-server --port {self.port} --dir {self.directory} --bind 127.0.0.1 --appendonly yes --save"
-        self.process = subprocess.Popen([*line.split(), ""], stdout=subprocess.DEVNULL)
-        with closing(redis.Redis(port=self.port)) as client:
-            while True:
-                try:
-                    client.ping()
-                except redis.ConnectionError:
-                    assert self.process.poll() is None
-                else:
-                    return
-
-    def kill(self) -> None:
-        """Kill it, without warning."""
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """Run a server for the tests of a module."""
-    node = Node(tmp_path_factory.mktemp("redis"))
-    yield node
-    node.kill()
-
-
 @pytest.fixture
-def url(node: Node) -> str:
+def url(redis_server: Node) -> str:
     """Return where the server is."""
-    return node.url
+    return redis_server.url
 
 
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[RedisStore]:
     """Open a store over an empty database."""
-    with closing(redis.Redis.from_url(url)) as client:
-        client.flushall()
     opened = RedisStore(url, answer_seconds=1)
     yield opened
     await opened.close()
 
 
+@pytest.mark.parametrize("redis_server", PROGRAMS, indirect=True)
 class TestRedis(Conformance):
     """The store keeps the contract."""
 
@@ -130,32 +89,32 @@ def test_model(url: str) -> None:
 SUMS = Board("sums", Definition(operator="increment"))
 
 
-async def test_server_that_is_killed(store: RedisStore, node: Node) -> None:
+async def test_server_that_is_killed(store: RedisStore, redis_server: Node) -> None:
     """While there is no server nothing is counted, and it is said; when it is back, all is as it was."""
     await store.submit(KART, Submission("v", 1))
-    node.kill()
+    redis_server.kill()
     with pytest.raises(StoreUnavailable):
         await store.submit(KART, Submission("v", 2))
     with pytest.raises(StoreUnavailable):
         await store.standing(KART, "v")
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
         await store.ready()
-    node.start()
+    redis_server.start()
     assert await store.standing(KART, "v") == Standing(1, 0)
 
 
-async def test_server_that_hangs(store: RedisStore, node: Node) -> None:
+async def test_server_that_hangs(store: RedisStore, redis_server: Node) -> None:
     """What gets no answer in time may have counted, and the error says so; a sum must not be sent again."""
     await store.submit(KART, Submission("v", 1))
     await store.submit(SUMS, Submission("v", 1))
-    node.process.send_signal(signal.SIGSTOP)
+    redis_server.stall()
     try:
         with pytest.raises(AnswerLost):
             await store.submit(KART, Submission("v", 2))
         with pytest.raises(SumUncertain):
             await store.submit(SUMS, Submission("v", 2))
     finally:
-        node.process.send_signal(signal.SIGCONT)
+        redis_server.resume()
     assert await store.standing(KART, "w") is None
 
 
@@ -185,6 +144,43 @@ async def test_entries_of_other_programs(store: RedisStore, url: str) -> None:
     await store.submit(KART, Submission("w", 3))
     assert shown((await store.around(KART, "w", 1)) or []) == [("w", 3, 0), ("v", 1, 1)]
     assert await store.remove(KART, "w")
+
+
+class Passwords:
+    """Has another password for each connection, and counts them."""
+
+    asked = 0
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """Return the next."""
+        self.asked += 1
+        return "laurels", f"password-{self.asked}"
+
+
+async def test_credentials_at_each_connection(url: str) -> None:
+    """Each connection is made with what the credentials are at that moment; connections are made anew when told so."""
+    passwords = Passwords()
+    with closing(redis.Redis.from_url(url)) as client:
+        client.acl_setuser(
+            "laurels",
+            enabled=True,
+            reset=True,
+            passwords=["+password-1", "+password-2"],
+            categories=["+@all"],
+            keys="*",
+        )
+        store = RedisStore(url, credentials=passwords)
+        await store.ready()
+        await store.standing(KART, "v")
+        assert passwords.asked == 1
+        await store.reconnect()
+        await store.ready()
+        assert passwords.asked == 2
+        await store.reconnect()
+        with pytest.raises(StoreUnavailable):
+            await store.ready()
+        await store.close()
+        client.acl_deluser("laurels")
 
 
 @pytest.mark.parametrize("name", ["}", "{", "a}b", "%7D", "a:b", "}{"])

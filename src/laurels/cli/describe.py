@@ -37,6 +37,8 @@ def format_definition(definition: Definition, now: float) -> Iterator[str]:
     for window in definition.windows:
         yield _format_line("window" if " " in window else window, _format_window(definition, window, now))
     yield _format_line("ttl", f"{definition.ttl} after the last submit" if definition.ttl else "none of its own")
+    if definition.partitions > 1:
+        yield _format_line("partitions", f"{definition.partitions}, over which the names are spread")
     if definition.guard is not None:
         yield _format_line("guard", format_guard(definition.guard))
 

@@ -37,13 +37,13 @@ def _problem(
 _DEFINED = (
     b'{"order":"descending","operator":"best","ties":"earliest","ranking":"competition",'
     b'"scores":{"min":0,"max":1000000,"integer":true},"windows":["daily","weekly"],"time_zone":"Europe/Berlin",'
-    b'"keep":{"daily":30},"ttl":null,"guard":null}'
+    b'"keep":{"daily":30},"ttl":null,"guard":null,"partitions":1}'
 )
 _GUARDED = (
     b'{"order":"descending","operator":"best","ties":"name","ranking":"ordinal",'
     b'"scores":{"min":null,"max":null,"integer":false},"windows":[],"time_zone":"UTC","keep":{},"ttl":null,'
     b'"guard":{"max_step":500,"per_player":null,"hold_above":1000,'
-    b'"runs":{"required":true,"min_seconds":0,"max_seconds":3600}}}'
+    b'"runs":{"required":true,"min_seconds":0,"max_seconds":3600}},"partitions":1}'
 )
 _SUMMARY = (
     b'{"count":4,"best":2077,"worst":1500,"percentiles":{"50":1500,"90":2077,"99":2077},"histogram":['
@@ -252,6 +252,14 @@ WALKTHROUGH = (
         b'{"hidden":[{"name":"silverhand","score":2077}],"next":null}',
     ),
     Example("show", "It is shown again", "/-/boards/mario-kart/hidden/silverhand", 204),
+    Example(
+        "restore",
+        "An entry from elsewhere",
+        "/-/boards/mario-kart/entries",
+        200,
+        b'{"accepted":1,"refused":[]}',
+        b'{"entries": [{"name": "panam", "score": 1700, "submittedAt": "2026-11-01T10:00:00Z"}]}',
+    ),
     Example("remove", "A name is taken off", "/mario-kart/judy", 204),
     Example("drop", "All entries are dropped", "/mario-kart", 204),
     Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),

@@ -54,6 +54,12 @@ feeds it and the periods in :attr:`Board.feeds`, by the same operator, in one op
 periods before :attr:`Feed.oldest` are removed. Removing a name from a board, or dropping the board, includes all its
 periods; doing so with one period leaves the others.
 
+**Partitions.** A board whose definition has more than one of them gives up the sentence on one state, below, in its
+windows, too. The entries of each name are in one partition, and a submit for one name is one operation with all that
+it changes there. But reads ask all partitions: while others write, a rank lies between the sum of the least and the sum
+of the greatest counts that the partitions had during the read. A batch is one operation for each partition, and its key
+has a record in each: if it raised, some entries may have been kept, and a retry with the key completes it.
+
 **Time to live.** A board whose definition has a ``ttl`` is removed, with its periods, that long after its last submit,
 or after it was given a ``ttl`` if it had none. A store whose machine's clock may be wrong (:mod:`laurels.clock`) reads
 it as empty from then on, and removes it later; until then, if the clock turns out to have been wrong, or there is
@@ -63,8 +69,9 @@ another submit, the board goes on with its entries. So it is with the periods be
 :meth:`Store.remove` and :meth:`Store.drop` come for such a board, see its entries.
 
 **Atomicity.** Each call is one operation on one state of the board. What it returns (score, rank, neighbours) never
-mixes two states, unless the store's capabilities say that it may. A call that raised has changed nothing, with one
-exception: after :exc:`~laurels.errors.AnswerLost` or :exc:`~laurels.errors.RestartNeeded` the change may be there.
+mixes two states, unless the store's capabilities or the board's partitions say that it may. A call that raised has
+changed nothing, but for two exceptions: after :exc:`~laurels.errors.AnswerLost` or
+:exc:`~laurels.errors.RestartNeeded` the change may be there, and that of a batch in some partitions.
 
 **Idempotency.** A submit with an :class:`IdempotencyKey` that was used within the last KEY_SECONDS changes nothing and
 returns what the first one did; it raises KeyReused if the fingerprint differs. That holds for concurrent calls, and
@@ -387,6 +394,9 @@ class Capabilities(Struct, frozen=True):
     guarding: bool = True
     """A definition may have a guard. Without it a submission with an operator of its own, too, raises NotKept."""
 
+    partitioning: bool = False
+    """A definition may spread a board over partitions; ``one_state`` does not hold for it then."""
+
     operators: frozenset[Operator] = frozenset(OPERATORS)
     ties: frozenset[Ties] = TIES
     rankings: frozenset[Ranking] = RANKINGS
@@ -406,6 +416,8 @@ class Capabilities(Struct, frozen=True):
         for feature, is_kept in features.items():
             if not is_kept:
                 raise NotKept(feature)
+        if definition.partitions > 1 and not self.partitioning:
+            raise NotKept("spread a board over partitions", "a store on Redis")
 
 
 class Store(ABC):

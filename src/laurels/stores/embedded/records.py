@@ -436,8 +436,14 @@ Detailed: TypeAlias = Submit | SubmitMany | SetMetadata | Release
 _encoder = msgspec.msgpack.Encoder()
 encode_into = _encoder.encode_into
 _DECODER = msgspec.msgpack.Decoder(list[AnyRecord])
-encode_definition = msgspec.json.Encoder().encode
+_encode_json = msgspec.json.Encoder().encode
+_UNPARTITIONED = b',"partitions":1}'
 decode_definition = msgspec.json.Decoder(Definition).decode
+
+
+def encode_definition(definition: Definition) -> bytes:
+    """Return a definition as the format has it, which knows no partitions: there is one."""
+    return _encode_json(definition).replace(_UNPARTITIONED, b"}")
 
 
 def compare(state: State, record: Put | Submit, submit: Callable[[State], object]) -> Compared:
