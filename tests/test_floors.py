@@ -68,8 +68,8 @@ MAY_IMPORT = {
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
     | laurels("limits", "access", "optional", "http", "adapters"),
-    "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "workers", "definition")
-    | laurels("boards_file", "boards", "audit")
+    "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
+    | laurels("workers", "boards_file", "boards", "audit")
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(

@@ -276,7 +276,8 @@ class Workers:
     def _start(self, number: int) -> Worker | None:
         """Fork, and return the worker in it; None in the parent."""
         del self._due[number]
-        self._said.clear()
+        if self._is_up:
+            self._said.clear()
         ours, theirs = socket.socketpair()
         signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)  # a worker must not take them as the parent does
         try:
