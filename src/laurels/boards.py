@@ -9,7 +9,7 @@ import asyncio
 import time
 from bisect import bisect_left, bisect_right
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from heapq import merge
 from itertools import groupby, islice
@@ -36,10 +36,12 @@ from laurels.errors import (
     truncate,
 )
 from laurels.limits import NAME_BYTES, NAMES_ASKED, PAGE_ENTRIES
+from laurels.restoring import restore
 from laurels.stores.contract import Board, Count, Feed, FullSubmission, PeriodRange, Refusal, Score, Submission
 from laurels.submissions import (
     check_bounds,
     check_metadata,
+    check_past,
     check_run,
     check_submission,
     find_refusals,
@@ -355,9 +357,7 @@ class Boards:
         if submission.submitted_at is None:
             return structs.replace(submission, feeds=where.feeds)
         now, time = self._clock(), submission.submitted_at / SECOND
-        if time > now:
-            shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")
-            raise BadBody("/submittedAt", f"submittedAt is to come: by the service's clock it is {shown}.")
+        check_past(time, now)
         return structs.replace(submission, feeds=tuple(_find_feeds(where, time, now)))
 
     def _date_all(self, where: Board, batch: Sequence[Submission | Refusal]) -> list[Submission | Refusal]:
@@ -381,6 +381,17 @@ class Boards:
         where = period or self._board_to_submit(board)
         if not where.visible or not await self.store.set_metadata(where, name, metadata):
             raise NotOnBoard("name", name)
+
+    async def restore(self, where: Board, batch: Sequence[Submission | Refusal]) -> list[Refusal]:
+        """Give names exactly these entries on a board alone, or on one period of it; return why some are not kept.
+
+        Whatever the operator and the guard say; bounds hold. A board or a period that is not visible takes none.
+        """
+        await self._submits.wait(where.name)
+        if not where.visible:
+            raise BadParameter("period", "That period is not kept.") if where.window else NotDeclared(where.name)
+        where = structs.replace(where, definition=self.board(where.name).definition)
+        return await self._submits.let_pass(where.name, restore(self.store, where, batch, self._clock()))
 
     def hide(self, board: str, name: str) -> Awaitable[bool]:
         """Hide a name on a board and in its periods; return whether it was not hidden."""

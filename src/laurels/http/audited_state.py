@@ -64,6 +64,11 @@ async def show_count(context: Context, board: str, window: str | None, period: s
     return Filled(await context.boards.store.count(find_board(context.boards, board, window, period)))
 
 
+async def show_restored(context: Context, board: str, _: object, window: str | None, period: str | None) -> Filled:
+    """Return how many entries there are on what entries are restored to."""
+    return await show_count(context, board, window, period)
+
+
 async def show_own_definition(context: Context, board: str, *_: object) -> Definition | None:
     """Return the definition that is a board's own."""
     definition, is_own = context.boards.describe(board)

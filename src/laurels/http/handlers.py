@@ -131,6 +131,15 @@ async def submit_batch(context: Context, board: str, sent: Entries | Iterator[En
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
 
+async def restore(
+    context: Context, board: str, sent: Entries | Iterator[Entries], window: str | None, period: str | None
+) -> Response:
+    """Answer once entries are as they were elsewhere, on a board or in one period of it."""
+    entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent
+    refused = await context.boards.restore(find_board(context.boards, board, window, period), entries)
+    return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
+
+
 async def standing(
     context: Context,
     board: str,

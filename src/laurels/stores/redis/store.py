@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from laurels.definition import Definition
+    from laurels.stores.redis.connection import Credentials
 
 PREFIX = "laurels:"
 BOARDS = f"{PREFIX}boards"
@@ -54,7 +55,7 @@ LISTED = 500
 """Names of boards that are looked up at once."""
 _encode = msgspec.json.Encoder().encode
 _SUBMIT, _READ, _REMOVE, _METADATA = (Script("common", name) for name in ("submit", "read", "remove", "metadata"))
-_PERIODS, _PUT, _STANDING = map(Script, ("periods", "put", "standing"))
+_PAGE, _PERIODS, _PUT, _STANDING = map(Script, ("page", "periods", "put", "standing"))
 
 
 class RedisStore(Store):
@@ -64,9 +65,14 @@ class RedisStore(Store):
     waits_inline = True
 
     def __init__(
-        self, url: str, clock: Callable[[], float] = time.time, *, answer_seconds: float = ANSWER_SECONDS
+        self,
+        url: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        credentials: Credentials | None = None,
     ) -> None:
-        self._client = connect(url, answer_seconds)
+        self._client = connect(url, answer_seconds, credentials)
         self._turns = Turns(self._client)
         self._clock = clock
         self._listed: set[str] = set()
@@ -192,8 +198,15 @@ class RedisStore(Store):
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
         if with_metadata:
             return await super().page_json(board, start, stop, with_metadata=True)
-        found = await self._read(board, "page", start, min(stop, 2**53), "")
-        return _encode([Entry(name.decode(), _score(score)) for name, score, _ in found or ()])
+        if not (board.visible and _is_plain(board)):
+            found = await self._read(board, "page", start, min(stop, 2**53), "")
+            return _encode([Entry(name.decode(), _score(score)) for name, score, _ in found or ()])
+        self._check_open()
+        if stop <= start:
+            return b"[]"
+        rules = rules_of(board.definition)
+        words = iter(await self._turns.call(_PAGE, (_key(board),), rules, start, min(stop, 2**53)))
+        return _encode([Entry(name.decode(), _score(score)) for name, score in zip(words, words, strict=True)])
 
     async def count(self, board: Board) -> int:
         return await self._read(board, "count") or 0
@@ -278,6 +291,10 @@ class RedisStore(Store):
     async def ready(self) -> None:
         self._check_open()
         await self._ask("PING")
+
+    async def reconnect(self) -> None:
+        """Close the connections that nothing uses: they may be dead, or too old. What is asked next connects anew."""
+        await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def close(self) -> None:
         if not self.is_closed:
