@@ -189,7 +189,9 @@ async def find_board(boards: Boards, board: str, window: str | None, period: str
     return boards.board(board)
 
 
-async def _find_board(boards: Boards, board: str, fields: frozenset[str], window: str | None, period: str | None) -> Board:
+async def _find_board(
+    boards: Boards, board: str, fields: frozenset[str], window: str | None, period: str | None
+) -> Board:
     _check_fields(boards, fields)
     return await find_board(boards, board, window, period)
 

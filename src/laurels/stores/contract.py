@@ -690,14 +690,14 @@ class Store(ABC):
 
     # What other processes define, if it shares definitions
 
-    def follow(self, changed: Callable[[str], object]) -> None:
+    def follow(self, changed: Callable[[str], object]) -> None:  # noqa: B027 - most share none
         """Call ``changed`` with the name of a board as soon as it is known that its definition is another."""
 
-    def default_of(self, name: str, default: Definition) -> Definition:  # noqa: PLR6301
+    def default_of(self, name: str, default: Definition) -> Definition:
         """Return the definition of a board that has none of its own: ``default``, or that of who made it."""
         return default
 
-    async def learn(self, name: str = "") -> None:
+    async def learn(self, name: str = "") -> None:  # noqa: B027 - likewise
         """Know how a board is defined now, or without a name which boards are, and how."""
 
     # The store itself

@@ -1,8 +1,7 @@
--- announce(laurels:{:}definitions; name...)
+-- announce(laurels:{:}defined; name...): note that boards are defined anew.
 --
--- A sorted set of the boards that were ever defined, with the number of the last change of each; who knows the number
--- up to which he has read asks for those above it.
+-- The key is a sorted set of the boards that were ever defined, with the number of the last change of each.
 
-local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or 0
+local last = tonumber(redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or 0)
 for at = 1, #ARGV do redis.call('ZADD', KEYS[1], last + at, ARGV[at]) end
 return last + #ARGV

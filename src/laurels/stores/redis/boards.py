@@ -56,9 +56,9 @@ class BoardList:
         if old:
             names = [each.decode() for each in old]
             counts = await self._counts(names)
-            for kind, is_meant in (("drop", lambda count: count < 0), ("keep", lambda count: count >= 0)):
-                if meant := [each for each, count in zip(names, counts, strict=True) if is_meant(count)]:
-                    await self._change(kind, *meant)
+            gone = [each for each, count in zip(names, counts, strict=True) if count < 0]
+            there = [each for each in names if each not in gone]
+            await asyncio.gather(self._change("drop", *gone), self._change("keep", *there))
 
     async def _change(self, kind: str, *names: str) -> Any:
         return await self._call(_LIST, (BOARDS, LISTED), DAY_MILLISECONDS, kind, *names)
@@ -66,7 +66,8 @@ class BoardList:
     async def _counts(self, names: Sequence[str]) -> list[int]:
         """Return how many entries boards have; -1 for one that has nothing at all."""
         now = self._now()
-        return await asyncio.gather(*(self._call(_LISTED, (key_of(name),), now) for name in names))
+        counts: list[int] = await asyncio.gather(*(self._call(_LISTED, (key_of(name),), now) for name in names))
+        return counts
 
     async def all(self, after: str = "") -> AsyncIterator[str]:
         """Yield the names on the list after one, whatever is there."""

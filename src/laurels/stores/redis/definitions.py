@@ -41,7 +41,7 @@ MOST_COUNTED = 100_000
 """Of how many entries at most the scores are looked at in one act, as :func:`Definitions.define` must for some."""
 UNDECLARED_KNOWN = 100_000
 """Of how many boards without a definition it is remembered that there is something to know."""
-_DEFINE, _ANNOUNCE = Script(COMMON, "define"), Script("announce")
+_DEFINE, _ANNOUNCE, _ANNOUNCED = Script(COMMON, "define"), Script("announce"), Script("announced")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Definition).decode
 
@@ -161,8 +161,7 @@ class Definitions:
 
     async def load(self) -> None:
         """Learn of all that was defined since this was last called."""
-        first = f"({self._read_to}"
-        found = await self._ask(DEFINED, "ZRANGEBYSCORE", DEFINED, first, "+inf", "WITHSCORES")
+        found = await self._call(_ANNOUNCED, (DEFINED,), self._read_to)
         names = [name.decode() for name in found[::2]]
         for start in range(0, len(names), DEFINED_AT_ONCE):
             await asyncio.gather(*map(self.learn, names[start : start + DEFINED_AT_ONCE]))
@@ -202,7 +201,8 @@ class Definitions:
     ) -> None:
         key = key_of(name)
         default = self._default
-        new, digest, body = default.definition, default.state, b"" if default.state == "" else _encode(default.definition)
+        new, digest = default.definition, default.state
+        body = _encode(new) if digest else b""
         if definition is not None:
             new, digest, body = definition, digest_of(definition), _encode(definition)
         known = self._boards.get(name, _PLAIN)
@@ -279,10 +279,8 @@ def _problem(old: Definition, new: Definition, answer: list[Any]) -> str:
     """Return why a board cannot have a definition, as define.lua answered."""
     kind, entries, *facts = answer
     if kind == b"m":
-        return (
-            f"it has {entries:,} entries, and for {'dense ranks' if new.ranking == 'dense' else 'whole scores'} at most "
-            f"{MOST_COUNTED:,} are looked at in one act; define it so before it has more"
-        )
+        what = "dense ranks" if new.ranking == "dense" else "whole scores"
+        return f"it has {entries:,} entries, and for {what} at most {MOST_COUNTED:,} are looked at in one act"
     low, high, held, is_whole, *windows = facts
     names = frozenset(window.decode() for window in windows)
     stored = Stored(entries, read_score(low), read_score(high), lambda: bool(is_whole), names, held)

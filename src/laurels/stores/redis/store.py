@@ -7,7 +7,6 @@ What is under which key stands at the head of ``common.lua``.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -189,7 +188,7 @@ class RedisStore(Store):
         if good and board.name not in self._boards.listed:
             await self._boards.add(board.name)
         runs = [await self._read_run(board, each) for each in good]
-        words = Words(board.feeds, guard and guard.runs, self._now())
+        words = Words(board.feeds, guard.runs if guard else None, self._now())
         for each, run in zip(good, runs, strict=True):
             words.add(each, run)
         flags = "c" * want_changes + "m" * (not is_one) + "w" * definition.scores.integer
