@@ -41,6 +41,7 @@ from laurels.stores.redis.boards import BoardList
 from laurels.stores.redis.connection import ANSWER_SECONDS, connect, translate
 from laurels.stores.redis.definitions import Definitions
 from laurels.stores.redis.keys import COMMON, RUN_KEY, key_of, read_score, write_score
+from laurels.stores.redis.rates import RedisMeters
 from laurels.stores.redis.submitting import (
     FINGERPRINT_BYTES,
     TIME_DIGITS,
@@ -66,10 +67,12 @@ if TYPE_CHECKING:
 
 ALL = 2**53
 """More entries than there are."""
+STALE_WORDS = 3
+"""How many an answer has that says that the board is another; no other answer of words has so many."""
 _encode = msgspec.json.Encoder().encode
 _SUBMIT, _READ, _REMOVE = (Script(COMMON, name) for name in ("submit", "read", "remove"))
 _METADATA, _PERIODS, _HIDE = (Script(COMMON, name) for name in ("metadata", "periods", "hide"))
-_PUT, _STANDING = map(Script, ("put", "standing"))
+_PAGE, _PUT, _STANDING = map(Script, ("page", "put", "standing"))
 _STALE, _HELD = b"stale", "held"
 
 
@@ -91,6 +94,7 @@ class RedisStore(Store):
         self._client = connect(url, answer_seconds, credentials)
         self._turns = Turns(self._client)
         self._clock = clock
+        self.meters = RedisMeters(self._turns.call)
         self._definitions = Definitions(self._turns.call, self._ask, self._now)
         self._boards = BoardList(self._turns.call, self._ask, self._now)
         self._run_key: bytes | None = None
@@ -345,6 +349,17 @@ class RedisStore(Store):
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
         if with_metadata:
             return await super().page_json(board, start, stop, with_metadata=True)
+        known = self._definitions.of(board.name)
+        if board.visible and known.is_plain and start < stop:
+            self._check_open()
+            words = known.rules, known.state, 0, _place(board), start, min(stop, ALL)
+            flat = await self._turns.call(_PAGE, (key_of(board.name),), *words)
+            if not _is_stale(flat):
+                pairs = iter(flat)
+                return _encode(
+                    [Entry(name.decode(), read_score(score)) for name, score in zip(pairs, pairs, strict=True)]
+                )
+            await self._follow(board.name, known, flat)
         found = await self._read(board, "page", start, min(stop, ALL), "")
         return _encode([Entry(name.decode(), read_score(score)) for name, score, _ in found or ()])
 
@@ -463,7 +478,7 @@ async def open_store(url: str, clock: Callable[[], float] = time.time) -> RedisS
 
 
 def _is_stale(answer: Any) -> bool:
-    return type(answer) is list and bool(answer) and answer[0] == _STALE
+    return type(answer) is list and len(answer) == STALE_WORDS and answer[0] == _STALE
 
 
 def _unpack(body: bytes) -> Any:
