@@ -6,6 +6,7 @@
 --   K:counts      hash         score -> how many entries have it       only if ranks are dense
 --   laurels:{board}:periods    sorted set, all of score 0: "window\nperiod" of each period that has entries
 --   laurels:{board}:clock      hash: tick, sequence                    only if ties go by time
+--   laurels:rate:KIND:NAME     string, of no board: see rates.lua
 --   laurels:{board}:key:HEX    string: a fingerprint of 16 bytes, and the first answer
 --
 -- A member is the name; if ties go by time, with 12 bytes before it: seven of the tick, five of the sequence, inverted
