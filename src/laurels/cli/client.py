@@ -173,7 +173,15 @@ class Client:
     async def submit_many(self, board: str, batch: bytes, sent: int, key: str | None = None) -> BatchReceipt:
         """Submit an encoded batch of ``sent`` entries; with an idempotency key it counts once, if sent again, too."""
         headers = JSON if key is None else JSON | {"idempotency-key": key}
-        receipt = self._read(_read_batch_receipt, await self._request("POST", _path(board), batch, headers))
+        return self._read_receipt(await self._request("POST", _path(board), batch, headers), sent)
+
+    async def restore(self, board: str, batch: bytes, sent: int, when: Period = ALL_TIME) -> BatchReceipt:
+        """Restore an encoded batch of ``sent`` entries, on a board alone or in one period."""
+        answer = await self._request("PUT", f"{_own_path(board)}/entries{_query(when.query)}", batch, JSON)
+        return self._read_receipt(answer, sent)
+
+    def _read_receipt(self, answer: bytes, sent: int) -> BatchReceipt:
+        receipt = self._read(_read_batch_receipt, answer)
         refused = {each.index for each in receipt.refused}
         if receipt.accepted + len(receipt.refused) != sent or not refused <= {*range(sent)}:
             self._refuse("it tells of entries that were not sent, or not of all that were")

@@ -3,6 +3,7 @@
 LaurelsError
 ├── BadFile                   a file of scores that cannot be read, or in more than one way
 ├── EnvironmentWrong          a variable of the environment names a proxy, or certificates, that are none
+├── SourceFailed              a server of Redis to import from cannot be reached or read, or has nothing to import
 ├── KeyUnusable               what is to be shown to a service is no key, or cannot be read
 └── RequestFailed
     ├── ServerUnreachable     there is no connection to it, or it broke
@@ -25,6 +26,14 @@ class EnvironmentWrong(LaurelsError):
 
 class KeyUnusable(LaurelsError):
     """What is to be shown to a service is no key, or cannot be read; the message has no part of it."""
+
+
+class SourceFailed(LaurelsError):
+    """A server of Redis to import from cannot be reached or read; ``source`` is its URL without a password."""
+
+    def __init__(self, source: str, problem: str) -> None:
+        self.source = source
+        super().__init__(f"Cannot read {source}: {problem.rstrip('.')}.")
 
 
 class BadFile(LaurelsError):
