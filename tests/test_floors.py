@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "laurels.boards_file": laurels("errors", "wording", "definition", "entries", "declaring"),
     "laurels.stores.__init__": set[str](),
     "laurels.stores.contract": laurels("limits", "errors", "definition"),
-    "laurels.stores.sums": laurels("errors", "ranking", "definition"),
+    "laurels.stores.sums": laurels("errors", "definition"),
     "laurels.stores.summary": laurels("stores.contract"),
     "laurels.stores.redis": laurels(
         "limits", "errors", "definition", "stores.contract", "stores.sums", "stores.summary"

@@ -146,6 +146,43 @@ async def test_entries_of_other_programs(store: RedisStore, url: str) -> None:
     assert await store.remove(KART, "w")
 
 
+class Passwords:
+    """Has another password for each connection, and counts them."""
+
+    asked = 0
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """Return the next."""
+        self.asked += 1
+        return "laurels", f"password-{self.asked}"
+
+
+async def test_credentials_at_each_connection(url: str) -> None:
+    """Each connection is made with what the credentials are at that moment; connections are made anew when told so."""
+    passwords = Passwords()
+    with closing(redis.Redis.from_url(url)) as client:
+        client.acl_setuser(
+            "laurels",
+            enabled=True,
+            reset=True,
+            passwords=["+password-1", "+password-2"],
+            categories=["+@all"],
+            keys="*",
+        )
+        store = RedisStore(url, credentials=passwords)
+        await store.ready()
+        await store.standing(KART, "v")
+        assert passwords.asked == 1
+        await store.reconnect()
+        await store.ready()
+        assert passwords.asked == 2
+        await store.reconnect()
+        with pytest.raises(StoreUnavailable):
+            await store.ready()
+        await store.close()
+        client.acl_deluser("laurels")
+
+
 @pytest.mark.parametrize("name", ["}", "{", "a}b", "%7D", "a:b", "}{"])
 async def test_one_slot(store: RedisStore, url: str, name: str) -> None:
     """All keys of a board are in one slot, whatever its name is, and no other board's."""

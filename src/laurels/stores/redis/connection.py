@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -16,8 +18,18 @@ CONNECT_SECONDS = 2
 CONNECTIONS = 16
 
 
-def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> Redis:
-    """Return a client, which connects when it is first used; it never sends anything again by itself."""
+class Credentials(Protocol):
+    """Who connects: asked at each connection, so that what is short-lived is that of the moment."""
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """Return the user and the password; raise StoreError if there is none."""
+
+
+def connect(url: str, answer_seconds: float = ANSWER_SECONDS, credentials: Credentials | None = None) -> Redis:
+    """Return a client, which connects when it is first used; it never sends anything again by itself.
+
+    ``credentials`` is asked for a user and a password at each connection, in place of those in the URL.
+    """
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS,
@@ -25,6 +37,7 @@ def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> Redis:
         socket_timeout=answer_seconds,
         socket_connect_timeout=CONNECT_SECONDS,
         retry=Retry(NoBackoff(), 0),
+        **({} if credentials is None else {"credential_provider": credentials}),
     )
     return Redis.from_pool(pool)
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from laurels.definition import Definition
+    from laurels.stores.redis.connection import Credentials
 
 PREFIX = "laurels:"
 BOARDS = f"{PREFIX}boards"
@@ -64,9 +65,14 @@ class RedisStore(Store):
     waits_inline = True
 
     def __init__(
-        self, url: str, clock: Callable[[], float] = time.time, *, answer_seconds: float = ANSWER_SECONDS
+        self,
+        url: str,
+        clock: Callable[[], float] = time.time,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        credentials: Credentials | None = None,
     ) -> None:
-        self._client = connect(url, answer_seconds)
+        self._client = connect(url, answer_seconds, credentials)
         self._turns = Turns(self._client)
         self._clock = clock
         self._listed: set[str] = set()
@@ -278,6 +284,10 @@ class RedisStore(Store):
     async def ready(self) -> None:
         self._check_open()
         await self._ask("PING")
+
+    async def reconnect(self) -> None:
+        """Close the connections that nothing uses: they may be dead, or too old. What is asked next connects anew."""
+        await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def close(self) -> None:
         if not self.is_closed:
