@@ -30,7 +30,7 @@ from laurels.audit.file import AuditFile
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock
-from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
+from laurels.definition import DEFAULT_DEFINITION, NO_FILE, BoardsFile, Definition
 from laurels.errors import AccessUndecided, BadStore, BoardsFileUnusable, OpenWithAccess
 from laurels.http import Gate, Routes
 from laurels.http.access import Access, open_access
@@ -188,6 +188,24 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
         if reloading is not None and audit is not None:
             reloading.add(f"the audit log {settings.audit_log}", audit.reopen)
         yield Routes(boards, list_operations(settings, counts, store.measure), gate, auditor)
+
+
+@asynccontextmanager
+async def open_application(settings: Settings) -> AsyncIterator[Application]:
+    """Open a store as it was left, with its own definitions, and yield the application over it; close it at the end.
+
+    For who copies boards in the same process. Anybody may do everything, and nothing is recorded. Raises StoreError.
+    """
+    kind, place = _store(settings.store)
+    clock = Clock()
+    store = await kind.open(place, settings, NO_FILE, clock)
+    try:
+        boards = Boards(store, BoardsFile(default=store.default_definition), clock=clock)
+        await boards.declare()
+        operations = list_operations(settings, None, store.measure)
+        yield Application(Routes(boards, operations, Gate(), Auditor(None)))
+    finally:
+        await store.close()
 
 
 def _open_access(settings: Settings) -> Access | None:

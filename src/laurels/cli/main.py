@@ -49,6 +49,7 @@ SECTIONS = {
     "Whole boards": {
         "import": "laurels.cli.copies:import_",
         "export": "laurels.cli.copies:export",
+        "move": "laurels.cli.move:move",
     },
     "Momento": {"momento": "laurels.cli.momento:momento"},
     "Development": {"momento-local": "laurels.cli.momento_local:momento_local"},
