@@ -55,7 +55,7 @@ LISTED = 500
 """Names of boards that are looked up at once."""
 _encode = msgspec.json.Encoder().encode
 _SUBMIT, _READ, _REMOVE, _METADATA = (Script("common", name) for name in ("submit", "read", "remove", "metadata"))
-_PERIODS, _PUT, _STANDING = map(Script, ("periods", "put", "standing"))
+_PAGE, _PERIODS, _PUT, _STANDING = map(Script, ("page", "periods", "put", "standing"))
 
 
 class RedisStore(Store):
@@ -198,8 +198,15 @@ class RedisStore(Store):
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
         if with_metadata:
             return await super().page_json(board, start, stop, with_metadata=True)
-        found = await self._read(board, "page", start, min(stop, 2**53), "")
-        return _encode([Entry(name.decode(), _score(score)) for name, score, _ in found or ()])
+        if not (board.visible and _is_plain(board)):
+            found = await self._read(board, "page", start, min(stop, 2**53), "")
+            return _encode([Entry(name.decode(), _score(score)) for name, score, _ in found or ()])
+        self._check_open()
+        if stop <= start:
+            return b"[]"
+        rules = rules_of(board.definition)
+        words = iter(await self._turns.call(_PAGE, (_key(board),), rules, start, min(stop, 2**53)))
+        return _encode([Entry(name.decode(), _score(score)) for name, score in zip(words, words, strict=True)])
 
     async def count(self, board: Board) -> int:
         return await self._read(board, "count") or 0
