@@ -48,7 +48,7 @@ def _credential(_ctx: click.Context, _param: click.Parameter, value: str | None)
 @click.argument("target", metavar="TO", help="The same; a directory is made if it is missing.")
 @click.option("--board", "names", metavar="NAME", multiple=True, help="Move this board alone; repeatable.")
 @click.option(
-    "--replace", is_flag=True, help="Make boards that are there already what they are at FROM, whatever they have."
+    "--replace", is_flag=True, help="Drop boards of these names at TO that are no older copies, and move them anew."
 )
 @click.option(
     "--from-key", "source_key", metavar="env:NAME|file:PATH", callback=_credential, help="Where the key to FROM is."
@@ -58,7 +58,7 @@ def _credential(_ctx: click.Context, _param: click.Parameter, value: str | None)
 )
 @json_option
 def move(*, source: str, target: str, names: tuple[str, ...], replace: bool, as_json: bool, **keys: Any) -> None:
-    """Move boards from one store or service to another, and verify that they are the same.
+    """Move boards from one store or service to another, exactly.
 
     FROM and TO are a directory of the embedded store that no service runs on, the URL of a store on Redis, or that of a
     running service. Definitions, entries with their scores, times and metadata, their order, hidden names and the
@@ -68,7 +68,7 @@ def move(*, source: str, target: str, names: tuple[str, ...], replace: bool, as_
     Not moved are idempotency keys, held scores, and what a guard remembers. The time of a ttl begins anew.
 
     A board that TO has already is brought up to date if it is an older copy. If it has a name that FROM does not have,
-    or a newer entry, the move is refused, unless --replace is given. Other boards at TO stay.
+    or a newer entry, the move is refused, and with --replace it is dropped there first. Other boards at TO stay.
     """
     if source == target:
         raise click.UsageError("FROM and TO are the same.")
@@ -122,7 +122,7 @@ async def _prepare(source: Client, target: Client, names: Sequence[str], *, repl
 def _show(done: Moved, progress: ProgressLine) -> None:
     for each in done.boards:
         more = [f"{each.entries:,} entries", f"{each.sent:,} of them sent"]
-        more += [f"{each.removed:,} others removed"] if each.removed else []
+        more += ["another board of that name dropped"] if each.replaced else []
         more += [f"{each.hidden:,} names hidden"] if each.hidden else []
         more += [f"{each.held:,} held scores stay behind: decide about them at FROM"] if each.held else []
         progress.write_line(f"{each.board}: {', '.join(more)}")

@@ -51,7 +51,8 @@ class MovedBoard(Struct):
     board: str
     entries: int = 0
     sent: int = 0
-    removed: int = 0
+    replaced: bool = False
+    """Whether another board of that name was dropped."""
     hidden: int = 0
     held: int = 0
     """How many scores the guard holds where the board comes from: they are not moved."""
@@ -62,8 +63,8 @@ class MovedBoard(Struct):
 class Mover:
     """Moves one board, as the lists of both sides have it; ``moved`` is the result so far.
 
-    ``replaces`` says that the board is to be there as it is here, whatever is there. Otherwise nothing is lost there:
-    BoardTaken is raised, before anything is changed, if a name is there and not here, or newer there.
+    Nothing is lost that is on the other side alone: BoardTaken is raised then, before anything is changed, unless
+    ``replaces`` says that the board is to be dropped there.
     """
 
     def __init__(self, sides: tuple[Client, Client], listed: Listed, there: Listed | None, *, replaces: bool) -> None:
@@ -77,12 +78,12 @@ class Mover:
     async def move(self, tell: Callable[[int], object]) -> None:
         """Bring what differs; ``tell`` is called with how many entries more were looked at."""
         here = [ALL_TIME, *await self._periods(self._source)]
-        if self._there is not None and not self._replaces:
-            await self._check(here)
+        if self._there is not None and (loss := await self._find_loss(here)):
+            if not self._replaces:
+                raise BoardTaken(self._board, loss)
+            await self._drop()
         await self._define()
         await self._hide()
-        if self._replaces and self._there is not None:
-            await self._remove_periods(here)
         for when in here:
             await self._copy(when, tell)
         await self._count_held()
@@ -113,8 +114,12 @@ class Mover:
         except RequestRefused:
             if there is None or not self._replaces:
                 raise
-            await insist(partial(self._target.delete, self._board))
+            await self._drop()
             await insist(define)
+
+    async def _drop(self) -> None:
+        await insist(partial(self._target.delete, self._board))
+        self.moved.replaced = True
 
     async def _hide(self) -> None:
         here, there = await self._hidden(self._source), await self._hidden(self._target)
@@ -147,51 +152,45 @@ class Mover:
                 raise
             return []
 
-    async def _check(self, here: Sequence[Period]) -> None:
-        """Raise BoardTaken if something would be lost."""
+    async def _find_loss(self, here: Sequence[Period]) -> str | None:
+        """Return what there is on the other side alone, or in an order that cannot be changed; None for nothing."""
         if others := await self._hidden(self._target) - await self._hidden(self._source):
-            raise BoardTaken(self._board, f"the name {min(others)!r} is hidden there")
+            return f"the name {min(others)!r} is hidden"
         there = await self._periods(self._target)
         if own := next((each for each in there if each not in here), None):
-            raise BoardTaken(self._board, f"it has the period {own.period} of {own.window}")
+            return f"it has the period {own.period} of {own.window}"
         for when in (ALL_TIME, *there):
+            is_same, is_in_order = True, True
             async for row, other in self._pairs(when):
                 if row is None and other is not None:
-                    raise BoardTaken(self._board, f"{other.name!r} is on it")
+                    return f"{other.name!r} is on it"
                 if row and other and not row.is_as(other) and row.is_before(other):
-                    raise BoardTaken(self._board, f"the entry of {row.name!r} is newer there")
+                    return f"the entry of {row.name!r} is newer"
+                is_same = is_same and row is not None and row.is_as(other)
+                is_in_order = is_in_order and row is not None and other is not None and row.place == other.place
+            if is_same and not is_in_order:
+                return "equal scores of equal times came in another order"
+        return None
 
     async def _copy(self, when: Period, tell: Callable[[int], object]) -> None:
-        """Restore what differs on a board or in a period, and remove what is not to be there."""
+        """Restore what differs on a board or in a period."""
         is_by_name = self._listed.definition.ties == "name"
         restorer = Restorer(self._target, self._board, when, at_once=AT_ONCE if is_by_name else 1)
 
-        others, changed = dict[str, None](), set[str]()
         try:
             async for row, other in self._pairs(when):
-                if row is None:
-                    others |= {other.name: None} if other else {}
+                if row is None:  # it has come meanwhile
                     continue
                 self.moved.entries += 1
                 if self.moved.entries % TOLD == 0:
                     tell(TOLD)
                 if not row.is_as(other):
-                    changed.add(row.name)  # which may come again where it is now
                     await restorer.add([row.entry()])
             await restorer.finish()
         finally:
             await restorer.cancel()
             self.moved.sent += restorer.accepted
             self.moved.refused += restorer.refused
-        for name in others if self._replaces else ():
-            if name not in changed:
-                await insist(partial(self._target.delete, self._board, name, when))
-                self.moved.removed += 1
-
-    async def _remove_periods(self, here: Sequence[Period]) -> None:
-        for when in await self._periods(self._target):
-            if when not in here:
-                await insist(partial(self._target.delete, self._board, None, when))
 
     async def _compare(self, when: Period) -> None:
         found: list[tuple[str, str]] = []

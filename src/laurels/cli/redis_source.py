@@ -16,7 +16,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.sentinel import Sentinel
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
 
 from laurels.cli.environment import hide_password
 from laurels.cli.errors import SourceFailed
@@ -60,7 +60,7 @@ async def open_source(url: str, password: str | None) -> AsyncIterator[RedisSour
             yield RedisSource(await _connect(url, password, opened))
     except AuthenticationError as error:
         raise SourceFailed(shown, f"it does not take the user and the password: {error}") from error
-    except (RedisError, OSError, ValueError) as error:
+    except (RedisError, RedisClusterException, OSError, ValueError) as error:
         raise SourceFailed(shown, str(error)) from error
 
 
