@@ -98,6 +98,7 @@ bench: $(VENV)/bench.stamp build/wheels.stamp ## Measure Laurels and its peers (
 
 docs: $(VENV)/dev.stamp ## Write the generated pages of docs/
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m bench.scale
 
 fuzz: $(VENV)/dev.stamp ## Fuzz the index under AddressSanitizer for SECONDS (60) from SEED (0)
 	LAURELS_SANITIZE=1 $(BIN)/python setup.py --quiet build_ext --build-lib build/sanitized --build-temp build/sanitized-temp

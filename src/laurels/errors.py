@@ -36,6 +36,7 @@
     │   ├── StoreRefused          the store refuses, and would refuse a retry too
     │   ├── NotKept               the store does not have that feature
     │   ├── BadStore              there is no store of that URL
+    │   ├── OneProcess            several workers cannot share that store
     │   ├── DirectoryInUse        another process owns the data directory
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
@@ -418,6 +419,17 @@ class BadStore(StoreError):
     def __init__(self, url: str) -> None:
         self.url = url
         super().__init__(f"{url!r} is no store: it must be embedded, or momento:CACHE with the name of a cache.")
+
+
+class OneProcess(StoreError):
+    """Several workers are asked for, and the store is that of one process."""
+
+    def __init__(self, store: str, reason: str) -> None:
+        self.store = store
+        super().__init__(
+            f"--workers takes a store that processes can share, and {store} is none: {reason}. Leave --workers out, or "
+            "keep the boards in Redis, as in --store redis://localhost/0 --workers 4."
+        )
 
 
 class DirectoryInUse(StoreError):

@@ -91,15 +91,18 @@ class Access:
         limits: RateLimiter | None = None,
         mark: Callable[[bytes], bytes] = bytes,
         now: Callable[[], float] = time.time,
+        tell: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players.
 
-        ``mark`` returns by what a credential is remembered: itself, if nothing else is said.
+        ``mark`` returns by what a credential is remembered: itself, if nothing else is said. ``tell`` has the other
+        workers of the service :meth:`forget` a key.
         """
         self.path = path
         self.limits = limits
         self.mark = mark
         self._now = now
+        self._tell = tell
         self._changing = asyncio.Lock()
         self.replace(file, tokens)
 
@@ -134,8 +137,18 @@ class Access:
             if self.path is None:
                 raise NoAccessFile
             await asyncio.to_thread(remove_key, self.path, name)
-            keys = {other: key for other, key in self.file.keys.items() if other != name}
-            self.replace(structs.replace(self.file, keys=keys), self.tokens)
+            self._leave_out(name)
+        if self._tell is not None:
+            await self._tell(name)
+
+    async def forget(self, name: str) -> None:
+        """Accept a key no more that was taken out of the file."""
+        async with self._changing:
+            self._leave_out(name)
+
+    def _leave_out(self, name: str) -> None:
+        keys = {other: key for other, key in self.file.keys.items() if other != name}
+        self.replace(structs.replace(self.file, keys=keys), self.tokens)
 
     def __repr__(self) -> str:
         """Return nothing of what a file says."""
