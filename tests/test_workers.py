@@ -279,6 +279,64 @@ def test_limit_of_connections(redis_server: Node) -> None:
         assert sorted(statuses(connections))[5:] != [200] * (CONNECTIONS - 5)
 
 
+LIMITED = """
+[public]
+scopes = ["read", "metrics"]
+limits = { requests = "6/h", burst = 7 }
+[players]
+secret = "env:LAURELS_TEST_SECRET"
+anonymous = true
+"""
+SLOW_KEY = f'[keys.game]\nsha256 = "{digest_key(KEY)}"\nscopes = ["read"]\nlimits = {{ requests = "6/h", burst = 9 }}\n'
+
+
+@pytest.fixture
+def limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an access file with limits."""
+    monkeypatch.setenv("LAURELS_TEST_SECRET", "0123456789abcdef0123456789abcdef")
+    file = tmp_path / "access.toml"
+    file.write_text(LIMITED + SLOW_KEY)
+    return file
+
+
+def test_limits_of_all(limited: Path, redis_server: Node) -> None:
+    """However many workers and services there are over one Redis, a limit lets in what one process would."""
+    with working(redis_server, "--access", str(limited)) as server, connections_to(server) as connections:
+        assert sorted(statuses(connections, KEY)) == [200] * 9 + [429] * (CONNECTIONS - 9)
+        assert sorted(statuses(connections)) == [200] * 7 + [429] * (CONNECTIONS - 7)
+        reply = ask(server, "GET", "/b/v", headers={"authorization": f"Bearer {KEY}"})
+        assert reply.headers["ratelimit"].startswith('"requests";r=0;t=')
+        with working(redis_server, "--access", str(limited), workers=1) as other:
+            assert ask(other, "GET", "/b/v").status == 429
+            assert ask(other, "GET", "/b/v", headers={"authorization": f"Bearer {make_key()}"}).status == 429
+
+
+def test_anonymous_tokens_of_all(limited: Path, redis_server: Node) -> None:
+    """So do tokens for new players."""
+    limited.write_text(LIMITED.replace("limits", "# limits"))
+    request = b"POST /-/tokens/anonymous HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    with working(redis_server, "--access", str(limited)) as server, connections_to(server) as connections:
+        for connection in connections:
+            connection.sendall(request)
+        given = [read_replies(connection, 1)[0].status for connection in connections]
+        assert sorted(given) == [201] * 10 + [429] * (CONNECTIONS - 10)
+
+
+def test_bad_credentials_of_all(limited: Path, redis_server: Node) -> None:
+    """What is shown and not accepted counts as a request of its address, in all workers together."""
+    with working(redis_server, "--access", str(limited)) as server, connections_to(server) as connections:
+        assert sorted(statuses(connections, make_key())) == [401] * 7 + [429] * (CONNECTIONS - 7)
+
+
+def test_limits_without_redis(limited: Path, redis_server: Node) -> None:
+    """While Redis does not answer, each worker meters by itself: nobody may ask without end."""
+    with working(redis_server, "--access", str(limited)) as server, connections_to(server) as connections:
+        redis_server.kill()
+        found = statuses(connections, KEY)
+        assert sorted(found) == [429] * (CONNECTIONS - 18) + [503] * 18
+    redis_server.start()
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_end(server: Server, how: signal.Signals) -> None:
     """What is under way is answered, and no worker is left, even if the parent is killed."""

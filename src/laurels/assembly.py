@@ -205,6 +205,7 @@ async def open_routes(
         opened.push_async_callback(store.close)
         if access is not None:
             access.begin_fetching()
+            access.share_limits(store.meters)
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
 

@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from laurels.access.tokens import SignedToken, Tokens
     from laurels.http.messages import Request
     from laurels.http.operation import Operation
-    from laurels.http.rate_limits import RateLimiter
+    from laurels.http.rate_limits import Limit, RateLimiter
+    from laurels.stores.contract import SharedMeters
 
 HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
 
@@ -77,6 +78,17 @@ class PendingPrincipal:
         """Close a coroutine that was never begun, because the client has left; Python would warn of it."""
         if isinstance(self._proving, Coroutine):
             self._proving.close()
+
+
+class Later:
+    """What is begun when it is awaited, which it is once, or never."""
+
+    def __init__(self, begin: Callable[[], Awaitable[Principal]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, Any, Principal]:
+        """Begin."""
+        return self._begin().__await__()
 
 
 class Access:
@@ -128,6 +140,11 @@ class Access:
         if self.tokens is not None:
             self.tokens.begin_fetching()
 
+    def share_limits(self, meters: SharedMeters | None) -> None:
+        """Limit by meters that other processes go by as well, if there are any."""
+        if self.limits is not None:
+            self.limits.shared = meters
+
     async def revoke(self, name: str) -> None:
         """Take a key out of the file, and accept it no more, if it is there.
 
@@ -154,13 +171,14 @@ class Access:
         """Return nothing of what a file says."""
         return f"<{type(self).__name__}>"
 
-    def address_limit(self, request: Request, operation: Operation) -> None:
-        """Raise TooManyRequests if an address asks too often that shows nothing.
+    def address_limit(self, request: Request, operation: Operation) -> Limit | None:
+        """Raise TooManyRequests if an address asks too often that shows nothing; what is returned may, when awaited.
 
         What is shown is counted only once it is found to be bad: what is good has limits of its own.
         """
-        if self.limits is not None and b"authorization" not in request.headers:
-            self.limits.limit_address(request.client, operation)
+        if self.limits is None or b"authorization" in request.headers:
+            return None
+        return self.limits.limit_address(request.client, operation)
 
     def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
         """Return who asks, the public if nothing is shown; raise BadCredential for what is not accepted.
@@ -181,9 +199,11 @@ class Access:
             if known is not None:
                 return known.principal
             proved = self._prove(credential, now, request, operation)
-        except BadCredential:
-            self._count_bad(request, operation)
-            raise
+        except BadCredential as error:
+            limit = self._count_bad(request, operation)
+            if limit is None:
+                raise
+            return Later(partial(_refuse_after, limit, error))
         if not isinstance(proved, Principal):
             return PendingPrincipal(proved, partial(self._remember, self.credential_cache, mark, request, operation))
         self.credential_cache.add(mark, proved)
@@ -200,20 +220,22 @@ class Access:
         try:
             found = await proving
         except (BadCredential, IssuerUnreachable):
-            self._count_bad(request, operation)
+            limit = self._count_bad(request, operation)
+            if limit is not None:
+                await limit()
             raise
         cache.add(mark, found)
         return found
 
-    def _count_bad(self, request: Request, operation: Operation) -> None:
+    def _count_bad(self, request: Request, operation: Operation) -> Limit | None:
         """Count a credential that is not accepted as a request of its address."""
-        if self.limits is not None:
-            self.limits.limit_address(request.client, operation)
+        return None if self.limits is None else self.limits.limit_address(request.client, operation)
 
-    def principal_limit(self, principal: Principal, operation: Operation) -> None:
-        """Raise TooManyRequests if a key or a player asks too often."""
-        if self.limits is not None and principal is not self.public:
-            self.limits.limit_principal(principal, operation)
+    def principal_limit(self, principal: Principal, operation: Operation) -> Limit | None:
+        """Raise TooManyRequests if a key or a player asks too often; what is returned may, when it is awaited."""
+        if self.limits is None or principal is self.public:
+            return None
+        return self.limits.limit_principal(principal, operation)
 
     def authorise(self, principal: Principal, operation: Operation, names: Sequence[str]) -> None:
         """Raise Forbidden if a principal may not do an operation with the names in its path."""
@@ -226,10 +248,12 @@ class Access:
         """Whether anyone may have a token for a new random name."""
         return self.file.players is not None and self.file.players.anonymous
 
-    def limit_anonymous_tokens(self, request: Request) -> None:
-        """Raise TooManyRequests if an address has had as many tokens for new names as it may in an hour."""
-        if self.limits is not None:
-            self.limits.limit_anonymous_tokens(request.client)
+    def limit_anonymous_tokens(self, request: Request) -> Limit | None:
+        """Raise TooManyRequests if an address has had as many tokens for new names as it may in an hour.
+
+        What is returned may, when it is awaited.
+        """
+        return None if self.limits is None else self.limits.limit_anonymous_tokens(request.client)
 
     def sign(self, name: str, boards: Iterable[str], seconds: int) -> SignedToken:
         """Return a token for a player; raise NoSecret, BadName or BadBody."""
@@ -255,6 +279,11 @@ class Access:
         if found[1].expires <= now:
             raise BadCredential("The key has expired.")
         return found[1]
+
+
+async def _refuse_after(limit: Limit, error: BadCredential) -> Principal:
+    await limit()
+    raise error
 
 
 def open_access(path: Path, before: Tokens | None = None) -> tuple[AccessFile, Tokens | None]:

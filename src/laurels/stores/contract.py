@@ -90,7 +90,7 @@ same, it raises :exc:`~laurels.errors.NotKept`: it never does less in silence.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, NoReturn, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -420,6 +420,25 @@ class Capabilities(Struct, frozen=True):
             raise NotKept("spread a board over partitions", "a store on Redis")
 
 
+class Taken(NamedTuple):
+    """What a meter says of a request: whether it was counted, and in how many seconds the next are due at the rate."""
+
+    is_counted: bool
+    requests_due: float
+    submits_due: float
+
+
+class SharedMeters(Protocol):
+    """Meters of requests that all processes over a store share."""
+
+    async def take(self, subject: str, requests: tuple[float, float], submits: tuple[float, float]) -> Taken:
+        """Count a request of a subject, unless it must wait: one act.
+
+        A limit is an interval and a tolerance in seconds, as :mod:`laurels.access.rates` explains them; an interval of
+        0 is none. Raises as the store's methods. Waits for nothing but what those wait for.
+        """
+
+
 class Store(ABC):
     """Keeps boards.
 
@@ -437,6 +456,8 @@ class Store(ABC):
     """Whether its methods wait for nothing but futures that declare ``drives_inline``, ask for no current task and set
     no context variables. Adapters then spare the core operations a task and a context of their own."""
     is_closed = False
+    meters: SharedMeters | None = None
+    """Those that all processes over the store share, if it has such."""
 
     def _check_open(self) -> None:
         if self.is_closed:

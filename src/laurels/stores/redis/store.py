@@ -37,6 +37,7 @@ from laurels.stores.contract import (
     Summary,
 )
 from laurels.stores.redis.connection import ANSWER_SECONDS, connect, translate
+from laurels.stores.redis.rates import RedisMeters
 from laurels.stores.redis.turns import Script, Turns
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 from laurels.stores.sums import add, check_sum
@@ -75,6 +76,7 @@ class RedisStore(Store):
         self._client = connect(url, answer_seconds, credentials)
         self._turns = Turns(self._client)
         self._clock = clock
+        self.meters = RedisMeters(self._turns.call)
         self._listed: set[str] = set()
         self._listing: dict[str, asyncio.Future[Any]] = {}
 
