@@ -676,6 +676,11 @@ class Store(ABC):
         """Return sentences about what does not keep the store from working, and needs its operator all the same."""
         return ()
 
+    @property
+    def default_definition(self) -> Definition:
+        """The definition of boards that have none of their own, as it was last declared, if the store keeps that."""
+        return DEFAULT_DEFINITION
+
     async def definitions(self) -> Mapping[str, Definition]:
         """Return the definitions that the store keeps, by the names of their boards; none without ``defining``.
 
