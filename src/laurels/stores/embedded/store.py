@@ -430,6 +430,10 @@ class EmbeddedStore(Store):
     async def undefine(self, name: str) -> bool:
         return cast("bool", await self._keep(Undefine(name)))
 
+    @property
+    def default_definition(self) -> Definition:
+        return self._state.default
+
     async def declare(self, definitions: Mapping[str, Definition], default: Definition) -> None:
         self._check_open()
         await self._commits.settle_written()
