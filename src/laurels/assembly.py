@@ -33,7 +33,7 @@ from laurels.audit.file import AuditFile
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock
-from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
+from laurels.definition import DEFAULT_DEFINITION, NO_FILE, BoardsFile, Definition
 from laurels.errors import (
     AccessFileUnusable,
     AccessUndecided,
@@ -225,6 +225,24 @@ async def open_routes(
                 crew.worker.hear(access.forget)
             await opened.enter_async_context(crew.worker.listening(store.measure, crew.figures))
         yield Routes(boards, list_operations(settings, counts, store.measure, crew), gate, auditor)
+
+
+@asynccontextmanager
+async def open_application(settings: Settings) -> AsyncIterator[Application]:
+    """Open a store as it was left, with its own definitions, and yield the application over it; close it at the end.
+
+    For who copies boards in the same process. Anybody may do everything, and nothing is recorded. Raises StoreError.
+    """
+    kind, place = _store(settings.store)
+    clock = Clock()
+    store = await kind.open(place, settings, NO_FILE, clock)
+    try:
+        boards = Boards(store, BoardsFile(default=store.default_definition), clock=clock)
+        await boards.declare()
+        operations = list_operations(settings, None, store.measure)
+        yield Application(Routes(boards, operations, Gate(), Auditor(None)))
+    finally:
+        await store.close()
 
 
 def _make_counts(crew: Crew | None) -> RequestCounts:
