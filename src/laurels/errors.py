@@ -12,6 +12,7 @@
     │   └── ScoreRefused
     │       └── RunRefused        a submit needs a run, or its run is not accepted
     ├── DefinitionConflict        a board's entries, or the boards file, contradict a change of its definition
+    ├── DefinitionChanged         another process has defined the board anew; boards.py does the act again
     ├── NotDeclared               the deployment takes scores for declared boards only
     ├── NotDefined                the board has neither a definition nor entries
     ├── NotOnBoard                the question needs a name that is on the board
@@ -39,6 +40,7 @@
     │   ├── NotKept               the store does not have that feature
     │   ├── BadServerURL          a URL does not say where a server of Redis is
     │   ├── BadStore              there is no store of that URL
+    │   ├── OneProcess            several workers cannot share that store
     │   ├── DirectoryInUse        another process owns the data directory
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
@@ -181,6 +183,14 @@ class DefinitionConflict(LaurelsError):
         self.board = board
         self.problem = problem
         super().__init__(f"The definition of the board {truncate(board)!r} cannot change so: {problem}.")
+
+
+class DefinitionChanged(LaurelsError):
+    """Another process has defined a board anew since this one looked; what was asked is to be done again."""
+
+    def __init__(self, board: str) -> None:
+        self.board = board
+        super().__init__(f"The definition of the board {truncate(board)!r} has changed meanwhile.")
 
 
 class NotDeclared(LaurelsError):
@@ -447,6 +457,17 @@ class BadServerURL(StoreError):
         scheme, separator, rest = url.partition("://")
         self.url = f"{scheme}{separator}{rest.rpartition('@')[2]}"
         super().__init__(f"{self.url!r} is no URL of Redis: {problem}.")
+
+
+class OneProcess(StoreError):
+    """Several workers are asked for, and the store is that of one process."""
+
+    def __init__(self, store: str, reason: str) -> None:
+        self.store = store
+        super().__init__(
+            f"--workers takes a store that processes can share, and {store} is none: {reason}. Leave --workers out, or "
+            "keep the boards in Redis, as in --store redis://localhost/0 --workers 4."
+        )
 
 
 class DirectoryInUse(StoreError):

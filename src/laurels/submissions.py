@@ -6,6 +6,7 @@ that were never made, or like others.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,13 @@ def check_metadata(metadata: bytes | None) -> None:
     if metadata is not None and len(metadata) > METADATA_BYTES:
         size = len(metadata)
         raise BadBody("/metadata", f"The metadata has {size:,} bytes of JSON: it may have {METADATA_BYTES:,}.")
+
+
+def check_past(time: float, now: float) -> None:
+    """Raise BadBody if the time of a submission is to come."""
+    if time > now:
+        shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")
+        raise BadBody("/submittedAt", f"submittedAt is to come: by the service's clock it is {shown}.")
 
 
 def operator_of(submission: Submission) -> Operator | None:

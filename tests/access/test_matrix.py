@@ -26,7 +26,7 @@ SCOPES = {
     "read": ["standing", "read", "definition", "periods", "summary", "rank", "boards"],
     "submit:self": ["submit", "make_run"],
     "submit": ["submit_many", "set_metadata"],
-    "moderate": ["remove", "hide", "show", "hidden", "held", "release", "reject"],
+    "moderate": ["remove", "restore", "hide", "show", "hidden", "held", "release", "reject"],
     "define": ["define", "undefine", "drop"],
     "tokens": ["give_token"],
     "metrics": ["metrics"],
@@ -40,6 +40,7 @@ NOWHERE = {"boards", "metrics", "give_token"}
 GOOD: dict[str, tuple[int, Any]] = {
     "submit": (202, {"score": 7}),
     "submit_many": (200, {"entries": [{"name": "v", "score": 7}]}),
+    "restore": (200, {"entries": [{"name": "v", "score": 7, "submittedAt": "2026-11-20T10:00:00Z"}]}),
     "set_metadata": (204, {"metadata": {"car": "porsche"}}),
     "define": (200, {"operator": "latest"}),
     "undefine": (204, None),

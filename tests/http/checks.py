@@ -27,6 +27,7 @@ UNTOLD = {
     | {"minScore", "maxScore"},
     "set_metadata": _PERIOD,
     "remove": _PERIOD,
+    "restore": _PERIOD,
     "drop": _PERIOD,
     "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl", "/guard"},
     "summary": _PERIOD,

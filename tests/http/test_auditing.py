@@ -114,6 +114,13 @@ CASES = {
         None,
         (("PUT", "/-/boards/{board}", {"ties": "latest"}),),
     ),
+    "restore": Case(
+        ("PUT", "/-/boards/{board}/entries", {"entries": [{"name": "w", "score": 1, "submittedAt": OLD}]}),
+        200,
+        {"entries": 1},
+        {"entries": 2},
+        (SCORE,),
+    ),
     "hide": Case(
         ("PUT", "/-/boards/{board}/hidden/v"), 204, PLACE, {"score": 5, "rank": None, "hidden": True}, (SCORE,)
     ),

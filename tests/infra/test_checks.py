@@ -101,10 +101,13 @@ def cdk(directory: Path, *arguments: str, cwd: Path = ROOT) -> subprocess.Comple
 
 
 def test_command(tmp_path: Path) -> None:
-    """The CDK command synthesizes a stage by itself."""
-    done = cdk(tmp_path, "synth", "--quiet", "-c", "stageName=FEAT-123", "-c", "ssmStageName=dev")
+    """The CDK command synthesizes a stage by itself; the app writes the defaults that it took, and that it is open."""
+    done = cdk(tmp_path, "synth", "--quiet", "-c", "stageName=FEAT-9")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out" / "laurels-FEAT-123.template.json").exists()
+    defaults, is_open = [line for line in done.stderr.splitlines() if "FEAT-9" in line or "Open: " in line]
+    assert "ssmStageName=FEAT-9, cacheName=laurels-FEAT-9, architecture=arm64" in defaults
+    assert is_open.startswith("Open: whoever has the address of this stage may do everything.")
+    assert (tmp_path / "out" / "laurels-FEAT-9.template.json").exists()
 
 
 @pytest.mark.parametrize("venv", [False, True], ids=["no .venv", "none of CDK's packages"])

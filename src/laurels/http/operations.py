@@ -11,7 +11,14 @@ from typing import Literal
 from msgspec import Struct
 
 from laurels.definition import Definition
-from laurels.http.audited_state import show_count, show_held, show_key, show_own_definition, show_standing
+from laurels.http.audited_state import (
+    show_count,
+    show_held,
+    show_key,
+    show_own_definition,
+    show_restored,
+    show_standing,
+)
 from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit, parse_wanted_token
 from laurels.http.handlers import (
     check_health,
@@ -23,6 +30,7 @@ from laurels.http.handlers import (
     list_periods,
     rank_of_score,
     remove,
+    restore,
     revoke_key,
     set_metadata,
     show_audit,
@@ -407,6 +415,25 @@ OPERATIONS = (
         shows=show_standing,
         errors=READ_ERRORS,
         scope="moderate",
+    ),
+    Operation(
+        name="restore",
+        method="PUT",
+        path="/-/boards/{board}/entries",
+        tag="Boards",
+        title="Restore entries",
+        about=f"Gives up to {BATCH_ENTRIES:,} names exactly the entries that they have elsewhere: on the board alone, "
+        "or with `window` in one period of it. Whatever the operator and the guard say, an entry has then this score, "
+        "this metadata and this `submittedAt`, or the present time if there is none; windows are not fed. A name that "
+        "has another entry of the same score or of a later time is removed first, from the board's periods too.",
+        answers=(Answer(200, "What became of the entries.", (BatchReceipt,)),),
+        handler=restore,
+        parameters=OF_PERIOD,
+        errors=WRITE_ERRORS,
+        body=Body(Batch, parse_batch, BATCH_BYTES),
+        shows=show_restored,
+        scope="moderate",
+        subject="a restoration of entries",
     ),
     Operation(
         name="hidden",

@@ -1,22 +1,41 @@
-"""Sums: which ones a board keeps, for every store that adds."""
+"""Sums: which ones a board keeps, for a store that adds elsewhere. Nothing compiled: a function has none."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import isfinite, ulp
 from typing import TYPE_CHECKING
 
 from laurels.errors import ScoreRefused, truncate
-from laurels.ranking import add_scores
 
 if TYPE_CHECKING:
     from laurels.definition import Bounds, Score
 
+EXACT_TEXT = 1e16
+"""Whole scores below are written without an exponent."""
 
-def add(had: Score, score: Score, *, lossy: bool = False) -> Score:
-    """Return the sum; raise ScoreRefused if there is none: only the kernel of the index decides that."""
-    try:
-        return add_scores(had, score, lossy)
-    except OverflowError as error:
-        raise ScoreRefused(f"The score is refused: {error}.") from error
+
+def add(had: Score, score: Score) -> Score:
+    """Return the sum; raise ScoreRefused for one that no index adds, in its words (``add_scores`` of the kernel)."""
+    before, more = float(had), float(score)
+    total = before + more
+    if not isfinite(total):
+        raise _refused(before, more, "is not finite")
+    lost = Fraction(before) + Fraction(more) - Fraction(total)
+    if lost and ((before.is_integer() and more.is_integer()) or abs(lost) * 1000 > abs(Fraction(more))):
+        step = _text(ulp(total))
+        raise _refused(
+            before, more, f"would lose its last digits: to such a score only multiples of {step} can be added"
+        )
+    return int(total) if total.is_integer() else total
+
+
+def _refused(before: float, more: float, problem: str) -> ScoreRefused:
+    return ScoreRefused(f"The score is refused: the sum of {_text(before)} and {_text(more)} {problem}.")
+
+
+def _text(score: float) -> str:
+    return str(int(score)) if score.is_integer() and abs(score) < EXACT_TEXT else repr(score)
 
 
 def check_sum(total: Score, bounds: Bounds) -> None:

@@ -27,7 +27,7 @@ def connect(url: str, settings: RedisSettings | None = None, credentials: Creden
     """
     settings = settings or RedisSettings()
     target = Target(url)
-    known = credentials or (lambda: (target.user, target.password or read_password(settings)))
+    known = credentials or Known(target, settings)
 
     def handshake(database: int) -> Handshake:
         return Handshake(known, is_tls=target.is_tls, ca_file=settings.ca_file, database=database)
@@ -37,6 +37,18 @@ def connect(url: str, settings: RedisSettings | None = None, credentials: Creden
     if target.kind == "sentinel":
         return Watched(target.addresses, target.service, handshake(0), handshake(target.database), settings)
     return Single(target.addresses[0], handshake(target.database), settings)
+
+
+class Known:
+    """Who connects, as the URL and the settings say."""
+
+    def __init__(self, target: Target, settings: RedisSettings) -> None:
+        self._target = target
+        self._settings = settings
+
+    async def get_credentials_async(self) -> tuple[str | None, str | None]:
+        """Return the user and the password."""
+        return self._target.user, self._target.password or read_password(self._settings)
 
 
 def read_password(settings: RedisSettings) -> str | None:

@@ -14,7 +14,7 @@ from hiredis import ProtocolError, Reader, pack_command
 from laurels.stores.redis.calls import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from laurels.stores.redis.calls import Word
 
@@ -62,23 +62,23 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._reader = Reader(replyError=Refusal)
         self._transport: asyncio.Transport | None = None
+        self._write: Callable[[bytes], object] = bytes
         self._reason = "it closed the connection"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Know where to write to."""
         self._transport = transport  # type: ignore[assignment]
+        self._write = transport.write  # type: ignore[attr-defined]
 
     def write(self, calls: Sequence[tuple[Sent, tuple[Word, ...]]]) -> None:
         """Send commands, all at once, each with what takes its answer."""
         self.unanswered.extend(call for call, _ in calls)
-        assert self._transport is not None
-        self._transport.write(b"".join([_pack(words) for _, words in calls]))
+        self._write(b"".join([_pack(words) for _, words in calls]))
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Send calls as they are, all at once."""
         self.unanswered.extend(replies)
-        assert self._transport is not None
-        self._transport.write(b"".join([_pack(reply.words) for reply in replies]))
+        self._write(b"".join([_pack(reply.words) for reply in replies]))
 
     async def ask(self, *commands: tuple[Word, ...]) -> list[Any]:
         """Return the answers to commands; a :exc:`Refusal` is an answer, too."""

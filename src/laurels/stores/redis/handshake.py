@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from laurels.errors import ServerUnusable, StoreUnavailable
 from laurels.stores.redis.connection import Connection, Refusal
 from laurels.stores.redis.errors import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from laurels.stores.redis.calls import Word
@@ -19,8 +18,13 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 2
 """How long a connection and its handshake may take together."""
-Credentials: TypeAlias = "Callable[[], tuple[str | None, str | None]]"
-"""Returns the user and the password, for each connection anew."""
+
+
+class Credentials(Protocol):
+    """Who connects: asked at each connection, so that what is short-lived is that of the moment."""
+
+    async def get_credentials_async(self) -> tuple[str | None, str | None]:
+        """Return the user and the password; raise StoreError if there is none."""
 
 
 class Handshake:
@@ -38,7 +42,7 @@ class Handshake:
 
         Raises StoreUnavailable, and has closed the connection then.
         """
-        first: list[tuple[Word, ...]] = self._introduction() if is_known else []
+        first: list[tuple[Word, ...]] = await self._introduction() if is_known else []
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._reach(connection, address)
@@ -69,8 +73,8 @@ class Handshake:
                 break
         return answers
 
-    def _introduction(self) -> list[tuple[Word, ...]]:
-        user, password = self._credentials()
+    async def _introduction(self) -> list[tuple[Word, ...]]:
+        user, password = await self._credentials.get_credentials_async()
         words: list[tuple[Word, ...]] = []
         if password is not None:
             words.append(("AUTH", password) if user is None else ("AUTH", user, password))

@@ -230,6 +230,12 @@ class Node:
         if self.connection is not None:
             self.connection.abort(reason)
 
+    def rest(self) -> None:
+        """Close the connection, if nothing waits for an answer."""
+        if self.connection is not None and not self.connection.unanswered:
+            self.connection.close()
+            self.connection = None
+
     def _look(self) -> None:
         """Give up a connection on which an answer takes too long, and what could not be sent in that time."""
         self._check = None

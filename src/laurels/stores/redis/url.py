@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[Kind, bool]] = {
     "rediss+cluster": ("cluster", True),
 }
 """What each scheme leads to, and whether TLS is spoken there."""
+SCHEMES = tuple(KINDS)
 PORTS: dict[Kind, int] = {"node": 6379, "sentinel": 26379, "cluster": 6379}
 
 
