@@ -418,13 +418,15 @@ def application() -> OpeningApplication:
     """
     own = {"host", "port", "log_format", "tls_cert", "tls_key", "workers"}  # which the server has itself
     lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
-    limits = {"store_limits", "limits"}
+    limits = {"store_limits", "limits", "redis"}
     names = set(Settings.__struct_fields__) - own - set(lists) - limits
     given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
+    redis = msgspec.convert(_redis_given(), RedisSettings, strict=False, dec_hook=lambda kind, text: kind(text))
     several = {name: tuple(os.environ.get(f"LAURELS_{one.upper()}", "").split()) for name, one in lists.items()}
-    settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)), **several)
+    limited = Limits(**_limits_given(Limits))
+    settings = replace(settings, store_limits=store_limits, redis=redis, limits=limited, **several)
     return make_application(settings)
 
 
@@ -435,6 +437,12 @@ def make_application(settings: Settings) -> OpeningApplication:
     """
     is_decided = settings.open or settings.access is not None
     return OpeningApplication(partial(open_routes, settings), is_local=not is_decided)
+
+
+def _redis_given() -> dict[str, str]:
+    names = (f"redis_{name}" if name != "allow_eviction" else name for name in RedisSettings.__struct_fields__)
+    given = {name.removeprefix("redis_"): os.environ.get(f"LAURELS_{name.upper()}") for name in names}
+    return {name: value for name, value in given.items() if value}
 
 
 def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:

@@ -446,8 +446,12 @@ class BadStore(StoreError):
     """There is no store of the URL that was given."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        super().__init__(f"{url!r} is no store: it must be embedded, or momento:CACHE with the name of a cache.")
+        scheme, separator, place = url.partition(":")
+        self.url = f"{scheme}{separator}{place.rpartition('@')[2]}"  # without credentials
+        super().__init__(
+            f"{self.url!r} is no store: it must be embedded, momento:CACHE with the name of a cache, or redis://HOST/0 "
+            "as docs/redis.md says."
+        )
 
 
 class BadServerURL(StoreError):
