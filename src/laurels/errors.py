@@ -12,6 +12,7 @@
     │   └── ScoreRefused
     │       └── RunRefused        a submit needs a run, or its run is not accepted
     ├── DefinitionConflict        a board's entries, or the boards file, contradict a change of its definition
+    ├── DefinitionChanged         another process has defined the board anew; boards.py does the act again
     ├── NotDeclared               the deployment takes scores for declared boards only
     ├── NotDefined                the board has neither a definition nor entries
     ├── NotOnBoard                the question needs a name that is on the board
@@ -179,6 +180,14 @@ class DefinitionConflict(LaurelsError):
         self.board = board
         self.problem = problem
         super().__init__(f"The definition of the board {truncate(board)!r} cannot change so: {problem}.")
+
+
+class DefinitionChanged(LaurelsError):
+    """Another process has defined a board anew since this one looked; what was asked is to be done again."""
+
+    def __init__(self, board: str) -> None:
+        self.board = board
+        super().__init__(f"The definition of the board {truncate(board)!r} has changed meanwhile.")
 
 
 class NotDeclared(LaurelsError):

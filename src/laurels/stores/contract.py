@@ -112,7 +112,7 @@ from laurels.errors import NotKept, StoreUnavailable
 from laurels.limits import KEY_HOURS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["LONGEST_TTL_SECONDS", "Order", "Score"]
 
@@ -455,6 +455,9 @@ class Store(ABC):
     waits_inline: ClassVar[bool] = False
     """Whether its methods wait for nothing but futures that declare ``drives_inline``, ask for no current task and set
     no context variables. Adapters then spare the core operations a task and a context of their own."""
+    shares_definitions: ClassVar[bool] = False
+    """Whether other processes may define its boards. Then any method may raise DefinitionChanged, which has changed
+    nothing: it is called again with the board as it is defined now."""
     is_closed = False
     meters: SharedMeters | None = None
     """Those that all processes over the store share, if it has such."""
@@ -710,6 +713,18 @@ class Store(ABC):
         nothing to keep: it takes each board's definition from the board.
         """
         self._check_open()
+
+    # What other processes define, if it shares definitions
+
+    def follow(self, changed: Callable[[str], object]) -> None:  # noqa: B027 - most share none
+        """Call ``changed`` with the name of a board as soon as it is known that its definition is another."""
+
+    def default_of(self, name: str, default: Definition) -> Definition:
+        """Return the definition of a board that has none of its own: ``default``, or that of who made it."""
+        return default
+
+    async def learn(self, name: str = "") -> None:  # noqa: B027 - likewise
+        """Know how a board is defined now, or without a name which boards are, and how."""
 
     # The store itself
 
