@@ -108,8 +108,7 @@ def source(tmp_path: Path) -> Path:
 def test_every_way(source: Path, redis_server: Node, tmp_path: Path) -> None:
     """From a directory to Redis, to a service, and to another directory nothing changes, to the byte."""
     with running(tmp_path / "service") as server:
-        found = move(source, redis_server.url); print(found.stderr, found.exception)
-        assert found.exit_code == 0
+        assert move(source, redis_server.url).exit_code == 0
         assert move(redis_server.url, server.url).exit_code == 0
         found = move(server.url, tmp_path / "to")
     assert (found.exit_code, "Moved and verified 5 boards" in found.stderr) == (0, True)
@@ -253,7 +252,7 @@ def test_directory_in_use(source: Path, tmp_path: Path) -> None:
     assert (found.exit_code, "use" in found.stderr) == (1, True)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=6)
 @given(st.lists(st.tuples(definitions, st.lists(st.one_of(submits, changes), max_size=25)), min_size=4, max_size=4))
 def test_any_boards(
     redis_servers: Servers, tmp_path_factory: pytest.TempPathFactory, walks: list[tuple[Definition, list[Any]]]
@@ -298,10 +297,10 @@ def test_killed(source: Path, tmp_path: Path) -> None:
     assert everything(tmp_path / "to") == everything(source)
 
 
-def test_entries_of_other_programs(redis_server: Node, tmp_path: Path) -> None:
+def test_entries_of_other_programs(source: Path, redis_server: Node, tmp_path: Path) -> None:
     """What another program put into a sorted set of Laurels' has no time, and gets that of the move."""
+    assert moved(source, redis_server.url, "--board", "plain")["verified"]
     with closing(redis_server.client()) as client:
-        client.zadd("laurels:boards", {"b": 0})
-        client.zadd("laurels:{b}", {"v": 1.5})
+        client.zadd("laurels:{plain}", {"other": 1.5})
     found = moved(redis_server.url, tmp_path / "to")
-    assert (found["verified"], [each["sent"] for each in found["boards"]]) == (True, [1])
+    assert (found["verified"], [each["sent"] for each in found["boards"]]) == (True, [41])
