@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 import redis
@@ -13,8 +13,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from redis.crc import key_slot
 
 from laurels.clock import SECOND
-from laurels.definition import Definition
-from laurels.errors import AnswerLost, StoreUnavailable, SumUncertain
+from laurels.definition import Definition, Order
+from laurels.errors import AnswerLost, DefinitionChanged, StoreUnavailable, SumUncertain
 from laurels.stores.contract import Board, Feed, FullSubmission, IdempotencyKey, Standing, Submission
 from laurels.stores.redis import turns
 from laurels.stores.redis.keys import key_of
@@ -229,3 +229,27 @@ async def test_one_slot(store: RedisStore, url: str, name: str) -> None:
         assert len({key_slot(key) for key in keys}) == 1
         assert {key for key in client.keys("*") if not key.startswith(b"laurels:")} == set()
     assert (len(keys), await store.names()) == (13, [name])
+
+
+@pytest.mark.parametrize("order", get_args(Order))
+async def test_large_batches(store: RedisStore, order: Order) -> None:
+    """A batch of more entries than one command takes counts as its entries do one by one, and so does what follows."""
+    board = await declare(store, Definition(order=order, operator="best"))
+    first, then = ({f"v{each}": each * step % 1009 for each in range(2_500)} for step in (7, 13))
+    for scores in (first, then):
+        assert await store.submit(board, [Submission(name, score) for name, score in scores.items()]) is None
+    best = max if order == "descending" else min
+    page = await store.page(board, 0, 3_000)
+    assert {entry.name: entry.score for entry in page} == {name: best(first[name], then[name]) for name in first}
+
+
+async def test_batch_by_an_old_definition(store: RedisStore, url: str) -> None:
+    """A process that has not heard of a definition submits a batch to nothing, and is told; another time it counts."""
+    other = RedisStore(url)
+    entries = [Submission("v", 7), Submission("w", 5)]
+    await other.submit(KART, entries)
+    defined = await declare(store, Definition(ranking="dense"), KART.name)
+    with pytest.raises(DefinitionChanged):
+        await other.submit(KART, [Submission("v", 1), Submission("w", 1)])
+    assert await store.standing(defined, "v") == Standing(7, 0)
+    await other.close()

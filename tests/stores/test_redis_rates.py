@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from laurels.access.rates import Meters, Rate, Rates
+from laurels.errors import StoreUnavailable
+from laurels.stores.redis import turns
 from laurels.stores.redis.store import RedisStore
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def test_meter_that_says_no_more(redis_server: Node) -> None:
         assert store.meters is not None
         taken = await store.meters.take("key:game", words(Rate("a", count, seconds, burst)), NONE)
         await store.close()
-        return taken.is_counted
+        return bool(taken.is_counted)
 
     assert asyncio.run(take(1, 3600, 5))
     with closing(redis_server.client()) as client:
@@ -65,3 +67,42 @@ def test_meter_that_says_no_more(redis_server: Node) -> None:
     assert asyncio.run(take(1, 3600, 5))
     assert not asyncio.run(take(10, 1, 1))
     assert asyncio.run(take(1000, 1, 1000))
+
+
+def test_one_subject_at_once(redis_server: Node) -> None:
+    """Requests of one subject that come together go in few calls, and each gets what it would get alone."""
+    with closing(redis_server.client()) as client:
+        client.config_resetstat()
+
+    async def ask() -> list[bool]:
+        store = RedisStore(redis_server.url)
+        assert store.meters is not None
+        limit = words(Rate("a", 1, 3600, 30))
+        asked = [asyncio.ensure_future(store.meters.take("key:game", limit, NONE)) for _ in range(25)]
+        await asyncio.sleep(0)
+        asked.pop().cancel()
+        asked += [asyncio.ensure_future(store.meters.take("key:game", limit, NONE)) for _ in range(15)]
+        found = [(await each).is_counted for each in asked]
+        await store.close()
+        return found
+
+    assert asyncio.run(ask()) == [True] * 29 + [False] * 10
+    with closing(redis_server.client()) as client:
+        assert client.info("commandstats")["cmdstat_time"]["calls"] < 10
+
+
+def test_too_much_waits(redis_server: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the store has no room for is refused at once, and what comes after that is asked."""
+    monkeypatch.setattr(turns, "MOST_WAITING", 0)
+
+    async def ask() -> None:
+        store = RedisStore(redis_server.url)
+        assert store.meters is not None
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await store.meters.take("key:game", (1.0, 1.0), NONE)
+        monkeypatch.setattr(turns, "MOST_WAITING", 10)
+        assert (await store.meters.take("key:game", (1.0, 1.0), NONE)).is_counted
+        await store.close()
+
+    asyncio.run(ask())

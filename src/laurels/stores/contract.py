@@ -112,7 +112,7 @@ from laurels.errors import NotKept, StoreUnavailable
 from laurels.limits import KEY_HOURS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 __all__ = ["LONGEST_TTL_SECONDS", "Order", "Score"]
 
@@ -431,7 +431,7 @@ class Taken(NamedTuple):
 class SharedMeters(Protocol):
     """Meters of requests that all processes over a store share."""
 
-    async def take(self, subject: str, requests: tuple[float, float], submits: tuple[float, float]) -> Taken:
+    def take(self, subject: str, requests: tuple[float, float], submits: tuple[float, float]) -> Awaitable[Taken]:
         """Count a request of a subject, unless it must wait: one act.
 
         A limit is an interval and a tolerance in seconds, as :mod:`laurels.access.rates` explains them; an interval of

@@ -20,6 +20,7 @@
 --   B:state            string       all that a caller must know: the digest of the definition, with ~ before it if that
 --                                   is a default one; +h if names are hidden; @ and the epoch of the layout.
 --                                   No such key means that there is nothing to know
+--   laurels:rate:KIND:NAME     string, of no board: see rates.lua
 --
 -- A member is the name; if ties go by time, with 12 bytes before it: seven of the tick, five of the sequence, inverted
 -- if the sorted set is read in the direction in which they would come in the wrong order. Ticks are microseconds: they

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -72,7 +73,7 @@ STALE_WORDS = 3
 _encode = msgspec.json.Encoder().encode
 _SUBMIT, _READ, _REMOVE = (Script(COMMON, name) for name in ("submit", "read", "remove"))
 _METADATA, _PERIODS, _HIDE = (Script(COMMON, name) for name in ("metadata", "periods", "hide"))
-_PAGE, _PUT, _STANDING = map(Script, ("page", "put", "standing"))
+_PAGE, _PUT, _PUT_MANY, _STANDING = map(Script, ("page", "put", "put_many", "standing"))
 _STALE, _HELD = b"stale", "held"
 
 
@@ -188,9 +189,18 @@ class RedisStore(Store):
         early = [each for each in batch if isinstance(each, Refusal)]
         if not good and key is None:
             return SubmitResult(early)
-        definition, guard = (await self._known_to_submit(board)).definition, board.definition.guard
+        known = await self._known_to_submit(board)
+        definition, guard = known.definition, known.definition.guard
         if good and board.name not in self._boards.listed:
             await self._boards.add(board.name)
+        if known.is_plain and not (is_one or key or board.feeds) and _are_plain(good):
+            pairs = chain.from_iterable((each.name, write_score(each.score)) for each in good)
+            answer = await self._turns.call(
+                _PUT_MANY, (key_of(board.name),), known.rules, known.state, self._now(), "", *pairs
+            )
+            if answer == 0:
+                return SubmitResult(early) if early else None
+            await self._follow(board.name, known, answer)
         runs = [await self._read_run(board, each) for each in good]
         words = Words(board.feeds, guard.runs if guard else None, self._now())
         for each, run in zip(good, runs, strict=True):
@@ -475,6 +485,13 @@ async def open_store(url: str, clock: Callable[[], float] = time.time) -> RedisS
         await store.close()
         raise
     return store
+
+
+def _are_plain(submissions: Sequence[Submission]) -> bool:
+    """Return whether submissions are no more than a score each, of names of which no two are the same."""
+    if any(type(each) is not Submission or each.metadata is not None for each in submissions):
+        return False
+    return len({each.name for each in submissions}) == len(submissions)
 
 
 def _is_stale(answer: Any) -> bool:
