@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 import signal
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +30,6 @@ from tests.test_restoring import act, changes, definitions, open_boards, submits
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from click.testing import Result
 
@@ -304,3 +306,22 @@ def test_entries_of_other_programs(source: Path, redis_server: Node, tmp_path: P
         client.zadd("laurels:{plain}", {"other": 1.5})
     found = moved(redis_server.url, tmp_path / "to")
     assert (found["verified"], [each["sent"] for each in found["boards"]]) == (True, [41])
+
+
+def test_commands_of_the_page(
+    redis_server: Node, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands of the page do what it says."""
+    page = (Path(__file__).parents[2] / "docs" / "moving.md").read_text()
+    page = page.replace("redis://localhost:6379/0", redis_server.url)
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    importing, moving, serving = map(shlex.split, blocks.splitlines())
+    monkeypatch.chdir(tmp_path)
+    source.rename("laurels-data")
+    assert run("http://127.0.0.1:9", *moving[1:]).exit_code == 0
+    with closing(redis_server.client()) as client:
+        client.zadd("leaderboard:kart", {"v": 2.5})
+    with running(tmp_path / "unused", *serving[2:]) as server:
+        assert run(server.url, *importing[1:]).exit_code == 0
+        assert ask(server, "GET", "/kart").json == {"leaderboard": [{"name": "v", "score": 2.5}]}
+        assert ask(server, "GET", "/full/v5").json["rank"] is not None
