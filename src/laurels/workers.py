@@ -32,6 +32,7 @@ import sys
 import time
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from select import POLLIN, poll
+from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
@@ -137,6 +138,7 @@ class Worker:
         self.count = count
         self.is_first = is_first
         self._channel = channel
+        self._sending = Lock()
         self._buffer = b""
         self._numbers = 0
         self._waiting: dict[int, asyncio.Future[None]] = {}
@@ -217,7 +219,8 @@ class Worker:
             self._send(Heard(told.number))
 
     def _send(self, message: Message) -> None:
-        self._channel.sendall(_encode(message) + b"\n")
+        with self._sending:  # threads log, too
+            self._channel.sendall(_encode(message) + b"\n")
 
 
 class _Process(Struct, eq=False):
