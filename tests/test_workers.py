@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from http.client import HTTPException
@@ -21,9 +23,11 @@ import pytest
 from laurels.access.keys import digest_key, make_key
 from laurels.adapters.protocol import CONTINUE
 from laurels.adapters.request_counts import METHODS, ROWS
+from laurels.adapters.server import bind, bind_beside
+from laurels.errors import AddressUnusable
 from laurels.http.documents import DOCUMENTS
 from laurels.http.operations import OPERATIONS
-from laurels.workers import Figures, Workers
+from laurels.workers import Figures, Worker, Workers
 from tests.adapters.test_metrics import count_requests
 from tests.asking import ask, read_replies
 from tests.conftest import started
@@ -351,7 +355,15 @@ def test_end(server: Server, how: signal.Signals) -> None:
             connection.sendall(b'{"score":5}')
         assert [read_replies(connection, 1)[0].status for connection in connections] == [202] * CONNECTIONS
     assert server.process.wait(30) == (0 if how != signal.SIGKILL else -signal.SIGKILL)
-    until(lambda: not any(Path(f"/proc/{each}").exists() for each in workers))
+    until(lambda: not any(runs(each) for each in workers))
+
+
+def runs(process: int) -> bool:
+    """Return whether a process has not ended; where nobody has waited for it, its entry stays."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def refuses(server: Server) -> bool:
@@ -396,6 +408,39 @@ def test_fork_that_fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     with pytest.raises(SystemExit):
         Workers(2, "text", Figures(2), lambda: None).run()
     assert "ERROR Worker 1 cannot be started: Resource temporarily unavailable." in capfd.readouterr().err
+
+
+def test_figures_that_are_being_written() -> None:
+    """Whoever reads figures that are not whole reads them again, until they are."""
+    figures = Figures(1)
+    figures.write(0, {"boards": 1})
+    memory = figures._memory  # noqa: SLF001 - as another process would find it in the middle of a write
+    memory[20] ^= 1
+    with ThreadPoolExecutor() as threads:
+        reading = threads.submit(figures.read)
+        figures.write(0, {"boards": 2})
+        assert reading.result(30) == {0: (os.getpid(), {"boards": 2})}
+
+
+def test_what_is_not_relayed() -> None:
+    """A traceback stays with its worker; and all that it logs, once there is no parent."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        worker = Worker(0, 2, theirs, is_first=True)
+        record = logging.makeLogRecord({"msg": "so"})
+        with ours:
+            assert worker.relay(record)
+            assert not worker.relay(logging.makeLogRecord({"msg": "so", "exc_info": (None, None, None)}))
+        assert not worker.relay(record)
+
+
+def test_address_that_is_not_shared() -> None:
+    """Where others may not listen, none can be bound beside."""
+    (bound,) = bind("127.0.0.1", 0)
+    with bound:
+        bound.listen()
+        with pytest.raises(AddressUnusable, match="Address already in use"):
+            bind_beside([bound])
 
 
 def test_room_for_all_counts() -> None:

@@ -30,7 +30,7 @@ METADATA = "x" * 98
 """100 bytes of JSON."""
 EARLIEST, DENSE = 'ties = "earliest"', 'ranking = "dense"'
 WINDOWS = 'windows = ["daily", "weekly", "monthly"]'
-GUARD = "guard = { max_step = 1_000_000, per_player = 1_000_000 }"
+GUARD = 'guard = { max_step = 1_000_000, per_player = "10000/s" }'
 ALL = f'{EARLIEST}\n{DENSE}\n{WINDOWS}\n{GUARD}\nttl = "365d"'
 PLAIN = "plain"
 KEYED, DESCRIBED, EVERY = "idempotency-key", "metadata", "every-feature"

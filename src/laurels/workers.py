@@ -32,6 +32,7 @@ import sys
 import time
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from select import POLLIN, poll
+from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
@@ -137,6 +138,7 @@ class Worker:
         self.count = count
         self.is_first = is_first
         self._channel = channel
+        self._sending = Lock()
         self._buffer = b""
         self._numbers = 0
         self._waiting: dict[int, asyncio.Future[None]] = {}
@@ -211,13 +213,14 @@ class Worker:
                 waiting.set_result(None)
 
     async def _obey(self, told: Told) -> None:
-        if self._hear is not None:
-            await self._hear(told.what)
+        assert self._hear is not None  # noqa: S101 - who tells has an access file, and so have all
+        await self._hear(told.what)
         with suppress(OSError):
             self._send(Heard(told.number))
 
     def _send(self, message: Message) -> None:
-        self._channel.sendall(_encode(message) + b"\n")
+        with self._sending:  # threads log, too
+            self._channel.sendall(_encode(message) + b"\n")
 
 
 class _Process(Struct, eq=False):

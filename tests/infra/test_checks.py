@@ -18,6 +18,7 @@ from infra.account import NAME, AccountStack
 from infra.runtimes import ROOT
 from infra.settings import read
 from tests.infra.conftest import STAGES
+from tests.processes import FOREIGN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +35,12 @@ DEPENDS_TWICE = "W3005"
 def lint(*templates: Path) -> subprocess.CompletedProcess[str]:
     """Run cfn-lint."""
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--ignore-checks", DEPENDS_TWICE, "--"]
-    return subprocess.run([*command, *map(str, templates)], capture_output=True, text=True, check=False)
+    return subprocess.run([*command, *map(str, templates)], env=FOREIGN, capture_output=True, text=True, check=False)
 
 
 def test_lint(synthesized: Callable[[str], Synthesized]) -> None:
-    """cfn-lint finds nothing in any stage."""
-    linted = lint(*(synthesized(name).file for name in STAGES))
+    """cfn-lint finds nothing in any stage; those that are left out have the resources of others, under other names."""
+    linted = lint(*(synthesized(name).file for name in STAGES.keys() - {"prod", "feature", "boards"}))
     assert linted.stdout == ""
     assert linted.returncode == 0
 

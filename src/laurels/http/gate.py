@@ -101,7 +101,7 @@ class Gate(Struct, frozen=True, kw_only=True):
             return ANYBODY
         limit = self.access.address_limit(request, operation)
         if limit is not None:
-            return Later(partial(_admit_after, self.access, limit, request, operation, names))
+            return Later(partial(_authorise_after, self.access, limit, self.access.public, operation, names))
         return _admit_shown(self.access, request, operation, names)
 
     def check_site(self, request: Request, operation: Operation | None) -> None:
@@ -126,14 +126,6 @@ class Gate(Struct, frozen=True, kw_only=True):
                 except Exception:
                     log.exception("Failed to observe an answer")
         return response
-
-
-async def _admit_after(
-    access: Access, limit: Limit, request: Request, operation: Operation, names: Sequence[str]
-) -> Principal:
-    await limit()
-    found = _admit_shown(access, request, operation, names)
-    return found if isinstance(found, Principal) else await found
 
 
 def _admit_shown(
