@@ -266,10 +266,13 @@ async def load(store: RedisStore, count: int, disturb: Callable[[], None], *, ke
 
 async def total(store: RedisStore) -> float:
     """Return the sum."""
-    await until_ready(store)
     while True:
-        with suppress(StoreUnavailable):
+        try:
+            await store.ready()
             return ((await store.standing(SUMS, "v")) or Standing(0, 0)).score
+        except StoreUnavailable as error:
+            print(error)
+            await asyncio.sleep(0.01)
 
 
 def restart(node: Node) -> None:

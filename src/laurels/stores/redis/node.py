@@ -182,6 +182,8 @@ class Node:
         except StoreUnavailable:
             connection.abort("it is not used")
             raise
+        if connection.is_lost:  # already
+            raise StoreUnavailable("Redis closed the connection")
         self.facts = facts
         return connection
 
