@@ -58,5 +58,5 @@ def _format(results: dict[str, Figures]) -> str:
     return "\n".join(f"{name:<{widths[0]}}  {figure:<{widths[1]}}  {value}" for name, figure, value in rows)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - the suite calls main
     main()

@@ -27,7 +27,7 @@ def run_suite(run: Run) -> Figures:
     files = with_length()
     run.random.shuffle(files)
     done = 0
-    while done < len(files) and run.goes_on(files=f"{done} of {len(files)}"):
+    while done < len(files) and run.goes_on(files=f"{done} of {len(files)}"):  # pragma: no cover - minutes each
         _run_file(files[done], run.random.randrange(2**32))
         done += 1
     return {"files": done, "of": len(files), "times as long": LENGTH}
