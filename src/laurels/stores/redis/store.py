@@ -498,7 +498,7 @@ async def open_store(
 
 def _are_plain(submissions: Sequence[Submission]) -> bool:
     """Return whether submissions are no more than a score each, of names of which no two are the same."""
-    if any(type(each) is not Submission or each.metadata is not None for each in submissions):
+    if any(isinstance(each, FullSubmission) or each.metadata is not None for each in submissions):
         return False
     return len({each.name for each in submissions}) == len(submissions)
 
