@@ -206,6 +206,8 @@ async def open_routes(
         opened.push_async_callback(auditor.settle)
         store = await kind.open(place, settings, file, clock)
         opened.push_async_callback(store.close)
+        if not kind.alone and (crew is None or (crew.worker.is_first and not crew.worker.number)):
+            _say(store.warnings())
         if access is not None:
             access.begin_fetching()
             access.share_limits(store.meters)
@@ -250,6 +252,11 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
 
 def _make_counts(crew: Crew | None) -> RequestCounts:
     return RequestCounts() if crew is None else RequestCounts(crew.counts, crew.worker.number)
+
+
+def _say(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        log.warning("%s", warning)
 
 
 def _open_access(settings: Settings, crew: Crew | None) -> Access | None:

@@ -449,8 +449,8 @@ class BadStore(StoreError):
         scheme, separator, place = url.partition(":")
         self.url = f"{scheme}{separator}{place.rpartition('@')[2]}"  # without credentials
         super().__init__(
-            f"{self.url!r} is no store: it must be embedded, momento:CACHE with the name of a cache, or redis://HOST/0 "
-            "as docs/redis.md says."
+            f"{self.url!r} is no store: it must be embedded, or momento:CACHE with the name of a cache, or a URL "
+            "such as redis://HOST/0."
         )
 
 

@@ -183,7 +183,7 @@ class Cluster(Servers):
         await self.ask("", "PING")
         known = {address for address in self._slots if address is not None}
         lanes = {False, self.settings.wait > 0}
-        await self._check_nodes([self._node(address, reads=lane) for address in known for lane in lanes])
+        await self._check_nodes([self._node(address, reads=lane) for address in known for lane in lanes], needed=1)
 
     async def close(self) -> None:
         """Wait for what is under way, and close the connections."""

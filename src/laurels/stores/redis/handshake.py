@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,9 +56,10 @@ class Handshake:
             raise ServerUnusable("Redis does not speak TLS there", "have the operator name it without it") from error
         except TimeoutError as error:
             connection.abort("it did not answer")
-            raise StoreUnavailable("Redis cannot be reached: it does not answer") from error
+            also = ", perhaps because it speaks no TLS" if self._context is not None else ""
+            raise StoreUnavailable(f"Redis cannot be reached: it does not answer{also}") from error
         except OSError as error:
-            raise StoreUnavailable(f"Redis cannot be reached: {error.strerror or error}") from error
+            raise StoreUnavailable(f"Redis cannot be reached: {_reason(error)}") from error
         except BaseException:
             connection.abort("it is not used")
             raise
@@ -88,6 +91,13 @@ class Handshake:
             await loop.create_unix_connection(lambda: connection, address.host)
         else:
             await loop.create_connection(lambda: connection, address.host, address.port, ssl=self._context)
+
+
+def _reason(error: OSError) -> str:
+    """Return what the system says of an error, without the address."""
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _check(answers: list[Any]) -> None:

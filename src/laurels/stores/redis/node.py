@@ -1,7 +1,7 @@
 """A node: the calls of this process to one server, over one connection.
 
 All calls of one turn of the event loop are written to it at once. What is sent and not answered is bounded; so is what
-waits, by the budget in the settings.
+waits, by the budget in the settings. If changes wait for replicas, those of the next turns gather meanwhile.
 
 **When the server is gone.** A connection that is lost is made again at once, and calls wait for that. If that fails,
 calls are refused from then on without any waiting, and one attempt after another, each a moment later, finds out when
@@ -77,7 +77,9 @@ class Node:
         self._settings = settings
         self._opening: asyncio.Task[None] | None = None
         self._check: asyncio.TimerHandle | None = None
+        self._changes: Changes | None = None
         self._is_due = False
+        self._was_connected = False
         self._is_closed = False
 
     def send(self, reply: Reply) -> None:
@@ -108,7 +110,8 @@ class Node:
             self.open()
             return
         room = UNDER_WAY - len(connection.unanswered)
-        if not waiting or room <= 0 or connection.is_congested:
+        is_held = self._changes is not None and not self._changes.is_done
+        if not waiting or room <= 0 or connection.is_congested or is_held:
             return
         if len(waiting) <= room:
             replies, self.waiting = list(waiting), deque()
@@ -136,7 +139,7 @@ class Node:
             sent.append((cast("Sent", reply), reply.words))
         if changes:
             on_disk = self.facts.is_durable and self.facts.knows_waitaof
-            held = Changes(self._settings.wait, at=now, on_disk=on_disk)
+            held = self._changes = Changes(self._settings.wait, at=now, on_disk=on_disk)
             touch, wait = held.commands(changes[-1].key, self._settings.timeout)
             for reply in changes:
                 reply.turn = held
@@ -169,7 +172,7 @@ class Node:
                 break
         if self.trouble is not None:
             _log.info("Redis answers again")
-        self.connection, self.trouble = connection, None
+        self.connection, self.trouble, self._was_connected = connection, None, True
         self.progress()
 
     async def _try(self) -> Connection:
@@ -189,7 +192,7 @@ class Node:
 
     def _fail(self, error: StoreUnavailable) -> None:
         """Refuse what waits, and all that comes until there is a connection."""
-        if self.trouble is None:
+        if self.trouble is None and self._was_connected:
             _log.warning("%s", error)
         self.trouble = error
         waiting, self.waiting = self.waiting, deque()

@@ -24,6 +24,7 @@ class Changes:
 
     def __init__(self, wanted: int, *, at: float, on_disk: bool) -> None:
         self.at = at
+        self.is_done = False
         self._wanted = wanted
         self._on_disk = on_disk
         self._held: list[tuple[Reply, Any]] = []
@@ -42,6 +43,7 @@ class Changes:
 
     def take(self, answer: Any) -> None:
         """Give the answers out, or say that too few replicas have them."""
+        self.is_done = True
         have = answer[-1] if isinstance(answer, list) else answer
         if not isinstance(have, int):
             self.fail(AnswerLost(f"Redis did not say how many replicas have it ({have})"))
@@ -59,6 +61,7 @@ class Changes:
 
     def fail(self, error: BaseException) -> None:
         """Say that the changes may be lost."""
+        self.is_done = True
         held, self._held = self._held, []
         problem = error.problem if isinstance(error, AnswerLost) else "Redis was gone before replicas had it"
         for reply, _ in held:

@@ -102,15 +102,15 @@ class Servers(ABC):
         else:
             loop.call_later(random.uniform(0, RETRY_SECONDS) * 2**reply.tries, self.send, reply)  # noqa: S311
 
-    async def _check_nodes(self, nodes: Sequence[Node]) -> None:
-        """Raise StoreUnavailable if no node answers, or if one cannot be used."""
+    async def _check_nodes(self, nodes: Sequence[Node], *, needed: int) -> None:
+        """Raise StoreUnavailable if fewer nodes answer than are needed, or if one cannot be used."""
         pings = [Reply("", ("PING",)) for _ in nodes]
         for node, ping in zip(nodes, pings, strict=True):
             node.send(ping)
         answers = await asyncio.gather(*pings, return_exceptions=True)
         errors = [answer for answer in answers if isinstance(answer, BaseException)]
         for error in errors:
-            if isinstance(error, ServerUnusable) or len(errors) == len(nodes):
+            if isinstance(error, ServerUnusable) or len(nodes) - len(errors) < needed:
                 raise error
 
     @property

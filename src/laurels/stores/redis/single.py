@@ -54,7 +54,7 @@ class Single(Servers):
 
     async def ready(self) -> None:
         """Return once it answers; raise StoreUnavailable if it does not."""
-        await self._check_nodes(self.nodes)
+        await self._check_nodes(self.nodes, needed=len(self.nodes))
 
 
 class Watched(Single):

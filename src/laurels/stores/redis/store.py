@@ -7,7 +7,6 @@ What is under which key stands at the head of ``common.lua``.
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from itertools import chain
@@ -73,7 +72,6 @@ ALL = 2**53
 """More entries than there are."""
 STALE_WORDS = 3
 """How many an answer has that says that the board is another; no other answer of words has so many."""
-_log = logging.getLogger("laurels.stores")
 _encode = msgspec.json.Encoder().encode
 _SUBMIT, _REMOVE, _METADATA, _HIDE = (Script(COMMON, name) for name in ("submit", "remove", "metadata", "hide"))
 _READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "periods"))
@@ -491,8 +489,6 @@ async def open_store(
     except StoreError:
         await store.close()
         raise
-    for warning in store.warnings():
-        _log.warning("%s", warning)
     return store
 
 
