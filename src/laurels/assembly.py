@@ -206,8 +206,7 @@ async def open_routes(
         opened.push_async_callback(auditor.settle)
         store = await kind.open(place, settings, file, clock)
         opened.push_async_callback(store.close)
-        if not kind.alone and (crew is None or (crew.worker.is_first and not crew.worker.number)):
-            _say(store.warnings())
+        _say_what_is_lost(kind, store, crew)
         if access is not None:
             access.begin_fetching()
             access.share_limits(store.meters)
@@ -254,8 +253,10 @@ def _make_counts(crew: Crew | None) -> RequestCounts:
     return RequestCounts() if crew is None else RequestCounts(crew.counts, crew.worker.number)
 
 
-def _say(warnings: Sequence[str]) -> None:
-    for warning in warnings:
+def _say_what_is_lost(kind: _Kind, store: Store, crew: Crew | None) -> None:
+    if kind.alone or (crew is not None and (crew.worker.number or not crew.worker.is_first)):
+        return
+    for warning in store.warnings():
         log.warning("%s", warning)
 
 
