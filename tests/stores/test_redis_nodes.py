@@ -368,7 +368,8 @@ class Proxy:
         self.port = port
         self.open = asyncio.Event()
         self.open.set()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.writers: list[asyncio.StreamWriter] = []
 
     async def listen(self) -> asyncio.Server:
         """Take connections."""
@@ -376,7 +377,16 @@ class Proxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_connection("127.0.0.1", self.port)
-        await asyncio.gather(self._pass_on(reader, to_server), self._pass_on(from_server, writer))
+        self.writers += [writer, to_server]
+        for each in (self._pass_on(reader, to_server), self._pass_on(from_server, writer)):
+            self.tasks.append(asyncio.ensure_future(each))
+
+    async def close(self) -> None:
+        """Break off all connections."""
+        for writer in self.writers:
+            writer.close()
+        await asyncio.gather(*self.tasks)
+        await asyncio.gather(*(writer.wait_closed() for writer in self.writers), return_exceptions=True)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -414,3 +424,4 @@ async def test_a_partition(redis_server: Node) -> None:
         proxy.open.set()
         assert await total(store) in {1, 2}
         await store.close()
+        await proxy.close()
