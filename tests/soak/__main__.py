@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tests.soak.failovers import fail_over
 from tests.soak.kills import kill_one_node
 from tests.soak.run import Figures, Run
 from tests.soak.suite import run_suite
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SOAKS: dict[str, Callable[[Run], Figures]] = {
     "kills": kill_one_node,
+    "failovers": fail_over,
     "suite": run_suite,
 }
 """The soaks, by the names that the command line knows."""

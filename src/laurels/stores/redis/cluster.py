@@ -95,9 +95,7 @@ class Cluster(Servers):
         self._read_map()
 
     def check(self, facts: Facts) -> None:
-        """Raise StoreUnavailable as :meth:`Servers.check` does, and if a replica has taken the place of a primary."""
-        if facts.version is not None and not facts.is_cluster:
-            raise ServerUnusable("This is no node of a cluster", "have the operator name it as redis://")
+        """Raise StoreUnavailable as :meth:`Servers.check` does, and if a primary has become a replica."""
         if facts.is_replica:
             raise StoreUnavailable("A node of the cluster has become a replica")
         super().check(facts)

@@ -59,7 +59,6 @@ class Connection(asyncio.Protocol):
     def __init__(self, owner: Owner | None = None) -> None:
         self.unanswered: deque[Any] = deque()
         self.is_congested = False
-        self.is_lost = False
         self._owner = owner
         self._reader = Reader(replyError=Refusal)
         self._transport: asyncio.Transport | None = None
@@ -132,7 +131,6 @@ class Connection(asyncio.Protocol):
         """Hand back what was not answered."""
         if exc is not None:
             self._reason = str(exc)
-        self.is_lost = True
         lost: list[Sent] = list(self.unanswered)
         self.unanswered.clear()
         for call in lost:

@@ -185,8 +185,6 @@ class Node:
         except StoreUnavailable:
             connection.abort("it is not used")
             raise
-        if connection.is_lost:  # already
-            raise StoreUnavailable("Redis closed the connection")
         self.facts = facts
         return connection
 
@@ -248,7 +246,7 @@ class Node:
         oldest = loop.time() - self._settings.timeout
         connection = self.connection
         if connection is not None and connection.unanswered and connection.unanswered[0].at <= oldest:
-            connection.abort("it did so for too long")
+            connection.abort("not in time")
         while self.waiting and self.waiting[0].at <= oldest:
             self.waiting.popleft().fail(StoreUnavailable("Redis is too slow"))
         if self.unanswered:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from laurels.errors import ServerUnusable, StoreUnavailable
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from laurels.stores.redis.durability import Facts
     from laurels.stores.redis.handshake import Handshake
     from laurels.stores.redis.settings import RedisSettings
+
+WATCH_SECONDS = 1.0
+"""How often Sentinels are asked who the primary is."""
 
 
 class Single(Servers):
@@ -58,7 +64,11 @@ class Single(Servers):
 
 
 class Watched(Single):
-    """The primary of a service that Sentinels watch; whenever it is lost, they are asked who it is now."""
+    """The primary of a service that Sentinels watch: the server that most of them name.
+
+    They are asked for each connection, and every second while there is one: a server that was replaced may not know
+    that for a while, and go on taking changes that it is to forget.
+    """
 
     fails_over = True
 
@@ -71,19 +81,44 @@ class Watched(Single):
         settings: RedisSettings,
     ) -> None:
         super().__init__(sentinels[0], handshake, settings)
-        self._sentinels = list(sentinels)
+        self._sentinels = sentinels
         self._service = service
         self._sentinel_handshake = sentinel_handshake
+        self._watch: asyncio.Task[None] | None = None
 
     async def find(self, node: Node) -> Address:  # noqa: ARG002
-        """Return where the primary is, as the first Sentinel says that answers."""
-        problem = StoreUnavailable("No Sentinel answers")
-        for sentinel in list(self._sentinels):
-            try:
-                return await self._ask(sentinel)
-            except StoreUnavailable as error:
-                problem = error
-        raise problem
+        """Return where the primary is."""
+        self._address = await self._named()
+        if self._watch is None:
+            self._watch = asyncio.ensure_future(self._keep_watch())
+        return self._address
+
+    async def _keep_watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            with suppress(StoreUnavailable):
+                if await self._named() != self._address:
+                    for node in self.nodes:
+                        node.reconnect("another server is the primary now")
+
+    async def _named(self) -> Address:
+        """Return the server that most Sentinels name; of those that answer, if many do not."""
+        named: Counter[Address] = Counter()
+        problem = StoreUnavailable("The Sentinels do not agree on a primary")
+        asked = {asyncio.ensure_future(self._ask(sentinel)) for sentinel in self._sentinels}
+        while asked and 2 * max(named.values(), default=0) <= len(self._sentinels):
+            answered, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            for each in answered:
+                try:
+                    named[each.result()] += 1
+                except StoreUnavailable as error:
+                    problem = error
+        for each in asked:
+            each.cancel()
+        found = named.most_common(1)
+        if not found or 2 * found[0][1] <= named.total():
+            raise problem
+        return found[0][0]
 
     async def _ask(self, sentinel: Address) -> Address:
         question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
@@ -92,9 +127,13 @@ class Watched(Single):
             raise _no_sentinel(str(found))
         if found is None:
             raise ServerUnusable("Sentinel watches no service of that name", "have the operator correct the URL")
-        self._sentinels.remove(sentinel)
-        self._sentinels.insert(0, sentinel)
         return Address(found[0].decode(), int(found[1]))
+
+    async def close(self) -> None:
+        """Wait for what is under way, and close the connections."""
+        if self._watch is not None:
+            self._watch.cancel()
+        await super().close()
 
     def check(self, facts: Facts) -> None:
         """Raise StoreUnavailable as :meth:`Single.check` does; a replica is about to become the primary."""

@@ -35,12 +35,6 @@ class Address(NamedTuple):
     host: str
     port: int | None = None
 
-    def __str__(self) -> str:
-        """Return it as a URL would have it."""
-        if self.port is None:
-            return self.host
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
 
 class Target:
     """What a URL says. The password is in no representation of it."""
