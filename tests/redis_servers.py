@@ -101,7 +101,7 @@ class Node:
             lines["aclfile"] = str(directory / "users.acl")
         lines |= {name.replace("_", "-"): value for name, value in options.items()}
         self.config.write_text("".join(f"{name} {value}\n" for name, value in lines.items()) + sentinel)
-        self.arguments = ("--sentinel",) if sentinel else ()
+        self.arguments: tuple[str, ...] = ("--sentinel",) if sentinel else ()
 
     def _certificates(self) -> dict[str, str]:
         """Write a certificate, its key and its authority; return the lines that name them."""

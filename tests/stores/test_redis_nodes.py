@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import closing, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,16 +21,19 @@ from laurels.errors import (
     StoreUnavailable,
 )
 from laurels.stores.contract import Board, IdempotencyKey, Standing, Submission
+from laurels.stores.redis import single
 from laurels.stores.redis.cluster import slot_of
+from laurels.stores.redis.connecting import connect
+from laurels.stores.redis.errors import translate
 from laurels.stores.redis.keys import key_of
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.store import RedisStore, open_store
 from laurels.stores.redis.url import Address, Target
-from tests.redis_servers import running, until
+from tests.redis_servers import PROGRAMS, free_port, running, until
 from tests.stores.guarantees import KART
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from redis import Redis
@@ -65,6 +68,15 @@ async def until_ready(store: RedisStore) -> None:
             await asyncio.sleep(0.01)
         else:
             return
+
+
+async def refused_as(store: RedisStore) -> str:
+    """Return why a store is not ready; nothing if it is."""
+    try:
+        await store.ready()
+    except StoreUnavailable as error:
+        return str(error)
+    return ""
 
 
 # URLs
@@ -126,7 +138,9 @@ async def test_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.delenv("LAURELS_REDIS_PASSWORD")
         assert "refuses the user or the password" in wrong
         assert "hunter" not in wrong
-        assert "asks for a password" in await refusal(node.url)
+        for scheme in ("redis", "redis+cluster"):
+            assert "asks for a password" in await refusal(f"{scheme}://{node.address}")
+        assert "no node of a cluster" in await refusal(f"redis+cluster://:hunter2@{node.address}")
         assert "cannot be read" in await refusal(node.url, password_file=tmp_path)
         file.write_bytes(b"\xff")
         assert "it is no text" in await refusal(node.url, password_file=file)
@@ -190,22 +204,50 @@ async def test_another_kind_of_key(redis_server: Node) -> None:
     await store.close()
 
 
-async def test_what_is_no_redis() -> None:
-    """A server that speaks something else is said to be none; so is one that is too old, or says nothing."""
-    answers = [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$35\r\nredis_version:5.0.14\r\nrole:master\r\n\r\n*0\r\n*0\r\n"]
+@asynccontextmanager
+async def answering(*answers: bytes) -> AsyncIterator[str]:
+    """Run a server that answers the first request of each connection with the next of these, and yield its address."""
+    left, ended = list(answers), set[asyncio.StreamWriter]()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1000)
-        writer.write(answers[0])
-        await reader.read()
+        with suppress(OSError):
+            await reader.read(1000)
+            writer.write(left.pop(0) if len(left) > 1 else left[0])
+            await reader.read()
         writer.close()
+        ended.add(writer)
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
-        url = "redis://{}:{}".format(*server.sockets[0].getsockname())
-        assert "does not speak the protocol" in await refusal(url)
-        answers.pop(0)
-        assert "The server is Redis 5.0.14" in await refusal(url)
+        yield "{}:{}".format(*server.sockets[0].getsockname())
+    for writer in ended:
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+def named(node: Node) -> bytes:
+    """Return how a Sentinel names a node."""
+    return b"*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%d\r\n" % node.port
+
+
+def told(*lines: str) -> bytes:
+    """Return how a server answers to INFO, and with nothing to what is asked of its configuration."""
+    body = "".join(f"{line}\r\n" for line in lines).encode()
+    return b"$%d\r\n%s\r\n*0\r\n*0\r\n" % (len(body), body)
+
+
+async def test_what_is_no_redis() -> None:
+    """A server that speaks something else is said to be none; so is one that is too old, or not ready."""
+    async with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as address:
+        assert "does not speak the protocol" in await refusal(f"redis://{address}")
+        assert "does not speak TLS" in await refusal(f"rediss://{address}")
+    async with answering(told("redis_version:5.0.14", "role:master")) as address:
+        assert "The server is Redis 5.0.14" in await refusal(f"redis://{address}")
+    async with answering(told("redis_version:7.0.0", "loading:1")) as address:
+        assert "is loading its data" in await refusal(f"redis://{address}")
+    async with answering(b"-LOADING for a while\r\n") as address:
+        assert "is loading its data" in await refusal(f"redis+sentinel://{address}/laurels")
+    assert "its name is not known" in await refusal("redis://nowhere.invalid")
 
 
 async def test_a_busy_server(redis_server: Node) -> None:
@@ -232,6 +274,168 @@ def is_busy(client: Redis) -> bool:
     except ResponseError:
         return True
     return False
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "says"),
+    [
+        ("LOADING Redis is loading the dataset in memory", StoreUnavailable, "loading its data"),
+        ("MISCONF Redis is configured to save RDB snapshots", StoreUnavailable, "cannot write to its disk"),
+        ("CROSSSLOT Keys in request don't hash to the same slot", ServerUnusable, "a node of a cluster"),
+        ("MOVED 1 10.0.0.1:6379", ServerUnusable, "a node of a cluster"),
+        ("ERR Error running script (call to f_1): @user_script:5: -OOM command not allowed", ServerFull, "no memory"),
+        ("ERR Error running script: The user executing the script can't run this command", ServerUnusable, "permit"),
+        ("ERR something else at 10.0.0.1", StoreRefused, "as the log of the service says"),
+    ],
+)
+def test_errors(text: str, kind: type[StoreError], says: str) -> None:
+    """What a server says is translated, and no address or key of it is passed on."""
+    error = translate(text)
+    assert type(error) is kind
+    assert says in str(error)
+    assert "10.0.0.1" not in str(error)
+
+
+@pytest.mark.parametrize("redis_server", PROGRAMS, indirect=True)
+async def test_a_full_server(redis_server: Node) -> None:
+    """Whatever its version, a server that is full refuses a change, and goes on with reads."""
+    store = await open_store(redis_server.url)
+    with closing(redis_server.client()) as client:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(ServerFull):
+            await store.submit(KART, Submission("v", 1))
+        assert await store.standing(KART, "v") is None
+        client.config_set("maxmemory", 0)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("appendonly", "fsync", "says"),
+    [("no", "everysec", "in memory alone"), ("yes", "no", "half a minute"), ("yes", "everysec", "up to a second")],
+)
+async def test_what_may_be_lost(redis_server: Node, appendonly: str, fsync: str, says: str) -> None:
+    """What a server keeps on its disk is said."""
+    with closing(redis_server.client()) as client:
+        client.config_set("appendonly", appendonly)
+        client.config_set("appendfsync", fsync)
+        store = await open_store(redis_server.url.replace("/0", "/1"))
+        assert [says in warning for warning in store.warnings()] == [True]
+        assert not store.capabilities.durable
+        await store.close()
+        client.config_set("appendonly", "yes")
+        client.config_set("appendfsync", "everysec")
+
+
+async def test_a_server_that_becomes_a_replica(redis_server: Node) -> None:
+    """It takes no change from then on, and that is said, until it is a primary again."""
+    store = await open_store(redis_server.url)
+    with closing(redis_server.client()) as client:
+        client.replicaof("127.0.0.1", 1)
+        with pytest.raises(StoreUnavailable):
+            await store.submit(KART, Submission("v", 1))
+        client.replicaof("NO", "ONE")
+    await until_ready(store)
+    await store.submit(KART, Submission("v", 1))
+    await store.close()
+
+
+async def test_sentinels_that_do_not_agree(redis_sentinels: Sentinels, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What most of them name is believed; once they name another server, the connection to the first is given up."""
+    monkeypatch.setattr(single, "WATCH_SECONDS", 0.01)
+    primary = redis_sentinels.primary
+    replica = next(node for node in redis_sentinels.nodes if node is not primary)
+    async with answering(named(primary)) as one, answering(named(replica)) as other:
+        assert "do not agree" in await refusal(f"redis+sentinel://{one},{other}/laurels")
+        assert "no primary at the moment" in await refusal(f"redis+sentinel://{other}/laurels")
+    async with answering(named(primary), named(replica)) as turning:
+        store = await open_store(f"redis+sentinel://{turning}/laurels")
+        while "no primary" not in (await refused_as(store)):  # noqa: ASYNC110 - there is nothing to wait on
+            await asyncio.sleep(0.01)
+        await store.close()
+
+
+async def test_a_cluster_with_holes(tmp_path: Path) -> None:
+    """A board whose slot nobody has is refused, and so is a cluster that has no slots at all."""
+    with running(tmp_path / "node", cluster_enabled="yes", cluster_port=str(free_port())) as node:
+        url = f"redis+cluster://{node.address}"
+        assert "No node of the cluster answers that has slots" in await refusal(url)
+        with closing(node.client()) as client:
+            client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 100)
+            client.config_set("cluster-require-full-coverage", "no")
+        store = await open_store(url)
+        with pytest.raises(StoreUnavailable, match="has these keys"):
+            await store.standing(KART, "v")
+        await store.close()
+
+
+async def test_the_budget_of_a_cluster(redis_cluster: Cluster) -> None:
+    """What waits for the map of slots is bounded, too, and is told if the store is closed."""
+    servers = connect(redis_cluster.url, RedisSettings(waiting=1))
+    first, second = (servers.ask("", "PING") for _ in range(2))
+    with pytest.raises(StoreUnavailable, match="1 calls wait"):
+        await second
+    await servers.close()
+    with pytest.raises(StoreUnavailable, match="is closed"):
+        await first
+
+
+# Calls
+
+
+async def test_calls(redis_server: Node) -> None:
+    """A call may be waited for as any future is, or given up; a waiter that raises harms no other."""
+    servers = connect(redis_server.url)
+    problems: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    left, waited, raising = (servers.ask("", "PING") for _ in range(3))
+    assert left.cancel()
+    assert not left.cancel()
+    raising.add_done_callback(lambda _: int("none"))
+    done, _ = await asyncio.wait([waited, raising])
+    assert [each.result() for each in done] == [b"PONG"] * 2
+    assert [context["message"] for context in problems] == ["A waiter for Redis raised"]
+    await servers.close()
+
+
+async def test_many_calls_and_large_ones(redis_server: Node) -> None:
+    """More calls than may be under way at once, and more bytes than a socket takes, go one after the other."""
+    servers = connect(redis_server.url)
+    assert await asyncio.gather(*(servers.ask("", "PING") for _ in range(3000))) == [b"PONG"] * 3000
+    redis_server.stall()
+    large = [servers.ask("k", "SET", "laurels:{k}:large", "x" * 20_000_000)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    large.append(servers.ask("k", "SET", "laurels:{k}:large", "x"))
+    await asyncio.sleep(0)
+    redis_server.resume()
+    assert await asyncio.gather(*large) == [b"OK"] * 2
+    servers.ask("", "PING")
+    servers.reconnect()  # not while something waits
+    await servers.close()
+
+
+async def test_connections_are_made_anew(redis_server: Node) -> None:
+    """A process that slept gives up its connections, and makes new ones for what it asks next."""
+    store = await open_store(redis_server.url)
+    for _ in range(2):
+        await store.reconnect()
+    assert store.measure()["redis_connections"] == 0
+    assert await store.standing(KART, "v") is None
+    await store.close()
+
+
+async def test_reads_are_never_uncertain(redis_server: Node) -> None:
+    """A read that was under way when a server was killed is made again, or refused; it changes nothing."""
+    store = await open_store(redis_server.url)
+    redis_server.stall()
+    reads = [asyncio.ensure_future(store.standing(KART, "v")) for _ in range(10)]
+    await asyncio.sleep(0)
+    redis_server.kill()
+    answers = await asyncio.gather(*reads, return_exceptions=True)
+    assert {type(answer) for answer in answers} <= {StoreUnavailable, type(None)}
+    redis_server.start()
+    await until_ready(store)
+    await store.close()
 
 
 async def test_the_wrong_scheme(redis_server: Node, redis_cluster: Cluster) -> None:
@@ -332,6 +536,7 @@ async def test_slots_that_move(redis_cluster: Cluster) -> None:
     """While the slot of a board moves, and afterwards, calls follow it."""
     slot = slot_of(key_of(SUMS.name))
     store = await open_sums(redis_cluster.url, timeout=2)
+    assert "--redis-wait 1" in store.warnings()[-1]
     source = redis_cluster.primary_of(slot)
     await store.submit(SUMS, Submission("v", 1))
     target = next(
@@ -359,6 +564,19 @@ async def test_too_few_replicas(redis_server: Node) -> None:
         await store.submit(KART, Submission("v", 1))
     assert await store.standing(KART, "v") is None  # the list of boards was changed first
     await store.close()
+
+
+async def test_replicas_on_disk(tmp_path: Path) -> None:
+    """Where the server can say so, changes wait until replicas have them on disk."""
+    users = ("default on nopass ~* &* +@all", "mute on nopass ~* &* +@all -waitaof")
+    options = {"appendonly": "yes", "appendfsync": "always"}
+    with running(tmp_path / "node", "valkey", users=users, **options) as node:
+        for user, says in (("default", "0 of 1 replicas had it on disk"), ("mute", "did not say how many")):
+            url = node.url.replace("//", f"//{user}:x@")
+            store = await open_store(url, settings=RedisSettings(wait=1, timeout=0.4))
+            with pytest.raises(AnswerLost, match=says):
+                await store.submit(KART, Submission("v", 1))
+            await store.close()
 
 
 class Proxy:
@@ -397,13 +615,6 @@ class Proxy:
         writer.close()
 
 
-async def refused_as(store: RedisStore) -> StoreUnavailable:
-    """Return why a store is not ready."""
-    with pytest.raises(StoreUnavailable) as raised:
-        await store.ready()
-    return raised.value
-
-
 async def test_a_partition(redis_server: Node) -> None:
     """While nothing comes through, changes may have counted and all else is refused fast; it goes on by itself."""
     proxy = Proxy(redis_server.port)
@@ -419,7 +630,7 @@ async def test_a_partition(redis_server: Node) -> None:
         assert store.measure()["redis_connections"] == 0
         said = ""
         while "it does not answer" not in said:  # once that is known, all is refused at once
-            said = str(await refused_as(store))
+            said = await refused_as(store)
         assert any("cannot be reached" in warning for warning in store.warnings())
         proxy.open.set()
         assert await total(store) in {1, 2}

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from laurels.errors import StoreError
     from laurels.stores.redis.calls import Reply
-    from laurels.stores.redis.durability import Facts
     from laurels.stores.redis.handshake import Handshake
     from laurels.stores.redis.settings import RedisSettings
 
@@ -94,12 +93,6 @@ class Cluster(Servers):
         """Ask the others who has its slots now."""
         self._read_map()
 
-    def check(self, facts: Facts) -> None:
-        """Raise StoreUnavailable as :meth:`Servers.check` does, and if a primary has become a replica."""
-        if facts.is_replica:
-            raise StoreUnavailable("A node of the cluster has become a replica")
-        super().check(facts)
-
     def refused(self, node: Node, reply: Reply, text: str) -> None:
         """Send a call on to the node that has its slot now."""
         code = code_of(text)
@@ -127,6 +120,8 @@ class Cluster(Servers):
         self._reading = None
         if not task.cancelled():
             task.result()
+            if self._unmapped:  # since it was read
+                self._read_map()
 
     async def _follow(self) -> None:
         try:
@@ -144,7 +139,7 @@ class Cluster(Servers):
 
     async def _ask_for_map(self) -> list[Range]:
         """Return who has which slots, as the first node says that answers and knows of any."""
-        problem = StoreUnavailable("No node of the cluster answers")
+        problem = StoreUnavailable("No node of the cluster answers that has slots")
         for address in dict.fromkeys([*self._addresses.values(), *self._seeds]):
             try:
                 [found] = await self._handshake.ask(address, ("CLUSTER", "SLOTS"))

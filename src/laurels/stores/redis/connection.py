@@ -63,12 +63,14 @@ class Connection(asyncio.Protocol):
         self._reader = Reader(replyError=Refusal)
         self._transport: asyncio.Transport | None = None
         self._write: Callable[[bytes], object] = bytes
+        self._end: Callable[[], object] = bytes
         self._reason = "it closed the connection"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Know where to write to."""
         self._transport = transport  # type: ignore[assignment]
         self._write = transport.write  # type: ignore[attr-defined]
+        self._end = transport.close
 
     def write(self, calls: Sequence[tuple[Sent, tuple[Word, ...]]]) -> None:
         """Send commands, all at once, each with what takes its answer."""
@@ -103,8 +105,7 @@ class Connection(asyncio.Protocol):
         except ProtocolError:
             self.abort("it does not speak the protocol of Redis")
             return
-        if owner is not None:
-            owner.progress()
+        self._go_on()
 
     def abort(self, reason: str) -> None:
         """Break off, for a reason."""
@@ -114,8 +115,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close, once all is answered."""
-        if self._transport is not None:
-            self._transport.close()
+        self._end()
 
     def pause_writing(self) -> None:
         """Write no more: the server does not read fast enough."""
@@ -124,6 +124,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on."""
         self.is_congested = False
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self._owner is not None:
             self._owner.progress()
 

@@ -46,7 +46,7 @@ class Changes:
         self.is_done = True
         have = answer[-1] if isinstance(answer, list) else answer
         if not isinstance(have, int):
-            self.fail(AnswerLost(f"Redis did not say how many replicas have it ({have})"))
+            self.fail(AnswerLost("Redis did not say how many replicas have it"))
         elif have < self._wanted:
             where = " on disk" if self._on_disk else ""
             self.fail(AnswerLost(f"{have} of {self._wanted} replicas had it{where} in time"))
