@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache, wraps
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from redis.exceptions import RedisError
@@ -37,6 +38,7 @@ from laurels.stores.contract import (
     Summary,
 )
 from laurels.stores.redis.connection import ANSWER_SECONDS, connect, translate
+from laurels.stores.redis.partitions import Partitions
 from laurels.stores.redis.turns import Script, Turns
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 from laurels.stores.sums import add, check_sum
@@ -55,13 +57,29 @@ LISTED = 500
 """Names of boards that are looked up at once."""
 _encode = msgspec.json.Encoder().encode
 _SUBMIT, _READ, _REMOVE, _METADATA = (Script("common", name) for name in ("submit", "read", "remove", "metadata"))
-_PERIODS, _PUT, _STANDING = map(Script, ("periods", "put", "standing"))
+_PERIODS, _PUT, _STANDING, _SPREAD = map(Script, ("periods", "put", "standing", "spread"))
+_Method = TypeVar("_Method", bound="Callable[..., Any]")
+
+
+def _spread(method: _Method) -> _Method:
+    """Let a method have :class:`Partitions` do it for boards that have several."""
+    name = method.__name__
+
+    @wraps(method)
+    def either(self: RedisStore, board: Board, *arguments: Any, **options: Any) -> Any:
+        if board.definition.partitions > 1:
+            self._check_open()
+            return getattr(self._partitions, name)(board, *arguments, **options)
+        return method(self, board, *arguments, **options)
+
+    return cast("_Method", either)
+
 
 
 class RedisStore(Store):
     """A store that keeps its boards in one database of Redis."""
 
-    capabilities = Capabilities(durable=False, defining=False, ttl=False, hiding=False, guarding=False)
+    capabilities = Capabilities(durable=False, defining=False, ttl=False, hiding=False, guarding=False, partitioning=True)
     waits_inline = True
 
     def __init__(
@@ -74,12 +92,14 @@ class RedisStore(Store):
     ) -> None:
         self._client = connect(url, answer_seconds, credentials)
         self._turns = Turns(self._client)
+        self._partitions = Partitions(self, self._ask_spread)
         self._clock = clock
         self._listed: set[str] = set()
         self._listing: dict[str, asyncio.Future[Any]] = {}
 
     # Writes
 
+    @_spread
     async def submit(
         self,
         board: Board,
@@ -154,6 +174,7 @@ class RedisStore(Store):
         except (RedisError, OSError) as error:
             raise translate(error) from error
 
+    @_spread
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
         first = await self._ask("GET", _key_of_key(board, idempotency_key))
@@ -163,15 +184,18 @@ class RedisStore(Store):
             raise KeyReused
         return _recalled(_unpack(first[16:]))
 
+    @_spread
     async def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> bool:
         self._check_kept(board)
         keys = (_key(board), *(key_of(board.name, feed.window, feed.period) for feed in board.feeds))
         given = b"" if metadata is None else b"=" + metadata
         return bool(await self._turns.call(_METADATA, keys, rules_of(board.definition), name, given))
 
+    @_spread
     async def remove(self, board: Board, name: str) -> bool:
         return await self._remove(board, "name", name)
 
+    @_spread
     async def drop(self, board: Board) -> bool:
         return await self._remove(board, "all", "")
 
@@ -184,6 +208,7 @@ class RedisStore(Store):
 
     # Reads
 
+    @_spread
     async def standing(self, board: Board, name: str) -> Standing | None:
         if board.visible and _is_plain(board):
             self._check_open()
@@ -192,39 +217,47 @@ class RedisStore(Store):
             found = await self._read(board, "standing", name)
         return Standing(_score(found[0]), found[1]) if found else None
 
+    @_spread
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._entries(board, with_metadata, "page", start, min(stop, 2**53), "d")
 
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
-        if with_metadata:
-            return await super().page_json(board, start, stop, with_metadata=True)
+        if with_metadata or board.definition.partitions > 1:
+            return await super().page_json(board, start, stop, with_metadata=with_metadata)
         found = await self._read(board, "page", start, min(stop, 2**53), "")
         return _encode([Entry(name.decode(), _score(score)) for name, score, _ in found or ()])
 
+    @_spread
     async def count(self, board: Board) -> int:
         return await self._read(board, "count") or 0
 
+    @_spread
     async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
         found = await self._read(board, "around", name, span, "d")
         return None if found is None else [_ranked(each, with_metadata=with_metadata) for each in found]
 
+    @_spread
     async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
         return await self._entries(board, with_metadata, "named", "d", *names)
 
+    @_spread
     async def entries_between_scores(
         self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
         return await self._entries(board, with_metadata, "scores", _text(low), _text(high), limit, "d")
 
+    @_spread
     async def entries_after(
         self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
         place = _text(entry.score), entry.tick, entry.sequence, entry.name
         return await self._entries(board, with_metadata, "after", *place, limit, "d")
 
+    @_spread
     async def place(self, board: Board, score: Score) -> Place:
         return Place(*(await self._read(board, "place", _text(score)) or (0, 0, 0)))
 
+    @_spread
     async def summary(self, board: Board) -> Summary:
         """Ask until the edges of the histogram, which follow from the best and the worst score, are of one state."""
         edges: list[Score] = []
@@ -248,21 +281,34 @@ class RedisStore(Store):
             return None
         return await self._turns.call(_READ, (_key(board),), rules_of(board.definition), kind, *words)
 
+    async def _ask_spread(self, parts: Sequence[Board], kind: str, words: Sequence[Sequence[str | int]]) -> list[Any]:
+        """Ask several partitions the same, or each with words of its own, in one turn."""
+        first = parts[0]
+        place = f"{first.window}:{first.period}" if first.window else ""
+        keys = tuple(key_of(each.name) for each in parts)
+        call = self._turns.call(_SPREAD, keys, rules_of(first.definition), place, kind, *chain(*words))
+        answers: list[Any] = await call
+        if kind == "entries":
+            return [[_ranked([name, score, 0, details], with_metadata=True) for name, score, details in each] for each in answers]
+        return answers
+
     # Boards and periods
 
     async def names(self, after: str = "", limit: int | None = None) -> list[str]:
         self._check_open()
         found: list[str] = []
-        start = f"({after}" if after else "-"
+        start = f"({after}{_BEHIND}" if after else "-"
         while limit is None or len(found) < limit:
             page = [name.decode() for name in await self._ask("ZRANGEBYLEX", BOARDS, start, "+", "LIMIT", 0, LISTED)]
             if not page:
                 break
             exist = await asyncio.gather(*(self._turns.call(_READ, (key_of(name),), "dlno", "count") for name in page))
-            found += [name for name, count in zip(page, exist, strict=True) if count]
+            boards = (name.partition("\n")[0] for name, count in zip(page, exist, strict=True) if count)
+            found += [name for name, _ in groupby(boards) if found[-1:] != [name]]
             start = f"({page[-1]}"
         return found[:limit]
 
+    @_spread
     async def periods(
         self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
     ) -> list[Period]:
@@ -312,7 +358,9 @@ def _unpack(body: bytes) -> Any:
     return [word.encode() if isinstance(word, str) else word for word in answer] if answer else answer
 
 
-_ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%{}:"})
+_ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%{}:#"} | {"\n": "#"})
+_BEHIND = "\n\U0010ffff"
+"""Behind the name of a board and those of its partitions, and before any other."""
 
 
 @lru_cache(10_000)
