@@ -1,7 +1,8 @@
--- spread(B...; order, place, kind, argument...)
+-- spread(B...; state..., order, place, kind, argument...)
 --
--- What is asked of several partitions at once: B is the key of each, and place what of it is meant: nothing for the
--- board, or "window:period". Returns a list of one answer for each.
+-- What is asked of several partitions at once: B is the key of each, and state what it is taken to be; place is nothing
+-- for the boards, or "window\nperiod". Returns a list of one answer for each; or, if any is another, {"stale", {which
+-- from 0, state, definition}...}.
 --
 --   count                           how many entries there are
 --   before   score, which...        for each pair how many entries come before it: which is nothing for the better
@@ -9,7 +10,16 @@
 --   least    score...               for each how many entries have at least that score
 --   entries  start, stop...         {name, score, details}... from a place up to another; a pair for each partition
 
-local down, kind = ARGV[1]:sub(1, 1) == 'd', ARGV[3]
+local stale = {'stale'}
+for at, base in ipairs(KEYS) do
+  local state = redis.call('GET', base .. ':state') or ''
+  if state ~= ARGV[at] then stale[#stale + 1] = {at - 1, state, redis.call('GET', base .. ':definition') or ''} end
+end
+if #stale > 1 then return stale end
+
+local FIRST = #KEYS + 4
+local down, place, kind = ARGV[#KEYS + 1] == 'd', ARGV[#KEYS + 2], ARGV[#KEYS + 3]
+local suffix = place == '' and '' or ':' .. place:gsub('\n', ':')
 
 -- O(log n), and O(log n) for each halving of those that have the same score.
 local function before(key, score, which)
@@ -46,17 +56,17 @@ end
 
 local answers = {}
 for at, base in ipairs(KEYS) do
-  local key = ARGV[2] == '' and base or base .. ':' .. ARGV[2]
+  local key = base .. suffix
   if kind == 'count' then
     answers[at] = redis.call('ZCARD', key)
   elseif kind == 'before' then
     answers[at] = {}
-    for place = 4, #ARGV, 2 do answers[at][place / 2 - 1] = before(key, ARGV[place], ARGV[place + 1]) end
+    for word = FIRST, #ARGV, 2 do answers[at][#answers[at] + 1] = before(key, ARGV[word], ARGV[word + 1]) end
   elseif kind == 'least' then
     answers[at] = {}
-    for place = 4, #ARGV do answers[at][place - 3] = redis.call('ZCOUNT', key, ARGV[place], '+inf') end
+    for word = FIRST, #ARGV do answers[at][#answers[at] + 1] = redis.call('ZCOUNT', key, ARGV[word], '+inf') end
   else
-    answers[at] = entries(key, tonumber(ARGV[2 * at + 2]), tonumber(ARGV[2 * at + 3]))
+    answers[at] = entries(key, tonumber(ARGV[FIRST + 2 * at - 2]), tonumber(ARGV[FIRST + 2 * at - 1]))
   end
 end
 return answers
