@@ -20,6 +20,7 @@ from laurels.definition import Bounds, Definition
 from laurels.errors import DefinitionChanged, DefinitionConflict
 from laurels.stores.contract import Board, FullSubmission, IdempotencyKey, Standing, Submission
 from laurels.stores.redis import partitions
+from laurels.stores.redis.cluster import slot_of
 from laurels.stores.redis.keys import key_of
 from laurels.stores.redis.partitions import partition, partition_of
 from laurels.stores.redis.store import RedisStore
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from laurels.definition import Order
     from tests.clock import Clock
-    from tests.redis_servers import Node
+    from tests.redis_servers import Cluster, Node
     from tests.stores.guarantees import Kept
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ def url(redis_server: Node) -> str:
 @pytest.fixture(params=[4, 16], ids="K{}".format)
 async def store(request: pytest.FixtureRequest, url: str, clock: Clock) -> AsyncIterator[SpreadStore]:
     """Open a store over an empty database."""
-    opened = SpreadStore(url, lambda: clock.now, answer_seconds=5)
+    opened = SpreadStore(url, lambda: clock.now)
     opened.partitions = request.param
     await opened.declare({LAPS.name: LAPS.definition}, Definition())
     yield opened
@@ -193,7 +194,7 @@ def test_model(url: str) -> None:
 @pytest.fixture
 async def plain(url: str) -> AsyncIterator[RedisStore]:
     """Open a store with one board of eight partitions."""
-    opened = RedisStore(url, answer_seconds=5)
+    opened = RedisStore(url)
     await opened.define(WORLD.name, WORLD.definition)
     yield opened
     await opened.close()
@@ -248,7 +249,7 @@ async def test_where_a_name_is(plain: RedisStore, url: str) -> None:
 
 async def test_other_number_of_partitions(plain: RedisStore, url: str) -> None:
     """While a board has entries their partitions stay; then nobody goes on with those that it has no more."""
-    other = RedisStore(url, answer_seconds=5)
+    other = RedisStore(url)
     await plain.submit(WORLD, Submission("v", 1))
     await other.learn("world")
     assert await other.standing(WORLD, "v") == Standing(1, 0)
@@ -273,7 +274,7 @@ async def test_definition_that_was_changed_by_half(plain: RedisStore, url: str) 
         board = Board("world", Definition(partitions=8, operator="latest", scores=Bounds(max=100)))
         await plain.define("world", board.definition)
         client.mset(before)
-    other = RedisStore(url, answer_seconds=5)
+    other = RedisStore(url)
     await other.learn("world")
     assert len(await other.page(board, 0, 99)) == 20
     await other.submit(board, Submission("n3", 50))
@@ -300,7 +301,7 @@ async def test_ranks_while_others_write(plain: RedisStore, url: str) -> None:
     """A rank lies between the sum of the least and of the greatest counts that the partitions had meanwhile."""
     names = [f"n{at}" for at in range(200)]
     await plain.submit(WORLD, [*(Submission(name, 1) for name in names), Submission("v", 5)])
-    writer = RedisStore(url, answer_seconds=5)
+    writer = RedisStore(url)
     await writer.learn("world")
     counts, above = [[0] * 8, [0] * 8], set[str]()
 
@@ -323,3 +324,16 @@ async def test_ranks_while_others_write(plain: RedisStore, url: str) -> None:
     await asyncio.gather(writing, *(read() for _ in range(4)))
     assert await plain.standing(WORLD, "v") == Standing(5, len(above))
     await writer.close()
+
+
+async def test_over_a_cluster(redis_cluster: Cluster) -> None:
+    """Partitions are on several nodes, and answers are of all."""
+    store = RedisStore(redis_cluster.url)
+    await store.define(WORLD.name, WORLD.definition)
+    assert len({redis_cluster.primary_of(slot_of(key_of(partition(WORLD, at).name))) for at in range(8)}) > 1
+    entries = await fill(store, WORLD, [f"n{at}" for at in range(300)])
+    assert [(each.name, each.score) for each in await store.page(WORLD, 100, 200)] == entries[100:200]
+    assert await store.standing(WORLD, entries[250][0]) == Standing(entries[250][1], 250)
+    assert (await store.summary(WORLD)).count == 300
+    assert await store.names() == ["world"]
+    await store.close()

@@ -12,8 +12,8 @@ from itertools import groupby
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from laurels.stores.redis.calls import Script
 from laurels.stores.redis.keys import BOARDS, LISTED, key_of, owner_of
-from laurels.stores.redis.turns import Script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

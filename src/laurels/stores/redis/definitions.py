@@ -29,11 +29,11 @@ from msgspec import Struct, structs
 from laurels.clock import SECOND
 from laurels.definition import DEFAULT_DEFINITION, PARTITIONS, Definition, Stored, contradiction
 from laurels.errors import DefinitionChanged, DefinitionConflict, StoreUnavailable
+from laurels.stores.redis.calls import Script
 from laurels.stores.redis.keys import COMMON, DEFAULT, DEFINED, key_of, owner_of, partition_name, read_score
-from laurels.stores.redis.turns import Script
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 
 DEFINED_AT_ONCE = 500
 """How many boards are looked at at once."""
@@ -110,7 +110,7 @@ class Definitions:
         self._undeclared: set[str] = set()
         self._read_to = 0
         self._begun: set[str] = set()
-        self._following = asyncio.Lock()
+        self._acting: dict[tuple[str | int, ...], asyncio.Future[None]] = {}
         self.changed: Callable[[str], object] = lambda _: None
 
     @property
@@ -281,25 +281,26 @@ class Definitions:
 
     async def begin(self, name: str) -> None:
         """Have a board's own tag say what its definition is, before there is anything in its partitions."""
-        if self.of(name).is_own or name in self._begun:
-            return
-        async with self._following:
-            if name not in self._begun:
-                await self.adopt(name)
+        if not (self.of(name).is_own or name in self._begun):
+            await self._together((name,), lambda: self.adopt(name))
             if len(self._begun) >= UNDECLARED_KNOWN:
                 self._begun.clear()
             self._begun.add(name)
 
     async def follow(self, name: str, definition: Definition, parts: Iterable[int]) -> None:
-        """Give partitions the definition of their board, if it has one yet; raise DefinitionChanged if it is another.
-
-        Who waits for another one to do so goes on behind it.
-        """
+        """Give partitions their board's definition, if there is one yet; raise DefinitionChanged if it is another."""
         own = structs.replace(definition, partitions=1)
-        async with self._following:
-            lost = [at for at in parts if self.of(partition_name(name, at, definition.partitions)).definition != own]
-            if lost:
-                await self._follow(name, definition, lost)
+        lost = [at for at in parts if self.of(partition_name(name, at, definition.partitions)).definition != own]
+        if lost:
+            await self._together((name, *lost), lambda: self._follow(name, definition, lost))
+
+    async def _together(self, what: tuple[str | int, ...], act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do what several wait for once; they go on in their order, in one turn."""
+        acting = self._acting.get(what)
+        if acting is None:
+            acting = self._acting[what] = asyncio.ensure_future(act())
+            acting.add_done_callback(lambda _: self._acting.pop(what))
+        await asyncio.shield(acting)
 
     async def _follow(self, name: str, definition: Definition, parts: list[int]) -> None:
         if (await self.learn(name)).definition != definition:

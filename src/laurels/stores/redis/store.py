@@ -7,6 +7,7 @@ What is under which key stands at the head of ``common.lua``.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from functools import wraps
@@ -14,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
-from redis.exceptions import RedisError
+from msgspec.structs import replace
 
 from laurels.clock import SECOND
 from laurels.errors import AnswerLost, DefinitionChanged, KeyReused, StoreError, SumUncertain
@@ -40,11 +41,13 @@ from laurels.stores.contract import (
     Summary,
 )
 from laurels.stores.redis.boards import BoardList
-from laurels.stores.redis.connection import ANSWER_SECONDS, connect, translate
+from laurels.stores.redis.calls import Script
+from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import UNKNOWN, Definitions
 from laurels.stores.redis.keys import COMMON, RUN_KEY, key_of, owner_of, read_score, write_score
 from laurels.stores.redis.partitions import Partitions
 from laurels.stores.redis.rates import RedisMeters
+from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.submitting import (
     FINGERPRINT_BYTES,
     TIME_DIGITS,
@@ -57,7 +60,6 @@ from laurels.stores.redis.submitting import (
     read_change,
     read_standing,
 )
-from laurels.stores.redis.turns import Script, Turns
 from laurels.stores.runs import KEY_BYTES, make_run, read_run
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 
@@ -65,18 +67,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from laurels.definition import Definition
-    from laurels.stores.redis.connection import Credentials
     from laurels.stores.redis.definitions import Known
+    from laurels.stores.redis.handshake import Credentials
 
+DEFAULTS = RedisSettings()
 ALL = 2**53
 """More entries than there are."""
 STALE_WORDS = 3
 """How many an answer has that says that the board is another; no other answer of words has so many."""
 _encode = msgspec.json.Encoder().encode
-_SUBMIT, _READ, _REMOVE = (Script(COMMON, name) for name in ("submit", "read", "remove"))
-_METADATA, _PERIODS, _HIDE = (Script(COMMON, name) for name in ("metadata", "periods", "hide"))
-_PAGE, _PUT, _PUT_MANY, _STANDING = map(Script, ("page", "put", "put_many", "standing"))
-_SPREAD = Script("spread")
+_SUBMIT, _REMOVE, _METADATA, _HIDE = (Script(COMMON, name) for name in ("submit", "remove", "metadata", "hide"))
+_READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "periods"))
+_PUT, _PUT_MANY = map(Script, ("put", "put_many"))
+_PAGE, _STANDING = (Script(name, reads=True) for name in ("page", "standing"))
+_SPREAD = Script("spread", reads=True)
 _STALE, _HELD = b"stale", "held"
 Method = TypeVar("Method", bound="Callable[..., Any]")
 
@@ -107,26 +111,19 @@ class RedisStore(Store):
         url: str,
         clock: Callable[[], float] = time.time,
         *,
-        answer_seconds: float = ANSWER_SECONDS,
+        settings: RedisSettings = DEFAULTS,
         credentials: Credentials | None = None,
     ) -> None:
-        self._client = connect(url, answer_seconds, credentials)
-        self._turns = Turns(self._client)
+        self._servers = connect(url, settings, credentials)
         self._clock = clock
-        self.meters = RedisMeters(self._turns.call)
-        self._definitions = Definitions(self._turns.call, self._ask, self._now)
-        self._boards = BoardList(self._turns.call, self._ask, self._now)
+        self.meters = RedisMeters(self._servers.call)
+        self._definitions = Definitions(self._servers.call, self._servers.ask, self._now)
+        self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
         self._run_key: bytes | None = None
-        self._partitions = Partitions(self, self._ask_spread, self._ask, self._definitions)
+        self._partitions = Partitions(self, self._ask_spread, self._servers.ask, self._definitions)
 
     def _now(self) -> int:
         return round(self._clock() * SECOND)
-
-    async def _ask(self, key: str, *words: str | int | bytes) -> Any:  # noqa: ARG002 - which tells a cluster's node
-        try:
-            return await self._client.execute_command(*words)
-        except (RedisError, OSError) as error:
-            raise translate(error) from error
 
     async def _act(self, script: Script, board: Board, place: str, *words: str | int | bytes) -> Any:
         """Call a script as the board is known here; again if it is another, by the new definition for what is kept.
@@ -136,7 +133,7 @@ class RedisStore(Store):
         self._check_kept(board)
         while True:
             known, key = self._definitions.of(board.name), key_of(board.name)
-            answer = await self._turns.call(script, (key,), known.rules, known.state, self._now(), place, *words)
+            answer = await self._servers.call(script, (key,), known.rules, known.state, self._now(), place, *words)
             if not _is_stale(answer):
                 return answer
             await self._follow(board.name, known, answer)
@@ -183,7 +180,7 @@ class RedisStore(Store):
             and (board.definition is known.definition or board.definition == known.definition)
         ):
             score = write_score(submissions.score)
-            answer = await self._turns.call(
+            answer = await self._servers.call(
                 _PUT, (key_of(name),), known.rules, known.state, self._now(), "", submissions.name, score
             )
             if answer == 0:
@@ -210,7 +207,9 @@ class RedisStore(Store):
         batch: Sequence[Submission | Refusal] = [submissions] if isinstance(submissions, Submission) else submissions
         good = [each for each in batch if isinstance(each, Submission)]
         early = [each for each in batch if isinstance(each, Refusal)]
-        if not good and key is None:
+        if not good and key is None:  # no script is called, which would know whether the definition is another now
+            await self._definitions.learn(board.name)
+            await self._known_to_submit(board)
             return SubmitResult(early)
         known = await self._known_to_submit(board)
         definition, guard = known.definition, known.definition.guard
@@ -218,7 +217,7 @@ class RedisStore(Store):
             await self._boards.add(board.name)
         if known.is_plain and not (is_one or key or board.feeds) and _are_plain(good):
             pairs = chain.from_iterable((each.name, write_score(each.score)) for each in good)
-            answer = await self._turns.call(
+            answer = await self._servers.call(
                 _PUT_MANY, (key_of(board.name),), known.rules, known.state, self._now(), "", *pairs
             )
             if answer == 0:
@@ -249,7 +248,7 @@ class RedisStore(Store):
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
         key = f"{key_of(board.name)}:key:{idempotency_key.key.hex()}"
-        first = await self._ask(key, "GET", key)
+        first = await self._servers.ask(key, "GET", key)
         start = FINGERPRINT_BYTES + TIME_DIGITS
         if first is None or int(first[FINGERPRINT_BYTES:start]) + KEY_SECONDS * SECOND <= self._now():
             return None
@@ -294,8 +293,8 @@ class RedisStore(Store):
     async def _signing_key(self) -> bytes:
         """Return what runs are signed with: all processes have the same."""
         if self._run_key is None:
-            await self._ask(RUN_KEY, "SET", RUN_KEY, os.urandom(KEY_BYTES), "NX")
-            self._run_key = await self._ask(RUN_KEY, "GET", RUN_KEY)
+            await self._servers.ask(RUN_KEY, "SET", RUN_KEY, os.urandom(KEY_BYTES), "NX")
+            self._run_key = await self._servers.ask(RUN_KEY, "GET", RUN_KEY)
         return self._run_key or b""
 
     async def _read_run(self, board: Board, submission: Submission) -> bytes | None:
@@ -379,7 +378,7 @@ class RedisStore(Store):
         if board.visible and known.is_plain:
             self._check_open()
             key, now = key_of(board.name), 0
-            found = await self._turns.call(_STANDING, (key,), known.rules, known.state, now, _place(board), name)
+            found = await self._servers.call(_STANDING, (key,), known.rules, known.state, now, _place(board), name)
             if not _is_stale(found):
                 return Standing(read_score(found[0]), found[1]) if found else None
             await self._follow(board.name, known, found)
@@ -399,7 +398,7 @@ class RedisStore(Store):
         if board.visible and known.is_plain and start < stop:
             self._check_open()
             words = known.rules, known.state, 0, _place(board), start, min(stop, ALL)
-            flat = await self._turns.call(_PAGE, (key_of(board.name),), *words)
+            flat = await self._servers.call(_PAGE, (key_of(board.name),), *words)
             if not _is_stale(flat):
                 pairs = iter(flat)
                 return _encode(
@@ -465,14 +464,27 @@ class RedisStore(Store):
 
         Raises DefinitionChanged of a partition that is another than it is taken to be.
         """
-        states = [self._definitions.of(each.name).state for each in parts]
-        keys = tuple(key_of(each.name) for each in parts)
-        order, place = parts[0].definition.order[0], _place(parts[0])
-        answers: list[Any] = await self._turns.call(_SPREAD, keys, *states, order, place, kind, *chain(*words))
-        if answers[0] == _STALE:
-            for at, state, definition in answers[1:]:
-                self._definitions.take(parts[at].name, state, definition)
-            raise DefinitionChanged(parts[answers[1][0]].name)
+        size = len(parts) if self._servers.spans_slots else 1
+        replies = []
+        for start in range(0, len(parts), size):
+            asked = parts[start : start + size]
+            states = [self._definitions.of(each.name).state for each in asked]
+            keys = tuple(key_of(each.name) for each in asked)
+            own = words if kind != "entries" else words[start : start + size]
+            line = *states, parts[0].definition.order[0], _place(parts[0]), kind, *chain(*own)
+            replies.append(self._servers.call(_SPREAD, keys, *line))
+        answers: list[Any] = []
+        changed = ""
+        for found in [await replies[0]] if len(replies) == 1 else await asyncio.gather(*replies):
+            if found[0] == _STALE:
+                for at, state, definition in found[1:]:
+                    changed = parts[len(answers) + at].name
+                    self._definitions.take(changed, state, definition)
+                answers += [None] * size
+            else:
+                answers += found
+        if changed:
+            raise DefinitionChanged(changed)
         if kind != "entries":
             return answers
         return [
@@ -529,21 +541,30 @@ class RedisStore(Store):
 
     async def ready(self) -> None:
         self._check_open()
-        await self._ask("", "PING")
+        await self._servers.ready()
+        self.capabilities = replace(self.capabilities, durable=self._servers.is_durable)
+
+    def warnings(self) -> list[str]:
+        return self._servers.warnings()
+
+    def measure(self) -> Mapping[str, float]:
+        return self._servers.measure()
 
     async def reconnect(self) -> None:
         """Close the connections that nothing uses: they may be dead, or too old. What is asked next connects anew."""
-        await self._client.connection_pool.disconnect(inuse_connections=False)
+        self._servers.reconnect()
 
     async def close(self) -> None:
         if not self.is_closed:
             self.is_closed = True
-            await self._turns.close()
+            await self._servers.close()
 
 
-async def open_store(url: str, clock: Callable[[], float] = time.time) -> RedisStore:
+async def open_store(
+    url: str, clock: Callable[[], float] = time.time, settings: RedisSettings = DEFAULTS
+) -> RedisStore:
     """Return a store once it is ready; raise StoreError if it is not."""
-    store = RedisStore(url, clock)
+    store = RedisStore(url, clock, settings=settings)
     try:
         await store.ready()
     except StoreError:
