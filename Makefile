@@ -13,7 +13,7 @@ KERNEL := $(shell find src -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run run-serverless install-cdk cdk test check bench docs fuzz lock clean
+.PHONY: help install run run-serverless install-cdk cdk test check bench docs fuzz soak lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -98,11 +98,15 @@ bench: $(VENV)/bench.stamp build/wheels.stamp ## Measure Laurels and its peers (
 
 docs: $(VENV)/dev.stamp ## Write the generated pages of docs/
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m bench.scale
 
 fuzz: $(VENV)/dev.stamp ## Fuzz the index under AddressSanitizer for SECONDS (60) from SEED (0)
 	LAURELS_SANITIZE=1 $(BIN)/python setup.py --quiet build_ext --build-lib build/sanitized --build-temp build/sanitized-temp
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=1 PYTHONMALLOC=malloc \
 	  $(BIN)/python -m tests.ranking.fuzz --kernel build/sanitized --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
+
+soak: $(VENV)/dev.stamp build/wheels.stamp build/wheelhouse.stamp node_modules/.stamp ## Run the long forms of tests, for minutes each (needs redis-server); ARGS="--help" lists them
+	$(BIN)/python -m tests.soak $(ARGS)
 
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate --universal --python-version 3.11
 LOCKED := build test check function lambda-runtime local infra

@@ -7,7 +7,8 @@ Unmeasured
 ├── Disturbed           something else ran on the machine during the measurement
 ├── Disagreement        Laurels and a peer gave different answers, so that their speeds cannot be compared
 ├── Incomplete          an import left entries out
-└── NotFolded           the journal was not compacted in time
+├── NotFolded           the journal was not compacted in time
+└── NotOffered          this version does not have what is measured
 """
 
 from __future__ import annotations
@@ -69,3 +70,10 @@ class NotFolded(Unmeasured):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(f"The journal in {directory} was not folded in time.")
+
+
+class NotOffered(Unmeasured):
+    """This version does not have what is measured."""
+
+    def __init__(self, option: str) -> None:
+        super().__init__(f"`laurels serve` has no {option}.")

@@ -27,6 +27,10 @@ class Target(Struct, frozen=True):
         return measured >= self.limit if self.sense == ">=" else measured <= self.limit
 
 
+SHOWN = Target(">=", 0)
+"""The target of what is only shown."""
+
+
 class Measure(Struct, frozen=True):
     """One figure of one side, and the CPU microseconds of a request if that means something."""
 

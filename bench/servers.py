@@ -190,11 +190,13 @@ def nginx(directory: Path) -> Server:
     return _pinned("nginx", ["nginx", "-e", "stderr", "-c", str(configuration)], port, directory)
 
 
-def redis(directory: Path, core: int = SERVER_CORE) -> Server:
+def redis(directory: Path, core: int = SERVER_CORE, *, both_cores: bool = False) -> Server:
     """Start Redis, which saves nothing by itself; it loads, and on command saves, ``dump.rdb`` in ``directory``."""
     port = free_port()
     options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(directory)]
-    return Server("redis", pinned(core, ["redis-server", *options]), port, directory, ENVIRONMENT)
+    serve = ["redis-server", *options]
+    command = on_both_cores(serve) if both_cores else pinned(core, serve)
+    return Server("redis", command, port, directory, ENVIRONMENT)
 
 
 def fastapi(directory: Path, redis_port: int) -> Server:

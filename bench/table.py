@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.table import Table
 
+from bench.figures import SHOWN
+
 if TYPE_CHECKING:
     from bench.figures import Figure, Measure, Report
 
@@ -45,7 +47,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     peer = "" if figure.peer is None else f"{figure.peer_name} {_number(figure.peer.value)}"
     ratio = "" if figure.ratio is None else f"{figure.ratio:#.3g}".rstrip(".") + "x"
     unit = "x" if subject.target.of == "ratio" else f" {subject.unit}"
-    target = f"{subject.target.sense} {subject.target.limit:,g}{unit}"
+    target = "shown" if subject.target == SHOWN else f"{subject.target.sense} {subject.target.limit:,g}{unit}"
     reached = YES if figure.reached else NO
     return what, f"{_number(figure.laurels.value)} {subject.unit}", peer, ratio, target, reached, _cpu(figure)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from contextlib import contextmanager
 from threading import Thread
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from socketserver import BaseServer
+
+FOREIGN = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+"""The environment of a program that runs none of our code: to measure its coverage would take as long as itself."""
 
 S = TypeVar("S", bound="BaseServer")
 

@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "laurels.optional": laurels("errors"),
     "laurels.visible": set[str](),
     "laurels.logs": laurels("visible"),
-    "laurels.reloading": laurels("errors"),
+    "laurels.reloading": laurels("errors", "logs"),
+    "laurels.workers": laurels("logs"),
     "laurels.ranking": set[str](),
     "laurels.audit": laurels("errors", "visible"),
     "laurels.access": laurels("limits", "errors", "wording", "optional", "entries"),
@@ -50,10 +51,14 @@ MAY_IMPORT = {
     "laurels.stores.contract": laurels("limits", "errors", "definition"),
     "laurels.stores.sums": laurels("errors", "definition"),
     "laurels.stores.summary": laurels("stores.contract"),
+    "laurels.stores.runs": laurels("clock", "errors", "definition"),
+    "laurels.stores.guard": laurels("limits", "clock", "errors", "definition"),
     "laurels.stores.redis": laurels(
-        "limits", "errors", "definition", "stores.contract", "stores.sums", "stores.summary"
-    ),
-    "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract"),
+        "limits", "clock", "errors", "definition", "stores.contract", "stores.sums", "stores.summary"
+    )
+    | laurels("stores.runs", "stores.guard"),
+    "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract")
+    | laurels("stores.sums", "stores.summary", "stores.runs", "stores.guard"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),
@@ -68,7 +73,7 @@ MAY_IMPORT = {
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
     | laurels("limits", "access", "optional", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
-    | laurels("boards_file", "boards", "audit")
+    | laurels("workers", "boards_file", "boards", "audit")
     | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
@@ -126,6 +131,7 @@ MAY_IMPORT = {
     "bench.directories": bench("errors", "requests") | laurels("stores.contract", "stores.embedded"),
     "bench.guesses": laurels("access", "errors", "http"),
     "bench.hiding": bench("members") | laurels("definition", "stores.embedded"),
+    "bench.scale": set[str](),
     "bench.peers": bench("machine", "members"),
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
     | bench("directories", "peers", "ranking")

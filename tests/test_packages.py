@@ -120,11 +120,11 @@ def test_wheel_serves(installed: Installed) -> None:
     assert serves(installed)
 
 
-def test_source_distribution_serves(sdist: Path, tmp_path: Path) -> None:
-    """From the source distribution, which uv builds and installs."""
+def test_uv(wheel: Path, tmp_path: Path) -> None:
+    """From an environment that uv made, with the wheel that it built from the source distribution."""
     installed = Installed(tmp_path)
     run([*UV, "venv", "--python", sys.executable, str(installed.bin.parent)], tmp_path, environment())
-    run([*UV, "pip", "install", *ONLY, "--python", str(installed.bin.parent), str(sdist)], tmp_path, environment())
+    run([*UV, "pip", "install", *ONLY, "--python", str(installed.bin.parent), str(wheel)], tmp_path, environment())
     assert serves(installed)
 
 

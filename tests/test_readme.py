@@ -1,13 +1,14 @@
 """The README is followed from its first line to its last, in an empty directory, with bash, curl and make.
 
 A block in ``sh`` holds lines to type, one in ``console`` lines with their answers; in ``toml`` stands what a file of
-examples/ has. The block without a language needs an account, and is not typed.
+examples/ has. The block without a language needs an account, that in ``text`` a server of Redis: they are not typed.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 
 from laurels.boards_file import read_boards
 from laurels.cli import main
+from tests.asking import ask
 from tests.conftest import started
 from tests.newcomer import ROOT, WHEELHOUSE, environment, origin, run
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import Server
+    from tests.redis_servers import Node
 
 __all__ = ["origin"]
 
@@ -128,6 +131,20 @@ def test_lines_that_need_an_account() -> None:
     made = [words for words in lines if words[0] == "make"]
     assert made
     assert all("node_modules/.bin/cdk" in run([*words, "--dry-run"], ROOT, environment()).stdout for words in made)
+
+
+def test_move_to_redis(redis_server: Node, tmp_path: Path) -> None:
+    """The two lines that lead beyond one machine do so: what a client asked for before, it is answered the same."""
+    moving, serving = (
+        shlex.split(line.replace("redis://HOST/0", redis_server.url)) for line in "".join(blocks("text")).splitlines()
+    )
+    laurels, variables = [sys.executable, "-m", *moving[:1]], environment(LAURELS_PORT="0")
+    with started([*laurels, "serve"], variables, tmp_path) as before:
+        ask(before, "POST", "/kart", {"entries": [{"name": name, "score": 7} for name in "abc"]})
+        shown = [ask(before, "GET", path).body for path in ("/kart", "/kart/b", "/-/boards")]
+    run([*laurels, *moving[1:]], tmp_path, variables)
+    with started([*laurels, *serving[1:]], variables, tmp_path) as after:
+        assert [ask(after, "GET", path).body for path in ("/kart", "/kart/b", "/-/boards")] == shown
 
 
 def test_files_are_the_examples() -> None:

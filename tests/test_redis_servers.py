@@ -13,11 +13,11 @@ from tests.redis_servers import PROGRAMS, running, until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.redis_servers import Cluster, Node, Sentinels
+    from tests.redis_servers import Cluster, Node, Sentinels, Servers
 
 
 @pytest.mark.parametrize("redis_server", PROGRAMS, indirect=True)
-def test_kind(redis_server: Node, request: pytest.FixtureRequest) -> None:
+def test_kind(redis_server: Node, redis_servers: Servers, request: pytest.FixtureRequest) -> None:
     """Each kind is what its name says, and is empty when the next test gets it."""
     kind = request.node.callspec.params["redis_server"]
     server = redis_server.info("server")
@@ -27,9 +27,11 @@ def test_kind(redis_server: Node, request: pytest.FixtureRequest) -> None:
     )
     redis_server.kill()
     redis_server.resume()
+    redis_server.stall()
+    redis_server.resume()
     with closing(redis_server.client()) as client:
         client.set("a", 1)
-    redis_server.empty()
+    assert redis_servers.node(kind) is redis_server
     with closing(redis_server.client()) as client:
         assert client.keys() == []
 
@@ -46,19 +48,21 @@ def test_tls_and_users(tmp_path: Path) -> None:
                 client.set("b", 1)
 
 
-def test_cluster(redis_cluster: Cluster) -> None:
+def test_cluster(redis_cluster: Cluster, redis_servers: Servers) -> None:
     """A replica takes over if its primary is killed; afterwards the cluster is whole again."""
     before = redis_cluster.primary_of(0)
     before.kill()
     assert redis_cluster.primary_of(0) is not before
-    redis_cluster.empty()
+    assert redis_servers.cluster() is redis_cluster
     assert redis_cluster.is_whole()
+    assert redis_cluster.url.count("127.0.0.1:") == redis_cluster.primaries
 
 
-def test_sentinels(redis_sentinels: Sentinels) -> None:
+def test_sentinels(redis_sentinels: Sentinels, redis_servers: Servers) -> None:
     """A replica takes over if its primary is killed; afterwards it is watched again."""
     before = redis_sentinels.primary
     before.kill()
     until(lambda: redis_sentinels.primary is not before)
-    redis_sentinels.empty()
+    assert redis_servers.sentinels() is redis_sentinels
+    assert redis_sentinels.url.endswith("/laurels/0")
     assert redis_sentinels.is_whole()

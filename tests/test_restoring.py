@@ -187,21 +187,21 @@ definitions = st.builds(
 )
 
 
-async def act(boards: Boards, what: str, name: str, *more: Any) -> None:
+async def act(boards: Boards, what: str, name: str, *more: Any, board: str = "b") -> None:
     """Do something to a board."""
     if what == "submit":
         score, body, ago, is_corrected = more
         time = None if ago is None else NOON - ago
         operator: Operator | None = "latest" if is_corrected else None
         with suppress(ScoreRefused):
-            await boards.submit_in_full("b", FullSubmission(name, score, body, time, operator=operator))
+            await boards.submit_in_full(board, FullSubmission(name, score, body, time, operator=operator))
     elif what == "metadata":
         with suppress(NotOnBoard):
-            await boards.set_metadata("b", name, b"3")
+            await boards.set_metadata(board, name, b"3")
     elif what == "remove":
-        await boards.remove(boards.board("b"), name)
+        await boards.remove(boards.board(board), name)
     else:
-        await getattr(boards, what)("b", name)
+        await getattr(boards, what)(board, name)
 
 
 @settings(deadline=None, max_examples=80)

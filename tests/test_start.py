@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from laurels.access.keys import digest_key, make_key
 from laurels.asgi import create_app
+from laurels.cli import main
 from laurels.errors import OpenWithAccess
 from tests.asking import ask
 from tests.conftest import running, started
@@ -35,15 +36,8 @@ def access(tmp_path: Path) -> Path:
 
 def refusal(data: Path, *options: str, **variables: str) -> str:
     """Start a service that does not start; return why."""
-    done = subprocess.run(
-        [*SERVE, str(data), *options],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
+    done = CliRunner().invoke(main, ["serve", "--port", "0", "--data", str(data), *options], env=variables)
+    assert done.exit_code == 1
     return done.stderr
 
 

@@ -20,6 +20,7 @@ from laurels.declaring import time_zones
 from laurels.errors import BadParameter
 from laurels.wall_clock import DAY, Zone, load_zone
 from laurels.windows import FIRST_YEAR, Calendar, Span, normalize_window
+from tests.length import times
 from tests.slow_windows import SlowCalendar
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ instants = st.floats(instant("1981-01-01T00:00Z"), instant("2100-01-01T00:00Z"))
 
 
 @given(windows, zones, instants)
-@settings(max_examples=500)
+@settings(max_examples=times(200))
 def test_one_period_after_another(window: str, zone: str, now: float) -> None:
     """Every instant is in one period, which ends when the next begins; the names of periods sort as they do."""
     calendar = Calendar(window, zone)
@@ -168,7 +169,7 @@ days_from_a_change = st.floats(-2, 2)
 
 
 @given(lines, zones, instants, days_from_a_change, st.integers(0, 40))
-@settings(max_examples=400)
+@settings(max_examples=times(150))
 def test_periods_by_the_definition(line: str, zone: str, year: float, days: float, count: int) -> None:
     """The periods of any line, near the changes of any clock, are those that the definition gives."""
     turns = [start for start, offset, seen in Zone(zone).back(floor(year), FIRST_YEAR + 1) if seen != start + offset]
@@ -333,7 +334,7 @@ def test_bad_window(text: str, problem: str) -> None:
 
 
 @given(st.text(st.sampled_from("0123456789*/,-#LW FMONSUTJA?@"), max_size=20) | st.text(max_size=12))
-@settings(max_examples=1000)
+@settings(max_examples=times(400))
 def test_any_text_is_a_window_or_none(text: str) -> None:
     """Any text is a window with one normal form, or there is a reason why it is none."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.rows import redis, redis_boards
 from bench.rows.access import access
 from bench.rows.arrivals import arrivals
 from bench.rows.attacks import attacks
@@ -16,7 +17,6 @@ from bench.rows.http import page, standing, submit
 from bench.rows.index import index
 from bench.rows.latency import latency
 from bench.rows.momento import momento
-from bench.rows.redis import bare, routes
 from bench.rows.restart import restart
 from bench.rows.tls import tls
 
@@ -42,8 +42,13 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "import": bulk,
     "clone": clone,
     "restart": restart,
-    "redis": routes,
-    "redis-bare": bare,
+    "redis": redis.routes,
+    "redis-bare": redis.bare,
+    "redis-features": redis_boards.features,
+    "redis-partitions": redis_boards.partitions,
+    "redis-workers": redis_boards.workers,
+    "redis-memory": redis_boards.memory,
+    "redis-import": redis_boards.bulk,
     "momento": momento,
     "function": function,
     "attacks": attacks,

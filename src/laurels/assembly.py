@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import os
 import signal
 import sys
@@ -17,47 +19,63 @@ import uvicorn
 import uvloop
 from msgspec import Struct
 from msgspec.structs import replace
+from prometheus_client import ProcessCollector
 
 from laurels.access.marks import Marking
 from laurels.adapters.asgi import Application, OpeningApplication
 from laurels.adapters.limits import Limits
 from laurels.adapters.protocol import BoardProtocol
-from laurels.adapters.request_counts import RequestCounts
-from laurels.adapters.server import Server, bind, connections_within_descriptors
+from laurels.adapters.request_counts import RequestCounts, share_counts
+from laurels.adapters.server import Server, bind, bind_beside, connections_within_descriptors, reserve, say_where
 from laurels.adapters.shared import Shared
 from laurels.adapters.tls import Certificate, Handshake
 from laurels.audit.file import AuditFile
 from laurels.boards import Boards
 from laurels.boards_file import read_boards
 from laurels.clock import Clock
-from laurels.definition import DEFAULT_DEFINITION, BoardsFile, Definition
-from laurels.errors import AccessUndecided, BadStore, BoardsFileUnusable, OpenWithAccess
+from laurels.definition import DEFAULT_DEFINITION, NO_FILE, BoardsFile, Definition
+from laurels.errors import (
+    AccessFileUnusable,
+    AccessUndecided,
+    BadStore,
+    BoardsFileUnusable,
+    LaurelsError,
+    OneProcess,
+    OpenWithAccess,
+)
 from laurels.http import Gate, Routes
 from laurels.http.access import Access, open_access
 from laurels.http.auditing import Auditor
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
-from laurels.http.metrics import RequestCollector, StoreCollector, metrics_operation
+from laurels.http.metrics import RequestCollector, StoreCollector, WorkersCollector, metrics_operation
 from laurels.http.operations import OPERATIONS
 from laurels.http.proxies import TrustedProxies
 from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
-from laurels.logs import LogFormat, writing_logs
+from laurels.logs import LogFormat, alike, writing_logs
 from laurels.optional import load
 from laurels.reloading import Reloading, ignore_hangups
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
+from laurels.workers import Figures, Workers
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from mmap import mmap
+
+    from prometheus_client.registry import Collector
 
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
+    from laurels.workers import Worker
+
+log = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
 """How long the journal's thread may wait for the interpreter. Python's own 0.005 shows in the slowest submits."""
@@ -93,6 +111,8 @@ class Settings(Struct, frozen=True):
     tls_cert: Path | None = None
     tls_key: Path | None = None
     """The key to the certificate, if it is not in the same file."""
+    workers: int = 1
+    """How many processes serve; more than one only if the store allows it."""
     store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
 
@@ -128,10 +148,12 @@ async def _open_redis(url: str, _: Settings, __: BoardsFile, clock: Clock) -> St
 class _Kind(NamedTuple):
     open: Callable[[str, Settings, BoardsFile, Clock], Awaitable[Store]]
     has_place: bool
+    alone: str = ""
+    """Why only one process can have the store; empty if any number can."""
 
 
 STORES = {
-    "embedded": _Kind(_open_embedded, has_place=False),
+    "embedded": _Kind(_open_embedded, has_place=False, alone="its index is in the memory of one process"),
     "momento": _Kind(_open_momento, has_place=True),
     "redis": _Kind(_open_redis, has_place=True),
 }
@@ -152,16 +174,26 @@ def _boards_file(settings: Settings) -> BoardsFile:
     return read_boards(settings.boards, settings.order)
 
 
+class Crew(NamedTuple):
+    """One of several workers, and what it shares with the others."""
+
+    worker: Worker
+    counts: mmap
+    figures: Figures
+
+
 @asynccontextmanager
-async def open_routes(settings: Settings, reloading: Reloading | None = None) -> AsyncIterator[Routes]:
+async def open_routes(
+    settings: Settings, reloading: Reloading | None = None, crew: Crew | None = None
+) -> AsyncIterator[Routes]:
     """Open the store and yield the routes over it; close it at the end. What can be reloaded is added to ``reloading``.
 
     Raises StoreError, and BoardsFileUnusable, BadDefinition or DefinitionConflict for what the deployment declares.
     """
     kind, place = _store(settings.store)
     file, clock = _boards_file(settings), Clock()
-    counts = RequestCounts() if settings.metrics else None
-    access = _open_access(settings)
+    counts = _make_counts(crew) if settings.metrics else None
+    access = _open_access(settings, crew)
     gate = _make_gate(settings, counts, access)
     async with AsyncExitStack() as opened:
         audit = AuditFile(settings.audit_log, settings.limits.max_audit) if settings.audit_log else None
@@ -173,6 +205,7 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
         opened.push_async_callback(store.close)
         if access is not None:
             access.begin_fetching()
+            access.share_limits(store.meters)
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
 
@@ -187,15 +220,42 @@ async def open_routes(settings: Settings, reloading: Reloading | None = None) ->
             reloading.add(f"the access file {settings.access}", access.reload)
         if reloading is not None and audit is not None:
             reloading.add(f"the audit log {settings.audit_log}", audit.reopen)
-        yield Routes(boards, list_operations(settings, counts, store.measure), gate, auditor)
+        if crew is not None:
+            if access is not None:
+                crew.worker.hear(access.forget)
+            await opened.enter_async_context(crew.worker.listening(store.measure, crew.figures))
+        yield Routes(boards, list_operations(settings, counts, store.measure, crew), gate, auditor)
 
 
-def _open_access(settings: Settings) -> Access | None:
+@asynccontextmanager
+async def open_application(settings: Settings) -> AsyncIterator[Application]:
+    """Open a store as it was left, with its own definitions, and yield the application over it; close it at the end.
+
+    For who copies boards in the same process. Anybody may do everything, and nothing is recorded. Raises StoreError.
+    """
+    kind, place = _store(settings.store)
+    clock = Clock()
+    store = await kind.open(place, settings, NO_FILE, clock)
+    try:
+        boards = Boards(store, BoardsFile(default=store.default_definition), clock=clock)
+        await boards.declare()
+        operations = list_operations(settings, None, store.measure)
+        yield Application(Routes(boards, operations, Gate(), Auditor(None)))
+    finally:
+        await store.close()
+
+
+def _make_counts(crew: Crew | None) -> RequestCounts:
+    return RequestCounts() if crew is None else RequestCounts(crew.counts, crew.worker.number)
+
+
+def _open_access(settings: Settings, crew: Crew | None) -> Access | None:
     if settings.access is None:
         return None
     file, tokens = open_access(settings.access)
     limits = RateLimiter(file, settings.limits.max_metered)
-    return Access(file, settings.access, tokens, limits=limits, mark=Marking())
+    tell = None if crew is None else crew.worker.tell
+    return Access(file, settings.access, tokens, limits=limits, mark=Marking(), tell=tell)
 
 
 def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access | None) -> Gate:
@@ -214,10 +274,16 @@ def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access 
 
 
 def list_operations(
-    settings: Settings, counts: RequestCounts | None, measure: Callable[[], Mapping[str, float]]
+    settings: Settings,
+    counts: RequestCounts | None,
+    measure: Callable[[], Mapping[str, float]],
+    crew: Crew | None = None,
 ) -> tuple[Operation, ...]:
     """Return the operations that a deployment serves; ``measure`` is the store's."""
-    metrics = () if counts is None else (metrics_operation(RequestCollector(counts), StoreCollector(measure)),)
+    collectors: tuple[Collector, ...] = (StoreCollector(measure), ProcessCollector(registry=None))
+    if crew is not None:
+        collectors = (WorkersCollector(crew.figures.read),)
+    metrics = () if counts is None else (metrics_operation(RequestCollector(counts), *collectors),)
     return tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *metrics))
 
 
@@ -231,18 +297,67 @@ def _limited(operation: Operation, limits: Limits) -> Operation:
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way; SIGHUP reloads.
 
-    Raises AddressUnusable, AccessUndecided, and as :func:`open_routes`.
+    Raises AddressUnusable, AccessUndecided, OneProcess, and as :func:`open_routes`.
     """
+    _check_workers(settings)
     reloading = Reloading()
     reloading.install()
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        with writing_logs(settings.log_format):
-            room = connections_within_descriptors(settings.limits.max_connections)
-            limits = replace(settings.limits, max_connections=room)
-            uvloop.run(_serve(replace(settings, limits=limits), reloading))
+        with ExitStack() as bound:
+            # First: what loads for minutes should not do so in vain
+            sockets = [bound.enter_context(each) for each in bind(settings.host, settings.port)]
+            settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
+            announce = partial(say_where, sockets, settings.host, is_secure=settings.tls_cert is not None)
+            if settings.workers > 1:
+                _serve_as_worker(settings, sockets, reloading, announce)
+                return
+            with writing_logs(settings.log_format):
+                uvloop.run(_serve(settings, sockets, reloading, announce))
     finally:
         ignore_hangups()
+
+
+def _check_workers(settings: Settings) -> None:
+    """Raise OneProcess, BoardsFileUnusable or AccessFileUnusable if there cannot be as many workers as are wanted."""
+    kind, _ = _store(settings.store)
+    if settings.workers == 1:
+        return
+    if kind.alone:
+        raise OneProcess(settings.store, kind.alone)
+    problem = "it is a pipe, which only one of several workers could read"
+    if settings.boards is not None and settings.boards.is_fifo():
+        raise BoardsFileUnusable(settings.boards, problem)
+    if settings.access is not None and settings.access.is_fifo():
+        raise AccessFileUnusable(settings.access, problem)
+
+
+def _serve_as_worker(
+    settings: Settings, reserved: list[socket.socket], reloading: Reloading, announce: Callable[[], None]
+) -> None:
+    """Fork, and serve in each worker; the parent raises SystemExit."""
+    reserve(reserved)
+    counts, figures = share_counts(settings.workers), Figures(settings.workers)
+    gc.freeze()  # what is there already is of all of them
+    worker = Workers(settings.workers, settings.log_format, figures, announce).run()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the parent says what else it says of each
+    alike.set(True)
+    limits = settings.limits
+    limits = replace(
+        limits,
+        max_connections=worker.share(limits.max_connections),
+        max_client_memory=worker.share(limits.max_client_memory),
+    )
+    with writing_logs(settings.log_format, worker.relay), ExitStack() as bound:
+        try:
+            sockets = [bound.enter_context(each) for each in bind_beside(reserved)]
+            crew = Crew(worker, counts, figures)
+            uvloop.run(_serve(replace(settings, limits=limits), sockets, reloading, worker.be_ready, crew))
+        except LaurelsError as error:
+            if worker.is_first:
+                raise
+            log.error("Worker %d cannot start: %s", worker.number + 1, error)  # noqa: TRY400 - one line
+            sys.exit(1)
 
 
 def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[str, ...]:
@@ -257,37 +372,40 @@ def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) ->
     return (LOCALHOST, *settings.allowed_hosts) if is_checked else ()
 
 
-async def _serve(settings: Settings, reloading: Reloading) -> None:
-    with ExitStack() as bound:
-        # First: what loads for minutes should not do so in vain
-        sockets = [bound.enter_context(each) for each in bind(settings.host, settings.port)]
-        settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
-        certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
-        if certificate is not None:
-            reloading.add(f"the certificate {settings.tls_cert}", certificate.reload)
-        async with open_routes(settings, reloading) as routes, reloading.answering():
-            shared = Shared(settings.limits, routes)
-            server = Server(
-                uvicorn.Config(
-                    Application(routes),
-                    host=settings.host,
-                    port=settings.port,
-                    http=partial(Handshake, shared=shared, certificate=certificate)  # type: ignore[arg-type]
-                    if certificate
-                    else partial(BoardProtocol, shared=shared),
-                    ws="none",
-                    lifespan="off",
-                    log_config=None,
-                    access_log=False,
-                    proxy_headers=False,
-                    server_header=False,
-                    timeout_graceful_shutdown=int(settings.limits.body_timeout + SHUTDOWN_SECONDS),
-                ),
-                context=certificate.context if certificate else None,
-            )
-            for ending in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
-            await server.serve(sockets)
+async def _serve(
+    settings: Settings,
+    sockets: list[socket.socket],
+    reloading: Reloading,
+    announce: Callable[[], None],
+    crew: Crew | None = None,
+) -> None:
+    room = connections_within_descriptors(settings.limits.max_connections)
+    settings = replace(settings, limits=replace(settings.limits, max_connections=room))
+    certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
+    if certificate is not None:
+        reloading.add(f"the certificate {settings.tls_cert}", certificate.reload)
+    async with open_routes(settings, reloading, crew) as routes, reloading.answering():
+        shared = Shared(settings.limits, routes)
+        server = Server(
+            uvicorn.Config(
+                Application(routes),
+                http=partial(Handshake, shared=shared, certificate=certificate)  # type: ignore[arg-type]
+                if certificate
+                else partial(BoardProtocol, shared=shared),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(settings.limits.body_timeout + SHUTDOWN_SECONDS),
+            ),
+            announce,
+        )
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one
+        alike.set(False)
+        await server.serve(sockets)
 
 
 def application() -> OpeningApplication:
@@ -295,7 +413,7 @@ def application() -> OpeningApplication:
 
     The server has its own limits of connections: of ours, those of bodies apply.
     """
-    own = {"host", "port", "log_format", "tls_cert", "tls_key"}  # which the server has itself
+    own = {"host", "port", "log_format", "tls_cert", "tls_key", "workers"}  # which the server has itself
     lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
     limits = {"store_limits", "limits"}
     names = set(Settings.__struct_fields__) - own - set(lists) - limits

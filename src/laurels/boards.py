@@ -14,7 +14,7 @@ from functools import lru_cache
 from heapq import merge
 from itertools import groupby, islice
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
 
@@ -24,8 +24,10 @@ from laurels.errors import (
     BadBody,
     BadDefinition,
     BadParameter,
+    DefinitionChanged,
     DefinitionConflict,
     KeyReused,
+    LaurelsError,
     NotDeclared,
     NotDefined,
     NotHeld,
@@ -33,6 +35,8 @@ from laurels.errors import (
     NotOnBoard,
     RunRefused,
     ScoreRefused,
+    StoreError,
+    StoreUnavailable,
     truncate,
 )
 from laurels.limits import NAME_BYTES, NAMES_ASKED, PAGE_ENTRIES
@@ -72,7 +76,17 @@ if TYPE_CHECKING:
     )
 
 BOARDS_CACHED = 4096
+MOST_REPEATED = 20
+"""How often something is tried, at most, while other processes define its board anew."""
+REPEATED = (
+    *("submit", "submit_in_full", "submit_many", "set_metadata", "restore", "hide", "show", "remove", "drop"),
+    *("make_run", "held", "held_entry", "release", "reject"),
+    *("standing", "page_json", "page", "entries_after", "around", "entries_named", "entries_between_scores"),
+    *("summary", "place", "hidden", "count", "periods", "find_period"),
+)
+"""The methods that go by a definition."""
 SECOND = 1_000_000
+T = TypeVar("T")
 CALENDARS_CACHED = 4096
 PERIODS_AT_ONCE = 50
 """How many periods are described before the loop may do something else."""
@@ -144,6 +158,11 @@ class Boards:
         self._defined: list[str] = []
         self._redefined: set[str] = set()
         self._submits = Turnstile(self._forget)
+        self._changes = 0
+        if store.shares_definitions:
+            store.follow(self._learn)
+            for method in REPEATED:
+                setattr(self, method, self._repeated(getattr(self, method)))
         self.board = lru_cache(BOARDS_CACHED)(self._find)
         """Return the all-time board of a name; it is not visible if the deployment hides undeclared boards."""
         self._feeding = lru_cache(BOARDS_CACHED)(self._find_feeding)
@@ -169,6 +188,49 @@ class Boards:
                 self._redefined.clear()
                 self._defined = sorted(self._stored.keys() | self._file.boards.keys())
 
+    # Definitions that other processes change
+
+    def _learn(self, board: str) -> None:
+        """Know that a board is defined otherwise than it was."""
+        self._changes += 1
+        self._redefined.add(board)
+        self._forget()
+
+    def _repeated(self, method: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+        """Return a method that is done again if the definition, by which it was done or refused, has become another."""
+
+        async def repeat(board: Board | str, *args: object, **options: object) -> T:
+            for _ in range(MOST_REPEATED):
+                before = self._changes
+                try:
+                    return await method(board, *args, **options)
+                except DefinitionChanged:
+                    pass
+                except StoreError:
+                    raise
+                except LaurelsError:
+                    await self.learn(board if isinstance(board, str) else board.name)
+                    if self._changes == before:
+                        raise
+                board = board if isinstance(board, str) else self._find_again(board)
+                args = tuple(self._find_again(each) if isinstance(each, Board) else each for each in args)
+            raise StoreUnavailable("The definition of the board changes all the time")
+
+        return repeat
+
+    def _find_again(self, where: Board) -> Board:
+        """Return a board, or a period of it, as it is defined now; the current period stays the current one."""
+        if not where.window:
+            return self.board(where.name)
+        calendar = _calendar(where.window, where.definition.time_zone)
+        is_current = calendar.span_at(self._clock()).period == where.period
+        return self.period_of(where.name, where.window, None if is_current else where.period)
+
+    async def learn(self, board: str) -> None:
+        """Know how a board is defined now, if other processes may have defined it anew."""
+        if self.store.shares_definitions:
+            await self.store.learn(checked_board(board))
+
     def _forget(self) -> None:
         """Forget what follows from definitions, because one has changed."""
         self.board.cache_clear()
@@ -177,12 +239,13 @@ class Boards:
     # Which board it is
 
     def _own_definition(self, name: str) -> Definition | None:
-        return self._file.boards.get(name) or self._stored.get(name)
+        stored = self._stored.get(name)
+        return stored if stored or self.store.shares_definitions else self._file.boards.get(name)
 
     def _find(self, name: str) -> Board:
         definition = self._own_definition(checked_board(name))
         visible = definition is not None or not self._file.declared_only
-        return Board(name, definition or self._file.default, visible=visible)
+        return Board(name, definition or self.store.default_of(name, self._file.default), visible=visible)
 
     def _find_feeding(self, name: str) -> _Feeding:
         return _Feeding(self.board(name))
@@ -213,6 +276,10 @@ class Boards:
             calendar.check(period)
         is_kept = _oldest_kept(calendar, definition, now) <= period <= current
         return Board(name, definition, window, period, visible=is_kept and board.visible)
+
+    async def find_period(self, name: str, window: str, period: str | None) -> Board:
+        """Return a period as :meth:`period_of` does."""
+        return self.period_of(name, window, period)
 
     async def periods(
         self, name: str, after: tuple[str, str] = ("", ""), limit: int | None = None
@@ -541,14 +608,15 @@ class Boards:
 
     async def definition(self, name: str) -> Definition:
         """Return the definition of a board; raise NotDefined if it has neither one of its own nor entries."""
+        await self.learn(name)
         where = self.board(name)
         if self._own_definition(name) or await self.store.count(where):
             return where.definition
         raise NotDefined(name)
 
-    async def count(self, name: str) -> int:
-        """Return how many entries a board has."""
-        return await self.store.count(self.board(name))
+    def count(self, where: Board) -> Awaitable[int]:
+        """Return how many entries a board, or a period of it, has."""
+        return self.store.count(where)
 
     def describe(self, name: str) -> tuple[Definition, bool]:
         """Return the definition of a board, and whether it is its own."""
@@ -561,6 +629,8 @@ class Boards:
         """
         if len(after.encode()) > NAME_BYTES:
             after = last_name(after)  # the store knows no longer ones
+        if self.store.shares_definitions:
+            await self.store.learn()
         stored = [] if self._file.declared_only else await self.store.names(after, limit)
         defined = self._sorted_names()
         first = bisect_right(defined, after)
@@ -595,6 +665,7 @@ class Boards:
         """Let submits to a board wait until its definition has changed, or has not, so that none is by the old one."""
         checked_board(name)
         await self._submits.wait(name)
+        await self.learn(name)
         if name in self._file.boards:
             raise DefinitionConflict(
                 name, "it is declared in the boards file; change it there, and reload that (SIGHUP)"

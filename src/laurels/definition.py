@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from laurels.errors import ScoreRefused, truncate
+from laurels.errors import truncate
 from laurels.limits import SECONDS, read_rate
 
 if TYPE_CHECKING:
@@ -220,18 +220,6 @@ class BoardsFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 NO_FILE = BoardsFile()
-
-
-def check_sum(total: Score, bounds: Bounds) -> None:
-    """Raise ScoreRefused if a board does not take what a score that is added comes to."""
-    if bounds.min is not None and total < bounds.min:
-        least = truncate(bounds.min)
-        raise ScoreRefused(f"The sum {total:.15g} would be below {least}, the least score of this board.")
-    if bounds.max is not None and total > bounds.max:
-        greatest = truncate(bounds.max)
-        raise ScoreRefused(f"The sum {total:.15g} would be above {greatest}, the greatest score of this board.")
-    if bounds.integer and not float(total).is_integer():
-        raise ScoreRefused(f"The sum {total} would not be whole, as the scores of this board are.")
 
 
 class Stored(Struct, frozen=True):

@@ -12,6 +12,7 @@
     │   └── ScoreRefused
     │       └── RunRefused        a submit needs a run, or its run is not accepted
     ├── DefinitionConflict        a board's entries, or the boards file, contradict a change of its definition
+    ├── DefinitionChanged         another process has defined the board anew; boards.py does the act again
     ├── NotDeclared               the deployment takes scores for declared boards only
     ├── NotDefined                the board has neither a definition nor entries
     ├── NotOnBoard                the question needs a name that is on the board
@@ -36,6 +37,7 @@
     │   ├── StoreRefused          the store refuses, and would refuse a retry too
     │   ├── NotKept               the store does not have that feature
     │   ├── BadStore              there is no store of that URL
+    │   ├── OneProcess            several workers cannot share that store
     │   ├── DirectoryInUse        another process owns the data directory
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
@@ -178,6 +180,14 @@ class DefinitionConflict(LaurelsError):
         self.board = board
         self.problem = problem
         super().__init__(f"The definition of the board {truncate(board)!r} cannot change so: {problem}.")
+
+
+class DefinitionChanged(LaurelsError):
+    """Another process has defined a board anew since this one looked; what was asked is to be done again."""
+
+    def __init__(self, board: str) -> None:
+        self.board = board
+        super().__init__(f"The definition of the board {truncate(board)!r} has changed meanwhile.")
 
 
 class NotDeclared(LaurelsError):
@@ -418,6 +428,17 @@ class BadStore(StoreError):
     def __init__(self, url: str) -> None:
         self.url = url
         super().__init__(f"{url!r} is no store: it must be embedded, or momento:CACHE with the name of a cache.")
+
+
+class OneProcess(StoreError):
+    """Several workers are asked for, and the store is that of one process."""
+
+    def __init__(self, store: str, reason: str) -> None:
+        self.store = store
+        super().__init__(
+            f"--workers takes a store that processes can share, and {store} is none: {reason}. Leave --workers out, or "
+            "keep the boards in Redis, as in --store redis://localhost/0 --workers 4."
+        )
 
 
 class DirectoryInUse(StoreError):

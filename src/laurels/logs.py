@@ -1,7 +1,8 @@
 """The log of a process that serves: lines on standard error, as text or as JSON.
 
 Lines are written by a thread of their own, so that a reader of standard error who stops cannot stop the service. At
-most WAITING_LINES wait for it; further ones are dropped.
+most WAITING_LINES wait for it; further ones are dropped. A process that forks has no such thread: it writes by itself,
+and drops what would wait.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import logging
 import os
 import queue
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler
+from select import POLLOUT, poll
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,13 +23,15 @@ import msgspec
 from laurels.visible import escape, escape_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LogFormat = Literal["text", "json"]
 WAITING_LINES = 10_000
 STOP_SECONDS = 2.0
 STDERR = 2
 TEXT = "%(asctime)s %(levelname)s %(message)s"
+alike: ContextVar[bool] = ContextVar("alike", default=False)
+"""Whether the other workers of a service log now what this one logs."""
 
 
 class JSONFormatter(logging.Formatter):
@@ -70,12 +75,17 @@ class _BoundedHandler(QueueHandler):
 
 
 @contextmanager
-def writing_logs(kind: LogFormat) -> Iterator[None]:
-    """Write the logs of the process on standard error, from INFO on; what waits at the end is still written."""
-    formatter = JSONFormatter() if kind == "json" else TextFormatter(TEXT)
+def writing_logs(kind: LogFormat, relay: Callable[[logging.LogRecord], bool] | None = None) -> Iterator[None]:
+    """Write the logs of the process on standard error, from INFO on; what waits at the end is still written.
+
+    What other workers log as well goes to ``relay``, unless that returns that it does not take it.
+    """
     lines: queue.Queue[logging.LogRecord | None] = queue.Queue(WAITING_LINES)
-    logging.basicConfig(level=logging.INFO, handlers=[_BoundedHandler(lines)])
-    thread = Thread(target=_write, args=(lines, formatter), name="laurels-log", daemon=True)
+    handler = _BoundedHandler(lines)
+    if relay is not None:
+        handler.addFilter(lambda record: not (alike.get() and relay(record)))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    thread = Thread(target=_write, args=(lines, _formatter(kind)), name="laurels-log", daemon=True)
     thread.start()
     try:
         yield
@@ -83,6 +93,40 @@ def writing_logs(kind: LogFormat) -> Iterator[None]:
         with suppress(queue.Full):
             lines.put(None, timeout=STOP_SECONDS)
         thread.join(STOP_SECONDS)
+
+
+@contextmanager
+def writing_at_once(kind: LogFormat) -> Iterator[None]:
+    """Write the logs of the process without a thread, for a process that forks; what would wait is dropped."""
+    root = logging.getLogger()
+    handler = _PromptHandler(_formatter(kind))
+    level = root.level
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
+class _PromptHandler(logging.Handler):
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self.formatter = formatter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, if it can be written now."""
+        ready = poll()
+        ready.register(STDERR, POLLOUT)
+        assert self.formatter is not None  # noqa: S101 - it was given
+        with suppress(OSError):
+            if ready.poll(0):
+                os.write(STDERR, f"{_format(record, self.formatter)}\n".encode(errors="backslashreplace"))
+
+
+def _formatter(kind: LogFormat) -> logging.Formatter:
+    return JSONFormatter() if kind == "json" else TextFormatter(TEXT)
 
 
 def _write(lines: queue.Queue[logging.LogRecord | None], formatter: logging.Formatter) -> None:

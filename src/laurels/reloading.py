@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from laurels.errors import LaurelsError
+from laurels.logs import alike
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -50,6 +51,7 @@ class Reloading:
             asked.set()
 
         async def answer() -> None:
+            alike.set(True)  # in this task, and in threads that it asks
             while True:
                 await asked.wait()
                 asked.clear()

@@ -15,6 +15,7 @@ from laurels.http.access import read_credential
 from laurels.limits import CREDENTIAL_CHARACTERS
 from tests.access.ways import bearer
 from tests.asking import ask, send_bytes
+from tests.length import times
 
 if TYPE_CHECKING:
     from tests.access.conftest import Guarded
@@ -126,7 +127,7 @@ NAMES = st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=400)
+@settings(max_examples=times(150))
 @given(
     lines=st.lists(st.tuples(NAMES, VALUES), max_size=3),
     line=st.sampled_from([b"POST /fuzzed/v", b"DELETE /fuzzed/v", b"PUT /-/boards/fuzzed", b"POST /fuzzed", b"GET /b"]),

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from laurels.http import Request
     from laurels.http.gate import Answered, Context
+    from laurels.http.rate_limits import Limit
 
 KEY = b"Bearer laurels_00000000000000000000000000000000000000000011jmNLs"
 FILE = AccessFile(keys={"ada": Key(digest_key(KEY.decode()[7:]), ("admin",), boards=("kart", "b"))})
@@ -54,10 +55,10 @@ kept: dict[str, asyncio.Event] = {}
 class Watched(Access):
     """Access that holds every adapter to saying where a request came from."""
 
-    def address_limit(self, request: Request, operation: Operation) -> None:
+    def address_limit(self, request: Request, operation: Operation) -> Limit | None:
         """Look at the address."""
         assert request.client
-        super().address_limit(request, operation)
+        return super().address_limit(request, operation)
 
 
 def guard(lines: Path) -> Gate:

@@ -18,6 +18,7 @@ from laurels.access.tokens import Tokens
 from tests.adapters.test_fast_path import requests
 from tests.asking import connected, read_replies, send_bytes
 from tests.conftest import running
+from tests.length import times
 
 if TYPE_CHECKING:
     import socket
@@ -107,7 +108,7 @@ def answers(server: Server, *parts: bytes) -> list[bytes]:
     return re.sub(rb"date: [^\r]*\r\n", b"", data).split(b"HTTP/1.1 ")
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=times(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shown())
 def test_fast_path_lets_in_whom_the_gate_does(guarded: Server, request: bytes) -> None:
     """Whoever asks for whatever: what is answered does not depend on the way it came, nor on who is known already."""

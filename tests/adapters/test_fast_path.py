@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.asking import connected
+from tests.length import times
 
 if TYPE_CHECKING:
     from tests.conftest import Server
@@ -68,7 +69,7 @@ def answers(server: Server, request: bytes) -> bytes:
         return re.sub(rb"date: [^\r]*\r\n", b"", b"".join(iter(lambda: connection.recv(65536), b"")))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=times(120), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(request=requests())
 @example(b'POST /plain/v HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\nidempotency-key:a \r\n\r\n{"score":1}')
 def test_short_way_answers_as_the_full_parser(server: Server, crossed: Server, request: bytes) -> None:

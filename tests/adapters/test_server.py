@@ -11,9 +11,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from laurels.adapters.server import bind
 from laurels.assembly import application
+from laurels.cli import main
 from tests.adapters.test_protocol import log_of
 from tests.asking import ask, read_replies
 from tests.conftest import running, started
@@ -68,6 +70,10 @@ def test_connections_leave_descriptors_for_files(tmp_path: Path) -> None:
 def refusal(command: list[str], tmp_path: Path) -> str:
     """Return the one line with which a service refuses to start; it has not made its data directory."""
     data = tmp_path / "not-made"
+    if command[: len(LAURELS)] == LAURELS:  # a process of its own would be no other
+        ended = CliRunner().invoke(main, ["serve", *command[len(LAURELS) :], "--data", str(data)])
+        assert (ended.exit_code, ended.stdout, ended.stderr.count("\n"), data.exists()) == (1, "", 1, False)
+        return ended.stderr
     done = subprocess.run(
         [*command, "--data", str(data)], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
     )

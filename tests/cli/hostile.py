@@ -92,4 +92,5 @@ def words_of(path: tuple[str, ...], directory: Path) -> list[str]:
         elif parameter.required:
             words += [parameter.opts[0], values[parameter.name or ""]]
     options = {option for parameter in CALLING[path].params for option in parameter.opts}
+    words += ["--board", "b"] * (path[-1] == "import")
     return words + ["--yes"] * ("--yes" in options) + ["--min=1"] * ("--min" in options)

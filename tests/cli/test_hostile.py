@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import unicodedata
-from itertools import count, repeat
+from itertools import count, cycle, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -191,7 +191,16 @@ ALWAYS: dict[str, Callable[[str, bytes], Iterable[bytes]]] = {
 """Answers that no command may believe."""
 
 
-@pytest.mark.parametrize("name", ALWAYS)
+COMMANDS_PER_LIE = 7
+MEETINGS = [
+    (command, name)
+    for place, name in enumerate(ALWAYS)
+    for command in islice(cycle(CALLING), COMMANDS_PER_LIE * place, COMMANDS_PER_LIE * (place + 1))
+]
+"""Each lie with some commands, in turns, so that each command meets several: all read answers by the same client."""
+
+
+@pytest.mark.parametrize(("words", "name"), MEETINGS, indirect=["words"])
 def test_lies(words: list[str], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever answers in place of Laurels, a command ends with one line and an exit status."""
     if name.startswith("endless"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -27,11 +26,10 @@ from laurels.http import Request, Routes
 from laurels.stores.embedded.store import EmbeddedStore
 from tests.clock import Clock
 from tests.http.model import SIX_HOURS, Model, Place, Problem
+from tests.length import times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-EXAMPLES = int(os.environ.get("LAURELS_EXAMPLES", "60"))
 
 STARTS = [
     1772951400.5,  # 2026-03-08 01:30 in New York, half an hour before its clocks leap ahead
@@ -421,6 +419,6 @@ class Machine(RuleBasedStateMachine):
 
 
 Machine.TestCase.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+    max_examples=times(25), stateful_step_count=40, suppress_health_check=list(HealthCheck)
 )
 TestService = pytest.mark.slow(Machine.TestCase)

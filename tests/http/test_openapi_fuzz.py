@@ -12,6 +12,7 @@ import pytest
 from laurels.access.keys import digest_key, make_key
 from tests.conftest import running
 from tests.http.checks import TESTER
+from tests.length import times
 
 HERE = Path(__file__).parent
 COMMAND = [str(Path(sys.executable).with_name("st")), "--no-color", "--config-file", str(HERE / "schemathesis.toml")]
@@ -32,7 +33,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     options = ("--boards", str(boards), "--access", str(access), "--audit-log", str(tmp_path / "audit.log"))
     with running(tmp_path / "data", *options) as server:
         found = subprocess.run(
-            [*COMMAND, "run", f"{server.url}/-/openapi.json"],
+            [*COMMAND, "run", "--max-examples", str(times(30)), f"{server.url}/-/openapi.json"],
             capture_output=True,
             text=True,
             check=False,

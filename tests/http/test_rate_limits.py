@@ -64,7 +64,7 @@ def limiter(clock: Clock) -> RateLimiter:
     return RateLimiter(FILE, 1000, now=clock)
 
 
-def let_in(ask_once: Callable[[], None]) -> int:
+def let_in(ask_once: Callable[[], object]) -> int:
     """Return how often one may ask, at once."""
     for times in range(1000):
         try:

@@ -13,7 +13,7 @@ from infra.settings import read
 from laurels.access.ssm_parameter import PARAMETER_BYTES
 from laurels.errors import AccessFileUnusable
 from laurels.serverless import environment
-from tests.infra.conftest import ACCESS
+from tests.infra.conftest import ACCESS, Synthesized
 from tests.infra.test_gateway import FUNCTIONS, ROUTES, header, methods
 from tests.infra.test_settings import AUTHORIZER, USER_POOL, run
 from tests.infra.test_stack import ROUTES as NAMES
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.infra.conftest import Properties, Synthesized
+    from tests.infra.conftest import Properties
 
 pytestmark = pytest.mark.slow
 
@@ -151,9 +151,7 @@ def test_usage_plan(synthesized: Callable[[str], Synthesized]) -> None:
 @pytest.mark.parametrize(("given", "throttle"), [({"apiKeyRate": "7"}, (7, 200)), ({"apiKeyBurst": "7"}, (100, 7))])
 def test_half_of_a_throttle(tmp_path: Path, given: dict[str, str], throttle: tuple[int, int]) -> None:
     """Of rate and burst one may be left out: it is that of the stage."""
-    run({"stageName": "half", "apiKeys": "one"} | given, tmp_path).check_returncode()
-    resources = json.loads((tmp_path / "laurels-half.template.json").read_text())["Resources"].values()
-    (plan,) = [made["Properties"] for made in resources if made["Type"] == "AWS::ApiGateway::UsagePlan"]
+    plan = Synthesized(tmp_path, {"stageName": "half", "apiKeys": "one"} | given).one("ApiGateway::UsagePlan")
     assert (plan["Throttle"]["RateLimit"], plan["Throttle"]["BurstLimit"]) == throttle
 
 

@@ -23,7 +23,8 @@ LAMBDA_RUNTIME = ROOT / "build" / "lambda-runtime"
 FOUND = [name for name in RUNTIMES if find_interpreter(name, os.environ["PATH"])]
 MACHINE = {"aarch64": "arm64", "x86_64": "x86_64"}[platform.machine()]
 ARM64, X86_64 = (find_target(newest_runtime(), architecture) for architecture in MACHINES)
-MODULES = [assets.HANDLERS, "laurels.serverless.caches", "laurels.serverless.rotation"]
+ROTATION = "laurels.serverless.rotation"  # the smallest
+MODULES = [assets.HANDLERS, "laurels.serverless.caches", ROTATION]
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "id",
     "AWS_DEFAULT_REGION": "eu-west-1",
@@ -149,25 +150,21 @@ def test_same_bytes(tmp_path: Path) -> None:
 
 
 def test_built_once(tmp_path: Path) -> None:
-    """An asset that is there already is not built again."""
-    made = [assets.build(HERE, tmp_path).stat().st_ino for _ in range(2)]
-    assert made[0] == made[1]
+    """An asset that is there already is not built again, and only the latest of one kind stay."""
+    for number in range(7):
+        (tmp_path / f"rotation-here-{number}").mkdir()
+        os.utime(tmp_path / f"rotation-here-{number}", (number, number))
+    made = assets.build(HERE, tmp_path, ROTATION)
+    kept = {path for path in tmp_path.iterdir() if path.is_dir()}
+    assert kept == {made, *(tmp_path / f"rotation-here-{number}" for number in range(3, 7))}
+    inode = made.stat().st_ino
+    assert assets.build(HERE, tmp_path, ROTATION).stat().st_ino == inode
 
 
 def test_extra_files(tmp_path: Path) -> None:
     """Extra files are at the top of the asset, as they are, and other contents make another asset."""
-    made = [assets.build(HERE, tmp_path, extra_files={"boards.json": text}) for text in (b"{}", b"[]")]
+    made = [assets.build(HERE, tmp_path, ROTATION, {"boards.json": text}) for text in (b"{}", b"[]")]
     assert [(asset / "boards.json").read_bytes() for asset in made] == [b"{}", b"[]"]
-
-
-def test_old_ones_go(tmp_path: Path) -> None:
-    """Only the latest assets of one kind stay."""
-    for number in range(7):
-        (tmp_path / f"handlers-here-{number}").mkdir()
-        os.utime(tmp_path / f"handlers-here-{number}", (number, number))
-    made = assets.build(HERE, tmp_path)
-    kept = {path for path in tmp_path.iterdir() if path.is_dir()}
-    assert kept == {made, *(tmp_path / f"handlers-here-{number}" for number in range(3, 7))}
 
 
 def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from infra.account import NAME, AccountStack
 from infra.runtimes import ROOT
 from infra.settings import read
 from tests.infra.conftest import STAGES
+from tests.processes import FOREIGN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +35,12 @@ DEPENDS_TWICE = "W3005"
 def lint(*templates: Path) -> subprocess.CompletedProcess[str]:
     """Run cfn-lint."""
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--ignore-checks", DEPENDS_TWICE, "--"]
-    return subprocess.run([*command, *map(str, templates)], capture_output=True, text=True, check=False)
+    return subprocess.run([*command, *map(str, templates)], env=FOREIGN, capture_output=True, text=True, check=False)
 
 
 def test_lint(synthesized: Callable[[str], Synthesized]) -> None:
-    """cfn-lint finds nothing in any stage."""
-    linted = lint(*(synthesized(name).file for name in STAGES))
+    """cfn-lint finds nothing in any stage; those that are left out have the resources of others, under other names."""
+    linted = lint(*(synthesized(name).file for name in STAGES.keys() - {"prod", "feature", "boards"}))
     assert linted.stdout == ""
     assert linted.returncode == 0
 
@@ -101,10 +102,13 @@ def cdk(directory: Path, *arguments: str, cwd: Path = ROOT) -> subprocess.Comple
 
 
 def test_command(tmp_path: Path) -> None:
-    """The CDK command synthesizes a stage by itself."""
-    done = cdk(tmp_path, "synth", "--quiet", "-c", "stageName=FEAT-123", "-c", "ssmStageName=dev")
+    """The CDK command synthesizes a stage by itself; the app writes the defaults that it took, and that it is open."""
+    done = cdk(tmp_path, "synth", "--quiet", "-c", "stageName=FEAT-9")
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out" / "laurels-FEAT-123.template.json").exists()
+    defaults, is_open = [line for line in done.stderr.splitlines() if "FEAT-9" in line or "Open: " in line]
+    assert "ssmStageName=FEAT-9, cacheName=laurels-FEAT-9, architecture=arm64" in defaults
+    assert is_open.startswith("Open: whoever has the address of this stage may do everything.")
+    assert (tmp_path / "out" / "laurels-FEAT-9.template.json").exists()
 
 
 @pytest.mark.parametrize("venv", [False, True], ids=["no .venv", "none of CDK's packages"])

@@ -227,17 +227,6 @@ def test_app_ends_with_the_reason(tmp_path: Path) -> None:
     assert "1 to 24 letters, digits and hyphens" in ended.stderr
 
 
-@pytest.mark.slow
-def test_app_says_which_defaults_it_took(tmp_path: Path) -> None:
-    """The app synthesizes the stage in the context, and writes the defaults on one line, and that it is open."""
-    ended = run({"stageName": "FEAT-9"}, tmp_path)
-    assert ended.returncode == 0
-    defaults, is_open = ended.stderr.splitlines()
-    assert "ssmStageName=FEAT-9, cacheName=laurels-FEAT-9, architecture=arm64" in defaults
-    assert is_open.startswith("Open: whoever has the address of this stage may do everything.")
-    assert (tmp_path / "laurels-FEAT-9.template.json").exists()
-
-
 def test_documented_deployments() -> None:
     """Each deployment in the docs has settings that are taken; one shares key and cache of dev, and not its boards."""
     lines = re.findall(r'^make cdk ARGS="deploy((?: -c \S+=\S+)*)"', DEPLOYING, re.MULTILINE)

@@ -52,6 +52,7 @@ def stack_running(directory: Path, *options: str) -> Iterator[Stack]:
             yield Stack(process, msgspec.json.decode(stdout.readline(), type=Places))
         finally:
             end(process)
+            assert process.returncode == 0  # as after SIGTERM, or what a test sent
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from momento_wire_types import common_pb2 as common
 
 from laurels.momento_local.keys import Keys
 from laurels.momento_local.server import MomentoServer
+from tests.length import times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,4 +250,4 @@ def within(score: float, low: float | None, high: float | None, out: tuple[bool,
 
 
 TestServer = pytest.mark.slow(ServerMachine.TestCase)
-TestServer.settings = settings(max_examples=60, stateful_step_count=30)
+TestServer.settings = settings(max_examples=times(30), stateful_step_count=30)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from laurels.ranking import Index
+from tests.length import times
 from tests.ranking.oracle import Oracle
 
 if TYPE_CHECKING:
@@ -181,4 +182,4 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = pytest.mark.slow(Model.TestCase)
-TestModel.settings = settings(max_examples=300, stateful_step_count=30)
+TestModel.settings = settings(max_examples=times(120), stateful_step_count=30)

@@ -14,6 +14,7 @@ import pytest
 from botocore.session import Session
 
 from tests.conftest import Server, started
+from tests.processes import FOREIGN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +122,7 @@ def running_ssm() -> Iterator[Callable[[], ParameterStore]]:
         def running() -> ParameterStore:
             if not stores or stores[-1].server.process.poll() is not None:
                 command = [sys.executable, "-m", "moto.server", "-p", "0"]
-                stores.append(ParameterStore(stack.enter_context(started(command))))
+                stores.append(ParameterStore(stack.enter_context(started(command, FOREIGN))))
             return stores[-1]
 
         yield running

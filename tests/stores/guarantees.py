@@ -610,7 +610,7 @@ class Guarantees:
         definition = Definition(guard=Guard(runs=Runs()))
         with requires(store.capabilities.guarding):
             store.capabilities.check(definition)
-        board = Board("guarded", definition if store.capabilities.guarding else Definition())
+        board = await declare(store, definition if store.capabilities.guarding else Definition(), "guarded")
         for asked in (store.make_run(board, "v"), store.held(board), store.held_entry(board, "v")):
             with requires(store.capabilities.guarding):
                 await asked
@@ -844,8 +844,8 @@ class InTime:
         await store.define(board.name, Definition(ttl="30m"))
         assert await store.count(board) == 0
         await store.define(board.name, Definition(ttl="30m"))
-        await store.submit(board, Submission("w", 1))
-        await store.define(board.name, Definition())
+        await store.submit(Board(board.name, Definition(ttl="30m")), Submission("w", 1))
+        board = await declare(store, Definition())
         clock.now += 10**6
         await store.submit(board, Submission("x", 2))
         assert shown(await store.page(board, 0, 9)) == [("x", 2, 0), ("w", 1, 1)]

@@ -126,14 +126,14 @@ class Model:
         assert guard is not None
         had = self.entries.get(board.name, {}).get(name)
         before = 0 if adds else had.score if had else None
-        if guard.max_step is not None and before is not None and (score - before) * sign > guard.max_step:
-            raise ScoreRefused("The step is too long.")
         meter = self.meters.get((board.name, name), 0)
         if guard.rate:
             count, seconds = guard.rate
             meter = max(meter, self.now) + seconds / count
             if meter > self.now + seconds:
                 raise TooManyRequests("Too often.", 1, "entries", [])
+        if guard.max_step is not None and before is not None and (score - before) * sign > guard.max_step:
+            raise ScoreRefused("The step is too long.")
         over = (row.score if adds else score) * sign
         is_held = guard.hold_above is not None and over > guard.hold_above * sign
         if is_held:

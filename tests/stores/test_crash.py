@@ -18,6 +18,7 @@ import pytest
 from laurels.errors import RunRefused
 from laurels.stores.contract import Board, FullSubmission
 from laurels.stores.embedded.store import EmbeddedStore
+from tests.length import times
 from tests.stores.crasher import GUARDED, NAMES, SUMS, WORKERS, add, metadata_after, newest, read_all
 from tests.stores.guarantees import KART
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
-ROUNDS, ROUND = 20, 1_000_000
-"""How many there are, and how many scores each may submit."""
+ROUNDS = times(4)
+"""How many kills each test makes."""
+ROUND = 1_000_000
+"""How many scores may be submitted between two kills."""
 
 
 def wait(until: Callable[[], bool]) -> None:
@@ -79,7 +82,7 @@ async def verify(directory: Path, acknowledged: Path) -> None:
 
 @pytest.mark.slow
 async def test_kill(tmp_path: Path) -> None:
-    """After each of twenty kills every acknowledged score is there."""
+    """After each of some kills every acknowledged score is there."""
     random = Random(7)
     data, acknowledged = tmp_path / "data", tmp_path / "acknowledged"
     start_submitting(data, acknowledged, 0, 10).wait()
@@ -107,12 +110,12 @@ async def verify_sums(directory: Path, last: dict[int, int]) -> None:
 
 @pytest.mark.slow
 async def test_kill_while_adding(tmp_path: Path) -> None:
-    """After each of ten kills every number was added once, although each last one was sent again."""
+    """After each of some kills every number was added once, although each last one was sent again."""
     random = Random(8)
     data, acknowledged = tmp_path / "data", tmp_path / "acknowledged"
     acknowledged.touch()
     start_submitting(data, acknowledged, 0, 3, "add").wait()
-    for _ in range(10):
+    for _ in range(ROUNDS):
         crash(data, acknowledged, 0, random, "add")
         await verify_sums(data, newest(acknowledged))
 
@@ -130,12 +133,12 @@ async def verify_guard(directory: Path, used: list[list[str]], in_flight: int) -
 
 @pytest.mark.slow
 async def test_kill_while_guarding(tmp_path: Path) -> None:
-    """After each of five kills no acknowledged run can be used again, and what is held is what was used."""
+    """After each of some kills no acknowledged run can be used again, and what is held is what was used."""
     random = Random(9)
     data, acknowledged = tmp_path / "data", tmp_path / "acknowledged"
     acknowledged.touch()
     start_submitting(data, acknowledged, 0, 3, "guard").wait()
-    for number in range(1, 6):
+    for number in range(1, ROUNDS + 1):
         crash(data, acknowledged, 0, random, "guard")
         used = [line.split() for line in acknowledged.read_text().splitlines()]
         await verify_guard(data, used, number * WORKERS)

@@ -26,6 +26,7 @@ from laurels.stores.embedded import commits
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
+from tests.length import times
 from tests.stores import disk
 from tests.stores.crasher import HIDING, WORKERS, newest
 from tests.stores.guarantees import KART, fill, submit_for_change
@@ -224,11 +225,11 @@ async def verify_hidden(directory: Path, last: dict[int, int]) -> None:
 
 @pytest.mark.slow
 async def test_kill_while_hiding(tmp_path: Path) -> None:
-    """After each of ten kills, half of them of a compaction too, every name is hidden, or not, as was acknowledged."""
+    """After each of some kills, half of them of a compaction too, every name is hidden, or not, as was acknowledged."""
     random = Random(9)
     data, acknowledged = tmp_path / "data", tmp_path / "acknowledged"
     acknowledged.touch()
     start_submitting(data, acknowledged, 0, 3, "hide").wait()
-    for _ in range(10):
+    for _ in range(times(4)):
         crash(data, acknowledged, 0, random, "hide")
         await verify_hidden(data, newest(acknowledged))

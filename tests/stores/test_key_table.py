@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from laurels.stores.embedded.key_table import KeyTable
+from tests.length import times
 
 ALL = [number.to_bytes(16, "little") for number in range(41)]
 KEYS = st.sampled_from(ALL)
@@ -63,7 +64,7 @@ class TableMachine(RuleBasedStateMachine):
 
 
 TestTable = TableMachine.TestCase
-TestTable.settings = settings(max_examples=100, stateful_step_count=40)
+TestTable.settings = settings(max_examples=times(50), stateful_step_count=40)
 
 
 def test_keys_with_a_half_in_common() -> None:

@@ -19,6 +19,7 @@ from laurels.stores.embedded.compact import compact
 from laurels.stores.embedded.store import EmbeddedStore
 from laurels.stores.momento.connection import FixedKey
 from laurels.stores.momento.store import MomentoStore
+from tests.length import times
 from tests.stores import disk
 from tests.stores.machine import DEFINITIONS, NAMES_OF_BOARDS, StoreMachine
 
@@ -95,7 +96,7 @@ def small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TestEmbedded = pytest.mark.slow(pytest.mark.usefixtures("small_tables")(EmbeddedMachine.TestCase))
-TestEmbedded.settings = settings(max_examples=60, stateful_step_count=50)
+TestEmbedded.settings = settings(max_examples=times(30), stateful_step_count=50)
 
 
 class MomentoMachine(StoreMachine):
@@ -122,4 +123,4 @@ def one_loop(momento: Momento) -> Iterator[None]:
 
 
 TestMomento = pytest.mark.usefixtures("one_loop")(MomentoMachine.TestCase)
-TestMomento.settings = settings(max_examples=25, stateful_step_count=20)
+TestMomento.settings = settings(max_examples=times(15), stateful_step_count=20)

@@ -14,6 +14,7 @@ from laurels.definition import Definition
 from laurels.stores.contract import Board, Ranked, Standing, Submission
 from laurels.stores.momento.connection import TTL, FixedKey
 from laurels.stores.momento.store import MomentoStore
+from tests.length import times
 from tests.stores.guarantees import submit_batch
 from tests.stores.test_momento import Local
 
@@ -133,4 +134,4 @@ async def _started() -> Local:
 
 
 TestMomentoClock = pytest.mark.slow(pytest.mark.usefixtures("one_loop")(MomentoClockMachine.TestCase))
-TestMomentoClock.settings = settings(max_examples=30, stateful_step_count=25)
+TestMomentoClock.settings = settings(max_examples=times(15), stateful_step_count=25)

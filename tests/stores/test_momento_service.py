@@ -7,9 +7,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 from momento_wire_types import controlclient_pb2
 
+from laurels.assembly import application
+from laurels.cli import main
 from laurels.http.cursor import write_cursor
 from laurels.momento_local.keys import Keys
 from laurels.optional import install_command
@@ -108,8 +112,9 @@ def test_boards_that_momento_cannot_keep(momento: Momento, cache: str, tmp_path:
     """A service does not begin with boards that its store cannot keep, and says which and why."""
     file = tmp_path / "boards.toml"
     file.write_text(f"[boards.kart]\n{line}\n")
-    status, said = ended([*SERVE, f"momento:{cache}", "--boards", str(file)], environment_of(momento))
-    assert (status, "[boards.kart]" in said, says in said) == (1, True, True)
+    words = ["serve", "--store", f"momento:{cache}", "--boards", str(file)]
+    found = CliRunner().invoke(main, words, env=environment_of(momento))
+    assert (found.exit_code, "[boards.kart]" in found.stderr, says in found.stderr) == (1, True, True)
 
 
 def test_command_line(service: Server) -> None:
@@ -179,8 +184,8 @@ def test_no_such_store(momento: Momento, store: str, says: str) -> None:
 )
 def test_without_a_key(environment: dict[str, str], says: str) -> None:
     """Without a key that leads somewhere the service ends before it begins, and says what is missing."""
-    status, error = ended([*SERVE, "momento:boards"], os.environ | environment)
-    assert (status, says in error, "Traceback" in error) == (1, True, False)
+    found = CliRunner().invoke(main, ["serve", "--store", "momento:boards"], env=environment)
+    assert (found.exit_code, says in found.stderr, "Traceback" in found.stderr) == (1, True, False)
 
 
 def test_without_the_extra() -> None:
@@ -191,13 +196,13 @@ def test_without_the_extra() -> None:
 
 
 @pytest.mark.parametrize("seconds", ["0", "1000000001", "week"])
-def test_time_to_live_has_bounds(seconds: str) -> None:
+def test_time_to_live_has_bounds(seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A time to live that no board can have is refused, on the command line and by the ready-made application."""
-    status, error = ended([*SERVE, "momento:boards", "--ttl-seconds", seconds])
-    assert (status, "'--ttl-seconds'" in error, "Traceback" in error) == (2, True, False)
-    code = "from laurels.assembly import application; application()"
-    status, error = ended([sys.executable, "-c", code], os.environ | {"LAURELS_TTL_SECONDS": seconds})
-    assert (status, "$.ttl_seconds" in error) == (1, True)
+    found = CliRunner().invoke(main, ["serve", "--store", "momento:boards", "--ttl-seconds", seconds])
+    assert (found.exit_code, "'--ttl-seconds'" in found.stderr, "Traceback" in found.stderr) == (2, True, False)
+    monkeypatch.setenv("LAURELS_TTL_SECONDS", seconds)
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.ttl_seconds"):
+        application()
 
 
 def test_ready_made_application(momento: Momento, cache: str) -> None:

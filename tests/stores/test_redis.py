@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 import redis
@@ -12,23 +12,28 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from redis.crc import key_slot
 
-from laurels.definition import Definition
-from laurels.errors import AnswerLost, StoreUnavailable, SumUncertain
-from laurels.stores.contract import Board, Feed, IdempotencyKey, Standing, Submission
+from laurels.clock import SECOND
+from laurels.definition import Definition, Order
+from laurels.errors import AnswerLost, DefinitionChanged, StoreUnavailable, SumUncertain
+from laurels.stores.contract import Board, Feed, FullSubmission, IdempotencyKey, Standing, Submission
 from laurels.stores.redis import turns
-from laurels.stores.redis.store import RedisStore, key_of
+from laurels.stores.redis.keys import key_of
+from laurels.stores.redis.store import RedisStore
 from tests.redis_servers import PROGRAMS
-from tests.stores.conformance import Conformance
-from tests.stores.guarantees import KART, shown
+from tests.stores.conformance import LAPS, Conformance
+from tests.stores.guarantees import KART, InTime, declare, shown
 from tests.stores.machine import StoreMachine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from laurels.stores.contract import Store
+    from tests.clock import Clock
     from tests.redis_servers import Node
     from tests.stores.guarantees import Kept
 
 pytestmark = pytest.mark.anyio
+SUMS = Board("sums", Definition(operator="increment"))
 
 
 @pytest.fixture
@@ -41,8 +46,22 @@ def url(redis_server: Node) -> str:
 async def store(url: str) -> AsyncIterator[RedisStore]:
     """Open a store over an empty database."""
     opened = RedisStore(url, answer_seconds=1)
+    for board in (LAPS, SUMS):
+        await opened.define(board.name, board.definition)
     yield opened
     await opened.close()
+
+
+def keeping(url: str) -> Kept:
+    """Return what reads a sorted set, past the store."""
+
+    async def read(board: Board) -> dict[str, float]:
+        skip = 0 if board.definition.ties == "name" else 12
+        with closing(redis.Redis.from_url(url)) as client:
+            found = client.zrange(key_of(board.name, board.window, board.period), 0, -1, withscores=True)
+            return {name[skip:].decode(): score for name, score in found}
+
+    return read
 
 
 @pytest.mark.parametrize("redis_server", PROGRAMS, indirect=True)
@@ -52,14 +71,32 @@ class TestRedis(Conformance):
     @pytest.fixture
     def kept(self, url: str) -> Kept:
         """Read the sorted set."""
+        return keeping(url)
 
-        async def read(board: Board) -> dict[str, float]:
-            skip = 0 if board.definition.ties == "name" else 12
-            with closing(redis.Redis.from_url(url)) as client:
-                found = client.zrange(key_of(board.name, board.window, board.period), 0, -1, withscores=True)
-                return {name[skip:].decode(): score for name, score in found}
 
-        return read
+class TestRedisInTime(InTime):
+    """It keeps what depends on time, by the clock of whoever asks."""
+
+    @pytest.fixture
+    async def store(self, url: str, clock: Clock) -> AsyncIterator[RedisStore]:
+        """Open a store with a clock that the test sets."""
+        opened = RedisStore(url, clock)
+        yield opened
+        await opened.close()
+
+    @pytest.fixture
+    def kept(self, url: str) -> Kept:
+        """Read the sorted set."""
+        return keeping(url)
+
+    async def test_after_a_clock_that_went_back(self, store: Store, clock: Clock) -> None:
+        """What is dated stands where its time is, also if what was submitted before was later by the clock of then."""
+        board = await declare(store, Definition(ties="earliest"))
+        await store.submit(board, Submission("a", 7))
+        clock.turn(-3600)
+        await store.submit(board, Submission("b", 7))
+        await store.submit(board, FullSubmission("c", 7, None, round(clock.now * SECOND)))
+        assert "".join(entry.name for entry in await store.page(board, 0, 9)) == "cab"
 
 
 class RedisMachine(StoreMachine):
@@ -84,9 +121,6 @@ def test_model(url: str) -> None:
     """The store does what dictionaries do, in any sequence of operations."""
     machine = type("Machine", (RedisMachine,), {"url": url})
     run_state_machine_as_test(machine, settings=settings(deadline=None, max_examples=100, stateful_step_count=30))
-
-
-SUMS = Board("sums", Definition(operator="increment"))
 
 
 async def test_server_that_is_killed(store: RedisStore, redis_server: Node) -> None:
@@ -187,9 +221,35 @@ async def test_credentials_at_each_connection(url: str) -> None:
 async def test_one_slot(store: RedisStore, url: str, name: str) -> None:
     """All keys of a board are in one slot, whatever its name is, and no other board's."""
     definition = Definition(windows=("daily",), ranking="dense", ties="earliest")
+    await store.define(name, definition)
     board = Board(name, definition, feeds=(Feed("daily", "2026-11-22"),))
     await store.submit(board, Submission("v", 1), IdempotencyKey(b"1" * 16, b"a" * 16))
     with closing(redis.Redis.from_url(url)) as client:
-        keys = [key for key in client.keys("laurels:*") if key != b"laurels:boards"]
+        keys = [key for key in client.keys("laurels:*") if key_of(name).encode() in key]
         assert len({key_slot(key) for key in keys}) == 1
-    assert (len(keys), await store.names()) == (11, [name])
+        assert {key for key in client.keys("*") if not key.startswith(b"laurels:")} == set()
+    assert (len(keys), await store.names()) == (13, [name])
+
+
+@pytest.mark.parametrize("order", get_args(Order))
+async def test_large_batches(store: RedisStore, order: Order) -> None:
+    """A batch of more entries than one command takes counts as its entries do one by one, and so does what follows."""
+    board = await declare(store, Definition(order=order, operator="best"))
+    first, then = ({f"v{each}": each * step % 1009 for each in range(2_500)} for step in (7, 13))
+    for scores in (first, then):
+        assert await store.submit(board, [Submission(name, score) for name, score in scores.items()]) is None
+    best = max if order == "descending" else min
+    page = await store.page(board, 0, 3_000)
+    assert {entry.name: entry.score for entry in page} == {name: best(first[name], then[name]) for name in first}
+
+
+async def test_batch_by_an_old_definition(store: RedisStore, url: str) -> None:
+    """A process that has not heard of a definition submits a batch to nothing, and is told; another time it counts."""
+    other = RedisStore(url)
+    entries = [Submission("v", 7), Submission("w", 5)]
+    await other.submit(KART, entries)
+    defined = await declare(store, Definition(ranking="dense"), KART.name)
+    with pytest.raises(DefinitionChanged):
+        await other.submit(KART, [Submission("v", 1), Submission("w", 1)])
+    assert await store.standing(defined, "v") == Standing(7, 0)
+    await other.close()

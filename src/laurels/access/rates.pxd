@@ -13,7 +13,7 @@ cdef class Rate:
     cdef readonly double seconds
     cdef readonly long long burst
     cdef readonly double interval
-    cdef double tolerance
+    cdef readonly double tolerance
 
     cdef inline double wait(self, double *due, double now) noexcept
 

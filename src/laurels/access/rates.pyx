@@ -119,6 +119,11 @@ cdef class Meters:
         """Return what :meth:`take` would, and count nothing."""
         return rates.wait(self.find(key, now), is_submit, now)
 
+    def follow(self, uint64_t key, double now, double requests, double submits):
+        """Take what another meter says of a subject: in how many seconds the next request, and the next submit, is due."""
+        cdef Meter *meter = self.find(key, now)
+        meter.requests, meter.submits = now + requests, now + submits
+
     def find_limiting(self, uint64_t key, Rates rates not None, double now, *, bint is_submit):
         """Return the rate that a request must wait for the longest."""
         cdef Meter *meter = self.find(key, now)

@@ -38,7 +38,7 @@ cdef class Credential:
     cdef meter_at(self, metered):
         """Take where the principal is metered, None if it is not."""
         if metered is not None:
-            self.meters, self.key, self.rates = metered
+            self.meters, self.key, self.rates = metered.meters, metered.key, metered.rates
 
     cdef inline bint is_of(self, Mark *mark) noexcept:
         return self.mark.first == mark.first and self.mark.second == mark.second

@@ -243,6 +243,7 @@ cdef class FastPath:
     cdef list newest        # of the credentials, each in a place that its mark says
     cdef bint trusts_proxies    # then a forwarded host counts where an origin is compared with it
     cdef bint shows_clients     # to observers
+    cdef bint shares_limits     # with other processes, which must be asked: the gate does
     cdef readonly bint is_observed
     cdef set tasks
     cdef public Py_ssize_t held
@@ -276,6 +277,8 @@ cdef class FastPath:
         self.outbox = Outbox()
         self.access = gate.access
         self.marking = gate.access.mark if gate.access is not None and isinstance(gate.access.mark, Marking) else None
+        rates = None if gate.access is None else gate.access.limits
+        self.shares_limits = rates is not None and rates.shared is not None
         self.trusts_proxies = gate.proxies is not None
         self.is_observed = bool(gate.observers)
         self.cors = gate.cors
@@ -404,6 +407,8 @@ cdef class FastPath:
             return False
         if credential.rates is None:
             return True
+        if self.shares_limits:
+            return False
         key = credential.key
         if credential is self.public:
             if found.is_forwarded and self.trusts_proxies:

@@ -1,11 +1,28 @@
+cdef enum:
+    STATUSES = 600
+    N_BUCKETS = 17
+    MOST_ROWS = 512
+    KEY_BYTES = 128
+
+
+cdef struct Row:
+    char key[KEY_BYTES]     # method, space, route; ends with a zero
+    long long statuses[STATUSES]
+    long long buckets[N_BUCKETS]
+    double seconds
+
+
+cdef struct Table:
+    long long size
+    Row rows[MOST_ROWS]
+
+
 cdef class RequestCounts:
-    cdef list keys
+    cdef object memory
+    cdef Table *tables
+    cdef Table *own
+    cdef int count_of_tables
     cdef dict row_numbers
-    cdef long long *statuses
-    cdef long long *buckets
-    cdef double *seconds
-    cdef int size
 
     cdef int row_of(self, object method, object route) except -1
-    cdef int grow(self) except -1
     cdef void count(self, int row, int status, double seconds) noexcept

@@ -3,6 +3,10 @@
 libuv accepts one connection for each listening handle that is ready in a turn. If a turn is long, because a thousand
 connections are busy, new ones wait a turn each. So the loop is given each listening socket several times over.
 
+Workers each have a socket of their own at the same address (SO_REUSEPORT): so the kernel spreads connections evenly,
+where one socket for all would leave nearly all of a burst to the worker that wakes up first. What waits for a worker
+that dies is lost, and the others get what comes from then on.
+
 Descriptors are kept back for files: a service that has none left can take a request, but neither commit nor compact.
 """
 
@@ -20,9 +24,10 @@ import uvicorn
 from laurels.errors import AddressUnusable
 
 if TYPE_CHECKING:
-    import ssl
+    from collections.abc import Callable, Sequence
 
 log = logging.getLogger(__name__)
+uvicorn_log = logging.getLogger("uvicorn.error")
 
 ACCEPTS = 16
 """Connections accepted in one turn of the loop, and descriptors of each socket that is listened on."""
@@ -35,13 +40,13 @@ SPARE_DESCRIPTORS = 128
 class Server(uvicorn.Server):
     """uvicorn's server, which accepts several connections in one turn of the loop."""
 
-    def __init__(self, config: uvicorn.Config, context: ssl.SSLContext | None = None) -> None:
-        """Make a server; with a context its protocol speaks TLS by itself."""
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        """Make a server, which calls ``announce`` when it listens. TLS is a matter of its protocol."""
         super().__init__(config)
-        self._context = context
+        self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen to copies of the sockets, which are bound already, and say in the log where they are."""
+        """Listen to copies of the sockets, which are bound already, and announce it."""
         bound = sockets or []
         for each in bound:
             try:
@@ -50,8 +55,14 @@ class Server(uvicorn.Server):
                 host, port, *_ = each.getsockname()
                 raise AddressUnusable(host, port, os.strerror(error.errno or 0)) from error
         await super().startup([each.dup() for each in bound for _ in range(ACCEPTS)])
-        self.config.ssl = self._context  # now that each handshake is the protocol's own: the line then says https
-        self._log_started_message(bound)
+        self._announce()
+
+
+def say_where(sockets: Sequence[socket.socket], host: str, *, is_secure: bool) -> None:
+    """Say in the log where a service listens, in uvicorn's words."""
+    where = f"[{host}]" if ":" in host else host
+    scheme, port = "https" if is_secure else "http", sockets[0].getsockname()[1]
+    uvicorn_log.info("Uvicorn running on %s://%s:%d (Press CTRL+C to quit)", scheme, where, port)
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
@@ -77,10 +88,11 @@ def bind(host: str, port: int) -> list[socket.socket]:
     return bound
 
 
-def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
+def _bind(family: int, address: tuple[Any, ...], option: int = socket.SO_REUSEADDR) -> socket.socket:
     made = socket.socket(family)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for each in {socket.SO_REUSEADDR, option}:
+            made.setsockopt(socket.SOL_SOCKET, each, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(address)
@@ -88,6 +100,21 @@ def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
         made.close()
         raise
     return made
+
+
+def reserve(sockets: Sequence[socket.socket]) -> None:
+    """Let others of this process's user listen where these are bound; no service could that begins without asking."""
+    for each in sockets:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
+def bind_beside(sockets: Sequence[socket.socket]) -> list[socket.socket]:
+    """Return further sockets that are bound where these are; raise AddressUnusable."""
+    try:
+        return [_bind(each.family, each.getsockname(), option=socket.SO_REUSEPORT) for each in sockets]
+    except OSError as error:
+        host, port, *_ = sockets[0].getsockname()
+        raise AddressUnusable(host, port, os.strerror(error.errno or 0)) from error
 
 
 def connections_within_descriptors(wanted: int) -> int:

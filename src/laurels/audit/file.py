@@ -7,12 +7,15 @@ together, in one write and one ``fdatasync``, by a thread: the event loop never 
 raises until it has been written after all. So no more is done unseen than what was under way when the disk was full.
 A part of a line that was written is ended by the next write, and is passed over by readers.
 
+**Several processes** write to one file: each write is whole, because whoever writes holds a lock on the file.
+
 **Rotation.** Moved away, the file is written on until :meth:`AuditFile.reopen`; deleted, it is made anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -40,7 +43,6 @@ class AuditFile:
         self._descriptor = _open(path)
         self._waiting: list[bytes] = []
         self._writing = asyncio.Lock()
-        self._is_cut = False
 
     async def check(self) -> None:
         """Raise AuditLogUnwritable or StoreFull if the line about what is to be done could not be added."""
@@ -91,12 +93,20 @@ class AuditFile:
         if os.fstat(self._descriptor).st_nlink == 0:
             self._descriptor, deleted = _open(self.path), self._descriptor
             os.close(deleted)
-        rest = b"\n" * self._is_cut + b"".join(lines)
-        while rest:
-            written = os.write(self._descriptor, rest)
-            rest = rest[written:]
-            self._is_cut = bool(rest)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            rest = b"\n" * _is_cut(self._descriptor) + b"".join(lines)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         os.fdatasync(self._descriptor)
+
+
+def _is_cut(descriptor: int) -> bool:
+    """Return whether a file ends with a part of a line."""
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
 
 
 @contextmanager

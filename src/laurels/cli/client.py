@@ -140,7 +140,14 @@ class Client:
     environment says how to reach the service, and that cannot be.
     """
 
-    def __init__(self, server: str, credential: Credential | None = None) -> None:
+    def __init__(
+        self,
+        server: str,
+        credential: Credential | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Connect to a URL, or over a ``transport`` to what is behind that."""
         url = httpx.URL(server)
         if credential is not None and url.userinfo:
             raise KeyUnusable("Both the service's URL and a key say who asks: take user and password out of the URL.")
@@ -156,6 +163,7 @@ class Client:
             trust_env=False,
             proxy=self._proxy.url if self._proxy else None,
             verify=make_trust(url),
+            transport=transport,
         )
 
     async def __aenter__(self) -> Self:
@@ -173,7 +181,15 @@ class Client:
     async def submit_many(self, board: str, batch: bytes, sent: int, key: str | None = None) -> BatchReceipt:
         """Submit an encoded batch of ``sent`` entries; with an idempotency key it counts once, if sent again, too."""
         headers = JSON if key is None else JSON | {"idempotency-key": key}
-        receipt = self._read(_read_batch_receipt, await self._request("POST", _path(board), batch, headers))
+        return self._read_receipt(await self._request("POST", _path(board), batch, headers), sent)
+
+    async def restore(self, board: str, batch: bytes, sent: int, when: Period = ALL_TIME) -> BatchReceipt:
+        """Restore an encoded batch of ``sent`` entries, on a board alone or in one period."""
+        answer = await self._request("PUT", f"{_own_path(board)}/entries{_query(when.query)}", batch, JSON)
+        return self._read_receipt(answer, sent)
+
+    def _read_receipt(self, answer: bytes, sent: int) -> BatchReceipt:
+        receipt = self._read(_read_batch_receipt, answer)
         refused = {each.index for each in receipt.refused}
         if receipt.accepted + len(receipt.refused) != sent or not refused <= {*range(sent)}:
             self._refuse("it tells of entries that were not sent, or not of all that were")
@@ -223,7 +239,7 @@ class Client:
         """Return the entries at the places from ``start`` to ``stop``, exclusive."""
         query = _query({"startRank": str(start), "endRank": str(stop)} | when.query)
         found = self._read(_read_page, await self._request("GET", _path(board) + query)).leaderboard
-        self._check_change(found)
+        self._check_change(found, is_first=not start)
         return found
 
     async def full_page(self, board: str, query: dict[str, str]) -> FullPage:
@@ -232,7 +248,7 @@ class Client:
         is_full = len(found.leaderboard) >= PAGE_ENTRIES
         if found.next is not None and (not is_full or found.next == query.get("cursor")):
             self._refuse("its pages do not end")
-        self._check_change(found.leaderboard)
+        self._check_change(found.leaderboard, is_first="cursor" not in query)
         return found
 
     async def ranked_page(self, board: str, start: int, stop: int, when: Period = ALL_TIME) -> list[RankedEntry]:
@@ -293,8 +309,8 @@ class Client:
         path = f"{_own_path(board)}/periods"
         return [each async for answer in self._list(path, {}, _read_periods) for each in answer.periods]
 
-    def _check_change(self, page: Sequence[object]) -> None:
-        if page and page == self._last_page:
+    def _check_change(self, page: Sequence[object], *, is_first: bool) -> None:
+        if page and page == self._last_page and not is_first:
             self._refuse("its pages do not end")
         self._last_page = page
 

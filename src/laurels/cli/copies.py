@@ -13,16 +13,19 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from laurels.cli import tables
+from laurels.cli.adoption import check_kind, import_from_redis, redis_options, take_credential
 from laurels.cli.client import Period
 from laurels.cli.dialects import Format, Wanted
 from laurels.cli.options import (
     STDIO,
     board_argument,
     json_option,
+    key_file_option,
     open_client,
     open_source,
     period_options,
     server_option,
+    service_option,
 )
 from laurels.cli.pages import Copy
 from laurels.cli.printing import open_stdout
@@ -69,9 +72,16 @@ scores_only_option = click.option("--scores-only", is_flag=True, help="Names and
 @click.argument(
     "file",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    required=False,
     help="The file to read; - is stdin.",
 )
-@click.option("--board", metavar="NAME", required=True, help="The board to put the scores on.")
+@click.option(
+    "--board",
+    metavar="NAME",
+    help="The board to put the scores on. With --from-redis each * in it is what a * of the keys matches; without it, "
+    "that is the name.",
+)
+@redis_options
 @click.option(
     "--format",
     "kind",
@@ -92,9 +102,10 @@ scores_only_option = click.option("--scores-only", is_flag=True, help="Names and
 @click.option(
     "--continue", "start", metavar="PLACE", callback=_start, help="Go on with an import that stopped where it said."
 )
-@server_option
+@service_option
+@key_file_option
 @json_option
-def import_(*, file: Path, board: str, start: Start, server: str, as_json: bool, **options: Any) -> None:
+def import_(*, file: Path | None, board: str | None, start: Start, server: str, as_json: bool, **options: Any) -> None:
     """Submit every row of FILE to a board.
 
     FILE is TSV, CSV or JSON Lines ({"name": ..., "score": ...}), plain or gzipped. TSV and CSV have a name and a score
@@ -107,7 +118,19 @@ def import_(*, file: Path, board: str, start: Start, server: str, as_json: bool,
     If two rows have one name the later counts, or what the board's operator says. A row that is refused is reported on
     stderr with its line and the reason, the others are kept, and the exit status is 1. If the service fails the exit
     status is 3, and the last line says with which option to go on.
+
+    With --from-redis URL --key 'leaderboard:*' there is no FILE: the sorted sets of a server of Redis or Valkey become
+    boards, leaderboard:kart the board kart. Each member gets exactly its score, whatever the board's operator says, as
+    of now, and no window is fed. Nothing is written to that server, and its writers may go on: run it again for what
+    has changed since. Only with --delete what is no member any more is removed.
     """
+    check_kind(from_redis=bool(options["from_redis"]))
+    if options["from_redis"]:
+        import_from_redis(server, board, options, as_json=as_json)
+        return
+    take_credential(options["key"])
+    if file is None or board is None:
+        raise click.UsageError("Name a FILE and a --board, or --from-redis URL and --key PATTERN.")
     taken = Taken(
         metadata=not options["scores_only"],
         times=options["keep_times"] and not options["scores_only"],

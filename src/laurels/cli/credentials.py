@@ -67,12 +67,16 @@ def find_credential() -> Credential | None:
 
 def take_reference(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
     """Read the key that --key says the place of, for :func:`find_credential`."""
-    if value is None:
-        return
+    if value is not None:
+        _keep(ctx, read_reference(value))
+
+
+def read_reference(value: str) -> Credential:
+    """Return the key that an option says the place of; raise BadParameter for what is no place, and KeyUnusable."""
     kind, _, place = value.partition(":")
     if kind not in {"env", "file"} or not place or _SECRET.match(place):
         raise click.BadParameter(BARE)
-    _keep(ctx, _read_variable(place) if kind == "env" else _read_file(Path(place)))
+    return _read_variable(place) if kind == "env" else _read_file(Path(place))
 
 
 def take_file(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:

@@ -3,6 +3,8 @@
 LaurelsError
 ├── BadFile                   a file of scores that cannot be read, or in more than one way
 ├── EnvironmentWrong          a variable of the environment names a proxy, or certificates, that are none
+├── SourceFailed              a server of Redis to import from cannot be reached or read, or has nothing to import
+├── BoardTaken                where a board is moved to there is another one of its name
 ├── KeyUnusable               what is to be shown to a service is no key, or cannot be read
 └── RequestFailed
     ├── ServerUnreachable     there is no connection to it, or it broke
@@ -25,6 +27,25 @@ class EnvironmentWrong(LaurelsError):
 
 class KeyUnusable(LaurelsError):
     """What is to be shown to a service is no key, or cannot be read; the message has no part of it."""
+
+
+class SourceFailed(LaurelsError):
+    """A server of Redis to import from cannot be reached or read; ``source`` is its URL without a password."""
+
+    def __init__(self, source: str, problem: str) -> None:
+        self.source = source
+        super().__init__(f"Cannot read {source}: {problem.rstrip('.')}.")
+
+
+class BoardTaken(LaurelsError):
+    """Where a board is to be moved there is one of its name that would lose something."""
+
+    def __init__(self, board: str, problem: str) -> None:
+        self.board = board
+        super().__init__(
+            f"The board {truncate(board)!r} is there already, and is another one: {problem}. Nothing of it was "
+            "changed. --replace makes it what it is where it comes from."
+        )
 
 
 class BadFile(LaurelsError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable
+from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable, SourceFailed
 from laurels.cli.printing import write
 from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
 from laurels.optional import load
@@ -49,6 +49,7 @@ SECTIONS = {
     "Whole boards": {
         "import": "laurels.cli.copies:import_",
         "export": "laurels.cli.copies:export",
+        "move": "laurels.cli.move:move",
     },
     "Momento": {"momento": "laurels.cli.momento:momento"},
     "Development": {"momento-local": "laurels.cli.momento_local:momento_local"},
@@ -62,6 +63,7 @@ STATUSES: dict[type[Exception], int] = {
     AnswerLost: FAILED,
     ServerFailed: FAILED,
     ServerUnreachable: FAILED,
+    SourceFailed: FAILED,
 }
 """The exit status of an error, REFUSED if it is not here."""
 

@@ -49,7 +49,7 @@ def _url(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     return value
 
 
-_server_option = click.option(
+service_option = click.option(
     "--server",
     metavar="URL",
     callback=_url,
@@ -66,7 +66,7 @@ _key_option = click.option(
     expose_value=False,
     help=f"Where the key or the token is that is shown to the service; without it, in {VARIABLE}.",
 )
-_key_file_option = click.option(
+key_file_option = click.option(
     "--key-file", metavar="FILE", callback=take_file, expose_value=False, help="The same as --key file:FILE."
 )
 board_argument = click.argument("board", help="A board's name.")
@@ -81,7 +81,7 @@ _period_option = click.option(
 
 def server_option(command: F) -> F:
     """Add --server to a command, and whence it takes the key that it shows there."""
-    return _server_option(_key_option(_key_file_option(command)))
+    return service_option(_key_option(key_file_option(command)))
 
 
 def count_option(name: str) -> Callable[[F], F]:

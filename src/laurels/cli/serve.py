@@ -14,6 +14,7 @@ from laurels.cli.limits import LimitedCommand, limit_options, take_limits
 from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
 
+MOST_WORKERS = 256
 EPILOG = """\b
 Examples:
   laurels serve
@@ -23,6 +24,7 @@ Examples:
   laurels serve --allowed-host boards.example --cors-origin https://game.example
   laurels serve --host 0.0.0.0 --port 443 --tls-cert chain.pem --tls-key key.pem
   laurels serve --max-connections 2000 --max-client-memory 64MiB
+  laurels serve --store redis://localhost/0 --workers 4
   MOMENTO_API_KEY=... MOMENTO_ENDPOINT=... laurels serve --store momento:boards
 """
 
@@ -178,6 +180,17 @@ Examples:
     show_envvar=True,
     help="Key to the certificate, in PEM, unless the same file has it. The password of one that is encrypted is read "
     "from LAURELS_TLS_KEY_PASSWORD.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    metavar="N",
+    default=1,
+    envvar="LAURELS_WORKERS",
+    show_default=True,
+    show_envvar=True,
+    help="Processes that serve, with Redis or Momento. --max-connections and --max-client-memory are divided among "
+    "them.",
 )
 @limit_options(StoreLimits, "max_")
 @limit_options(Limits)

@@ -123,6 +123,10 @@ class ProgressLine:
         self.rows += rows
         self._progress.update(self._task, completed=position, rows=self.rows, rate=self._rate())
 
+    def expect(self, total: int) -> None:
+        """Set the total once it is known."""
+        self._progress.update(self._task, total=total)
+
     def summary(self, what: str) -> str:
         """Return ``what`` was done with the time it took and the rate."""
         seconds = time.monotonic() - self._started

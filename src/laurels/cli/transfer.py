@@ -244,7 +244,7 @@ class Sender:
     async def _hide_name(self, name: str) -> str | None:
         """Hide a name; return why it cannot be."""
         try:
-            await _insist(lambda: self._client.hide(self._board, name))
+            await insist(lambda: self._client.hide(self._board, name))
         except BadName as error:
             return str(error)
         except RequestRefused as refusal:
@@ -255,7 +255,7 @@ class Sender:
 
     async def _submit(self, batch: Batch, key: str | None) -> BatchReceipt:
         body, sent = batch.body(), len(batch.lines)
-        return await _insist(lambda: self._client.submit_many(self._board, body, sent, key))
+        return await insist(lambda: self._client.submit_many(self._board, body, sent, key))
 
     # Row by row
 
@@ -284,7 +284,7 @@ class Sender:
         """Submit a row; find out with the first one that is taken whether the service keeps keys."""
         if key := self._key(line):
             try:
-                await _insist(lambda: self._client.submit_body(self._board, name, body, key))
+                await insist(lambda: self._client.submit_body(self._board, name, body, key))
             except RequestRefused as refusal:
                 if self.has_keys or refusal.status not in OF_A_ROW:
                     raise
@@ -292,7 +292,7 @@ class Sender:
                 self.has_keys = True
                 return
         # Without a key only what is said not to have counted is sent again
-        await _insist(lambda: self._client.submit_body(self._board, name, body, None), may_count=False)
+        await insist(lambda: self._client.submit_body(self._board, name, body, None), may_count=False)
         self.has_keys = False
 
 
@@ -322,7 +322,7 @@ async def _gather(awaitables: Iterable[Awaitable[T]]) -> list[T]:
     return results  # type: ignore[return-value]
 
 
-async def _insist(ask: Callable[[], Awaitable[T]], *, may_count: bool = True) -> T:
+async def insist(ask: Callable[[], Awaitable[T]], *, may_count: bool = True) -> T:
     """Ask, and ask again while the service says when, ATTEMPTS times at most.
 
     Without ``may_count`` only after an answer that says by its status that nothing was counted.

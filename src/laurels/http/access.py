@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from laurels.access.tokens import SignedToken, Tokens
     from laurels.http.messages import Request
     from laurels.http.operation import Operation
-    from laurels.http.rate_limits import RateLimiter
+    from laurels.http.rate_limits import Limit, RateLimiter
+    from laurels.stores.contract import SharedMeters
 
 HOW_TO_SHOW = "Send it as `Authorization: Bearer KEY-OR-TOKEN`"
 
@@ -79,6 +80,17 @@ class PendingPrincipal:
             self._proving.close()
 
 
+class Later:
+    """What is begun when it is awaited, which it is once, or never."""
+
+    def __init__(self, begin: Callable[[], Awaitable[Principal]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, Any, Principal]:
+        """Begin."""
+        return self._begin().__await__()
+
+
 class Access:
     """Who may do what, as an access file says it; another file takes its place at once."""
 
@@ -91,15 +103,18 @@ class Access:
         limits: RateLimiter | None = None,
         mark: Callable[[bytes], bytes] = bytes,
         now: Callable[[], float] = time.time,
+        tell: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         """Go by what was read from ``path``, if it was a file; ``tokens`` are those of its players.
 
-        ``mark`` returns by what a credential is remembered: itself, if nothing else is said.
+        ``mark`` returns by what a credential is remembered: itself, if nothing else is said. ``tell`` has the other
+        workers of the service :meth:`forget` a key.
         """
         self.path = path
         self.limits = limits
         self.mark = mark
         self._now = now
+        self._tell = tell
         self._changing = asyncio.Lock()
         self.replace(file, tokens)
 
@@ -125,6 +140,11 @@ class Access:
         if self.tokens is not None:
             self.tokens.begin_fetching()
 
+    def share_limits(self, meters: SharedMeters | None) -> None:
+        """Limit by meters that other processes go by as well, if there are any."""
+        if self.limits is not None:
+            self.limits.shared = meters
+
     async def revoke(self, name: str) -> None:
         """Take a key out of the file, and accept it no more, if it is there.
 
@@ -134,20 +154,31 @@ class Access:
             if self.path is None:
                 raise NoAccessFile
             await asyncio.to_thread(remove_key, self.path, name)
-            keys = {other: key for other, key in self.file.keys.items() if other != name}
-            self.replace(structs.replace(self.file, keys=keys), self.tokens)
+            self._leave_out(name)
+        if self._tell is not None:
+            await self._tell(name)
+
+    async def forget(self, name: str) -> None:
+        """Accept a key no more that was taken out of the file."""
+        async with self._changing:
+            self._leave_out(name)
+
+    def _leave_out(self, name: str) -> None:
+        keys = {other: key for other, key in self.file.keys.items() if other != name}
+        self.replace(structs.replace(self.file, keys=keys), self.tokens)
 
     def __repr__(self) -> str:
         """Return nothing of what a file says."""
         return f"<{type(self).__name__}>"
 
-    def address_limit(self, request: Request, operation: Operation) -> None:
-        """Raise TooManyRequests if an address asks too often that shows nothing.
+    def address_limit(self, request: Request, operation: Operation) -> Limit | None:
+        """Raise TooManyRequests if an address asks too often that shows nothing; what is returned may, when awaited.
 
         What is shown is counted only once it is found to be bad: what is good has limits of its own.
         """
-        if self.limits is not None and b"authorization" not in request.headers:
-            self.limits.limit_address(request.client, operation)
+        if self.limits is None or b"authorization" in request.headers:
+            return None
+        return self.limits.limit_address(request.client, operation)
 
     def authenticate(self, request: Request, operation: Operation) -> Principal | Awaitable[Principal]:
         """Return who asks, the public if nothing is shown; raise BadCredential for what is not accepted.
@@ -168,9 +199,11 @@ class Access:
             if known is not None:
                 return known.principal
             proved = self._prove(credential, now, request, operation)
-        except BadCredential:
-            self._count_bad(request, operation)
-            raise
+        except BadCredential as error:
+            limit = self._count_bad(request, operation)
+            if limit is None:
+                raise
+            return Later(partial(_refuse_after, limit, error))
         if not isinstance(proved, Principal):
             return PendingPrincipal(proved, partial(self._remember, self.credential_cache, mark, request, operation))
         self.credential_cache.add(mark, proved)
@@ -187,20 +220,22 @@ class Access:
         try:
             found = await proving
         except (BadCredential, IssuerUnreachable):
-            self._count_bad(request, operation)
+            limit = self._count_bad(request, operation)
+            if limit is not None:
+                await limit()
             raise
         cache.add(mark, found)
         return found
 
-    def _count_bad(self, request: Request, operation: Operation) -> None:
+    def _count_bad(self, request: Request, operation: Operation) -> Limit | None:
         """Count a credential that is not accepted as a request of its address."""
-        if self.limits is not None:
-            self.limits.limit_address(request.client, operation)
+        return None if self.limits is None else self.limits.limit_address(request.client, operation)
 
-    def principal_limit(self, principal: Principal, operation: Operation) -> None:
-        """Raise TooManyRequests if a key or a player asks too often."""
-        if self.limits is not None and principal is not self.public:
-            self.limits.limit_principal(principal, operation)
+    def principal_limit(self, principal: Principal, operation: Operation) -> Limit | None:
+        """Raise TooManyRequests if a key or a player asks too often; what is returned may, when it is awaited."""
+        if self.limits is None or principal is self.public:
+            return None
+        return self.limits.limit_principal(principal, operation)
 
     def authorise(self, principal: Principal, operation: Operation, names: Sequence[str]) -> None:
         """Raise Forbidden if a principal may not do an operation with the names in its path."""
@@ -213,10 +248,12 @@ class Access:
         """Whether anyone may have a token for a new random name."""
         return self.file.players is not None and self.file.players.anonymous
 
-    def limit_anonymous_tokens(self, request: Request) -> None:
-        """Raise TooManyRequests if an address has had as many tokens for new names as it may in an hour."""
-        if self.limits is not None:
-            self.limits.limit_anonymous_tokens(request.client)
+    def limit_anonymous_tokens(self, request: Request) -> Limit | None:
+        """Raise TooManyRequests if an address has had as many tokens for new names as it may in an hour.
+
+        What is returned may, when it is awaited.
+        """
+        return None if self.limits is None else self.limits.limit_anonymous_tokens(request.client)
 
     def sign(self, name: str, boards: Iterable[str], seconds: int) -> SignedToken:
         """Return a token for a player; raise NoSecret, BadName or BadBody."""
@@ -242,6 +279,11 @@ class Access:
         if found[1].expires <= now:
             raise BadCredential("The key has expired.")
         return found[1]
+
+
+async def _refuse_after(limit: Limit, error: BadCredential) -> Principal:
+    await limit()
+    raise error
 
 
 def open_access(path: Path, before: Tokens | None = None) -> tuple[AccessFile, Tokens | None]:

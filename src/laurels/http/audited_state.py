@@ -48,7 +48,7 @@ async def show_standing(
     context: Context, board: str, name: str, window: str | None = None, period: str | None = None
 ) -> Standing | None:
     """Return the standing of a name."""
-    return await context.boards.standing(find_board(context.boards, board, window, period), name)
+    return await context.boards.standing(await find_board(context.boards, board, window, period), name)
 
 
 async def show_held(context: Context, board: str, name: str) -> HeldBack:
@@ -61,7 +61,7 @@ async def show_held(context: Context, board: str, name: str) -> HeldBack:
 
 async def show_count(context: Context, board: str, window: str | None, period: str | None) -> Filled:
     """Return how many entries there are."""
-    return Filled(await context.boards.store.count(find_board(context.boards, board, window, period)))
+    return Filled(await context.boards.count(await find_board(context.boards, board, window, period)))
 
 
 async def show_restored(context: Context, board: str, _: object, window: str | None, period: str | None) -> Filled:
@@ -71,6 +71,7 @@ async def show_restored(context: Context, board: str, _: object, window: str | N
 
 async def show_own_definition(context: Context, board: str, *_: object) -> Definition | None:
     """Return the definition that is a board's own."""
+    await context.boards.learn(board)
     definition, is_own = context.boards.describe(board)
     return definition if is_own else None
 

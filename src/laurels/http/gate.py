@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
 from laurels.access.principal import ANYBODY, Principal
 from laurels.errors import Forbidden, Unauthenticated
+from laurels.http.access import Later
 from laurels.http.messages import Request, Response
 from laurels.http.operation import Operation
 from laurels.http.turns import Turns
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from laurels.boards import Boards
     from laurels.http.access import Access
     from laurels.http.auditing import Auditor, Watch
+    from laurels.http.rate_limits import Limit
 
 
 log = logging.getLogger(__name__)
@@ -90,25 +93,16 @@ class Gate(Struct, frozen=True, kw_only=True):
     ) -> Principal | Awaitable[Principal]:
         """Return who asks; raise if the request is refused. Without an operation it will be a 404 or 405 anyway.
 
-        If somebody else must be asked who it is, that is returned: :meth:`admit_principal` takes what it comes to.
+        If somebody else must be asked who it is, or how often they came, what is returned comes to who asks, or raises.
+        It is awaited once, or never if the client leaves.
         """
         self.check_site(request, operation)
         if operation is None or self.access is None:
             return ANYBODY
-        self.access.address_limit(request, operation)
-        principal = self.access.authenticate(request, operation)
-        return self.admit_principal(principal, operation, names) if isinstance(principal, Principal) else principal
-
-    def admit_principal(self, principal: Principal, operation: Operation, names: Sequence[str]) -> Principal:
-        """Return a principal that is known; raise if it asks too often, or may not do what it asks for."""
-        assert self.access is not None  # noqa: S101 - who else would have found the principal
-        self.access.principal_limit(principal, operation)
-        try:
-            self.access.authorise(principal, operation, names)
-        except (Unauthenticated, Forbidden) as error:
-            error.who = str(principal)
-            raise
-        return principal
+        limit = self.access.address_limit(request, operation)
+        if limit is not None:
+            return Later(partial(_authorise_after, self.access, limit, self.access.public, operation, names))
+        return _admit_shown(self.access, request, operation, names)
 
     def check_site(self, request: Request, operation: Operation | None) -> None:
         """Raise if the request names another service, or comes from a page that may not send it."""
@@ -132,6 +126,42 @@ class Gate(Struct, frozen=True, kw_only=True):
                 except Exception:
                     log.exception("Failed to observe an answer")
         return response
+
+
+def _admit_shown(
+    access: Access, request: Request, operation: Operation, names: Sequence[str]
+) -> Principal | Awaitable[Principal]:
+    principal = access.authenticate(request, operation)
+    if not isinstance(principal, Principal):
+        return Later(partial(_admit_proved, access, principal, operation, names))
+    limit = access.principal_limit(principal, operation)
+    if limit is not None:
+        return Later(partial(_authorise_after, access, limit, principal, operation, names))
+    return _authorise(access, principal, operation, names)
+
+
+async def _admit_proved(
+    access: Access, proving: Awaitable[Principal], operation: Operation, names: Sequence[str]
+) -> Principal:
+    principal = await proving
+    return await _authorise_after(access, access.principal_limit(principal, operation), principal, operation, names)
+
+
+async def _authorise_after(
+    access: Access, limit: Limit | None, principal: Principal, operation: Operation, names: Sequence[str]
+) -> Principal:
+    if limit is not None:
+        await limit()
+    return _authorise(access, principal, operation, names)
+
+
+def _authorise(access: Access, principal: Principal, operation: Operation, names: Sequence[str]) -> Principal:
+    try:
+        access.authorise(principal, operation, names)
+    except (Unauthenticated, Forbidden) as error:
+        error.who = str(principal)
+        raise
+    return principal
 
 
 OPEN_GATE = Gate()

@@ -113,7 +113,7 @@ async def set_metadata(
 ) -> Response:
     """Replace the metadata of a name on a board and in its current periods, or in one period."""
     boards = context.boards
-    where = None if window is period is None else find_board(boards, board, window, period)
+    where = None if window is period is None else await find_board(boards, board, window, period)
     await boards.set_metadata(board, name, metadata, where)
     return NO_CONTENT
 
@@ -136,7 +136,7 @@ async def restore(
 ) -> Response:
     """Answer once entries are as they were elsewhere, on a board or in one period of it."""
     entries = await context.turns.collect(sent) if isinstance(sent, Iterator) else sent
-    refused = await context.boards.restore(find_board(context.boards, board, window, period), entries)
+    refused = await context.boards.restore(await find_board(context.boards, board, window, period), entries)
     return Response(200, encode(BatchReceipt(len(entries) - len(refused), refused)))
 
 
@@ -151,21 +151,21 @@ async def standing(
     """Answer with the score and the rank of a name, and what is held of it if that is asked for."""
     boards = context.boards
     if include:
-        return await standing_with_held(context, find_board(boards, board, window, period), name)
-    where = boards.board(board) if window is None is period else find_board(boards, board, window, period)
+        return await standing_with_held(context, await find_board(boards, board, window, period), name)
+    where = boards.board(board) if window is None is period else await find_board(boards, board, window, period)
     found = await boards.standing(where, name)
     return ABSENT if found is None else Response(200, encode(found))
 
 
 async def remove(context: Context, board: str, name: str, window: str | None, period: str | None) -> Response:
     """Remove a name from a board and its periods, or from one period."""
-    await context.boards.remove(find_board(context.boards, board, window, period), name)
+    await context.boards.remove(await find_board(context.boards, board, window, period), name)
     return NO_CONTENT
 
 
 async def drop(context: Context, board: str, window: str | None, period: str | None) -> Response:
     """Remove the entries of a board and its periods, or of one period."""
-    await context.boards.drop(find_board(context.boards, board, window, period))
+    await context.boards.drop(await find_board(context.boards, board, window, period))
     return NO_CONTENT
 
 
@@ -180,7 +180,7 @@ async def list_boards(context: Context, after: str | None, limit: int, include: 
     listed = []
     for name in names:
         definition, is_declared = boards.describe(name)
-        count = await boards.count(name) if "count" in include else UNSET
+        count = await boards.count(boards.board(name)) if "count" in include else UNSET
         listed.append(Listed(name, is_declared, definition, count))
     return Response(200, encode(Listing(listed, following)))
 
@@ -215,12 +215,12 @@ async def list_periods(context: Context, board: str, after: str | None, limit: i
 
 async def summarize(context: Context, board: str, window: str | None, period: str | None) -> Response:
     """Answer with the figures of a board or a period."""
-    return Response(200, encode(await context.boards.summary(find_board(context.boards, board, window, period))))
+    return Response(200, encode(await context.boards.summary(await find_board(context.boards, board, window, period))))
 
 
 async def rank_of_score(context: Context, board: str, score: Score, window: str | None, period: str | None) -> Response:
     """Answer with the rank that a score would have."""
-    place = await context.boards.place(find_board(context.boards, board, window, period), score)
+    place = await context.boards.place(await find_board(context.boards, board, window, period), score)
     return Response(200, encode(ScoreRank.of(place)))
 
 

@@ -37,7 +37,7 @@ async def list_hidden(
     period: str | None,
 ) -> Response:
     """Answer with hidden names, each with its entry on the board or in one period."""
-    where = find_board(context.boards, board, window, period)
+    where = await find_board(context.boards, board, window, period)
     metadata, time = "metadata" in fields, "submittedAt" in fields
     found = await context.boards.hidden(where, after or "", limit + 1, with_metadata=metadata)
     listed = [

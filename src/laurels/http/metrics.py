@@ -6,9 +6,10 @@ writes the counts out, when they are asked for.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition
@@ -19,8 +20,6 @@ from laurels.http.operation import Answer, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from prometheus_client import Metric
 
     from laurels.http.gate import Context
 
@@ -100,10 +99,30 @@ class StoreCollector(Collector):
             yield GaugeMetricFamily(f"laurels_{name}", STORE_METRICS[name], value=value)
 
 
+class WorkersCollector(Collector):
+    """How many workers there are; and of each, by its number, its process and what its store measures of itself."""
+
+    def __init__(self, read: Callable[[], Mapping[int, tuple[int, Mapping[str, float]]]]) -> None:
+        """``read`` returns the process and the figures of each worker that runs, by its number from 0 on."""
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the figures as the workers last told them."""
+        workers = self._read()
+        yield GaugeMetricFamily("laurels_workers", "Workers that run.", value=len(workers))
+        families: dict[str, Metric] = {}
+        for number, (process, figures) in workers.items():
+            of_process = ProcessCollector(pid=partial(str, process), registry=None)
+            for metric in (*of_process.collect(), *StoreCollector(partial(dict, figures)).collect()):
+                family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+                for sample in metric.samples:
+                    family.add_sample(sample.name, {"worker": str(number + 1)}, sample.value)
+        yield from families.values()
+
+
 def metrics_operation(*collectors: Collector) -> Operation:
-    """Return the operation that answers with what the collectors have, and with figures of the process."""
+    """Return the operation that answers with what the collectors have."""
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
     for collector in collectors:
         registry.register(collector)
 

@@ -108,12 +108,12 @@ async def _read_page(
     boards = context.boards
     stop = start + DEFAULT_PAGE_ENTRIES if stop is None else stop
     if not fields or fields == _METADATA:  # the store writes the JSON itself, at a tenth of the cost
-        where = boards.board(board) if window is None is period else find_board(boards, board, window, period)
+        where = boards.board(board) if window is None is period else await find_board(boards, board, window, period)
         page = (
             boards.page_json(where, start, stop, with_metadata=True) if fields else boards.page_json(where, start, stop)
         )
         return Response(200, b'{"leaderboard":%b}' % await page)
-    where = _find_board(boards, board, fields, window, period)
+    where = await _find_board(boards, board, fields, window, period)
     found = await boards.page(where, start, stop, with_metadata="metadata" in fields, want_cursor="cursor" in fields)
     return _answer_slice(where, found, stop - start, fields)
 
@@ -125,12 +125,12 @@ async def _read_next_page(
     _check_fields(boards, fields)
     cursor = read_cursor(board, text)
     if window is not None:
-        window = boards.period_of(board, window, None).window  # as the definition writes it
+        window = (await boards.find_period(board, window, None)).window  # as the definition writes it
     for key, given, own in (("window", window, cursor.window), ("period", period, cursor.period)):
         if given is not None and given != own:
             of = f"window {cursor.window}, period {cursor.period}" if cursor.window else "the board of all time"
             raise BadParameter(key, f"The cursor is of {of}: it goes on there only.")
-    where = find_board(boards, board, cursor.window or None, cursor.period or None)
+    where = await find_board(boards, board, cursor.window or None, cursor.period or None)
     found = await boards.entries_after(where, cursor.entry, cursor.size, with_metadata="metadata" in fields)
     return _answer_slice(where, found, cursor.size, fields)
 
@@ -145,7 +145,7 @@ async def _read_around(
     period: str | None,
 ) -> Response:
     boards = context.boards
-    where = _find_board(boards, board, fields, window, period)
+    where = await _find_board(boards, board, fields, window, period)
     found = await boards.around(where, name, span, with_metadata="metadata" in fields)
     return _answer(found, fields)
 
@@ -159,7 +159,7 @@ async def _read_names(
     period: str | None,
 ) -> Response:
     boards = context.boards
-    where = _find_board(boards, board, fields, window, period)
+    where = await _find_board(boards, board, fields, window, period)
     found = await boards.entries_named(where, names, with_metadata="metadata" in fields)
     return _answer(found.entries, fields, missing=found.missing)
 
@@ -175,23 +175,25 @@ async def _read_scores(
     period: str | None,
 ) -> Response:
     boards = context.boards
-    where = _find_board(boards, board, fields, window, period)
+    where = await _find_board(boards, board, fields, window, period)
     found = await boards.entries_between_scores(where, low, high, limit, with_metadata="metadata" in fields)
     return _answer(found, fields)
 
 
-def find_board(boards: Boards, board: str, window: str | None, period: str | None) -> Board:
+async def find_board(boards: Boards, board: str, window: str | None, period: str | None) -> Board:
     """Return a board, or the period of a window of it."""
     if window is not None:
-        return boards.period_of(board, window, period)
+        return await boards.find_period(board, window, period)
     if period is not None:
         raise BadParameter("period", "period goes with window: name the window that it is a period of.")
     return boards.board(board)
 
 
-def _find_board(boards: Boards, board: str, fields: frozenset[str], window: str | None, period: str | None) -> Board:
+async def _find_board(
+    boards: Boards, board: str, fields: frozenset[str], window: str | None, period: str | None
+) -> Board:
     _check_fields(boards, fields)
-    return find_board(boards, board, window, period)
+    return await find_board(boards, board, window, period)
 
 
 def _check_fields(boards: Boards, fields: frozenset[str]) -> None:

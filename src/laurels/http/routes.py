@@ -203,7 +203,7 @@ class Routes:
         assert call.operation is not None  # noqa: S101 - or nobody is asked who it is
         call.asking = None
         try:
-            call.context = self.context_of(self.gate.admit_principal(await asking, call.operation, call.names))
+            call.context = self.context_of(await asking)
         except (Unauthenticated, Forbidden) as error:
             self._record_refusal(call, request, error)
             raise

@@ -40,7 +40,9 @@ async def give_anonymous_token(context: Context, request: Request) -> Response:
     access = context.access
     if access is None or not access.is_anonymous:
         raise HTTPError(404, NOT_ANONYMOUS)
-    access.limit_anonymous_tokens(request)
+    limit = access.limit_anonymous_tokens(request)
+    if limit is not None:
+        await limit()
     name = ANONYMOUS + secrets.token_hex(RANDOM_BYTES)
     signed = access.sign(name, [EVERY_BOARD], ANONYMOUS_TOKEN_SECONDS)
     return Response(201, encode(AnonymousToken(name, signed.token, signed.expires_at)))

@@ -90,7 +90,7 @@ same, it raises :exc:`~laurels.errors.NotKept`: it never does less in silence.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, NoReturn, Protocol
 
 import msgspec
 from msgspec import Meta, Struct
@@ -112,7 +112,7 @@ from laurels.errors import NotKept, StoreUnavailable
 from laurels.limits import KEY_HOURS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 __all__ = ["LONGEST_TTL_SECONDS", "Order", "Score"]
 
@@ -420,6 +420,25 @@ class Capabilities(Struct, frozen=True):
             raise NotKept("spread a board over partitions", "a store on Redis")
 
 
+class Taken(NamedTuple):
+    """What a meter says of a request: whether it was counted, and in how many seconds the next are due at the rate."""
+
+    is_counted: bool
+    requests_due: float
+    submits_due: float
+
+
+class SharedMeters(Protocol):
+    """Meters of requests that all processes over a store share."""
+
+    def take(self, subject: str, requests: tuple[float, float], submits: tuple[float, float]) -> Awaitable[Taken]:
+        """Count a request of a subject, unless it must wait: one act.
+
+        A limit is an interval and a tolerance in seconds, as :mod:`laurels.access.rates` explains them; an interval of
+        0 is none. Raises as the store's methods. Waits for nothing but what those wait for.
+        """
+
+
 class Store(ABC):
     """Keeps boards.
 
@@ -436,7 +455,12 @@ class Store(ABC):
     waits_inline: ClassVar[bool] = False
     """Whether its methods wait for nothing but futures that declare ``drives_inline``, ask for no current task and set
     no context variables. Adapters then spare the core operations a task and a context of their own."""
+    shares_definitions: ClassVar[bool] = False
+    """Whether other processes may define its boards. Then any method may raise DefinitionChanged, which has changed
+    nothing: it is called again with the board as it is defined now."""
     is_closed = False
+    meters: SharedMeters | None = None
+    """Those that all processes over the store share, if it has such."""
 
     def _check_open(self) -> None:
         if self.is_closed:
@@ -655,6 +679,11 @@ class Store(ABC):
         """Return sentences about what does not keep the store from working, and needs its operator all the same."""
         return ()
 
+    @property
+    def default_definition(self) -> Definition:
+        """The definition of boards that have none of their own, as it was last declared, if the store keeps that."""
+        return DEFAULT_DEFINITION
+
     async def definitions(self) -> Mapping[str, Definition]:
         """Return the definitions that the store keeps, by the names of their boards; none without ``defining``.
 
@@ -684,6 +713,18 @@ class Store(ABC):
         nothing to keep: it takes each board's definition from the board.
         """
         self._check_open()
+
+    # What other processes define, if it shares definitions
+
+    def follow(self, changed: Callable[[str], object]) -> None:  # noqa: B027 - most share none
+        """Call ``changed`` with the name of a board as soon as it is known that its definition is another."""
+
+    def default_of(self, name: str, default: Definition) -> Definition:
+        """Return the definition of a board that has none of its own: ``default``, or that of who made it."""
+        return default
+
+    async def learn(self, name: str = "") -> None:  # noqa: B027 - likewise
+        """Know how a board is defined now, or without a name which boards are, and how."""
 
     # The store itself
 

@@ -36,8 +36,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from laurels.clock import SECOND
-from laurels.errors import RunRefused, ScoreRefused, TooManyRequests, truncate
+from laurels.errors import RunRefused
 from laurels.limits import read_rate
+from laurels.stores.guard import too_long_a_step, too_often
+from laurels.stores.runs import USED, is_too_old, is_too_young, run_times, too_old, too_young
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
 
 HELD = -1
 """What applying a submit that is held comes to."""
-RUN_BYTES = 20
-"""A run: the tick of its making, its lifetime in seconds, and random bytes; 8, 4 and 8 of them."""
 What = TypeVar("What", tuple[str, str], bytes)
 
 
@@ -59,12 +59,6 @@ def held_key(board: str) -> str:
 def is_held_key(key: str) -> bool:
     """Return whether a key is that of held entries."""
     return key.endswith("\n")
-
-
-def run_times(run: bytes) -> tuple[int, int]:
-    """Return the tick at which a run was made, and the last one at which it is accepted."""
-    made = int.from_bytes(run[:8], "big")
-    return made, made + int.from_bytes(run[8:12], "big") * SECOND
 
 
 class GuardMemory:
@@ -88,15 +82,12 @@ class GuardMemory:
             self._check_rate(guard.per_player, self.meters.get((_meters_of(board, guard), name), 0), now)
 
     def _check_run(self, runs: Runs, run: bytes, now: int) -> None:
-        made, until = run_times(run)
-        age = now - made
         if run in self.runs:
-            raise RunRefused("The run was used before: make another for the next submit.")
-        if now > until or age > runs.max_seconds * SECOND:
-            most = min(runs.max_seconds, (until - made) // SECOND)
-            raise RunRefused(f"The run is too old: it was accepted for {most} seconds. Make another.")
-        if age < runs.min_seconds * SECOND:
-            raise RunRefused(f"The run is too short: it is accepted {runs.min_seconds} seconds after its making.")
+            raise RunRefused(USED)
+        if is_too_old(runs, run, now):
+            raise too_old(runs, run)
+        if is_too_young(runs, run, now):
+            raise too_young(runs)
 
     @staticmethod
     def _check_rate(per_player: str, until: int, now: int) -> None:
@@ -104,13 +95,7 @@ class GuardMemory:
         interval = seconds * SECOND // count
         early = max(until, now) + interval - now - seconds * SECOND
         if early > 0:
-            wait = -(-early // SECOND)
-            raise TooManyRequests(
-                f"The board takes {per_player} entries of one player: the next one in {wait} seconds.",
-                wait,
-                "entries",
-                [("entries", count, seconds)],
-            )
+            raise too_often(per_player, early)
 
     def remember(self, board: str, guard: Guard, name: str, run: bytes | None, now: int) -> None:
         """Count a submit that was taken, or held, and use up its run."""
@@ -162,7 +147,4 @@ def check_step(definition: Definition, guard: Guard, had: Score | None, score: S
         return
     step = score - before if definition.order == "descending" else before - score
     if step > guard.max_step:
-        raise ScoreRefused(
-            f"The score {score:.15g} improves the player's entry by {step:.15g}: this board takes steps of "
-            f"{truncate(guard.max_step)} at most."
-        )
+        raise too_long_a_step(definition, before, score, guard.max_step)

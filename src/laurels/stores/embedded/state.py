@@ -42,7 +42,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from laurels.clock import SECOND
-from laurels.definition import OPERATORS, Stored, check_sum, contradiction
+from laurels.definition import OPERATORS, Stored, contradiction
 from laurels.errors import DefinitionConflict, ScoreRefused, TooManyRequests
 from laurels.ranking import Index, add_scores
 from laurels.stores.contract import key_of
@@ -51,6 +51,7 @@ from laurels.stores.embedded.guard import HELD, GuardMemory, check_step, held_ke
 from laurels.stores.embedded.hidden import Hidden, add_row
 from laurels.stores.embedded.offsets import Offsets
 from laurels.stores.embedded.stamp import Stamp, replace, tick_of
+from laurels.stores.sums import check_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

@@ -87,7 +87,7 @@ from laurels.stores.embedded.records import (
 from laurels.stores.embedded.recovery import Recovery
 from laurels.stores.embedded.runs import RunSigner
 from laurels.stores.embedded.state import EMPTY_INDEX
-from laurels.stores.embedded.summary import summarize
+from laurels.stores.embedded.summary import summarize_index
 from laurels.stores.embedded.watch import ClockWatch
 
 if TYPE_CHECKING:
@@ -430,6 +430,10 @@ class EmbeddedStore(Store):
     async def undefine(self, name: str) -> bool:
         return cast("bool", await self._keep(Undefine(name)))
 
+    @property
+    def default_definition(self) -> Definition:
+        return self._state.default
+
     async def declare(self, definitions: Mapping[str, Definition], default: Definition) -> None:
         self._check_open()
         await self._commits.settle_written()
@@ -570,7 +574,7 @@ class EmbeddedStore(Store):
         return await self._ranked(board, read, with_metadata=with_metadata)
 
     async def summary(self, board: Board) -> Summary:
-        return summarize(self._index(board))
+        return summarize_index(self._index(board))
 
     async def place(self, board: Board, score: Score) -> Place:
         index = self._index(board)

@@ -1,24 +1,63 @@
--- What every script begins with: the rules of a board, and its keys.
+-- What most scripts begin with: the rules of a board, its keys, and what is done with one entry.
 --
---   K             sorted set   member -> score; K is laurels:{board}, or of a period laurels:{board}:window:period
---   K:entries     hash         name -> "tick.sequence", and behind a space the metadata, if there is some
---   K:scores      sorted set   each score once, as its own member      only if ranks are dense
---   K:counts      hash         score -> how many entries have it       only if ranks are dense
---   laurels:{board}:periods    sorted set, all of score 0: "window\nperiod" of each period that has entries
---   laurels:{board}:clock      hash: tick, sequence                    only if ties go by time
---   laurels:{board}:key:HEX    string: a fingerprint of 16 bytes, and the first answer
+-- B is the board's own key, laurels:{board}; all its keys have this tag, so they are in one slot. K is B, or for a
+-- period B:window:period. In names of boards %, {, } and : are written as %25, %7B, %7D and %3A.
+--
+--   K                  sorted set   member -> score
+--   K:entries          hash         name -> "tick.sequence", and behind a space the metadata, if there is some
+--   K:scores           sorted set   each score once, as its own member                 if ranks are dense
+--   K:counts           hash         score -> how many entries have it                  if ranks are dense
+--   K:hidden           as K, and K:hidden:entries as K:entries: those of hidden names
+--   B:held             as K, and B:held:entries as K:entries: what the guard holds
+--   B:hiding           sorted set   the hidden names, all of score 0
+--   B:periods          sorted set   "window\nperiod" of each period that has entries, all of score 0
+--   B:clock            hash         tick, sequence                                     if ties go by time, or guarded
+--   B:end              string       "end last": when the board's time is over, and its last submit, in microseconds
+--   B:key:HEX          string       fingerprint (16 bytes), time (16 digits), first answer (MessagePack); expires
+--   B:meter:RATE:name  string       when the rate of a player would be used up no more; expires
+--   B:run:HEX          string       a run that was used; expires
+--   B:definition       string       JSON: its own, or the default one that it was made under, if that is not plain
+--   B:state            string       all that a caller must know: the digest of the definition, with ~ before it if that
+--                                   is a default one; +h if names are hidden; @ and the epoch of the layout.
+--                                   No such key means that there is nothing to know
+--   laurels:rate:KIND:NAME     string, of no board: see rates.lua
 --
 -- A member is the name; if ties go by time, with 12 bytes before it: seven of the tick, five of the sequence, inverted
--- if the sorted set is read in the direction in which they would come in the wrong order. Ticks are microseconds.
+-- if the sorted set is read in the direction in which they would come in the wrong order. Ticks are microseconds: they
+-- and sequences are exact up to 2^53, and sequences end at 2^40 submits to a board that goes by time.
 --
--- ARGV[1] is the rules: one letter each of order (d, a), operator (l, b, i), ties (n, e, l) and ranking (o, c, d).
+-- KEYS[1] is B. ARGV[1] is the rules: one letter each of order (d, a), operator (l, b, i), ties (n, e, l) and ranking
+-- (o, c, d), g or - for a guard, and the time to live in microseconds, if there is one. ARGV[2] is the state as the
+-- caller knows it: if it is another, {"stale", state, definition} is all the answer; but who takes a board to have the
+-- default definition may read one that is not there. ARGV[3] is the caller's clock.
+-- ARGV[4] says what K is: nothing for B, "window\nperiod", or "held".
 
-local down = ARGV[1]:sub(1, 1) == 'd'
-local operator, ties, ranking = ARGV[1]:sub(2, 2), ARGV[1]:sub(3, 3), ARGV[1]:sub(4, 4)
+local base, state = KEYS[1], redis.call('GET', KEYS[1] .. ':state') or ''
+local absent = false
+if state ~= ARGV[2] then
+  absent = ARGV[2]:sub(1, 1) == '~' and not state:find('^[~%w]')
+    and redis.call('EXISTS', base, base .. ':hidden', base .. ':held') == 0
+  if not absent then return {'stale', state, redis.call('GET', base .. ':definition') or ''} end
+end
+
+local rules, now = ARGV[1], tonumber(ARGV[3])
+local down = rules:sub(1, 1) == 'd'
+local operator, ties, ranking = rules:sub(2, 2), rules:sub(3, 3), rules:sub(4, 4)
+local guarded, ttl = rules:sub(5, 5) == 'g', tonumber(rules:sub(6))
 local timed = ties ~= 'n'
 local inverted = (ties == 'e') == down
+local hides = state:find('+h', 1, true)
 local RANK, RANGE = down and 'ZREVRANK' or 'ZRANK', down and 'ZREVRANGE' or 'ZRANGE'
 local PREFIX, TICKS, SEQUENCES = 12, 2 ^ 53 - 1, 2 ^ 40 - 1
+local KINDS = {'', ':entries', ':scores', ':counts', ':hidden', ':hidden:entries'}
+local SLACK = 60000
+
+local function key_at(line)
+  if line == '' then return base end
+  return base .. ':' .. line:gsub('\n', ':')
+end
+
+local key = key_at(ARGV[4])
 
 local function text(score)
   return string.format('%.17g', score)
@@ -47,7 +86,17 @@ local function entry_of(key, name)
   if space ~= '' then entry.metadata = details:sub(#tick + #sequence + 3) end
   entry.member = member_of(name, entry.tick, entry.sequence)
   entry.score = redis.call('ZSCORE', key, entry.member)
+  if not entry.score then return nil end  -- taken away by another program
   return entry
+end
+
+local function is_hidden(name)
+  return hides and redis.call('ZSCORE', base .. ':hiding', name)
+end
+
+-- Where the entry of a name is, or would be.
+local function place_of(key, name)
+  return is_hidden(name) and key .. ':hidden' or key
 end
 
 local function better(key, score)
@@ -61,15 +110,121 @@ local function rank_at(key, score, place)
   return better(ranking == 'c' and key or key .. ':scores', score)
 end
 
+-- Score and rank of a name, or nil; the rank is -1 if it is hidden.
 local function standing_of(key, name)
+  local place = place_of(key, name)
   local member = name
   if timed then
-    local entry = entry_of(key, name)
+    local entry = entry_of(place, name)
     if not entry then return nil end
     member = entry.member
   end
-  local score = redis.call('ZSCORE', key, member)
+  local score = redis.call('ZSCORE', place, member)
   if not score then return nil end
+  if place ~= key then return {score, -1} end
   if ranking == 'o' then return {score, redis.call(RANK, key, member)} end
   return {score, rank_at(key, score)}
+end
+
+-- The keys of all periods that have entries.
+local function periods_of_board()
+  local keys = redis.call('ZRANGE', base .. ':periods', 0, -1)
+  for at, line in ipairs(keys) do keys[at] = key_at(line) end
+  return keys
+end
+
+local function is_there(key)
+  return redis.call('EXISTS', key, key .. ':hidden') > 0
+end
+
+local function board_is_there()
+  return is_there(base) or redis.call('EXISTS', base .. ':held') == 1
+end
+
+local function forget(key)
+  for _, kind in ipairs(KINDS) do redis.call('UNLINK', key .. kind) end
+end
+
+local function forget_board()
+  for _, each in ipairs(periods_of_board()) do forget(each) end
+  forget(base)
+  redis.call('UNLINK', base .. ':held', base .. ':held:entries', base .. ':periods', base .. ':clock', base .. ':end')
+end
+
+-- Keys of a board that has nothing left end with it.
+local function forget_if_empty()
+  if not board_is_there() then redis.call('UNLINK', base .. ':clock', base .. ':end') end
+end
+
+local over = false
+if ttl then
+  local ends = redis.call('GET', base .. ':end')
+  over = ends and tonumber(ends:match('^%d+')) <= now
+end
+
+local function expire(key, span)
+  for _, kind in ipairs(KINDS) do redis.call('PEXPIRE', key .. kind, span) end
+end
+
+-- Count the time to live from the given submit. The server itself removes the keys up to as long again later: so those
+-- of periods that are fed no more need a new expiry only once in that time.
+local function renew(last, fed)
+  local own, span = base .. ':end', ttl / 1000 + SLACK
+  redis.call('SET', own, string.format('%.0f %.0f', last + ttl, last), 'KEEPTTL')
+  local left = redis.call('PTTL', own)
+  if left < span then
+    left, fed = 2 * span, periods_of_board()
+    fed[#fed + 1] = base
+  end
+  left = string.format('%.0f', left)
+  for _, each in ipairs(fed) do expire(each, left) end
+  for _, kind in ipairs({'held', 'held:entries', 'periods', 'clock', 'end'}) do
+    redis.call('PEXPIRE', base .. ':' .. kind, left)
+  end
+end
+
+local function count_score(key, score, step)
+  if ranking ~= 'd' or key:sub(-7) == ':hidden' or key:sub(-5) == ':held' then return end
+  score = text(tonumber(score))
+  local left = redis.call('HINCRBY', key .. ':counts', score, step)
+  if left == 0 then
+    redis.call('HDEL', key .. ':counts', score)
+    redis.call('ZREM', key .. ':scores', score)
+  elseif left == 1 and step == 1 then
+    redis.call('ZADD', key .. ':scores', score, score)
+  end
+end
+
+-- Give a name this entry in place of the one that it had, if any.
+local function keep(key, name, had, score, tick, sequence, metadata)
+  local member = member_of(name, tick, sequence)
+  if had and had.score ~= score then count_score(key, had.score, -1) end
+  if not had or had.score ~= score then count_score(key, score, 1) end
+  if had and had.member ~= member then redis.call('ZREM', key, had.member) end
+  redis.call('ZADD', key, score, member)
+  local details = string.format('%.0f.%.0f', tick, sequence)
+  if metadata then details = details .. ' ' .. metadata end
+  redis.call('HSET', key .. ':entries', name, details)
+end
+
+-- Remove the entry of a name that is exactly here, not in the twin; return it.
+local function take(key, name)
+  local entry = entry_of(key, name)
+  if entry then
+    redis.call('ZREM', key, entry.member)
+    redis.call('HDEL', key .. ':entries', name)
+    count_score(key, entry.score, -1)
+  end
+  return entry
+end
+
+-- Set the state, given the digest of the definition and whether names are hidden.
+local function set_state(digest, hiding)
+  local new = digest .. (hiding and '+h' or '') .. (state:match('@%d+$') or '')
+  if new == '' then
+    redis.call('DEL', base .. ':state')
+  else
+    redis.call('SET', base .. ':state', new)
+  end
+  return new
 end

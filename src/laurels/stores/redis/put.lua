@@ -1,9 +1,11 @@
--- put(K; rules, now, name, score)
+-- put(B; rules, state, now, place, name, score)
 --
--- What submit.lua does with one score without metadata, on a board without windows whose ties go by name, whose ranks
--- are not dense and whose scores are not added. Most submits are so; this script costs a third.
+-- What submit.lua does with one score without metadata, if there are no windows, guard and time to live, no name is
+-- hidden, ties go by name, ranks are not dense and scores are not added. Most submits are so; it costs a third.
 
-local key, rules, name, score = KEYS[1], ARGV[1], ARGV[3], ARGV[4]
+local key, rules, name, score = KEYS[1], ARGV[1], ARGV[5], ARGV[6]
+local state = redis.call('GET', key .. ':state') or ''
+if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
 local had = redis.call('ZSCORE', key, name)
 if had then
   local value, before = tonumber(score), tonumber(had)
@@ -11,5 +13,5 @@ if had then
   if rules:byte(2) == 98 and (value > before) ~= (rules:byte(1) == 100) then return 0 end  -- best, descending
 end
 redis.call('ZADD', key, score, name)
-redis.call('HSET', key .. ':entries', name, ARGV[2] .. '.1')
+redis.call('HSET', key .. ':entries', name, ARGV[3] .. '.1')
 return 0

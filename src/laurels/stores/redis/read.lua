@@ -1,6 +1,7 @@
--- read(K; rules, kind, argument...)
+-- read(B; rules, state, now, place, kind, argument...)
 --
---   standing  name                        {score, rank} or nothing
+--   nothing                               nothing
+--   standing  name                        {score, rank} or nothing; {score or "0", -1} of a hidden name
 --   count                                 the number of entries
 --   page      start, stop, details        {entry...}: name, score, rank, and with details what K:entries has of it
 --   around    name, span, details         {entry...} or nothing
@@ -10,8 +11,11 @@
 --   place     score                       {rank, how many are better, how many there are}
 --   summary   n, percent..., edge...      {count, best, worst, a score for each of n percents,
 --                                          how many entries have at least that score for each edge}
+--   hidden    after, limit                {entry...}: name, and if it has an entry score, what K:hidden:entries has
+--   held      name                        {entry} or nothing
 
-local key, kind = KEYS[1], ARGV[2]
+local kind, NAMES_AT_ONCE = ARGV[5], 1000
+if over then key = base .. ':over' end  -- which is never there
 
 local function entries_at(start, stop, details)
   if stop <= start then return {} end
@@ -26,8 +30,12 @@ local function entries_at(start, stop, details)
     names[#names + 1] = name_of(found[at])
     entries[#entries + 1] = {names[#names], score, ranking == 'o' and place or rank}
   end
-  if details ~= '' and #names > 0 then
-    for at, kept in ipairs(redis.call('HMGET', key .. ':entries', unpack(names))) do entries[at][4] = kept end
+  if details ~= '' then
+    for first = 1, #names, NAMES_AT_ONCE do
+      local last = math.min(#names, first + NAMES_AT_ONCE - 1)
+      local kept = redis.call('HMGET', key .. ':entries', unpack(names, first, last))
+      for at = first, last do entries[at][4] = kept[at - first + 1] end
+    end
   end
   return entries
 end
@@ -50,47 +58,60 @@ local function place_after(score, member)
   return low
 end
 
-if kind == 'standing' then
-  return standing_of(key, ARGV[3]) or false
+if kind == 'nothing' then
+  return false
+elseif kind == 'standing' then
+  return standing_of(key, ARGV[6]) or is_hidden(ARGV[6]) and {'0', -1} or false
 elseif kind == 'count' then
   return redis.call('ZCARD', key)
 elseif kind == 'page' then
-  return entries_at(tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5])
+  return entries_at(tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8])
 elseif kind == 'around' then
-  local entry = entry_of(key, ARGV[3])
+  local entry = entry_of(key, ARGV[6])
   if not entry then return false end
-  local place, span = redis.call(RANK, key, entry.member), tonumber(ARGV[4])
-  return entries_at(math.max(0, place - span), place + span + 1, ARGV[5])
+  local place, span = redis.call(RANK, key, entry.member), tonumber(ARGV[7])
+  return entries_at(math.max(0, place - span), place + span + 1, ARGV[8])
 elseif kind == 'named' then
   local places, seen = {}, {}
-  for at = 4, #ARGV do
+  for at = 7, #ARGV do
     local entry = not seen[ARGV[at]] and entry_of(key, ARGV[at])
     seen[ARGV[at]] = true
     if entry then places[#places + 1] = redis.call(RANK, key, entry.member) end
   end
   table.sort(places)
   local entries = {}
-  for at, place in ipairs(places) do entries[at] = entries_at(place, place + 1, ARGV[3])[1] end
+  for at, place in ipairs(places) do entries[at] = entries_at(place, place + 1, ARGV[6])[1] end
   return entries
 elseif kind == 'scores' then
-  local low, high = ARGV[3], ARGV[4]
+  local low, high = ARGV[6], ARGV[7]
   local start = down and better(key, high) or better(key, low)
   local count = redis.call('ZCOUNT', key, low, high)
-  return entries_at(start, start + math.min(count, tonumber(ARGV[5])), ARGV[6])
+  return entries_at(start, start + math.min(count, tonumber(ARGV[8])), ARGV[9])
 elseif kind == 'after' then
-  local place = place_after(ARGV[3], member_of(ARGV[6], tonumber(ARGV[4]), tonumber(ARGV[5])))
-  return entries_at(place, place + tonumber(ARGV[7]), ARGV[8])
+  local place = place_after(ARGV[6], member_of(ARGV[9], tonumber(ARGV[7]), tonumber(ARGV[8])))
+  return entries_at(place, place + tonumber(ARGV[10]), ARGV[11])
 elseif kind == 'place' then
-  local before = better(key, ARGV[3])
-  return {rank_at(key, ARGV[3], before), before, redis.call('ZCARD', key)}
+  local before = better(key, ARGV[6])
+  return {rank_at(key, ARGV[6], before), before, redis.call('ZCARD', key)}
 elseif kind == 'summary' then
   local count = redis.call('ZCARD', key)
   if count == 0 then return {0} end
   local function score_at(place) return redis.call(RANGE, key, place, place, 'WITHSCORES')[2] end
-  local answer, percents = {count, score_at(0), score_at(count - 1)}, tonumber(ARGV[3])
-  for at = 4, percents + 3 do
+  local answer, percents = {count, score_at(0), score_at(count - 1)}, tonumber(ARGV[6])
+  for at = 7, percents + 6 do
     answer[#answer + 1] = score_at(math.floor(count * (100 - tonumber(ARGV[at])) / 100))
   end
-  for at = percents + 4, #ARGV do answer[#answer + 1] = redis.call('ZCOUNT', key, ARGV[at], '+inf') end
+  for at = percents + 7, #ARGV do answer[#answer + 1] = redis.call('ZCOUNT', key, ARGV[at], '+inf') end
   return answer
+elseif kind == 'hidden' then
+  local first = ARGV[6] == '' and '-' or '(' .. ARGV[6]
+  local found = redis.call('ZRANGEBYLEX', base .. ':hiding', first, '+', 'LIMIT', 0, ARGV[7])
+  for at, name in ipairs(found) do
+    local entry = entry_of(key .. ':hidden', name)
+    found[at] = entry and {name, entry.score, redis.call('HGET', key .. ':hidden:entries', name)} or {name}
+  end
+  return found
+elseif kind == 'held' then
+  local entry = entry_of(key, ARGV[6])
+  return entry and {{ARGV[6], entry.score, 0, redis.call('HGET', key .. ':entries', ARGV[6])}} or false
 end

@@ -1,57 +1,36 @@
--- remove(K; rules, board's own key or nothing, prefix, kind, name)
+-- remove(B; rules, state, now, place, kind, name)
 --
--- kind is "name" or "all". If K is the board's, its periods are meant, too; if it is a period's, that alone, and the
--- second argument is the board's key. Returns 1 if it was there, else 0.
+-- kind is "name" or "all". If K is the board, its periods and what is held are meant, too. Returns 1 if there was any,
+-- else 0.
 
-local key, board, prefix, kind, name = KEYS[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local list = (board == '' and key or board) .. ':periods'
+if over then forget_board() end
+local kind, name = ARGV[5], ARGV[6]
 
-local function forget(each)
-  redis.call('UNLINK', each, each .. ':entries', each .. ':scores', each .. ':counts')
+local function unlist(line)
+  if not is_there(key_at(line)) then redis.call('ZREM', base .. ':periods', line) end
 end
 
-local function remove(each)
-  local entry = entry_of(each, name)
-  if not entry then return false end
-  redis.call('ZREM', each, entry.member)
-  redis.call('HDEL', each .. ':entries', name)
-  if ranking == 'd' and redis.call('HINCRBY', each .. ':counts', entry.score, -1) == 0 then
-    redis.call('HDEL', each .. ':counts', entry.score)
-    redis.call('ZREM', each .. ':scores', entry.score)
-  end
-  return true
-end
-
-local function unlist(each)
-  if redis.call('EXISTS', each) == 0 then
-    local window, period = each:sub(#prefix + 1):match('^(.*):([^:]*)$')
-    redis.call('ZREM', list, window .. '\n' .. period)
-  end
-end
-
-if board ~= '' then
-  local found = kind == 'all' and redis.call('EXISTS', key) == 1 or kind == 'name' and remove(key)
-  if kind == 'all' then forget(key) end
-  unlist(key)
-  return found and 1 or 0
-end
-
-local periods = redis.call('ZRANGE', list, 0, -1)
 local found
-if kind == 'all' then
-  found = redis.call('EXISTS', key) == 1
+if kind == 'all' and key == base then
+  found = board_is_there()
+  forget_board()
+elseif kind == 'all' then
+  found = is_there(key)
   forget(key)
-  for _, each in ipairs(periods) do forget(prefix .. each:gsub('\n', ':')) end
-  redis.call('UNLINK', list)
+  unlist(ARGV[4])
+elseif key ~= base then
+  found = take(place_of(key, name), name)
+  if ARGV[4] ~= 'held' then unlist(ARGV[4]) end
 else
-  found = remove(key)
+  found = take(place_of(base, name), name)
   if found then
-    for _, each in ipairs(periods) do
-      local period = prefix .. each:gsub('\n', ':')
-      remove(period)
-      unlist(period)
+    for _, line in ipairs(redis.call('ZRANGE', base .. ':periods', 0, -1)) do
+      local period = key_at(line)
+      take(place_of(period, name), name)
+      unlist(line)
     end
   end
+  found = take(base .. ':held', name) or found
 end
-if redis.call('EXISTS', key) == 0 then redis.call('UNLINK', key .. ':clock') end
+forget_if_empty()
 return found and 1 or 0

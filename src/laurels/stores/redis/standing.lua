@@ -1,5 +1,10 @@
--- standing(K; rules, name): as of read.lua, on a board whose ties go by name and whose ranks are places.
+-- standing(B; rules, state, now, place, name): as of read.lua, if ties go by name, ranks are places, no name is hidden
+-- and nothing ends.
 
-local score = redis.call('ZSCORE', KEYS[1], ARGV[2])
+local key = KEYS[1]
+local state = redis.call('GET', key .. ':state') or ''
+if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
+if ARGV[4] ~= '' then key = key .. ':' .. ARGV[4]:gsub('\n', ':') end
+local score = redis.call('ZSCORE', key, ARGV[5])
 if not score then return false end
-return {score, redis.call(ARGV[1]:byte(1) == 100 and 'ZREVRANK' or 'ZRANK', KEYS[1], ARGV[2])}
+return {score, redis.call(ARGV[1]:byte(1) == 100 and 'ZREVRANK' or 'ZRANK', key, ARGV[5])}

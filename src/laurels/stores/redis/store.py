@@ -7,28 +7,30 @@ What is under which key stands at the head of ``common.lua``.
 
 from __future__ import annotations
 
-import asyncio
+import os
 import time
-from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from redis.exceptions import RedisError
 
-from laurels.errors import AnswerLost, KeyReused, ScoreRefused, StoreError, SumUncertain
+from laurels.clock import SECOND
+from laurels.errors import AnswerLost, DefinitionChanged, KeyReused, StoreError, SumUncertain
 from laurels.stores.contract import (
     KEY_SECONDS,
     Board,
     Capabilities,
-    Change,
     Entry,
     FullSubmission,
+    HiddenName,
     IdempotencyKey,
     Period,
     PeriodRange,
     Place,
     Ranked,
     Refusal,
+    Run,
     Score,
     Standing,
     Store,
@@ -36,33 +38,51 @@ from laurels.stores.contract import (
     SubmitResult,
     Summary,
 )
+from laurels.stores.redis.boards import BoardList
 from laurels.stores.redis.connection import ANSWER_SECONDS, connect, translate
+from laurels.stores.redis.definitions import Definitions
+from laurels.stores.redis.keys import COMMON, RUN_KEY, key_of, read_score, write_score
+from laurels.stores.redis.rates import RedisMeters
+from laurels.stores.redis.submitting import (
+    FINGERPRINT_BYTES,
+    TIME_DIGITS,
+    Refused,
+    Words,
+    bounds_words,
+    guard_words,
+    key_words,
+    read_answer,
+    read_change,
+    read_standing,
+)
 from laurels.stores.redis.turns import Script, Turns
+from laurels.stores.runs import KEY_BYTES, make_run, read_run
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
-from laurels.stores.sums import add, check_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from laurels.definition import Definition
     from laurels.stores.redis.connection import Credentials
+    from laurels.stores.redis.definitions import Known
 
-PREFIX = "laurels:"
-BOARDS = f"{PREFIX}boards"
-LISTED_REMEMBERED = 100_000
-SECOND = 1_000_000
-LISTED = 500
-"""Names of boards that are looked up at once."""
+ALL = 2**53
+"""More entries than there are."""
+STALE_WORDS = 3
+"""How many an answer has that says that the board is another; no other answer of words has so many."""
 _encode = msgspec.json.Encoder().encode
-_SUBMIT, _READ, _REMOVE, _METADATA = (Script("common", name) for name in ("submit", "read", "remove", "metadata"))
-_PERIODS, _PUT, _STANDING = map(Script, ("periods", "put", "standing"))
+_SUBMIT, _READ, _REMOVE = (Script(COMMON, name) for name in ("submit", "read", "remove"))
+_METADATA, _PERIODS, _HIDE = (Script(COMMON, name) for name in ("metadata", "periods", "hide"))
+_PAGE, _PUT, _PUT_MANY, _STANDING = map(Script, ("page", "put", "put_many", "standing"))
+_STALE, _HELD = b"stale", "held"
 
 
 class RedisStore(Store):
     """A store that keeps its boards in one database of Redis."""
 
-    capabilities = Capabilities(durable=False, defining=False, ttl=False, hiding=False, guarding=False)
+    capabilities = Capabilities(durable=False)
     waits_inline = True
+    shares_definitions = True
 
     def __init__(
         self,
@@ -75,8 +95,52 @@ class RedisStore(Store):
         self._client = connect(url, answer_seconds, credentials)
         self._turns = Turns(self._client)
         self._clock = clock
-        self._listed: set[str] = set()
-        self._listing: dict[str, asyncio.Future[Any]] = {}
+        self.meters = RedisMeters(self._turns.call)
+        self._definitions = Definitions(self._turns.call, self._ask, self._now)
+        self._boards = BoardList(self._turns.call, self._ask, self._now)
+        self._run_key: bytes | None = None
+
+    def _now(self) -> int:
+        return round(self._clock() * SECOND)
+
+    async def _ask(self, key: str, *words: str | int | bytes) -> Any:  # noqa: ARG002 - which tells a cluster's node
+        try:
+            return await self._client.execute_command(*words)
+        except (RedisError, OSError) as error:
+            raise translate(error) from error
+
+    async def _act(self, script: Script, board: Board, place: str, *words: str | int | bytes) -> Any:
+        """Call a script as the board is known here; again if it is another, by the new definition for what is kept.
+
+        Raises DefinitionChanged if its definition is another than the caller's was.
+        """
+        self._check_kept(board)
+        while True:
+            known, key = self._definitions.of(board.name), key_of(board.name)
+            answer = await self._turns.call(script, (key,), known.rules, known.state, self._now(), place, *words)
+            if not _is_stale(answer):
+                return answer
+            await self._follow(board.name, known, answer)
+
+    async def _follow(self, name: str, known: Known, answer: list[Any]) -> None:
+        """Take over what a script says of a board; raise DefinitionChanged if that concerns the caller."""
+        if known.state[:1] == "~" and not answer[2]:
+            await self._definitions.adopt(name)
+            now = self._definitions.of(name)
+        else:
+            now = self._definitions.take(name, answer[1], answer[2])
+        if now.definition != known.definition:
+            raise DefinitionChanged(name)
+
+    async def _known_to_submit(self, board: Board) -> Known:
+        """Return what is known of a board; raise DefinitionChanged if the caller has another definition."""
+        known = self._definitions.of(board.name)
+        if known.adopts:
+            await self._definitions.adopt(board.name)
+            known = self._definitions.of(board.name)
+        if board.definition is not known.definition and board.definition != known.definition:
+            raise DefinitionChanged(board.name)
+        return known
 
     # Writes
 
@@ -88,118 +152,226 @@ class RedisStore(Store):
         *,
         want_changes: bool = False,
     ) -> SubmitResult | None:
+        self._check_open()
+        name = board.name
+        known = self._definitions.of(name)
+        if (
+            known.is_plain
+            and type(submissions) is Submission
+            and submissions.metadata is None
+            and not (idempotency_key or want_changes or board.feeds)
+            and name in self._boards.listed
+            and (board.definition is known.definition or board.definition == known.definition)
+        ):
+            score = write_score(submissions.score)
+            answer = await self._turns.call(
+                _PUT, (key_of(name),), known.rules, known.state, self._now(), "", submissions.name, score
+            )
+            if answer == 0:
+                return None
+            await self._follow(name, known, answer)
+        return await self._submit(board, submissions, idempotency_key, want_changes=want_changes)
+
+    async def _submit(
+        self,
+        board: Board,
+        submissions: Submission | Sequence[Submission | Refusal],
+        key: IdempotencyKey | None,
+        *,
+        want_changes: bool,
+    ) -> SubmitResult | None:
         self._check_kept(board)
         is_one = isinstance(submissions, Submission)
-        is_short = board.name in self._listed and _is_plain(board) and not (idempotency_key or want_changes)
-        if is_short and type(submissions) is Submission and submissions.metadata is None:
-            now = round(self._clock() * SECOND)
-            key, rules = key_of(board.name), rules_of(board.definition)
-            await self._turns.call(_PUT, (key,), rules, now, submissions.name, _text(submissions.score))
-            return None
         if want_changes and not is_one:
             self._refuse("tell what a batch changed")
         batch: Sequence[Submission | Refusal] = [submissions] if isinstance(submissions, Submission) else submissions
         good = [each for each in batch if isinstance(each, Submission)]
         early = [each for each in batch if isinstance(each, Refusal)]
-        if any(isinstance(each, FullSubmission) and (each.operator or each.run) for each in good):
-            self._refuse("guard a board against cheating")
-        if not good and idempotency_key is None:
+        if not good and key is None:
             return SubmitResult(early)
-        if good and board.name not in self._listed:
-            await self._list(board.name)
-        keys, entries = _entries(board, good)
-        definition = board.definition
-        bounds, fingerprint = definition.scores, b""
-        if idempotency_key is not None:
-            keys.append(_key_of_key(board, idempotency_key))
-            fingerprint = idempotency_key.fingerprint
-        flags = "c" * want_changes + "k" * (idempotency_key is not None) + "m" * (not is_one) + "w" * bounds.integer
-        call = self._turns.call(
-            _SUBMIT,
-            tuple(keys),
-            rules_of(definition),
-            round(self._clock() * SECOND),
-            f"{key_of(board.name)}:",
-            flags,
-            "" if bounds.min is None else repr(bounds.min),
-            "" if bounds.max is None else repr(bounds.max),
-            fingerprint,
-            KEY_SECONDS,
-            *entries,
-        )
-        try:
-            answer = await call
-        except AnswerLost as lost:
-            if definition.operator_rules.adds and idempotency_key is None:
-                raise SumUncertain(lost.problem) from lost.__cause__
-            raise
+        known = await self._known_to_submit(board)
+        definition, guard = known.definition, known.definition.guard
+        if good and board.name not in self._boards.listed:
+            await self._boards.add(board.name)
+        if known.is_plain and not (is_one or key or board.feeds) and _are_plain(good):
+            pairs = chain.from_iterable((each.name, write_score(each.score)) for each in good)
+            answer = await self._turns.call(
+                _PUT_MANY, (key_of(board.name),), known.rules, known.state, self._now(), "", *pairs
+            )
+            if answer == 0:
+                return SubmitResult(early) if early else None
+            await self._follow(board.name, known, answer)
+        runs = [await self._read_run(board, each) for each in good]
+        words = Words(board.feeds, guard.runs if guard else None, self._now())
+        for each, run in zip(good, runs, strict=True):
+            words.add(each, run)
+        flags = "c" * want_changes + "m" * (not is_one) + "w" * definition.scores.integer
+        answer = await self._write(board, flags, key, words)
         if answer == 0:
             return SubmitResult(early) if early else None
-        return _result(answer, good, batch, early, definition)
+        result = read_answer(answer, good, batch, Refused(definition, runs))
+        return result if want_changes or not is_one else None
 
-    async def _list(self, name: str) -> None:
-        """Have the list of boards hold a name, before the board's first submit."""
-        listing = self._listing.get(name)
-        if listing is None:
-            listing = self._listing[name] = asyncio.ensure_future(self._ask("ZADD", BOARDS, 0, name))
-            listing.add_done_callback(lambda _: self._listing.pop(name))
-        await asyncio.shield(listing)
-        if len(self._listed) >= LISTED_REMEMBERED:
-            self._listed.clear()
-        self._listed.add(name)
-
-    async def _ask(self, *words: str | int) -> Any:
+    async def _write(self, board: Board, flags: str, key: IdempotencyKey | None, words: Words) -> Any:
+        of = board.definition
+        options = flags, *bounds_words(of), *key_words(key, KEY_SECONDS), *guard_words(of.guard)
         try:
-            return await self._client.execute_command(*words)
-        except (RedisError, OSError) as error:
-            raise translate(error) from error
+            return await self._act(_SUBMIT, board, "", *options, *words.all())
+        except AnswerLost as lost:
+            if of.operator_rules.adds and key is None:
+                raise SumUncertain(lost.problem) from lost.__cause__
+            raise
 
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
-        first = await self._ask("GET", _key_of_key(board, idempotency_key))
-        if first is None:
+        key = f"{key_of(board.name)}:key:{idempotency_key.key.hex()}"
+        first = await self._ask(key, "GET", key)
+        start = FINGERPRINT_BYTES + TIME_DIGITS
+        if first is None or int(first[FINGERPRINT_BYTES:start]) + KEY_SECONDS * SECOND <= self._now():
             return None
         if not first.startswith(idempotency_key.fingerprint):
             raise KeyReused
-        return _recalled(_unpack(first[16:]))
+        return read_change(_unpack(first[start:]))
 
     async def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> bool:
-        self._check_kept(board)
-        keys = (_key(board), *(key_of(board.name, feed.window, feed.period) for feed in board.feeds))
+        self._check_open()
+        await self._known_to_submit(board)
+        fed = [_line(feed.window, feed.period) for feed in board.feeds]
         given = b"" if metadata is None else b"=" + metadata
-        return bool(await self._turns.call(_METADATA, keys, rules_of(board.definition), name, given))
+        return bool(await self._act(_METADATA, board, _place(board), name, given, *fed))
 
     async def remove(self, board: Board, name: str) -> bool:
-        return await self._remove(board, "name", name)
+        return bool(await self._act(_REMOVE, board, _place(board), "name", name))
 
     async def drop(self, board: Board) -> bool:
-        return await self._remove(board, "all", "")
+        return bool(await self._act(_REMOVE, board, _place(board), "all", ""))
 
-    async def _remove(self, board: Board, kind: str, name: str) -> bool:
-        self._check_kept(board)
-        own = key_of(board.name)
-        rules, of_period = rules_of(board.definition), own if board.window else ""
-        found = await self._turns.call(_REMOVE, (_key(board),), rules, of_period, f"{own}:", kind, name)
-        return bool(found)
+    async def hide(self, board: Board, name: str) -> bool:
+        return await self._hide(board, "hide", name)
+
+    async def show(self, board: Board, name: str) -> bool:
+        return await self._hide(board, "show", name)
+
+    async def _hide(self, board: Board, kind: str, name: str) -> bool:
+        self._check_open()
+        if self._definitions.of(board.name).adopts:
+            await self._definitions.adopt(board.name)
+        changed, state = await self._act(_HIDE, board, "", kind, name)
+        self._definitions.note(board.name, state)
+        return bool(changed)
+
+    # The guard
+
+    async def _signing_key(self) -> bytes:
+        """Return what runs are signed with: all processes have the same."""
+        if self._run_key is None:
+            await self._ask(RUN_KEY, "SET", RUN_KEY, os.urandom(KEY_BYTES), "NX")
+            self._run_key = await self._ask(RUN_KEY, "GET", RUN_KEY)
+        return self._run_key or b""
+
+    async def _read_run(self, board: Board, submission: Submission) -> bytes | None:
+        if not isinstance(submission, FullSubmission) or submission.run is None:
+            return None
+        return read_run(await self._signing_key(), board.name, submission.name, submission.run)
+
+    async def make_run(self, board: Board, name: str) -> Run:
+        self._check_open()
+        now, guard = self._now(), board.definition.guard
+        seconds = guard.runs.max_seconds if guard and guard.runs else 0
+        run = make_run(await self._signing_key(), board.name, name, now, seconds)
+        return Run(run, now + seconds * SECOND)
+
+    async def held(self, board: Board, after: Ranked | None = None, limit: int | None = None) -> list[Ranked]:
+        if after is None:
+            return await self._entries_at(_HELD, board, True, "page", 0, ALL if limit is None else limit, "d")  # noqa: FBT003
+        place = write_score(after.score), after.tick, after.sequence, after.name
+        return await self._entries_at(_HELD, board, True, "after", *place, ALL if limit is None else limit, "d")  # noqa: FBT003
+
+    async def held_entry(self, board: Board, name: str, *, with_metadata: bool = False) -> Ranked | None:
+        found = await self._entries_at(_HELD, board, with_metadata, "held", name)
+        return found[0] if found else None
+
+    async def release(self, board: Board, held: Ranked) -> bool:
+        self._check_open()
+        known = await self._known_to_submit(board)
+        words = Words(board.feeds, None, self._now())
+        words.add_released(held.name, f"{held.tick}.{held.sequence}")
+        await self._boards.add(board.name)
+        flags = "r" + "w" * known.definition.scores.integer
+        answer = await self._write(board, flags, None, words)
+        if answer == 0:
+            return True
+        _, problem, figure = answer
+        if problem == b"n":
+            return False
+        raise Refused(known.definition, [None]).error(0, Submission(held.name, held.score), problem, figure)
+
+    async def reject(self, board: Board, name: str) -> bool:
+        return bool(await self._act(_REMOVE, board, _HELD, "name", name))
+
+    # Definitions
+
+    def follow(self, changed: Callable[[str], object]) -> None:
+        self._definitions.changed = changed
+
+    def default_of(self, name: str, default: Definition) -> Definition:  # noqa: ARG002 - which it was told
+        return self._definitions.default_of(name)
+
+    async def learn(self, name: str = "") -> None:
+        self._check_open()
+        await (self._definitions.learn(name) if name else self._definitions.load())
+
+    async def definitions(self) -> Mapping[str, Definition]:
+        self._check_open()
+        await self._definitions.load()
+        return self._definitions.own
+
+    async def define(self, name: str, definition: Definition) -> None:
+        self._check_open()
+        self.capabilities.check(definition)
+        await self._definitions.define(name, definition)
+
+    async def undefine(self, name: str) -> bool:
+        self._check_open()
+        return await self._definitions.define(name, None)
+
+    async def declare(self, definitions: Mapping[str, Definition], default: Definition) -> None:
+        self._check_open()
+        await self._definitions.declare(definitions, default, self._boards.all)
 
     # Reads
 
     async def standing(self, board: Board, name: str) -> Standing | None:
-        if board.visible and _is_plain(board):
+        known = self._definitions.of(board.name)
+        if board.visible and known.is_plain:
             self._check_open()
-            found = await self._turns.call(_STANDING, (_key(board),), rules_of(board.definition), name)
-        else:
-            found = await self._read(board, "standing", name)
-        return Standing(_score(found[0]), found[1]) if found else None
+            key, now = key_of(board.name), 0
+            found = await self._turns.call(_STANDING, (key,), known.rules, known.state, now, _place(board), name)
+            if not _is_stale(found):
+                return Standing(read_score(found[0]), found[1]) if found else None
+            await self._follow(board.name, known, found)
+        found = await self._read(board, "standing", name)
+        return read_standing(*found) if found else None
 
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
-        return await self._entries(board, with_metadata, "page", start, min(stop, 2**53), "d")
+        return await self._entries(board, with_metadata, "page", start, min(stop, ALL), "d")
 
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
         if with_metadata:
             return await super().page_json(board, start, stop, with_metadata=True)
-        found = await self._read(board, "page", start, min(stop, 2**53), "")
-        return _encode([Entry(name.decode(), _score(score)) for name, score, _ in found or ()])
+        known = self._definitions.of(board.name)
+        if board.visible and known.is_plain and start < stop:
+            self._check_open()
+            words = known.rules, known.state, 0, _place(board), start, min(stop, ALL)
+            flat = await self._turns.call(_PAGE, (key_of(board.name),), *words)
+            if not _is_stale(flat):
+                pairs = iter(flat)
+                return _encode(
+                    [Entry(name.decode(), read_score(score)) for name, score in zip(pairs, pairs, strict=True)]
+                )
+            await self._follow(board.name, known, flat)
+        found = await self._read(board, "page", start, min(stop, ALL), "")
+        return _encode([Entry(name.decode(), read_score(score)) for name, score, _ in found or ()])
 
     async def count(self, board: Board) -> int:
         return await self._read(board, "count") or 0
@@ -214,64 +386,73 @@ class RedisStore(Store):
     async def entries_between_scores(
         self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
-        return await self._entries(board, with_metadata, "scores", _text(low), _text(high), limit, "d")
+        return await self._entries(board, with_metadata, "scores", write_score(low), write_score(high), limit, "d")
 
     async def entries_after(
         self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
-        place = _text(entry.score), entry.tick, entry.sequence, entry.name
+        place = write_score(entry.score), entry.tick, entry.sequence, entry.name
         return await self._entries(board, with_metadata, "after", *place, limit, "d")
 
     async def place(self, board: Board, score: Score) -> Place:
-        return Place(*(await self._read(board, "place", _text(score)) or (0, 0, 0)))
+        return Place(*(await self._read(board, "place", write_score(score)) or (0, 0, 0)))
 
     async def summary(self, board: Board) -> Summary:
         """Ask until the edges of the histogram, which follow from the best and the worst score, are of one state."""
         edges: list[Score] = []
         while True:
-            words: list[str | int] = [len(PERCENTILES), *PERCENTILES, *map(_text, edges[:-1])]
+            words: list[str | int] = [len(PERCENTILES), *PERCENTILES, *map(write_score, edges[:-1])]
             count, *figures = await self._read(board, "summary", *words) or [0]
             if not count:
                 return summarize(0, [], [], [])
-            scores = [_score(figure) for figure in figures[: 2 + len(PERCENTILES)]]
+            scores = [read_score(figure) for figure in figures[: 2 + len(PERCENTILES)]]
             known, edges = edges, edges_between(scores[0], scores[1])
             if known == edges:
                 return summarize(count, scores, edges, figures[len(scores) :])
 
+    async def hidden(
+        self, board: Board, after: str = "", limit: int | None = None, *, with_metadata: bool = False
+    ) -> list[HiddenName]:
+        found = await self._read(board, "hidden", after, -1 if limit is None else limit)
+        return [_hidden(each, with_metadata=with_metadata) for each in found or ()]
+
     async def _entries(self, board: Board, with_metadata: bool, kind: str, *words: str | int) -> list[Ranked]:  # noqa: FBT001
-        found = await self._read(board, kind, *words)
+        return await self._entries_at(_place(board), board, with_metadata, kind, *words)
+
+    async def _entries_at(
+        self,
+        place: str,
+        board: Board,
+        with_metadata: bool,  # noqa: FBT001
+        kind: str,
+        *words: str | int,
+    ) -> list[Ranked]:
+        found = await self._read_at(place, board, kind, *words)
         return [_ranked(each, with_metadata=with_metadata) for each in found or ()]
 
     async def _read(self, board: Board, kind: str, *words: str | int) -> Any:
-        self._check_kept(board)
-        if not board.visible:
+        return await self._read_at(_place(board), board, kind, *words)
+
+    async def _read_at(self, place: str, board: Board, kind: str, *words: str | int) -> Any:
+        if not board.visible:  # perhaps it is by now
+            await self._act(_READ, board, place, "nothing")
             return None
-        return await self._turns.call(_READ, (_key(board),), rules_of(board.definition), kind, *words)
+        return await self._act(_READ, board, place, kind, *words)
 
     # Boards and periods
 
     async def names(self, after: str = "", limit: int | None = None) -> list[str]:
         self._check_open()
-        found: list[str] = []
-        start = f"({after}" if after else "-"
-        while limit is None or len(found) < limit:
-            page = [name.decode() for name in await self._ask("ZRANGEBYLEX", BOARDS, start, "+", "LIMIT", 0, LISTED)]
-            if not page:
-                break
-            exist = await asyncio.gather(*(self._turns.call(_READ, (key_of(name),), "dlno", "count") for name in page))
-            found += [name for name, count in zip(page, exist, strict=True) if count]
-            start = f"({page[-1]}"
-        return found[:limit]
+        return await self._boards.names(after, limit)
 
     async def periods(
         self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
     ) -> list[Period]:
-        self._check_kept(board)
-        ends = [""]
-        if ranges is not None:
-            ends = [f"{each.window}\n{end}" for each in ranges for end in (each.first, each.last)]
-        rules, own = rules_of(board.definition), key_of(board.name)
-        found = await self._turns.call(_PERIODS, (own,), rules, f"{own}:", -1 if limit is None else limit, *ends)
+        ends = [_line(each.window, end) for each in ranges or () for end in (each.first, each.last)]
+        if ranges is not None and not ends:
+            self._check_open()
+            return []
+        found = await self._act(_PERIODS, board, "", -1 if limit is None else limit, *ends)
         pairs = ((line.decode().split("\n"), count) for line, count in found)
         return [Period(window, period, count) for (window, period), count in pairs]
 
@@ -283,7 +464,7 @@ class RedisStore(Store):
 
     async def ready(self) -> None:
         self._check_open()
-        await self._ask("PING")
+        await self._ask("", "PING")
 
     async def reconnect(self) -> None:
         """Close the connections that nothing uses: they may be dead, or too old. What is asked next connects anew."""
@@ -306,128 +487,51 @@ async def open_store(url: str, clock: Callable[[], float] = time.time) -> RedisS
     return store
 
 
+def _are_plain(submissions: Sequence[Submission]) -> bool:
+    """Return whether submissions are no more than a score each, of names of which no two are the same."""
+    if any(isinstance(each, FullSubmission) or each.metadata is not None for each in submissions):
+        return False
+    return len({each.name for each in submissions}) == len(submissions)
+
+
+def _is_stale(answer: Any) -> bool:
+    return type(answer) is list and len(answer) == STALE_WORDS and answer[0] == _STALE
+
+
 def _unpack(body: bytes) -> Any:
     """Return what a script packed, as it would have returned it: cmsgpack knows no bytes."""
     answer = msgspec.msgpack.decode(body)
     return [word.encode() if isinstance(word, str) else word for word in answer] if answer else answer
 
 
-_ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%{}:"})
+def _line(window: str, period: str) -> str:
+    return f"{window}\n{period}"
 
 
-@lru_cache(10_000)
-def key_of(board: str, window: str = "", period: str = "") -> str:
-    """Return the key of a board, or of a period of it; all of one board have one hash tag, and so are in one slot."""
-    key = f"{PREFIX}{{{board.translate(_ESCAPED)}}}"
-    return f"{key}:{window}:{period}" if window else key
+def _place(board: Board) -> str:
+    return f"{board.window}\n{board.period}" if board.window else ""
 
 
-def _is_plain(board: Board) -> bool:
-    """Return whether a board's members are names, its ranks places, and its scores not added."""
-    of = board.definition
-    return not board.feeds and of.ties == "name" and of.ranking == "ordinal" and of.operator != "increment"
-
-
-def _key(board: Board) -> str:
-    return key_of(board.name, board.window, board.period)
-
-
-@lru_cache(1000)
-def _rules(order: str, operator: str, ties: str, ranking: str) -> str:
-    return order[0] + operator[0] + ties[0] + ranking[0]
-
-
-def rules_of(definition: Definition) -> str:
-    """Return the rules of a board as scripts read them."""
-    return _rules(definition.order, definition.operator, definition.ties, definition.ranking)
-
-
-def _entries(board: Board, submissions: Sequence[Submission]) -> tuple[list[str], list[bytes | str | int]]:
-    """Return the keys that submissions go to, the board's first, and five values for each of them."""
-    places = {key_of(board.name): 1}
-    words: list[bytes | str | int] = []
-    usual = _feeds(board, board.feeds, places)
-    for each in submissions:
-        when: int | str = ""
-        feeds = usual
-        if isinstance(each, FullSubmission):
-            when = "" if each.submitted_at is None else each.submitted_at
-            feeds = _feeds(board, each.feeds, places)
-        metadata = b"" if each.metadata is None else b"=" + each.metadata
-        words += (each.name, _text(each.score), metadata, when, feeds)
-    return list(places), words
-
-
-def _feeds(board: Board, feeds: Sequence[Any], places: dict[str, int]) -> str:
-    named = [(key_of(board.name, feed.window, feed.period), feed.oldest) for feed in feeds]
-    return ",".join(f"{places.setdefault(key, len(places) + 1)}:{oldest}" for key, oldest in named)
-
-
-def _text(score: Score) -> str:
-    return f"{score:.17g}"
-
-
-def _score(text: bytes) -> Score:
-    score = float(text)
-    return int(score) if score.is_integer() else score
+def _read_details(details: bytes) -> tuple[int, int, bytes | None]:
+    """Return tick, sequence and metadata of an entry."""
+    when, _, metadata = details.partition(b" ")
+    tick, _, sequence = when.partition(b".")
+    return int(tick), int(sequence), metadata or None
 
 
 def _ranked(entry: list[Any], *, with_metadata: bool) -> Ranked:
     name, score, rank, details = entry
     if not details:  # put there by another program
-        return Ranked(name.decode(), _score(score), rank)
-    when, _, metadata = details.partition(b" ")
-    tick, _, sequence = when.partition(b".")
-    return Ranked(
-        name.decode(),
-        _score(score),
-        rank,
-        int(sequence),
-        int(tick),
-        metadata or None if with_metadata else None,
-        tick=int(tick),
-    )
+        return Ranked(name.decode(), read_score(score), rank)
+    tick, sequence, metadata = _read_details(details)
+    kept = metadata if with_metadata else None
+    return Ranked(name.decode(), read_score(score), rank, sequence, tick, kept, tick=tick)
 
 
-def _key_of_key(board: Board, idempotency_key: IdempotencyKey) -> str:
-    return f"{key_of(board.name)}:key:{idempotency_key.key.hex()}"
-
-
-def _result(
-    answer: Any,
-    good: Sequence[Submission],
-    batch: Sequence[Submission | Refusal],
-    early: list[Refusal],
-    definition: Definition,
-) -> SubmitResult:
-    """Return what a submit's script answered; raise KeyReused or ScoreRefused."""
-    kind, *rest = answer
-    if kind == b"k":
-        raise KeyReused
-    if kind == b"s":
-        raise _sum_refused(rest[0], good[0].score, definition)
-    if kind == b"c":
-        return _recalled(answer)
-    places = [place for place, each in enumerate(batch) if isinstance(each, Submission)]
-    refused = [
-        Refusal(places[index], good[index].name, str(_sum_refused(had, good[index].score, definition)))
-        for index, had in zip(rest[::2], rest[1::2], strict=True)
-    ]
-    return SubmitResult(sorted([*early, *refused], key=lambda each: each.index))
-
-
-def _recalled(answer: Any) -> SubmitResult:
-    """Return what a kept answer says of one submission; of a batch it says too little."""
-    if answer == 0 or answer[0] != b"c":
-        return SubmitResult()
-    _, had, rank, score, now, counted = answer
-    before = Standing(_score(had), rank) if had else None
-    return SubmitResult(changes=(Change(before, Standing(_score(score), now), bool(counted)),))
-
-
-def _sum_refused(had: bytes, score: Score, definition: Definition) -> ScoreRefused:
-    try:
-        check_sum(add(_score(had), score), definition.scores)
-    except ScoreRefused as error:
-        return error
-    return ScoreRefused("The sum cannot be kept.")
+def _hidden(entry: list[Any], *, with_metadata: bool) -> HiddenName:
+    name, *found = entry
+    if not found:
+        return HiddenName(name.decode())
+    score, details = found
+    tick, _, metadata = _read_details(details) if details else (None, 0, None)
+    return HiddenName(name.decode(), read_score(score), tick, metadata if with_metadata else None)

@@ -1,78 +1,70 @@
--- submit(K, period..., [idempotency key]; rules, now, prefix, flags, minimum, maximum, fingerprint, seconds, entry...)
+-- submit(B; rules, state, now, place, flags, minimum, maximum, hex, fingerprint, seconds, guard..., n, fed..., entry...)
 --
--- The keys are those of the board and of all the periods that entries feed; flags are letters: w, a whole score alone
--- is kept; c, the change is wanted; k, the last key is an idempotency key; m, it is a batch. prefix is what keys of
--- periods begin with. An entry is five values: name, score, metadata with "=" before it or nothing, time or nothing,
--- and the periods that it feeds: places among the keys, with commas between, each with ":" and the oldest period kept.
+-- flags are letters: w, a whole score alone is kept; c, the change is wanted; m, it is a batch; r, a held entry is
+-- released, which is the only entry. hex is that of an idempotency key, or empty. guard is four values, each empty if
+-- there is none: max_step, hold_above, the name of the rate, "microseconds between two, microseconds in all". n is how
+-- many periods are fed, "window\nperiod" each. An entry is seven values: name, score, metadata with "=" before it or
+-- nothing, time or nothing ("tick.sequence" of what is released), the periods that it feeds (places among those fed,
+-- with commas between, each with ":" and the oldest period kept), the letter of its operator or nothing, and its run
+-- behind a letter (f, fresh; o, too old; y, too young) and the milliseconds to remember it for, or nothing.
 --
--- Returns 0 if there is nothing to say; {"c", score, rank, score, rank, counted} of a change, the first two empty for a
--- new name; {"r", index, score...} for refusals of a batch, each with the score to which its own cannot be added;
--- {"s", score} for one submission's; {"k"} for a key that was used with another fingerprint.
+-- Returns 0 if there is nothing to say; {"c", score, rank, score, rank, counted, held} of a change, where a score is
+-- empty if there is no entry; {"r", index, problem, figure...} for refusals of a batch; {"x", problem, figure} for that
+-- of one submission: s, the score to which its own cannot be added; t, that from which the step is too long; p, by how
+-- many microseconds it comes too early; u, o, y, its run is used, too old or too young; n, nothing is held. {"k"} for a
+-- key that was used with another fingerprint.
 
-local now, prefix, flags = tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local minimum, maximum, fingerprint = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+if absent then return {'stale', state, ''} end
+local flags, minimum, maximum = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local hex, fingerprint, seconds = ARGV[8], ARGV[9], tonumber(ARGV[10])
+local max_step, hold_above, rate = tonumber(ARGV[11]), tonumber(ARGV[12]), ARGV[13]
+local interval, span = ARGV[14]:match('^(%d+) (%d+)$')
+local fed_count = tonumber(ARGV[15])
 local whole, wants_change = flags:find('w', 1, true), flags:find('c', 1, true)
-local keyed, batch = flags:find('k', 1, true), flags:find('m', 1, true)
-local board = KEYS[1]
+local batch, releases = flags:find('m', 1, true), flags:find('r', 1, true)
+local keyed = hex ~= '' and base .. ':key:' .. hex
+local held_key = base .. ':held'
 
 if keyed then
-  local first = redis.call('GET', KEYS[#KEYS])
-  if first then
+  local first = redis.call('GET', keyed)
+  if first and tonumber(first:sub(17, 32)) + seconds * 1000000 > now then
     if first:sub(1, 16) ~= fingerprint then return {'k'} end
-    return cmsgpack.unpack(first:sub(17))
+    return cmsgpack.unpack(first:sub(33))
   end
 end
+if over then forget_board() end
 
 local clock, sequence = now, 0
-if timed then
-  local known = redis.call('HMGET', board .. ':clock', 'tick', 'sequence')
+local has_clock = timed or guarded
+if has_clock then
+  local known = redis.call('HMGET', base .. ':clock', 'tick', 'sequence')
   clock, sequence = math.max(now, tonumber(known[1] or 0)), tonumber(known[2] or 0)
 end
 
-local function count_score(key, score, step)
-  if ranking ~= 'd' then return end
-  local left = redis.call('HINCRBY', key .. ':counts', score, step)
-  if left == 0 then
-    redis.call('HDEL', key .. ':counts', score)
-    redis.call('ZREM', key .. ':scores', score)
-  elseif left == 1 and step == 1 then
-    redis.call('ZADD', key .. ':scores', score, score)
-  end
-end
-
-local function keep(key, name, had, score, tick, order, metadata)
-  local member = member_of(name, tick, order)
-  if had and had.score ~= score then count_score(key, had.score, -1) end
-  if not had or had.score ~= score then count_score(key, score, 1) end
-  if had and had.member ~= member then redis.call('ZREM', key, had.member) end
-  redis.call('ZADD', key, score, member)
-  local details = string.format('%.0f.%.0f', tick, order)
-  if metadata then details = details .. ' ' .. metadata end
-  redis.call('HSET', key .. ':entries', name, details)
-end
-
--- Submit to one board or period; return whether that changed it.
-local function submit(key, name, score, metadata, dated)
+-- Submit to one board or period by an operator; return whether that changed it. sent: name, score, metadata, tick and
+-- sequence that it is dated as of, if it is.
+local function submit(key, by, sent)
+  local name, score, metadata = sent.name, sent.score, sent.metadata
   local had = entry_of(key, name)
-  local tick = dated or clock
-  local older = dated and had and had.tick > dated
+  local tick = sent.tick or clock
   if not had then
     keep(key, name, nil, score, tick, sequence, metadata)
     return true
   end
+  local older = sent.tick and (had.tick > tick or had.tick == tick and sent.sequence and had.sequence > sent.sequence)
   local value, before = tonumber(score), tonumber(had.score)
-  if operator == 'i' then
+  if by == 'i' then
     local sum = text(value + before)
     if older then
       keep(key, name, had, sum, had.tick, had.sequence, had.metadata)
-      return sum ~= had.score
+      return value + before ~= before
     end
-    if sum == had.score and not metadata then return false end
+    if value + before == before and not metadata then return false end
     keep(key, name, had, sum, tick, sequence, metadata)
     return true
   end
   if value == before then
-    if older and operator == 'b' then
+    if older and by == 'b' then
       keep(key, name, had, had.score, tick, sequence, metadata or had.metadata)
       return true
     end
@@ -80,10 +72,19 @@ local function submit(key, name, score, metadata, dated)
     keep(key, name, had, had.score, had.tick, had.sequence, metadata)
     return true
   end
-  if operator == 'l' and older then return false end
-  if operator == 'b' and (value > before) ~= down then return false end
+  if by == 'l' and older then return false end
+  if by == 'b' and (value > before) ~= down then return false end
   keep(key, name, had, score, tick, sequence, metadata)
   return true
+end
+
+-- Whether a thousand times a loss, which is not less than 0, is more than a score, exactly: by halves of the digits.
+local function is_too_much(lost, score)
+  local product = lost * 1000
+  if product ~= score then return product > score end
+  local split = lost * 134217729
+  local high = split - (split - lost)
+  return (high * 1000 - product) + (lost - high) * 1000 > 0
 end
 
 -- Return the score that a name has (a string) if a sum with it cannot be kept, else nil.
@@ -93,67 +94,143 @@ local function refused(key, name, score, bounded)
   local sum = before + score
   local added = sum - before
   local lost = (before - (sum - added)) + (score - added)  -- exact: Knuth's two-sum
-  local inexact = lost ~= 0 and ((before % 1 == 0 and score % 1 == 0) or math.abs(lost) * 1000 > math.abs(score))
+  local inexact = lost ~= 0
+    and ((before % 1 == 0 and score % 1 == 0) or is_too_much(math.abs(lost), math.abs(score)))
   local outside = bounded
     and ((minimum and sum < minimum) or (maximum and sum > maximum) or (whole and sum % 1 ~= 0))
   if sum - sum ~= 0 or inexact or outside then return had and had.score or '0' end
 end
 
 -- A period that begins: put it into the list, and remove those that are too old to be kept.
-local function begin_period(key, oldest)
-  if redis.call('EXISTS', key) == 1 then return end
-  local window, period = key:sub(#prefix + 1):match('^(.*):([^:]*)$')
-  local list = board .. ':periods'
-  redis.call('ZADD', list, 0, window .. '\n' .. period)
+local function begin_period(line, oldest)
+  if is_there(key_at(line)) then return end
+  local list, window = base .. ':periods', line:match('^[^\n]*')
+  redis.call('ZADD', list, 0, line)
   if oldest == '' then return end
   local past = redis.call('ZRANGEBYLEX', list, '[' .. window .. '\n', '(' .. window .. '\n' .. oldest)
   for _, each in ipairs(past) do
-    local old = prefix .. each:gsub('\n', ':')
-    redis.call('UNLINK', old, old .. ':entries', old .. ':scores', old .. ':counts')
+    forget(key_at(each))
     redis.call('ZREM', list, each)
   end
 end
 
-local refusals, previous, current, counted = {'r'}, nil, nil, false
-for at = 9, #ARGV, 5 do
-  local name, score, metadata = ARGV[at], ARGV[at + 1], nil
-  if ARGV[at + 2] ~= '' then metadata = ARGV[at + 2]:sub(2) end
-  local dated = tonumber(ARGV[at + 3])
-  local feeds, problem = {}, nil
-  for place, oldest in ARGV[at + 4]:gmatch('(%d+):([^,]*)') do
-    feeds[#feeds + 1] = {KEYS[tonumber(place)], oldest}
+-- Judge a submission as the board's guard does: return a problem and its figure, or whether it is to be held.
+local function judge(sent, by, run)
+  local name, score = sent.name, tonumber(sent.score)
+  local used, meter = nil, nil
+  if run ~= '' then
+    used = base .. ':run:' .. run:match(' (.*)$')
+    if redis.call('EXISTS', used) == 1 then return 'u', 0 end
+    if run:sub(1, 1) ~= 'f' then return run:sub(1, 1), 0 end
   end
-  if operator == 'i' then
-    problem = refused(board, name, tonumber(score), true)
-    for _, feed in ipairs(feeds) do
-      problem = problem or refused(feed[1], name, tonumber(score), false)
-    end
+  local full = now
+  if rate ~= '' then
+    meter = base .. ':meter:' .. rate .. ':' .. name
+    full = math.max(tonumber(redis.call('GET', meter) or 0), now) + interval
+    if full - now > tonumber(span) then return 'p', full - now - span end
   end
-  if problem then
-    if not batch then return {'s', problem} end
-    refusals[#refusals + 1] = (at - 9) / 5
-    refusals[#refusals + 1] = problem
-  else
-    if not batch and (wants_change or keyed) then previous = standing_of(board, name) end
-    sequence = sequence + 1
-    counted = submit(board, name, score, metadata, dated)
-    for _, feed in ipairs(feeds) do
-      begin_period(feed[1], feed[2])
-      counted = submit(feed[1], name, score, metadata, dated) or counted
-    end
-    if not batch and (wants_change or keyed) then current = standing_of(board, name) end
+  local had = entry_of(place_of(base, name), name)
+  local before = had and tonumber(had.score) or nil
+  local from = by ~= 'i' and before or by == 'i' and 0 or nil
+  if max_step and from and (down and score - from or from - score) > max_step then
+    return 't', by == 'i' and '0' or had.score
+  end
+  local total = by == 'i' and (before or 0) + score or score
+  local held = false
+  if hold_above then held = down and total > hold_above or not down and total < hold_above end
+  local problem = held and by == 'i' and refused(held_key, name, score, false)
+  if problem then return 's', problem end
+  if meter then
+    redis.call('SET', meter, string.format('%.0f', full), 'PX', string.format('%.0f', (full - now) / 1000 + 1000))
+  end
+  if used then redis.call('SET', used, '', 'PX', run:match('^%a(%d+)')) end
+  return nil, held
+end
+
+local answer, refusals, at = 0, {'r'}, 16 + fed_count
+local touched, is_touched, previous, current, counted, held = {}, {}, nil, nil, false, false
+
+local function touch(key)
+  if not is_touched[key] then
+    is_touched[key] = true
+    touched[#touched + 1] = key
   end
 end
-if timed then redis.call('HSET', board .. ':clock', 'tick', string.format('%.0f', clock), 'sequence', sequence) end
 
-local answer = 0
+-- Return a problem and its figure, or nil.
+local function take_entry(sent, feeds, by, own, run)
+  local place = place_of(base, sent.name)
+  if by == 'i' then
+    local problem = refused(place, sent.name, tonumber(sent.score), true)
+    for _, feed in ipairs(feeds) do
+      problem = problem or refused(place_of(key_at(feed[1]), sent.name), sent.name, tonumber(sent.score), false)
+    end
+    if problem then return 's', problem end
+  end
+  held = false
+  if guarded and own and not releases then
+    local problem, figure = judge(sent, by, run)
+    if problem then return problem, figure end
+    held = figure
+  end
+  if not batch and (wants_change or keyed) then previous = standing_of(base, sent.name) or {'', is_hidden(sent.name) and -1 or 0} end
+  sequence = sequence + 1
+  touch(base)
+  if held then
+    counted = false
+    submit(held_key, by, sent)
+  else
+    counted = submit(place, by, sent)
+    for _, feed in ipairs(feeds) do
+      begin_period(feed[1], feed[2])
+      local period = key_at(feed[1])
+      touch(period)
+      counted = submit(place_of(period, sent.name), by, sent) or counted
+    end
+  end
+  if not batch and (wants_change or keyed) then
+    current = standing_of(base, sent.name) or {'', is_hidden(sent.name) and -1 or 0}
+  end
+end
+
+for index = 0, (#ARGV - at + 1) / 7 - 1 do
+  local first = at + index * 7
+  local sent = {name = ARGV[first], score = ARGV[first + 1]}
+  if ARGV[first + 2] ~= '' then sent.metadata = ARGV[first + 2]:sub(2) end
+  local when, feeds = ARGV[first + 3], {}
+  if releases then
+    local entry = entry_of(held_key, sent.name)
+    if not entry or when ~= string.format('%.0f.%.0f', entry.tick, entry.sequence) then return {'x', 'n', 0} end
+    sent.tick, sent.sequence, sent.score, sent.metadata = entry.tick, entry.sequence, entry.score, entry.metadata
+  elseif when ~= '' then
+    sent.tick = math.min(tonumber(when), clock)
+  end
+  for place, oldest in ARGV[first + 4]:gmatch('(%d+):([^,]*)') do
+    feeds[#feeds + 1] = {ARGV[15 + tonumber(place)], oldest}
+  end
+  local by, own = ARGV[first + 5], ARGV[first + 5] == ''
+  local problem, figure = take_entry(sent, feeds, own and operator or by, own, ARGV[first + 6])
+  if problem then
+    if not batch then return {'x', problem, figure} end
+    refusals[#refusals + 1] = index
+    refusals[#refusals + 1] = problem
+    refusals[#refusals + 1] = figure
+  elseif releases then
+    take(held_key, sent.name)
+  end
+end
+if has_clock and #touched > 0 then
+  redis.call('HSET', base .. ':clock', 'tick', string.format('%.0f', clock), 'sequence', string.format('%.0f', sequence))
+end
+if ttl and #touched > 0 then renew(now, touched) end
+
 if current then
-  previous = previous or {'', 0}
-  answer = {'c', previous[1], previous[2], current[1], current[2], counted and 1 or 0}
+  answer = {'c', previous[1], previous[2], current[1], current[2], counted and 1 or 0, held and 1 or 0}
 elseif batch and #refusals > 1 then
   answer = refusals
 end
 if keyed then
-  redis.call('SET', KEYS[#KEYS], fingerprint .. cmsgpack.pack(answer), 'EX', ARGV[8])
+  local first = fingerprint .. string.format('%016.0f', now) .. cmsgpack.pack(answer)
+  redis.call('SET', keyed, first, 'EX', ARGV[10])
 end
 return answer

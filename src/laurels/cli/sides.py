@@ -1,0 +1,65 @@
+"""Where boards are moved from and to: a running service, or a store that is opened in this process."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+from msgspec import Struct
+
+from laurels.assembly import STORES, Settings, open_application
+from laurels.cli.client import Client
+from laurels.cli.environment import hide_password
+from laurels.http.messages import DEFAULT_ORIGIN
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from laurels.cli.credentials import Credential
+
+SERVICES = ("http://", "https://")
+
+
+class Side(Struct, frozen=True):
+    """A side by its address: the URL of a service or of a store, or else a directory of the embedded store."""
+
+    place: str
+    credential: Credential | None = None
+
+    def __str__(self) -> str:
+        """Return it as a message may show it."""
+        return hide_password(self.place)
+
+    @property
+    def is_service(self) -> bool:
+        """Whether a service runs there."""
+        return self.place.startswith(SERVICES)
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory of the embedded store, None for what is a URL."""
+        scheme, separator, _ = self.place.partition(":")
+        return (
+            None
+            if self.is_service or (separator and scheme.partition("+")[0] in {*STORES, "rediss"})
+            else Path(self.place)
+        )
+
+
+@asynccontextmanager
+async def open_side(side: Side) -> AsyncIterator[Client]:
+    """Yield a client of a side; raise StoreError if a store cannot be opened."""
+    if side.is_service:
+        async with Client(side.place, side.credential) as client:
+            yield client
+        return
+    logging.getLogger("laurels.audit").setLevel(logging.CRITICAL)  # what is done here is no request of anybody's
+    directory = side.directory
+    settings = Settings(data=directory) if directory else Settings(store=side.place)
+    async with open_application(settings) as application:
+        transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
+        async with Client(DEFAULT_ORIGIN, transport=transport) as client:
+            yield client

@@ -1,0 +1,287 @@
+"""Definitions that are kept in Redis, and what this process knows of them.
+
+A board's definition is under its own tag, and so is the *state* (head of ``common.lua``), of which every script says
+what it takes it to be. So no process has to load anything to be right: who knows an old definition, or none, is told
+the new one, and does the act again. Whoever defines a board is obeyed by all others from then on.
+
+**Listing.** A board is put on a list before and after its definition changes. So none is missing there, and who reads
+the list from where he read it last learns of every change.
+
+**Default.** What has no definition of its own has the default one of the process that made it. If that is not the plain
+one, it is written under the board's tag with its first submit. So another default of another process changes nothing
+of what is there, until :meth:`Definitions.declare` brings it: then every board that has none of its own is looked at.
+
+**Files.** The file of the process that declared last counts for the boards in it, also where another process has
+another file: no process declares anew what it is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import lru_cache
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from laurels.clock import SECOND
+from laurels.definition import DEFAULT_DEFINITION, Definition, Stored, contradiction
+from laurels.errors import DefinitionConflict, StoreUnavailable
+from laurels.stores.redis.keys import COMMON, DEFAULT, DEFINED, key_of, read_score
+from laurels.stores.redis.turns import Script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+
+DEFINED_AT_ONCE = 500
+"""How many boards are looked at at once."""
+MOST_COUNTED = 100_000
+"""Of how many entries at most the scores are looked at in one act, as :func:`Definitions.define` must for some."""
+UNDECLARED_KNOWN = 100_000
+"""Of how many boards without a definition it is remembered that there is something to know."""
+_DEFINE, _ANNOUNCE, _ANNOUNCED = Script(COMMON, "define"), Script("announce"), Script("announced")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Definition).decode
+
+
+class Known(Struct, frozen=True):
+    """What is known of a board: its state as Redis has it, and what follows from that."""
+
+    state: str
+    definition: Definition
+    rules: str
+    is_own: bool = False
+    is_plain: bool = False
+    """Whether the short scripts do."""
+    adopts: bool = False
+    """Whether the default definition must be written down before a submit."""
+
+
+def rules_of(definition: Definition) -> str:
+    """Return the rules of a board as scripts read them."""
+    of, seconds = definition, definition.ttl_seconds
+    end = "" if seconds is None else str(seconds * SECOND)
+    return of.order[0] + of.operator[0] + of.ties[0] + of.ranking[0] + ("g" if of.guard else "-") + end
+
+
+def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known:
+    of = definition
+    has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal"
+    is_plain = not (has_more or of.operator == "increment" or "+" in state or adopts)
+    return Known(state, of, rules_of(of), is_own=state[:1].isalnum(), is_plain=is_plain, adopts=adopts)
+
+
+def digest_of(definition: Definition) -> str:
+    """Return what a state says of a definition."""
+    return blake2b(_encode(definition), digest_size=8).hexdigest()
+
+
+_PLAIN = _known("", DEFAULT_DEFINITION)
+
+
+@lru_cache(100)
+def _read_definition(name: str, body: bytes) -> Definition:
+    try:
+        return _decode(body)
+    except msgspec.DecodeError as error:
+        raise StoreUnavailable(f"A later version of Laurels has defined the board {name!r}: update this one") from error
+
+
+class Definitions:
+    """The definitions of all boards, as far as they are known here. ``changed`` is called with the name of a board."""
+
+    def __init__(
+        self, call: Callable[..., Awaitable[Any]], ask: Callable[..., Awaitable[Any]], now: Callable[[], int]
+    ) -> None:
+        self._call = call
+        self._ask = ask
+        self._now = now
+        self._boards: dict[str, Known] = {}
+        self._default = _PLAIN
+        self._own: dict[str, Definition] = {}
+        self._undeclared: set[str] = set()
+        self._read_to = 0
+        self.changed: Callable[[str], object] = lambda _: None
+
+    @property
+    def own(self) -> Mapping[str, Definition]:
+        """The definitions that boards have of their own, as they change."""
+        return MappingProxyType(self._own)
+
+    def of(self, name: str) -> Known:
+        """Return what is known of a board."""
+        return self._boards.get(name, self._default)
+
+    def default_of(self, name: str) -> Definition:
+        """Return the definition that a board has if it has none of its own."""
+        known = self._boards.get(name, self._default)
+        return self._default.definition if known.is_own else known.definition
+
+    # What is learnt
+
+    def note(self, name: str, state: bytes) -> None:
+        """Know what the state of a board has become by an act that left its definition as it was."""
+        known = self.of(name)
+        self._set(name, _known(state.decode(), known.definition, adopts=known.adopts))
+
+    def take(self, name: str, state: bytes, body: bytes) -> Known:
+        """Know what Redis says of a board."""
+        text = state.decode()
+        definition = _read_definition(name, body) if body else DEFAULT_DEFINITION
+        adopts = not body and self._default.state != "" and not self._is_refused(name)
+        return self._set(name, _known(text, definition, adopts=adopts))
+
+    def _is_refused(self, name: str) -> bool:
+        """Return whether a board cannot have this process's default."""
+        known = self._boards.get(name)
+        return known is not None and not known.is_own and known.state[:1] != "~" and not known.adopts
+
+    def _set(self, name: str, known: Known) -> Known:
+        before = self.of(name)
+        self._boards[name] = known
+        if known.is_own:
+            self._own[name] = known.definition
+            self._undeclared.discard(name)
+        else:
+            self._own.pop(name, None)
+            self._undeclared.add(name)
+            if known == self._default or len(self._undeclared) > UNDECLARED_KNOWN:
+                self._forget([name] if known == self._default else list(self._undeclared))
+        if (before.definition, before.is_own) != (known.definition, known.is_own):
+            self.changed(name)
+        return known
+
+    def _forget(self, undeclared: list[str]) -> None:
+        """Forget what is known of boards that have no definition of their own: who needs it is told again."""
+        for name in undeclared:
+            self._boards.pop(name, None)
+            self._undeclared.discard(name)
+
+    async def load(self) -> None:
+        """Learn of all that was defined since this was last called."""
+        found = await self._call(_ANNOUNCED, (DEFINED,), self._read_to)
+        names = [name.decode() for name in found[::2]]
+        for start in range(0, len(names), DEFINED_AT_ONCE):
+            await asyncio.gather(*map(self.learn, names[start : start + DEFINED_AT_ONCE]))
+        if names:
+            self._read_to = int(found[-1])
+
+    async def learn(self, name: str) -> Known:
+        """Learn what Redis has of a board."""
+        key = key_of(name)
+        state, body = await self._ask(key, "MGET", f"{key}:state", f"{key}:definition")
+        if not state and self._default.state[:1] == "~" and name not in self._boards:
+            return self._default  # nothing is there yet, or another process's plain default: the first submit shows
+        return self.take(name, state or b"", body or b"")
+
+    # What is changed
+
+    async def define(self, name: str, definition: Definition | None, *, way: str = "") -> bool:
+        """Define a board, or with None no longer; return whether it was.
+
+        Raises DefinitionConflict, which says the ``way`` out.
+        """
+        await self._call(_ANNOUNCE, (DEFINED,), name)
+        was_own = (await self.learn(name)).is_own
+        await self._change(name, definition, "keep", way)
+        await self._call(_ANNOUNCE, (DEFINED,), name)
+        return was_own
+
+    async def adopt(self, name: str) -> None:
+        """Write down that a board has the default definition, unless what is there has another one, or contradicts."""
+        try:
+            await self._change(name, None, "keep", "", only_new=True)
+        except DefinitionConflict:
+            self._set(name, _known(self._boards.get(name, _PLAIN).state, DEFAULT_DEFINITION))
+
+    async def _change(
+        self, name: str, definition: Definition | None, mode: str, way: str, *, only_new: bool = False
+    ) -> None:
+        key = key_of(name)
+        default = self._default
+        new, digest = default.definition, default.state
+        body = _encode(new) if digest else b""
+        if definition is not None:
+            new, digest, body = definition, digest_of(definition), _encode(definition)
+        known = self._boards.get(name, _PLAIN)
+        while True:
+            if only_new and (known.is_own or known.state[:1] == "~"):
+                return
+            words = _words(known.definition, new)
+            answer = await self._call(
+                _DEFINE, (key,), known.rules, known.state, self._now(), "", mode, rules_of(new), digest, body, *words
+            )
+            if answer[0] != b"stale":
+                break
+            known = self.take(name, answer[1], answer[2])
+        if answer[0] == b"d":
+            if mode == "keep":
+                self.take(name, answer[1], body)
+        else:
+            raise DefinitionConflict(name, _problem(known.definition, new, answer) + way)
+
+    # What the deployment declares
+
+    async def declare(
+        self, definitions: Mapping[str, Definition], default: Definition, undeclared: Callable[[], AsyncIterator[str]]
+    ) -> None:
+        """Keep these definitions, and the default one; ``undeclared`` yields the boards that may have that."""
+        new = {name: of for name, of in definitions.items() if self._own.get(name) != of}
+        await self._each(new, lambda name: self._change(name, new[name], "check", ""))
+        was = await self._ask(DEFAULT, "GET", DEFAULT)
+        before = self._default
+        self._default = _PLAIN if default == DEFAULT_DEFINITION else _known(f"~{digest_of(default)}", default)
+        if self._default != before:
+            self._forget(list(self._undeclared))
+        if default != (_read_definition("", was) if was else DEFAULT_DEFINITION):
+            try:
+                await self._declare_default(definitions, undeclared)
+            except DefinitionConflict:
+                self._default = before
+                raise
+            await self._ask(DEFAULT, "SET", DEFAULT, _encode(default))
+        await self._each(new, lambda name: self.define(name, new[name]))
+
+    async def _declare_default(
+        self, definitions: Mapping[str, Definition], undeclared: Callable[[], AsyncIterator[str]]
+    ) -> None:
+        way = " (it has the default definition: declare it as it was, or go back to the default that was)"
+        for mode in ("check", "keep"):
+            async for name in undeclared():
+                if name not in definitions and not (await self.learn(name)).is_own:
+                    await self._change(name, None, mode, way)
+
+    @staticmethod
+    async def _each(names: Iterable[str], act: Callable[[str], Awaitable[object]]) -> None:
+        listed = list(names)
+        for start in range(0, len(listed), DEFINED_AT_ONCE):
+            await asyncio.gather(*map(act, listed[start : start + DEFINED_AT_ONCE]))
+
+
+def _words(old: Definition, new: Definition) -> list[str]:
+    """Return what define.lua must know of a change."""
+    is_changed = any(getattr(old, each) != getattr(new, each) for each in ("order", "operator", "ties", "partitions"))
+    bounds = new.scores
+    return [
+        "1" * is_changed,
+        "1" * (old.time_zone != new.time_zone),
+        "" if bounds.min is None else repr(bounds.min),
+        "" if bounds.max is None else repr(bounds.max),
+        "1" * (bounds.integer and not old.scores.integer),
+        str(MOST_COUNTED),
+        *new.windows,
+    ]
+
+
+def _problem(old: Definition, new: Definition, answer: list[Any]) -> str:
+    """Return why a board cannot have a definition, as define.lua answered."""
+    kind, entries, *facts = answer
+    if kind == b"m":
+        what = "dense ranks" if new.ranking == "dense" else "whole scores"
+        return f"it has {entries:,} entries, and for {what} at most {MOST_COUNTED:,} are looked at in one act"
+    low, high, held, is_whole, *windows = facts
+    names = frozenset(window.decode() for window in windows)
+    stored = Stored(entries, read_score(low), read_score(high), lambda: bool(is_whole), names, held)
+    return contradiction(old, new, stored) or "what is stored contradicts it"

@@ -1,0 +1,39 @@
+"""Names of keys, and how scores are written; what is under which key stands at the head of ``common.lua``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from laurels.stores.contract import Score
+
+PREFIX = "laurels:"
+BOARDS, LISTED = f"{PREFIX}{{:}}boards", f"{PREFIX}{{:}}listed"
+"""The boards that may have entries, and since when they are listed. No board has this tag."""
+DEFINED = f"{PREFIX}{{:}}defined"
+"""The boards that were ever defined."""
+DEFAULT = f"{PREFIX}{{:}}default"
+"""The default definition that was declared last."""
+RUN_KEY = f"{PREFIX}{{:}}run-key"
+"""What runs are signed with."""
+COMMON = "common"
+_ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%{}:"})
+
+
+@lru_cache(10_000)
+def key_of(board: str, window: str = "", period: str = "") -> str:
+    """Return the key of a board, or of a period of it; all of one board have one hash tag, and so are in one slot."""
+    key = f"{PREFIX}{{{board.translate(_ESCAPED)}}}"
+    return f"{key}:{window}:{period}" if window else key
+
+
+def write_score(score: Score) -> str:
+    """Return a score in digits that are exactly that double; there is one zero."""
+    return f"{score + 0.0:.17g}"
+
+
+def read_score(text: bytes) -> Score:
+    """Return a score; whole ones as int."""
+    score = float(text)
+    return int(score) if score.is_integer() else score
