@@ -58,7 +58,10 @@ is there: 16 MB, and a tenth of a cold start, which a deployment without such is
 OF_STORE = {"momento": "laurels.serverless.momento", "valkey": "laurels.serverless.valkey"}
 """What opens the store of the routes' functions; an asset has that of its own store alone."""
 
-DATA = {"grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem", "laurels.stores.redis": "laurels/stores/redis/*.lua"}
+DATA = {
+    "grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem",
+    "laurels.stores.redis": "laurels/stores/redis/*.lua",
+}
 """Files that a module reads."""
 NO_FILES: Mapping[str, bytes] = {}
 
@@ -70,23 +73,24 @@ def build(
     extra_files: Mapping[str, bytes] = NO_FILES,
     *,
     with_issuers: bool = False,
-    store: StoreName | None = None,
+    store: StoreName = "momento",
 ) -> Path:
     """Build the asset of the functions in the module ``handler``, if it is not there; return its directory.
 
     It is a directory in ``directory``; ``extra_files`` are by their names in the asset. ``with_issuers`` lets it verify
-    tokens of foreign issuers, and ``store`` says which store it can open. Raises AssetError.
+    tokens of foreign issuers; those that answer the routes can open one ``store``. Raises AssetError.
     """
     wheels = find_wheels(target)
     ours = _our_files()
     left_out = frozenset() if with_issuers else OF_ISSUERS
-    roots = {handler, *([OF_STORE[store]] if store else [])}
+    roots = {handler, *([OF_STORE[store]] if handler == HANDLERS else [])}
     reached = _find_imported(roots, ours)
     carried = {path: ours[path] for path in sorted(reached)}
     for module in roots - {_module(path) for path in carried} | _compiled_modules(carried):
         raise NotCarried(module)
     # Without a dot: CDK takes what follows one for the extension of a file.
-    kind = f"{handler.rpartition('.')[2]}-{target.name.replace('.', '')}"
+    functions = handler.rpartition(".")[2] + ("-valkey" if OF_STORE["valkey"] in roots else "")
+    kind = f"{functions}-{target.name.replace('.', '')}"
     place = directory / f"{kind}-{_fingerprint(target, wheels, {**carried, **extra_files}, left_out)}"
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=directory) as scratch:
@@ -220,7 +224,7 @@ def main() -> None:
     parser.add_argument("--runtime", choices=RUNTIMES, default=newest_runtime(), help="Lambda's Python [%(default)s]")
     parser.add_argument("--handler", default=HANDLERS, help="the module with the functions [%(default)s]")
     parser.add_argument("--to", type=Path, default=ASSETS, help="the directory to build it in [%(default)s]")
-    parser.add_argument("--store", choices=OF_STORE, help="the store that the functions open")
+    parser.add_argument("--store", choices=OF_STORE, default="momento", help="the store of the routes [%(default)s]")
     parser.add_argument("--with-issuers", action="store_true", help="with what verifies tokens of foreign issuers")
     given = parser.parse_args()
     target = HERE if given.architecture == HERE.name else find_target(given.runtime, given.architecture)

@@ -46,7 +46,7 @@ class Function(Construct):
     """One handler as a function. It may log and trace; ``statements`` allow more.
 
     ``extra_files`` are added to its code, by their names; ``with_issuers`` lets it verify tokens of foreign issuers;
-    ``store`` is the one that it opens. Without a ``place`` it runs in a network of Lambda's.
+    ``store`` is the one that the routes open. Without a ``place`` it runs in a network of Lambda's.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Function(Construct):
         seconds: int = ROUTE_SECONDS,
         extra_files: Mapping[str, bytes] = NO_FILES,
         with_issuers: bool = False,
-        store: StoreName | None = None,
+        store: StoreName = "momento",
         place: Place | None = None,
     ) -> None:
         super().__init__(scope, id_)
@@ -73,7 +73,12 @@ class Function(Construct):
             self,
             "Role",
             name=full_name,
-            statements=[write_logs(self.log_group), _write_traces(), *statements, *([_join_network()] if place else [])],
+            statements=[
+                write_logs(self.log_group),
+                _write_traces(),
+                *statements,
+                *([_join_network()] if place else []),
+            ],
         )
         target = find_target(settings.python_runtime, settings.architecture)
         asset = build(target, ASSETS, handler.rpartition(".")[0], extra_files, with_issuers=with_issuers, store=store)
@@ -92,9 +97,12 @@ class Function(Construct):
             log_group=self.log_group,
             tracing=lambda_.Tracing.ACTIVE,
             environment=settings.environment | environment,
+            reserved_concurrent_executions=settings.concurrency,
             **({"vpc": place.vpc, "vpc_subnets": place.subnets, "security_groups": [place.group]} if place else {}),
         )
-        acknowledge(role, "AwsSolutions-IAM5[Resource::*]", "The actions of X-Ray, and on interfaces, know no resources.")
+        acknowledge(
+            role, "AwsSolutions-IAM5[Resource::*]", "The actions of X-Ray, and on interfaces, know no resources."
+        )
         acknowledge(self.function, "AwsSolutions-L1", "Its Python is the one that compiled its asset.")
 
 
@@ -135,7 +143,7 @@ class Functions(Construct):
             handler=f"laurels.serverless.handlers.{name.replace('-', '_')}",
             description=description,
             settings=self._settings,
-            environment=self._settings.route_environment | self._environment,
+            environment={**self._settings.route_environment, **self._environment},
             statements=[
                 *use_parameters(self, self._settings.parameters_read, settings=self._settings),
                 *self._statements,

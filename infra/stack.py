@@ -64,7 +64,7 @@ class LaurelsStack(Stack):
 
     def _describe_cache(self, settings: Settings) -> str:
         is_made = settings.manage_cache or settings.cache_name != settings.name
-        return settings.cache_name if is_made else f"Run: laurels momento create-cache {settings.cache_name}"
+        return f"{'' if is_made else 'Run: laurels momento create-cache '}{settings.cache_name}"
 
 
 def _describe_access(settings: Settings) -> str:

@@ -76,6 +76,23 @@ STAGES: dict[str, dict[str, str]] = {
         "apiKeys": "one",
     },
     "boards": {"stageName": "boards", "boardsFile": str(BOARDS)},
+    "valkey": {"stageName": "VALKEY-1", "store": "valkey"},
+    "valkey-lasting": {
+        "stageName": "prod",
+        "store": "valkey",
+        "accessParameter": "/laurels/prod/access",
+        "concurrency": "50",
+        "alarmEmail": "ops@game.example",
+    },
+    "valkey-password": {
+        "stageName": "password",
+        "store": "valkey",
+        "cacheLogin": "password",
+        "cacheGigabytes": "5",
+        "cacheUnits": "20000",
+        "snapshotDays": "3",
+        "boardsFile": str(BOARDS),
+    },
     "lasting": {
         "stageName": "prod",
         "open": "true",

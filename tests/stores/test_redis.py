@@ -185,7 +185,7 @@ class Passwords:
 
     asked = 0
 
-    async def get_credentials_async(self) -> tuple[str, str]:
+    def __call__(self) -> tuple[str, str]:
         """Return the next."""
         self.asked += 1
         return "laurels", f"password-{self.asked}"

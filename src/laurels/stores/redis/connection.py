@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -12,17 +12,28 @@ from redis.exceptions import RedisError
 
 from laurels.errors import AnswerLost, StoreUnavailable
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 ANSWER_SECONDS = 5
 """How long an answer may take."""
 CONNECT_SECONDS = 2
 CONNECTIONS = 16
 
 
-class Credentials(Protocol):
-    """Who connects: asked at each connection, so that what is short-lived is that of the moment."""
+Credentials: TypeAlias = "Callable[[], tuple[str, str]]"
+"""Returns the user and the password, for each connection anew: so what is short-lived is that of the moment."""
+
+
+class _Provider:
+    """Credentials as the client asks for them."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
 
     async def get_credentials_async(self) -> tuple[str, str]:
-        """Return the user and the password; raise StoreError if there is none."""
+        """Return them."""
+        return self._credentials()
 
 
 def connect(url: str, answer_seconds: float = ANSWER_SECONDS, credentials: Credentials | None = None) -> Redis:
@@ -37,7 +48,7 @@ def connect(url: str, answer_seconds: float = ANSWER_SECONDS, credentials: Crede
         socket_timeout=answer_seconds,
         socket_connect_timeout=CONNECT_SECONDS,
         retry=Retry(NoBackoff(), 0),
-        **({} if credentials is None else {"credential_provider": credentials}),
+        **({} if credentials is None else {"credential_provider": _Provider(credentials)}),
     )
     return Redis.from_pool(pool)
 
