@@ -52,8 +52,7 @@ class Network(Construct):
         self._endpoints: ec2.SecurityGroup | None = None
         self.place = Place(self.vpc, ec2.SubnetSelection(subnets=self.vpc.isolated_subnets), functions)
         _allow(functions, self.cache, CACHE_PORTS)
-        if settings.is_lasting:
-            RemovalPolicies.of(self).retain_on_update_or_delete()
+        self._keep(self.vpc)
 
     def add_endpoint(
         self, name: str, service: ec2.InterfaceVpcEndpointAwsService, action: str, resources: Sequence[str]
@@ -80,7 +79,7 @@ class Network(Construct):
         )
 
     def _group(self, name: str, description: str) -> ec2.SecurityGroup:
-        return ec2.SecurityGroup(
+        group = ec2.SecurityGroup(
             self,
             name.title(),
             vpc=self.vpc,
@@ -88,6 +87,13 @@ class Network(Construct):
             description=description,
             allow_all_outbound=False,
         )
+        self._keep(group)
+        return group
+
+    def _keep(self, part: Construct) -> None:
+        """Have a part outlive the stack of a lasting stage: its cache, which does, would keep it from being deleted."""
+        if self._settings.is_lasting:
+            RemovalPolicies.of(part).retain_on_update_or_delete()
 
     def _log_refused(self) -> None:
         """Log what the groups refuse. There should be none, so it costs next to nothing."""

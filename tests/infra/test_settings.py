@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 REFUSED: dict[str, list[object]] = {
     "stageName": ["", "feature/x", "a_b", "-a", "a-", "a" * 25, "naïve", "a b", "a\n", 5],
+    "store": ["", "redis", "Valkey"],
     "ssmStageName": ["a/b", "a b", "é"],
     "cacheName": ["", "a b", "a/b"],
     "namespace": ["", "a\nb", "a/b"],
@@ -49,6 +50,11 @@ REFUSED: dict[str, list[object]] = {
     "alarmEmail": ["ops"],
     "manageCache": ["maybe"],
     "rotateKeyDays": ["-1"],
+    "cacheLogin": ["", "none"],
+    "cacheGigabytes": ["0", "5001", "much"],
+    "cacheUnits": ["999", "15000001"],
+    "snapshotDays": ["0", "36"],
+    "concurrency": ["0", "all"],
 }
 
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
