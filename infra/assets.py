@@ -61,8 +61,9 @@ OF_STORE = {"momento": "laurels.serverless.momento", "valkey": "laurels.serverle
 DATA = {
     "grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem",
     "laurels.stores.redis": "laurels/stores/redis/*.lua",
+    "laurels.serverless.valkey": "tzdata/*",
 }
-"""Files that a module reads."""
+"""Files that a module reads, or that something does which it alone needs: only boards in Valkey have time zones."""
 NO_FILES: Mapping[str, bytes] = {}
 
 
