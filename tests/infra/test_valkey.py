@@ -268,7 +268,7 @@ RIGHT |= {"manageCache": "true", "rotateKeyDays": "30", "cacheLogin": "iam", "ca
 RIGHT |= {"cacheUnits": "1000", "snapshotDays": "1"}
 
 
-@pytest.mark.parametrize(("store", "name"), [(store, name) for store in OF_STORES for name in OF_STORES[store]])
+@pytest.mark.parametrize(("store", "name"), [(store, name) for store in OF_STORES for name in sorted(OF_STORES[store])])
 def test_settings_of_the_other_store(store: str, name: str) -> None:
     """A setting that means something with one of the stores alone is refused with the other."""
     other = "valkey" if store == "momento" else "momento"
