@@ -74,7 +74,7 @@ MAY_IMPORT = {
     | laurels("limits", "access", "optional", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("workers", "boards_file", "boards", "audit")
-    | laurels("stores.contract", "stores.embedded", "http", "adapters.limits", "adapters"),
+    | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
         "audit",
@@ -90,7 +90,7 @@ MAY_IMPORT = {
         "entries",
         "declaring",
     )
-    | laurels("boards_file", "stores.contract", "stores.embedded", "boards", "http", "adapters.limits")
+    | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
     | laurels("momento_local", "assembly"),
     "laurels.__init__": laurels("version"),
     "laurels.__main__": laurels("cli"),

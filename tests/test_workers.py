@@ -169,7 +169,9 @@ def test_it_is_one_service(server: Server) -> None:
     figures = ask(server, "GET", "/-/metrics").body.decode()
     assert "\nlaurels_workers 2.0\n" in figures
     assert len(set(re.findall(r'process_start_time_seconds\{worker="(\d)"\}', figures))) == 2
-    assert [line for line in server.log if "Uvicorn running" in line] == server.log
+    durability, listening = server.log
+    assert "acknowledged scores" in durability
+    assert "Uvicorn running" in listening
 
 
 def test_worker_that_is_killed(server: Server) -> None:

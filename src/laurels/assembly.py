@@ -62,6 +62,8 @@ from laurels.reloading import Reloading, ignore_hangups
 from laurels.stores.contract import TTL_SECONDS, Order, Store, TTLSeconds
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
+from laurels.stores.redis.settings import RedisSettings
+from laurels.stores.redis.url import SCHEMES
 from laurels.workers import Figures, Workers
 
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ class Settings(Struct, frozen=True):
     """The key to the certificate, if it is not in the same file."""
     workers: int = 1
     """How many processes serve; more than one only if the store allows it."""
+    redis: RedisSettings = RedisSettings()
     store_limits: StoreLimits = StoreLimits()
     limits: Limits = Limits()
 
@@ -140,8 +143,8 @@ async def _open_momento(cache: str, settings: Settings, _: BoardsFile, __: Clock
     return store
 
 
-async def _open_redis(url: str, _: Settings, __: BoardsFile, clock: Clock) -> Store:
-    store: Store = await load("laurels.stores.redis.store:open_store")(f"redis:{url}", clock)
+async def _open_redis(scheme: str, place: str, settings: Settings, __: BoardsFile, clock: Clock) -> Store:
+    store: Store = await load("laurels.stores.redis.store:open_store")(f"{scheme}:{place}", clock, settings.redis)
     return store
 
 
@@ -155,7 +158,7 @@ class _Kind(NamedTuple):
 STORES = {
     "embedded": _Kind(_open_embedded, has_place=False, alone="its index is in the memory of one process"),
     "momento": _Kind(_open_momento, has_place=True),
-    "redis": _Kind(_open_redis, has_place=True),
+    **{scheme: _Kind(partial(_open_redis, scheme), has_place=True) for scheme in SCHEMES},
 }
 """What opens the store of each scheme, given the place that follows it in the URL."""
 
@@ -203,6 +206,7 @@ async def open_routes(
         opened.push_async_callback(auditor.settle)
         store = await kind.open(place, settings, file, clock)
         opened.push_async_callback(store.close)
+        _say_what_is_lost(kind, store, crew)
         if access is not None:
             access.begin_fetching()
             access.share_limits(store.meters)
@@ -247,6 +251,13 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
 
 def _make_counts(crew: Crew | None) -> RequestCounts:
     return RequestCounts() if crew is None else RequestCounts(crew.counts, crew.worker.number)
+
+
+def _say_what_is_lost(kind: _Kind, store: Store, crew: Crew | None) -> None:
+    if kind.alone or (crew is not None and (crew.worker.number or not crew.worker.is_first)):
+        return
+    for warning in store.warnings():
+        log.warning("%s", warning)
 
 
 def _open_access(settings: Settings, crew: Crew | None) -> Access | None:
@@ -415,13 +426,15 @@ def application() -> OpeningApplication:
     """
     own = {"host", "port", "log_format", "tls_cert", "tls_key", "workers"}  # which the server has itself
     lists = {"allowed_hosts": "allowed_host", "trusted_proxies": "trusted_proxy", "cors_origins": "cors_origin"}
-    limits = {"store_limits", "limits"}
+    limits = {"store_limits", "limits", "redis"}
     names = set(Settings.__struct_fields__) - own - set(lists) - limits
     given = {name: value for name in names if (value := os.environ.get(f"LAURELS_{name.upper()}"))}
     settings = msgspec.convert(given, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     store_limits = StoreLimits(**_limits_given(StoreLimits, "max_"))
+    redis = msgspec.convert(_redis_given(), RedisSettings, strict=False, dec_hook=lambda kind, text: kind(text))
     several = {name: tuple(os.environ.get(f"LAURELS_{one.upper()}", "").split()) for name, one in lists.items()}
-    settings = replace(settings, store_limits=store_limits, limits=Limits(**_limits_given(Limits)), **several)
+    limited = Limits(**_limits_given(Limits))
+    settings = replace(settings, store_limits=store_limits, redis=redis, limits=limited, **several)
     return make_application(settings)
 
 
@@ -432,6 +445,12 @@ def make_application(settings: Settings) -> OpeningApplication:
     """
     is_decided = settings.open or settings.access is not None
     return OpeningApplication(partial(open_routes, settings), is_local=not is_decided)
+
+
+def _redis_given() -> dict[str, str]:
+    names = (f"redis_{name}" if name != "allow_eviction" else name for name in RedisSettings.__struct_fields__)
+    given = {name.removeprefix("redis_"): os.environ.get(f"LAURELS_{name.upper()}") for name in names}
+    return {name: value for name, value in given.items() if value}
 
 
 def _limits_given(kind: type[Struct], prefix: str = "") -> dict[str, int]:

@@ -26,6 +26,7 @@
     │   ├── StoreUnavailable      try again later; nothing was counted
     │   │   ├── AnswerLost        no answer came back; the operation may have been done
     │   │   │   └── SumUncertain  a score may have been added, and a retry would add it again
+    │   │   ├── ServerUnusable    a server of Redis cannot be used before its operator changes something
     │   │   ├── FileLost          a file was deleted or replaced under the running store
     │   │   ├── CacheMissing      Momento has no cache of that name
     │   │   ├── KeyRefused        Momento does not accept the key, or it cannot be parsed
@@ -34,8 +35,10 @@
     │   │   └── RestartNeeded     an unexpected error stopped it; it must be restarted
     │   ├── LimitReached          the store's account does not allow so much
     │   ├── StoreFull             it holds as much as its operator allows
+    │   │   └── ServerFull        a server of Redis has no memory left
     │   ├── StoreRefused          the store refuses, and would refuse a retry too
     │   ├── NotKept               the store does not have that feature
+    │   ├── BadServerURL          a URL does not say where a server of Redis is
     │   ├── BadStore              there is no store of that URL
     │   ├── OneProcess            several workers cannot share that store
     │   ├── DirectoryInUse        another process owns the data directory
@@ -311,6 +314,14 @@ class AnswerLost(StoreUnavailable):
     outcome = "What was asked may have been done all the same"
 
 
+class ServerUnusable(StoreUnavailable):
+    """A server of Redis cannot be used as it is; ``remedy`` is what its operator can do about that."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        self.remedy = remedy
+        super().__init__(problem, retry_after=10)
+
+
 class FileLost(StoreUnavailable):
     """A file of the data directory was deleted, moved or replaced while the store had it open; reads go on."""
 
@@ -407,6 +418,15 @@ class StoreFull(StoreError):
         )
 
 
+class ServerFull(StoreFull):
+    """A server of Redis has no memory left; nothing was counted."""
+
+    def __init__(self) -> None:
+        StoreError.__init__(
+            self, "Redis has no memory left. Nothing was counted: have the operator raise maxmemory, or remove boards."
+        )
+
+
 class StoreRefused(StoreError):
     """The store refuses the operation, and would refuse a retry too; nothing was counted."""
 
@@ -426,8 +446,21 @@ class BadStore(StoreError):
     """There is no store of the URL that was given."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        super().__init__(f"{url!r} is no store: it must be embedded, or momento:CACHE with the name of a cache.")
+        scheme, separator, place = url.partition(":")
+        self.url = f"{scheme}{separator}{place.rpartition('@')[2]}"  # without credentials
+        super().__init__(
+            f"{self.url!r} is no store: it must be embedded, or momento:CACHE with the name of a cache, or a URL "
+            "such as redis://HOST/0."
+        )
+
+
+class BadServerURL(StoreError):
+    """A URL does not say where a server of Redis is. The message has no credentials."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        scheme, separator, rest = url.partition("://")
+        self.url = f"{scheme}{separator}{rest.rpartition('@')[2]}"
+        super().__init__(f"{self.url!r} is no URL of Redis: {problem}.")
 
 
 class OneProcess(StoreError):

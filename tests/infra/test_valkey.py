@@ -15,7 +15,7 @@ from laurels.errors import AccessFileUnusable
 from laurels.serverless import environment
 from laurels.serverless.parameters import CONFIG
 from laurels.serverless.valkey import ANSWER_SECONDS
-from laurels.stores.redis.connection import CONNECT_SECONDS
+from laurels.stores.redis.handshake import CONNECT_SECONDS
 from tests.infra.test_settings import REFUSED
 from tests.infra.test_stack import ROUTES, allow, statements
 

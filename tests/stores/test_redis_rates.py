@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from laurels.access.rates import Meters, Rate, Rates
 from laurels.errors import StoreUnavailable
-from laurels.stores.redis import turns
+from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.store import RedisStore
 
 if TYPE_CHECKING:
@@ -91,18 +91,17 @@ def test_one_subject_at_once(redis_server: Node) -> None:
         assert client.info("commandstats")["cmdstat_time"]["calls"] < 10
 
 
-def test_too_much_waits(redis_server: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_waits(redis_server: Node) -> None:
     """What the store has no room for is refused at once, and what comes after that is asked."""
-    monkeypatch.setattr(turns, "MOST_WAITING", 0)
 
     async def ask() -> None:
-        store = RedisStore(redis_server.url)
+        store = RedisStore(redis_server.url, settings=RedisSettings(waiting=1))
         assert store.meters is not None
-        for _ in range(2):
-            with pytest.raises(StoreUnavailable):
-                await store.meters.take("key:game", (1.0, 1.0), NONE)
-        monkeypatch.setattr(turns, "MOST_WAITING", 10)
-        assert (await store.meters.take("key:game", (1.0, 1.0), NONE)).is_counted
+        first, second = (store.meters.take(f"key:{each}", (1.0, 1.0), NONE) for each in "ab")
+        assert (await first).is_counted
+        with pytest.raises(StoreUnavailable):
+            await second
+        assert (await store.meters.take("key:b", (1.0, 1.0), NONE)).is_counted
         await store.close()
 
     asyncio.run(ask())

@@ -13,6 +13,7 @@ from laurels.assembly import serve as run
 from laurels.cli.limits import LimitedCommand, limit_options, take_limits
 from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
+from laurels.stores.redis.settings import TIMEOUT, WAITING, RedisSettings
 
 MOST_WORKERS = 256
 EPILOG = """\b
@@ -192,6 +193,58 @@ Examples:
     help="Processes that serve, with Redis or Momento. --max-connections and --max-client-memory are divided among "
     "them.",
 )
+@click.option(
+    "--redis-wait",
+    type=click.IntRange(0, 100),
+    metavar="N",
+    default=0,
+    envvar="LAURELS_REDIS_WAIT",
+    show_default=True,
+    show_envvar=True,
+    help="How many replicas of Redis must have a change before it is acknowledged.",
+)
+@click.option(
+    "--redis-timeout",
+    type=click.FloatRange(0.1, 60),
+    metavar="SECONDS",
+    default=TIMEOUT,
+    envvar="LAURELS_REDIS_TIMEOUT",
+    show_default=True,
+    show_envvar=True,
+    help="How long an answer of Redis may take, and half of it how long replicas may.",
+)
+@click.option(
+    "--redis-waiting",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    default=WAITING,
+    envvar="LAURELS_REDIS_WAITING",
+    show_default=True,
+    show_envvar=True,
+    help="How many calls may wait for one server of Redis; more are refused at once.",
+)
+@click.option(
+    "--allow-eviction",
+    is_flag=True,
+    envvar="LAURELS_ALLOW_EVICTION",
+    show_envvar=True,
+    help="Use a Redis that removes keys when its memory is full, and so may lose boards.",
+)
+@click.option(
+    "--redis-password-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LAURELS_REDIS_PASSWORD_FILE",
+    show_envvar=True,
+    help="File with the password of Redis, read for each connection. Without it LAURELS_REDIS_PASSWORD has it, unless "
+    "the URL does.",
+)
+@click.option(
+    "--redis-ca-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LAURELS_REDIS_CA_FILE",
+    show_envvar=True,
+    help="Certificates of the authorities that signed Redis's, in PEM, instead of the system's.",
+)
 @limit_options(StoreLimits, "max_")
 @limit_options(Limits)
 def serve(**settings: Any) -> None:
@@ -210,4 +263,8 @@ def serve(**settings: Any) -> None:
         raise click.UsageError("--tls-key is the key to a certificate: name that with --tls-cert.")
     store_limits = StoreLimits(**take_limits(settings, StoreLimits, "max_"))
     limits = Limits(**take_limits(settings, Limits))
-    run(Settings(**settings, store_limits=store_limits, limits=limits))
+    redis = RedisSettings(
+        allow_eviction=settings.pop("allow_eviction"),
+        **{name: settings.pop(f"redis_{name}") for name in ("wait", "timeout", "waiting", "password_file", "ca_file")},
+    )
+    run(Settings(**settings, redis=redis, store_limits=store_limits, limits=limits))

@@ -46,6 +46,10 @@ STORE_METRICS = {
     "newest_record_ahead_seconds": "By how much the order of submits is ahead of the clock, which was set back.",
     "backlog_bytes": "Bytes of the journal that are not in the snapshot yet, and which a start has to replay.",
     "metadata_lost": "Metadata found damaged or missing on the disk by compactions; the entries are there.",
+    "redis_connections": "Connections to servers of Redis.",
+    "redis_connections_wanted": "How many there should be: fewer if a server is gone.",
+    "redis_waiting": "Calls that wait for an answer of Redis.",
+    "redis_waiting_limit": "How many may wait for one server (--redis-waiting).",
     "compaction_failing": "1 if the last compaction failed, until one succeeds: the journal grows meanwhile.",
 }
 """What each figure of a store means, by its name in :meth:`Store.measure`."""

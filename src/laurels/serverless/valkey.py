@@ -8,6 +8,7 @@ ends one that a token made after 12 hours.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from botocore.credentials import Credentials
 from laurels.serverless.environment import need
 from laurels.serverless.opened import Opened
 from laurels.serverless.parameters import Parameter, secret
+from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.store import RedisStore
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ IDLE_SECONDS = 240
 """How long a connection is kept that is not used. AWS's networks forget one after 350."""
 AGE_SECONDS = 11 * 3600
 """How long one is kept at all: short of ElastiCache's 12 hours."""
+TURNS = 3
+"""Of the loop, after which it knows of a connection that was closed while it stood still."""
 ANSWER_SECONDS = 3
 """How long an answer may take: with a connection before it, well within the function's time."""
 
@@ -44,7 +48,7 @@ class Signature:
         self._cache = cache
         self._user = user
 
-    def __call__(self) -> tuple[str, str]:
+    async def get_credentials_async(self) -> tuple[str, str]:
         """Return the user and a token: the address of a request that is never sent, signed."""
         variables = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         role = Credentials(*(os.environ.get(name) for name in variables))
@@ -55,37 +59,32 @@ class Signature:
 
 
 class Password:
-    """The password of the user, as Secrets Manager had it last."""
+    """The password of the user, which Secrets Manager has."""
 
-    def __init__(self, name: str, user: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, name: str, user: str) -> None:
         self._user = user
-        self._parameter = Parameter(name, "password", lambda: secret(name), clock)
-        self._password = ""
+        self._secret = Parameter(name, "password", lambda: secret(name))
 
-    async def read(self) -> None:
-        """Read it, if it is time to; raise ParameterUnreadable if there is none yet."""
-        self._password = await self._parameter.current()
-
-    def __call__(self) -> tuple[str, str]:
-        """Return the user and the password."""
-        return self._user, self._password
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """Return the user and the password; raise ParameterUnreadable if there is none yet."""
+        return self._user, await self._secret.current()
 
 
 class Preparing:
-    """Makes a store fit for an invocation: its connections are neither forgotten nor too old. By the wall clock."""
+    """Makes a store fit for an invocation: its connection is neither lost nor too old. By the wall clock."""
 
-    def __init__(self, store: RedisStore, password: Password | None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: RedisStore, clock: Callable[[], float] = time.time) -> None:
         self._store = store
-        self._password = password
         self._clock = clock
         self._used = self._made = clock()
 
     async def __call__(self) -> None:
-        """Read the password if there is one, and have the store connect anew if it is time to."""
-        if self._password is not None:
-            await self._password.read()
+        """Have the store connect anew if it is time to, or if it could not when it was last used."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         now = self._clock()
-        if not (0 <= now - self._used < IDLE_SECONDS and 0 <= now - self._made < AGE_SECONDS):
+        is_good = 0 <= now - self._used < IDLE_SECONDS and 0 <= now - self._made < AGE_SECONDS
+        if not (is_good and self._store.is_connected):
             await self._store.reconnect()
             self._made = now
         self._used = now
@@ -94,7 +93,9 @@ class Preparing:
 def open_store(settings: Settings, _: Callable[[], Any]) -> Opened:
     """Return the store; nothing is connected yet. Raises BadSetting."""
     user = need(settings, "cache_user")
-    password = Password(settings.password_secret, user) if settings.password_secret else None
-    credentials = password or Signature(need(settings, "cache"), user)
-    store = RedisStore(need(settings, "store"), answer_seconds=ANSWER_SECONDS, credentials=credentials)
-    return Opened(store, Preparing(store, password))
+    named = settings.password_secret
+    credentials = Password(named, user) if named else Signature(need(settings, "cache"), user)
+    # Serverless caches remove what expires when they are full; that cannot be set.
+    connections = RedisSettings(timeout=ANSWER_SECONDS, allow_eviction=True)
+    store = RedisStore(need(settings, "store"), settings=connections, credentials=credentials)
+    return Opened(store, Preparing(store))

@@ -11,8 +11,8 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from laurels.stores.redis.calls import Script
 from laurels.stores.redis.keys import BOARDS, LISTED, key_of
-from laurels.stores.redis.turns import Script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

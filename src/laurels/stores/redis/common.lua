@@ -6,7 +6,6 @@
 --   K                  sorted set   member -> score
 --   K:entries          hash         name -> "tick.sequence", and behind a space the metadata, if there is some
 --   K:scores           sorted set   each score once, as its own member                 if ranks are dense
---   K:counts           hash         score -> how many entries have it                  if ranks are dense
 --   K:hidden           as K, and K:hidden:entries as K:entries: those of hidden names
 --   B:held             as K, and B:held:entries as K:entries: what the guard holds
 --   B:hiding           sorted set   the hidden names, all of score 0
@@ -49,7 +48,7 @@ local inverted = (ties == 'e') == down
 local hides = state:find('+h', 1, true)
 local RANK, RANGE = down and 'ZREVRANK' or 'ZRANK', down and 'ZREVRANGE' or 'ZRANGE'
 local PREFIX, TICKS, SEQUENCES = 12, 2 ^ 53 - 1, 2 ^ 40 - 1
-local KINDS = {'', ':entries', ':scores', ':counts', ':hidden', ':hidden:entries'}
+local KINDS = {'', ':entries', ':scores', ':hidden', ':hidden:entries'}
 local SLACK = 60000
 
 local function key_at(line)
@@ -73,8 +72,16 @@ local function name_of(member)
   return timed and member:sub(PREFIX + 1) or member
 end
 
--- The entry of a name, or nil: its member, score (a string), tick, sequence and metadata (or nil).
-local function entry_of(key, name)
+local known = {}  -- entries, or false, by key and name: as they are now
+local begun = {}  -- keys of sorted sets that were not there before
+
+local function note(key, name, entry)
+  if not known[key] then known[key] = {} end
+  known[key][name] = entry or false
+  return entry
+end
+
+local function read_entry(key, name)
   local details = redis.call('HGET', key .. ':entries', name)
   if not details then
     local score = not timed and redis.call('ZSCORE', key, name)
@@ -88,6 +95,13 @@ local function entry_of(key, name)
   entry.score = redis.call('ZSCORE', key, entry.member)
   if not entry.score then return nil end  -- taken away by another program
   return entry
+end
+
+-- The entry of a name, or nil: its member, score (a string), tick, sequence and metadata (or nil).
+local function entry_of(key, name)
+  local entry = known[key] and known[key][name]
+  if entry == nil then return note(key, name, read_entry(key, name)) end
+  return entry or nil
 end
 
 local function is_hidden(name)
@@ -113,14 +127,15 @@ end
 -- Score and rank of a name, or nil; the rank is -1 if it is hidden.
 local function standing_of(key, name)
   local place = place_of(key, name)
-  local member = name
-  if timed then
+  local member, score = name, nil
+  if timed or known[place] then
     local entry = entry_of(place, name)
     if not entry then return nil end
-    member = entry.member
+    member, score = entry.member, entry.score
+  else
+    score = redis.call('ZSCORE', place, name)
+    if not score then return nil end
   end
-  local score = redis.call('ZSCORE', place, member)
-  if not score then return nil end
   if place ~= key then return {score, -1} end
   if ranking == 'o' then return {score, redis.call(RANK, key, member)} end
   return {score, rank_at(key, score)}
@@ -142,7 +157,10 @@ local function board_is_there()
 end
 
 local function forget(key)
-  for _, kind in ipairs(KINDS) do redis.call('UNLINK', key .. kind) end
+  for _, kind in ipairs(KINDS) do
+    redis.call('UNLINK', key .. kind)
+    known[key .. kind] = nil
+  end
 end
 
 local function forget_board()
@@ -166,16 +184,17 @@ local function expire(key, span)
   for _, kind in ipairs(KINDS) do redis.call('PEXPIRE', key .. kind, span) end
 end
 
--- Count the time to live from the given submit. The server itself removes the keys up to as long again later: so those
--- of periods that are fed no more need a new expiry only once in that time.
-local function renew(last, fed)
-  local own, span = base .. ':end', ttl / 1000 + SLACK
+-- Count the time to live from the given submit. The server itself removes the keys up to as long again later: so they
+-- need a new expiry only once in that time, or when they come into being.
+local function renew(last)
+  local own, span, fed = base .. ':end', ttl / 1000 + SLACK, begun
   redis.call('SET', own, string.format('%.0f %.0f', last + ttl, last), 'KEEPTTL')
   local left = redis.call('PTTL', own)
   if left < span then
     left, fed = 2 * span, periods_of_board()
     fed[#fed + 1] = base
   end
+  if #fed == 0 then return end
   left = string.format('%.0f', left)
   for _, each in ipairs(fed) do expire(each, left) end
   for _, kind in ipairs({'held', 'held:entries', 'periods', 'clock', 'end'}) do
@@ -183,28 +202,31 @@ local function renew(last, fed)
   end
 end
 
-local function count_score(key, score, step)
+-- Have the list of scores, by which dense ranks are counted, follow an entry that came or went.
+local function list_score(key, score)
   if ranking ~= 'd' or key:sub(-7) == ':hidden' or key:sub(-5) == ':held' then return end
-  score = text(tonumber(score))
-  local left = redis.call('HINCRBY', key .. ':counts', score, step)
-  if left == 0 then
-    redis.call('HDEL', key .. ':counts', score)
-    redis.call('ZREM', key .. ':scores', score)
-  elseif left == 1 and step == 1 then
-    redis.call('ZADD', key .. ':scores', score, score)
+  local member = text(tonumber(score) + 0)
+  if redis.call('ZCOUNT', key, score, score) > 0 then
+    redis.call('ZADD', key .. ':scores', score, member)
+  else
+    redis.call('ZREM', key .. ':scores', member)
   end
 end
 
--- Give a name this entry in place of the one that it had, if any.
+-- Give a name this entry in place of the one that it had, if any. No key is empty meanwhile: it would lose its expiry.
 local function keep(key, name, had, score, tick, sequence, metadata)
   local member = member_of(name, tick, sequence)
-  if had and had.score ~= score then count_score(key, had.score, -1) end
-  if not had or had.score ~= score then count_score(key, score, 1) end
-  if had and had.member ~= member then redis.call('ZREM', key, had.member) end
+  if ttl and not had and redis.call('EXISTS', key) == 0 then begun[#begun + 1] = key end
   redis.call('ZADD', key, score, member)
+  if had and had.member ~= member then redis.call('ZREM', key, had.member) end
+  if not had or had.score ~= score then
+    list_score(key, score)
+    if had then list_score(key, had.score) end
+  end
   local details = string.format('%.0f.%.0f', tick, sequence)
   if metadata then details = details .. ' ' .. metadata end
   redis.call('HSET', key .. ':entries', name, details)
+  note(key, name, {member = member, score = score, tick = tick, sequence = sequence, metadata = metadata})
 end
 
 -- Remove the entry of a name that is exactly here, not in the twin; return it.
@@ -213,7 +235,8 @@ local function take(key, name)
   if entry then
     redis.call('ZREM', key, entry.member)
     redis.call('HDEL', key .. ':entries', name)
-    count_score(key, entry.score, -1)
+    list_score(key, entry.score)
+    note(key, name, nil)
   end
   return entry
 end

@@ -1,65 +1,147 @@
-"""Connections to Redis, and what its errors mean."""
+"""One connection to a server: what is written goes out at once, and answers come in the order of what was asked.
+
+It is an asyncio protocol around hiredis, and no stream: a stream costs a coroutine and a time-out for each answer.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as Unreachable
-from redis.exceptions import RedisError
+from hiredis import ProtocolError, Reader, pack_command
 
-from laurels.errors import AnswerLost, StoreUnavailable
+from laurels.stores.redis.calls import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-ANSWER_SECONDS = 5
-"""How long an answer may take."""
-CONNECT_SECONDS = 2
-CONNECTIONS = 16
+    from laurels.stores.redis.calls import Word
 
 
-Credentials: TypeAlias = "Callable[[], tuple[str, str]]"
-"""Returns the user and the password, for each connection anew: so what is short-lived is that of the moment."""
+_pack: Callable[[tuple[Word, ...]], bytes] = pack_command  # type: ignore[assignment]
 
 
-class _Provider:
-    """Credentials as the client asks for them."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    async def get_credentials_async(self) -> tuple[str, str]:
-        """Return them."""
-        return self._credentials()
+class Refusal(Exception):
+    """An error that a server answers with."""
 
 
-def connect(url: str, answer_seconds: float = ANSWER_SECONDS, credentials: Credentials | None = None) -> Redis:
-    """Return a client, which connects when it is first used; it never sends anything again by itself.
+class Sent(Protocol):
+    """What waits for an answer of its own."""
 
-    ``credentials`` is asked for a user and a password at each connection, in place of those in the URL.
-    """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=answer_seconds,
-        socket_timeout=answer_seconds,
-        socket_connect_timeout=CONNECT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        **({} if credentials is None else {"credential_provider": _Provider(credentials)}),
-    )
-    return Redis.from_pool(pool)
+    at: float
+    takes_refusals: bool
+    """Whether an error that the server answers with is an answer like any other."""
+
+    def take(self, answer: Any) -> None:
+        """Take the answer."""
+
+    def fail(self, error: BaseException) -> None:
+        """Know that there is none."""
 
 
-def translate(error: BaseException) -> StoreUnavailable:
-    """Return our error for one of the client's."""
-    if isinstance(error, StoreUnavailable):
-        return error
-    if isinstance(error, Unreachable | ConnectionRefusedError) and "onnecting" in str(error):
-        return StoreUnavailable(f"Redis cannot be reached: {error}")
-    return AnswerLost(f"Redis did not answer: {error}")
+class Owner(Protocol):
+    """Whose calls go over a connection."""
+
+    def refused(self, reply: Reply, text: str) -> None:
+        """Know that the server refuses a call, and what it says."""
+
+    def progress(self) -> None:
+        """Know that there may be room for more."""
+
+    def lost(self, connection: Connection, reason: str, calls: Sequence[Reply]) -> None:
+        """Know that a connection is gone, why, and which calls were not answered."""
 
 
-__all__ = ["RedisError", "connect", "translate"]
+class Connection(asyncio.Protocol):
+    """What is asked of one server over one connection."""
+
+    def __init__(self, owner: Owner | None = None) -> None:
+        self.unanswered: deque[Any] = deque()
+        self.is_congested = False
+        self.is_lost = False
+        self._owner = owner
+        self._reader = Reader(replyError=Refusal)
+        self._transport: asyncio.Transport | None = None
+        self._write: Callable[[bytes], object] = bytes
+        self._reason = "it closed the connection"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Know where to write to."""
+        self._transport = transport  # type: ignore[assignment]
+        self._write = transport.write  # type: ignore[attr-defined]
+
+    def write(self, calls: Sequence[tuple[Sent, tuple[Word, ...]]]) -> None:
+        """Send commands, all at once, each with what takes its answer."""
+        self.unanswered.extend(call for call, _ in calls)
+        self._write(b"".join([_pack(words) for _, words in calls]))
+
+    def send(self, replies: Sequence[Reply]) -> None:
+        """Send calls as they are, all at once."""
+        self.unanswered.extend(replies)
+        self._write(b"".join([_pack(reply.words) for reply in replies]))
+
+    async def ask(self, *commands: tuple[Word, ...]) -> list[Any]:
+        """Return the answers to commands; a :exc:`Refusal` is an answer, too."""
+        replies = [_Answer("", words) for words in commands]
+        self.send(replies)
+        return [await reply for reply in replies]
+
+    def data_received(self, data: bytes) -> None:
+        """Hand answers to those that wait for them."""
+        feed, gets, unanswered, owner = self._reader.feed, self._reader.gets, self.unanswered, self._owner
+        feed(data)
+        try:
+            while unanswered:
+                answer = gets()
+                if answer is False:
+                    break
+                call = unanswered.popleft()
+                if type(answer) is Refusal and not call.takes_refusals and owner is not None:
+                    owner.refused(call, str(answer))
+                else:
+                    call.take(answer)
+        except ProtocolError:
+            self.abort("it does not speak the protocol of Redis")
+            return
+        if owner is not None:
+            owner.progress()
+
+    def abort(self, reason: str) -> None:
+        """Break off, for a reason."""
+        self._reason = reason
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close, once all is answered."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def pause_writing(self) -> None:
+        """Write no more: the server does not read fast enough."""
+        self.is_congested = True
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self.is_congested = False
+        if self._owner is not None:
+            self._owner.progress()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hand back what was not answered."""
+        if exc is not None:
+            self._reason = str(exc)
+        self.is_lost = True
+        lost: list[Sent] = list(self.unanswered)
+        self.unanswered.clear()
+        for call in lost:
+            if call.takes_refusals:
+                call.fail(ConnectionError(self._reason))
+        if self._owner is not None:
+            calls = [call for call in lost if isinstance(call, Reply) and not call.takes_refusals]
+            self._owner.lost(self, self._reason, calls)
+
+
+class _Answer(Reply):
+    takes_refusals = True

@@ -65,18 +65,16 @@ end
 if ARGV[5] == 'check' then return {'d', state} end
 
 for _, each in ipairs(keys) do
-  if ranking == 'd' and not dense then redis.call('UNLINK', each .. ':scores', each .. ':counts') end
+  if ranking == 'd' and not dense then redis.call('UNLINK', each .. ':scores') end
   if dense and ranking ~= 'd' then
-    ranking = 'd'
-    in_parts(each, function(score) count_score(each, score, 1) end)
-    ranking = rules:sub(4, 4)
+    in_parts(each, function(score) redis.call('ZADD', each .. ':scores', score, text(tonumber(score) + 0)) end)
   end
 end
 
 ttl = tonumber(new_rules:sub(6))
 local ends = redis.call('GET', base .. ':end')
 if ttl and board_is_there() then
-  renew(ends and tonumber(ends:match('(%d+)$')) or now, keys)
+  renew(ends and tonumber(ends:match('(%d+)$')) or now)
 elseif ends and not ttl then
   for _, each in ipairs(keys) do
     for _, kind in ipairs(KINDS) do redis.call('PERSIST', each .. kind) end

@@ -29,8 +29,8 @@ from msgspec import Struct
 from laurels.clock import SECOND
 from laurels.definition import DEFAULT_DEFINITION, Definition, Stored, contradiction
 from laurels.errors import DefinitionConflict, StoreUnavailable
+from laurels.stores.redis.calls import Script
 from laurels.stores.redis.keys import COMMON, DEFAULT, DEFINED, key_of, read_score
-from laurels.stores.redis.turns import Script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from laurels.errors import StoreError
 from laurels.stores.contract import SharedMeters, Taken
-from laurels.stores.redis.turns import Reply, Script
+from laurels.stores.redis.calls import Reply, Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class RedisMeters(SharedMeters):
     def take(self, subject: str, requests: tuple[float, float], submits: tuple[float, float]) -> Reply:
         """Count a request, or not; see the contract."""
         meter, loop = (subject, requests, submits), asyncio.get_running_loop()
-        reply, waiting = Reply(loop=loop), self._waiting.get(meter)
+        reply, waiting = Reply("", ()), self._waiting.get(meter)
         if waiting is None:
             self._waiting[meter] = [reply]
             loop.call_soon(self._ask, meter)  # for all that come in this turn
@@ -63,10 +63,10 @@ class RedisMeters(SharedMeters):
             if reply.done():  # its client has left
                 continue
             if isinstance(outcome, BaseException):
-                reply.set_exception(outcome)
+                reply.fail(outcome)
             else:
                 counted, requests_due, submits_due = outcome
-                reply.set_result(Taken(place < counted, requests_due / SECOND, submits_due / SECOND))
+                reply.take(Taken(place < counted, requests_due / SECOND, submits_due / SECOND))
         if self._waiting[meter]:
             self._ask(meter)
         else:

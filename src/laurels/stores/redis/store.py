@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from redis.exceptions import RedisError
+from msgspec.structs import replace
 
 from laurels.clock import SECOND
 from laurels.errors import AnswerLost, DefinitionChanged, KeyReused, StoreError, SumUncertain
@@ -39,10 +39,12 @@ from laurels.stores.contract import (
     Summary,
 )
 from laurels.stores.redis.boards import BoardList
-from laurels.stores.redis.connection import ANSWER_SECONDS, connect, translate
+from laurels.stores.redis.calls import Script
+from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import Definitions
 from laurels.stores.redis.keys import COMMON, RUN_KEY, key_of, read_score, write_score
 from laurels.stores.redis.rates import RedisMeters
+from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.submitting import (
     FINGERPRINT_BYTES,
     TIME_DIGITS,
@@ -55,7 +57,6 @@ from laurels.stores.redis.submitting import (
     read_change,
     read_standing,
 )
-from laurels.stores.redis.turns import Script, Turns
 from laurels.stores.runs import KEY_BYTES, make_run, read_run
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 
@@ -63,17 +64,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from laurels.definition import Definition
-    from laurels.stores.redis.connection import Credentials
     from laurels.stores.redis.definitions import Known
+    from laurels.stores.redis.handshake import Credentials
 
+DEFAULTS = RedisSettings()
 ALL = 2**53
 """More entries than there are."""
 STALE_WORDS = 3
 """How many an answer has that says that the board is another; no other answer of words has so many."""
 _encode = msgspec.json.Encoder().encode
-_SUBMIT, _READ, _REMOVE = (Script(COMMON, name) for name in ("submit", "read", "remove"))
-_METADATA, _PERIODS, _HIDE = (Script(COMMON, name) for name in ("metadata", "periods", "hide"))
-_PAGE, _PUT, _PUT_MANY, _STANDING = map(Script, ("page", "put", "put_many", "standing"))
+_SUBMIT, _REMOVE, _METADATA, _HIDE = (Script(COMMON, name) for name in ("submit", "remove", "metadata", "hide"))
+_READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "periods"))
+_PUT, _PUT_MANY = map(Script, ("put", "put_many"))
+_PAGE, _STANDING = (Script(name, reads=True) for name in ("page", "standing"))
 _STALE, _HELD = b"stale", "held"
 
 
@@ -89,25 +92,18 @@ class RedisStore(Store):
         url: str,
         clock: Callable[[], float] = time.time,
         *,
-        answer_seconds: float = ANSWER_SECONDS,
+        settings: RedisSettings = DEFAULTS,
         credentials: Credentials | None = None,
     ) -> None:
-        self._client = connect(url, answer_seconds, credentials)
-        self._turns = Turns(self._client)
+        self._servers = connect(url, settings, credentials)
         self._clock = clock
-        self.meters = RedisMeters(self._turns.call)
-        self._definitions = Definitions(self._turns.call, self._ask, self._now)
-        self._boards = BoardList(self._turns.call, self._ask, self._now)
+        self.meters = RedisMeters(self._servers.call)
+        self._definitions = Definitions(self._servers.call, self._servers.ask, self._now)
+        self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
         self._run_key: bytes | None = None
 
     def _now(self) -> int:
         return round(self._clock() * SECOND)
-
-    async def _ask(self, key: str, *words: str | int | bytes) -> Any:  # noqa: ARG002 - which tells a cluster's node
-        try:
-            return await self._client.execute_command(*words)
-        except (RedisError, OSError) as error:
-            raise translate(error) from error
 
     async def _act(self, script: Script, board: Board, place: str, *words: str | int | bytes) -> Any:
         """Call a script as the board is known here; again if it is another, by the new definition for what is kept.
@@ -117,7 +113,7 @@ class RedisStore(Store):
         self._check_kept(board)
         while True:
             known, key = self._definitions.of(board.name), key_of(board.name)
-            answer = await self._turns.call(script, (key,), known.rules, known.state, self._now(), place, *words)
+            answer = await self._servers.call(script, (key,), known.rules, known.state, self._now(), place, *words)
             if not _is_stale(answer):
                 return answer
             await self._follow(board.name, known, answer)
@@ -164,7 +160,7 @@ class RedisStore(Store):
             and (board.definition is known.definition or board.definition == known.definition)
         ):
             score = write_score(submissions.score)
-            answer = await self._turns.call(
+            answer = await self._servers.call(
                 _PUT, (key_of(name),), known.rules, known.state, self._now(), "", submissions.name, score
             )
             if answer == 0:
@@ -195,7 +191,7 @@ class RedisStore(Store):
             await self._boards.add(board.name)
         if known.is_plain and not (is_one or key or board.feeds) and _are_plain(good):
             pairs = chain.from_iterable((each.name, write_score(each.score)) for each in good)
-            answer = await self._turns.call(
+            answer = await self._servers.call(
                 _PUT_MANY, (key_of(board.name),), known.rules, known.state, self._now(), "", *pairs
             )
             if answer == 0:
@@ -225,7 +221,7 @@ class RedisStore(Store):
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
         key = f"{key_of(board.name)}:key:{idempotency_key.key.hex()}"
-        first = await self._ask(key, "GET", key)
+        first = await self._servers.ask(key, "GET", key)
         start = FINGERPRINT_BYTES + TIME_DIGITS
         if first is None or int(first[FINGERPRINT_BYTES:start]) + KEY_SECONDS * SECOND <= self._now():
             return None
@@ -265,8 +261,8 @@ class RedisStore(Store):
     async def _signing_key(self) -> bytes:
         """Return what runs are signed with: all processes have the same."""
         if self._run_key is None:
-            await self._ask(RUN_KEY, "SET", RUN_KEY, os.urandom(KEY_BYTES), "NX")
-            self._run_key = await self._ask(RUN_KEY, "GET", RUN_KEY)
+            await self._servers.ask(RUN_KEY, "SET", RUN_KEY, os.urandom(KEY_BYTES), "NX")
+            self._run_key = await self._servers.ask(RUN_KEY, "GET", RUN_KEY)
         return self._run_key or b""
 
     async def _read_run(self, board: Board, submission: Submission) -> bytes | None:
@@ -346,7 +342,7 @@ class RedisStore(Store):
         if board.visible and known.is_plain:
             self._check_open()
             key, now = key_of(board.name), 0
-            found = await self._turns.call(_STANDING, (key,), known.rules, known.state, now, _place(board), name)
+            found = await self._servers.call(_STANDING, (key,), known.rules, known.state, now, _place(board), name)
             if not _is_stale(found):
                 return Standing(read_score(found[0]), found[1]) if found else None
             await self._follow(board.name, known, found)
@@ -363,7 +359,7 @@ class RedisStore(Store):
         if board.visible and known.is_plain and start < stop:
             self._check_open()
             words = known.rules, known.state, 0, _place(board), start, min(stop, ALL)
-            flat = await self._turns.call(_PAGE, (key_of(board.name),), *words)
+            flat = await self._servers.call(_PAGE, (key_of(board.name),), *words)
             if not _is_stale(flat):
                 pairs = iter(flat)
                 return _encode(
@@ -464,21 +460,35 @@ class RedisStore(Store):
 
     async def ready(self) -> None:
         self._check_open()
-        await self._ask("", "PING")
+        await self._servers.ready()
+        self.capabilities = replace(self.capabilities, durable=self._servers.is_durable)
+
+    def warnings(self) -> list[str]:
+        return self._servers.warnings()
+
+    def measure(self) -> Mapping[str, float]:
+        return self._servers.measure()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether no server is known to be out of reach."""
+        return self._servers.is_connected
 
     async def reconnect(self) -> None:
         """Close the connections that nothing uses: they may be dead, or too old. What is asked next connects anew."""
-        await self._client.connection_pool.disconnect(inuse_connections=False)
+        self._servers.reconnect()
 
     async def close(self) -> None:
         if not self.is_closed:
             self.is_closed = True
-            await self._turns.close()
+            await self._servers.close()
 
 
-async def open_store(url: str, clock: Callable[[], float] = time.time) -> RedisStore:
+async def open_store(
+    url: str, clock: Callable[[], float] = time.time, settings: RedisSettings = DEFAULTS
+) -> RedisStore:
     """Return a store once it is ready; raise StoreError if it is not."""
-    store = RedisStore(url, clock)
+    store = RedisStore(url, clock, settings=settings)
     try:
         await store.ready()
     except StoreError:

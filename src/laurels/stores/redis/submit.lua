@@ -148,14 +148,7 @@ local function judge(sent, by, run)
 end
 
 local answer, refusals, at = 0, {'r'}, 16 + fed_count
-local touched, is_touched, previous, current, counted, held = {}, {}, nil, nil, false, false
-
-local function touch(key)
-  if not is_touched[key] then
-    is_touched[key] = true
-    touched[#touched + 1] = key
-  end
-end
+local taken, previous, current, counted, held = false, nil, nil, false, false
 
 -- Return a problem and its figure, or nil.
 local function take_entry(sent, feeds, by, own, run)
@@ -173,24 +166,21 @@ local function take_entry(sent, feeds, by, own, run)
     if problem then return problem, figure end
     held = figure
   end
-  if not batch and (wants_change or keyed) then previous = standing_of(base, sent.name) or {'', is_hidden(sent.name) and -1 or 0} end
-  sequence = sequence + 1
-  touch(base)
+  local tells = not batch and (wants_change or keyed)
+  if tells then previous = standing_of(base, sent.name) or {'', is_hidden(sent.name) and -1 or 0} end
+  sequence, taken = sequence + 1, true
   if held then
     counted = false
     submit(held_key, by, sent)
   else
     counted = submit(place, by, sent)
     for _, feed in ipairs(feeds) do
-      begin_period(feed[1], feed[2])
-      local period = key_at(feed[1])
-      touch(period)
-      counted = submit(place_of(period, sent.name), by, sent) or counted
+      local period = place_of(key_at(feed[1]), sent.name)
+      if not entry_of(period, sent.name) then begin_period(feed[1], feed[2]) end
+      counted = submit(period, by, sent) or counted
     end
   end
-  if not batch and (wants_change or keyed) then
-    current = standing_of(base, sent.name) or {'', is_hidden(sent.name) and -1 or 0}
-  end
+  if tells then current = standing_of(base, sent.name) or {'', is_hidden(sent.name) and -1 or 0} end
 end
 
 for index = 0, (#ARGV - at + 1) / 7 - 1 do
@@ -219,10 +209,10 @@ for index = 0, (#ARGV - at + 1) / 7 - 1 do
     take(held_key, sent.name)
   end
 end
-if has_clock and #touched > 0 then
+if has_clock and taken then
   redis.call('HSET', base .. ':clock', 'tick', string.format('%.0f', clock), 'sequence', string.format('%.0f', sequence))
 end
-if ttl and #touched > 0 then renew(now, touched) end
+if ttl and taken then renew(now) end
 
 if current then
   answer = {'c', previous[1], previous[2], current[1], current[2], counted and 1 or 0, held and 1 or 0}

@@ -1,0 +1,209 @@
+"""A cluster: many nodes, each with the keys of some slots; a call goes to that which has the slot of its keys.
+
+The map of slots is read from any node: before the first call, and again whenever a node says that it is wrong or cannot
+be reached. A call that came to the wrong node was not done, and goes on to the right one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from binascii import crc_hqx
+from collections import deque
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from laurels.errors import ServerUnusable, StoreUnavailable
+from laurels.stores.redis.connection import Refusal
+from laurels.stores.redis.errors import code_of, translate
+from laurels.stores.redis.node import Node
+from laurels.stores.redis.servers import Servers
+from laurels.stores.redis.url import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from laurels.errors import StoreError
+    from laurels.stores.redis.calls import Reply
+    from laurels.stores.redis.durability import Facts
+    from laurels.stores.redis.handshake import Handshake
+    from laurels.stores.redis.settings import RedisSettings
+
+SLOTS = 16384
+HOPS = 8
+"""How often a call may be sent on to another node."""
+Range: TypeAlias = "tuple[int, int, Address]"
+"""The first slot, the last, and who has them."""
+MAP_SECONDS = 0.1
+"""The least time between two readings of the map."""
+
+
+@lru_cache(10_000)
+def slot_of(key: str) -> int:
+    """Return the slot of a key: that of its hash tag, if it has one."""
+    _, opened, rest = key.partition("{")
+    tag, closed, _ = rest.partition("}")
+    return crc_hqx((tag if opened and closed and tag else key).encode(), 0) % SLOTS
+
+
+class Cluster(Servers):
+    """The nodes of a cluster."""
+
+    fails_over = True
+
+    def __init__(self, seeds: Sequence[Address], handshake: Handshake, settings: RedisSettings) -> None:
+        super().__init__(settings)
+        self._seeds = seeds
+        self._handshake = handshake
+        self._slots: list[Address | None] = [None] * SLOTS
+        self._nodes: dict[tuple[Address, bool], Node] = {}
+        self._addresses: dict[Node, Address] = {}
+        self._unmapped: deque[Reply] = deque()
+        self._reading: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    @property
+    def nodes(self) -> list[Node]:
+        """What there are connections to."""
+        return list(self._nodes.values())
+
+    def send(self, reply: Reply) -> None:
+        """Send a call to the node that has its slot, once that is known."""
+        address = self._slots[slot_of(reply.key)]
+        if address is not None:
+            self._node(address, reads=reply.reads).send(reply)
+        elif len(self._unmapped) >= self.settings.waiting:
+            reply.fail(StoreUnavailable(f"{self.settings.waiting:,} calls wait for Redis already"))
+        else:
+            self._unmapped.append(reply)
+            self._read_map()
+
+    def _node(self, address: Address, *, reads: bool) -> Node:
+        key = address, reads and self.settings.wait > 0
+        node = self._nodes.get(key)
+        if node is None:
+            node = self._nodes[key] = Node(self, self._handshake, self.settings)
+            self._addresses[node] = address
+        return node
+
+    async def find(self, node: Node) -> Address:
+        """Return where a node is: where it was."""
+        return self._addresses[node]
+
+    def lost(self, node: Node) -> None:  # noqa: ARG002
+        """Ask the others who has its slots now."""
+        self._read_map()
+
+    def check(self, facts: Facts) -> None:
+        """Raise StoreUnavailable as :meth:`Servers.check` does, and if a replica has taken the place of a primary."""
+        if facts.is_cluster is False:
+            raise ServerUnusable("This is no node of a cluster", "have the operator name it as redis://")
+        if facts.is_replica:
+            raise StoreUnavailable("A node of the cluster has become a replica")
+        super().check(facts)
+
+    def refused(self, node: Node, reply: Reply, text: str) -> None:
+        """Send a call on to the node that has its slot now."""
+        code = code_of(text)
+        if code not in {"MOVED", "ASK"} or reply.tries >= HOPS:
+            super().refused(node, reply, text)
+            return
+        reply.tries += 1
+        _, slot, place = text.split()[:3]
+        host, _, port = place.rpartition(":")
+        address = Address(host.strip("[]") or self._addresses[node].host, int(port))
+        if code == "MOVED":
+            self._slots[int(slot)] = address
+            self._read_map()
+        reply.is_asking = code == "ASK"
+        self._node(address, reads=reply.reads).send(reply)
+
+    # The map
+
+    def _read_map(self) -> None:
+        if self._reading is None and not self._is_closed:
+            self._reading = asyncio.ensure_future(self._follow())
+            self._reading.add_done_callback(self._has_read)
+
+    def _has_read(self, task: asyncio.Task[None]) -> None:
+        self._reading = None
+        if not task.cancelled():
+            task.result()
+        if self._unmapped:  # which came after the last reading had failed
+            self._read_map()
+
+    async def _follow(self) -> None:
+        try:
+            ranges = await self._ask_for_map()
+        except StoreUnavailable as error:
+            for reply in self._take_unmapped():
+                reply.fail(error.with_traceback(None))
+        else:
+            self._take_over(ranges)
+        await asyncio.sleep(MAP_SECONDS)
+
+    def _take_unmapped(self) -> list[Reply]:
+        waiting, self._unmapped = list(self._unmapped), deque()
+        return waiting
+
+    async def _ask_for_map(self) -> list[Range]:
+        """Return who has which slots, as the first node says that answers and knows of any."""
+        problem = StoreUnavailable("No node of the cluster answers")
+        for address in dict.fromkeys([*self._addresses.values(), *self._seeds]):
+            try:
+                [found] = await self._handshake.ask(address, ("CLUSTER", "SLOTS"))
+                if isinstance(found, Refusal):
+                    raise _no_map(str(found))
+                if found:
+                    return [_range(each, address.host) for each in found]
+            except StoreUnavailable as error:
+                problem = error
+        raise problem
+
+    def _take_over(self, ranges: Sequence[Range]) -> None:
+        slots: list[Address | None] = [None] * SLOTS
+        for first, last, address in ranges:
+            slots[first : last + 1] = [address] * (last + 1 - first)
+        self._slots = slots
+        known = {address for _, _, address in ranges}
+        for key, node in list(self._nodes.items()):
+            if key[0] not in known:
+                del self._nodes[key]
+                task = asyncio.ensure_future(node.close())
+                self._retiring.add(task)
+                task.add_done_callback(self._retiring.discard)
+        for reply in self._take_unmapped():
+            if slots[slot_of(reply.key)] is None:
+                self.undone(reply, "No node of the cluster has these keys")
+            else:
+                self.send(reply)
+
+    # The store itself
+
+    async def ready(self) -> None:
+        """Return once a node answers; raise StoreUnavailable if none does, or if one cannot be used."""
+        await self.ask("", "PING")
+        known = {address for address in self._slots if address is not None}
+        lanes = {False, self.settings.wait > 0}
+        await self._check_nodes([self._node(address, reads=lane) for address in known for lane in lanes], needed=1)
+
+    async def close(self) -> None:
+        """Wait for what is under way, and close the connections."""
+        self._is_closed = True
+        await super().close()
+        for task in [*self._retiring, *filter(None, [self._reading])]:
+            task.cancel()
+        for reply in self._take_unmapped():
+            reply.fail(StoreUnavailable("The store is closed"))
+
+
+def _range(found: Any, host: str) -> Range:
+    first, last, primary = found[:3]
+    name = primary[0].decode() if primary[0] else ""
+    return first, last, Address(name if name not in {"", "?"} else host, primary[1])
+
+
+def _no_map(text: str) -> StoreError:
+    if "cluster support disabled" in text:
+        return ServerUnusable("This is no node of a cluster", "have the operator name it as redis://")
+    return translate(text)

@@ -1,0 +1,427 @@
+"""The servers behind the store on Redis: what is said of them, what they refuse, and what happens if they are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis.exceptions import ResponseError
+
+from laurels.definition import Definition
+from laurels.errors import (
+    AnswerLost,
+    BadServerURL,
+    ServerFull,
+    ServerUnusable,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+)
+from laurels.stores.contract import Board, IdempotencyKey, Standing, Submission
+from laurels.stores.redis.cluster import slot_of
+from laurels.stores.redis.keys import key_of
+from laurels.stores.redis.settings import RedisSettings
+from laurels.stores.redis.store import RedisStore, open_store
+from laurels.stores.redis.url import Address, Target
+from tests.redis_servers import running, until
+from tests.stores.guarantees import KART
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from redis import Redis
+
+    from tests.redis_servers import Cluster, Node, Sentinels
+
+pytestmark = pytest.mark.anyio
+SUMS = Board("sums", Definition(operator="increment"))
+WHOLE = RedisSettings(timeout=2)
+
+
+async def refusal(url: str, **settings: Any) -> str:
+    """Return why a store is not opened."""
+    with pytest.raises(StoreUnavailable) as raised:
+        await open_store(url, settings=RedisSettings(**settings))
+    return str(raised.value)
+
+
+async def open_sums(url: str, **settings: Any) -> RedisStore:
+    """Return a store with a board whose scores are added."""
+    store = await open_store(url, settings=RedisSettings(**settings))
+    await store.define(SUMS.name, SUMS.definition)
+    return store
+
+
+async def until_ready(store: RedisStore) -> None:
+    """Wait until a store has found its servers again."""
+    while True:
+        try:
+            await store.ready()
+        except StoreUnavailable:
+            await asyncio.sleep(0.01)
+        else:
+            return
+
+
+# URLs
+
+
+@pytest.mark.parametrize(
+    ("url", "addresses", "database"),
+    [
+        ("redis://localhost", [("localhost", 6379)], 0),
+        ("rediss://u:p%40@[::1]:7/3", [("::1", 7)], 3),
+        ("unix:///run/redis.sock", [("/run/redis.sock", None)], 0),
+        ("redis+sentinel://a,b:2/game/1", [("a", 26379), ("b", 2)], 1),
+        ("redis+cluster://a:1,b:2", [("a", 1), ("b", 2)], 0),
+    ],
+)
+def test_urls(url: str, addresses: list[tuple[str, int | None]], database: int) -> None:
+    """Each form of a URL is read."""
+    target = Target(url)
+    assert (target.addresses, target.database) == (tuple(Address(*each) for each in addresses), database)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis:/host", "it must be redis://host:port/0"),
+        ("redis://:hunter2@host:port", "'host:port' is no host and port"),
+        ("redis://:hunter2@", "a host is missing"),
+        ("redis://:hunter2@a,b", "several are redis+cluster://"),
+        ("redis://:hunter2@a/b", "the database is a number"),
+        ("redis://:hunter2@a/0?timeout=3", "it has no parameters"),
+        ("unix://run/redis.sock", "the path of a socket is absolute"),
+        ("redis+sentinel://:hunter2@a", "the name of the service"),
+        ("redis+cluster://:hunter2@a/1", "no database but 0"),
+    ],
+)
+def test_bad_urls(url: str, reason: str) -> None:
+    """A bad URL says what would be right, and has no password in its message."""
+    with pytest.raises(BadServerURL) as raised:
+        Target(url)
+    assert reason in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+# What a server refuses, or is refused for
+
+
+async def test_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password is taken from the URL, a file or the environment; a wrong one, or none, is said, and not shown."""
+    file = tmp_path / "password"
+    file.write_text("hunter2\n")
+    with running(tmp_path / "node", requirepass="hunter2") as node:
+        for password in (None, file):
+            url = node.url if password else node.url.replace("//", "//:hunter2@")
+            await (await open_store(url, settings=RedisSettings(password_file=password))).close()
+        monkeypatch.setenv("LAURELS_REDIS_PASSWORD", "hunter2")
+        await (await open_store(node.url)).close()
+        monkeypatch.setenv("LAURELS_REDIS_PASSWORD", "hunter3")
+        wrong = await refusal(node.url)
+        monkeypatch.delenv("LAURELS_REDIS_PASSWORD")
+        assert "refuses the user or the password" in wrong
+        assert "hunter" not in wrong
+        assert "asks for a password" in await refusal(node.url)
+        assert "cannot be read" in await refusal(node.url, password_file=tmp_path)
+        file.write_bytes(b"\xff")
+        assert "it is no text" in await refusal(node.url, password_file=file)
+
+
+async def test_rights(tmp_path: Path) -> None:
+    """A user may do only what it may: what is missing is named, and without CONFIG and INFO nothing is believed."""
+    users = ("default off", "few on >few ~* +ping +evalsha", "some on >some ~* +@all -config -info -script -zadd")
+    with running(tmp_path / "node", users=users, appendonly="yes", appendfsync="always") as node:
+        node.password = None
+        for name, missing in (("few", "SCRIPT"), ("some", "SCRIPT")):
+            store = await open_store(node.url.replace("//", f"//{name}:{name}@"))
+            assert not store.capabilities.durable
+            assert "does not tell" in store.warnings()[0]
+            with pytest.raises(ServerUnusable, match=missing):
+                await store.standing(KART, "v")
+            await store.close()
+
+
+async def test_tls(tmp_path: Path) -> None:
+    """Over TLS a server must have a certificate of the authority that is named."""
+    with running(tmp_path / "node", tls=True) as node:
+        store = await open_store(node.url, settings=RedisSettings(ca_file=node.authority))
+        await store.submit(KART, Submission("v", 1))
+        await store.close()
+        assert "certificate of Redis is not trusted" in await refusal(node.url)
+        assert "Redis cannot be reached" in await refusal(node.url.replace("rediss", "redis"))
+        with pytest.raises(ServerUnusable, match="no certificates"):
+            RedisStore(node.url, settings=RedisSettings(ca_file=tmp_path / "none"))
+
+
+async def test_tls_to_a_plain_server(redis_server: Node) -> None:
+    """A server that speaks no TLS is not spoken to in plain."""
+    assert "TLS" in await refusal(redis_server.url.replace("redis", "rediss"))
+
+
+async def test_memory_and_disk(tmp_path: Path) -> None:
+    """A server that evicts is refused; one that is full refuses; what syncs each change is durable."""
+    options = {"maxmemory": "3mb", "maxmemory-policy": "allkeys-lru", "appendonly": "yes", "appendfsync": "always"}
+    with running(tmp_path / "node", unixsocket=str(tmp_path / "socket"), **options) as node:
+        assert "set maxmemory-policy noeviction" in await refusal(node.url)
+        store = await open_store(f"unix://{tmp_path / 'socket'}", settings=RedisSettings(allow_eviction=True))
+        assert store.capabilities.durable
+        assert store.warnings() == []
+        with closing(node.client()) as client:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", 1)
+        with pytest.raises(ServerFull, match="no memory left"):
+            await store.submit(KART, Submission("v", 1))
+        await store.close()
+
+
+async def test_another_kind_of_key(redis_server: Node) -> None:
+    """A key of another program where a board would be is not touched, and is said."""
+    store = await open_store(redis_server.url)
+    with closing(redis_server.client()) as client:
+        client.set(key_of(KART.name), "theirs")
+        with pytest.raises(StoreRefused, match="another program"):
+            await store.submit(KART, Submission("v", 1))
+        assert client.get(key_of(KART.name)) == b"theirs"
+    await store.close()
+
+
+async def test_what_is_no_redis() -> None:
+    """A server that speaks something else is said to be none; so is one that is too old, or says nothing."""
+    answers = [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$35\r\nredis_version:5.0.14\r\nrole:master\r\n\r\n*0\r\n*0\r\n"]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(answers[0])
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        url = "redis://{}:{}".format(*server.sockets[0].getsockname())
+        assert "does not speak the protocol" in await refusal(url)
+        answers.pop(0)
+        assert "The server is Redis 5.0.14" in await refusal(url)
+
+
+async def test_a_busy_server(redis_server: Node) -> None:
+    """While a script of somebody else keeps it busy, nothing is done, and it is said."""
+    store = await open_store(redis_server.url, settings=WHOLE)
+    await store.standing(KART, "v")
+    with closing(redis_server.client()) as client, closing(redis_server.client()) as killer, socket.socket() as busy:
+        client.config_set("lua-time-limit", 1)
+        busy.connect(("127.0.0.1", redis_server.port))
+        busy.sendall(b"*3\r\n$4\r\nEVAL\r\n$18\r\nwhile true do end \r\n$1\r\n0\r\n")
+        until(lambda: is_busy(killer))
+        with pytest.raises(StoreUnavailable, match="keeps Redis busy"):
+            await store.standing(KART, "v")
+        killer.script_kill()
+        until(lambda: not is_busy(killer))
+        client.config_set("lua-time-limit", 5000)
+    await store.close()
+
+
+def is_busy(client: Redis) -> bool:
+    """Return whether a script keeps a server busy."""
+    try:
+        client.ping()
+    except ResponseError:
+        return True
+    return False
+
+
+async def test_the_wrong_scheme(redis_server: Node, redis_cluster: Cluster) -> None:
+    """What is a cluster, and what is none, is said; so is what is no Sentinel."""
+    assert "name it as redis+cluster://" in await refusal(redis_cluster.nodes[0].url)
+    assert "name it as redis://" in await refusal(f"redis+cluster://{redis_server.address}")
+    assert "This is no Sentinel" in await refusal(f"redis+sentinel://{redis_server.address}/laurels")
+
+
+async def test_a_replica(redis_sentinels: Sentinels) -> None:
+    """A replica takes no boards; Sentinels that do not know the service, or do not answer, say so."""
+    replica = next(node for node in redis_sentinels.nodes if node is not redis_sentinels.primary)
+    assert "a replica of Redis" in await refusal(replica.url)
+    assert "watches no service" in await refusal(redis_sentinels.url.replace("laurels", "others"))
+    assert "Redis cannot be reached" in await refusal("redis+sentinel://127.0.0.1:1/laurels")
+
+
+# Faults under load
+
+
+async def load(store: RedisStore, count: int, disturb: Callable[[], None], *, keyed: bool = False) -> tuple[int, int]:
+    """Add 1 ``count`` times, in 16 tasks, and disturb the servers after a third; return acknowledged and uncertain."""
+    counts = {"acknowledged": 0, "uncertain": 0}
+    numbers = iter(range(count))
+
+    async def add() -> None:
+        for number in numbers:
+            key = IdempotencyKey(number.to_bytes(16, "big"), bytes(16)) if keyed else None
+            if number == count // 3:
+                await asyncio.to_thread(disturb)
+            for _ in range(10_000 if keyed else 1):
+                try:
+                    await store.submit(SUMS, Submission("v", 1), key)
+                    counts["acknowledged"] += 1
+                    break
+                except AnswerLost:
+                    counts["uncertain"] += 1
+                except StoreError:
+                    pass
+                await asyncio.sleep(0.005)
+
+    await asyncio.gather(*(add() for _ in range(16)))
+    return counts["acknowledged"], counts["uncertain"]
+
+
+async def total(store: RedisStore) -> float:
+    """Return the sum."""
+    while True:
+        try:
+            await store.ready()
+            return ((await store.standing(SUMS, "v")) or Standing(0, 0)).score
+        except StoreUnavailable:
+            await asyncio.sleep(0.01)
+
+
+def restart(node: Node) -> None:
+    """Kill a server, and start it again."""
+    node.kill()
+    node.start()
+
+
+@pytest.mark.parametrize("keyed", [False, True], ids=["plain", "keyed"])
+async def test_kills(redis_server: Node, keyed: bool) -> None:  # noqa: FBT001
+    """A server is killed under load: what was acknowledged is there, and nothing counts twice."""
+    with closing(redis_server.client()) as client:
+        client.config_set("appendfsync", "always")
+    store = await open_sums(redis_server.url, timeout=2)
+    acknowledged, uncertain = await load(store, 2000, lambda: restart(redis_server), keyed=keyed)
+    found = await total(store)
+    assert acknowledged <= found <= acknowledged + (0 if keyed else uncertain)
+    assert not keyed or acknowledged == 2000
+    await store.close()
+
+
+async def test_failover_under_sentinel(redis_sentinels: Sentinels) -> None:
+    """A primary is killed under load: its replica takes over, and nothing counts twice."""
+    store = await open_sums(redis_sentinels.url, timeout=2, wait=1)
+    primary = redis_sentinels.primary
+    acknowledged, uncertain = await load(store, 3000, primary.kill)
+    found = await total(store)
+    assert found <= acknowledged + uncertain
+    assert found >= acknowledged - 1
+    await store.close()
+
+
+async def test_failover_in_a_cluster(redis_cluster: Cluster) -> None:
+    """A primary of a cluster is killed: boards elsewhere go on, its own come back, and nothing counts twice."""
+    store = await open_sums(redis_cluster.url, timeout=2, wait=1)
+    primary = redis_cluster.primary_of(slot_of(key_of(SUMS.name)))
+    acknowledged, uncertain = await load(store, 3000, primary.kill)
+    found = await total(store)
+    assert found <= acknowledged + uncertain
+    assert found >= acknowledged - 1
+    await store.close()
+
+
+async def test_slots_that_move(redis_cluster: Cluster) -> None:
+    """While the slot of a board moves, and afterwards, calls follow it."""
+    slot = slot_of(key_of(SUMS.name))
+    store = await open_sums(redis_cluster.url, timeout=2)
+    source = redis_cluster.primary_of(slot)
+    await store.submit(SUMS, Submission("v", 1))
+    target = next(
+        node for node in redis_cluster.nodes if node is not source and node.info("replication")["role"] == "master"
+    )
+    with closing(source.client()) as old, closing(target.client()) as new:
+        there, here = new.execute_command("CLUSTER MYID").decode(), old.execute_command("CLUSTER MYID").decode()
+        new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", here)
+        old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", there)
+        keys = old.execute_command("CLUSTER GETKEYSINSLOT", slot, 100)
+        old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        await store.submit(SUMS, Submission("v", 1))
+        assert await store.standing(SUMS, "v") == Standing(2, 0)
+        for client in (new, old):
+            client.execute_command("CLUSTER SETSLOT", slot, "NODE", there)
+    await store.submit(SUMS, Submission("v", 1))
+    assert await store.standing(SUMS, "v") == Standing(3, 0)
+    await store.close()
+
+
+async def test_too_few_replicas(redis_server: Node) -> None:
+    """A change that too few replicas have is not acknowledged, and may be there; reads do not wait."""
+    store = await open_store(redis_server.url, settings=RedisSettings(wait=1, timeout=0.4))
+    with pytest.raises(AnswerLost, match="0 of 1 replicas"):
+        await store.submit(KART, Submission("v", 1))
+    assert await store.standing(KART, "v") is None  # the list of boards was changed first
+    await store.close()
+
+
+class Proxy:
+    """Passes on what comes to a server, until it stalls: then both sides hear nothing more of each other."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.open = asyncio.Event()
+        self.open.set()
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def listen(self) -> asyncio.Server:
+        """Take connections."""
+        return await asyncio.start_server(self._connect, "127.0.0.1", 0)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_connection("127.0.0.1", self.port)
+        self.writers += [writer, to_server]
+        for each in (self._pass_on(reader, to_server), self._pass_on(from_server, writer)):
+            self.tasks.append(asyncio.ensure_future(each))
+
+    async def close(self) -> None:
+        """Break off all connections."""
+        for writer in self.writers:
+            writer.close()
+        await asyncio.gather(*self.tasks)
+        await asyncio.gather(*(writer.wait_closed() for writer in self.writers), return_exceptions=True)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await self.open.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+async def refused_as(store: RedisStore) -> StoreUnavailable:
+    """Return why a store is not ready."""
+    with pytest.raises(StoreUnavailable) as raised:
+        await store.ready()
+    return raised.value
+
+
+async def test_a_partition(redis_server: Node) -> None:
+    """While nothing comes through, changes may have counted and all else is refused fast; it goes on by itself."""
+    proxy = Proxy(redis_server.port)
+    async with await proxy.listen() as server:
+        port = server.sockets[0].getsockname()[1]
+        store = await open_sums(f"redis://127.0.0.1:{port}/0", timeout=0.4)
+        await store.submit(SUMS, Submission("v", 1))
+        proxy.open.clear()
+        with pytest.raises(AnswerLost):
+            await store.submit(SUMS, Submission("v", 1))
+        with pytest.raises(StoreUnavailable):
+            await store.standing(SUMS, "v")
+        assert store.measure()["redis_connections"] == 0
+        said = ""
+        while "it does not answer" not in said:  # once that is known, all is refused at once
+            said = str(await refused_as(store))
+        assert any("cannot be reached" in warning for warning in store.warnings())
+        proxy.open.set()
+        assert await total(store) in {1, 2}
+        await store.close()
+        await proxy.close()
