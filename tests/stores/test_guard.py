@@ -272,6 +272,19 @@ async def test_release_of_what_was_replaced(store: EmbeddedStore) -> None:
     assert not await store.release(board, held)
 
 
+async def test_held_of_a_hidden_name(store: EmbeddedStore) -> None:
+    """What is held is released and rejected, whether or not its name is hidden."""
+    board = await declare(store, HOLDING)
+    for name in ("v", "w"):
+        await submit(store, board, 101, name)
+        await store.hide(board, name)
+    held = await store.held(board)
+    assert [await store.reject(board, "v"), await store.release(board, held[0])] == [True, True]
+    assert await store.held(board) == []
+    assert await store.show(board, "w")
+    assert [entry.name for entry in await store.page(board, 0, 9)] == ["w"]
+
+
 async def test_release_that_is_refused(store: EmbeddedStore) -> None:
     """A released sum that cannot be is refused, and stays held."""
     board = await declare(store, Definition(operator="increment", guard=Guard(hold_above=5)))

@@ -65,8 +65,9 @@ async def test_rules_that_refused(two: Two, has_submitted: bool) -> None:  # noq
     await first.define("kart", Definition(scores=Bounds(max=15)))
     with pytest.raises(ScoreRefused):
         await second.submit("kart", Submission("v", 16))
+    assert len(await second.submit_many("kart", [Submission("v", 16), Submission("w", 17)])) == 2
     await first.undefine("kart")
-    await second.submit("kart", Submission("v", 16))
+    assert await second.submit_many("kart", [Submission("v", 16)]) == []
     assert shown((await first.page(first.board("kart"), 0, 1)).entries) == [("v", 16, 0)]
 
 

@@ -108,9 +108,9 @@ local function is_hidden(name)
   return hides and redis.call('ZSCORE', base .. ':hiding', name)
 end
 
--- Where the entry of a name is, or would be.
+-- Where the entry of a name is, or would be. What is held is held, whether or not the name is hidden.
 local function place_of(key, name)
-  return is_hidden(name) and key .. ':hidden' or key
+  return key ~= base .. ':held' and is_hidden(name) and key .. ':hidden' or key
 end
 
 local function better(key, score)

@@ -183,7 +183,9 @@ class RedisStore(Store):
         batch: Sequence[Submission | Refusal] = [submissions] if isinstance(submissions, Submission) else submissions
         good = [each for each in batch if isinstance(each, Submission)]
         early = [each for each in batch if isinstance(each, Refusal)]
-        if not good and key is None:
+        if not good and key is None:  # no script is called, which would know whether the definition is another now
+            await self._definitions.learn(board.name)
+            await self._known_to_submit(board)
             return SubmitResult(early)
         known = await self._known_to_submit(board)
         definition, guard = known.definition, known.definition.guard
