@@ -60,8 +60,14 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with running(tmp_path_factory.mktemp("valkey"), tls=True, users=users, **options) as node:
         with closing(node.client()) as client:
             client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-            until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+        wait_for_slots(node)
         yield node
+
+
+def wait_for_slots(node: Node) -> None:
+    """Wait until the cluster answers."""
+    with closing(node.client()) as client:
+        until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
 
 
 def variables(node: Node) -> dict[str, str]:
@@ -135,9 +141,11 @@ def test_cache_that_is_gone(settings: dict[str, str], node: Node, tmp_path: Path
         assert answer["statusCode"] == 503
         assert answer["headers"]["retry-after"]
         node.start()
+        wait_for_slots(node)
         assert execution.invoke("submit_score", SUBMIT)["statusCode"] == 202
         node.kill()
         node.start()
+        wait_for_slots(node)
         statuses = [execution.invoke("get_standing", STANDING)["statusCode"] for _ in range(2)]
     assert statuses[-1] == 200
 
