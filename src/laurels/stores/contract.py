@@ -58,7 +58,8 @@ periods; doing so with one period leaves the others.
 windows, too. The entries of each name are in one partition, and a submit for one name is one operation with all that
 it changes there. But reads ask all partitions: while others write, a rank lies between the sum of the least and the sum
 of the greatest counts that the partitions had during the read. A batch is one operation for each partition, and its key
-has a record in each: if it raised, some entries may have been kept, and a retry with the key completes it.
+has a record in each: if it raised, some entries may have been kept, and a retry with the key completes it. Periods that
+are kept no more go from each partition when another one begins there.
 
 **Time to live.** A board whose definition has a ``ttl`` is removed, with its periods, that long after its last submit,
 or after it was given a ``ttl`` if it had none. A store whose machine's clock may be wrong (:mod:`laurels.clock`) reads

@@ -8,11 +8,12 @@ Each board that is put there brings two of the oldest, which are looked at: so t
 from __future__ import annotations
 
 import asyncio
+from itertools import groupby
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from laurels.stores.redis.calls import Script
-from laurels.stores.redis.keys import BOARDS, LISTED, key_of
+from laurels.stores.redis.keys import BOARDS, LISTED, key_of, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -23,6 +24,8 @@ REMEMBERED_SECONDS = 3600
 DAY_MILLISECONDS = 24 * 3600 * 1000
 AT_ONCE = 500
 """How many boards are looked at at once."""
+BEHIND_PARTITIONS = "\n\U0010ffff"
+"""Behind the name of a board these are all its partitions, and no other board."""
 _LIST, _LISTED = Script("list"), Script("listed")
 
 
@@ -69,9 +72,16 @@ class BoardList:
         counts: list[int] = await asyncio.gather(*(self._call(_LISTED, (key_of(name),), now) for name in names))
         return counts
 
-    async def all(self, after: str = "") -> AsyncIterator[str]:
-        """Yield the names on the list after one, whatever is there."""
-        start = f"({after}" if after else "-"
+    async def all(self) -> AsyncIterator[str]:
+        """Yield the names of the boards on the list, whatever is there."""
+        last = ""
+        async for name in self._names(""):
+            if (owner := owner_of(name)) != last:
+                yield (last := owner)
+
+    async def _names(self, after: str) -> AsyncIterator[str]:
+        """Yield the names on the list after that of a board, those of partitions, too."""
+        start = f"({after}{BEHIND_PARTITIONS}" if after else "-"
         while page := await self._ask(BOARDS, "ZRANGEBYLEX", BOARDS, start, "+", "LIMIT", 0, AT_ONCE):
             for name in page:
                 yield name.decode()
@@ -81,15 +91,17 @@ class BoardList:
         """Return the names of boards that have entries: all, or the first after one."""
         found: list[str] = []
         page: list[str] = []
-        async for name in self.all(after):
+        async for name in self._names(after):
             page.append(name)
             if len(page) == AT_ONCE:
-                found += await self._there(page)
+                found += await self._there(page, found)
                 page.clear()
                 if limit is not None and len(found) >= limit:
                     return found[:limit]
-        found += await self._there(page)
+        found += await self._there(page, found)
         return found[:limit]
 
-    async def _there(self, names: Sequence[str]) -> list[str]:
-        return [name for name, count in zip(names, await self._counts(names), strict=True) if count > 0]
+    async def _there(self, names: Sequence[str], found: Sequence[str]) -> list[str]:
+        """Return which boards have entries, in any partition, and are not found yet."""
+        there = [owner_of(name) for name, count in zip(names, await self._counts(names), strict=True) if count > 0]
+        return [name for name, _ in groupby(there) if name not in found[-1:]]

@@ -49,6 +49,7 @@ class Cluster(Servers):
     """The nodes of a cluster."""
 
     fails_over = True
+    spans_slots = False
 
     def __init__(self, seeds: Sequence[Address], handshake: Handshake, settings: RedisSettings) -> None:
         super().__init__(settings)

@@ -1,7 +1,9 @@
 -- What most scripts begin with: the rules of a board, its keys, and what is done with one entry.
 --
 -- B is the board's own key, laurels:{board}; all its keys have this tag, so they are in one slot. K is B, or for a
--- period B:window:period. In names of boards %, {, } and : are written as %25, %7B, %7D and %3A.
+-- period B:window:period. In names of boards %, {, }, : and # are written as %25, %7B, %7D, %3A and %23. A board of several
+-- partitions has of all these keys only definition and state; each of its partitions has them all: B is
+-- laurels:{board#0/16}, laurels:{board#1/16}, ... for them (partitions.py).
 --
 --   K                  sorted set   member -> score
 --   K:entries          hash         name -> "tick.sequence", and behind a space the metadata, if there is some
@@ -13,6 +15,7 @@
 --   B:clock            hash         tick, sequence                                     if ties go by time, or guarded
 --   B:end              string       "end last": when the board's time is over, and its last submit, in microseconds
 --   B:key:HEX          string       fingerprint (16 bytes), time (16 digits), first answer (MessagePack); expires
+--   B:key:HEX:ranks    string       of a partition: that time, and how many entries of the others came before; expires
 --   B:meter:RATE:name  string       when the rate of a player would be used up no more; expires
 --   B:run:HEX          string       a run that was used; expires
 --   B:definition       string       JSON: its own, or the default one that it was made under, if that is not plain

@@ -1,7 +1,7 @@
 -- define(B; rules, state, now, place, mode, new rules, digest, definition, changed, zone, minimum, maximum, whole, most,
 --        window...)
 --
--- mode is "check" or "keep". rules are those until now, new rules those from then on. definition is JSON, nothing if the
+-- mode is "check", "keep", or "force", which asks nothing. rules are those until now, new rules those from then on. definition is JSON, nothing if the
 -- board is to have none. changed is "1" if order, operator, ties or partitions are others; zone, if the time zone is.
 -- whole is "1" if from then on only whole scores are accepted. The windows are those from then on.
 --
@@ -9,7 +9,7 @@
 -- the windows being those that have periods; or {"m", entries} if they are more than can be looked at, or ranked anew, in
 -- one act.
 
-if over and ARGV[5] == 'keep' then forget_board() end
+if over and ARGV[5] ~= 'check' then forget_board() end
 local new_rules, digest, definition = ARGV[6], ARGV[7], ARGV[8]
 local changed, zone, whole, most = ARGV[9] == '1', ARGV[10] == '1', ARGV[13] == '1', tonumber(ARGV[14])
 local minimum, maximum = tonumber(ARGV[11]), tonumber(ARGV[12])
@@ -53,7 +53,7 @@ if entries > 0 then
   contradicts = contradicts or minimum and tonumber(least) < minimum or maximum and tonumber(greatest) > maximum
 end
 for _, window in ipairs(windows) do contradicts = contradicts or not kept[window] end
-if contradicts then return {'c', entries, least or '0', greatest or '0', held, are_whole and 1 or 0, unpack(windows)} end
+if contradicts and ARGV[5] ~= 'force' then return {'c', entries, least or '0', greatest or '0', held, are_whole and 1 or 0, unpack(windows)} end
 
 local keys = over and {} or periods_of_board()
 keys[#keys + 1] = base

@@ -24,16 +24,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from laurels.clock import SECOND
-from laurels.definition import DEFAULT_DEFINITION, Definition, Stored, contradiction
-from laurels.errors import DefinitionConflict, StoreUnavailable
+from laurels.definition import DEFAULT_DEFINITION, PARTITIONS, Definition, Stored, contradiction
+from laurels.errors import DefinitionChanged, DefinitionConflict, StoreUnavailable
 from laurels.stores.redis.calls import Script
-from laurels.stores.redis.keys import COMMON, DEFAULT, DEFINED, key_of, read_score
+from laurels.stores.redis.keys import COMMON, DEFAULT, DEFINED, key_of, owner_of, partition_name, read_score
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 
 DEFINED_AT_ONCE = 500
 """How many boards are looked at at once."""
@@ -68,7 +68,7 @@ def rules_of(definition: Definition) -> str:
 
 def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known:
     of = definition
-    has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal"
+    has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal" or of.partitions > 1
     is_plain = not (has_more or of.operator == "increment" or "+" in state or adopts)
     return Known(state, of, rules_of(of), is_own=state[:1].isalnum(), is_plain=is_plain, adopts=adopts)
 
@@ -79,6 +79,12 @@ def digest_of(definition: Definition) -> str:
 
 
 _PLAIN = _known("", DEFAULT_DEFINITION)
+GONE = "gone"
+"""The state of a partition that its board has no more."""
+UNKNOWN = "?"
+"""No state of anything."""
+_NO_PARTITION = _known(UNKNOWN, Definition(partitions=PARTITIONS))
+"""A partition that is none, or of which nothing is known: no partition has partitions, or that state."""
 
 
 @lru_cache(100)
@@ -103,6 +109,8 @@ class Definitions:
         self._own: dict[str, Definition] = {}
         self._undeclared: set[str] = set()
         self._read_to = 0
+        self._begun: set[str] = set()
+        self._acting: dict[tuple[str | int, ...], asyncio.Future[None]] = {}
         self.changed: Callable[[str], object] = lambda _: None
 
     @property
@@ -129,8 +137,11 @@ class Definitions:
     def take(self, name: str, state: bytes, body: bytes) -> Known:
         """Know what Redis says of a board."""
         text = state.decode()
+        is_whole = owner_of(name) == name
+        if not (is_whole or body):
+            return self._set(name, _NO_PARTITION)
         definition = _read_definition(name, body) if body else DEFAULT_DEFINITION
-        adopts = not body and self._default.state != "" and not self._is_refused(name)
+        adopts = is_whole and not body and self._default.state != "" and not self._is_refused(name)
         return self._set(name, _known(text, definition, adopts=adopts))
 
     def _is_refused(self, name: str) -> bool:
@@ -141,6 +152,8 @@ class Definitions:
     def _set(self, name: str, known: Known) -> Known:
         before = self.of(name)
         self._boards[name] = known
+        if owner_of(name) != name:
+            return known
         if known.is_own:
             self._own[name] = known.definition
             self._undeclared.discard(name)
@@ -158,6 +171,10 @@ class Definitions:
         for name in undeclared:
             self._boards.pop(name, None)
             self._undeclared.discard(name)
+
+    def begin_partition(self, name: str) -> None:
+        """Take a partition of which nothing is known for none: its board is asked before anything is done there."""
+        self._boards.setdefault(name, _NO_PARTITION)
 
     async def load(self) -> None:
         """Learn of all that was defined since this was last called."""
@@ -186,6 +203,7 @@ class Definitions:
         await self._call(_ANNOUNCE, (DEFINED,), name)
         was_own = (await self.learn(name)).is_own
         await self._change(name, definition, "keep", way)
+        await self._spread(name)
         await self._call(_ANNOUNCE, (DEFINED,), name)
         return was_own
 
@@ -206,6 +224,8 @@ class Definitions:
         if definition is not None:
             new, digest, body = definition, digest_of(definition), _encode(definition)
         known = self._boards.get(name, _PLAIN)
+        if not only_new:
+            await self._prepare(name, new, mode, way)
         while True:
             if only_new and (known.is_own or known.state[:1] == "~"):
                 return
@@ -221,6 +241,83 @@ class Definitions:
                 self.take(name, answer[1], body)
         else:
             raise DefinitionConflict(name, _problem(known.definition, new, answer) + way)
+
+    # Partitions: each has the definition of its board, but for their number. What the board's own tag says holds. A
+    # partition that has another one, because whoever changed it was killed, is given that before the next act there.
+    # Those of another number of partitions have "gone" for a state, so that nobody goes on with them.
+
+    async def _prepare(self, name: str, new: Definition, mode: str, way: str) -> None:
+        """Look in all partitions for entries that contradict; let those go that the board will have no more."""
+        old = (await self.learn(name)).definition
+        if old.partitions == 1:
+            return
+        goes = mode == "keep" and new.partitions != old.partitions
+        parts = [partition_name(name, at, old.partitions) for at in range(old.partitions)]
+        change = ("keep", GONE, "") if goes else ("check", "", "")
+        answers = await asyncio.gather(*(self._define_part(each, old, new, *change) for each in parts))
+        problems = [_problem(old, new, answer) for answer in answers if answer[0] != b"d"]
+        if problems:
+            raise DefinitionConflict(name, problems[0] + way)
+
+    async def _define_part(self, part: str, old: Definition, new: Definition, *change: str | bytes) -> Any:
+        """Check or change the definition of a partition: ``change`` is the mode, the digest and the definition."""
+        mode, digest, body = change
+        state: str | bytes = self._boards.get(part, _PLAIN).state
+        words = mode, rules_of(new), digest, body, *_words(old, new)
+        while True:
+            answer = await self._call(_DEFINE, (key_of(part),), rules_of(old), state, self._now(), "", *words)
+            if answer[0] != b"stale":
+                break
+            state = answer[1]
+        if answer[0] == b"d" and mode != "check":
+            self.take(part, answer[1], _encode(structs.replace(new, partitions=1)) if body else b"")
+        return answer
+
+    async def _spread(self, name: str) -> None:
+        """Give all partitions of a board its definition, so that whoever goes by another one is told."""
+        of = self.of(name).definition
+        if of.partitions > 1:
+            await asyncio.gather(*(self.repair(name, at) for at in range(of.partitions)))
+
+    async def begin(self, name: str) -> None:
+        """Have a board's own tag say what its definition is, before there is anything in its partitions."""
+        if not (self.of(name).is_own or name in self._begun):
+            await self._together((name,), lambda: self.adopt(name))
+            if len(self._begun) >= UNDECLARED_KNOWN:
+                self._begun.clear()
+            self._begun.add(name)
+
+    async def follow(self, name: str, definition: Definition, parts: Iterable[int]) -> None:
+        """Give partitions their board's definition, if there is one yet; raise DefinitionChanged if it is another."""
+        own = structs.replace(definition, partitions=1)
+        lost = [at for at in parts if self.of(partition_name(name, at, definition.partitions)).definition != own]
+        if lost:
+            await self._together((name, *lost), lambda: self._follow(name, definition, lost))
+
+    async def _together(self, what: tuple[str | int, ...], act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do what several wait for once; they go on in their order, in one turn."""
+        acting = self._acting.get(what)
+        if acting is None:
+            acting = self._acting[what] = asyncio.ensure_future(act())
+            acting.add_done_callback(lambda _: self._acting.pop(what))
+        await asyncio.shield(acting)
+
+    async def _follow(self, name: str, definition: Definition, parts: list[int]) -> None:
+        if (await self.learn(name)).definition != definition:
+            raise DefinitionChanged(name)
+        key = key_of(name)
+        if await self._ask(key, "EXISTS", f"{key}:state"):
+            await asyncio.gather(*(self.repair(name, at) for at in parts))
+        else:  # nothing was ever submitted
+            own = structs.replace(definition, partitions=1)
+            for at in parts:
+                self._boards[partition_name(name, at, definition.partitions)] = _known("", own)
+
+    async def repair(self, name: str, at: int) -> None:
+        """Give a partition the definition of its board."""
+        of = self.of(name).definition
+        part, own = partition_name(name, at, of.partitions), structs.replace(of, partitions=1)
+        await self._define_part(part, own, own, "force", digest_of(own), _encode(own))
 
     # What the deployment declares
 

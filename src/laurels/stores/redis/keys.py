@@ -18,7 +18,7 @@ DEFAULT = f"{PREFIX}{{:}}default"
 RUN_KEY = f"{PREFIX}{{:}}run-key"
 """What runs are signed with."""
 COMMON = "common"
-_ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%{}:"})
+_ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%{}:#"} | {"\n": "#"})
 
 
 @lru_cache(10_000)
@@ -26,6 +26,16 @@ def key_of(board: str, window: str = "", period: str = "") -> str:
     """Return the key of a board, or of a period of it; all of one board have one hash tag, and so are in one slot."""
     key = f"{PREFIX}{{{board.translate(_ESCAPED)}}}"
     return f"{key}:{window}:{period}" if window else key
+
+
+def partition_name(board: str, at: int, count: int) -> str:
+    """Return the name of a partition, under which it is a board by itself; no name has a line feed."""
+    return f"{board}\n{at}/{count}"
+
+
+def owner_of(name: str) -> str:
+    """Return the board that a partition is of; a board is its own."""
+    return name.partition("\n")[0]
 
 
 def write_score(score: Score) -> str:

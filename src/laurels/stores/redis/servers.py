@@ -33,6 +33,8 @@ class Servers(ABC):
 
     fails_over = False
     """Whether a replica may take the place of a server."""
+    spans_slots = True
+    """Whether one call may have keys of several hash tags."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings

@@ -7,10 +7,12 @@ What is under which key stands at the head of ``common.lua``.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+from functools import wraps
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -41,8 +43,9 @@ from laurels.stores.contract import (
 from laurels.stores.redis.boards import BoardList
 from laurels.stores.redis.calls import Script
 from laurels.stores.redis.connecting import connect
-from laurels.stores.redis.definitions import Definitions
-from laurels.stores.redis.keys import COMMON, RUN_KEY, key_of, read_score, write_score
+from laurels.stores.redis.definitions import UNKNOWN, Definitions
+from laurels.stores.redis.keys import COMMON, RUN_KEY, key_of, owner_of, read_score, write_score
+from laurels.stores.redis.partitions import Partitions
 from laurels.stores.redis.rates import RedisMeters
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.submitting import (
@@ -77,13 +80,29 @@ _SUBMIT, _REMOVE, _METADATA, _HIDE = (Script(COMMON, name) for name in ("submit"
 _READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "periods"))
 _PUT, _PUT_MANY = map(Script, ("put", "put_many"))
 _PAGE, _STANDING = (Script(name, reads=True) for name in ("page", "standing"))
+_SPREAD = Script("spread", reads=True)
 _STALE, _HELD = b"stale", "held"
+Method = TypeVar("Method", bound="Callable[..., Any]")
+
+
+def _spread(method: Method) -> Method:
+    """Let a method have :class:`Partitions` do it for boards that have several."""
+    name = method.__name__
+
+    @wraps(method)
+    def either(self: RedisStore, board: Board, *arguments: Any, **options: Any) -> Any:
+        if board.definition.partitions > 1:
+            self._check_open()
+            return getattr(self._partitions, name)(board, *arguments, **options)
+        return method(self, board, *arguments, **options)
+
+    return cast("Method", either)
 
 
 class RedisStore(Store):
     """A store that keeps its boards in one database of Redis."""
 
-    capabilities = Capabilities(durable=False)
+    capabilities = Capabilities(durable=False, partitioning=True)
     waits_inline = True
     shares_definitions = True
 
@@ -101,6 +120,7 @@ class RedisStore(Store):
         self._definitions = Definitions(self._servers.call, self._servers.ask, self._now)
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
         self._run_key: bytes | None = None
+        self._partitions = Partitions(self, self._ask_spread, self._servers.ask, self._definitions)
 
     def _now(self) -> int:
         return round(self._clock() * SECOND)
@@ -125,7 +145,7 @@ class RedisStore(Store):
             now = self._definitions.of(name)
         else:
             now = self._definitions.take(name, answer[1], answer[2])
-        if now.definition != known.definition:
+        if now.definition != known.definition or now.state == UNKNOWN:
             raise DefinitionChanged(name)
 
     async def _known_to_submit(self, board: Board) -> Known:
@@ -166,6 +186,10 @@ class RedisStore(Store):
             if answer == 0:
                 return None
             await self._follow(name, known, answer)
+        if board.definition.partitions > 1:
+            await self._definitions.begin(name)
+            await self._known_to_submit(board)
+            return await self._partitions.submit(board, submissions, idempotency_key, want_changes=want_changes)
         return await self._submit(board, submissions, idempotency_key, want_changes=want_changes)
 
     async def _submit(
@@ -220,6 +244,7 @@ class RedisStore(Store):
                 raise SumUncertain(lost.problem) from lost.__cause__
             raise
 
+    @_spread
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
         key = f"{key_of(board.name)}:key:{idempotency_key.key.hex()}"
@@ -231,6 +256,7 @@ class RedisStore(Store):
             raise KeyReused
         return read_change(_unpack(first[start:]))
 
+    @_spread
     async def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> bool:
         self._check_open()
         await self._known_to_submit(board)
@@ -238,15 +264,19 @@ class RedisStore(Store):
         given = b"" if metadata is None else b"=" + metadata
         return bool(await self._act(_METADATA, board, _place(board), name, given, *fed))
 
+    @_spread
     async def remove(self, board: Board, name: str) -> bool:
         return bool(await self._act(_REMOVE, board, _place(board), "name", name))
 
+    @_spread
     async def drop(self, board: Board) -> bool:
         return bool(await self._act(_REMOVE, board, _place(board), "all", ""))
 
+    @_spread
     async def hide(self, board: Board, name: str) -> bool:
         return await self._hide(board, "hide", name)
 
+    @_spread
     async def show(self, board: Board, name: str) -> bool:
         return await self._hide(board, "show", name)
 
@@ -270,7 +300,7 @@ class RedisStore(Store):
     async def _read_run(self, board: Board, submission: Submission) -> bytes | None:
         if not isinstance(submission, FullSubmission) or submission.run is None:
             return None
-        return read_run(await self._signing_key(), board.name, submission.name, submission.run)
+        return read_run(await self._signing_key(), owner_of(board.name), submission.name, submission.run)
 
     async def make_run(self, board: Board, name: str) -> Run:
         self._check_open()
@@ -279,16 +309,19 @@ class RedisStore(Store):
         run = make_run(await self._signing_key(), board.name, name, now, seconds)
         return Run(run, now + seconds * SECOND)
 
+    @_spread
     async def held(self, board: Board, after: Ranked | None = None, limit: int | None = None) -> list[Ranked]:
         if after is None:
             return await self._entries_at(_HELD, board, True, "page", 0, ALL if limit is None else limit, "d")  # noqa: FBT003
         place = write_score(after.score), after.tick, after.sequence, after.name
         return await self._entries_at(_HELD, board, True, "after", *place, ALL if limit is None else limit, "d")  # noqa: FBT003
 
+    @_spread
     async def held_entry(self, board: Board, name: str, *, with_metadata: bool = False) -> Ranked | None:
         found = await self._entries_at(_HELD, board, with_metadata, "held", name)
         return found[0] if found else None
 
+    @_spread
     async def release(self, board: Board, held: Ranked) -> bool:
         self._check_open()
         known = await self._known_to_submit(board)
@@ -304,6 +337,7 @@ class RedisStore(Store):
             return False
         raise Refused(known.definition, [None]).error(0, Submission(held.name, held.score), problem, figure)
 
+    @_spread
     async def reject(self, board: Board, name: str) -> bool:
         return bool(await self._act(_REMOVE, board, _HELD, "name", name))
 
@@ -348,15 +382,18 @@ class RedisStore(Store):
             if not _is_stale(found):
                 return Standing(read_score(found[0]), found[1]) if found else None
             await self._follow(board.name, known, found)
+        if board.definition.partitions > 1:
+            return await self._partitions.standing(board, name)
         found = await self._read(board, "standing", name)
         return read_standing(*found) if found else None
 
+    @_spread
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._entries(board, with_metadata, "page", start, min(stop, ALL), "d")
 
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
-        if with_metadata:
-            return await super().page_json(board, start, stop, with_metadata=True)
+        if with_metadata or board.definition.partitions > 1:
+            return await super().page_json(board, start, stop, with_metadata=with_metadata)
         known = self._definitions.of(board.name)
         if board.visible and known.is_plain and start < stop:
             self._check_open()
@@ -371,30 +408,37 @@ class RedisStore(Store):
         found = await self._read(board, "page", start, min(stop, ALL), "")
         return _encode([Entry(name.decode(), read_score(score)) for name, score, _ in found or ()])
 
+    @_spread
     async def count(self, board: Board) -> int:
         return await self._read(board, "count") or 0
 
+    @_spread
     async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
         found = await self._read(board, "around", name, span, "d")
         return None if found is None else [_ranked(each, with_metadata=with_metadata) for each in found]
 
+    @_spread
     async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
         return await self._entries(board, with_metadata, "named", "d", *names)
 
+    @_spread
     async def entries_between_scores(
         self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
         return await self._entries(board, with_metadata, "scores", write_score(low), write_score(high), limit, "d")
 
+    @_spread
     async def entries_after(
         self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
     ) -> list[Ranked]:
         place = write_score(entry.score), entry.tick, entry.sequence, entry.name
         return await self._entries(board, with_metadata, "after", *place, limit, "d")
 
+    @_spread
     async def place(self, board: Board, score: Score) -> Place:
         return Place(*(await self._read(board, "place", write_score(score)) or (0, 0, 0)))
 
+    @_spread
     async def summary(self, board: Board) -> Summary:
         """Ask until the edges of the histogram, which follow from the best and the worst score, are of one state."""
         edges: list[Score] = []
@@ -408,11 +452,45 @@ class RedisStore(Store):
             if known == edges:
                 return summarize(count, scores, edges, figures[len(scores) :])
 
+    @_spread
     async def hidden(
         self, board: Board, after: str = "", limit: int | None = None, *, with_metadata: bool = False
     ) -> list[HiddenName]:
         found = await self._read(board, "hidden", after, -1 if limit is None else limit)
         return [_hidden(each, with_metadata=with_metadata) for each in found or ()]
+
+    async def _ask_spread(self, parts: Sequence[Board], kind: str, words: Sequence[Sequence[str | int]]) -> list[Any]:
+        """Ask several partitions the same, or each with words of its own, in one turn.
+
+        Raises DefinitionChanged of a partition that is another than it is taken to be.
+        """
+        size = len(parts) if self._servers.spans_slots else 1
+        replies = []
+        for start in range(0, len(parts), size):
+            asked = parts[start : start + size]
+            states = [self._definitions.of(each.name).state for each in asked]
+            keys = tuple(key_of(each.name) for each in asked)
+            own = words if kind != "entries" else words[start : start + size]
+            line = *states, parts[0].definition.order[0], _place(parts[0]), kind, *chain(*own)
+            replies.append(self._servers.call(_SPREAD, keys, *line))
+        answers: list[Any] = []
+        changed = ""
+        for found in [await replies[0]] if len(replies) == 1 else await asyncio.gather(*replies):
+            if found[0] == _STALE:
+                for at, state, definition in found[1:]:
+                    changed = parts[len(answers) + at].name
+                    self._definitions.take(changed, state, definition)
+                answers += [None] * size
+            else:
+                answers += found
+        if changed:
+            raise DefinitionChanged(changed)
+        if kind != "entries":
+            return answers
+        return [
+            [_ranked([name, score, 0, details], with_metadata=True) for name, score, details in each]
+            for each in answers
+        ]
 
     async def _entries(self, board: Board, with_metadata: bool, kind: str, *words: str | int) -> list[Ranked]:  # noqa: FBT001
         return await self._entries_at(_place(board), board, with_metadata, kind, *words)
@@ -443,6 +521,7 @@ class RedisStore(Store):
         self._check_open()
         return await self._boards.names(after, limit)
 
+    @_spread
     async def periods(
         self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
     ) -> list[Period]:

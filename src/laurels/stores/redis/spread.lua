@@ -1,0 +1,72 @@
+-- spread(B...; state..., order, place, kind, argument...)
+--
+-- What is asked of several partitions at once: B is the key of each, and state what it is taken to be; place is nothing
+-- for the boards, or "window\nperiod". Returns a list of one answer for each; or, if any is another, {"stale", {which
+-- from 0, state, definition}...}.
+--
+--   count                           how many entries there are
+--   before   score, which...        for each pair how many entries come before it: which is nothing for the better
+--                                   ones, "<" and a name for those before that name, "=" and a name for that one, too
+--   least    score...               for each how many entries have at least that score
+--   entries  start, stop...         {name, score, details}... from a place up to another; a pair for each partition
+
+local stale = {'stale'}
+for at, base in ipairs(KEYS) do
+  local state = redis.call('GET', base .. ':state') or ''
+  if state ~= ARGV[at] then stale[#stale + 1] = {at - 1, state, redis.call('GET', base .. ':definition') or ''} end
+end
+if #stale > 1 then return stale end
+
+local FIRST = #KEYS + 4
+local down, place, kind = ARGV[#KEYS + 1] == 'd', ARGV[#KEYS + 2], ARGV[#KEYS + 3]
+local suffix = place == '' and '' or ':' .. place:gsub('\n', ':')
+
+-- O(log n), and O(log n) for each halving of those that have the same score.
+local function before(key, score, which)
+  local low, high
+  if down then
+    low, high = redis.call('ZCOUNT', key, '(' .. score, '+inf'), nil
+    if which == '' then return low end
+    high = redis.call('ZCOUNT', key, score, '+inf')
+  else
+    low, high = redis.call('ZCOUNT', key, '-inf', '(' .. score), nil
+    if which == '' then return low end
+    high = redis.call('ZCOUNT', key, '-inf', score)
+  end
+  local name, too = which:sub(2), which:sub(1, 1) == '='
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local found = redis.call(down and 'ZREVRANGE' or 'ZRANGE', key, middle, middle)[1]
+    local is_before = found == name and too
+    if found ~= name then is_before = (found > name) == down end
+    if is_before then low = middle + 1 else high = middle end
+  end
+  return low
+end
+
+local function entries(key, start, stop)
+  if stop <= start then return {} end
+  local found = redis.call(down and 'ZREVRANGE' or 'ZRANGE', key, start, stop - 1, 'WITHSCORES')
+  local rows = {}
+  for at = 1, #found, 2 do
+    rows[#rows + 1] = {found[at], found[at + 1], redis.call('HGET', key .. ':entries', found[at])}
+  end
+  return rows
+end
+
+local answers = {}
+for at, base in ipairs(KEYS) do
+  local key = base .. suffix
+  if kind == 'count' then
+    answers[at] = redis.call('ZCARD', key)
+  elseif kind == 'before' then
+    answers[at] = {}
+    for word = FIRST, #ARGV, 2 do answers[at][#answers[at] + 1] = before(key, ARGV[word], ARGV[word + 1]) end
+  elseif kind == 'least' then
+    answers[at] = {}
+    for word = FIRST, #ARGV do answers[at][#answers[at] + 1] = redis.call('ZCOUNT', key, ARGV[word], '+inf') end
+  else
+    answers[at] = entries(key, tonumber(ARGV[FIRST + 2 * at - 2]), tonumber(ARGV[FIRST + 2 * at - 1]))
+  end
+end
+return answers
