@@ -88,6 +88,7 @@ STAGES: dict[str, dict[str, str]] = {
         "stageName": "password",
         "store": "valkey",
         "cacheLogin": "password",
+        "accessParameter": "/laurels/password/access",
         "cacheGigabytes": "5",
         "cacheUnits": "20000",
         "snapshotDays": "3",

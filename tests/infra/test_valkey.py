@@ -16,6 +16,7 @@ from laurels.serverless import environment
 from laurels.serverless.parameters import CONFIG
 from laurels.serverless.valkey import ANSWER_SECONDS
 from laurels.stores.redis.handshake import CONNECT_SECONDS
+from tests.access.issuing import public
 from tests.infra.test_settings import REFUSED
 from tests.infra.test_stack import ROUTES, allow, statements
 
@@ -125,7 +126,7 @@ def test_where_functions_run(stage: Synthesized) -> None:
 
 @pytest.mark.parametrize(
     ("name", "services", "zones"),
-    [("valkey", [], 0), ("valkey-lasting", ["ssm"], 2), ("valkey-password", ["secretsmanager"], 1)],
+    [("valkey", [], 0), ("valkey-lasting", ["ssm"], 2), ("valkey-password", ["secretsmanager", "ssm"], 1)],
 )
 def test_endpoints(synthesized: Callable[[str], Synthesized], name: str, services: list[str], zones: int) -> None:
     """There is an endpoint for each service that functions read from; in one zone if the stage does not last."""
@@ -167,7 +168,7 @@ def test_password(guarded: Synthesized) -> None:
     assert mode["Type"] == "password"
     assert json.dumps(mode["Passwords"]).count("{{resolve:secretsmanager:") == 1
     (secret,) = [key for key, made in guarded.template["Resources"].items() if made["Type"].endswith("::Secret")]
-    assert statements(guarded, "get-standing")[0] == allow("secretsmanager:GetSecretValue", {"Ref": secret})
+    assert statements(guarded, "get-standing")[1] == allow("secretsmanager:GetSecretValue", {"Ref": secret})
     assert "LAURELS_CACHE" not in variables(guarded)
     assert variables(guarded)["LAURELS_PASSWORD_SECRET"] == {"Ref": secret}
 
@@ -303,6 +304,10 @@ def test_issuers_that_cannot_be_reached(tmp_path: Path) -> None:
     with pytest.raises(AccessFileUnusable, match="nothing leads to the internet: give its public keys as keys"):
         read_access_file(read(context)[0])
     assert read_access_file(read(context | {"store": "momento"})[0])
+    keys = ", ".join(f'{name} = "{value}"' for name, value in public("ES256").items())
+    for text in (f"[players]\nissuers = [{{ {issuer}, keys = [{{ {keys} }}] }}]", '[public]\nscopes = ["read"]'):
+        file.write_text(text)
+        assert read_access_file(read(context)[0])
 
 
 def test_boards_that_only_valkey_keeps(tmp_path: Path) -> None:
