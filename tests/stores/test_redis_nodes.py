@@ -207,22 +207,23 @@ async def test_another_kind_of_key(redis_server: Node) -> None:
 @asynccontextmanager
 async def answering(*answers: bytes) -> AsyncIterator[str]:
     """Run a server that answers the first request of each connection with the next of these, and yield its address."""
-    left, ended = list(answers), set[asyncio.StreamWriter]()
+    left, connections = list(answers), list[asyncio.Transport]()
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            await reader.read(1000)
-            writer.write(left.pop(0) if len(left) > 1 else left[0])
-            await reader.read()
-        writer.close()
-        ended.add(writer)
+    class Answering(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+            connections.append(self.transport)
+            self.answer = left.pop(0) if len(left) > 1 else left[0]
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        def data_received(self, data: bytes) -> None:  # noqa: ARG002
+            self.transport.write(self.answer)
+            self.answer = b""
+
+    server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", 0)
     async with server:
         yield "{}:{}".format(*server.sockets[0].getsockname())
-    for writer in ended:
-        with suppress(OSError):
-            await writer.wait_closed()
+    for connection in connections:
+        connection.abort()
 
 
 def named(node: Node) -> bytes:
@@ -410,7 +411,7 @@ async def test_many_calls_and_large_ones(redis_server: Node) -> None:
     redis_server.resume()
     assert await asyncio.gather(*large) == [b"OK"] * 2
     servers.ask("", "PING")
-    servers.reconnect()  # not while something waits
+    await servers.reconnect()  # not while something waits
     await servers.close()
 
 
@@ -420,6 +421,12 @@ async def test_connections_are_made_anew(redis_server: Node) -> None:
     for _ in range(2):
         await store.reconnect()
     assert store.measure()["redis_connections"] == 0
+    assert await store.standing(KART, "v") is None
+    redis_server.kill()
+    while not await refused_as(store):  # noqa: ASYNC110 - there is nothing to wait on
+        await asyncio.sleep(0.01)
+    redis_server.start()
+    await store.reconnect()
     assert await store.standing(KART, "v") is None
     await store.close()
 

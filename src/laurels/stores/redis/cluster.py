@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from laurels.errors import ServerUnusable, StoreUnavailable
 from laurels.stores.redis.connection import Refusal
 from laurels.stores.redis.errors import code_of, translate
-from laurels.stores.redis.node import Node
+from laurels.stores.redis.node import Node, end
 from laurels.stores.redis.servers import Servers
 from laurels.stores.redis.url import Address
 
@@ -184,7 +184,7 @@ class Cluster(Servers):
         self._is_closed = True
         await super().close()
         for task in [*self._retiring, *filter(None, [self._reading])]:
-            task.cancel()
+            await end(task)
         for reply in self._take_unmapped():
             reply.fail(StoreUnavailable("The store is closed"))
 

@@ -61,16 +61,17 @@ class Connection(asyncio.Protocol):
         self.is_congested = False
         self._owner = owner
         self._reader = Reader(replyError=Refusal)
-        self._transport: asyncio.Transport | None = None
+        self._is_made = False
         self._write: Callable[[bytes], object] = bytes
-        self._end: Callable[[], object] = bytes
+        self._abort: Callable[[], object] = bytes
+        self._gone = asyncio.Event()
         self._reason = "it closed the connection"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Know where to write to."""
-        self._transport = transport  # type: ignore[assignment]
+        self._is_made = True
+        self._abort = transport.abort  # type: ignore[attr-defined]
         self._write = transport.write  # type: ignore[attr-defined]
-        self._end = transport.close
 
     def write(self, calls: Sequence[tuple[Sent, tuple[Word, ...]]]) -> None:
         """Send commands, all at once, each with what takes its answer."""
@@ -110,12 +111,13 @@ class Connection(asyncio.Protocol):
     def abort(self, reason: str) -> None:
         """Break off, for a reason."""
         self._reason = reason
-        if self._transport is not None:
-            self._transport.abort()
+        self._abort()
 
-    def close(self) -> None:
-        """Close, once all is answered."""
-        self._end()
+    async def end(self, reason: str) -> None:
+        """Break off, and wait until that is done, if anything was begun."""
+        if self._is_made:
+            self.abort(reason)
+            await self._gone.wait()
 
     def pause_writing(self) -> None:
         """Write no more: the server does not read fast enough."""
@@ -132,6 +134,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Hand back what was not answered."""
+        self._gone.set()
         if exc is not None:
             self._reason = str(exc)
         lost: list[Sent] = list(self.unanswered)
@@ -146,3 +149,9 @@ class Connection(asyncio.Protocol):
 
 class _Answer(Reply):
     takes_refusals = True
+
+    def fail(self, error: BaseException) -> None:
+        """Be done with an error, which need not be looked at: that of the first of several is."""
+        if not self.done():
+            super().fail(error)
+            self.exception()

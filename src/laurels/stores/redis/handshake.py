@@ -13,6 +13,7 @@ from laurels.stores.redis.connection import Connection, Refusal
 from laurels.stores.redis.errors import translate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from laurels.stores.redis.calls import Word
@@ -44,6 +45,15 @@ class Handshake:
 
         Raises StoreUnavailable, and has closed the connection then.
         """
+        try:
+            return await self._begin(connection, address, commands, is_known=is_known)
+        except BaseException:
+            await connection.end("it is not used")
+            raise
+
+    async def _begin(
+        self, connection: Connection, address: Address, commands: Sequence[tuple[Word, ...]], *, is_known: bool
+    ) -> list[Any]:
         first: list[tuple[Word, ...]] = await self._introduction() if is_known else []
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -55,14 +65,10 @@ class Handshake:
         except ssl.SSLError as error:
             raise ServerUnusable("Redis does not speak TLS there", "have the operator name it without it") from error
         except TimeoutError as error:
-            connection.abort("it did not answer")
             also = ", perhaps because it speaks no TLS" if self._context is not None else ""
             raise StoreUnavailable(f"Redis cannot be reached: it does not answer{also}") from error
         except OSError as error:
             raise StoreUnavailable(f"Redis cannot be reached: {_reason(error)}") from error
-        except BaseException:
-            connection.abort("it is not used")
-            raise
         return answers[len(first) :]
 
     async def ask(self, address: Address, *commands: tuple[Word, ...]) -> list[Any]:
@@ -71,7 +77,7 @@ class Handshake:
         for is_known in (False, True):
             connection = Connection()
             answers = await self.open(connection, address, *commands, is_known=is_known)
-            connection.close()
+            await connection.end("it has answered")
             if not any(isinstance(answer, Refusal) and str(answer).startswith("NOAUTH") for answer in answers):
                 break
         return answers

@@ -155,8 +155,7 @@ class Node:
             self._opening.add_done_callback(self._opened)
 
     def _opened(self, task: asyncio.Task[None]) -> None:
-        if self._opening is task:
-            self._opening = None
+        self._opening = None
         if not task.cancelled():
             task.result()
 
@@ -184,7 +183,7 @@ class Node:
         try:
             self._router.check(facts)
         except StoreUnavailable:
-            connection.abort("it is not used")
+            await connection.end("it is not used")
             raise
         self.facts = facts
         return connection
@@ -234,17 +233,18 @@ class Node:
         if self.connection is not None:
             self.connection.abort(reason)
 
-    def rest(self) -> None:
+    async def rest(self) -> None:
         """Close the connection, if nothing waits for an answer; if there is none, let the next call find out itself.
 
         A loop that stands still between calls, as on Lambda, would never get to the end of an attempt to connect.
         """
         if self.trouble is not None and self._opening is not None:
-            self._opening.cancel()
-            self._opening = self.trouble = None
-        if self.connection is not None and not self.connection.unanswered:
-            self.connection.close()
+            await end(self._opening)
+            self.trouble = None
+        connection = self.connection
+        if connection is not None and not connection.unanswered:
             self.connection = None
+            await connection.end("it rests")
 
     def _look(self) -> None:
         """Give up a connection on which an answer takes too long, and what could not be sent in that time."""
@@ -265,8 +265,14 @@ class Node:
             await asyncio.sleep(CLOSING_SECONDS)
         self._is_closed = True
         if self._opening is not None:
-            self._opening.cancel()
+            await end(self._opening)
         if self._check is not None:
             self._check.cancel()
         if self.connection is not None:
-            self.connection.close()
+            await self.connection.end("it is closed")
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task, and wait until it has ended."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

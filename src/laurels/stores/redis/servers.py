@@ -146,10 +146,10 @@ class Servers(ABC):
             "redis_waiting_limit": self.settings.waiting,
         }
 
-    def reconnect(self) -> None:
+    async def reconnect(self) -> None:
         """Close connections that nothing waits on: they may be dead, or too old. The next call connects anew."""
         for node in self.nodes:
-            node.rest()
+            await node.rest()
 
     async def close(self) -> None:
         """Wait for what is under way, and close the connections."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from laurels.errors import ServerUnusable, StoreUnavailable
 from laurels.stores.redis.connection import Refusal
 from laurels.stores.redis.errors import translate
-from laurels.stores.redis.node import Node
+from laurels.stores.redis.node import Node, end
 from laurels.stores.redis.servers import Servers
 from laurels.stores.redis.url import Address
 
@@ -132,7 +132,7 @@ class Watched(Single):
     async def close(self) -> None:
         """Wait for what is under way, and close the connections."""
         if self._watch is not None:
-            self._watch.cancel()
+            await end(self._watch)
         await super().close()
 
     def check(self, facts: Facts) -> None:

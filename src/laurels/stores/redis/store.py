@@ -557,7 +557,7 @@ class RedisStore(Store):
 
     async def reconnect(self) -> None:
         """Close the connections that nothing uses: they may be dead, or too old. What is asked next connects anew."""
-        self._servers.reconnect()
+        await self._servers.reconnect()
 
     async def close(self) -> None:
         if not self.is_closed:
