@@ -347,7 +347,8 @@ class Servers:
     def node(self, kind: str) -> Node:
         """Return an empty server of a kind."""
         if kind not in self._nodes:
-            self._nodes[kind] = self._run(kind, kind, appendonly="yes")
+            # What is answered survives a kill: with everysec a write waits while another is synced
+            self._nodes[kind] = self._run(kind, kind, appendonly="yes", appendfsync="no")
         self._nodes[kind].empty()
         return self._nodes[kind]
 
