@@ -44,9 +44,10 @@ from laurels.stores.redis.boards import BoardList
 from laurels.stores.redis.calls import Script
 from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import UNKNOWN, Definitions
-from laurels.stores.redis.keys import COMMON, RUN_KEY, key_of, owner_of, read_score, write_score
+from laurels.stores.redis.keys import COMMON, RUN_KEY, is_partition, key_of, owner_of, read_score, write_score
 from laurels.stores.redis.partitions import Partitions
 from laurels.stores.redis.rates import RedisMeters
+from laurels.stores.redis.relocation import Relocation
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.submitting import (
     FINGERPRINT_BYTES,
@@ -64,7 +65,7 @@ from laurels.stores.runs import KEY_BYTES, make_run, read_run
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from laurels.definition import Definition
     from laurels.stores.redis.definitions import Known
@@ -91,7 +92,7 @@ def _spread(method: Method) -> Method:
 
     @wraps(method)
     def either(self: RedisStore, board: Board, *arguments: Any, **options: Any) -> Any:
-        if board.definition.partitions > 1:
+        if self._is_spread(board):
             self._check_open()
             return getattr(self._partitions, name)(board, *arguments, **options)
         return method(self, board, *arguments, **options)
@@ -120,7 +121,14 @@ class RedisStore(Store):
         self._definitions = Definitions(self._servers.call, self._servers.ask, self._now)
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
         self._run_key: bytes | None = None
-        self._partitions = Partitions(self, self._ask_spread, self._servers.ask, self._definitions)
+        relocation = Relocation(self._act, self._servers.ask, self._definitions, self._boards.add)
+        self._partitions = Partitions(self, self._ask_spread, self._servers.ask, self._definitions, relocation)
+
+    def _is_spread(self, board: Board) -> bool:
+        """Return whether the entries of a board are in several places."""
+        return board.definition.partitions > 1 or (
+            self._definitions.of(board.name).source > 0 and not is_partition(board.name)
+        )
 
     def _now(self) -> int:
         return round(self._clock() * SECOND)
@@ -145,7 +153,7 @@ class RedisStore(Store):
             now = self._definitions.of(name)
         else:
             now = self._definitions.take(name, answer[1], answer[2])
-        if now.definition != known.definition or now.state == UNKNOWN:
+        if now.definition != known.definition or now.state == UNKNOWN or now.source != known.source:
             raise DefinitionChanged(name)
 
     async def _known_to_submit(self, board: Board) -> Known:
@@ -186,7 +194,7 @@ class RedisStore(Store):
             if answer == 0:
                 return None
             await self._follow(name, known, answer)
-        if board.definition.partitions > 1:
+        if self._is_spread(board) or (idempotency_key and known.earlier and not is_partition(name)):
             await self._definitions.begin(name)
             await self._known_to_submit(board)
             return await self._partitions.submit(board, submissions, idempotency_key, want_changes=want_changes)
@@ -382,7 +390,7 @@ class RedisStore(Store):
             if not _is_stale(found):
                 return Standing(read_score(found[0]), found[1]) if found else None
             await self._follow(board.name, known, found)
-        if board.definition.partitions > 1:
+        if self._is_spread(board):
             return await self._partitions.standing(board, name)
         found = await self._read(board, "standing", name)
         return read_standing(*found) if found else None
@@ -392,7 +400,7 @@ class RedisStore(Store):
         return await self._entries(board, with_metadata, "page", start, min(stop, ALL), "d")
 
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
-        if with_metadata or board.definition.partitions > 1:
+        if with_metadata or self._is_spread(board):
             return await super().page_json(board, start, stop, with_metadata=with_metadata)
         known = self._definitions.of(board.name)
         if board.visible and known.is_plain and start < stop:
@@ -514,6 +522,19 @@ class RedisStore(Store):
             await self._act(_READ, board, place, "nothing")
             return None
         return await self._act(_READ, board, place, kind, *words)
+
+    # Other numbers of partitions
+
+    async def repartition(
+        self, name: str, count: int, check: Callable[[Definition], object]
+    ) -> AsyncGenerator[tuple[int, int], None]:
+        self._check_open()
+        known = await self._definitions.learn(name)
+        check(replace(known.definition, partitions=count))
+        known = await self._definitions.repartition(name, count)
+        if known.source:
+            async for step in self._partitions.move(Board(name, known.definition)):
+                yield step
 
     # Boards and periods
 
