@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from laurels.cli.environment import hide_password
 from laurels.http.messages import DEFAULT_ORIGIN
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from laurels.cli.credentials import Credential
 
@@ -56,10 +56,22 @@ async def open_side(side: Side) -> AsyncIterator[Client]:
         async with Client(side.place, side.credential) as client:
             yield client
         return
-    logging.getLogger("laurels.audit").setLevel(logging.CRITICAL)  # what is done here is no request of anybody's
     directory = side.directory
     settings = Settings(data=directory) if directory else Settings(store=side.place)
     async with open_application(settings) as application:
         transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
-        async with Client(DEFAULT_ORIGIN, transport=transport) as client:
-            yield client
+        with _without_audit():
+            async with Client(DEFAULT_ORIGIN, transport=transport) as client:
+                yield client
+
+
+@contextmanager
+def _without_audit() -> Iterator[None]:
+    """Log nothing of what is done here: it is no request of anybody's."""
+    log = logging.getLogger("laurels.audit")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
