@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from laurels.boards import Boards
-from laurels.definition import Definition, Guard
-from laurels.errors import DefinitionConflict
+from laurels.definition import Definition, Guard, Runs
+from laurels.errors import DefinitionConflict, RunRefused
 from laurels.stores.contract import Board, Feed, FullSubmission, HiddenStanding, IdempotencyKey, Standing, Submission
 from laurels.stores.redis import relocation
 from laurels.stores.redis.keys import key_of
@@ -238,6 +238,23 @@ async def test_keys_that_were_used_before(store: RedisStore) -> None:
         await store.submit(board, batch, many)
         assert await store.submit(board, Submission("v", 1), one, want_changes=True) == first
     assert {entry.score for entry in await store.page(board, 0, 99)} == {1}
+
+
+async def test_runs_that_were_used_before(store: RedisStore) -> None:
+    """A run is used up for ever, wherever the board is."""
+    definition = Definition(guard=Guard(runs=Runs()))
+    board = Board("kart", definition)
+    await store.define("kart", definition)
+    run = await store.make_run(board, "v")
+    fresh = await store.make_run(board, "v")
+    await store.submit(board, FullSubmission("v", 1, run=run.run))
+    for count in (4, 1):
+        await move(store, "kart", count)
+        board = await board_of(store, "kart")
+        with pytest.raises(RunRefused):
+            await store.submit(board, FullSubmission("v", 2, run=run.run))
+    await store.submit(board, FullSubmission("v", 3, run=fresh.run))
+    assert await store.standing(board, "v") == Standing(3, 0)
 
 
 def test_command(redis_server: Node) -> None:

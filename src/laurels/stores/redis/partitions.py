@@ -40,9 +40,8 @@ from zlib import crc32
 
 from msgspec import structs
 
-from laurels.errors import AnswerLost, DefinitionChanged, LaurelsError, StoreUnavailable, SumUncertain
+from laurels.errors import AnswerLost, DefinitionChanged, LaurelsError, StoreError, StoreUnavailable, SumUncertain
 from laurels.stores.contract import (
-    KEY_SECONDS,
     Board,
     Change,
     IdempotencyKey,
@@ -54,15 +53,14 @@ from laurels.stores.contract import (
     Submission,
     SubmitResult,
 )
-from laurels.stores.redis.keys import key_of, partition_name, write_score
-from laurels.stores.redis.submitting import FINGERPRINT_BYTES, TIME_DIGITS
+from laurels.stores.redis.keys import partition_name, write_score
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from laurels.stores.contract import HiddenName, PeriodRange, Score, Store, Summary
-    from laurels.stores.redis.definitions import Definitions
+    from laurels.stores.redis.definitions import Definitions, Known
     from laurels.stores.redis.relocation import Relocation
 
     Point = tuple[Score, str]
@@ -98,12 +96,12 @@ class Partitions:
         self,
         store: Store,
         ask: Callable[[Sequence[Board], str, Words], Awaitable[list[Any]]],
-        ask_one: Callable[..., Awaitable[Any]],
         definitions: Definitions,
         relocation: Relocation,
+        read_run: Callable[[Board, Submission], Awaitable[bytes | None]],
     ) -> None:
+        self._read_run = read_run
         self._store = store
-        self._ask_one = ask_one
         self._ask_parts = ask
         self._definitions = definitions
         self._relocation = relocation
@@ -159,14 +157,22 @@ class Partitions:
                 shares.setdefault(partition_of(name, source), []).append(name)
             await asyncio.gather(*(self._relocation.bring(self._at, board, at, some) for at, some in shares.items()))
 
-    async def _carry(self, board: Board, name: str | bytes, key: IdempotencyKey) -> None:
-        """Have the partition of a name know what was done with a key when the board had another number of them."""
+    async def _carry(self, board: Board, name: str | bytes, *ends: str) -> None:
+        """Have the partition of a name know what was kept under keys when the board had another number of them."""
         known = self._definitions.of(board.name)
-        home = self._part(board, self._source(board) + _number(name) % board.definition.partitions)
-        for count in dict.fromkeys([known.source or board.definition.partitions, *known.earlier]):
+        home = self._part(board, known.source + _number(name) % board.definition.partitions)
+        for count in _counts_before(known):
             there = partition(board, _number(name) % count, count)
             if there.name != home.name:
-                await self._relocation.carry(there, home, key)
+                await self._relocation.carry(there, home, ends)
+
+    async def _carry_used(self, board: Board, submission: Submission, key: IdempotencyKey | None) -> None:
+        """Have the partition of a name know its idempotency key and its run, if they were used before."""
+        if _counts_before(self._definitions.of(board.name)):
+            run = await self._read_run(board, submission)
+            ends = [] if run is None else [f":run:{run.hex()}"]
+            ends += [] if key is None else [f":key:{key.key.hex()}", f":key:{key.key.hex()}:ranks"]
+            await self._carry(board, submission.name, *ends)
 
     async def _find(
         self, board: Board, name: str, act: Callable[..., Awaitable[T]], *arguments: Any, **options: Any
@@ -258,8 +264,7 @@ class Partitions:
                 return await self._store.submit(partition(board, 0), submissions, want_changes=True)
             return await self._submit_batch(board, submissions, idempotency_key)
         name, submit = submissions.name, self._store.submit
-        if idempotency_key is not None:
-            await self._carry(board, name, idempotency_key)
+        await self._carry_used(board, submissions, idempotency_key)
         result = await self._home(board, name, submit, submissions, idempotency_key, want_changes=want_changes)
         if result is None or not result.changes:
             return result
@@ -280,26 +285,13 @@ class Partitions:
             )
         )
         if key is not None:
-            found = await self._remember(self._part(board, self._home_of(board, name)), key, found)
+            found = await self._relocation.remember(self._part(board, self._home_of(board, name)), key, found)
         counts = iter(found)
         ranks = [
             each if each is None or each.rank is None else Standing(each.score, each.rank + next(counts))
             for each in standings
         ]
         return structs.replace(change, previous=ranks[0], current=ranks[1] or change.current)
-
-    async def _remember(self, part: Board, key: IdempotencyKey, counts: list[int]) -> list[int]:
-        """Keep what was counted for the first submit with a key, and return what was kept."""
-        first = f"{key_of(part.name)}:key:{key.key.hex()}"
-        kept = f"{first}:ranks"
-        when = (await self._ask_one(first, "GET", first) or b"")[FINGERPRINT_BYTES : FINGERPRINT_BYTES + TIME_DIGITS]
-        words = when + b"".join(b" %d" % count for count in counts)
-        for condition in ("NX", "XX"):  # what is there may be of a submit before that the key was used for
-            await self._ask_one(kept, "SET", kept, words, "EX", KEY_SECONDS, condition)
-            found: bytes = await self._ask_one(kept, "GET", kept) or words
-            if found.startswith(when):
-                break
-        return [int(count) for count in found[len(when) :].split()]
 
     async def _submit_batch(
         self, board: Board, batch: Sequence[Submission | Refusal], key: IdempotencyKey | None
@@ -343,7 +335,7 @@ class Partitions:
     async def _claim(self, board: Board, key: IdempotencyKey) -> None:
         """Keep what a key came with in a partition that follows from the key alone: another batch has other names."""
         claim = IdempotencyKey(bytes(each ^ 0xFF for each in key.key), key.fingerprint)
-        await self._carry(board, key.key, claim)
+        await self._carry(board, key.key, f":key:{claim.key.hex()}")
         at = self._source(board) + _number(key.key) % board.definition.partitions
         await self._at(board, at, self._store.submit, [], claim)
 
@@ -351,8 +343,7 @@ class Partitions:
         self, board: Board, batch: Sequence[Submission | Refusal], key: IdempotencyKey | None
     ) -> set[str]:
         """Return the names for which the batch was done when the board had another number of partitions."""
-        known = self._definitions.of(board.name)
-        counts = dict.fromkeys([*([known.source] if known.source else []), *known.earlier])
+        counts = _counts_before(self._definitions.of(board.name))
         names = {entry.name for entry in batch if isinstance(entry, Submission)}
         done: set[str] = set()
         if key is None:
@@ -583,6 +574,11 @@ def _share(count: int, partitions: int) -> int:
     return min(count, even + 3 * isqrt(even) + 1)
 
 
+def _counts_before(known: Known) -> list[int]:
+    """Return how many partitions a board had before, the last number first."""
+    return list(dict.fromkeys([known.source, *known.earlier] if known.source else known.earlier))
+
+
 def _number(name: str | bytes) -> int:
     return crc32(name.encode() if isinstance(name, str) else name)
 
@@ -615,10 +611,11 @@ def _is_changed(answer: object) -> bool:
 
 
 def _check(answers: Sequence[object], *, may_send_again: bool) -> None:
-    """Raise what a partition raised; if others have kept what is added, say that it must not be sent again."""
+    """Raise what a partition raised; if others have kept their share, say that, and whether it may be sent again."""
     errors = [each for each in answers if isinstance(each, BaseException)]
     if errors:
         error = next((each for each in errors if isinstance(each, AnswerLost)), errors[0])
-        if not may_send_again and len(errors) < len(answers) and isinstance(error, StoreUnavailable):
-            raise SumUncertain(str(error)) from error
+        if len(errors) < len(answers) and isinstance(error, StoreError) and not isinstance(error, AnswerLost):
+            lost = AnswerLost if may_send_again else SumUncertain
+            raise lost(f"A part of the batch was not kept: {error}") from error
         raise error

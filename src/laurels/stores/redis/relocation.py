@@ -10,7 +10,8 @@ Whoever wants to change a name moves it first; one command after another moves t
 be killed at any point, and go on: a name has one number while it is leaving, and the new partition takes each number of
 a partition once. It knows those that may still be under way, and up to which number none is.
 
-An idempotency key is where the submit was. Its record is copied to where that would be now before a submit with it.
+An idempotency key is where the submit was, and so is a run that was used. What is known of them is copied to where that
+would be now before a submit with them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from zlib import crc32
 from laurels.stores.contract import KEY_SECONDS, Board
 from laurels.stores.redis.calls import Script
 from laurels.stores.redis.keys import COMMON, key_of
+from laurels.stores.redis.submitting import FINGERPRINT_BYTES, TIME_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -87,16 +89,28 @@ class Relocation:
         await self._enlist(part.name)
         self._definitions.note(part.name, await self._act(_ARRIVE, part, "", *words))
 
-    # Idempotency keys
+    # Idempotency keys and runs
 
-    async def carry(self, there: Board, home: Board, key: IdempotencyKey) -> None:
-        """Copy what was done with a key, and the ranks that were told."""
-        for end in ("", ":ranks"):
-            name = f"{{}}:key:{key.key.hex()}{end}"
-            old, new = name.format(key_of(there.name)), name.format(key_of(home.name))
+    async def carry(self, there: Board, home: Board, ends: Sequence[str]) -> None:
+        """Copy what is kept under keys with these ends, as far as the other partition has none of them."""
+        for end in ends:
+            old, new = key_of(there.name) + end, key_of(home.name) + end
             kept = await self._ask(old, "GET", old)
             if kept is not None:
                 await self._ask(new, "SET", new, kept, "EX", KEY_SECONDS, "NX")
+
+    async def remember(self, part: Board, key: IdempotencyKey, counts: list[int]) -> list[int]:
+        """Keep what was counted for the first submit with a key, and return what was kept."""
+        first = f"{key_of(part.name)}:key:{key.key.hex()}"
+        kept = f"{first}:ranks"
+        when = (await self._ask(first, "GET", first) or b"")[FINGERPRINT_BYTES : FINGERPRINT_BYTES + TIME_DIGITS]
+        words = when + b"".join(b" %d" % count for count in counts)
+        await self._ask(kept, "SET", kept, words, "EX", KEY_SECONDS, "NX")
+        found: bytes = await self._ask(kept, "GET", kept) or words
+        if not found.startswith(when):  # of a submit before, whose time is over
+            await self._ask(kept, "SET", kept, words, "EX", KEY_SECONDS)
+            found = words
+        return [int(count) for count in found[len(when) :].split()]
 
     async def knows(self, there: Board, key: IdempotencyKey) -> bool:
         """Return whether something was done with a key in a partition."""

@@ -122,7 +122,7 @@ class RedisStore(Store):
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
         self._run_key: bytes | None = None
         relocation = Relocation(self._act, self._servers.ask, self._definitions, self._boards.add)
-        self._partitions = Partitions(self, self._ask_spread, self._servers.ask, self._definitions, relocation)
+        self._partitions = Partitions(self, self._ask_spread, self._definitions, relocation, self._read_run)
 
     def _is_spread(self, board: Board) -> bool:
         """Return whether the entries of a board are in several places."""
@@ -194,7 +194,7 @@ class RedisStore(Store):
             if answer == 0:
                 return None
             await self._follow(name, known, answer)
-        if self._is_spread(board) or (idempotency_key and known.earlier and not is_partition(name)):
+        if self._is_spread(board) or (known.earlier and not is_partition(name)):
             await self._definitions.begin(name)
             await self._known_to_submit(board)
             return await self._partitions.submit(board, submissions, idempotency_key, want_changes=want_changes)
