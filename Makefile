@@ -119,7 +119,7 @@ lock: $(VENV)/dev.stamp ## Lock the newest versions that pyproject.toml allows
 	$(COMPILE) $(AS_DEV) --extra momento --extra redis --group lambda-runtime --group local --group bench pyproject.toml -o requirements/bench.txt
 	$(COMPILE) $(AS_DEV) --group function -o requirements/function.txt
 	$(COMPILE) $(AS_DEV) --group lambda-runtime -o requirements/lambda-runtime.txt
-	$(COMPILE) $(AS_DEV) --extra momento --group infra pyproject.toml -o requirements/infra.txt
+	$(COMPILE) $(AS_DEV) --extra momento --extra redis --group infra pyproject.toml -o requirements/infra.txt
 	npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean: ## Remove everything built and installed; keep the data

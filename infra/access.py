@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import SettingRefused
-from laurels.access.ssm_parameter import read_file, secret_parameter
+from laurels.access.ssm_parameter import check_isolated, read_file, secret_parameter
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -27,6 +27,8 @@ def read_access_file(settings: Settings) -> AccessFile | None:
     if settings.access_file is None:
         return None
     _, file = read_file(Path(settings.access_file))
+    if settings.store == "valkey":
+        check_isolated(file.players, settings.access_file)
     secret = secret_parameter(file)
     if secret != settings.secret_parameter:
         given = "is missing" if settings.secret_parameter is None else f"is {settings.secret_parameter}"

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import ast
 import fcntl
+import fnmatch
 import hashlib
 import shutil
 import subprocess
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from infra.runtimes import Target
+    from infra.settings import StoreName
 
 ASSETS = ROOT / "build" / "assets"
 SOURCES = ROOT / "src"
@@ -53,8 +55,15 @@ OF_ISSUERS = frozenset({"cryptography", "_cffi_backend"})
 """What verifies the signatures of foreign issuers of tokens. pyjwt, which the SDK of Momento imports, imports it if it
 is there: 16 MB, and a tenth of a cold start, which a deployment without such issuers does not pay."""
 
-DATA = {"grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem"}
-"""Files that a module reads."""
+OF_STORE = {"momento": "laurels.serverless.momento", "valkey": "laurels.serverless.valkey"}
+"""What opens the store of the routes' functions; an asset has that of its own store alone."""
+
+DATA = {
+    "grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem",
+    "laurels.stores.redis": "laurels/stores/redis/*.lua",
+    "laurels.serverless.valkey": "tzdata/*",
+}
+"""Files that a module reads, or that something does which it alone needs: only boards in Valkey have time zones."""
 NO_FILES: Mapping[str, bytes] = {}
 
 
@@ -65,28 +74,31 @@ def build(
     extra_files: Mapping[str, bytes] = NO_FILES,
     *,
     with_issuers: bool = False,
+    store: StoreName = "momento",
 ) -> Path:
     """Build the asset of the functions in the module ``handler``, if it is not there; return its directory.
 
     It is a directory in ``directory``; ``extra_files`` are by their names in the asset. ``with_issuers`` lets it verify
-    tokens of foreign issuers. Raises AssetError.
+    tokens of foreign issuers; those that answer the routes can open one ``store``. Raises AssetError.
     """
     wheels = find_wheels(target)
     ours = _our_files()
     left_out = frozenset() if with_issuers else OF_ISSUERS
-    reached = _find_imported({handler}, ours)
+    roots = {handler, *([OF_STORE[store]] if handler == HANDLERS else [])}
+    reached = _find_imported(roots, ours)
     carried = {path: ours[path] for path in sorted(reached)}
-    for module in {handler} - {_module(path) for path in carried} | _compiled_modules(carried):
+    for module in roots - {_module(path) for path in carried} | _compiled_modules(carried):
         raise NotCarried(module)
     # Without a dot: CDK takes what follows one for the extension of a file.
-    kind = f"{handler.rpartition('.')[2]}-{target.name.replace('.', '')}"
+    functions = handler.rpartition(".")[2] + ("-valkey" if OF_STORE["valkey"] in roots else "")
+    kind = f"{functions}-{target.name.replace('.', '')}"
     place = directory / f"{kind}-{_fingerprint(target, wheels, {**carried, **extra_files}, left_out)}"
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=directory) as scratch:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
             files = carried | _unpack(wheels)
-            whole = {path: files[path] for path in _find_imported({handler}, files, left_out)}
+            whole = {path: files[path] for path in _find_imported(roots, files, left_out)}
             _write(Path(scratch) / "asset", {**whole, **extra_files})
             _compile(Path(scratch) / "asset", target.interpreter)
             (Path(scratch) / "asset").rename(place)
@@ -101,7 +113,7 @@ def _remove_old(assets: Iterable[Path]) -> None:
 
 
 def _our_files() -> dict[str, bytes]:
-    paths = [*SOURCES.glob("laurels/**/*.py"), *SOURCES.glob("laurels/**/*.pyx")]
+    paths = [path for kind in ("py", "pyx", "lua") for path in SOURCES.glob(f"laurels/**/*.{kind}")]
     return {str(path.relative_to(SOURCES)): path.read_bytes() for path in paths}
 
 
@@ -173,7 +185,7 @@ def _find_imported(
         if path := places.get(name):
             reached.add(path)
             waiting.extend(_imports(name, path, files[path]))
-            reached.update({DATA[name]} if name in DATA else ())
+            reached.update(fnmatch.filter(files, DATA[name]) if name in DATA else ())
     return reached
 
 
@@ -213,10 +225,11 @@ def main() -> None:
     parser.add_argument("--runtime", choices=RUNTIMES, default=newest_runtime(), help="Lambda's Python [%(default)s]")
     parser.add_argument("--handler", default=HANDLERS, help="the module with the functions [%(default)s]")
     parser.add_argument("--to", type=Path, default=ASSETS, help="the directory to build it in [%(default)s]")
+    parser.add_argument("--store", choices=OF_STORE, default="momento", help="the store of the routes [%(default)s]")
     parser.add_argument("--with-issuers", action="store_true", help="with what verifies tokens of foreign issuers")
     given = parser.parse_args()
     target = HERE if given.architecture == HERE.name else find_target(given.runtime, given.architecture)
-    built = build(target, given.to, given.handler, with_issuers=given.with_issuers)
+    built = build(target, given.to, given.handler, with_issuers=given.with_issuers, store=given.store)
     sys.stdout.write(f"{built}\n")
 
 

@@ -4,6 +4,7 @@ LaurelsError
 └── DeploymentError
     ├── SettingRefused    a setting of the context is not one that can be deployed
     ├── NotStarted        a server of the local stack did not start
+    ├── ServerMissing     a server of the local stack is not installed
     └── AssetError        a function's asset cannot be built
         ├── WheelsMissing
         ├── WheelRefused  a wheel is not one of those that were locked
@@ -14,11 +15,13 @@ Each class builds its own message, which says what to do.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from laurels.errors import LaurelsError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -68,6 +71,15 @@ class NotCarried(AssetError):
 class NotStarted(DeploymentError):
     """A local server ended before it was ready."""
 
-    def __init__(self, module: str, log: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path) -> None:
         self.log = log
-        super().__init__(f"`python -m {module}` did not start. It said:\n{log.read_text()}")
+        super().__init__(f"`{shlex.join(command)}` did not start. It said:\n{log.read_text()}")
+
+
+class ServerMissing(DeploymentError):
+    """Neither of the servers that speak Redis's protocol is installed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Neither valkey-server nor redis-server is installed, which keeps the boards here: apt install redis-server"
+        )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aws_cdk import Acknowledgment, ArnFormat, Aws, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -19,13 +20,33 @@ from infra.settings import MEMORY_MB, ROUTE_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from infra.settings import Settings
+    from infra.settings import Settings, StoreName
+
+NO_VARIABLES: Mapping[str, str] = {}
+INTERFACES = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
+"""What Lambda needs a function's role to allow, by its documentation."""
+
+
+class Place(NamedTuple):
+    """The network that a function runs in: which part of which, and what it may reach there."""
+
+    vpc: ec2.IVpc
+    subnets: ec2.SubnetSelection
+    group: ec2.ISecurityGroup
 
 
 class Function(Construct):
     """One handler as a function. It may log and trace; ``statements`` allow more.
 
-    ``extra_files`` are added to its code, by their names; ``with_issuers`` lets it verify tokens of foreign issuers.
+    ``extra_files`` are added to its code, by their names; ``with_issuers`` lets it verify tokens of foreign issuers;
+    ``store`` is the one that the routes open. Without a ``place`` it runs in a network of Lambda's.
     """
 
     def __init__(
@@ -42,6 +63,8 @@ class Function(Construct):
         seconds: int = ROUTE_SECONDS,
         extra_files: Mapping[str, bytes] = NO_FILES,
         with_issuers: bool = False,
+        store: StoreName = "momento",
+        place: Place | None = None,
     ) -> None:
         super().__init__(scope, id_)
         full_name = f"{settings.name}-{name}"
@@ -50,10 +73,15 @@ class Function(Construct):
             self,
             "Role",
             name=full_name,
-            statements=[write_logs(self.log_group), _write_traces(), *statements],
+            statements=[
+                write_logs(self.log_group),
+                _write_traces(),
+                *statements,
+                *([_join_network()] if place else []),
+            ],
         )
         target = find_target(settings.python_runtime, settings.architecture)
-        asset = build(target, ASSETS, handler.rpartition(".")[0], extra_files, with_issuers=with_issuers)
+        asset = build(target, ASSETS, handler.rpartition(".")[0], extra_files, with_issuers=with_issuers, store=store)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -69,17 +97,33 @@ class Function(Construct):
             log_group=self.log_group,
             tracing=lambda_.Tracing.ACTIVE,
             environment=settings.environment | environment,
+            reserved_concurrent_executions=settings.concurrency,
+            **({"vpc": place.vpc, "vpc_subnets": place.subnets, "security_groups": [place.group]} if place else {}),
         )
-        acknowledge(role, "AwsSolutions-IAM5[Resource::*]", "X-Ray's actions know no resources.")
+        acknowledge(
+            role, "AwsSolutions-IAM5[Resource::*]", "The actions of X-Ray, and on interfaces, know no resources."
+        )
         acknowledge(self.function, "AwsSolutions-L1", "Its Python is the one that compiled its asset.")
 
 
 class Functions(Construct):
-    """A function for each of the three core routes."""
+    """A function for each of the three core routes, and what of a store's it needs beside the settings."""
 
-    def __init__(self, scope: Construct, id_: str, *, settings: Settings) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        settings: Settings,
+        environment: Mapping[str, str] = NO_VARIABLES,
+        statements: Sequence[iam.PolicyStatement] = (),
+        place: Place | None = None,
+    ) -> None:
         super().__init__(scope, id_)
         self._settings = settings
+        self._environment = environment
+        self._statements = statements
+        self._place = place
         self._extra_files = read_declarations(settings)
         self._with_issuers = has_issuers(settings)
         self.submit_score = self._route("submit-score", "Keep the score of a name on a board")
@@ -99,10 +143,15 @@ class Functions(Construct):
             handler=f"laurels.serverless.handlers.{name.replace('-', '_')}",
             description=description,
             settings=self._settings,
-            environment=self._settings.route_environment,
-            statements=use_parameters(self, self._settings.parameters_read, settings=self._settings),
+            environment={**self._settings.route_environment, **self._environment},
+            statements=[
+                *use_parameters(self, self._settings.parameters_read, settings=self._settings),
+                *self._statements,
+            ],
             extra_files=self._extra_files,
             with_issuers=self._with_issuers,
+            store=self._settings.store,
+            place=self._place,
         )
 
 
@@ -119,13 +168,20 @@ def own_log_group(scope: Construct, id_: str, *, name: str, settings: Settings) 
     return group
 
 
-def own_role(scope: Construct, id_: str, *, name: str, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
+def own_role(
+    scope: Construct,
+    id_: str,
+    *,
+    name: str,
+    statements: Sequence[iam.PolicyStatement],
+    service: str = "lambda.amazonaws.com",
+) -> iam.Role:
     """Make a function's role with these statements. Roles belong to the account, so the region is in the name."""
     return iam.Role(
         scope,
         id_,
         role_name=f"{name}-{Aws.REGION}",
-        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        assumed_by=iam.ServicePrincipal(service),
         inline_policies={"act": iam.PolicyDocument(statements=list(statements))},
     )
 
@@ -137,7 +193,17 @@ def use_parameters(
 
     The key that AWS manages for SSM needs no statement: its policy allows everyone who may use the parameter.
     """
-    arns = [
+    if not names:
+        return []
+    statements = [iam.PolicyStatement(actions=list(actions), resources=parameter_arns(scope, names))]
+    if settings.parameter_key_arn:
+        statements.append(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[settings.parameter_key_arn]))
+    return statements
+
+
+def parameter_arns(scope: Construct, names: Sequence[str]) -> list[str]:
+    """Return the ARNs of parameters in the stack's account and region."""
+    return [
         Stack.of(scope).format_arn(
             service="ssm",
             resource="parameter",
@@ -146,10 +212,6 @@ def use_parameters(
         )
         for name in names
     ]
-    statements = [iam.PolicyStatement(actions=list(actions), resources=arns)]
-    if settings.parameter_key_arn:
-        statements.append(iam.PolicyStatement(actions=["kms:Decrypt"], resources=[settings.parameter_key_arn]))
-    return statements
 
 
 def write_logs(group: logs.LogGroup) -> iam.PolicyStatement:
@@ -164,3 +226,8 @@ def acknowledge(scope: Construct, rule: str, reason: str) -> None:
 
 def _write_traces() -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"])
+
+
+def _join_network() -> iam.PolicyStatement:
+    """Allow what Lambda does in a function's name to connect it with a network."""
+    return iam.PolicyStatement(actions=list(INTERFACES), resources=["*"])

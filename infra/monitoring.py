@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PERIOD = Duration.minutes(5)
 ERROR_RATE = 0.01
 LATENCY_MS = 1000
+GB = 10**9
+FULL = 0.8
+"""The share of its limit at which a cache is worth a look."""
 KEY_TROUBLES = (
     "*the old key serves on*",
     "*the old access file serves on*",
@@ -46,6 +49,7 @@ class Monitoring(Construct):
         routes: Sequence[Function],
         others: Sequence[Function],
         settings: Settings,
+        cache_name: str | None = None,
     ) -> None:
         super().__init__(scope, id_)
         self._settings = settings
@@ -58,7 +62,42 @@ class Monitoring(Construct):
         self._alarm(
             "key", self._key_troubles(routes), 0, "A key is refused, or key or access file cannot be read: see the log."
         )
-        self._add_dashboard(routes)
+        dashboard = self._add_dashboard(routes)
+        if cache_name is not None:
+            self._watch_cache(cache_name, dashboard)
+
+    def _watch_cache(self, cache: str, dashboard: cloudwatch.Dashboard) -> None:
+        def of(name: str, statistic: str = "Sum") -> cloudwatch.Metric:
+            return cloudwatch.Metric(
+                namespace="AWS/ElastiCache",
+                metric_name=name,
+                dimensions_map={"clusterId": cache},
+                statistic=statistic,
+                period=PERIOD,
+            )
+
+        self._alarm("cache-throttled", of("ThrottledCmds"), 0, "The cache refuses commands: it is over cacheUnits.")
+        self._alarm("cache-evictions", of("Evictions"), 0, "The cache is full: what has a ttl is gone before its time.")
+        self._alarm("cache-login", of("AuthenticationFailures"), 0, "The cache refuses somebody's user or password.")
+        if limit := self._settings.cache_gigabytes:
+            self._alarm(
+                "cache-bytes",
+                of("BytesUsedForCache", "Maximum"),
+                limit * GB * FULL,
+                f"The cache holds more than {FULL:.0%} of cacheGigabytes.",
+            )
+        dashboard.add_widgets(
+            _graph("Cache: bytes", [of("BytesUsedForCache", "Maximum")]),
+            _graph("Cache: ECPUs", [of("ElastiCacheProcessingUnits")]),
+            _graph("Cache: throttled and evicted", [of("ThrottledCmds"), of("Evictions")]),
+        )
+        dashboard.add_widgets(
+            _graph(
+                "Cache: microseconds",
+                [of(f"Successful{kind}RequestLatency", "p99") for kind in ("Read", "Write")],
+            ),
+            _graph("Cache: connections", [of("CurrConnections", "Maximum"), of("NewConnections")]),
+        )
 
     def _add_alarms(self, function: Function) -> None:
         name = function.node.id
@@ -122,7 +161,7 @@ class Monitoring(Construct):
         topic.add_subscription(subscriptions.EmailSubscription(address))
         return topic
 
-    def _add_dashboard(self, routes: Sequence[Function]) -> None:
+    def _add_dashboard(self, routes: Sequence[Function]) -> cloudwatch.Dashboard:
         stage = self._stage
         latencies = [stage.metric_latency(statistic=statistic, period=PERIOD) for statistic in ("p50", "p99")]
         failures = [_sum(stage.metric_client_error), _sum(stage.metric_server_error)]
@@ -139,6 +178,7 @@ class Monitoring(Construct):
             _graph("Functions: errors", [_sum(route.function.metric_errors) for route in routes]),
             _graph("Functions: throttles", [_sum(route.function.metric_throttles) for route in routes]),
         )
+        return dashboard
 
 
 def _graph(title: str, metrics: Sequence[cloudwatch.IMetric]) -> cloudwatch.GraphWidget:

@@ -23,6 +23,11 @@ DAY = 86400
 MEMORY_MB = 1024
 ROUTE_SECONDS = 10
 """The memory of each function, and the time-out of one that answers a route."""
+ACCESS_STRING = (
+    "on ~laurels:* -@all +@read +@write +@connection -@dangerous +evalsha +script|load +info +time +wait "
+    "+cluster|slots +cluster|shards"
+)
+"""What the functions may do in a cache of Valkey's: use Laurels' keys, by scripts, and ask where slots are."""
 BOARDS = "boards.json"
 """The name of the boards file in an asset."""
 SEGMENT = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?\Z"
@@ -90,6 +95,20 @@ Address = Annotated[
 ]
 Architecture = Annotated[Literal["arm64", "x86_64"], Meta(description="It is arm64 or x86_64.")]
 PythonRuntime = Annotated[Runtime, Meta(description=f"It is a Python of Lambda's: {', '.join(RUNTIMES)}.")]
+StoreName = Annotated[
+    Literal["momento", "valkey"],
+    Meta(description="It is momento, or valkey for ElastiCache Serverless for Valkey, which is a Redis as well."),
+]
+Login = Annotated[
+    Literal["iam", "password"],
+    Meta(description="It is iam, for tokens that are signed with a function's role, or password."),
+]
+Gigabytes = Annotated[int, Meta(ge=1, le=5_000, description="It is a whole number of GB from 1 to 5000.")]
+Units = Annotated[
+    int, Meta(ge=1_000, le=15_000_000, description="It is a whole number of ECPUs a second from 1000 to 15000000.")
+]
+SnapshotDays = Annotated[int, Meta(ge=1, le=35, description="It is a whole number of days from 1 to 35.")]
+Concurrency = Annotated[int, Meta(ge=1, le=10_000, description="It is a whole number from 1 to 10000, of invocations.")]
 CacheName = Annotated[
     str,
     Meta(
@@ -152,14 +171,15 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     """One deployment's settings, checked."""
 
     stage_name: StageName = "dev"
-    ssm_stage_name: ParameterSegment
-    cache_name: CacheName
+    store: StoreName = "momento"
+    ssm_stage_name: ParameterSegment | None = None
+    cache_name: CacheName | None = None
     namespace: ParameterSegment | None = None
     architecture: Architecture = "arm64"
     python_runtime: PythonRuntime | None = None
     order: Order | None = None
     boards_file: BoardsFile | None = None
-    ttl_days: Days = 7
+    ttl_days: Days | None = None
     momento_endpoint: Host | None = None
     parameter_key_arn: KeyArn | None = None
     cors_origin: Origin | None = None
@@ -179,8 +199,13 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     log_retention_days: Retention
     alarm_topic_arn: TopicArn | None = None
     alarm_email: Address | None = None
-    manage_cache: Flag = False
+    manage_cache: Flag | None = None
     rotate_key_days: Days | None = None
+    cache_login: Login | None = None
+    cache_gigabytes: Gigabytes | None = None
+    cache_units: Units | None = None
+    snapshot_days: SnapshotDays | None = None
+    concurrency: Concurrency | None = None
 
     @property
     def is_lasting(self) -> bool:
@@ -193,9 +218,9 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
         return f"laurels-{self.stage_name}"
 
     @property
-    def ttl_seconds(self) -> int:
-        """The time to live of a board after its last submit."""
-        return self.ttl_days * DAY
+    def valkey_name(self) -> str:
+        """The name of the stage's cache, its user and its group of users: ElastiCache knows no capitals."""
+        return self.name.lower()
 
     @property
     def key_parameter(self) -> str:
@@ -220,7 +245,8 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def parameters_read(self) -> list[str]:
         """The names of all parameters that the functions of the routes read."""
-        return [name for name in (self.key_parameter, self.access_parameter, self.secret_parameter) if name]
+        key = self.key_parameter if self.store == "momento" else None
+        return [name for name in (key, self.access_parameter, self.secret_parameter) if name]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -236,18 +262,17 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     def route_environment(self) -> dict[str, str]:
         """What the functions of the routes have in addition."""
         optional = {
-            "LAURELS_MOMENTO_ENDPOINT": self.momento_endpoint,
             "LAURELS_CORS_ORIGIN": self.cors_origin,
-            "LAURELS_NAMESPACE": self.namespace,
             "LAURELS_ORDER": None if self.boards_file else self.order,
             "LAURELS_BOARDS": BOARDS if self.boards_file else None,
             "LAURELS_ACCESS_PARAMETER": self.access_parameter,
-        }
-        return {
-            "LAURELS_KEY_PARAMETER": self.key_parameter,
             "LAURELS_MOMENTO_CACHE": self.cache_name,
-            "LAURELS_TTL_SECONDS": str(self.ttl_seconds),
-        } | {name: value for name, value in optional.items() if value}
+            "LAURELS_MOMENTO_ENDPOINT": self.momento_endpoint,
+            "LAURELS_NAMESPACE": self.namespace,
+            "LAURELS_TTL_SECONDS": str(self.ttl_days * DAY) if self.ttl_days else None,
+            "LAURELS_KEY_PARAMETER": self.key_parameter if self.store == "momento" else None,
+        }
+        return {name: value for name, value in optional.items() if value}
 
 
 FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
@@ -257,8 +282,16 @@ NEEDED = {"accessFile": "accessParameter", "secretParameter": "accessParameter"}
     ("apiKeyRate", "apiKeyBurst", "apiKeyQuota"), "apiKeys"
 )
 """Settings that are nothing without another one."""
+OF_STORES = {
+    "momento": {"ssmStageName", "cacheName", "namespace", "ttlDays", "momentoEndpoint", "manageCache", "rotateKeyDays"},
+    "valkey": {"cacheLogin", "cacheGigabytes", "cacheUnits", "snapshotDays"},
+}
+"""The settings that mean something with one of the stores alone."""
 EPHEMERAL_LOG_DAYS = 7
 LASTING_LOG_DAYS = 90
+LASTING_SNAPSHOT_DAYS = 7
+EPHEMERAL_LIMITS = {"cacheGigabytes": 1, "cacheUnits": 1000}
+"""The least that ElastiCache can be limited to: what is tried out cannot become expensive by mistake."""
 
 
 def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
@@ -270,16 +303,19 @@ def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
         _check_spelling(name)
     given = {name: context[name] for name in FIELDS if context.get(name) is not None}
     stage = given.get("stageName", "dev")
-    lasting = str(given.get("lastingStages", "prod")).split(",")
+    is_lasting = stage in str(given.get("lastingStages", "prod")).split(",")
     # With a boards file there is no default order: the file's own default may have another one.
-    derived = {
-        "ssmStageName": stage,
-        "cacheName": f"laurels-{stage}",
-        "pythonRuntime": newest_runtime(),
-        "logRetentionDays": LASTING_LOG_DAYS if stage in lasting else EPHEMERAL_LOG_DAYS,
-        "open": stage not in lasting and not given.keys() & GUARDS,
-    } | ({} if "boardsFile" in given else {"order": "descending"})
+    derived = (
+        {
+            "pythonRuntime": newest_runtime(),
+            "logRetentionDays": LASTING_LOG_DAYS if is_lasting else EPHEMERAL_LOG_DAYS,
+            "open": not is_lasting and not given.keys() & GUARDS,
+        }
+        | ({} if "boardsFile" in given else {"order": "descending"})
+        | (_derive_valkey(is_lasting=is_lasting) if given.get("store") == "valkey" else _derive_momento(stage))
+    )
     settings = _convert(given, derived)
+    _check_store(settings, given)
     _check_access(settings, is_said="open" in given)
     if settings.manage_cache and settings.cache_name != settings.name:
         raise SettingRefused(
@@ -295,6 +331,27 @@ def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
         if name not in given and (value := getattr(settings, FIELDS[name].name)) is not None
     }
     return settings, taken
+
+
+def _derive_momento(stage: str) -> dict[str, Any]:
+    return {"ssmStageName": stage, "cacheName": f"laurels-{stage}", "ttlDays": 7, "manageCache": False}
+
+
+def _derive_valkey(*, is_lasting: bool) -> dict[str, Any]:
+    kept: dict[str, Any] = {"snapshotDays": LASTING_SNAPSHOT_DAYS} if is_lasting else EPHEMERAL_LIMITS
+    return {"cacheLogin": "iam"} | kept
+
+
+def _check_store(settings: Settings, given: Mapping[str, Any]) -> None:
+    """Refuse settings of another store than the stage's, and a name that ElastiCache refuses."""
+    others = set().union(*(names for store, names in OF_STORES.items() if store != settings.store))
+    for name in sorted(others & given.keys()):
+        remedy = "Give the boards a ttl in boardsFile." if name == "ttlDays" else f"Leave out {name} or store."
+        raise SettingRefused(name, f"is given, and means nothing with store={settings.store}", remedy)
+    if settings.store == "valkey" and "--" in settings.stage_name:
+        raise SettingRefused(
+            "stageName", f"is {settings.stage_name!r}", "ElastiCache takes no name with two hyphens side by side."
+        )
 
 
 def _check_access(settings: Settings, *, is_said: bool) -> None:

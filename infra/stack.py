@@ -12,6 +12,7 @@ from infra.gateway import Gateway
 from infra.guard import OPEN
 from infra.monitoring import Monitoring
 from infra.rotation import Rotation
+from infra.valkey import Valkey
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -30,7 +31,8 @@ class LaurelsStack(Stack):
             stack_name=settings.name,
             description=f"Laurels, a leaderboard service: stage {settings.stage_name}",
         )
-        functions = Functions(self, "Functions", settings=settings)
+        valkey = Valkey(self, "Valkey", settings=settings) if settings.store == "valkey" else None
+        functions = Functions(self, "Functions", settings=settings, **(valkey.for_functions if valkey else {}))
         gateway = Gateway(self, "Gateway", functions=functions, settings=settings)
         Monitoring(
             self,
@@ -38,12 +40,16 @@ class LaurelsStack(Stack):
             stage=gateway.api.deployment_stage,
             routes=functions.all,
             others=self._add_optional(settings),
+            cache_name=valkey.name if valkey else None,
             settings=settings,
         )
         Tags.of(self).add("laurels:stage", settings.stage_name)
         CfnOutput(self, "Endpoint", value=gateway.api.url, description="Where the leaderboard is")
-        CfnOutput(self, "KeyParameter", value=settings.key_parameter, description="Where the Momento key has to be")
         CfnOutput(self, "Access", value=_describe_access(settings), description="Who may do what")
+        if valkey:
+            CfnOutput(self, "Cache", value=valkey.name, description="The ElastiCache cache that the boards are in")
+            return
+        CfnOutput(self, "KeyParameter", value=settings.key_parameter, description="Where the Momento key has to be")
         CfnOutput(
             self, "Cache", value=self._describe_cache(settings), description="The Momento cache that the boards are in"
         )
@@ -58,7 +64,7 @@ class LaurelsStack(Stack):
 
     def _describe_cache(self, settings: Settings) -> str:
         is_made = settings.manage_cache or settings.cache_name != settings.name
-        return settings.cache_name if is_made else f"Run: laurels momento create-cache {settings.cache_name}"
+        return f"{'' if is_made else 'Run: laurels momento create-cache '}{settings.cache_name}"
 
 
 def _describe_access(settings: Settings) -> str:

@@ -70,7 +70,7 @@ MAY_IMPORT = {
     "laurels.adapters.limits": laurels("limits"),
     "laurels.adapters": laurels("limits", "errors", "access", "http", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
-    "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento")
+    "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
     | laurels("limits", "access", "optional", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("workers", "boards_file", "boards", "audit")
@@ -99,17 +99,19 @@ MAY_IMPORT = {
     "infra.runtimes": infra("errors"),
     "infra.settings": infra("errors", "runtimes") | laurels("access"),
     "infra.access": infra("errors", "settings") | laurels("access"),
-    "infra.assets": infra("errors", "runtimes"),
-    "infra.boards": infra("settings") | laurels("boards", "boards_file", "stores.momento"),
+    "infra.assets": infra("errors", "runtimes", "settings"),
+    "infra.boards": infra("settings") | laurels("boards", "boards_file", "stores.momento", "stores.redis"),
     "infra.answers": laurels("limits", "http"),
     "infra.functions": infra("access", "runtimes", "assets", "boards", "settings"),
     "infra.account": infra("functions"),
     "infra.cache": infra("functions", "settings"),
     "infra.guard": infra("functions", "settings"),
     "infra.gateway": infra("answers", "functions", "guard", "settings") | laurels("http"),
+    "infra.network": infra("functions", "settings"),
+    "infra.valkey": infra("functions", "network", "settings"),
     "infra.monitoring": infra("functions", "settings"),
     "infra.rotation": infra("functions", "settings"),
-    "infra.stack": infra("functions", "cache", "gateway", "guard", "monitoring", "rotation", "settings"),
+    "infra.stack": infra("functions", "cache", "gateway", "guard", "monitoring", "rotation", "settings", "valkey"),
     "infra.app": infra("settings", "stack") | laurels("errors"),
     # Without aws_cdk: no construct of the stack is among these.
     "infra.local": infra("access", "answers", "assets", "boards", "errors", "runtimes", "settings")

@@ -31,6 +31,13 @@ FOREIGN = {"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy",
 )
 @click.option("--stage", default="dev", show_default=True, help="Name of the stage; it is in the names of all parts.")
 @click.option(
+    "--store",
+    type=click.Choice(["momento", "valkey"]),
+    default="momento",
+    show_default=True,
+    help="Where the boards are, as the setting store of a deployment.",
+)
+@click.option(
     "--boards",
     metavar="FILE",
     help="A TOML file that declares boards, as the setting boardsFile of a deployment.",
@@ -67,6 +74,7 @@ def main(
     host: str,
     port: int,
     stage: str,
+    store: str,
     boards: str | None,
     access: str | None,
     api_keys: tuple[str, ...],
@@ -76,8 +84,9 @@ def main(
 ) -> None:
     """Run the serverless stack on this machine until Ctrl-C or SIGTERM.
 
-    Real Lambda runtimes run the same asset that a deployment uploads; SSM is moto's, and Momento the local server. All
-    scores are in memory, and gone at the end. Authorizers of API Gateway are not run, nor is its throttling.
+    Real Lambda runtimes run the same asset that a deployment uploads; SSM is moto's, Momento the local server, and
+    Valkey the valkey-server or redis-server of this machine. All scores are in memory, and gone at the end. Authorizers
+    of API Gateway are not run, nor is its throttling.
     """
     if not (access or api_keys or is_open or is_loopback(host)):
         raise click.UsageError(
@@ -89,7 +98,7 @@ def main(
     try:
         with suppress(asyncio.CancelledError):
             given = {"boardsFile": boards, "accessFile": access, "apiKeys": ",".join(api_keys)}
-            context = {"stageName": stage} | {name: value for name, value in given.items() if value}
+            context = {"stageName": stage, "store": store} | {name: value for name, value in given.items() if value}
             asyncio.run(_run(host, port, context, directory.absolute(), as_json=as_json))
     except (LaurelsError, OSError) as error:
         raise click.ClickException(str(error)) from error
@@ -108,16 +117,17 @@ async def _run(host: str, port: int, context: dict[str, str], directory: Path, *
 
 
 def _format_places(places: Places) -> str:
+    kind, place = ("Valkey", places.valkey) if places.valkey else ("Momento", places.momento["MOMENTO_ENDPOINT"])
     rows = {
-        "key": f"{places.parameter} in SSM at {places.ssm_url}",
+        "key": f"{places.parameter} in SSM at {places.ssm_url}" if places.parameter else "",
         "access": f"{places.access} in SSM: a change there is taken up within 5 minutes" if places.access else "",
         "secret": f"{places.secret} in SSM: signs the tokens of players" if places.secret else "",
-        "cache": f"{places.cache} in Momento at {places.momento['MOMENTO_ENDPOINT']}",
+        "cache": f"{places.cache} in {kind} at {place}",
         "logs": places.logs,
     } | {f"X-Api-Key of {name}": key for name, key in places.api_keys.items()}
     listed = "\n".join(f"  {name:<7} {value}" for name, value in rows.items() if value)
     return f"""\
-The serverless stack runs at {places.url}: gateway, three functions, SSM and Momento. Ctrl-C stops it.
+The serverless stack runs at {places.url}: gateway, three functions, SSM and {kind}. Ctrl-C stops it.
 
   curl -i --json '{{"score": 2077}}' {places.url}/mario-kart/v
   curl {places.url}/mario-kart/v

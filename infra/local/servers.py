@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def running(command: Sequence[str], ready: str, log: Path) -> AsyncIterator[re.Match[str]]:
-    """Run ``python -m COMMAND`` until the end of the block; yield the match of ``ready`` in its output.
+    """Run a program until the end of the block; yield the match of ``ready`` in its output.
 
     Raises NotStarted.
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *command),
+        *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -33,7 +32,7 @@ async def running(command: Sequence[str], ready: str, log: Path) -> AsyncIterato
             found = await _read_until(ready, process.stdout, kept.write)
             if found is None:
                 await process.wait()
-                raise NotStarted(command[0], log)
+                raise NotStarted(command, log)
             # Its output is read to the end, by a pattern that never matches: a full pipe would stop the server.
             drain = asyncio.create_task(_read_until("$^", process.stdout, kept.write))
             try:

@@ -1,14 +1,16 @@
-"""The serverless stack on this machine: Momento, and of AWS the parameters, the functions and their gateway."""
+"""The serverless stack on this machine: the store, and of AWS the parameters, the functions and their gateway."""
 
 from __future__ import annotations
 
 import secrets
 import shlex
+import shutil
 import socket
+import sys
 import uuid
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import httpx
@@ -19,6 +21,7 @@ from infra import assets, settings
 from infra.access import has_issuers
 from infra.answers import FUNCTIONS
 from infra.boards import read_declarations
+from infra.errors import ServerMissing
 from infra.local.front import Front
 from infra.local.runtime import REGION, Function, Setup
 from infra.local.servers import running
@@ -36,25 +39,30 @@ if TYPE_CHECKING:
     Answer = Callable[[HTTPScope, ASGIReceiveCallable, ASGISendCallable], Awaitable[None]]
 
 LAMBDA_RUNTIME = ROOT / "build" / "lambda-runtime"
-MOTO = ("moto.server", "-H", "127.0.0.1", "-p", "0")
+MOTO = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
 MOTO_READY = r"Running on (http://[\d.:]+)"
-MOMENTO = ("laurels", "momento-local", "--port", "0", "--tls", "--require-key")
+MOMENTO = (sys.executable, "-m", "laurels", "momento-local", "--port", "0", "--tls", "--require-key")
 MOMENTO_READY = "listens on"
+SERVERS = ("valkey-server", "redis-server")
+"""What speaks Redis's protocol; the first that is installed keeps the boards of a stage with Valkey."""
+VALKEY_READY = "eady to accept connections"
 TRUSTED = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
 
 class Places(Struct, frozen=True):
     """The addresses of a running stack's parts; ``momento`` has the variables for programs that connect to Momento.
 
-    ``access`` and ``secret`` are the parameters with the access file and with the secret of players' tokens.
+    ``parameter`` is that with its key; a stage with Valkey has the URL of its server instead. ``access`` and ``secret``
+    are the parameters with the access file and with the secret of players' tokens.
     """
 
     url: str
     ssm_url: str
-    parameter: str
     cache: str
-    momento: dict[str, str]
     logs: str
+    parameter: str | None = None
+    momento: dict[str, str] = {}
+    valkey: str | None = None
     access: str | None = None
     secret: str | None = None
     api_keys: dict[str, str] = {}
@@ -143,42 +151,77 @@ async def open_stack(
     """
     context = _with_access(context)
     chosen, _ = settings.read(context)
-    name = chosen.name
     logs = directory / "logs"
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     carried = read_declarations(chosen)
-    asset = assets.build(HERE, assets.ASSETS, extra_files=carried, with_issuers=has_issuers(chosen))
-    files = ("--ca-file", str(directory / "momento-ca.pem"), "--env-file", str(directory / "momento.env"))
-    momento = (*MOMENTO, "--cache", name, *files)
-    async with (
-        running(momento, MOMENTO_READY, logs / "momento.log"),
-        running(MOTO, MOTO_READY, logs / "ssm.log") as ssm,
-    ):
-        exports = _read_exports(directory / "momento.env")
-        chosen, _ = settings.read({**context, "momentoEndpoint": exports["MOMENTO_ENDPOINT"]})
-        _put_parameter(ssm[1], chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
-        _put_parameter(ssm[1], chosen.key_parameter, make_key(exports, chosen.name)[0])
-        _put_access(ssm[1], chosen)
+    asset = assets.build(HERE, assets.ASSETS, extra_files=carried, with_issuers=has_issuers(chosen), store=chosen.store)
+    async with AsyncExitStack() as parts:
+        ssm = (await parts.enter_async_context(running(MOTO, MOTO_READY, logs / "ssm.log")))[1]
+        open_store = _open_valkey if chosen.store == "valkey" else _open_momento
+        of_store, environment = await open_store(parts, context, directory, ssm)
+        _put_access(ssm, chosen)
         with ExitStack() as sockets:
             server = Server(sockets)
             front = server.listen(host, port)
-            own = {"AWS_ENDPOINT_URL_SSM": ssm[1], TRUSTED: exports[TRUSTED]}
-            environment = chosen.environment | chosen.route_environment | own
+            environment = chosen.environment | environment | {"AWS_ENDPOINT_URL_SSM": ssm}
             functions = {function: server.add(_setup(function, asset, environment, logs)) for function in FUNCTIONS}
             api_keys = {name: secrets.token_urlsafe(30) for name in chosen.api_key_names}
             server.add_front(front, Front(functions, chosen.stage_name, api_keys))
             places = Places(
                 url=f"http://{host}:{front}",
-                ssm_url=ssm[1],
-                parameter=chosen.key_parameter,
-                cache=chosen.name,
-                momento=exports,
+                ssm_url=ssm,
                 logs=str(logs),
                 access=chosen.access_parameter,
                 secret=chosen.secret_parameter,
                 api_keys=api_keys,
+                **of_store,
             )
             yield places, server
+
+
+async def _open_momento(
+    parts: AsyncExitStack, context: Mapping[str, str], directory: Path, ssm: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Run Momento, with a key for the stage's cache; return the stack's places in it, and the functions' variables."""
+    chosen, _ = settings.read(context)
+    files = ("--ca-file", str(directory / "momento-ca.pem"), "--env-file", str(directory / "momento.env"))
+    command = (*MOMENTO, "--cache", chosen.name, *files)
+    await parts.enter_async_context(running(command, MOMENTO_READY, directory / "logs" / "momento.log"))
+    exports = _read_exports(directory / "momento.env")
+    chosen, _ = settings.read({**context, "momentoEndpoint": exports["MOMENTO_ENDPOINT"]})
+    _put_parameter(ssm, chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
+    _put_parameter(ssm, chosen.key_parameter, make_key(exports, chosen.name)[0])
+    places = {"cache": chosen.name, "parameter": chosen.key_parameter, "momento": exports}
+    return places, chosen.route_environment | {TRUSTED: exports[TRUSTED]}
+
+
+async def _open_valkey(
+    parts: AsyncExitStack, context: Mapping[str, str], directory: Path, _: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Run a server whose only user has the rights of a deployment's; it takes any token, for it knows no roles."""
+    chosen, _taken = settings.read(context)
+    program = next(filter(None, map(shutil.which, SERVERS)), None)
+    if program is None:
+        raise ServerMissing
+    user, place = chosen.valkey_name, directory / "valkey.socket"
+    users = directory / "valkey.acl"
+    users.write_text(f"user default off\nuser {user} nopass {settings.ACCESS_STRING}\n")
+    options = (
+        "--port",
+        "0",
+        "--unixsocket",
+        str(place),
+        "--aclfile",
+        str(users),
+        "--dir",
+        str(directory),
+        "--save",
+        "",
+    )
+    await parts.enter_async_context(running((program, *options), VALKEY_READY, directory / "logs" / "valkey.log"))
+    url = f"unix://{place}"
+    own = {"LAURELS_STORE": url, "LAURELS_CACHE": user, "LAURELS_CACHE_USER": user}
+    return {"cache": user, "valkey": url}, chosen.route_environment | own
 
 
 def _with_access(context: Mapping[str, str]) -> Mapping[str, str]:

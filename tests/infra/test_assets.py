@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ from infra import assets
 from infra.errors import NotCarried
 from infra.runtimes import HERE, MACHINES, ROOT, RUNTIMES, Target, find_interpreter, find_target, newest_runtime
 from tests.access.issuing import AUDIENCE, FOREIGN, ISSUER, NOW, public, signed
+
+if TYPE_CHECKING:
+    from infra.settings import StoreName
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +39,12 @@ ENVIRONMENT = {
     "LAURELS_MOMENTO_CACHE": "laurels-dev",
     "LAURELS_STAGE": "dev",
 }
+VALKEY = {
+    "AWS_REGION": "eu-west-1",
+    "LAURELS_CACHE": "laurels-dev",
+    "LAURELS_CACHE_USER": "laurels-dev",
+    "LAURELS_STORE": "redis://127.0.0.1:9",
+}
 IMPORT = """
 import importlib, sys
 sys.path = [path for path in sys.path if "site-packages" not in path] + sys.argv[1:3]
@@ -49,15 +59,20 @@ def files(directory: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize(
-    ("target", "module"),
-    [(HERE, module) for module in MODULES] + [(find_target(runtime, MACHINE), assets.HANDLERS) for runtime in FOUND],
+    ("target", "module", "store"),
+    [
+        *((HERE, module, "momento") for module in MODULES),
+        *((find_target(runtime, MACHINE), assets.HANDLERS, store) for runtime in FOUND for store in assets.OF_STORE),
+        (HERE, assets.HANDLERS, "valkey"),
+    ],
     ids=lambda of: getattr(of, "name", of),
 )
-def test_imports_alone(tmp_path: Path, target: Target, module: str) -> None:
+def test_imports_alone(tmp_path: Path, target: Target, module: str, store: StoreName) -> None:
     """From an empty directory, with only what Lambda's Python has, the module and all its imports load."""
-    asset = shutil.copytree(assets.build(target, assets.ASSETS, module), tmp_path / "task")
+    asset = shutil.copytree(assets.build(target, assets.ASSETS, module, store=store), tmp_path / "task")
     command = [target.interpreter, "-I", "-S", "-B", "-c", IMPORT, str(asset), str(LAMBDA_RUNTIME), module]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    environment = ENVIRONMENT | (VALKEY if store == "valkey" else {})
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     outside = [line for line in done.stdout.splitlines() if line.endswith(".py") and "site-packages" in line]
     assert not outside
@@ -133,6 +148,19 @@ def test_nothing_else() -> None:
     others = {name for name in names if not name.endswith((".py", ".pyc", ".so"))}
     assert others == {"grpc/_cython/_credentials/roots.pem"}
     assert not [name for name in names if "test" in name.split("/") or "boto" in name.split("/")[0]]
+
+
+@pytest.mark.parametrize("target", [ARM64, X86_64, HERE], ids=lambda target: target.name)
+def test_of_one_store(target: Target) -> None:
+    """An asset has what its own store needs alone; that for Valkey has scripts and time zones, and at most 15 MB."""
+    momento, valkey = (files(assets.build(target, assets.ASSETS, store=store)) for store in ("momento", "valkey"))
+    tops = [{name.partition("/")[0] for name in made} for made in (momento, valkey)]
+    assert {"momento", "grpc", "google"} <= tops[0] - tops[1]
+    assert {"hiredis", "tzdata"} <= tops[1] - tops[0]
+    others = {name for name in valkey if not name.endswith((".py", ".pyc", ".so")) and not name.startswith("tzdata/")}
+    scripts = (ROOT / "src" / "laurels" / "stores" / "redis").glob("*.lua")
+    assert others == {f"laurels/stores/redis/{path.name}" for path in scripts}
+    assert sum(path.stat().st_size for path in valkey.values()) <= 15_000_000
 
 
 def test_same_bytes(tmp_path: Path) -> None:

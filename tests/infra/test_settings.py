@@ -13,13 +13,14 @@ import pytest
 
 from infra.errors import SettingRefused
 from infra.runtimes import ROOT
-from infra.settings import FIELDS, GUARDS, read
+from infra.settings import FIELDS, GUARDS, OF_STORES, read
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 REFUSED: dict[str, list[object]] = {
     "stageName": ["", "feature/x", "a_b", "-a", "a-", "a" * 25, "naïve", "a b", "a\n", 5],
+    "store": ["", "redis", "Valkey"],
     "ssmStageName": ["a/b", "a b", "é"],
     "cacheName": ["", "a b", "a/b"],
     "namespace": ["", "a\nb", "a/b"],
@@ -49,6 +50,11 @@ REFUSED: dict[str, list[object]] = {
     "alarmEmail": ["ops"],
     "manageCache": ["maybe"],
     "rotateKeyDays": ["-1"],
+    "cacheLogin": ["", "none"],
+    "cacheGigabytes": ["0", "5001", "much"],
+    "cacheUnits": ["999", "15000001"],
+    "snapshotDays": ["0", "36"],
+    "concurrency": ["0", "all"],
 }
 
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
@@ -231,8 +237,10 @@ def test_documented_deployments() -> None:
     """Each deployment in the docs has settings that are taken; one shares key and cache of dev, and not its boards."""
     lines = re.findall(r'^make cdk ARGS="deploy((?: -c \S+=\S+)*)"', DEPLOYING, re.MULTILINE)
     found = [read(dict(re.findall(r"-c (\S+)=(\S+)", line)))[0] for line in lines]
-    first, _, shared, guarded = found
-    assert [each.stage_name for each in found] == ["dev", "FEAT-123", "FEAT-123", "prod"]
+    first, _, shared, valkey, guarded = found
+    assert [each.stage_name for each in found] == ["dev", "FEAT-123", "FEAT-123", "FEAT-123", "prod"]
+    assert [each.store for each in found if each is not valkey] == ["momento"] * 4
+    assert valkey.store == "valkey"
     assert (shared.key_parameter, shared.cache_name) == (first.key_parameter, first.cache_name)
     assert shared.namespace == "FEAT-123"
     assert (guarded.open, guarded.access_parameter) == (False, "/laurels/prod/access")
@@ -251,6 +259,6 @@ def test_two_keys(page: str) -> None:
 def test_documented(name: str) -> None:
     """Every setting has a row in the docs, with its default."""
     row = re.search(rf"^\| `{name}` \|.*\| (.*) \|$", DEPLOYING, re.MULTILINE)
-    default = read({})[1].get(name)
+    default = read({"store": "valkey"} if name in OF_STORES["valkey"] else {})[1].get(name)
     assert row
     assert name in DERIVED or default is None or f"`{str(default).lower()}`" in row[1]

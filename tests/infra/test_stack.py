@@ -28,12 +28,18 @@ NAMES = {
     "AWS::ApiGateway::UsagePlan": "UsagePlanName",
     "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::CloudWatch::Dashboard": "DashboardName",
+    "AWS::EC2::SecurityGroup": "GroupName",
+    "AWS::EC2::VPC": "Tags",
+    "AWS::ElastiCache::ServerlessCache": "ServerlessCacheName",
+    "AWS::ElastiCache::User": "UserId",
+    "AWS::ElastiCache::UserGroup": "UserGroupId",
     "AWS::Events::Rule": "Name",
     "AWS::IAM::Role": "RoleName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Logs::LogGroup": "LogGroupName",
     "AWS::Logs::MetricFilter": "FilterName",
     "AWS::SNS::Topic": "TopicName",
+    "AWS::SecretsManager::Secret": "Name",
     "Custom::MomentoCache": "CacheName",
 }
 WITHIN_OTHERS = {
@@ -43,6 +49,13 @@ WITHIN_OTHERS = {
     "AWS::ApiGateway::Model",
     "AWS::ApiGateway::Resource",
     "AWS::ApiGateway::UsagePlanKey",
+    "AWS::EC2::FlowLog",
+    "AWS::EC2::RouteTable",
+    "AWS::EC2::SecurityGroupEgress",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPCEndpoint",
     "AWS::Lambda::Permission",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
@@ -85,7 +98,8 @@ def allow(actions: str | list[str], resource: Any) -> dict[str, Any]:
 def test_names_carry_the_stage(synthesized: Callable[[str], Synthesized], stage: str) -> None:
     """Every name has the stage in it; a resource without a name is a part of one that has."""
     made = synthesized(stage)
-    assert not [name for name in names(made) if made.settings.stage_name not in name]
+    stage_name = made.settings.stage_name.lower()  # ElastiCache knows no capitals
+    assert not [name for name in names(made) if stage_name not in name.lower()]
     assert {resource["Type"] for resource in made.template["Resources"].values()} <= NAMES.keys() | WITHIN_OTHERS
 
 

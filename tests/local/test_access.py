@@ -118,5 +118,6 @@ def test_what_it_shows(guarded: Stack) -> None:
 
 def test_what_an_open_one_shows() -> None:
     """A stack without an access file shows nothing of one."""
-    places = Places("http://127.0.0.1:1", "http://127.0.0.1:2", "/key", "cache", {"MOMENTO_ENDPOINT": "m"}, "logs")
+    urls = "http://127.0.0.1:1", "http://127.0.0.1:2"
+    places = Places(*urls, "cache", "logs", parameter="/key", momento={"MOMENTO_ENDPOINT": "m"})
     assert "access" not in _format_places(places)

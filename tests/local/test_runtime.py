@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -149,5 +150,5 @@ async def test_server_that_does_not_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with pytest.raises(NotStarted, match="in use"):
-            async with running(("moto.server", "-p", port), "Running on", tmp_path / "log"):
+            async with running((sys.executable, "-m", "moto.server", "-p", port), "Running on", tmp_path / "log"):
                 pass

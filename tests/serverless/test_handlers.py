@@ -110,7 +110,7 @@ async def test_same_bytes_as_self_hosted(one_for_all: Execution, recorded: Recor
     """A function on Momento answers an event as the embedded service answers the request behind it."""
     for name in BOARDS:
         dropped = RECORDED[name].event | {"httpMethod": "DELETE", "body": None}
-        one_for_all.invoke("get_leaderboard", {**dropped, **_without_query_and_name(dropped)})
+        one_for_all.invoke("get_leaderboard", {**dropped, **without_query_and_name(dropped)})
     for name in ENTRIES:
         assert one_for_all.invoke("submit_score", RECORDED[name].event)["statusCode"] == 202
     answer = one_for_all.invoke(function_of(recorded), recorded.event)
@@ -121,7 +121,8 @@ async def test_same_bytes_as_self_hosted(one_for_all: Execution, recorded: Recor
     assert answer["headers"] == {name.decode(): value.decode() for name, value in expected.list_headers()}
 
 
-def _without_query_and_name(event: dict[str, Any]) -> dict[str, Any]:
+def without_query_and_name(event: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes of an event one for the board."""
     return {
         "pathParameters": {"board": event["pathParameters"]["board"]},
         "multiValueQueryStringParameters": None,

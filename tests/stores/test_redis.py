@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, get_args
 
@@ -193,6 +194,17 @@ async def test_entries_of_other_programs(store: RedisStore, url: str) -> None:
     await store.submit(KART, Submission("w", 3))
     assert shown((await store.around(KART, "w", 1)) or []) == [("w", 3, 0), ("v", 1, 1)]
     assert await store.remove(KART, "w")
+
+
+async def test_cluster_that_is_not_there() -> None:
+    """What is asked of a cluster of which no node answers fails, also right after the last attempt to reach one did."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        store = RedisStore(f"redis+cluster://127.0.0.1:{nobody.getsockname()[1]}")
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable, match="cannot be reached"):
+                await asyncio.wait_for(store.standing(KART, "v"), 10)
+        await store.close()
 
 
 class Passwords:

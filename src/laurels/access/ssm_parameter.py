@@ -17,7 +17,7 @@ from laurels.limits import KIB
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from laurels.access.file import AccessFile
+    from laurels.access.file import AccessFile, Players
 
 PARAMETER_BYTES = 8 * KIB
 """How much a parameter of the advanced tier holds; one of the standard tier holds half of that."""
@@ -47,6 +47,17 @@ def parse_parameter(text: str, place: str) -> AccessFile:
         problem = f"[players]: secret must be {SSM}: and the name of a parameter, such as {SSM}:/laurels/dev/tokens"
         raise AccessFileUnusable(place, problem)
     return file
+
+
+def check_isolated(players: Players | None, place: str) -> None:
+    """Raise AccessFileUnusable if functions that nothing leads out of would have to fetch the keys of an issuer."""
+    for issuer in players.issuers if players else ():
+        if issuer.jwks:
+            raise AccessFileUnusable(
+                place,
+                f"[players]: the issuer {issuer.issuer} has jwks, an address, and from the network of these functions "
+                "nothing leads to the internet: give its public keys as keys",
+            )
 
 
 def secret_parameter(file: AccessFile) -> str | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from laurels.access.file import AccessFile
 from laurels.access.lazy_tokens import make_tokens
-from laurels.access.ssm_parameter import parse_parameter, secret_parameter
+from laurels.access.ssm_parameter import check_isolated, parse_parameter, secret_parameter
 from laurels.errors import AccessFileUnusable, ParameterUnreadable
 from laurels.http.access import Access
 from laurels.optional import load
@@ -43,8 +43,16 @@ class Loaded:
 class ParameterAccess(Access):
     """The gate's part that asks who it is, by the access file in a parameter."""
 
-    def __init__(self, name: str, connect: Callable[[], Any], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[], Any],
+        clock: Callable[[], float] = time.time,
+        *,
+        is_isolated: bool = False,
+    ) -> None:
         super().__init__(AccessFile())  # by which nobody may do anything
+        self._is_isolated = is_isolated
         self._name = name
         self._connect = connect
         self._clock = clock
@@ -91,6 +99,8 @@ class ParameterAccess(Access):
         players = file.players
         if players is None:
             return None
+        if self._is_isolated:
+            check_isolated(players, self._name)
         if players.issuers and find_spec("cryptography") is None:
             raise AccessFileUnusable(
                 self._name,

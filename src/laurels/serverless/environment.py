@@ -23,8 +23,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The variables of the environment by their names without ``LAURELS_``, in lower case."""
 
     stage: str
-    key_parameter: str
-    momento_cache: str
+    store: str | None = None
+    """The URL of the cache, if the boards are in Valkey and not in Momento."""
+    cache: str | None = None
+    """The name of that cache, for tokens that a role signs."""
+    cache_user: str | None = None
+    password_secret: str | None = None
+    """The secret with the password of that user, if it has one."""
+    key_parameter: str | None = None
+    momento_cache: str | None = None
     namespace: str | None = None
     """Keeps the boards apart from others in the same cache."""
     momento_endpoint: str | None = None
@@ -46,6 +53,14 @@ def read(environment: Mapping[str, str]) -> Settings:
     if environment.get(ACCESS_PARAMETER) == "":
         raise BadSetting(f"{ACCESS_PARAMETER} is empty.")
     return read_as(Settings, environment)
+
+
+def need(settings: Settings, name: str) -> str:
+    """Return a setting that the chosen store needs; raise BadSetting if it is missing."""
+    value: str | None = getattr(settings, name)
+    if value is None:
+        raise BadSetting(f"{PREFIX}{name.upper()} is missing.")
+    return value
 
 
 def read_as(kind: type[S], environment: Mapping[str, str]) -> S:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,42 +17,41 @@ from laurels.errors import StoreError
 from laurels.http import Gate, Routes
 from laurels.http.cors import Cors
 from laurels.http.problems import failure
+from laurels.optional import load
 from laurels.serverless.access import ParameterAccess
 from laurels.serverless.errors import BadSetting
-from laurels.serverless.parameters import Connecting, Parameter, parameter
+from laurels.serverless.parameters import Connecting
 from laurels.serverless.telemetry import Telemetry
-from laurels.stores.momento.store import MomentoStore
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from laurels.http import Request, Response
     from laurels.serverless.environment import Settings
+    from laurels.serverless.opened import Opened
 
 log = logging.getLogger(__name__)
 
 
 class Function:
-    """The routes over one cache of Momento's, for API Gateway."""
+    """The routes over one cache, for API Gateway."""
 
     def __init__(self, settings: Settings) -> None:
         self._telemetry = Telemetry(settings.stage)
         # One loop for all invocations: the store's connections are bound to the loop that they were made on.
         self._loop = asyncio.new_event_loop()
         connect = Connecting()
-        self._store = MomentoStore(
-            settings.momento_cache,
-            Parameter(settings.key_parameter, "key", lambda: parameter(settings.key_parameter, connect)),
-            settings.momento_endpoint,
-            ttl=timedelta(seconds=settings.ttl_seconds),
-            namespace=settings.namespace,
-        )
-        boards = Boards(self._store, _read_boards(settings))
-        self._loop.run_until_complete(boards.declare())
+        # By its name, so that an asset has only what its own store needs.
+        module = "laurels.serverless.valkey" if settings.store else "laurels.serverless.momento"
+        self._opened: Opened = load(f"{module}:open_store")(settings, connect)
+        self._boards = Boards(self._opened.store, _read_boards(settings))
+        self._is_declared = False
         cors = Cors([settings.cors_origin] if settings.cors_origin else [])
-        self._access = ParameterAccess(settings.access_parameter, connect) if settings.access_parameter else None
+        self._access = None
+        if settings.access_parameter:
+            self._access = ParameterAccess(settings.access_parameter, connect, is_isolated=settings.store is not None)
         gate = Gate(origin=cors.check, cors=cors if settings.cors_origin else None, access=self._access)
-        self._routes = Routes(boards, gate=gate)
+        self._routes = Routes(self._boards, gate=gate)
 
     def warm(self) -> None:
         """Get key, access file and a connection before the first request; if that fails, the requests try again."""
@@ -62,13 +60,23 @@ class Function:
     async def _warm(self) -> None:
         starting = asyncio.create_task(self._access.start()) if self._access is not None else None
         try:
-            await self._store.ready()
+            await self._prepare()
+            await self._opened.store.ready()
         except StoreError as error:
             log.warning("Not ready yet: %s", error)
         if starting is not None:
             await starting
 
+    async def _prepare(self) -> None:
+        """Make the store fit for use, and let it keep what the deployment declares, unless that is done."""
+        if self._opened.prepare is not None:
+            await self._opened.prepare()
+        if not self._is_declared:
+            await self._boards.declare()
+            self._is_declared = True
+
     async def _answer(self, request: Request) -> Response:
+        await self._prepare()
         if self._access is not None:
             await self._access.refresh()
         return await self._routes.answer(request)
@@ -80,10 +88,9 @@ class Function:
         begun = time.monotonic()
         try:
             request = gateway.read_event(event)
+            response = self._loop.run_until_complete(self._answer(request))
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = self._routes.gate.release(None, "", "", failure(error), 0)
-        else:
-            response = self._loop.run_until_complete(self._answer(request))
         self._telemetry.record(request, response.status, (time.monotonic() - begun) * 1e3)
         return gateway.format_response(response, request.method if request else "GET")
 

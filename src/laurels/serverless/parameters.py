@@ -42,6 +42,11 @@ def connect_ssm() -> Any:
     return Session().create_client("ssm", config=CONFIG)
 
 
+def connect_secrets() -> Any:
+    """Return a client of Secrets Manager, as :func:`connect_ssm` does."""
+    return Session().create_client("secretsmanager", config=CONFIG)
+
+
 class Connecting:
     """A client of SSM that is made when it is first called for, and once: that takes as long as several reads."""
 
@@ -64,6 +69,15 @@ def parameter(name: str, client: Callable[[], Any] = connect_ssm) -> str:
         raise ParameterUnreadable(name, str(error)) from error
     except (LookupError, UnicodeDecodeError) as error:
         raise ParameterUnreadable(name, "what answered is not SSM") from error
+    return value
+
+
+def secret(name: str, client: Callable[[], Any] = connect_secrets) -> str:
+    """Return a secret of Secrets Manager; raise ParameterUnreadable if it cannot be read."""
+    try:
+        value: str = client().get_secret_value(SecretId=name)["SecretString"]
+    except (BotoCoreError, ClientError) as error:
+        raise ParameterUnreadable(name, str(error)) from error
     return value
 
 

@@ -97,7 +97,7 @@ class Cluster(Servers):
 
     def check(self, facts: Facts) -> None:
         """Raise StoreUnavailable as :meth:`Servers.check` does, and if a replica has taken the place of a primary."""
-        if facts.version is not None and not facts.is_cluster:
+        if facts.is_cluster is False:
             raise ServerUnusable("This is no node of a cluster", "have the operator name it as redis://")
         if facts.is_replica:
             raise StoreUnavailable("A node of the cluster has become a replica")
@@ -130,6 +130,8 @@ class Cluster(Servers):
         self._reading = None
         if not task.cancelled():
             task.result()
+        if self._unmapped:  # which came after the last reading had failed
+            self._read_map()
 
     async def _follow(self) -> None:
         try:

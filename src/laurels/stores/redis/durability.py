@@ -23,7 +23,7 @@ class Facts(Struct, frozen=True):
     run: str | None = None
     """Which process it is."""
     version: tuple[int, ...] | None = None
-    is_cluster: bool = False
+    is_cluster: bool | None = None
     is_replica: bool = False
     is_loading: bool = False
     replicas: int | None = None
@@ -84,7 +84,7 @@ def read_facts(info: Any, *configs: Any) -> Facts:
     return Facts(
         run=told.get("run_id"),
         version=_version(told),
-        is_cluster=told.get("cluster_enabled") == "1",
+        is_cluster=_flag(told.get("cluster_enabled")),
         is_replica=told.get("role") == "slave",
         is_loading=told.get("loading") == "1",
         replicas=int(told["connected_slaves"]) if "connected_slaves" in told else None,

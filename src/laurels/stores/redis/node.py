@@ -155,7 +155,8 @@ class Node:
             self._opening.add_done_callback(self._opened)
 
     def _opened(self, task: asyncio.Task[None]) -> None:
-        self._opening = None
+        if self._opening is task:
+            self._opening = None
         if not task.cancelled():
             task.result()
 
@@ -236,7 +237,13 @@ class Node:
             self.connection.abort(reason)
 
     def rest(self) -> None:
-        """Close the connection, if nothing waits for an answer."""
+        """Close the connection, if nothing waits for an answer; if there is none, let the next call find out itself.
+
+        A loop that stands still between calls, as on Lambda, would never get to the end of an attempt to connect.
+        """
+        if self.trouble is not None and self._opening is not None:
+            self._opening.cancel()
+            self._opening = self.trouble = None
         if self.connection is not None and not self.connection.unanswered:
             self.connection.close()
             self.connection = None

@@ -116,6 +116,11 @@ class Servers(ABC):
                 raise error
 
     @property
+    def is_connected(self) -> bool:
+        """Whether no server is known to be out of reach."""
+        return all(node.trouble is None for node in self.nodes)
+
+    @property
     def is_durable(self) -> bool:
         """Whether what was acknowledged survives a crash of a server, and of its machine."""
         if self.fails_over and not self.settings.wait:

@@ -571,6 +571,11 @@ class RedisStore(Store):
     def measure(self) -> Mapping[str, float]:
         return self._servers.measure()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether no server is known to be out of reach."""
+        return self._servers.is_connected
+
     async def reconnect(self) -> None:
         """Close the connections that nothing uses: they may be dead, or too old. What is asked next connects anew."""
         self._servers.reconnect()
