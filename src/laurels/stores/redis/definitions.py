@@ -187,9 +187,11 @@ class Definitions:
             self._boards.pop(name, None)
             self._undeclared.discard(name)
 
-    def begin_partition(self, name: str) -> None:
-        """Take a partition of which nothing is known for none: its board is asked before anything is done there."""
-        self._boards.setdefault(name, _NO_PARTITION)
+    def begin_partitions(self, names: Iterable[str]) -> None:
+        """Take partitions of which nothing is known for none: their board is asked before anything is done there."""
+        for name in names:
+            if name not in self._boards:
+                self._boards[name] = _NO_PARTITION
 
     async def load(self) -> None:
         """Learn of all that was defined since this was last called."""

@@ -32,18 +32,21 @@ holds (``definitions.py``). Who is told of another one there asks the board, and
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate, chain
 from math import isqrt
-from typing import TYPE_CHECKING, Any, TypeVar
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from zlib import crc32
 
+import msgspec
 from msgspec import structs
 
 from laurels.errors import AnswerLost, DefinitionChanged, LaurelsError, StoreError, StoreUnavailable, SumUncertain
 from laurels.stores.contract import (
     Board,
     Change,
+    Entry,
     IdempotencyKey,
     Period,
     Place,
@@ -53,7 +56,8 @@ from laurels.stores.contract import (
     Submission,
     SubmitResult,
 )
-from laurels.stores.redis.keys import partition_name, write_score
+from laurels.stores.redis.details import read_entry
+from laurels.stores.redis.keys import partition_name, read_score, write_score
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 
 if TYPE_CHECKING:
@@ -67,12 +71,18 @@ if TYPE_CHECKING:
     Words = Sequence[Sequence[str | int]]
 
 T = TypeVar("T")
+Row: TypeAlias = tuple[float, bytes, bytes, bytes | None]
+"""An entry as it is read: its score, its name, its score in digits, and its details if they were asked for."""
+_ORDER = itemgetter(0, 1)
+_encode = msgspec.json.Encoder().encode
 MOST_REPEATED = 20
 """How often an act is done again because definitions have changed meanwhile."""
-READ_AT_ONCE = 2000
+READ_AT_ONCE = 300
 """Entries that are read and passed over rather than counted."""
 SKEWED = 4
 """Rounds after which names are not taken to be spread evenly any more."""
+ENTRIES = {"entries", "pairs"}
+"""What is asked of each partition for a span of its own, with the details of entries or without."""
 BETTER = ""
 """In place of a name: only those with a better score come before it."""
 
@@ -89,13 +99,19 @@ def partition(board: Board, at: int, count: int = 0) -> Board:
     return structs.replace(board, name=name, definition=structs.replace(of, partitions=1))
 
 
+@lru_cache(1000)
+def names_of(board: str, count: int) -> tuple[str, ...]:
+    """Return the names of a board's partitions."""
+    return tuple(partition_name(board, at, count) for at in range(count))
+
+
 class Partitions:
     """The boards of a store that have several partitions; ``ask`` asks several of these the same."""
 
     def __init__(
         self,
         store: Store,
-        ask: Callable[[Sequence[Board], str, Words], Awaitable[list[Any]]],
+        ask: Callable[[Board, Sequence[str], str, Words], Awaitable[list[Any]]],
         definitions: Definitions,
         relocation: Relocation,
         read_run: Callable[[Board, Submission], Awaitable[bytes | None]],
@@ -128,12 +144,11 @@ class Partitions:
     async def _at(self, board: Board, at: int, act: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
         """Act on a partition, once that is as its board says."""
         part = self._part(board, at)
-        return await self._repeat(board, [part], partial(act, part, *arguments, **options))
+        return await self._repeat(board, [part.name], partial(act, part, *arguments, **options))
 
-    async def _repeat(self, board: Board, parts: Sequence[Board], act: Callable[[], Awaitable[T]]) -> T:
-        source, names = self._source(board), [part.name for part in parts]
-        for name in names:
-            self._definitions.begin_partition(name)
+    async def _repeat(self, board: Board, names: Sequence[str], act: Callable[[], Awaitable[T]]) -> T:
+        source = self._source(board)
+        self._definitions.begin_partitions(names)
         for _ in range(MOST_REPEATED):
             try:
                 return await act()
@@ -193,15 +208,15 @@ class Partitions:
         return found
 
     async def _ask(self, board: Board, parts: Sequence[int], kind: str, words: Words) -> list[Any]:
-        source, found = self._source(board), []
-        from_, to = (
-            [(at, place) for place, at in enumerate(parts) if (at < source) == is_from] for is_from in (True, False)
-        )
-        for some in (from_, to):
+        source = self._source(board)
+        names = [*names_of(board.name, source), *names_of(board.name, board.definition.partitions)]
+        split = sum(at < source for at in parts)
+        found: list[Any] = []
+        for some in (range(split), range(split, len(parts))):
             if some:
-                asked = [self._part(board, at) for at, _ in some]
-                own = words if kind != "entries" else [words[place] for _, place in some]
-                found += await self._repeat(board, asked, partial(self._ask_parts, asked, kind, own))
+                asked = [names[parts[place]] for place in some]
+                own = [words[place] for place in some] if kind in ENTRIES else words
+                found += await self._repeat(board, asked, partial(self._ask_parts, board, asked, kind, own))
         return found
 
     # What concerns one name
@@ -380,6 +395,11 @@ class Partitions:
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._rank(board, await self._entries_at(board, start, stop - start), start, with_metadata)
 
+    async def page_json(self, board: Board, start: int, stop: int) -> bytes:
+        """Return a page without ranks and metadata."""
+        rows = await self._rows_at(board, start, stop - start, "pairs")
+        return _encode([Entry(name.decode(), read_score(score)) for _, name, score, _ in rows])
+
     async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
         _, own = await self._find(board, name, self._store.entries_named, [name])
         if not own:
@@ -479,45 +499,59 @@ class Partitions:
         """Return the split at a score and a name."""
         return [count for (count,) in await self._count_before(board, [(score, name)])]
 
-    async def _read(self, board: Board, spans: Sequence[tuple[int, int]]) -> list[list[Ranked]]:
+    async def _read(self, board: Board, spans: Sequence[tuple[int, int]], kind: str) -> list[list[Row]]:
         """Return the entries of each partition from one place in it up to another; an empty span asks for nothing."""
         wanted = [at for at, (start, stop) in enumerate(spans) if start < stop]
-        found: list[list[Ranked]] = [[] for _ in spans]
+        found: list[list[Row]] = [[] for _ in spans]
         if board.visible and wanted:
-            rows = await self._ask(board, wanted, "entries", [spans[at] for at in wanted])
+            rows = await self._ask(board, wanted, kind, [spans[at] for at in wanted])
             for at, each in zip(wanted, rows, strict=True):
-                found[at] = each
+                fields = iter(each)
+                found[at] = [
+                    (float(score), name, score, next(fields)) for name, score in zip(fields, fields, strict=False)
+                ]
         return found
 
     async def _merge(self, board: Board, split: Sequence[int], count: int, *, backwards: bool = False) -> list[Ranked]:
         """Return the next ``count`` entries behind a split, or those before it, in the board's order."""
+        return list(map(_ranked, await self._merge_rows(board, split, count, "entries", backwards=backwards)))
+
+    async def _merge_rows(
+        self, board: Board, split: Sequence[int], count: int, kind: str, *, backwards: bool = False
+    ) -> list[Row]:
         is_reversed = (board.definition.order == "descending") != backwards
-        read: list[dict[str, Ranked]] = [{} for _ in split]  # by name: who rises meanwhile may be met again
+        read: list[dict[bytes, Row]] = [{} for _ in split]  # by name: who rises meanwhile may be met again
         done, size = [0] * len(split), _share(count, len(split))
         short, whole = set(range(len(split))) if count else set(), set()
-        rows: list[Ranked] = []
+        rows: list[Row] = []
         while short:
             spans = [
                 (max(0, place - past - size), place - past) if backwards else (place + past, place + past + size)
                 for place, past in zip(split, done, strict=True)
             ]
-            found = await self._read(board, [span if at in short else (0, 0) for at, span in enumerate(spans)])
+            found = await self._read(board, [span if at in short else (0, 0) for at, span in enumerate(spans)], kind)
             for at in short:
                 done[at] += size
-                read[at] |= {entry.name: entry for entry in (reversed(found[at]) if backwards else found[at])}
+                read[at] |= {row[1]: row for row in (reversed(found[at]) if backwards else found[at])}
                 if len(found[at]) < size:
                     whole.add(at)
-            once = {name: entry for each in read for name, entry in each.items()}
-            rows = sorted(once.values(), key=_place_of, reverse=is_reversed)
-            places = list(map(_place_of, rows))
-            short = {
-                at for at in range(len(split)) if at not in whole and _reach(places, read[at], is_reversed) < count
-            }
+            once = {name: row for each in read for name, row in each.items()}
+            rows = sorted(once.values(), key=_ORDER, reverse=is_reversed)
+            if len(rows) >= count:  # who has read as far as the last of them has no more before it
+                last = _ORDER(rows[count - 1])
+                reached = (next(reversed(each.values())) if each else None for each in read)
+                behind = {at for at, row in enumerate(reached) if row and is_before(_ORDER(row), last, is_reversed)}
+                short = behind - whole
+            else:
+                short = set(range(len(split))) - whole
             size *= 2
         return rows[count - 1 :: -1] if backwards else rows[:count]
 
     async def _entries_at(self, board: Board, start: int, count: int) -> list[Ranked]:
         """Return the entries at these places of the board."""
+        return list(map(_ranked, await self._rows_at(board, start, count, "entries")))
+
+    async def _rows_at(self, board: Board, start: int, count: int, kind: str) -> list[Row]:
         split = [0] * len(self._parts(board))
         if start > READ_AT_ONCE:
             counts = await self._count(board)
@@ -525,7 +559,7 @@ class Partitions:
                 return []
             split = await self._find_split(board, counts, start)
         skipped = start - sum(split)
-        return (await self._merge(board, split, skipped + max(0, count)))[skipped:]
+        return (await self._merge_rows(board, split, skipped + max(0, count), kind))[skipped:]
 
     async def _find_split(self, board: Board, high: list[int], start: int) -> list[int]:
         """Return a split with at most ``start`` entries before it, and so few less that they can be read."""
@@ -537,12 +571,13 @@ class Partitions:
             aim = max(0, left - 2 * isqrt(left * len(high))) if rounds < SKEWED else sum(sizes) // 2
             places = [least + size * aim // sum(sizes) for least, size in zip(low, sizes, strict=True)]
             places = [min(place, most - 1) for place, most in zip(places, high, strict=True)]
-            shown = await self._read(board, [(at, at + (size > 0)) for at, size in zip(places, sizes, strict=True)])
+            spans = [(at, at + (size > 0)) for at, size in zip(places, sizes, strict=True)]
+            shown = await self._read(board, spans, "pairs")
             pivots = [(each[0], size) for each, size in zip(shown, sizes, strict=True) if each]
             if not pivots:
                 break
             pivot = _median(pivots, is_descending=board.definition.order == "descending")
-            split = await self._split_at(board, pivot.score, f"={pivot.name}")
+            split = await self._split_at(board, pivot[0], f"={pivot[1].decode()}")
             split = [min(max(place, least), most) for place, least, most in zip(split, low, high, strict=True)]
             if sum(split) <= start:
                 low = split
@@ -583,10 +618,14 @@ def _number(name: str | bytes) -> int:
     return crc32(name.encode() if isinstance(name, str) else name)
 
 
-def _reach(places: list[tuple[Score, bytes]], read: dict[str, Ranked], is_reversed: bool) -> int:  # noqa: FBT001
-    """Return of how many of the merged entries it is certain that no more come between, as far as one list was read."""
-    last = _place_of(next(reversed(read.values())))
-    return sum(each >= last if is_reversed else each <= last for each in places)
+def is_before(row: tuple[float, bytes], other: tuple[float, bytes], is_reversed: bool) -> bool:  # noqa: FBT001
+    """Return whether an entry comes before another, as they are read."""
+    return row > other if is_reversed else row < other
+
+
+def _ranked(row: Row) -> Ranked:
+    _, name, score, details = row
+    return read_entry([name, score, 0, details], with_metadata=True)
 
 
 def _point(board: Board, score: Score, name: str) -> Point:
@@ -598,12 +637,12 @@ def _place_of(entry: Ranked) -> tuple[Score, bytes]:
     return entry.score, entry.name.encode()
 
 
-def _median(pivots: list[tuple[Ranked, int]], *, is_descending: bool) -> Ranked:
+def _median(pivots: list[tuple[Row, int]], *, is_descending: bool) -> Row:
     """Return the entry behind which as many others are as before it, each standing for so many."""
-    pivots = sorted(pivots, key=lambda each: _place_of(each[0]), reverse=is_descending)
+    pivots = sorted(pivots, key=lambda each: _ORDER(each[0]), reverse=is_descending)
     half = sum(size for _, size in pivots) / 2
     sums = accumulate(size for _, size in pivots)
-    return next(entry for (entry, _), total in zip(pivots, sums, strict=True) if total >= half)
+    return next(row for (row, _), total in zip(pivots, sums, strict=True) if total >= half)
 
 
 def _is_changed(answer: object) -> bool:
