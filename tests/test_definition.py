@@ -157,7 +157,7 @@ CHANGES: list[tuple[dict[str, Any], Stored, str | None]] = [
     ({"ties": "earliest"}, ENTRIES, "drop its entries first"),
     ({"order": "ascending", "operator": "best", "ties": "latest"}, EMPTY_INDEX, None),
     ({"ranking": "dense"}, PERIODS, None),
-    ({"partitions": 3}, ENTRIES, "its entries are in 1 partition, not 3; drop its entries first"),
+    ({"partitions": 3}, ENTRIES, "its entries are in 1 partition, not 3; move them with laurels boards repartition"),
     ({"partitions": 3}, EMPTY_INDEX, None),
     ({"keep": {}}, PERIODS, None),
     ({"ttl": "1d"}, PERIODS, None),

@@ -232,6 +232,17 @@ async def open_routes(
 
 
 @asynccontextmanager
+async def open_store(url: str) -> AsyncIterator[Store]:
+    """Open a store by its URL, for a command, and close it at the end. Raises StoreError."""
+    kind, place = _store(url)
+    store = await kind.open(place, Settings(store=url), NO_FILE, Clock())
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
 async def open_application(settings: Settings) -> AsyncIterator[Application]:
     """Open a store as it was left, with its own definitions, and yield the application over it; close it at the end.
 

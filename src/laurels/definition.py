@@ -250,7 +250,7 @@ def _contradictions(old: Definition, new: Definition, stored: Stored) -> Iterato
                 yield f"it has {what} with {field} {was!r}, not {wanted!r}; drop its entries first"
         if old.partitions != new.partitions:
             where = f"{old.partitions} partition{'s' * (old.partitions > 1)}"
-            yield f"its entries are in {where}, not {new.partitions}; drop its entries first"
+            yield f"its entries are in {where}, not {new.partitions}; move them with laurels boards repartition"
     if stored.entries:
         yield from _out_of_bounds(new.scores, stored)
     if stored.windows and old.time_zone != new.time_zone:

@@ -17,7 +17,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from msgspec import structs
 
 from laurels.definition import Bounds, Definition
-from laurels.errors import DefinitionChanged, DefinitionConflict
+from laurels.errors import AnswerLost, DefinitionChanged, DefinitionConflict, StoreUnavailable, SumUncertain
 from laurels.stores.contract import Board, FullSubmission, IdempotencyKey, Standing, Submission
 from laurels.stores.redis import partitions
 from laurels.stores.redis.cluster import slot_of
@@ -32,7 +32,7 @@ from tests.stores.model import Model
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from laurels.definition import Order
+    from laurels.definition import Operator, Order
     from tests.clock import Clock
     from tests.redis_servers import Cluster, Node
     from tests.stores.guarantees import Kept
@@ -337,3 +337,51 @@ async def test_over_a_cluster(redis_cluster: Cluster) -> None:
     assert (await store.summary(WORLD)).count == 300
     assert await store.names() == ["world"]
     await store.close()
+
+
+async def test_partition_that_fails(plain: RedisStore, url: str) -> None:
+    """If some partitions alone have kept a batch, the error says so, and that sums must not be sent again."""
+    batch = [Submission(f"n{at}", 1) for at in range(40)]
+    operators: list[Operator] = ["increment", "latest"]
+    for operator in operators:
+        board = Board(operator, Definition(partitions=8, operator=operator))
+        await plain.define(board.name, board.definition)
+        with closing(redis.Redis.from_url(url)) as client:
+            client.set(key_of(partition(board, 5).name), "no sorted set")
+        with pytest.raises(AnswerLost, match="part of the batch") as raised:
+            await plain.submit(board, batch)
+        assert isinstance(raised.value, SumUncertain) == (operator == "increment")
+
+
+async def test_key_that_is_used_again(url: str, clock: Clock) -> None:
+    """A key whose time is over is as new, and so are the ranks that are told of it."""
+    store = RedisStore(url, lambda: clock.now)
+    await store.define(WORLD.name, WORLD.definition)
+    key = IdempotencyKey(b"k" * 16, b"f" * 16)
+    ranks = []
+    for other in ("a", "b"):
+        await store.submit(WORLD, Submission(other, 9))
+        for _ in range(2):
+            result = await store.submit(WORLD, Submission("v", 5), key, want_changes=True)
+            ranks += [change.current.rank for change in result.changes] if result else []
+            await store.submit(WORLD, Submission(f"{other}-later", 9))
+        clock.now += 90_000
+    assert ranks == [1, 1, 3, 3]
+    await store.close()
+
+
+async def test_counts_that_are_over(plain: RedisStore) -> None:
+    """A page of entries that others have removed since they were counted is empty, and no endless search."""
+    search = plain._partitions._find_split  # noqa: SLF001 - others would have to remove between two reads
+    assert await search(WORLD, [1000] * 8, 5000) == [0] * 8
+    assert await search(WORLD, [0] * 8, 5000) == [0] * 8
+
+
+async def test_definition_that_changes_all_the_time(plain: RedisStore) -> None:
+    """An act that is refused again and again ends."""
+
+    async def act(_: Board) -> None:
+        raise DefinitionChanged("world")
+
+    with pytest.raises(StoreUnavailable, match="all the time"):
+        await plain._partitions._at(WORLD, 0, act)  # noqa: SLF001 - nobody defines that often

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import tomllib
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +17,11 @@ from laurels.cli import describe
 from laurels.cli.options import board_argument, call_service, json_option, open_source, server_option
 from laurels.cli.printing import write, write_json, write_table
 from laurels.cli.schemas import make_schema
-from laurels.declaring import read_definition
-from laurels.definition import BoardsFile, Definition
+from laurels.cli.tables import ProgressLine
+from laurels.declaring import normalize_definition, read_definition
+from laurels.definition import PARTITIONS, BoardsFile, Definition
 from laurels.http.wire import Listed, Listing, Periods, encode
+from laurels.optional import load
 from laurels.windows import Calendar
 
 EPILOG = """\b
@@ -27,6 +31,7 @@ Examples:
   laurels boards list
   laurels boards define mario-kart mario-kart.toml
   laurels boards periods mario-kart
+  laurels boards repartition world 16 --store redis://localhost/0
 """
 
 
@@ -64,12 +69,20 @@ class Dropped(Struct, frozen=True):
     board: str
 
 
+class Repartitioned(Struct, frozen=True):
+    """The result of repartition: how many partitions the board has now, and how many names were moved by this."""
+
+    board: str
+    partitions: int
+    moved: int
+
+
 @click.group(epilog=EPILOG)
 def boards() -> None:
     """Define boards, and show their definitions and periods.
 
-    `check` and `schema` are about the boards file that `laurels serve --boards FILE` reads. The other commands call a
-    running service.
+    `check` and `schema` are about the boards file that `laurels serve --boards FILE` reads, and `repartition` is about
+    a store on Redis. The other commands call a running service.
     """
 
 
@@ -206,6 +219,37 @@ def drop(*, board: str, server: str, as_json: bool) -> None:
         write_json(Dropped(board))
     else:
         write(f"{board} has the default definition.")
+
+
+@boards.command()
+@board_argument
+@click.argument("count", metavar="K", type=click.IntRange(1, PARTITIONS), help="How many partitions it is to have.")
+@click.option(
+    "--store", required=True, envvar="LAURELS_STORE", metavar="URL", help="The store on Redis that has BOARD."
+)
+@json_option
+def repartition(*, board: str, count: int, store: str, as_json: bool) -> None:
+    """Spread the entries of BOARD over K partitions, while services read and write.
+
+    Run it again if it was stopped: it goes on. Until it is done BOARD is slower, and ranks may be too high by the few
+    names that are just on their way. A board of a boards file is taken out of that first.
+    """
+    progress = ProgressLine(board, None, quiet=as_json)
+    asyncio.run(_repartition(board, count, store, progress))
+    if as_json:
+        write_json(Repartitioned(board, count, progress.rows))
+    else:
+        write(progress.summary(f"{board} is spread over {count} partitions, {progress.rows:,} names moved"))
+
+
+async def _repartition(board: str, count: int, url: str, progress: ProgressLine) -> None:
+    async with load("laurels.assembly:open_store")(url) as store:
+        moving = store.repartition(board, count, normalize_definition)
+        async with aclosing(moving):
+            with progress:
+                async for moved, left in moving:
+                    progress.expect(moved + left)
+                    progress.move(moved - progress.rows, moved)
 
 
 def _show_definition(title: str, definition: Definition, now: float) -> None:

@@ -113,7 +113,7 @@ from laurels.errors import NotKept, StoreUnavailable
 from laurels.limits import KEY_HOURS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
 __all__ = ["LONGEST_TTL_SECONDS", "Order", "Score"]
 
@@ -705,6 +705,18 @@ class Store(ABC):
     async def undefine(self, name: str) -> bool:
         """Forget a board's definition, so that it has the default one; return whether it had any. Raises as define."""
         self._refuse("keep definitions")
+
+    def repartition(
+        self, name: str, count: int, check: Callable[[Definition], object]
+    ) -> AsyncGenerator[tuple[int, int], None]:
+        """Move the entries of a board to so many partitions, while others read and write, with :attr:`partitioning`.
+
+        Yields how many names this call has moved, and how many entries are left; a call that was stopped is completed
+        by another one. Meanwhile each name is read once, but counts and ranks may be too high by the few that are just
+        on their way. ``check`` raises if a board cannot have that definition. Raises DefinitionConflict if the entries
+        are being moved to another number.
+        """
+        raise NotKept("spread a board over partitions", "a store on Redis")
 
     async def declare(self, definitions: Mapping[str, Definition], default: Definition) -> None:
         """Keep what the deployment itself declares: these definitions, and the one of all boards that have none.

@@ -20,8 +20,13 @@
 --   B:run:HEX          string       a run that was used; expires
 --   B:definition       string       JSON: its own, or the default one that it was made under, if that is not plain
 --   B:state            string       all that a caller must know: the digest of the definition, with ~ before it if that
---                                   is a default one; +h if names are hidden; @ and the epoch of the layout.
+--                                   is a default one; +h if names are hidden; @ and how many partitions entries are
+--                                   being moved from, and behind & each number of partitions that there was before.
 --                                   No such key means that there is nothing to know
+--   B:moves            string       how many names were moved from here to another number of partitions
+--   B:leaving          sorted set   names that are being moved -> which of those moves it is
+--   B:arrived:FROM     sorted set   moves from a partition that may still be under way, and B:settled:FROM, up to which
+--                                   number none is
 --   laurels:rate:KIND:NAME     string, of no board: see rates.lua
 --
 -- A member is the name; if ties go by time, with 12 bytes before it: seven of the tick, five of the sequence, inverted
@@ -244,9 +249,12 @@ local function take(key, name)
   return entry
 end
 
--- Set the state, given the digest of the definition and whether names are hidden.
+-- Set the state, given the digest of the definition and whether names are hidden. What is behind @ stays, unless the
+-- digest has such an end, too; @ alone is none.
 local function set_state(digest, hiding)
-  local new = digest .. (hiding and '+h' or '') .. (state:match('@%d+$') or '')
+  local plain, layout = digest:match('^([^@]*)(.*)$')
+  if layout == '' then layout = state:match('@.*$') or '' elseif layout == '@' then layout = '' end
+  local new = plain .. (hiding and '+h' or '') .. layout
   if new == '' then
     redis.call('DEL', base .. ':state')
   else

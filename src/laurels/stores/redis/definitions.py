@@ -30,7 +30,7 @@ from laurels.clock import SECOND
 from laurels.definition import DEFAULT_DEFINITION, PARTITIONS, Definition, Stored, contradiction
 from laurels.errors import DefinitionChanged, DefinitionConflict, StoreUnavailable
 from laurels.stores.redis.calls import Script
-from laurels.stores.redis.keys import COMMON, DEFAULT, DEFINED, key_of, owner_of, partition_name, read_score
+from laurels.stores.redis.keys import COMMON, DEFAULT, DEFINED, ONLY, key_of, owner_of, partition_name, read_score
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -57,6 +57,10 @@ class Known(Struct, frozen=True):
     """Whether the short scripts do."""
     adopts: bool = False
     """Whether the default definition must be written down before a submit."""
+    source: int = 0
+    """How many partitions its entries are being moved from, 0 if they are not."""
+    earlier: tuple[int, ...] = ()
+    """How many partitions it had before, the last first: idempotency keys may be there."""
 
 
 def rules_of(definition: Definition) -> str:
@@ -69,8 +73,19 @@ def rules_of(definition: Definition) -> str:
 def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known:
     of = definition
     has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal" or of.partitions > 1
-    is_plain = not (has_more or of.operator == "increment" or "+" in state or adopts)
-    return Known(state, of, rules_of(of), is_own=state[:1].isalnum(), is_plain=is_plain, adopts=adopts)
+    moving, *before = state.partition("@")[2].split("&")
+    source = int(moving or 0)
+    is_plain = not (has_more or of.operator == "increment" or "+" in state or adopts or source)
+    return Known(
+        state,
+        of,
+        rules_of(of),
+        is_own=state[:1].isalnum(),
+        is_plain=is_plain,
+        adopts=adopts,
+        source=source,
+        earlier=tuple(map(int, before)),
+    )
 
 
 def digest_of(definition: Definition) -> str:
@@ -110,7 +125,7 @@ class Definitions:
         self._undeclared: set[str] = set()
         self._read_to = 0
         self._begun: set[str] = set()
-        self._acting: dict[tuple[str | int, ...], asyncio.Future[None]] = {}
+        self._acting: dict[tuple[str, ...], asyncio.Future[None]] = {}
         self.changed: Callable[[str], object] = lambda _: None
 
     @property
@@ -172,9 +187,11 @@ class Definitions:
             self._boards.pop(name, None)
             self._undeclared.discard(name)
 
-    def begin_partition(self, name: str) -> None:
-        """Take a partition of which nothing is known for none: its board is asked before anything is done there."""
-        self._boards.setdefault(name, _NO_PARTITION)
+    def begin_partitions(self, names: Iterable[str]) -> None:
+        """Take partitions of which nothing is known for none: their board is asked before anything is done there."""
+        for name in names:
+            if name not in self._boards:
+                self._boards[name] = _NO_PARTITION
 
     async def load(self) -> None:
         """Learn of all that was defined since this was last called."""
@@ -248,11 +265,17 @@ class Definitions:
 
     async def _prepare(self, name: str, new: Definition, mode: str, way: str) -> None:
         """Look in all partitions for entries that contradict; let those go that the board will have no more."""
-        old = (await self.learn(name)).definition
-        if old.partitions == 1:
-            return
+        known = await self.learn(name)
+        old = known.definition
+        if known.source and new.partitions != old.partitions:
+            raise DefinitionConflict(name, f"its entries are being moved to {old.partitions} partitions" + way)
         goes = mode == "keep" and new.partitions != old.partitions
-        parts = [partition_name(name, at, old.partitions) for at in range(old.partitions)]
+        parts = [
+            partition_name(name, at, count)
+            for count in (old.partitions, known.source)
+            if count > 1
+            for at in range(count)
+        ]
         change = ("keep", GONE, "") if goes else ("check", "", "")
         answers = await asyncio.gather(*(self._define_part(each, old, new, *change) for each in parts))
         problems = [_problem(old, new, answer) for answer in answers if answer[0] != b"d"]
@@ -275,9 +298,63 @@ class Definitions:
 
     async def _spread(self, name: str) -> None:
         """Give all partitions of a board its definition, so that whoever goes by another one is told."""
-        of = self.of(name).definition
-        if of.partitions > 1:
-            await asyncio.gather(*(self.repair(name, at) for at in range(of.partitions)))
+        count = self.of(name).definition.partitions
+        if count > 1:
+            await asyncio.gather(*(self._repair(name, partition_name(name, at, count)) for at in range(count)))
+
+    async def _repair(self, name: str, part: str) -> None:
+        """Let a partition be as its board says."""
+        known = self.of(name)
+        own = structs.replace(known.definition, partitions=1)
+        if part == partition_name(name, 0, 1):
+            self._boards[part] = _known(known.state, own)
+        elif known.source and part.endswith(f"/{known.source}"):
+            answer = await self._define_part(part, own, own, "force", f"{GONE}@", b"")
+            self._boards[part] = _known(answer[1].decode(), own)
+        else:
+            digest = f"{digest_of(own)}@{known.source or ''}"
+            await self._define_part(part, own, own, "force", digest, _encode(own))
+
+    def _is_known(self, part: str, own: Definition, source: int) -> bool:
+        """Return whether a partition is taken for what its board says; it may be another by now."""
+        known = self.of(part)
+        if part[-1:] == ONLY:
+            return known.state == self.of(owner_of(part)).state
+        return known.definition == own and (known.source == source or known.state.startswith(GONE))
+
+    async def repartition(self, name: str, count: int) -> Known:
+        """Let all know that the entries of a board are being moved to so many partitions; return what is known then.
+
+        Raises DefinitionConflict if they are being moved to another number.
+        """
+        await self._call(_ANNOUNCE, (DEFINED,), name)
+        while True:
+            known = await self.learn(name)
+            old = known.definition
+            if known.source and old.partitions != count:
+                way = f"finish that with laurels boards repartition {name} {old.partitions}"
+                raise DefinitionConflict(name, f"its entries are being moved to {old.partitions} partitions; {way}")
+            if old.partitions == count:
+                return known
+            new = structs.replace(old, partitions=count)
+            earlier = "".join(f"&{each}" for each in known.earlier)
+            digest = f"{digest_of(new)}@{old.partitions}{earlier}"
+            await self._force(name, known, new, digest)
+
+    async def finish(self, name: str) -> None:
+        """Let all know that no entry of a board is where it was."""
+        while (known := await self.learn(name)).source:
+            earlier = "".join(f"&{each}" for each in dict.fromkeys([known.source, *known.earlier]))
+            await self._force(name, known, known.definition, f"{digest_of(known.definition)}@{earlier}")
+        await self._spread(name)
+        await self._call(_ANNOUNCE, (DEFINED,), name)
+
+    async def _force(self, name: str, known: Known, new: Definition, digest: str) -> None:
+        body = _encode(new)
+        words = "force", rules_of(new), digest, body, *_words(known.definition, new)
+        answer = await self._call(_DEFINE, (key_of(name),), known.rules, known.state, self._now(), "", *words)
+        if answer[0] == b"d":
+            self.take(name, answer[1], body)
 
     async def begin(self, name: str) -> None:
         """Have a board's own tag say what its definition is, before there is anything in its partitions."""
@@ -287,14 +364,14 @@ class Definitions:
                 self._begun.clear()
             self._begun.add(name)
 
-    async def follow(self, name: str, definition: Definition, parts: Iterable[int]) -> None:
-        """Give partitions their board's definition, if there is one yet; raise DefinitionChanged if it is another."""
+    async def follow(self, name: str, definition: Definition, source: int, parts: Iterable[str]) -> None:
+        """Let partitions be as their board says; raise DefinitionChanged if the caller takes that for another."""
         own = structs.replace(definition, partitions=1)
-        lost = [at for at in parts if self.of(partition_name(name, at, definition.partitions)).definition != own]
+        lost = [part for part in parts if not self._is_known(part, own, source)]
         if lost:
-            await self._together((name, *lost), lambda: self._follow(name, definition, lost))
+            await self._together((name, *lost), lambda: self._follow(name, definition, source, lost))
 
-    async def _together(self, what: tuple[str | int, ...], act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _together(self, what: tuple[str, ...], act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do what several wait for once; they go on in their order, in one turn."""
         acting = self._acting.get(what)
         if acting is None:
@@ -302,22 +379,16 @@ class Definitions:
             acting.add_done_callback(lambda _: self._acting.pop(what))
         await asyncio.shield(acting)
 
-    async def _follow(self, name: str, definition: Definition, parts: list[int]) -> None:
-        if (await self.learn(name)).definition != definition:
+    async def _follow(self, name: str, definition: Definition, source: int, parts: list[str]) -> None:
+        known = await self.learn(name)
+        if known.definition != definition or known.source != source:
             raise DefinitionChanged(name)
         key = key_of(name)
         if await self._ask(key, "EXISTS", f"{key}:state"):
-            await asyncio.gather(*(self.repair(name, at) for at in parts))
+            await asyncio.gather(*(self._repair(name, part) for part in parts))
         else:  # nothing was ever submitted
-            own = structs.replace(definition, partitions=1)
-            for at in parts:
-                self._boards[partition_name(name, at, definition.partitions)] = _known("", own)
-
-    async def repair(self, name: str, at: int) -> None:
-        """Give a partition the definition of its board."""
-        of = self.of(name).definition
-        part, own = partition_name(name, at, of.partitions), structs.replace(of, partitions=1)
-        await self._define_part(part, own, own, "force", digest_of(own), _encode(own))
+            for part in parts:
+                self._boards[part] = _known("", structs.replace(definition, partitions=1))
 
     # What the deployment declares
 

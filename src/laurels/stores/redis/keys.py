@@ -18,19 +18,28 @@ DEFAULT = f"{PREFIX}{{:}}default"
 RUN_KEY = f"{PREFIX}{{:}}run-key"
 """What runs are signed with."""
 COMMON = "common"
+ONLY = "\n"
 _ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%{}:#"} | {"\n": "#"})
 
 
 @lru_cache(10_000)
 def key_of(board: str, window: str = "", period: str = "") -> str:
     """Return the key of a board, or of a period of it; all of one board have one hash tag, and so are in one slot."""
-    key = f"{PREFIX}{{{board.translate(_ESCAPED)}}}"
+    key = f"{PREFIX}{{{board.removesuffix(ONLY).translate(_ESCAPED)}}}"
     return f"{key}:{window}:{period}" if window else key
 
 
 def partition_name(board: str, at: int, count: int) -> str:
-    """Return the name of a partition, under which it is a board by itself; no name has a line feed."""
-    return f"{board}\n{at}/{count}"
+    """Return the name of a partition, under which it is a board by itself; no name has a line feed.
+
+    The only one of a board is that board under another name, with the same keys.
+    """
+    return f"{board}\n{at}/{count}" if count > 1 else f"{board}\n"
+
+
+def is_partition(name: str) -> bool:
+    """Return whether that is the name of a partition."""
+    return ONLY in name
 
 
 def owner_of(name: str) -> str:

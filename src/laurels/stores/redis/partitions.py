@@ -20,6 +20,9 @@ trips at 10^6. If they are not (somebody chose them), later rounds try the middl
 several moments if others write meanwhile. So a rank lies between the sum of the least and the sum of the greatest
 counts of the partitions during the read.
 
+**Moving.** While entries are moved to another number of partitions, both are there (``relocation.py``): a name is
+brought to where it goes to before it is changed, and reads ask those that they come from, then those that they go to.
+
 **Definitions.** Each partition has the definition of its board, of one partition, and the board's own tag says what
 holds (``definitions.py``). Who is told of another one there asks the board, and gives the partition that one.
 """
@@ -29,19 +32,21 @@ holds (``definitions.py``). Who is told of another one there asks the board, and
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate, chain
 from math import isqrt
-from typing import TYPE_CHECKING, Any, TypeVar
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from zlib import crc32
 
+import msgspec
 from msgspec import structs
 
-from laurels.errors import AnswerLost, DefinitionChanged, StoreUnavailable, SumUncertain
+from laurels.errors import AnswerLost, DefinitionChanged, LaurelsError, StoreError, StoreUnavailable, SumUncertain
 from laurels.stores.contract import (
-    KEY_SECONDS,
     Board,
     Change,
+    Entry,
     IdempotencyKey,
     Period,
     Place,
@@ -51,26 +56,33 @@ from laurels.stores.contract import (
     Submission,
     SubmitResult,
 )
-from laurels.stores.redis.keys import key_of, partition_name, write_score
-from laurels.stores.redis.submitting import FINGERPRINT_BYTES, TIME_DIGITS
+from laurels.stores.redis.details import read_entry
+from laurels.stores.redis.keys import partition_name, read_score, write_score
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from laurels.stores.contract import HiddenName, PeriodRange, Score, Store, Summary
-    from laurels.stores.redis.definitions import Definitions
+    from laurels.stores.redis.definitions import Definitions, Known
+    from laurels.stores.redis.relocation import Relocation
 
     Point = tuple[Score, str]
     Words = Sequence[Sequence[str | int]]
 
 T = TypeVar("T")
+Row: TypeAlias = tuple[float, bytes, bytes, bytes | None]
+"""An entry as it is read: its score, its name, its score in digits, and its details if they were asked for."""
+_ORDER = itemgetter(0, 1)
+_encode = msgspec.json.Encoder().encode
 MOST_REPEATED = 20
 """How often an act is done again because definitions have changed meanwhile."""
-READ_AT_ONCE = 2000
+READ_AT_ONCE = 300
 """Entries that are read and passed over rather than counted."""
 SKEWED = 4
 """Rounds after which names are not taken to be spread evenly any more."""
+ENTRIES = {"entries", "pairs"}
+"""What is asked of each partition for a span of its own, with the details of entries or without."""
 BETTER = ""
 """In place of a name: only those with a better score come before it."""
 
@@ -80,11 +92,17 @@ def partition_of(name: str, count: int) -> int:
     return crc32(name.encode()) % count
 
 
-def partition(board: Board, at: int) -> Board:
-    """Return the board that a partition of a board is."""
+def partition(board: Board, at: int, count: int = 0) -> Board:
+    """Return the board that a partition of a board is, of as many as it has or of so many."""
     of = board.definition
-    name = partition_name(board.name, at, of.partitions)
+    name = partition_name(board.name, at, count or of.partitions)
     return structs.replace(board, name=name, definition=structs.replace(of, partitions=1))
+
+
+@lru_cache(1000)
+def names_of(board: str, count: int) -> tuple[str, ...]:
+    """Return the names of a board's partitions."""
+    return tuple(partition_name(board, at, count) for at in range(count))
 
 
 class Partitions:
@@ -93,76 +111,158 @@ class Partitions:
     def __init__(
         self,
         store: Store,
-        ask: Callable[[Sequence[Board], str, Words], Awaitable[list[Any]]],
-        ask_one: Callable[..., Awaitable[Any]],
+        ask: Callable[[Board, Sequence[str], str, Words], Awaitable[list[Any]]],
         definitions: Definitions,
+        relocation: Relocation,
+        read_run: Callable[[Board, Submission], Awaitable[bytes | None]],
     ) -> None:
+        self._read_run = read_run
         self._store = store
-        self._ask_one = ask_one
         self._ask_parts = ask
         self._definitions = definitions
+        self._relocation = relocation
+
+    # Where entries are: while they are moved, the partitions that they come from are counted first, then those that
+    # they go to, and they are asked in this order. So no entry is missed, and one that is met twice is the same.
+
+    def _source(self, board: Board) -> int:
+        return self._definitions.of(board.name).source
+
+    def _part(self, board: Board, at: int) -> Board:
+        source = self._source(board)
+        return partition(board, at, source) if at < source else partition(board, at - source)
+
+    def _parts(self, board: Board) -> range:
+        return range(self._source(board) + board.definition.partitions)
+
+    def _home_of(self, board: Board, name: str) -> int:
+        """Return the partition in which a name is, or will be."""
+        return self._source(board) + partition_of(name, board.definition.partitions)
 
     # Acts on one partition, and on several
 
     async def _at(self, board: Board, at: int, act: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
-        """Act on a partition, once that has the definition of its board."""
-        part = partition(board, at)
-        self._definitions.begin_partition(part.name)
-        return await self._repeat(board, [at], partial(act, part, *arguments, **options))
+        """Act on a partition, once that is as its board says."""
+        part = self._part(board, at)
+        return await self._repeat(board, [part.name], partial(act, part, *arguments, **options))
 
-    async def _repeat(self, board: Board, parts: Sequence[int], act: Callable[[], Awaitable[T]]) -> T:
+    async def _repeat(self, board: Board, names: Sequence[str], act: Callable[[], Awaitable[T]]) -> T:
+        source = self._source(board)
+        self._definitions.begin_partitions(names)
         for _ in range(MOST_REPEATED):
             try:
                 return await act()
             except DefinitionChanged:
-                await self._definitions.follow(board.name, board.definition, parts)
+                await self._definitions.follow(board.name, board.definition, source, names)
         raise StoreUnavailable("The definition of the board changes all the time")
 
-    def _home(
+    async def _home(
         self, board: Board, name: str, act: Callable[..., Awaitable[T]], *arguments: Any, **options: Any
-    ) -> Awaitable[T]:
-        """Act on the partition of a name."""
-        return self._at(board, partition_of(name, board.definition.partitions), act, *arguments, **options)
+    ) -> T:
+        """Act on the partition of a name, once the name is there."""
+        await self._bring(board, [name])
+        return await self._at(board, self._home_of(board, name), act, *arguments, **options)
+
+    async def _bring(self, board: Board, names: Sequence[str]) -> None:
+        """Have names be where they belong, so that they can be changed there."""
+        source = self._source(board)
+        if source:
+            shares: dict[int, list[str]] = {}
+            for name in names:
+                shares.setdefault(partition_of(name, source), []).append(name)
+            await asyncio.gather(*(self._relocation.bring(self._at, board, at, some) for at, some in shares.items()))
+
+    async def _carry(self, board: Board, name: str | bytes, *ends: str) -> None:
+        """Have the partition of a name know what was kept under keys when the board had another number of them."""
+        known = self._definitions.of(board.name)
+        home = self._part(board, known.source + _number(name) % board.definition.partitions)
+        for count in _counts_before(known):
+            there = partition(board, _number(name) % count, count)
+            if there.name != home.name:
+                await self._relocation.carry(there, home, ends)
+
+    async def _carry_used(self, board: Board, submission: Submission, key: IdempotencyKey | None) -> None:
+        """Have the partition of a name know its idempotency key and its run, if they were used before."""
+        if _counts_before(self._definitions.of(board.name)):
+            run = await self._read_run(board, submission)
+            ends = [] if run is None else [f":run:{run.hex()}"]
+            ends += [] if key is None else [f":key:{key.key.hex()}", f":key:{key.key.hex()}:ranks"]
+            await self._carry(board, submission.name, *ends)
+
+    async def _find(
+        self, board: Board, name: str, act: Callable[..., Awaitable[T]], *arguments: Any, **options: Any
+    ) -> tuple[int, T]:
+        """Read what there is of a name, and say in which partition; where it goes to has the last word."""
+        source, home = self._source(board), self._home_of(board, name)
+        if not source:
+            return home, await self._at(board, home, act, *arguments, **options)
+        there = await self._at(board, partition_of(name, source), act, *arguments, **options)
+        here = await self._at(board, home, act, *arguments, **options)
+        return (home, here) if here or not there else (partition_of(name, source), there)
 
     async def _all(self, board: Board, act: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> list[T]:
-        parts = range(board.definition.partitions)
-        return await asyncio.gather(*(self._at(board, at, act, *arguments, **options) for at in parts))
+        source, every = self._source(board), self._parts(board)
+        found: list[T] = []
+        for parts in (every[:source], every[source:]):
+            found += await asyncio.gather(*(self._at(board, at, act, *arguments, **options) for at in parts))
+        return found
 
     async def _ask(self, board: Board, parts: Sequence[int], kind: str, words: Words) -> list[Any]:
-        asked = [partition(board, at) for at in parts]
-        for each in asked:
-            self._definitions.begin_partition(each.name)
-        return await self._repeat(board, parts, lambda: self._ask_parts(asked, kind, words))
+        source = self._source(board)
+        names = [*names_of(board.name, source), *names_of(board.name, board.definition.partitions)]
+        split = sum(at < source for at in parts)
+        found: list[Any] = []
+        for some in (range(split), range(split, len(parts))):
+            if some:
+                asked = [names[parts[place]] for place in some]
+                own = [words[place] for place in some] if kind in ENTRIES else words
+                found += await self._repeat(board, asked, partial(self._ask_parts, board, asked, kind, own))
+        return found
 
     # What concerns one name
 
-    def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> Awaitable[bool]:
-        return self._home(board, name, self._store.set_metadata, name, metadata)
+    async def set_metadata(self, board: Board, name: str, metadata: bytes | None) -> bool:
+        return await self._home(board, name, self._store.set_metadata, name, metadata)
 
-    def remove(self, board: Board, name: str) -> Awaitable[bool]:
-        return self._home(board, name, self._store.remove, name)
+    async def remove(self, board: Board, name: str) -> bool:
+        return await self._home(board, name, self._store.remove, name)
 
-    def hide(self, board: Board, name: str) -> Awaitable[bool]:
-        return self._home(board, name, self._store.hide, name)
+    async def hide(self, board: Board, name: str) -> bool:
+        return await self._home(board, name, self._store.hide, name)
 
-    def show(self, board: Board, name: str) -> Awaitable[bool]:
-        return self._home(board, name, self._store.show, name)
+    async def show(self, board: Board, name: str) -> bool:
+        return await self._home(board, name, self._store.show, name)
 
-    def held_entry(self, board: Board, name: str, *, with_metadata: bool = False) -> Awaitable[Ranked | None]:
-        return self._home(board, name, self._store.held_entry, name, with_metadata=with_metadata)
+    async def held_entry(self, board: Board, name: str, *, with_metadata: bool = False) -> Ranked | None:
+        _, found = await self._find(board, name, self._store.held_entry, name, with_metadata=with_metadata)
+        return found
 
-    def release(self, board: Board, held: Ranked) -> Awaitable[bool]:
-        return self._home(board, held.name, self._store.release, held)
+    async def release(self, board: Board, held: Ranked) -> bool:
+        return await self._home(board, held.name, self._store.release, held)
 
-    def reject(self, board: Board, name: str) -> Awaitable[bool]:
-        return self._home(board, name, self._store.reject, name)
+    async def reject(self, board: Board, name: str) -> bool:
+        return await self._home(board, name, self._store.reject, name)
 
     async def standing(self, board: Board, name: str) -> Standing | None:
-        found = await self._home(board, name, self._store.standing, name)
+        own, found = await self._find(board, name, self._store.standing, name)
         if found is None or found.rank is None:
             return found
-        counts = await self._count_before(board, [_point(board, found.score, name)], _others(board, name))
+        counts = await self._count_before(board, [_point(board, found.score, name)], self._others(board, own))
         return Standing(found.score, found.rank + sum(count for (count,) in counts))
+
+    def _others(self, board: Board, own: int) -> list[int]:
+        """Return all partitions but one."""
+        return [at for at in self._parts(board) if at != own]
+
+    async def move(self, board: Board) -> AsyncGenerator[tuple[int, int], None]:
+        """Move all that is where it came from; yield how much was moved, and how much is left."""
+        moved = 0
+        for at in range(self._source(board)):
+            while some := await self._relocation.bring(self._at, board, at):
+                moved += some
+                yield moved, sum(await self._ask(board, range(self._source(board)), "count", []))
+        await self._definitions.finish(board.name)
+        yield moved, 0
 
     # Submits
 
@@ -179,19 +279,28 @@ class Partitions:
                 return await self._store.submit(partition(board, 0), submissions, want_changes=True)
             return await self._submit_batch(board, submissions, idempotency_key)
         name, submit = submissions.name, self._store.submit
+        await self._carry_used(board, submissions, idempotency_key)
         result = await self._home(board, name, submit, submissions, idempotency_key, want_changes=want_changes)
         if result is None or not result.changes:
             return result
-        return SubmitResult(changes=[await self._rank_change(board, name, result.changes[0], idempotency_key)])
+        return SubmitResult(changes=(await self._rank_change(board, name, result.changes[0], idempotency_key),))
 
     async def _rank_change(self, board: Board, name: str, change: Change, key: IdempotencyKey | None) -> Change:
         """Return a change with ranks on the board, instead of in the partition of the name; a retry has the first."""
         standings = [change.previous, change.current]
         ranked = [each for each in standings if each is not None and each.rank is not None]
         points = [_point(board, each.score, name) for each in ranked]
-        found = list(map(sum, zip(*await self._count_before(board, points, _others(board, name)), strict=True)))
+        found = list(
+            map(
+                sum,
+                zip(
+                    *await self._count_before(board, points, self._others(board, self._home_of(board, name))),
+                    strict=True,
+                ),
+            )
+        )
         if key is not None:
-            found = await self._remember(partition(board, partition_of(name, board.definition.partitions)), key, found)
+            found = await self._relocation.remember(self._part(board, self._home_of(board, name)), key, found)
         counts = iter(found)
         ranks = [
             each if each is None or each.rank is None else Standing(each.score, each.rank + next(counts))
@@ -199,45 +308,67 @@ class Partitions:
         ]
         return structs.replace(change, previous=ranks[0], current=ranks[1] or change.current)
 
-    async def _remember(self, part: Board, key: IdempotencyKey, counts: list[int]) -> list[int]:
-        """Keep what was counted for the first submit with a key, and return what was kept."""
-        first = f"{key_of(part.name)}:key:{key.key.hex()}"
-        kept = f"{first}:ranks"
-        when = (await self._ask_one(first, "GET", first) or b"")[FINGERPRINT_BYTES : FINGERPRINT_BYTES + TIME_DIGITS]
-        words = when + b"".join(b" %d" % count for count in counts)
-        for condition in ("NX", "XX"):  # what is there may be of a submit before that the key was used for
-            await self._ask_one(kept, "SET", kept, words, "EX", KEY_SECONDS, condition)
-            found: bytes = await self._ask_one(kept, "GET", kept) or words
-            if found.startswith(when):
-                break
-        return [int(count) for count in found[len(when) :].split()]
-
     async def _submit_batch(
         self, board: Board, batch: Sequence[Submission | Refusal], key: IdempotencyKey | None
     ) -> SubmitResult:
         """Submit to each partition what is its own; what is refused has its place in the whole batch."""
-        shares: dict[int, list[int]] = {}
-        for index, entry in enumerate(batch):
-            if isinstance(entry, Submission):
-                shares.setdefault(partition_of(entry.name, board.definition.partitions), []).append(index)
+        shares: dict[int | str, list[int]] = {}
         if key is not None:
             await self._claim(board, key)
+        done = await self._done_before(board, batch, key)
+        for index, entry in enumerate(batch):
+            if isinstance(entry, Submission) and entry.name not in done:
+                shares.setdefault(self._home_of(board, entry.name), []).append(index)
+        await self._bring(board, [entry.name for entry in batch if isinstance(entry, Submission)])
         acts = (
-            self._at(board, at, self._store.submit, [batch[each] for each in share], key)
+            self._at(board, int(at), self._store.submit, [batch[each] for each in share], key)
             for at, share in shares.items()
         )
         answers = await asyncio.gather(*acts, return_exceptions=True)
         refused = [entry for entry in batch if isinstance(entry, Refusal)]
+        moved = [share for share, answer in zip(shares.values(), answers, strict=True) if _is_changed(answer)]
+        if moved and len(moved) < len(answers):  # what was kept must not be sent again, as the whole batch would be
+            shares["again"] = again = list(chain(*moved))
+            answers.append(await self._submit_again(board, [batch[each] for each in again], key))
+            answers = [None if _is_changed(answer) else answer for answer in answers]
         for share, answer in zip(shares.values(), answers, strict=True):
             if isinstance(answer, SubmitResult):
                 refused += [structs.replace(each, index=share[each.index]) for each in answer.refusals]
         _check(answers, may_send_again=key is not None or not board.definition.operator_rules.adds)
         return SubmitResult(sorted(refused, key=lambda each: each.index))
 
+    async def _submit_again(
+        self, board: Board, batch: Sequence[Submission | Refusal], key: IdempotencyKey | None
+    ) -> SubmitResult | BaseException | None:
+        """Submit by the definition that the board has got meanwhile; return what that raises."""
+        definition = (await self._definitions.learn(board.name)).definition
+        try:
+            return await self._store.submit(structs.replace(board, definition=definition), batch, key)
+        except LaurelsError as error:
+            return error
+
     async def _claim(self, board: Board, key: IdempotencyKey) -> None:
         """Keep what a key came with in a partition that follows from the key alone: another batch has other names."""
         claim = IdempotencyKey(bytes(each ^ 0xFF for each in key.key), key.fingerprint)
-        await self._at(board, crc32(key.key) % board.definition.partitions, self._store.submit, [], claim)
+        await self._carry(board, key.key, f":key:{claim.key.hex()}")
+        at = self._source(board) + _number(key.key) % board.definition.partitions
+        await self._at(board, at, self._store.submit, [], claim)
+
+    async def _done_before(
+        self, board: Board, batch: Sequence[Submission | Refusal], key: IdempotencyKey | None
+    ) -> set[str]:
+        """Return the names for which the batch was done when the board had another number of partitions."""
+        counts = _counts_before(self._definitions.of(board.name))
+        names = {entry.name for entry in batch if isinstance(entry, Submission)}
+        done: set[str] = set()
+        if key is None:
+            return done
+        for count in counts:
+            homes = {partition_of(name, count) for name in names}
+            for at in homes:
+                if await self._relocation.knows(partition(board, at, count), key):
+                    done |= {name for name in names if partition_of(name, count) == at}
+        return done
 
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         """Return what any partition knows: of a submit of one name it is that of the name."""
@@ -245,7 +376,12 @@ class Partitions:
         return next((each for each in found if each is not None), None)
 
     async def drop(self, board: Board) -> bool:
-        return any(await self._all(board, self._store.drop))
+        source = self._source(board)
+        had = bool(source) and await self.count(board) > 0
+        if not board.window:
+            for at in range(source):
+                await self._relocation.drop(self._at, board, at)
+        return any(await self._all(board, self._store.drop)) or had
 
     # Reads of several partitions
 
@@ -259,8 +395,13 @@ class Partitions:
     async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
         return await self._rank(board, await self._entries_at(board, start, stop - start), start, with_metadata)
 
+    async def page_json(self, board: Board, start: int, stop: int) -> bytes:
+        """Return a page without ranks and metadata."""
+        rows = await self._rows_at(board, start, stop - start, "pairs")
+        return _encode([Entry(name.decode(), read_score(score)) for _, name, score, _ in rows])
+
     async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
-        own = await self._home(board, name, self._store.entries_named, [name])
+        _, own = await self._find(board, name, self._store.entries_named, [name])
         if not own:
             return None
         split = await self._split_at(board, own[0].score, f"<{name}")
@@ -270,15 +411,25 @@ class Partitions:
         return await self._rank(board, before + behind, sum(split) - len(before), with_metadata)
 
     async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
-        homes: dict[int, list[str]] = {}
-        for name in names:
-            homes.setdefault(partition_of(name, board.definition.partitions), []).append(name)
         read = partial(self._store.entries_named, with_metadata=with_metadata)
-        own = await asyncio.gather(*(self._at(board, at, read, some) for at, some in homes.items()))
-        entries = sorted(chain(*own), key=_place_of, reverse=board.definition.order == "descending")
+        own: dict[str, Ranked] = {}
+        for homes in self._homes(board, names):
+            found = await asyncio.gather(*(self._at(board, at, read, some) for at, some in homes.items()))
+            own |= {entry.name: entry for entry in chain(*found)}
+        entries = sorted(own.values(), key=_place_of, reverse=board.definition.order == "descending")
         counts = await self._count_before(board, [_point(board, each.score, each.name) for each in entries])
         ranks = map(sum, zip(*counts, strict=True))
         return [structs.replace(entry, rank=rank) for entry, rank in zip(entries, ranks, strict=True)]
+
+    def _homes(self, board: Board, names: Sequence[str]) -> list[dict[int, list[str]]]:
+        """Return the partitions of names: those that they come from, then those that they go to."""
+        source = self._source(board)
+        homes: list[dict[int, list[str]]] = [{}, {}]
+        for name in names:
+            if source:
+                homes[0].setdefault(partition_of(name, source), []).append(name)
+            homes[1].setdefault(self._home_of(board, name), []).append(name)
+        return homes
 
     async def entries_between_scores(
         self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
@@ -302,18 +453,20 @@ class Partitions:
             return summarize(0, [], [], [])
         edges = edges_between(scores[0], scores[1])
         words = [[write_score(edge) for edge in edges[:-1]]]
-        counts = await self._ask(board, range(board.definition.partitions), "least", words)
+        counts = await self._ask(board, self._parts(board), "least", words)
         return summarize(count, scores, edges, [sum(each) for each in zip(*counts, strict=True)])
 
     async def held(self, board: Board, after: Ranked | None = None, limit: int | None = None) -> list[Ranked]:
         found = await self._all(board, self._store.held, after, limit)
-        return sorted(chain(*found), key=_place_of, reverse=board.definition.order == "descending")[:limit]
+        once = {entry.name: entry for entry in chain(*found)}
+        return sorted(once.values(), key=_place_of, reverse=board.definition.order == "descending")[:limit]
 
     async def hidden(
         self, board: Board, after: str = "", limit: int | None = None, *, with_metadata: bool = False
     ) -> list[HiddenName]:
         found = await self._all(board, self._store.hidden, after, limit, with_metadata=with_metadata)
-        return sorted(chain(*found), key=lambda each: each.name.encode())[:limit]
+        once = {each.name: each for each in chain(*found)}
+        return sorted(once.values(), key=lambda each: each.name.encode())[:limit]
 
     async def periods(
         self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
@@ -328,15 +481,15 @@ class Partitions:
     # Counts, splits and merges
 
     async def _count(self, board: Board) -> list[int]:
-        parts = range(board.definition.partitions)
+        parts = self._parts(board)
         return await self._ask(board, parts, "count", []) if board.visible else [0] * len(parts)
 
     async def _count_before(
         self, board: Board, points: Sequence[Point], parts: Sequence[int] | None = None
     ) -> list[list[int]]:
         """Return for each of these partitions, or all, how many of its entries come before each point."""
-        which = range(board.definition.partitions) if parts is None else parts
-        if not (board.visible and points):
+        which = self._parts(board) if parts is None else parts
+        if not (board.visible and points and which):
             return [[0] * len(points)] * len(which)
         return await self._ask(
             board, which, "before", [[word for score, name in points for word in (write_score(score), name)]]
@@ -346,55 +499,67 @@ class Partitions:
         """Return the split at a score and a name."""
         return [count for (count,) in await self._count_before(board, [(score, name)])]
 
-    async def _read(self, board: Board, spans: Sequence[tuple[int, int]]) -> list[list[Ranked]]:
+    async def _read(self, board: Board, spans: Sequence[tuple[int, int]], kind: str) -> list[list[Row]]:
         """Return the entries of each partition from one place in it up to another; an empty span asks for nothing."""
         wanted = [at for at, (start, stop) in enumerate(spans) if start < stop]
-        found: list[list[Ranked]] = [[] for _ in spans]
+        found: list[list[Row]] = [[] for _ in spans]
         if board.visible and wanted:
-            rows = await self._ask(board, wanted, "entries", [spans[at] for at in wanted])
+            rows = await self._ask(board, wanted, kind, [spans[at] for at in wanted])
             for at, each in zip(wanted, rows, strict=True):
-                found[at] = each
+                fields = iter(each)
+                found[at] = [
+                    (float(score), name, score, next(fields)) for name, score in zip(fields, fields, strict=False)
+                ]
         return found
 
     async def _merge(self, board: Board, split: Sequence[int], count: int, *, backwards: bool = False) -> list[Ranked]:
         """Return the next ``count`` entries behind a split, or those before it, in the board's order."""
+        return list(map(_ranked, await self._merge_rows(board, split, count, "entries", backwards=backwards)))
+
+    async def _merge_rows(
+        self, board: Board, split: Sequence[int], count: int, kind: str, *, backwards: bool = False
+    ) -> list[Row]:
         is_reversed = (board.definition.order == "descending") != backwards
-        read: list[dict[str, Ranked]] = [{} for _ in split]  # by name: who rises meanwhile may be met again
+        read: list[dict[bytes, Row]] = [{} for _ in split]  # by name: who rises meanwhile may be met again
         done, size = [0] * len(split), _share(count, len(split))
         short, whole = set(range(len(split))) if count else set(), set()
-        rows: list[tuple[tuple[Score, bytes], int, Ranked]] = []
+        rows: list[Row] = []
         while short:
             spans = [
                 (max(0, place - past - size), place - past) if backwards else (place + past, place + past + size)
                 for place, past in zip(split, done, strict=True)
             ]
-            found = await self._read(board, [span if at in short else (0, 0) for at, span in enumerate(spans)])
+            found = await self._read(board, [span if at in short else (0, 0) for at, span in enumerate(spans)], kind)
             for at in short:
                 done[at] += size
-                read[at] |= {entry.name: entry for entry in (reversed(found[at]) if backwards else found[at])}
+                read[at] |= {row[1]: row for row in (reversed(found[at]) if backwards else found[at])}
                 if len(found[at]) < size:
                     whole.add(at)
-            rows = sorted(
-                ((_place_of(entry), at, entry) for at, each in enumerate(read) for entry in each.values()),
-                key=lambda row: row[0],
-                reverse=is_reversed,
-            )
-            last = {at: place for place, (_, at, _) in enumerate(rows, 1)}
-            short = {at for at in range(len(split)) if at not in whole and last[at] < count}
+            once = {name: row for each in read for name, row in each.items()}
+            rows = sorted(once.values(), key=_ORDER, reverse=is_reversed)
+            if len(rows) >= count:  # who has read as far as the last of them has no more before it
+                last = _ORDER(rows[count - 1])
+                reached = (next(reversed(each.values())) if each else None for each in read)
+                behind = {at for at, row in enumerate(reached) if row and is_before(_ORDER(row), last, is_reversed)}
+                short = behind - whole
+            else:
+                short = set(range(len(split))) - whole
             size *= 2
-        entries = [entry for _, _, entry in rows[:count]]
-        return entries[::-1] if backwards else entries
+        return rows[count - 1 :: -1] if backwards else rows[:count]
 
     async def _entries_at(self, board: Board, start: int, count: int) -> list[Ranked]:
         """Return the entries at these places of the board."""
-        split = [0] * board.definition.partitions
+        return list(map(_ranked, await self._rows_at(board, start, count, "entries")))
+
+    async def _rows_at(self, board: Board, start: int, count: int, kind: str) -> list[Row]:
+        split = [0] * len(self._parts(board))
         if start > READ_AT_ONCE:
             counts = await self._count(board)
             if start >= sum(counts):
                 return []
             split = await self._find_split(board, counts, start)
         skipped = start - sum(split)
-        return (await self._merge(board, split, skipped + max(0, count)))[skipped:]
+        return (await self._merge_rows(board, split, skipped + max(0, count), kind))[skipped:]
 
     async def _find_split(self, board: Board, high: list[int], start: int) -> list[int]:
         """Return a split with at most ``start`` entries before it, and so few less that they can be read."""
@@ -406,17 +571,18 @@ class Partitions:
             aim = max(0, left - 2 * isqrt(left * len(high))) if rounds < SKEWED else sum(sizes) // 2
             places = [least + size * aim // sum(sizes) for least, size in zip(low, sizes, strict=True)]
             places = [min(place, most - 1) for place, most in zip(places, high, strict=True)]
-            shown = await self._read(board, [(at, at + (size > 0)) for at, size in zip(places, sizes, strict=True)])
+            spans = [(at, at + (size > 0)) for at, size in zip(places, sizes, strict=True)]
+            shown = await self._read(board, spans, "pairs")
             pivots = [(each[0], size) for each, size in zip(shown, sizes, strict=True) if each]
             if not pivots:
                 break
             pivot = _median(pivots, is_descending=board.definition.order == "descending")
-            split = await self._split_at(board, pivot.score, f"={pivot.name}")
+            split = await self._split_at(board, pivot[0], f"={pivot[1].decode()}")
             split = [min(max(place, least), most) for place, least, most in zip(split, low, high, strict=True)]
             if sum(split) <= start:
                 low = split
             else:  # the pivot itself is behind
-                own = partition_of(pivot.name, len(high))
+                own = next(at for at, each in enumerate(shown) if each and each[0] is pivot)
                 high = [
                     max(least, place - (at == own)) for at, (place, least) in enumerate(zip(split, low, strict=True))
                 ]
@@ -443,11 +609,23 @@ def _share(count: int, partitions: int) -> int:
     return min(count, even + 3 * isqrt(even) + 1)
 
 
-def _others(board: Board, name: str) -> list[int]:
-    """Return the partitions in which a name is not."""
-    count = board.definition.partitions
-    own = partition_of(name, count)
-    return [at for at in range(count) if at != own]
+def _counts_before(known: Known) -> list[int]:
+    """Return how many partitions a board had before, the last number first."""
+    return list(dict.fromkeys([known.source, *known.earlier] if known.source else known.earlier))
+
+
+def _number(name: str | bytes) -> int:
+    return crc32(name.encode() if isinstance(name, str) else name)
+
+
+def is_before(row: tuple[float, bytes], other: tuple[float, bytes], is_reversed: bool) -> bool:  # noqa: FBT001
+    """Return whether an entry comes before another, as they are read."""
+    return row > other if is_reversed else row < other
+
+
+def _ranked(row: Row) -> Ranked:
+    _, name, score, details = row
+    return read_entry([name, score, 0, details], with_metadata=True)
 
 
 def _point(board: Board, score: Score, name: str) -> Point:
@@ -459,19 +637,24 @@ def _place_of(entry: Ranked) -> tuple[Score, bytes]:
     return entry.score, entry.name.encode()
 
 
-def _median(pivots: list[tuple[Ranked, int]], *, is_descending: bool) -> Ranked:
+def _median(pivots: list[tuple[Row, int]], *, is_descending: bool) -> Row:
     """Return the entry behind which as many others are as before it, each standing for so many."""
-    pivots = sorted(pivots, key=lambda each: _place_of(each[0]), reverse=is_descending)
+    pivots = sorted(pivots, key=lambda each: _ORDER(each[0]), reverse=is_descending)
     half = sum(size for _, size in pivots) / 2
     sums = accumulate(size for _, size in pivots)
-    return next(entry for (entry, _), total in zip(pivots, sums, strict=True) if total >= half)
+    return next(row for (row, _), total in zip(pivots, sums, strict=True) if total >= half)
+
+
+def _is_changed(answer: object) -> bool:
+    return isinstance(answer, DefinitionChanged)
 
 
 def _check(answers: Sequence[object], *, may_send_again: bool) -> None:
-    """Raise what a partition raised; if others have kept what is added, say that it must not be sent again."""
+    """Raise what a partition raised; if others have kept their share, say that, and whether it may be sent again."""
     errors = [each for each in answers if isinstance(each, BaseException)]
     if errors:
         error = next((each for each in errors if isinstance(each, AnswerLost)), errors[0])
-        if not may_send_again and len(errors) < len(answers) and isinstance(error, StoreUnavailable):
-            raise SumUncertain(str(error)) from error
+        if len(errors) < len(answers) and isinstance(error, StoreError) and not isinstance(error, AnswerLost):
+            lost = AnswerLost if may_send_again else SumUncertain
+            raise lost(f"A part of the batch was not kept: {error}") from error
         raise error

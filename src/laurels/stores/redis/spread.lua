@@ -8,12 +8,15 @@
 --   before   score, which...        for each pair how many entries come before it: which is nothing for the better
 --                                   ones, "<" and a name for those before that name, "=" and a name for that one, too
 --   least    score...               for each how many entries have at least that score
---   entries  start, stop...         {name, score, details}... from a place up to another; a pair for each partition
+--   entries  start, stop...         name, score, details... from a place up to another; a pair for each partition
+--   pairs    start, stop...         the same, without the details
 
-local stale = {'stale'}
-for at, base in ipairs(KEYS) do
-  local state = redis.call('GET', base .. ':state') or ''
-  if state ~= ARGV[at] then stale[#stale + 1] = {at - 1, state, redis.call('GET', base .. ':definition') or ''} end
+local stale, named = {'stale'}, {}
+for at, base in ipairs(KEYS) do named[at] = base .. ':state' end
+for at, state in ipairs(redis.call('MGET', unpack(named))) do
+  if (state or '') ~= ARGV[at] then
+    stale[#stale + 1] = {at - 1, state or '', redis.call('GET', KEYS[at] .. ':definition') or ''}
+  end
 end
 if #stale > 1 then return stale end
 
@@ -21,23 +24,27 @@ local FIRST = #KEYS + 4
 local down, place, kind = ARGV[#KEYS + 1] == 'd', ARGV[#KEYS + 2], ARGV[#KEYS + 3]
 local suffix = place == '' and '' or ':' .. place:gsub('\n', ':')
 
--- O(log n), and O(log n) for each halving of those that have the same score.
-local function before(key, score, which)
-  local low, high
+-- A point, and what counts what is better than its score and what is at least as good.
+local function point_at(word)
+  local score, which = ARGV[word], ARGV[word + 1]
+  local point = {which ~= '' and which:sub(2), which:sub(1, 1) == '='}
   if down then
-    low, high = redis.call('ZCOUNT', key, '(' .. score, '+inf'), nil
-    if which == '' then return low end
-    high = redis.call('ZCOUNT', key, score, '+inf')
+    point[3], point[4], point[5], point[6] = '(' .. score, '+inf', score, '+inf'
   else
-    low, high = redis.call('ZCOUNT', key, '-inf', '(' .. score), nil
-    if which == '' then return low end
-    high = redis.call('ZCOUNT', key, '-inf', score)
+    point[3], point[4], point[5], point[6] = '-inf', '(' .. score, '-inf', score
   end
-  local name, too = which:sub(2), which:sub(1, 1) == '='
+  return point
+end
+
+-- O(log n), and O(log n) for each halving of those that have the same score.
+local function before(key, point)
+  local low, name = redis.call('ZCOUNT', key, point[3], point[4]), point[1]
+  if not name then return low end
+  local high = redis.call('ZCOUNT', key, point[5], point[6])
   while low < high do
     local middle = math.floor((low + high) / 2)
     local found = redis.call(down and 'ZREVRANGE' or 'ZRANGE', key, middle, middle)[1]
-    local is_before = found == name and too
+    local is_before = found == name and point[2]
     if found ~= name then is_before = (found > name) == down end
     if is_before then low = middle + 1 else high = middle end
   end
@@ -47,21 +54,25 @@ end
 local function entries(key, start, stop)
   if stop <= start then return {} end
   local found = redis.call(down and 'ZREVRANGE' or 'ZRANGE', key, start, stop - 1, 'WITHSCORES')
-  local rows = {}
+  local flat, details = {}, kind == 'entries'
   for at = 1, #found, 2 do
-    rows[#rows + 1] = {found[at], found[at + 1], redis.call('HGET', key .. ':entries', found[at])}
+    flat[#flat + 1], flat[#flat + 2] = found[at], found[at + 1]
+    flat[#flat + 1] = details and redis.call('HGET', key .. ':entries', found[at]) or false
   end
-  return rows
+  return flat
 end
 
-local answers = {}
+local answers, points = {}, {}
+if kind == 'before' then
+  for word = FIRST, #ARGV, 2 do points[#points + 1] = point_at(word) end
+end
 for at, base in ipairs(KEYS) do
   local key = base .. suffix
   if kind == 'count' then
     answers[at] = redis.call('ZCARD', key)
   elseif kind == 'before' then
     answers[at] = {}
-    for word = FIRST, #ARGV, 2 do answers[at][#answers[at] + 1] = before(key, ARGV[word], ARGV[word + 1]) end
+    for place, point in ipairs(points) do answers[at][place] = before(key, point) end
   elseif kind == 'least' then
     answers[at] = {}
     for word = FIRST, #ARGV do answers[at][#answers[at] + 1] = redis.call('ZCOUNT', key, ARGV[word], '+inf') end

@@ -44,9 +44,11 @@ from laurels.stores.redis.boards import BoardList
 from laurels.stores.redis.calls import Script
 from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import UNKNOWN, Definitions
-from laurels.stores.redis.keys import COMMON, RUN_KEY, key_of, owner_of, read_score, write_score
-from laurels.stores.redis.partitions import Partitions
+from laurels.stores.redis.details import read_details, read_entry
+from laurels.stores.redis.keys import COMMON, RUN_KEY, is_partition, key_of, owner_of, read_score, write_score
+from laurels.stores.redis.partitions import ENTRIES, Partitions
 from laurels.stores.redis.rates import RedisMeters
+from laurels.stores.redis.relocation import Relocation
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.submitting import (
     FINGERPRINT_BYTES,
@@ -64,7 +66,7 @@ from laurels.stores.runs import KEY_BYTES, make_run, read_run
 from laurels.stores.summary import PERCENTILES, edges_between, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from laurels.definition import Definition
     from laurels.stores.redis.definitions import Known
@@ -91,7 +93,7 @@ def _spread(method: Method) -> Method:
 
     @wraps(method)
     def either(self: RedisStore, board: Board, *arguments: Any, **options: Any) -> Any:
-        if board.definition.partitions > 1:
+        if self._is_spread(board):
             self._check_open()
             return getattr(self._partitions, name)(board, *arguments, **options)
         return method(self, board, *arguments, **options)
@@ -120,7 +122,14 @@ class RedisStore(Store):
         self._definitions = Definitions(self._servers.call, self._servers.ask, self._now)
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
         self._run_key: bytes | None = None
-        self._partitions = Partitions(self, self._ask_spread, self._servers.ask, self._definitions)
+        relocation = Relocation(self._act, self._servers.ask, self._definitions, self._boards.add)
+        self._partitions = Partitions(self, self._ask_spread, self._definitions, relocation, self._read_run)
+
+    def _is_spread(self, board: Board) -> bool:
+        """Return whether the entries of a board are in several places."""
+        return board.definition.partitions > 1 or (
+            self._definitions.of(board.name).source > 0 and not is_partition(board.name)
+        )
 
     def _now(self) -> int:
         return round(self._clock() * SECOND)
@@ -145,7 +154,7 @@ class RedisStore(Store):
             now = self._definitions.of(name)
         else:
             now = self._definitions.take(name, answer[1], answer[2])
-        if now.definition != known.definition or now.state == UNKNOWN:
+        if now.definition != known.definition or now.state == UNKNOWN or now.source != known.source:
             raise DefinitionChanged(name)
 
     async def _known_to_submit(self, board: Board) -> Known:
@@ -186,7 +195,7 @@ class RedisStore(Store):
             if answer == 0:
                 return None
             await self._follow(name, known, answer)
-        if board.definition.partitions > 1:
+        if self._is_spread(board) or (known.earlier and not is_partition(name)):
             await self._definitions.begin(name)
             await self._known_to_submit(board)
             return await self._partitions.submit(board, submissions, idempotency_key, want_changes=want_changes)
@@ -382,7 +391,7 @@ class RedisStore(Store):
             if not _is_stale(found):
                 return Standing(read_score(found[0]), found[1]) if found else None
             await self._follow(board.name, known, found)
-        if board.definition.partitions > 1:
+        if self._is_spread(board):
             return await self._partitions.standing(board, name)
         found = await self._read(board, "standing", name)
         return read_standing(*found) if found else None
@@ -392,7 +401,10 @@ class RedisStore(Store):
         return await self._entries(board, with_metadata, "page", start, min(stop, ALL), "d")
 
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
-        if with_metadata or board.definition.partitions > 1:
+        if self._is_spread(board) and not with_metadata:
+            self._check_open()
+            return await self._partitions.page_json(board, start, stop)
+        if with_metadata:
             return await super().page_json(board, start, stop, with_metadata=with_metadata)
         known = self._definitions.of(board.name)
         if board.visible and known.is_plain and start < stop:
@@ -415,7 +427,7 @@ class RedisStore(Store):
     @_spread
     async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
         found = await self._read(board, "around", name, span, "d")
-        return None if found is None else [_ranked(each, with_metadata=with_metadata) for each in found]
+        return None if found is None else [read_entry(each, with_metadata=with_metadata) for each in found]
 
     @_spread
     async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
@@ -459,38 +471,36 @@ class RedisStore(Store):
         found = await self._read(board, "hidden", after, -1 if limit is None else limit)
         return [_hidden(each, with_metadata=with_metadata) for each in found or ()]
 
-    async def _ask_spread(self, parts: Sequence[Board], kind: str, words: Sequence[Sequence[str | int]]) -> list[Any]:
-        """Ask several partitions the same, or each with words of its own, in one turn.
+    async def _ask_spread(
+        self, board: Board, names: Sequence[str], kind: str, words: Sequence[Sequence[str | int]]
+    ) -> list[Any]:
+        """Ask several partitions of a board the same, or each with words of its own, in one turn.
 
         Raises DefinitionChanged of a partition that is another than it is taken to be.
         """
-        size = len(parts) if self._servers.spans_slots else 1
+        size, order, place = len(names), board.definition.order[0], _place(board)
+        if not self._servers.spans_slots:
+            size = 1
         replies = []
-        for start in range(0, len(parts), size):
-            asked = parts[start : start + size]
-            states = [self._definitions.of(each.name).state for each in asked]
-            keys = tuple(key_of(each.name) for each in asked)
-            own = words if kind != "entries" else words[start : start + size]
-            line = *states, parts[0].definition.order[0], _place(parts[0]), kind, *chain(*own)
-            replies.append(self._servers.call(_SPREAD, keys, *line))
+        for start in range(0, len(names), size):
+            asked = names[start : start + size]
+            own = words[start : start + size] if kind in ENTRIES else words
+            states = [self._definitions.of(name).state for name in asked]
+            line = *states, order, place, kind, *chain(*own)
+            replies.append(self._servers.call(_SPREAD, tuple(map(key_of, asked)), *line))
         answers: list[Any] = []
         changed = ""
         for found in [await replies[0]] if len(replies) == 1 else await asyncio.gather(*replies):
             if found[0] == _STALE:
                 for at, state, definition in found[1:]:
-                    changed = parts[len(answers) + at].name
+                    changed = names[len(answers) + at]
                     self._definitions.take(changed, state, definition)
                 answers += [None] * size
             else:
                 answers += found
         if changed:
             raise DefinitionChanged(changed)
-        if kind != "entries":
-            return answers
-        return [
-            [_ranked([name, score, 0, details], with_metadata=True) for name, score, details in each]
-            for each in answers
-        ]
+        return answers
 
     async def _entries(self, board: Board, with_metadata: bool, kind: str, *words: str | int) -> list[Ranked]:  # noqa: FBT001
         return await self._entries_at(_place(board), board, with_metadata, kind, *words)
@@ -504,7 +514,7 @@ class RedisStore(Store):
         *words: str | int,
     ) -> list[Ranked]:
         found = await self._read_at(place, board, kind, *words)
-        return [_ranked(each, with_metadata=with_metadata) for each in found or ()]
+        return [read_entry(each, with_metadata=with_metadata) for each in found or ()]
 
     async def _read(self, board: Board, kind: str, *words: str | int) -> Any:
         return await self._read_at(_place(board), board, kind, *words)
@@ -514,6 +524,19 @@ class RedisStore(Store):
             await self._act(_READ, board, place, "nothing")
             return None
         return await self._act(_READ, board, place, kind, *words)
+
+    # Other numbers of partitions
+
+    async def repartition(
+        self, name: str, count: int, check: Callable[[Definition], object]
+    ) -> AsyncGenerator[tuple[int, int], None]:
+        self._check_open()
+        known = await self._definitions.learn(name)
+        check(replace(known.definition, partitions=count))
+        known = await self._definitions.repartition(name, count)
+        if known.source:
+            async for step in self._partitions.move(Board(name, known.definition)):
+                yield step
 
     # Boards and periods
 
@@ -603,26 +626,10 @@ def _place(board: Board) -> str:
     return f"{board.window}\n{board.period}" if board.window else ""
 
 
-def _read_details(details: bytes) -> tuple[int, int, bytes | None]:
-    """Return tick, sequence and metadata of an entry."""
-    when, _, metadata = details.partition(b" ")
-    tick, _, sequence = when.partition(b".")
-    return int(tick), int(sequence), metadata or None
-
-
-def _ranked(entry: list[Any], *, with_metadata: bool) -> Ranked:
-    name, score, rank, details = entry
-    if not details:  # put there by another program
-        return Ranked(name.decode(), read_score(score), rank)
-    tick, sequence, metadata = _read_details(details)
-    kept = metadata if with_metadata else None
-    return Ranked(name.decode(), read_score(score), rank, sequence, tick, kept, tick=tick)
-
-
 def _hidden(entry: list[Any], *, with_metadata: bool) -> HiddenName:
     name, *found = entry
     if not found:
         return HiddenName(name.decode())
     score, details = found
-    tick, _, metadata = _read_details(details) if details else (None, 0, None)
+    tick, _, metadata = read_details(details) if details else (None, 0, None)
     return HiddenName(name.decode(), read_score(score), tick, metadata if with_metadata else None)

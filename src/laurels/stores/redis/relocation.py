@@ -1,0 +1,124 @@
+"""Moving the entries of a board to another number of partitions, while others read and write.
+
+The partitions of the new number are others than those of the old one, with tags of their own. The board's state says
+from when on entries are moved, and from how many partitions: no script is done any more by those who do not know it.
+From then on the old partitions take no writes, so what is in them can only go.
+
+A name is moved in three acts, each on one tag: it is copied, with all that is kept of it, and marked there as leaving;
+the copy arrives, unless it did already; nothing of it stays where it was. In between it is in both, and the same.
+Whoever wants to change a name moves it first; one command after another moves the rest. Any number of them may do so,
+be killed at any point, and go on: a name has one number while it is leaving, and the new partition takes each number of
+a partition once. It knows those that may still be under way, and up to which number none is.
+
+An idempotency key is where the submit was, and so is a run that was used. What is known of them is copied to where that
+would be now before a submit with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from zlib import crc32
+
+from laurels.stores.contract import KEY_SECONDS, Board
+from laurels.stores.redis.calls import Script
+from laurels.stores.redis.keys import COMMON, key_of
+from laurels.stores.redis.submitting import FINGERPRINT_BYTES, TIME_DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from laurels.stores.contract import IdempotencyKey
+    from laurels.stores.redis.definitions import Definitions
+
+T = TypeVar("T")
+AT_ONCE = 100
+"""How many names are moved in one act."""
+_LEAVE, _ARRIVE = Script(COMMON, "leave"), Script(COMMON, "arrive")
+
+
+class At(Protocol):
+    """What acts on a partition of a board, once that is as the board says."""
+
+    def __call__(self, board: Board, at: int, act: Callable[..., Awaitable[T]], *arguments: Any) -> Awaitable[T]:
+        """Act on one; those that entries come from are counted first."""
+
+
+class Relocation:
+    """Moves names between partitions; ``act`` calls a script on a board, and ``enlist`` puts one on the list."""
+
+    def __init__(
+        self,
+        act: Callable[..., Awaitable[Any]],
+        ask: Callable[..., Awaitable[Any]],
+        definitions: Definitions,
+        enlist: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._act = act
+        self._ask = ask
+        self._definitions = definitions
+        self._enlist = enlist
+
+    async def bring(self, at: At, board: Board, number: int, names: Sequence[str] | None = None) -> int:
+        """Move names from a partition, or some that are there; return how many."""
+        rate = _rate_of(board)
+        words = ("named", *names) if names is not None else ("some", AT_ONCE)
+        done, *copies = await at(board, number, self._leave, rate, *words)
+        if not copies:
+            return 0
+        shares: dict[int, list[Any]] = {}
+        for copy in copies:
+            shares.setdefault(crc32(copy[0]) % board.definition.partitions, []).append(copy)
+        source = self._definitions.of(board.name).source
+        for home, some in shares.items():
+            words = tuple(word for copy in some for word in (len(copy), *copy))
+            await at(board, source + home, self._arrive, rate, f"{number}/{source}", done, *words)
+        await at(board, number, self._leave, rate, "left", *(copy[0] for copy in copies))
+        return len(copies)
+
+    async def drop(self, at: At, board: Board, number: int) -> None:
+        """Remove all that is in a partition, and what is under way from there."""
+        source = self._definitions.of(board.name).source
+        (done,) = await at(board, number, self._leave, "", "drop")
+        for home in range(board.definition.partitions):
+            await at(board, source + home, self._arrive, "", f"{number}/{source}", done)
+
+    async def _leave(self, part: Board, *words: Any) -> Any:
+        return await self._act(_LEAVE, part, "", *words)
+
+    async def _arrive(self, part: Board, *words: Any) -> None:
+        await self._enlist(part.name)
+        self._definitions.note(part.name, await self._act(_ARRIVE, part, "", *words))
+
+    # Idempotency keys and runs
+
+    async def carry(self, there: Board, home: Board, ends: Sequence[str]) -> None:
+        """Copy what is kept under keys with these ends, as far as the other partition has none of them."""
+        for end in ends:
+            old, new = key_of(there.name) + end, key_of(home.name) + end
+            kept = await self._ask(old, "GET", old)
+            if kept is not None:
+                await self._ask(new, "SET", new, kept, "EX", KEY_SECONDS, "NX")
+
+    async def remember(self, part: Board, key: IdempotencyKey, counts: list[int]) -> list[int]:
+        """Keep what was counted for the first submit with a key, and return what was kept."""
+        first = f"{key_of(part.name)}:key:{key.key.hex()}"
+        kept = f"{first}:ranks"
+        when = (await self._ask(first, "GET", first) or b"")[FINGERPRINT_BYTES : FINGERPRINT_BYTES + TIME_DIGITS]
+        words = when + b"".join(b" %d" % count for count in counts)
+        await self._ask(kept, "SET", kept, words, "EX", KEY_SECONDS, "NX")
+        found: bytes = await self._ask(kept, "GET", kept) or words
+        if not found.startswith(when):  # of a submit before, whose time is over
+            await self._ask(kept, "SET", kept, words, "EX", KEY_SECONDS)
+            found = words
+        return [int(count) for count in found[len(when) :].split()]
+
+    async def knows(self, there: Board, key: IdempotencyKey) -> bool:
+        """Return whether something was done with a key in a partition."""
+        name = f"{key_of(there.name)}:key:{key.key.hex()}"
+        return bool(await self._ask(name, "EXISTS", name))
+
+
+def _rate_of(board: Board) -> str:
+    """Return what the meters of players are named after."""
+    guard = board.definition.guard
+    return (guard.per_player or "") if guard else ""
