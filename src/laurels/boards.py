@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
 
+from laurels.clock import SECOND
 from laurels.definition import NO_FILE, BoardsFile, Definition
 from laurels.entries import check_entry, checked_board, checked_name, checked_score, last_name
 from laurels.errors import (
@@ -85,7 +86,6 @@ REPEATED = (
     *("summary", "place", "hidden", "count", "periods", "find_period"),
 )
 """The methods that go by a definition."""
-SECOND = 1_000_000
 T = TypeVar("T")
 CALENDARS_CACHED = 4096
 PERIODS_AT_ONCE = 50

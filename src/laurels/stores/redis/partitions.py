@@ -148,7 +148,6 @@ class Partitions:
 
     async def _repeat(self, board: Board, names: Sequence[str], act: Callable[[], Awaitable[T]]) -> T:
         source = self._source(board)
-        self._definitions.begin_partitions(names)
         for _ in range(MOST_REPEATED):
             try:
                 return await act()
