@@ -41,9 +41,12 @@ from laurels.stores.redis.keys import (
     partition_name,
     read_score,
 )
+from laurels.stores.redis.submitting import guard_words
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+
+    from laurels.stores.redis.calls import Word
 
 DEFINED_AT_ONCE = 500
 """How many boards are looked at at once."""
@@ -67,6 +70,10 @@ class Known(Struct, frozen=True):
     is_own: bool = False
     is_plain: bool = False
     """Whether the short scripts do."""
+    is_short: bool = False
+    """Whether the script for single submissions does (``enter.lua``)."""
+    guard: Sequence[Word] = ()
+    """The words of what the guard refuses and holds."""
     adopts: bool = False
     """Whether the default definition must be written down before a submit."""
     source: int = 0
@@ -84,16 +91,18 @@ def rules_of(definition: Definition) -> str:
 
 def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known:
     of = definition
-    has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal" or of.partitions > 1
+    has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal"
     moving, *before = state.partition("@")[2].split("&")
     source = int(moving or 0)
-    is_plain = not (has_more or of.operator == "increment" or "+" in state or adopts or source)
+    is_short = not (of.operator == "increment" or "+" in state or adopts or source or of.partitions > 1)
     return Known(
         state,
         of,
         rules_of(of),
         is_own=state[:1].isalnum(),
-        is_plain=is_plain,
+        is_plain=is_short and not has_more,
+        is_short=is_short and not (of.guard and of.guard.runs),
+        guard=guard_words(of.guard),
         adopts=adopts,
         source=source,
         earlier=tuple(map(int, before)),
