@@ -21,7 +21,12 @@ _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
 def asks_for_websocket(headers: Headers) -> bool:
     """Return whether a request asks for a WebSocket."""
-    return b"websocket" in headers.get(b"upgrade", b"").lower()
+    offered, options = (headers.get(name, b"").lower() for name in (b"upgrade", b"connection"))
+    return b"websocket" in _words(offered) and b"upgrade" in _words(options)
+
+
+def _words(header: bytes) -> list[bytes]:
+    return [word.strip() for word in header.split(b",")]
 
 
 def list_protocols(headers: Headers) -> list[str]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from laurels.access.keys import PREFIX
 from laurels.errors import BadCredential
-from laurels.http.handshake import list_protocols, shake_hands
+from laurels.http.handshake import asks_for_websocket, list_protocols, shake_hands
 from laurels.http.messages import EVENTS, Request, StreamingResponse
 from laurels.http.operation import Inputs
 from laurels.http.parameters import A_PAGE, ACCESS_TOKEN, END_RANK, INCLUDE_IN_VIEW, START_RANK, VIEW, WINDOW
@@ -103,7 +103,8 @@ def _place(boards: Boards, board: str, view: View) -> View:
 def show_credential(request: Request) -> None:
     """Let a credential that is shown elsewhere count as one in ``Authorization``; raise HTTPError or BadCredential."""
     headers = request.headers
-    shown = [each.removeprefix(BEARER) for each in list_protocols(headers) if each.startswith(BEARER)]
+    offered = list_protocols(headers) if asks_for_websocket(headers) else []
+    shown = [each.removeprefix(BEARER) for each in offered if each.startswith(BEARER)]
     if b"access_token" in request.query and ACCESS_TOKEN.name in (query := Query(request.query)):
         tokens = query.texts(ACCESS_TOKEN.name)
         if any(each.startswith(PREFIX) for each in tokens):
