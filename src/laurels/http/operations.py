@@ -57,6 +57,7 @@ from laurels.http.parameters import (
     AUDITED_SINCE,
     AUDITED_WHO,
     BOARDS_LIMIT,
+    BUCKETS,
     HELD_CURSOR,
     HELD_LIMIT,
     HIDDEN_LIMIT,
@@ -69,6 +70,7 @@ from laurels.http.parameters import (
     PERIODS_LIMIT,
     PREFER,
     SCORE,
+    SUMMARY_PERCENTILES,
 )
 from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.tokens import give_anonymous_token, give_token
@@ -89,8 +91,8 @@ from laurels.http.wire import (
     Reading,
     Receipt,
     ScoreRank,
+    StandingInFull,
     StandingOfName,
-    StandingWithHeld,
     Submit,
     WantedToken,
 )
@@ -221,9 +223,7 @@ STANDING = Operation(
     tag="Scores",
     title="Get a standing",
     about="Returns the score and the rank of a name. A name that is not on the board has score 0 and no rank.",
-    answers=(
-        Answer(200, "The standing, with what is held if that was asked for.", (StandingOfName, StandingWithHeld)),
-    ),
+    answers=(Answer(200, "The standing, with what else was asked for.", (StandingOfName, StandingInFull)),),
     handler=standing,
     parameters=(*OF_PERIOD, INCLUDE_IN_STANDING),
     errors=READ_ERRORS,
@@ -237,9 +237,9 @@ READ = Operation(
     tag="Scores",
     title="Read a board",
     about="Returns entries in the board's order. The parameters say which: a page (`startRank`, `endRank`), the page "
-    "after another (`cursor`), a name and its neighbours (`around`, `span`), chosen names (`name`, repeated), or the "
-    "entries between two scores (`minScore`, `maxScore`, `limit`). One of these at a time; `include`, `window` and "
-    "`period` go with all. A board that does not exist is an empty page.",
+    "after another (`cursor`), a name and its neighbours (`around`, `span` or `limit`), chosen names (`name`, "
+    "repeated), or the entries between two scores (`minScore`, `maxScore`, `limit`). One of these at a time; "
+    "`include`, `window` and `period` go with all. A board that does not exist is an empty page.",
     answers=(Answer(200, "The entries.", (Reading,)),),
     handler=read_board,
     parameters=_OF_READS,
@@ -460,7 +460,7 @@ OPERATIONS = (
         "Percentiles count from the worst entry, whatever the order: the 99th is near the best.",
         answers=(Answer(200, "The board in a few figures.", (Summary,)),),
         handler=summarize,
-        parameters=OF_PERIOD,
+        parameters=(SUMMARY_PERCENTILES, BUCKETS, *OF_PERIOD),
         errors=READ_ERRORS,
         scope="read",
         subject="the summary of a board",
