@@ -320,7 +320,13 @@ def test_place_and_total_bytes(service: Server, board: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "limit", "places"),
-    [("p0", 4, [0, 1, 2, 3]), ("p5", 4, [3, 4, 5, 6]), ("p5", 1, [5]), ("p9", 3, [7, 8, 9]), ("p8", 1000, [*range(10)])],
+    [
+        ("p0", 4, [0, 1, 2, 3]),
+        ("p5", 4, [3, 4, 5, 6]),
+        ("p5", 1, [5]),
+        ("p9", 3, [7, 8, 9]),
+        ("p8", 1000, [*range(10)]),
+    ],
 )
 def test_around_with_a_limit(service: Server, board: str, name: str, limit: int, places: list[int]) -> None:
     """A read around a name with a limit is as long wherever the name is, with the name near the middle."""
@@ -352,8 +358,8 @@ def test_standing_in_full(service: Server, board: str) -> None:
     }
     percentiles = {name: ask(service, "GET", f"/{board}/{name}?include=percentile").json["percentile"] for name in TIED}
     assert percentiles == {"v": 100, "silverhand": 75, "johnny": 75, "d": 25}
-    for name in TIED:
-        rank = ask(service, "GET", f"/-/boards/{board}/rank?score={TIED[name]}").json
+    for name, score in TIED.items():
+        rank = ask(service, "GET", f"/-/boards/{board}/rank?score={score}").json
         assert rank["percentile"] == percentiles[name]
     assert ask(service, "GET", f"/{board}/nobody?include={FULL}").body == (
         b'{"score":0,"rank":null,"place":null,"total":4,"percentile":null,"metadata":null,"submittedAt":null,'
@@ -429,7 +435,7 @@ def test_percentiles_and_buckets(service: Server, board: str) -> None:
         ("{board}?name=v&limit=3", "limit", "a read around a name or between scores"),
         ("{board}?minScore=1&span=3", "span", "a read around a name"),
         ("{board}?include=percentile", "include", "no field 'percentile'"),
-        ("{board}?include=places", "include", "'place'"),
+        ("{board}?include=places", "include", 'perhaps you mean "place"'),
         ("{board}?around=v&include=cursor", "include", "goes with a page"),
         ("{board}/v?include=rank", "include", "no field 'rank'"),
         ("{board}/v?include=", "include", "no field ''"),
@@ -443,7 +449,11 @@ def test_percentiles_and_buckets(service: Server, board: str) -> None:
         ("-/boards/{board}/summary?percentiles=%D9%A1", "percentiles", "from 0 to 100"),
         ("-/boards/{board}/summary?percentiles=nan", "percentiles", "from 0 to 100"),
         ("-/boards/{board}/summary?percentiles=50,50.0", "percentiles", "50 stands twice"),
-        ("-/boards/{board}/summary?percentiles=" + ",".join(map(str, [*range(100), "1.5"])), "percentiles", "at most 100"),
+        (
+            "-/boards/{board}/summary?percentiles=" + ",".join(map(str, [*range(100), "1.5"])),
+            "percentiles",
+            "at most 100",
+        ),
         ("-/boards/{board}/summary?buckets=0", "buckets", "from 1 to 100"),
         ("-/boards/{board}/summary?buckets=101", "buckets", "from 1 to 100"),
         ("-/boards/{board}/summary?buckets=x", "buckets", "whole number"),
