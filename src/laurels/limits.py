@@ -42,6 +42,8 @@ PERCENTILES_ASKED = 100
 """How many percentiles a summary may have."""
 SUMMARY_BUCKETS, DEFAULT_SUMMARY_BUCKETS = 100, 10
 """How many buckets the histogram of a summary has, at most and by default."""
+LIVE_VIEWS = 16
+"""How many views one connection may have."""
 NAMES_ASKED = 100
 """How many names one read may ask for."""
 BATCH_ENTRIES = 1000
