@@ -394,6 +394,7 @@ SPAN = Whole(
     most=SPAN_ENTRIES,
 )
 NAMES = Names(name="name", home=OF_NAMES, about="Returns exactly these names.", most=NAMES_ASKED)
+ONE_NAME = Text(name="name", about="A name: watches its standing alone.", is_name=True)
 MIN_SCORE = Number(name="minScore", home=BETWEEN_SCORES, about="The least score, inclusive.")
 MAX_SCORE = Number(name="maxScore", home=BETWEEN_SCORES, about="The greatest score, inclusive.")
 LIMIT_AROUND = Whole(
