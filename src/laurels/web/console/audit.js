@@ -46,7 +46,7 @@ export function showAudit(place) {
       const found = await ask("GET", `-/audit${query(asked)}`);
       const cells = found.records.map(cellsOf);
       const body = place.querySelector("tbody");
-      if (body) body.append(...cells.map(row));
+      if (body) body.append(...cells.map((each) => row(each, HEADS)));
       else if (cells.length) place.replaceChildren(table("Records", HEADS, cells));
       else place.replaceChildren(make("p", {}, found.next ? "None in this part of the file." : "There are no records."));
       if (found.next) further.append(button("Older", () => go({ ...asked, before: found.next }, place, further)));

@@ -43,8 +43,10 @@ function showDrop(place, _, board) {
   function askName() {
     const typed = make("input", { autocomplete: "off", spellcheck: "false" });
     const about = make("div", {}, make("p", {}, "Type its name: ", nameOf(board)), labelled("Name of the board", typed));
-    confirm(`Drop the board ${seen(board)}?`, about, "Drop the board", () => drop(typed), { destroys: true });
+    confirm(`Drop the board ${seen(board)}?`, about, "Drop the board", () => drop(typed), { destroys: true, after });
   }
+
+  const after = () => place.querySelector("a");
 
   async function drop(typed) {
     const isRight = typed.value === board || typed.value === seen(board);
@@ -55,7 +57,7 @@ function showDrop(place, _, board) {
     }
     await ask("DELETE", path(board));
     await ask("DELETE", path("-", "boards", board));
-    location.hash = "#/boards";
+    place.replaceChildren(make("p", {}, "The board is dropped. ", make("a", { href: "#/boards" }, "All boards")));
     return `The board ${seen(board)} is dropped: its entries, periods and definition.`;
   }
 }

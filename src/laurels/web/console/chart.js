@@ -24,6 +24,7 @@ export function lineChart(title, unit, names, most) {
   const caption = document.createElement("figcaption");
   caption.textContent = `${title} (${unit})`;
   legend.className = "legend";
+  svg.setAttribute("aria-label", `${caption.textContent}: nothing yet`);
   figure.append(caption, svg, legend);
 
   function add(values) {

@@ -54,16 +54,25 @@ export function blame(control, words = "") {
   else control.removeAttribute("aria-invalid");
 }
 
-/** A table in a frame that can be scrolled by keys as well. `rows` are lists of cells. */
+/**
+ * A table in a frame that can be scrolled by keys as well. `rows` are lists of cells. The roles stand here because a
+ * phone shows rows as blocks, which would be no table any more for who hears it.
+ */
 export function table(caption, heads, rows) {
-  const head = make("tr", {}, heads.map((each) => make("th", { scope: "col" }, each)));
-  const body = make("tbody", {}, rows.map(row));
-  const whole = make("table", {}, make("caption", {}, caption), make("thead", {}, head), body);
+  const columns = heads.map((each) => make("th", { scope: "col", role: "columnheader" }, each));
+  const whole = make(
+    "table",
+    { role: "table" },
+    make("caption", {}, caption),
+    make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, columns)),
+    make("tbody", { role: "rowgroup" }, rows.map((cells) => row(cells, heads))),
+  );
   return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, whole);
 }
 
-export function row(cells) {
-  return make("tr", {}, cells.map((cell, place) => make(place ? "td" : "th", place ? {} : { scope: "row" }, cell)));
+export function row([first, ...others], heads) {
+  const cells = others.map((cell, place) => make("td", { role: "cell", "data-head": heads[place + 1] }, cell));
+  return make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader" }, first), cells);
 }
 
 export function button(words, act, properties = {}) {
@@ -72,12 +81,10 @@ export function button(words, act, properties = {}) {
 
 const said = document.getElementById("said");
 
-/** Say what an act came to: seen at the foot of the page, and read aloud. */
+/** Say what an act came to, or with no words nothing: seen at the foot of the page, and read aloud. */
 export function say(words) {
   said.textContent = "";
-  requestAnimationFrame(() => {
-    said.textContent = words;
-  });
+  if (words) setTimeout(() => (said.textContent = words)); // what has changed in a moment of its own is read aloud
 }
 
 /** An error as the service told it, at the place where it arose. */

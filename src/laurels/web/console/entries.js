@@ -45,7 +45,7 @@ export function showEntries(place, session, board) {
   /** The page whose cursor is the last of the trail. */
   async function page() {
     const cursor = trail.at(-1);
-    const found = await read(cursor ? { cursor } : { endRank: PAGE, include: `${INCLUDE},cursor` });
+    const found = await read({ ...(cursor ? { cursor } : { endRank: PAGE }), include: `${INCLUDE},cursor` });
     const turn = (next) => {
       trail = next;
       return fill(list, page).then(tell);

@@ -29,6 +29,7 @@ function show() {
   left.abort();
   left = new AbortController();
   document.querySelector("dialog")?.close();
+  say("");
   const [name, ...parts] = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
   const isBoard = name === "board" && parts[0];
   const view = isBoard ? VIEWS.boards : VIEWS[name] || VIEWS.boards;
@@ -86,7 +87,7 @@ function leave(words, isTrouble = false) {
   document.title = "Console - Laurels";
   gate.hidden = false;
   trouble.replaceChildren(...(isTrouble ? [problem(words)] : []));
-  if (!isTrouble && words) say(words);
+  say(isTrouble ? "" : words);
   entry.focus();
 }
 

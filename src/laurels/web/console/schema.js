@@ -99,8 +99,9 @@ function rows(title, about, made, most, makeRow) {
     append().focus();
   });
   function append(...values) {
-    const row = makeRow(...values);
-    const number = all.push(row);
+    const number = all.length + 1;
+    const row = makeRow(number, ...values);
+    all.push(row);
     const remove = button("Remove", () => {
       all.splice(all.indexOf(row), 1);
       element.remove();
@@ -118,8 +119,8 @@ function rows(title, about, made, most, makeRow) {
 }
 
 function list(kind, schemas, title, value, about) {
-  const makeRow = (each) => {
-    const editor = edit(kind.items, schemas, title, each, "");
+  const makeRow = (number, each) => {
+    const editor = edit(kind.items, schemas, `${title}, ${number}`, each, "");
     return { ...editor, elements: [editor.element] };
   };
   const { element, all, add } = rows(title, about, (value ?? []).map((each) => [each]), kind.maxItems, makeRow);
@@ -132,7 +133,7 @@ function list(kind, schemas, title, value, about) {
 
 /** An object of any names, each with a value of one kind. */
 function pairs(kind, schemas, title, value, about) {
-  const makeRow = (name, each) => {
+  const makeRow = (_, name, each) => {
     const key = edit({ type: "string", ...kind.propertyNames, anyOf: undefined }, schemas, "Of", name, "");
     const editor = edit(kind.additionalProperties, schemas, "Value", each, "");
     return { elements: [key.element, editor.element], key, find: () => key.find([]), value: editor };
