@@ -65,15 +65,16 @@ MAY_IMPORT = {
     "laurels.restoring": laurels("clock", "errors", "definition", "stores.contract", "submissions"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
     | laurels("clock", "turnstile", "restoring"),
+    "laurels.live": laurels("limits", "errors", "stores.contract", "boards"),
     "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
-    | laurels("stores.contract", "boards", "audit"),
+    | laurels("stores.contract", "boards", "audit", "live"),
     "laurels.adapters.limits": laurels("limits"),
-    "laurels.adapters": laurels("limits", "errors", "access", "http", "adapters.limits"),
+    "laurels.adapters": laurels("limits", "errors", "access", "http", "live", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
     | laurels("limits", "access", "optional", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
-    | laurels("workers", "boards_file", "boards", "audit")
+    | laurels("workers", "boards_file", "boards", "audit", "live")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(

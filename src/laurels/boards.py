@@ -160,6 +160,8 @@ class Boards:
         self._redefined: set[str] = set()
         self._submits = Turnstile(self._forget)
         self._changes = 0
+        self.redefined: Callable[[], object] = lambda: None
+        """Called when a definition may be another."""
         if store.shares_definitions:
             store.follow(self._learn)
             for method in REPEATED:
@@ -236,6 +238,7 @@ class Boards:
         """Forget what follows from definitions, because one has changed."""
         self.board.cache_clear()
         self._feeding.cache_clear()
+        self.redefined()
 
     # Which board it is
 
@@ -277,6 +280,14 @@ class Boards:
             calendar.check(period)
         is_kept = _oldest_kept(calendar, definition, now) <= period <= current
         return Board(name, definition, window, period, visible=is_kept and board.visible)
+
+    def now(self) -> float:
+        """Return the present instant, in seconds since the epoch."""
+        return self._clock()
+
+    def period_end(self, where: Board) -> float:
+        """Return the instant at which the current period of a window ends."""
+        return _calendar(where.window, where.definition.time_zone).span_at(self._clock()).stop
 
     async def find_period(self, name: str, window: str, period: str | None) -> Board:
         """Return a period as :meth:`period_of` does."""

@@ -391,6 +391,13 @@ WALKTHROUGH = (
     Example("release", "One is released", "/-/boards/dungeon/held/v/release", 204),
     Example("reject", "The other one is rejected", "/-/boards/dungeon/held/judy/reject", 204),
     Example(
+        "live",
+        "There is no such window",
+        "/-/boards/dungeon/live?window=daily",
+        400,
+        _problem(400, "'daily' is no window of this board: it has none.", parameter="window"),
+    ),
+    Example(
         "make_run",
         "A run is a player's",
         "/-/boards/dungeon/runs",

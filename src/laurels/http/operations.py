@@ -45,8 +45,11 @@ from laurels.http.handlers import (
 )
 from laurels.http.held_scores import list_held, make_run, reject, release
 from laurels.http.hidden_names import hide, list_hidden, show
+from laurels.http.live import parse_views, watch
+from laurels.http.messages import EVENTS
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
+    ACCESS_TOKEN,
     AFTER,
     AFTER_HIDDEN,
     AFTER_KEY,
@@ -59,6 +62,7 @@ from laurels.http.parameters import (
     AUDITED_WHO,
     BOARDS_LIMIT,
     BOARDS_PREFIX,
+    END_RANK,
     HELD_CURSOR,
     HELD_LIMIT,
     HIDDEN_LIMIT,
@@ -67,11 +71,15 @@ from laurels.http.parameters import (
     INCLUDE_IN_HIDDEN,
     INCLUDE_IN_LIST,
     INCLUDE_IN_STANDING,
+    INCLUDE_IN_VIEW,
     KEYS_LIMIT,
     OF_PERIOD,
     PERIODS_LIMIT,
     PREFER,
     SCORE,
+    START_RANK,
+    VIEW,
+    WINDOW,
 )
 from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.tokens import give_anonymous_token, give_token
@@ -155,6 +163,7 @@ STATUSES = {
     415: "The body is not JSON, or is encoded.",
     421: "`Host` names another service than this.",
     422: "The request was read, and is refused; nothing was stored.",
+    426: "The WebSocket is of another version than 13.",
     429: "The address, the key or the player asks too often; or the store's account is over one of its limits. Nothing "
     "was counted.",
     431: f"The headers are larger than {format_size(HEAD_BYTES)}, unless the service is set otherwise.",
@@ -393,6 +402,28 @@ OPERATIONS = (
         errors=READ_ERRORS,
         scope="read",
         subject="the list of a board's periods",
+    ),
+    Operation(
+        name="live",
+        method="GET",
+        path="/-/boards/{board}/live",
+        tag="Boards",
+        title="Watch a board",
+        about="Answers with events for as long as the client listens: `page`, all that the view shows, first and after "
+        "a gap; then `change`, what to set and what to delete. There are at most ten a second. `Last-Event-ID` goes on "
+        "after an event. The same over WebSocket, with the subprotocol `laurels.v1`, as JSON messages.",
+        answers=(
+            Answer(200, "The events.", kinds=(EVENTS,)),
+            Answer(101, "The events follow as messages of a WebSocket."),
+        ),
+        handler=watch,
+        parameters=(START_RANK, END_RANK, INCLUDE_IN_VIEW, WINDOW, VIEW, ACCESS_TOKEN),
+        parse=parse_views,
+        errors=(400, 404, 406, 414, 422, 426, 429, 503),
+        scope="read",
+        produces=(EVENTS,),
+        takes_request=True,
+        is_live=True,
     ),
     Operation(
         name="hide",

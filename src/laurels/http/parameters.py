@@ -32,6 +32,7 @@ from laurels.limits import (
     KEY_HOURS,
     KEYS_LISTED,
     LARGEST_NUMBER,
+    LIVE_VIEWS,
     NAME_BYTES,
     NAMES_ASKED,
     PAGE_ENTRIES,
@@ -199,6 +200,25 @@ class Names(Input, frozen=True, kw_only=True):
         return query.texts(self.name) if self.name in query else []
 
 
+class Views(Input, frozen=True, kw_only=True):
+    """Queries, each a parameter of its own."""
+
+    most: int
+    is_repeated: ClassVar[bool] = True
+
+    @property
+    def schema(self) -> Schema:
+        """A list of texts."""
+        return {"type": "array", "items": TEXT, "minItems": 1, "maxItems": self.most}
+
+    def read(self, query: Query, headers: Headers) -> Sequence[str]:
+        """Return them all."""
+        texts = query.texts(self.name) if self.name in query else []
+        if len(texts) > self.most:
+            raise BadParameter(self.name, f"{len(texts)} views are asked for: ask for at most {self.most}.")
+        return texts
+
+
 class Fields(Input, frozen=True, kw_only=True):
     """Some of the ``known`` fields, separated by commas; of these ``elsewhere`` only go with other reads."""
 
@@ -343,6 +363,21 @@ LIMIT = Whole(
     least=1,
     most=PAGE_ENTRIES,
     default=DEFAULT_PAGE_ENTRIES,
+)
+INCLUDE_IN_VIEW = Fields(
+    name="include",
+    about="Further fields of each entry: `metadata`.",
+    known=("metadata",),
+)
+VIEW = Views(
+    name="view",
+    about="A view, as a query of its own, percent-encoded, such as `startRank%3D0%26endRank%3D10`; repeated for "
+    'several, whose events say `"view"`, which is counted from 0.',
+    most=LIVE_VIEWS,
+)
+ACCESS_TOKEN = Text(
+    name="access_token",
+    about="A player's token, for browsers, whose EventSource sends no `Authorization`. Never a key.",
 )
 INCLUDE_IN_STANDING = Fields(
     name="include",

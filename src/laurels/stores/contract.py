@@ -655,6 +655,22 @@ class Store(ABC):
         """
         self._refuse("hide names")
 
+    # Who looks on
+
+    def watch(self, board: str, changed: Callable[[], object] | None) -> bool:
+        """Call ``changed`` when a board may have changed, from now on, until it is None; return whether that is done.
+
+        After every change that a read of the board or of one of its periods could see, whoever made it: submits,
+        batches, removals, hidden names, metadata. Once is enough for many changes, once too
+        often does no harm; never before a read would see it, and soon after. It is called in the loop, does next to
+        nothing, and never raises. A store that hears of changes from elsewhere calls it as well whenever it may have
+        missed one: when it has begun to listen, or could not for a moment.
+
+        There is one for each board. Of definitions nothing is told here, nor of what only the time changes: a period
+        that begins, a board that ends. A store that returns False is read again and again instead.
+        """
+        return False
+
     # Boards and periods, with the capability listing
 
     async def names(self, after: str = "", limit: int | None = None) -> list[str]:

@@ -609,6 +609,13 @@ class EmbeddedStore(Store):
         )
         return list(islice(found, limit))
 
+    def watch(self, board: str, changed: Callable[[], object] | None) -> bool:
+        if changed is None:
+            self._commits.watched.pop(board, None)
+        else:
+            self._commits.watched[board] = changed
+        return True
+
     # The store itself
 
     async def ready(self) -> None:
