@@ -51,14 +51,22 @@ MAY_IMPORT = {
     "laurels.stores.contract": laurels("limits", "errors", "definition"),
     "laurels.stores.sums": laurels("errors", "definition"),
     "laurels.stores.summary": laurels("stores.contract"),
+    "laurels.stores.neighbours": set[str](),
     "laurels.stores.runs": laurels("clock", "errors", "definition"),
     "laurels.stores.guard": laurels("limits", "clock", "errors", "definition"),
     "laurels.stores.redis": laurels(
-        "limits", "clock", "errors", "definition", "stores.contract", "stores.sums", "stores.summary"
+        "limits",
+        "clock",
+        "errors",
+        "definition",
+        "stores.contract",
+        "stores.sums",
+        "stores.summary",
+        "stores.neighbours",
     )
     | laurels("stores.runs", "stores.guard"),
     "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract")
-    | laurels("stores.sums", "stores.summary", "stores.runs", "stores.guard"),
+    | laurels("stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),

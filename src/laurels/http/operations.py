@@ -62,6 +62,7 @@ from laurels.http.parameters import (
     AUDITED_WHO,
     BOARDS_LIMIT,
     BOARDS_PREFIX,
+    BUCKETS,
     END_RANK,
     HELD_CURSOR,
     HELD_LIMIT,
@@ -78,6 +79,7 @@ from laurels.http.parameters import (
     PREFER,
     SCORE,
     START_RANK,
+    SUMMARY_PERCENTILES,
     VIEW,
     WINDOW,
 )
@@ -101,8 +103,8 @@ from laurels.http.wire import (
     Reading,
     Receipt,
     ScoreRank,
+    StandingInFull,
     StandingOfName,
-    StandingWithHeld,
     Submit,
     WantedToken,
 )
@@ -235,9 +237,7 @@ STANDING = Operation(
     tag="Scores",
     title="Get a standing",
     about="Returns the score and the rank of a name. A name that is not on the board has score 0 and no rank.",
-    answers=(
-        Answer(200, "The standing, with what is held if that was asked for.", (StandingOfName, StandingWithHeld)),
-    ),
+    answers=(Answer(200, "The standing, with what else was asked for.", (StandingOfName, StandingInFull)),),
     handler=standing,
     parameters=(*OF_PERIOD, INCLUDE_IN_STANDING),
     errors=READ_ERRORS,
@@ -251,9 +251,9 @@ READ = Operation(
     tag="Scores",
     title="Read a board",
     about="Returns entries in the board's order. The parameters say which: a page (`startRank`, `endRank`), the page "
-    "after another (`cursor`), a name and its neighbours (`around`, `span`), chosen names (`name`, repeated), or the "
-    "entries between two scores (`minScore`, `maxScore`, `limit`). One of these at a time; `include`, `window` and "
-    "`period` go with all. A board that does not exist is an empty page.",
+    "after another (`cursor`), a name and its neighbours (`around`, `span` or `limit`), chosen names (`name`, "
+    "repeated), or the entries between two scores (`minScore`, `maxScore`, `limit`). One of these at a time; "
+    "`include`, `window` and `period` go with all. A board that does not exist is an empty page.",
     answers=(Answer(200, "The entries.", (Reading,)),),
     handler=read_board,
     parameters=_OF_READS,
@@ -497,7 +497,7 @@ OPERATIONS = (
         "Percentiles count from the worst entry, whatever the order: the 99th is near the best.",
         answers=(Answer(200, "The board in a few figures.", (Summary,)),),
         handler=summarize,
-        parameters=OF_PERIOD,
+        parameters=(SUMMARY_PERCENTILES, BUCKETS, *OF_PERIOD),
         errors=READ_ERRORS,
         scope="read",
         subject="the summary of a board",
