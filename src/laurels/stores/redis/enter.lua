@@ -10,7 +10,8 @@
 local call, base, rules = redis.call, KEYS[1], ARGV[1]
 local tick, wanted, name, score, metadata, hex = ARGV[3], ARGV[5] ~= '', ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local meter, FIRST, TICKS, SEQUENCES = base .. ':meter:' .. ARGV[14] .. ':' .. name, 16, 2 ^ 53 - 1, 2 ^ 40 - 1
-local known = call('MGET', base .. ':state', base .. ':key:' .. hex, base .. ':clock', base .. ':end', meter)
+local watched = base .. ':watched'
+local known = call('MGET', base .. ':state', base .. ':key:' .. hex, base .. ':clock', base .. ':end', meter, watched)
 if (known[1] or '') ~= ARGV[2] then return {'stale', known[1] or '', call('GET', base .. ':definition') or ''} end
 
 local order, operator, ties, ranking, guard = rules:byte(1, 5)
@@ -104,6 +105,10 @@ for at, key in ipairs(keys) do
   end
 end
 
+if known[6] and counted == 1 then  -- as tell of common.lua
+  call('DEL', watched)
+  redis.pcall(known[6] == 's' and 'SPUBLISH' or 'PUBLISH', base .. ':changes', '')
+end
 if timed or guarded then call('SET', base .. ':clock', tick .. ' ' .. sequence, 'KEEPTTL') end
 if ttl then call('SET', base .. ':end', string.format('%.0f %s', now + ttl, ARGV[3]), 'KEEPTTL') end
 if answer then answer[6] = counted end

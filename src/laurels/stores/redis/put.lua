@@ -4,7 +4,8 @@
 -- by name, ranks are not dense and scores are not added. Most submits are so; it costs a third.
 
 local key, rules, name, score, metadata = KEYS[1], ARGV[1], ARGV[5], ARGV[6], ARGV[7]
-local state = redis.call('GET', key .. ':state') or ''
+local known = redis.call('MGET', key .. ':state', key .. ':watched')
+local state = known[1] or ''
 if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
 local had = redis.call('ZSCORE', key, name)
 local details = ARGV[3] .. '.1'
@@ -19,4 +20,8 @@ if had then
 end
 redis.call('ZADD', key, score, name)
 redis.call('HSET', key .. ':entries', name, metadata and details .. ' ' .. metadata or details)
+if known[2] then  -- as tell of common.lua
+  redis.call('DEL', key .. ':watched')
+  redis.pcall(known[2] == 's' and 'SPUBLISH' or 'PUBLISH', key .. ':changes', '')
+end
 return 0

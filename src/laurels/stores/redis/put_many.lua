@@ -4,7 +4,8 @@
 -- command for many of them costs a quarter of one for each. Returns 0, or as submit.lua does of a key that was used.
 
 local key, rules, now, hex, FIRST = KEYS[1], ARGV[1], ARGV[3], ARGV[5], 8
-local state = redis.call('GET', key .. ':state') or ''
+local known = redis.call('MGET', key .. ':state', key .. ':watched')
+local state, watched = known[1] or '', known[2]
 if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
 local best, down, details = rules:byte(2) == 98, rules:byte(1) == 100, now .. '.1'
 local keyed = hex ~= '' and key .. ':key:' .. hex
@@ -33,6 +34,11 @@ for first = FIRST, #ARGV, 2000 do  -- Lua's stack has room for some thousands
   if size > 0 then
     redis.call('ZADD', key, unpack(kept))
     redis.call('HSET', key .. ':entries', unpack(times))
+    if watched then  -- as tell of common.lua
+      redis.call('DEL', key .. ':watched')
+      redis.pcall(watched == 's' and 'SPUBLISH' or 'PUBLISH', key .. ':changes', '')
+      watched = nil
+    end
   end
 end
 if keyed then

@@ -51,7 +51,7 @@ from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import UNKNOWN, Definitions
 from laurels.stores.redis.details import read_details, read_entries, read_entry, read_full
 from laurels.stores.redis.keys import COMMON, RUN_KEY, is_partition, key_of, owner_of, read_score, write_score
-from laurels.stores.redis.partitions import ENTRIES, Partitions
+from laurels.stores.redis.partitions import ENTRIES, Partitions, names_of
 from laurels.stores.redis.rates import RedisMeters
 from laurels.stores.redis.relocation import Relocation
 from laurels.stores.redis.settings import RedisSettings
@@ -69,11 +69,12 @@ from laurels.stores.redis.submitting import (
     read_change,
     read_standing,
 )
+from laurels.stores.redis.watching import Watching
 from laurels.stores.runs import KEY_BYTES, make_run, read_run
 from laurels.stores.summary import edges_between, parts_above, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
     from laurels.definition import Definition
     from laurels.stores.redis.definitions import Known
@@ -130,6 +131,8 @@ class RedisStore(Store):
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
         self._run_key: bytes | None = None
         relocation = Relocation(self._act, self._servers.ask, self._definitions, self._boards.add)
+        self._watching = Watching(self._servers, self._names_of, self._definitions.learn)
+        self._definitions.changed = self._watching.refresh
         self._partitions = Partitions(self, self._ask_spread, self._definitions, relocation, self._read_run)
 
     def _is_spread(self, board: Board) -> bool:
@@ -366,7 +369,11 @@ class RedisStore(Store):
     # Definitions
 
     def follow(self, changed: Callable[[str], object]) -> None:
-        self._definitions.changed = changed
+        def know(board: str) -> None:
+            self._watching.refresh(board)
+            changed(board)
+
+        self._definitions.changed = know
 
     def default_of(self, name: str, default: Definition) -> Definition:  # noqa: ARG002 - which it was told
         return self._definitions.default_of(name)
@@ -569,6 +576,20 @@ class RedisStore(Store):
             return None
         return await self._act(_READ, board, place, kind, *words)
 
+    # Who looks on
+
+    def watch(self, board: str, changed: Callable[[], object] | None) -> bool:
+        self._watching.watch(board, changed)
+        return True
+
+    def _names_of(self, board: str) -> Iterator[str]:
+        """Yield the names under which a board and its partitions are kept."""
+        known = self._definitions.of(board)
+        yield board
+        for count in (known.definition.partitions, known.source):
+            if count > 1:
+                yield from names_of(board, count)
+
     # Other numbers of partitions
 
     async def repartition(
@@ -612,7 +633,7 @@ class RedisStore(Store):
         self.capabilities = replace(self.capabilities, durable=self._servers.is_durable)
 
     def warnings(self) -> list[str]:
-        return self._servers.warnings()
+        return [*self._servers.warnings(), *self._watching.warnings()]
 
     def measure(self) -> Mapping[str, float]:
         return self._servers.measure()
@@ -629,6 +650,7 @@ class RedisStore(Store):
     async def close(self) -> None:
         if not self.is_closed:
             self.is_closed = True
+            await self._watching.close()
             await self._servers.close()
 
 
