@@ -74,7 +74,10 @@ MAY_IMPORT = {
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
     | laurels("clock", "turnstile", "restoring"),
     "laurels.live": laurels("limits", "errors", "stores.contract", "boards"),
-    "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
+    "laurels.web": set[str](),
+    "laurels.http": laurels(
+        "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
+    )
     | laurels("stores.contract", "boards", "audit", "live"),
     "laurels.adapters.limits": laurels("limits"),
     "laurels.adapters": laurels("limits", "errors", "access", "http", "live", "adapters.limits"),

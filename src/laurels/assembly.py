@@ -46,6 +46,7 @@ from laurels.errors import (
 from laurels.http import Gate, Routes
 from laurels.http.access import Access, open_access
 from laurels.http.auditing import Auditor
+from laurels.http.console import CONSOLE
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
@@ -322,7 +323,7 @@ def list_operations(
     if crew is not None:
         collectors = (WorkersCollector(crew.figures.read),)
     metrics = () if counts is None else (metrics_operation(RequestCollector(counts), *collectors),)
-    return tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *metrics))
+    return tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *CONSOLE, *metrics))
 
 
 def _limited(operation: Operation, limits: Limits) -> Operation:

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from tests.access.ways import Way
 
 SCOPES = {
-    "open": ["document", "docs", "landing", "health", "ready", "whoami", "give_anonymous_token"],
+    "open": [
+        "document",
+        "docs",
+        "landing",
+        "health",
+        "ready",
+        "whoami",
+        "console",
+        "console_file",
+        "give_anonymous_token",
+    ],
     "read": ["standing", "read", "definition", "periods", "summary", "rank", "boards"],
     "submit:self": ["submit", "make_run"],
     "submit": ["submit_many", "set_metadata"],
@@ -167,7 +177,7 @@ def expected(name: str, credential: str) -> int:
 def test_who_may(service: Service, operation: Operation) -> None:
     """Each credential is answered with the one status, and whoever may not changes nothing."""
     _, body = GOOD.get(operation.name, (200, None))
-    target = operation.path.format(board="kart", name="v", key="gone") + (
+    target = operation.path.format(board="kart", name="v", key="gone", file="console.css") + (
         "?score=7" if operation.name == "rank" else ""
     )
     statuses = {}

@@ -51,7 +51,7 @@ from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import UNKNOWN, Definitions
 from laurels.stores.redis.details import read_details, read_entries, read_entry, read_full
 from laurels.stores.redis.keys import COMMON, RUN_KEY, is_partition, key_of, owner_of, read_score, write_score
-from laurels.stores.redis.partitions import ENTRIES, Partitions
+from laurels.stores.redis.partitions import ENTRIES, Partitions, names_of
 from laurels.stores.redis.rates import RedisMeters
 from laurels.stores.redis.relocation import Relocation
 from laurels.stores.redis.settings import RedisSettings
@@ -69,11 +69,12 @@ from laurels.stores.redis.submitting import (
     read_change,
     read_standing,
 )
+from laurels.stores.redis.watching import Watching
 from laurels.stores.runs import KEY_BYTES, make_run, read_run
 from laurels.stores.summary import edges_between, parts_above, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
     from laurels.definition import Definition
     from laurels.stores.redis.definitions import Known
@@ -130,6 +131,8 @@ class RedisStore(Store):
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
         self._run_key: bytes | None = None
         relocation = Relocation(self._act, self._servers.ask, self._definitions, self._boards.add)
+        self._watching = Watching(self._servers, self._names_of, self._definitions.learn)
+        self._definitions.changed = self._watching.refresh
         self._partitions = Partitions(self, self._ask_spread, self._definitions, relocation, self._read_run)
 
     def _is_spread(self, board: Board) -> bool:
@@ -236,13 +239,14 @@ class RedisStore(Store):
         definition, guard = known.definition, known.definition.guard
         if good and board.name not in self._boards.listed:
             await self._boards.add(board.name)
-        if known.is_plain and not (is_one or key or board.feeds) and _are_plain(good):
+        if known.is_plain and not (is_one or board.feeds) and _are_plain(good):
             pairs = chain.from_iterable((each.name, write_score(each.score)) for each in good)
-            answer = await self._servers.call(
-                _PUT_MANY, (key_of(board.name),), known.rules, known.state, self._now(), "", *pairs
-            )
+            line = known.rules, known.state, self._now(), "", *key_words(key, KEY_SECONDS), *pairs
+            answer = await self._servers.call(_PUT_MANY, (key_of(board.name),), *line)
             if answer == 0:
                 return SubmitResult(early) if early else None
+            if not _is_stale(answer):
+                return read_answer(answer, good, batch, Refused(definition, []))
             await self._follow(board.name, known, answer)
         runs = [await self._read_run(board, each) for each in good]
         words = Words(board.feeds, guard.runs if guard else None, self._now())
@@ -365,7 +369,11 @@ class RedisStore(Store):
     # Definitions
 
     def follow(self, changed: Callable[[str], object]) -> None:
-        self._definitions.changed = changed
+        def know(board: str) -> None:
+            self._watching.refresh(board)
+            changed(board)
+
+        self._definitions.changed = know
 
     def default_of(self, name: str, default: Definition) -> Definition:  # noqa: ARG002 - which it was told
         return self._definitions.default_of(name)
@@ -568,6 +576,20 @@ class RedisStore(Store):
             return None
         return await self._act(_READ, board, place, kind, *words)
 
+    # Who looks on
+
+    def watch(self, board: str, changed: Callable[[], object] | None) -> bool:
+        self._watching.watch(board, changed)
+        return True
+
+    def _names_of(self, board: str) -> Iterator[str]:
+        """Yield the names under which a board and its partitions are kept."""
+        known = self._definitions.of(board)
+        yield board
+        for count in (known.definition.partitions, known.source):
+            if count > 1:
+                yield from names_of(board, count)
+
     # Other numbers of partitions
 
     async def repartition(
@@ -611,7 +633,7 @@ class RedisStore(Store):
         self.capabilities = replace(self.capabilities, durable=self._servers.is_durable)
 
     def warnings(self) -> list[str]:
-        return self._servers.warnings()
+        return [*self._servers.warnings(), *self._watching.warnings()]
 
     def measure(self) -> Mapping[str, float]:
         return self._servers.measure()
@@ -628,6 +650,7 @@ class RedisStore(Store):
     async def close(self) -> None:
         if not self.is_closed:
             self.is_closed = True
+            await self._watching.close()
             await self._servers.close()
 
 
