@@ -415,8 +415,8 @@ OPERATIONS = (
         title="Watch a board",
         about="Answers with events for as long as the client listens: `page`, all that the view shows, first and after "
         "a gap; then `change`, what to set and what to delete. With `name`, `standing`: its score and rank, and who "
-        "has passed it. At most ten a second. `Last-Event-ID` goes on after an event. The same over WebSocket, with the "
-        "subprotocol `laurels.v1`, as JSON messages.",
+        "has passed it. Ten a second at most. `Last-Event-ID` goes on after an event. The same over WebSocket, with "
+        "the subprotocol `laurels.v1`, as JSON messages.",
         answers=(
             Answer(200, "The events.", kinds=(EVENTS,)),
             Answer(101, "The events follow as messages of a WebSocket."),
