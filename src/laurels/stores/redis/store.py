@@ -236,13 +236,14 @@ class RedisStore(Store):
         definition, guard = known.definition, known.definition.guard
         if good and board.name not in self._boards.listed:
             await self._boards.add(board.name)
-        if known.is_plain and not (is_one or key or board.feeds) and _are_plain(good):
+        if known.is_plain and not (is_one or board.feeds) and _are_plain(good):
             pairs = chain.from_iterable((each.name, write_score(each.score)) for each in good)
-            answer = await self._servers.call(
-                _PUT_MANY, (key_of(board.name),), known.rules, known.state, self._now(), "", *pairs
-            )
+            line = known.rules, known.state, self._now(), "", *key_words(key, KEY_SECONDS), *pairs
+            answer = await self._servers.call(_PUT_MANY, (key_of(board.name),), *line)
             if answer == 0:
                 return SubmitResult(early) if early else None
+            if not _is_stale(answer):
+                return read_answer(answer, good, batch, Refused(definition, []))
             await self._follow(board.name, known, answer)
         runs = [await self._read_run(board, each) for each in good]
         words = Words(board.feeds, guard.runs if guard else None, self._now())
