@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from laurels.clock import SECOND
-from laurels.definition import DEFAULT_DEFINITION, PARTITIONS, Definition, Stored, contradiction
+from laurels.definition import DEFAULT_DEFINITION, PARTITIONS, Contradiction, Definition, Stored, contradiction
 from laurels.errors import DefinitionChanged, DefinitionConflict, StoreUnavailable
 from laurels.stores.redis.calls import Script
 from laurels.stores.redis.keys import (
@@ -279,7 +279,8 @@ class Definitions:
             if mode == "keep":
                 self.take(name, answer[1], body)
         else:
-            raise DefinitionConflict(name, _problem(known.definition, new, answer) + way)
+            pointer, problem = _problem(known.definition, new, answer)
+            raise DefinitionConflict(name, problem + way, pointer)
 
     # Partitions: each has the definition of its board, but for their number. What the board's own tag says holds. A
     # partition that has another one, because whoever changed it was killed, is given that before the next act there.
@@ -290,7 +291,8 @@ class Definitions:
         known = await self.learn(name)
         old = known.definition
         if known.source and new.partitions != old.partitions:
-            raise DefinitionConflict(name, f"its entries are being moved to {old.partitions} partitions" + way)
+            problem = f"its entries are being moved to {old.partitions} partitions"
+            raise DefinitionConflict(name, problem + way, "/partitions")
         goes = mode == "keep" and new.partitions != old.partitions
         parts = [
             partition_name(name, at, count)
@@ -302,7 +304,7 @@ class Definitions:
         answers = await asyncio.gather(*(self._define_part(each, old, new, *change) for each in parts))
         problems = [_problem(old, new, answer) for answer in answers if answer[0] != b"d"]
         if problems:
-            raise DefinitionConflict(name, problems[0] + way)
+            raise DefinitionConflict(name, problems[0].problem + way, problems[0].pointer)
 
     async def _define_part(self, part: str, old: Definition, new: Definition, *change: str | bytes) -> Any:
         """Check or change the definition of a partition: ``change`` is the mode, the digest and the definition."""
@@ -465,13 +467,14 @@ def _words(old: Definition, new: Definition) -> list[str]:
     ]
 
 
-def _problem(old: Definition, new: Definition, answer: list[Any]) -> str:
+def _problem(old: Definition, new: Definition, answer: list[Any]) -> Contradiction:
     """Return why a board cannot have a definition, as define.lua answered."""
     kind, entries, *facts = answer
     if kind == b"m":
         what = "dense ranks" if new.ranking == "dense" else "whole scores"
-        return f"it has {entries:,} entries, and for {what} at most {MOST_COUNTED:,} are looked at in one act"
+        problem = f"it has {entries:,} entries, and for {what} at most {MOST_COUNTED:,} are looked at in one act"
+        return Contradiction("/ranking" if new.ranking == "dense" else "/scores/integer", problem)
     low, high, held, is_whole, *windows = facts
     names = frozenset(window.decode() for window in windows)
     stored = Stored(entries, read_score(low), read_score(high), lambda: bool(is_whole), names, held)
-    return contradiction(old, new, stored) or "what is stored contradicts it"
+    return contradiction(old, new, stored) or Contradiction("", "what is stored contradicts it")
