@@ -11,7 +11,7 @@ import click
 
 from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable, SourceFailed
 from laurels.cli.printing import write
-from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
+from laurels.errors import AnswerLost, BadServerURL, ExtraMissing, LaurelsError
 from laurels.optional import load
 from laurels.version import __version__
 from laurels.visible import escape
@@ -60,6 +60,7 @@ REFUSED, WRONG, FAILED, INTERRUPTED = 1, 2, 3, 130
 STATUSES: dict[type[Exception], int] = {
     EnvironmentWrong: WRONG,
     KeyUnusable: WRONG,
+    BadServerURL: WRONG,
     AnswerLost: FAILED,
     ServerFailed: FAILED,
     ServerUnreachable: FAILED,
