@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
 
 from laurels.cli.environment import hide_password
@@ -86,7 +86,8 @@ async def _connect(target: Target, settings: RedisSettings, opened: AsyncExitSta
         options |= {"ssl": True, "ssl_ca_certs": settings.ca_file and str(settings.ca_file)}
     first = target.addresses[0]
     if target.kind == "sentinel":
-        sentinel = Sentinel(target.addresses, **options)
+        own = {"socket_timeout": SECONDS, "socket_connect_timeout": SECONDS, "retry": Retry(NoBackoff(), 0)}
+        sentinel = Sentinel(target.addresses, sentinel_kwargs=own, **options)  # which is asked again by who needs it
         for each in sentinel.sentinels:
             opened.push_async_callback(each.aclose)
         return [await opened.enter_async_context(sentinel.master_for(target.service, db=target.database))]
