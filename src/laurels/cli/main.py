@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECTIONS = {
-    "Service": {"serve": "laurels.cli.serve:serve"},
+    "Service": {"serve": "laurels.cli.serve:serve", "demo": "laurels.cli.demo:demo"},
     "Scores": {
         "submit": "laurels.cli.scores:submit",
         "standing": "laurels.cli.scores:standing",
@@ -114,7 +114,7 @@ class Commands(click.Group):
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         """Load a command; return None if there is none of that name."""
-        if name == "serve":  # which handles SIGHUP, but only when it has been imported
+        if name in {"serve", "demo"}:  # which handles SIGHUP, but only when it has been imported
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         place = next((section[name] for section in SECTIONS.values() if name in section), None)
         if place is None:
