@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from laurels.clock import SECOND
 from laurels.errors import StoreError
-from laurels.stores.contract import FullSubmission, Submission
+from laurels.stores.contract import FullSubmission
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -28,24 +28,19 @@ if TYPE_CHECKING:
 POINTS, LAPS, CREWS = "star-runner", "ring-road", "crews"
 BOARDS = f"""\
 [boards.{POINTS}]
-title = "Star Runner"
 operator = "best"
 ties = "earliest"
 ranking = "competition"
 windows = ["daily", "weekly"]
 keep = {{ daily = 14, weekly = 4 }}
-display = {{ country = "country", fields = ["ship"] }}
 
 [boards.{LAPS}]
-title = "Ring Road, the fastest laps"
 order = "ascending"
 operator = "best"
 ties = "earliest"
 windows = ["weekly"]
-display = {{ format = "duration", unit = "ms", country = "country" }}
 
 [boards.{CREWS}]
-title = "Crews of the season"
 operator = "increment"
 scores = {{ integer = true }}
 windows = ["daily"]
@@ -122,7 +117,7 @@ class Crowd:
                 keenness=min(40, int(3 * draw.paretovariate(1.3))),
             )
 
-    def season(self, until: float) -> Iterator[tuple[str, list[Submission]]]:
+    def season(self, until: float) -> Iterator[tuple[str, list[FullSubmission]]]:
         """Yield batches, each with its board: what was played in the days before a time, the oldest first."""
         draw = self._random
         games = [
@@ -130,7 +125,7 @@ class Crowd:
             for at, each in enumerate(self.players)
             for _ in range(each.keenness)
         ]
-        batches: dict[str, list[Submission]] = {}
+        batches: dict[str, list[FullSubmission]] = {}
         for before, at in sorted(games, reverse=True):
             for board, each in self._play(self.players[at], int((until - before) * SECOND)):
                 batch = batches.setdefault(board, [])
@@ -139,7 +134,7 @@ class Crowd:
                     yield board, batches.pop(board)
         yield from batches.items()
 
-    def _play(self, player: Player, when: int | None = None) -> Iterator[tuple[str, Submission]]:
+    def _play(self, player: Player, when: int | None = None) -> Iterator[tuple[str, FullSubmission]]:
         """Yield what one game comes to, each with its board."""
         player.games += 1
         luck = self._random.lognormvariate(0, 0.15)

@@ -52,7 +52,7 @@ Examples:
 )
 @click.option("--seed", type=int, metavar="N", default=1, show_default=True, help="Another one makes other players.")
 def demo(*, port: int, players: int, games: float, seed: int) -> None:
-    """Run a service with a crowd of made-up players, to look at; Ctrl-C ends it.
+    """Run a service with a crowd of made-up players on it, until it is stopped.
 
     They have played a season already, and go on. All of it is in a scratch directory, which is removed at the end.
     """
