@@ -52,7 +52,7 @@ Examples:
 )
 @click.option("--seed", type=int, metavar="N", default=1, show_default=True, help="Another one makes other players.")
 def demo(*, port: int, players: int, games: float, seed: int) -> None:
-    """Run a service with a crowd of made-up players on it, until it is stopped.
+    """Run a service with made-up players on it, until it is stopped.
 
     They have played a season already, and go on. All of it is in a scratch directory, which is removed at the end.
     """
@@ -62,7 +62,7 @@ def demo(*, port: int, players: int, games: float, seed: int) -> None:
         crowd = Crowd(players, seed)
         write(
             f"{players:,} made-up players play a season of {SEASON_DAYS} days, and then go on. Their boards are "
-            f"/{POINTS}, /{LAPS} and /{CREWS} at the address below, in a browser or with curl.",
+            f"/{POINTS}, /{LAPS} and /{CREWS} at the address below; `curl -N` of /-/boards/{CREWS}/live shows changes.",
             err=True,
         )
         settings = Settings(port=port, data=Path(scratch, "data"), boards=boards)
