@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -400,6 +400,31 @@ async def test_a_cluster_with_holes(tmp_path: Path) -> None:
         store = await open_store(url)
         with pytest.raises(StoreUnavailable, match="has these keys"):
             await store.standing(KART, "v")
+        await store.close()
+
+
+def take_all_slots(client: Redis) -> None:
+    """Make a node a cluster of its own."""
+    client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+    until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+
+
+async def test_a_node_that_is_taken_out(tmp_path: Path) -> None:
+    """A node that was taken out of the cluster, or is cut off, says that it is down: who has its slots is asked."""
+    with ExitStack() as stack:
+        options = {"cluster_enabled": "yes", "cluster_node_timeout": "500"}
+        nodes = [
+            stack.enter_context(running(tmp_path / name, cluster_port=str(free_port()), **options)) for name in "ab"
+        ]
+        old, new = (stack.enter_context(closing(node.client())) for node in nodes)
+        take_all_slots(old)
+        store = await open_store("redis+cluster://" + ",".join(node.address for node in nodes))
+        await store.submit(KART, Submission("v", 1))
+        old.flushall()
+        old.execute_command("CLUSTER RESET SOFT")
+        take_all_slots(new)
+        await store.submit(KART, Submission("v", 1))
+        assert new.zscore(key_of(KART.name), "v") == 1
         await store.close()
 
 
