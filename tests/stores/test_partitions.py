@@ -22,7 +22,8 @@ from laurels.stores.contract import Board, FullSubmission, IdempotencyKey, Stand
 from laurels.stores.redis import partitions
 from laurels.stores.redis.cluster import slot_of
 from laurels.stores.redis.keys import key_of
-from laurels.stores.redis.partitions import partition, partition_of
+from laurels.stores.redis.partitions import partition_of
+from laurels.stores.redis.relocation import partition
 from laurels.stores.redis.store import RedisStore
 from tests.stores.conformance import LAPS, Conformance
 from tests.stores.guarantees import declare
