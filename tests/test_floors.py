@@ -62,9 +62,9 @@ MAY_IMPORT = {
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),
-    "laurels.restoring": laurels("errors", "definition", "stores.contract", "submissions"),
+    "laurels.restoring": laurels("clock", "errors", "definition", "stores.contract", "submissions"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
-    | laurels("turnstile", "restoring"),
+    | laurels("clock", "turnstile", "restoring"),
     "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
     | laurels("stores.contract", "boards", "audit"),
     "laurels.adapters.limits": laurels("limits"),

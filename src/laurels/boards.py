@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct, structs
 
+from laurels.clock import SECOND
 from laurels.definition import NO_FILE, BoardsFile, Definition
 from laurels.entries import check_entry, checked_board, checked_name, checked_score, last_name
 from laurels.errors import (
@@ -26,6 +27,7 @@ from laurels.errors import (
     BadParameter,
     DefinitionChanged,
     DefinitionConflict,
+    DefinitionStale,
     KeyReused,
     LaurelsError,
     NotDeclared,
@@ -85,7 +87,6 @@ REPEATED = (
     *("summary", "place", "hidden", "count", "periods", "find_period"),
 )
 """The methods that go by a definition."""
-SECOND = 1_000_000
 T = TypeVar("T")
 CALENDARS_CACHED = 4096
 PERIODS_AT_ONCE = 50
@@ -647,9 +648,16 @@ class Boards:
         self._redefined.clear()
         return names
 
-    async def define(self, name: str, definition: Definition) -> bool:
-        """Define a board from now on; return whether it had no definition of its own."""
+    async def define(
+        self, name: str, definition: Definition, is_expected: Callable[[Definition], bool] | None = None
+    ) -> bool:
+        """Define a board from now on; return whether it had no definition of its own.
+
+        Raises DefinitionStale if the definition that it has is another than expected.
+        """
         async with self._change_definition(name):
+            if is_expected is not None and not is_expected(self.board(name).definition):
+                raise DefinitionStale(name)
             self.store.capabilities.check(definition)
             is_new = name not in self._stored
             await self.store.define(name, definition)

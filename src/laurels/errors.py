@@ -72,6 +72,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import PurePath
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -177,12 +178,28 @@ class RunRefused(ScoreRefused):
 
 
 class DefinitionConflict(LaurelsError):
-    """A board's entries, or the file that declares it, contradict a change of its definition; nothing was changed."""
+    """A board's entries, or the file that declares it, contradict a change of its definition; nothing was changed.
 
-    def __init__(self, board: str, problem: str) -> None:
+    ``pointer`` (RFC 6901) is there if one field of the definition is the cause.
+    """
+
+    def __init__(self, board: str, problem: str, pointer: str = "") -> None:
         self.board = board
         self.problem = problem
+        if pointer:
+            self.pointer = pointer
         super().__init__(f"The definition of the board {truncate(board)!r} cannot change so: {problem}.")
+
+
+class DefinitionStale(LaurelsError):
+    """A definition is not the one any more that a change of it was made from; nothing was changed."""
+
+    def __init__(self, board: str) -> None:
+        self.board = board
+        super().__init__(
+            f"The definition of the board {truncate(board)!r} is not what If-Match says: somebody has changed it since "
+            "it was read. Read it again, and change that."
+        )
 
 
 class DefinitionChanged(LaurelsError):
@@ -442,12 +459,15 @@ class NotKept(StoreError):
         super().__init__(f"This service cannot {feature}: the store behind it does not, and {which_does} does.")
 
 
+def _without_credentials(url: str) -> str:
+    return re.sub(r"^([a-z+]+:(//)?)?.*@", r"\1", url, flags=re.IGNORECASE | re.DOTALL)
+
+
 class BadStore(StoreError):
     """There is no store of the URL that was given."""
 
     def __init__(self, url: str) -> None:
-        scheme, separator, place = url.partition(":")
-        self.url = f"{scheme}{separator}{place.rpartition('@')[2]}"  # without credentials
+        self.url = _without_credentials(url)
         super().__init__(
             f"{self.url!r} is no store: it must be embedded, or momento:CACHE with the name of a cache, or a URL "
             "such as redis://HOST/0."
@@ -455,11 +475,10 @@ class BadStore(StoreError):
 
 
 class BadServerURL(StoreError):
-    """A URL does not say where a server of Redis is. The message has no credentials."""
+    """A URL does not say where a server of Redis is."""
 
     def __init__(self, url: str, problem: str) -> None:
-        scheme, separator, rest = url.partition("://")
-        self.url = f"{scheme}{separator}{rest.rpartition('@')[2]}"
+        self.url = _without_credentials(url)
         super().__init__(f"{self.url!r} is no URL of Redis: {problem}.")
 
 

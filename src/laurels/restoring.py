@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field, structs
 
+from laurels.clock import SECOND
 from laurels.definition import DEFAULT_DEFINITION
 from laurels.errors import BadBody
 from laurels.stores.contract import Board, Feed, FullSubmission, HiddenName, Ranked, Refusal, Submission
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from laurels.definition import Operator
     from laurels.stores.contract import Store
 
-SECOND = 1_000_000
 HIDDEN_READ = 1000
 """How many hidden names are looked at at once."""
 TWICE = "The name stands twice: restore each once."

@@ -343,7 +343,7 @@ class Workers:
             elif isinstance(message, Told):
                 self._tell(process, message)
             else:
-                self._acknowledge(process, self._tellings[message.number])
+                self._acknowledge(process, message.number)
 
     def _welcome(self, process: _Process) -> None:
         process.is_ready = True
@@ -366,23 +366,24 @@ class Workers:
     def _tell(self, by: _Process, told: Told) -> None:
         self._numbers += 1
         others = [each for each in self._running.values() if each is not by]
-        telling = _Telling(by, told.number, {each.pid for each in others})
-        self._tellings[self._numbers] = telling
+        self._tellings[self._numbers] = _Telling(by, told.number, {each.pid for each in others})
         for each in others:
             _send(each.channel, Told(self._numbers, told.what))
+        self._acknowledge(by, self._numbers)
 
-    def _acknowledge(self, process: _Process, telling: _Telling) -> None:
+    def _acknowledge(self, process: _Process, number: int) -> None:
+        telling = self._tellings[number]
         telling.left.discard(process.pid)
         if not telling.left:
             _send(telling.by.channel, Heard(telling.number))
+            del self._tellings[number]
 
     def _end(self, process: _Process, status: int) -> None:
         """Start a worker that has ended again, unless all are to end."""
         del self._running[process.number]
         self._figures.clear(process.number)
-        for telling in self._tellings.values():
-            self._acknowledge(process, telling)
-        self._tellings = {number: each for number, each in self._tellings.items() if each.left}
+        for number in list(self._tellings):
+            self._acknowledge(process, number)
         if self._is_ending:
             self._status = self._status or int(status not in _GOOD)
         elif not self._is_up:

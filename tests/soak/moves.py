@@ -108,7 +108,9 @@ class Reader(Client):
         """Read the beginning of the board, and one standing, over and over."""
         sums: dict[str, int] = {}
         while not (self.ended.is_set() or self.fault):
-            entries = json.loads(self.ask("GET", f"/sums?endRank={WRITERS * OWN_NAMES - 1}") or b"{}").get("entries", [])
+            entries = json.loads(self.ask("GET", f"/sums?endRank={WRITERS * OWN_NAMES - 1}") or b"{}").get(
+                "entries", []
+            )
             names = [entry["name"] for entry in entries]
             found = {entry["name"]: entry["score"] for entry in entries}
             if len(set(names)) < len(names):  # pragma: no cover - a fault

@@ -162,6 +162,7 @@ def test_missing_cache_while_it_serves(service: Server, momento: Momento, cache:
         ("momento:", "'momento:' is no store: it must be embedded, or momento:CACHE"),
         ("embedded:x", "'embedded:x' is no store"),
         ("sqlite", "'sqlite' is no store"),
+        ("rediis://user:hunter2@host/0", "'rediis://host/0' is no store"),
     ],
 )
 def test_no_such_store(momento: Momento, store: str, says: str) -> None:

@@ -16,7 +16,8 @@ from hypothesis import settings
 from hypothesis.stateful import rule, run_state_machine_as_test
 from msgspec import structs
 
-from laurels.definition import Bounds, Definition
+from laurels.boards import Boards
+from laurels.definition import BoardsFile, Bounds, Definition
 from laurels.errors import AnswerLost, DefinitionChanged, DefinitionConflict, StoreUnavailable, SumUncertain
 from laurels.stores.contract import Board, FullSubmission, IdempotencyKey, Standing, Submission
 from laurels.stores.redis import partitions
@@ -246,6 +247,20 @@ async def test_where_a_name_is(plain: RedisStore, url: str) -> None:
     assert await plain.names() == ["world", "world#1/8"]
     assert await plain.names("world") == ["world#1/8"]
     assert await plain.names(limit=1) == ["world"]
+
+
+async def test_partitions_that_are_forgotten(plain: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of partitions is bounded, also for boards that are none; what is forgotten is asked for again."""
+    monkeypatch.setattr("laurels.stores.redis.definitions.PARTITIONS_KNOWN", 10)
+    boards = Boards(plain, BoardsFile(default=Definition(partitions=4)))
+    await boards.declare()
+    for expected in (1, 2):
+        for number in range(8):
+            await boards.submit(f"b{number}", Submission(f"v{expected}", 1))
+            assert await boards.count(boards.board(f"b{number}")) == expected
+            assert await boards.count(boards.board(f"none{number}")) == 0
+            assert len(plain._definitions._partitions) <= 10  # noqa: SLF001 - nothing reports it
+            assert len(plain._definitions._boards) <= 16  # noqa: SLF001 - nothing reports it
 
 
 async def test_other_number_of_partitions(plain: RedisStore, url: str) -> None:

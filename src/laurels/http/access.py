@@ -146,14 +146,14 @@ class Access:
             self.limits.shared = meters
 
     async def revoke(self, name: str) -> None:
-        """Take a key out of the file, and accept it no more, if it is there.
+        """Take a key out of the file, and accept it no more, if it is there; but not the last that may do so.
 
         Raises NoAccessFile, AccessFileNotEdited or AccessFileUnusable; then nothing has changed.
         """
         async with self._changing:  # or a reload that has read the file before might bring the key back
             if self.path is None:
                 raise NoAccessFile
-            await asyncio.to_thread(remove_key, self.path, name)
+            await asyncio.to_thread(remove_key, self.path, name, self._now())
             self._leave_out(name)
         if self._tell is not None:
             await self._tell(name)

@@ -205,8 +205,22 @@ WALKTHROUGH = (
             409,
             "The definition of the board 'mario-kart' cannot change so: it has entries that were kept with operator "
             "'best', not 'increment'; drop its entries first.",
+            pointer="/operator",
         ),
         b'{"operator": "increment"}',
+    ),
+    Example(
+        "define",
+        "A change of what somebody else has changed meanwhile",
+        "/-/boards/mario-kart",
+        412,
+        _problem(
+            412,
+            "The definition of the board 'mario-kart' is not what If-Match says: somebody has changed it since it was "
+            "read. Read it again, and change that.",
+        ),
+        b'{"operator": "best"}',
+        ("If-Match", '"0c5a1f1bd3a04f8ba9ed1c4f7d0a2b3c"'),
     ),
     Example(
         "define",
@@ -263,6 +277,21 @@ WALKTHROUGH = (
     Example("remove", "A name is taken off", "/mario-kart/judy", 204),
     Example("drop", "All entries are dropped", "/mario-kart", 204),
     Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
+    Example(
+        "boards",
+        "The boards whose names begin so",
+        "/-/boards?prefix=mario-",
+        200,
+        b'{"boards":[],"next":null}',
+    ),
+    Example(
+        "whoami",
+        "What a key may do",
+        "/-/whoami",
+        200,
+        b'{"who":"key:ann","scopes":["moderate","define"],"boards":["mario-*"],"expires":"2027-11-01T00:00:00Z"}',
+        varies=True,
+    ),
     Example(
         "keys",
         "The keys",

@@ -182,6 +182,16 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "boards": _describe("The boards, by name."),
         "next": _describe("What to send as `after` for the boards after these, null if there are none."),
     },
+    "Asker": {
+        "who": _describe(
+            "`key:NAME`, `player:NAME`, `public` if nothing was shown, or `anybody` without an access file.",
+            examples=["key:console"],
+        ),
+        "scopes": _describe("What they may do; `admin` is everything, `submit` has `submit:self` in it."),
+        "boards": _describe("On which boards: names, in which `*` is any characters."),
+        "within": _describe("Further such names, one of which a board must match, too; left out if all do."),
+        "expires": _describe("Until when; null if no time ends it."),
+    },
     "ListedKey": {
         "name": _describe("The key's name."),
         "scopes": _describe("What may be done with it."),

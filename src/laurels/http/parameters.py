@@ -2,7 +2,7 @@
 
     in the path      PathName
     in the query     Whole · Number · RequiredNumber · Text · Time · Names · Fields
-    in the headers   Preference · Key
+    in the headers   Preference · Key · Tags
 
 To add one: make it here, and name it in the parameters of an operation or a read, whose handler gets what it reads.
 """
@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from laurels.entries import RESERVED
 from laurels.errors import BadParameter, truncate
-from laurels.http.headers import REPRESENTATION, wants_representation
+from laurels.http.headers import REPRESENTATION, read_tags, wants_representation
 from laurels.limits import (
     AUDIT_RECORDS,
     BOARDS_LISTED,
@@ -239,6 +239,22 @@ class Preference(Input, frozen=True, kw_only=True):
         return wants_representation(headers)
 
 
+class Tags(Input, frozen=True, kw_only=True):
+    """Entity tags of what the client has read."""
+
+    where: ClassVar[Where] = "header"
+
+    @property
+    def schema(self) -> Schema:
+        """A string."""
+        return TEXT
+
+    def read(self, query: Query, headers: Headers) -> frozenset[bytes] | None:
+        """Return the tags, or None."""
+        found = headers.get(self.name.lower().encode())
+        return None if found is None else read_tags(found)
+
+
 class Key(Input, frozen=True, kw_only=True):
     """An idempotency key. The rules check it, because they know what it is the key of."""
 
@@ -343,6 +359,11 @@ SCORE = RequiredNumber(
     about="The score to look up; it does not have to be on the board.",
     missing="There is no score to tell the rank of: ask with ?score=1234.",
 )
+IF_MATCH = Tags(
+    name="If-Match",
+    about="The `ETag` of the definition that was read, so that it is not changed if somebody else has done so since.",
+)
+BOARDS_PREFIX = Text(name="prefix", about="The boards whose names begin so.", example="mario-")
 AFTER = Text(name="after", about="The `next` of the list before: returns the boards after that name.")
 BOARDS_LIMIT = Whole(
     name="limit", about="How many boards at most.", least=1, most=BOARDS_LISTED, default=DEFAULT_BOARDS_LISTED

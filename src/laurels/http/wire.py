@@ -209,6 +209,16 @@ class Periods(Struct, frozen=True):
     next: str | UnsetType = UNSET
 
 
+class Asker(Struct, frozen=True):
+    """Who asks, and what they may do; ``within`` are further patterns, one of which a board must match as well."""
+
+    who: str
+    scopes: list[Scope]
+    boards: tuple[str, ...]
+    expires: datetime | None
+    within: tuple[str, ...] | UnsetType = UNSET
+
+
 class ListedKey(Struct, frozen=True):
     """A key of the access file; of its secret nothing."""
 

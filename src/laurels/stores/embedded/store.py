@@ -463,7 +463,7 @@ class EmbeddedStore(Store):
                 new[name] = definition
                 if problem := self._state.problem(name, definition):
                     if not (self._is_over(name) and self._clock.is_settled):
-                        raise DefinitionConflict(name, problem + way)
+                        raise DefinitionConflict(name, problem.problem + way, problem.pointer)
                     ended.append(name)
             if count % DEFINED_AT_ONCE == 0:
                 await asyncio.sleep(0)

@@ -12,7 +12,7 @@
 --   B:held             as K, and B:held:entries as K:entries: what the guard holds
 --   B:hiding           sorted set   the hidden names, all of score 0
 --   B:periods          sorted set   "window\nperiod" of each period that has entries, all of score 0
---   B:clock            hash         tick, sequence                                     if ties go by time, or guarded
+--   B:clock            string       "tick sequence"                                    if ties go by time, or guarded
 --   B:end              string       "end last": when the board's time is over, and its last submit, in microseconds
 --   B:key:HEX          string       fingerprint (16 bytes), time (16 digits), first answer (MessagePack); expires
 --   B:key:HEX:ranks    string       of a partition: that time, and how many entries of the others came before; expires

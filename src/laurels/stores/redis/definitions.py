@@ -27,13 +27,26 @@ import msgspec
 from msgspec import Struct, structs
 
 from laurels.clock import SECOND
-from laurels.definition import DEFAULT_DEFINITION, PARTITIONS, Definition, Stored, contradiction
+from laurels.definition import DEFAULT_DEFINITION, PARTITIONS, Contradiction, Definition, Stored, contradiction
 from laurels.errors import DefinitionChanged, DefinitionConflict, StoreUnavailable
 from laurels.stores.redis.calls import Script
-from laurels.stores.redis.keys import COMMON, DEFAULT, DEFINED, ONLY, key_of, owner_of, partition_name, read_score
+from laurels.stores.redis.keys import (
+    COMMON,
+    DEFAULT,
+    DEFINED,
+    ONLY,
+    is_partition,
+    key_of,
+    owner_of,
+    partition_name,
+    read_score,
+)
+from laurels.stores.redis.submitting import guard_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+
+    from laurels.stores.redis.calls import Word
 
 GONE = "gone"
 """The state of a partition that its board has no more."""
@@ -43,6 +56,8 @@ MOST_COUNTED = 100_000
 """Of how many entries at most the scores are looked at in one act, as :func:`Definitions.define` must for some."""
 UNDECLARED_KNOWN = 100_000
 """Of how many boards without a definition it is remembered that there is something to know."""
+PARTITIONS_KNOWN = 100_000
+"""Of how many partitions it is remembered what they are; far more than one board has."""
 _DEFINE, _ANNOUNCE, _ANNOUNCED = Script(COMMON, "define"), Script("announce"), Script("announced")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Definition).decode
@@ -57,6 +72,10 @@ class Known(Struct, frozen=True):
     is_own: bool = False
     is_plain: bool = False
     """Whether the short scripts do."""
+    is_short: bool = False
+    """Whether the script for single submissions does (``enter.lua``)."""
+    guard: Sequence[Word] = ()
+    """The words of what the guard refuses and holds."""
     adopts: bool = False
     """Whether the default definition must be written down before a submit."""
     source: int = 0
@@ -90,16 +109,20 @@ def rules_of(definition: Definition) -> str:
 
 def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known:
     of = definition
-    has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal" or of.partitions > 1
+    has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal"
     moving, *before = state.partition("@")[2].split("&")
     source = int(moving or 0)
-    is_plain = not (has_more or of.operator == "increment" or "+" in state or adopts or source or _is_gone(state))
+    is_short = not (
+        of.operator == "increment" or "+" in state or adopts or source or of.partitions > 1 or _is_gone(state)
+    )
     return Known(
         state,
         of,
         rules_of(of),
         is_own=state[:1].isalnum(),
-        is_plain=is_plain,
+        is_plain=is_short and not has_more,
+        is_short=is_short and not (of.guard and of.guard.runs),
+        guard=guard_words(of.guard),
         adopts=adopts,
         source=source,
         earlier=tuple(map(int, before)),
@@ -124,7 +147,8 @@ _PLAIN = _known("", DEFAULT_DEFINITION)
 UNKNOWN = "?"
 """No state of anything."""
 _NO_PARTITION = _known(UNKNOWN, Definition(partitions=PARTITIONS))
-"""A partition that is none, or of which nothing is known: no partition has partitions, or that state."""
+"""A partition that is none, or of which nothing is known: no partition has partitions, or that state. So its board is
+asked before anything is done there."""
 
 
 @lru_cache(100)
@@ -145,6 +169,7 @@ class Definitions:
         self._ask = ask
         self._now = now
         self._boards: dict[str, Known] = {}
+        self._partitions: dict[str, Known] = {}
         self._default = _PLAIN
         self._own: dict[str, Definition] = {}
         self._undeclared: set[str] = set()
@@ -159,12 +184,14 @@ class Definitions:
         return MappingProxyType(self._own)
 
     def of(self, name: str) -> Known:
-        """Return what is known of a board."""
+        """Return what is known of a board, or of a partition."""
+        if is_partition(name):
+            return self._partitions.get(name, _NO_PARTITION)
         return self._boards.get(name, self._default)
 
     def default_of(self, name: str) -> Definition:
         """Return the definition that a board has if it has none of its own."""
-        known = self._boards.get(name, self._default)
+        known = self.of(name)
         return self._default.definition if known.is_own else known.definition
 
     # What is learnt
@@ -177,7 +204,7 @@ class Definitions:
     def take(self, name: str, state: bytes, body: bytes) -> Known:
         """Know what Redis says of a board."""
         text = state.decode()
-        is_whole = owner_of(name) == name
+        is_whole = not is_partition(name)
         if not (is_whole or body):
             return self._set(name, _NO_PARTITION)
         definition = _read_definition(name, body) if body else DEFAULT_DEFINITION
@@ -190,10 +217,13 @@ class Definitions:
         return known is not None and not known.is_own and known.state[:1] != "~" and not known.adopts
 
     def _set(self, name: str, known: Known) -> Known:
+        if is_partition(name):
+            if len(self._partitions) >= PARTITIONS_KNOWN:
+                self._partitions.clear()
+            self._partitions[name] = known
+            return known
         before = self.of(name)
         self._boards[name] = known
-        if owner_of(name) != name:
-            return known
         if known.is_own:
             self._own[name] = known.definition
             self._undeclared.discard(name)
@@ -211,12 +241,6 @@ class Definitions:
         for name in undeclared:
             self._boards.pop(name, None)
             self._undeclared.discard(name)
-
-    def begin_partitions(self, names: Iterable[str]) -> None:
-        """Take partitions of which nothing is known for none: their board is asked before anything is done there."""
-        for name in names:
-            if name not in self._boards:
-                self._boards[name] = _NO_PARTITION
 
     async def load(self) -> None:
         """Learn of all that was defined since this was last called."""
@@ -282,7 +306,8 @@ class Definitions:
             if mode == "keep":
                 self.take(name, answer[1], body)
         else:
-            raise DefinitionConflict(name, _problem(known.definition, new, answer) + way)
+            pointer, problem = _problem(known.definition, new, answer)
+            raise DefinitionConflict(name, problem + way, pointer)
 
     # Partitions: each has the definition of its board, but for their number. What the board's own tag says holds. A
     # partition that has another one, because whoever changed it was killed, is given that before the next act there.
@@ -293,7 +318,8 @@ class Definitions:
         known = await self.learn(name)
         old = known.definition
         if known.source and new.partitions != old.partitions:
-            raise DefinitionConflict(name, f"its entries are being moved to {old.partitions} partitions" + way)
+            problem = f"its entries are being moved to {old.partitions} partitions"
+            raise DefinitionConflict(name, problem + way, "/partitions")
         goes = mode == "keep" and new.partitions != old.partitions
         parts = [
             partition_name(name, at, count)
@@ -305,12 +331,12 @@ class Definitions:
         answers = await asyncio.gather(*(self._define_part(each, old, new, *change) for each in parts))
         problems = [_problem(old, new, answer) for answer in answers if answer[0] != b"d"]
         if problems:
-            raise DefinitionConflict(name, problems[0] + way)
+            raise DefinitionConflict(name, problems[0].problem + way, problems[0].pointer)
 
     async def _define_part(self, part: str, old: Definition, new: Definition, *change: str | bytes) -> Any:
         """Check or change the definition of a partition: ``change`` is the mode, the digest and the definition."""
         mode, digest, body = change
-        state: str | bytes = self._boards.get(part, _PLAIN).state
+        state: str | bytes = self._partitions.get(part, _PLAIN).state
         words = mode, rules_of(new), digest, body, *_words(old, new)
         while True:
             answer = await self._call(_DEFINE, (key_of(part),), rules_of(old), state, self._now(), "", *words)
@@ -332,10 +358,10 @@ class Definitions:
         known = self.of(name)
         own = structs.replace(known.definition, partitions=1)
         if part == partition_name(name, 0, 1):
-            self._boards[part] = _known(known.state, own)
+            self._set(part, _known(known.state, own))
         elif known.source and part.endswith(f"/{known.source}"):
             answer = await self._define_part(part, own, own, "force", f"{GONE}@", b"")
-            self._boards[part] = _known(answer[1].decode(), own)
+            self._set(part, _known(answer[1].decode(), own))
         else:
             digest = digest_of(own) + _layout(known.source, known.earlier)
             await self._define_part(part, own, own, "force", digest, _encode(own))
@@ -419,7 +445,7 @@ class Definitions:
             await asyncio.gather(*(self._repair(name, part) for part in parts))
         else:  # nothing was ever submitted
             for part in parts:
-                self._boards[part] = _known("", structs.replace(definition, partitions=1))
+                self._set(part, _known("", structs.replace(definition, partitions=1)))
 
     # What the deployment declares
 
@@ -474,13 +500,14 @@ def _words(old: Definition, new: Definition) -> list[str]:
     ]
 
 
-def _problem(old: Definition, new: Definition, answer: list[Any]) -> str:
+def _problem(old: Definition, new: Definition, answer: list[Any]) -> Contradiction:
     """Return why a board cannot have a definition, as define.lua answered."""
     kind, entries, *facts = answer
     if kind == b"m":
         what = "dense ranks" if new.ranking == "dense" else "whole scores"
-        return f"it has {entries:,} entries, and for {what} at most {MOST_COUNTED:,} are looked at in one act"
+        problem = f"it has {entries:,} entries, and for {what} at most {MOST_COUNTED:,} are looked at in one act"
+        return Contradiction("/ranking" if new.ranking == "dense" else "/scores/integer", problem)
     low, high, held, is_whole, *windows = facts
     names = frozenset(window.decode() for window in windows)
     stored = Stored(entries, read_score(low), read_score(high), lambda: bool(is_whole), names, held)
-    return contradiction(old, new, stored) or "what is stored contradicts it"
+    return contradiction(old, new, stored) or Contradiction("", "what is stored contradicts it")

@@ -20,13 +20,10 @@ QUESTIONS: tuple[tuple[str, ...], ...] = (("INFO",), ("CONFIG", "GET", "append*"
 class Facts(Struct, frozen=True):
     """What a server tells of itself. What it does not tell is None."""
 
-    run: str | None = None
-    """Which process it is."""
     version: tuple[int, ...] | None = None
     is_cluster: bool | None = None
     is_replica: bool = False
     is_loading: bool = False
-    replicas: int | None = None
     is_logged: bool | None = None
     """Whether it logs changes to its disk (appendonly)."""
     fsync: str | None = None
@@ -82,12 +79,10 @@ def read_facts(info: Any, *configs: Any) -> Facts:
             words = [word.decode() for word in config]
             settings |= dict(zip(words[::2], words[1::2], strict=True))
     return Facts(
-        run=told.get("run_id"),
         version=_version(told),
         is_cluster=_flag(told.get("cluster_enabled")),
         is_replica=told.get("role") == "slave",
         is_loading=told.get("loading") == "1",
-        replicas=int(told["connected_slaves"]) if "connected_slaves" in told else None,
         is_logged=_flag(settings.get("appendonly", told.get("aof_enabled"))),
         fsync=settings.get("appendfsync"),
         memory=_number(settings.get("maxmemory", told.get("maxmemory"))),

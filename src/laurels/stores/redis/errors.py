@@ -51,13 +51,16 @@ def _no_permission(text: str) -> StoreError:
     return ServerUnusable(f"Redis does not permit {what} to this user", "have the operator extend its rights (ACL)")
 
 
+def in_cluster() -> ServerUnusable:
+    """Return the error of a node of a cluster that is named as a server by itself."""
+    return ServerUnusable("This is a node of a cluster", "have the operator name it as redis+cluster://")
+
+
 TRANSLATE: dict[str, Callable[[str], StoreError]] = {
     "OOM": lambda _: ServerFull(),
     "WRONGTYPE": lambda _: StoreRefused("another program has put a key of another kind where this board is"),
-    "CROSSSLOT": lambda _: ServerUnusable(
-        "This is a node of a cluster", "have the operator name it as redis+cluster://"
-    ),
-    "MOVED": lambda _: ServerUnusable("This is a node of a cluster", "have the operator name it as redis+cluster://"),
+    "CROSSSLOT": lambda _: in_cluster(),
+    "MOVED": lambda _: in_cluster(),
     "NOPERM": _no_permission,
     "NOAUTH": lambda _: ServerUnusable("Redis asks for a password", "have the operator give one"),
     "WRONGPASS": lambda _: ServerUnusable("Redis refuses the user or the password", "have the operator correct them"),

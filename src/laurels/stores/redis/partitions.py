@@ -167,7 +167,6 @@ class Partitions:
 
     async def _repeat(self, board: Board, names: Sequence[str], act: Callable[[], Awaitable[T]]) -> T:
         known = self._definitions.of(board.name)
-        self._definitions.begin_partitions(names)
         for _ in range(MOST_REPEATED):
             try:
                 return await act()

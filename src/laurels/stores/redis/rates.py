@@ -11,6 +11,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from laurels.clock import SECOND
 from laurels.errors import StoreError
 from laurels.stores.contract import SharedMeters, Taken
 from laurels.stores.redis.calls import Reply, Script
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PREFIX = "laurels:rate:"
-SECOND = 1_000_000
 _RATES = Script("rates")
 _Meter: TypeAlias = tuple[str, tuple[float, float], tuple[float, float]]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from laurels.errors import ServerUnusable, StoreUnavailable
 from laurels.stores.redis.connection import Refusal
-from laurels.stores.redis.errors import translate
+from laurels.stores.redis.errors import in_cluster, translate
 from laurels.stores.redis.node import Node, end
 from laurels.stores.redis.servers import Servers
 from laurels.stores.redis.url import Address
@@ -53,7 +53,7 @@ class Single(Servers):
     def check(self, facts: Facts) -> None:
         """Raise StoreUnavailable as :meth:`Servers.check` does, and if it is a replica or a node of a cluster."""
         if facts.is_cluster:
-            raise ServerUnusable("This is a node of a cluster", "have the operator name it as redis+cluster://")
+            raise in_cluster()
         if facts.is_replica:
             raise ServerUnusable("This is a replica of Redis, which is read-only", "have the operator name its primary")
         super().check(facts)

@@ -56,8 +56,10 @@ from laurels.stores.redis.submitting import (
     Refused,
     Words,
     bounds_words,
+    enter_words,
     guard_words,
     key_words,
+    put_words,
     read_answer,
     read_change,
     read_standing,
@@ -82,7 +84,7 @@ _SUBMIT, _REMOVE, _METADATA, _HIDE = (Script(COMMON, name) for name in ("submit"
 _READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "periods"))
 _CHANGE = {_SUBMIT, _REMOVE, _METADATA, _HIDE}
 """What changes entries: never where they are moved from."""
-_PUT, _PUT_MANY = map(Script, ("put", "put_many"))
+_PUT, _PUT_MANY, _ENTER = map(Script, ("put", "put_many", "enter"))
 _PAGE, _STANDING = (Script(name, reads=True) for name in ("page", "standing"))
 _SPREAD = Script("spread", reads=True)
 _STALE, _HELD = b"stale", "held"
@@ -191,20 +193,25 @@ class RedisStore(Store):
         name = board.name
         known = self._definitions.of(name)
         if (
-            known.is_plain
+            known.is_short
             and type(submissions) is Submission
-            and submissions.metadata is None
-            and not (idempotency_key or want_changes or board.feeds)
             and name in self._boards.listed
+            and not (idempotency_key and known.earlier)
             and (board.definition is known.definition or board.definition == known.definition)
         ):
-            score = write_score(submissions.score)
+            if known.is_plain and not (idempotency_key or want_changes or board.feeds):
+                script, words = _PUT, put_words(submissions)
+            else:
+                script, words = _ENTER, enter_words(board, known.guard, submissions, idempotency_key, want_changes)
             answer = await self._servers.call(
-                _PUT, (key_of(name),), known.rules, known.state, self._now(), "", submissions.name, score
+                script, (key_of(name),), known.rules, known.state, self._now(), "", *words
             )
             if answer == 0:
                 return None
-            await self._follow(name, known, answer)
+            if _is_stale(answer):
+                await self._follow(name, known, answer)
+            elif answer != 1:
+                return read_answer(answer, [submissions], [submissions], Refused(known.definition, [None]))
         if self._was_spread(board):
             await self._definitions.begin(name)
             await self._known_to_submit(board)
