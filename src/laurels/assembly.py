@@ -46,6 +46,7 @@ from laurels.errors import (
 from laurels.http import Gate, Routes
 from laurels.http.access import Access, open_access
 from laurels.http.auditing import Auditor
+from laurels.http.console import CONSOLE
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
@@ -56,6 +57,7 @@ from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
+from laurels.live.hub import Hub
 from laurels.logs import LogFormat, alike, writing_logs
 from laurels.optional import load
 from laurels.reloading import Reloading, ignore_hangups
@@ -69,6 +71,7 @@ from laurels.workers import Figures, Workers
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from mmap import mmap
 
     from prometheus_client.registry import Collector
@@ -76,6 +79,8 @@ if TYPE_CHECKING:
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
     from laurels.workers import Worker
+
+    Beside = Callable[[Boards], AbstractAsyncContextManager[None]]
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +182,13 @@ def _boards_file(settings: Settings) -> BoardsFile:
     return read_boards(settings.boards, settings.order)
 
 
+class Hooks(NamedTuple):
+    """What is called when a service listens, and what uses its boards beside it."""
+
+    announce: Callable[[], None]
+    beside: Beside | None = None
+
+
 class Crew(NamedTuple):
     """One of several workers, and what it shares with the others."""
 
@@ -213,6 +225,10 @@ async def open_routes(
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
 
+        hub = _make_hub(boards, settings, access)
+        opened.callback(hub.close)
+        measure = partial(_measure, store, hub)
+
         async def reload_boards() -> None:
             if settings.boards and settings.boards.is_fifo():
                 raise BoardsFileUnusable(settings.boards, "it is a pipe, which is read only once")
@@ -227,8 +243,8 @@ async def open_routes(
         if crew is not None:
             if access is not None:
                 crew.worker.hear(access.forget)
-            await opened.enter_async_context(crew.worker.listening(store.measure, crew.figures))
-        yield Routes(boards, list_operations(settings, counts, store.measure, crew), gate, auditor)
+            await opened.enter_async_context(crew.worker.listening(measure, crew.figures))
+        yield Routes(boards, list_operations(settings, counts, measure, crew), gate, auditor, hub)
 
 
 @asynccontextmanager
@@ -258,6 +274,17 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         yield Application(Routes(boards, operations, Gate(), Auditor(None)))
     finally:
         await store.close()
+
+
+def _make_hub(boards: Boards, settings: Settings, access: Access | None) -> Hub:
+    hub = Hub(boards, settings.limits.max_subscribers)
+    if access is not None:
+        access.changed = hub.recheck
+    return hub
+
+
+def _measure(store: Store, hub: Hub) -> Mapping[str, float]:
+    return {**store.measure(), **hub.measure()}
 
 
 def _make_counts(crew: Crew | None) -> RequestCounts:
@@ -306,7 +333,7 @@ def list_operations(
     if crew is not None:
         collectors = (WorkersCollector(crew.figures.read),)
     metrics = () if counts is None else (metrics_operation(RequestCollector(counts), *collectors),)
-    return tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *metrics))
+    return tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *CONSOLE, *metrics))
 
 
 def _limited(operation: Operation, limits: Limits) -> Operation:
@@ -316,10 +343,11 @@ def _limited(operation: Operation, limits: Limits) -> Operation:
     return operation if body is None or body.limit == limit else replace(operation, body=replace(body, limit=limit))
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, beside: Beside | None = None) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way; SIGHUP reloads.
 
-    Raises AddressUnusable, AccessUndecided, OneProcess, and as :func:`open_routes`.
+    One process can have something ``beside`` it, which uses its boards from before it listens. Raises AddressUnusable,
+    AccessUndecided, OneProcess, and as :func:`open_routes`.
     """
     _check_workers(settings)
     reloading = Reloading()
@@ -335,7 +363,7 @@ def serve(settings: Settings) -> None:
                 _serve_as_worker(settings, sockets, reloading, announce)
                 return
             with writing_logs(settings.log_format):
-                uvloop.run(_serve(settings, sockets, reloading, announce))
+                uvloop.run(_serve(settings, sockets, reloading, Hooks(announce, beside)))
     finally:
         ignore_hangups()
 
@@ -368,13 +396,14 @@ def _serve_as_worker(
     limits = replace(
         limits,
         max_connections=worker.share(limits.max_connections),
+        max_subscribers=worker.share(limits.max_subscribers),
         max_client_memory=worker.share(limits.max_client_memory),
     )
     with writing_logs(settings.log_format, worker.relay), ExitStack() as bound:
         try:
             sockets = [bound.enter_context(each) for each in bind_beside(reserved)]
             crew = Crew(worker, counts, figures)
-            uvloop.run(_serve(replace(settings, limits=limits), sockets, reloading, worker.be_ready, crew))
+            uvloop.run(_serve(replace(settings, limits=limits), sockets, reloading, Hooks(worker.be_ready), crew))
         except LaurelsError as error:
             if worker.is_first:
                 raise
@@ -395,18 +424,18 @@ def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) ->
 
 
 async def _serve(
-    settings: Settings,
-    sockets: list[socket.socket],
-    reloading: Reloading,
-    announce: Callable[[], None],
-    crew: Crew | None = None,
+    settings: Settings, sockets: list[socket.socket], reloading: Reloading, hooks: Hooks, crew: Crew | None = None
 ) -> None:
     room = connections_within_descriptors(settings.limits.max_connections)
     settings = replace(settings, limits=replace(settings.limits, max_connections=room))
     certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
     if certificate is not None:
         reloading.add(f"the certificate {settings.tls_cert}", certificate.reload)
-    async with open_routes(settings, reloading, crew) as routes, reloading.answering():
+    async with AsyncExitStack() as opened:
+        routes = await opened.enter_async_context(open_routes(settings, reloading, crew))
+        if hooks.beside is not None:
+            await opened.enter_async_context(hooks.beside(routes.boards))
+        await opened.enter_async_context(reloading.answering())
         shared = Shared(settings.limits, routes)
         server = Server(
             uvicorn.Config(
@@ -422,7 +451,7 @@ async def _serve(
                 server_header=False,
                 timeout_graceful_shutdown=int(settings.limits.body_timeout + SHUTDOWN_SECONDS),
             ),
-            announce,
+            hooks.announce,
         )
         for ending in (signal.SIGINT, signal.SIGTERM):
             signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one

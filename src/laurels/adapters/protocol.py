@@ -13,8 +13,12 @@ its queue to the ASGI application, which has the same routes.
 **Pieces.** The parser cannot be stopped, so it is fed up to the end of one head or one body at a time. Only the last
 byte of a head may complete two requests, if it comes in a segment of its own: the second then goes uvicorn's way.
 
-**Offers to upgrade** are passed over (RFC 9110, 7.8). The parser takes what follows such a head for another protocol,
-and leaves out the body. So a new parser gets the head again, without the offer, and goes on from there.
+**Offers to upgrade** are passed over (RFC 9110, 7.8), but for a WebSocket of the feed. The parser takes what follows
+such a head for another protocol, and leaves out the body. So a new parser gets the head again, without the offer, and
+goes on from there.
+
+**An answer that goes on** is sent by the hub of the feed to what the connection has become
+(:mod:`laurels.adapters.listeners`); it takes no other request.
 
 **Once through the gate.** Which way a request goes is settled when its head is complete. An inline one passes the gate
 right then, before its body is read; any other passes it in the ASGI application.
@@ -37,7 +41,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from laurels.adapters.fast_path import start
 from laurels.adapters.limits import SLICE_SECONDS, SMALL_BYTES
+from laurels.adapters.listeners import ChunkedStream, PlainStream, WebSocket
 from laurels.adapters.strictness import describe_error, find_fault, split_target
+from laurels.http.handshake import asks_for_websocket
+from laurels.http.live import Live
 from laurels.http.messages import BODILESS, Request, add_header
 from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
 from laurels.http.routes import Call
@@ -53,6 +60,7 @@ if TYPE_CHECKING:
 
     from laurels.adapters.asgi import Application
     from laurels.adapters.fast_path import InlineCall
+    from laurels.adapters.listeners import Listener
     from laurels.adapters.shared import Shared
     from laurels.http.messages import Response
 
@@ -114,6 +122,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.shared = shared
         self.answer_fast = shared.fast.answer  # looked up once: each request needs it
         self.routes = shared.routes
+        self.hub = shared.routes.hub
         self.stage = IDLE
         self.since = shared.now
         self.stalled_since = shared.now
@@ -121,6 +130,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.inline = True  # the way of the newest request
         self.is_passed_over = False  # the newest request offers to upgrade, and its head is to be read again
         self.keep_alive = True
+        self.version = "1.1"  # of the newest request
         self.address = ""  # of the client
         self.meter_key: int | None = None  # of the address, once it is needed
         self.began = shared.now  # of the newest request, for the gate's observers
@@ -138,6 +148,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.arrived = 0  # bytes of requests that are not answered yet, as far as the parser has had them
         self.unsent = 0  # bytes of answers that the client has not taken
         self.held = 0  # bytes of memory that are counted for this connection
+        self.listener: Listener | None = None  # what the connection has become
         self.running: Any = None  # the cycle whose answer is next; ``cycle`` is the newest of the pipeline
 
     # The transport's side
@@ -161,6 +172,8 @@ class BoardProtocol(HttpToolsProtocol):
         A write goes on all the same, and takes memory for as long.
         """
         running, self.is_lost, self.rest = self.running, True, b""
+        if self.listener is not None:
+            self.hub.leave(self.listener)
         if running is not None:
             self._abandon(running)
         super().connection_lost(exc)
@@ -171,7 +184,9 @@ class BoardProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Answer at once if the fast path can; else feed the parser, which calls the ``on_`` methods below."""
         if self.refusing:
-            if self.stage != LINGERING:
+            if self.listener is not None:
+                self._receive(self.listener, data)
+            elif self.stage != LINGERING:
                 self.flow.pause_reading()
             return
         if self.rest:
@@ -323,6 +338,9 @@ class BoardProtocol(HttpToolsProtocol):
         """Go on with what was held back."""
         super().resume_writing()
         self._count()
+        if self.listener is not None:
+            self.hub.rejoin(self.listener)
+            return
         if self.stage == IDLE:
             self.since = self.shared.now
         if self.rest:
@@ -331,7 +349,7 @@ class BoardProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """Stay open if an answer is due: the client has only said that it sends no more. TLS closes both directions."""
         self.shared.outbox.flush()
-        if not self.transport.can_write_eof():
+        if not self.transport.can_write_eof() or self.listener is not None:
             return False
         if self.rest:
             self.is_ending = True
@@ -344,6 +362,9 @@ class BoardProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close once what was asked has been answered; a body on its way may still arrive."""
         self.shared.outbox.flush()
+        if self.listener is not None:
+            self.hub.dismiss(self.listener)
+            return
         if self.rest:
             self.is_ending = True
             return
@@ -401,7 +422,7 @@ class BoardProtocol(HttpToolsProtocol):
         if self.refusing:
             return
         parser, request = self.parser, self.request
-        self.is_passed_over = parser.should_upgrade() and parser.get_method() != b"CONNECT"
+        self.is_passed_over = parser.should_upgrade() and parser.get_method() != b"CONNECT" and not self._may_upgrade()
         if self.is_passed_over:
             return
         version = parser.get_http_version()
@@ -412,6 +433,7 @@ class BoardProtocol(HttpToolsProtocol):
             return
         if authority is not None:
             request.headers[b"host"] = authority  # what the header says does not count (RFC 9112, 3.2.2)
+        self.version = version
         self.keep_alive = (
             self.keep_alive and version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         )
@@ -428,6 +450,12 @@ class BoardProtocol(HttpToolsProtocol):
             self._hand_over()
         if has_body and not self.refusing:
             self._expect_body()
+
+    def _may_upgrade(self) -> bool:
+        """Return whether the offer to upgrade is one to be accepted: a WebSocket, where there is one."""
+        path = split_target(self.url)[0].partition(b"?")[0]
+        operation = self.routes.find(self.parser.get_method().decode(), path).operation
+        return operation is not None and operation.is_live and asks_for_websocket(self.request.headers)
 
     def _admit(self, *, has_body: bool) -> None:
         """Pass the gate. Who is refused keeps the connection, unless a body would have to be read first."""
@@ -512,6 +540,8 @@ class BoardProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""
+        if self.listener is not None:
+            return
         if self.is_lost:
             self.arrived = 0
             self._count()
@@ -609,6 +639,9 @@ class BoardProtocol(HttpToolsProtocol):
 
     def write(self, response: Response, keep_alive: bool, bodiless: bool) -> None:  # noqa: FBT001
         """Write a response of any kind."""
+        if isinstance(response, Live) and not bodiless:
+            self._listen(response)
+            return
         data = self._head(response, keep_alive=keep_alive) + (b"" if bodiless else response.body)
         if keep_alive:
             self.shared.outbox.put(self, data)
@@ -618,6 +651,24 @@ class BoardProtocol(HttpToolsProtocol):
             self.transport.close()
             self.refusing = True
 
+    def _listen(self, response: Live) -> None:
+        """Begin an answer that goes on: the connection is for nothing else from here on."""
+        listener = WebSocket if response.is_websocket else ChunkedStream if self.version == "1.1" else PlainStream
+        self.shared.outbox.flush()
+        self.transport.write(self.shared.head(response) + listener.HEADERS + b"\r\n")
+        self.listener = listener(self.transport)
+        self.refusing, self.stage, self.arrived, self.rest = True, WAITING, 0, b""
+        self._count()
+        self.flow.resume_reading()
+        response.listening.join(self.listener)
+
+    def _receive(self, listener: Listener, data: bytes) -> None:
+        listener.receive(data)
+        if listener.is_over:
+            self.hub.leave(listener)
+            self.transport.close()
+
     def _head(self, response: Response, *, keep_alive: bool) -> bytes:
-        length = b"" if response.status in BODILESS else b"content-length: %d\r\n" % len(response.body)
+        has_length = not (response.status in BODILESS or isinstance(response, Live))
+        length = b"content-length: %d\r\n" % len(response.body) if has_length else b""
         return self.shared.head(response) + length + (b"\r\n" if keep_alive else b"connection: close\r\n\r\n")

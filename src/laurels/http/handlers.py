@@ -22,10 +22,10 @@ from laurels.errors import NoAccessFile
 from laurels.http.access import refusal
 from laurels.http.audited_state import show_standing, show_standings
 from laurels.http.headers import REPRESENTATION, revalidated, tag_of
-from laurels.http.held_scores import standing_with_held
 from laurels.http.messages import NO_CONTENT, Response
 from laurels.http.permitted_boards import find_permitted_boards
 from laurels.http.reads import find_board
+from laurels.http.standings import standing_in_full
 from laurels.http.wire import (
     ABSENT_BODY,
     Asker,
@@ -46,11 +46,13 @@ from laurels.stores.contract import FullSubmission, Refusal, Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from laurels.definition import Definition
     from laurels.http.bodies import Entries, Terms
     from laurels.http.gate import Context
     from laurels.http.messages import Request
-    from laurels.stores.contract import Score
+    from laurels.stores.contract import Percentile, Score
 
 ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
@@ -149,10 +151,10 @@ async def standing(
     period: str | None,
     include: frozenset[str] = frozenset(),
 ) -> Response:
-    """Answer with the score and the rank of a name, and what is held of it if that is asked for."""
+    """Answer with the score and the rank of a name, and whatever else is asked for."""
     boards = context.boards
     if include:
-        return await standing_with_held(context, await find_board(boards, board, window, period), name)
+        return await standing_in_full(context, await find_board(boards, board, window, period), name, include)
     where = boards.board(board) if window is None is period else await find_board(boards, board, window, period)
     found = await boards.standing(where, name)
     return ABSENT if found is None else Response(200, encode(found))
@@ -223,9 +225,17 @@ async def list_periods(context: Context, board: str, after: str | None, limit: i
     return Response(200, encode(Periods(found[:limit], f"{last.window} {last.period}" if last else UNSET)))
 
 
-async def summarize(context: Context, board: str, window: str | None, period: str | None) -> Response:
+async def summarize(
+    context: Context,
+    board: str,
+    percentiles: Sequence[Percentile],
+    buckets: int,
+    window: str | None,
+    period: str | None,
+) -> Response:
     """Answer with the figures of a board or a period."""
-    return Response(200, encode(await context.boards.summary(await find_board(context.boards, board, window, period))))
+    where = await find_board(context.boards, board, window, period)
+    return Response(200, encode(await context.boards.summary(where, percentiles, buckets)))
 
 
 async def rank_of_score(context: Context, board: str, score: Score, window: str | None, period: str | None) -> Response:

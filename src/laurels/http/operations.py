@@ -45,12 +45,16 @@ from laurels.http.handlers import (
 )
 from laurels.http.held_scores import list_held, make_run, reject, release
 from laurels.http.hidden_names import hide, list_hidden, show
+from laurels.http.live import parse_views, watch
+from laurels.http.messages import EVENTS
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
+    ACCESS_TOKEN,
     AFTER,
     AFTER_HIDDEN,
     AFTER_KEY,
     AFTER_PERIOD,
+    AROUND,
     AUDIT_LIMIT,
     AUDITED_BEFORE,
     AUDITED_BOARD,
@@ -59,6 +63,8 @@ from laurels.http.parameters import (
     AUDITED_WHO,
     BOARDS_LIMIT,
     BOARDS_PREFIX,
+    BUCKETS,
+    END_RANK,
     HELD_CURSOR,
     HELD_LIMIT,
     HIDDEN_LIMIT,
@@ -67,11 +73,19 @@ from laurels.http.parameters import (
     INCLUDE_IN_HIDDEN,
     INCLUDE_IN_LIST,
     INCLUDE_IN_STANDING,
+    INCLUDE_IN_VIEW,
     KEYS_LIMIT,
+    LIMIT_AROUND,
     OF_PERIOD,
+    ONE_NAME,
     PERIODS_LIMIT,
     PREFER,
     SCORE,
+    SPAN,
+    START_RANK,
+    SUMMARY_PERCENTILES,
+    VIEW,
+    WINDOW,
 )
 from laurels.http.reads import READS, parse_read, read_board
 from laurels.http.tokens import give_anonymous_token, give_token
@@ -93,8 +107,8 @@ from laurels.http.wire import (
     Reading,
     Receipt,
     ScoreRank,
+    StandingInFull,
     StandingOfName,
-    StandingWithHeld,
     Submit,
     WantedToken,
 )
@@ -155,6 +169,7 @@ STATUSES = {
     415: "The body is not JSON, or is encoded.",
     421: "`Host` names another service than this.",
     422: "The request was read, and is refused; nothing was stored.",
+    426: "The WebSocket is of another version than 13.",
     429: "The address, the key or the player asks too often; or the store's account is over one of its limits. Nothing "
     "was counted.",
     431: f"The headers are larger than {format_size(HEAD_BYTES)}, unless the service is set otherwise.",
@@ -226,9 +241,7 @@ STANDING = Operation(
     tag="Scores",
     title="Get a standing",
     about="Returns the score and the rank of a name. A name that is not on the board has score 0 and no rank.",
-    answers=(
-        Answer(200, "The standing, with what is held if that was asked for.", (StandingOfName, StandingWithHeld)),
-    ),
+    answers=(Answer(200, "The standing, with what else was asked for.", (StandingOfName, StandingInFull)),),
     handler=standing,
     parameters=(*OF_PERIOD, INCLUDE_IN_STANDING),
     errors=READ_ERRORS,
@@ -242,9 +255,9 @@ READ = Operation(
     tag="Scores",
     title="Read a board",
     about="Returns entries in the board's order. The parameters say which: a page (`startRank`, `endRank`), the page "
-    "after another (`cursor`), a name and its neighbours (`around`, `span`), chosen names (`name`, repeated), or the "
-    "entries between two scores (`minScore`, `maxScore`, `limit`). One of these at a time; `include`, `window` and "
-    "`period` go with all. A board that does not exist is an empty page.",
+    "after another (`cursor`), a name and its neighbours (`around`, `span` or `limit`), chosen names (`name`, "
+    "repeated), or the entries between two scores (`minScore`, `maxScore`, `limit`). One of these at a time; "
+    "`include`, `window` and `period` go with all. A board that does not exist is an empty page.",
     answers=(Answer(200, "The entries.", (Reading,)),),
     handler=read_board,
     parameters=_OF_READS,
@@ -395,6 +408,31 @@ OPERATIONS = (
         subject="the list of a board's periods",
     ),
     Operation(
+        name="live",
+        method="GET",
+        path="/-/boards/{board}/live",
+        tag="Boards",
+        title="Watch a board",
+        about="Answers with events for as long as the client listens: `page`, all that the view shows, first and after "
+        "a gap; then `change`, what to set and what to delete. With `name`, `standing`: its score and rank, and who "
+        "has passed it. Ten a second at most. `Last-Event-ID` goes on after an event. The same over WebSocket, with "
+        "the subprotocol `laurels.v1`, as JSON messages.",
+        answers=(
+            Answer(200, "The events.", kinds=(EVENTS,)),
+            Answer(101, "The events follow as messages of a WebSocket."),
+        ),
+        handler=watch,
+        parameters=(
+            *(START_RANK, END_RANK, AROUND, SPAN, LIMIT_AROUND, ONE_NAME, INCLUDE_IN_VIEW, WINDOW, VIEW, ACCESS_TOKEN),
+        ),
+        parse=parse_views,
+        errors=(400, 404, 406, 414, 422, 426, 429, 503),
+        scope="read",
+        produces=(EVENTS,),
+        takes_request=True,
+        is_live=True,
+    ),
+    Operation(
         name="hide",
         method="PUT",
         path="/-/boards/{board}/hidden/{name}",
@@ -466,7 +504,7 @@ OPERATIONS = (
         "Percentiles count from the worst entry, whatever the order: the 99th is near the best.",
         answers=(Answer(200, "The board in a few figures.", (Summary,)),),
         handler=summarize,
-        parameters=OF_PERIOD,
+        parameters=(SUMMARY_PERCENTILES, BUCKETS, *OF_PERIOD),
         errors=READ_ERRORS,
         scope="read",
         subject="the summary of a board",

@@ -1,7 +1,7 @@
 """The parameters of requests. Each knows its form, bounds, default and words, reads itself, and documents itself.
 
     in the path      PathName
-    in the query     Whole · Number · RequiredNumber · Text · Time · Names · Fields
+    in the query     Whole · Number · RequiredNumber · Text · Time · Names · Fields · Percentiles
     in the headers   Preference · Key · Tags
 
 To add one: make it here, and name it in the parameters of an operation or a read, whose handler gets what it reads.
@@ -9,8 +9,10 @@ To add one: make it here, and name it in the parameters of an operation or a rea
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
@@ -26,18 +28,24 @@ from laurels.limits import (
     DEFAULT_HELD_LISTED,
     DEFAULT_PAGE_ENTRIES,
     DEFAULT_SPAN_ENTRIES,
+    DEFAULT_SUMMARY_BUCKETS,
     HELD_LISTED,
     HIDDEN_LISTED,
     KEY_CHARACTERS,
     KEY_HOURS,
     KEYS_LISTED,
     LARGEST_NUMBER,
+    LIVE_VIEWS,
     NAME_BYTES,
     NAMES_ASKED,
     PAGE_ENTRIES,
+    PERCENTILES_ASKED,
     PERIODS_LISTED,
     SPAN_ENTRIES,
+    SUMMARY_BUCKETS,
 )
+from laurels.stores.contract import PERCENTILES
+from laurels.web.console import NAMES as CONSOLE_FILES
 from laurels.wording import suggest
 
 if TYPE_CHECKING:
@@ -45,13 +53,14 @@ if TYPE_CHECKING:
 
     from laurels.http.messages import Headers
     from laurels.http.query import Query
-    from laurels.stores.contract import Score
+    from laurels.stores.contract import Percentile, Score
 
 Schema = dict[str, Any]
 Where = Literal["path", "query", "header"]
 
 TEXT: Schema = {"type": "string"}
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": NAME_BYTES}  # characters there: looser than the rule
+_PERCENTILE = re.compile(r"100(?:\.0{1,4})?|[1-9]?[0-9](?:\.[0-9]{1,4})?")
 _NO_CONTROLS = r"[^\x00-\x1f\x7f-\x9f]+$"
 
 
@@ -93,6 +102,15 @@ class PathName(Parameter, frozen=True, kw_only=True):
     def schema(self) -> Schema:
         """Names but the reserved ones."""
         return {**NAME, "pattern": rf"^(?!(?:{'|'.join(self.reserved)})$){_NO_CONTROLS}"}
+
+
+class FileName(PathName, frozen=True, kw_only=True):
+    """The name of one of the files of the console."""
+
+    @property
+    def schema(self) -> Schema:
+        """The names that there are."""
+        return {"enum": list(CONSOLE_FILES), "type": "string"}
 
 
 class Whole(Input, frozen=True, kw_only=True):
@@ -199,6 +217,25 @@ class Names(Input, frozen=True, kw_only=True):
         return query.texts(self.name) if self.name in query else []
 
 
+class Views(Input, frozen=True, kw_only=True):
+    """Queries, each a parameter of its own."""
+
+    most: int
+    is_repeated: ClassVar[bool] = True
+
+    @property
+    def schema(self) -> Schema:
+        """A list of texts."""
+        return {"type": "array", "items": TEXT, "minItems": 1, "maxItems": self.most}
+
+    def read(self, query: Query, headers: Headers) -> Sequence[str]:
+        """Return them all."""
+        texts = query.texts(self.name) if self.name in query else []
+        if len(texts) > self.most:
+            raise BadParameter(self.name, f"{len(texts)} views are asked for: ask for at most {self.most}.")
+        return texts
+
+
 class Fields(Input, frozen=True, kw_only=True):
     """Some of the ``known`` fields, separated by commas; of these ``elsewhere`` only go with other reads."""
 
@@ -222,6 +259,38 @@ class Fields(Input, frozen=True, kw_only=True):
                 )
                 raise BadParameter(self.name, f"{problem}. There are {list_words(self.known)}.")
         return frozenset(fields)
+
+
+class Percentiles(Input, frozen=True, kw_only=True):
+    """Numbers from 0 to 100 with at most four decimals, separated by commas."""
+
+    most: int
+    default: tuple[Percentile, ...]
+
+    @property
+    def schema(self) -> Schema:
+        """A list of distinct numbers."""
+        number: Schema = {"type": "number", "minimum": 0, "maximum": 100}
+        return {"type": "array", "items": number, "minItems": 1, "maxItems": self.most, "uniqueItems": True}
+
+    def read(self, query: Query, headers: Headers) -> tuple[Percentile, ...]:
+        """Return them in their shortest form, or the default."""
+        if self.name not in query:
+            return self.default
+        texts = ",".join(query.texts(self.name)).split(",")
+        if len(texts) > self.most:
+            problem = f"{len(texts)} percentiles are asked for: ask for at most {self.most} at a time."
+            raise BadParameter(self.name, problem)
+        found: dict[Percentile, None] = {}
+        for text in texts:
+            if not _PERCENTILE.fullmatch(text):
+                right = "a number from 0 to 100 with at most four decimals, such as 99.9"
+                raise BadParameter(self.name, f"The percentile {truncate(text)!r} is none: it must be {right}.")
+            shortest = f"{Decimal(text).normalize():f}"
+            if shortest in found:
+                raise BadParameter(self.name, f"The percentile {shortest} stands twice: ask for each once.")
+            found[shortest] = None
+        return tuple(found)
 
 
 class Preference(Input, frozen=True, kw_only=True):
@@ -279,7 +348,8 @@ def list_words(words: Sequence[str]) -> str:
 BOARD = PathName(name="board", about="The board's name.", example="mario-kart", reserved=(r"\.{1,2}", RESERVED))
 PLAYER = PathName(name="name", about="The player's name.", example="silverhand", reserved=(r"\.{1,2}",))
 KEY_NAME = PathName(name="key", about="The key's name.", example="game-server", reserved=(r"\.{1,2}",))
-IN_PATH = {parameter.name: parameter for parameter in (BOARD, PLAYER, KEY_NAME)}
+CONSOLE_FILE = FileName(name="file", about="The file.", example="console.css", reserved=())
+IN_PATH = {parameter.name: parameter for parameter in (BOARD, PLAYER, KEY_NAME, CONSOLE_FILE)}
 """The parts of paths, by their names in braces."""
 
 PREFER = Preference(
@@ -306,6 +376,7 @@ NEXT_PAGE = "the page behind a cursor"
 AROUND_NAME = "a read around a name"
 OF_NAMES = "a read of names"
 BETWEEN_SCORES = "a read between scores"
+WITH_LIMIT = f"{AROUND_NAME} or between scores"
 START_RANK = Whole(name="startRank", home=A_PAGE, about="The first place, inclusive.", default=0)
 END_RANK = Whole(
     name="endRank",
@@ -315,13 +386,14 @@ END_RANK = Whole(
 )
 INCLUDE = Fields(
     name="include",
-    about="Further fields of each entry, separated by commas.",
-    known=("rank", "metadata", "submittedAt"),
+    about="Further fields of each entry, separated by commas; `total` adds how many entries the board has.",
+    known=("rank", "place", "total", "metadata", "submittedAt"),
     elsewhere=("cursor",),
 )
 INCLUDE_IN_PAGE = Fields(
     name="include",
-    about="Further fields of each entry, separated by commas; `cursor` adds `next` to the page.",
+    about="Further fields of each entry, separated by commas; `total` adds how many entries the board has, and "
+    "`cursor` adds `next` to the page.",
     known=(*INCLUDE.known, *INCLUDE.elsewhere),
 )
 CURSOR = Text(name="cursor", home=NEXT_PAGE, about="The `next` of a page, unchanged: returns the entries after it.")
@@ -329,26 +401,64 @@ AROUND = Text(name="around", home=AROUND_NAME, about="A name: returns it with it
 SPAN = Whole(
     name="span",
     home=AROUND_NAME,
-    about="How many neighbours on either side.",
+    about=f"How many neighbours on either side. Default: `{DEFAULT_SPAN_ENTRIES}`.",
     most=SPAN_ENTRIES,
-    default=DEFAULT_SPAN_ENTRIES,
 )
 NAMES = Names(name="name", home=OF_NAMES, about="Returns exactly these names.", most=NAMES_ASKED)
+ONE_NAME = Text(name="name", about="A name: watches its standing alone.", is_name=True)
 MIN_SCORE = Number(name="minScore", home=BETWEEN_SCORES, about="The least score, inclusive.")
 MAX_SCORE = Number(name="maxScore", home=BETWEEN_SCORES, about="The greatest score, inclusive.")
+LIMIT_AROUND = Whole(
+    name="limit",
+    home=WITH_LIMIT,
+    about="Around a name, instead of `span`: how many entries in all, with the name as near to the middle as the ends "
+    f"of the board allow. Between two scores: how many entries at most. Default: `{DEFAULT_PAGE_ENTRIES}`.",
+    least=1,
+    most=PAGE_ENTRIES,
+)
 LIMIT = Whole(
     name="limit",
-    home=BETWEEN_SCORES,
-    about="How many entries at most.",
+    home=WITH_LIMIT,
+    about=LIMIT_AROUND.about,
     least=1,
     most=PAGE_ENTRIES,
     default=DEFAULT_PAGE_ENTRIES,
 )
+INCLUDE_IN_VIEW = Fields(
+    name="include",
+    about="Further fields of each entry: `metadata`.",
+    known=("metadata",),
+)
+VIEW = Views(
+    name="view",
+    about="A view, as a query of its own, percent-encoded, such as `startRank%3D0%26endRank%3D10`; repeated for "
+    'several, whose events say `"view"`, which is counted from 0.',
+    most=LIVE_VIEWS,
+)
+ACCESS_TOKEN = Text(
+    name="access_token",
+    about="A player's token, for browsers, whose EventSource sends no `Authorization`. Never a key.",
+)
 INCLUDE_IN_STANDING = Fields(
     name="include",
-    about="Further fields: `held`, the score of this name that the board's guard holds back. For that player's own "
-    "token, and for moderators.",
-    known=("held",),
+    about="Further fields, separated by commas. `windows` has the standings in the current periods of the board's "
+    "windows. `held` is the score of this name that the board's guard holds back: for that player's own token, and for "
+    "moderators.",
+    known=("place", "total", "percentile", "metadata", "submittedAt", "windows", "held"),
+)
+SUMMARY_PERCENTILES = Percentiles(
+    name="percentiles",
+    about=f"Which percentiles, separated by commas: from 0 to 100, by default {', '.join(PERCENTILES)}.",
+    most=PERCENTILES_ASKED,
+    default=PERCENTILES,
+    example="25,50,99.9",
+)
+BUCKETS = Whole(
+    name="buckets",
+    about="How many buckets the histogram has, if the scores allow it.",
+    least=1,
+    most=SUMMARY_BUCKETS,
+    default=DEFAULT_SUMMARY_BUCKETS,
 )
 HELD_CURSOR = Text(name="cursor", about="The `next` of the list before: returns the held scores after it.")
 HELD_LIMIT = Whole(

@@ -22,7 +22,10 @@
 --   B:state            string       all that a caller must know: the digest of the definition, with ~ before it if that
 --                                   is a default one; +h if names are hidden; @ and how many partitions entries are
 --                                   being moved from, and behind & each number of partitions that there was before.
---                                   No such key means that there is nothing to know
+--                                   No such key means that there is nothing to know. "!s" or "!p" at the end is no part
+--                                   of the state: somebody is to be told of the next change over the channel B:changes,
+--                                   by SPUBLISH or PUBLISH. Who was told asks again (watch.lua), so that a board which
+--                                   changes fast costs few messages, and one that nobody watches nothing
 --   B:moves            string       how many names were moved from here to another number of partitions
 --   B:leaving          sorted set   names that are being moved -> which of those moves it is
 --   B:arrived:FROM     sorted set   moves from a partition that may still be under way, and B:settled:FROM, up to which
@@ -39,8 +42,12 @@
 -- default definition may read one that is not there. ARGV[3] is the caller's clock.
 -- ARGV[4] says what K is: nothing for B, "window\nperiod", or "held".
 
-local base, state = KEYS[1], redis.call('GET', KEYS[1] .. ':state') or ''
+local base, state, how = KEYS[1], redis.call('GET', KEYS[1] .. ':state') or '', nil
 local absent = false
+if state ~= ARGV[2] then
+  how = state:match('!(.)$')
+  if how then state = state:sub(1, -3) end
+end
 if state ~= ARGV[2] then
   absent = ARGV[2]:sub(1, 1) == '~' and not state:find('^[~%w]')
     and redis.call('EXISTS', base, base .. ':hidden', base .. ':held') == 0
@@ -147,6 +154,13 @@ local function standing_of(key, name)
   if place ~= key then return {score, -1} end
   if ranking == 'o' then return {score, redis.call(RANK, key, member)} end
   return {score, rank_at(key, score)}
+end
+
+-- Tell who watches that the board has changed. It stays changed if they cannot be told.
+local function tell()
+  if not how then return end
+  if state == '' then redis.call('DEL', base .. ':state') else redis.call('SET', base .. ':state', state) end
+  redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', base .. ':changes', '')
 end
 
 -- The keys of all periods that have entries.

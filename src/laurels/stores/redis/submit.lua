@@ -213,6 +213,7 @@ if has_clock and taken then
   redis.call('SET', base .. ':clock', string.format('%.0f %.0f', clock, sequence), 'KEEPTTL')
 end
 if ttl and taken then renew(now) end
+if taken then tell() end
 
 if current then
   answer = {'c', previous[1], previous[2], current[1], current[2], counted and 1 or 0, held and 1 or 0}
