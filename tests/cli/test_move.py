@@ -270,12 +270,6 @@ def test_nothing_there(redis_server: Node, tmp_path: Path) -> None:
     assert (found.exit_code, "FROM has no boards" in found.stderr) == (2, True)
 
 
-def test_other_default(filled: Path, tmp_path: Path) -> None:
-    """A board keeps the definition that it had by default, where the default is another."""
-    with running(tmp_path / "to", "--order", "ascending") as server:
-        assert moved(filled, server.url, "--board", "plain")["verified"]
-
-
 def test_settings_of_redis(filled: Path, redis_server: Node, tmp_path: Path) -> None:
     """A password comes from a file, also if the two sides have not the same; an evicting server is read as it is."""
     (one := tmp_path / "one").write_text("s3cret\n")

@@ -19,6 +19,7 @@ from laurels.cli.errors import BoardTaken, RequestRefused
 from laurels.cli.pages import NOT_KEPT, Copy
 from laurels.cli.restorer import AT_ONCE, Restorer
 from laurels.cli.transfer import insist
+from laurels.definition import DEFAULT_DEFINITION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -104,8 +105,9 @@ class Mover:
 
     async def _define(self) -> None:
         wanted, there = self._listed.definition, self._there
-        if there and wanted == there.definition and (there.declared or not self._listed.declared):
-            return  # one that is not there would have the default of its service, which may be another
+        has = there.definition if there else DEFAULT_DEFINITION
+        if wanted == has and not (self._listed.declared and (there is None or not there.declared)):
+            return
         define = partial(self._target.define, self._board, msgspec.json.encode(wanted))
         try:
             await insist(define)
