@@ -10,6 +10,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
+from websockets.frames import CloseCode
+
 from laurels.errors import LaurelsError
 from laurels.http.handshake import offer_websocket
 from laurels.http.hosts import parse_address
@@ -38,8 +40,6 @@ DRAINED = 1024 * 1024
 WATCH_SECONDS = 0.02
 """How long a read may take before it is watched whether its client has left: nearly all are answered by then."""
 
-RESTART = 1012
-"""The code that closes a WebSocket whose client may come again."""
 
 _ENCODED = re.compile(rb"%[0-9A-Fa-f]{2}|[^%]")
 
@@ -339,13 +339,13 @@ async def _serve_websocket(
         chosen = dict(response.headers).get(b"sec-websocket-protocol")
         await send({"type": "websocket.accept", "subprotocol": chosen.decode() if chosen else None, "headers": []})
         if await _send_until_left(_send_messages(response, send), receive):
-            await send({"type": "websocket.close", "code": RESTART, "reason": None})
+            await send({"type": "websocket.close", "code": CloseCode.SERVICE_RESTART, "reason": None})
     elif "websocket.http.response" in (scope.get("extensions") or {}):
         headers = [*response.list_headers(), (b"content-length", b"%d" % len(response.body))]
         await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})
         await send({"type": "websocket.http.response.body", "body": response.body, "more_body": False})
     else:
-        await send({"type": "websocket.close", "code": 1008, "reason": None})
+        await send({"type": "websocket.close", "code": CloseCode.POLICY_VIOLATION, "reason": None})
 
 
 async def _send_messages(response: Live, send: ASGISendCallable) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from laurels.access.keys import PREFIX
-from laurels.errors import BadCredential, BadParameter
+from laurels.errors import BadCredential
 from laurels.http.handshake import asks_for_websocket, list_protocols, shake_hands
 from laurels.http.messages import EVENTS, Request, StreamingResponse
 from laurels.http.operation import Inputs
@@ -32,7 +32,8 @@ from laurels.http.parameters import (
 )
 from laurels.http.problems import HTTPError, overloaded
 from laurels.http.query import Query
-from laurels.limits import DEFAULT_PAGE_ENTRIES, DEFAULT_SPAN_ENTRIES
+from laurels.http.reads import span_of
+from laurels.limits import DEFAULT_PAGE_ENTRIES
 from laurels.live.pulled import Pulled
 from laurels.live.subscribers import COMMENT, RETRY, Subscriber
 from laurels.live.views import AroundView, PageView, StandingView
@@ -142,9 +143,7 @@ def parse_views(query: Query, headers: Headers) -> Sequence[Any]:
 def _parse_view(query: Query, headers: Headers) -> View:
     if AROUND.name in query:
         name, span, limit, fields, window, _ = OF_NEIGHBOURS.read(query, headers)
-        if span is not None and limit is not None:
-            raise BadParameter("limit", "limit says how many entries in all, span how many on either side: send one.")
-        return AroundView("", window, name, DEFAULT_SPAN_ENTRIES if span is None else span, limit, "metadata" in fields)
+        return AroundView("", window, name, span_of(span, limit), limit, "metadata" in fields)
     if ONE_NAME.name in query:
         name, window, _ = OF_STANDING.read(query, headers)
         return StandingView("", window, name)
