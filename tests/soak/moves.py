@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, aclosing, closing
+from contextlib import ExitStack, closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Event, Thread
@@ -142,7 +142,7 @@ class Killer:
             self._kill(self._run.random.choice(tuple(self.kills)))
             for each in commands:
                 each.kill()
-                each.wait()
+                each.communicate()
         ended = self._command(count)
         _, said = ended.communicate(timeout=60)
         assert ended.returncode == 0, said
@@ -167,9 +167,8 @@ class Killer:
 
 
 async def _read(store: Store) -> dict[str, Any]:
-    """Return all that can be read of the board."""
-    async with aclosing(_closing(store)) as opened:
-        await anext(opened)
+    """Return all that can be read of the board, and close the store."""
+    try:
         boards = Boards(store)
         await boards.declare()
         board, found = boards.board("sums"), dict[str, Any]()
@@ -181,11 +180,8 @@ async def _read(store: Store) -> dict[str, Any]:
         found["hidden"] = [each.name for each in await store.hidden(board)]
         found["hidden scores"] = [await store.standing(board, name) for name in HIDDEN]
         return found
-
-
-async def _closing(store: Store) -> Any:
-    yield
-    await store.close()
+    finally:
+        await store.close()
 
 
 async def _fill(store: Store, writers: list[Writer]) -> None:
