@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from laurels.http.headers import NOT_JSON
-from laurels.http.operations import READ, STANDING, SUBMIT
+from laurels.http.operations import HEALTH, LIVE, READ, READY, STANDING, SUBMIT
 from laurels.http.problems import CHALLENGE, FAULT, HTTPError, problem
 from laurels.http.routes import NO_ROUTE
 from laurels.limits import BODY_BYTES, KIB
@@ -30,11 +30,14 @@ class Remainder(Struct, frozen=True):
 
 FUNCTIONS: dict[str, Operation] = {"get_leaderboard": READ, "get_standing": STANDING, "submit_score": SUBMIT}
 """The function that answers each operation of the gateway's."""
+ROUTES: tuple[tuple[str, Operation], ...] = tuple(FUNCTIONS.items())
+LIVE_ROUTES = (*ROUTES, ("get_leaderboard", LIVE), ("get_standing", HEALTH), ("get_standing", READY))
+"""The functions and what each answers; with live boards there is a resource ``/-``, which takes in what is below it."""
 
 
 def list_methods(path: str) -> list[str]:
     """Return the methods that a resource of the gateway has."""
-    methods = {operation.method for operation in FUNCTIONS.values() if operation.path == path}
+    methods = {operation.method for _, operation in LIVE_ROUTES if operation.path == path}
     return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
 
 

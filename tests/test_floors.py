@@ -80,10 +80,10 @@ MAY_IMPORT = {
     )
     | laurels("stores.contract", "boards", "audit", "live"),
     "laurels.adapters.limits": laurels("limits"),
-    "laurels.adapters": laurels("limits", "errors", "access", "http", "live", "adapters.limits"),
+    "laurels.adapters": laurels("limits", "errors", "access", "entries", "http", "live", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
-    | laurels("limits", "access", "optional", "http", "adapters"),
+    | laurels("limits", "access", "optional", "live", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("workers", "boards_file", "boards", "audit", "live")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),

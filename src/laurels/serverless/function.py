@@ -20,6 +20,7 @@ from laurels.http.problems import failure
 from laurels.optional import load
 from laurels.serverless.access import ParameterAccess
 from laurels.serverless.errors import BadSetting
+from laurels.serverless.live import Live
 from laurels.serverless.parameters import Connecting
 from laurels.serverless.telemetry import Telemetry
 
@@ -51,7 +52,8 @@ class Function:
         if settings.access_parameter:
             self._access = ParameterAccess(settings.access_parameter, connect, is_isolated=settings.store is not None)
         gate = Gate(origin=cors.check, cors=cors if settings.cors_origin else None, access=self._access)
-        self._routes = Routes(self._boards, gate=gate)
+        live = Live(self._opened, self._telemetry.count)
+        self._routes = Routes(self._boards, live.operations, gate=gate)
 
     def warm(self) -> None:
         """Get key, access file and a connection before the first request; if that fails, the requests try again."""
