@@ -23,7 +23,7 @@ from laurels.stores.redis.durability import QUESTIONS, Facts, read_facts
 from laurels.stores.redis.replicas import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from laurels.stores.redis.calls import Reply, Word
     from laurels.stores.redis.connection import Sent
@@ -45,7 +45,9 @@ _log = logging.getLogger("laurels.stores")
 
 
 class Router(Protocol):
-    """What knows which node a call goes to."""
+    """What knows which node a call goes to; ``renewed`` is called when a node has a new connection."""
+
+    renewed: Callable[[], object]
 
     async def find(self, node: Node) -> Address:
         """Return where a node is now; raise StoreUnavailable if that cannot be found out."""
@@ -173,6 +175,7 @@ class Node:
         if self.trouble is not None:
             _log.info("Redis answers again")
         self.connection, self.trouble, self._was_connected = connection, None, True
+        self._router.renewed()
         self.progress()
 
     async def _try(self) -> Connection:
