@@ -45,9 +45,9 @@ _log = logging.getLogger("laurels.stores")
 
 
 class Router(Protocol):
-    """What knows which node a call goes to; ``renewed`` is called when a node has a new connection."""
+    """What knows which node a call goes to; ``interrupted`` is called when a connection is lost."""
 
-    renewed: Callable[[], object]
+    interrupted: Callable[[], object]
 
     async def find(self, node: Node) -> Address:
         """Return where a node is now; raise StoreUnavailable if that cannot be found out."""
@@ -175,7 +175,6 @@ class Node:
         if self.trouble is not None:
             _log.info("Redis answers again")
         self.connection, self.trouble, self._was_connected = connection, None, True
-        self._router.renewed()
         self.progress()
 
     async def _try(self) -> Connection:
@@ -216,6 +215,7 @@ class Node:
         if connection is not self.connection:
             return
         self.connection = None
+        self._router.interrupted()
         for reply in calls:
             reply.turn = None
             if reply.reads:

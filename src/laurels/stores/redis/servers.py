@@ -40,8 +40,8 @@ class Servers(ABC):
     def __init__(self, handshake: Handshake, settings: RedisSettings) -> None:
         self.handshake = handshake
         self.settings = settings
-        self.renewed: Callable[[], object] = lambda: None
-        """Called when there is a new connection."""
+        self.interrupted: Callable[[], object] = lambda: None
+        """Called when a connection is lost."""
 
     def call(self, script: Script, keys: tuple[str, ...], *arguments: Word) -> Reply:
         """Call a script over keys of one hash tag, with all that is asked in this turn of the loop."""

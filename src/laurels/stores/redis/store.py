@@ -133,7 +133,7 @@ class RedisStore(Store):
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
         self._run_key = b""
         self._has_run_key = False
-        self._servers.renewed = self._definitions.lost = self._forget
+        self._servers.interrupted = self._definitions.lost = self._forget
         relocation = Relocation(self._act, self._servers.ask, self._definitions, self._boards.add)
         self._watching = Watching(self._servers, self._names_of, self._definitions.learn)
         self._definitions.changed = self._watching.refresh
@@ -152,7 +152,7 @@ class RedisStore(Store):
         )
 
     def _forget(self) -> None:
-        """Take nothing for written: a server that is connected to anew may have lost it, or be one that never had it."""
+        """Take nothing for written: what is connected to next may have lost it, or be a server that never had it."""
         self._has_run_key = False
         self._boards.listed.clear()
         self._definitions.forget_begun()
