@@ -65,7 +65,10 @@ MAY_IMPORT = {
     "laurels.restoring": laurels("errors", "definition", "stores.contract", "submissions"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
     | laurels("turnstile", "restoring"),
-    "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
+    "laurels.web": set[str](),
+    "laurels.http": laurels(
+        "web", "visible", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
+    )
     | laurels("stores.contract", "boards", "audit"),
     "laurels.adapters.limits": laurels("limits"),
     "laurels.adapters": laurels("limits", "errors", "access", "http", "adapters.limits"),

@@ -281,6 +281,21 @@ class Boards:
         """Return a period as :meth:`period_of` does."""
         return self.period_of(name, window, period)
 
+    def periods_near(self, where: Board, count: int) -> tuple[str, list[str]]:
+        """Return the current period of a window, and the latest ``count`` before it that are kept.
+
+        If those do not reach back to ``where``, it and those before it are returned instead.
+        """
+        definition, now = where.definition, self._clock()
+        calendar = _calendar(where.window, definition.time_zone)
+        oldest, current = _oldest_kept(calendar, definition, now), calendar.span_at(now).period
+        near = [calendar.past(now, back) for back in range(1, count + 1)]
+        if where.period < near[-1]:
+            past = _past_calendar(where.window, definition.time_zone)
+            start = past.span_of(where.period).start
+            near = [past.past(start, back) for back in range(count)]
+        return current, [period for period in near if period and period >= oldest]
+
     async def periods(
         self, name: str, after: tuple[str, str] = ("", ""), limit: int | None = None
     ) -> list[ListedPeriod]:

@@ -69,6 +69,8 @@ class Cors:
         self._is_any = ANY in (origins := set(origins))
         self._allowed = {_read_allowed(text) for text in origins - {ANY}}
         only = next(iter(self._allowed)) if len(self._allowed) == 1 else None
+        self.ancestors = b"*" if self._is_any else b" ".join([b"'self'", *sorted(o.format() for o in self._allowed)])
+        """The pages that may have one of ours in a frame."""
         self._headers = ((ALLOW, b"*"), EXPOSE) if self._is_any else _headers(only.format()) if only else (VARY,)
 
     def check(self, request: Request, operation: Operation | None) -> None:

@@ -1,0 +1,40 @@
+"""The files of this folder that browsers load, and the addresses at which they may keep them for ever."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+from msgspec import Struct
+
+KINDS = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8"}
+NAMES = ("board.css", "board.js", "live.js", "widget.js")
+IMPORT = 'import { watch } from "./live.js";\n'
+"""The line of a module that the one behind it takes the place of, in what is served as one file."""
+
+
+class WebFile(Struct, frozen=True):
+    """A file as it is sent. Its ``digest`` is in its address, so that another content has another address."""
+
+    name: str
+    body: bytes
+    kind: bytes
+    digest: str
+
+    @property
+    def address(self) -> str:
+        """Where it is, below where the service is."""
+        return f"-/{self.name}?v={self.digest}"
+
+
+@cache
+def find(name: str) -> WebFile:
+    """Return a file by its name."""
+    text = files("laurels.web").joinpath(name).read_text()
+    if name == "widget.js":  # one file, which other sites can name without knowing of a second
+        text = text.replace(IMPORT, find("live.js").body.decode().replace("export ", ""))
+    elif name.endswith(".js"):
+        text = text.replace('"./live.js"', f'"./live.js?v={find("live.js").digest}"') if name != "live.js" else text
+    body = text.encode()
+    return WebFile(name, body, KINDS[name[name.rindex(".") :]], sha256(body).hexdigest()[:16])
