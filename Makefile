@@ -74,6 +74,10 @@ install-cdk: $(VENV)/infra.stamp build/wheels.stamp node_modules/.stamp ## Insta
 cdk: install-cdk ## Run the CDK command, e.g. ARGS="deploy -c stageName=dev"
 	node_modules/.bin/cdk $(ARGS)
 
+# Compiled files are kept even where a machine's environment says otherwise: tests start hundreds of processes, and each
+# would compile what it imports.
+test soak: export PYTHONDONTWRITEBYTECODE :=
+
 # All tests run in as many processes as there are cores; those that ARGS selects run in one, as -x and --pdb need it,
 # unless it says "-n auto". Every line and branch is tested, which is checked unless ARGS selects tests. Python 3.11
 # misses some lines of commands that call the service: it stops tracing a task once another has been cancelled in it

@@ -23,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
@@ -189,12 +190,18 @@ def _find_imported(
     return reached
 
 
-def _imports(module: str, path: str, text: bytes) -> set[str]:
+def _imports(module: str, path: str, text: bytes) -> frozenset[str]:
     if not path.endswith(".py"):
-        return set()
-    statements = _Statements(module if path.endswith("/__init__.py") else module.rpartition(".")[0])
+        return frozenset()
+    return _imports_of(module if path.endswith("/__init__.py") else module.rpartition(".")[0], text)
+
+
+@cache
+def _imports_of(package: str, text: bytes) -> frozenset[str]:
+    # Each of a deployment's assets is made from the same sources, and parsing them takes most of the time.
+    statements = _Statements(package)
     statements.visit(ast.parse(text))
-    return statements.names
+    return frozenset(statements.names)
 
 
 class _Statements(ast.NodeVisitor):

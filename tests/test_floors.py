@@ -51,32 +51,39 @@ MAY_IMPORT = {
     "laurels.stores.contract": laurels("limits", "errors", "definition"),
     "laurels.stores.sums": laurels("errors", "definition"),
     "laurels.stores.summary": laurels("stores.contract"),
+    "laurels.stores.neighbours": set[str](),
     "laurels.stores.runs": laurels("clock", "errors", "definition"),
     "laurels.stores.guard": laurels("limits", "clock", "errors", "definition"),
     "laurels.stores.redis": laurels(
-        "limits", "clock", "errors", "definition", "stores.contract", "stores.sums", "stores.summary"
+        "limits",
+        "clock",
+        "errors",
+        "definition",
+        "stores.contract",
+        "stores.sums",
+        "stores.summary",
+        "stores.neighbours",
     )
     | laurels("stores.runs", "stores.guard"),
     "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract")
-    | laurels("stores.sums", "stores.summary", "stores.runs", "stores.guard"),
+    | laurels("stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),
-    "laurels.restoring": laurels("errors", "definition", "stores.contract", "submissions"),
+    "laurels.restoring": laurels("clock", "errors", "definition", "stores.contract", "submissions"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
-    | laurels("turnstile", "restoring"),
+    | laurels("clock", "turnstile", "restoring"),
     "laurels.web": set[str](),
-    "laurels.http": laurels(
-        "web", "visible", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
-    )
-    | laurels("stores.contract", "boards", "audit"),
+    "laurels.live": laurels("limits", "errors", "stores.contract", "boards"),
+    "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
+    | laurels("stores.contract", "boards", "audit", "live", "visible", "web"),
     "laurels.adapters.limits": laurels("limits"),
-    "laurels.adapters": laurels("limits", "errors", "access", "http", "adapters.limits"),
+    "laurels.adapters": laurels("limits", "errors", "access", "http", "live", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
     | laurels("limits", "access", "optional", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
-    | laurels("workers", "boards_file", "boards", "audit")
+    | laurels("workers", "boards_file", "boards", "audit", "live")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(

@@ -91,7 +91,7 @@ async def copy(source: Boards, target: Boards) -> list[Refusal]:
             await target.remove(where(target, *key), name)
     for key in await periods_of(source):
         place = where(source, *key)
-        entries = await source.store.page(place, 0, 1000, with_metadata=True)
+        entries: list[Ranked] = await source.store.page(place, 0, 1000, with_metadata=True)
         entries = entries[::-1] if place.definition.ties == "latest" else entries
         hidden = [each for each in await source.store.hidden(place, with_metadata=True) if each.score is not None]
         refused += await target.restore(where(target, *key), [*map(sent, hidden), *map(sent, entries)])

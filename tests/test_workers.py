@@ -78,6 +78,21 @@ def server(redis_server: Node) -> Iterator[Server]:
         yield server
 
 
+def test_live(server: Server) -> None:
+    """Who watches a board is told what any worker takes, whichever worker it watches by."""
+    request = b"GET /-/boards/b/live?startRank=0&endRank=3 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with ExitStack() as stack:
+        streams = []
+        for _ in range(CONNECTIONS):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            connection.sendall(request)
+            streams.append(stack.enter_context(connection.makefile("rb")))
+        for score in range(3):
+            assert ask(server, "POST", "/b/v", {"score": 1000 + score}).status == 202
+        for stream in streams:
+            assert any(b'"score":1002' in line for line in stream)
+
+
 @contextmanager
 def connections_to(server: Server, count: int = CONNECTIONS) -> Iterator[list[socket.socket]]:
     """Open connections, to all workers."""

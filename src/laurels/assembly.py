@@ -57,6 +57,7 @@ from laurels.http.request_log import log_request
 from laurels.http.web_files import WEB_FILES
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
+from laurels.live.hub import Hub
 from laurels.logs import LogFormat, alike, writing_logs
 from laurels.optional import load
 from laurels.reloading import Reloading, ignore_hangups
@@ -214,6 +215,10 @@ async def open_routes(
         boards = Boards(store, file, clock=clock)  # the store's: it knows of every jump that a period comes from
         await boards.declare()
 
+        hub = _make_hub(boards, settings, access)
+        opened.callback(hub.close)
+        measure = partial(_measure, store, hub)
+
         async def reload_boards() -> None:
             if settings.boards and settings.boards.is_fifo():
                 raise BoardsFileUnusable(settings.boards, "it is a pipe, which is read only once")
@@ -228,8 +233,8 @@ async def open_routes(
         if crew is not None:
             if access is not None:
                 crew.worker.hear(access.forget)
-            await opened.enter_async_context(crew.worker.listening(store.measure, crew.figures))
-        yield Routes(boards, list_operations(settings, counts, store.measure, crew), gate, auditor)
+            await opened.enter_async_context(crew.worker.listening(measure, crew.figures))
+        yield Routes(boards, list_operations(settings, counts, measure, crew), gate, auditor, hub)
 
 
 @asynccontextmanager
@@ -259,6 +264,17 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         yield Application(Routes(boards, operations, Gate(), Auditor(None)))
     finally:
         await store.close()
+
+
+def _make_hub(boards: Boards, settings: Settings, access: Access | None) -> Hub:
+    hub = Hub(boards, settings.limits.max_subscribers)
+    if access is not None:
+        access.changed = hub.recheck
+    return hub
+
+
+def _measure(store: Store, hub: Hub) -> Mapping[str, float]:
+    return {**store.measure(), **hub.measure()}
 
 
 def _make_counts(crew: Crew | None) -> RequestCounts:
@@ -370,6 +386,7 @@ def _serve_as_worker(
     limits = replace(
         limits,
         max_connections=worker.share(limits.max_connections),
+        max_subscribers=worker.share(limits.max_subscribers),
         max_client_memory=worker.share(limits.max_client_memory),
     )
     with writing_logs(settings.log_format, worker.relay), ExitStack() as bound:

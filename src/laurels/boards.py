@@ -27,6 +27,7 @@ from laurels.errors import (
     BadParameter,
     DefinitionChanged,
     DefinitionConflict,
+    DefinitionStale,
     KeyReused,
     LaurelsError,
     NotDeclared,
@@ -40,9 +41,20 @@ from laurels.errors import (
     StoreUnavailable,
     truncate,
 )
-from laurels.limits import NAME_BYTES, NAMES_ASKED, PAGE_ENTRIES
+from laurels.limits import DEFAULT_SUMMARY_BUCKETS, NAME_BYTES, NAMES_ASKED, PAGE_ENTRIES
 from laurels.restoring import restore
-from laurels.stores.contract import Board, Count, Feed, FullSubmission, PeriodRange, Refusal, Score, Submission
+from laurels.stores.contract import (
+    PERCENTILES,
+    Board,
+    Count,
+    Entries,
+    Feed,
+    FullSubmission,
+    PeriodRange,
+    Refusal,
+    Score,
+    Submission,
+)
 from laurels.submissions import (
     check_bounds,
     check_metadata,
@@ -65,8 +77,10 @@ if TYPE_CHECKING:
     from laurels.stores.contract import (
         Capabilities,
         Change,
+        FullStanding,
         HiddenName,
         IdempotencyKey,
+        Percentile,
         Period,
         Place,
         Ranked,
@@ -82,7 +96,16 @@ MOST_REPEATED = 20
 REPEATED = (
     *("submit", "submit_in_full", "submit_many", "set_metadata", "restore", "hide", "show", "remove", "drop"),
     *("make_run", "held", "held_entry", "release", "reject"),
-    *("standing", "page_json", "page", "entries_after", "around", "entries_named", "entries_between_scores"),
+    *(
+        "standing",
+        "standing_in_full",
+        "page_json",
+        "page",
+        "entries_after",
+        "around",
+        "entries_named",
+        "entries_between_scores",
+    ),
     *("summary", "place", "hidden", "count", "periods", "find_period"),
 )
 """The methods that go by a definition."""
@@ -99,14 +122,14 @@ _past_calendar = lru_cache(CALENDARS_CACHED)(Calendar)
 class Slice(Struct, frozen=True):
     """Consecutive entries of a board, and whether there are more after them."""
 
-    entries: list[Ranked]
+    entries: Entries
     has_more: bool
 
 
 class Found(Struct, frozen=True):
     """Of some names those that are on a board, in rank order, and the others in the order of the request."""
 
-    entries: list[Ranked]
+    entries: Entries
     missing: list[str]
 
 
@@ -159,6 +182,8 @@ class Boards:
         self._redefined: set[str] = set()
         self._submits = Turnstile(self._forget)
         self._changes = 0
+        self.redefined: Callable[[], object] = lambda: None
+        """Called when a definition may be another."""
         if store.shares_definitions:
             store.follow(self._learn)
             for method in REPEATED:
@@ -235,6 +260,7 @@ class Boards:
         """Forget what follows from definitions, because one has changed."""
         self.board.cache_clear()
         self._feeding.cache_clear()
+        self.redefined()
 
     # Which board it is
 
@@ -276,6 +302,14 @@ class Boards:
             calendar.check(period)
         is_kept = _oldest_kept(calendar, definition, now) <= period <= current
         return Board(name, definition, window, period, visible=is_kept and board.visible)
+
+    def now(self) -> float:
+        """Return the present instant, in seconds since the epoch."""
+        return self._clock()
+
+    def period_end(self, where: Board) -> float:
+        """Return the instant at which the current period of a window ends."""
+        return _calendar(where.window, where.definition.time_zone).span_at(self._clock()).stop
 
     async def find_period(self, name: str, window: str, period: str | None) -> Board:
         """Return a period as :meth:`period_of` does."""
@@ -547,16 +581,41 @@ class Boards:
         """Return score and rank of a name, None if it is not on the board."""
         return self.store.standing(where, checked_name(name))
 
+    async def standing_in_full(
+        self,
+        where: Board,
+        name: str,
+        *,
+        with_metadata: bool = False,
+        with_windows: bool = False,
+        with_held: bool = False,
+    ) -> FullStanding:
+        """Return all there is to say of a name, with its standings in the current periods if that is wanted."""
+        windows = where.definition.windows if with_windows else ()
+        if with_windows and where.window:
+            raise BadParameter("include", "windows goes with the board of all time, not with one of its windows.")
+        periods = [self.period_of(where.name, window, None) for window in windows]
+        return await self.store.standing_in_full(
+            where, checked_name(name), periods, with_metadata=with_metadata, with_held=with_held
+        )
+
     def page_json(self, where: Board, start: int, stop: int, *, with_metadata: bool = False) -> Awaitable[bytes]:
         """Return the entries at the places from ``start`` up to ``stop``, 1,000 at most, as a JSON array."""
         if not 0 < stop - start <= PAGE_ENTRIES:
             raise BadParameter("endRank", _page_problem(start, stop))
         return self.store.page_json(where, start, stop, with_metadata=with_metadata)
 
-    async def page(
-        self, where: Board, start: int, stop: int, *, with_metadata: bool = False, want_cursor: bool = False
+    async def page(  # noqa: PLR0913 - the options of a read
+        self,
+        where: Board,
+        start: int,
+        stop: int,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,
+        want_cursor: bool = False,
     ) -> Slice:
-        """Return the same entries with their ranks, and with their metadata if that is wanted.
+        """Return the same entries with their ranks, and with their metadata or places and total if that is wanted.
 
         ``want_cursor`` says that those after them will be asked for: NotKept is raised if :meth:`entries_after` would.
         """
@@ -564,24 +623,45 @@ class Boards:
             raise BadParameter("endRank", _page_problem(start, stop))
         if want_cursor and not self.store.capabilities.one_state:
             raise NotKept("go on after a page")
-        return _slice(await self.store.page(where, start, stop + 1, with_metadata=with_metadata), stop - start)
+        found = await self.store.page(where, start, stop + 1, with_metadata=with_metadata, with_places=with_places)
+        return _slice(found, stop - start)
 
-    async def entries_after(self, where: Board, entry: Ranked, limit: int, *, with_metadata: bool = False) -> Slice:
+    async def entries_after(
+        self, where: Board, entry: Ranked, limit: int, *, with_metadata: bool = False, with_places: bool = False
+    ) -> Slice:
         """Return the entries that come next after the place of ``entry``, 1,000 at most, wherever it is now."""
         if not 1 <= limit <= PAGE_ENTRIES:  # a cursor says how many, and anybody can make one
             raise BadParameter("limit", f"limit is {limit}: it must be from 1 to {PAGE_ENTRIES:,}.")
         checked_name(entry.name)
         checked_score(entry.score)
-        return _slice(await self.store.entries_after(where, entry, limit + 1, with_metadata=with_metadata), limit)
+        found = await self.store.entries_after(
+            where, entry, limit + 1, with_metadata=with_metadata, with_places=with_places
+        )
+        return _slice(found, limit)
 
-    async def around(self, where: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked]:
-        """Return a name with up to ``span`` entries on either side; raise NotOnBoard if it is missing."""
-        found = await self.store.around(where, checked_name(name, "around"), span, with_metadata=with_metadata)
+    async def around(  # noqa: PLR0913 - the options of a read
+        self,
+        where: Board,
+        name: str,
+        span: int,
+        limit: int | None = None,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,
+    ) -> Entries:
+        """Return a name with up to ``span`` entries on either side, or with a ``limit`` so many entries in all.
+
+        Raises NotOnBoard if it is missing.
+        """
+        checked_name(name, "around")
+        found = await self.store.around(where, name, span, limit, with_metadata=with_metadata, with_places=with_places)
         if found is None:
             raise NotOnBoard("around", name)
         return found
 
-    async def entries_named(self, where: Board, names: Sequence[str], *, with_metadata: bool = False) -> Found:
+    async def entries_named(
+        self, where: Board, names: Sequence[str], *, with_metadata: bool = False, with_places: bool = False
+    ) -> Found:
         """Return the entries of these names, 100 at most and each once."""
         if len(names) > NAMES_ASKED:
             raise BadParameter("name", f"{len(names)} names are asked for: ask for at most {NAMES_ASKED} at a time.")
@@ -589,23 +669,34 @@ class Boards:
             twice = next(name for place, name in enumerate(names) if name in names[:place])
             raise BadParameter("name", f"The name {truncate(twice)!r} stands twice: ask for each name once.")
         entries = await self.store.entries_named(
-            where, [checked_name(name) for name in names], with_metadata=with_metadata
+            where, [checked_name(name) for name in names], with_metadata=with_metadata, with_places=with_places
         )
         found = {entry.name for entry in entries}
         return Found(entries, [name for name in names if name not in found])
 
-    async def entries_between_scores(
-        self, where: Board, low: Score | None, high: Score | None, limit: int, *, with_metadata: bool = False
-    ) -> list[Ranked]:
+    async def entries_between_scores(  # noqa: PLR0913 - the options of a read
+        self,
+        where: Board,
+        low: Score | None,
+        high: Score | None,
+        limit: int,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,
+    ) -> Entries:
         """Return the best ``limit`` entries with scores from ``low`` to ``high``; None leaves an end open."""
         if low is not None and high is not None and low > high:
             raise BadParameter("maxScore", f"No score is from {low} to {high}: maxScore is not below minScore.")
         ends = -inf if low is None else low, inf if high is None else high
-        return await self.store.entries_between_scores(where, *ends, limit, with_metadata=with_metadata)
+        return await self.store.entries_between_scores(
+            where, *ends, limit, with_metadata=with_metadata, with_places=with_places
+        )
 
-    def summary(self, where: Board) -> Awaitable[Summary]:
+    def summary(
+        self, where: Board, percentiles: Sequence[Percentile] = PERCENTILES, buckets: int = DEFAULT_SUMMARY_BUCKETS
+    ) -> Awaitable[Summary]:
         """Return a board in a few figures."""
-        return self.store.summary(where)
+        return self.store.summary(where, percentiles, buckets)
 
     def place(self, where: Board, score: Score) -> Awaitable[Place]:
         """Return the place that a score would have."""
@@ -662,9 +753,16 @@ class Boards:
         self._redefined.clear()
         return names
 
-    async def define(self, name: str, definition: Definition) -> bool:
-        """Define a board from now on; return whether it had no definition of its own."""
+    async def define(
+        self, name: str, definition: Definition, is_expected: Callable[[Definition], bool] | None = None
+    ) -> bool:
+        """Define a board from now on; return whether it had no definition of its own.
+
+        Raises DefinitionStale if the definition that it has is another than expected.
+        """
         async with self._change_definition(name):
+            if is_expected is not None and not is_expected(self.board(name).definition):
+                raise DefinitionStale(name)
             self.store.capabilities.check(definition)
             is_new = name not in self._stored
             await self.store.define(name, definition)
@@ -747,4 +845,7 @@ def _page_problem(start: int, stop: int) -> str:
 
 
 def _slice(found: list[Ranked], limit: int) -> Slice:
-    return Slice(found[:limit], len(found) > limit)
+    has_more = len(found) > limit
+    if isinstance(found, Entries):
+        return Slice(Entries(found[:limit], found.places[:limit], found.total), has_more)
+    return Slice(Entries(found[:limit]), has_more)

@@ -7,7 +7,7 @@ journal, and unknown fields are refused.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -307,35 +307,49 @@ class Stored(Struct, frozen=True):
     held: int = 0
 
 
-def contradiction(old: Definition, new: Definition, stored: Stored) -> str | None:
+class Contradiction(NamedTuple):
+    """Why a board cannot have a definition: the field that is the cause, by its pointer (RFC 6901), and the problem."""
+
+    pointer: str
+    problem: str
+
+
+def contradiction(old: Definition, new: Definition, stored: Stored) -> Contradiction | None:
     """Return why a board that holds entries under ``old`` cannot become ``new``, or None if it can."""
     return next(_contradictions(old, new, stored), None)
 
 
-def _contradictions(old: Definition, new: Definition, stored: Stored) -> Iterator[str]:
+def _contradictions(old: Definition, new: Definition, stored: Stored) -> Iterator[Contradiction]:
     if stored.entries or stored.held:
         for field in ("order", "operator", "ties"):
             was, wanted = getattr(old, field), getattr(new, field)
             if was != wanted:
                 what = "entries that were kept" if stored.entries else "held scores that were submitted"
-                yield f"it has {what} with {field} {was!r}, not {wanted!r}; drop its entries first"
+                problem = f"it has {what} with {field} {was!r}, not {wanted!r}; drop its entries first"
+                yield Contradiction(f"/{field}", problem)
         if old.partitions != new.partitions:
             where = f"{old.partitions} partition{'s' * (old.partitions > 1)}"
-            yield f"its entries are in {where}, not {new.partitions}; move them with laurels boards repartition"
+            problem = f"its entries are in {where}, not {new.partitions}; move them with laurels boards repartition"
+            yield Contradiction("/partitions", problem)
     if stored.entries:
         yield from _out_of_bounds(new.scores, stored)
     if stored.windows and old.time_zone != new.time_zone:
-        yield f"it has periods of the time zone {old.time_zone!r}, not {new.time_zone!r}; drop its periods first"
+        problem = f"it has periods of the time zone {old.time_zone!r}, not {new.time_zone!r}; drop its periods first"
+        yield Contradiction("/time_zone", problem)
     for window in sorted(stored.windows - set(new.windows)):
-        yield f"it has periods of the window {window!r}, which would go; drop these periods first"
+        problem = f"it has periods of the window {window!r}, which would go; drop these periods first"
+        yield Contradiction("/windows", problem)
 
 
-def _out_of_bounds(bounds: Bounds, stored: Stored) -> Iterator[str]:
+def _out_of_bounds(bounds: Bounds, stored: Stored) -> Iterator[Contradiction]:
     if bounds.min is not None and stored.low < bounds.min:
         low, least = truncate(stored.low), truncate(bounds.min)
-        yield f"it has the score {low}, and scores.min would be {least}; remove such entries first"
+        problem = f"it has the score {low}, and scores.min would be {least}; remove such entries first"
+        yield Contradiction("/scores/min", problem)
     if bounds.max is not None and stored.high > bounds.max:
         high, greatest = truncate(stored.high), truncate(bounds.max)
-        yield f"it has the score {high}, and scores.max would be {greatest}; remove such entries first"
+        problem = f"it has the score {high}, and scores.max would be {greatest}; remove such entries first"
+        yield Contradiction("/scores/max", problem)
     if bounds.integer and not stored.is_whole():
-        yield "it has scores that are not whole, and scores.integer would be true; remove such entries first"
+        problem = "it has scores that are not whole, and scores.integer would be true; remove such entries first"
+        yield Contradiction("/scores/integer", problem)

@@ -178,12 +178,28 @@ class RunRefused(ScoreRefused):
 
 
 class DefinitionConflict(LaurelsError):
-    """A board's entries, or the file that declares it, contradict a change of its definition; nothing was changed."""
+    """A board's entries, or the file that declares it, contradict a change of its definition; nothing was changed.
 
-    def __init__(self, board: str, problem: str) -> None:
+    ``pointer`` (RFC 6901) is there if one field of the definition is the cause.
+    """
+
+    def __init__(self, board: str, problem: str, pointer: str = "") -> None:
         self.board = board
         self.problem = problem
+        if pointer:
+            self.pointer = pointer
         super().__init__(f"The definition of the board {truncate(board)!r} cannot change so: {problem}.")
+
+
+class DefinitionStale(LaurelsError):
+    """A definition is not the one any more that a change of it was made from; nothing was changed."""
+
+    def __init__(self, board: str) -> None:
+        self.board = board
+        super().__init__(
+            f"The definition of the board {truncate(board)!r} is not what If-Match says: somebody has changed it since "
+            "it was read. Read it again, and change that."
+        )
 
 
 class DefinitionChanged(LaurelsError):

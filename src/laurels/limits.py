@@ -38,6 +38,12 @@ PAGE_ENTRIES, DEFAULT_PAGE_ENTRIES = 1000, 20
 """How many entries a page spans, or a read between two scores returns, at most and by default."""
 SPAN_ENTRIES, DEFAULT_SPAN_ENTRIES = 500, 5
 """How many neighbours a read around a name returns on either side, at most and by default."""
+PERCENTILES_ASKED = 100
+"""How many percentiles a summary may have."""
+SUMMARY_BUCKETS, DEFAULT_SUMMARY_BUCKETS = 100, 10
+"""How many buckets the histogram of a summary has, at most and by default."""
+LIVE_VIEWS = 16
+"""How many views one connection may have."""
 NAMES_ASKED = 100
 """How many names one read may ask for."""
 BATCH_ENTRIES = 1000

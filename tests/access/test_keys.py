@@ -91,6 +91,24 @@ def test_revoked_key_stays_away_after_a_reload(server: Server, ring: KeyRing) ->
     assert ask(server, "GET", "/-/keys", headers=console).status == 200
 
 
+def test_last_admin_stays(server: Server, ring: KeyRing, file: Path) -> None:
+    """The last key that may administer all boards is not revoked over HTTP, and that is said; one of two is."""
+    console = bearer(ring.secrets["console"])
+    reply = ask(server, "DELETE", "/-/keys/console", headers=console)
+    assert (reply.status, "console is the last key" in reply.json["detail"]) == (409, True)
+    assert ask(server, "GET", "/-/keys", headers=console).status == 200
+    ring.add("some", ["admin"], boards=["mario-*"])
+    ring.add("gone", ["admin"], expires="2026-11-01")
+    ring.write(file)
+    assert ask(server, "DELETE", "/-/keys/console", headers=console).status == 409
+    assert ask(server, "DELETE", "/-/keys/gone", headers=console).status == 204
+    ring.tables.pop()
+    ring.add("other", ["admin"])
+    ring.write(file)
+    assert ask(server, "DELETE", "/-/keys/console", headers=console).status == 204
+    assert ask(server, "GET", "/-/keys", headers=console).status == 401
+
+
 def test_file_that_cannot_be_written(server: Server, ring: KeyRing, file: Path) -> None:
     """A 409, and the key is accepted as before."""
     console = bearer(ring.secrets["console"])

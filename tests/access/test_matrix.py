@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.access.ways import Way
 
 SCOPES = {
-    "open": ["document", "docs", "landing", "health", "ready", "give_anonymous_token"],
+    "open": ["document", "docs", "landing", "health", "ready", "whoami", "give_anonymous_token"],
     "read": ["standing", "read", "definition", "periods", "summary", "rank", "boards"],
     "submit:self": ["submit", "make_run"],
     "submit": ["submit_many", "set_metadata"],

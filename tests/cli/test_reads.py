@@ -48,6 +48,47 @@ def test_around(laurels: Run, board: str) -> None:
     assert names_of(laurels("around", board, "v", "--window", "daily", "--json").stdout) == [*SCORES]
 
 
+def test_around_with_a_limit(laurels: Run, board: str) -> None:
+    """So many entries are shown wherever the name is; span and limit do not go together."""
+    assert names_of(laurels("around", board, "panam", "--limit", 3, "--json").stdout) == ["silverhand", "judy", "panam"]
+    found = laurels("around", board, "panam", "--limit", 3, "--span", 1)
+    assert (found.exit_code, "give one" in found.stderr) == (2, True)
+
+
+def test_standing_in_full(laurels: Run, server: Server, board: str) -> None:
+    """All there is to know of a name is shown in lines; of nobody it is said that it is not there."""
+    ask(server, "PATCH", f"/{board}/judy", {"metadata": {"car": 1}})
+    ask(server, "DELETE", f"/{board}/judy?window=daily")
+    [entry] = ask(server, "GET", f"/{board}?name=judy&include=submittedAt").json["leaderboard"]
+    assert laurels("standing", board, "judy", "--full").stdout.splitlines() == [
+        "score 34, rank 2",
+        "place       2 of 4",
+        "percentile  75",
+        f"submitted   {entry['submittedAt']}",
+        'metadata    {"car":1}',
+        "daily       none",
+    ]
+    today = laurels("standing", board, "v", "--full", "--window", "daily").stdout.splitlines()
+    assert [line.split()[0] for line in today] == ["score", "place", "percentile", "submitted"]
+    assert json.loads(laurels("standing", board, "v", "--full", "--json").stdout)["windows"] == {
+        "daily": {"score": 2077, "rank": 0}
+    }
+    nobody = laurels("standing", board, "nobody", "--full")
+    assert (nobody.exit_code, nobody.stdout, "nobody of that name" in nobody.stderr) == (1, "", True)
+
+
+def test_standing_in_full_of_little() -> None:
+    """If the store cannot tell all, what it can is shown; any other refusal is told."""
+    told: Answer = (200, {}, b'{"score":1,"rank":null,"hidden":true,"place":null,"total":0,"metadataDamaged":true}')
+    with failing(REFUSED, told) as service:
+        found = run(service.url, "standing", "b", "v", "--full").stdout
+    assert found == "score 1, hidden\nplace     none\nmetadata  damaged\n"
+    with failing((400, {}, REFUSED[2])) as service:
+        assert run(service.url, "standing", "b", "v", "--full").exit_code == 1
+    with failing((200, {}, b'{"score":1,"rank":0}')) as service:
+        assert "left out what was asked for" in run(service.url, "standing", "b", "v", "--full").stderr
+
+
 def test_around_nobody(laurels: Run, board: str) -> None:
     """Nobody has no neighbours, and the exit status is 1."""
     found = laurels("around", board, "nobody")
@@ -95,6 +136,14 @@ def test_summary(laurels: Run, board: str) -> None:
     assert (
         laurels("summary", board, "--window", "daily", "--period", "2020-01-01").stdout == "no entries on the board\n"
     )
+
+
+def test_summary_of_percentiles(laurels: Run, board: str) -> None:
+    """Other percentiles and buckets are shown if they are asked for, the highest first."""
+    shown = laurels("summary", board, "--percentiles", "5,100,99.9999", "--buckets", 2).stdout.splitlines()
+    assert [line.split()[1] for line in shown[2:5]] == ["100", "99.9999", "5"]
+    assert len(shown[8:]) == 2
+    assert "from 0 to 100" in laurels("summary", board, "--percentiles", "101").stderr
 
 
 def test_bars_without_blocks(server: Server, board: str) -> None:

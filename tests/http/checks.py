@@ -60,6 +60,8 @@ def map_case(_: Any, case: Any) -> Any:
             known = {parameter.name for parameter in kinds[-1].inputs.parameters}
             case.query = {key: value for key, value in case.query.items() if key in known}
         if operation_of(case) == "define" and isinstance(case.body, dict):
+            if len(str(case.body)) % 2:
+                case.headers.pop("If-Match", None)
             case.body = case.body | {
                 "time_zone": _ZONES[len(str(case.body)) % len(_ZONES)],
                 "partitions": 1,

@@ -311,7 +311,10 @@ class Model:
         names.sort(key=lambda name: sign * entries[name].score)
         scores = [entries[name].score for name in names]
         ranks = ranks_of(definition["ranking"], scores)
-        return {name: self.write_entry(name, entries[name], rank) for name, rank in zip(names, ranks, strict=True)}
+        return {
+            name: self.write_entry(name, entries[name], rank) | {"place": place}
+            for place, (name, rank) in enumerate(zip(names, ranks, strict=True))
+        }
 
     def standings(self, board: str, key: Key) -> dict[str, Json]:
         """Return score and rank of all names."""
@@ -349,6 +352,35 @@ class Model:
             return name != place.name and (name.encode() < place.name.encode()) == falls
         is_later = entry.sequence > place.sequence
         return entry.sequence != place.sequence and is_later == (definition["ties"] == "earliest")
+
+    def in_full(self, board: str, key: Key, name: str) -> Json:
+        """Return all there is to say of a name."""
+        entries = self.entries(board, key)
+        entry = entries.get(name)
+        windows = {}
+        for window in self.definition(board)["windows"]:
+            standing = self.standings(board, (window, self.current(board, window))).get(name)
+            windows[window] = standing
+        full = {"total": len(entries), "windows": windows}
+        if entry is None:
+            nothing = ("rank", "place", "percentile", "metadata", "submittedAt")
+            return full | dict.fromkeys(nothing) | {"score": 0}
+        rank = self.rank_of(board, key, entry["score"])
+        shown = {field: entry[field] for field in ("score", "rank", "place", "metadata", "submittedAt")}
+        return full | shown | {"percentile": rank["percentile"]}
+
+    def around_limited(self, board: str, key: Key, name: str, limit: int) -> list[Json]:
+        """Return a name among so many entries, one by one from the nearest, those above first."""
+        order = list(self.entries(board, key))
+        if name not in order:
+            raise Problem(404, "around")
+        place = order.index(name)
+        chosen = {place}
+        for away in range(1, len(order)):
+            for other in (place - away, place + away):
+                if 0 <= other < len(order) and len(chosen) < limit:
+                    chosen.add(other)
+        return self.page(board, key, min(chosen), max(chosen) + 1)
 
     def around(self, board: str, key: Key, name: str, span: int) -> list[Json]:
         """Return a name and its neighbours."""

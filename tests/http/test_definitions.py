@@ -178,7 +178,30 @@ def test_change_that_entries_contradict(service: Server, board: str, change: dic
     reply = define(service, board, **change)
     assert reply.status == 409
     assert says in reply.json["detail"]
+    assert reply.json["pointer"] == f"/scores/{says}" if "scores" in change else f"/{says}"
     assert ask(service, "GET", f"/-/boards/{board}").json == DEFAULT_DEFINITION
+
+
+def test_change_of_what_was_read(service: Server, board: str) -> None:
+    """With the tag of a definition it is changed only if nobody else has done so since; else that is a 412."""
+    read = define(service, board, ttl="1d")
+    tag = {"if-match": read.headers["etag"]}
+    assert ask(service, "GET", f"/-/boards/{board}").headers["etag"] == read.headers["etag"]
+    path = f"/-/boards/{board}"
+    changed = ask(service, "PUT", path, {"ttl": "2d"}, tag)
+    assert (changed.status, changed.headers["etag"] == read.headers["etag"]) == (200, False)
+    stale = ask(service, "PUT", path, {"ttl": "3d"}, tag)
+    assert (stale.status, "somebody has changed it" in stale.json["detail"]) == (412, True)
+    assert ask(service, "GET", path).json["ttl"] == "2d"
+    for good in ("*", f'"other", {changed.headers["etag"]}'):
+        assert ask(service, "PUT", path, {"ttl": "2d"}, {"if-match": good}).status == 200
+
+
+def test_first_definition_of_what_was_read(service: Server, board: str) -> None:
+    """A board without a definition of its own has the tag of the default one."""
+    fill(service, board, ("v", 1))
+    tag = ask(service, "GET", f"/-/boards/{board}").headers["etag"]
+    assert ask(service, "PUT", f"/-/boards/{board}", {"ttl": "2d"}, {"if-match": tag}).status == 201
 
 
 def test_change_that_entries_allow(service: Server, board: str) -> None:
@@ -186,6 +209,23 @@ def test_change_that_entries_allow(service: Server, board: str) -> None:
     fill(service, board, ("v", 1), ("w", 1))
     assert define(service, board, ranking="competition", scores={"min": 1}, windows=["daily"]).status == 201
     assert ranks(service, board) == [("w", 1, 0), ("v", 1, 0)]
+
+
+def test_boards_are_listed_by_the_beginning_of_their_names(service: Server, board: str) -> None:
+    """Only those are listed whose names begin so, the one of just that name too, and in pages."""
+    names = [f"{board}-é", f"{board}-é\U0010ffff", f"{board}-éa", f"{board}-êa", f"{board}-"]
+    for name in names:
+        define(service, quote(name))
+    found: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        query = f"prefix={quote(board)}-%C3%A9&limit=2&after={quote(after)}"
+        page = ask(service, "GET", f"/-/boards?{query}").json
+        found += [one["name"] for one in page["boards"]]
+        after = page["next"]
+    assert found == sorted(names)[1:4]
+    assert ask(service, "GET", f"/-/boards?prefix={quote(board)}-x").json == {"boards": [], "next": None}
+    assert ask(service, "GET", f"/-/boards?prefix={'x' * 257}").json["parameter"] == "prefix"
 
 
 def test_boards_are_listed(service: Server, board: str) -> None:

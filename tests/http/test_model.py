@@ -57,7 +57,10 @@ scores = st.integers(-3, 3) | st.sampled_from([0.5, -1.5, 10, 2**53, 1e300])
 metadata = st.none() | st.sampled_from([{}, {"car": "pipe"}, [1, 2], "é", 0, {"a": {"b": [None, True]}}])
 submissions = st.tuples(names, scores, metadata)
 batches = st.lists(submissions, min_size=1, max_size=8)
-fields = st.lists(st.sampled_from(["rank", "metadata", "submittedAt"]), unique=True)
+fields = st.lists(st.sampled_from(["rank", "place", "metadata", "submittedAt"]), unique=True)
+full_fields = st.lists(
+    st.sampled_from(["place", "total", "percentile", "metadata", "submittedAt", "windows"]), unique=True, min_size=1
+)
 bounds = st.sampled_from([{}, {}, {"min": -2}, {"max": 5}, {"min": -2, "max": 10}, {"integer": True}])
 windows: st.SearchStrategy[list[str]] = st.lists(
     st.sampled_from(WINDOWS), unique=True, min_size=1, max_size=3
@@ -77,7 +80,7 @@ definitions = st.fixed_dictionaries(
         "ttl": st.sampled_from([None, None, "91m", "1201m", "7201m"]),
     },
 ).map(drop_unknown_keep)
-KINDS = ["standing", "page", "around", "by_names", "between_scores", "rank_of", "summary"]
+KINDS = ["standing", "in_full", "around_limited", "page", "around", "by_names", "between_scores", "rank_of", "summary"]
 
 
 class Answer(NamedTuple):
@@ -314,6 +317,33 @@ class Machine(RuleBasedStateMachine):
         answer = self.service.ask("GET", at(board, name, **where))
         self.agree(200, lambda: self.model.standing(board, self.model.key(board, **where), name), answer)
 
+    def in_full(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
+        """Read more of a standing."""
+        name, wanted = data.draw(st.tuples(names, full_fields))
+        answer = self.service.ask("GET", at(board, name, include=",".join(wanted), **where))
+
+        def expected() -> Any:
+            key = self.model.key(board, **where)
+            if "windows" in wanted and key[0]:
+                raise Problem(400, "windows")
+            full = self.model.in_full(board, key, name)
+            return {field: full[field] for field in ("score", "rank", *wanted)}
+
+        self.agree(200, expected, answer)
+
+    def around_limited(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
+        """Read so many entries around a name."""
+        name, limit = data.draw(st.tuples(names, st.integers(1, 5)))
+        answer = self.service.ask("GET", at(board, around=name, limit=limit, include="place,total", **where))
+
+        def expected() -> Any:
+            key = self.model.key(board, **where)
+            found = self.model.around_limited(board, key, name, limit)
+            total = len(self.model.entries(board, key))
+            return {"leaderboard": select_fields(found, ["rank", "place"]), "total": total}
+
+        self.agree(200, expected, answer)
+
     def page(self, data: st.DataObject, board: str, where: dict[str, str | None]) -> None:
         """Read a page; keep its cursor."""
         start, size, wanted = data.draw(st.tuples(st.integers(0, 2), st.integers(1, 3), fields))
@@ -413,7 +443,7 @@ class Machine(RuleBasedStateMachine):
             assert listed.json == periods, (board, listed.json, periods)
             for window, period in [("", ""), *((one["window"], one["period"]) for one in listed.json["periods"])]:
                 where = {"window": window or None, "period": period or None}
-                answer = self.service.ask("GET", at(board, include="rank,metadata,submittedAt", **where))
+                answer = self.service.ask("GET", at(board, include="rank,place,metadata,submittedAt", **where))
                 page = {"leaderboard": self.model.page(board, (window, period), 0, 20)}
                 assert answer.json == page, (board, window, period, answer.json, page)
 

@@ -274,6 +274,200 @@ def test_percentiles_agree(service: Server, board: str) -> None:
         assert score == min(score for score in scores if percentile[score] >= int(percent))
 
 
+TIED = {"v": 9, "silverhand": 7, "johnny": 7, "d": 1}
+
+
+@pytest.mark.parametrize("ranking", ["ordinal", "competition", "dense"])
+def test_place_and_total(service: Server, board: str, ranking: str) -> None:
+    """Every read of a board tells places, which are never shared, and how many entries there are."""
+    assert ask(service, "PUT", f"/-/boards/{board}", {"ranking": ranking}).status == 201
+    fill(service, board, TIED)
+    cursor = ask(service, "GET", f"/{board}?endRank=2&include=cursor").json["next"]
+    reads = {
+        "": "v silverhand johnny d",
+        "startRank=1&endRank=3": "silverhand johnny",
+        f"cursor={cursor}": "johnny d",
+        "around=d&span=1": "johnny d",
+        "around=d&limit=3": "silverhand johnny d",
+        "name=d&name=silverhand": "silverhand d",
+        "minScore=7&maxScore=8": "silverhand johnny",
+        "minScore=8&maxScore=8": "",
+        "startRank=9": "",
+    }
+    for read, names in reads.items():
+        reply = ask(service, "GET", f"/{board}?{read}&include=place,total").json
+        assert [(each["name"], each["place"]) for each in reply["leaderboard"]] == [
+            (name, [*TIED].index(name)) for name in names.split()
+        ]
+        assert reply["total"] == 4
+        bare = ask(service, "GET", f"/{board}?{read}&include=rank").json
+        assert "total" not in bare
+        assert all(each.keys() == {"name", "score", "rank"} for each in bare["leaderboard"])
+
+
+def test_place_and_total_bytes(service: Server, board: str) -> None:
+    """Places come behind ranks, and the total behind all else; each may be asked for alone."""
+    fill(service, board, {"v": 2, "w": 1})
+    asked = [ask(service, "GET", f"/{board}?endRank=1&include={fields}").body for fields in ("place", "total,rank")]
+    assert asked == [
+        b'{"leaderboard":[{"name":"v","score":2,"place":0}]}',
+        b'{"leaderboard":[{"name":"v","score":2,"rank":0}],"total":2}',
+    ]
+    missing = ask(service, "GET", f"/{board}?name=x&include=total").body
+    assert missing == b'{"leaderboard":[],"missing":["x"],"total":2}'
+    assert ask(service, "GET", f"/no-{board}?include=total").body == b'{"leaderboard":[],"total":0}'
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "places"),
+    [
+        ("p0", 4, [0, 1, 2, 3]),
+        ("p5", 4, [3, 4, 5, 6]),
+        ("p5", 1, [5]),
+        ("p9", 3, [7, 8, 9]),
+        ("p8", 1000, [*range(10)]),
+    ],
+)
+def test_around_with_a_limit(service: Server, board: str, name: str, limit: int, places: list[int]) -> None:
+    """A read around a name with a limit is as long wherever the name is, with the name near the middle."""
+    fill(service, board, {f"p{place}": -place for place in range(10)})
+    found = ask(service, "GET", f"/{board}?around={name}&limit={limit}").json["leaderboard"]
+    assert [entry["rank"] for entry in found] == places
+
+
+FULL = "place,total,percentile,metadata,submittedAt,windows"
+
+
+def test_standing_in_full(service: Server, board: str) -> None:
+    """A standing has the fields that are asked for, null for nobody; entries of one score share a percentile."""
+    assert ask(service, "PUT", f"/-/boards/{board}", {"windows": ["daily", "monthly"]}).status == 201
+    fill(service, board, TIED)
+    assert ask(service, "PATCH", f"/{board}/johnny", {"metadata": {"car": 1}}).status == 204
+    assert ask(service, "DELETE", f"/{board}/johnny?window=daily").status == 204
+    reply = ask(service, "GET", f"/{board}/johnny?include={FULL}").json
+    [entry] = ask(service, "GET", f"/{board}?name=johnny&include=submittedAt").json["leaderboard"]
+    assert reply == {
+        "score": 7,
+        "rank": 2,
+        "place": 2,
+        "total": 4,
+        "percentile": 75,
+        "metadata": {"car": 1},
+        "submittedAt": entry["submittedAt"],
+        "windows": {"daily": None, "monthly": {"score": 7, "rank": 2}},
+    }
+    percentiles = {name: ask(service, "GET", f"/{board}/{name}?include=percentile").json["percentile"] for name in TIED}
+    assert percentiles == {"v": 100, "silverhand": 75, "johnny": 75, "d": 25}
+    for name, score in TIED.items():
+        rank = ask(service, "GET", f"/-/boards/{board}/rank?score={score}").json
+        assert rank["percentile"] == percentiles[name]
+    assert ask(service, "GET", f"/{board}/nobody?include={FULL}").body == (
+        b'{"score":0,"rank":null,"place":null,"total":4,"percentile":null,"metadata":null,"submittedAt":null,'
+        b'"windows":{"daily":null,"monthly":null}}'
+    )
+    assert ask(service, "GET", f"/no-{board}/v?include=total,place,windows").body == (
+        b'{"score":0,"rank":null,"place":null,"total":0,"windows":{}}'
+    )
+
+
+def test_standing_in_a_window(service: Server, board: str) -> None:
+    """In a period the fields are those of the period, which has no windows of its own."""
+    assert ask(service, "PUT", f"/-/boards/{board}", {"windows": ["daily"]}).status == 201
+    fill(service, board, TIED)
+    assert ask(service, "DELETE", f"/{board}/v?window=daily").status == 204
+    daily = f"/{board}/d?window=daily"
+    reply = ask(service, "GET", f"{daily}&include=place,total,percentile").json
+    assert (reply["place"], reply["total"], round(reply["percentile"], 3)) == (2, 3, 33.333)
+    refused = ask(service, "GET", f"{daily}&include=windows")
+    assert (refused.status, refused.json["parameter"]) == (400, "include")
+    assert "all time" in refused.json["detail"]
+
+
+def test_standing_of_a_hidden_name(service: Server, board: str) -> None:
+    """A hidden name has no place and no percentile, is not among the total, and keeps what came with its score."""
+    assert ask(service, "PUT", f"/-/boards/{board}", {"windows": ["daily"]}).status == 201
+    fill(service, board, TIED)
+    assert ask(service, "PATCH", f"/{board}/v", {"metadata": [1]}).status == 204
+    for name in ("v", "ghost"):
+        assert ask(service, "PUT", f"/-/boards/{board}/hidden/{name}").status == 204
+    reply = ask(service, "GET", f"/{board}/v?include={FULL}").json
+    assert reply.pop("submittedAt")
+    assert reply == {
+        "score": 9,
+        "rank": None,
+        "hidden": True,
+        "place": None,
+        "total": 3,
+        "percentile": None,
+        "metadata": [1],
+        "windows": {"daily": {"score": 9, "rank": None}},
+    }
+    ghost = ask(service, "GET", f"/{board}/ghost?include=windows,metadata,submittedAt").json
+    assert ghost == {
+        "score": 0,
+        "rank": None,
+        "hidden": True,
+        "metadata": None,
+        "submittedAt": None,
+        "windows": {"daily": None},
+    }
+
+
+def test_percentiles_and_buckets(service: Server, board: str) -> None:
+    """A summary has the percentiles that are asked for, in their shortest form, and so many buckets."""
+    fill(service, board, {f"p{score}": score for score in range(1, 201)})
+    reply = ask(service, "GET", f"/-/boards/{board}/summary?percentiles=99.9,25.0,0,100&buckets=2").json
+    assert list(reply["percentiles"].items()) == [("99.9", 200), ("25", 50), ("0", 1), ("100", 200)]
+    assert [bucket["count"] for bucket in reply["histogram"]] == [100, 100]
+    assert ask(service, "GET", f"/-/boards/{board}/summary?percentiles=50,90,99&buckets=10").body == (
+        ask(service, "GET", f"/-/boards/{board}/summary").body
+    )
+    assert len(ask(service, "GET", f"/-/boards/{board}/summary?buckets=100").json["histogram"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("target", "parameter", "words"),
+    [
+        ("{board}?around=v&limit=0", "limit", "from 1 to 1,000"),
+        ("{board}?around=v&limit=1001", "limit", "from 1 to 1,000"),
+        ("{board}?around=v&limit=3&span=1", "limit", "send one"),
+        ("{board}?limit=3", "limit", "a read around a name or between scores"),
+        ("{board}?name=v&limit=3", "limit", "a read around a name or between scores"),
+        ("{board}?minScore=1&span=3", "span", "a read around a name"),
+        ("{board}?include=percentile", "include", "no field 'percentile'"),
+        ("{board}?include=places", "include", 'perhaps you mean "place"'),
+        ("{board}?around=v&include=cursor", "include", "goes with a page"),
+        ("{board}/v?include=rank", "include", "no field 'rank'"),
+        ("{board}/v?include=", "include", "no field ''"),
+        ("-/boards/{board}/summary?percentiles=", "percentiles", "from 0 to 100"),
+        ("-/boards/{board}/summary?percentiles=50,", "percentiles", "from 0 to 100"),
+        ("-/boards/{board}/summary?percentiles=100.1", "percentiles", "from 0 to 100"),
+        ("-/boards/{board}/summary?percentiles=101", "percentiles", "from 0 to 100"),
+        ("-/boards/{board}/summary?percentiles=-1", "percentiles", "from 0 to 100"),
+        ("-/boards/{board}/summary?percentiles=1e1", "percentiles", "from 0 to 100"),
+        ("-/boards/{board}/summary?percentiles=1.23456", "percentiles", "at most four decimals"),
+        ("-/boards/{board}/summary?percentiles=%D9%A1", "percentiles", "from 0 to 100"),
+        ("-/boards/{board}/summary?percentiles=nan", "percentiles", "from 0 to 100"),
+        ("-/boards/{board}/summary?percentiles=50,50.0", "percentiles", "50 stands twice"),
+        (
+            "-/boards/{board}/summary?percentiles=" + ",".join(map(str, [*range(100), "1.5"])),
+            "percentiles",
+            "at most 100",
+        ),
+        ("-/boards/{board}/summary?buckets=0", "buckets", "from 1 to 100"),
+        ("-/boards/{board}/summary?buckets=101", "buckets", "from 1 to 100"),
+        ("-/boards/{board}/summary?buckets=x", "buckets", "whole number"),
+        ("-/boards/{board}/summary?bucket=2", "bucket", "buckets"),
+    ],
+)
+def test_bad_values(service: Server, board: str, target: str, parameter: str, words: str) -> None:
+    """What is wrong is said, and what would be right."""
+    fill(service, board, {"v": 1})
+    reply = ask(service, "GET", "/" + target.format(board=board))
+    assert (reply.status, reply.json["parameter"]) == (400, parameter)
+    assert words in reply.json["detail"]
+
+
 @pytest.mark.parametrize("path", ["/{board}?around=v", "/{board}?name=v", "/-/boards/{board}/summary"])
 def test_head_and_accept(service: Server, board: str, path: str) -> None:
     """These reads answer HEAD, and only with JSON, like every route."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from laurels.definition import Definition
 from laurels.errors import NotKept, StoreUnavailable
@@ -16,6 +17,7 @@ from laurels.stores.contract import (
     Bucket,
     Change,
     Entry,
+    FullStanding,
     Place,
     Ranked,
     Standing,
@@ -39,6 +41,7 @@ CALLS: dict[str, Call] = {
     "change": lambda store: store.submit(KART, Submission("v", 1), want_changes=True),
     "batch": lambda store: store.submit(KART, [Submission("v", 1)]),
     "standing": lambda store: store.standing(KART, "v"),
+    "standing_in_full": lambda store: store.standing_in_full(KART, "v"),
     "page": lambda store: store.page(KART, 0, 20),
     "page_json": lambda store: store.page_json(KART, 0, 20),
     "around": lambda store: store.around(KART, "v", 5),
@@ -209,6 +212,81 @@ class Conformance(Guarantees, Hiding):
             assert found is not None
             assert shown(found) == [(one, 1 + "abcde".index(one), first + at) for at, one in enumerate(names)]
 
+    @pytest.mark.parametrize(
+        ("name", "limit", "names"),
+        [
+            ("c", 3, "bcd"),
+            ("c", 2, "bc"),
+            ("c", 1, "c"),
+            ("a", 3, "abc"),
+            ("b", 4, "abcd"),
+            ("d", 4, "bcde"),
+            ("e", 2, "de"),
+            ("e", 5, "abcde"),
+            ("b", 1000, "abcde"),
+        ],
+    )
+    async def test_around_with_a_limit(self, store: Store, name: str, limit: int, names: str) -> None:
+        """So many entries are returned as there are, with the name as near to the middle as the ends allow."""
+        await fill(store, LAPS, {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5})
+        with requires(store.capabilities.one_state):
+            found = await store.around(LAPS, name, 0, limit)
+            assert found is not None
+            assert [entry.name for entry in found] == [*names]
+
+    async def test_places_are_told(self, store: Store) -> None:
+        """Every read of entries tells their places, and how many there are, if that is asked for."""
+        await fill(store, KART, {"a": 7, "b": 7, "c": 9, "d": 1})
+        page = await store.page(KART, 1, 9, with_places=True)
+        assert ([*page.places], page.total) == ([1, 2, 3], 4)
+        behind = await store.page(KART, 7, 9, with_places=True)
+        assert ([*behind], [*behind.places], behind.total) == ([], [], 4)
+        ghost = await store.page(GHOST, 0, 9, with_places=True)
+        assert ([*ghost], [*ghost.places], ghost.total) == ([], [], 0)
+        with requires(store.capabilities.one_state):
+            found = [
+                await store.around(KART, "a", 1, with_places=True),
+                await store.around(KART, "d", 0, 2, with_places=True),
+                await store.entries_named(KART, ["d", "x", "c"], with_places=True),
+                await store.entries_named(KART, ["x"], with_places=True),
+                await store.entries_between_scores(KART, 7, 8, 9, with_places=True),
+                await store.entries_after(KART, page[0], 1, with_places=True),
+            ]
+            assert [([*each.places], each.total) for each in found if each is not None] == [
+                ([1, 2, 3], 4),
+                ([2, 3], 4),
+                ([0, 3], 4),
+                ([], 4),
+                ([1, 2], 4),
+                ([2], 4),
+            ]
+            assert await store.around(KART, "x", 1, with_places=True) is None
+
+    async def test_standing_in_full(self, store: Store) -> None:
+        """A standing tells its place, how many are better and how many there are; of nobody it tells the last alone."""
+        await fill(store, KART, {"a": 7, "b": 7, "c": 9, "d": 1})
+        if store.capabilities.submission_details:
+            await store.set_metadata(KART, "a", b"[1]")
+        found = [await store.standing_in_full(KART, name) for name in "cabdx"]
+        assert [(each.standing, each.place, each.total) for each in found] == [
+            (Standing(9, 0), 0, 4),
+            (Standing(7, 2), 2, 4),
+            (Standing(7, 1), 1, 4),
+            (Standing(1, 3), 3, 4),
+            (None, None, 4),
+        ]
+        assert (found[1].metadata, found[4].submitted_at, found[4].windows) == (None, None, [])
+        assert await store.standing_in_full(GHOST, "a") == FullStanding(windows=[])
+        assert await store.standing_in_full(structs.replace(KART, visible=False), "a") == FullStanding(windows=[])
+        if store.capabilities.one_state:
+            assert [each.better for each in found] == [0, 1, 1, 3, None]
+            [entry] = await store.entries_named(KART, ["a"])
+            assert found[1].submitted_at == entry.submitted_at
+        with requires(store.capabilities.submission_details):
+            assert (await store.standing_in_full(KART, "a", with_metadata=True)).metadata == b"[1]"
+        with requires(store.capabilities.guarding):
+            assert (await store.standing_in_full(KART, "a", with_held=True)).held is None
+
     async def test_around_nobody(self, store: Store) -> None:
         """A name that is not on the board has no neighbours."""
         await store.submit(KART, Submission("v", 1))
@@ -271,11 +349,11 @@ class Conformance(Guarantees, Hiding):
 
     @pytest.mark.parametrize(
         ("board", "best", "worst", "percentiles"),
-        [(KART, 200, 1, {50: 100, 90: 180, 99: 198}), (LAPS, 1, 200, {50: 101, 90: 21, 99: 3})],
+        [(KART, 200, 1, {"50": 100, "90": 180, "99": 198}), (LAPS, 1, 200, {"50": 101, "90": 21, "99": 3})],
         ids=["descending", "ascending"],
     )
     async def test_summary(
-        self, store: Store, board: Board, best: float, worst: float, percentiles: dict[int, float]
+        self, store: Store, board: Board, best: float, worst: float, percentiles: dict[str, float]
     ) -> None:
         """Percentiles are scores of entries, counted from the worst; the buckets hold every entry once."""
         await fill(store, board, {f"player-{score}": score for score in range(1, 201)})
@@ -310,17 +388,29 @@ class Conformance(Guarantees, Hiding):
             assert [bucket.count for bucket in found] == [1, 0, 0, 0, 0, 1, 0, 0, 0, 1]
             assert (found[0].low, found[5].low, found[9].high) == (-most, 0, most)
 
+    async def test_percentiles(self, store: Store) -> None:
+        """Any percentiles may be asked for: 0 is the worst score, 100 the best, and decimals count to the entry."""
+        await fill(store, KART, {f"player-{score}": score for score in range(1, 1001)})
+        with requires(store.capabilities.one_state):
+            asked = ("0", "0.1", "0.1001", "25", "66.6", "99.9", "99.9001", "100")
+            found = await store.summary(KART, asked, 4)
+            assert found.percentiles == dict(zip(asked, [1, 1, 2, 250, 666, 999, 1000, 1000], strict=True))
+            assert [bucket.count for bucket in found.histogram] == [250, 250, 250, 250]
+            assert [bucket.count for bucket in (await store.summary(KART, (), 1)).histogram] == [1000]
+            assert len((await store.summary(KART, (), 100)).histogram) == 100
+            assert (await store.summary(GHOST, ("1",), 4)).percentiles == {"1": None}
+
     async def test_summary_of_one_entry(self, store: Store) -> None:
         """One entry is the best, the worst, and every percentile."""
         await store.submit(KART, Submission("v", 1.5))
         with requires(store.capabilities.one_state):
-            found = Summary(1, 1.5, 1.5, {50: 1.5, 90: 1.5, 99: 1.5}, [Bucket(1.5, 1.5, 1)])
+            found = Summary(1, 1.5, 1.5, {"50": 1.5, "90": 1.5, "99": 1.5}, [Bucket(1.5, 1.5, 1)])
             assert await store.summary(KART) == found
 
     async def test_summary_of_a_missing_board(self, store: Store) -> None:
         """A board that does not exist has no entries, and no scores."""
         with requires(store.capabilities.one_state):
-            assert await store.summary(GHOST) == Summary(0, None, None, {50: None, 90: None, 99: None}, [])
+            assert await store.summary(GHOST) == Summary(0, None, None, {"50": None, "90": None, "99": None}, [])
 
     @pytest.mark.parametrize(("score", "rank"), [(10, 0), (9, 0), (8, 1), (7, 1), (0, 3)])
     async def test_place(self, store: Store, score: float, rank: int) -> None:

@@ -14,6 +14,7 @@ from laurels.stores.contract import (
     Board,
     Change,
     Feed,
+    FullStanding,
     HiddenName,
     HiddenStanding,
     IdempotencyKey,
@@ -62,8 +63,14 @@ async def read_all(store: Store, board: Board) -> list[object]:
         await store.summary(board),
         [await store.place(board, score) for score in (100, 99, 8, 7, 0)],
         [await store.standing(board, name) for name in "abcd"],
+        [told(await store.standing_in_full(board, name)) for name in "abcd"],
         await store.count(board),
     ]
+
+
+def told(full: FullStanding) -> tuple[object, ...]:
+    """Return what is told of a name, times aside."""
+    return full.standing, full.place, full.better, full.total
 
 
 async def hide(store: Store, board: Board, names: Sequence[str] = HIDDEN) -> None:

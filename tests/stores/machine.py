@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from hashlib import blake2b
 from operator import gt, lt
 from typing import TYPE_CHECKING, TypeVar
@@ -252,8 +253,14 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.runner.run(self.store.count(board)) == len(self.model.page(board))
 
     @precondition(has("one_state"))
-    @rule(name=NAMES, players=st.lists(PLAYERS, min_size=1, max_size=4), span=st.integers(0, 3), day=DAYS)
-    def ask_names(self, name: str, players: list[str], span: int, day: int | None) -> None:
+    @rule(
+        name=NAMES,
+        players=st.lists(PLAYERS, min_size=1, max_size=4),
+        span=st.integers(0, 3),
+        limit=st.integers(1, 5),
+        day=DAYS,
+    )
+    def ask_names(self, name: str, players: list[str], span: int, limit: int, day: int | None) -> None:
         """Read neighbours, and several names."""
         board = self.model.board(name, day=day)
         page = self.model.page(board)
@@ -264,8 +271,17 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             assert around is not None
             assert shown(around) == shown_rows(page[max(0, place - span) : place + span + 1])
-        found = self.runner.run(self.store.entries_named(board, players))
+            most = self.runner.run(self.store.around(board, players[0], 0, limit, with_places=True))
+            assert most is not None
+            assert shown(most) == shown_rows(page[most.places[0] : most.places[0] + limit])
+            ends = most.places[0], len(page) - 1 - most.places[-1]
+            above, below = place - most.places[0], most.places[-1] - place
+            assert (len(most), most.total) == (min(limit, len(page)), len(page))
+            assert above - below in {0, 1} or (above < below and not ends[0]) or (above > below and not ends[1])
+        found = self.runner.run(self.store.entries_named(board, players, with_places=True))
         assert shown(found) == shown_rows(each for each in page if each[0].name in players)
+        places = [page[place][0].name for place in found.places]
+        assert (places, found.total) == ([each.name for each in found], len(page))
 
     @precondition(has("one_state"))
     @rule(name=NAMES, low=SCORES, high=SCORES, limit=st.integers(1, 4), day=DAYS)
@@ -275,9 +291,9 @@ class StoreMachine(RuleBasedStateMachine):
         page, is_better = self.model.page(board), gt if board.definition.order == "descending" else lt
         low, high = min(low, high), max(low, high)
         between = [each for each in page if low <= each[0].score <= high]
-        assert shown(self.runner.run(self.store.entries_between_scores(board, low, high, limit))) == shown_rows(
-            between[:limit]
-        )
+        found = self.runner.run(self.store.entries_between_scores(board, low, high, limit, with_places=True))
+        assert shown(found) == shown_rows(between[:limit])
+        assert ([page[place] for place in found.places], found.total) == (between[:limit], len(page))
         better = [row.score for row, _ in page if is_better(row.score, low)]
         rank = len(set(better)) if board.definition.ranking == "dense" else len(better)
         assert self.runner.run(self.store.place(board, low)) == Place(rank, len(better), len(page))
@@ -316,17 +332,49 @@ class StoreMachine(RuleBasedStateMachine):
         assert shown(found) == shown_rows(self.model.after(board, row)[:limit])
 
     @precondition(has("one_state"))
-    @rule(name=NAMES, day=DAYS)
-    def ask_summary(self, name: str, day: int | None) -> None:
+    @rule(name=NAMES, player=PLAYERS, day=DAYS)
+    def ask_in_full(self, name: str, player: str, day: int | None) -> None:
+        """Read all there is to say of a name."""
+        board, days = self.model.board(name, day=day), [self.model.board(name, day=each) for each in (9, 10, 11)]
+        details = self.store.capabilities.submission_details
+        full = self.runner.run(
+            self.store.standing_in_full(
+                board, player, days, with_metadata=details, with_held=self.store.capabilities.guarding
+            )
+        )
+        page, is_better = self.model.page(board), gt if board.definition.order == "descending" else lt
+        place = next((place for place, (row, _) in enumerate(page) if row.name == player), None)
+        row = self.model.of(board).get(player)
+        better = None if place is None or row is None else sum(is_better(other.score, row.score) for other, _ in page)
+        assert full.standing == self.model.standing(board, player)
+        assert (full.place, full.better, full.total) == (place, better, len(page))
+        assert full.metadata == (row.metadata if row and details else None)
+        assert (full.submitted_at is None) == (row is None)
+        assert list(full.windows) == [
+            self.model.standing(each, player) if player in self.model.of(each) else None for each in days
+        ]
+        held = next((row for row in self.model.held_rows(board) if row.name == player), None)
+        assert (full.held and (full.held.name, full.held.score)) == (held and (held.name, held.score))
+
+    @precondition(has("one_state"))
+    @rule(
+        name=NAMES,
+        percentiles=st.lists(st.sampled_from(["0", "12.5", "33.3333", "50", "66.6667", "99.9", "100"]), unique=True),
+        buckets=st.integers(1, 12),
+        day=DAYS,
+    )
+    def ask_summary(self, name: str, percentiles: list[str], buckets: int, day: int | None) -> None:
         """Read the summary."""
         board = self.model.board(name, day=day)
         scores = [row.score for row, _ in self.model.page(board)]
-        found = self.runner.run(self.store.summary(board))
+        found = self.runner.run(self.store.summary(board, percentiles, buckets))
+        assert list(found.percentiles) == percentiles
+        assert len(found.histogram) <= buckets
         ends = (scores[0], scores[-1]) if scores else (None, None)
         assert (found.count, found.best, found.worst) == (len(scores), *ends)
         assert sum(bucket.count for bucket in found.histogram) == len(scores)
         for percent, score in found.percentiles.items():
-            least = next((n for n in range(len(scores)) if 100 * (n + 1) >= percent * len(scores)), None)
+            least = next((n for n in range(len(scores)) if 100 * (n + 1) >= Fraction(percent) * len(scores)), None)
             assert score == (None if least is None else scores[::-1][least])
 
     @invariant()

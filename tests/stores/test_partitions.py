@@ -78,7 +78,10 @@ def _spread_first(method: Callable[..., Any]) -> Callable[..., Any]:
     return spreads
 
 
-_READS = "standing page page_json count around entries_named entries_between_scores entries_after summary place hidden"
+_READS = (
+    "standing standing_in_full page page_json count around entries_named entries_between_scores entries_after summary "
+    "place hidden"
+)
 _WRITES = "submit recall set_metadata remove drop hide show make_run held held_entry release reject periods"
 for _name in f"{_READS} {_WRITES}".split(" "):
     setattr(SpreadStore, _name, _spread_first(getattr(RedisStore, _name)))

@@ -34,6 +34,8 @@ BOARDS = ["kart", "b/2", "{tag}:%"]
 NAMES = ["v", "silverhand", "a b", "Zoë", "🏆", "stale", "w", "\U0010ffff"]
 SCORES = [0, -0.0, 1, 2, 3, 5, -3, 0.1, 0.5, 5e-324, 1e308, -1e308, 2**53, 2**53 - 1, 2**53 + 2, 1e20, 0.1 + 0.2]
 WINDOWS = ["daily", "weekly", "monthly", "0 */6 * * *"]
+FIELDS = ["place", "total", "percentile", "metadata", "submittedAt", "windows", "held"]
+SUMMARIES: list[dict[str, object]] = [{}, {"percentiles": "0,33.3333,100", "buckets": 3}, {"buckets": 100}]
 TIMES = re.compile(rb"(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)")
 CURSORS = re.compile(rb'"next":"[^"]*"')
 PERIOD = re.compile(r'"period":"([^"]*)"')
@@ -121,10 +123,11 @@ class Walk:
             entries = [{"name": random.choice(NAMES), **self.entry(clock)} for _ in range(random.randint(1, 6))]
             return "POST", at(board), {"entries": entries}, headers
         if kind == "read":
-            include = random.sample(["rank", "metadata", "submittedAt"], random.randint(0, 3))
+            include = random.sample(["rank", "place", "total", "metadata", "submittedAt"], random.randint(0, 5))
             reads: list[dict[str, object]] = [
                 {"startRank": random.randint(0, 3), "endRank": random.randint(4, 9)},
                 {"around": name, "span": random.randint(0, 3)},
+                {"around": name, "limit": random.randint(1, 6)},
                 {"name": random.sample(NAMES, 3)},
                 {"minScore": -3, "maxScore": self._score(), "limit": 3},
                 {"endRank": 2, "include": "cursor"},
@@ -133,6 +136,7 @@ class Walk:
             return "GET", at(board, **({"include": ",".join(include)} if include else {}) | read, **where), None, {}
         simple = {
             "standing": ("GET", at(board, name, **where), None),
+            "full": ("GET", at(board, name, include=",".join(random.sample(FIELDS, 4)), **where), None),
             "metadata": ("PATCH", at(board, name, **where), {"metadata": random.choice([None, {"b": 2}])}),
             "remove": ("DELETE", at(board, name, **where), None),
             "drop": ("DELETE", at(board, **where), None),
@@ -141,7 +145,7 @@ class Walk:
             "show": ("GET", at("-", "boards", board), None),
             "list": ("GET", at("-", "boards", include="count", limit=random.randint(1, 3)), None),
             "periods": ("GET", at("-", "boards", board, "periods", limit=random.randint(1, 4)), None),
-            "summary": ("GET", at("-", "boards", board, "summary", **where), None),
+            "summary": ("GET", at("-", "boards", board, "summary", **random.choice(SUMMARIES), **where), None),
             "rank": ("GET", at("-", "boards", board, "rank", score=self._score(), **where), None),
             "hide": (random.choice(["PUT", "DELETE"]), at("-", "boards", board, "hidden", name), None),
             "hidden": ("GET", at("-", "boards", board, "hidden", include="metadata", limit=2, **where), None),
@@ -157,6 +161,7 @@ KINDS = {
     "batch": 10,
     "read": 20,
     "standing": 5,
+    "full": 5,
     "metadata": 3,
     "remove": 3,
     "drop": 3,

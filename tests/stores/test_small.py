@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from laurels.stores.contract import Board, Capabilities, Ranked, Refusal, Standing, Store, Submission, SubmitResult
+from laurels.stores.contract import (
+    Board,
+    Capabilities,
+    Entries,
+    Ranked,
+    Refusal,
+    Standing,
+    Store,
+    Submission,
+    SubmitResult,
+)
 from tests.stores.conformance import Conformance
 
 if TYPE_CHECKING:
@@ -81,14 +91,17 @@ class SmallStore(Store):
         page = await self.page(board, 0, len(self.entries(board)))
         return next((Standing(entry.score, entry.rank) for entry in page if entry.name == name), None)
 
-    async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
+    async def page(
+        self, board: Board, start: int, stop: int, *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
         """Sort the whole board."""
         entries = self.entries(board)
         if with_metadata:
             self._refuse("give metadata")
         backwards = board.definition.order == "descending"
         rows = sorted(entries.items(), key=lambda row: (row[1], row[0].encode()), reverse=backwards)
-        return [Ranked(*row, rank) for rank, row in enumerate(rows[start:stop], start)]
+        found = [Ranked(*row, rank) for rank, row in enumerate(rows[start:stop], start)]
+        return Entries(found, range(start, start + len(found)), len(rows)) if with_places else Entries(found)
 
     async def count(self, board: Board) -> int:
         """Count the entries."""

@@ -24,11 +24,14 @@ from msgspec import Struct, structs
 
 from laurels.access.file import AccessFile, Key, check_name, format_name, parse_access, place_of, read_access
 from laurels.access.keys import hide_keys
+from laurels.access.principal import EVERY_BOARD
 from laurels.errors import AccessFileNotEdited, AccessFileUnusable
 from laurels.wording import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from laurels.access.file import Public
 
 
 def add_key(file: Path, name: str, key: Key) -> None:
@@ -46,8 +49,11 @@ def add_key(file: Path, name: str, key: Key) -> None:
     _edit(file, add)
 
 
-def remove_key(file: Path, name: str) -> bool:
-    """Remove a key from an access file, and return whether it was there; raise as :func:`add_key`."""
+def remove_key(file: Path, name: str, now: float | None = None) -> bool:
+    """Remove a key from an access file, and return whether it was there; raise as :func:`add_key`.
+
+    With the present time, AccessFileNotEdited is raised as well for the last key by which all can be administered.
+    """
     if hide_keys(name) != name:
         raise AccessFileNotEdited(
             file, "a key is revoked by its name, which `laurels keys list` shows, and not by its secret"
@@ -57,10 +63,27 @@ def remove_key(file: Path, name: str) -> bool:
     def remove(text: str, found: AccessFile) -> tuple[str, dict[str, Key]]:
         removed.extend(found.keys.keys() & {name})
         kept = {other: key for other, key in found.keys.items() if other != name}
+        if now is not None and removed and _may_administer(found.keys[name], now):
+            _check_administered(file, name, [*kept.values(), found.public], now)
         return (_without_key(text, name) if removed else text), kept
 
     _edit(file, remove)
     return bool(removed)
+
+
+def _check_administered(file: Path, name: str, others: Iterable[Key | Public], now: float) -> None:
+    if not any(_may_administer(other, now) for other in others):
+        raise AccessFileNotEdited(
+            file,
+            f"{name} is the last key that may administer all boards, and nobody could make or revoke one by this "
+            "service any more. Make another one first (`laurels keys create --scope admin`), or revoke it where the "
+            "file is (`laurels keys revoke`)",
+        )
+
+
+def _may_administer(rights: Key | Public, now: float) -> bool:
+    is_over = isinstance(rights, Key) and rights.expires_at <= now
+    return "admin" in rights.scopes and EVERY_BOARD in rights.boards and not is_over
 
 
 def write_new(file: Path, text: str) -> None:

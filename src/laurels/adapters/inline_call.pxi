@@ -283,7 +283,7 @@ cdef class InlineCall:
 
     cdef write(self, response):
         connection = self.connection
-        if isinstance(response, StreamingResponse):
+        if isinstance(response, StreamingResponse) and not response.is_inline:
             response = failure(TypeError("An operation that streams its answer must not be inline"))
         try:
             connection.write(response, self.keep_alive, self.is_head)

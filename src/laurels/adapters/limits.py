@@ -20,6 +20,9 @@ class Limits(Struct, frozen=True):
     """What clients may take of a server: connections, memory, the bytes of one request, and time in seconds."""
 
     max_connections: Annotated[int, Limit("Connections at once; further ones are answered with a 503.")] = 10_000
+    max_subscribers: Annotated[
+        int, Limit("Clients at once that watch boards live; further ones are answered with a 503.")
+    ] = 5_000
     max_client_memory: Annotated[
         int,
         Limit(

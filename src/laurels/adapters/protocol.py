@@ -37,7 +37,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from laurels.adapters.fast_path import start
 from laurels.adapters.limits import SLICE_SECONDS, SMALL_BYTES
+from laurels.adapters.listeners import Stream
 from laurels.adapters.strictness import describe_error, find_fault, split_target
+from laurels.http.live import Live
 from laurels.http.messages import BODILESS, Request, add_header
 from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
 from laurels.http.routes import Call
@@ -114,6 +116,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.shared = shared
         self.answer_fast = shared.fast.answer  # looked up once: each request needs it
         self.routes = shared.routes
+        self.hub = shared.routes.hub
         self.stage = IDLE
         self.since = shared.now
         self.stalled_since = shared.now
@@ -121,6 +124,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.inline = True  # the way of the newest request
         self.is_passed_over = False  # the newest request offers to upgrade, and its head is to be read again
         self.keep_alive = True
+        self.version = "1.1"  # of the newest request
         self.address = ""  # of the client
         self.meter_key: int | None = None  # of the address, once it is needed
         self.began = shared.now  # of the newest request, for the gate's observers
@@ -138,6 +142,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.arrived = 0  # bytes of requests that are not answered yet, as far as the parser has had them
         self.unsent = 0  # bytes of answers that the client has not taken
         self.held = 0  # bytes of memory that are counted for this connection
+        self.listener: Stream | None = None  # what the connection has become
         self.running: Any = None  # the cycle whose answer is next; ``cycle`` is the newest of the pipeline
 
     # The transport's side
@@ -161,6 +166,8 @@ class BoardProtocol(HttpToolsProtocol):
         A write goes on all the same, and takes memory for as long.
         """
         running, self.is_lost, self.rest = self.running, True, b""
+        if self.listener is not None:
+            self.hub.leave(self.listener)
         if running is not None:
             self._abandon(running)
         super().connection_lost(exc)
@@ -171,7 +178,9 @@ class BoardProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Answer at once if the fast path can; else feed the parser, which calls the ``on_`` methods below."""
         if self.refusing:
-            if self.stage != LINGERING:
+            if self.listener is not None:
+                self.listener.receive(data)
+            elif self.stage != LINGERING:
                 self.flow.pause_reading()
             return
         if self.rest:
@@ -323,6 +332,9 @@ class BoardProtocol(HttpToolsProtocol):
         """Go on with what was held back."""
         super().resume_writing()
         self._count()
+        if self.listener is not None:
+            self.hub.rejoin(self.listener)
+            return
         if self.stage == IDLE:
             self.since = self.shared.now
         if self.rest:
@@ -331,7 +343,7 @@ class BoardProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """Stay open if an answer is due: the client has only said that it sends no more. TLS closes both directions."""
         self.shared.outbox.flush()
-        if not self.transport.can_write_eof():
+        if not self.transport.can_write_eof() or self.listener is not None:
             return False
         if self.rest:
             self.is_ending = True
@@ -344,6 +356,9 @@ class BoardProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close once what was asked has been answered; a body on its way may still arrive."""
         self.shared.outbox.flush()
+        if self.listener is not None:
+            self.hub.dismiss(self.listener)
+            return
         if self.rest:
             self.is_ending = True
             return
@@ -412,6 +427,7 @@ class BoardProtocol(HttpToolsProtocol):
             return
         if authority is not None:
             request.headers[b"host"] = authority  # what the header says does not count (RFC 9112, 3.2.2)
+        self.version = version
         self.keep_alive = (
             self.keep_alive and version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         )
@@ -512,6 +528,8 @@ class BoardProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with what was pipelined behind the request just answered, or rest."""
+        if self.listener is not None:
+            return
         if self.is_lost:
             self.arrived = 0
             self._count()
@@ -609,6 +627,9 @@ class BoardProtocol(HttpToolsProtocol):
 
     def write(self, response: Response, keep_alive: bool, bodiless: bool) -> None:  # noqa: FBT001
         """Write a response of any kind."""
+        if isinstance(response, Live) and not bodiless:
+            self._listen(response)
+            return
         data = self._head(response, keep_alive=keep_alive) + (b"" if bodiless else response.body)
         if keep_alive:
             self.shared.outbox.put(self, data)
@@ -618,6 +639,19 @@ class BoardProtocol(HttpToolsProtocol):
             self.transport.close()
             self.refusing = True
 
+    def _listen(self, response: Live) -> None:
+        """Begin an answer that goes on: the connection is for nothing else from here on."""
+        is_chunked = self.version == "1.1"
+        coding = b"transfer-encoding: chunked\r\n" if is_chunked else b"connection: close\r\n"
+        self.shared.outbox.flush()
+        self.transport.write(self.shared.head(response) + coding + b"\r\n")
+        self.listener = Stream(self.transport, is_chunked=is_chunked)
+        self.refusing, self.stage, self.arrived, self.rest = True, WAITING, 0, b""
+        self._count()
+        self.flow.resume_reading()
+        response.listening.join(self.listener)
+
     def _head(self, response: Response, *, keep_alive: bool) -> bytes:
-        length = b"" if response.status in BODILESS else b"content-length: %d\r\n" % len(response.body)
+        has_length = not (response.status in BODILESS or isinstance(response, Live))
+        length = b"content-length: %d\r\n" % len(response.body) if has_length else b""
         return self.shared.head(response) + length + (b"\r\n" if keep_alive else b"connection: close\r\n\r\n")

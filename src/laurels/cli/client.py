@@ -39,11 +39,21 @@ from laurels.http.wire import (
     Reading,
     Receipt,
     ScoreRank,
+    StandingInFull,
     Submit,
     WantedToken,
     encode,
 )
-from laurels.limits import BOARDS_LISTED, HELD_LISTED, MIB, NAMES_ASKED, PAGE_ENTRIES, SPAN_ENTRIES, format_size
+from laurels.limits import (
+    BOARDS_LISTED,
+    DEFAULT_SUMMARY_BUCKETS,
+    HELD_LISTED,
+    MIB,
+    NAMES_ASKED,
+    PAGE_ENTRIES,
+    SPAN_ENTRIES,
+    format_size,
+)
 from laurels.stores.contract import Count, HiddenStanding, Score, Standing, Summary
 from laurels.version import __version__
 
@@ -114,6 +124,7 @@ _read_hidden = msgspec.json.Decoder(HiddenNames)
 _read_held = msgspec.json.Decoder(HeldEntries)
 _read_given_token = msgspec.json.Decoder(GivenToken)
 _read_periods = msgspec.json.Decoder(Periods)
+_read_full_standing = msgspec.json.Decoder(StandingInFull)
 _read_summary = msgspec.json.Decoder(Summary)
 _read_score_rank = msgspec.json.Decoder(ScoreRank)
 
@@ -131,6 +142,9 @@ class Period(Struct, frozen=True):
 
 
 ALL_TIME = Period()
+FULL_IN_WINDOW = ("place", "total", "percentile", "metadata", "submittedAt")
+FULL = (*FULL_IN_WINDOW, "windows")
+"""What there is to know of a standing."""
 
 
 class Client:
@@ -206,6 +220,22 @@ class Client:
             return HiddenStanding(found.score)
         return None if found.rank is None else Standing(found.score, found.rank)
 
+    async def standing_in_full(self, board: str, name: str, when: Period = ALL_TIME) -> StandingInFull:
+        """Return the standing of a name with all that the service's store can tell of it."""
+        try:
+            return await self._standing_with(board, name, when, FULL if when.window is None else FULL_IN_WINDOW)
+        except RequestRefused as refusal:
+            if refusal.status != httpx.codes.UNPROCESSABLE_ENTITY:
+                raise
+        return await self._standing_with(board, name, when, ("place", "total"))
+
+    async def _standing_with(self, board: str, name: str, when: Period, fields: Sequence[str]) -> StandingInFull:
+        query = _query({"include": ",".join(fields)} | when.query)
+        found = self._read(_read_full_standing, await self._request("GET", _path(board, name) + query))
+        if found.total is UNSET or found.place is UNSET:
+            self._refuse("it left out what was asked for")
+        return found
+
     async def hide(self, board: str, name: str) -> None:
         """Hide a name on a board."""
         await self._do("PUT", f"{_own_path(board)}/hidden/{quote(checked_name(name), safe='')}")
@@ -255,9 +285,11 @@ class Client:
         """Return the same entries with their ranks."""
         return (await self._read_ranked(board, when, startRank=start, endRank=stop)).leaderboard
 
-    async def around(self, board: str, name: str, span: int, when: Period = ALL_TIME) -> list[RankedEntry]:
-        """Return a name with ``span`` entries on either side."""
-        return (await self._read_ranked(board, when, around=name, span=span)).leaderboard
+    async def around(
+        self, board: str, name: str, span: int | None, when: Period = ALL_TIME, limit: int | None = None
+    ) -> list[RankedEntry]:
+        """Return a name with ``span`` entries on either side, or with a ``limit`` so many entries in all."""
+        return (await self._read_ranked(board, when, around=name, span=span, limit=limit)).leaderboard
 
     async def between(self, board: str, when: Period = ALL_TIME, **bounds: Score | None) -> list[RankedEntry]:
         """Return the entries whose scores are from ``minScore`` to ``maxScore``, at most ``limit`` of them."""
@@ -267,9 +299,15 @@ class Client:
         """Return the entries of these names, and which names are missing."""
         return await self._read_ranked(board, when, name=[checked_name(name) for name in names])
 
-    async def summary(self, board: str, when: Period = ALL_TIME) -> Summary:
-        """Return a board in a few figures."""
-        return self._read(_read_summary, await self._request("GET", f"{_own_path(board)}/summary{_query(when.query)}"))
+    async def summary(
+        self, board: str, when: Period = ALL_TIME, percentiles: str | None = None, buckets: int | None = None
+    ) -> Summary:
+        """Return a board in a few figures, with other percentiles and so many buckets if that is wanted."""
+        query = _query({"percentiles": percentiles, "buckets": buckets} | when.query)
+        found = self._read(_read_summary, await self._request("GET", f"{_own_path(board)}/summary{query}"))
+        if len(found.histogram) > (buckets or DEFAULT_SUMMARY_BUCKETS):
+            self._refuse("it sent more buckets than were asked for")
+        return found
 
     async def rank_of(self, board: str, score: Score, when: Period = ALL_TIME) -> ScoreRank:
         """Return the rank that a score would have."""

@@ -21,9 +21,14 @@ from laurels.cli.printing import draw_bar, write, write_json, write_table
 from laurels.cli.tables import end_without, show_page
 from laurels.limits import (
     DEFAULT_SPAN_ENTRIES,
+    DEFAULT_SUMMARY_BUCKETS,
     NAMES_ASKED,
+    PAGE_ENTRIES,
+    PERCENTILES_ASKED,
     SPAN_ENTRIES,
+    SUMMARY_BUCKETS,
 )
+from laurels.stores.contract import PERCENTILES
 
 if TYPE_CHECKING:
     from laurels.stores.contract import Score, Summary
@@ -37,6 +42,7 @@ BAR = 40
 Examples:
   laurels around mario-kart silverhand
   laurels around mario-kart silverhand --span 2 --window daily
+  laurels around mario-kart silverhand --limit 10
 """
 )
 @board_argument
@@ -45,16 +51,24 @@ Examples:
     "--span",
     type=click.IntRange(0, SPAN_ENTRIES),
     metavar="N",
-    default=DEFAULT_SPAN_ENTRIES,
-    show_default=True,
-    help=f"How many entries to show on either side, {SPAN_ENTRIES:,} at most.",
+    help=f"How many entries to show on either side, {SPAN_ENTRIES:,} at most; {DEFAULT_SPAN_ENTRIES} by default.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, PAGE_ENTRIES),
+    metavar="N",
+    help="How many entries to show in all instead, with NAME as near to the middle as the ends of the board allow.",
 )
 @period_options
 @server_option
 @json_option
-def around(*, board: str, name: str, span: int, server: str, as_json: bool, **when: str | None) -> None:
+def around(  # noqa: PLR0913 - the options of the command
+    *, board: str, name: str, span: int | None, limit: int | None, server: str, as_json: bool, **when: str | None
+) -> None:
     """Show NAME on BOARD, and the entries above and below it. If it is not there the exit status is 1."""
-    entries = call_service(server, lambda client: client.around(board, name, span, Period(**when)))
+    if span is not None and limit is not None:
+        raise click.UsageError("--span is how many on either side, --limit how many in all: give one.")
+    entries = call_service(server, lambda client: client.around(board, name, span, Period(**when), limit))
     show_page(entries, "no entries on the board", as_json=as_json, marked=name)
 
 
@@ -134,18 +148,32 @@ def rank_of(*, board: str, score: Score, server: str, as_json: bool, **when: str
 Examples:
   laurels summary mario-kart
   laurels summary mario-kart --window weekly --period 2026-W47
+  laurels summary mario-kart --percentiles 25,50,99.9 --buckets 20
 """
 )
 @board_argument
+@click.option(
+    "--percentiles",
+    metavar="P,P,...",
+    help=f"Which percentiles to show, from 0 to 100, at most {PERCENTILES_ASKED}; {','.join(PERCENTILES)} by default.",
+)
+@click.option(
+    "--buckets",
+    type=click.IntRange(1, SUMMARY_BUCKETS),
+    metavar="N",
+    help=f"How many buckets to count the entries in, {SUMMARY_BUCKETS} at most; {DEFAULT_SUMMARY_BUCKETS} by default.",
+)
 @period_options
 @server_option
 @json_option
-def summary(*, board: str, server: str, as_json: bool, **when: str | None) -> None:
+def summary(
+    *, board: str, percentiles: str | None, buckets: int | None, server: str, as_json: bool, **when: str | None
+) -> None:
     """Show BOARD in a few figures, and how its scores are spread.
 
     Percentiles count from the worst entry, whatever the order: the 99th is near the best.
     """
-    found = call_service(server, lambda client: client.summary(board, Period(**when)))
+    found = call_service(server, lambda client: client.summary(board, Period(**when), percentiles, buckets))
     if as_json:
         write_json(found)
     elif not found.count:
@@ -155,10 +183,11 @@ def summary(*, board: str, server: str, as_json: bool, **when: str | None) -> No
 
 
 def _show_summary(found: Summary) -> None:
-    percentiles = sorted(found.percentiles.items(), reverse=True)
+    percentiles = sorted(found.percentiles.items(), key=lambda item: float(item[0]), reverse=True)
     figures = {"entries": f"{found.count:,}", "best": found.best}
     figures |= {f"percentile {percent}": score for percent, score in percentiles} | {"worst": found.worst}
-    write(*(f"{title:<15}{figure}" for title, figure in figures.items()), "")
+    width = max(15, 2 + max(map(len, figures)))
+    write(*(f"{title:<{width}}{figure}" for title, figure in figures.items()), "")
     most = max((bucket.count for bucket in found.histogram), default=0) or 1
     rows = [
         (str(bucket.low), str(bucket.high), f"{bucket.count:,}", draw_bar(bucket.count / most, BAR))

@@ -73,17 +73,28 @@ def submit(  # noqa: PLR0913 - the options of the command
 Examples:
   laurels standing mario-kart silverhand
   laurels standing mario-kart silverhand --window weekly --json
+  laurels standing mario-kart silverhand --full
 
 {DASH}
 """
 )
 @board_argument
 @name_argument
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Show its place, how many entries there are, its percentile, its metadata, when it was submitted, and where "
+    "it stands in the board's windows, as far as the service's store can tell.",
+)
 @period_options
 @server_option
 @json_option
-def standing(*, board: str, name: str, server: str, as_json: bool, **when: str | None) -> None:
+def standing(*, board: str, name: str, full: bool, server: str, as_json: bool, **when: str | None) -> None:
     """Show the score and the rank of NAME on BOARD. If it is not there the exit status is 1."""
+    if full:
+        all_there_is = call_service(server, lambda client: client.standing_in_full(board, name, Period(**when)))
+        tables.show_full_standing(all_there_is, as_json=as_json)
+        return
     found = call_service(server, lambda client: client.standing(board, name, Period(**when)))
     tables.show_standing(found, as_json=as_json)
 

@@ -190,8 +190,8 @@ Examples:
     envvar="LAURELS_WORKERS",
     show_default=True,
     show_envvar=True,
-    help="Processes that serve, with Redis or Momento. --max-connections and --max-client-memory are divided among "
-    "them.",
+    help="Processes that serve, with Redis or Momento. --max-connections, --max-subscribers and --max-client-memory "
+    "are divided among them.",
 )
 @click.option(
     "--redis-wait",

@@ -14,7 +14,7 @@ from laurels.cli.dialects import TIME
 from laurels.cli.errors import BadFile
 from laurels.cli.printing import make_console, write, write_json, write_on, write_table
 from laurels.cli.transfer import Start
-from laurels.http.wire import StandingOfName
+from laurels.http.wire import StandingInFull, StandingOfName
 from laurels.visible import escape
 
 if TYPE_CHECKING:
@@ -62,6 +62,28 @@ def show_standing(standing: Standing | None, *, as_json: bool) -> None:
     elif standing:
         write(format_standing(standing))
     if standing is None:
+        end_without("nobody of that name on the board")
+
+
+def show_full_standing(found: StandingInFull, *, as_json: bool) -> None:
+    """Show all there is to say of a standing, or that there is none: then the exit status is 1."""
+    is_there = found.rank is not None or found.hidden is True
+    if as_json:
+        write_json(found)
+    elif is_there:
+        rows = {"place": "none" if found.place is None else f"{found.place} of {found.total:,}"}
+        if isinstance(found.percentile, float):
+            rows["percentile"] = f"{found.percentile:.4g}"
+        rows |= {"submitted": found.submitted_at} if isinstance(found.submitted_at, str) else {}
+        if found.metadata_damaged is True:
+            rows["metadata"] = "damaged"
+        elif found.metadata and bytes(found.metadata) != b"null":
+            rows["metadata"] = bytes(found.metadata).decode(errors="replace")
+        for window, standing in (found.windows or {}).items():
+            rows[window] = _format_place(standing.score, standing.rank) if standing else "none"
+        width = 2 + max(map(len, rows))
+        write(_format_place(found.score, found.rank), *(f"{title:<{width}}{text}" for title, text in rows.items()))
+    if not is_there:
         end_without("nobody of that name on the board")
 
 

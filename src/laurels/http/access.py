@@ -114,6 +114,8 @@ class Access:
         self.limits = limits
         self.mark = mark
         self._now = now
+        self.changed: Callable[[], object] = lambda: None
+        """Called when another file holds."""
         self._tell = tell
         self._changing = asyncio.Lock()
         self.replace(file, tokens)
@@ -125,6 +127,7 @@ class Access:
         self.public = Principal(kind="public", scopes=frozenset(file.public.scopes), boards=file.public.boards)
         self._keys = {key.sha256: _principal(name, key) for name, key in file.keys.items()}
         self.credential_cache = CredentialCache()
+        self.changed()
         if self.limits is not None:
             self.limits.replace(file)
 
@@ -146,14 +149,14 @@ class Access:
             self.limits.shared = meters
 
     async def revoke(self, name: str) -> None:
-        """Take a key out of the file, and accept it no more, if it is there.
+        """Take a key out of the file, and accept it no more, if it is there; but not the last that may do so.
 
         Raises NoAccessFile, AccessFileNotEdited or AccessFileUnusable; then nothing has changed.
         """
         async with self._changing:  # or a reload that has read the file before might bring the key back
             if self.path is None:
                 raise NoAccessFile
-            await asyncio.to_thread(remove_key, self.path, name)
+            await asyncio.to_thread(remove_key, self.path, name, self._now())
             self._leave_out(name)
         if self._tell is not None:
             await self._tell(name)
@@ -198,7 +201,9 @@ class Access:
             known = self.credential_cache.find(mark, now)
             if known is not None:
                 return known.principal
-            proved = self._prove(credential, now, request, operation)
+            if self.limits is not None and self.tokens is not None and not credential.startswith(PREFIX):
+                self.limits.check_address(request.client, operation)
+            proved = self._prove(credential, now)
         except BadCredential as error:
             limit = self._count_bad(request, operation)
             if limit is None:
@@ -261,14 +266,25 @@ class Access:
             raise NoSecret
         return self.tokens.sign(name, boards, seconds, self._now())
 
-    def _prove(
-        self, credential: str, now: float, request: Request, operation: Operation
-    ) -> Principal | Awaitable[Principal]:
+    def may_read(self, header: bytes | None, board: str) -> bool:
+        """Return whether who shows this header ``Authorization`` may read a board by the present file.
+
+        False, too, if somebody else must be asked who that is.
+        """
+        found: Principal | Awaitable[Principal] = self.public
+        if header is not None:
+            try:
+                found = self._prove(read_credential(header), self._now())
+            except BadCredential:
+                return False
+        if isinstance(found, Coroutine):
+            found.close()
+        return isinstance(found, Principal) and found.may("read") and found.may_on(board)
+
+    def _prove(self, credential: str, now: float) -> Principal | Awaitable[Principal]:
         if not credential.startswith(PREFIX):
             if self.tokens is None:
                 raise BadCredential("What Authorization shows is no key of this service, and it takes no tokens.")
-            if self.limits is not None:
-                self.limits.check_address(request.client, operation)
             return self.tokens.verify(credential, now)
         if not is_key(credential):
             raise BadCredential("The key is mistyped, or not whole: its checksum is wrong.")

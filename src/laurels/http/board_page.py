@@ -16,7 +16,7 @@ from laurels.http.board_html import View, error_html, view_html
 from laurels.http.cursor import read_cursor, write_cursor
 from laurels.http.headers import quality
 from laurels.http.messages import HTML, JSON, PROBLEM, Response
-from laurels.http.parameters import PLAYER_SHOWN, VIEW
+from laurels.http.parameters import LOOK, PLAYER_SHOWN
 from laurels.http.problems import Problem
 from laurels.http.query import Query
 from laurels.http.reads import Read, find_board, parse_read
@@ -35,7 +35,7 @@ VARY: Header = (b"vary", b"accept")
 SPAN_SHOWN = 9
 """How many neighbours of a player are shown on either side."""
 PERIODS_SHOWN = 5
-_OF_VIEW = (VIEW.name, PLAYER_SHOWN.name)
+_OF_VIEW = (LOOK.name, PLAYER_SHOWN.name)
 _decode_problem = msgspec.json.Decoder(Problem).decode
 
 
@@ -59,7 +59,7 @@ def parse_view(query: Query, headers: Headers) -> Sequence[Any]:
     """Return how to read a board for what a query asks for, and the values of its parameters; raise BadParameter."""
     if not wants_page(headers):
         return parse_read(query, headers)
-    view, player = VIEW.read(query, headers), PLAYER_SHOWN.read(query, headers)
+    view, player = LOOK.read(query, headers), PLAYER_SHOWN.read(query, headers)
     rest = Query(b"")
     rest.update({key: value for key, value in query.items() if key not in _OF_VIEW})
     read, *values = parse_read(rest, headers)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from laurels.http.messages import Header, Request, Response
     from laurels.http.operation import Operation
 
-ALLOWED_HEADERS = b"authorization, content-type, idempotency-key, if-none-match, prefer, traceparent"
+ALLOWED_HEADERS = (
+    b"authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, prefer, traceparent"
+)
 EXPOSED_HEADERS = b"allow, date, etag, preference-applied, ratelimit, ratelimit-policy, retry-after"
 PREFLIGHT_SECONDS = 3600
 """How long a browser may keep the answer to a preflight."""

@@ -103,6 +103,16 @@ WALKTHROUGH = (
         b'{"name": "t-bug", "score": -5}]}',
     ),
     Example("standing", "A standing", "/mario-kart/judy", 200, b'{"score":1500,"rank":2}'),
+    Example(
+        "standing",
+        "All there is to know of a name",
+        "/mario-kart/judy?include=place,total,percentile,metadata,submittedAt,windows",
+        200,
+        b'{"score":1500,"rank":2,"place":3,"total":4,"percentile":50.0,"metadata":null,'
+        b'"submittedAt":"2026-11-22T05:00:00.123456Z","windows":{"daily":{"score":1500,"rank":2},'
+        b'"weekly":{"score":1500,"rank":2}}}',
+        varies=True,
+    ),
     Example("standing", "Nobody of that name", "/mario-kart/nobody", 200, b'{"score":0,"rank":null}'),
     Example("standing", "A standing of this week", "/mario-kart/panam?window=weekly", 200, b'{"score":1500,"rank":2}'),
     Example(
@@ -120,6 +130,14 @@ WALKTHROUGH = (
         200,
         b'{"leaderboard":[{"name":"v","score":2077,"rank":0},{"name":"silverhand","score":2077,"rank":0},'
         b'{"name":"panam","score":1500,"rank":2}]}',
+    ),
+    Example(
+        "read",
+        "Three entries around a name at the end",
+        "/mario-kart?around=judy&limit=3&include=place,total",
+        200,
+        b'{"leaderboard":[{"name":"silverhand","score":2077,"rank":0,"place":1},{"name":"panam","score":1500,"rank":2,'
+        b'"place":2},{"name":"judy","score":1500,"rank":2,"place":3}],"total":4}',
     ),
     Example(
         "read",
@@ -205,8 +223,22 @@ WALKTHROUGH = (
             409,
             "The definition of the board 'mario-kart' cannot change so: it has entries that were kept with operator "
             "'best', not 'increment'; drop its entries first.",
+            pointer="/operator",
         ),
         b'{"operator": "increment"}',
+    ),
+    Example(
+        "define",
+        "A change of what somebody else has changed meanwhile",
+        "/-/boards/mario-kart",
+        412,
+        _problem(
+            412,
+            "The definition of the board 'mario-kart' is not what If-Match says: somebody has changed it since it was "
+            "read. Read it again, and change that.",
+        ),
+        b'{"operator": "best"}',
+        ("If-Match", '"0c5a1f1bd3a04f8ba9ed1c4f7d0a2b3c"'),
     ),
     Example(
         "define",
@@ -232,6 +264,14 @@ WALKTHROUGH = (
         varies=True,
     ),
     Example("summary", "A summary", "/-/boards/mario-kart/summary", 200, _SUMMARY),
+    Example(
+        "summary",
+        "Other percentiles and buckets",
+        "/-/boards/mario-kart/summary?percentiles=25,99.9&buckets=2",
+        200,
+        b'{"count":4,"best":2077,"worst":1500,"percentiles":{"25":1500,"99.9":2077},"histogram":['
+        b'{"from":1500,"to":1788.5,"count":2},{"from":1788.5,"to":2077,"count":2}]}',
+    ),
     Example(
         "rank", "Where 1800 would stand", "/-/boards/mario-kart/rank?score=1800", 200, b'{"rank":2,"percentile":50.0}'
     ),
@@ -263,6 +303,21 @@ WALKTHROUGH = (
     Example("remove", "A name is taken off", "/mario-kart/judy", 204),
     Example("drop", "All entries are dropped", "/mario-kart", 204),
     Example("undefine", "A definition is dropped", "/-/boards/mario-kart", 204),
+    Example(
+        "boards",
+        "The boards whose names begin so",
+        "/-/boards?prefix=mario-",
+        200,
+        b'{"boards":[],"next":null}',
+    ),
+    Example(
+        "whoami",
+        "What a key may do",
+        "/-/whoami",
+        200,
+        b'{"who":"key:ann","scopes":["moderate","define"],"boards":["mario-*"],"expires":"2027-11-01T00:00:00Z"}',
+        varies=True,
+    ),
     Example(
         "keys",
         "The keys",
@@ -361,6 +416,13 @@ WALKTHROUGH = (
     ),
     Example("release", "One is released", "/-/boards/dungeon/held/v/release", 204),
     Example("reject", "The other one is rejected", "/-/boards/dungeon/held/judy/reject", 204),
+    Example(
+        "live",
+        "There is no such window",
+        "/-/boards/dungeon/live?window=daily",
+        400,
+        _problem(400, "'daily' is no window of this board: it has none.", parameter="window"),
+    ),
     Example(
         "make_run",
         "A run is a player's",

@@ -37,6 +37,15 @@ HELD_SCORE = {
     "score": _describe("The score that is held; under `increment` the sum of what was."),
     "submittedAt": _describe("When it was submitted.", format="date-time"),
 }
+PLACE = "Its position in the board's order, from 0, also where ranks are shared;"
+TOTAL = _describe("How many entries there are in all; if `include` names it.", minimum=0)
+METADATA_READ = _describe("The metadata of the submission that counts, or null; if `include` names it.")
+SUBMITTED_AT_READ = _describe(
+    "When the submission that counts was kept, or the time that it gave, in UTC; null if the store does not know; if "
+    "`include` names it.",
+    examples=["2026-11-22T05:00:00.123456Z"],
+)
+DAMAGED = _describe("True if there is metadata, but the disk has lost it; else left out.", const=True)
 TOKEN = _describe("A JSON Web Token, to be sent as `Authorization: Bearer TOKEN`.")
 EXPIRES_AT = _describe("Until when it is good, in UTC.")
 
@@ -83,11 +92,27 @@ FIELDS: dict[str, dict[str, Schema]] = {
         ),
         "hidden": HIDDEN,
     },
-    "StandingWithHeld": {
+    "StandingInWindow": {"score": SCORE, "rank": RANK},
+    "StandingInFull": {
         "score": _describe("A finite number that a double holds exactly; 0 if the name is not on the board."),
         "rank": _describe("The rank, from 0; null if the name is not on the board, or is hidden.", minimum=0),
         "hidden": HIDDEN,
-        "held": _describe("The score that is held of the name, or null."),
+        "held": _describe("The score that is held of the name, or null; if `include` names it."),
+        "place": _describe(f"{PLACE} null if there is no rank; if `include` names it.", minimum=0),
+        "total": TOTAL,
+        "percentile": _describe(
+            "The percentage of entries that are no better, the name's own included: 100 for the best. Null if there is "
+            "no rank; if `include` names it.",
+            minimum=0,
+            maximum=100,
+        ),
+        "metadata": METADATA_READ,
+        "submittedAt": SUBMITTED_AT_READ,
+        "windows": _describe(
+            "The standing in the current period of each window of the board, null where there is none; if `include` "
+            "names it."
+        ),
+        "metadataDamaged": DAMAGED,
     },
     "HeldScore": HELD_SCORE,
     "HeldEntry": {
@@ -108,13 +133,10 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "name": NAME,
         "score": SCORE,
         "rank": _describe("Its rank; in a page, if `include` names it.", minimum=0),
-        "metadata": _describe("The metadata of the submission that counts, or null; if `include` names it."),
-        "submittedAt": _describe(
-            "When the submission that counts was kept, or the time that it gave, in UTC; null if the store does not "
-            "know; if `include` names it.",
-            examples=["2026-11-22T05:00:00.123456Z"],
-        ),
-        "metadataDamaged": _describe("True if there is metadata, but the disk has lost it; else left out.", const=True),
+        "place": _describe(f"{PLACE} if `include` names it.", minimum=0),
+        "metadata": METADATA_READ,
+        "submittedAt": SUBMITTED_AT_READ,
+        "metadataDamaged": DAMAGED,
     },
     "HiddenEntry": {
         "name": NAME,
@@ -153,13 +175,14 @@ FIELDS: dict[str, dict[str, Schema]] = {
         "leaderboard": _describe("The entries, the first in the board's order first."),
         "next": _describe("What to send as `cursor` for the entries after these, null if there are none."),
         "missing": _describe("The names that are not on the board, in the order they were asked for."),
+        "total": TOTAL,
     },
     "Summary": {
         "count": COUNT,
         "best": _describe("The best score, or null if there are no entries."),
         "worst": _describe("The worst score, or null if there are no entries."),
-        "percentiles": _describe("The 50th, 90th and 99th percentile, counted from the worst entry."),
-        "histogram": _describe("Ten buckets of equal width, fewer if the scores do not allow that."),
+        "percentiles": _describe("The percentiles that were asked for, counted from the worst entry."),
+        "histogram": _describe("Buckets of equal width, fewer than were asked for if the scores do not allow that."),
     },
     "Bucket": {
         "from": _describe("The least score in it."),
@@ -181,6 +204,16 @@ FIELDS: dict[str, dict[str, Schema]] = {
     "Listing": {
         "boards": _describe("The boards, by name."),
         "next": _describe("What to send as `after` for the boards after these, null if there are none."),
+    },
+    "Asker": {
+        "who": _describe(
+            "`key:NAME`, `player:NAME`, `public` if nothing was shown, or `anybody` without an access file.",
+            examples=["key:console"],
+        ),
+        "scopes": _describe("What they may do; `admin` is everything, `submit` has `submit:self` in it."),
+        "boards": _describe("On which boards: names, in which `*` is any characters."),
+        "within": _describe("Further such names, one of which a board must match, too; left out if all do."),
+        "expires": _describe("Until when; null if no time ends it."),
     },
     "ListedKey": {
         "name": _describe("The key's name."),

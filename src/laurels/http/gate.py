@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from laurels.http.access import Access
     from laurels.http.auditing import Auditor, Watch
     from laurels.http.rate_limits import Limit
+    from laurels.live.hub import Hub
 
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class Context(Struct, frozen=True, gc=False):
     auditor: Auditor | None = None
     watch: Watch | None = None
     """What records the request in the audit log, if the handler finds that it must be."""
+    hub: Hub | None = None
+    """Who looks on."""
     turns: Turns = field(default_factory=Turns)
     ancestors: bytes = b"'self'"
     """The pages that may have one of ours in a frame, as a policy says so."""

@@ -7,25 +7,28 @@ in their order; all of them are of the right form. It catches no error: the adap
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, get_args
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from laurels.access.principal import ANYBODY
+from laurels.access.principal import ANYBODY, EVERY_BOARD, Scope
 from laurels.audit.record import Wanted
 from laurels.entries import checked_name
 from laurels.errors import NoAccessFile
 from laurels.http.access import refusal
 from laurels.http.audited_state import show_standing, show_standings
-from laurels.http.headers import REPRESENTATION, revalidated
-from laurels.http.held_scores import standing_with_held
+from laurels.http.headers import REPRESENTATION, revalidated, tag_of
 from laurels.http.messages import NO_CONTENT, Response
 from laurels.http.permitted_boards import find_permitted_boards
 from laurels.http.reads import find_board
+from laurels.http.standings import standing_in_full
 from laurels.http.wire import (
     ABSENT_BODY,
+    Asker,
     AuditRecords,
     BatchReceipt,
     Keys,
@@ -43,13 +46,13 @@ from laurels.stores.contract import FullSubmission, Refusal, Submission
 from laurels.version import __version__
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from laurels.definition import Definition
     from laurels.http.bodies import Entries, Terms
     from laurels.http.gate import Context
     from laurels.http.messages import Request
-    from laurels.stores.contract import Score
+    from laurels.stores.contract import Percentile, Score
 
 ACCEPTED = Response(202)
 ABSENT = Response(200, ABSENT_BODY)
@@ -148,10 +151,10 @@ async def standing(
     period: str | None,
     include: frozenset[str] = frozenset(),
 ) -> Response:
-    """Answer with the score and the rank of a name, and what is held of it if that is asked for."""
+    """Answer with the score and the rank of a name, and whatever else is asked for."""
     boards = context.boards
     if include:
-        return await standing_with_held(context, await find_board(boards, board, window, period), name)
+        return await standing_in_full(context, await find_board(boards, board, window, period), name, include)
     where = boards.board(board) if window is None is period else await find_board(boards, board, window, period)
     found = await boards.standing(where, name)
     return ABSENT if found is None else Response(200, encode(found))
@@ -172,11 +175,14 @@ async def drop(context: Context, board: str, window: str | None, period: str | N
 # Boards
 
 
-async def list_boards(context: Context, after: str | None, limit: int, include: frozenset[str]) -> Response:
+async def list_boards(
+    context: Context, after: str | None, prefix: str | None, limit: int, include: frozenset[str]
+) -> Response:
     """Answer with boards that are defined or have entries, by name: those that who asks has rights on."""
     boards = context.boards
     after = checked_name(after, "after") if after else ""
-    names, following = await find_permitted_boards(boards, context.principal, after, limit)
+    prefix = checked_name(prefix, "prefix") if prefix else ""
+    names, following = await find_permitted_boards(boards, context.principal, after, limit, prefix)
     listed = []
     for name in names:
         definition, is_declared = boards.describe(name)
@@ -186,14 +192,20 @@ async def list_boards(context: Context, after: str | None, limit: int, include: 
 
 
 async def show_definition(context: Context, board: str) -> Response:
-    """Answer with the definition of a board."""
-    return Response(200, encode(await context.boards.definition(board)))
+    """Answer with the definition of a board, and its tag."""
+    return _show_definition(await context.boards.definition(board))
 
 
-async def define(context: Context, board: str, definition: Definition) -> Response:
-    """Define a board."""
-    is_new = await context.boards.define(board, definition)
-    return Response(201 if is_new else 200, encode(definition))
+async def define(context: Context, board: str, definition: Definition, tags: frozenset[bytes] | None) -> Response:
+    """Define a board, if tags are given only one whose definition has such a tag."""
+    is_expected = None if tags is None else lambda found: bool(tags & {b"*", tag_of(encode(found))})
+    is_new = await context.boards.define(board, definition, is_expected)
+    return _show_definition(definition, 201 if is_new else 200)
+
+
+def _show_definition(definition: Definition, status: int = 200) -> Response:
+    body = encode(definition)
+    return Response(status, body, headers=((b"etag", tag_of(body)),))
 
 
 async def undefine(context: Context, board: str) -> Response:
@@ -213,9 +225,17 @@ async def list_periods(context: Context, board: str, after: str | None, limit: i
     return Response(200, encode(Periods(found[:limit], f"{last.window} {last.period}" if last else UNSET)))
 
 
-async def summarize(context: Context, board: str, window: str | None, period: str | None) -> Response:
+async def summarize(
+    context: Context,
+    board: str,
+    percentiles: Sequence[Percentile],
+    buckets: int,
+    window: str | None,
+    period: str | None,
+) -> Response:
     """Answer with the figures of a board or a period."""
-    return Response(200, encode(await context.boards.summary(await find_board(context.boards, board, window, period))))
+    where = await find_board(context.boards, board, window, period)
+    return Response(200, encode(await context.boards.summary(where, percentiles, buckets)))
 
 
 async def rank_of_score(context: Context, board: str, score: Score, window: str | None, period: str | None) -> Response:
@@ -224,7 +244,16 @@ async def rank_of_score(context: Context, board: str, score: Score, window: str 
     return Response(200, encode(ScoreRank.of(place)))
 
 
-# Keys
+# Who may
+
+
+async def show_principal(context: Context) -> Response:
+    """Answer with who asks, and what they may do."""
+    principal = context.principal
+    expires = None if principal.expires == inf else datetime.fromtimestamp(principal.expires, UTC)
+    scopes = [scope for scope in get_args(Scope) if scope in principal.scopes]
+    within = UNSET if EVERY_BOARD in principal.within else principal.within
+    return Response(200, encode(Asker(str(principal), scopes, principal.boards, expires, within)))
 
 
 async def list_keys(context: Context, after: str | None, limit: int) -> Response:

@@ -69,11 +69,20 @@ def check_content(headers: Headers) -> None:
         raise HTTPError(415, "The body is encoded. Send it plain, without Content-Encoding.", headers=_ACCEPT)
 
 
+def tag_of(body: bytes) -> bytes:
+    """Return the entity tag of a representation."""
+    return b'"%b"' % sha256(body).hexdigest()[:32].encode()
+
+
+def read_tags(value: bytes) -> frozenset[bytes]:
+    """Return the entity tags that a header lists, without the marks of weak ones."""
+    return frozenset(each.strip().removeprefix(b"W/") for each in value.split(b","))
+
+
 def revalidated(request: Request, response: Response) -> Response:
     """Return the response as one that caches may keep if they ask each time; 304 if the client has this very one."""
-    tag = b'"%b"' % sha256(response.body).hexdigest()[:32].encode()
+    tag = tag_of(response.body)
     headers = (*response.headers, (b"cache-control", b"no-cache"), (b"etag", tag))
-    known = {each.strip().removeprefix(b"W/") for each in request.headers.get(b"if-none-match", b"").split(b",")}
-    if known & {tag, b"*"}:
+    if read_tags(request.headers.get(b"if-none-match", b"")) & {tag, b"*"}:
         return Response(304, headers=headers)
     return replace(response, headers=headers)

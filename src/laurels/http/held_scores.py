@@ -12,12 +12,11 @@ from laurels.http.bodies import format_time
 from laurels.http.cursor import read_cursor, write_cursor
 from laurels.http.messages import NO_CONTENT, Response
 from laurels.http.reads import format_metadata
-from laurels.http.wire import HeldEntries, HeldEntry, HeldScore, NewRun, StandingWithHeld, encode
-from laurels.stores.contract import HiddenStanding
+from laurels.http.wire import HeldEntries, HeldEntry, HeldScore, NewRun, encode
 
 if TYPE_CHECKING:
     from laurels.http.gate import Context
-    from laurels.stores.contract import Board, Ranked
+    from laurels.stores.contract import Ranked
 
 
 def held_score(entry: Ranked | None) -> HeldScore | None:
@@ -25,21 +24,14 @@ def held_score(entry: Ranked | None) -> HeldScore | None:
     return None if entry is None else HeldScore(entry.score, format_time(entry.submitted_at or 0))
 
 
-async def standing_with_held(context: Context, where: Board, name: str) -> Response:
-    """Answer with the standing of a name, and what is held of it, to that player and to moderators."""
-    principal, boards = context.principal, context.boards
+def check_may_see_held(context: Context, name: str) -> None:
+    """Raise unless who asks is the player of that name, or a moderator."""
+    principal = context.principal
     is_own = principal.kind == "player" and principal.name == name
     if not (is_own or principal.may("moderate")):
         raise refusal(
             principal, "include=held cannot be asked for: it takes the scope moderate, or that player's token"
         )
-    found = await boards.standing(where, name)
-    entry = await boards.held_entry(where.name, name)  # nothing was waited for since: of the same state
-    held = held_score(entry)
-    if found is None:
-        return Response(200, encode(StandingWithHeld(held=held)))
-    hidden = isinstance(found, HiddenStanding) or UNSET
-    return Response(200, encode(StandingWithHeld(found.score, found.rank, hidden, held)))
 
 
 async def make_run(context: Context, board: str) -> Response:

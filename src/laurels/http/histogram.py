@@ -25,7 +25,7 @@ def draw_histogram(summary: Summary, display: Display, standing: Standing | None
     step = WIDTH / len(buckets)
     low, high = buckets[0].low, buckets[-1].high
     ends = [format_score(end, display) for end in (low, high)]
-    median = summary.percentiles.get(50)
+    median = summary.percentiles.get("50")
     about = f"Scores from {ends[0]} to {ends[1]}" + (
         f"; half of the players have {format_score(median, display)} or better" if median is not None else ""
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 JSON = b"application/json"
 HTML = b"text/html"
 PROBLEM = b"application/problem+json"
+EVENTS = b"text/event-stream"
 
 PHRASES = {int(status): status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
@@ -102,7 +103,8 @@ class StreamingResponse(Response, frozen=True, kw_only=True):
     """A response whose body is sent as it is made.
 
     ``chunks`` is called once for the generator, which is closed when the client leaves. HEAD gets the head alone. An
-    operation that answers so is not inline.
+    operation that answers so is not inline, unless adapters can send the answer without a task.
     """
 
+    is_inline: ClassVar[bool] = False
     chunks: Callable[[], AsyncGenerator[bytes, None]]

@@ -50,10 +50,18 @@ STORE_METRICS = {
     "redis_connections_wanted": "How many there should be: fewer if a server is gone.",
     "redis_waiting": "Calls that wait for an answer of Redis.",
     "redis_waiting_limit": "How many may wait for one server (--redis-waiting).",
+    "live_subscribers": "Clients that watch boards live.",
+    "live_subscribers_limit": "How many there may be (--max-subscribers).",
+    "live_views": "Views of boards that they look at.",
+    "live_events": "Events that were made for them; each is sent to all who look at the same.",
+    "live_drops": "How often a client read too slowly, and was sent a fresh page later.",
     "compaction_failing": "1 if the last compaction failed, until one succeeds: the journal grows meanwhile.",
 }
 """What each figure of a store means, by its name in :meth:`Store.measure`."""
 
+
+COUNTED = {"live_events", "live_drops"}
+"""Those of them that only grow."""
 
 Counted: TypeAlias = tuple[str, str, dict[int, int], list[int], float]
 """Of one method and one route: how many answers of each status, how many no slower than each bound, and all seconds."""
@@ -100,7 +108,8 @@ class StoreCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the figures as they are now."""
         for name, value in self._measure().items():
-            yield GaugeMetricFamily(f"laurels_{name}", STORE_METRICS[name], value=value)
+            family = CounterMetricFamily if name in COUNTED else GaugeMetricFamily
+            yield family(f"laurels_{name}", STORE_METRICS[name], value=value)
 
 
 class WorkersCollector(Collector):

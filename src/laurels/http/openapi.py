@@ -155,6 +155,13 @@ OF_RIGHTS = (401, 403, 429)
 CONCERNS = {"all boards": ", on all boards", "permitted boards": ", and shows the boards that one has it on"}
 
 
+HEADERS = {
+    "Preference-Applied": "What was done of `Prefer`.",
+    "ETag": "The tag of the definition, for `If-Match`.",
+}
+"""What the headers of answers say."""
+
+
 @cache
 def document(operations: Sequence[Operation]) -> bytes:
     """Return the document as JSON."""
@@ -230,7 +237,7 @@ def _body(body: Body, examples: Iterable[Sent]) -> RequestBody:
 
 
 def _answer(answer: Answer, examples: Iterable[Sent]) -> ResponseObject:
-    headers = {name: HeaderObject("What was done of `Prefer`.", {"type": "string"}) for name in answer.headers}
+    headers = {name: HeaderObject(HEADERS[name], {"type": "string"}) for name in answer.headers}
     if not answer.bodies:
         documents = {
             kind.decode(): MediaType({"type": "object" if kind == JSON else "string"}) for kind in answer.kinds

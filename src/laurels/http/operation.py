@@ -141,6 +141,9 @@ class Operation(Struct, kw_only=True, eq=False):
     is_inline: bool = True
     """Whether it may be answered inside the callback of the parser, where nothing can be streamed."""
 
+    is_live: bool = False
+    """Whether its answer goes on, as events or over a WebSocket, and a credential may be shown elsewhere."""
+
     path_parameters: tuple[str, ...] = ()
     """The names in the braces of ``path``, such as ``board``."""
     path_names: tuple[PathName, ...] = ()

@@ -37,6 +37,7 @@ from laurels.http.handlers import (
     show_audit,
     show_definition,
     show_landing,
+    show_principal,
     standing,
     submit,
     submit_batch,
@@ -45,9 +46,11 @@ from laurels.http.handlers import (
 )
 from laurels.http.held_scores import list_held, make_run, reject, release
 from laurels.http.hidden_names import hide, list_hidden, show
-from laurels.http.messages import HTML, JSON
+from laurels.http.live import parse_views, watch
+from laurels.http.messages import EVENTS, HTML, JSON
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
+    ACCESS_TOKEN,
     AFTER,
     AFTER_HIDDEN,
     AFTER_KEY,
@@ -59,23 +62,33 @@ from laurels.http.parameters import (
     AUDITED_SINCE,
     AUDITED_WHO,
     BOARDS_LIMIT,
+    BOARDS_PREFIX,
+    BUCKETS,
+    END_RANK,
     HELD_CURSOR,
     HELD_LIMIT,
     HIDDEN_LIMIT,
     IDEMPOTENCY_KEY,
+    IF_MATCH,
     INCLUDE_IN_HIDDEN,
     INCLUDE_IN_LIST,
     INCLUDE_IN_STANDING,
+    INCLUDE_IN_VIEW,
     KEYS_LIMIT,
     OF_PERIOD,
     PERIODS_LIMIT,
     PREFER,
     SCORE,
+    START_RANK,
+    SUMMARY_PERCENTILES,
+    VIEW,
+    WINDOW,
 )
 from laurels.http.reads import READS, read_board
 from laurels.http.tokens import give_anonymous_token, give_token
 from laurels.http.wire import (
     AnonymousToken,
+    Asker,
     AuditRecords,
     Batch,
     BatchReceipt,
@@ -91,8 +104,8 @@ from laurels.http.wire import (
     Reading,
     Receipt,
     ScoreRank,
+    StandingInFull,
     StandingOfName,
-    StandingWithHeld,
     Submit,
     WantedToken,
 )
@@ -146,12 +159,14 @@ STATUSES = {
     408: "The request took too long to arrive.",
     409: "Stored entries, or the file that declares the board, contradict the definition; or the access file cannot be "
     "written. The detail says which.",
+    412: "The definition is not the one that `If-Match` says.",
     413: f"The body is too large: over {format_size(BODY_BYTES)}, over {format_size(BATCH_BYTES)} for a batch, unless "
     "the service is set otherwise.",
     414: f"The target is longer than {format_size(TARGET_BYTES)}, unless the service is set otherwise.",
     415: "The body is not JSON, or is encoded.",
     421: "`Host` names another service than this.",
     422: "The request was read, and is refused; nothing was stored.",
+    426: "The WebSocket is of another version than 13.",
     429: "The address, the key or the player asks too often; or the store's account is over one of its limits. Nothing "
     "was counted.",
     431: f"The headers are larger than {format_size(HEAD_BYTES)}, unless the service is set otherwise.",
@@ -223,9 +238,7 @@ STANDING = Operation(
     tag="Scores",
     title="Get a standing",
     about="Returns the score and the rank of a name. A name that is not on the board has score 0 and no rank.",
-    answers=(
-        Answer(200, "The standing, with what is held if that was asked for.", (StandingOfName, StandingWithHeld)),
-    ),
+    answers=(Answer(200, "The standing, with what else was asked for.", (StandingOfName, StandingInFull)),),
     handler=standing,
     parameters=(*OF_PERIOD, INCLUDE_IN_STANDING),
     errors=READ_ERRORS,
@@ -239,10 +252,10 @@ READ = Operation(
     tag="Scores",
     title="Read a board",
     about="Returns entries in the board's order. The parameters say which: a page (`startRank`, `endRank`), the page "
-    "after another (`cursor`), a name and its neighbours (`around`, `span`), chosen names (`name`, repeated), or the "
-    "entries between two scores (`minScore`, `maxScore`, `limit`). One of these at a time; `include`, `window` and "
-    "`period` go with all. A board that does not exist is an empty page. A browser (`Accept: text/html`) gets a page "
-    "for people, and `view` and `player` are for that.",
+    "after another (`cursor`), a name and its neighbours (`around`, `span` or `limit`), chosen names (`name`, "
+    "repeated), or the entries between two scores (`minScore`, `maxScore`, `limit`). One of these at a time; "
+    "`include`, `window` and `period` go with all. A board that does not exist is an empty page. A browser "
+    "(`Accept: text/html`) gets a page for people, and `view` and `player` are for that.",
     answers=(Answer(200, "The entries.", (Reading,)),),
     handler=read_board,
     parameters=_OF_READS,
@@ -329,7 +342,7 @@ OPERATIONS = (
         about="Returns the boards that have a definition or entries, by name.",
         answers=(Answer(200, "The boards.", (Listing,)),),
         handler=list_boards,
-        parameters=(AFTER, BOARDS_LIMIT, INCLUDE_IN_LIST),
+        parameters=(AFTER, BOARDS_PREFIX, BOARDS_LIMIT, INCLUDE_IN_LIST),
         errors=READ_ERRORS,
         scope="read",
         concerns="permitted boards",
@@ -343,7 +356,7 @@ OPERATIONS = (
         title="Get a definition",
         about="Returns the board's definition, with all defaults written out. An undeclared board that has entries has "
         "the deployment's default definition.",
-        answers=(Answer(200, "The definition.", (Definition,)),),
+        answers=(Answer(200, "The definition.", (Definition,), ("ETag",)),),
         handler=show_definition,
         errors=READ_ERRORS,
         scope="read",
@@ -357,12 +370,13 @@ OPERATIONS = (
         about="Declares the board, or changes its definition. What is left out has its default. A change that stored "
         "entries contradict is refused with 409, and one that the store cannot keep with 422.",
         answers=(
-            Answer(201, "The board is declared.", (Definition,)),
-            Answer(200, "Its definition is changed.", (Definition,)),
+            Answer(201, "The board is declared.", (Definition,), ("ETag",)),
+            Answer(200, "Its definition is changed.", (Definition,), ("ETag",)),
         ),
         handler=define,
+        parameters=(IF_MATCH,),
         shows=show_own_definition,
-        errors=(400, 406, 409, 413, 415, 422, 429, 503, 507),
+        errors=(400, 406, 409, 412, 413, 415, 422, 429, 503, 507),
         body=Body(Definition, parse_definition),
         scope="define",
     ),
@@ -392,6 +406,28 @@ OPERATIONS = (
         errors=READ_ERRORS,
         scope="read",
         subject="the list of a board's periods",
+    ),
+    Operation(
+        name="live",
+        method="GET",
+        path="/-/boards/{board}/live",
+        tag="Boards",
+        title="Watch a board",
+        about="Answers with events for as long as the client listens: `page`, all that the view shows, first and after "
+        "a gap; then `change`, what to set and what to delete. There are at most ten a second. `Last-Event-ID` goes on "
+        "after an event. The same over WebSocket, with the subprotocol `laurels.v1`, as JSON messages.",
+        answers=(
+            Answer(200, "The events.", kinds=(EVENTS,)),
+            Answer(101, "The events follow as messages of a WebSocket."),
+        ),
+        handler=watch,
+        parameters=(START_RANK, END_RANK, INCLUDE_IN_VIEW, WINDOW, VIEW, ACCESS_TOKEN),
+        parse=parse_views,
+        errors=(400, 404, 406, 414, 422, 426, 429, 503),
+        scope="read",
+        produces=(EVENTS,),
+        takes_request=True,
+        is_live=True,
     ),
     Operation(
         name="hide",
@@ -465,7 +501,7 @@ OPERATIONS = (
         "Percentiles count from the worst entry, whatever the order: the 99th is near the best.",
         answers=(Answer(200, "The board in a few figures.", (Summary,)),),
         handler=summarize,
-        parameters=OF_PERIOD,
+        parameters=(SUMMARY_PERCENTILES, BUCKETS, *OF_PERIOD),
         errors=READ_ERRORS,
         scope="read",
         subject="the summary of a board",
@@ -514,6 +550,17 @@ OPERATIONS = (
         takes_request=True,
     ),
     Operation(
+        name="whoami",
+        method="GET",
+        path="/-/whoami",
+        tag="Service",
+        title="Ask what one may do",
+        about="Returns whose key or token is shown, its scopes, and on which boards they hold.",
+        answers=(Answer(200, "Who asks.", (Asker,)),),
+        handler=show_principal,
+        scope=None,
+    ),
+    Operation(
         name="keys",
         method="GET",
         path="/-/keys",
@@ -534,7 +581,8 @@ OPERATIONS = (
         path="/-/keys/{key}",
         tag="Service",
         title="Revoke a key",
-        about="Takes the key out of the access file; it is accepted no more. A file that cannot be written is a 409.",
+        about="Takes the key out of the access file; it is accepted no more. A file that cannot be written is a 409, "
+        "and so is the last key that may do so.",
         answers=(Answer(204, "There is no such key, whether or not there was."),),
         handler=revoke_key,
         shows=show_key,

@@ -1,23 +1,25 @@
 """The parameters of requests. Each knows its form, bounds, default and words, reads itself, and documents itself.
 
     in the path      PathName
-    in the query     Whole · Number · RequiredNumber · Text · Choice · Time · Names · Fields
-    in the headers   Preference · Key
+    in the query     Whole · Number · RequiredNumber · Text · Choice · Time · Names · Fields · Percentiles
+    in the headers   Preference · Key · Tags
 
 To add one: make it here, and name it in the parameters of an operation or a read, whose handler gets what it reads.
 """
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
 
 from laurels.entries import RESERVED
 from laurels.errors import BadParameter, truncate
-from laurels.http.headers import REPRESENTATION, wants_representation
+from laurels.http.headers import REPRESENTATION, read_tags, wants_representation
 from laurels.limits import (
     AUDIT_RECORDS,
     BOARDS_LISTED,
@@ -26,18 +28,23 @@ from laurels.limits import (
     DEFAULT_HELD_LISTED,
     DEFAULT_PAGE_ENTRIES,
     DEFAULT_SPAN_ENTRIES,
+    DEFAULT_SUMMARY_BUCKETS,
     HELD_LISTED,
     HIDDEN_LISTED,
     KEY_CHARACTERS,
     KEY_HOURS,
     KEYS_LISTED,
     LARGEST_NUMBER,
+    LIVE_VIEWS,
     NAME_BYTES,
     NAMES_ASKED,
     PAGE_ENTRIES,
+    PERCENTILES_ASKED,
     PERIODS_LISTED,
     SPAN_ENTRIES,
+    SUMMARY_BUCKETS,
 )
+from laurels.stores.contract import PERCENTILES
 from laurels.wording import suggest
 
 if TYPE_CHECKING:
@@ -45,13 +52,14 @@ if TYPE_CHECKING:
 
     from laurels.http.messages import Headers
     from laurels.http.query import Query
-    from laurels.stores.contract import Score
+    from laurels.stores.contract import Percentile, Score
 
 Schema = dict[str, Any]
 Where = Literal["path", "query", "header"]
 
 TEXT: Schema = {"type": "string"}
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": NAME_BYTES}  # characters there: looser than the rule
+_PERCENTILE = re.compile(r"100(?:\.0{1,4})?|[1-9]?[0-9](?:\.[0-9]{1,4})?")
 _NO_CONTROLS = r"[^\x00-\x1f\x7f-\x9f]+$"
 
 
@@ -220,6 +228,25 @@ class Names(Input, frozen=True, kw_only=True):
         return query.texts(self.name) if self.name in query else []
 
 
+class Views(Input, frozen=True, kw_only=True):
+    """Queries, each a parameter of its own."""
+
+    most: int
+    is_repeated: ClassVar[bool] = True
+
+    @property
+    def schema(self) -> Schema:
+        """A list of texts."""
+        return {"type": "array", "items": TEXT, "minItems": 1, "maxItems": self.most}
+
+    def read(self, query: Query, headers: Headers) -> Sequence[str]:
+        """Return them all."""
+        texts = query.texts(self.name) if self.name in query else []
+        if len(texts) > self.most:
+            raise BadParameter(self.name, f"{len(texts)} views are asked for: ask for at most {self.most}.")
+        return texts
+
+
 class Fields(Input, frozen=True, kw_only=True):
     """Some of the ``known`` fields, separated by commas; of these ``elsewhere`` only go with other reads."""
 
@@ -245,6 +272,38 @@ class Fields(Input, frozen=True, kw_only=True):
         return frozenset(fields)
 
 
+class Percentiles(Input, frozen=True, kw_only=True):
+    """Numbers from 0 to 100 with at most four decimals, separated by commas."""
+
+    most: int
+    default: tuple[Percentile, ...]
+
+    @property
+    def schema(self) -> Schema:
+        """A list of distinct numbers."""
+        number: Schema = {"type": "number", "minimum": 0, "maximum": 100}
+        return {"type": "array", "items": number, "minItems": 1, "maxItems": self.most, "uniqueItems": True}
+
+    def read(self, query: Query, headers: Headers) -> tuple[Percentile, ...]:
+        """Return them in their shortest form, or the default."""
+        if self.name not in query:
+            return self.default
+        texts = ",".join(query.texts(self.name)).split(",")
+        if len(texts) > self.most:
+            problem = f"{len(texts)} percentiles are asked for: ask for at most {self.most} at a time."
+            raise BadParameter(self.name, problem)
+        found: dict[Percentile, None] = {}
+        for text in texts:
+            if not _PERCENTILE.fullmatch(text):
+                right = "a number from 0 to 100 with at most four decimals, such as 99.9"
+                raise BadParameter(self.name, f"The percentile {truncate(text)!r} is none: it must be {right}.")
+            shortest = f"{Decimal(text).normalize():f}"
+            if shortest in found:
+                raise BadParameter(self.name, f"The percentile {shortest} stands twice: ask for each once.")
+            found[shortest] = None
+        return tuple(found)
+
+
 class Preference(Input, frozen=True, kw_only=True):
     """What the client prefers (RFC 7240); one that the service does not know is ignored."""
 
@@ -258,6 +317,22 @@ class Preference(Input, frozen=True, kw_only=True):
     def read(self, query: Query, headers: Headers) -> bool:
         """Return whether a representation is preferred."""
         return wants_representation(headers)
+
+
+class Tags(Input, frozen=True, kw_only=True):
+    """Entity tags of what the client has read."""
+
+    where: ClassVar[Where] = "header"
+
+    @property
+    def schema(self) -> Schema:
+        """A string."""
+        return TEXT
+
+    def read(self, query: Query, headers: Headers) -> frozenset[bytes] | None:
+        """Return the tags, or None."""
+        found = headers.get(self.name.lower().encode())
+        return None if found is None else read_tags(found)
 
 
 class Key(Input, frozen=True, kw_only=True):
@@ -312,6 +387,7 @@ NEXT_PAGE = "the page behind a cursor"
 AROUND_NAME = "a read around a name"
 OF_NAMES = "a read of names"
 BETWEEN_SCORES = "a read between scores"
+WITH_LIMIT = f"{AROUND_NAME} or between scores"
 START_RANK = Whole(name="startRank", home=A_PAGE, about="The first place, inclusive.", default=0)
 END_RANK = Whole(
     name="endRank",
@@ -321,13 +397,14 @@ END_RANK = Whole(
 )
 INCLUDE = Fields(
     name="include",
-    about="Further fields of each entry, separated by commas.",
-    known=("rank", "metadata", "submittedAt"),
+    about="Further fields of each entry, separated by commas; `total` adds how many entries the board has.",
+    known=("rank", "place", "total", "metadata", "submittedAt"),
     elsewhere=("cursor",),
 )
 INCLUDE_IN_PAGE = Fields(
     name="include",
-    about="Further fields of each entry, separated by commas; `cursor` adds `next` to the page.",
+    about="Further fields of each entry, separated by commas; `total` adds how many entries the board has, and "
+    "`cursor` adds `next` to the page.",
     known=(*INCLUDE.known, *INCLUDE.elsewhere),
 )
 CURSOR = Text(name="cursor", home=NEXT_PAGE, about="The `next` of a page, unchanged: returns the entries after it.")
@@ -335,22 +412,29 @@ AROUND = Text(name="around", home=AROUND_NAME, about="A name: returns it with it
 SPAN = Whole(
     name="span",
     home=AROUND_NAME,
-    about="How many neighbours on either side.",
+    about=f"How many neighbours on either side. Default: `{DEFAULT_SPAN_ENTRIES}`.",
     most=SPAN_ENTRIES,
-    default=DEFAULT_SPAN_ENTRIES,
 )
 NAMES = Names(name="name", home=OF_NAMES, about="Returns exactly these names.", most=NAMES_ASKED)
 MIN_SCORE = Number(name="minScore", home=BETWEEN_SCORES, about="The least score, inclusive.")
 MAX_SCORE = Number(name="maxScore", home=BETWEEN_SCORES, about="The greatest score, inclusive.")
+LIMIT_AROUND = Whole(
+    name="limit",
+    home=WITH_LIMIT,
+    about="Around a name, instead of `span`: how many entries in all, with the name as near to the middle as the ends "
+    f"of the board allow. Between two scores: how many entries at most. Default: `{DEFAULT_PAGE_ENTRIES}`.",
+    least=1,
+    most=PAGE_ENTRIES,
+)
 LIMIT = Whole(
     name="limit",
-    home=BETWEEN_SCORES,
-    about="How many entries at most.",
+    home=WITH_LIMIT,
+    about=LIMIT_AROUND.about,
     least=1,
     most=PAGE_ENTRIES,
     default=DEFAULT_PAGE_ENTRIES,
 )
-VIEW = Choice(
+LOOK = Choice(
     name="view",
     home=A_PAGE_FOR_PEOPLE,
     about="How the page for people looks: `stage`, large, for an event; `embed`, for a frame in another page.",
@@ -363,11 +447,41 @@ PLAYER_SHOWN = Text(
     is_name=True,
 )
 VERSION = Text(name="v", about="The digest of the content, as pages name it.")
+INCLUDE_IN_VIEW = Fields(
+    name="include",
+    about="Further fields of each entry: `metadata`.",
+    known=("metadata",),
+)
+VIEW = Views(
+    name="view",
+    about="A view, as a query of its own, percent-encoded, such as `startRank%3D0%26endRank%3D10`; repeated for "
+    'several, whose events say `"view"`, which is counted from 0.',
+    most=LIVE_VIEWS,
+)
+ACCESS_TOKEN = Text(
+    name="access_token",
+    about="A player's token, for browsers, whose EventSource sends no `Authorization`. Never a key.",
+)
 INCLUDE_IN_STANDING = Fields(
     name="include",
-    about="Further fields: `held`, the score of this name that the board's guard holds back. For that player's own "
-    "token, and for moderators.",
-    known=("held",),
+    about="Further fields, separated by commas. `windows` has the standings in the current periods of the board's "
+    "windows. `held` is the score of this name that the board's guard holds back: for that player's own token, and for "
+    "moderators.",
+    known=("place", "total", "percentile", "metadata", "submittedAt", "windows", "held"),
+)
+SUMMARY_PERCENTILES = Percentiles(
+    name="percentiles",
+    about=f"Which percentiles, separated by commas: from 0 to 100, by default {', '.join(PERCENTILES)}.",
+    most=PERCENTILES_ASKED,
+    default=PERCENTILES,
+    example="25,50,99.9",
+)
+BUCKETS = Whole(
+    name="buckets",
+    about="How many buckets the histogram has, if the scores allow it.",
+    least=1,
+    most=SUMMARY_BUCKETS,
+    default=DEFAULT_SUMMARY_BUCKETS,
 )
 HELD_CURSOR = Text(name="cursor", about="The `next` of the list before: returns the held scores after it.")
 HELD_LIMIT = Whole(
@@ -378,6 +492,11 @@ SCORE = RequiredNumber(
     about="The score to look up; it does not have to be on the board.",
     missing="There is no score to tell the rank of: ask with ?score=1234.",
 )
+IF_MATCH = Tags(
+    name="If-Match",
+    about="The `ETag` of the definition that was read, so that it is not changed if somebody else has done so since.",
+)
+BOARDS_PREFIX = Text(name="prefix", about="The boards whose names begin so.", example="mario-")
 AFTER = Text(name="after", about="The `next` of the list before: returns the boards after that name.")
 BOARDS_LIMIT = Whole(
     name="limit", about="How many boards at most.", least=1, most=BOARDS_LISTED, default=DEFAULT_BOARDS_LISTED
@@ -411,6 +530,6 @@ AUDIT_LIMIT = Whole(
 
 OF_PERIOD = (WINDOW, PERIOD)
 """What all that can be asked of a period takes."""
-_OF_READS = (START_RANK, END_RANK, CURSOR, AROUND, SPAN, NAMES, MIN_SCORE, MAX_SCORE, LIMIT, VIEW, PLAYER_SHOWN)
+_OF_READS = (START_RANK, END_RANK, CURSOR, AROUND, SPAN, NAMES, MIN_SCORE, MAX_SCORE, LIMIT, LOOK, PLAYER_SHOWN)
 HOMES = {parameter.name: parameter.home for parameter in _OF_READS}
 """The reads of a board that parameters go with, for the error if they are sent with another."""

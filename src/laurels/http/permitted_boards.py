@@ -9,6 +9,7 @@ there is no more: where it goes on is the name of its last board, and no name of
 from __future__ import annotations
 
 import asyncio
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from laurels.entries import last_name
@@ -35,12 +36,18 @@ class NameRange(NamedTuple):
 
 
 async def find_permitted_boards(
-    boards: Boards, principal: Principal, after: str, limit: int
+    boards: Boards, principal: Principal, after: str, limit: int, prefix: str = ""
 ) -> tuple[list[str], str | None]:
     """Return the names of at most ``limit`` boards after a name that a principal has rights on, and the next ``after``.
 
-    That is None if there are no more.
+    That is None if there are no more. With a prefix only boards whose names begin so are returned.
     """
+    found, following = await _find_permitted(boards, principal, max(after, _just_before(prefix)), limit)
+    fitting = list(takewhile(lambda name: name.startswith(prefix), found))
+    return fitting, following if len(fitting) == len(found) else None
+
+
+async def _find_permitted(boards: Boards, principal: Principal, after: str, limit: int) -> tuple[list[str], str | None]:
     if principal.has_every_board:
         found = await boards.names(after, limit + 1)
         return found[:limit], found[limit - 1] if len(found) > limit else None

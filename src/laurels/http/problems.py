@@ -42,6 +42,7 @@ STATUS: dict[type[errors.LaurelsError], int] = {
     errors.Refused: 422,
     errors.NotKept: 422,
     errors.DefinitionConflict: 409,
+    errors.DefinitionStale: 412,
     errors.DefinitionChanged: 503,
     errors.NotDeclared: 404,
     errors.NotDefined: 404,

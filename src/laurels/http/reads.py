@@ -4,7 +4,7 @@ A request asks for one of them by its parameters; all take ``include``, ``window
 
     startRank endRank            a page
     cursor                       the page after one
-    around span                  a name and its neighbours
+    around span | limit          a name and its neighbours
     name name ...                the entries of these names
     minScore maxScore limit      the entries between two scores
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from laurels.errors import BadParameter, NotDefined, NotKept
 from laurels.http.bodies import format_time
@@ -30,6 +30,7 @@ from laurels.http.parameters import (
     INCLUDE,
     INCLUDE_IN_PAGE,
     LIMIT,
+    LIMIT_AROUND,
     MAX_SCORE,
     MIN_SCORE,
     NAMES,
@@ -40,7 +41,7 @@ from laurels.http.parameters import (
     START_RANK,
 )
 from laurels.http.wire import ReadEntry, Reading, encode
-from laurels.limits import DEFAULT_PAGE_ENTRIES
+from laurels.limits import DEFAULT_PAGE_ENTRIES, DEFAULT_SPAN_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from laurels.http.gate import Context
     from laurels.http.messages import Headers
     from laurels.http.query import Query
-    from laurels.stores.contract import Board, Ranked, Score
+    from laurels.stores.contract import Board, Entries, Score
 
 GUESSED = {
     "healthz": "/-/health",
@@ -62,6 +63,7 @@ GUESSED = {
 one, as any other is, but only if there is one: a probe of the wrong path would find a healthy service for ever."""
 _NULL = Raw(b"null")
 _METADATA = frozenset({"metadata"})
+_OF_PLACES = frozenset({"place", "total"})
 
 
 class Read(Struct, frozen=True):
@@ -114,7 +116,7 @@ async def _read_page(
         )
         return Response(200, b'{"leaderboard":%b}' % await page)
     where = await _find_board(boards, board, fields, window, period)
-    found = await boards.page(where, start, stop, with_metadata="metadata" in fields, want_cursor="cursor" in fields)
+    found = await boards.page(where, start, stop, **_wanted(fields), want_cursor="cursor" in fields)
     return _answer_slice(where, found, stop - start, fields)
 
 
@@ -122,7 +124,7 @@ async def _read_next_page(
     context: Context, board: str, text: str, fields: frozenset[str], window: str | None, period: str | None
 ) -> Response:
     boards = context.boards
-    _check_fields(boards, fields)
+    check_fields(boards, fields)
     cursor = read_cursor(board, text)
     if window is not None:
         window = (await boards.find_period(board, window, None)).window  # as the definition writes it
@@ -131,7 +133,7 @@ async def _read_next_page(
             of = f"window {cursor.window}, period {cursor.period}" if cursor.window else "the board of all time"
             raise BadParameter(key, f"The cursor is of {of}: it goes on there only.")
     where = await find_board(boards, board, cursor.window or None, cursor.period or None)
-    found = await boards.entries_after(where, cursor.entry, cursor.size, with_metadata="metadata" in fields)
+    found = await boards.entries_after(where, cursor.entry, cursor.size, **_wanted(fields))
     return _answer_slice(where, found, cursor.size, fields)
 
 
@@ -139,14 +141,17 @@ async def _read_around(
     context: Context,
     board: str,
     name: str,
-    span: int,
+    span: int | None,
+    limit: int | None,
     fields: frozenset[str],
     window: str | None,
     period: str | None,
 ) -> Response:
     boards = context.boards
+    if span is not None and limit is not None:
+        raise BadParameter("limit", "limit says how many entries in all, span how many on either side: send one.")
     where = await _find_board(boards, board, fields, window, period)
-    found = await boards.around(where, name, span, with_metadata="metadata" in fields)
+    found = await boards.around(where, name, DEFAULT_SPAN_ENTRIES if span is None else span, limit, **_wanted(fields))
     return _answer(found, fields)
 
 
@@ -160,7 +165,7 @@ async def _read_names(
 ) -> Response:
     boards = context.boards
     where = await _find_board(boards, board, fields, window, period)
-    found = await boards.entries_named(where, names, with_metadata="metadata" in fields)
+    found = await boards.entries_named(where, names, **_wanted(fields))
     return _answer(found.entries, fields, missing=found.missing)
 
 
@@ -176,7 +181,7 @@ async def _read_scores(
 ) -> Response:
     boards = context.boards
     where = await _find_board(boards, board, fields, window, period)
-    found = await boards.entries_between_scores(where, low, high, limit, with_metadata="metadata" in fields)
+    found = await boards.entries_between_scores(where, low, high, limit, **_wanted(fields))
     return _answer(found, fields)
 
 
@@ -192,41 +197,51 @@ async def find_board(boards: Boards, board: str, window: str | None, period: str
 async def _find_board(
     boards: Boards, board: str, fields: frozenset[str], window: str | None, period: str | None
 ) -> Board:
-    _check_fields(boards, fields)
+    check_fields(boards, fields)
     return await find_board(boards, board, window, period)
 
 
-def _check_fields(boards: Boards, fields: frozenset[str]) -> None:
+def check_fields(boards: Boards, fields: frozenset[str]) -> None:
+    """Raise NotKept if the store does not keep what a field has."""
     if "submittedAt" in fields and not boards.store.capabilities.submission_details:
         raise NotKept("tell when a score was submitted")
 
 
-def _answer(found: Sequence[Ranked], fields: frozenset[str], **more: Any) -> Response:
+def _wanted(fields: frozenset[str]) -> dict[str, bool]:
+    """Return what the store is asked for beside entries and ranks."""
+    return {"with_metadata": "metadata" in fields, "with_places": not fields.isdisjoint(_OF_PLACES)}
+
+
+def _answer(found: Entries, fields: frozenset[str], **more: Any) -> Response:
     """Return entries with their ranks and the fields asked for."""
-    return Response(200, encode(Reading(_list_entries(found, fields | {"rank"}), **more)))
+    total = found.total if "total" in fields else UNSET
+    return Response(200, encode(Reading(_list_entries(found, fields | {"rank"}), **more, total=total)))
 
 
 def _answer_slice(board: Board, found: Slice, size: int, fields: frozenset[str]) -> Response:
     """Return entries of a page with the fields asked for, and with the cursor of the next page if that is one."""
     entries = _list_entries(found.entries, fields)
+    total = found.entries.total if "total" in fields else UNSET
     if "cursor" not in fields:
-        return Response(200, encode(Reading(entries)))
+        return Response(200, encode(Reading(entries, total=total)))
     cursor = write_cursor(board, size, found.entries[-1]) if found.has_more else None
-    return Response(200, encode(Reading(entries, cursor)))
+    return Response(200, encode(Reading(entries, cursor, total=total)))
 
 
-def _list_entries(found: Sequence[Ranked], fields: frozenset[str]) -> list[ReadEntry]:
+def _list_entries(found: Entries, fields: frozenset[str]) -> list[ReadEntry]:
     rank, metadata, time = "rank" in fields, "metadata" in fields, "submittedAt" in fields
+    places: Sequence[int | UnsetType] = found.places if "place" in fields else [UNSET] * len(found)
     return [
         ReadEntry(
             entry.name,
             entry.score,
             entry.rank if rank else UNSET,
+            place,
             format_metadata(entry.metadata) if metadata else UNSET,
             (None if entry.submitted_at is None else format_time(entry.submitted_at)) if time else UNSET,
             entry.is_metadata_damaged or UNSET,
         )
-        for entry in found
+        for entry, place in zip(found, places, strict=True)
     ]
 
 
@@ -239,7 +254,7 @@ _COMMON = (INCLUDE, *OF_PERIOD)
 
 PAGE_READ = Read(Inputs(A_PAGE, (START_RANK, END_RANK, INCLUDE_IN_PAGE, *OF_PERIOD)), _read_page)
 NEXT_READ = Read(Inputs(NEXT_PAGE, (CURSOR, INCLUDE_IN_PAGE, *OF_PERIOD)), _read_next_page)
-AROUND_READ = Read(Inputs(AROUND_NAME, (AROUND, SPAN, *_COMMON)), _read_around)
+AROUND_READ = Read(Inputs(AROUND_NAME, (AROUND, SPAN, LIMIT_AROUND, *_COMMON)), _read_around)
 NAMES_READ = Read(Inputs(OF_NAMES, (NAMES, *_COMMON)), _read_names)
 SCORES_READ = Read(Inputs(BETWEEN_SCORES, (MIN_SCORE, MAX_SCORE, LIMIT, *_COMMON)), _read_scores)
 

@@ -25,12 +25,14 @@ from laurels.entries import RESERVED
 from laurels.errors import BadName, Forbidden, Unauthenticated, truncate
 from laurels.http.auditing import Auditor, Watch
 from laurels.http.gate import OPEN_GATE, Context, Gate
+from laurels.http.live import show_credential
 from laurels.http.messages import Request, Response, StreamingResponse
 from laurels.http.operation import Operation, no_parameters
 from laurels.http.operations import OPERATIONS
 from laurels.http.problems import HTTPError, failure, too_large
 from laurels.http.query import decode_text
 from laurels.limits import BODY_BYTES
+from laurels.live.hub import Hub
 from laurels.wording import quote, suggest
 
 if TYPE_CHECKING:
@@ -114,13 +116,20 @@ class Routes:
         operations: Sequence[Operation] = OPERATIONS,
         gate: Gate = OPEN_GATE,
         auditor: Auditor | None = None,
+        hub: Hub | None = None,
     ) -> None:
         """Serve operations; without an auditor the audit log is in the log of the process."""
+        self.hub = hub or Hub(boards)
         self.operations = tuple({(each.method, each.path): each for each in operations}.values())
         self.gate = gate
         self._auditor = auditor or Auditor()
         self._context = Context(
-            boards, self.operations, access=gate.access, auditor=self._auditor, ancestors=gate.ancestors
+            boards,
+            self.operations,
+            access=gate.access,
+            auditor=self._auditor,
+            hub=self.hub,
+            ancestors=gate.ancestors,
         )
         self.open_context = self._context if gate.is_open else None
         """The context of every request that passes the checks of its site, if the gate is open."""
@@ -158,6 +167,8 @@ class Routes:
     def admit(self, call: Call, request: Request) -> None:
         """Let a request in, or raise, also what a 404 or 405 says: to be called once, when its head is complete."""
         try:
+            if call.operation is not None and call.operation.is_live:
+                show_credential(request)
             principal = self.gate.admit(request, call.operation, call.names)
         except (Unauthenticated, Forbidden) as error:
             self._record_refusal(call, request, error)

@@ -77,10 +77,24 @@ class HeldScore(Struct, frozen=True, rename="camel"):
     submitted_at: str
 
 
-class StandingWithHeld(StandingOfName, frozen=True):
-    """The standing of a name, and what is held of it."""
+class StandingInWindow(Struct, frozen=True):
+    """The standing of a name in a window; a hidden one has no rank."""
 
-    held: HeldScore | None = None
+    score: Score
+    rank: Count | None
+
+
+class StandingInFull(StandingOfName, frozen=True, rename="camel"):
+    """The standing of a name, and what else was asked for; what is not there is null."""
+
+    held: HeldScore | UnsetType | None = UNSET
+    place: Count | UnsetType | None = UNSET
+    total: Count | UnsetType = UNSET
+    percentile: Percentage | UnsetType | None = UNSET
+    metadata: Raw | UnsetType = UNSET
+    submitted_at: str | UnsetType | None = UNSET
+    windows: dict[str, StandingInWindow | None] | UnsetType = UNSET
+    metadata_damaged: bool | UnsetType = UNSET
 
 
 class HeldEntry(HeldScore, frozen=True, rename="camel", kw_only=True):
@@ -120,6 +134,7 @@ class ReadEntry(Struct, frozen=True, rename="camel", gc=False):
     name: str
     score: Score
     rank: Count | UnsetType = UNSET
+    place: Count | UnsetType = UNSET
     metadata: Raw | UnsetType = UNSET
     submitted_at: str | UnsetType | None = UNSET
     metadata_damaged: bool | UnsetType = UNSET
@@ -131,6 +146,7 @@ class Reading(Struct, frozen=True):
     leaderboard: list[ReadEntry]
     next: str | UnsetType | None = UNSET
     missing: list[str] | UnsetType = UNSET
+    total: Count | UnsetType = UNSET
 
 
 class HiddenEntry(Struct, frozen=True, rename="camel", gc=False):
@@ -150,6 +166,11 @@ class HiddenNames(Struct, frozen=True):
     next: str | None
 
 
+def percentile(better: int, total: int) -> float | None:
+    """Return the percentage of entries that are no better than one that so many are better than."""
+    return 100 * (total - better) / total if total else None
+
+
 class ScoreRank(Struct, frozen=True):
     """The rank that a score would have, and the percentage of entries that are no better: None if there are none."""
 
@@ -159,7 +180,7 @@ class ScoreRank(Struct, frozen=True):
     @classmethod
     def of(cls, place: Place) -> ScoreRank:
         """Return the answer for a place."""
-        return cls(place.rank, 100 * (place.count - place.better) / place.count if place.count else None)
+        return cls(place.rank, percentile(place.better, place.count))
 
 
 class Receipt(Struct, frozen=True):
@@ -207,6 +228,16 @@ class Periods(Struct, frozen=True):
 
     periods: Annotated[list[ListedPeriod], Meta(max_length=PERIODS_LISTED)]
     next: str | UnsetType = UNSET
+
+
+class Asker(Struct, frozen=True):
+    """Who asks, and what they may do; ``within`` are further patterns, one of which a board must match as well."""
+
+    who: str
+    scopes: list[Scope]
+    boards: tuple[str, ...]
+    expires: datetime | None
+    within: tuple[str, ...] | UnsetType = UNSET
 
 
 class ListedKey(Struct, frozen=True):

@@ -95,7 +95,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, NoRe
 
 import msgspec
 from msgspec import Meta, Struct
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from laurels.definition import (
     DEFAULT_DEFINITION,
@@ -110,10 +110,10 @@ from laurels.definition import (
     Ties,
 )
 from laurels.errors import NotKept, StoreUnavailable
-from laurels.limits import KEY_HOURS
+from laurels.limits import DEFAULT_SUMMARY_BUCKETS, KEY_HOURS, SUMMARY_BUCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 __all__ = ["LONGEST_TTL_SECONDS", "Order", "Score"]
 
@@ -126,8 +126,10 @@ KEY_SECONDS = KEY_HOURS * 60 * 60
 """How long an idempotency key is remembered."""
 _NO_BOUNDS = Bounds()
 Count = Annotated[int, Meta(ge=0)]
-BUCKETS = 10
-"""How many buckets a histogram has at most."""
+Percentile = Annotated[str, Meta(pattern=r"^(100|[0-9]{1,2}(\.[0-9]{0,3}[1-9])?)$")]
+"""A number from 0 to 100 with at most four decimals, in its shortest form."""
+PERCENTILES: tuple[Percentile, ...] = ("50", "90", "99")
+"""Those of a summary, unless others are asked for."""
 
 
 class Feed(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -275,6 +277,50 @@ class Ranked(Struct, frozen=True, gc=False):
     tick: int = -1
 
 
+class Entries(list[Ranked]):
+    """Entries of one state of a board, in its order. What follows is only there if it was asked for.
+
+    ``places`` are theirs, and ``total`` is how many entries the board has.
+    """
+
+    __slots__ = ("places", "total")
+
+    def __init__(self, entries: Iterable[Ranked] = (), places: Sequence[int] = (), total: int = 0) -> None:
+        super().__init__(entries)
+        self.places = places
+        self.total = total
+
+
+class FullStanding(Struct, frozen=True):
+    """All there is to say of one name on a board, of one moment.
+
+    ``place`` and ``better``, how many entries are better, are None if it has no rank; ``total`` is how many entries the
+    board has. ``submitted_at``, ``metadata`` and ``is_metadata_damaged`` are those of its entry, hidden or not, as in
+    :class:`Ranked`. ``windows`` are its standings in the periods that were asked for, None where it has no entry.
+    """
+
+    standing: Standing | None = None
+    place: int | None = None
+    better: int | None = None
+    total: int = 0
+    submitted_at: int | None = None
+    metadata: bytes | None = None
+    is_metadata_damaged: bool = False
+    windows: Sequence[Standing | None] = ()
+    held: Ranked | None = None
+
+    def with_details(self, entry: Sequence[Ranked], held: Sequence[Ranked]) -> FullStanding:
+        """Return it with the details of its entry, and with what is held, if there are such."""
+        of, kept = entry[0] if entry else Ranked("", 0, 0), held[0] if held else None
+        return replace(
+            self,
+            submitted_at=of.submitted_at,
+            metadata=of.metadata,
+            is_metadata_damaged=of.is_metadata_damaged,
+            held=kept,
+        )
+
+
 class Bucket(Struct, frozen=True, rename={"low": "from", "high": "to"}, gc=False):
     """How many entries have scores from ``low`` up to but not including ``high``; the last bucket includes it."""
 
@@ -288,16 +334,16 @@ class Summary(Struct, frozen=True):
 
     ``best`` is the score of rank 0 and ``worst`` that of the last rank. Percentiles are by nearest rank and count from
     the worst entry, whatever the order: that of p is the worst score that at least p percent of the entries do not
-    surpass, so the 99th is near the best. The histogram has ten buckets of equal width from the least score to the
-    greatest, fewer if doubles are not that close, and one if all scores are equal. Of a board that does not exist the
-    scores are None, and there are no buckets.
+    surpass, so the 99th is near the best. The histogram has buckets of equal width from the least score to the
+    greatest, fewer than were asked for if doubles are not that close, and one if all scores are equal. Of a board that
+    does not exist the scores are None, and there are no buckets.
     """
 
     count: Count
     best: Score | None
     worst: Score | None
-    percentiles: dict[int, Score | None]
-    histogram: Annotated[list[Bucket], Meta(max_length=BUCKETS)]
+    percentiles: dict[Percentile, Score | None]
+    histogram: Annotated[list[Bucket], Meta(max_length=SUMMARY_BUCKETS)]
 
 
 class Place(Struct, frozen=True, gc=False):
@@ -576,11 +622,37 @@ class Store(ABC):
     async def standing(self, board: Board, name: str) -> Standing | None:
         """Return score and rank of ``name``, or None if it is not on the board; HiddenStanding if it is hidden."""
 
+    async def standing_in_full(
+        self,
+        board: Board,
+        name: str,
+        periods: Sequence[Board] = (),
+        *,
+        with_metadata: bool = False,
+        with_held: bool = False,
+    ) -> FullStanding:
+        """Return all there is to say of ``name``, with its standings in these ``periods`` of the board.
+
+        Without the capability ``one_state`` it is not told how many are better, and what is may be of several moments.
+        Raises NotKept for ``with_metadata`` without ``submission_details``, for ``with_held`` without ``guarding``.
+        """
+        if with_metadata:
+            self._refuse("give metadata")
+        if with_held:
+            self._refuse("guard a board against cheating")
+        standing = await self.standing(board, name)
+        windows = [await self.standing(period, name) for period in periods]
+        place = standing.rank if standing and board.definition.ranking == "ordinal" else None
+        return FullStanding(standing, place, total=await self.count(board), windows=windows)
+
     @abstractmethod
-    async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
+    async def page(
+        self, board: Board, start: int, stop: int, *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
         """Return the entries at the places from ``start`` up to but not including ``stop``, as far as there are any.
 
-        Raises NotKept for ``with_metadata``, here and in the reads below, without ``submission_details``.
+        ``with_places`` asks here and in the reads below for what :class:`Entries` have beside their entries. Raises
+        NotKept for ``with_metadata``, here and below, without ``submission_details``.
         """
 
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
@@ -609,17 +681,38 @@ class Store(ABC):
 
     # Reads that need the capability one_state
 
-    async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
-        """Return ``name`` with up to ``span`` entries on either side of it, or None if it is not on the board."""
+    async def around(  # noqa: PLR0913 - the options of a read
+        self,
+        board: Board,
+        name: str,
+        span: int,
+        limit: int | None = None,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,
+    ) -> Entries | None:
+        """Return ``name`` with up to ``span`` entries on either side of it, or None if it is not on the board.
+
+        With a ``limit`` instead so many entries in all, as :func:`~laurels.stores.neighbours.places_around` has them.
+        """
         self._refuse("give the neighbours of a name")
 
-    async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
+    async def entries_named(
+        self, board: Board, names: Sequence[str], *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
         """Return the entries of those ``names`` that are on the board, in the board's order, each once."""
         self._refuse("give the ranks of several names")
 
-    async def entries_between_scores(
-        self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
-    ) -> list[Ranked]:
+    async def entries_between_scores(  # noqa: PLR0913 - the options of a read
+        self,
+        board: Board,
+        low: Score,
+        high: Score,
+        limit: int,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,
+    ) -> Entries:
         """Return the entries with scores from ``low`` to ``high``, both included, but at most the first ``limit``.
 
         Either bound may be infinite.
@@ -627,8 +720,8 @@ class Store(ABC):
         self._refuse("give the ranks of the entries between two scores")
 
     async def entries_after(
-        self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
-    ) -> list[Ranked]:
+        self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
         """Return the ``limit`` entries that come next after the place of ``entry``.
 
         That place is given by score, tick, sequence and name, whether or not an entry is there now: no entry that has
@@ -636,7 +729,9 @@ class Store(ABC):
         """
         self._refuse("go on after an entry")
 
-    async def summary(self, board: Board) -> Summary:
+    async def summary(
+        self, board: Board, percentiles: Sequence[Percentile] = PERCENTILES, buckets: int = DEFAULT_SUMMARY_BUCKETS
+    ) -> Summary:
         """Return the board in a few figures, at a cost that grows at most with the logarithm of its size."""
         self._refuse("sum a board up")
 
@@ -654,6 +749,22 @@ class Store(ABC):
         Each with its entry on the board, or in the period that ``board`` is. Raises NotKept without ``hiding``.
         """
         self._refuse("hide names")
+
+    # Who looks on
+
+    def watch(self, board: str, changed: Callable[[], object] | None) -> bool:
+        """Call ``changed`` when a board may have changed, from now on, until it is None; return whether that is done.
+
+        After every change that a read of the board or of one of its periods could see, whoever made it: submits,
+        batches, removals, hidden names, metadata. Once is enough for many changes, once too
+        often does no harm; never before a read would see it, and soon after. It is called in the loop, does next to
+        nothing, and never raises. A store that hears of changes from elsewhere calls it as well whenever it may have
+        missed one: when it has begun to listen, or could not for a moment.
+
+        There is one for each board. Of definitions nothing is told here, nor of what only the time changes: a period
+        that begins, a board that ends. A store that returns False is read again and again instead.
+        """
+        return False
 
     # Boards and periods, with the capability listing
 

@@ -38,6 +38,11 @@ class Reporting(NamedTuple):
 
     record: Put | Submit
 
+    @property
+    def board(self) -> str:
+        """The board that it concerns."""
+        return self.record.board
+
     def apply(self, state: State) -> Compared:
         """Apply the record, and return the standings just before and just after."""
         return compare(state, self.record, self.record.apply)

@@ -53,13 +53,14 @@ from laurels.clock import SECOND
 from laurels.errors import FileLost, RestartNeeded, StoreUnavailable
 from laurels.limits import format_size
 from laurels.stores.embedded.batch import NEVER, Batch, Failure
-from laurels.stores.embedded.records import RULES, At, encode_into
+from laurels.stores.embedded.records import RULES, At, board_of, encode_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from laurels.clock import Clock
     from laurels.stores.embedded.answers import Answers
+    from laurels.stores.embedded.batch import Reporting
     from laurels.stores.embedded.capacity import Capacity
     from laurels.stores.embedded.compaction import Compaction
     from laurels.stores.embedded.directory import Directory
@@ -138,6 +139,8 @@ class Commits:
     def __init__(self, files: Files, state: State, ticks: Ticks, answers: FirstAnswers, capacity: Capacity) -> None:
         self.failure: Failure | None = None
         self.broken: BaseException | None = None
+        self.watched: dict[str, Callable[[], object]] = {}
+        """What to call when a record has been applied that concerns a board, by the names of boards."""
         self._files = files
         self._state = state
         self._ticks = ticks
@@ -265,8 +268,10 @@ class Commits:
         """Apply the next records of the first batch that is durable, and answer its waiters after the last."""
         if self.broken is not None:
             return
-        count = len(batch.records)
+        count, before = len(batch.records), len(batch.outcomes)
         done = self._apply(batch) if batch.failure is None else count
+        if self.watched:
+            self._tell(batch.records[max(0, before - 1) : len(batch.outcomes)])  # the last one may have been unfinished
         if batch.claims:
             self._release_claims(batch, done)
         is_settled = done == count
@@ -287,6 +292,11 @@ class Commits:
         if state.unfinished:
             state.work(STEPS)
         return len(batch.outcomes) - bool(state.unfinished)
+
+    def _tell(self, records: Sequence[Record | Reporting]) -> None:
+        """Tell who watches the boards of records that they may have changed."""
+        for board in self.watched.keys() & set(map(board_of, records)):
+            self.watched[board]()
 
     def _release_claims(self, batch: Batch, done: int) -> None:
         """Give up the claims of the records that are ``done``."""

@@ -433,6 +433,8 @@ AnyRecord: TypeAlias = (
 )
 Detailed: TypeAlias = Submit | SubmitMany | SetMetadata | Release
 
+_OF_KEYS = Remove | Drop | SetMetadata
+
 _encoder = msgspec.msgpack.Encoder()
 encode_into = _encoder.encode_into
 _DECODER = msgspec.msgpack.Decoder(list[AnyRecord])
@@ -444,6 +446,14 @@ decode_definition = msgspec.json.Decoder(Definition).decode
 def encode_definition(definition: Definition) -> bytes:
     """Return a definition as the format has it, which knows no partitions: there is one."""
     return _encode_json(definition).replace(_UNPARTITIONED, b"}")
+
+
+def board_of(record: object) -> str:
+    """Return the name of the board that a record concerns; that of none, if it concerns none, or all."""
+    if isinstance(record, _OF_KEYS):
+        return record.key.partition("\n")[0]
+    board: str = getattr(record, "board", DEFAULT)
+    return board
 
 
 def compare(state: State, record: Put | Submit, submit: Callable[[State], object]) -> Compared:

@@ -56,7 +56,7 @@ from laurels.stores.sums import check_sum
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from laurels.definition import Definition, Guard, Operator, OperatorRules, Ranking
+    from laurels.definition import Contradiction, Definition, Guard, Operator, OperatorRules, Ranking
     from laurels.ranking.index import Row
     from laurels.stores.contract import Feed, Score
     from laurels.stores.embedded.stamp import Dated
@@ -634,7 +634,7 @@ class State(dict[str, Index]):
         was = board in self.declared
         new = definition or self.default
         if problem := self.problem(board, new):
-            raise DefinitionConflict(board, problem)
+            raise DefinitionConflict(board, problem.problem, problem.pointer)
         old = self.definition(board)
         if definition:
             self.declare(board, definition)
@@ -666,7 +666,7 @@ class State(dict[str, Index]):
         boards = dict.fromkeys(key.removesuffix("\n") for key in self)
         return (board for board in boards if "\n" not in board and board not in self.declared)
 
-    def problem(self, board: str, definition: Definition) -> str | None:
+    def problem(self, board: str, definition: Definition) -> Contradiction | None:
         """Return why a board with these entries cannot have this definition, or None if it can."""
         both = self.get(board, EMPTY_INDEX), self.hidden.entries.get(board, EMPTY_INDEX)
         ends = [index.page(place, place + 1)[0][1] for index in both if index for place in (0, len(index) - 1)] or [0]

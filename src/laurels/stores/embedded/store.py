@@ -34,14 +34,19 @@ from laurels.errors import (
     StoreFull,
     StoreUnavailable,
 )
+from laurels.limits import DEFAULT_SUMMARY_BUCKETS
 from laurels.ranking import to_json
 from laurels.stores.contract import (
+    PERCENTILES,
     Board,
     Capabilities,
+    Entries,
+    FullStanding,
     FullSubmission,
     HiddenName,
     HiddenStanding,
     IdempotencyKey,
+    Percentile,
     Period,
     PeriodRange,
     Place,
@@ -89,6 +94,7 @@ from laurels.stores.embedded.runs import RunSigner
 from laurels.stores.embedded.state import EMPTY_INDEX
 from laurels.stores.embedded.summary import summarize_index
 from laurels.stores.embedded.watch import ClockWatch
+from laurels.stores.neighbours import places_around
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -463,7 +469,7 @@ class EmbeddedStore(Store):
                 new[name] = definition
                 if problem := self._state.problem(name, definition):
                     if not (self._is_over(name) and self._clock.is_settled):
-                        raise DefinitionConflict(name, problem + way)
+                        raise DefinitionConflict(name, problem.problem + way, problem.pointer)
                     ended.append(name)
             if count % DEFINED_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -495,21 +501,72 @@ class EmbeddedStore(Store):
             entries = await self._metadata.entries(key, lambda: read(self._index(board)))
         else:
             entries = list(map(rank_row, read(self._index(board))))
-        return self._in_time(entries) if self._state.offsets else entries
+        return self._in_time(entries)
 
     def _in_time(self, entries: list[Ranked]) -> list[Ranked]:
         """Return entries with the times of their submissions, of which they have the ticks."""
+        if not self._state.offsets:
+            return entries
         now, time_of = int(self._clock() * SECOND), self._state.offsets.time_of
         return [
             structs.replace(each, submitted_at=each.submitted_at and time_of(each.submitted_at, now))
             for each in entries
         ]
 
+    async def _entries(self, board: Board, find: Callable[[Index], Sequence[int]], *, with_metadata: bool) -> Entries:
+        """Return the entries at the places that ``find`` finds."""
+        places: Sequence[int] = ()
+        total = 0
+
+        def read(index: Index) -> list[Row]:
+            nonlocal places, total
+            places, total = find(index), len(index)
+            if isinstance(places, range):
+                return index.rows(places.start, places.stop)
+            return [index.rows(place, place + 1)[0] for place in places]
+
+        entries = await self._ranked(board, read, with_metadata=with_metadata)
+        return Entries(entries, places[: len(entries)], total)
+
     async def standing(self, board: Board, name: str) -> Standing | None:
         found = self._index(board).standing(name)
         if found:
             return Standing(*found)
         return self._hidden_standing(board, name) if self._state.hidden.count else None
+
+    async def standing_in_full(
+        self,
+        board: Board,
+        name: str,
+        periods: Sequence[Board] = (),
+        *,
+        with_metadata: bool = False,
+        with_held: bool = False,
+    ) -> FullStanding:
+        found = FullStanding()
+
+        def read(index: Index) -> list[Row]:
+            nonlocal found
+            row, total, place, better = index.row(name), len(index), None, None
+            standing = Standing(row[1], row[2]) if row else self._hidden_standing(board, name)
+            if row:
+                place, better = index.place_of(name), index.place_of_score(row[1])
+            elif standing:
+                row = self._find_hidden(board).row(name)
+            held = self._held_index(board).row(name) if with_held else None
+            windows = [self._standing_in(period, name) for period in periods]
+            found = FullStanding(standing, place, better, total, windows=windows, held=rank_row(held) if held else None)
+            return [row] if row else []
+
+        entries = await self._ranked(board, read, with_metadata=with_metadata)
+        return found.with_details(entries, self._in_time([found.held] if found.held else []))
+
+    def _standing_in(self, board: Board, name: str) -> Standing | None:
+        """Return the standing of a name that has an entry, hidden or not."""
+        if found := self._index(board).standing(name):
+            return Standing(*found)
+        score = self._find_hidden(board).score(name) if board.visible else None
+        return None if score is None else HiddenStanding(score)
 
     def _hidden_standing(self, board: Board, name: str) -> HiddenStanding | None:
         if not board.visible or (board.name, name) not in self._state.hidden:
@@ -536,8 +593,16 @@ class EmbeddedStore(Store):
         }
         return [found.get(name) or HiddenName(name) for name in names]
 
-    async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
-        return await self._ranked(board, lambda index: index.rows(start, stop), with_metadata=with_metadata)
+    async def page(
+        self,
+        board: Board,
+        start: int,
+        stop: int,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,  # noqa: ARG002 - they cost nothing here
+    ) -> Entries:
+        return await self._entries(board, lambda _: range(start, stop), with_metadata=with_metadata)
 
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
         packed = self._index(board).dump(start, stop)
@@ -546,35 +611,72 @@ class EmbeddedStore(Store):
         found = self._metadata.page_json(board.key, packed)
         return found or await super().page_json(board, start, stop, with_metadata=True)
 
-    async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
-        found = await self._ranked(board, lambda index: _around(index, name, span), with_metadata=with_metadata)
-        return found or None
+    async def around(  # noqa: PLR0913 - the options of a read
+        self,
+        board: Board,
+        name: str,
+        span: int,
+        limit: int | None = None,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,  # noqa: ARG002
+    ) -> Entries | None:
+        def find(index: Index) -> Sequence[int]:
+            place = index.place_of(name)
+            return () if place is None else places_around(place, len(index), span, limit)
 
-    async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
-        return await self._ranked(board, lambda index: _named(index, names), with_metadata=with_metadata)
+        return await self._entries(board, find, with_metadata=with_metadata) or None
 
-    async def entries_between_scores(
-        self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
-    ) -> list[Ranked]:
-        def read(index: Index) -> list[Row]:
+    async def entries_named(
+        self,
+        board: Board,
+        names: Sequence[str],
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,  # noqa: ARG002
+    ) -> Entries:
+        def find(index: Index) -> Sequence[int]:
+            return sorted(place for name in set(names) if (place := index.place_of(name)) is not None)
+
+        return await self._entries(board, find, with_metadata=with_metadata)
+
+    async def entries_between_scores(  # noqa: PLR0913 - the options of a read
+        self,
+        board: Board,
+        low: Score,
+        high: Score,
+        limit: int,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,  # noqa: ARG002
+    ) -> Entries:
+        def find(index: Index) -> Sequence[int]:
             first, stop = index.places(low, high)
-            return index.rows(first, min(stop, first + limit))
+            return range(first, min(stop, first + limit))
 
-        return await self._ranked(board, read, with_metadata=with_metadata)
+        return await self._entries(board, find, with_metadata=with_metadata)
 
     async def entries_after(
-        self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
-    ) -> list[Ranked]:
-        def read(index: Index) -> list[Row]:
+        self,
+        board: Board,
+        entry: Ranked,
+        limit: int,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,  # noqa: ARG002
+    ) -> Entries:
+        def find(index: Index) -> Sequence[int]:
             # The last bit of its sequence may be another: its metadata may have come or gone meanwhile
             sequence = entry.sequence & ~1 if board.definition.ties == "latest" else entry.sequence | 1
             first = index.place_after(entry.name, entry.score, sequence, entry.tick)
-            return index.rows(first, first + limit)
+            return range(first, first + limit)
 
-        return await self._ranked(board, read, with_metadata=with_metadata)
+        return await self._entries(board, find, with_metadata=with_metadata)
 
-    async def summary(self, board: Board) -> Summary:
-        return summarize_index(self._index(board))
+    async def summary(
+        self, board: Board, percentiles: Sequence[Percentile] = PERCENTILES, buckets: int = DEFAULT_SUMMARY_BUCKETS
+    ) -> Summary:
+        return summarize_index(self._index(board), percentiles, buckets)
 
     async def place(self, board: Board, score: Score) -> Place:
         index = self._index(board)
@@ -609,6 +711,13 @@ class EmbeddedStore(Store):
         )
         return list(islice(found, limit))
 
+    def watch(self, board: str, changed: Callable[[], object] | None) -> bool:
+        if changed is None:
+            self._commits.watched.pop(board, None)
+        else:
+            self._commits.watched[board] = changed
+        return True
+
     # The store itself
 
     async def ready(self) -> None:
@@ -635,13 +744,3 @@ def _in_range(periods: Sequence[str], among: PeriodRange) -> Iterator[str]:
     """Yield the periods of a window in a range; they are sorted."""
     places = range(bisect_left(periods, among.first), bisect_right(periods, among.last))
     return (periods[place] for place in places)
-
-
-def _around(index: Index, name: str, span: int) -> list[Row]:
-    place = index.place_of(name)
-    return [] if place is None else index.rows(max(0, place - span), place + span + 1)
-
-
-def _named(index: Index, names: Sequence[str]) -> list[Row]:
-    places = sorted(place for name in set(names) if (place := index.place_of(name)) is not None)
-    return [index.rows(place, place + 1)[0] for place in places]

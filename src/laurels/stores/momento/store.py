@@ -27,6 +27,7 @@ from laurels.errors import AnswerLost, StoreError, SumUncertain
 from laurels.stores.contract import (
     Board,
     Capabilities,
+    Entries,
     FullSubmission,
     IdempotencyKey,
     Order,
@@ -194,13 +195,18 @@ class MomentoStore(Store):
         self._check(place)
         return Standing(_score(found.score), int(place.rank)) if isinstance(place, CacheSortedSetGetRank.Hit) else None
 
-    async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
+    async def page(
+        self, board: Board, start: int, stop: int, *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
         self._check_kept(board)
         if with_metadata:
             self._refuse("give metadata")
+        total = await self.count(board) if with_places else 0
         if start >= FURTHEST_RANK or not board.visible:
-            return []
-        return await self._connection.call(lambda client: self._page(client, board, start, min(stop, FURTHEST_RANK)))
+            return Entries((), (), total)
+        stop = min(stop, FURTHEST_RANK)
+        found = await self._connection.call(lambda client: self._page(client, board, start, stop))
+        return Entries(found, range(start, start + len(found)), total)
 
     async def _page(self, client: CacheClientAsync, board: Board, start: int, stop: int) -> list[Ranked]:
         order = _ORDERS[board.definition.order]

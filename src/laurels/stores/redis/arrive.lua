@@ -28,4 +28,5 @@ while at <= #ARGV do
   if number > last and redis.call('ZADD', arrived, 'NX', number, number) == 1 then take_over(at + 1, at + size) end
   at = at + size + 1
 end
+tell()
 return set_state(state:match('^[^+@]*'), redis.call('EXISTS', base .. ':hiding') == 1)

@@ -51,9 +51,8 @@ class Cluster(Servers):
     spans_slots = False
 
     def __init__(self, seeds: Sequence[Address], handshake: Handshake, settings: RedisSettings) -> None:
-        super().__init__(settings)
+        super().__init__(handshake, settings)
         self._seeds = seeds
-        self._handshake = handshake
         self._slots: list[Address | None] = [None] * SLOTS
         self._nodes: dict[tuple[Address, bool], Node] = {}
         self._addresses: dict[Node, Address] = {}
@@ -82,9 +81,13 @@ class Cluster(Servers):
         key = address, reads and self.settings.wait > 0
         node = self._nodes.get(key)
         if node is None:
-            node = self._nodes[key] = Node(self, self._handshake, self.settings)
+            node = self._nodes[key] = Node(self, self.handshake, self.settings)
             self._addresses[node] = address
         return node
+
+    def where(self, key: str) -> Address | None:
+        """Return where the node is that has a key."""
+        return self._slots[slot_of(key)]
 
     async def find(self, node: Node) -> Address:
         """Return where a node is: where it was."""
@@ -143,7 +146,7 @@ class Cluster(Servers):
         problem = StoreUnavailable("No node of the cluster answers that has slots")
         for address in dict.fromkeys([*self._addresses.values(), *self._seeds]):
             try:
-                [found] = await self._handshake.ask(address, ("CLUSTER", "SLOTS"))
+                [found] = await self.handshake.ask(address, ("CLUSTER", "SLOTS"))
                 if isinstance(found, Refusal):
                     raise _no_map(str(found))
                 if found:

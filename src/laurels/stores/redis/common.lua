@@ -12,12 +12,15 @@
 --   B:held             as K, and B:held:entries as K:entries: what the guard holds
 --   B:hiding           sorted set   the hidden names, all of score 0
 --   B:periods          sorted set   "window\nperiod" of each period that has entries, all of score 0
---   B:clock            hash         tick, sequence                                     if ties go by time, or guarded
+--   B:clock            string       "tick sequence"                                    if ties go by time, or guarded
 --   B:end              string       "end last": when the board's time is over, and its last submit, in microseconds
 --   B:key:HEX          string       fingerprint (16 bytes), time (16 digits), first answer (MessagePack); expires
 --   B:key:HEX:ranks    string       of a partition: that time, and how many entries of the others came before; expires
 --   B:meter:RATE:name  string       when the rate of a player would be used up no more; expires
 --   B:run:HEX          string       a run that was used; expires
+--   B:watched          string       that somebody is to be told of the next change, over the channel B:changes: "s", by
+--                                   SPUBLISH; "p", by PUBLISH; expires. Who was told asks again, so that a board which
+--                                   changes fast costs few messages (watching.py)
 --   B:definition       string       JSON: its own, or the default one that it was made under, if that is not plain
 --   B:state            string       all that a caller must know: the digest of the definition, with ~ before it if that
 --                                   is a default one; +h if names are hidden; @ and how many partitions entries are
@@ -147,6 +150,15 @@ local function standing_of(key, name)
   if place ~= key then return {score, -1} end
   if ranking == 'o' then return {score, redis.call(RANK, key, member)} end
   return {score, rank_at(key, score)}
+end
+
+-- Tell who watches that the board has changed. It stays changed if they cannot be told.
+local function tell()
+  local how = redis.call('GET', base .. ':watched')
+  if how then
+    redis.call('DEL', base .. ':watched')
+    redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', base .. ':changes', '')
+  end
 end
 
 -- The keys of all periods that have entries.

@@ -87,4 +87,5 @@ if definition == '' then
 else
   redis.call('SET', base .. ':definition', definition)
 end
+tell()
 return {'d', set_state(digest, hides)}

@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from laurels.clock import SECOND
-from laurels.definition import DEFAULT_DEFINITION, PARTITIONS, Definition, Stored, contradiction
+from laurels.definition import DEFAULT_DEFINITION, PARTITIONS, Contradiction, Definition, Stored, contradiction
 from laurels.errors import DefinitionChanged, DefinitionConflict, StoreUnavailable
 from laurels.stores.redis.calls import Script
 from laurels.stores.redis.keys import (
@@ -41,9 +41,12 @@ from laurels.stores.redis.keys import (
     partition_name,
     read_score,
 )
+from laurels.stores.redis.submitting import guard_words
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+
+    from laurels.stores.redis.calls import Word
 
 DEFINED_AT_ONCE = 500
 """How many boards are looked at at once."""
@@ -67,6 +70,10 @@ class Known(Struct, frozen=True):
     is_own: bool = False
     is_plain: bool = False
     """Whether the short scripts do."""
+    is_short: bool = False
+    """Whether the script for single submissions does (``enter.lua``)."""
+    guard: Sequence[Word] = ()
+    """The words of what the guard refuses and holds."""
     adopts: bool = False
     """Whether the default definition must be written down before a submit."""
     source: int = 0
@@ -84,16 +91,18 @@ def rules_of(definition: Definition) -> str:
 
 def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known:
     of = definition
-    has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal" or of.partitions > 1
+    has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal"
     moving, *before = state.partition("@")[2].split("&")
     source = int(moving or 0)
-    is_plain = not (has_more or of.operator == "increment" or "+" in state or adopts or source)
+    is_short = not (of.operator == "increment" or "+" in state or adopts or source or of.partitions > 1)
     return Known(
         state,
         of,
         rules_of(of),
         is_own=state[:1].isalnum(),
-        is_plain=is_plain,
+        is_plain=is_short and not has_more,
+        is_short=is_short and not (of.guard and of.guard.runs),
+        guard=guard_words(of.guard),
         adopts=adopts,
         source=source,
         earlier=tuple(map(int, before)),
@@ -270,7 +279,8 @@ class Definitions:
             if mode == "keep":
                 self.take(name, answer[1], body)
         else:
-            raise DefinitionConflict(name, _problem(known.definition, new, answer) + way)
+            pointer, problem = _problem(known.definition, new, answer)
+            raise DefinitionConflict(name, problem + way, pointer)
 
     # Partitions: each has the definition of its board, but for their number. What the board's own tag says holds. A
     # partition that has another one, because whoever changed it was killed, is given that before the next act there.
@@ -281,7 +291,8 @@ class Definitions:
         known = await self.learn(name)
         old = known.definition
         if known.source and new.partitions != old.partitions:
-            raise DefinitionConflict(name, f"its entries are being moved to {old.partitions} partitions" + way)
+            problem = f"its entries are being moved to {old.partitions} partitions"
+            raise DefinitionConflict(name, problem + way, "/partitions")
         goes = mode == "keep" and new.partitions != old.partitions
         parts = [
             partition_name(name, at, count)
@@ -293,7 +304,7 @@ class Definitions:
         answers = await asyncio.gather(*(self._define_part(each, old, new, *change) for each in parts))
         problems = [_problem(old, new, answer) for answer in answers if answer[0] != b"d"]
         if problems:
-            raise DefinitionConflict(name, problems[0] + way)
+            raise DefinitionConflict(name, problems[0].problem + way, problems[0].pointer)
 
     async def _define_part(self, part: str, old: Definition, new: Definition, *change: str | bytes) -> Any:
         """Check or change the definition of a partition: ``change`` is the mode, the digest and the definition."""
@@ -456,13 +467,14 @@ def _words(old: Definition, new: Definition) -> list[str]:
     ]
 
 
-def _problem(old: Definition, new: Definition, answer: list[Any]) -> str:
+def _problem(old: Definition, new: Definition, answer: list[Any]) -> Contradiction:
     """Return why a board cannot have a definition, as define.lua answered."""
     kind, entries, *facts = answer
     if kind == b"m":
         what = "dense ranks" if new.ranking == "dense" else "whole scores"
-        return f"it has {entries:,} entries, and for {what} at most {MOST_COUNTED:,} are looked at in one act"
+        problem = f"it has {entries:,} entries, and for {what} at most {MOST_COUNTED:,} are looked at in one act"
+        return Contradiction("/ranking" if new.ranking == "dense" else "/scores/integer", problem)
     low, high, held, is_whole, *windows = facts
     names = frozenset(window.decode() for window in windows)
     stored = Stored(entries, read_score(low), read_score(high), lambda: bool(is_whole), names, held)
-    return contradiction(old, new, stored) or "what is stored contradicts it"
+    return contradiction(old, new, stored) or Contradiction("", "what is stored contradicts it")

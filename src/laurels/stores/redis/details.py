@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from laurels.stores.contract import Ranked
+from laurels.stores.contract import Entries, FullStanding, Ranked
 from laurels.stores.redis.keys import read_score
+from laurels.stores.redis.submitting import read_standing
 
 
 def read_details(details: bytes) -> tuple[int, int, bytes | None]:
@@ -23,3 +24,31 @@ def read_entry(entry: list[Any], *, with_metadata: bool) -> Ranked:
     tick, sequence, metadata = read_details(details)
     kept = metadata if with_metadata else None
     return Ranked(name.decode(), read_score(score), rank, sequence, tick, kept, tick=tick)
+
+
+def read_entries(found: list[Any] | None, *, with_metadata: bool) -> Entries:
+    """Return entries as a script returns them, with their places and how many there are if those were asked for."""
+    if not found:
+        return Entries()
+    if isinstance(found[0], list):
+        return Entries(read_entry(each, with_metadata=with_metadata) for each in found)
+    total, places, rows = found
+    if isinstance(places, int):
+        places = range(places, places + len(rows))
+    return Entries((read_entry(each, with_metadata=with_metadata) for each in rows), places, total)
+
+
+def read_full(found: list[Any], *, with_metadata: bool) -> FullStanding:
+    """Return all there is of a name as a script returns it."""
+    total, own, held, *windows = found
+    standings = [read_standing(*each) if each else None for each in windows]
+    kept = [read_entry(held, with_metadata=False)] if held else []
+    if not own:
+        return FullStanding(total=total, windows=standings).with_details([], kept)
+    score, rank, *places = own
+    place, better, details = places or (None, None, None)
+    standing = read_standing(score, rank)
+    if standing.rank is None:
+        place = better = None
+    entry = [read_entry([b"", score, 0, details], with_metadata=with_metadata)] if details else []
+    return FullStanding(standing, place, better, total, windows=standings).with_details(entry, kept)

@@ -21,4 +21,5 @@ end
 move(base)
 for _, each in ipairs(periods_of_board()) do move(each) end
 if hiding then redis.call('ZADD', list, 0, name) else redis.call('ZREM', list, name) end
+tell()
 return {1, set_state(state:match('^[^+@]*'), redis.call('EXISTS', list) == 1)}

@@ -88,8 +88,10 @@ local lines, copies = lines_of_board(), {}
 if kind == 'drop' then
   forget_board()
   redis.call('UNLINK', leaving)
+  tell()
 elseif kind == 'left' then
   for at = 7, #ARGV do forget_name(ARGV[at], lines) end
+  tell()
 else
   local names = kind == 'some' and some(tonumber(ARGV[7]), lines) or {unpack(ARGV, 7)}
   for _, name in ipairs(names) do

@@ -17,4 +17,5 @@ for at, each in ipairs(keys) do
     if at == 1 then answer = 1 end
   end
 end
+tell()
 return answer

@@ -43,10 +43,14 @@ import msgspec
 from msgspec import structs
 
 from laurels.errors import AnswerLost, DefinitionChanged, LaurelsError, StoreError, StoreUnavailable, SumUncertain
+from laurels.limits import DEFAULT_SUMMARY_BUCKETS
 from laurels.stores.contract import (
+    PERCENTILES,
     Board,
     Change,
+    Entries,
     Entry,
+    FullStanding,
     IdempotencyKey,
     Period,
     Place,
@@ -56,14 +60,15 @@ from laurels.stores.contract import (
     Submission,
     SubmitResult,
 )
+from laurels.stores.neighbours import places_around
 from laurels.stores.redis.details import read_entry
 from laurels.stores.redis.keys import partition_name, read_score, write_score
-from laurels.stores.summary import PERCENTILES, edges_between, summarize
+from laurels.stores.summary import edges_between, places_of, summarize
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
-    from laurels.stores.contract import HiddenName, PeriodRange, Score, Store, Summary
+    from laurels.stores.contract import HiddenName, Percentile, PeriodRange, Score, Store, Summary
     from laurels.stores.redis.definitions import Definitions, Known
     from laurels.stores.redis.relocation import Relocation
 
@@ -244,9 +249,47 @@ class Partitions:
 
     async def standing(self, board: Board, name: str) -> Standing | None:
         own, found = await self._find(board, name, self._store.standing, name)
+        return await self._rank_standing(board, name, found, self._others(board, own))
+
+    async def standing_in_full(
+        self,
+        board: Board,
+        name: str,
+        periods: Sequence[Board] = (),
+        *,
+        with_metadata: bool = False,
+        with_held: bool = False,
+    ) -> FullStanding:
+        read = partial(self._standing_in_full, periods=periods, with_metadata=with_metadata)
+        (own, found), total = await asyncio.gather(self._find(board, name, read, name), self.count(board))
+        held = await self.held_entry(board, name) if with_held else None
+        if found is None:
+            return FullStanding(total=total, windows=[None] * len(periods), held=held)
+        found = structs.replace(found, total=total, held=held)
+        if found.standing is None or found.standing.rank is None:
+            return found
+        others, score = self._others(board, own), found.standing.score
+        counts = await self._count_before(board, [(score, f"<{name}"), (score, BETTER)], others)
+        place, better = (sum(each) for each in zip(*counts, (found.place, found.better), strict=True))
+        windows = [
+            await self._rank_standing(period, name, standing, others)
+            for period, standing in zip(periods, found.windows, strict=True)
+        ]
+        rank = place if board.definition.ranking == "ordinal" else better
+        return structs.replace(found, standing=Standing(score, rank), place=place, better=better, windows=windows)
+
+    async def _standing_in_full(self, part: Board, name: str, **options: Any) -> FullStanding | None:
+        """Return what a partition has of a name, None if that is nothing."""
+        found = await self._store.standing_in_full(part, name, **options)
+        return found if found.standing else None
+
+    async def _rank_standing(
+        self, board: Board, name: str, found: Standing | None, others: Sequence[int]
+    ) -> Standing | None:
+        """Return a standing in the partition of a name with its rank on the board."""
         if found is None or found.rank is None:
             return found
-        counts = await self._count_before(board, [_point(board, found.score, name)], self._others(board, own))
+        counts = await self._count_before(board, [_point(board, found.score, name)], others)
         return Standing(found.score, found.rank + sum(count for (count,) in counts))
 
     def _others(self, board: Board, own: int) -> list[int]:
@@ -391,34 +434,56 @@ class Partitions:
         better, counts = await asyncio.gather(self._split_at(board, score, BETTER), self._count(board))
         return Place(sum(better), sum(better), sum(counts))
 
-    async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
-        return await self._rank(board, await self._entries_at(board, start, stop - start), start, with_metadata)
+    async def page(
+        self, board: Board, start: int, stop: int, *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
+        found = await self._entries_at(board, start, stop - start)
+        return await self._rank(board, found, start, with_metadata, with_places)
 
     async def page_json(self, board: Board, start: int, stop: int) -> bytes:
         """Return a page without ranks and metadata."""
         rows = await self._rows_at(board, start, stop - start, "pairs")
         return _encode([Entry(name.decode(), read_score(score)) for _, name, score, _ in rows])
 
-    async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
+    async def around(  # noqa: PLR0913 - the options of a read
+        self,
+        board: Board,
+        name: str,
+        span: int,
+        limit: int | None = None,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,
+    ) -> Entries | None:
         _, own = await self._find(board, name, self._store.entries_named, [name])
         if not own:
             return None
         split = await self._split_at(board, own[0].score, f"<{name}")
+        place = sum(split)
+        total = place + span + 1 if limit is None else max(place + 1, await self.count(board))
+        places = places_around(place, total, span, limit)
         before, behind = await asyncio.gather(
-            self._merge(board, split, span, backwards=True), self._merge(board, split, span + 1)
+            self._merge(board, split, place - places.start, backwards=True),
+            self._merge(board, split, places.stop - place),
         )
-        return await self._rank(board, before + behind, sum(split) - len(before), with_metadata)
+        return await self._rank(board, before + behind, place - len(before), with_metadata, with_places)
 
-    async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
+    async def entries_named(
+        self, board: Board, names: Sequence[str], *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
         read = partial(self._store.entries_named, with_metadata=with_metadata)
         own: dict[str, Ranked] = {}
         for homes in self._homes(board, names):
             found = await asyncio.gather(*(self._at(board, at, read, some) for at, some in homes.items()))
             own |= {entry.name: entry for entry in chain(*found)}
         entries = sorted(own.values(), key=_place_of, reverse=board.definition.order == "descending")
-        counts = await self._count_before(board, [_point(board, each.score, each.name) for each in entries])
-        ranks = map(sum, zip(*counts, strict=True))
-        return [structs.replace(entry, rank=rank) for entry, rank in zip(entries, ranks, strict=True)]
+        points = [_point(board, each.score, each.name) for each in entries]
+        if with_places:
+            points += [(each.score, f"<{each.name}") for each in entries]
+        counts = list(map(sum, zip(*await self._count_before(board, points), strict=True)))
+        ranked = [structs.replace(entry, rank=rank) for entry, rank in zip(entries, counts, strict=False)]
+        total = await self.count(board) if with_places else 0
+        return Entries(ranked, counts[len(entries) :], total)
 
     def _homes(self, board: Board, names: Sequence[str]) -> list[dict[int, list[str]]]:
         """Return the partitions of names: those that they come from, then those that they go to."""
@@ -430,30 +495,39 @@ class Partitions:
             homes[1].setdefault(self._home_of(board, name), []).append(name)
         return homes
 
-    async def entries_between_scores(
-        self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
-    ) -> list[Ranked]:
+    async def entries_between_scores(  # noqa: PLR0913 - the options of a read
+        self,
+        board: Board,
+        low: Score,
+        high: Score,
+        limit: int,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,
+    ) -> Entries:
         split = await self._split_at(board, high if board.definition.order == "descending" else low, BETTER)
         found = [entry for entry in await self._merge(board, split, limit) if low <= entry.score <= high]
-        return await self._rank(board, found, sum(split), with_metadata)
+        return await self._rank(board, found, sum(split), with_metadata, with_places)
 
     async def entries_after(
-        self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
-    ) -> list[Ranked]:
+        self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
         split = await self._split_at(board, entry.score, f"={entry.name}")
-        return await self._rank(board, await self._merge(board, split, limit), sum(split), with_metadata)
+        return await self._rank(board, await self._merge(board, split, limit), sum(split), with_metadata, with_places)
 
-    async def summary(self, board: Board) -> Summary:
+    async def summary(
+        self, board: Board, percentiles: Sequence[Percentile] = PERCENTILES, buckets: int = DEFAULT_SUMMARY_BUCKETS
+    ) -> Summary:
         count = await self.count(board)
-        places = [0, count - 1, *(count * (100 - percent) // 100 for percent in PERCENTILES)] if count else []
+        places = places_of(percentiles, count)
         found = await asyncio.gather(*(self._entries_at(board, place, 1) for place in places))
         scores = [entry.score for each in found for entry in each]
         if not scores or len(scores) < len(places):  # of an empty board, or one that others have just emptied
-            return summarize(0, [], [], [])
-        edges = edges_between(scores[0], scores[1])
+            return summarize(0, percentiles, [], [], [])
+        edges = edges_between(scores[0], scores[1], buckets)
         words = [[write_score(edge) for edge in edges[:-1]]]
         counts = await self._ask(board, self._parts(board), "least", words)
-        return summarize(count, scores, edges, [sum(each) for each in zip(*counts, strict=True)])
+        return summarize(count, percentiles, scores, edges, [sum(each) for each in zip(*counts, strict=True)])
 
     async def held(self, board: Board, after: Ranked | None = None, limit: int | None = None) -> list[Ranked]:
         found = await self._all(board, self._store.held, after, limit)
@@ -588,7 +662,14 @@ class Partitions:
             rounds += 1
         return low
 
-    async def _rank(self, board: Board, entries: list[Ranked], start: int, with_metadata: bool) -> list[Ranked]:  # noqa: FBT001
+    async def _rank(
+        self,
+        board: Board,
+        entries: list[Ranked],
+        start: int,
+        with_metadata: bool,  # noqa: FBT001
+        with_places: bool,  # noqa: FBT001
+    ) -> Entries:
         """Return entries that stand from a place on, with their ranks."""
         is_ordinal, rank, score = board.definition.ranking == "ordinal", start, None
         if entries and start and not is_ordinal:
@@ -599,7 +680,8 @@ class Partitions:
             if is_ordinal or entry.score != score:
                 rank, score = place, entry.score
             ranked.append(structs.replace(entry, rank=rank, metadata=entry.metadata if with_metadata else None))
-        return ranked
+        total = await self.count(board) if with_places else 0
+        return Entries(ranked, range(start, start + len(ranked)), total)
 
 
 def _share(count: int, partitions: int) -> int:

@@ -1,17 +1,27 @@
--- put(B; rules, state, now, place, name, score)
+-- put(B; rules, state, now, place, name, score, metadata or nothing)
 --
--- What submit.lua does with one score without metadata, if there are no windows, guard and time to live, no name is
--- hidden, ties go by name, ranks are not dense and scores are not added. Most submits are so; it costs a third.
+-- What submit.lua does with one submission, if there are no windows, guard and time to live, no name is hidden, ties go
+-- by name, ranks are not dense and scores are not added. Most submits are so; it costs a third.
 
-local key, rules, name, score = KEYS[1], ARGV[1], ARGV[5], ARGV[6]
-local state = redis.call('GET', key .. ':state') or ''
+local key, rules, name, score, metadata = KEYS[1], ARGV[1], ARGV[5], ARGV[6], ARGV[7]
+local known = redis.call('MGET', key .. ':state', key .. ':watched')
+local state = known[1] or ''
 if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
 local had = redis.call('ZSCORE', key, name)
+local details = ARGV[3] .. '.1'
 if had then
   local value, before = tonumber(score), tonumber(had)
-  if value == before then return 0 end
-  if rules:byte(2) == 98 and (value > before) ~= (rules:byte(1) == 100) then return 0 end  -- best, descending
+  if value == before then
+    if not metadata then return 0 end
+    details = (redis.call('HGET', key .. ':entries', name) or '0.0'):match('^%S+')
+  elseif rules:byte(2) == 98 and (value > before) ~= (rules:byte(1) == 100) then  -- best, descending
+    return 0
+  end
 end
 redis.call('ZADD', key, score, name)
-redis.call('HSET', key .. ':entries', name, ARGV[3] .. '.1')
+redis.call('HSET', key .. ':entries', name, metadata and details .. ' ' .. metadata or details)
+if known[2] then  -- as tell of common.lua
+  redis.call('DEL', key .. ':watched')
+  redis.pcall(known[2] == 's' and 'SPUBLISH' or 'PUBLISH', key .. ':changes', '')
+end
 return 0

@@ -33,4 +33,5 @@ else
   found = take(base .. ':held', name) or found
 end
 forget_if_empty()
+if found then tell() end
 return found and 1 or 0

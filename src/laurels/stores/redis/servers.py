@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from laurels.stores.redis.calls import Script, Word
     from laurels.stores.redis.durability import Facts
+    from laurels.stores.redis.handshake import Handshake
     from laurels.stores.redis.node import Node
     from laurels.stores.redis.settings import RedisSettings
     from laurels.stores.redis.url import Address
@@ -36,7 +37,8 @@ class Servers(ABC):
     spans_slots = True
     """Whether one call may have keys of several hash tags."""
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, handshake: Handshake, settings: RedisSettings) -> None:
+        self.handshake = handshake
         self.settings = settings
 
     def call(self, script: Script, keys: tuple[str, ...], *arguments: Word) -> Reply:
@@ -55,6 +57,10 @@ class Servers(ABC):
     @abstractmethod
     def send(self, reply: Reply) -> None:
         """Send a call where it belongs; fail it if it cannot be sent now."""
+
+    @abstractmethod
+    def where(self, key: str) -> Address | None:
+        """Return where the server is that has a key, as far as is known from the last call about it."""
 
     @property
     @abstractmethod

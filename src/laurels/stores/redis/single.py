@@ -31,7 +31,7 @@ class Single(Servers):
     """One server. If changes wait for its replicas, reads go over a connection of their own, and do not."""
 
     def __init__(self, address: Address, handshake: Handshake, settings: RedisSettings) -> None:
-        super().__init__(settings)
+        super().__init__(handshake, settings)
         self._address = address
         self._writes = self._reads = Node(self, handshake, settings)
         if settings.wait:
@@ -45,6 +45,10 @@ class Single(Servers):
     def send(self, reply: Reply) -> None:
         """Send a call; fail it if it cannot be sent now."""
         (self._reads if reply.reads else self._writes).send(reply)
+
+    def where(self, key: str) -> Address:  # noqa: ARG002
+        """Return where the server is."""
+        return self._address
 
     async def find(self, node: Node) -> Address:  # noqa: ARG002
         """Return where the server is."""

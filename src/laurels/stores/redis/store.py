@@ -19,14 +19,19 @@ from msgspec.structs import replace
 
 from laurels.clock import SECOND
 from laurels.errors import AnswerLost, DefinitionChanged, KeyReused, StoreError, SumUncertain
+from laurels.limits import DEFAULT_SUMMARY_BUCKETS
 from laurels.stores.contract import (
     KEY_SECONDS,
+    PERCENTILES,
     Board,
     Capabilities,
+    Entries,
     Entry,
+    FullStanding,
     FullSubmission,
     HiddenName,
     IdempotencyKey,
+    Percentile,
     Period,
     PeriodRange,
     Place,
@@ -44,9 +49,9 @@ from laurels.stores.redis.boards import BoardList
 from laurels.stores.redis.calls import Script
 from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import UNKNOWN, Definitions
-from laurels.stores.redis.details import read_details, read_entry
+from laurels.stores.redis.details import read_details, read_entries, read_entry, read_full
 from laurels.stores.redis.keys import COMMON, RUN_KEY, is_partition, key_of, owner_of, read_score, write_score
-from laurels.stores.redis.partitions import ENTRIES, Partitions
+from laurels.stores.redis.partitions import ENTRIES, Partitions, names_of
 from laurels.stores.redis.rates import RedisMeters
 from laurels.stores.redis.relocation import Relocation
 from laurels.stores.redis.settings import RedisSettings
@@ -56,17 +61,20 @@ from laurels.stores.redis.submitting import (
     Refused,
     Words,
     bounds_words,
+    enter_words,
     guard_words,
     key_words,
+    put_words,
     read_answer,
     read_change,
     read_standing,
 )
+from laurels.stores.redis.watching import Watching
 from laurels.stores.runs import KEY_BYTES, make_run, read_run
-from laurels.stores.summary import PERCENTILES, edges_between, summarize
+from laurels.stores.summary import edges_between, parts_above, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
     from laurels.definition import Definition
     from laurels.stores.redis.definitions import Known
@@ -80,7 +88,7 @@ STALE_WORDS = 3
 _encode = msgspec.json.Encoder().encode
 _SUBMIT, _REMOVE, _METADATA, _HIDE = (Script(COMMON, name) for name in ("submit", "remove", "metadata", "hide"))
 _READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "periods"))
-_PUT, _PUT_MANY = map(Script, ("put", "put_many"))
+_PUT, _PUT_MANY, _ENTER = map(Script, ("put", "put_many", "enter"))
 _PAGE, _STANDING = (Script(name, reads=True) for name in ("page", "standing"))
 _SPREAD = Script("spread", reads=True)
 _STALE, _HELD = b"stale", "held"
@@ -123,6 +131,8 @@ class RedisStore(Store):
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
         self._run_key: bytes | None = None
         relocation = Relocation(self._act, self._servers.ask, self._definitions, self._boards.add)
+        self._watching = Watching(self._servers, self._names_of, self._definitions.learn)
+        self._definitions.changed = self._watching.refresh
         self._partitions = Partitions(self, self._ask_spread, self._definitions, relocation, self._read_run)
 
     def _is_spread(self, board: Board) -> bool:
@@ -181,20 +191,25 @@ class RedisStore(Store):
         name = board.name
         known = self._definitions.of(name)
         if (
-            known.is_plain
+            known.is_short
             and type(submissions) is Submission
-            and submissions.metadata is None
-            and not (idempotency_key or want_changes or board.feeds)
             and name in self._boards.listed
+            and not (idempotency_key and known.earlier)
             and (board.definition is known.definition or board.definition == known.definition)
         ):
-            score = write_score(submissions.score)
+            if known.is_plain and not (idempotency_key or want_changes or board.feeds):
+                script, words = _PUT, put_words(submissions)
+            else:
+                script, words = _ENTER, enter_words(board, known.guard, submissions, idempotency_key, want_changes)
             answer = await self._servers.call(
-                _PUT, (key_of(name),), known.rules, known.state, self._now(), "", submissions.name, score
+                script, (key_of(name),), known.rules, known.state, self._now(), "", *words
             )
             if answer == 0:
                 return None
-            await self._follow(name, known, answer)
+            if _is_stale(answer):
+                await self._follow(name, known, answer)
+            elif answer != 1:
+                return read_answer(answer, [submissions], [submissions], Refused(known.definition, [None]))
         if self._is_spread(board) or (known.earlier and not is_partition(name)):
             await self._definitions.begin(name)
             await self._known_to_submit(board)
@@ -224,13 +239,14 @@ class RedisStore(Store):
         definition, guard = known.definition, known.definition.guard
         if good and board.name not in self._boards.listed:
             await self._boards.add(board.name)
-        if known.is_plain and not (is_one or key or board.feeds) and _are_plain(good):
+        if known.is_plain and not (is_one or board.feeds) and _are_plain(good):
             pairs = chain.from_iterable((each.name, write_score(each.score)) for each in good)
-            answer = await self._servers.call(
-                _PUT_MANY, (key_of(board.name),), known.rules, known.state, self._now(), "", *pairs
-            )
+            line = known.rules, known.state, self._now(), "", *key_words(key, KEY_SECONDS), *pairs
+            answer = await self._servers.call(_PUT_MANY, (key_of(board.name),), *line)
             if answer == 0:
                 return SubmitResult(early) if early else None
+            if not _is_stale(answer):
+                return read_answer(answer, good, batch, Refused(definition, []))
             await self._follow(board.name, known, answer)
         runs = [await self._read_run(board, each) for each in good]
         words = Words(board.feeds, guard.runs if guard else None, self._now())
@@ -321,13 +337,13 @@ class RedisStore(Store):
     @_spread
     async def held(self, board: Board, after: Ranked | None = None, limit: int | None = None) -> list[Ranked]:
         if after is None:
-            return await self._entries_at(_HELD, board, True, "page", 0, ALL if limit is None else limit, "d")  # noqa: FBT003
+            return await self._held(board, True, "page", 0, ALL if limit is None else limit, "d")  # noqa: FBT003
         place = write_score(after.score), after.tick, after.sequence, after.name
-        return await self._entries_at(_HELD, board, True, "after", *place, ALL if limit is None else limit, "d")  # noqa: FBT003
+        return await self._held(board, True, "after", *place, ALL if limit is None else limit, "d")  # noqa: FBT003
 
     @_spread
     async def held_entry(self, board: Board, name: str, *, with_metadata: bool = False) -> Ranked | None:
-        found = await self._entries_at(_HELD, board, with_metadata, "held", name)
+        found = await self._held(board, with_metadata, "held", name)
         return found[0] if found else None
 
     @_spread
@@ -353,7 +369,11 @@ class RedisStore(Store):
     # Definitions
 
     def follow(self, changed: Callable[[str], object]) -> None:
-        self._definitions.changed = changed
+        def know(board: str) -> None:
+            self._watching.refresh(board)
+            changed(board)
+
+        self._definitions.changed = know
 
     def default_of(self, name: str, default: Definition) -> Definition:  # noqa: ARG002 - which it was told
         return self._definitions.default_of(name)
@@ -397,8 +417,25 @@ class RedisStore(Store):
         return read_standing(*found) if found else None
 
     @_spread
-    async def page(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> list[Ranked]:
-        return await self._entries(board, with_metadata, "page", start, min(stop, ALL), "d")
+    async def standing_in_full(
+        self,
+        board: Board,
+        name: str,
+        periods: Sequence[Board] = (),
+        *,
+        with_metadata: bool = False,
+        with_held: bool = False,
+    ) -> FullStanding:
+        words = name, "h" * with_held, *map(_place, periods)
+        found = await self._read(board, "full", *words) or [0, None, None, *(None for _ in periods)]
+        return read_full(found, with_metadata=with_metadata)
+
+    @_spread
+    async def page(
+        self, board: Board, start: int, stop: int, *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
+        words = start, min(stop, ALL), _flags(with_places=with_places)
+        return read_entries(await self._read(board, "page", *words), with_metadata=with_metadata)
 
     async def page_json(self, board: Board, start: int, stop: int, *, with_metadata: bool = False) -> bytes:
         if self._is_spread(board) and not with_metadata:
@@ -425,44 +462,68 @@ class RedisStore(Store):
         return await self._read(board, "count") or 0
 
     @_spread
-    async def around(self, board: Board, name: str, span: int, *, with_metadata: bool = False) -> list[Ranked] | None:
-        found = await self._read(board, "around", name, span, "d")
-        return None if found is None else [read_entry(each, with_metadata=with_metadata) for each in found]
+    async def around(  # noqa: PLR0913 - the options of a read
+        self,
+        board: Board,
+        name: str,
+        span: int,
+        limit: int | None = None,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,
+    ) -> Entries | None:
+        words = name, span, "" if limit is None else limit, _flags(with_places=with_places)
+        found = await self._read(board, "around", *words)
+        return None if found is None else read_entries(found, with_metadata=with_metadata)
 
     @_spread
-    async def entries_named(self, board: Board, names: Sequence[str], *, with_metadata: bool = False) -> list[Ranked]:
-        return await self._entries(board, with_metadata, "named", "d", *names)
+    async def entries_named(
+        self, board: Board, names: Sequence[str], *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
+        found = await self._read(board, "named", _flags(with_places=with_places), *names)
+        return read_entries(found, with_metadata=with_metadata)
 
     @_spread
-    async def entries_between_scores(
-        self, board: Board, low: Score, high: Score, limit: int, *, with_metadata: bool = False
-    ) -> list[Ranked]:
-        return await self._entries(board, with_metadata, "scores", write_score(low), write_score(high), limit, "d")
+    async def entries_between_scores(  # noqa: PLR0913 - the options of a read
+        self,
+        board: Board,
+        low: Score,
+        high: Score,
+        limit: int,
+        *,
+        with_metadata: bool = False,
+        with_places: bool = False,
+    ) -> Entries:
+        words = write_score(low), write_score(high), limit, _flags(with_places=with_places)
+        return read_entries(await self._read(board, "scores", *words), with_metadata=with_metadata)
 
     @_spread
     async def entries_after(
-        self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False
-    ) -> list[Ranked]:
+        self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False, with_places: bool = False
+    ) -> Entries:
         place = write_score(entry.score), entry.tick, entry.sequence, entry.name
-        return await self._entries(board, with_metadata, "after", *place, limit, "d")
+        found = await self._read(board, "after", *place, limit, _flags(with_places=with_places))
+        return read_entries(found, with_metadata=with_metadata)
 
     @_spread
     async def place(self, board: Board, score: Score) -> Place:
         return Place(*(await self._read(board, "place", write_score(score)) or (0, 0, 0)))
 
     @_spread
-    async def summary(self, board: Board) -> Summary:
+    async def summary(
+        self, board: Board, percentiles: Sequence[Percentile] = PERCENTILES, buckets: int = DEFAULT_SUMMARY_BUCKETS
+    ) -> Summary:
         """Ask until the edges of the histogram, which follow from the best and the worst score, are of one state."""
         edges: list[Score] = []
         while True:
-            words: list[str | int] = [len(PERCENTILES), *PERCENTILES, *map(write_score, edges[:-1])]
+            words: list[str | int] = [len(percentiles), *map(parts_above, percentiles), *map(write_score, edges[:-1])]
             count, *figures = await self._read(board, "summary", *words) or [0]
             if not count:
-                return summarize(0, [], [], [])
-            scores = [read_score(figure) for figure in figures[: 2 + len(PERCENTILES)]]
-            known, edges = edges, edges_between(scores[0], scores[1])
+                return summarize(0, percentiles, [], [], [])
+            scores = [read_score(figure) for figure in figures[: 2 + len(percentiles)]]
+            known, edges = edges, edges_between(scores[0], scores[1], buckets)
             if known == edges:
-                return summarize(count, scores, edges, figures[len(scores) :])
+                return summarize(count, percentiles, scores, edges, figures[len(scores) :])
 
     @_spread
     async def hidden(
@@ -502,18 +563,8 @@ class RedisStore(Store):
             raise DefinitionChanged(changed)
         return answers
 
-    async def _entries(self, board: Board, with_metadata: bool, kind: str, *words: str | int) -> list[Ranked]:  # noqa: FBT001
-        return await self._entries_at(_place(board), board, with_metadata, kind, *words)
-
-    async def _entries_at(
-        self,
-        place: str,
-        board: Board,
-        with_metadata: bool,  # noqa: FBT001
-        kind: str,
-        *words: str | int,
-    ) -> list[Ranked]:
-        found = await self._read_at(place, board, kind, *words)
+    async def _held(self, board: Board, with_metadata: bool, kind: str, *words: str | int) -> list[Ranked]:  # noqa: FBT001
+        found = await self._read_at(_HELD, board, kind, *words)
         return [read_entry(each, with_metadata=with_metadata) for each in found or ()]
 
     async def _read(self, board: Board, kind: str, *words: str | int) -> Any:
@@ -524,6 +575,20 @@ class RedisStore(Store):
             await self._act(_READ, board, place, "nothing")
             return None
         return await self._act(_READ, board, place, kind, *words)
+
+    # Who looks on
+
+    def watch(self, board: str, changed: Callable[[], object] | None) -> bool:
+        self._watching.watch(board, changed)
+        return True
+
+    def _names_of(self, board: str) -> Iterator[str]:
+        """Yield the names under which a board and its partitions are kept."""
+        known = self._definitions.of(board)
+        yield board
+        for count in (known.definition.partitions, known.source):
+            if count > 1:
+                yield from names_of(board, count)
 
     # Other numbers of partitions
 
@@ -568,7 +633,7 @@ class RedisStore(Store):
         self.capabilities = replace(self.capabilities, durable=self._servers.is_durable)
 
     def warnings(self) -> list[str]:
-        return self._servers.warnings()
+        return [*self._servers.warnings(), *self._watching.warnings()]
 
     def measure(self) -> Mapping[str, float]:
         return self._servers.measure()
@@ -585,6 +650,7 @@ class RedisStore(Store):
     async def close(self) -> None:
         if not self.is_closed:
             self.is_closed = True
+            await self._watching.close()
             await self._servers.close()
 
 
@@ -624,6 +690,10 @@ def _line(window: str, period: str) -> str:
 
 def _place(board: Board) -> str:
     return f"{board.window}\n{board.period}" if board.window else ""
+
+
+def _flags(*, with_places: bool) -> str:
+    return "dp" if with_places else "d"
 
 
 def _hidden(entry: list[Any], *, with_metadata: bool) -> HiddenName:

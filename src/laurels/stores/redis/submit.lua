@@ -37,8 +37,8 @@ if over then forget_board() end
 local clock, sequence = now, 0
 local has_clock = timed or guarded
 if has_clock then
-  local known = redis.call('HMGET', base .. ':clock', 'tick', 'sequence')
-  clock, sequence = math.max(now, tonumber(known[1] or 0)), tonumber(known[2] or 0)
+  local tick, count = (redis.call('GET', base .. ':clock') or '0 0'):match('^(%d+) (%d+)$')
+  clock, sequence = math.max(now, tonumber(tick)), tonumber(count)
 end
 
 -- Submit to one board or period by an operator; return whether that changed it. sent: name, score, metadata, tick and
@@ -210,9 +210,10 @@ for index = 0, (#ARGV - at + 1) / 7 - 1 do
   end
 end
 if has_clock and taken then
-  redis.call('HSET', base .. ':clock', 'tick', string.format('%.0f', clock), 'sequence', string.format('%.0f', sequence))
+  redis.call('SET', base .. ':clock', string.format('%.0f %.0f', clock, sequence), 'KEEPTTL')
 end
 if ttl and taken then renew(now) end
+if taken then tell() end
 
 if current then
   answer = {'c', previous[1], previous[2], current[1], current[2], counted and 1 or 0, held and 1 or 0}

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from laurels.clock import SECOND
 from laurels.errors import KeyReused, LaurelsError, RunRefused, ScoreRefused
-from laurels.stores.contract import Change, FullSubmission, HiddenStanding, Refusal, Standing, Submission, SubmitResult
+from laurels.stores.contract import (
+    KEY_SECONDS,
+    Change,
+    FullSubmission,
+    HiddenStanding,
+    Refusal,
+    Standing,
+    Submission,
+    SubmitResult,
+)
 from laurels.stores.guard import too_long_a_step, too_often
 from laurels.stores.redis.keys import read_score, write_score
 from laurels.stores.runs import USED, is_too_old, is_too_young, run_times, too_old, too_young
@@ -16,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from laurels.definition import Definition, Guard, Runs
-    from laurels.stores.contract import Feed, IdempotencyKey
+    from laurels.stores.contract import Board, Feed, IdempotencyKey
 
 Word = bytes | str | int
 FINGERPRINT_BYTES, TIME_DIGITS = 16, 16
@@ -49,6 +58,34 @@ def guard_words(guard: Guard | None) -> Sequence[Word]:
         "" if most is None else repr(most),
         guard.per_player or "",
         rate,
+    )
+
+
+def put_words(submission: Submission) -> Sequence[Word]:
+    """Return what ``put.lua`` is told."""
+    name, score, metadata = submission.name, write_score(submission.score), submission.metadata
+    return (name, score) if metadata is None else (name, score, metadata)
+
+
+def enter_words(
+    board: Board,
+    guard: Sequence[Word],
+    submission: Submission,
+    key: IdempotencyKey | None,
+    wants_change: bool,  # noqa: FBT001
+) -> Sequence[Word]:
+    """Return what ``enter.lua`` is told."""
+    metadata = submission.metadata
+    return (
+        "c" * wants_change,
+        submission.name,
+        write_score(submission.score),
+        b"" if metadata is None else metadata,
+        "" if key is None else key.key.hex(),
+        b"" if key is None else key.fingerprint,
+        KEY_SECONDS,
+        *guard,
+        *[f"{feed.window}:{feed.period}" for feed in board.feeds],
     )
 
 

@@ -1,0 +1,297 @@
+"""The hub of a process: who looks at which boards, and when they are told what changed.
+
+    board ─── view ─── feed ─── subscriber
+      who changes it only counts that · read once a tick · numbers its events · a transport
+
+**Ticks.** A tick reads the views of the boards that have changed, makes events of what each feed showed before and
+shows now, and writes them. So however fast a board changes there are at most ten events a second, the newest state
+wins, and a submit costs the same whoever looks on. A tick that kept the loop busy is followed by a pause of twice as
+long: so the feed takes a third of the loop at most.
+
+**Joining.** A page is sent when it is what a fresh read gives: at once if nothing has changed since the last tick, else
+at the next. So is that of who has read too slowly to be sent everything.
+
+**Going on.** A feed keeps its last events, also for a moment after its last subscriber has left; nothing is read for it
+then. Who comes back with the id of one of them gets what followed, and at the next tick what makes up for the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from laurels.errors import LaurelsError, StoreUnavailable
+from laurels.live.feed import Feed
+from laurels.live.subscribers import UNSENT_BYTES, Subscriber
+from laurels.live.watched import WatchedBoard, WatchedView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from laurels.boards import Boards
+    from laurels.live.events import Frames
+    from laurels.live.views import View
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.1
+PAUSE = 2
+"""How many times as long as the loop was busy the pause after a tick is, at least."""
+TURN_SECONDS = 0.004
+"""How long the feed keeps a turn of the loop: that is some 500 writes."""
+COMMENT_SECONDS = 15.0
+"""How often all subscribers get a comment, and how long a feed without any is kept."""
+LINGERING = 1000
+"""How many feeds without subscribers are kept at most."""
+
+
+class Hub:
+    """All feeds of a process over its boards."""
+
+    def __init__(self, boards: Boards, most: int = 5000) -> None:
+        """Have at most so many subscribers."""
+        self.most = most
+        self._boards = boards
+        self._feeds: dict[tuple[View, ...], Feed] = {}
+        self._views: dict[View, WatchedView] = {}
+        self._watched: dict[str, WatchedBoard] = {}
+        self._joined_to: dict[Subscriber, Feed] = {}
+        self._lingering: dict[Feed, None] = {}
+        self._joined: dict[Feed, None] = {}
+        self._running: asyncio.Task[None] | None = None
+        self._commented = 0.0
+        self._next_expiry = inf
+        self._is_recheck_due = False
+        self._busy = self._turn = 0.0
+        self._events = self._drops = 0
+        boards.redefined = self.look_again
+
+    def measure(self) -> Mapping[str, float]:
+        """Return figures for the operator, by their names."""
+        return {
+            "live_subscribers": len(self._joined_to),
+            "live_subscribers_limit": self.most,
+            "live_views": len(self._views),
+            "live_events": self._events,
+            "live_drops": self._drops,
+        }
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many subscribers as there may be."""
+        return len(self._joined_to) >= self.most
+
+    async def open(self, views: tuple[View, ...]) -> Feed:
+        """Return the feed of these views, which has been read; raise what a read of one of them raises."""
+        feed = self._feeds.get(views)
+        if feed is None:
+            feed = self._feeds[views] = Feed([self._watch(view) for view in views])
+            for watched in feed.watched:
+                watched.feeds += 1
+                watched.board.feeds.add(views)
+            self._linger(feed)
+        try:
+            await feed.begin()
+        except BaseException:
+            if not feed.subscribers:
+                self._forget(feed)
+            raise
+        return feed
+
+    def join(self, feed: Feed, subscriber: Subscriber, ident: str = "") -> None:
+        """Send a subscriber what it has missed since the event with an id, or a page, and tell it what changes."""
+        if self._feeds.get(feed.views) is not feed:  # it has ended since it was opened
+            subscriber.end()
+            return
+        self._joined_to[subscriber] = feed
+        feed.subscribers.add(subscriber)
+        self._lingering.pop(feed, None)
+        self._next_expiry = min(self._next_expiry, subscriber.expires)
+        missed = feed.events_since(ident)
+        if missed is not None:
+            for frames in missed:
+                subscriber.put(frames)
+        elif feed.may_differ:
+            subscriber.is_behind = True
+            self.rejoin(subscriber)
+        else:
+            subscriber.put(feed.page())
+        if self._running is None or self._running.done():
+            self._commented = monotonic()
+            self._running = asyncio.get_running_loop().create_task(self._run(), name="laurels-live")
+
+    def rejoin(self, subscriber: Subscriber) -> None:
+        """Send a subscriber a page at the next tick, if it missed something: it has taken all that it was sent."""
+        feed = self._joined_to.get(subscriber)
+        if subscriber.is_behind and feed is not None:
+            feed.joining.append(subscriber)
+            self._joined[feed] = None
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Tell a subscriber nothing more; it may have left already."""
+        feed = self._joined_to.pop(subscriber, None)
+        if feed is not None:
+            feed.subscribers.discard(subscriber)
+            if not feed.subscribers:
+                self._linger(feed)
+
+    def dismiss(self, subscriber: Subscriber) -> None:
+        """End the stream of a subscriber."""
+        self.leave(subscriber)
+        subscriber.end()
+
+    def look_again(self) -> None:
+        """Read everything anew at the next tick: anything may have changed."""
+        for board in self._watched.values():
+            board.mark()
+
+    def recheck(self) -> None:
+        """Ask of each subscriber at the next tick whether it may still read: other rules hold."""
+        self._is_recheck_due = True
+
+    def close(self) -> None:
+        """End all streams."""
+        if self._running is not None:
+            self._running.cancel()
+        for feed in list(self._feeds.values()):
+            self._end(feed)
+
+    # What is looked at
+
+    def _watch(self, view: View) -> WatchedView:
+        watched = self._views.get(view)
+        if watched is None:
+            board = self._watched.get(view.board)
+            if board is None:
+                board = self._watched[view.board] = WatchedBoard(view.board)
+                board.is_polled = not self._boards.store.watch(view.board, board.mark)
+            watched = self._views[view] = WatchedView(view, board, self._boards)
+            board.views.add(watched)
+        return watched
+
+    def _linger(self, feed: Feed) -> None:
+        feed.left = monotonic()
+        self._lingering[feed] = None
+        if len(self._lingering) > LINGERING:
+            self._forget(next(iter(self._lingering)))
+
+    def _forget(self, feed: Feed) -> None:
+        """Forget a feed, and what nobody looks at any more."""
+        self._lingering.pop(feed, None)
+        self._joined.pop(feed, None)
+        if self._feeds.get(feed.views) is feed:
+            del self._feeds[feed.views]
+            for watched in feed.watched:
+                watched.feeds -= 1
+                watched.board.feeds.discard(feed.views)
+                if not watched.feeds:
+                    self._unwatch(watched)
+
+    def _unwatch(self, watched: WatchedView) -> None:
+        board = watched.board
+        self._views.pop(watched.view, None)
+        board.views.discard(watched)
+        if not board.views and board.name in self._watched:
+            del self._watched[board.name]
+            self._boards.store.watch(board.name, None)
+
+    def _end(self, feed: Feed) -> None:
+        for subscriber in list(feed.subscribers):
+            self.dismiss(subscriber)
+        self._forget(feed)
+
+    # Ticks
+
+    async def _run(self) -> None:
+        while self._feeds:
+            begun = self._turn = monotonic()
+            self._busy = 0.0
+            await self._tick(begun)
+            self._busy += monotonic() - self._turn
+            await asyncio.sleep(max(begun + TICK_SECONDS - monotonic(), PAUSE * self._busy))
+
+    async def _tick(self, begun: float) -> None:
+        await self._dismiss_unfit()
+        if begun - self._commented >= COMMENT_SECONDS:
+            self._commented = begun
+            for feed in [each for each in self._lingering if begun - each.left >= COMMENT_SECONDS]:
+                self._forget(feed)
+            await self._write(list(self._joined_to), self._comment)
+        for feed in self._take_due():
+            try:
+                await self._serve(feed)
+            except StoreUnavailable:
+                self._joined[feed] = None  # the next tick tries again
+            except LaurelsError:
+                self._end(feed)  # who comes again is told why
+            except Exception:
+                log.exception("Failed to read a view")
+                self._end(feed)
+            await self._rest()
+
+    def _take_due(self) -> Iterable[Feed]:
+        """Return the feeds that may show something else by now, or that somebody has joined."""
+        due, self._joined, now = self._joined, {}, self._boards.now()
+        for board in self._watched.values():
+            if board.is_polled:
+                board.mark()
+            if board.changes != board.served or now >= board.due:
+                board.served, board.due = board.changes, inf
+                due.update((self._feeds[views], None) for views in board.feeds)
+        return [feed for feed in due if feed.subscribers]
+
+    async def _serve(self, feed: Feed) -> None:
+        frames = await feed.advance()
+        current = [each for each in feed.subscribers if not each.is_behind]
+        joining, feed.joining = feed.joining, []
+        if joining:
+            page = feed.page()
+            await self._write(joining, lambda each: self._put_page(each, page))
+        if frames is not None:
+            self._events += 1
+            await self._write(current, lambda each: self._put(each, frames))
+
+    def _comment(self, subscriber: Subscriber) -> None:
+        if subscriber in self._joined_to and not subscriber.unsent:
+            subscriber.comment()
+
+    def _put_page(self, subscriber: Subscriber, page: Frames) -> None:
+        if subscriber in self._joined_to:
+            subscriber.is_behind = False
+            subscriber.put(page)
+
+    def _put(self, subscriber: Subscriber, frames: Frames) -> None:
+        if subscriber.unsent > UNSENT_BYTES:
+            subscriber.is_behind = True
+            self._drops += 1
+        elif subscriber in self._joined_to:
+            subscriber.put(frames)
+
+    async def _dismiss_unfit(self) -> None:
+        """End the streams of those whose credential is good no longer."""
+        now = self._boards.now()
+        if not self._is_recheck_due and now < self._next_expiry:
+            return
+        is_recheck, self._is_recheck_due, self._next_expiry = self._is_recheck_due, False, inf
+        for subscriber in list(self._joined_to):
+            if subscriber.expires <= now or (is_recheck and subscriber.still_may and not subscriber.still_may()):
+                self.dismiss(subscriber)
+            else:
+                self._next_expiry = min(self._next_expiry, subscriber.expires)
+            await self._rest()
+
+    async def _write(self, subscribers: Iterable[Subscriber], write: Callable[[Subscriber], None]) -> None:
+        for subscriber in subscribers:
+            write(subscriber)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Let the loop do something else, if its turn has been long."""
+        now = monotonic()
+        if now - self._turn > TURN_SECONDS:
+            self._busy += now - self._turn
+            await asyncio.sleep(0)
+            self._turn = monotonic()
