@@ -17,28 +17,30 @@ SANITIZE = os.environ.get("LAURELS_SANITIZE") == "1"
 SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-DLAURELS_FAULTS=50"]
 FLAGS = SANITIZED if SANITIZE else ["-O3"]
 
+COMPILES = not {"dist_info", "egg_info", "sdist"} & {*sys.argv}  # these only list the sources
+
+EXTENSIONS = [
+    Extension(
+        name,
+        [f"src/{name.replace('.', '/')}.pyx"],
+        extra_compile_args=FLAGS + os.environ.get("CFLAGS", "").split(),
+        extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
+    )
+    for name in (
+        "laurels.ranking.index",
+        "laurels.ranking.packed",
+        "laurels.access.marks",
+        "laurels.access.rates",
+        "laurels.adapters.request_counts",
+        "laurels.adapters.fast_path",
+        "laurels.stores.embedded.key_table",
+        "laurels.stores.embedded.status",
+    )
+]
+
 setup(
-    ext_modules=cythonize(
-        [
-            Extension(
-                name,
-                [f"src/{name.replace('.', '/')}.pyx"],
-                extra_compile_args=FLAGS + os.environ.get("CFLAGS", "").split(),
-                extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
-            )
-            for name in (
-                "laurels.ranking.index",
-                "laurels.ranking.packed",
-                "laurels.access.marks",
-                "laurels.access.rates",
-                "laurels.adapters.request_counts",
-                "laurels.adapters.fast_path",
-                "laurels.stores.embedded.key_table",
-                "laurels.stores.embedded.status",
-            )
-        ],
-        compiler_directives={"language_level": "3"},
-        build_dir="build/cython",
-    ),
+    ext_modules=cythonize(EXTENSIONS, compiler_directives={"language_level": "3"}, build_dir="build/cython")
+    if COMPILES
+    else EXTENSIONS,
     options={"build_ext": {"parallel": os.cpu_count()}},
 )

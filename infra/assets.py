@@ -66,6 +66,8 @@ DATA = {
 }
 """Files that a module reads, or that something does which it alone needs: only boards in Valkey have time zones."""
 NO_FILES: Mapping[str, bytes] = {}
+BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
+"""The fields of a statement that hold further ones."""
 
 
 def build(
@@ -210,6 +212,11 @@ class _Statements(ast.NodeVisitor):
     def __init__(self, package: str) -> None:
         self.names: set[str] = set()
         self._package = package.split(".")
+
+    def generic_visit(self, node: ast.AST) -> None:
+        for block in BLOCKS:  # an expression has no imports, and most of a source is expressions
+            for statement in getattr(node, block, ()):
+                self.visit(statement)
 
     def visit_If(self, node: ast.If) -> None:
         if ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:

@@ -75,8 +75,10 @@ MAY_IMPORT = {
     | laurels("clock", "turnstile", "restoring"),
     "laurels.web": set[str](),
     "laurels.live": laurels("limits", "errors", "stores.contract", "boards"),
-    "laurels.http": laurels("version", "limits", "errors", "wording", "access", "definition", "entries", "declaring")
-    | laurels("stores.contract", "boards", "audit", "live", "visible", "web"),
+    "laurels.http": laurels(
+        "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
+    )
+    | laurels("stores.contract", "boards", "audit", "live", "visible"),
     "laurels.adapters.limits": laurels("limits"),
     "laurels.adapters": laurels("limits", "errors", "access", "http", "live", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
@@ -85,6 +87,7 @@ MAY_IMPORT = {
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("workers", "boards_file", "boards", "audit", "live")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
+    "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
     "laurels.cli": laurels(
         "audit",
@@ -101,7 +104,7 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-    | laurels("momento_local", "assembly"),
+    | laurels("momento_local", "assembly", "crowd"),
     "laurels.__init__": laurels("version"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),

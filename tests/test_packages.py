@@ -26,6 +26,7 @@ __all__ = ["clone", "origin"]
 UV = [str(Path(sys.executable).with_name("uv")), "--no-cache", "--offline", "--quiet"]
 ONLY = ["--no-index", "--find-links", str(WHEELHOUSE)]
 SOURCES = ("*.pyx", "*.pxi", "*.pxd")
+AS_IT_IS = ("*.py", "*.pyi", "py.typed", "*.html", "*.css", "*.js")
 COMPILED = sysconfig.get_config_var("EXT_SUFFIX")
 
 
@@ -93,7 +94,7 @@ def test_source_distribution(sdist: Path) -> None:
     """It holds what building takes, the licence, and nothing else."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames() if archive.getmember(name).isfile()}
-    of_package = {f"src/{name}" for name in files("*.py", "*.pyi", "py.typed", *SOURCES)}
+    of_package = {f"src/{name}" for name in files(*AS_IT_IS, *SOURCES)}
     building = {"pyproject.toml", "setup.py", "MANIFEST.in"}
     written = {"PKG-INFO", "setup.cfg"} | {name for name in names if name.startswith("src/laurels.egg-info/")}
     assert names == of_package | building | written | {"README.md", "LICENSE"}
@@ -104,7 +105,7 @@ def test_wheel(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         held = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
         licences = [name for name in archive.namelist() if name.endswith("licenses/LICENSE")]
-    copied = {name: (ROOT / "src" / name).read_bytes() for name in files("*.py", "*.pyi", "py.typed")}
+    copied = {name: (ROOT / "src" / name).read_bytes() for name in files(*AS_IT_IS)}
     compiled = {name.removesuffix(".pyx") + COMPILED for name in files("*.pyx")}
     assert {name: held[name] for name in held.keys() - compiled} == copied
     assert compiled <= held.keys()

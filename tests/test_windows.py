@@ -334,7 +334,7 @@ def test_bad_window(text: str, problem: str) -> None:
 
 
 @given(st.text(st.sampled_from("0123456789*/,-#LW FMONSUTJA?@"), max_size=20) | st.text(max_size=12))
-@settings(max_examples=times(400))
+@settings(max_examples=times(200))
 def test_any_text_is_a_window_or_none(text: str) -> None:
     """Any text is a window with one normal form, or there is a reason why it is none."""
     try:

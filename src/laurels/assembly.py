@@ -46,6 +46,7 @@ from laurels.errors import (
 from laurels.http import Gate, Routes
 from laurels.http.access import Access, open_access
 from laurels.http.auditing import Auditor
+from laurels.http.console import CONSOLE
 from laurels.http.cors import Cors
 from laurels.http.documents import DOCUMENTS
 from laurels.http.hosts import LOCALHOST, AllowedHosts, is_loopback
@@ -71,6 +72,7 @@ from laurels.workers import Figures, Workers
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from mmap import mmap
 
     from prometheus_client.registry import Collector
@@ -78,6 +80,8 @@ if TYPE_CHECKING:
     from laurels.http.gate import Observer
     from laurels.http.operation import Operation
     from laurels.workers import Worker
+
+    Beside = Callable[[Boards], AbstractAsyncContextManager[None]]
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +181,13 @@ def _boards_file(settings: Settings) -> BoardsFile:
     if settings.boards is None:
         return BoardsFile(default=Definition(order=settings.order or DEFAULT_DEFINITION.order))
     return read_boards(settings.boards, settings.order)
+
+
+class Hooks(NamedTuple):
+    """What is called when a service listens, and what uses its boards beside it."""
+
+    announce: Callable[[], None]
+    beside: Beside | None = None
 
 
 class Crew(NamedTuple):
@@ -324,7 +335,8 @@ def list_operations(
     if crew is not None:
         collectors = (WorkersCollector(crew.figures.read),)
     metrics = () if counts is None else (metrics_operation(RequestCollector(counts), *collectors),)
-    return tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *WEB_FILES, *metrics))
+    shown = (*OPERATIONS, *DOCUMENTS, *WEB_FILES, *CONSOLE, *metrics)
+    return tuple(_limited(each, settings.limits) for each in shown)
 
 
 def _limited(operation: Operation, limits: Limits) -> Operation:
@@ -334,10 +346,11 @@ def _limited(operation: Operation, limits: Limits) -> Operation:
     return operation if body is None or body.limit == limit else replace(operation, body=replace(body, limit=limit))
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, beside: Beside | None = None) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way; SIGHUP reloads.
 
-    Raises AddressUnusable, AccessUndecided, OneProcess, and as :func:`open_routes`.
+    One process can have something ``beside`` it, which uses its boards from before it listens. Raises AddressUnusable,
+    AccessUndecided, OneProcess, and as :func:`open_routes`.
     """
     _check_workers(settings)
     reloading = Reloading()
@@ -353,7 +366,7 @@ def serve(settings: Settings) -> None:
                 _serve_as_worker(settings, sockets, reloading, announce)
                 return
             with writing_logs(settings.log_format):
-                uvloop.run(_serve(settings, sockets, reloading, announce))
+                uvloop.run(_serve(settings, sockets, reloading, Hooks(announce, beside)))
     finally:
         ignore_hangups()
 
@@ -393,7 +406,7 @@ def _serve_as_worker(
         try:
             sockets = [bound.enter_context(each) for each in bind_beside(reserved)]
             crew = Crew(worker, counts, figures)
-            uvloop.run(_serve(replace(settings, limits=limits), sockets, reloading, worker.be_ready, crew))
+            uvloop.run(_serve(replace(settings, limits=limits), sockets, reloading, Hooks(worker.be_ready), crew))
         except LaurelsError as error:
             if worker.is_first:
                 raise
@@ -414,18 +427,18 @@ def _hosts_to_answer_to(settings: Settings, sockets: Sequence[socket.socket]) ->
 
 
 async def _serve(
-    settings: Settings,
-    sockets: list[socket.socket],
-    reloading: Reloading,
-    announce: Callable[[], None],
-    crew: Crew | None = None,
+    settings: Settings, sockets: list[socket.socket], reloading: Reloading, hooks: Hooks, crew: Crew | None = None
 ) -> None:
     room = connections_within_descriptors(settings.limits.max_connections)
     settings = replace(settings, limits=replace(settings.limits, max_connections=room))
     certificate = Certificate(settings.tls_cert, settings.tls_key) if settings.tls_cert else None
     if certificate is not None:
         reloading.add(f"the certificate {settings.tls_cert}", certificate.reload)
-    async with open_routes(settings, reloading, crew) as routes, reloading.answering():
+    async with AsyncExitStack() as opened:
+        routes = await opened.enter_async_context(open_routes(settings, reloading, crew))
+        if hooks.beside is not None:
+            await opened.enter_async_context(hooks.beside(routes.boards))
+        await opened.enter_async_context(reloading.answering())
         shared = Shared(settings.limits, routes)
         server = Server(
             uvicorn.Config(
@@ -441,7 +454,7 @@ async def _serve(
                 server_header=False,
                 timeout_graceful_shutdown=int(settings.limits.body_timeout + SHUTDOWN_SECONDS),
             ),
-            announce,
+            hooks.announce,
         )
         for ending in (signal.SIGINT, signal.SIGTERM):
             signal.signal(ending, lambda *_: None)  # uvicorn raises them again at its end: that end is a good one

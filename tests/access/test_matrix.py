@@ -22,8 +22,18 @@ if TYPE_CHECKING:
     from tests.access.ways import Way
 
 SCOPES = {
-    "open": ["document", "docs", "landing", "health", "ready", "whoami", "give_anonymous_token"],
-    "read": ["standing", "read", "definition", "periods", "summary", "rank", "boards"],
+    "open": [
+        "document",
+        "docs",
+        "landing",
+        "health",
+        "ready",
+        "whoami",
+        "console",
+        "console_file",
+        "give_anonymous_token",
+    ],
+    "read": ["standing", "read", "definition", "periods", "summary", "rank", "boards", "live"],
     "submit:self": ["submit", "make_run"],
     "submit": ["submit_many", "set_metadata"],
     "moderate": ["remove", "restore", "hide", "show", "hidden", "held", "release", "reject"],
@@ -53,6 +63,7 @@ GOOD: dict[str, tuple[int, Any]] = {
     "make_run": (422, None),  # it may be made, but this board takes none, and holds nothing
     "release": (404, None),
     "reject": (404, None),
+    "live": (400, None),  # it may be watched, but has no such window: nothing is streamed
     "give_token": (201, {"name": "v"}),
     "give_anonymous_token": (404, None),  # it is open, and there are no anonymous players here
 }
@@ -167,9 +178,8 @@ def expected(name: str, credential: str) -> int:
 def test_who_may(service: Service, operation: Operation) -> None:
     """Each credential is answered with the one status, and whoever may not changes nothing."""
     _, body = GOOD.get(operation.name, (200, None))
-    target = operation.path.format(board="kart", name="v", key="gone") + (
-        "?score=7" if operation.name == "rank" else ""
-    )
+    query = {"rank": "?score=7", "live": "?window=daily"}.get(operation.name, "")
+    target = operation.path.format(board="kart", name="v", key="gone", file="console.css") + query
     statuses = {}
     wanted = {credential: expected(operation.name, credential) for credential in ("none", *service.secrets)}
     service.arrange()

@@ -59,8 +59,8 @@ def test_client_that_leaves_amid_its_body(tmp_path: Path) -> None:
 
 
 def test_there_is_only_http(tmp_path: Path) -> None:
-    """A WebSocket is refused before it is accepted, as the protocol has it, and what no server sends raises."""
-    (sent,) = asyncio.run(called(tmp_path, {"type": "websocket"}))
+    """A WebSocket where there is none is refused before it is accepted, and what no server sends raises."""
+    (sent,) = asyncio.run(called(tmp_path, {"type": "websocket", "path": "/", "query_string": b"", "headers": []}))
     assert sent["type"] == "websocket.close"
     with pytest.raises(NotImplementedError, match="no webtransport"):
         asyncio.run(called(tmp_path, {"type": "webtransport"}))

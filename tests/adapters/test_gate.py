@@ -39,18 +39,28 @@ def odd(request: bytes) -> bytes:
     return request.replace(b"\r\n", b"\r\nX-Odd: 1\r\n", 1)
 
 
-@pytest.fixture
-def lines(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the file of what the gate's observer saw."""
-    return tmp_path / "lines"
+    return tmp_path_factory.mktemp("gate") / "lines"
 
 
-@pytest.fixture
-def guarded(tmp_path: Path, lines: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def service(lines: Path) -> Iterator[Server]:
     """Start a service with a gate that lets in who shows the key."""
-    command = [sys.executable, "-m", "tests.adapters.served", "guarded", str(tmp_path / "data"), str(lines)]
+    command = [sys.executable, "-m", "tests.adapters.served", "guarded", str(lines.with_name("data")), str(lines)]
     with started(command) as server:
         yield server
+
+
+@pytest.fixture
+def guarded(service: Server, lines: Path) -> Server:
+    """Return the service with an empty board, whose observer has seen nothing."""
+    assert ask(service, "DELETE", "/kart", headers=AUTHORIZATION).status == 204
+    while not lines.exists() or '["DELETE", "/{board}", 204' not in lines.read_text():  # pragma: no cover - seldom
+        time.sleep(0.001)
+    lines.unlink()
+    return service
 
 
 def observed(lines: Path, count: int) -> list[tuple[str, str, int]]:
@@ -208,7 +218,7 @@ def test_observers_see_what_waits(guarded: Server, lines: Path) -> None:
 
 
 @pytest.mark.parametrize("headers", [[], [(b"authorization", KEY)]], ids=["without", "with"])
-def test_asgi_application_has_the_gate(tmp_path: Path, lines: Path, headers: list[tuple[bytes, bytes]]) -> None:
+def test_asgi_application_has_the_gate(tmp_path: Path, headers: list[tuple[bytes, bytes]]) -> None:
     """Under any other server it is the same gate; without the key the body is not even asked for."""
     sent: list[Any] = []
 
@@ -223,27 +233,29 @@ def test_asgi_application_has_the_gate(tmp_path: Path, lines: Path, headers: lis
         store = await EmbeddedStore.open(tmp_path / "data")
         scope = {"type": "http", "method": "POST", "path": "/b/v", "query_string": b"", "headers": headers}
         scope["client"] = ("10.0.0.1", 1)
-        await Application(Routes(Boards(store), gate=guard(lines)))(scope, receive, send)  # type: ignore[arg-type]
+        await Application(Routes(Boards(store), gate=guard(tmp_path / "lines")))(scope, receive, send)  # type: ignore[arg-type]
         await store.close()
 
     asyncio.run(run())
     status = 202 if headers else 401
     assert sent[0]["status"] == status
-    assert observed(lines, 1) == [("POST", "/{board}/{name}", status)]
+    assert observed(tmp_path / "lines", 1) == [("POST", "/{board}/{name}", status)]
 
 
 @pytest.mark.parametrize("name", ["rest-submit", "rest-standing", "rest-page", "http-submit", "http-standing"])
-def test_events_of_lambda_meet_the_gate(tmp_path: Path, lines: Path, name: str) -> None:
+def test_events_of_lambda_meet_the_gate(tmp_path: Path, name: str) -> None:
     """A request that was an event of API Gateway's meets it like any other."""
 
     async def run() -> int:
         store = await EmbeddedStore.open(tmp_path / "data")
-        response = await Routes(Boards(store), gate=guard(lines)).answer(gateway.read_event(RECORDED[name].event))
+        response = await Routes(Boards(store), gate=guard(tmp_path / "lines")).answer(
+            gateway.read_event(RECORDED[name].event)
+        )
         await store.close()
         return response.status
 
     assert asyncio.run(run()) == 401
-    assert observed(lines, 1)[0][2] == 401
+    assert observed(tmp_path / "lines", 1)[0][2] == 401
 
 
 def test_stream_as_a_whole_answer() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from laurels.cli import main
 from laurels.http.cors import ALLOWED_HEADERS
 from tests.adapters.conftest import GAME, OTHER
 from tests.asking import ask, connected, read_replies, send_bytes
@@ -182,10 +182,9 @@ def test_service_beyond_this_machine(tmp_path: Path, options: tuple[str, ...], s
 @pytest.mark.parametrize("option", ["--allowed-host", "--trusted-proxy", "--cors-origin"])
 def test_setting_that_is_none(tmp_path: Path, option: str) -> None:
     """A setting that could never match ends the start, with what it should be."""
-    command = [sys.executable, "-m", "laurels", "serve", "--data", str(tmp_path), "--port", "0", option, "http://a/b"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert re.match(r"Error: 'http://a/b' is no (host|proxy|origin)", done.stderr)
+    ended = CliRunner().invoke(main, ["serve", "--data", str(tmp_path), "--port", "0", option, "http://a/b"])
+    assert (ended.exit_code, ended.stderr.count("\n")) == (1, 1)
+    assert re.match(r"Error: 'http://a/b' is no (host|proxy|origin)", ended.stderr)
 
 
 def test_other_servers(tmp_path: Path) -> None:

@@ -59,10 +59,10 @@ def test_commands(server: Server, laurels: Run, board: str) -> None:
 
 def test_many(laurels: Run, board: str, stdin: Callable[[bytes], None]) -> None:
     """All hidden names are listed, however many lists that takes; an import hides them before it submits anything."""
-    stdin(b"name\tscore\thidden\n" + b"".join(b"player-%04d\t%d\tTRUE\n" % (number, number) for number in range(2100)))
-    assert laurels("import", "-", "--board", board).stderr.startswith("Kept 2,100 of 2,100 rows")
+    stdin(b"name\tscore\thidden\n" + b"".join(b"player-%04d\t%d\tTRUE\n" % (number, number) for number in range(1100)))
+    assert laurels("import", "-", "--board", board).stderr.startswith("Kept 1,100 of 1,100 rows")
     found = json.loads(laurels("hidden", board, "--json").stdout)
-    assert [(each["name"], each["score"]) for each in found] == [(f"player-{n:04}", n) for n in range(2100)]
+    assert [(each["name"], each["score"]) for each in found] == [(f"player-{n:04}", n) for n in range(1100)]
 
 
 @pytest.mark.parametrize("guarded", [(), ("--safe-csv",)], ids=["plain", "safe"])

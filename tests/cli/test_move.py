@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shlex
+import shutil
 import signal
 from contextlib import closing
 from pathlib import Path
@@ -81,9 +82,9 @@ async def export(client: Client, board: str, when: Period) -> bytes:
     return b"".join([encode_rows(page, "jsonl", details=True) async for page in copy.pages()])
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """Return a directory with a board of every kind."""
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with a board of every kind, to be copied."""
 
     async def fill(boards: Boards) -> None:
         full = {"operator": "best", "ties": "earliest", "ranking": "dense", "windows": ("daily", "monthly")}
@@ -103,8 +104,15 @@ def source(tmp_path: Path) -> Path:
         for name in ("v1", "v2", "nobody"):
             await boards.hide("full", name)
 
-    work(tmp_path / "from", fill)
-    return tmp_path / "from"
+    path = tmp_path_factory.mktemp("filled") / "from"
+    work(path, fill)
+    return path
+
+
+@pytest.fixture
+def source(filled: Path, tmp_path: Path) -> Path:
+    """Return a directory with a board of every kind."""
+    return Path(shutil.copytree(filled, tmp_path / "from"))
 
 
 def test_every_way(source: Path, redis_server: Node, tmp_path: Path) -> None:
@@ -239,12 +247,52 @@ def test_default_definition(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "status"),
-    [(("nowhere", "to"), 2), (("a", "a"), 2), (("http://127.0.0.1:1", "to"), 3), ((".", "redis:nonsense"), 1)],
+    [
+        (("nowhere", "to"), 2),
+        ((".", "to"), 2),
+        (("from", "./from/"), 2),
+        (("http://localhost:1", "http://localhost:1/"), 2),
+        (("from", "http://127.0.0.1:1"), 3),
+        (("from", "redis:nonsense"), 2),
+        (("from", "htpp://localhost"), 1),
+    ],
 )
-def test_wrong_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, str], status: int) -> None:
-    """What is no store and no service is named."""
-    monkeypatch.chdir(tmp_path)
+def test_wrong_sides(source: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, str], status: int) -> None:
+    """What is no store and no service is named, and nothing is made of it."""
+    monkeypatch.chdir(source.parent)
     assert move(*words).exit_code == status
+    assert [*source.parent.iterdir()] == [source]
+
+
+def test_nothing_there(redis_server: Node, tmp_path: Path) -> None:
+    """A place without boards is the wrong one, and no success."""
+    found = move(redis_server.url, tmp_path / "to")
+    assert (found.exit_code, "FROM has no boards" in found.stderr) == (2, True)
+
+
+def test_settings_of_redis(filled: Path, redis_server: Node, tmp_path: Path) -> None:
+    """A password comes from a file, also if the two sides have not the same; an evicting server is read as it is."""
+    (one := tmp_path / "one").write_text("s3cret\n")
+    (other := tmp_path / "other").write_text("hunter2\n")
+    one_url, other_url = (redis_server.url.replace("://", f"://{user}@") for user in ("one", "other"))
+    with closing(redis_server.client()) as client:
+        for user, password in (("one", "s3cret"), ("other", "hunter2")):
+            access: Any = {"keys": ["*"], "channels": ["*"], "categories": ["+@all"]}
+            client.acl_setuser(user, enabled=True, passwords=[f"+{password}"], **access)
+        try:
+            found = move(filled, one_url, "--redis-password-file", str(other))
+            assert (found.exit_code, "hunter2" in found.output) == (1, False)
+            client.config_set("maxmemory", "1gb")
+            client.config_set("maxmemory-policy", "allkeys-lru")
+            assert "--allow-eviction" in move(filled, one_url, "--redis-password-file", str(one)).stderr
+            assert moved(filled, one_url, "--redis-password-file", str(one), "--allow-eviction")["verified"]
+            files = ("--redis-password-file", str(other), "--from-redis-password-file", str(one))
+            assert move(one_url, tmp_path / "to", *files).exit_code == 0
+            assert move(tmp_path / "to", other_url, *files, "--allow-eviction").exit_code == 0
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", "0")
+            client.acl_deluser("one", "other")
 
 
 def test_directory_in_use(source: Path, tmp_path: Path) -> None:

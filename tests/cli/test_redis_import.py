@@ -6,6 +6,8 @@ import asyncio
 import json
 import struct
 from contextlib import closing
+from itertools import count
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -186,6 +188,10 @@ def test_kinds_of_keys(server: Server, source: Node, board: str) -> None:
         ("kart", "mario-kart", "kart", "mario-kart"),
         ("k[a-c]\\*?:*", None, "kb*x:1", "1"),
         ("k[^a]:*", None, "kb:1", "1"),
+        ("k[z-a]:*", None, "kb:1", "1"),
+        ("k[\\d]:*", None, "kd:1", "1"),
+        ("k[a\\]]:*", None, "k]:1", "1"),
+        ("k??:*", None, "k\u00e9:\u00e9", "\u00e9"),
         ("k[]*", "x*", "k", "x"),
         ("**", None, "kart", "kart"),
     ],
@@ -248,17 +254,61 @@ def test_password(server: Server, source: Node, board: str, tmp_path: Path, monk
     monkeypatch.setenv("LAURELS_REDIS_PASSWORD", "s3cret")
     assert imported("").exit_code == 0
     file.write_text("\n")
-    assert imported("", "--redis-password-file", str(file)).exit_code == 2
-    assert imported("", "--redis-password-file", str(tmp_path / "none")).exit_code == 2
+    assert imported("", "--redis-password-file", str(file)).exit_code == 3
+    none = imported("", "--redis-password-file", str(tmp_path / "none"))
+    assert (none.exit_code, "the password of Redis cannot be read" in none.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://127.0.0.1:1/0", "nonsense", "redis+cluster://127.0.0.1:1", "redis+sentinel://127.0.0.1:1/x"]
+    "url", ["redis://127.0.0.1:1/0", "unix:///none", "redis+cluster://127.0.0.1:1", "redis+sentinel://127.0.0.1:1/x"]
 )
 def test_no_source(server: Server, url: str) -> None:
     """A server that cannot be reached is named, and nothing happens."""
     found = run(server.url, "import", "--from-redis", url, "--key", "*")
     assert (found.exit_code, f"Cannot read {url}" in found.stderr) == (3, True)
+
+
+def test_wrong_url() -> None:
+    """What is no URL of Redis is a wrong word, and no part of a password is shown."""
+    found = run("http://127.0.0.1:9", "import", "--from-redis", "redis://:s3/cret@host?db=1", "--key", "*")
+    assert (found.exit_code, "is no URL of Redis" in found.stderr, "cret" in found.output) == (2, True, False)
+    found = run("http://127.0.0.1:9", "import", "--from-redis", "redis://:s3/cret@127.0.0.1:1", "--key", "*")
+    assert (found.exit_code, "cret" in found.output) == (3, False)
+
+
+def test_writers(server: Server, source: Node, board: str) -> None:
+    """What is a member all the while arrives with a score that it had, and a second run brings the last one."""
+    names = [f"v{index}" for index in range(3000)]
+    put(source, f"busy:{board}", dict.fromkeys(names, 0))
+    stopping, begun = Event(), Event()
+
+    def write() -> None:
+        with closing(source.client()) as client:
+            for score in count(1):
+                some = names[score % 100 :: 100]
+                client.zadd(f"busy:{board}", dict.fromkeys(some, score) | {f"new{score % 50}": score})
+                client.zrem(f"busy:{board}", f"new{(score + 25) % 50}")
+                begun.set()
+                if stopping.is_set():
+                    return
+
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        begun.wait()
+        assert adopt(server.url, source, "busy:*").exit_code == 0
+    finally:
+        stopping.set()
+        writer.join()
+    with closing(source.client()) as client:
+        last = {name.decode(): score for name, score in client.zrange(f"busy:{board}", 0, -1, withscores=True)}
+    found = {name: score for start in (0, 1000, 2000, 3000) for name, score in page(server, board, start).items()}
+    assert {*names} <= {*found}
+    assert all(found[name] <= last[name] for name in names)
+    assert adopt(server.url, source, "busy:*", "--delete").exit_code == 0
+    assert {
+        name: score for start in (0, 1000, 2000, 3000) for name, score in page(server, board, start).items()
+    } == last
 
 
 def test_cluster(server: Server, redis_cluster: Cluster, board: str) -> None:

@@ -17,7 +17,7 @@ IN_VAIN = {"make_run", "release", "reject"}
 
 _PERIOD = {"window", "period"}
 UNTOLD = {
-    "boards": {"after"},
+    "boards": {"after", "prefix"},
     "submit": {"/score", "/operator", "/run", "/submittedAt", "Idempotency-Key"},
     "held": {"cursor"},
     "submit_many": {"Idempotency-Key"},
@@ -30,7 +30,7 @@ UNTOLD = {
     "restore": _PERIOD,
     "drop": _PERIOD,
     "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl", "/guard", "/title", "/display"},
-    "summary": _PERIOD,
+    "summary": _PERIOD | {"percentiles"},  # of which no schema says how many digits they may have
     "rank": _PERIOD,
     "hidden": _PERIOD | {"after"},
     "give_token": {"name", "/boards", "/seconds"},

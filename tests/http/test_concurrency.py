@@ -15,13 +15,14 @@ import msgspec
 import pytest
 
 from tests.asking import ask
+from tests.length import times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.conftest import Server
 
-WRITERS, EACH, NAMES = 32, 40, 7
+WRITERS, EACH, NAMES = 32, times(15), 7
 JSON = {"content-type": "application/json"}
 
 

@@ -95,7 +95,11 @@ def test_document_is_served(service: Server) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_methods_are_those_of_the_routes(service: Server, path: str) -> None:
     """Each path has just the methods that the service allows there."""
-    allowed = ask(service, "OPTIONS", path.format(board="kart", name="v", key="game")).headers["allow"].split(", ")
+    allowed = (
+        ask(service, "OPTIONS", path.format(board="kart", name="v", key="game", file="console.css"))
+        .headers["allow"]
+        .split(", ")
+    )
     assert {operation.method for operation in SERVED if operation.path == path} == set(allowed) - {
         "HEAD",
         "OPTIONS",
@@ -119,8 +123,9 @@ def test_example_fits_its_schema(schema: dict[str, Any], value: object) -> None:
 
 
 def test_every_operation_has_an_example() -> None:
-    """The walkthrough leaves out nothing but the documents and the metrics."""
-    assert {one.operation for one in WALKTHROUGH} == set(BY_NAME) - {"document", "docs", "metrics"}
+    """The walkthrough leaves out nothing but the documents, the console and the metrics."""
+    documents = {"document", "docs", "console", "console_file", "metrics"}
+    assert {one.operation for one in WALKTHROUGH} == set(BY_NAME) - documents
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))

@@ -49,10 +49,11 @@ HEADERS = ("Idempotency-Key", "Prefer", "Accept", "Content-Type", "Content-Encod
 
 def bad_requests(operation: Operation) -> Iterator[tuple[str, str, object, dict[str, str]]]:
     """Yield requests for an operation, in each of which something is long."""
-    good = operation.path.format(board="b", name="n", key="k")
+    good = operation.path.format(board="b", name="n", key="k", file="console.css")
     body = {"score": 1} if operation.body else None
     for path in (
-        operation.path.format(board=long, name=long, key=long) for long in (LONG, NAME, quote("\u00e9" * 128))
+        operation.path.format(board=long, name=long, key=long, file=long)
+        for long in (LONG, NAME, quote("\u00e9" * 128))
     ):
         yield operation.method, path, body, {}
     known = [parameter.name for parameter in operation.parameters if parameter.where == "query"]

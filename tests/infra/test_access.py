@@ -6,8 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aws_cdk import App
 
 from infra.access import has_issuers, read_access_file
+from infra.app import add_stage
 from infra.errors import SettingRefused
 from infra.settings import read
 from laurels.access.ssm_parameter import PARAMETER_BYTES
@@ -15,7 +17,7 @@ from laurels.errors import AccessFileUnusable
 from laurels.serverless import environment
 from tests.infra.conftest import ACCESS, Synthesized
 from tests.infra.test_gateway import FUNCTIONS, ROUTES, header, methods
-from tests.infra.test_settings import AUTHORIZER, USER_POOL, run
+from tests.infra.test_settings import AUTHORIZER, USER_POOL
 from tests.infra.test_stack import ROUTES as NAMES
 from tests.infra.test_stack import allow, statements
 
@@ -211,14 +213,13 @@ def test_file_is_checked_at_synthesis(tmp_path: Path, text: str, problem: str) -
         read_access_file(read(PARAMETER | {"accessFile": str(file)})[0])
 
 
-def test_app_ends_with_the_reason(tmp_path: Path) -> None:
-    """The app ends with the refusal as its only output."""
+def test_app_is_refused(tmp_path: Path) -> None:
+    """The app refuses a file with one line, which does not repeat what stands in it."""
     file = tmp_path / "access.toml"
     file.write_text('[players]\nsecret = "hush"')
-    ended = run(PARAMETER | {"accessFile": str(file)}, tmp_path)
-    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
-    assert "access.toml cannot be used" in ended.stderr
-    assert "hush" not in ended.stderr
+    with pytest.raises(AccessFileUnusable, match=r"^[^\n]*access\.toml cannot be used[^\n]*$") as refused:
+        add_stage(App(context=PARAMETER | {"accessFile": str(file)}, outdir=str(tmp_path / "out")))
+    assert "hush" not in str(refused.value)
 
 
 @pytest.mark.parametrize("size", [PARAMETER_BYTES, PARAMETER_BYTES + 1])

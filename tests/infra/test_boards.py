@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from aws_cdk import App
 
+from infra.app import add_stage
 from infra.boards import read_declarations
 from infra.settings import read
 from laurels.boards_file import read_boards
 from laurels.definition import BoardsFile
 from laurels.errors import BadDefinition, BoardsFileUnusable
 from tests.infra.conftest import BOARDS
-from tests.infra.test_settings import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,9 +80,8 @@ def test_no_such_file() -> None:
         read_declarations(read({"boardsFile": "/nowhere/boards.toml"})[0])
 
 
-def test_app_ends_with_the_reason(tmp_path: Path) -> None:
-    """The app ends with the refusal as its only output."""
-    ended = run({"boardsFile": str(tmp_path / "boards.toml")}, tmp_path)
-    assert ended.returncode == 1
-    assert ended.stderr.count("\n") == 1
-    assert "boards.toml cannot be used" in ended.stderr
+def test_app_is_refused(tmp_path: Path) -> None:
+    """The app refuses a file with one line."""
+    context = {"boardsFile": str(tmp_path / "boards.toml")}
+    with pytest.raises(BoardsFileUnusable, match=r"^[^\n]*boards\.toml cannot be used[^\n]*$"):
+        add_stage(App(context=context, outdir=str(tmp_path / "out")))

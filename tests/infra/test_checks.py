@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 OURS = Path(sys.executable).parent
+UNPACKED = Path.home() / ".cache" / "aws" / "jsii" / "package-cache"
+"""Where jsii keeps CDK's packages: it would unpack them again for each new home."""
 DEPENDS_TWICE = "W3005"
 """CDK writes DependsOn even if a reference implies it."""
 
@@ -93,7 +95,7 @@ def cdk(directory: Path, *arguments: str, cwd: Path = ROOT) -> subprocess.Comple
     return subprocess.run(
         command,
         cwd=cwd,
-        env=environment | {"PATH": path, "HOME": str(directory)},
+        env=environment | {"PATH": path, "HOME": str(directory), "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(UNPACKED)},
         capture_output=True,
         text=True,
         check=False,

@@ -12,6 +12,7 @@ import pytest
 
 from infra.local.stack import make_key
 from tests.asking import ask
+from tests.length import times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = 20
+ROUNDS = times(8)
 
 
 class Player(threading.Thread):

@@ -182,4 +182,4 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = pytest.mark.slow(Model.TestCase)
-TestModel.settings = settings(max_examples=times(120), stateful_step_count=30)
+TestModel.settings = settings(max_examples=times(80), stateful_step_count=30)

@@ -20,6 +20,7 @@ from laurels.stores.contract import Board, Feed, FullSubmission, IdempotencyKey,
 from laurels.stores.redis.keys import key_of
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.store import RedisStore
+from tests.length import times
 from tests.redis_servers import PROGRAMS
 from tests.stores.conformance import LAPS, Conformance
 from tests.stores.guarantees import KART, InTime, declare, shown
@@ -134,7 +135,7 @@ class RedisMachine(StoreMachine):
 def test_model(url: str) -> None:
     """The store does what dictionaries do, in any sequence of operations."""
     machine = type("Machine", (RedisMachine,), {"url": url})
-    run_state_machine_as_test(machine, settings=settings(deadline=None, max_examples=100, stateful_step_count=30))
+    run_state_machine_as_test(machine, settings=settings(deadline=None, max_examples=times(40), stateful_step_count=30))
 
 
 async def test_server_that_is_killed(store: RedisStore, redis_server: Node) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from laurels.stores.contract import Board, Feed, FullSubmission, IdempotencyKey,
 from laurels.stores.redis import watching
 from laurels.stores.redis.cluster import slot_of
 from laurels.stores.redis.keys import key_of
+from laurels.stores.redis.listening import Listener
 from laurels.stores.redis.store import RedisStore
 from tests.redis_servers import running, until
 
@@ -48,8 +50,10 @@ class Watcher:
 
     async def until(self, seen: Callable[[], Awaitable[bool]]) -> None:
         """Wait until a read sees something, reading only when told."""
-        while not await seen():
+        is_seen = False
+        while not is_seen:
             await self.told()
+            is_seen = await seen()
 
 
 @asynccontextmanager
@@ -77,11 +81,8 @@ def scored(store: RedisStore, score: float, board: Board = KART) -> Callable[[],
     """Return whether a read sees a score of v."""
 
     async def see() -> bool:
-        try:
-            found = await store.standing(board, "v")
-        except StoreError:
-            return False
-        return found is not None and found.score == score
+        [found] = await asyncio.gather(store.standing(board, "v"), return_exceptions=True)
+        return getattr(found, "score", None) == score
 
     return see
 
@@ -173,7 +174,7 @@ async def test_few_messages(redis_server: Node) -> None:
             for score in range(20):
                 await writer.submit(KART, Submission("v", score))
             assert messages() == before
-            assert not client.exists(f"{key_of('kart')}:watched")
+            assert not client.exists(f"{key_of('kart')}:state")
 
 
 async def test_what_changes_nothing_is_not_told(redis_server: Node) -> None:
@@ -185,7 +186,7 @@ async def test_what_changes_nothing_is_not_told(redis_server: Node) -> None:
             await writer.page(KART, 0, 9)
             await writer.remove(KART, "nobody")
             with closing(redis_server.client()) as client:
-                assert client.exists(f"{key_of('kart')}:watched")
+                assert client.get(f"{key_of('kart')}:state") == b"!s"
 
 
 async def test_a_lost_connection(redis_server: Node) -> None:
@@ -216,9 +217,59 @@ async def test_a_mark_that_is_gone(redis_server: Node, monkeypatch: pytest.Monke
     async with watching_kart(redis_server.url) as watcher:
         with closing(redis_server.client()) as client:
             before = {each["id"] for each in client.client_list(_type="pubsub")}
-            client.delete(f"{key_of('kart')}:watched")
+            client.delete(f"{key_of('kart')}:state")
             while not before.isdisjoint(each["id"] for each in client.client_list(_type="pubsub")):
                 await watcher.told()
+
+
+async def test_definitions_are_looked_at(redis_server: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing is told it is looked how the board is defined."""
+    monkeypatch.setattr(watching, "CHECK_SECONDS", 0.05)
+    async with opened(redis_server.url) as writer:
+        await writer.define("kart", Definition(partitions=4))
+    async with watching_kart(redis_server.url):
+        with closing(redis_server.client()) as client:
+
+            def looks() -> int:
+                return int(client.info("commandstats").get("cmdstat_mget", {"calls": 0})["calls"])
+
+            before = looks()
+            await asyncio.to_thread(until, lambda: looks() > before + 2, SECONDS)
+
+
+async def test_nobody_listens_any_more(redis_server: Node) -> None:
+    """Who watches no more listens to nothing, and may begin anew."""
+    async with watching_kart(redis_server.url) as watcher:
+        with closing(redis_server.client()) as client:
+            channels = [f"{key_of('kart')}:changes".encode()]
+            assert client.pubsub_shardchannels() == channels
+            watcher.store.watch("kart", None)
+            await asyncio.to_thread(until, lambda: not client.pubsub_shardchannels(), SECONDS)
+            watcher.store.watch("kart", watcher.mark)
+            await watcher.told()
+            assert client.pubsub_shardchannels() == channels
+
+
+async def test_what_is_no_redis() -> None:
+    """A connection to what does not speak the protocol is given up, and an answer that nobody waits for is ignored."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"+OK\r\n*3\r\n$8\r\nsmessage\r\n$1\r\nx\r\n$0\r\n\r\n?\r\n")
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    async with server:
+        listener, loop = Listener(), asyncio.get_running_loop()
+        listener.told[b"y"] = told = asyncio.Event()
+        await loop.create_connection(lambda: listener, *server.sockets[0].getsockname())
+        await asyncio.wait_for(told.wait(), SECONDS)
+        assert listener.is_lost
+        with pytest.raises(ConnectionError):
+            await listener.subscribe(b"x", told)
+        listener.unsubscribe(b"y")
+        assert not listener.told
 
 
 async def test_channels_are_not_permitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,10 +295,7 @@ async def test_partitions(redis_server: Node, before: int, after: int) -> None:
 
             def sees(count: int, number: int) -> Callable[[], Awaitable[bool]]:
                 async def see() -> bool:
-                    try:
-                        return await watcher.store.count(boards[count]) == number
-                    except StoreError:
-                        return False
+                    return await watcher.store.count(boards[count]) == number
 
                 return see
 
@@ -262,6 +310,15 @@ async def test_partitions(redis_server: Node, before: int, after: int) -> None:
                 await watcher.until(sees(after, name + 1))
 
 
+async def submit_at_last(store: RedisStore) -> float:
+    """Submit scores of v until one is kept; return that."""
+    for score in count(10):  # pragma: no branch - one is kept at last
+        with suppress(StoreError):
+            await store.submit(KART, Submission("v", score))
+            break
+    return score
+
+
 async def test_a_cluster(redis_cluster: Cluster) -> None:
     """In a cluster a board's own node tells; another that takes its place does so, too."""
     async with opened(redis_cluster.url) as writer, watching_kart(redis_cluster.url) as watcher:
@@ -270,28 +327,14 @@ async def test_a_cluster(redis_cluster: Cluster) -> None:
             await watcher.until(scored(watcher.store, score))
         redis_cluster.primary_of(slot_of(key_of("kart"))).kill()
         await watcher.told()
-        last = 3.0
-        while True:
-            try:
-                await writer.submit(KART, Submission("v", last))
-                break
-            except StoreError:
-                last += 1
-        await watcher.until(scored(watcher.store, last))
+        await watcher.until(scored(watcher.store, await submit_at_last(writer)))
 
 
 async def test_a_failover(redis_sentinels: Sentinels) -> None:
     """Who watches over Sentinels is told by the new primary."""
     async with opened(redis_sentinels.url) as writer, watching_kart(redis_sentinels.url) as watcher:
         redis_sentinels.primary.kill()
-        last = 1.0
-        while True:
-            try:
-                await writer.submit(KART, Submission("v", last))
-                break
-            except StoreError:
-                last += 1
-        await watcher.until(scored(watcher.store, last))
+        await watcher.until(scored(watcher.store, await submit_at_last(writer)))
 
 
 async def test_a_slot_that_moves(redis_cluster: Cluster) -> None:

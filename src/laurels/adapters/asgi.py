@@ -10,17 +10,21 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
+from websockets.frames import CloseCode
+
 from laurels.errors import LaurelsError
+from laurels.http.handshake import offer_websocket
 from laurels.http.hosts import parse_address
+from laurels.http.live import Live
 from laurels.http.messages import BODILESS, Request, StreamingResponse, add_header
 from laurels.http.problems import HTTPError, problem, too_large
 from laurels.http.proxies import read_address
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
-    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope, WebSocketScope
 
     from laurels.http.messages import Response
     from laurels.http.routes import Call, Routes
@@ -35,6 +39,7 @@ UNDECIDED = (
 DRAINED = 1024 * 1024
 WATCH_SECONDS = 0.02
 """How long a read may take before it is watched whether its client has left: nearly all are answered by then."""
+
 
 _ENCODED = re.compile(rb"%[0-9A-Fa-f]{2}|[^%]")
 
@@ -54,11 +59,8 @@ class Application:
         self.is_local = is_local
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Answer one HTTP request, and refuse a WebSocket."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000, "reason": None})
-            return
-        if scope["type"] != "http":
+        """Answer one HTTP request, or one for a WebSocket."""
+        if scope["type"] not in {"http", "websocket"}:
             raise NotImplementedError(f"There is only HTTP here, no {scope['type']}.")
         begun = monotonic()
         request = _read_head(scope)
@@ -66,7 +68,8 @@ class Application:
         try:
             if self.is_local:
                 _check_local(scope)
-            response = await self._answer(call, request, receive)
+            answer = self._answer if scope["type"] == "http" else self._answer_websocket
+            response = await answer(call, request, receive)
             if isinstance(response, StreamingResponse) and scope.get("http_version") == "1.0":
                 raise HTTPError(505, "This answer is streamed, which takes HTTP/1.1.")  # noqa: TRY301 - as any refusal
         except Disconnected:
@@ -78,10 +81,7 @@ class Application:
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
             response = self.routes.fail(call, request, error)
         response = self.routes.gate.release(request, call.route, request.method, response, monotonic() - begun)
-        if isinstance(response, StreamingResponse):
-            await _stream(response, receive, send, is_head=request.method == "HEAD")
-        else:
-            await send_response(response, send)
+        await _respond(response, scope, receive, send)
 
     async def _answer(self, call: Call, request: Request, receive: ASGIReceiveCallable) -> Response:
         self.routes.admit(call, request)
@@ -91,6 +91,13 @@ class Application:
             return await answer
         async with _cancelled_if_left(receive):
             return await answer
+
+    async def _answer_websocket(self, call: Call, request: Request, receive: ASGIReceiveCallable) -> Response:
+        await receive()  # that it connects
+        if call.operation is not None and not call.operation.is_live:
+            raise HTTPError(404, "There is no WebSocket here.")
+        self.routes.admit(call, request)
+        return await self.routes.answer_call(call, request)
 
 
 @asynccontextmanager
@@ -125,7 +132,7 @@ async def _cancelled_if_left(receive: ASGIReceiveCallable) -> AsyncIterator[None
             watch.cancel()
 
 
-def _check_local(scope: HTTPScope) -> None:
+def _check_local(scope: HTTPScope | WebSocketScope) -> None:
     """Raise HTTPError if an end of the connection is an address beyond this machine; a Unix socket's is none."""
     for end in (scope.get("client"), scope.get("server")):
         address = parse_address(read_address(end[0])) if end else None
@@ -133,23 +140,25 @@ def _check_local(scope: HTTPScope) -> None:
             raise HTTPError(403, UNDECIDED)
 
 
-def _read_head(scope: HTTPScope) -> Request:
+def _read_head(scope: HTTPScope | WebSocketScope) -> Request:
     client, root = scope.get("client"), scope.get("root_path", "").rstrip("/")
     request = Request(
-        scope["method"],
+        scope.get("method", "GET"),  # type: ignore[arg-type]  # a WebSocket has none
         _path_below(scope, root),
         scope["query_string"],
         {},
         client=client[0] if client else "",
-        scheme=scope.get("scheme", "http"),
+        scheme=scope.get("scheme", "http").replace("ws", "http"),
         prefix=quote(root),
     )
     for name, value in scope["headers"]:
         add_header(request.headers, name, value)
+    if scope["type"] == "websocket":
+        request.headers.update(offer_websocket(scope.get("subprotocols", ())))
     return request
 
 
-def _path_below(scope: HTTPScope, root: str) -> bytes:
+def _path_below(scope: HTTPScope | WebSocketScope, root: str) -> bytes:
     """Return the path below the root path, percent-encoded.
 
     A server may have left the root path out of the path, and what was told of it need not be in the path although that
@@ -200,7 +209,7 @@ class OpeningApplication:
             application = await self._opened()
         except LaurelsError as error:
             log.error("Cannot open: %s", error)  # noqa: TRY400 - the error says all
-            await send_response(problem(HTTPError(503, NOT_OPEN)), send)
+            await _respond(problem(HTTPError(503, NOT_OPEN)), scope, receive, send)
         else:
             await application(scope, receive, send)
 
@@ -274,25 +283,41 @@ async def send_response(response: Response, send: ASGISendCallable) -> None:
     await send({"type": "http.response.body", "body": response.body, "more_body": False})
 
 
+async def _respond(
+    response: Response, scope: HTTPScope | WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+) -> None:
+    if scope["type"] == "websocket":
+        await _serve_websocket(response, scope, receive, send)
+    elif isinstance(response, StreamingResponse):
+        await _stream(response, receive, send, is_head=scope["method"] == "HEAD")
+    else:
+        await send_response(response, send)
+
+
 async def _stream(
     response: StreamingResponse, receive: ASGIReceiveCallable, send: ASGISendCallable, *, is_head: bool
 ) -> None:
     """Send a response as it is made, until it ends or the client leaves."""
     headers = response.list_headers()
     await send({"type": "http.response.start", "status": response.status, "headers": headers, "trailers": False})
-    if not is_head:
-        sending = asyncio.ensure_future(_send_chunks(response, send))
-        leaving = asyncio.ensure_future(_wait_until_left(receive))
-        try:
-            await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            sending.cancel()
-        await asyncio.wait([sending])
-        if sending.cancelled():
-            return
-        await sending  # raises what broke the stream off, so that it does not look like a whole one
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    if is_head or await _send_until_left(_send_chunks(response, send), receive):
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _send_until_left(sending: Coroutine[Any, Any, None], receive: ASGIReceiveCallable) -> bool:
+    """Run what sends until it ends or the client leaves; return whether it has ended."""
+    task = asyncio.ensure_future(sending)
+    leaving = asyncio.ensure_future(_wait_until_left(receive))
+    try:
+        await asyncio.wait([task, leaving], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        task.cancel()
+    await asyncio.wait([task])
+    if task.cancelled():
+        return False
+    await task  # raises what broke the stream off, so that it does not look like a whole one
+    return True
 
 
 async def _send_chunks(response: StreamingResponse, send: ASGISendCallable) -> None:
@@ -302,5 +327,28 @@ async def _send_chunks(response: StreamingResponse, send: ASGISendCallable) -> N
 
 
 async def _wait_until_left(receive: ASGIReceiveCallable) -> None:
-    while (await receive())["type"] != "http.disconnect":
+    while not (await receive())["type"].endswith(".disconnect"):
         pass
+
+
+async def _serve_websocket(
+    response: Response, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+) -> None:
+    """Accept a WebSocket and send its messages; or refuse it, with the whole answer if the server can send that."""
+    if isinstance(response, Live):
+        chosen = dict(response.headers).get(b"sec-websocket-protocol")
+        await send({"type": "websocket.accept", "subprotocol": chosen.decode() if chosen else None, "headers": []})
+        if await _send_until_left(_send_messages(response, send), receive):
+            await send({"type": "websocket.close", "code": CloseCode.SERVICE_RESTART, "reason": None})
+    elif "websocket.http.response" in (scope.get("extensions") or {}):
+        headers = [*response.list_headers(), (b"content-length", b"%d" % len(response.body))]
+        await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": response.body, "more_body": False})
+    else:
+        await send({"type": "websocket.close", "code": CloseCode.POLICY_VIOLATION, "reason": None})
+
+
+async def _send_messages(response: Live, send: ASGISendCallable) -> None:
+    async with aclosing(response.listening.messages()) as messages:
+        async for message in messages:
+            await send({"type": "websocket.send", "bytes": None, "text": message.decode()})

@@ -13,8 +13,12 @@ its queue to the ASGI application, which has the same routes.
 **Pieces.** The parser cannot be stopped, so it is fed up to the end of one head or one body at a time. Only the last
 byte of a head may complete two requests, if it comes in a segment of its own: the second then goes uvicorn's way.
 
-**Offers to upgrade** are passed over (RFC 9110, 7.8). The parser takes what follows such a head for another protocol,
-and leaves out the body. So a new parser gets the head again, without the offer, and goes on from there.
+**Offers to upgrade** are passed over (RFC 9110, 7.8), but for a WebSocket of the feed. The parser takes what follows
+such a head for another protocol, and leaves out the body. So a new parser gets the head again, without the offer, and
+goes on from there.
+
+**An answer that goes on** is sent by the hub of the feed to what the connection has become
+(:mod:`laurels.adapters.listeners`); it takes no other request.
 
 **Once through the gate.** Which way a request goes is settled when its head is complete. An inline one passes the gate
 right then, before its body is read; any other passes it in the ASGI application.
@@ -37,8 +41,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from laurels.adapters.fast_path import start
 from laurels.adapters.limits import SLICE_SECONDS, SMALL_BYTES
-from laurels.adapters.listeners import Stream
+from laurels.adapters.listeners import ChunkedStream, PlainStream, WebSocket
 from laurels.adapters.strictness import describe_error, find_fault, split_target
+from laurels.http.handshake import asks_for_websocket
 from laurels.http.live import Live
 from laurels.http.messages import BODILESS, Request, add_header
 from laurels.http.problems import HTTPError, failure, overloaded, problem, too_large
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
 
     from laurels.adapters.asgi import Application
     from laurels.adapters.fast_path import InlineCall
+    from laurels.adapters.listeners import Listener
     from laurels.adapters.shared import Shared
     from laurels.http.messages import Response
 
@@ -142,7 +148,7 @@ class BoardProtocol(HttpToolsProtocol):
         self.arrived = 0  # bytes of requests that are not answered yet, as far as the parser has had them
         self.unsent = 0  # bytes of answers that the client has not taken
         self.held = 0  # bytes of memory that are counted for this connection
-        self.listener: Stream | None = None  # what the connection has become
+        self.listener: Listener | None = None  # what the connection has become
         self.running: Any = None  # the cycle whose answer is next; ``cycle`` is the newest of the pipeline
 
     # The transport's side
@@ -179,7 +185,7 @@ class BoardProtocol(HttpToolsProtocol):
         """Answer at once if the fast path can; else feed the parser, which calls the ``on_`` methods below."""
         if self.refusing:
             if self.listener is not None:
-                self.listener.receive(data)
+                self._receive(self.listener, data)
             elif self.stage != LINGERING:
                 self.flow.pause_reading()
             return
@@ -416,7 +422,7 @@ class BoardProtocol(HttpToolsProtocol):
         if self.refusing:
             return
         parser, request = self.parser, self.request
-        self.is_passed_over = parser.should_upgrade() and parser.get_method() != b"CONNECT"
+        self.is_passed_over = parser.should_upgrade() and parser.get_method() != b"CONNECT" and not self._may_upgrade()
         if self.is_passed_over:
             return
         version = parser.get_http_version()
@@ -444,6 +450,12 @@ class BoardProtocol(HttpToolsProtocol):
             self._hand_over()
         if has_body and not self.refusing:
             self._expect_body()
+
+    def _may_upgrade(self) -> bool:
+        """Return whether the offer to upgrade is one to be accepted: a WebSocket, where there is one."""
+        path = split_target(self.url)[0].partition(b"?")[0]
+        operation = self.routes.find(self.parser.get_method().decode(), path).operation
+        return operation is not None and operation.is_live and asks_for_websocket(self.request.headers)
 
     def _admit(self, *, has_body: bool) -> None:
         """Pass the gate. Who is refused keeps the connection, unless a body would have to be read first."""
@@ -641,15 +653,20 @@ class BoardProtocol(HttpToolsProtocol):
 
     def _listen(self, response: Live) -> None:
         """Begin an answer that goes on: the connection is for nothing else from here on."""
-        is_chunked = self.version == "1.1"
-        coding = b"transfer-encoding: chunked\r\n" if is_chunked else b"connection: close\r\n"
+        listener = WebSocket if response.is_websocket else ChunkedStream if self.version == "1.1" else PlainStream
         self.shared.outbox.flush()
-        self.transport.write(self.shared.head(response) + coding + b"\r\n")
-        self.listener = Stream(self.transport, is_chunked=is_chunked)
+        self.transport.write(self.shared.head(response) + listener.HEADERS + b"\r\n")
+        self.listener = listener(self.transport)
         self.refusing, self.stage, self.arrived, self.rest = True, WAITING, 0, b""
         self._count()
         self.flow.resume_reading()
         response.listening.join(self.listener)
+
+    def _receive(self, listener: Listener, data: bytes) -> None:
+        listener.receive(data)
+        if listener.is_over:
+            self.hub.leave(listener)
+            self.transport.close()
 
     def _head(self, response: Response, *, keep_alive: bool) -> bytes:
         has_length = not (response.status in BODILESS or isinstance(response, Live))

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from laurels.cli.credentials import take_reference
-from laurels.cli.errors import KeyUnusable
 from laurels.cli.key_pattern import KeyPattern
-from laurels.errors import explain_os_error
-from laurels.limits import KIB
+from laurels.cli.options import redis_ca_option, redis_password_option
 from laurels.optional import load
+from laurels.stores.redis.settings import RedisSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., object]")
 
-PASSWORD = "LAURELS_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 BOTH = {"board", "key", "key_file", "server", "as_json"}
 """The parameters that go with a file and with Redis."""
 FIELDS = {"order": ["descending", "ascending"], "operator": ["latest", "best", "increment"]}
@@ -51,14 +47,10 @@ _OPTIONS = (
         help="With --from-redis: what later submits do on boards that are not there yet.",
     ),
     click.option("--delete", is_flag=True, help="With --from-redis: remove from the boards what is no member."),
-    click.option(
-        "--redis-password-file",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help=f"With --from-redis: the file with the password; else it is in {PASSWORD}, or in the URL.",
-    ),
+    redis_password_option,
+    redis_ca_option,
 )
-REDIS = ("order", "operator", "delete", "redis_password_file")
+REDIS = ("order", "operator", "delete", "redis_password_file", "redis_ca_file")
 
 
 def redis_options(command: F) -> F:
@@ -94,7 +86,7 @@ def import_from_redis(server: str, board: str | None, options: dict[str, Any], *
         raise click.UsageError("--from-redis needs --key: the keys to import, as in --key 'leaderboard:*'.")
     wanted = load("laurels.cli.redis_import:Wanted")(
         options["from_redis"],
-        read_password(options["redis_password_file"]),
+        RedisSettings(password_file=options["redis_password_file"], ca_file=options["redis_ca_file"]),
         pattern,
         KeyPattern(pattern, board),
         {name: options[name] for name in FIELDS if options[name]},
@@ -102,17 +94,3 @@ def import_from_redis(server: str, board: str | None, options: dict[str, Any], *
     )
     if asyncio.run(load("laurels.cli.redis_import:import_sets")(server, wanted, as_json=as_json)):
         click.get_current_context().exit(1)
-
-
-def read_password(file: Path | None) -> str | None:
-    """Return the password of Redis in a file, or else in the environment; raise KeyUnusable."""
-    if file is None:
-        return os.environ.get(PASSWORD) or None
-    try:
-        with file.open("rb") as opened:
-            password = opened.read(KIB).decode().strip()
-    except (OSError, ValueError) as error:
-        raise KeyUnusable(f"The password in {file} cannot be read: {explain_os_error(error)}.") from error
-    if not password:
-        raise KeyUnusable(f"There is no password in {file}.")
-    return password

@@ -63,7 +63,7 @@ def parse_url(text: str, schemes: Iterable[str] = DEFAULT_PORTS) -> httpx.URL:
 
 def hide_password(text: str) -> str:
     """Return what may be a URL as a message repeats it."""
-    return re.sub("//[^/]*@", "//...@", text)
+    return re.sub(r"//\S*@", "//...@", text)
 
 
 def without_password(url: httpx.URL) -> str:

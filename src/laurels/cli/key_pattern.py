@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import click
@@ -10,8 +11,9 @@ from laurels.entries import checked_board
 from laurels.errors import BadName, truncate
 
 _PARTS = re.compile(
-    r"\\(?P<escaped>.)|\[(?P<set>(?:\\.|[^\]\\])*)\]?|(?P<many>\*+)|(?P<one>\?)|(?P<plain>.)", re.DOTALL
+    rb"\\(?P<escaped>.)|\[(?P<set>\^?(?:\\.|.-.|[^\]\\])*)\]?|(?P<many>\*+)|(?P<one>\?)|(?P<plain>.)", re.DOTALL
 )
+_MEMBERS = re.compile(rb"\\(.)|(.)-(.)|(.)", re.DOTALL)
 
 
 class KeyPattern:
@@ -23,9 +25,9 @@ class KeyPattern:
 
     def __init__(self, pattern: str, board: str | None = None) -> None:
         """Raise UsageError if the names of boards do not follow from the keys."""
-        parts = [(each.lastgroup, each) for each in _PARTS.finditer(pattern)]
+        parts = [(each.lastgroup, each) for each in _PARTS.finditer(os.fsencode(pattern))]
         self._stars = sum(kind == "many" for kind, _ in parts)
-        self._pattern = re.compile("".join(_translate(kind or "", each) for kind, each in parts), re.DOTALL)
+        self._pattern = re.compile(b"".join(_translate(kind or "", each) for kind, each in parts), re.DOTALL)
         self._board = board if board is not None else "*" if self._stars else None
         wanted = self._board.count("*") if self._board else 0
         if (board is None and self._stars > 1) or wanted > self._stars:
@@ -37,9 +39,9 @@ class KeyPattern:
     def board_of(self, key: bytes) -> str:
         """Return the board that a key becomes; raise UsageError with the way out if there can be no such board."""
         try:
-            found = self._pattern.fullmatch(text := key.decode())
-            matched = iter(found.groups() if found else ())
-            board = text if self._board is None else re.sub(r"\*", lambda _: next(matched, ""), self._board)
+            found = self._pattern.fullmatch(key)
+            matched = iter([each.decode() for each in found.groups()] if found else ())
+            board = key.decode() if self._board is None else re.sub(r"\*", lambda _: next(matched, ""), self._board)
             return checked_board(board)
         except UnicodeDecodeError:
             problem = "is not UTF-8"
@@ -52,14 +54,18 @@ class KeyPattern:
         )
 
 
-def _translate(kind: str, part: re.Match[str]) -> str:
-    """Return the regular expression of a part of a pattern."""
+def _translate(kind: str, part: re.Match[bytes]) -> bytes:
+    """Return the regular expression of a part of a pattern; a character is a byte, as Redis has it."""
     if kind == "many":
-        return "(.*)"
+        return b"(.*)"
     if kind == "one":
-        return "."
-    if kind == "set":
-        negated = part[kind][:1] == "^"
-        members = re.sub(r"([\[\]&~|])", r"\\\1", part[kind][negated:])
-        return f"[{'^' * negated}{members}]" if members else "(?!)"
-    return re.escape(part[kind])
+        return b"."
+    if kind != "set":
+        return re.escape(part[kind])
+    negated = part[kind][:1] == b"^"
+    members = set[int]()
+    for escaped, first, last, one in _MEMBERS.findall(part[kind][negated:]):
+        ends = sorted([ord(first), ord(last)]) if first else [ord(escaped or one)] * 2
+        members |= {*range(ends[0], ends[1] + 1)}
+    matching = {*range(256)} - members if negated else members
+    return b"[" + b"".join(b"\\x%02x" % each for each in sorted(matching)) + b"]" if matching else b"(?!)"

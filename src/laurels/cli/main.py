@@ -11,7 +11,7 @@ import click
 
 from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable, SourceFailed
 from laurels.cli.printing import write
-from laurels.errors import AnswerLost, ExtraMissing, LaurelsError
+from laurels.errors import AnswerLost, BadServerURL, ExtraMissing, LaurelsError
 from laurels.optional import load
 from laurels.version import __version__
 from laurels.visible import escape
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECTIONS = {
-    "Service": {"serve": "laurels.cli.serve:serve"},
+    "Service": {"serve": "laurels.cli.serve:serve", "demo": "laurels.cli.demo:demo"},
     "Scores": {
         "submit": "laurels.cli.scores:submit",
         "standing": "laurels.cli.scores:standing",
@@ -60,6 +60,7 @@ REFUSED, WRONG, FAILED, INTERRUPTED = 1, 2, 3, 130
 STATUSES: dict[type[Exception], int] = {
     EnvironmentWrong: WRONG,
     KeyUnusable: WRONG,
+    BadServerURL: WRONG,
     AnswerLost: FAILED,
     ServerFailed: FAILED,
     ServerUnreachable: FAILED,
@@ -113,7 +114,7 @@ class Commands(click.Group):
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         """Load a command; return None if there is none of that name."""
-        if name == "serve":  # which handles SIGHUP, but only when it has been imported
+        if name in {"serve", "demo"}:  # which handles SIGHUP, but only when it has been imported
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         place = next((section[name] for section in SECTIONS.values() if name in section), None)
         if place is None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct, field
+from msgspec.structs import replace as replaced
 
 from laurels.cli.credentials import find_credential, read_reference
 from laurels.cli.moving import MovedBoard, Mover
-from laurels.cli.options import json_option
+from laurels.cli.options import eviction_option, json_option, redis_ca_option, redis_password_option
 from laurels.cli.printing import write_json
 from laurels.cli.sides import SERVICES, Side, open_side
 from laurels.cli.tables import SHOWN_REFUSALS, ProgressLine
 from laurels.errors import truncate
+from laurels.stores.redis.settings import RedisSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +32,8 @@ Examples:
   laurels move redis://localhost/0 https://boards.example --to-key file:to.key
   laurels move http://127.0.0.1:8000 ./copy --board mario-kart
 """
+JOURNAL = "journal.db"
+"""The file that every directory of the embedded store has."""
 
 
 class Moved(Struct):
@@ -56,8 +61,17 @@ def _credential(_ctx: click.Context, _param: click.Parameter, value: str | None)
 @click.option(
     "--to-key", "target_key", metavar="env:NAME|file:PATH", callback=_credential, help="Where the key to TO is."
 )
+@redis_password_option
+@click.option(
+    "--from-redis-password-file",
+    "source_password_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The same of FROM, if TO has another.",
+)
+@redis_ca_option
+@eviction_option
 @json_option
-def move(*, source: str, target: str, names: tuple[str, ...], replace: bool, as_json: bool, **keys: Any) -> None:
+def move(*, source: str, target: str, names: tuple[str, ...], replace: bool, as_json: bool, **options: Any) -> None:
     """Move boards from one store or service to another, exactly.
 
     FROM and TO are a directory of the embedded store that no service runs on, the URL of a store on Redis, or that of a
@@ -70,11 +84,20 @@ def move(*, source: str, target: str, names: tuple[str, ...], replace: bool, as_
     A board that TO has already is brought up to date if it is an older copy. If it has a name that FROM does not have,
     or a newer entry, the move is refused, and with --replace it is dropped there first. Other boards at TO stay.
     """
-    if source == target:
+    redis = RedisSettings(
+        allow_eviction=options["allow_eviction"],
+        password_file=options["redis_password_file"],
+        ca_file=options["redis_ca_file"],
+    )
+    # What is only read there was lost before, or will not be
+    read = replaced(redis, allow_eviction=True, password_file=options["source_password_file"] or redis.password_file)
+    sides = _side(source, options["source_key"], read), _side(target, options["target_key"], redis)
+    if sides[0].is_as(sides[1]):
         raise click.UsageError("FROM and TO are the same.")
-    sides = _side(source, keys["source_key"]), _side(target, keys["target_key"])
-    if (directory := sides[0].directory) is not None and not directory.is_dir():
-        raise click.UsageError(f"FROM: there is no directory {directory}, and it is no URL of a store or a service.")
+    if (directory := sides[0].directory) is not None and not (directory / JOURNAL).is_file():
+        raise click.UsageError(
+            f"FROM: {directory} is no directory of the embedded store, and no URL of a store or a service."
+        )
     done = Moved()
     progress = ProgressLine(f"{sides[0]} to {sides[1]}", None, quiet=as_json)
     try:
@@ -91,8 +114,8 @@ def move(*, source: str, target: str, names: tuple[str, ...], replace: bool, as_
         click.get_current_context().exit(1)
 
 
-def _side(place: str, credential: Credential | None) -> Side:
-    return Side(place, credential or (find_credential() if place.startswith(SERVICES) else None))
+def _side(place: str, credential: Credential | None, redis: RedisSettings) -> Side:
+    return Side(place, credential or (find_credential() if place.startswith(SERVICES) else None), redis)
 
 
 async def _move(
@@ -115,6 +138,8 @@ async def _prepare(source: Client, target: Client, names: Sequence[str], *, repl
     here, there = [{each.name: each for each in await side.boards()} for side in (source, target)]
     if missing := [name for name in names if name not in here]:
         raise click.UsageError(f"FROM has no board {truncate(missing[0])!r}.")
+    if not here:
+        raise click.UsageError("FROM has no boards. Is it the right place, and the right database?")
     wanted = [here[name] for name in dict.fromkeys(names) or here]
     return [Mover((source, target), each, there.get(each.name), replaces=replaces) for each in wanted]
 

@@ -77,6 +77,28 @@ _window_option = click.option(
 _period_option = click.option(
     "--period", metavar="PERIOD", help="A period of the window, such as 2026-11-22; by default the current one."
 )
+redis_password_option = click.option(
+    "--redis-password-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LAURELS_REDIS_PASSWORD_FILE",
+    show_envvar=True,
+    help="File with the password of Redis, read for each connection. Without it LAURELS_REDIS_PASSWORD has it, unless "
+    "the URL does.",
+)
+redis_ca_option = click.option(
+    "--redis-ca-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="LAURELS_REDIS_CA_FILE",
+    show_envvar=True,
+    help="Certificates of the authorities that signed Redis's, in PEM, instead of the system's.",
+)
+eviction_option = click.option(
+    "--allow-eviction",
+    is_flag=True,
+    envvar="LAURELS_ALLOW_EVICTION",
+    show_envvar=True,
+    help="Use a Redis that removes keys when its memory is full, and so may lose boards.",
+)
 
 
 def server_option(command: F) -> F:

@@ -19,6 +19,7 @@ from laurels.cli.tables import SHOWN_REFUSALS, ProgressLine
 from laurels.cli.transfer import insist
 from laurels.errors import truncate
 from laurels.limits import PAGE_ENTRIES
+from laurels.stores.redis.settings import RedisSettings  # noqa: TC001 - a struct needs the type
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -51,7 +52,7 @@ class Wanted(Struct, frozen=True):
     """What is asked of an import: the keys, the fields of the definition of new boards, and whether to remove."""
 
     url: str
-    password: str | None
+    redis: RedisSettings
     pattern: str
     keys: KeyPattern
     definition: dict[str, Any]
@@ -63,7 +64,7 @@ async def import_sets(server: str, wanted: Wanted, *, as_json: bool) -> int:
     done = ImportedSets()
     progress = ProgressLine(wanted.pattern, None, quiet=as_json)
     try:
-        async with open_source(wanted.url, wanted.password) as source, open_client(server) as client:
+        async with open_source(wanted.url, wanted.redis) as source, open_client(server) as client:
             sets = _name_boards(await source.sorted_sets(wanted.pattern), wanted)
             with progress:
                 progress.expect(sum(each.count for each in sets.values()))

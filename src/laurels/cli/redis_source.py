@@ -6,16 +6,16 @@ read at least once, with one of the scores that it has meanwhile; what comes or 
 
 from __future__ import annotations
 
-import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from math import isfinite
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
 
 from laurels.cli.environment import hide_password
@@ -23,9 +23,14 @@ from laurels.cli.errors import SourceFailed
 from laurels.entries import checked_name
 from laurels.errors import BadName, truncate
 from laurels.stores.contract import Entry
+from laurels.stores.redis.connecting import read_password
+from laurels.stores.redis.handshake import make_context
+from laurels.stores.redis.url import PORTS, Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+    from laurels.stores.redis.settings import RedisSettings
 
 SECONDS = 10
 """How long an answer may take."""
@@ -33,7 +38,6 @@ MEMBERS, KEYS = 1000, 1000
 """About how many members, and keys, a portion has."""
 OWN = b"laurels:"
 """What the keys of Laurels' own boards begin with, which are no other program's to read."""
-_SCHEME = re.compile(r"(rediss?)\+(sentinel|cluster)://")
 
 
 class Unfit(Struct, frozen=True):
@@ -52,42 +56,51 @@ class SortedSet(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_source(url: str, password: str | None) -> AsyncIterator[RedisSource]:
-    """Connect to what a URL names, and close it at the end of the block; raise SourceFailed if that fails anywhere."""
+async def open_source(url: str, settings: RedisSettings) -> AsyncIterator[RedisSource]:
+    """Connect to what a URL names, and close it at the end of the block; raise SourceFailed if that fails anywhere.
+
+    Raises StoreError for a URL that is none, and for a file of the settings that cannot be used.
+    """
+    target = Target(url)
     shown = hide_password(url)
     try:
         async with AsyncExitStack() as opened:
-            yield RedisSource(await _connect(url, password, opened))
+            yield RedisSource(await _connect(target, settings, opened))
     except AuthenticationError as error:
         raise SourceFailed(shown, f"it does not take the user and the password: {error}") from error
     except (RedisError, RedisClusterException, OSError, ValueError) as error:
         raise SourceFailed(shown, str(error)) from error
 
 
-async def _connect(url: str, password: str | None, opened: AsyncExitStack) -> Sequence[Any]:
+async def _connect(target: Target, settings: RedisSettings, opened: AsyncExitStack) -> Sequence[Any]:
     """Return a client of each primary."""
-    options: dict[str, Any] = {"socket_timeout": SECONDS, "socket_connect_timeout": SECONDS}
-    if password:
-        options["password"] = password
-    found = _SCHEME.match(url)
-    if found is None:
-        return [await opened.enter_async_context(Redis.from_url(url, **options))]
-    parts = urlsplit(url)
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    user, _, given = credentials.partition(":")
-    options = {name: unquote(text) for name, text in (("username", user), ("password", given)) if text} | options
-    options["ssl"] = found[1] == "rediss"
-    places = [urlsplit(f"//{each}") for each in hosts.split(",")]
-    if found[2] == "cluster":
-        nodes = [ClusterNode(str(each.hostname), each.port or 6379) for each in places]
-        cluster = await opened.enter_async_context(RedisCluster(startup_nodes=nodes, **options))
-        addresses = [(each.host, each.port) for each in cluster.get_primaries()]
-        return [await opened.enter_async_context(Redis(host=host, port=port, **options)) for host, port in addresses]
-    sentinel = Sentinel([(each.hostname, each.port or 26379) for each in places], **options)
-    for each in sentinel.sentinels:
-        opened.push_async_callback(each.aclose)
-    service, _, database = parts.path.strip("/").partition("/")
-    return [await opened.enter_async_context(sentinel.master_for(unquote(service), db=int(database or 0)))]
+    options: dict[str, Any] = {
+        "retry": Retry(ExponentialBackoff(cap=0.1, base=0.01), 3),
+        "socket_timeout": SECONDS,
+        "socket_connect_timeout": SECONDS,
+        "username": target.user,
+        "password": target.password or read_password(settings.password_file),
+    }
+    if target.is_tls:
+        make_context(settings.ca_file)  # which says what is wrong with the file
+        options |= {"ssl": True, "ssl_ca_certs": settings.ca_file and str(settings.ca_file)}
+    first = target.addresses[0]
+    if target.kind == "sentinel":
+        own = {"socket_timeout": SECONDS, "socket_connect_timeout": SECONDS, "retry": Retry(NoBackoff(), 0)}
+        sentinel = Sentinel(target.addresses, sentinel_kwargs=own, **options)  # which is asked again by who needs it
+        for each in sentinel.sentinels:
+            opened.push_async_callback(each.aclose)
+        return [await opened.enter_async_context(sentinel.master_for(target.service, db=target.database))]
+    if first.port is None:
+        return [await opened.enter_async_context(Redis(unix_socket_path=first.host, **options))]
+    if target.kind == "node":
+        return [
+            await opened.enter_async_context(Redis(host=first.host, port=first.port, db=target.database, **options))
+        ]
+    nodes = [ClusterNode(host, port or PORTS["cluster"]) for host, port in target.addresses]
+    cluster = await opened.enter_async_context(RedisCluster(startup_nodes=nodes, **options))
+    primaries = cluster.get_primaries()
+    return [await opened.enter_async_context(Redis(host=each.host, port=each.port, **options)) for each in primaries]
 
 
 class RedisSource:

@@ -11,6 +11,7 @@ from laurels.adapters.limits import Limits
 from laurels.assembly import Settings
 from laurels.assembly import serve as run
 from laurels.cli.limits import LimitedCommand, limit_options, take_limits
+from laurels.cli.options import eviction_option, redis_ca_option, redis_password_option
 from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.redis.settings import TIMEOUT, WAITING, RedisSettings
@@ -223,28 +224,9 @@ Examples:
     show_envvar=True,
     help="How many calls may wait for one server of Redis; more are refused at once.",
 )
-@click.option(
-    "--allow-eviction",
-    is_flag=True,
-    envvar="LAURELS_ALLOW_EVICTION",
-    show_envvar=True,
-    help="Use a Redis that removes keys when its memory is full, and so may lose boards.",
-)
-@click.option(
-    "--redis-password-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="LAURELS_REDIS_PASSWORD_FILE",
-    show_envvar=True,
-    help="File with the password of Redis, read for each connection. Without it LAURELS_REDIS_PASSWORD has it, unless "
-    "the URL does.",
-)
-@click.option(
-    "--redis-ca-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="LAURELS_REDIS_CA_FILE",
-    show_envvar=True,
-    help="Certificates of the authorities that signed Redis's, in PEM, instead of the system's.",
-)
+@eviction_option
+@redis_password_option
+@redis_ca_option
 @limit_options(StoreLimits, "max_")
 @limit_options(Limits)
 def serve(**settings: Any) -> None:

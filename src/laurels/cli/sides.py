@@ -14,6 +14,7 @@ from laurels.assembly import STORES, Settings, open_application
 from laurels.cli.client import Client
 from laurels.cli.environment import hide_password
 from laurels.http.messages import DEFAULT_ORIGIN
+from laurels.stores.redis.settings import RedisSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -28,6 +29,7 @@ class Side(Struct, frozen=True):
 
     place: str
     credential: Credential | None = None
+    redis: RedisSettings = RedisSettings()
 
     def __str__(self) -> str:
         """Return it as a message may show it."""
@@ -42,11 +44,15 @@ class Side(Struct, frozen=True):
     def directory(self) -> Path | None:
         """The directory of the embedded store, None for what is a URL."""
         scheme, separator, _ = self.place.partition(":")
-        return (
-            None
-            if self.is_service or (separator and scheme.partition("+")[0] in {*STORES, "rediss"})
-            else Path(self.place)
-        )
+        is_url = "://" in self.place or (separator and scheme in STORES)
+        return None if is_url else Path(self.place)
+
+    def is_as(self, other: Side) -> bool:
+        """Return whether it is the same place, spelled as it may be."""
+        ours, theirs = (each.directory for each in (self, other))
+        if ours is not None and theirs is not None:
+            return ours.resolve() == theirs.resolve()
+        return self.place.rstrip("/") == other.place.rstrip("/")
 
 
 @asynccontextmanager
@@ -57,7 +63,7 @@ async def open_side(side: Side) -> AsyncIterator[Client]:
             yield client
         return
     directory = side.directory
-    settings = Settings(data=directory) if directory else Settings(store=side.place)
+    settings = Settings(data=directory) if directory else Settings(store=side.place, redis=side.redis)
     async with open_application(settings) as application:
         transport = httpx.ASGITransport(application)  # type: ignore[arg-type]
         with _without_audit():

@@ -1,4 +1,4 @@
-"""Pages of other origins: which of them may read the answers (CORS), and which may write.
+"""Pages of other origins: which of them may read the answers (CORS), which may write, and which may open a WebSocket.
 
 A browser sends whatever a page asks it to, and only keeps the answer from it. So a write whose ``Origin`` is foreign is
 refused, whatever its Content-Type; what is no browser sends no Origin. Both are parts of the gate.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from laurels.errors import BadOrigin, truncate
+from laurels.http.handshake import asks_for_websocket
 from laurels.http.hosts import ANY, DEFAULT_PORTS, read_authority
 from laurels.http.problems import HTTPError
 
@@ -78,12 +79,15 @@ class Cors:
     def check(self, request: Request, operation: Operation | None) -> None:
         """Raise HTTPError for a write from a page of another origin that is not allowed."""
         sent = request.headers.get(b"origin")
-        if sent is None or self._is_any or operation is None or not operation.is_write:
+        if sent is None or self._is_any or operation is None:
+            return
+        if not operation.is_write and not (operation.is_live and asks_for_websocket(request.headers)):
             return
         origin = read_origin(sent)
         if origin is None or not (origin in self._allowed or _is_own(origin, request.host)):
             named = truncate(sent.decode(errors="replace"))
-            raise HTTPError(403, f"Pages of the origin {named} may not write here. {ADVICE}")
+            what = "write" if operation.is_write else "open a WebSocket"
+            raise HTTPError(403, f"Pages of the origin {named} may not {what} here. {ADVICE}")
 
     def __call__(self, request: Request | None, response: Response) -> Response:
         """Return the response with the headers that let a page read it; one with ``Allow`` answers a preflight, too."""

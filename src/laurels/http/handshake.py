@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from laurels.http.problems import HTTPError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from laurels.http.messages import Header, Headers
 
 PROTOCOL = "laurels.v1"
@@ -21,7 +23,24 @@ _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 
 def asks_for_websocket(headers: Headers) -> bool:
     """Return whether a request asks for a WebSocket."""
-    return b"websocket" in headers.get(b"upgrade", b"").lower()
+    offered, options = (headers.get(name, b"").lower() for name in (b"upgrade", b"connection"))
+    return b"websocket" in _words(offered) and b"upgrade" in _words(options)
+
+
+def offer_websocket(protocols: Iterable[str]) -> Headers:
+    """Return the headers of a request for a WebSocket, for servers that have read them and shake hands themselves."""
+    offer = {
+        b"upgrade": b"websocket",
+        b"connection": b"upgrade",
+        b"sec-websocket-version": _VERSION,
+        b"sec-websocket-key": b64encode(bytes(16)),
+    }
+    offered = ", ".join(protocols).encode("latin-1", "replace")
+    return {**offer, b"sec-websocket-protocol": offered} if offered else offer
+
+
+def _words(header: bytes) -> list[bytes]:
+    return [word.strip() for word in header.split(b",")]
 
 
 def list_protocols(headers: Headers) -> list[str]:

@@ -14,16 +14,29 @@ from msgspec.structs import replace
 
 from laurels.access.keys import PREFIX
 from laurels.errors import BadCredential
-from laurels.http.handshake import list_protocols, shake_hands
+from laurels.http.handshake import asks_for_websocket, list_protocols, shake_hands
 from laurels.http.messages import EVENTS, Request, StreamingResponse
 from laurels.http.operation import Inputs
-from laurels.http.parameters import A_PAGE, ACCESS_TOKEN, END_RANK, INCLUDE_IN_VIEW, START_RANK, VIEW, WINDOW
+from laurels.http.parameters import (
+    A_PAGE,
+    ACCESS_TOKEN,
+    AROUND,
+    END_RANK,
+    INCLUDE_IN_VIEW,
+    LIMIT_AROUND,
+    ONE_NAME,
+    SPAN,
+    START_RANK,
+    VIEW,
+    WINDOW,
+)
 from laurels.http.problems import HTTPError, overloaded
 from laurels.http.query import Query
+from laurels.http.reads import span_of
 from laurels.limits import DEFAULT_PAGE_ENTRIES
 from laurels.live.pulled import Pulled
 from laurels.live.subscribers import COMMENT, RETRY, Subscriber
-from laurels.live.views import PageView
+from laurels.live.views import AroundView, PageView, StandingView
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -103,7 +116,8 @@ def _place(boards: Boards, board: str, view: View) -> View:
 def show_credential(request: Request) -> None:
     """Let a credential that is shown elsewhere count as one in ``Authorization``; raise HTTPError or BadCredential."""
     headers = request.headers
-    shown = [each.removeprefix(BEARER) for each in list_protocols(headers) if each.startswith(BEARER)]
+    offered = list_protocols(headers) if asks_for_websocket(headers) else []
+    shown = [each.removeprefix(BEARER) for each in offered if each.startswith(BEARER)]
     if b"access_token" in request.query and ACCESS_TOKEN.name in (query := Query(request.query)):
         tokens = query.texts(ACCESS_TOKEN.name)
         if any(each.startswith(PREFIX) for each in tokens):
@@ -127,10 +141,18 @@ def parse_views(query: Query, headers: Headers) -> Sequence[Any]:
 
 
 def _parse_view(query: Query, headers: Headers) -> View:
+    if AROUND.name in query:
+        name, span, limit, fields, window, _ = OF_NEIGHBOURS.read(query, headers)
+        return AroundView("", window, name, span_of(span, limit), limit, "metadata" in fields)
+    if ONE_NAME.name in query:
+        name, window, _ = OF_STANDING.read(query, headers)
+        return StandingView("", window, name)
     start, stop, fields, window, _ = OF_PAGE.read(query, headers)
     stop = start + DEFAULT_PAGE_ENTRIES if stop is None else stop
     return PageView("", window, start, stop, "metadata" in fields)
 
 
+OF_NEIGHBOURS = Inputs("a view around a name", (AROUND, SPAN, LIMIT_AROUND, INCLUDE_IN_VIEW, WINDOW, ACCESS_TOKEN))
+OF_STANDING = Inputs("a view of one standing", (ONE_NAME, WINDOW, ACCESS_TOKEN))
 OF_PAGE = Inputs(f"a view of {A_PAGE}", (START_RANK, END_RANK, INCLUDE_IN_VIEW, WINDOW, ACCESS_TOKEN))
 SEVERAL = Inputs("a feed of several views", (VIEW, ACCESS_TOKEN))

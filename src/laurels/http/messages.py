@@ -92,7 +92,8 @@ class Response(Struct, frozen=True, gc=False):
     def list_headers(self) -> list[Header]:
         """Return all its headers but the length."""
         own = {name for name, _ in self.headers}
-        kind = ((b"content-type", self.content_type),) if self.body or isinstance(self, StreamingResponse) else ()
+        has_kind = self.content_type and (self.body or isinstance(self, StreamingResponse))
+        kind = ((b"content-type", self.content_type),) if has_kind else ()
         return [*self.headers, *kind, *(header for header in ON_EVERY_ANSWER if header[0] not in own)]
 
 

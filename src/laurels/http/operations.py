@@ -55,6 +55,7 @@ from laurels.http.parameters import (
     AFTER_HIDDEN,
     AFTER_KEY,
     AFTER_PERIOD,
+    AROUND,
     AUDIT_LIMIT,
     AUDITED_BEFORE,
     AUDITED_BOARD,
@@ -75,10 +76,13 @@ from laurels.http.parameters import (
     INCLUDE_IN_STANDING,
     INCLUDE_IN_VIEW,
     KEYS_LIMIT,
+    LIMIT_AROUND,
     OF_PERIOD,
+    ONE_NAME,
     PERIODS_LIMIT,
     PREFER,
     SCORE,
+    SPAN,
     START_RANK,
     SUMMARY_PERCENTILES,
     VIEW,
@@ -414,14 +418,17 @@ OPERATIONS = (
         tag="Boards",
         title="Watch a board",
         about="Answers with events for as long as the client listens: `page`, all that the view shows, first and after "
-        "a gap; then `change`, what to set and what to delete. There are at most ten a second. `Last-Event-ID` goes on "
-        "after an event. The same over WebSocket, with the subprotocol `laurels.v1`, as JSON messages.",
+        "a gap; then `change`, what to set and what to delete. With `name`, `standing`: its score and rank, and who "
+        "has passed it. Ten a second at most. `Last-Event-ID` goes on after an event. The same over WebSocket, with "
+        "the subprotocol `laurels.v1`, as JSON messages.",
         answers=(
             Answer(200, "The events.", kinds=(EVENTS,)),
             Answer(101, "The events follow as messages of a WebSocket."),
         ),
         handler=watch,
-        parameters=(START_RANK, END_RANK, INCLUDE_IN_VIEW, WINDOW, VIEW, ACCESS_TOKEN),
+        parameters=(
+            *(START_RANK, END_RANK, AROUND, SPAN, LIMIT_AROUND, ONE_NAME, INCLUDE_IN_VIEW, WINDOW, VIEW, ACCESS_TOKEN),
+        ),
         parse=parse_views,
         errors=(400, 404, 406, 414, 422, 426, 429, 503),
         scope="read",

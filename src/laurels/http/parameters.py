@@ -45,6 +45,7 @@ from laurels.limits import (
     SUMMARY_BUCKETS,
 )
 from laurels.stores.contract import PERCENTILES
+from laurels.web.console import NAMES as CONSOLE_FILES
 from laurels.wording import suggest
 
 if TYPE_CHECKING:
@@ -101,6 +102,15 @@ class PathName(Parameter, frozen=True, kw_only=True):
     def schema(self) -> Schema:
         """Names but the reserved ones."""
         return {**NAME, "pattern": rf"^(?!(?:{'|'.join(self.reserved)})$){_NO_CONTROLS}"}
+
+
+class FileName(PathName, frozen=True, kw_only=True):
+    """The name of one of the files of the console."""
+
+    @property
+    def schema(self) -> Schema:
+        """The names that there are."""
+        return {"enum": list(CONSOLE_FILES), "type": "string"}
 
 
 class Whole(Input, frozen=True, kw_only=True):
@@ -359,7 +369,8 @@ def list_words(words: Sequence[str]) -> str:
 BOARD = PathName(name="board", about="The board's name.", example="mario-kart", reserved=(r"\.{1,2}", RESERVED))
 PLAYER = PathName(name="name", about="The player's name.", example="silverhand", reserved=(r"\.{1,2}",))
 KEY_NAME = PathName(name="key", about="The key's name.", example="game-server", reserved=(r"\.{1,2}",))
-IN_PATH = {parameter.name: parameter for parameter in (BOARD, PLAYER, KEY_NAME)}
+CONSOLE_FILE = FileName(name="file", about="The file.", example="console.css", reserved=())
+IN_PATH = {parameter.name: parameter for parameter in (BOARD, PLAYER, KEY_NAME, CONSOLE_FILE)}
 """The parts of paths, by their names in braces."""
 
 PREFER = Preference(
@@ -416,6 +427,7 @@ SPAN = Whole(
     most=SPAN_ENTRIES,
 )
 NAMES = Names(name="name", home=OF_NAMES, about="Returns exactly these names.", most=NAMES_ASKED)
+ONE_NAME = Text(name="name", about="A name: watches its standing alone.", is_name=True)
 MIN_SCORE = Number(name="minScore", home=BETWEEN_SCORES, about="The least score, inclusive.")
 MAX_SCORE = Number(name="maxScore", home=BETWEEN_SCORES, about="The greatest score, inclusive.")
 LIMIT_AROUND = Whole(

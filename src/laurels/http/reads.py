@@ -137,6 +137,13 @@ async def _read_next_page(
     return _answer_slice(where, found, cursor.size, fields)
 
 
+def span_of(span: int | None, limit: int | None) -> int:
+    """Return how many neighbours on either side are asked for; raise BadParameter if so many in all are, too."""
+    if span is not None and limit is not None:
+        raise BadParameter("limit", "limit says how many entries in all, span how many on either side: send one.")
+    return DEFAULT_SPAN_ENTRIES if span is None else span
+
+
 async def _read_around(
     context: Context,
     board: str,
@@ -148,10 +155,9 @@ async def _read_around(
     period: str | None,
 ) -> Response:
     boards = context.boards
-    if span is not None and limit is not None:
-        raise BadParameter("limit", "limit says how many entries in all, span how many on either side: send one.")
+    span = span_of(span, limit)
     where = await _find_board(boards, board, fields, window, period)
-    found = await boards.around(where, name, DEFAULT_SPAN_ENTRIES if span is None else span, limit, **_wanted(fields))
+    found = await boards.around(where, name, span, limit, **_wanted(fields))
     return _answer(found, fields)
 
 

@@ -121,6 +121,7 @@ class Routes:
         """Serve operations; without an auditor the audit log is in the log of the process."""
         self.hub = hub or Hub(boards)
         self.operations = tuple({(each.method, each.path): each for each in operations}.values())
+        self.boards = boards
         self.gate = gate
         self._auditor = auditor or Auditor()
         self._context = Context(

@@ -2,6 +2,7 @@
 
     page      all that the view shows: at first, after a gap, and when a window has turned over
     change    what to set and what to delete; sorted by place, that is what a fresh read gives
+    standing  the score and the rank of one name, at first and whenever they are others
 
 The events of one moment are *frames*: they are sent together or not at all, and only the last of them has the id. So
 who has an id has everything up to it.
@@ -9,18 +10,19 @@ who has an id has everything up to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # noqa: TC003 - a field of a struct
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from laurels.live.views import Page, Shown
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from laurels.live.views import OneStanding, Page, Shown, State
+from laurels.stores.contract import Score  # noqa: TC001 - a field of a struct
 
 _encode = msgspec.json.Encoder().encode
+PASSED = 10
+"""How many names an event has of those who have passed one."""
 TEXT, MEDIUM, LARGE = 0x81, 126, 65536
 """How a WebSocket message of text in one frame begins; from which sizes on its length takes two and eight bytes."""
 
@@ -33,20 +35,61 @@ class Change(Struct, frozen=True):
     gone: list[str]
 
 
-State: TypeAlias = Page
-"""What a view shows at one moment."""
-Event: TypeAlias = Page | Change
+class ScoreAndRank(Struct, frozen=True):
+    """A standing as it was."""
+
+    score: Score
+    rank: int | None
 
 
-def find_event(before: State, after: State) -> Event | None:
-    """Return what makes of the state before the one after; None if they are the same."""
-    if before == after:
-        return None
+class Standing(Struct, frozen=True, rename="camel"):
+    """The standing of a name, the one before it, and who has passed it meanwhile, the nearest first."""
+
+    score: Score
+    rank: int | None
+    previous: ScoreAndRank | None = None
+    passed_by: Sequence[str] = ()
+    hidden: bool | UnsetType = UNSET
+
+
+Event: TypeAlias = Page | Change | Standing
+
+
+def whole(state: State) -> Event:
+    """Return the event that says all that a view shows."""
+    return state if isinstance(state, Page) else _tell(state, None, ())
+
+
+def find_event(before: State, after: State) -> Event:
+    """Return the event that makes of a state another one of the same view."""
+    if isinstance(after, OneStanding) and isinstance(before, OneStanding):
+        return _tell(after, ScoreAndRank(before.score, before.rank), _find_passed(before, after))
+    assert isinstance(before, Page)  # noqa: S101 - of the same view
+    assert isinstance(after, Page)  # noqa: S101
     if before.period != after.period:
         return after
     had = {entry.name: entry for entry in before.leaderboard}
     changed = [entry for entry in after.leaderboard if had.pop(entry.name, None) != entry]
     return Change(after.total, changed, list(had))
+
+
+def _tell(state: OneStanding, previous: ScoreAndRank | None, passed_by: Sequence[str]) -> Standing:
+    return Standing(state.score, state.rank, previous, passed_by, state.is_hidden or UNSET)
+
+
+def _find_passed(before: OneStanding, after: OneStanding) -> Sequence[str]:
+    """Return who has passed a name, the nearest first: at most as many as it has lost places.
+
+    Those just above it now, who were not just above it before; but for those who are farther up than all who were:
+    these may only have come nearer.
+    """
+    lost = (after.better or 0) - (before.better or 0) if before.better is not None else 0
+    if lost <= 0:
+        return ()
+    stayed = [place for place, name in enumerate(after.above) if name in before.above]
+    first = stayed[0] if stayed and len(before.above) < (before.better or 0) else 0
+    new = [name for name in after.above[first:] if name not in before.above]
+    return new[::-1][: min(lost, PASSED)]
 
 
 class Frames:

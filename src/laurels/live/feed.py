@@ -6,13 +6,13 @@ import secrets
 from collections import deque
 from typing import TYPE_CHECKING
 
-from laurels.live.events import Event, Frames
+from laurels.live.events import Event, Frames, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from laurels.live.events import State
     from laurels.live.subscribers import Subscriber
+    from laurels.live.views import State
     from laurels.live.watched import WatchedView
 
 RING = 64
@@ -56,9 +56,9 @@ class Feed:
         """Read what it shows, and return the events that make that of what it showed before, None if there are none."""
         states = [await watched.read() for watched in self.watched]
         found = [
-            (index, event)
+            (index, watched.find_event(before))
             for index, (watched, before) in enumerate(zip(self.watched, self._states, strict=True))
-            if watched.state is not before and (event := watched.find_event(before)) is not None
+            if watched.state is not before
         ]
         self._states = states
         if not found:
@@ -72,7 +72,7 @@ class Feed:
     def page(self) -> Frames:
         """Return all that it shows."""
         if self._page is None:
-            self._page = self._frames(list(enumerate(self._states)))
+            self._page = self._frames([(index, whole(state)) for index, state in enumerate(self._states)])
         return self._page
 
     def events_since(self, ident: str) -> Sequence[Frames] | None:

@@ -67,7 +67,6 @@ class Hub:
         self._is_recheck_due = False
         self._busy = self._turn = 0.0
         self._events = self._drops = 0
-        boards.redefined = self.look_again
 
     def measure(self) -> Mapping[str, float]:
         """Return figures for the operator, by their names."""
@@ -86,6 +85,7 @@ class Hub:
 
     async def open(self, views: tuple[View, ...]) -> Feed:
         """Return the feed of these views, which has been read; raise what a read of one of them raises."""
+        self._boards.redefined = self.look_again
         feed = self._feeds.get(views)
         if feed is None:
             feed = self._feeds[views] = Feed([self._watch(view) for view in views])

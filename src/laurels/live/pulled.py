@@ -63,6 +63,7 @@ class Pulled(Subscriber):
                     yield data
                     self._size -= len(data)
                 self._hub.rejoin(self)
-            yield self._last
+            if self._last:
+                yield self._last
         finally:
             self._hub.leave(self)

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from laurels.stores.contract import Score  # noqa: TC001 - a field of a struct
+from laurels.stores.contract import HiddenStanding, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from laurels.boards import Boards
-    from laurels.stores.contract import Board, Ranked
+    from laurels.stores.contract import Board, Entries
 
-TTL_LOOKS = 1.0
-"""How often, in seconds, it is looked whether a board with a time to live has ended: nothing tells of that."""
+TTL_SECONDS = 1.0
+"""How often it is looked whether a board with a time to live has ended: nothing tells of that."""
+ABOVE = 20
+"""How many names just above one are remembered, to know who has passed it."""
 
 
 class Shown(Struct, frozen=True, gc=False):
@@ -42,6 +42,23 @@ class Page(Struct, frozen=True):
     period: str | UnsetType = UNSET
 
 
+class OneStanding(Struct, frozen=True):
+    """What a view of one name shows; ``above`` are the names just above it, the nearest last, and ``better`` how many.
+
+    How many are better is None in a store that cannot tell, or without a rank.
+    """
+
+    score: Score
+    rank: int | None
+    is_hidden: bool
+    better: int | None
+    above: tuple[str, ...]
+
+
+State: TypeAlias = Page | OneStanding
+"""What a view shows at one moment."""
+
+
 class View(Struct, frozen=True):
     """A view of a board, or of the current period of a window of it."""
 
@@ -55,11 +72,11 @@ class View(Struct, frozen=True):
     def due(self, boards: Boards, where: Board) -> float:
         """Return the instant at which it may show something else although nobody has changed the board."""
         ends = boards.period_end(where) if where.window else inf
-        return ends if where.definition.ttl_seconds is None else min(ends, boards.now() + TTL_LOOKS)
+        return ends if where.definition.ttl_seconds is None else min(ends, boards.now() + TTL_SECONDS)
 
     @abstractmethod
-    async def read(self, boards: Boards, where: Board, before: Page | None) -> Page:
-        """Return what it shows now, by a read of a board that :meth:`find` has just found."""
+    async def read(self, boards: Boards, where: Board, before: State | None) -> State:
+        """Return what it shows now of what :meth:`find` has just found; ``before`` itself if that is the same."""
 
 
 class PageView(View, frozen=True):
@@ -69,17 +86,55 @@ class PageView(View, frozen=True):
     stop: int = 0
     with_metadata: bool = False
 
-    async def read(self, boards: Boards, where: Board, _: Page | None) -> Page:
-        """Return what it shows now."""
-        found = await boards.page(where, self.start, self.stop, with_metadata=self.with_metadata)
-        total = await boards.count(where)
-        return show(where, found.entries, range(self.start, self.stop), total, with_metadata=self.with_metadata)
+    async def read(self, boards: Boards, where: Board, before: State | None) -> State:
+        """Return a page."""
+        metadata = self.with_metadata
+        found = await boards.page(where, self.start, self.stop, with_metadata=metadata, with_places=True)
+        return _show(where, found.entries, before, with_metadata=metadata)
 
 
-def show(where: Board, entries: Sequence[Ranked], places: Sequence[int], total: int, *, with_metadata: bool) -> Page:
-    """Return entries as they are shown."""
+class AroundView(View, frozen=True):
+    """A name and its neighbours: so many on either side, or so many in all."""
+
+    name: str = ""
+    span: int = 0
+    limit: int | None = None
+    with_metadata: bool = False
+
+    async def read(self, boards: Boards, where: Board, before: State | None) -> State:
+        """Return the entries; raise NotOnBoard."""
+        metadata = self.with_metadata
+        found = await boards.around(where, self.name, self.span, self.limit, with_metadata=metadata, with_places=True)
+        return _show(where, found, before, with_metadata=metadata)
+
+
+class StandingView(View, frozen=True):
+    """The standing of one name, which need not be there."""
+
+    name: str = ""
+
+    async def read(self, boards: Boards, where: Board, before: State | None) -> State:
+        """Return the standing."""
+        found = await boards.standing_in_full(where, self.name)
+        score, rank = (0, None) if found.standing is None else (found.standing.score, found.standing.rank)
+        is_hidden = isinstance(found.standing, HiddenStanding)
+        if isinstance(before, OneStanding) and (before.score, before.rank, before.is_hidden) == (
+            score,
+            rank,
+            is_hidden,
+        ):
+            return before
+        above: tuple[str, ...] = ()
+        if found.better:
+            page = await boards.page(where, max(0, found.better - ABOVE), found.better)
+            above = tuple(entry.name for entry in page.entries)
+        return OneStanding(score, rank, is_hidden, found.better, above)
+
+
+def _show(where: Board, found: Entries, before: State | None, *, with_metadata: bool) -> State:
     shown = (
         Shown(each.name, each.score, each.rank, place, Raw(each.metadata or b"null") if with_metadata else UNSET)
-        for each, place in zip(entries, places, strict=False)
+        for each, place in zip(found, found.places, strict=True)
     )
-    return Page(tuple(shown), total, where.period or UNSET)
+    page = Page(tuple(shown), found.total, where.period or UNSET)
+    return before if before is not None and before == page else page

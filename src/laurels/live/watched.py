@@ -6,11 +6,11 @@ import asyncio
 from math import inf
 from typing import TYPE_CHECKING
 
-from laurels.live.events import Event, State, find_event
+from laurels.live.events import Event, find_event
 
 if TYPE_CHECKING:
     from laurels.boards import Boards
-    from laurels.live.views import View
+    from laurels.live.views import State, View
 
 
 class WatchedBoard:
@@ -46,7 +46,7 @@ class WatchedView:
         self._seen = -1
         self._due = -inf
         self._reading = asyncio.Lock()
-        self._last: tuple[State, State, Event | None] | None = None
+        self._last: tuple[State, State, Event] | None = None
 
     @property
     def may_differ(self) -> bool:
@@ -60,15 +60,13 @@ class WatchedView:
                 changes = self.board.changes  # before: one that comes meanwhile is read the next time
                 where = self.view.find(self._boards)
                 due = self.view.due(self._boards, where)
-                state = await self.view.read(self._boards, where, self.state)
+                self.state = await self.view.read(self._boards, where, self.state)
                 self._seen, self._due = changes, due
                 self.board.due = min(self.board.due, due)
-                if state != self.state:
-                    self.state = state
             assert self.state is not None  # noqa: S101 - it was read
             return self.state
 
-    def find_event(self, before: State) -> Event | None:
+    def find_event(self, before: State) -> Event:
         """Return what makes of an earlier state the present one; nearly all who ask have shown the same one."""
         assert self.state is not None  # noqa: S101 - who asks has shown one
         if self._last is None or self._last[0] is not before or self._last[1] is not self.state:

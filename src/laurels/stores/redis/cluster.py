@@ -85,9 +85,9 @@ class Cluster(Servers):
             self._addresses[node] = address
         return node
 
-    def where(self, key: str) -> Address | None:
+    def where(self, key: str) -> Address:
         """Return where the node is that has a key."""
-        return self._slots[slot_of(key)]
+        return self._slots[slot_of(key)] or self._seeds[0]
 
     async def find(self, node: Node) -> Address:
         """Return where a node is: where it was."""

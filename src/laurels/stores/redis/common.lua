@@ -18,14 +18,14 @@
 --   B:key:HEX:ranks    string       of a partition: that time, and how many entries of the others came before; expires
 --   B:meter:RATE:name  string       when the rate of a player would be used up no more; expires
 --   B:run:HEX          string       a run that was used; expires
---   B:watched          string       that somebody is to be told of the next change, over the channel B:changes: "s", by
---                                   SPUBLISH; "p", by PUBLISH; expires. Who was told asks again, so that a board which
---                                   changes fast costs few messages (watching.py)
 --   B:definition       string       JSON: its own, or the default one that it was made under, if that is not plain
 --   B:state            string       all that a caller must know: the digest of the definition, with ~ before it if that
 --                                   is a default one; +h if names are hidden; @ and how many partitions entries are
 --                                   being moved from, and behind & each number of partitions that there was before.
---                                   No such key means that there is nothing to know
+--                                   No such key means that there is nothing to know. "!s" or "!p" at the end is no part
+--                                   of the state: somebody is to be told of the next change over the channel B:changes,
+--                                   by SPUBLISH or PUBLISH. Who was told asks again (watch.lua), so that a board which
+--                                   changes fast costs few messages, and one that nobody watches nothing
 --   B:moves            string       how many names were moved from here to another number of partitions
 --   B:leaving          sorted set   names that are being moved -> which of those moves it is
 --   B:arrived:FROM     sorted set   moves from a partition that may still be under way, and B:settled:FROM, up to which
@@ -42,8 +42,12 @@
 -- default definition may read one that is not there. ARGV[3] is the caller's clock.
 -- ARGV[4] says what K is: nothing for B, "window\nperiod", or "held".
 
-local base, state = KEYS[1], redis.call('GET', KEYS[1] .. ':state') or ''
+local base, state, how = KEYS[1], redis.call('GET', KEYS[1] .. ':state') or '', nil
 local absent = false
+if state ~= ARGV[2] then
+  how = state:match('!(.)$')
+  if how then state = state:sub(1, -3) end
+end
 if state ~= ARGV[2] then
   absent = ARGV[2]:sub(1, 1) == '~' and not state:find('^[~%w]')
     and redis.call('EXISTS', base, base .. ':hidden', base .. ':held') == 0
@@ -154,11 +158,9 @@ end
 
 -- Tell who watches that the board has changed. It stays changed if they cannot be told.
 local function tell()
-  local how = redis.call('GET', base .. ':watched')
-  if how then
-    redis.call('DEL', base .. ':watched')
-    redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', base .. ':changes', '')
-  end
+  if not how then return end
+  if state == '' then redis.call('DEL', base .. ':state') else redis.call('SET', base .. ':state', state) end
+  redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', base .. ':changes', '')
 end
 
 -- The keys of all periods that have entries.

@@ -13,6 +13,8 @@ from laurels.stores.redis.single import Single, Watched
 from laurels.stores.redis.url import Target
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from laurels.stores.redis.handshake import Credentials
     from laurels.stores.redis.servers import Servers
 
@@ -48,15 +50,15 @@ class Known:
 
     async def get_credentials_async(self) -> tuple[str | None, str | None]:
         """Return the user and the password."""
-        return self._target.user, self._target.password or read_password(self._settings)
+        return self._target.user, self._target.password or read_password(self._settings.password_file)
 
 
-def read_password(settings: RedisSettings) -> str | None:
+def read_password(file: Path | None) -> str | None:
     """Return the password from its file, which may be replaced at any time, or from the environment."""
-    if settings.password_file is None:
+    if file is None:
         return os.environ.get(PASSWORD) or None
     try:
-        return settings.password_file.read_text().rstrip("\r\n")
+        return file.read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ServerUnusable(

@@ -83,6 +83,10 @@ class Connection(asyncio.Protocol):
         self.unanswered.extend(replies)
         self._write(b"".join([_pack(reply.words) for reply in replies]))
 
+    def post(self, *words: Word) -> None:
+        """Send a command that has no answer of its own."""
+        self._write(_pack(words))
+
     async def ask(self, *commands: tuple[Word, ...]) -> list[Any]:
         """Return the answers to commands; a :exc:`Refusal` is an answer, too."""
         replies = [_Answer("", words) for words in commands]

@@ -228,9 +228,10 @@ class Definitions:
         """Learn what Redis has of a board."""
         key = key_of(name)
         state, body = await self._ask(key, "MGET", f"{key}:state", f"{key}:definition")
+        state = (state or b"").partition(b"!")[0]  # which says that somebody watches
         if not state and self._default.state[:1] == "~" and name not in self._boards:
             return self._default  # nothing is there yet, or another process's plain default: the first submit shows
-        return self.take(name, state or b"", body or b"")
+        return self.take(name, state, body or b"")
 
     # What is changed
 
@@ -408,7 +409,7 @@ class Definitions:
         if known.definition != definition or known.source != source:
             raise DefinitionChanged(name)
         key = key_of(name)
-        if await self._ask(key, "EXISTS", f"{key}:state"):
+        if (await self._ask(key, "GET", f"{key}:state") or b"").partition(b"!")[0]:
             await asyncio.gather(*(self._repair(name, part) for part in parts))
         else:  # nothing was ever submitted
             for part in parts:

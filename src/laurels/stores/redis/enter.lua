@@ -10,9 +10,13 @@
 local call, base, rules = redis.call, KEYS[1], ARGV[1]
 local tick, wanted, name, score, metadata, hex = ARGV[3], ARGV[5] ~= '', ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local meter, FIRST, TICKS, SEQUENCES = base .. ':meter:' .. ARGV[14] .. ':' .. name, 16, 2 ^ 53 - 1, 2 ^ 40 - 1
-local watched = base .. ':watched'
-local known = call('MGET', base .. ':state', base .. ':key:' .. hex, base .. ':clock', base .. ':end', meter, watched)
-if (known[1] or '') ~= ARGV[2] then return {'stale', known[1] or '', call('GET', base .. ':definition') or ''} end
+local known = call('MGET', base .. ':state', base .. ':key:' .. hex, base .. ':clock', base .. ':end', meter)
+local state, how = known[1] or '', nil
+if state ~= ARGV[2] then
+  how = state:match('!(.)$')  -- somebody watches (common.lua)
+  if how then state = state:sub(1, -3) end
+  if state ~= ARGV[2] then return {'stale', state, call('GET', base .. ':definition') or ''} end
+end
 
 local order, operator, ties, ranking, guard = rules:byte(1, 5)
 local down, timed, dense, guarded = order == 100, ties ~= 110, ranking == 100, guard == 103
@@ -105,9 +109,9 @@ for at, key in ipairs(keys) do
   end
 end
 
-if known[6] and counted == 1 then  -- as tell of common.lua
-  call('DEL', watched)
-  redis.pcall(known[6] == 's' and 'SPUBLISH' or 'PUBLISH', base .. ':changes', '')
+if how and counted == 1 then  -- as tell of common.lua
+  if state == '' then call('DEL', base .. ':state') else call('SET', base .. ':state', state) end
+  redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', base .. ':changes', '')
 end
 if timed or guarded then call('SET', base .. ':clock', tick .. ' ' .. sequence, 'KEEPTTL') end
 if ttl then call('SET', base .. ':end', string.format('%.0f %s', now + ttl, ARGV[3]), 'KEEPTTL') end

@@ -38,10 +38,11 @@ class Listener(Connection):
 
     def _take(self, answer: Any) -> None:
         kind = answer[0] if isinstance(answer, list) else None
-        if kind in _MESSAGES and answer[1] in self.told:
-            self.told[answer[1]].set()
-        elif kind in _ENDS and answer[1] in self.told:  # the slot is another node's now
-            self.told.pop(answer[1]).set()
+        if kind in _MESSAGES | _ENDS:
+            if told := self.told.get(answer[1]):
+                told.set()
+            if kind in _ENDS:  # perhaps because the slot is another node's now
+                self.told.pop(answer[1], None)
         elif self.unanswered:
             self.unanswered.popleft().take(answer)
 
@@ -51,17 +52,23 @@ class Listener(Connection):
         super().connection_lost(exc)
         for told in self.told.values():
             told.set()
+        self.told.clear()
 
     async def subscribe(self, channel: bytes, told: asyncio.Event) -> str:
         """Listen to a channel; return why not, if that is refused. Raises ConnectionError if the connection is lost."""
-        self.told[channel] = told
         refusal = await self._try("SSUBSCRIBE", channel) if self.how == "s" else "unknown command"
         if "unknown command" in refusal.lower():
             self.how = "p"
             refusal = await self._try("SUBSCRIBE", channel)
-        if refusal:
-            self.told.pop(channel, None)
+        if not refusal:
+            self.told[channel] = told
         return refusal
+
+    def unsubscribe(self, channel: bytes) -> None:
+        """Listen to a channel no more."""
+        self.told.pop(channel, None)
+        if not self.is_lost:
+            self.post("SUNSUBSCRIBE" if self.how == "s" else "UNSUBSCRIBE", channel)
 
     async def _try(self, command: str, channel: bytes) -> str:
         if self.is_lost:

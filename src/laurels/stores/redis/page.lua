@@ -4,7 +4,11 @@
 -- nothing ends. A nested answer, or one with ranks, costs the server three times as much.
 
 local key = KEYS[1]
-local state = redis.call('GET', key .. ':state') or ''
-if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
+local state, how = redis.call('GET', key .. ':state') or '', nil
+if state ~= ARGV[2] then
+  how = state:match('!(.)$')  -- somebody watches (common.lua)
+  if how then state = state:sub(1, -3) end
+  if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
+end
 if ARGV[4] ~= '' then key = key .. ':' .. ARGV[4]:gsub('\n', ':') end
 return redis.call(ARGV[1]:byte(1) == 100 and 'ZREVRANGE' or 'ZRANGE', key, ARGV[5], ARGV[6] - 1, 'WITHSCORES')

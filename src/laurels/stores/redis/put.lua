@@ -4,9 +4,12 @@
 -- by name, ranks are not dense and scores are not added. Most submits are so; it costs a third.
 
 local key, rules, name, score, metadata = KEYS[1], ARGV[1], ARGV[5], ARGV[6], ARGV[7]
-local known = redis.call('MGET', key .. ':state', key .. ':watched')
-local state = known[1] or ''
-if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
+local state, how = redis.call('GET', key .. ':state') or '', nil
+if state ~= ARGV[2] then
+  how = state:match('!(.)$')  -- somebody watches (common.lua)
+  if how then state = state:sub(1, -3) end
+  if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
+end
 local had = redis.call('ZSCORE', key, name)
 local details = ARGV[3] .. '.1'
 if had then
@@ -20,8 +23,8 @@ if had then
 end
 redis.call('ZADD', key, score, name)
 redis.call('HSET', key .. ':entries', name, metadata and details .. ' ' .. metadata or details)
-if known[2] then  -- as tell of common.lua
-  redis.call('DEL', key .. ':watched')
-  redis.pcall(known[2] == 's' and 'SPUBLISH' or 'PUBLISH', key .. ':changes', '')
+if how then  -- as tell of common.lua
+  if state == '' then redis.call('DEL', key .. ':state') else redis.call('SET', key .. ':state', state) end
+  redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', key .. ':changes', '')
 end
 return 0

@@ -4,11 +4,14 @@
 -- command for many of them costs a quarter of one for each. Returns 0, or as submit.lua does of a key that was used.
 
 local key, rules, now, hex, FIRST = KEYS[1], ARGV[1], ARGV[3], ARGV[5], 8
-local known = redis.call('MGET', key .. ':state', key .. ':watched')
-local state, watched = known[1] or '', known[2]
-if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
+local state, how = redis.call('GET', key .. ':state') or '', nil
+if state ~= ARGV[2] then
+  how = state:match('!(.)$')  -- somebody watches (common.lua)
+  if how then state = state:sub(1, -3) end
+  if state ~= ARGV[2] then return {'stale', state, redis.call('GET', key .. ':definition') or ''} end
+end
 local best, down, details = rules:byte(2) == 98, rules:byte(1) == 100, now .. '.1'
-local keyed = hex ~= '' and key .. ':key:' .. hex
+local keyed, changed = hex ~= '' and key .. ':key:' .. hex, false
 
 if keyed then
   local first = redis.call('GET', keyed)
@@ -34,12 +37,12 @@ for first = FIRST, #ARGV, 2000 do  -- Lua's stack has room for some thousands
   if size > 0 then
     redis.call('ZADD', key, unpack(kept))
     redis.call('HSET', key .. ':entries', unpack(times))
-    if watched then  -- as tell of common.lua
-      redis.call('DEL', key .. ':watched')
-      redis.pcall(watched == 's' and 'SPUBLISH' or 'PUBLISH', key .. ':changes', '')
-      watched = nil
-    end
+    changed = true
   end
+end
+if how and changed then  -- as tell of common.lua
+  if state == '' then redis.call('DEL', key .. ':state') else redis.call('SET', key .. ':state', state) end
+  redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', key .. ':changes', '')
 end
 if keyed then
   local first = ARGV[6] .. string.format('%016.0f', tonumber(now)) .. cmsgpack.pack(0)

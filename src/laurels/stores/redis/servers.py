@@ -59,7 +59,7 @@ class Servers(ABC):
         """Send a call where it belongs; fail it if it cannot be sent now."""
 
     @abstractmethod
-    def where(self, key: str) -> Address | None:
+    def where(self, key: str) -> Address:
         """Return where the server is that has a key, as far as is known from the last call about it."""
 
     @property

@@ -13,9 +13,11 @@
 
 local stale, named = {'stale'}, {}
 for at, base in ipairs(KEYS) do named[at] = base .. ':state' end
-for at, state in ipairs(redis.call('MGET', unpack(named))) do
-  if (state or '') ~= ARGV[at] then
-    stale[#stale + 1] = {at - 1, state or '', redis.call('GET', KEYS[at] .. ':definition') or ''}
+for at, found in ipairs(redis.call('MGET', unpack(named))) do
+  local state = found or ''
+  if state ~= ARGV[at] then state = state:match('^[^!]*') end  -- somebody watches (common.lua)
+  if state ~= ARGV[at] then
+    stale[#stale + 1] = {at - 1, state, redis.call('GET', KEYS[at] .. ':definition') or ''}
   end
 end
 if #stale > 1 then return stale end

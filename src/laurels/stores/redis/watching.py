@@ -1,15 +1,16 @@
 """Watching: how this process hears of changes to boards, whoever makes them.
 
-The script of a change looks for the key ``B:watched`` (``common.lua``). If that is there it takes it away, and
-publishes on the channel ``B:changes``: so a board that nobody watches costs nothing, one that changes fast a few
-messages a second, and a watcher that is gone one message at most. Each watcher who is told sets the key again, at most
-every PAUSE_SECONDS, and only then says that the board has changed: what came before is read, what comes after is told.
+A mark at the end of the board's state (``common.lua``), which each script reads anyway, says that somebody watches. The
+script of a change takes it away, and publishes on the channel ``B:changes``: so a board that nobody watches costs
+nothing, one that changes fast a few messages a second, and a watcher that is gone one message at most. Each watcher who
+is told sets the mark again, at most every PAUSE_SECONDS, and only then says that the board has changed: what came
+before is read, what comes after is told.
 
 In a cluster, sharded channels concern the node of the board alone; 6.2 does not have them. One connection to each
 server listens.
 
 **What may be missed** is read again. A connection that is lost, a slot that is moved, a server that is the primary no
-more: who subscribes anew says that the board has changed. So does who finds every CHECK_SECONDS that the key is gone
+more: who subscribes anew says that the board has changed. So does who finds every CHECK_SECONDS that the mark is gone
 though nothing was told: a failover may lose it. Where channels are not permitted, that is how a change is found.
 
 **Partitions** have tags of their own, and so has the board, where its definition is: all are watched.
@@ -24,6 +25,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from laurels.errors import StoreError
+from laurels.stores.redis.calls import Script
 from laurels.stores.redis.keys import key_of
 from laurels.stores.redis.listening import Listener
 from laurels.stores.redis.node import end
@@ -35,16 +37,17 @@ if TYPE_CHECKING:
     from laurels.stores.redis.url import Address
 
 PAUSE_SECONDS = 0.05
-"""How often the key of a board is set at most."""
+"""How often the mark of a board is set at most."""
 CHECK_SECONDS = 5.0
-"""How often it is looked whether the key is still there."""
+"""How often it is looked whether the mark is still there."""
 GRACE_SECONDS = 1.0
 """How long a message may take."""
 EXPIRY_SECONDS = 3600
-"""How long the key is there if nobody changes the board or watches it any more."""
+"""How long the mark of a board is there that does not exist, if nobody watches it any more."""
 RETRY_SECONDS = 0.2
 """Between two attempts to subscribe."""
 
+_WATCH = Script("watch")
 _log = logging.getLogger("laurels.stores")
 
 
@@ -103,34 +106,36 @@ class Watching:
     async def _follow(self, board: str, name: str, key: str) -> None:
         """Say what is told of a tag, until its server is another one, or gone."""
         await self._servers.ask(key, "EXISTS", key)  # who has the key answers, and is known from then on
-        address = self._servers.where(key)
-        if address is None:
-            return
-        listener, told, channel = await self._listen(address), asyncio.Event(), f"{key}:changes".encode()
-        refusal = await listener.subscribe(channel, told)
-        if refusal.startswith("MOVED"):
-            return
-        self._note(refusal)
-        told.set()  # what came before is not known
-        while not listener.is_lost and (refusal or channel in listener.told) and self._servers.where(key) == address:
-            was_told = told.is_set()
-            told.clear()
-            watched = f"{key}:watched"
-            had = await self._servers.ask(key, "SET", watched, listener.how, "EX", EXPIRY_SECONDS, "GET")
-            asked = monotonic()
-            if was_told or had is None:
-                self._boards[board]()
-            elif name == board:  # nothing has happened for a while
-                await self._learn(board)
-            if not (was_told or had or refusal or await _is_set(told, GRACE_SECONDS)):
-                listener.abort("it does not tell of changes")
-            await _is_set(told, CHECK_SECONDS)
-            await asyncio.sleep(max(0.0, asked + PAUSE_SECONDS - monotonic()))
+        address, told, channel = self._servers.where(key), asyncio.Event(), f"{key}:changes".encode()
+        listener, refusal = await self._listen(address), ""
+        try:
+            refusal = await listener.subscribe(channel, told)
+            self._note(refusal)
+            told.set()  # what came before is not known
+            while (
+                not listener.is_lost and (refusal or channel in listener.told) and self._servers.where(key) == address
+            ):
+                was_told = told.is_set()
+                told.clear()
+                had = await self._servers.call(_WATCH, (key,), listener.how, EXPIRY_SECONDS)
+                until = monotonic() + PAUSE_SECONDS
+                if was_told or not had:
+                    self._boards[board]()
+                elif name == board:  # nothing has happened for a while
+                    await self._learn(board)
+                if not (was_told or had or refusal or await _is_set(told, GRACE_SECONDS)):
+                    listener.abort("it does not tell of changes")
+                await _is_set(told, CHECK_SECONDS)
+                await asyncio.sleep(max(0.0, until - monotonic()))
+        finally:
+            if not refusal:
+                listener.unsubscribe(channel)
 
     def _note(self, refusal: str) -> None:
-        if refusal and not self._is_refused:
+        is_refused = refusal.startswith("NOPERM")
+        if is_refused and not self._is_refused:
             _log.warning("Redis does not tell of changes: %s", refusal)
-        self._is_refused = bool(refusal)
+        self._is_refused = is_refused
 
     async def _listen(self, address: Address) -> Listener:
         """Return the connection that listens to a server."""
@@ -156,5 +161,6 @@ class Watching:
 async def _is_set(event: asyncio.Event, seconds: float) -> bool:
     """Return whether an event is set, or is within so long."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     return event.is_set()

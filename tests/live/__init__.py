@@ -1,0 +1,1 @@
+"""The feed: events over every way in, and the hub that makes them."""
