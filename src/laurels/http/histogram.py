@@ -33,7 +33,8 @@ def draw_histogram(summary: Summary, display: Display, standing: Standing | None
         standing = None
     mine = f"; {show_name(player)} is in the marked bar" if standing else ""
     yield f'<figure class="chart" id="chart"><figcaption>How the scores are spread{mine}</figcaption>'
-    yield f'<svg viewBox="0 0 {WIDTH} {HEIGHT + PIN}" preserveAspectRatio="none" role="img" aria-label="{escape(about)}.">'
+    yield f'<svg viewBox="0 0 {WIDTH} {HEIGHT + PIN}" preserveAspectRatio="none" role="img" '
+    yield f'aria-label="{escape(about)}.">'
     for place, bucket in enumerate(buckets):
         height = max(LEAST, HEIGHT * bucket.count / most) if bucket.count else 0
         holds = (

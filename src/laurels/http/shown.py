@@ -68,7 +68,7 @@ def format_duration(score: Score, display: Display) -> str:
 def show_time(microseconds: int) -> str:
     """Return a time as HTML, with its value for scripts."""
     time = datetime.fromtimestamp(microseconds / MICROSECONDS, UTC)
-    return f'<time datetime="{time:%Y-%m-%dT%H:%M:%SZ}">{time.day} {time:%b %Y, %H:%M}</time>'
+    return f'<time datetime="{time:%Y-%m-%dT%H:%M:%SZ}">{time.day} {time:%b %Y, %H:%M} UTC</time>'
 
 
 def show_country(code: str) -> str:

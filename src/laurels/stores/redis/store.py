@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from laurels.clock import SECOND
-from laurels.errors import AnswerLost, DefinitionChanged, KeyReused, StoreError, SumUncertain
+from laurels.errors import AnswerLost, DefinitionChanged, DefinitionConflict, KeyReused, StoreError, SumUncertain
 from laurels.limits import DEFAULT_SUMMARY_BUCKETS
 from laurels.stores.contract import (
     KEY_SECONDS,
@@ -88,6 +88,8 @@ STALE_WORDS = 3
 _encode = msgspec.json.Encoder().encode
 _SUBMIT, _REMOVE, _METADATA, _HIDE = (Script(COMMON, name) for name in ("submit", "remove", "metadata", "hide"))
 _READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "periods"))
+_CHANGE = {_SUBMIT, _REMOVE, _METADATA, _HIDE}
+"""What changes entries: never where they are moved from."""
 _PUT, _PUT_MANY, _ENTER = map(Script, ("put", "put_many", "enter"))
 _PAGE, _STANDING = (Script(name, reads=True) for name in ("page", "standing"))
 _SPREAD = Script("spread", reads=True)
@@ -141,6 +143,12 @@ class RedisStore(Store):
             self._definitions.of(board.name).source > 0 and not is_partition(board.name)
         )
 
+    def _was_spread(self, board: Board) -> bool:
+        """Return whether what is kept of submits is in several places."""
+        return self._is_spread(board) or (
+            bool(self._definitions.of(board.name).earlier) and not is_partition(board.name)
+        )
+
     def _now(self) -> int:
         return round(self._clock() * SECOND)
 
@@ -152,6 +160,8 @@ class RedisStore(Store):
         self._check_kept(board)
         while True:
             known, key = self._definitions.of(board.name), key_of(board.name)
+            if known.is_gone and script in _CHANGE and words[0] != "all":
+                raise DefinitionChanged(board.name)
             answer = await self._servers.call(script, (key,), known.rules, known.state, self._now(), place, *words)
             if not _is_stale(answer):
                 return answer
@@ -164,7 +174,7 @@ class RedisStore(Store):
             now = self._definitions.of(name)
         else:
             now = self._definitions.take(name, answer[1], answer[2])
-        if now.definition != known.definition or now.state == UNKNOWN or now.source != known.source:
+        if now.definition != known.definition or now.state == UNKNOWN or not now.has_layout_of(known):
             raise DefinitionChanged(name)
 
     async def _known_to_submit(self, board: Board) -> Known:
@@ -210,7 +220,7 @@ class RedisStore(Store):
                 await self._follow(name, known, answer)
             elif answer != 1:
                 return read_answer(answer, [submissions], [submissions], Refused(known.definition, [None]))
-        if self._is_spread(board) or (known.earlier and not is_partition(name)):
+        if self._was_spread(board):
             await self._definitions.begin(name)
             await self._known_to_submit(board)
             return await self._partitions.submit(board, submissions, idempotency_key, want_changes=want_changes)
@@ -269,9 +279,10 @@ class RedisStore(Store):
                 raise SumUncertain(lost.problem) from lost.__cause__
             raise
 
-    @_spread
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
+        if self._was_spread(board):
+            return await self._partitions.recall(board, idempotency_key)
         key = f"{key_of(board.name)}:key:{idempotency_key.key.hex()}"
         first = await self._servers.ask(key, "GET", key)
         start = FINGERPRINT_BYTES + TIME_DIGITS
@@ -598,10 +609,16 @@ class RedisStore(Store):
         self._check_open()
         known = await self._definitions.learn(name)
         check(replace(known.definition, partitions=count))
-        known = await self._definitions.repartition(name, count)
-        if known.source:
-            async for step in self._partitions.move(Board(name, known.definition)):
-                yield step
+        known, moved = await self._definitions.repartition(name, count), 0
+        while known.source:
+            try:
+                async for some, left in self._partitions.move(Board(name, known.definition)):
+                    moved += some
+                    yield moved, left
+            except DefinitionChanged:  # by others
+                await self._definitions.learn(name)
+            if (known := self._definitions.of(name)).definition.partitions != count:
+                raise DefinitionConflict(name, f"others are giving it {known.definition.partitions} partitions")
 
     # Boards and periods
 
