@@ -54,7 +54,5 @@ def draw_histogram(summary: Summary, display: Display, standing: Standing | None
         x = min(1.0, max(0.0, (standing.score - low) / (high - low))) * WIDTH
         yield f'<path class="pin" d="M{x:.1f} {HEIGHT + 2}l-6 10h12z"/>'
     yield "</svg>"
-    both = "".join(
-        f'<span data-end="{end}">{escape(text)}</span>' for end, text in zip((low, high), ends, strict=True)
-    )
+    both = "".join(f'<span data-end="{end}">{escape(text)}</span>' for end, text in zip((low, high), ends, strict=True))
     yield f'<p class="axis">{both}</p></figure>'

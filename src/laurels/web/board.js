@@ -52,6 +52,7 @@ function start() {
   }
   signal.addEventListener("abort", () => views.forEach((view) => view.close()));
 
+  const isEmpty = document.getElementById("chart") === null && document.getElementById("empty").hidden === false;
   let current;
   function showRows(entries, total, isWhole, period) {
     if (period !== (current ??= period)) rest(0);
@@ -59,6 +60,7 @@ function start() {
     rows.show(entries, isWhole);
     const players = formatNumber(total) + (total === 1 ? " player" : " players");
     if (document.getElementById("total").textContent !== players) document.getElementById("total").textContent = players;
+    if (isEmpty && entries.length) return void load(location.href); // with a chart, and all columns
     document.getElementById("empty").hidden = entries.length > 0;
     const isLast = !document.querySelector("[rel=next]");
     if (entries.length && isLast === entries.at(-1).place < total - 1) rest(SOON);
