@@ -90,7 +90,12 @@ class Cors:
             raise HTTPError(403, f"Pages of the origin {named} may not {what} here. {ADVICE}")
 
     def __call__(self, request: Request | None, response: Response) -> Response:
-        """Return the response with the headers that let a page read it; one with ``Allow`` answers a preflight, too."""
+        """Return the response with the headers that let a page read it; one with ``Allow`` answers a preflight, too.
+
+        One that says itself who may read it is left as it is.
+        """
+        if any(name == ALLOW for name, _ in response.headers):
+            return response
         headers = self._headers
         sent = request.headers.get(b"origin") if request is not None else None
         if sent is not None and not self._is_any and read_origin(sent) in self._allowed:
