@@ -90,6 +90,8 @@ SKEWED = 4
 """Rounds after which names are not taken to be spread evenly any more."""
 ENTRIES = {"entries", "pairs"}
 """What is asked of each partition for a span of its own, with the details of entries or without."""
+LATER = 10
+"""After how many seconds what one partition refused may be sent again, if that does not say it."""
 BETTER = ""
 """In place of a name: only those with a better score come before it."""
 
@@ -778,5 +780,6 @@ def _check(answers: Sequence[object], *, may_send_again: bool) -> None:
         error = next((each for each in errors if isinstance(each, AnswerLost)), errors[0])
         if len(errors) < len(answers) and isinstance(error, StoreError) and not isinstance(error, AnswerLost):
             lost = AnswerLost if may_send_again else SumUncertain
-            raise lost(f"A part of the batch was not kept: {error}") from error
+            problem, seconds = getattr(error, "problem", str(error)), getattr(error, "retry_after", LATER)
+            raise lost(f"A part of the batch was not kept: {problem}", retry_after=seconds) from error
         raise error
