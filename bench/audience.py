@@ -2,9 +2,9 @@
 
     python -m bench.audience PORT TARGET COUNT FORM [SLOW]
 
-connects COUNT times at once, as FORM says (``events`` or ``websocket``), and reads until its input ends. When all have a
-page, and at each line of its input, it prints a :class:`Seen` of what came since it last did. SLOW of them read nothing
-after their page. A ``%d`` in TARGET is the number of the subscriber.
+connects COUNT times at once, as FORM says (``events`` or ``websocket``), and reads until its input ends. When all have
+a page, and at each line of its input, it prints a :class:`Seen` of what came since it last did. SLOW of them read
+nothing after their page. A ``%d`` in TARGET is the number of the subscriber.
 
 Scores are the microseconds of the machine's monotonic clock at which they were submitted (:mod:`bench.touching`), so an
 event says itself since when it was due.
@@ -88,7 +88,8 @@ class Audience:
         """Print what was seen, and forget it."""
         now = CLOCK()
         self.seen.seconds = now - self._begun
-        print(msgspec.json.encode(self.seen).decode(), flush=True)
+        sys.stdout.buffer.write(msgspec.json.encode(self.seen) + b"\n")
+        sys.stdout.buffer.flush()
         self.seen, self._begun = Seen(), CLOCK()
 
     def read(self, patience: float) -> None:

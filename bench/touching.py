@@ -2,8 +2,8 @@
 
     python -m bench.touching PORT SECONDS RATE
 
-over a few connections; a submit that is late is sent at once, and its score says when it was due. Prints how many were
-answered.
+over a few connections; a submit that is late is sent at once, and its score says when it was due. All are
+answered, or it fails.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ NAMES = 1_000
 ACCEPTED = b"HTTP/1.1 202 "
 
 
-def touch(port: int, seconds: float, rate: float) -> int:
-    """Send submits; return how many were answered."""
+def touch(port: int, seconds: float, rate: float) -> None:
+    """Send submits, and wait for all answers; raise LoadFailed."""
     sent = answered = 0
     with selectors.DefaultSelector() as ready:
         made = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(CONNECTIONS)]
@@ -43,7 +43,6 @@ def touch(port: int, seconds: float, rate: float) -> int:
                 answered += key.fileobj.recv(2**16).count(ACCEPTED)  # type: ignore[union-attr]
         for each in made:
             each.close()
-    return answered
 
 
 def _submit(place: int, due: float) -> bytes:
@@ -53,7 +52,7 @@ def _submit(place: int, due: float) -> bytes:
 def main(arguments: list[str]) -> None:
     """Send what the command line says."""
     port, seconds, rate = arguments
-    print(touch(int(port), float(seconds), float(rate)))
+    touch(int(port), float(seconds), float(rate))
 
 
 if __name__ == "__main__":
