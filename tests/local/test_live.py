@@ -29,7 +29,7 @@ BOARD = "mario kärt/50%"
 DOCS = Path(__file__).parents[2] / "docs"
 CODE = re.search(r"```js\n(const \{topics.*?)```", (DOCS / "live.md").read_text(), re.DOTALL)
 OPTIONS = re.search(
-    r'^To try it locally: `make run-serverless ARGS="(--live .*)"`', (DOCS / "deploying.md").read_text(), re.M
+    r'^To try it locally: `make run-serverless ARGS="(--live .*)"`', (DOCS / "deploying.md").read_text(), re.MULTILINE
 )
 LISTEN = """async url => {
   const {CredentialProvider, TopicClient, TopicConfigurations} = momento;
@@ -54,7 +54,7 @@ def route_of(board: str) -> str:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="without a browser")
 def test_a_browser_listens_to_the_stack(live: Stack) -> None:
-    """As the docs show it, a page asks the stack, subscribes, and hears of a submit over the stack: of its board alone."""
+    """As the docs show it, a page asks the stack, subscribes, and hears of submits over the stack: of its board alone."""
 
     async def listen(page: Page) -> None:
         assert CODE is not None
@@ -77,6 +77,7 @@ def test_a_browser_listens_to_the_stack(live: Stack) -> None:
         ("GET", "/-", 404),
         ("GET", "/-/health", 200),
         ("GET", "/-/ready", 200),
+        ("GET", "/-/board.css", 200),
         ("GET", "/-/other", 404),
         ("GET", "/kart/live", 200),
         ("GET", "/kart/-", 200),

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from laurels.errors import StoreError
 from laurels.http.live import place_view
 from laurels.http.messages import Response
-from laurels.http.operations import LIVE, OPERATIONS, SUBMIT
+from laurels.http.operations import LIVE, SUBMIT
 from laurels.http.wire import encode
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ class Live:
 
     @property
     def operations(self) -> Sequence[Operation]:
-        """All operations, with those that are other ones here at the end, where they take the place of the others."""
+        """Those that take the place of others."""
         submit = [replace(SUBMIT, handler=self.submit)] if self._publisher is not None else []
         # Whatever a client accepts: it asks for events.
         live = replace(LIVE, handler=self.watch, produces=(), takes_request=False)
-        return [*OPERATIONS, *submit, *([live] if self._subscriptions is not None else [])]
+        return [*submit, *([live] if self._subscriptions is not None else [])]
 
     async def submit(
         self, context: Context, board: str, name: str, sent: tuple[Score, Any, Any], *rest: Any
