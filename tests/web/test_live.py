@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.access.ways import KeyRing, bearer
 from tests.asking import ask
 from tests.conftest import running
-from tests.web.sites import Site, buffering_proxy, site
+from tests.web.sites import Site, site
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Iterator
-    from pathlib import Path
 
     from playwright.async_api import Browser, Page
 
@@ -60,8 +57,9 @@ class Watching:
 
     async def rows(self, *rows: tuple[str, float]) -> dict[str, Any]:
         """Wait until there are these names and scores, in this order."""
+        wanted = json.dumps(json.dumps(rows, separators=(",", ":")))
         found: dict[str, Any] = await self.told(
-            f"JSON.stringify(it.rows?.map(([name, score]) => [name, score])) === {json.dumps(json.dumps(rows, separators=(',', ':')))}"
+            f"JSON.stringify(it.rows?.map(([name, score]) => [name, score])) === {wanted}"
         )
         return found
 
