@@ -318,7 +318,7 @@ class Boards:
     def periods_near(self, where: Board, count: int) -> tuple[str, list[str]]:
         """Return the current period of a window, and the latest ``count`` before it that are kept.
 
-        If those do not reach back to ``where``, it and those before it are returned instead.
+        If those do not reach back to ``where``, it and the nearest on both sides of it are returned instead.
         """
         definition, now = where.definition, self._clock()
         calendar = _calendar(where.window, definition.time_zone)
@@ -326,8 +326,10 @@ class Boards:
         near = [calendar.past(now, back) for back in range(1, count + 1)]
         if where.period < near[-1]:
             past = _past_calendar(where.window, definition.time_zone)
-            start = past.span_of(where.period).start
-            near = [past.past(start, back) for back in range(count)]
+            later = past.span_of(where.period).stop
+            for _ in range(1, count // 2):
+                later = past.span_at(later).stop
+            near = [past.past(later, back) for back in range(count)]
         return current, [period for period in near if period and period >= oldest]
 
     async def periods(

@@ -18,7 +18,7 @@ LEAST = 2
 """How high the bar of a bucket is that is not empty, however few there are."""
 
 
-def draw_histogram(summary: Summary, display: Display, standing: Standing | None, player: str | None) -> Iterator[str]:
+def draw_histogram(summary: Summary, display: Display, standing: Standing | None) -> Iterator[str]:
     """Yield a figure of how many entries have which scores, with a player's place in it if there is one."""
     buckets = summary.histogram
     most = max(bucket.count for bucket in buckets)
@@ -26,9 +26,9 @@ def draw_histogram(summary: Summary, display: Display, standing: Standing | None
     low, high = buckets[0].low, buckets[-1].high
     ends = [format_score(end, display) for end in (low, high)]
     median = summary.percentiles.get("50")
-    about = f"Scores from {ends[0]} to {ends[1]}" + (
-        f"; half of the players have {format_score(median, display)} or better" if median is not None else ""
-    )
+    about = f"Scores from {ends[0]} to {ends[1]}"
+    if median is not None:
+        about += f"; the median is {format_score(median, display)}"
     yield '<figure class="chart" id="chart"><figcaption>How the scores are spread</figcaption>'
     yield f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 36}" role="img" aria-label="{escape(about)}.">'
     for place, bucket in enumerate(buckets):
@@ -50,5 +50,4 @@ def draw_histogram(summary: Summary, display: Display, standing: Standing | None
     if standing is not None and standing.rank is not None and high > low:
         x = min(1.0, max(0.0, (standing.score - low) / (high - low))) * WIDTH
         yield f'<path class="pin" d="M{x:.1f} {HEIGHT + 2}l-6 10h12z"/>'
-        yield f"<title>{escape(player or '')}</title>"
     yield "</svg></figure>"

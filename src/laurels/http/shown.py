@@ -6,40 +6,48 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
-from laurels.definition import DURATION_UNITS, NO_DISPLAY
+from laurels.definition import DURATION_UNITS
 from laurels.visible import escape as escape_invisible
 
 if TYPE_CHECKING:
     from laurels.definition import Display, Score
 
 MICROSECONDS = 10**6
+LONGEST = 10**15
+"""From here on the digits of a number tell nobody anything."""
+SPACE = "\N{OPEN BOX}"
+"""How a space is shown if there is nothing else."""
 
 
 def show_name(name: str) -> str:
     """Return a name as HTML that nothing around it can be mistaken for; what nobody would see is written out."""
-    seen = name.isascii() or any(char.isprintable() and not char.isspace() for char in name)
-    return f"<bdi>{escape(name if seen and name.strip() else escape_invisible(name) or name)}</bdi>"
+    if name.isascii():
+        return f"<bdi>{escape(name) if name.strip() else SPACE * len(name)}</bdi>"
+    seen = any(char.isprintable() and not char.isspace() for char in name)
+    return f"<bdi>{escape(name if seen else escape_invisible(name))}</bdi>"
 
 
-def show_score(score: Score, display: Display | None) -> str:
+def show_score(score: Score, display: Display) -> str:
     """Return a score as HTML, with its value for scripts."""
-    return f'<data class="score" value="{score}">{escape(format_score(score, display or NO_DISPLAY))}</data>'
+    return f'<data class="score" value="{score}">{escape(format_score(score, display))}</data>'
 
 
 def format_score(score: Score, display: Display) -> str:
     """Return a score as text."""
-    if display.format == "duration":
+    if display.format == "duration" and abs(score) < LONGEST:
         return format_duration(score, display)
     unit = f"\N{NO-BREAK SPACE}{display.unit}" if display.unit else ""
     return f"{format_number(score, display.decimals)}{unit}"
 
 
 def format_number(score: Score, decimals: int | None = None) -> str:
-    """Return a number with its thousands apart."""
+    """Return a number with its thousands apart; a very great one by its powers of ten."""
+    if abs(score) >= LONGEST:
+        return f"{float(score):.6g}"
     if decimals is not None:
         return f"{score:,.{decimals}f}"
     text = f"{score:,}"
-    return text if isinstance(score, int) or "e" in text else text.rstrip("0").rstrip(".")
+    return text if isinstance(score, int) or "e" in text else text.removesuffix(".0")
 
 
 def format_duration(score: Score, display: Display) -> str:
@@ -60,7 +68,7 @@ def format_duration(score: Score, display: Display) -> str:
 def show_time(microseconds: int) -> str:
     """Return a time as HTML, with its value for scripts."""
     time = datetime.fromtimestamp(microseconds / MICROSECONDS, UTC)
-    return f'<time datetime="{time:%Y-%m-%dT%H:%M:%SZ}">{time.day} {time:%b %Y, %H:%M}</time>'
+    return f'<time datetime="{time:%Y-%m-%dT%H:%M:%SZ}">{time.day} {time:%b %Y, %H:%M} UTC</time>'
 
 
 def show_country(code: str) -> str:
