@@ -102,7 +102,7 @@ class Connection {
       this.isStreaming = false;
       const wait = error && !this.isAway ? this.fail(error) : 0;
       if (wait === Infinity) return;
-      await this.sleep(wait);
+      if (wait) await this.sleep(wait);
     }
   }
 
