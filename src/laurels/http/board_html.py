@@ -38,7 +38,7 @@ _KEY = (
     "scripts must be allowed, so that a key can be sent; or ask its operator to let anyone read it.</p></noscript>"
 )
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
-_PICTURE = re.compile(r"(?i:https)://([A-Za-z0-9.-]+)(?::443)?(?:[/?#][!-\[\]-~]*)?")
+_PICTURE = re.compile(r"(?i:https)://([A-Za-z0-9.-]+)(?::443)?(?:[/?#][!#-;=?-\[\]-~]*)?")
 _decode_metadata = msgspec.json.Decoder(dict[str, Any]).decode
 
 

@@ -131,7 +131,9 @@ class RedisStore(Store):
         self.meters = RedisMeters(self._servers.call)
         self._definitions = Definitions(self._servers.call, self._servers.ask, self._now)
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
-        self._run_key: bytes | None = None
+        self._run_key = b""
+        self._has_run_key = False
+        self._servers.interrupted = self._definitions.lost = self._forget
         relocation = Relocation(self._act, self._servers.ask, self._definitions, self._boards.add)
         self._watching = Watching(self._servers, self._names_of, self._definitions.learn)
         self._definitions.changed = self._watching.refresh
@@ -148,6 +150,12 @@ class RedisStore(Store):
         return self._is_spread(board) or (
             bool(self._definitions.of(board.name).earlier) and not is_partition(board.name)
         )
+
+    def _forget(self) -> None:
+        """Take nothing for written: what is connected to next may have lost it, or be a server that never had it."""
+        self._has_run_key = False
+        self._boards.listed.clear()
+        self._definitions.forget_begun()
 
     def _now(self) -> int:
         return round(self._clock() * SECOND)
@@ -173,7 +181,8 @@ class RedisStore(Store):
             await self._definitions.adopt(name)
             now = self._definitions.of(name)
         else:
-            now = self._definitions.take(name, answer[1], answer[2])
+            self._definitions.take(name, answer[1], answer[2])
+            now = await self._definitions.restore(name)
         if now.definition != known.definition or now.state == UNKNOWN or not now.has_layout_of(known):
             raise DefinitionChanged(name)
 
@@ -328,10 +337,11 @@ class RedisStore(Store):
 
     async def _signing_key(self) -> bytes:
         """Return what runs are signed with: all processes have the same."""
-        if self._run_key is None:
-            await self._servers.ask(RUN_KEY, "SET", RUN_KEY, os.urandom(KEY_BYTES), "NX")
-            self._run_key = await self._servers.ask(RUN_KEY, "GET", RUN_KEY)
-        return self._run_key or b""
+        if not self._has_run_key:
+            await self._servers.ask(RUN_KEY, "SET", RUN_KEY, self._run_key or os.urandom(KEY_BYTES), "NX")
+            self._run_key = await self._servers.ask(RUN_KEY, "GET", RUN_KEY) or b""
+            self._has_run_key = bool(self._run_key)
+        return self._run_key
 
     async def _read_run(self, board: Board, submission: Submission) -> bytes | None:
         if not isinstance(submission, FullSubmission) or submission.run is None:
