@@ -126,7 +126,7 @@ function refreshing(display, signal) {
 /** Put parts of a page that was read again in the place of those that are shown. */
 function graft(found, display) {
   localize(found, display);
-  for (const part of ["nav.tabs:not(.past)", "nav.past", "nav.pages", "#chart > *", "#chart > svg", "#period"]) {
+  for (const part of ["nav.tabs:not(.past)", "nav.past", "nav.pages", "figcaption", "#chart svg", ".axis", "#period"]) {
     const [mine, its] = [document.querySelector(part), found.querySelector(part)];
     if (mine && its && !mine.isEqualNode(its) && !mine.contains(document.activeElement)) mine.replaceWith(its);
     else if (its && !mine && part === "nav.pages") document.querySelector(".wide").after(its);
