@@ -69,7 +69,7 @@ from laurels.submissions import (
     run_missing,
 )
 from laurels.turnstile import Turnstile
-from laurels.windows import Calendar, normalize_window
+from laurels.windows import FIRST_YEAR, Calendar, normalize_window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -324,7 +324,7 @@ class Boards:
         calendar = _calendar(where.window, definition.time_zone)
         oldest, current = _oldest_kept(calendar, definition, now), calendar.span_at(now).period
         near = [calendar.past(now, back) for back in range(1, count + 1)]
-        if where.period < near[-1]:
+        if str(FIRST_YEAR) <= where.period < near[-1]:
             past = _past_calendar(where.window, definition.time_zone)
             later = past.span_of(where.period).stop
             for _ in range(1, count // 2):
@@ -597,9 +597,10 @@ class Boards:
         if with_windows and where.window:
             raise BadParameter("include", "windows goes with the board of all time, not with one of its windows.")
         periods = [self.period_of(where.name, window, None) for window in windows]
-        return await self.store.standing_in_full(
+        found = await self.store.standing_in_full(
             where, checked_name(name), periods, with_metadata=with_metadata, with_held=with_held
         )
+        return structs.replace(found, window_names=windows) if windows else found
 
     def page_json(self, where: Board, start: int, stop: int, *, with_metadata: bool = False) -> Awaitable[bytes]:
         """Return the entries at the places from ``start`` up to ``stop``, 1,000 at most, as a JSON array."""

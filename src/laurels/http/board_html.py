@@ -38,7 +38,7 @@ _KEY = (
     "scripts must be allowed, so that a key can be sent; or ask its operator to let anyone read it.</p></noscript>"
 )
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
-_PICTURE = re.compile(r"(?i:https)://([A-Za-z0-9.-]+)(?::443)?(?:[/?#][!-\[\]-~]*)?")
+_PICTURE = re.compile(r"(?i:https)://([A-Za-z0-9.-]+)(?::443)?(?:[/?#][!#-;=?-\[\]-~]*)?")
 _decode_metadata = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -95,7 +95,7 @@ def view_html(view: View) -> bytes:
     """Return the page."""
     parts = [*_head(view), *_table(view), *_paging(view)]
     if view.summary is not None:
-        parts += draw_histogram(view.summary, view.display, view.standing if view.player else None)
+        parts += draw_histogram(view.summary, view.display, view.standing, view.player)
     stage = f'<a href="{view.link(view="stage")}">For a large screen</a> · ' if not view.view else ""
     parts.append(f'</main><footer>{stage}<a href="-/docs">Laurels</a></footer>')
     return _document(f"{view.title} · Laurels", "".join(parts), view.view or "page")
@@ -222,7 +222,8 @@ def _player(view: View) -> Iterator[str]:
     yield (
         f'<section class="card" id="card" aria-label="The player"><p class="who">{name}</p><dl><div><dt>Rank</dt>'
         f'<dd><data class="rank" value="{standing.rank + 1}">{standing.rank + 1:,}</data></dd></div><div><dt>Score</dt>'
-        f"<dd>{show_score(standing.score, view.display)}</dd></div></dl></section>"
+        f'<dd>{show_score(standing.score, view.display)}</dd></div></dl><a href="{view.link()}">Stop following</a>'
+        '<p id="news" class="news" role="status"></p></section>'
     )
 
 
@@ -230,9 +231,8 @@ def _table(view: View) -> Iterator[str]:
     entries = view.entries
     if view.missing:
         yield f'<p class="missing">Not on this board: {", ".join(map(show_name, view.missing))}.</p>'
-    if not entries:
-        words = "There is nobody here." if view.total else "Nobody is on this board yet."
-        yield f'<p class="empty">{words}</p>'
+    words = "There is nobody here." if view.total else "Nobody is on this board yet."
+    yield f'<p class="empty" id="empty"{" hidden" if entries else ""}>{words}</p>'
     columns = [f'<th scope="col">{escape(field)}</th>' for field in view.display.fields]
     has_times = any(entry.submitted_at is not None for entry in entries)
     yield '<div class="wide"><table id="entries"'

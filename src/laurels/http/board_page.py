@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from laurels.errors import NotOnBoard
-from laurels.http.board_html import View, error_html, view_html
+from laurels.http.board_html import WINDOW_WORDS, View, error_html, view_html
 from laurels.http.cursor import read_cursor, write_cursor
 from laurels.http.headers import quality
 from laurels.http.messages import HTML, JSON, PROBLEM, Response
@@ -23,7 +23,6 @@ from laurels.http.query import Query
 from laurels.http.reads import Read, check_fields, find_board, find_board_of, parse_read, span_of
 from laurels.limits import DEFAULT_PAGE_ENTRIES
 from laurels.stores.contract import Standing
-from laurels.windows import NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,8 +52,8 @@ class Asked(Struct, frozen=True):
 
 def wants_page(headers: Headers) -> bool:
     """Return whether a client prefers HTML to JSON."""
-    accept = headers.get(b"accept", b"")
-    return b"html" in accept and quality(accept, HTML) > quality(accept, JSON)
+    accept = headers.get(b"accept", b"").lower()
+    return HTML in accept and quality(accept, HTML) > quality(accept, JSON)
 
 
 def parse_view(query: Query, headers: Headers) -> Sequence[Any]:
@@ -180,7 +179,7 @@ def _find_periods(boards: Boards, view: View) -> None:
     """Find what the windows are called, and the periods near the one that is shown."""
     where = view.board
     for window in where.definition.windows:
-        if window not in NAMED:
+        if window not in WINDOW_WORDS:
             view.begun[window] = boards.period_of(where.name, window, None).period
     if where.window:
         view.current, view.past = boards.periods_near(where, PERIODS_SHOWN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from laurels.http.shown import format_score
+from laurels.http.shown import format_score, show_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from laurels.definition import Display
     from laurels.stores.contract import Standing, Summary
 
-WIDTH, HEIGHT, GAP = 640, 160, 4
+WIDTH, HEIGHT, PIN, GAP = 640, 160, 14, 4
 LEAST = 2
 """How high the bar of a bucket is that is not empty, however few there are."""
 
 
-def draw_histogram(summary: Summary, display: Display, standing: Standing | None) -> Iterator[str]:
+def draw_histogram(summary: Summary, display: Display, standing: Standing | None, player: str) -> Iterator[str]:
     """Yield a figure of how many entries have which scores, with a player's place in it if there is one."""
     buckets = summary.histogram
     most = max(bucket.count for bucket in buckets)
@@ -29,8 +29,12 @@ def draw_histogram(summary: Summary, display: Display, standing: Standing | None
     about = f"Scores from {ends[0]} to {ends[1]}"
     if median is not None:
         about += f"; the median is {format_score(median, display)}"
-    yield '<figure class="chart" id="chart"><figcaption>How the scores are spread</figcaption>'
-    yield f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 36}" role="img" aria-label="{escape(about)}.">'
+    if standing is not None and standing.rank is None:
+        standing = None
+    mine = f"; {show_name(player)} is in the marked bar" if standing else ""
+    yield f'<figure class="chart" id="chart"><figcaption>How the scores are spread{mine}</figcaption>'
+    yield f'<svg viewBox="0 0 {WIDTH} {HEIGHT + PIN}" preserveAspectRatio="none" role="img" '
+    yield f'aria-label="{escape(about)}.">'
     for place, bucket in enumerate(buckets):
         height = max(LEAST, HEIGHT * bucket.count / most) if bucket.count else 0
         holds = (
@@ -41,13 +45,14 @@ def draw_histogram(summary: Summary, display: Display, standing: Standing | None
         span = f"{format_score(bucket.low, display)} to {format_score(bucket.high, display)}"
         yield (
             f'<rect class="{"mine" if holds else "bar"}" x="{place * step + GAP / 2:.1f}" y="{HEIGHT - height:.1f}" '
-            f'width="{step - GAP:.1f}" height="{height:.1f}" rx="2">'
+            f'width="{step - GAP:.1f}" height="{height:.1f}" rx="2" '
+            f'data-low="{bucket.low}" data-high="{bucket.high}" data-count="{bucket.count}">'
             f"<title>{escape(span)}: {bucket.count:,}</title></rect>"
         )
     yield f'<line x1="0" x2="{WIDTH}" y1="{HEIGHT}" y2="{HEIGHT}"/>'
-    yield f'<text x="0" y="{HEIGHT + 24}">{escape(ends[0])}</text>'
-    yield f'<text x="{WIDTH}" y="{HEIGHT + 24}" text-anchor="end">{escape(ends[1])}</text>'
-    if standing is not None and standing.rank is not None and high > low:
+    if standing is not None and high > low:
         x = min(1.0, max(0.0, (standing.score - low) / (high - low))) * WIDTH
         yield f'<path class="pin" d="M{x:.1f} {HEIGHT + 2}l-6 10h12z"/>'
-    yield "</svg></figure>"
+    yield "</svg>"
+    both = "".join(f'<span data-end="{end}">{escape(text)}</span>' for end, text in zip((low, high), ends, strict=True))
+    yield f'<p class="axis">{both}</p></figure>'

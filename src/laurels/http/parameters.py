@@ -186,7 +186,7 @@ class Choice(Input, frozen=True, kw_only=True):
     @property
     def schema(self) -> Schema:
         """The words."""
-        return {"enum": list(self.choices)}
+        return {"type": "string", "enum": list(self.choices)}
 
     def read(self, query: Query, headers: Headers) -> str | None:
         """Return the word, or None."""

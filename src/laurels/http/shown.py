@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from laurels.definition import DURATION_UNITS
 from laurels.visible import escape as escape_invisible
+from laurels.visible import is_seen
 
 if TYPE_CHECKING:
     from laurels.definition import Display, Score
@@ -23,8 +24,7 @@ def show_name(name: str) -> str:
     """Return a name as HTML that nothing around it can be mistaken for; what nobody would see is written out."""
     if name.isascii():
         return f"<bdi>{escape(name) if name.strip() else SPACE * len(name)}</bdi>"
-    seen = any(char.isprintable() and not char.isspace() for char in name)
-    return f"<bdi>{escape(name if seen else escape_invisible(name))}</bdi>"
+    return f"<bdi>{escape(name if is_seen(name) else escape_invisible(name))}</bdi>"
 
 
 def show_score(score: Score, display: Display) -> str:

@@ -10,9 +10,10 @@ from importlib.resources import files
 from msgspec import Struct
 
 KINDS = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8"}
-NAMES = ("board.css", "board.js", "live.js", "widget.js")
+NAMES = ("board.css", "board.js", "live.js", "rows.js", "shown.js", "stage.js", "widget.js")
 IMPORT = 'import { watch } from "./live.js";\n'
 """The line of a module that the one behind it takes the place of, in what is served as one file."""
+_IMPORTED = re.compile(r'"\./(\w+\.js)"')
 NOTE = "Laurels: web/widget.js and web/live.js of the package, without their comments"
 _COMMENT = re.compile(r"^\s*(//.*|/\*\*[^/]*\*/)?\s*|(?<=[;{,]) // .*", re.MULTILINE)
 
@@ -38,7 +39,7 @@ def find(name: str) -> WebFile:
     if name == "widget.js":  # one file, which other sites can name without knowing of a second
         text = _shorten(text.replace(IMPORT, find("live.js").body.decode().replace("export ", "")))
     elif name.endswith(".js"):
-        text = text.replace('"./live.js"', f'"./live.js?v={find("live.js").digest}"') if name != "live.js" else text
+        text = _IMPORTED.sub(lambda found: f'"./{found[1]}?v={find(found[1]).digest}"', text)
     body = text.encode()
     return WebFile(name, body, KINDS[name[name.rindex(".") :]], sha256(body).hexdigest()[:16])
 

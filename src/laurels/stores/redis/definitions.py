@@ -13,11 +13,17 @@ of what is there, until :meth:`Definitions.declare` brings it: then every board 
 
 **Files.** The file of the process that declared last counts for the boards in it, also where another process has
 another file: no process declares anew what it is told.
+
+**Loss.** A server that keeps nothing on its disk, or was flushed, knows no definition any more, as if a board had been
+undefined; but that was never announced. So who has declared the board does so again, before anything is submitted to
+it by the default definition. Definitions that came over HTTP are gone like the entries.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from types import MappingProxyType
@@ -48,6 +54,8 @@ if TYPE_CHECKING:
 
     from laurels.stores.redis.calls import Word
 
+GONE = "gone"
+"""The state of a partition that its board has no more."""
 DEFINED_AT_ONCE = 500
 """How many boards are looked at at once."""
 MOST_COUNTED = 100_000
@@ -57,6 +65,7 @@ UNDECLARED_KNOWN = 100_000
 PARTITIONS_KNOWN = 100_000
 """Of how many partitions it is remembered what they are; far more than one board has."""
 _DEFINE, _ANNOUNCE, _ANNOUNCED = Script(COMMON, "define"), Script("announce"), Script("announced")
+_log = logging.getLogger("laurels.stores")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Definition).decode
 
@@ -81,6 +90,22 @@ class Known(Struct, frozen=True):
     earlier: tuple[int, ...] = ()
     """How many partitions it had before, the last first: idempotency keys may be there."""
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is a partition that its board has no more: what is there can only go."""
+        return _is_gone(self.state)
+
+    def has_layout_of(self, other: Known) -> bool:
+        """Return whether entries, and what is kept of submits before, are where they are for another."""
+        return (self.source, self.earlier) == (other.source, other.earlier)
+
+    def is_same_move(self, other: Known) -> bool:
+        """Return whether entries are being moved from and to as many partitions as for another."""
+        return bool(self.source) and (self.source, self.definition.partitions) == (
+            other.source,
+            other.definition.partitions,
+        )
+
 
 def rules_of(definition: Definition) -> str:
     """Return the rules of a board as scripts read them."""
@@ -94,7 +119,9 @@ def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known
     has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal"
     moving, *before = state.partition("@")[2].split("&")
     source = int(moving or 0)
-    is_short = not (of.operator == "increment" or "+" in state or adopts or source or of.partitions > 1)
+    is_short = not (
+        of.operator == "increment" or "+" in state or adopts or source or of.partitions > 1 or _is_gone(state)
+    )
     return Known(
         state,
         of,
@@ -109,14 +136,21 @@ def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known
     )
 
 
+def _is_gone(state: str) -> bool:
+    return state.startswith(GONE)
+
+
+def _layout(source: int, earlier: Sequence[int]) -> str:
+    """Return what a state says of where entries come from, and where they were before."""
+    return f"@{source or ''}" + "".join(f"&{each}" for each in earlier)
+
+
 def digest_of(definition: Definition) -> str:
     """Return what a state says of a definition."""
     return blake2b(_encode(definition), digest_size=8).hexdigest()
 
 
 _PLAIN = _known("", DEFAULT_DEFINITION)
-GONE = "gone"
-"""The state of a partition that its board has no more."""
 UNKNOWN = "?"
 """No state of anything."""
 _NO_PARTITION = _known(UNKNOWN, Definition(partitions=PARTITIONS))
@@ -133,7 +167,10 @@ def _read_definition(name: str, body: bytes) -> Definition:
 
 
 class Definitions:
-    """The definitions of all boards, as far as they are known here. ``changed`` is called with the name of a board."""
+    """The definitions of all boards, as far as they are known here.
+
+    ``changed`` is called with the name of a board, and ``lost`` if Redis has lost something.
+    """
 
     def __init__(
         self, call: Callable[..., Awaitable[Any]], ask: Callable[..., Awaitable[Any]], now: Callable[[], int]
@@ -145,11 +182,13 @@ class Definitions:
         self._partitions: dict[str, Known] = {}
         self._default = _PLAIN
         self._own: dict[str, Definition] = {}
+        self._declared: dict[str, Definition] = {}
         self._undeclared: set[str] = set()
         self._read_to = 0
         self._begun: set[str] = set()
         self._acting: dict[tuple[str, ...], asyncio.Future[None]] = {}
         self.changed: Callable[[str], object] = lambda _: None
+        self.lost: Callable[[], object] = lambda: None
 
     @property
     def own(self) -> Mapping[str, Definition]:
@@ -199,6 +238,8 @@ class Definitions:
         self._boards[name] = known
         if known.is_own:
             self._own[name] = known.definition
+            if name in self._declared:
+                self._declared[name] = known.definition
             self._undeclared.discard(name)
         else:
             self._own.pop(name, None)
@@ -222,16 +263,38 @@ class Definitions:
         for start in range(0, len(names), DEFINED_AT_ONCE):
             await asyncio.gather(*map(self.learn, names[start : start + DEFINED_AT_ONCE]))
         if names:
-            self._read_to = int(found[-1])
+            self._read_to = int(float(found[-1]))
 
     async def learn(self, name: str) -> Known:
-        """Learn what Redis has of a board."""
+        """Learn what Redis has of a board; see that it has what this process has declared."""
+        await self._look(name)
+        return await self.restore(name)
+
+    async def _look(self, name: str) -> Known:
         key = key_of(name)
         state, body = await self._ask(key, "MGET", f"{key}:state", f"{key}:definition")
         state = (state or b"").partition(b"!")[0]  # which says that somebody watches
         if not state and self._default.state[:1] == "~" and name not in self._boards:
             return self._default  # nothing is there yet, or another process's plain default: the first submit shows
         return self.take(name, state, body or b"")
+
+    async def restore(self, name: str) -> Known:
+        """Define a board again that this process has declared, if Redis has lost that; return what is known then."""
+        declared, known = self._declared.get(name), self.of(name)
+        if declared is None or known.is_own:
+            return known
+        number = await self._ask(DEFINED, "ZSCORE", DEFINED, name)
+        if number is not None and not float(number).is_integer():
+            return known
+        self.lost()
+        _log.warning("Redis has lost the definition of the board %r, which is declared again", name)
+        with suppress(DefinitionConflict):  # somebody was faster to submit
+            await self.define(name, declared)
+        return self.of(name)
+
+    def forget_begun(self) -> None:
+        """Have no board be taken for begun: what was written may be lost."""
+        self._begun.clear()
 
     # What is changed
 
@@ -240,11 +303,12 @@ class Definitions:
 
         Raises DefinitionConflict, which says the ``way`` out.
         """
-        await self._call(_ANNOUNCE, (DEFINED,), name)
-        was_own = (await self.learn(name)).is_own
+        words = (name, "gone") if definition is None else (name,)
+        await self._call(_ANNOUNCE, (DEFINED,), *words)
+        was_own = (await self._look(name)).is_own
         await self._change(name, definition, "keep", way)
         await self._spread(name)
-        await self._call(_ANNOUNCE, (DEFINED,), name)
+        await self._call(_ANNOUNCE, (DEFINED,), *words)
         return was_own
 
     async def adopt(self, name: str) -> None:
@@ -289,7 +353,7 @@ class Definitions:
 
     async def _prepare(self, name: str, new: Definition, mode: str, way: str) -> None:
         """Look in all partitions for entries that contradict; let those go that the board will have no more."""
-        known = await self.learn(name)
+        known = await self._look(name)
         old = known.definition
         if known.source and new.partitions != old.partitions:
             problem = f"its entries are being moved to {old.partitions} partitions"
@@ -337,15 +401,15 @@ class Definitions:
             answer = await self._define_part(part, own, own, "force", f"{GONE}@", b"")
             self._set(part, _known(answer[1].decode(), own))
         else:
-            digest = f"{digest_of(own)}@{known.source or ''}"
+            digest = digest_of(own) + _layout(known.source, known.earlier)
             await self._define_part(part, own, own, "force", digest, _encode(own))
 
-    def _is_known(self, part: str, own: Definition, source: int) -> bool:
+    def _is_known(self, part: str, own: Definition, board: Known) -> bool:
         """Return whether a partition is taken for what its board says; it may be another by now."""
         known = self.of(part)
         if part[-1:] == ONLY:
             return known.state == self.of(owner_of(part)).state
-        return known.definition == own and (known.source == source or known.state.startswith(GONE))
+        return known.definition == own and (known.has_layout_of(board) or known.is_gone)
 
     async def repartition(self, name: str, count: int) -> Known:
         """Let all know that the entries of a board are being moved to so many partitions; return what is known then.
@@ -362,15 +426,18 @@ class Definitions:
             if old.partitions == count:
                 return known
             new = structs.replace(old, partitions=count)
-            earlier = "".join(f"&{each}" for each in known.earlier)
-            digest = f"{digest_of(new)}@{old.partitions}{earlier}"
-            await self._force(name, known, new, digest)
+            await self._force(name, known, new, digest_of(new) + _layout(old.partitions, known.earlier))
 
-    async def finish(self, name: str) -> None:
-        """Let all know that no entry of a board is where it was."""
-        while (known := await self.learn(name)).source:
-            earlier = "".join(f"&{each}" for each in dict.fromkeys([known.source, *known.earlier]))
-            await self._force(name, known, known.definition, f"{digest_of(known.definition)}@{earlier}")
+    async def finish(self, name: str, moved: Known) -> None:
+        """Let all know that no entry of a board is where it was, unless they know.
+
+        Raises DefinitionChanged if it is being moved further.
+        """
+        while (known := await self.learn(name)).is_same_move(moved):
+            earlier = tuple(dict.fromkeys([known.source, *known.earlier]))
+            await self._force(name, known, known.definition, digest_of(known.definition) + _layout(0, earlier))
+        if known.definition.partitions != moved.definition.partitions:
+            raise DefinitionChanged(name)
         await self._spread(name)
         await self._call(_ANNOUNCE, (DEFINED,), name)
 
@@ -389,12 +456,15 @@ class Definitions:
                 self._begun.clear()
             self._begun.add(name)
 
-    async def follow(self, name: str, definition: Definition, source: int, parts: Iterable[str]) -> None:
+    async def follow(self, name: str, definition: Definition, board: Known, parts: Iterable[str]) -> None:
         """Let partitions be as their board says; raise DefinitionChanged if the caller takes that for another."""
         own = structs.replace(definition, partitions=1)
-        lost = [part for part in parts if not self._is_known(part, own, source)]
+        now = self.of(name)
+        if now.source and (now.definition != definition or not now.has_layout_of(board)):
+            raise DefinitionChanged(name)
+        lost = [part for part in parts if not self._is_known(part, own, board)]
         if lost:
-            await self._together((name, *lost), lambda: self._follow(name, definition, source, lost))
+            await self._together((name, *lost), lambda: self._follow(name, definition, board, lost))
 
     async def _together(self, what: tuple[str, ...], act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do what several wait for once; they go on in their order, in one turn."""
@@ -404,9 +474,9 @@ class Definitions:
             acting.add_done_callback(lambda _: self._acting.pop(what))
         await asyncio.shield(acting)
 
-    async def _follow(self, name: str, definition: Definition, source: int, parts: list[str]) -> None:
+    async def _follow(self, name: str, definition: Definition, board: Known, parts: list[str]) -> None:
         known = await self.learn(name)
-        if known.definition != definition or known.source != source:
+        if known.definition != definition or not known.has_layout_of(board):
             raise DefinitionChanged(name)
         key = key_of(name)
         if (await self._ask(key, "GET", f"{key}:state") or b"").partition(b"!")[0]:
@@ -436,6 +506,7 @@ class Definitions:
                 raise
             await self._ask(DEFAULT, "SET", DEFAULT, _encode(default))
         await self._each(new, lambda name: self.define(name, new[name]))
+        self._declared = dict(definitions)
 
     async def _declare_default(
         self, definitions: Mapping[str, Definition], undeclared: Callable[[], AsyncIterator[str]]
@@ -443,7 +514,7 @@ class Definitions:
         way = " (it has the default definition: declare it as it was, or go back to the default that was)"
         for mode in ("check", "keep"):
             async for name in undeclared():
-                if name not in definitions and not (await self.learn(name)).is_own:
+                if name not in definitions and not (await self._look(name)).is_own:
                     await self._change(name, None, mode, way)
 
     @staticmethod

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from laurels.clock import SECOND
-from laurels.errors import AnswerLost, DefinitionChanged, KeyReused, StoreError, SumUncertain
+from laurels.errors import AnswerLost, DefinitionChanged, DefinitionConflict, KeyReused, StoreError, SumUncertain
 from laurels.limits import DEFAULT_SUMMARY_BUCKETS
 from laurels.stores.contract import (
     KEY_SECONDS,
@@ -88,6 +88,8 @@ STALE_WORDS = 3
 _encode = msgspec.json.Encoder().encode
 _SUBMIT, _REMOVE, _METADATA, _HIDE = (Script(COMMON, name) for name in ("submit", "remove", "metadata", "hide"))
 _READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "periods"))
+_CHANGE = {_SUBMIT, _REMOVE, _METADATA, _HIDE}
+"""What changes entries: never where they are moved from."""
 _PUT, _PUT_MANY, _ENTER = map(Script, ("put", "put_many", "enter"))
 _PAGE, _STANDING = (Script(name, reads=True) for name in ("page", "standing"))
 _SPREAD = Script("spread", reads=True)
@@ -129,7 +131,9 @@ class RedisStore(Store):
         self.meters = RedisMeters(self._servers.call)
         self._definitions = Definitions(self._servers.call, self._servers.ask, self._now)
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
-        self._run_key: bytes | None = None
+        self._run_key = b""
+        self._has_run_key = False
+        self._servers.interrupted = self._definitions.lost = self._forget
         relocation = Relocation(self._act, self._servers.ask, self._definitions, self._boards.add)
         self._watching = Watching(self._servers, self._names_of, self._definitions.learn)
         self._definitions.changed = self._watching.refresh
@@ -140,6 +144,18 @@ class RedisStore(Store):
         return board.definition.partitions > 1 or (
             self._definitions.of(board.name).source > 0 and not is_partition(board.name)
         )
+
+    def _was_spread(self, board: Board) -> bool:
+        """Return whether what is kept of submits is in several places."""
+        return self._is_spread(board) or (
+            bool(self._definitions.of(board.name).earlier) and not is_partition(board.name)
+        )
+
+    def _forget(self) -> None:
+        """Take nothing for written: what is connected to next may have lost it, or be a server that never had it."""
+        self._has_run_key = False
+        self._boards.listed.clear()
+        self._definitions.forget_begun()
 
     def _now(self) -> int:
         return round(self._clock() * SECOND)
@@ -152,6 +168,8 @@ class RedisStore(Store):
         self._check_kept(board)
         while True:
             known, key = self._definitions.of(board.name), key_of(board.name)
+            if known.is_gone and script in _CHANGE and words[0] != "all":
+                raise DefinitionChanged(board.name)
             answer = await self._servers.call(script, (key,), known.rules, known.state, self._now(), place, *words)
             if not _is_stale(answer):
                 return answer
@@ -163,8 +181,9 @@ class RedisStore(Store):
             await self._definitions.adopt(name)
             now = self._definitions.of(name)
         else:
-            now = self._definitions.take(name, answer[1], answer[2])
-        if now.definition != known.definition or now.state == UNKNOWN or now.source != known.source:
+            self._definitions.take(name, answer[1], answer[2])
+            now = await self._definitions.restore(name)
+        if now.definition != known.definition or now.state == UNKNOWN or not now.has_layout_of(known):
             raise DefinitionChanged(name)
 
     async def _known_to_submit(self, board: Board) -> Known:
@@ -210,7 +229,7 @@ class RedisStore(Store):
                 await self._follow(name, known, answer)
             elif answer != 1:
                 return read_answer(answer, [submissions], [submissions], Refused(known.definition, [None]))
-        if self._is_spread(board) or (known.earlier and not is_partition(name)):
+        if self._was_spread(board):
             await self._definitions.begin(name)
             await self._known_to_submit(board)
             return await self._partitions.submit(board, submissions, idempotency_key, want_changes=want_changes)
@@ -269,9 +288,10 @@ class RedisStore(Store):
                 raise SumUncertain(lost.problem) from lost.__cause__
             raise
 
-    @_spread
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
+        if self._was_spread(board):
+            return await self._partitions.recall(board, idempotency_key)
         key = f"{key_of(board.name)}:key:{idempotency_key.key.hex()}"
         first = await self._servers.ask(key, "GET", key)
         start = FINGERPRINT_BYTES + TIME_DIGITS
@@ -317,10 +337,11 @@ class RedisStore(Store):
 
     async def _signing_key(self) -> bytes:
         """Return what runs are signed with: all processes have the same."""
-        if self._run_key is None:
-            await self._servers.ask(RUN_KEY, "SET", RUN_KEY, os.urandom(KEY_BYTES), "NX")
-            self._run_key = await self._servers.ask(RUN_KEY, "GET", RUN_KEY)
-        return self._run_key or b""
+        if not self._has_run_key:
+            await self._servers.ask(RUN_KEY, "SET", RUN_KEY, self._run_key or os.urandom(KEY_BYTES), "NX")
+            self._run_key = await self._servers.ask(RUN_KEY, "GET", RUN_KEY) or b""
+            self._has_run_key = bool(self._run_key)
+        return self._run_key
 
     async def _read_run(self, board: Board, submission: Submission) -> bytes | None:
         if not isinstance(submission, FullSubmission) or submission.run is None:
@@ -598,10 +619,16 @@ class RedisStore(Store):
         self._check_open()
         known = await self._definitions.learn(name)
         check(replace(known.definition, partitions=count))
-        known = await self._definitions.repartition(name, count)
-        if known.source:
-            async for step in self._partitions.move(Board(name, known.definition)):
-                yield step
+        known, moved = await self._definitions.repartition(name, count), 0
+        while known.source:
+            try:
+                async for some, left in self._partitions.move(Board(name, known.definition)):
+                    moved += some
+                    yield moved, left
+            except DefinitionChanged:  # by others
+                await self._definitions.learn(name)
+            if (known := self._definitions.of(name)).definition.partitions != count:
+                raise DefinitionConflict(name, f"others are giving it {known.definition.partitions} partitions")
 
     # Boards and periods
 
