@@ -10,11 +10,10 @@ from importlib.resources import files
 from msgspec import Struct
 
 KINDS = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8"}
-NAMES = ("board.css", "board.js", "live.js", "rows.js", "shown.js", "stage.js", "widget.js")
-IMPORT = 'import { watch } from "./live.js";\n'
-"""The line of a module that the one behind it takes the place of, in what is served as one file."""
+NAMES = tuple(sorted(each.name for each in files(__name__.rpartition(".")[0]).iterdir() if each.suffix in KINDS))
+NOTE = "Laurels: web/widget.js of the package and what it imports, without comments"
+_IMPORT = re.compile(r'^import .* from "\./(\w+\.js)";\n', re.MULTILINE)
 _IMPORTED = re.compile(r'"\./(\w+\.js)"')
-NOTE = "Laurels: web/widget.js and web/live.js of the package, without their comments"
 _COMMENT = re.compile(r"^\s*(//.*|/\*\*[^/]*\*/)?\s*|(?<=[;{,]) // .*", re.MULTILINE)
 
 
@@ -35,13 +34,17 @@ class WebFile(Struct, frozen=True):
 @cache
 def find(name: str) -> WebFile:
     """Return a file by its name."""
-    text = files("laurels.web").joinpath(name).read_text()
-    if name == "widget.js":  # one file, which other sites can name without knowing of a second
-        text = _shorten(text.replace(IMPORT, find("live.js").body.decode().replace("export ", "")))
-    elif name.endswith(".js"):
+    text = _read(name)
+    if name == "widget.js":  # one file, which loads on any page without asking for a second
+        text = _shorten(_IMPORT.sub(lambda found: _read(found[1]).replace("export ", ""), text))
+    if name.endswith(".js"):
         text = _IMPORTED.sub(lambda found: f'"./{found[1]}?v={find(found[1]).digest}"', text)
     body = text.encode()
     return WebFile(name, body, KINDS[name[name.rindex(".") :]], sha256(body).hexdigest()[:16])
+
+
+def _read(name: str) -> str:
+    return files("laurels.web").joinpath(name).read_text()
 
 
 def _shorten(text: str) -> str:
