@@ -15,7 +15,8 @@ export function make(tag, properties = {}, ...content) {
 export function formatNumber(value, decimals) {
   if (Math.abs(value) >= LONGEST) return value.toExponential(5).replace(/\.?0+e/, "e").replace(".", point);
   if (!decimals && value && Math.abs(value) < 1e-6) return String(value).replace(".", point);
-  const digits = decimals ? { minimumFractionDigits: decimals, maximumFractionDigits: decimals } : { maximumFractionDigits: 20 };
+  const most = { maximumFractionDigits: decimals || 20 };
+  const digits = decimals ? { ...most, minimumFractionDigits: decimals } : most;
   return new Intl.NumberFormat(undefined, { ...digits, roundingMode: "halfEven" }).format(value);
 }
 
@@ -33,7 +34,8 @@ function formatDuration(score, unit, decimals) {
   const two = new Intl.NumberFormat(undefined, { minimumIntegerDigits: 2 });
   const head = hours ? `${formatNumber(hours)}:${two.format(minutes)}` : formatNumber(minutes);
   const tail = new Intl.NumberFormat(undefined, { minimumIntegerDigits: digits || 1, useGrouping: false });
-  return `${score < 0 ? "-" : ""}${head}:${two.format(whole % 60)}${digits ? point + tail.format(ticks % 10 ** digits) : ""}`;
+  const fraction = digits ? point + tail.format(ticks % 10 ** digits) : "";
+  return `${score < 0 ? "-" : ""}${head}:${two.format(whole % 60)}${fraction}`;
 }
 
 function roundEven(value) {

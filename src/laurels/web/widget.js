@@ -8,6 +8,7 @@
 //   live     "off" for the board as it is once
 
 import { watch } from "./live.js";
+import { request } from "./request.js";
 import { formatNumber, formatScore, make, nameOf } from "./text.js";
 
 const CSS = `
@@ -17,7 +18,8 @@ border-radius: var(--laurels-radius, .5rem); padding: var(--laurels-padding, .75
 :host([hidden]) { display: none; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { font-weight: 600; font-size: 1.2em; text-align: start; padding-bottom: .25em; overflow-wrap: anywhere; }
-th, td { padding: .3em .5em; text-align: start; font-weight: inherit; border-top: 1px solid var(--laurels-line, #8884); }
+th, td { padding: .3em .5em; text-align: start; font-weight: inherit;
+border-top: 1px solid var(--laurels-line, #8884); }
 thead th { border: 0; font-size: .85em; }
 thead th, .foot { color: var(--laurels-muted, inherit); }
 tbody th { width: 100%; overflow-wrap: anywhere; }
@@ -28,7 +30,6 @@ a { color: var(--laurels-accent, inherit); }
 p { margin: .5em 0 0; font-size: .85em; overflow-wrap: anywhere; }
 p:empty { display: none; }
 `;
-const OWN = new URL("..", import.meta.url);
 const MOVE = { duration: 400, easing: "ease-out" };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const sheet = new CSSStyleSheet();
@@ -85,32 +86,41 @@ class LaurelsBoard extends HTMLElement {
   async #start(round) {
     this.#close();
     const { token } = this;
-    const [board, where, window, player, heading] = ["board", "server", "window", "player", "heading"].map((name) => this.getAttribute(name));
-    if (!board) return this.#say("Which board? The attribute board is missing.");
-    const server = new URL((where || OWN.href).replace(/\/*$/, "/"), document.baseURI);
-    const { title, display } = await define(server, board, token);
+    const [board, player, heading] = ["board", "player", "heading"].map((name) => this.getAttribute(name));
+    if (!board) return this.#say("The attribute board is missing.");
+    const path = encodeURIComponent(board);
+    const server = new URL(this.getAttribute("server")?.replace(/\/*$/, "/") || new URL("..", import.meta.url), document.baseURI);
+    const described = request(new URL(`-/boards/${path}`, server), token).then((answer) => answer.json());
+    const { title, display } = await described.catch(() => ({})); // what is wrong with it, the feed says
     if (round !== this.#round) return;
     const decimals = display?.decimals?.toString();
     Object.assign(this, { player, display: { ...display, decimals }, entries: null, standing: null });
     this.caption.replaceChildren(heading ?? nameOf(title ?? board));
     this.score.textContent = display?.format === "duration" ? "Time" : "Score";
-    const within = window ? `window=${encodeURIComponent(window)}` : "";
-    const page = new URL(`${encodeURIComponent(board)}?${within}`, server);
-    const follow = (query, told) => {
-      const onState = (state, error) => this.#tell(state, error);
-      this.#watches.push(watch({ server: server.href, board, token, query: `${query}&${within}`, onState, ...told }));
+    const window = this.getAttribute("window");
+    const query = new URLSearchParams(window ? { window } : {});
+    this.page = new URL(`${path}?${query}`, server).href;
+    const given = {
+      server, board, token,
+      onRows: (...told) => this.#take(...told),
+      onStanding: (standing) => this.#follow(standing),
+      onState: (state, error) => this.#tell(state, error),
     };
-    const limit = Math.min(Math.max(parseInt(this.getAttribute("limit")) || 10, 1), 1000);
-    follow(`endRank=${limit}`, { onRows: (...told) => this.#take(page, ...told) });
-    if (player) follow(`name=${encodeURIComponent(player)}`, { onStanding: (standing) => this.#follow(standing) });
+    const limit = Math.min(Math.max(parseInt(this.getAttribute("limit")) || 10, 1), 1_000);
+    this.#watches.push(watch({ ...given, query: `${new URLSearchParams([["endRank", limit], ...query])}` }));
+    if (player) this.#watches.push(watch({ ...given, query: `${new URLSearchParams([["name", player], ...query])}` }));
   }
 
-  #take(page, entries, total, isWhole, period) {
+  #send(name, detail) {
+    this.dispatchEvent(new CustomEvent(`laurels-${name}`, { bubbles: true, detail }));
+  }
+
+  #take(entries, total, isWhole, period) {
     this.entries = entries;
     const words = `${formatNumber(total)} ${total === 1 ? "player" : "players"}`;
-    this.foot.replaceChildren(make("a", { part: "link", href: page.href, target: "_blank", rel: "noopener" }, words));
+    this.foot.replaceChildren(make("a", { part: "link", href: this.page, target: "_blank" }, words));
     this.#show(isWhole);
-    this.dispatchEvent(new CustomEvent("laurels-change", { bubbles: true, composed: true, detail: { entries, total, period } }));
+    this.#send("change", { entries, total, period });
   }
 
   #follow(standing) {
@@ -123,7 +133,7 @@ class LaurelsBoard extends HTMLElement {
   #tell(state, error) {
     if (state === "live") this.#say();
     else this.#say(state === "lost" && this.entries ? "Not connected. Trying again." : error.message);
-    this.dispatchEvent(new CustomEvent("laurels-state", { bubbles: true, composed: true, detail: { state, error } }));
+    this.#send("state", { state, error });
   }
 
   #say(...words) {
@@ -147,10 +157,9 @@ class LaurelsBoard extends HTMLElement {
   }
 
   #row({ name, score, rank }) {
-    const isMine = name === this.player;
-    const make_ = () => make("tr", { part: isMine ? "row mine" : "row", class: isMine && "mine", "aria-current": isMine && "true" },
-      make("td"), make("th", { scope: "row" }, nameOf(name)), make("td"));
-    const row = this.#rows.get(name) ?? make_();
+    const mine = name === this.player && { class: "mine", "aria-current": "true", part: "row mine" };
+    const cells = () => [make("td"), make("th", { scope: "row" }, nameOf(name)), make("td")];
+    const row = this.#rows.get(name) ?? make("tr", { part: "row", ...mine }, ...cells());
     row.firstChild.textContent = formatNumber(rank + 1);
     row.lastChild.textContent = formatScore(score, this.display);
     return row;
@@ -161,18 +170,6 @@ function move(row, before) {
   const by = before - row.offsetTop;
   if (by) row.animate([{ transform: `translateY(${by}px)` }, {}], MOVE);
   else if (before === undefined) row.animate([{ opacity: 0 }, {}], MOVE);
-}
-
-/** Return a board's definition, as far as there is one that may be read. */
-async function define(server, board, token) {
-  try {
-    const shown = typeof token === "function" ? await token() : token;
-    const headers = shown ? { Authorization: `Bearer ${shown}` } : {};
-    const answer = await fetch(new URL(`-/boards/${encodeURIComponent(board)}`, server), { headers, credentials: "omit" });
-    return answer.ok ? await answer.json() : {};
-  } catch {
-    return {}; // what it is, is said of the board itself
-  }
 }
 
 if (!customElements.get("laurels-board")) customElements.define("laurels-board", LaurelsBoard);
