@@ -372,7 +372,7 @@ def test_page_says_the_same_by_a_script(look: Look, shown: Shown) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nobody_is_shut_out(look: Look, shown: Shown, guarded: Guarded, scheme: str) -> None:
-    """An audit by axe-core has no violation: live, of a player, a window, an event, a frame, an empty board, an error."""
+    """An audit by axe-core has no violation: of a player, a window, an event, a frame, an empty board, an error."""
     display = {"country": "at", "avatar": "face", "avatar_hosts": ["a.example"], "fields": ["car"]}
     shown.define(**RULES, windows=["daily"], display=display)
     shown.submit({"at": "no", "car": "Quadra"}, v=2078)

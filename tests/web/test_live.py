@@ -7,7 +7,7 @@ from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.async_api import TimeoutError
+from playwright.async_api import TimeoutError as Timeout
 
 from tests.access.ways import KeyRing
 from tests.asking import ask
@@ -58,14 +58,13 @@ class Watching:
         await self.page.evaluate("last.close()")
 
     async def told(self, fact: str) -> Any:
-        """Wait until something told fits an expression of ``it``, and return that; forget it and what came before."""
-        wait = (
-            f"() => {{ const at = told.findIndex((it) => {fact}); return at >= 0 && told.splice(0, at + 1).at(-1); }}"
-        )
+        """Wait until something told fits an expression of ``it``, and return that; forget all up to it."""
+        found = f"const at = told.findIndex((it) => {fact}); return at >= 0 && told.splice(0, at + 1).at(-1);"
         try:
-            return await (await self.page.wait_for_function(wait)).json_value()
-        except TimeoutError:
-            pytest.fail(f"not among what was told: {fact}: {await self.page.evaluate('JSON.stringify(told)')}")
+            return await (await self.page.wait_for_function(f"() => {{ {found} }}")).json_value()
+        except Timeout:
+            told = await self.page.evaluate("JSON.stringify(told)")
+            pytest.fail(f"not told: {fact}, but {told}, of {self.asked}")
 
     async def rows(self, *rows: tuple[str, float]) -> dict[str, Any]:
         """Wait until there are these names and scores, in this order."""
@@ -160,15 +159,14 @@ def test_views_of_a_board_share_a_stream(look: Callable[..., None], service: Ser
         assert standing == {"score": 3, "rank": 1, "previous": None, "passedBy": []}
         await watching.watch("shared", "around=v&limit=1")
         await watching.rows(("v", 5))
-        assert watching.asked[1:] == [
-            f"{watching.url}-/boards/shared/live?view=name%3Djudy&view=around%3Dv%26limit%3D1"
-        ]
+        stream = f"{watching.url}-/boards/shared/live"
+        assert watching.asked[1:] == [f"{stream}?view=name%3Djudy&view=around%3Dv%26limit%3D1"]
         submit(service, "shared", silverhand=4)
         assert (await watching.told("it.standing?.rank === 2"))["standing"]["passedBy"] == ["silverhand"]
         await watching.close()
         submit(service, "shared", judy=8)
         assert (await watching.told("it.standing?.rank === 0"))["standing"]["previous"] == {"score": 3, "rank": 2}
-        assert watching.asked[2:] == [f"{watching.url}-/boards/shared/live?name=judy"]
+        assert watching.asked[2:] == [f"{stream}?name=judy"]
 
     look(do)
 
@@ -260,7 +258,8 @@ def test_name_that_is_not_there_yet(look: Callable[..., None], service: Server) 
 def test_hidden_tab(look: Callable[..., None], service: Server) -> None:
     """It leaves after a while, and goes on without a gap as soon as somebody looks."""
     submit(service, "hidden", v=5)
-    hide = """(hidden) => {
+    hide = """(state) => {
+      const hidden = state === "hidden";
       Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
       document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
     }"""
@@ -271,12 +270,12 @@ def test_hidden_tab(look: Callable[..., None], service: Server) -> None:
         await page.clock.run_for(10)
         await watching.rows(("v", 5))
         async with page.expect_event("requestfailed"):
-            await page.evaluate(hide, True)
+            await page.evaluate(hide, "hidden")
             await page.clock.run_for(21_000)
         submit(service, "hidden", judy=9)
         await page.clock.run_for(60_000)
         assert len(watching.asked) == 1
-        await page.evaluate(hide, False)
+        await page.evaluate(hide, "visible")
         found = await watching.rows(("judy", 9), ("v", 5))
         assert not found["isWhole"]
 
