@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from laurels.stores.contract import Entries, FullStanding, Ranked
-from laurels.stores.redis.keys import read_score
+from laurels.stores.redis.keys import read_name, read_score
 from laurels.stores.redis.submitting import read_standing
 
 
@@ -20,10 +20,10 @@ def read_entry(entry: list[Any], *, with_metadata: bool) -> Ranked:
     """Return an entry of its name, score, rank and details; one without these was put there by another program."""
     name, score, rank, details = entry
     if not details:
-        return Ranked(name.decode(), read_score(score), rank)
+        return Ranked(read_name(name), read_score(score), rank)
     tick, sequence, metadata = read_details(details)
     kept = metadata if with_metadata else None
-    return Ranked(name.decode(), read_score(score), rank, sequence, tick, kept, tick=tick)
+    return Ranked(read_name(name), read_score(score), rank, sequence, tick, kept, tick=tick)
 
 
 def read_entries(found: list[Any] | None, *, with_metadata: bool) -> Entries:

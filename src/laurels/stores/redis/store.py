@@ -50,7 +50,16 @@ from laurels.stores.redis.calls import Script
 from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import UNKNOWN, Definitions
 from laurels.stores.redis.details import read_details, read_entries, read_entry, read_full
-from laurels.stores.redis.keys import COMMON, RUN_KEY, is_partition, key_of, owner_of, read_score, write_score
+from laurels.stores.redis.keys import (
+    COMMON,
+    RUN_KEY,
+    is_partition,
+    key_of,
+    owner_of,
+    read_name,
+    read_score,
+    write_score,
+)
 from laurels.stores.redis.partitions import ENTRIES, Partitions, names_of
 from laurels.stores.redis.rates import RedisMeters
 from laurels.stores.redis.relocation import Relocation
@@ -472,11 +481,11 @@ class RedisStore(Store):
             if not _is_stale(flat):
                 pairs = iter(flat)
                 return _encode(
-                    [Entry(name.decode(), read_score(score)) for name, score in zip(pairs, pairs, strict=True)]
+                    [Entry(read_name(name), read_score(score)) for name, score in zip(pairs, pairs, strict=True)]
                 )
             await self._follow(board.name, known, flat)
         found = await self._read(board, "page", start, min(stop, ALL), "")
-        return _encode([Entry(name.decode(), read_score(score)) for name, score, _ in found or ()])
+        return _encode([Entry(read_name(name), read_score(score)) for name, score, _ in found or ()])
 
     @_spread
     async def count(self, board: Board) -> int:
@@ -554,7 +563,7 @@ class RedisStore(Store):
         return [_hidden(each, with_metadata=with_metadata) for each in found or ()]
 
     async def _ask_spread(
-        self, board: Board, names: Sequence[str], kind: str, words: Sequence[Sequence[str | int]]
+        self, board: Board, names: Sequence[str], kind: str, words: Sequence[Sequence[str | bytes | int]]
     ) -> list[Any]:
         """Ask several partitions of a board the same, or each with words of its own, in one turn.
 
@@ -726,7 +735,7 @@ def _flags(*, with_places: bool) -> str:
 def _hidden(entry: list[Any], *, with_metadata: bool) -> HiddenName:
     name, *found = entry
     if not found:
-        return HiddenName(name.decode())
+        return HiddenName(read_name(name))
     score, details = found
     tick, _, metadata = read_details(details) if details else (None, 0, None)
-    return HiddenName(name.decode(), read_score(score), tick, metadata if with_metadata else None)
+    return HiddenName(read_name(name), read_score(score), tick, metadata if with_metadata else None)
