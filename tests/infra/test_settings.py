@@ -50,6 +50,7 @@ REFUSED: dict[str, list[object]] = {
     "alarmEmail": ["ops"],
     "manageCache": ["maybe"],
     "rotateKeyDays": ["-1"],
+    "live": ["maybe"],
     "cacheLogin": ["", "none"],
     "cacheGigabytes": ["0", "5001", "much"],
     "cacheUnits": ["999", "15000001"],

@@ -54,7 +54,7 @@ def route_of(board: str) -> str:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="without a browser")
 def test_a_browser_listens_to_the_stack(live: Stack) -> None:
-    """As the docs show it, a page asks the stack, subscribes, and hears of submits over the stack: of its board alone."""
+    """As the docs show it, a page subscribes, and hears of submits over the stack: of its board alone."""
 
     async def listen(page: Page) -> None:
         assert CODE is not None
@@ -77,7 +77,6 @@ def test_a_browser_listens_to_the_stack(live: Stack) -> None:
         ("GET", "/-", 404),
         ("GET", "/-/health", 200),
         ("GET", "/-/ready", 200),
-        ("GET", "/-/board.css", 200),
         ("GET", "/-/other", 404),
         ("GET", "/kart/live", 200),
         ("GET", "/kart/-", 200),
