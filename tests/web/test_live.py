@@ -164,6 +164,7 @@ def test_views_of_a_board_share_a_stream(look: Callable[..., None], service: Ser
         submit(service, "shared", silverhand=4)
         assert (await watching.told("it.standing?.rank === 2"))["standing"]["passedBy"] == ["silverhand"]
         await watching.close()
+        await watching.told("it.standing?.rank === 2")
         submit(service, "shared", judy=8)
         assert (await watching.told("it.standing?.rank === 0"))["standing"]["previous"] == {"score": 3, "rank": 2}
         assert watching.asked[2:] == [f"{stream}?name=judy"]
@@ -311,3 +312,20 @@ def test_too_many_requests(look: Callable[..., None], host: Site, tmp_path: Path
             await watching.rows()
 
         look(do, limited.url)
+
+
+def test_view_that_is_no_good(look: Callable[..., None], service: Server) -> None:
+    """It is refused, and the others on its connection have their stream."""
+    submit(service, "mixed", v=1)
+
+    async def do(watching: Watching) -> None:
+        await watching.watch("mixed", "endRank=3&window=yearly")
+        await watching.watch("mixed")
+        await watching.state("refused", "window")
+        await watching.rows(("v", 1))
+        async with watching.page.expect_request("**/live?endRank=3"):
+            pass
+        submit(service, "mixed", v=2)
+        await watching.rows(("v", 2))
+
+    look(do)

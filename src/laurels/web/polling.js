@@ -9,13 +9,16 @@ const EARLY = 5_000; // how long before a token runs out it is given up
 
 /** Read what all views of a connection show. */
 export async function read(connection) {
-  await Promise.all(connection.views.map(async (view) => {
+  await Promise.all(connection.good.map(async (view) => {
     try {
       await readView(connection, view);
       view.say("live");
     } catch (error) {
-      if (error.status !== 404) throw error;
-      view.say("refused", error); // the name is not there, or not yet
+      if (![400, 404, 422].includes(error.status)) throw error;
+      view.say("refused", error);
+      if (error.status === 404) return; // the name is not there, or not yet
+      view.isWrong = true;
+      connection.polls = 0; // the others may have a stream
     }
   }));
   connection.failures = connection.cuts = 0;
