@@ -10,7 +10,8 @@ from importlib.resources import files
 from msgspec import Struct
 
 KINDS = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8"}
-NAMES = tuple(sorted(each.name for each in files(__name__.rpartition(".")[0]).iterdir() if each.suffix in KINDS))
+_FOLDER = files(__name__.rpartition(".")[0])
+NAMES = tuple(sorted(each.name for each in _FOLDER.iterdir() if each.name.endswith((".css", ".js"))))
 NOTE = "Laurels: web/widget.js of the package and what it imports, without comments"
 _IMPORT = re.compile(r'^import .* from "\./(\w+\.js)";\n', re.MULTILINE)
 _IMPORTED = re.compile(r'"\./(\w+\.js)"')

@@ -14,7 +14,7 @@ export function make(tag, properties = {}, ...content) {
 
 export function formatNumber(value, decimals) {
   if (Math.abs(value) >= LONGEST) return value.toExponential(5).replace(/\.?0+e/, "e").replace(".", point);
-  if (!decimals && value && Math.abs(value) < 1e-6) return String(value).replace(".", point);
+  if (!decimals && value && Math.abs(value) < 1e-6) return String(value).replace(/e-(\d)$/, "e-0$1").replace(".", point);
   const most = { maximumFractionDigits: decimals || 20 };
   const digits = decimals ? { ...most, minimumFractionDigits: decimals } : most;
   return new Intl.NumberFormat(undefined, { ...digits, roundingMode: "halfEven" }).format(value);
@@ -23,7 +23,7 @@ export function formatNumber(value, decimals) {
 /** A score as text, as `display` has it: the data of the page. */
 export function formatScore(score, { format, unit, decimals }) {
   if (format === "duration" && Math.abs(score) < LONGEST) return formatDuration(score, UNITS[unit ?? "s"], decimals);
-  return formatNumber(score, decimals) + (unit && format !== "duration" ? `\u00a0${unit}` : "");
+  return formatNumber(score, decimals) + (unit ? `\u00a0${unit}` : "");
 }
 
 function formatDuration(score, unit, decimals) {
