@@ -24,7 +24,7 @@ MEMORY_MB = 1024
 ROUTE_SECONDS = 10
 """The memory of each function, and the time-out of one that answers a route."""
 ACCESS_STRING = (
-    "on ~laurels:* -@all +@read +@write +@connection -@dangerous +evalsha +script|load +info +time +wait "
+    "on ~laurels:* -@all +@read +@write +@connection -@dangerous +evalsha +script|load +multi +exec +info +time +wait "
     "+cluster|slots +cluster|shards"
 )
 """What the functions may do in a cache of Valkey's: use Laurels' keys, by scripts, and ask where slots are."""

@@ -49,7 +49,7 @@ from laurels.stores.redis.boards import BoardList
 from laurels.stores.redis.calls import Script
 from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import UNKNOWN, Definitions
-from laurels.stores.redis.details import read_details, read_entries, read_entry, read_full
+from laurels.stores.redis.details import page_of, read_details, read_entries, read_entry, read_full
 from laurels.stores.redis.keys import COMMON, RUN_KEY, is_partition, key_of, owner_of, read_score, write_score
 from laurels.stores.redis.partitions import ENTRIES, Partitions, names_of
 from laurels.stores.redis.rates import RedisMeters
@@ -89,7 +89,6 @@ _encode = msgspec.json.Encoder().encode
 _SUBMIT, _REMOVE, _METADATA, _HIDE = (Script(COMMON, name) for name in ("submit", "remove", "metadata", "hide"))
 _READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "periods"))
 _PUT, _PUT_MANY, _ENTER = map(Script, ("put", "put_many", "enter"))
-_PAGE, _STANDING = (Script(name, reads=True) for name in ("page", "standing"))
 _SPREAD = Script("spread", reads=True)
 _STALE, _HELD = b"stale", "held"
 Method = TypeVar("Method", bound="Callable[..., Any]")
@@ -406,11 +405,11 @@ class RedisStore(Store):
         known = self._definitions.of(board.name)
         if board.visible and known.is_plain:
             self._check_open()
-            key, now = key_of(board.name), 0
-            found = await self._servers.call(_STANDING, (key,), known.rules, known.state, now, _place(board), name)
-            if not _is_stale(found):
-                return Standing(read_score(found[0]), found[1]) if found else None
-            await self._follow(board.name, known, found)
+            key, own = key_of(board.name), _key(board)
+            rank = "ZREVRANK" if known.is_descending else "ZRANK"
+            state, score, found = await self._servers.look(key, ("ZSCORE", own, name), (rank, own, name))
+            if known.is_in(state):
+                return None if score is None else Standing(read_score(score), found)
         if self._is_spread(board):
             return await self._partitions.standing(board, name)
         found = await self._read(board, "standing", name)
@@ -446,14 +445,11 @@ class RedisStore(Store):
         known = self._definitions.of(board.name)
         if board.visible and known.is_plain and start < stop:
             self._check_open()
-            words = known.rules, known.state, 0, _place(board), start, min(stop, ALL)
-            flat = await self._servers.call(_PAGE, (key_of(board.name),), *words)
-            if not _is_stale(flat):
-                pairs = iter(flat)
-                return _encode(
-                    [Entry(name.decode(), read_score(score)) for name, score in zip(pairs, pairs, strict=True)]
-                )
-            await self._follow(board.name, known, flat)
+            page = "ZREVRANGE" if known.is_descending else "ZRANGE"
+            words = page, _key(board), start, min(stop, ALL) - 1, "WITHSCORES"
+            state, pairs = await self._servers.look(key_of(board.name), words)
+            if known.is_in(state):
+                return page_of(pairs)
         found = await self._read(board, "page", start, min(stop, ALL), "")
         return _encode([Entry(name.decode(), read_score(score)) for name, score, _ in found or ()])
 
@@ -686,6 +682,10 @@ def _unpack(body: bytes) -> Any:
 
 def _line(window: str, period: str) -> str:
     return f"{window}\n{period}"
+
+
+def _key(board: Board) -> str:
+    return key_of(board.name, board.window, board.period)
 
 
 def _place(board: Board) -> str:
