@@ -580,9 +580,10 @@ class Boards:
         if with_windows and where.window:
             raise BadParameter("include", "windows goes with the board of all time, not with one of its windows.")
         periods = [self.period_of(where.name, window, None) for window in windows]
-        return await self.store.standing_in_full(
+        found = await self.store.standing_in_full(
             where, checked_name(name), periods, with_metadata=with_metadata, with_held=with_held
         )
+        return structs.replace(found, window_names=windows) if windows else found
 
     def page_json(self, where: Board, start: int, stop: int, *, with_metadata: bool = False) -> Awaitable[bytes]:
         """Return the entries at the places from ``start`` up to ``stop``, 1,000 at most, as a JSON array."""

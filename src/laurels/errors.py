@@ -438,16 +438,18 @@ class StoreFull(StoreError):
 class ServerFull(StoreFull):
     """A server of Redis has no memory left; nothing was counted."""
 
+    problem = "Redis has no memory left"
+
     def __init__(self) -> None:
-        StoreError.__init__(
-            self, "Redis has no memory left. Nothing was counted: have the operator raise maxmemory, or remove boards."
-        )
+        remedy = "have the operator raise maxmemory, or remove boards"
+        StoreError.__init__(self, f"{self.problem}. Nothing was counted: {remedy}.")
 
 
 class StoreRefused(StoreError):
     """The store refuses the operation, and would refuse a retry too; nothing was counted."""
 
     def __init__(self, problem: str) -> None:
+        self.problem = problem
         super().__init__(f"The store refused: {problem}. Nothing was counted, and trying again will not help.")
 
 

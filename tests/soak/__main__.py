@@ -12,6 +12,7 @@ import click
 
 from tests.soak.failovers import fail_over
 from tests.soak.kills import kill_one_node
+from tests.soak.moves import move_under_kills
 from tests.soak.run import Figures, Run
 from tests.soak.suite import run_suite
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SOAKS: dict[str, Callable[[Run], Figures]] = {
     "kills": kill_one_node,
     "failovers": fail_over,
+    "moves": move_under_kills,
     "suite": run_suite,
 }
 """The soaks, by the names that the command line knows."""

@@ -23,7 +23,8 @@ from laurels.stores.contract import Board, FullSubmission, IdempotencyKey, Stand
 from laurels.stores.redis import partitions
 from laurels.stores.redis.cluster import slot_of
 from laurels.stores.redis.keys import key_of
-from laurels.stores.redis.partitions import partition, partition_of
+from laurels.stores.redis.partitions import partition_of
+from laurels.stores.redis.relocation import partition
 from laurels.stores.redis.store import RedisStore
 from tests.stores.conformance import LAPS, Conformance
 from tests.stores.guarantees import declare
@@ -70,12 +71,20 @@ class SpreadStore(RedisStore):
 
 def _spread_first(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
-    def spreads(self: SpreadStore, board: Board, *arguments: Any, **options: Any) -> Any:
-        if "\n" not in board.name:
-            board = structs.replace(board, definition=spread(board.definition, self.partitions))
-        return method(self, board, *arguments, **options)
+    def spreads(self: SpreadStore, *arguments: Any, **options: Any) -> Any:
+        return method(self, *(_spread(each, self.partitions) for each in arguments), **options)
 
     return spreads
+
+
+def _spread(argument: Any, count: int) -> Any:
+    """Return an argument of the contract with its boards spread, periods of a board, too."""
+    if isinstance(argument, Board):
+        of = argument.definition
+        return argument if "\n" in argument.name else structs.replace(argument, definition=spread(of, count))
+    if isinstance(argument, list) and argument and isinstance(argument[0], Board):
+        return [_spread(each, count) for each in argument]
+    return argument
 
 
 _READS = (
@@ -369,6 +378,7 @@ async def test_partition_that_fails(plain: RedisStore, url: str) -> None:
         with pytest.raises(AnswerLost, match="part of the batch") as raised:
             await plain.submit(board, batch)
         assert isinstance(raised.value, SumUncertain) == (operator == "increment")
+        assert "Nothing was counted" not in str(raised.value)
 
 
 async def test_key_that_is_used_again(url: str, clock: Clock) -> None:

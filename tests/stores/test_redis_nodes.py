@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +147,34 @@ async def test_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert "it is no text" in await refusal(node.url, password_file=file)
 
 
+async def test_connections_that_are_refused(tmp_path: Path) -> None:
+    """Why a server refuses a connection is said, whatever it is, and it is tried again."""
+    with running(tmp_path / "node", maxclients="2") as node:
+        assert "no database of that number" in await refusal(f"redis://{node.address}/99")
+        assert "has no password, and is shown one" in await refusal(node.url.replace("//", "//:x@"))
+        store = RedisStore(node.url)
+        others = [node.client() for _ in range(2)]
+        for other in others:
+            other.ping()
+        assert "as many connections as it takes" in await refused_as(store)
+        for other in others:
+            other.close()
+        await until_ready(store)
+        await store.close()
+    async with answering(b"-ERR of a later version\r\n" * 4) as address:
+        assert "refuses connections" in await refusal(f"redis://:x@{address}")
+
+
+async def test_a_password_that_is_taken_away(tmp_path: Path) -> None:
+    """A server that has got a password refuses connections without one, and takes them once it has none any more."""
+    with running(tmp_path / "node", requirepass="x") as node, closing(node.client()) as client:
+        store = RedisStore(node.url)
+        assert "asks for a password" in await refused_as(store)
+        client.config_set("requirepass", "")
+        await until_ready(store)
+        await store.close()
+
+
 async def test_rights(tmp_path: Path) -> None:
     """A user may do only what it may: what is missing is named, and without CONFIG and INFO nothing is believed."""
     users = ("default off", "few on >few ~* +ping +evalsha", "some on >some ~* +@all -config -info -script -zscore")
@@ -253,6 +281,12 @@ async def test_what_is_no_redis() -> None:
     async with answering(b"-LOADING for a while\r\n") as address:
         assert "is loading its data" in await refusal(f"redis+sentinel://{address}/laurels")
     assert "its name is not known" in await refusal("redis://nowhere.invalid")
+
+
+async def test_a_server_that_is_busy_at_first() -> None:
+    """It is not used before it has said what it is."""
+    async with answering(b"-BUSY for a while\r\n" * 3) as address:
+        assert "keeps Redis busy" in await refusal(f"redis://{address}")
 
 
 async def test_a_busy_server(redis_server: Node) -> None:
@@ -370,6 +404,31 @@ async def test_a_cluster_with_holes(tmp_path: Path) -> None:
         store = await open_store(url)
         with pytest.raises(StoreUnavailable, match="has these keys"):
             await store.standing(KART, "v")
+        await store.close()
+
+
+def take_all_slots(client: Redis) -> None:
+    """Make a node a cluster of its own."""
+    client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+    until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+
+
+async def test_a_node_that_is_taken_out(tmp_path: Path) -> None:
+    """A node that was taken out of the cluster, or is cut off, says that it is down: who has its slots is asked."""
+    with ExitStack() as stack:
+        options = {"cluster_enabled": "yes", "cluster_node_timeout": "500"}
+        nodes = [
+            stack.enter_context(running(tmp_path / name, cluster_port=str(free_port()), **options)) for name in "ab"
+        ]
+        old, new = (stack.enter_context(closing(node.client())) for node in nodes)
+        take_all_slots(old)
+        store = await open_store("redis+cluster://" + ",".join(node.address for node in nodes))
+        await store.submit(KART, Submission("v", 1))
+        old.flushall()
+        old.execute_command("CLUSTER RESET SOFT")
+        take_all_slots(new)
+        await store.submit(KART, Submission("v", 1))
+        assert new.zscore(key_of(KART.name), "v") == 1
         await store.close()
 
 

@@ -17,7 +17,7 @@ from laurels.errors import DefinitionConflict, RunRefused
 from laurels.stores.contract import Board, Feed, FullSubmission, HiddenStanding, IdempotencyKey, Standing, Submission
 from laurels.stores.redis import relocation
 from laurels.stores.redis.keys import key_of
-from laurels.stores.redis.partitions import partition
+from laurels.stores.redis.relocation import partition
 from laurels.stores.redis.store import RedisStore
 from tests.cli.conftest import run
 

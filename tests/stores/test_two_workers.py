@@ -51,6 +51,19 @@ async def test_definition(two: Two) -> None:
     assert await second.names("", 9) == ["kart"]
 
 
+async def test_windows_that_changed(two: Two) -> None:
+    """Standings in windows are named by the definition by which they were read."""
+    first, second = two
+    await first.define("kart", Definition(windows=("daily", "weekly")))
+    await second.submit("kart", Submission("v", 5))
+    known = second.board("kart")
+    await first.drop(first.board("kart"))
+    await first.define("kart", Definition(windows=("weekly",)))
+    await first.submit("kart", Submission("v", 7))
+    found = await second.standing_in_full(known, "v", with_windows=True)
+    assert (found.window_names, found.windows) == (("weekly",), [Standing(7, 0)])
+
+
 @pytest.mark.parametrize("has_submitted", [False, True])
 async def test_rules_that_refused(two: Two, has_submitted: bool) -> None:  # noqa: FBT001
     """What the old definition refuses, and what it would have taken, goes by the new one."""

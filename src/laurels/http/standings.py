@@ -37,7 +37,7 @@ async def standing_in_full(context: Context, where: Board, name: str, fields: fr
         with_held="held" in fields,
     )
     standing, better, time = found.standing or ABSENT, found.better, found.submitted_at
-    windows = zip(where.definition.windows, found.windows, strict=False)
+    windows = zip(found.window_names, found.windows, strict=True)  # another process may have defined others meanwhile
     return Response(
         200,
         encode(

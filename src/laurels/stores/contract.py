@@ -296,7 +296,8 @@ class FullStanding(Struct, frozen=True):
 
     ``place`` and ``better``, how many entries are better, are None if it has no rank; ``total`` is how many entries the
     board has. ``submitted_at``, ``metadata`` and ``is_metadata_damaged`` are those of its entry, hidden or not, as in
-    :class:`Ranked`. ``windows`` are its standings in the periods that were asked for, None where it has no entry.
+    :class:`Ranked`. ``windows`` are its standings in the periods that were asked for, None where it has no entry;
+    ``window_names`` says which windows these are of, once ``boards.py`` knows that.
     """
 
     standing: Standing | None = None
@@ -307,6 +308,7 @@ class FullStanding(Struct, frozen=True):
     metadata: bytes | None = None
     is_metadata_damaged: bool = False
     windows: Sequence[Standing | None] = ()
+    window_names: Sequence[str] = ()
     held: Ranked | None = None
 
     def with_details(self, entry: Sequence[Ranked], held: Sequence[Ranked]) -> FullStanding:

@@ -1,7 +1,9 @@
 """A cluster: many nodes, each with the keys of some slots; a call goes to that which has the slot of its keys.
 
-The map of slots is read from any node: before the first call, and again whenever a node says that it is wrong or cannot
-be reached. A call that came to the wrong node was not done, and goes on to the right one.
+The map of slots is read from any node that takes the cluster for whole: before the first call, and again whenever a
+node says that it is wrong, takes itself for cut off, or cannot be reached. A node that was taken out of the cluster, or
+is on the smaller side of a split, goes on to answer, and knows nothing of its successor. A call that came to the wrong
+node was not done, and goes on to the right one.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ HOPS = 8
 """How often a call may be sent on to another node."""
 Range: TypeAlias = "tuple[int, int, Address]"
 """The first slot, the last, and who has them."""
-MAP_SECONDS = 0.1
-"""The least time between two readings of the map."""
+MAP_SECONDS, DOWN_SECONDS = 0.1, 0.5
+"""The least time between two readings of the map, and if no node takes the cluster for whole."""
 
 
 @lru_cache(10_000)
@@ -100,6 +102,8 @@ class Cluster(Servers):
     def refused(self, node: Node, reply: Reply, text: str) -> None:
         """Send a call on to the node that has its slot now."""
         code = code_of(text)
+        if code == "CLUSTERDOWN":
+            self._read_map()
         if code not in {"MOVED", "ASK"} or reply.tries >= HOPS:
             super().refused(node, reply, text)
             return
@@ -128,32 +132,39 @@ class Cluster(Servers):
                 self._read_map()
 
     async def _follow(self) -> None:
+        is_whole = False
         try:
-            ranges = await self._ask_for_map()
+            ranges, is_whole = await self._ask_for_map()
         except StoreUnavailable as error:
             for reply in self._take_unmapped():
                 reply.fail(error.with_traceback(None))
         else:
             self._take_over(ranges)
-        await asyncio.sleep(MAP_SECONDS)
+        await asyncio.sleep(MAP_SECONDS if is_whole else DOWN_SECONDS)
 
     def _take_unmapped(self) -> list[Reply]:
         waiting, self._unmapped = list(self._unmapped), deque()
         return waiting
 
-    async def _ask_for_map(self) -> list[Range]:
-        """Return who has which slots, as the first node says that answers and knows of any."""
+    async def _ask_for_map(self) -> tuple[list[Range], bool]:
+        """Return who has which slots, and whether who says so takes the cluster for whole, which is asked for first."""
         problem = StoreUnavailable("No node of the cluster answers that has slots")
-        for address in dict.fromkeys([*self._addresses.values(), *self._seeds]):
+        partial: list[Range] = []
+        nodes = sorted(self._addresses, key=lambda node: node.trouble is not None)
+        for address in dict.fromkeys([*map(self._addresses.__getitem__, nodes), *self._seeds]):
             try:
-                [found] = await self.handshake.ask(address, ("CLUSTER", "SLOTS"))
+                found, state = await self.handshake.ask(address, ("CLUSTER", "SLOTS"), ("CLUSTER", "INFO"))
                 if isinstance(found, Refusal):
                     raise _no_map(str(found))
-                if found:
-                    return [_range(each, address.host) for each in found]
+                ranges = [_range(each, address.host) for each in found]
+                if ranges and (isinstance(state, Refusal) or b"cluster_state:fail" not in state):
+                    return ranges, True
+                partial = partial or ranges
             except StoreUnavailable as error:
                 problem = error
-        raise problem
+        if not partial:
+            raise problem
+        return partial, False
 
     def _take_over(self, ranges: Sequence[Range]) -> None:
         slots: list[Address | None] = [None] * SLOTS
@@ -164,7 +175,7 @@ class Cluster(Servers):
         for key, node in list(self._nodes.items()):
             if key[0] not in known:
                 del self._nodes[key]
-                task = asyncio.ensure_future(node.close())
+                task = asyncio.ensure_future(self._retire(node))
                 self._retiring.add(task)
                 task.add_done_callback(self._retiring.discard)
         for reply in self._take_unmapped():
@@ -172,6 +183,10 @@ class Cluster(Servers):
                 self.undone(reply, "No node of the cluster has these keys")
             else:
                 self.send(reply)
+
+    async def _retire(self, node: Node) -> None:
+        await node.close()
+        del self._addresses[node]
 
     # The store itself
 

@@ -87,10 +87,19 @@ class Connection(asyncio.Protocol):
         self._write(pack(words))
 
     async def ask(self, *commands: tuple[Word, ...]) -> list[Any]:
-        """Return the answers to commands; a :exc:`Refusal` is an answer, too."""
+        """Return the answers to commands; a :exc:`Refusal` is an answer, too.
+
+        Raises the first Refusal if the connection is lost after it, else ConnectionError.
+        """
         replies = [_Answer("", words) for words in commands]
         self.send(replies)
-        return [await reply for reply in replies]
+        answers: list[Any] = []
+        try:
+            for reply in replies:
+                answers.append(await reply)  # noqa: PERF401 - those before a lost one are needed
+        except ConnectionError as lost:
+            raise next((each for each in answers if isinstance(each, Refusal)), lost) from None
+        return answers
 
     def data_received(self, data: bytes) -> None:
         """Hand answers to those that wait for them."""

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
     from laurels.stores.redis.calls import Word
 
+GONE = "gone"
+"""The state of a partition that its board has no more."""
 DEFINED_AT_ONCE = 500
 """How many boards are looked at at once."""
 MOST_COUNTED = 100_000
@@ -86,6 +88,22 @@ class Known(Struct, frozen=True):
         """Return whether a board is in this state, watched or not (``common.lua``)."""
         return (state or b"").partition(b"!")[0] == self.state.encode()
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is a partition that its board has no more: what is there can only go."""
+        return _is_gone(self.state)
+
+    def has_layout_of(self, other: Known) -> bool:
+        """Return whether entries, and what is kept of submits before, are where they are for another."""
+        return (self.source, self.earlier) == (other.source, other.earlier)
+
+    def is_same_move(self, other: Known) -> bool:
+        """Return whether entries are being moved from and to as many partitions as for another."""
+        return bool(self.source) and (self.source, self.definition.partitions) == (
+            other.source,
+            other.definition.partitions,
+        )
+
 
 def rules_of(definition: Definition) -> str:
     """Return the rules of a board as scripts read them."""
@@ -99,7 +117,9 @@ def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known
     has_more = of.windows or of.guard or of.ttl or of.ties != "name" or of.ranking != "ordinal"
     moving, *before = state.partition("@")[2].split("&")
     source = int(moving or 0)
-    is_short = not (of.operator == "increment" or "+" in state or adopts or source or of.partitions > 1)
+    is_short = not (
+        of.operator == "increment" or "+" in state or adopts or source or of.partitions > 1 or _is_gone(state)
+    )
     return Known(
         state,
         of,
@@ -115,14 +135,21 @@ def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known
     )
 
 
+def _is_gone(state: str) -> bool:
+    return state.startswith(GONE)
+
+
+def _layout(source: int, earlier: Sequence[int]) -> str:
+    """Return what a state says of where entries come from, and where they were before."""
+    return f"@{source or ''}" + "".join(f"&{each}" for each in earlier)
+
+
 def digest_of(definition: Definition) -> str:
     """Return what a state says of a definition."""
     return blake2b(_encode(definition), digest_size=8).hexdigest()
 
 
 _PLAIN = _known("", DEFAULT_DEFINITION)
-GONE = "gone"
-"""The state of a partition that its board has no more."""
 UNKNOWN = "?"
 """No state of anything."""
 _NO_PARTITION = _known(UNKNOWN, Definition(partitions=PARTITIONS))
@@ -343,15 +370,15 @@ class Definitions:
             answer = await self._define_part(part, own, own, "force", f"{GONE}@", b"")
             self._set(part, _known(answer[1].decode(), own))
         else:
-            digest = f"{digest_of(own)}@{known.source or ''}"
+            digest = digest_of(own) + _layout(known.source, known.earlier)
             await self._define_part(part, own, own, "force", digest, _encode(own))
 
-    def _is_known(self, part: str, own: Definition, source: int) -> bool:
+    def _is_known(self, part: str, own: Definition, board: Known) -> bool:
         """Return whether a partition is taken for what its board says; it may be another by now."""
         known = self.of(part)
         if part[-1:] == ONLY:
             return known.state == self.of(owner_of(part)).state
-        return known.definition == own and (known.source == source or known.state.startswith(GONE))
+        return known.definition == own and (known.has_layout_of(board) or known.is_gone)
 
     async def repartition(self, name: str, count: int) -> Known:
         """Let all know that the entries of a board are being moved to so many partitions; return what is known then.
@@ -368,15 +395,18 @@ class Definitions:
             if old.partitions == count:
                 return known
             new = structs.replace(old, partitions=count)
-            earlier = "".join(f"&{each}" for each in known.earlier)
-            digest = f"{digest_of(new)}@{old.partitions}{earlier}"
-            await self._force(name, known, new, digest)
+            await self._force(name, known, new, digest_of(new) + _layout(old.partitions, known.earlier))
 
-    async def finish(self, name: str) -> None:
-        """Let all know that no entry of a board is where it was."""
-        while (known := await self.learn(name)).source:
-            earlier = "".join(f"&{each}" for each in dict.fromkeys([known.source, *known.earlier]))
-            await self._force(name, known, known.definition, f"{digest_of(known.definition)}@{earlier}")
+    async def finish(self, name: str, moved: Known) -> None:
+        """Let all know that no entry of a board is where it was, unless they know.
+
+        Raises DefinitionChanged if it is being moved further.
+        """
+        while (known := await self.learn(name)).is_same_move(moved):
+            earlier = tuple(dict.fromkeys([known.source, *known.earlier]))
+            await self._force(name, known, known.definition, digest_of(known.definition) + _layout(0, earlier))
+        if known.definition.partitions != moved.definition.partitions:
+            raise DefinitionChanged(name)
         await self._spread(name)
         await self._call(_ANNOUNCE, (DEFINED,), name)
 
@@ -395,12 +425,15 @@ class Definitions:
                 self._begun.clear()
             self._begun.add(name)
 
-    async def follow(self, name: str, definition: Definition, source: int, parts: Iterable[str]) -> None:
+    async def follow(self, name: str, definition: Definition, board: Known, parts: Iterable[str]) -> None:
         """Let partitions be as their board says; raise DefinitionChanged if the caller takes that for another."""
         own = structs.replace(definition, partitions=1)
-        lost = [part for part in parts if not self._is_known(part, own, source)]
+        now = self.of(name)
+        if now.source and (now.definition != definition or not now.has_layout_of(board)):
+            raise DefinitionChanged(name)
+        lost = [part for part in parts if not self._is_known(part, own, board)]
         if lost:
-            await self._together((name, *lost), lambda: self._follow(name, definition, source, lost))
+            await self._together((name, *lost), lambda: self._follow(name, definition, board, lost))
 
     async def _together(self, what: tuple[str, ...], act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do what several wait for once; they go on in their order, in one turn."""
@@ -410,9 +443,9 @@ class Definitions:
             acting.add_done_callback(lambda _: self._acting.pop(what))
         await asyncio.shield(acting)
 
-    async def _follow(self, name: str, definition: Definition, source: int, parts: list[str]) -> None:
+    async def _follow(self, name: str, definition: Definition, board: Known, parts: list[str]) -> None:
         known = await self.learn(name)
-        if known.definition != definition or known.source != source:
+        if known.definition != definition or not known.has_layout_of(board):
             raise DefinitionChanged(name)
         key = key_of(name)
         if (await self._ask(key, "GET", f"{key}:state") or b"").partition(b"!")[0]:

@@ -68,6 +68,26 @@ TRANSLATE: dict[str, Callable[[str], StoreError]] = {
 }
 
 
+CONNECTING = {
+    "max number of clients": ("Redis has as many connections as it takes", "have the operator raise maxclients there"),
+    "DENIED": ("Redis takes connections from its own machine alone", "have the operator set a password there"),
+    "DB index": ("Redis has no database of that number", "have the operator correct the URL"),
+    "without any password": ("Redis has no password, and is shown one", "have the operator set it there, or give none"),
+}
+"""What only a new connection is refused for, by what the server says then; and what the operator can do about it."""
+
+
+def refuse_connection(text: str) -> StoreUnavailable:
+    """Return our error for what a server says to a new connection: whatever it is, it may be over the next time."""
+    for part, (problem, remedy) in CONNECTING.items():
+        if part in text:
+            return ServerUnusable(problem, remedy)
+    error = translate(text)
+    if isinstance(error, StoreUnavailable):
+        return error
+    return ServerUnusable("Redis refuses connections", "have the operator look into the log of the service")
+
+
 def translate(text: str) -> StoreError:
     """Return our error for what a server answered."""
     code = code_of(text)

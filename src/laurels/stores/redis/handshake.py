@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from laurels.errors import ServerUnusable, StoreUnavailable
 from laurels.stores.redis.connection import Connection, Refusal
-from laurels.stores.redis.errors import translate
+from laurels.stores.redis.errors import PASSING, code_of, refuse_connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,9 @@ class Handshake:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._reach(connection, address)
                 answers = await connection.ask(*first, *commands)
-            _check(answers[: len(first)])
+            _check(answers, len(first), is_known=is_known)
+        except Refusal as said:  # and the server closed the connection: it has too many, or protects itself
+            raise refuse_connection(str(said)) from said
         except ssl.SSLCertVerificationError as error:
             raise ServerUnusable(f"The certificate of Redis is not trusted: {error.verify_message}", CA) from error
         except ssl.SSLError as error:
@@ -106,10 +108,12 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
-def _check(answers: list[Any]) -> None:
-    for answer in answers:
-        if isinstance(answer, Refusal):
-            raise translate(str(answer))
+def _check(answers: list[Any], introductions: int, *, is_known: bool) -> None:
+    """Raise StoreUnavailable if a server refuses who asks, or answers nobody at the moment."""
+    ends = {*PASSING, "NOAUTH"} if is_known else PASSING.keys()
+    for place, answer in enumerate(answers):
+        if isinstance(answer, Refusal) and (place < introductions or code_of(str(answer)) in ends):
+            raise refuse_connection(str(answer))
 
 
 CA = "have the operator name the file of its authority (--redis-ca-file)"

@@ -4,7 +4,7 @@
 --
 --   some  limit      copies of at most so many names that have anything here, first of those that are leaving already
 --   named name...    copies of these, as far as they have anything here
---   left  name...    these names have arrived: nothing of them stays
+--   left  name, number...   these names have arrived: nothing of them stays, unless they have another number by now
 --   drop             nothing of any name stays, nor arrives any more
 --
 -- Returns {the number up to which no move is under way, {name, number, "1" if hidden, meter, its milliseconds, period or
@@ -51,8 +51,8 @@ local function copy(name, lines)
   return found
 end
 
-local function forget_name(name, lines)
-  if not redis.call('ZSCORE', leaving, name) then return end
+local function forget_name(name, number, lines)
+  if redis.call('ZSCORE', leaving, name) ~= number then return end
   for _, line in ipairs(lines) do
     take(where(line, name), name)
     if line ~= '' and line ~= 'held' and not is_there(key_at(line)) then redis.call('ZREM', base .. ':periods', line) end
@@ -90,7 +90,7 @@ if kind == 'drop' then
   redis.call('UNLINK', leaving)
   tell()
 elseif kind == 'left' then
-  for at = 7, #ARGV do forget_name(ARGV[at], lines) end
+  for at = 7, #ARGV, 2 do forget_name(ARGV[at], ARGV[at + 1], lines) end
   tell()
 else
   local names = kind == 'some' and some(tonumber(ARGV[7]), lines) or {unpack(ARGV, 7)}

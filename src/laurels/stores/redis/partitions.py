@@ -32,11 +32,11 @@ holds (``definitions.py``). Who is told of another one there asks the board, and
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from itertools import accumulate, chain
 from math import isqrt
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from zlib import crc32
 
 import msgspec
@@ -63,6 +63,7 @@ from laurels.stores.contract import (
 from laurels.stores.neighbours import places_around
 from laurels.stores.redis.details import read_entry
 from laurels.stores.redis.keys import partition_name, read_score, write_score
+from laurels.stores.redis.relocation import partition
 from laurels.stores.summary import edges_between, places_of, summarize
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     Words = Sequence[Sequence[str | int]]
 
 T = TypeVar("T")
+Method = TypeVar("Method", bound="Callable[..., Any]")
 Row: TypeAlias = tuple[float, bytes, bytes, bytes | None]
 """An entry as it is read: its score, its name, its score in digits, and its details if they were asked for."""
 _ORDER = itemgetter(0, 1)
@@ -88,6 +90,8 @@ SKEWED = 4
 """Rounds after which names are not taken to be spread evenly any more."""
 ENTRIES = {"entries", "pairs"}
 """What is asked of each partition for a span of its own, with the details of entries or without."""
+LATER = 10
+"""After how many seconds what one partition refused may be sent again, if that does not say it."""
 BETTER = ""
 """In place of a name: only those with a better score come before it."""
 
@@ -97,17 +101,25 @@ def partition_of(name: str, count: int) -> int:
     return crc32(name.encode()) % count
 
 
-def partition(board: Board, at: int, count: int = 0) -> Board:
-    """Return the board that a partition of a board is, of as many as it has or of so many."""
-    of = board.definition
-    name = partition_name(board.name, at, count or of.partitions)
-    return structs.replace(board, name=name, definition=structs.replace(of, partitions=1))
-
-
 @lru_cache(1000)
 def names_of(board: str, count: int) -> tuple[str, ...]:
     """Return the names of a board's partitions."""
     return tuple(partition_name(board, at, count) for at in range(count))
+
+
+def _in_one_layout(read: Method) -> Method:
+    """Raise DefinitionChanged if others have moved all entries while a method reads: it would mix both layouts."""
+
+    @wraps(read)
+    async def checked(self: Partitions, board: Board, *arguments: Any, **options: Any) -> Any:
+        known = self._definitions.of(board.name)
+        try:
+            return await read(self, board, *arguments, **options)
+        finally:
+            if not self._definitions.of(board.name).has_layout_of(known):
+                raise DefinitionChanged(board.name)
+
+    return cast("Method", checked)
 
 
 class Partitions:
@@ -131,7 +143,11 @@ class Partitions:
     # they go to, and they are asked in this order. So no entry is missed, and one that is met twice is the same.
 
     def _source(self, board: Board) -> int:
-        return self._definitions.of(board.name).source
+        """Return how many partitions entries come from; raise DefinitionChanged if the caller does not know of that."""
+        known = self._definitions.of(board.name)
+        if known.source and known.definition != board.definition:
+            raise DefinitionChanged(board.name)
+        return known.source
 
     def _part(self, board: Board, at: int) -> Board:
         source = self._source(board)
@@ -140,24 +156,29 @@ class Partitions:
     def _parts(self, board: Board) -> range:
         return range(self._source(board) + board.definition.partitions)
 
-    def _home_of(self, board: Board, name: str) -> int:
+    def _home_of(self, board: Board, name: str | bytes) -> Board:
         """Return the partition in which a name is, or will be."""
-        return self._source(board) + partition_of(name, board.definition.partitions)
+        return partition(board, _number(name) % board.definition.partitions)
 
     # Acts on one partition, and on several
 
     async def _at(self, board: Board, at: int, act: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
+        """Act on a partition, once that is as its board says; those that entries come from are counted first."""
+        return await self._on(board, self._part(board, at), act, *arguments, **options)
+
+    async def _on(
+        self, board: Board, part: Board, act: Callable[..., Awaitable[T]], *arguments: Any, **options: Any
+    ) -> T:
         """Act on a partition, once that is as its board says."""
-        part = self._part(board, at)
         return await self._repeat(board, [part.name], partial(act, part, *arguments, **options))
 
     async def _repeat(self, board: Board, names: Sequence[str], act: Callable[[], Awaitable[T]]) -> T:
-        source = self._source(board)
+        known = self._definitions.of(board.name)
         for _ in range(MOST_REPEATED):
             try:
                 return await act()
             except DefinitionChanged:
-                await self._definitions.follow(board.name, board.definition, source, names)
+                await self._definitions.follow(board.name, board.definition, known, names)
         raise StoreUnavailable("The definition of the board changes all the time")
 
     async def _home(
@@ -165,7 +186,7 @@ class Partitions:
     ) -> T:
         """Act on the partition of a name, once the name is there."""
         await self._bring(board, [name])
-        return await self._at(board, self._home_of(board, name), act, *arguments, **options)
+        return await self._on(board, self._home_of(board, name), act, *arguments, **options)
 
     async def _bring(self, board: Board, names: Sequence[str]) -> None:
         """Have names be where they belong, so that they can be changed there."""
@@ -174,13 +195,13 @@ class Partitions:
             shares: dict[int, list[str]] = {}
             for name in names:
                 shares.setdefault(partition_of(name, source), []).append(name)
-            await asyncio.gather(*(self._relocation.bring(self._at, board, at, some) for at, some in shares.items()))
+            acts = (self._relocation.bring(self._on, board, at, source, some) for at, some in shares.items())
+            await asyncio.gather(*acts)
 
     async def _carry(self, board: Board, name: str | bytes, *ends: str) -> None:
         """Have the partition of a name know what was kept under keys when the board had another number of them."""
-        known = self._definitions.of(board.name)
-        home = self._part(board, known.source + _number(name) % board.definition.partitions)
-        for count in _counts_before(known):
+        home = self._home_of(board, name)
+        for count in _counts_before(self._definitions.of(board.name)):
             there = partition(board, _number(name) % count, count)
             if there.name != home.name:
                 await self._relocation.carry(there, home, ends)
@@ -197,7 +218,8 @@ class Partitions:
         self, board: Board, name: str, act: Callable[..., Awaitable[T]], *arguments: Any, **options: Any
     ) -> tuple[int, T]:
         """Read what there is of a name, and say in which partition; where it goes to has the last word."""
-        source, home = self._source(board), self._home_of(board, name)
+        source = self._source(board)
+        home = source + partition_of(name, board.definition.partitions)
         if not source:
             return home, await self._at(board, home, act, *arguments, **options)
         there = await self._at(board, partition_of(name, source), act, *arguments, **options)
@@ -237,6 +259,7 @@ class Partitions:
     async def show(self, board: Board, name: str) -> bool:
         return await self._home(board, name, self._store.show, name)
 
+    @_in_one_layout
     async def held_entry(self, board: Board, name: str, *, with_metadata: bool = False) -> Ranked | None:
         _, found = await self._find(board, name, self._store.held_entry, name, with_metadata=with_metadata)
         return found
@@ -247,10 +270,12 @@ class Partitions:
     async def reject(self, board: Board, name: str) -> bool:
         return await self._home(board, name, self._store.reject, name)
 
+    @_in_one_layout
     async def standing(self, board: Board, name: str) -> Standing | None:
         own, found = await self._find(board, name, self._store.standing, name)
         return await self._rank_standing(board, name, found, self._others(board, own))
 
+    @_in_one_layout
     async def standing_in_full(
         self,
         board: Board,
@@ -297,14 +322,13 @@ class Partitions:
         return [at for at in self._parts(board) if at != own]
 
     async def move(self, board: Board) -> AsyncGenerator[tuple[int, int], None]:
-        """Move all that is where it came from; yield how much was moved, and how much is left."""
-        moved = 0
-        for at in range(self._source(board)):
-            while some := await self._relocation.bring(self._at, board, at):
-                moved += some
-                yield moved, sum(await self._ask(board, range(self._source(board)), "count", []))
-        await self._definitions.finish(board.name)
-        yield moved, 0
+        """Move all that is where it came from; yield how much was moved at once, and how much is left."""
+        known = self._definitions.of(board.name)
+        for at in range(known.source):
+            while some := await self._relocation.bring(self._on, board, at, known.source):
+                yield some, sum(await self._ask(board, range(known.source), "count", []))
+        await self._definitions.finish(board.name, known)
+        yield 0, 0
 
     # Submits
 
@@ -321,8 +345,10 @@ class Partitions:
                 return await self._store.submit(partition(board, 0), submissions, want_changes=True)
             return await self._submit_batch(board, submissions, idempotency_key)
         name, submit = submissions.name, self._store.submit
+        await self._bring(board, [name])  # nothing is submitted any more where the name was: so what is carried is all
         await self._carry_used(board, submissions, idempotency_key)
-        result = await self._home(board, name, submit, submissions, idempotency_key, want_changes=want_changes)
+        home = self._home_of(board, name)
+        result = await self._on(board, home, submit, submissions, idempotency_key, want_changes=want_changes)
         if result is None or not result.changes:
             return result
         return SubmitResult(changes=(await self._rank_change(board, name, result.changes[0], idempotency_key),))
@@ -332,17 +358,18 @@ class Partitions:
         standings = [change.previous, change.current]
         ranked = [each for each in standings if each is not None and each.rank is not None]
         points = [_point(board, each.score, name) for each in ranked]
+        home = self._source(board) + partition_of(name, board.definition.partitions)
         found = list(
             map(
                 sum,
                 zip(
-                    *await self._count_before(board, points, self._others(board, self._home_of(board, name))),
+                    *await self._count_before(board, points, self._others(board, home)),
                     strict=True,
                 ),
             )
         )
         if key is not None:
-            found = await self._relocation.remember(self._part(board, self._home_of(board, name)), key, found)
+            found = await self._relocation.remember(self._home_of(board, name), key, found)
         counts = iter(found)
         ranks = [
             each if each is None or each.rank is None else Standing(each.score, each.rank + next(counts))
@@ -355,15 +382,15 @@ class Partitions:
     ) -> SubmitResult:
         """Submit to each partition what is its own; what is refused has its place in the whole batch."""
         shares: dict[int | str, list[int]] = {}
+        await self._bring(board, [entry.name for entry in batch if isinstance(entry, Submission)])
         if key is not None:
             await self._claim(board, key)
         done = await self._done_before(board, batch, key)
         for index, entry in enumerate(batch):
             if isinstance(entry, Submission) and entry.name not in done:
-                shares.setdefault(self._home_of(board, entry.name), []).append(index)
-        await self._bring(board, [entry.name for entry in batch if isinstance(entry, Submission)])
+                shares.setdefault(partition_of(entry.name, board.definition.partitions), []).append(index)
         acts = (
-            self._at(board, int(at), self._store.submit, [batch[each] for each in share], key)
+            self._on(board, partition(board, int(at)), self._store.submit, [batch[each] for each in share], key)
             for at, share in shares.items()
         )
         answers = await asyncio.gather(*acts, return_exceptions=True)
@@ -392,9 +419,10 @@ class Partitions:
     async def _claim(self, board: Board, key: IdempotencyKey) -> None:
         """Keep what a key came with in a partition that follows from the key alone: another batch has other names."""
         claim = IdempotencyKey(bytes(each ^ 0xFF for each in key.key), key.fingerprint)
+        if source := self._source(board):  # nothing is claimed any more where it was
+            await self._relocation.bring(self._on, board, _number(key.key) % source, source, [])
         await self._carry(board, key.key, f":key:{claim.key.hex()}")
-        at = self._source(board) + _number(key.key) % board.definition.partitions
-        await self._at(board, at, self._store.submit, [], claim)
+        await self._on(board, self._home_of(board, key.key), self._store.submit, [], claim)
 
     async def _done_before(
         self, board: Board, batch: Sequence[Submission | Refusal], key: IdempotencyKey | None
@@ -415,6 +443,9 @@ class Partitions:
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         """Return what any partition knows: of a submit of one name it is that of the name."""
         found = await self._all(board, self._store.recall, idempotency_key)
+        for count in _counts_before(self._definitions.of(board.name)):
+            parts = (partition(board, at, count) for at in range(count))
+            found += await asyncio.gather(*(self._store.recall(part, idempotency_key) for part in parts))
         return next((each for each in found if each is not None), None)
 
     async def drop(self, board: Board) -> bool:
@@ -422,29 +453,34 @@ class Partitions:
         had = bool(source) and await self.count(board) > 0
         if not board.window:
             for at in range(source):
-                await self._relocation.drop(self._at, board, at)
+                await self._relocation.drop(self._on, board, at, source)
         return any(await self._all(board, self._store.drop)) or had
 
     # Reads of several partitions
 
+    @_in_one_layout
     async def count(self, board: Board) -> int:
         return sum(await self._count(board))
 
+    @_in_one_layout
     async def place(self, board: Board, score: Score) -> Place:
         better, counts = await asyncio.gather(self._split_at(board, score, BETTER), self._count(board))
         return Place(sum(better), sum(better), sum(counts))
 
+    @_in_one_layout
     async def page(
         self, board: Board, start: int, stop: int, *, with_metadata: bool = False, with_places: bool = False
     ) -> Entries:
         found = await self._entries_at(board, start, stop - start)
         return await self._rank(board, found, start, with_metadata, with_places)
 
+    @_in_one_layout
     async def page_json(self, board: Board, start: int, stop: int) -> bytes:
         """Return a page without ranks and metadata."""
         rows = await self._rows_at(board, start, stop - start, "pairs")
         return _encode([Entry(name.decode(), read_score(score)) for _, name, score, _ in rows])
 
+    @_in_one_layout
     async def around(  # noqa: PLR0913 - the options of a read
         self,
         board: Board,
@@ -468,6 +504,7 @@ class Partitions:
         )
         return await self._rank(board, before + behind, place - len(before), with_metadata, with_places)
 
+    @_in_one_layout
     async def entries_named(
         self, board: Board, names: Sequence[str], *, with_metadata: bool = False, with_places: bool = False
     ) -> Entries:
@@ -492,9 +529,10 @@ class Partitions:
         for name in names:
             if source:
                 homes[0].setdefault(partition_of(name, source), []).append(name)
-            homes[1].setdefault(self._home_of(board, name), []).append(name)
+            homes[1].setdefault(source + partition_of(name, board.definition.partitions), []).append(name)
         return homes
 
+    @_in_one_layout
     async def entries_between_scores(  # noqa: PLR0913 - the options of a read
         self,
         board: Board,
@@ -509,12 +547,14 @@ class Partitions:
         found = [entry for entry in await self._merge(board, split, limit) if low <= entry.score <= high]
         return await self._rank(board, found, sum(split), with_metadata, with_places)
 
+    @_in_one_layout
     async def entries_after(
         self, board: Board, entry: Ranked, limit: int, *, with_metadata: bool = False, with_places: bool = False
     ) -> Entries:
         split = await self._split_at(board, entry.score, f"={entry.name}")
         return await self._rank(board, await self._merge(board, split, limit), sum(split), with_metadata, with_places)
 
+    @_in_one_layout
     async def summary(
         self, board: Board, percentiles: Sequence[Percentile] = PERCENTILES, buckets: int = DEFAULT_SUMMARY_BUCKETS
     ) -> Summary:
@@ -529,11 +569,13 @@ class Partitions:
         counts = await self._ask(board, self._parts(board), "least", words)
         return summarize(count, percentiles, scores, edges, [sum(each) for each in zip(*counts, strict=True)])
 
+    @_in_one_layout
     async def held(self, board: Board, after: Ranked | None = None, limit: int | None = None) -> list[Ranked]:
         found = await self._all(board, self._store.held, after, limit)
         once = {entry.name: entry for entry in chain(*found)}
         return sorted(once.values(), key=_place_of, reverse=board.definition.order == "descending")[:limit]
 
+    @_in_one_layout
     async def hidden(
         self, board: Board, after: str = "", limit: int | None = None, *, with_metadata: bool = False
     ) -> list[HiddenName]:
@@ -541,6 +583,7 @@ class Partitions:
         once = {each.name: each for each in chain(*found)}
         return sorted(once.values(), key=lambda each: each.name.encode())[:limit]
 
+    @_in_one_layout
     async def periods(
         self, board: Board, ranges: Sequence[PeriodRange] | None = None, limit: int | None = None
     ) -> list[Period]:
@@ -737,5 +780,6 @@ def _check(answers: Sequence[object], *, may_send_again: bool) -> None:
         error = next((each for each in errors if isinstance(each, AnswerLost)), errors[0])
         if len(errors) < len(answers) and isinstance(error, StoreError) and not isinstance(error, AnswerLost):
             lost = AnswerLost if may_send_again else SumUncertain
-            raise lost(f"A part of the batch was not kept: {error}") from error
+            problem, seconds = getattr(error, "problem", str(error)), getattr(error, "retry_after", LATER)
+            raise lost(f"A part of the batch was not kept: {problem}", retry_after=seconds) from error
         raise error

@@ -19,9 +19,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from zlib import crc32
 
+from msgspec import structs
+
+from laurels.errors import KeyReused
 from laurels.stores.contract import KEY_SECONDS, Board
 from laurels.stores.redis.calls import Script
-from laurels.stores.redis.keys import COMMON, key_of
+from laurels.stores.redis.keys import COMMON, key_of, partition_name
 from laurels.stores.redis.submitting import FINGERPRINT_BYTES, TIME_DIGITS
 
 if TYPE_CHECKING:
@@ -36,11 +39,18 @@ AT_ONCE = 100
 _LEAVE, _ARRIVE = Script(COMMON, "leave"), Script(COMMON, "arrive")
 
 
-class At(Protocol):
+def partition(board: Board, at: int, count: int = 0) -> Board:
+    """Return the board that a partition of a board is, of as many as it has or of so many."""
+    of = board.definition
+    name = partition_name(board.name, at, count or of.partitions)
+    return structs.replace(board, name=name, definition=structs.replace(of, partitions=1))
+
+
+class On(Protocol):
     """What acts on a partition of a board, once that is as the board says."""
 
-    def __call__(self, board: Board, at: int, act: Callable[..., Awaitable[T]], *arguments: Any) -> Awaitable[T]:
-        """Act on one; those that entries come from are counted first."""
+    def __call__(self, board: Board, part: Board, act: Callable[..., Awaitable[T]], *arguments: Any) -> Awaitable[T]:
+        """Act on one."""
 
 
 class Relocation:
@@ -58,29 +68,27 @@ class Relocation:
         self._definitions = definitions
         self._enlist = enlist
 
-    async def bring(self, at: At, board: Board, number: int, names: Sequence[str] | None = None) -> int:
-        """Move names from a partition, or some that are there; return how many."""
-        rate = _rate_of(board)
+    async def bring(self, on: On, board: Board, number: int, source: int, names: Sequence[str] | None = None) -> int:
+        """Move names from one of ``source`` partitions, or some that are there; return how many."""
+        rate, there = _rate_of(board), partition(board, number, source)
         words = ("named", *names) if names is not None else ("some", AT_ONCE)
-        done, *copies = await at(board, number, self._leave, rate, *words)
+        done, *copies = await on(board, there, self._leave, rate, *words)
         if not copies:
             return 0
         shares: dict[int, list[Any]] = {}
         for copy in copies:
             shares.setdefault(crc32(copy[0]) % board.definition.partitions, []).append(copy)
-        source = self._definitions.of(board.name).source
         for home, some in shares.items():
             words = tuple(word for copy in some for word in (len(copy), *copy))
-            await at(board, source + home, self._arrive, rate, f"{number}/{source}", done, *words)
-        await at(board, number, self._leave, rate, "left", *(copy[0] for copy in copies))
+            await on(board, partition(board, home), self._arrive, rate, f"{number}/{source}", done, *words)
+        await on(board, there, self._leave, rate, "left", *(word for copy in copies for word in copy[:2]))
         return len(copies)
 
-    async def drop(self, at: At, board: Board, number: int) -> None:
+    async def drop(self, on: On, board: Board, number: int, source: int) -> None:
         """Remove all that is in a partition, and what is under way from there."""
-        source = self._definitions.of(board.name).source
-        (done,) = await at(board, number, self._leave, "", "drop")
+        (done,) = await on(board, partition(board, number, source), self._leave, "", "drop")
         for home in range(board.definition.partitions):
-            await at(board, source + home, self._arrive, "", f"{number}/{source}", done)
+            await on(board, partition(board, home), self._arrive, "", f"{number}/{source}", done)
 
     async def _leave(self, part: Board, *words: Any) -> Any:
         return await self._act(_LEAVE, part, "", *words)
@@ -113,9 +121,12 @@ class Relocation:
         return [int(count) for count in found[len(when) :].split()]
 
     async def knows(self, there: Board, key: IdempotencyKey) -> bool:
-        """Return whether something was done with a key in a partition."""
+        """Return whether something was done with a key in a partition; raise KeyReused if that was something else."""
         name = f"{key_of(there.name)}:key:{key.key.hex()}"
-        return bool(await self._ask(name, "EXISTS", name))
+        first = await self._ask(name, "GET", name)
+        if first and not first.startswith(key.fingerprint):
+            raise KeyReused
+        return first is not None
 
 
 def _rate_of(board: Board) -> str:

@@ -18,7 +18,15 @@ import msgspec
 from msgspec.structs import replace
 
 from laurels.clock import SECOND
-from laurels.errors import AnswerLost, DefinitionChanged, KeyReused, StoreError, SumUncertain
+from laurels.errors import (
+    AnswerLost,
+    DefinitionChanged,
+    DefinitionConflict,
+    KeyReused,
+    ServerFull,
+    StoreError,
+    SumUncertain,
+)
 from laurels.limits import DEFAULT_SUMMARY_BUCKETS
 from laurels.stores.contract import (
     KEY_SECONDS,
@@ -88,6 +96,8 @@ STALE_WORDS = 3
 _encode = msgspec.json.Encoder().encode
 _SUBMIT, _REMOVE, _METADATA, _HIDE = (Script(COMMON, name) for name in ("submit", "remove", "metadata", "hide"))
 _READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "periods"))
+_CHANGE = {_SUBMIT, _REMOVE, _METADATA, _HIDE}
+"""What changes entries: never where they are moved from."""
 _PUT, _PUT_MANY, _ENTER = map(Script, ("put", "put_many", "enter"))
 _SPREAD = Script("spread", reads=True)
 _STALE, _HELD = b"stale", "held"
@@ -140,6 +150,12 @@ class RedisStore(Store):
             self._definitions.of(board.name).source > 0 and not is_partition(board.name)
         )
 
+    def _was_spread(self, board: Board) -> bool:
+        """Return whether what is kept of submits is in several places."""
+        return self._is_spread(board) or (
+            bool(self._definitions.of(board.name).earlier) and not is_partition(board.name)
+        )
+
     def _now(self) -> int:
         return round(self._clock() * SECOND)
 
@@ -151,6 +167,8 @@ class RedisStore(Store):
         self._check_kept(board)
         while True:
             known, key = self._definitions.of(board.name), key_of(board.name)
+            if known.is_gone and script in _CHANGE and words[0] != "all":
+                raise DefinitionChanged(board.name)
             answer = await self._servers.call(script, (key,), known.rules, known.state, self._now(), place, *words)
             if not _is_stale(answer):
                 return answer
@@ -163,7 +181,7 @@ class RedisStore(Store):
             now = self._definitions.of(name)
         else:
             now = self._definitions.take(name, answer[1], answer[2])
-        if now.definition != known.definition or now.state == UNKNOWN or now.source != known.source:
+        if now.definition != known.definition or now.state == UNKNOWN or not now.has_layout_of(known):
             raise DefinitionChanged(name)
 
     async def _known_to_submit(self, board: Board) -> Known:
@@ -209,7 +227,7 @@ class RedisStore(Store):
                 await self._follow(name, known, answer)
             elif answer != 1:
                 return read_answer(answer, [submissions], [submissions], Refused(known.definition, [None]))
-        if self._is_spread(board) or (known.earlier and not is_partition(name)):
+        if self._was_spread(board):
             await self._definitions.begin(name)
             await self._known_to_submit(board)
             return await self._partitions.submit(board, submissions, idempotency_key, want_changes=want_changes)
@@ -268,9 +286,10 @@ class RedisStore(Store):
                 raise SumUncertain(lost.problem) from lost.__cause__
             raise
 
-    @_spread
     async def recall(self, board: Board, idempotency_key: IdempotencyKey) -> SubmitResult | None:
         self._check_open()
+        if self._was_spread(board):
+            return await self._partitions.recall(board, idempotency_key)
         key = f"{key_of(board.name)}:key:{idempotency_key.key.hex()}"
         first = await self._servers.ask(key, "GET", key)
         start = FINGERPRINT_BYTES + TIME_DIGITS
@@ -404,12 +423,11 @@ class RedisStore(Store):
     async def standing(self, board: Board, name: str) -> Standing | None:
         known = self._definitions.of(board.name)
         if board.visible and known.is_plain:
-            self._check_open()
-            key, own = key_of(board.name), _key(board)
-            rank = "ZREVRANK" if known.is_descending else "ZRANK"
-            state, score, found = await self._servers.look(key, ("ZSCORE", own, name), (rank, own, name))
-            if known.is_in(state):
-                return None if score is None else Standing(read_score(score), found)
+            key, rank = _key(board), "ZREVRANK" if known.is_descending else "ZRANK"
+            looked = await self._look(board, known, ("ZSCORE", key, name), (rank, key, name))
+            if looked is not None:
+                score, place = looked
+                return None if score is None else Standing(read_score(score), place)
         if self._is_spread(board):
             return await self._partitions.standing(board, name)
         found = await self._read(board, "standing", name)
@@ -444,12 +462,11 @@ class RedisStore(Store):
             return await super().page_json(board, start, stop, with_metadata=with_metadata)
         known = self._definitions.of(board.name)
         if board.visible and known.is_plain and start < stop:
-            self._check_open()
             page = "ZREVRANGE" if known.is_descending else "ZRANGE"
             words = page, _key(board), start, min(stop, ALL) - 1, "WITHSCORES"
-            state, pairs = await self._servers.look(key_of(board.name), words)
-            if known.is_in(state):
-                return page_of(pairs)
+            looked = await self._look(board, known, words)
+            if looked is not None:
+                return page_of(*looked)
         found = await self._read(board, "page", start, min(stop, ALL), "")
         return _encode([Entry(name.decode(), read_score(score)) for name, score, _ in found or ()])
 
@@ -559,6 +576,18 @@ class RedisStore(Store):
             raise DefinitionChanged(changed)
         return answers
 
+    async def _look(self, board: Board, known: Known, *commands: tuple[str | int, ...]) -> list[Any] | None:
+        """Return what plain commands answer; None if the board is another than is known, or if the server is full.
+
+        A full one queues no commands, not even those that read. Scripts read all the same.
+        """
+        self._check_open()
+        try:
+            state, *answers = await self._servers.look(key_of(board.name), *commands)
+        except ServerFull:
+            return None
+        return answers if known.is_in(state) else None
+
     async def _held(self, board: Board, with_metadata: bool, kind: str, *words: str | int) -> list[Ranked]:  # noqa: FBT001
         found = await self._read_at(_HELD, board, kind, *words)
         return [read_entry(each, with_metadata=with_metadata) for each in found or ()]
@@ -594,10 +623,16 @@ class RedisStore(Store):
         self._check_open()
         known = await self._definitions.learn(name)
         check(replace(known.definition, partitions=count))
-        known = await self._definitions.repartition(name, count)
-        if known.source:
-            async for step in self._partitions.move(Board(name, known.definition)):
-                yield step
+        known, moved = await self._definitions.repartition(name, count), 0
+        while known.source:
+            try:
+                async for some, left in self._partitions.move(Board(name, known.definition)):
+                    moved += some
+                    yield moved, left
+            except DefinitionChanged:  # by others
+                await self._definitions.learn(name)
+            if (known := self._definitions.of(name)).definition.partitions != count:
+                raise DefinitionConflict(name, f"others are giving it {known.definition.partitions} partitions")
 
     # Boards and periods
 
