@@ -73,12 +73,12 @@ MAY_IMPORT = {
     "laurels.restoring": laurels("clock", "errors", "definition", "stores.contract", "submissions"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
     | laurels("clock", "turnstile", "restoring"),
-    "laurels.live": laurels("limits", "errors", "stores.contract", "boards"),
     "laurels.web": set[str](),
+    "laurels.live": laurels("limits", "errors", "stores.contract", "boards"),
     "laurels.http": laurels(
         "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
     )
-    | laurels("stores.contract", "boards", "audit", "live"),
+    | laurels("stores.contract", "boards", "audit", "live", "visible"),
     "laurels.adapters.limits": laurels("limits"),
     "laurels.adapters": laurels("limits", "errors", "access", "http", "live", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from laurels.definition import Operator
+    from laurels.definition import Operator, Ties
     from laurels.stores.contract import Board, Ranked
 
 pytestmark = pytest.mark.anyio
@@ -131,6 +131,22 @@ async def test_no_time(boards: Boards) -> None:
     assert not await restored(boards, None, Submission("v", 7))
     assert (await seen(boards))[0][:2] == ("v", 7)
     assert len(await read(boards)) == 3
+
+
+@pytest.mark.parametrize("ties", ["earliest", "latest"])
+async def test_order_of_arrival(tmp_path: Path, ties: Ties) -> None:
+    """Entries of one score and one time come in the order of the batch, also if they were there in another one."""
+    boards = await open_boards(tmp_path, Definition(ties=ties, windows=("daily",)))
+    v, w, x = (FullSubmission(name, 1, None, NOON) for name in "vwx")
+    for batch in ((v, w), (w, v), (w, v, x), (x, w, v), (x, w, v)):
+        for window in (None, "daily"):
+            assert not await restored(boards, window, *batch)
+        names = [each.name for each in batch]
+        expected = names if ties == "earliest" else names[::-1]
+        for found in (await read(boards)).values():
+            assert [name for name, *_ in found] == expected
+    assert len(await read(boards)) == 2
+    await boards.store.close()
 
 
 async def test_sums(tmp_path: Path) -> None:

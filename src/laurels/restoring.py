@@ -12,6 +12,7 @@ It is no single act: whoever submits for the same names meanwhile may find more 
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field, structs
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from laurels.definition import Operator
-    from laurels.stores.contract import Store
+    from laurels.stores.contract import Score, Store
 
 HIDDEN_READ = 1000
 """How many hidden names are looked at at once."""
@@ -52,7 +53,8 @@ class _Plan(Struct):
 async def restore(store: Store, where: Board, batch: Sequence[Submission | Refusal], now: float) -> list[Refusal]:
     """Restore entries in their order; return why some are not, with those that were refusals already.
 
-    One with no time counts as of now. An entry that the name has already is left as it is.
+    One with no time counts as of now. An entry that the name has already is left as it is, if those of its score and
+    its time have come in the order of the batch.
     """
     board = Board(where.name, where.definition)
     batch = _check(where, batch, now)
@@ -119,6 +121,8 @@ class _Planning:
         self._is_better = board.definition.is_better
         self._own: Operator | None = None if board.definition.guard else board.definition.operator
         self._feeds = (Feed(where.window, where.period),) if where.window else ()
+        self._last: dict[tuple[Score, int | None], float] = {}
+        """The place, in the order of arrival, of the last entry so far of a score and a time."""
 
     def takes_all(self, batch: Sequence[Submission | Refusal]) -> bool:
         """Return whether a batch can be submitted as it is, whatever is there."""
@@ -146,10 +150,12 @@ class _Planning:
         """Add what makes a name's entry what it is to be; return why that cannot be."""
         at, entry = numbered
         time = _time(entry)
-        if had is not None and had.score == entry.score and time in {None, had.submitted_at}:
+        is_same = had is not None and had.score == entry.score and time in {None, had.submitted_at}
+        if had is not None and is_same and self._is_in_order(entry, had):
             if entry.metadata != had.metadata and (entry.metadata or time is not None):
                 plan.metadata.append((self._where, entry.name, entry.metadata))
             return None
+        self._last[entry.score, time] = inf
         operator: Operator | None = "latest"
         if self._feeds:
             if on_board is None or time is None:
@@ -163,6 +169,14 @@ class _Planning:
         is_own = operator == self._own or (self._own is not None and had is None and not self._feeds)
         plan.submitted.append((at, self._submission(entry, None if is_own else operator)))
         return None
+
+    def _is_in_order(self, entry: Submission, had: Known) -> bool:
+        """Return whether an entry came after those before it in the batch that have its score and its time."""
+        if not isinstance(had, Ranked) or had.submitted_at != _time(entry):
+            return True
+        last = self._last.get((entry.score, had.submitted_at), -1)
+        self._last[entry.score, had.submitted_at] = max(last, had.sequence)
+        return had.sequence >= last or self._board.definition.ties == "name"
 
     def _operator_in_period(self, plan: _Plan, entry: Submission, on_board: Known) -> Operator | None:
         """Return by which operator an entry goes to a period so that its name's on the board stays; None for none."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from laurels.cli import client
+from laurels.cli import client, live
 from tests.cli.conftest import run
 from tests.cli.hostile import CALLING, answer, lying, words_of
 
@@ -154,8 +154,35 @@ def endless(first: bytes, piece: bytes) -> Callable[..., Iterable[bytes]]:
 
 
 def change(**changes: Any) -> Callable[[str, bytes], Iterable[bytes]]:
-    """Return a lie that is true but for some fields."""
-    return lambda request, body: [answer(say(request, body, **changes))]
+    """Return a lie that is true but for some fields; of a feed only once."""
+    times = count()
+
+    def lie(request: str, body: bytes) -> Iterable[bytes]:
+        if "/live" not in request:
+            return [answer(say(request, body, **changes))]
+        if next(times):
+            return [answer(b"{}", "403 Forbidden")]
+        told = (tell("page", FEED), tell("change", FEED | changes), tell("standing", FEED, "retry: 1"))
+        return stream(*told)(request, body)
+
+    return lie
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+STREAMED = HEAD + b"content-type: text/event-stream\r\nconnection: close\r\n\r\n"
+SHOWN = ENTRY | {"place": 0}
+FEED = {"leaderboard": [SHOWN], "set": [SHOWN], "gone": [POISON], "passedBy": [POISON], "total": 1, "period": POISON}
+FEED |= {"score": 1, "rank": 0, "previous": None}
+
+
+def tell(event: str, data: object, *lines: str) -> bytes:
+    """Return an event."""
+    return "\n".join([f"event: {event}", f"data: {json.dumps(data)}", "id: 1", *lines, "", ""]).encode()
+
+
+def stream(*events: bytes) -> Callable[[str, bytes], Iterable[bytes]]:
+    """Return a lie that is a feed."""
+    return lambda *_: [STREAMED, *events]
 
 
 def replace(old: bytes, new: bytes) -> Callable[[str, bytes], Iterable[bytes]]:
@@ -163,7 +190,6 @@ def replace(old: bytes, new: bytes) -> Callable[[str, bytes], Iterable[bytes]]:
     return lambda request, body: [answer(say(request, body).replace(old, new))]
 
 
-HEAD = b"HTTP/1.1 200 OK\r\n"
 ALWAYS: dict[str, Callable[[str, bytes], Iterable[bytes]]] = {
     "html": lambda *_: [answer(HTML, "200 OK", "content-type: text/html")],
     "html of a 502": lambda *_: [answer(HTML, "502 Bad Gateway")],
@@ -249,6 +275,20 @@ LIES: dict[str, tuple[str, Callable[[str, bytes], Iterable[bytes]]]] = {
     "export without end": ("export b", grow),
     "export of one page for ever": ("export b", lambda *_: grow_full()),
     "export by rank for ever": ("export b", refuse_cursors),
+    "feed of a rank below 0": ("watch b", stream(tell("page", FEED | {"leaderboard": [SHOWN | {"rank": -1}]}))),
+    "feed of a score beyond doubles": (
+        "watch b",
+        stream(tell("page", FEED | {"leaderboard": [SHOWN | {"score": HUGE}]})),
+    ),
+    "feed of text": ("watch b", stream(tell("page", POISON))),
+    "feed that is not utf-8": ("watch b", stream(b"event: page\nid: \xff\ndata: {}\n\n")),
+    "feed of another view": ("watch b", stream(tell("page", FEED | {"view": 1}))),
+    "feed of too many": (
+        "watch b --limit 1",
+        stream(tell("page", FEED | {"leaderboard": [SHOWN, SHOWN | {"name": "w"}]})),
+    ),
+    "feed of an event without end": ("watch b", endless(STREAMED, b"data: " + b" " * 2**20)),
+    "feed of lines without end": ("watch b", endless(STREAMED, b"data: x\n" * 2**17)),
     "page for what is done": ("boards drop b", lambda *_: [answer(HTML)]),
 }
 """Answers that look right, and are not; each to a command that would believe it."""
@@ -260,6 +300,7 @@ def test_lies_in_the_right_form(
 ) -> None:
     """What looks like an answer is checked before it is believed."""
     monkeypatch.setattr(client, "LISTS", 100)
+    monkeypatch.setattr(live, "EVENT_BYTES", 2**20)
     words = words_of(("import",), tmp_path) if line == "import" else line.split()
     with lying(lie) as service:
         found = run(service.url, *words)

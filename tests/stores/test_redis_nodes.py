@@ -494,6 +494,20 @@ async def test_connections_are_made_anew(redis_server: Node) -> None:
     await store.close()
 
 
+async def test_a_server_that_comes_back_empty(redis_server: Node) -> None:
+    """A board that was listed there is listed anew."""
+    store = await open_store(redis_server.url)
+    await store.submit(KART, Submission("v", 1))
+    with closing(redis_server.client()) as client:
+        client.flushall()
+        client.client_kill_filter(_type="normal", skipme=True)
+    with suppress(AnswerLost):  # unless it is known already that the connection is gone
+        await store.submit(KART, Submission("v", 1))
+    await store.submit(KART, Submission("v", 1))
+    assert await store.names() == [KART.name]
+    await store.close()
+
+
 async def test_reads_are_never_uncertain(redis_server: Node) -> None:
     """A read that was under way when a server was killed is made again, or refused; it changes nothing."""
     store = await open_store(redis_server.url)

@@ -36,7 +36,7 @@ async def test_commands(redis_server: Node) -> None:
     assert len(rows) == 6
 
 
-@pytest.mark.parametrize("name", ["v", "Зоя", 'a "quoted" \\ one', "\x7f", "\x1f"])
+@pytest.mark.parametrize("name", ["v", "Зоя", 'a "quoted" \\ one', "\x7f", "\x1f", "\ufffd"])
 @pytest.mark.parametrize("score", [b"0", b"2077", b"999999999999999", b"9007199254740994", b"-34", b"0.5", b"1e+20"])
 def test_joined_page(name: str, score: bytes) -> None:
     """A page is to the byte what its entries are as JSON, joined or not."""
@@ -46,6 +46,6 @@ def test_joined_page(name: str, score: bytes) -> None:
 
 
 def test_joined_page_of_no_text() -> None:
-    """What another program put there is not sent as if it were a name."""
-    with pytest.raises(UnicodeDecodeError):
-        page_of([b"\xff", b"1"])
+    """What is no UTF-8 does not become so beside another name."""
+    pairs = [b"\xc3", b"1", b"\xa9", b"1"]
+    assert page_of(pairs) == msgspec.json.encode([Entry("\ufffd", 1), Entry("\ufffd", 1)])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from laurels.boards import Boards
-from laurels.definition import BoardsFile, Bounds, Definition, Guard
+from laurels.definition import BoardsFile, Bounds, Definition, Guard, Runs
 from laurels.errors import BadParameter, DefinitionConflict, NotDeclared, NotDefined, ScoreRefused, StoreUnavailable
-from laurels.stores.contract import HiddenStanding, Standing, Submission
+from laurels.stores.contract import FullSubmission, HiddenStanding, Standing, Submission
 from laurels.stores.redis.keys import key_of
 from laurels.stores.redis.store import RedisStore
 from tests.stores.guarantees import shown
@@ -138,6 +140,45 @@ async def test_guard(two: Two) -> None:
     assert await first.standing(first.board("kart"), "v") == Standing(5, 0)
     await first.release("kart", "v")
     assert await second.standing(second.board("kart"), "v") == Standing(500, 0)
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+async def test_database_that_is_lost(redis_server: Node, partitions: int) -> None:
+    """What processes have declared holds also on a server that has lost it; runs that they gave out are taken there."""
+    laps = Definition(order="ascending", operator="best", partitions=partitions)
+    file = BoardsFile(boards={"laps": laps, "runs": Definition(guard=Guard(runs=Runs()))})
+    stores = [RedisStore(redis_server.url) for _ in range(3)]
+    first, second, third = (Boards(store, file) for store in stores)
+    for boards in (first, second):
+        await boards.declare()
+        await boards.submit("laps", Submission("v", 1))
+    run = (await first.make_run("runs", "v")).run
+    with closing(redis_server.client()) as client:
+        client.flushall()
+    await asyncio.gather(*(boards.submit("laps", Submission(*each)) for boards in (first, second) for each in TIMES))
+    assert shown((await second.page(second.board("laps"), 0, 9)).entries) == [("w", 3, 0), ("v", 4, 1)]
+    assert await stores[0].names() == ["laps"]
+    await first.submit_in_full("runs", FullSubmission("v", 2, run=run))
+    await third.declare()
+    assert await third.definition("laps") == laps
+    for store in stores:
+        await store.close()
+
+
+TIMES = [("v", 5), ("w", 7), ("v", 4), ("w", 3), ("v", 9)]
+
+
+async def test_board_that_is_declared_no_more(redis_server: Node) -> None:
+    """What another process has undefined stays undefined, also by one that has declared it."""
+    stores = [RedisStore(redis_server.url) for _ in range(2)]
+    first, second = Boards(stores[0], BoardsFile(boards={"laps": Definition(order="ascending")})), Boards(stores[1])
+    for boards in (first, second):
+        await boards.declare()
+    await second.undefine("laps")
+    await first.submit("laps", Submission("v", 1))
+    assert (await first.definition("laps")).order == "descending"
+    for store in stores:
+        await store.close()
 
 
 async def test_declared_only(redis_server: Node) -> None:

@@ -12,6 +12,7 @@ import re
 import ssl
 import sys
 from collections.abc import Iterable
+from contextlib import aclosing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -23,10 +24,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from laurels.cli.credentials import HOW
 from laurels.cli.environment import find_proxy, make_trust, without_password
 from laurels.cli.errors import KeyUnusable, RequestFailed, RequestRefused, ServerFailed, ServerUnreachable
+from laurels.cli.live import LONGEST_RETRY_SECONDS, TOLD, Away, Event, Message, Messages
 from laurels.declaring import normalize_definition
 from laurels.definition import Definition
 from laurels.entries import checked_name
 from laurels.errors import BadDefinition, truncate
+from laurels.http.messages import EVENTS
 from laurels.http.problems import Problem
 from laurels.http.wire import (
     BatchReceipt,
@@ -58,7 +61,7 @@ from laurels.stores.contract import Count, HiddenStanding, Score, Standing, Summ
 from laurels.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 
     from laurels.boards import ListedPeriod
     from laurels.cli.credentials import Credential
@@ -67,6 +70,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 30.0
 """Seconds to wait for an answer, from the connection to its last byte."""
+SILENCE = 45.0
+"""Seconds to wait for the next byte of a stream of events; a service says every 15 seconds that it is there."""
 ANSWER_BYTES = 16 * MIB
 """The longest answer that is read: several times the longest that there is, a page of 1,000 entries with metadata."""
 LISTS, LIST_BYTES = 1000, 256 * MIB
@@ -126,6 +131,7 @@ _read_given_token = msgspec.json.Decoder(GivenToken)
 _read_periods = msgspec.json.Decoder(Periods)
 _read_full_standing = msgspec.json.Decoder(StandingInFull)
 _read_summary = msgspec.json.Decoder(Summary)
+_read_told = {kind: msgspec.json.Decoder(told) for kind, told in TOLD.items()}
 _read_score_rank = msgspec.json.Decoder(ScoreRank)
 
 
@@ -347,6 +353,71 @@ class Client:
         path = f"{_own_path(board)}/periods"
         return [each async for answer in self._list(path, {}, _read_periods) for each in answer.periods]
 
+    async def live(self, board: str, *views: Mapping[str, Any]) -> AsyncGenerator[Event | Away, None]:
+        """Yield what views of a board show and then what changes there, for ever; each view is the query of a read.
+
+        If the connection breaks, or the service ends, that is said, and it is connected again: what was missed comes
+        then. Raises RequestFailed if the first connection fails, or a later one is refused.
+        """
+        query = views[0] if len(views) == 1 else {"view": [urlencode(_given(view)) for view in views]}
+        path, messages, failures = f"{_own_path(board)}/live{_query(query)}", Messages(), 0
+        while True:
+            reason = "The service has ended the connection."
+            try:
+                async with aclosing(self._events(path, messages, len(views))) as events:
+                    async for event in events:
+                        failures = 0
+                        yield event
+            except RequestFailed as error:
+                if not messages.last_id or not _may_pass(error):
+                    raise
+                reason = str(error)
+            seconds = min(messages.retry * 2**failures, LONGEST_RETRY_SECONDS)
+            yield Away(reason, seconds)
+            await asyncio.sleep(seconds)
+            failures += 1
+
+    async def _events(self, path: str, messages: Messages, views: int) -> AsyncGenerator[Event, None]:
+        """Yield the events of one connection, until the service ends it."""
+        response = await self._open(path, messages.last_id)
+        try:
+            messages.begin()
+            with self._reaching(SILENCE):
+                async for piece in response.aiter_raw():
+                    for message in self._take(messages, piece):
+                        told = self._read(_read_told[message.event], bytes(message.data))
+                        if told.view >= views:
+                            self._refuse("it tells of a view that was not asked for")
+                        yield Event(message, told)
+        finally:
+            await response.aclose()
+
+    async def _open(self, path: str, last_id: str) -> httpx.Response:
+        """Return a stream of events, from the one after an id on."""
+        headers = {"accept": EVENTS.decode(), "cache-control": "no-store"}
+        headers |= {"last-event-id": last_id} if last_id else {}
+        timeout = httpx.Timeout(TIMEOUT, read=SILENCE)
+        request = self._http.build_request("GET", self._url + path, headers=headers, timeout=timeout)
+        with self._reaching(TIMEOUT):
+            async with asyncio.timeout(TIMEOUT):
+                response = await self._http.send(request, stream=True)
+                kind = response.headers.get("content-type", "nothing").partition(";")[0]
+                if response.is_success and kind == EVENTS.decode():
+                    return response
+                try:
+                    content = await self._receive(response)
+                finally:
+                    await response.aclose()
+        if response.is_success:
+            self._refuse(f"it sent {truncate(kind)} for a stream of events")
+        raise self._make_error(response, content)
+
+    def _take(self, messages: Messages, piece: bytes) -> Sequence[Message]:
+        try:
+            return [message for message in messages.take(piece) if message.event in _read_told]
+        except ValueError as error:
+            self._refuse(str(error))
+
     def _check_change(self, page: Sequence[object], *, is_first: bool) -> None:
         if page and page == self._last_page and not is_first:
             self._refuse("its pages do not end")
@@ -384,19 +455,25 @@ class Client:
     async def _request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> bytes:
-        try:
+        with self._reaching(TIMEOUT):
             async with (
                 asyncio.timeout(TIMEOUT),
                 self._http.stream(method, self._url + path, content=body, headers=headers) as response,
             ):
                 content = await self._receive(response)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise self._unreachable(f"no answer within {TIMEOUT:g} seconds") from error
-        except httpx.TransportError as error:
-            raise self._unreachable(_find_reason(error)) from error
         if not response.is_success:
             raise self._make_error(response, content)
         return content
+
+    @contextmanager
+    def _reaching(self, seconds: float) -> Iterator[None]:
+        """Say of what fails on the way that the service cannot be reached."""
+        try:
+            yield
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise self._unreachable(f"no answer within {seconds:g} seconds") from error
+        except httpx.TransportError as error:
+            raise self._unreachable(_find_reason(error)) from error
 
     async def _receive(self, response: httpx.Response) -> bytes:
         if coding := response.headers.get("content-encoding", "").removeprefix("identity"):
@@ -470,9 +547,20 @@ def _own_path(board: str) -> str:
     return "/-/boards" + _path(board)
 
 
-def _query(parameters: dict[str, Any]) -> str:
-    given = {key: value for key, value in parameters.items() if value is not None}
+def _query(parameters: Mapping[str, Any]) -> str:
+    given = _given(parameters)
     return f"?{urlencode(given, doseq=True)}" if given else ""
+
+
+def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in parameters.items() if value is not None}
+
+
+def _may_pass(error: RequestFailed) -> bool:
+    """Return whether a failure may be over after a while."""
+    status = error.status or 0
+    is_busy = status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.TOO_MANY_REQUESTS
+    return is_busy or isinstance(error, ServerUnreachable)
 
 
 def _numbers(found: object) -> Iterator[Score]:

@@ -25,6 +25,7 @@ SECTIONS = {
         "submit": "laurels.cli.scores:submit",
         "standing": "laurels.cli.scores:standing",
         "top": "laurels.cli.scores:top",
+        "watch": "laurels.cli.watch:watch",
         "around": "laurels.cli.reads:around",
         "names": "laurels.cli.reads:names",
         "between": "laurels.cli.reads:between",
@@ -74,6 +75,7 @@ Examples:
   laurels submit mario-kart silverhand 2077
   laurels standing mario-kart silverhand
   laurels top mario-kart --count 10
+  laurels watch mario-kart
   laurels around mario-kart silverhand
   laurels summary mario-kart
   laurels import scores.csv.gz --board mario-kart

@@ -23,6 +23,7 @@ from laurels.momento_local.errors import BadArgument, NotListening
 from laurels.momento_local.faults import parse
 from laurels.momento_local.keys import SECRET_BYTES, Keys
 from laurels.momento_local.server import LARGEST_MESSAGE, OPEN_CALLS, MomentoServer
+from laurels.momento_local.web import Web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,9 @@ def _file_option(name: str, about: str, default: Path | None = None) -> Callable
 )
 @click.option("--tls", is_flag=True, help="Listen with TLS too, for programs that can be given nothing but a key.")
 @_port_option("--tls-port", TLS_PORT, "Port to listen on with TLS")
-@_port_option("--account-port", ACCOUNT_PORT, "Port of the account API, which makes and revokes keys over HTTP")
+@_port_option(
+    "--account-port", ACCOUNT_PORT, "Port over HTTP: of the account API, which makes and revokes keys, and of gRPC-Web"
+)
 @click.option("--cache", "caches", metavar="NAME", multiple=True, help="Create a cache at the start. Can be repeated.")
 @click.option(
     "--fault",
@@ -177,27 +180,44 @@ async def _serve(settings: Settings, announce: Callable[[Connections], None]) ->
         momento.tokens.endpoint = connections.place
         await momento.start()
         try:
-            server = _account_server(Account(keys, momento.faults))
+            server = _http_server(Account(keys, momento.faults), momento)
             announce(connections)
             await server.serve([account])
         finally:
             await momento.stop()
 
 
-def _account_server(account: Account) -> uvicorn.Server:
-    """Make the server of the account API; when a signal ends it, the command ends."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            account,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        )
+class HTTPServer(uvicorn.Server):
+    """The server of the account API and of gRPC-Web; when a signal ends it, the command ends."""
+
+    def __init__(self, config: uvicorn.Config, momento: MomentoServer) -> None:
+        super().__init__(config)
+        self._momento = momento
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the subscriptions of browsers first: it would wait for them."""
+        self._momento.end_subscriptions()
+        await super().shutdown(sockets)
+
+
+def _http_server(account: Account, momento: MomentoServer) -> HTTPServer:
+    web = Web(momento.dispatcher.service)
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await (web if web.takes(scope) else account)(scope, receive, send)
+
+    config = uvicorn.Config(
+        answer,
+        interface="asgi3",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    server = HTTPServer(config, momento)
     for ending in (signal.SIGINT, signal.SIGTERM):
         # For a signal before uvicorn sets its handlers, and after it has restored these and raises the signal again.
         signal.signal(ending, lambda *_: setattr(server, "should_exit", True))

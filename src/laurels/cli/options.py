@@ -71,7 +71,7 @@ key_file_option = click.option(
 )
 board_argument = click.argument("board", help="A board's name.")
 name_argument = click.argument("name", help="A player's name.")
-_window_option = click.option(
+window_option = click.option(
     "--window", metavar="WINDOW", help="A window of the board: daily, weekly, monthly, or its cron line."
 )
 _period_option = click.option(
@@ -123,7 +123,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Write one JS
 
 def period_options(command: F) -> F:
     """Add --window and --period to a command about a board."""
-    return _window_option(_period_option(command))
+    return window_option(_period_option(command))
 
 
 def open_client(server: str) -> Client:

@@ -9,22 +9,26 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import signal
 import sys
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import click
 import msgspec
-from rich.console import Console
+from msgspec import Struct
+from rich.console import Console, ConsoleDimensions, Group
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from laurels.visible import escape, escape_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from _typeshed import ReadableBuffer
+    from rich.console import JustifyMethod
 
 SHOWN = 2000
 """How many characters of one line, or of one cell of a table, are shown."""
@@ -64,13 +68,28 @@ def write_table(
     marked: AbstractSet[int] = frozenset(),
 ) -> None:
     """Write rows in columns; the columns ``numbers`` are aligned to the right, and the rows ``marked`` stand out."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for title in titles:
-        table.add_column(title, justify="right" if title in numbers else "left", overflow="fold")
-    for index, row in enumerate(rows):
-        table.add_row(*(Text(_prepare_cell(cell)) for cell in row), style="reverse" if index in marked else None)
-    console = make_console()
-    console.print(table)
+    make_console().print(_make_table(Rows(titles, [*rows], numbers, dict.fromkeys(marked, "reverse"))))
+
+
+class Rows(Struct, frozen=True):
+    """Rows in columns: which of these are numbers, and the style of a row by its index."""
+
+    titles: Sequence[str]
+    cells: Sequence[Sequence[str]]
+    numbers: AbstractSet[str]
+    styles: Mapping[int, str]
+
+
+def _make_table(rows: Rows, *, shortened: str | None = None, gap: int = 3) -> Table:
+    """Return a table whose cells take as many lines as they must, or one, if there is a column to be ``shortened``."""
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    for title in rows.titles:
+        justify: JustifyMethod = "right" if title in rows.numbers else "left"
+        table.add_column(title, justify=justify, overflow="fold", no_wrap=shortened not in {None, title})
+    one_line: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"} if shortened else {}
+    for index, row in enumerate(rows.cells):
+        table.add_row(*(Text(_prepare_cell(cell), **one_line) for cell in row), style=rows.styles.get(index))
+    return table
 
 
 def make_console(*, err: bool = False) -> Console:
@@ -79,6 +98,49 @@ def make_console(*, err: bool = False) -> Console:
     if console.is_terminal:
         console.width = max(NARROWEST, min(shutil.get_terminal_size().columns, UNBOUNDED))
     return console
+
+
+class Picture:
+    """A table that has the terminal for itself, and is drawn anew whenever something in it changes.
+
+    At the end the terminal shows again what it did before, and below that the last of it.
+    """
+
+    def __init__(self) -> None:
+        self._console = make_console()
+        self._live = Live(
+            console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        )
+        self._last = Group()
+
+    @property
+    def can_be(self) -> bool:
+        """Whether stdout is a terminal on which something can be drawn anew."""
+        return self._console.is_terminal and not self._console.is_dumb_terminal
+
+    def __enter__(self) -> Self:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # the terminal must be put right
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+        self._console.print(self._last)
+
+    def draw(self, head: str, rows: Rows, foot: Sequence[str], middle: int = 0) -> None:
+        """Draw rows between other lines: as many as there is room for, if need be those around one."""
+        size = shutil.get_terminal_size()
+        self._console.size = ConsoleDimensions(size.columns, size.lines)
+        room = max(size.lines - len(foot) - 2, 1)
+        first = max(0, min(middle - room // 2, len(rows.cells) - room))
+        styles = {index - first: style for index, style in rows.styles.items()}
+        seen = Rows(rows.titles, rows.cells[first : first + room], rows.numbers, styles)
+        table = _make_table(seen, shortened="name", gap=3 if size.columns >= NARROWEST else 1)
+        self._last = Group(self._line(head, "bold"), table, *map(self._line, foot))
+        self._live.update(self._last, refresh=True)
+
+    def _line(self, text: str, style: str = "") -> Text:
+        return Text(_prepare(text, self._console.file), style, no_wrap=True, overflow="ellipsis")
 
 
 def write_on(console: Console, line: str) -> None:

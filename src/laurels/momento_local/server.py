@@ -105,7 +105,8 @@ class MomentoServer:
         self._heartbeat = heartbeat
         self._stopping = False
         self._server = grpc.aio.server(options=(*OPTIONS, ("grpc.max_concurrent_streams", 2 * most)))
-        self._server.add_generic_rpc_handlers([Dispatcher(self._handlers(), most)])
+        self.dispatcher = Dispatcher(self._handlers(), most)
+        self._server.add_generic_rpc_handlers([self.dispatcher])
 
     def listen(self, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> int:
         """Listen on a port, 0 for a free one, with TLS if there are credentials; return the port.
@@ -127,10 +128,14 @@ class MomentoServer:
         """Begin to answer on the ports."""
         await self._server.start()
 
-    async def stop(self, patience: float = 1.0) -> None:
-        """End the subscriptions, wait up to ``patience`` seconds for the open calls, and stop."""
+    def end_subscriptions(self) -> None:
+        """End the subscriptions: the server is about to stop."""
         self._stopping = True
         self.caches.end()
+
+    async def stop(self, patience: float = 1.0) -> None:
+        """End the subscriptions, wait up to ``patience`` seconds for the open calls, and stop."""
+        self.end_subscriptions()
         await self._server.stop(patience)
 
     def _handlers(self) -> dict[str, grpc.RpcMethodHandler]:

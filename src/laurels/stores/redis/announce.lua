@@ -1,7 +1,7 @@
--- announce(laurels:{:}defined; name...): note that boards are defined anew.
+-- announce(laurels:{:}defined; name, "gone" or nothing): note that a board is defined anew, or no longer.
 --
--- The key is a sorted set of the boards that were ever defined, with the number of the last change of each.
+-- The key is a sorted set of the boards that were ever defined, with the number of the last change of each: one half more
+-- for those that are not defined any more.
 
-local last = tonumber(redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or 0)
-for at = 1, #ARGV do redis.call('ZADD', KEYS[1], last + at, ARGV[at]) end
-return last + #ARGV
+local last = math.floor(tonumber(redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or 0))
+redis.call('ZADD', KEYS[1], last + (ARGV[2] == 'gone' and 1.5 or 1), ARGV[1])

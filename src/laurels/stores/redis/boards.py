@@ -1,8 +1,9 @@
 """The list of boards: a board is put there before its first submit, and taken out long after its last entry has gone.
 
 A board may have gone when somebody looks, and be there again a moment later. So one that looks gone is only taken out
-if it was put there more than a day before; and no process believes for longer than an hour that it has put it there.
-Each board that is put there brings two of the oldest, which are looked at: so the list does not grow for ever.
+if it was put there more than a day before; and no process believes for long that it has put it there, because a server
+that was flushed has lost that. Each board that is put there brings two of the oldest, which are looked at: so the list
+does not grow for ever.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 REMEMBERED = 100_000
 """Of how many boards it is remembered that they are listed."""
-REMEMBERED_SECONDS = 3600
+REMEMBERED_SECONDS = 300
 DAY_MILLISECONDS = 24 * 3600 * 1000
 AT_ONCE = 500
 """How many boards are looked at at once."""

@@ -13,11 +13,17 @@ of what is there, until :meth:`Definitions.declare` brings it: then every board 
 
 **Files.** The file of the process that declared last counts for the boards in it, also where another process has
 another file: no process declares anew what it is told.
+
+**Loss.** A server that keeps nothing on its disk, or was flushed, knows no definition any more, as if a board had been
+undefined; but that was never announced. So who has declared the board does so again, before anything is submitted to
+it by the default definition. Definitions that came over HTTP are gone like the entries.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from types import MappingProxyType
@@ -59,6 +65,7 @@ UNDECLARED_KNOWN = 100_000
 PARTITIONS_KNOWN = 100_000
 """Of how many partitions it is remembered what they are; far more than one board has."""
 _DEFINE, _ANNOUNCE, _ANNOUNCED = Script(COMMON, "define"), Script("announce"), Script("announced")
+_log = logging.getLogger("laurels.stores")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Definition).decode
 
@@ -166,7 +173,10 @@ def _read_definition(name: str, body: bytes) -> Definition:
 
 
 class Definitions:
-    """The definitions of all boards, as far as they are known here. ``changed`` is called with the name of a board."""
+    """The definitions of all boards, as far as they are known here.
+
+    ``changed`` is called with the name of a board, and ``lost`` if Redis has lost something.
+    """
 
     def __init__(
         self, call: Callable[..., Awaitable[Any]], ask: Callable[..., Awaitable[Any]], now: Callable[[], int]
@@ -178,11 +188,13 @@ class Definitions:
         self._partitions: dict[str, Known] = {}
         self._default = _PLAIN
         self._own: dict[str, Definition] = {}
+        self._declared: dict[str, Definition] = {}
         self._undeclared: set[str] = set()
         self._read_to = 0
         self._begun: set[str] = set()
         self._acting: dict[tuple[str, ...], asyncio.Future[None]] = {}
         self.changed: Callable[[str], object] = lambda _: None
+        self.lost: Callable[[], object] = lambda: None
 
     @property
     def own(self) -> Mapping[str, Definition]:
@@ -232,6 +244,8 @@ class Definitions:
         self._boards[name] = known
         if known.is_own:
             self._own[name] = known.definition
+            if name in self._declared:
+                self._declared[name] = known.definition
             self._undeclared.discard(name)
         else:
             self._own.pop(name, None)
@@ -255,16 +269,38 @@ class Definitions:
         for start in range(0, len(names), DEFINED_AT_ONCE):
             await asyncio.gather(*map(self.learn, names[start : start + DEFINED_AT_ONCE]))
         if names:
-            self._read_to = int(found[-1])
+            self._read_to = int(float(found[-1]))
 
     async def learn(self, name: str) -> Known:
-        """Learn what Redis has of a board."""
+        """Learn what Redis has of a board; see that it has what this process has declared."""
+        await self._look(name)
+        return await self.restore(name)
+
+    async def _look(self, name: str) -> Known:
         key = key_of(name)
         state, body = await self._ask(key, "MGET", f"{key}:state", f"{key}:definition")
         state = (state or b"").partition(b"!")[0]  # which says that somebody watches
         if not state and self._default.state[:1] == "~" and name not in self._boards:
             return self._default  # nothing is there yet, or another process's plain default: the first submit shows
         return self.take(name, state, body or b"")
+
+    async def restore(self, name: str) -> Known:
+        """Define a board again that this process has declared, if Redis has lost that; return what is known then."""
+        declared, known = self._declared.get(name), self.of(name)
+        if declared is None or known.is_own:
+            return known
+        number = await self._ask(DEFINED, "ZSCORE", DEFINED, name)
+        if number is not None and not float(number).is_integer():
+            return known
+        self.lost()
+        _log.warning("Redis has lost the definition of the board %r, which is declared again", name)
+        with suppress(DefinitionConflict):  # somebody was faster to submit
+            await self.define(name, declared)
+        return self.of(name)
+
+    def forget_begun(self) -> None:
+        """Have no board be taken for begun: what was written may be lost."""
+        self._begun.clear()
 
     # What is changed
 
@@ -273,11 +309,12 @@ class Definitions:
 
         Raises DefinitionConflict, which says the ``way`` out.
         """
-        await self._call(_ANNOUNCE, (DEFINED,), name)
-        was_own = (await self.learn(name)).is_own
+        words = (name, "gone") if definition is None else (name,)
+        await self._call(_ANNOUNCE, (DEFINED,), *words)
+        was_own = (await self._look(name)).is_own
         await self._change(name, definition, "keep", way)
         await self._spread(name)
-        await self._call(_ANNOUNCE, (DEFINED,), name)
+        await self._call(_ANNOUNCE, (DEFINED,), *words)
         return was_own
 
     async def adopt(self, name: str) -> None:
@@ -322,7 +359,7 @@ class Definitions:
 
     async def _prepare(self, name: str, new: Definition, mode: str, way: str) -> None:
         """Look in all partitions for entries that contradict; let those go that the board will have no more."""
-        known = await self.learn(name)
+        known = await self._look(name)
         old = known.definition
         if known.source and new.partitions != old.partitions:
             problem = f"its entries are being moved to {old.partitions} partitions"
@@ -475,6 +512,7 @@ class Definitions:
                 raise
             await self._ask(DEFAULT, "SET", DEFAULT, _encode(default))
         await self._each(new, lambda name: self.define(name, new[name]))
+        self._declared = dict(definitions)
 
     async def _declare_default(
         self, definitions: Mapping[str, Definition], undeclared: Callable[[], AsyncIterator[str]]
@@ -482,7 +520,7 @@ class Definitions:
         way = " (it has the default definition: declare it as it was, or go back to the default that was)"
         for mode in ("check", "keep"):
             async for name in undeclared():
-                if name not in definitions and not (await self.learn(name)).is_own:
+                if name not in definitions and not (await self._look(name)).is_own:
                     await self._change(name, None, mode, way)
 
     @staticmethod

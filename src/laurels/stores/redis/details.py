@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from laurels.stores.contract import Entries, Entry, FullStanding, Ranked
-from laurels.stores.redis.keys import read_score
+from laurels.stores.redis.keys import read_name, read_score
 from laurels.stores.redis.submitting import read_standing
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def read_entry(entry: list[Any], *, with_metadata: bool) -> Ranked:
     """Return an entry of its name, score, rank and details; one without these was put there by another program."""
     name, score, rank, details = entry
     if not details:
-        return Ranked(name.decode(), read_score(score), rank)
+        return Ranked(read_name(name), read_score(score), rank)
     tick, sequence, metadata = read_details(details)
     kept = metadata if with_metadata else None
-    return Ranked(name.decode(), read_score(score), rank, sequence, tick, kept, tick=tick)
+    return Ranked(read_name(name), read_score(score), rank, sequence, tick, kept, tick=tick)
 
 
 def read_entries(found: list[Any] | None, *, with_metadata: bool) -> Entries:
@@ -70,9 +70,13 @@ def page_of(pairs: Sequence[bytes]) -> bytes:
     if not pairs:
         return b"[]"
     names, scores = pairs[::2], pairs[1::2]
-    text = b"".join(names)
-    if max(map(len, scores)) > DIGITS or not b"".join(scores).isdigit() or _is_escaped(text):
-        return _encode([Entry(name.decode(), read_score(score)) for name, score in zip(names, scores, strict=True)])
-    text.decode()  # raises if another program put there what is no UTF-8
+    text = b" ".join(names)
+    if (
+        max(map(len, scores)) > DIGITS
+        or not b"".join(scores).isdigit()
+        or _is_escaped(text)
+        or read_name(text).encode() != text
+    ):
+        return _encode([Entry(read_name(name), read_score(score)) for name, score in zip(names, scores, strict=True)])
     entries = b'},{"name":"'.join(map(b'","score":'.join, zip(names, scores, strict=True)))
     return b'[{"name":"' + entries + b"}]"

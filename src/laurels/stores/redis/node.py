@@ -23,7 +23,7 @@ from laurels.stores.redis.durability import QUESTIONS, Facts, read_facts
 from laurels.stores.redis.replicas import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from laurels.stores.redis.calls import Reply
     from laurels.stores.redis.connection import Sent
@@ -45,7 +45,9 @@ _log = logging.getLogger("laurels.stores")
 
 
 class Router(Protocol):
-    """What knows which node a call goes to."""
+    """What knows which node a call goes to; ``interrupted`` is called when a connection is lost."""
+
+    interrupted: Callable[[], object]
 
     async def find(self, node: Node) -> Address:
         """Return where a node is now; raise StoreUnavailable if that cannot be found out."""
@@ -213,6 +215,7 @@ class Node:
         if connection is not self.connection:
             return
         self.connection = None
+        self._router.interrupted()
         for reply in calls:
             reply.turn = None
             if reply.reads:

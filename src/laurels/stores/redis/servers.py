@@ -12,7 +12,7 @@ from laurels.stores.redis.calls import Look, Reply
 from laurels.stores.redis.errors import PASSING, code_of, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from laurels.stores.redis.calls import Script, Word
     from laurels.stores.redis.durability import Facts
@@ -40,6 +40,8 @@ class Servers(ABC):
     def __init__(self, handshake: Handshake, settings: RedisSettings) -> None:
         self.handshake = handshake
         self.settings = settings
+        self.interrupted: Callable[[], object] = lambda: None
+        """Called when a connection is lost."""
 
     def call(self, script: Script, keys: tuple[str, ...], *arguments: Word) -> Reply:
         """Call a script over keys of one hash tag, with all that is asked in this turn of the loop."""

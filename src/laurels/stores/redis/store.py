@@ -58,7 +58,16 @@ from laurels.stores.redis.calls import Script
 from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import UNKNOWN, Definitions
 from laurels.stores.redis.details import page_of, read_details, read_entries, read_entry, read_full
-from laurels.stores.redis.keys import COMMON, RUN_KEY, is_partition, key_of, owner_of, read_score, write_score
+from laurels.stores.redis.keys import (
+    COMMON,
+    RUN_KEY,
+    is_partition,
+    key_of,
+    owner_of,
+    read_name,
+    read_score,
+    write_score,
+)
 from laurels.stores.redis.partitions import ENTRIES, Partitions, names_of
 from laurels.stores.redis.rates import RedisMeters
 from laurels.stores.redis.relocation import Relocation
@@ -138,7 +147,9 @@ class RedisStore(Store):
         self.meters = RedisMeters(self._servers.call)
         self._definitions = Definitions(self._servers.call, self._servers.ask, self._now)
         self._boards = BoardList(self._servers.call, self._servers.ask, self._now)
-        self._run_key: bytes | None = None
+        self._run_key = b""
+        self._has_run_key = False
+        self._servers.interrupted = self._definitions.lost = self._forget
         relocation = Relocation(self._act, self._servers.ask, self._definitions, self._boards.add)
         self._watching = Watching(self._servers, self._names_of, self._definitions.learn)
         self._definitions.changed = self._watching.refresh
@@ -155,6 +166,12 @@ class RedisStore(Store):
         return self._is_spread(board) or (
             bool(self._definitions.of(board.name).earlier) and not is_partition(board.name)
         )
+
+    def _forget(self) -> None:
+        """Take nothing for written: what is connected to next may have lost it, or be a server that never had it."""
+        self._has_run_key = False
+        self._boards.listed.clear()
+        self._definitions.forget_begun()
 
     def _now(self) -> int:
         return round(self._clock() * SECOND)
@@ -180,7 +197,8 @@ class RedisStore(Store):
             await self._definitions.adopt(name)
             now = self._definitions.of(name)
         else:
-            now = self._definitions.take(name, answer[1], answer[2])
+            self._definitions.take(name, answer[1], answer[2])
+            now = await self._definitions.restore(name)
         if now.definition != known.definition or now.state == UNKNOWN or not now.has_layout_of(known):
             raise DefinitionChanged(name)
 
@@ -335,10 +353,11 @@ class RedisStore(Store):
 
     async def _signing_key(self) -> bytes:
         """Return what runs are signed with: all processes have the same."""
-        if self._run_key is None:
-            await self._servers.ask(RUN_KEY, "SET", RUN_KEY, os.urandom(KEY_BYTES), "NX")
-            self._run_key = await self._servers.ask(RUN_KEY, "GET", RUN_KEY)
-        return self._run_key or b""
+        if not self._has_run_key:
+            await self._servers.ask(RUN_KEY, "SET", RUN_KEY, self._run_key or os.urandom(KEY_BYTES), "NX")
+            self._run_key = await self._servers.ask(RUN_KEY, "GET", RUN_KEY) or b""
+            self._has_run_key = bool(self._run_key)
+        return self._run_key
 
     async def _read_run(self, board: Board, submission: Submission) -> bytes | None:
         if not isinstance(submission, FullSubmission) or submission.run is None:
@@ -468,7 +487,7 @@ class RedisStore(Store):
             if looked is not None:
                 return page_of(*looked)
         found = await self._read(board, "page", start, min(stop, ALL), "")
-        return _encode([Entry(name.decode(), read_score(score)) for name, score, _ in found or ()])
+        return _encode([Entry(read_name(name), read_score(score)) for name, score, _ in found or ()])
 
     @_spread
     async def count(self, board: Board) -> int:
@@ -546,7 +565,7 @@ class RedisStore(Store):
         return [_hidden(each, with_metadata=with_metadata) for each in found or ()]
 
     async def _ask_spread(
-        self, board: Board, names: Sequence[str], kind: str, words: Sequence[Sequence[str | int]]
+        self, board: Board, names: Sequence[str], kind: str, words: Sequence[Sequence[str | bytes | int]]
     ) -> list[Any]:
         """Ask several partitions of a board the same, or each with words of its own, in one turn.
 
@@ -734,7 +753,7 @@ def _flags(*, with_places: bool) -> str:
 def _hidden(entry: list[Any], *, with_metadata: bool) -> HiddenName:
     name, *found = entry
     if not found:
-        return HiddenName(name.decode())
+        return HiddenName(read_name(name))
     score, details = found
     tick, _, metadata = read_details(details) if details else (None, 0, None)
-    return HiddenName(name.decode(), read_score(score), tick, metadata if with_metadata else None)
+    return HiddenName(read_name(name), read_score(score), tick, metadata if with_metadata else None)
