@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from laurels.errors import LaurelsError, StoreUnavailable
 from laurels.live.feed import Feed
-from laurels.live.subscribers import Subscriber
 from laurels.live.watched import WatchedBoard, WatchedView
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from laurels.boards import Boards
     from laurels.live.events import Frames
+    from laurels.live.subscribers import Subscriber
     from laurels.live.views import View
 
 log = logging.getLogger(__name__)
