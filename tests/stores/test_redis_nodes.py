@@ -26,7 +26,8 @@ from laurels.stores.redis.cluster import slot_of
 from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.errors import translate
 from laurels.stores.redis.keys import key_of
-from laurels.stores.redis.relocation import partition, partition_of
+from laurels.stores.redis.partitions import partition_of
+from laurels.stores.redis.relocation import partition
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.store import RedisStore, open_store
 from laurels.stores.redis.url import Address, Target
