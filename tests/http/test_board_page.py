@@ -155,12 +155,12 @@ def test_player_beside_a_read(service: Server, board: str) -> None:
 @pytest.mark.parametrize("hidden", [False, True], ids=["nobody", "hidden"])
 def test_player_who_is_not_there(service: Server, board: str, *, hidden: bool) -> None:
     """For a name that is not on the board the first page is shown, and says so; a hidden one looks the same."""
-    fill(service, board, {"v": 1, "x": 3} if hidden else {"v": 1})
+    fill(service, board, {"v": 1, "x": 77777} if hidden else {"v": 1})
     if hidden:
         assert ask(service, "PUT", f"/-/boards/{board}/hidden/x").status < 300
     page = browse(service, f"/{board}?player=x")
     assert (page.text("p[@role='status']"), page.names) == ("x is not on this board.", ["v"])
-    assert "3" not in show(page.one("main"))
+    assert "77,777" not in show(page.one("main"))
 
 
 def test_held_score(service: Server, board: str) -> None:
@@ -285,11 +285,11 @@ def test_next_page_of_a_window(service: Server, board: str) -> None:
 
 
 def test_stage(service: Server, board: str) -> None:
-    """On a stage there are the heading and the table; in a frame, no link to the stage."""
-    fill(service, board, {f"p{place:02}": -place for place in range(30)})
+    """On a stage there are the heading and the table, of 50 entries; in a frame, no link to the stage."""
+    fill(service, board, {f"p{place:02}": -place for place in range(60)})
     page = browse(service, f"/{board}?view=stage")
     assert (page.one("body").get("class"), page.all("form"), page.all("nav"), page.all("svg")) == ("stage", [], [], [])
-    assert len(page.rows) == 20
+    assert len(page.rows) == 50
     assert "For a large screen" not in browse(service, f"/{board}?view=embed").links("footer")
     assert browse(service, f"/{board}").links("footer")["For a large screen"] == "?view=stage"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -64,17 +64,17 @@ def buffering_proxy(server: Server) -> Iterator[str]:
 
     class Passed(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            connection = HTTPConnection(server.host, server.port, timeout=30)
-            connection.request("GET", self.path, headers=dict(self.headers.items()))
-            answer = connection.getresponse()
-            body = b"" if "/live" in self.path else answer.read()
+            with closing(HTTPConnection(server.host, server.port, timeout=30)) as connection:
+                connection.request("GET", self.path, headers=dict(self.headers.items()))
+                answer = connection.getresponse()
+                body = b"" if "/live" in self.path else answer.read()
+                answer.close()
             self.send_response(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() in {"content-type", "access-control-allow-origin"}:
                     self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
-            connection.close()
 
         def log_message(self, *_: object) -> None:
             """Keep still."""

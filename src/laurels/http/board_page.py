@@ -36,6 +36,8 @@ VARY: Header = (b"vary", b"accept")
 SPAN_SHOWN = 9
 """How many neighbours of a player are shown on either side."""
 PERIODS_SHOWN = 5
+STAGE_ENTRIES = 50
+"""How many entries a large screen goes through, unless it is asked for others."""
 _OF_VIEW = (LOOK.name, PLAYER_SHOWN.name)
 _decode_problem = msgspec.json.Decoder(Problem).decode
 
@@ -144,7 +146,8 @@ async def _read(boards: Boards, view: View, values: dict[str, Any]) -> None:
         _show_page(view, page, places[0] if places else page.entries.total, cursor.size)
     else:
         start, stop = values["startRank"], values["endRank"]
-        await _read_page(boards, view, start, start + DEFAULT_PAGE_ENTRIES if stop is None else stop)
+        size = STAGE_ENTRIES if view.view == "stage" else DEFAULT_PAGE_ENTRIES
+        await _read_page(boards, view, start, start + size if stop is None else stop)
 
 
 async def _read_around(boards: Boards, view: View, name: str, span: int | None, limit: int | None) -> None:

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 FOR_EVER = (b"cache-control", b"public, max-age=31536000, immutable")
 """For what has its digest in its address."""
-FOR_ANY_PAGE = (ALLOW, b"*")
-"""The widget runs on any page; what it then may not read it can only say if it runs."""
+HEADERS = (
+    (b"content-security-policy", b"default-src 'none'"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (ALLOW, b"*"),  # the widget loads on any page: only then can it say that the page may not read the board
+)
 
 
 async def _send(name: str, _: Context, request: Request, version: str | None) -> Response:
     file = find(name)
-    headers = ((b"cross-origin-resource-policy", b"cross-origin"), (b"content-security-policy", b"default-src 'none'"))
-    if name == "widget.js":
-        headers += (FOR_ANY_PAGE,)
     if version == file.digest:
-        return Response(200, file.body, file.kind, (*headers, FOR_EVER))
-    return revalidated(request, Response(200, file.body, file.kind, headers))
+        return Response(200, file.body, file.kind, (*HEADERS, FOR_EVER))
+    return revalidated(request, Response(200, file.body, file.kind, HEADERS))
 
 
 WEB_FILES = tuple(

@@ -85,13 +85,12 @@ function follow({ score, rank, previous, passedBy }, display) {
   const [place, points] = card.querySelectorAll("dd data");
   place.textContent = formatNumber(rank + 1);
   points.textContent = formatScore(score, display);
-  if (!previous || previous.rank === null) return;
+  if (!previous || previous.rank === null || previous.rank === rank) return;
   const news = document.getElementById("news");
   const from = `rank ${formatNumber(rank + 1)}, from ${formatNumber(previous.rank + 1)}.`;
   news.className = rank > previous.rank ? "news fell" : "news rose";
   if (passedBy.length) news.replaceChildren("Passed by ", ...listOf(passedBy), `. Now at ${from}`);
-  else if (rank !== previous.rank) news.replaceChildren(`${rank < previous.rank ? "Up" : "Down"} to ${from}`);
-  else news.replaceChildren(`A new score: ${formatScore(score, display)}, before ${formatScore(previous.score, display)}.`);
+  else news.replaceChildren(`${rank < previous.rank ? "Up" : "Down"} to ${from}`);
 }
 
 // What the feed does not tell
@@ -127,7 +126,7 @@ function refreshing(display, signal) {
 /** Put parts of a page that was read again in the place of those that are shown. */
 function graft(found, display) {
   localize(found, display);
-  for (const part of ["nav.tabs:not(.past)", "nav.past", "nav.pages", "#chart > *", "#chart > svg", "#period"]) {
+  for (const part of ["nav.tabs:not(.past)", "nav.past", "nav.pages", "figcaption", "#chart svg", ".axis", "#period"]) {
     const [mine, its] = [document.querySelector(part), found.querySelector(part)];
     if (mine && its && !mine.isEqualNode(its) && !mine.contains(document.activeElement)) mine.replaceWith(its);
     else if (its && !mine && part === "nav.pages") document.querySelector(".wide").after(its);

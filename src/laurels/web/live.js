@@ -2,6 +2,8 @@
 // It reads Server-Sent Events by fetch, because EventSource can send no key. If the service has none, or something
 // between keeps them back, it reads the board again and again; if Momento's Topics tell of changes, when they do.
 
+import { Failure, request } from "./request.js";
+
 const SILENCE = 40_000; // the service says something every 15 seconds,
 const FIRST = 6_000; // and begins at once
 const SLOWEST = 30_000; // how long it waits at most before it tries again, but for what Retry-After says
@@ -23,7 +25,7 @@ const connections = new Set();
 export function watch({ server, board, query, token = "", onRows, onStanding, onState = () => {} }) {
   const fits = (each) => each.server === `${server}` && each.board === board && each.token === token;
   const found = [...connections].find((each) => fits(each) && each.views.length < VIEWS);
-  return (found ?? new Connection(server, board, token)).add({ query, onRows, onStanding, onState, rows: new Map() });
+  return (found ?? new Connection(server, board, token)).add(new View(query, onRows, onStanding, onState));
 }
 
 addEventListener("online", () => connections.forEach((each) => each.wake?.()));
@@ -32,14 +34,6 @@ addEventListener("visibilitychange", () => {
   clearTimeout(leaving);
   if (document.hidden) leaving = setTimeout(() => connections.forEach((each) => each.pause()), AWAY);
 });
-
-/** What keeps it from reading; the status is 0 if there was no answer. */
-class Failure extends Error {
-  constructor(message, status = 0, wait = 0) {
-    super(message);
-    Object.assign(this, { status, wait });
-  }
-}
 
 class Connection {
   views = [];
@@ -102,7 +96,7 @@ class Connection {
       this.isStreaming = false;
       const wait = error && !this.isAway ? this.fail(error) : 0;
       if (wait === Infinity) return;
-      await this.sleep(wait);
+      if (wait) await this.sleep(wait);
     }
   }
 
@@ -117,7 +111,7 @@ class Connection {
       return 0;
     }
     const isNews = status || this.failures || this.views.some((view) => !view.state); // streams end now and then
-    if (isNews) for (const view of this.views) tell(view, isRefused ? "refused" : "lost", error);
+    if (isNews) for (const view of this.views) view.say(isRefused ? "refused" : "lost", error);
     if (isRefused) return isFinal ? Infinity : SLOWEST;
     const backOff = Math.min(this.retry * 2 ** this.failures++, SLOWEST) * (0.5 + Math.random());
     return Math.max(error.wait || 0, backOff);
@@ -135,17 +129,6 @@ class Connection {
       : `${origin} cannot be reached.`);
   }
 
-  async ask(url, accept, headers = {}) {
-    const { signal } = this.abort;
-    const token = typeof this.token === "function" ? await this.token() : this.token;
-    if (token) headers.Authorization = `Bearer ${token}`;
-    headers.Accept = accept;
-    const answer = await fetch(url, { headers, signal, cache: "no-store", credentials: "omit" });
-    if (answer.ok) return answer;
-    const { detail = `The service answers ${answer.status}.` } = await answer.json().catch(() => ({}));
-    throw new Failure(detail, answer.status, Number(answer.headers.get("Retry-After")) * 1_000);
-  }
-
   // The stream
 
   async stream() {
@@ -156,8 +139,9 @@ class Connection {
     if (this.views.length > 1) for (const view of this.views) url.searchParams.append("view", view.query);
     else url.search = this.views[0].query;
     this.listen(FIRST);
-    const headers = this.lastId ? { "Last-Event-ID": this.lastId } : {};
-    const answer = await this.ask(url, "text/event-stream, application/json;q=0.5", headers);
+    const headers = { Accept: "text/event-stream, application/json;q=0.5" };
+    if (this.lastId) headers["Last-Event-ID"] = this.lastId;
+    const answer = await request(url, this.token, headers, this.abort.signal);
     this.cuts++;
     if (answer.headers.get("Content-Type")?.startsWith("application/json")) {
       return this.follow((await answer.json()).topics);
@@ -178,9 +162,10 @@ class Connection {
   async receive(body) {
     const decoder = new TextDecoder();
     let text = "", event = {};
-    for await (const bytes of chunks(body)) {
+    const reader = body.getReader();
+    for (let next; !(next = await reader.read()).done; ) {
       this.listen(SILENCE);
-      const lines = (text + decoder.decode(bytes, { stream: true })).split(/\r?\n/);
+      const lines = (text + decoder.decode(next.value, { stream: true })).split(/\r?\n/);
       text = lines.pop();
       for (const line of lines) {
         if (line) take(line, event);
@@ -196,123 +181,57 @@ class Connection {
     this.failures = this.cuts = 0;
     const message = JSON.parse(data);
     const view = this.views[message.view ?? 0];
-    if (event === "standing") call(view.onStanding, message);
-    else show(view, message, event === "page");
-    tell(view, "live");
+    if (event === "standing") view.tell("onStanding", message);
+    else view.show(message, event === "page");
+    view.say("live");
   }
 
   // Without a stream
 
   async poll() {
+    const { read } = await import("./polling.js");
     for (; this.polls > 0 && !this.isAway; this.polls--) {
-      await this.read();
+      await read(this);
       await this.sleep(POLL);
     }
   }
 
-  /** Follow what Topics tell: that something has changed, not what. So it reads, at most once a second. */
   async follow(topics) {
     clearTimeout(this.timer);
-    let isOpen = true, isDue;
-    const end = () => { isOpen = false; this.wake?.(); };
-    const hear = (isHint) => {
-      this.failures = this.cuts = 0;
-      if (isHint) { isDue = true; this.wake?.(); }
-    };
-    subscribe(topics, this.abort.signal, hear).then(end, end);
-    const last = Date.parse(topics.expiresAt) - 5_000;
-    while (isOpen && !this.isAway && !(Date.now() > last)) {
-      isDue = false;
-      await this.read();
-      await new Promise((done) => setTimeout(done, 1_000));
-      if (!isDue && isOpen && !this.isAway) await this.sleep(SLOWEST); // a hint may get lost
-    }
-    if (!isOpen) throw new Failure("The subscription has ended.");
-  }
-
-  async read() {
-    await Promise.all(this.views.map(async (view) => {
-      try {
-        await this.readView(view);
-        tell(view, "live");
-      } catch (error) {
-        if (error.status !== 404) throw error;
-        tell(view, "refused", error); // the name is not there, or not yet
-      }
-    }));
-    this.failures = 0;
-  }
-
-  async readView(view) {
-    const query = new URLSearchParams(view.query);
-    const name = query.get("name");
-    if (name === null) {
-      const fields = ["rank", "place", "total", query.get("include")];
-      query.set("include", fields.filter(Boolean).join());
-    } else query.delete("name");
-    const path = name === null ? this.path : `${this.path}/${encodeURIComponent(name)}`;
-    const answer = await this.ask(new URL(`${path}?${query}`, this.server), "application/json");
-    const found = await answer.json();
-    if (name === null) return show(view, found, !view.state);
-    const previous = view.standing ?? null;
-    view.standing = found;
-    if (previous?.score === found.score && previous.rank === found.rank) return;
-    call(view.onStanding, { ...found, previous, passedBy: [] });
+    const { follow } = await import("./polling.js");
+    await follow(topics, this);
+    throw new Failure("The subscription has ended.");
   }
 }
 
-function call(told, ...values) { // what goes wrong there is no fault of the feed
-  try { told?.(...values); } catch (error) { reportError(error); }
-}
+/** What one who watches has been told. */
+class View {
+  rows = new Map();
 
-function tell(view, state, error) {
-  if (view.state === state && view.message === error?.message) return;
-  view.state = state;
-  view.message = error?.message;
-  call(view.onState, state, error);
-}
+  constructor(query, onRows, onStanding, onState) {
+    Object.assign(this, { query, onRows, onStanding, onState });
+  }
 
-function show(view, { leaderboard, set = [], gone = [], total, period }, isWhole) {
-  if (leaderboard) view.rows.clear();
-  for (const name of gone) view.rows.delete(name);
-  for (const entry of leaderboard ?? set) view.rows.set(entry.name, entry);
-  const rows = [...view.rows.values()].sort((one, other) => one.place - other.place);
-  call(view.onRows, rows, total, isWhole, period);
+  say(state, error) {
+    if (this.state === state && this.message === error?.message) return;
+    Object.assign(this, { state, message: error?.message });
+    this.tell("onState", state, error);
+  }
+
+  show({ leaderboard, set = [], gone = [], total, period }, isWhole) {
+    if (leaderboard) this.rows.clear();
+    for (const name of gone) this.rows.delete(name);
+    for (const entry of leaderboard ?? set) this.rows.set(entry.name, entry);
+    const rows = [...this.rows.values()].sort((one, other) => one.place - other.place);
+    this.tell("onRows", rows, total, isWhole, period);
+  }
+
+  tell(what, ...values) { // what goes wrong there is no fault of the feed
+    try { this[what]?.(...values); } catch (error) { reportError(error); }
+  }
 }
 
 function take(line, event) {
   const [, field, value] = /^([^:]*):? ?(.*)$/.exec(line);
   event[field] = field === "data" && event.data ? `${event.data}\n${value}` : value;
-}
-
-async function* chunks(body) {
-  const reader = body.getReader();
-  for (let next; !(next = await reader.read()).done; ) yield next.value;
-}
-
-/** Subscribe to a topic of Momento by gRPC-Web, until it ends; say of each message whether something has changed. */
-async function subscribe({ endpoint, cache, topic, token }, signal, hear) {
-  const base = endpoint.includes("://") ? endpoint : `https://web.${endpoint}`;
-  const message = [...field(1, cache), ...field(2, topic)];
-  const body = new Uint8Array([0, 0, 0, message.length >> 8, message.length & 255, ...message]);
-  const headers = { Authorization: token, "Content-Type": "application/grpc-web+proto", "X-Grpc-Web": "1" };
-  const request = { method: "POST", headers, body, signal, credentials: "omit" };
-  const answer = await fetch(`${base}/cache_client.pubsub.Pubsub/Subscribe`, request);
-  let bytes = [];
-  for await (const more of chunks(answer.body)) {
-    bytes.push(...more);
-    for (let end; bytes.length >= 5; bytes = bytes.slice(end)) {
-      end = 5 + new DataView(new Uint8Array(bytes).buffer).getUint32(1);
-      if (bytes.length < end) break;
-      if (bytes[0] === 0) hear(bytes[5] !== HEARTBEAT);
-    }
-  }
-}
-
-const HEARTBEAT = (3 << 3) | 2; // the tag of a message that is one
-
-function field(number, text) {
-  const bytes = new TextEncoder().encode(text);
-  const size = bytes.length < 128 ? [bytes.length] : [(bytes.length & 127) | 128, bytes.length >> 7];
-  return [(number << 3) | 2, ...size, ...bytes];
 }

@@ -24,14 +24,16 @@ _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 class Script:
     """A script, behind others whose functions it uses. Making those takes time in each call.
 
-    One that ``reads`` changes nothing: if its answer is lost, it is asked for again.
+    One that ``reads`` changes nothing: if its answer is lost, it is asked for again. One that is ``closed`` touches no
+    other keys than it is given; others touch all that have their tag.
     """
 
-    def __init__(self, *names: str, reads: bool = False) -> None:
+    def __init__(self, *names: str, reads: bool = False, closed: bool = False) -> None:
         here = files("laurels.stores.redis")
         self.body = b"".join(here.joinpath(f"{name}.lua").read_bytes() for name in names)
         self.digest = sha1(self.body, usedforsecurity=False).hexdigest()
         self.reads = reads
+        self.closed = closed
 
 
 class Turn(Protocol):

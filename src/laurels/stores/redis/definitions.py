@@ -64,7 +64,8 @@ UNDECLARED_KNOWN = 100_000
 """Of how many boards without a definition it is remembered that there is something to know."""
 PARTITIONS_KNOWN = 100_000
 """Of how many partitions it is remembered what they are; far more than one board has."""
-_DEFINE, _ANNOUNCE, _ANNOUNCED = Script(COMMON, "define"), Script("announce"), Script("announced")
+_DEFINE = Script(COMMON, "define")
+_ANNOUNCE, _ANNOUNCED = Script("announce", closed=True), Script("announced", closed=True)
 _log = logging.getLogger("laurels.stores")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Definition).decode

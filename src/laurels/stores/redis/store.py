@@ -579,7 +579,7 @@ class RedisStore(Store):
             asked = names[start : start + size]
             own = words[start : start + size] if kind in ENTRIES else words
             states = [self._definitions.of(name).state for name in asked]
-            line = *states, order, place, kind, *chain(*own)
+            line = len(asked), *states, order, place, kind, *chain(*own)
             replies.append(self._servers.call(_SPREAD, tuple(map(key_of, asked)), *line))
         answers: list[Any] = []
         changed = ""
