@@ -67,7 +67,7 @@ class Watching:
         await self.page.evaluate("last.close()")
 
     async def told(self, fact: str) -> Any:
-        """Wait until something told fits an expression of ``it``, return it; forget what was told of its kind before."""
+        """Wait until something told fits an expression of ``it``; return it, and forget those of its kind before."""
         try:
             return await (await self.page.wait_for_function(TOLD % fact)).json_value()
         except Timeout:
