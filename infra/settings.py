@@ -24,8 +24,8 @@ MEMORY_MB = 1024
 ROUTE_SECONDS = 10
 """The memory of each function, and the time-out of one that answers a route."""
 ACCESS_STRING = (
-    "on ~laurels:* resetchannels &laurels:* -@all +@read +@write +@connection -@dangerous +evalsha +script|load +info "
-    "+time +wait +publish +spublish +cluster|slots +cluster|shards"
+    "on ~laurels:* resetchannels &laurels:* -@all +@read +@write +@connection -@dangerous +evalsha +script|load +multi "
+    "+exec +info +time +wait +publish +spublish +cluster|slots +cluster|shards"
 )
 """What the functions may do in a cache of Valkey's: use Laurels' keys, by scripts, tell of changes, and ask for slots.
 """

@@ -141,6 +141,8 @@ MAY_IMPORT = {
     "bench.table": bench("figures"),
     "bench.requests": bench("errors", "members"),
     "bench.openloop": bench("errors", "requests"),
+    "bench.audience": bench("machine"),
+    "bench.touching": bench("errors", "members", "requests"),
     "bench.servers": bench("errors", "machine"),
     "bench.load": bench("errors", "machine", "servers"),
     "bench.directories": bench("errors", "requests") | laurels("stores.contract", "stores.embedded"),
@@ -149,7 +151,7 @@ MAY_IMPORT = {
     "bench.scale": set[str](),
     "bench.peers": bench("machine", "members"),
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
-    | bench("directories", "peers", "ranking")
+    | bench("audience", "directories", "peers", "ranking")
     | infra("assets", "runtimes")
     | laurels("access", "momento_local", "stores.embedded"),
     "bench.__main__": bench("errors", "figures", "machine", "rows", "table"),
