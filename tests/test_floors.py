@@ -73,7 +73,7 @@ MAY_IMPORT = {
     "laurels.restoring": laurels("clock", "errors", "definition", "stores.contract", "submissions"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
     | laurels("clock", "turnstile", "restoring"),
-    "laurels.live": laurels("limits", "errors", "stores.contract", "boards"),
+    "laurels.live": laurels("limits", "errors", "stores.contract", "turnstile", "boards"),
     "laurels.web": set[str](),
     "laurels.http": laurels(
         "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
