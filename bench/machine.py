@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -42,6 +43,17 @@ def family(pid: int) -> Iterator[int]:
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Return the CPU time of the processes, their living descendants and their dead children."""
     return sum(_ticks(member) for pid in pids for member in family(pid)) / TICKS_A_SECOND
+
+
+def resident_bytes(pid: int) -> int:
+    """Return how much memory a process has."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def raise_descriptors() -> None:
+    """Let this process open as many files as it may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _ticks(pid: int) -> int:

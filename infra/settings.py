@@ -24,10 +24,11 @@ MEMORY_MB = 1024
 ROUTE_SECONDS = 10
 """The memory of each function, and the time-out of one that answers a route."""
 ACCESS_STRING = (
-    "on ~laurels:* -@all +@read +@write +@connection -@dangerous +evalsha +script|load +info +time +wait "
-    "+cluster|slots +cluster|shards"
+    "on ~laurels:* resetchannels &laurels:* -@all +@read +@write +@connection -@dangerous +evalsha +script|load +multi "
+    "+exec +info +time +wait +publish +spublish +cluster|slots +cluster|shards"
 )
-"""What the functions may do in a cache of Valkey's: use Laurels' keys, by scripts, and ask where slots are."""
+"""What the functions may do in a cache of Valkey's: use Laurels' keys, by scripts, tell of changes, and ask for slots.
+"""
 BOARDS = "boards.json"
 """The name of the boards file in an asset."""
 SEGMENT = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?\Z"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laurels.declaring import read_definition
-from laurels.definition import DEFAULT_DEFINITION, Bounds, Definition, Guard, Runs, Stored, contradiction
+from laurels.definition import DEFAULT_DEFINITION, Bounds, Definition, Display, Guard, Runs, Stored, contradiction
 from laurels.errors import BadDefinition
 
 LONG = "x" * 101
@@ -79,6 +79,29 @@ BAD: list[tuple[object, str, str]] = [
     ({"guard": {"runs": {"min_seconds": -1}}}, "/guard/runs/min_seconds", "from 0 to 86,400"),
     ({"guard": {"runs": {"max_seconds": 86401}}}, "/guard/runs/max_seconds", "from 1 to 86,400"),
     ({"guard": {"runs": {"min_seconds": 9, "max_seconds": 5}}}, "/guard/runs/max_seconds", "min_seconds, which is 9"),
+    ({"title": ""}, "/title", "a line of at most 100 characters"),
+    ({"title": " "}, "/title", "a line of at most 100 characters"),
+    ({"title": "a\nb"}, "/title", "a line of at most 100 characters"),
+    ({"title": LONG}, "/title", "a line of at most 100 characters"),
+    ({"display": "ms"}, "/display", "must hold format, unit, decimals"),
+    ({"display": {"formt": "number"}}, "/display/formt", 'perhaps you mean "format"'),
+    ({"display": {"format": "durations"}}, "/display/format", 'perhaps you mean "duration"'),
+    ({"display": {"unit": "a\u202eb"}}, "/display/unit", "a line of at most 16 characters"),
+    ({"display": {"format": "duration", "unit": "msec"}}, "/display/unit", 'because format is "duration"'),
+    ({"display": {"decimals": 7}}, "/display/decimals", "from 0 to 6"),
+    ({"display": {"country": ""}}, "/display/country", "the name of a field of the metadata"),
+    ({"display": {"avatar": 3}}, "/display/avatar", "the name of a field of the metadata"),
+    ({"display": {"avatar": "face"}}, "/display/avatar_hosts", "must name the hosts"),
+    ({"display": {"avatar_hosts": "example.com"}}, "/display/avatar_hosts", "a list of at most 8"),
+    ({"display": {"avatar_hosts": ["a.com"] * 9}}, "/display/avatar_hosts", "a list of at most 8"),
+    ({"display": {"avatar_hosts": ["a.com", 3]}}, "/display/avatar_hosts/1", "the name of a host"),
+    ({"display": {"avatar_hosts": ["https://a.com"]}}, "/display/avatar_hosts/0", "the name of a host"),
+    ({"display": {"avatar_hosts": ["*"]}}, "/display/avatar_hosts/0", "the name of a host"),
+    ({"display": {"avatar_hosts": ["*.com"]}}, "/display/avatar_hosts/0", "the name of a host"),
+    ({"display": {"avatar_hosts": ["a.com; script-src *"]}}, "/display/avatar_hosts/0", "the name of a host"),
+    ({"display": {"fields": ["a", "b", "c", "d", "e"]}}, "/display/fields", "a list of at most 4"),
+    ({"display": {"fields": ["team", ""]}}, "/display/fields/1", "the name of a field of the metadata"),
+    ({"display": {"fields": ["team", "car", "team"]}}, "/display/fields/2", "it stands twice"),
 ]
 
 
@@ -94,6 +117,13 @@ def test_bad_definition(table: object, pointer: str, says: str) -> None:
 def test_what_is_not_said_is_plain() -> None:
     """A definition without fields is the default one."""
     assert read_definition({}) == DEFAULT_DEFINITION
+
+
+def test_display_that_says_nothing() -> None:
+    """A table without fields is none, and lines have no space around them."""
+    assert read_definition({"display": {}, "title": None}) == DEFAULT_DEFINITION
+    spaced = read_definition({"title": " Laps ", "display": {"unit": " s ", "format": "duration"}})
+    assert spaced == Definition(title="Laps", display=Display(format="duration", unit="s"))
 
 
 def test_one_way_to_write() -> None:

@@ -73,12 +73,12 @@ MAY_IMPORT = {
     "laurels.restoring": laurels("clock", "errors", "definition", "stores.contract", "submissions"),
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
     | laurels("clock", "turnstile", "restoring"),
-    "laurels.live": laurels("limits", "errors", "stores.contract", "turnstile", "boards"),
     "laurels.web": set[str](),
+    "laurels.live": laurels("limits", "errors", "stores.contract", "turnstile", "boards"),
     "laurels.http": laurels(
         "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
     )
-    | laurels("stores.contract", "boards", "audit", "live"),
+    | laurels("stores.contract", "boards", "audit", "live", "visible"),
     "laurels.adapters.limits": laurels("limits"),
     "laurels.adapters": laurels("limits", "errors", "access", "http", "live", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
@@ -141,6 +141,8 @@ MAY_IMPORT = {
     "bench.table": bench("figures"),
     "bench.requests": bench("errors", "members"),
     "bench.openloop": bench("errors", "requests"),
+    "bench.audience": bench("machine"),
+    "bench.touching": bench("errors", "members", "requests"),
     "bench.servers": bench("errors", "machine"),
     "bench.load": bench("errors", "machine", "servers"),
     "bench.directories": bench("errors", "requests") | laurels("stores.contract", "stores.embedded"),
@@ -149,7 +151,7 @@ MAY_IMPORT = {
     "bench.scale": set[str](),
     "bench.peers": bench("machine", "members"),
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
-    | bench("directories", "peers", "ranking")
+    | bench("audience", "directories", "peers", "ranking")
     | infra("assets", "runtimes")
     | laurels("access", "momento_local", "stores.embedded"),
     "bench.__main__": bench("errors", "figures", "machine", "rows", "table"),

@@ -16,6 +16,7 @@ from bench.rows.hiding import hiding
 from bench.rows.http import page, standing, submit
 from bench.rows.index import index
 from bench.rows.latency import latency
+from bench.rows.live import live
 from bench.rows.momento import momento
 from bench.rows.restart import restart
 from bench.rows.tls import tls
@@ -38,6 +39,7 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "keyed": keyed,
     "metadata": metadata,
     "hiding": hiding,
+    "live": live,
     "batch": batch,
     "import": bulk,
     "clone": clone,

@@ -55,6 +55,7 @@ from laurels.http.operations import OPERATIONS
 from laurels.http.proxies import TrustedProxies
 from laurels.http.rate_limits import RateLimiter
 from laurels.http.request_log import log_request
+from laurels.http.web_files import WEB_FILES
 from laurels.http.wire import Batch
 from laurels.limits import limits_of
 from laurels.live.hub import Hub
@@ -319,6 +320,7 @@ def _make_gate(settings: Settings, counts: RequestCounts | None, access: Access 
         proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,
         origin=cors.check,
         access=access,
+        ancestors=cors.ancestors,
     )
 
 
@@ -333,7 +335,8 @@ def list_operations(
     if crew is not None:
         collectors = (WorkersCollector(crew.figures.read),)
     metrics = () if counts is None else (metrics_operation(RequestCollector(counts), *collectors),)
-    return tuple(_limited(each, settings.limits) for each in (*OPERATIONS, *DOCUMENTS, *CONSOLE, *metrics))
+    shown = (*OPERATIONS, *DOCUMENTS, *WEB_FILES, *CONSOLE, *metrics)
+    return tuple(_limited(each, settings.limits) for each in shown)
 
 
 def _limited(operation: Operation, limits: Limits) -> Operation:

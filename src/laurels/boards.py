@@ -69,7 +69,7 @@ from laurels.submissions import (
     run_missing,
 )
 from laurels.turnstile import Turnstile
-from laurels.windows import Calendar, normalize_window
+from laurels.windows import FIRST_YEAR, Calendar, normalize_window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -314,6 +314,23 @@ class Boards:
     async def find_period(self, name: str, window: str, period: str | None) -> Board:
         """Return a period as :meth:`period_of` does."""
         return self.period_of(name, window, period)
+
+    def periods_near(self, where: Board, count: int) -> tuple[str, list[str]]:
+        """Return the current period of a window, and the latest ``count`` before it that are kept.
+
+        If those do not reach back to ``where``, it and the nearest on both sides of it are returned instead.
+        """
+        definition, now = where.definition, self._clock()
+        calendar = _calendar(where.window, definition.time_zone)
+        oldest, current = _oldest_kept(calendar, definition, now), calendar.span_at(now).period
+        near = [calendar.past(now, back) for back in range(1, count + 1)]
+        if str(FIRST_YEAR) <= where.period < near[-1]:
+            past = _past_calendar(where.window, definition.time_zone)
+            later = past.span_of(where.period).stop
+            for _ in range(1, count // 2):
+                later = past.span_at(later).stop
+            near = [past.past(later, back) for back in range(count)]
+        return current, [period for period in near if period and period >= oldest]
 
     async def periods(
         self, name: str, after: tuple[str, str] = ("", ""), limit: int | None = None

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 POINTS, LAPS, CREWS = "star-runner", "ring-road", "crews"
 BOARDS = f"""\
 [boards.{POINTS}]
+title = "Star Runner"
+display = {{ country = "country", fields = ["ship"] }}
 operator = "best"
 ties = "earliest"
 ranking = "competition"
@@ -35,12 +37,15 @@ windows = ["daily", "weekly"]
 keep = {{ daily = 14, weekly = 4 }}
 
 [boards.{LAPS}]
+title = "Ring Road, fastest laps"
+display = {{ format = "duration", unit = "ms", country = "country" }}
 order = "ascending"
 operator = "best"
 ties = "earliest"
 windows = ["weekly"]
 
 [boards.{CREWS}]
+title = "Crews of the season"
 operator = "increment"
 scores = {{ integer = true }}
 windows = ["daily"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from math import isfinite
@@ -12,14 +13,23 @@ import msgspec
 from msgspec.structs import replace
 
 from laurels.definition import (
+    AVATAR_HOSTS,
+    DECIMALS,
+    DURATION_UNITS,
+    FIELD_CHARACTERS,
+    FIELDS_SHOWN,
     LONGEST_RUN_SECONDS,
     LONGEST_TTL_SECONDS,
+    NO_DISPLAY,
     NO_GUARD,
     PARTITIONS,
     PERIODS_KEPT,
+    TITLE_CHARACTERS,
+    UNIT_CHARACTERS,
     WINDOWS,
     Bounds,
     Definition,
+    Display,
     Guard,
     Runs,
 )
@@ -37,7 +47,14 @@ if TYPE_CHECKING:
 
     Path = tuple[str | int, ...]
 
-CHOICES = {field: get_args(kind) for field, kind in get_type_hints(Definition).items() if get_origin(kind) is Literal}
+CHOICES = {
+    field: get_args(kind)
+    for table in (Definition, Display)
+    for field, kind in get_type_hints(table).items()
+    if get_origin(kind) is Literal
+}
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$)(?:\*\.)?(?:{_LABEL}\.)+{_LABEL}")
 EXPECTED = {
     "scores": "it must hold min, max and integer, or some of them",
     "min": "it must be a number that a double holds exactly",
@@ -55,20 +72,35 @@ EXPECTED = {
     "min_seconds": f"it must be a whole number from 0 to {LONGEST_RUN_SECONDS:,}",
     "max_seconds": f"it must be a whole number from 1 to {LONGEST_RUN_SECONDS:,}",
     "partitions": f"it must be a whole number from 1 to {PARTITIONS:,}",
+    "title": f"it must be a line of at most {TITLE_CHARACTERS} characters",
+    "display": "it must hold format, unit, decimals, country, avatar, avatar_hosts and fields, or some of them",
+    "unit": f"it must be a line of at most {UNIT_CHARACTERS} characters",
+    "decimals": f"it must be a whole number from 0 to {DECIMALS}",
+    "country": f"it must be the name of a field of the metadata, of at most {FIELD_CHARACTERS} characters",
+    "avatar": f"it must be the name of a field of the metadata, of at most {FIELD_CHARACTERS} characters",
+    "avatar_hosts": f'it must be a list of at most {AVATAR_HOSTS}, such as ["avatars.example.com"]',
+    "fields": f'it must be a list of at most {FIELDS_SHOWN}, such as ["team", "car"]',
     "ttl": 'it must be a whole number and a unit, such as "7d", "12h", "30m" or "90s"',
 } | {field: f"it must be {' or '.join(map(json.dumps, choices))}" for field, choices in CHOICES.items()}
 EXPECTED_ITEM = {
     "windows": 'it must be "daily", "weekly", "monthly", or a short cron line such as "0 6 * * 1"',
     "keep": f"it must be a whole number from 1 to {PERIODS_KEPT:,}",
+    "avatar_hosts": 'it must be the name of a host, such as "avatars.example.com" or "*.example.com"',
+    "fields": f"it must be the name of a field of the metadata, of at most {FIELD_CHARACTERS} characters",
 }
-"""What would be right, by field; and for each window in a list or a table."""
+"""What would be right, by field; and for each item of a list or a table."""
 UNPARTITIONED = {
     "ties": 'it must be "name" if there are partitions, because these share no clock that could order ties',
     "ranking": 'it must be "ordinal" or "competition" if there are partitions, because several may have one score',
     "ttl": "it must be left out if there are partitions, because one submit cannot renew the time of all of them",
 }
 """Why a board of several partitions cannot have it, by field."""
-_TABLES: dict[Path, type[Struct]] = {("scores",): Bounds, ("guard",): Guard, ("guard", "runs"): Runs}
+_TABLES: dict[Path, type[Struct]] = {
+    ("scores",): Bounds,
+    ("guard",): Guard,
+    ("guard", "runs"): Runs,
+    ("display",): Display,
+}
 """The tables in a definition that have fields of their own."""
 
 
@@ -97,6 +129,8 @@ def normalize_definition(definition: Definition) -> Definition:
         definition,
         scores=_normalize_bounds(definition.scores),
         guard=_normalize_guard(definition.guard),
+        title=_normalize_line(("title",), definition.title),
+        display=_normalize_display(definition.display),
         windows=windows,
         keep=dict(_normalize_keep(definition.keep, windows)),
     )
@@ -140,8 +174,10 @@ def _refuse(table: dict[str, Any], problem: str) -> NoReturn:
         )
         window, value = next(wrong, (next(iter(value)), value))
         path = "keep", window
-    field, *inner = map(str, path)
-    right = EXPECTED_ITEM[field] if inner and field in EXPECTED_ITEM else EXPECTED[str(path[-1])]
+    names = [step for step in path if isinstance(step, str)]
+    is_item = len(names) < len(path) or (path[0] == "keep" and len(path) > 1)
+    field = "keep" if path[0] == "keep" else names[-1]
+    right = EXPECTED_ITEM[field] if is_item else EXPECTED[field]
     raise _bad_value(path, value, right, CHOICES.get(field, ()))
 
 
@@ -182,6 +218,31 @@ def _normalize_guard(guard: Guard | None) -> Guard | None:
         right = f"it must not be below guard.runs.min_seconds, which is {guard.runs.min_seconds}"
         raise _bad_value(("guard", "runs", "max_seconds"), guard.runs.max_seconds, right)
     return replace(guard, max_step=step, hold_above=_normalize_number(("guard", "hold_above"), guard.hold_above))
+
+
+def _normalize_display(display: Display | None) -> Display | None:
+    if display is None or display == NO_DISPLAY:
+        return None
+    if display.format == "duration" and display.unit is not None and display.unit not in DURATION_UNITS:
+        right = f'it must be {", ".join(map(quote, DURATION_UNITS))}, because format is "duration"'
+        raise _bad_value(("display", "unit"), display.unit, right, DURATION_UNITS)
+    if display.avatar is not None and not display.avatar_hosts:
+        raise _bad_value(("display", "avatar_hosts"), [], "it must name the hosts that pictures may come from")
+    for index, host in enumerate(display.avatar_hosts):
+        if not _HOST.fullmatch(host):
+            raise _bad_value(("display", "avatar_hosts", index), host, EXPECTED_ITEM["avatar_hosts"])
+    for index, field in enumerate(display.fields):
+        if field in display.fields[:index]:
+            raise _bad_value(("display", "fields", index), field, "it stands twice")
+    return replace(display, unit=_normalize_line(("display", "unit"), display.unit))
+
+
+def _normalize_line(path: Path, text: str | None) -> str | None:
+    """Return a text that is shown on one line, without space around it; raise BadDefinition if that cannot be."""
+    line = None if text is None else text.strip()
+    if line is not None and not (line and line.isprintable()):
+        raise _bad_value(path, text, EXPECTED[str(path[-1])])
+    return line
 
 
 def _normalize_windows(windows: Iterable[str]) -> Iterator[str]:

@@ -116,6 +116,70 @@ class Guard(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 NO_GUARD = Guard()
+
+ScoreFormat = Literal["number", "duration"]
+DURATION_UNITS: Mapping[str, int] = MappingProxyType(
+    {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6}
+)
+"""The units of durations, in microseconds."""
+TITLE_CHARACTERS, UNIT_CHARACTERS, FIELD_CHARACTERS = 100, 16, 64
+FIELDS_SHOWN, AVATAR_HOSTS, DECIMALS = 4, 8, 6
+MetadataField = Annotated[str, Meta(min_length=1, max_length=FIELD_CHARACTERS)]
+
+
+class Display(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the board's page shows its entries; nothing of it is in answers as JSON."""
+
+    format: Annotated[
+        ScoreFormat, Meta(description="How scores are written: as a `number`, or as a `duration` such as 1:23.456.")
+    ] = "number"
+    unit: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=UNIT_CHARACTERS)] | None,
+        Meta(
+            description="Of a number what is written behind it; of a duration what the score counts, `us`, `ms`, `s` "
+            "(the default), `min` or `h`.",
+            examples=["ms"],
+        ),
+    ] = None
+    decimals: Annotated[
+        Annotated[int, Meta(ge=0, le=DECIMALS)] | None,
+        Meta(description="How many digits are written behind the point. Default: as many as there are."),
+    ] = None
+    country: Annotated[
+        MetadataField | None,
+        Meta(
+            description="The field of the metadata with the player's country, by its two letters (ISO 3166), which is "
+            "shown as a flag.",
+            examples=["country"],
+        ),
+    ] = None
+    avatar: Annotated[
+        MetadataField | None,
+        Meta(
+            description="The field of the metadata with the address (https) of the player's picture, which is shown "
+            "if its host is one of `avatar_hosts`.",
+            examples=["avatar"],
+        ),
+    ] = None
+    avatar_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="The hosts that pictures may come from.",
+            examples=[["avatars.example.com"]],
+            max_length=AVATAR_HOSTS,
+        ),
+    ] = ()
+    fields: Annotated[
+        tuple[MetadataField, ...],
+        Meta(
+            description="Further fields of the metadata that are shown, each in a column of its own.",
+            examples=[["team", "car"]],
+            max_length=FIELDS_SHOWN,
+        ),
+    ] = ()
+
+
+NO_DISPLAY = Display()
 _FORMS = {"anyOf": [{"enum": ["daily", "weekly", "monthly"]}, {"pattern": r"^\S+(\s+\S+){4}$"}]}
 Window = Annotated[str, Meta(max_length=WINDOW_CHARACTERS, examples=["0 17 * * FRI"], extra_json_schema=_FORMS)]
 
@@ -179,6 +243,13 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         ),
     ] = None
     guard: Annotated[Guard | None, Meta(description="What the board does against cheating. Default: nothing.")] = None
+    title: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=TITLE_CHARACTERS)] | None,
+        Meta(description="What the board's page is headed. Default: the board's name.", examples=["Mario Kart"]),
+    ] = None
+    display: Annotated[
+        Display | None, Meta(description="How the board's page shows its entries. Default: scores as numbers.")
+    ] = None
     partitions: Annotated[
         int,
         Meta(

@@ -27,6 +27,11 @@ def escape(text: str) -> str:
     return text if text.isascii() and text.isprintable() else _escape(text, _write_python)
 
 
+def is_seen(text: str) -> bool:
+    """Return whether there is anything in a text that somebody would see."""
+    return any(char.isprintable() and not char.isspace() and not _is_blank(char) for char in text)
+
+
 def escape_json(document: str) -> str:
     """Return JSON that says the same, with the escapes of JSON; it has no spaces but those in its strings."""
     return document if document.isascii() and document.isprintable() else _escape(document, _write_json)

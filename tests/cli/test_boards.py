@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 
 from laurels.cli import describe
-from laurels.definition import DEFAULT_DEFINITION, Bounds, Definition, Guard, Runs
+from laurels.definition import DEFAULT_DEFINITION, Bounds, Definition, Display, Guard, Runs
 from tests.asking import ask
 from tests.cli.conftest import run
 from tests.conftest import running
@@ -145,6 +145,26 @@ def test_windows_in_words() -> None:
 def test_definition_in_short(definition: Definition, words: str) -> None:
     """In a list only the fields are shown that differ from the default definition."""
     assert describe.format_short(definition) == words
+
+
+DISPLAYS = {
+    "a unit": (Display(unit="kg"), "scores as numbers of kg"),
+    "a duration": (Display(format="duration", unit="ms", decimals=1), "scores as durations of ms, 1 decimal"),
+    "decimals": (Display(decimals=2), "scores as numbers, 2 decimals"),
+    "metadata": (
+        Display(country="land", avatar="face", avatar_hosts=("a.example.com", "*.example.org"), fields=("team", "car")),
+        "scores as numbers, country from land, avatar from face at a.example.com, *.example.org, team, car",
+    ),
+}
+
+
+@pytest.mark.parametrize(("display", "words"), DISPLAYS.values(), ids=DISPLAYS)
+def test_page_in_words(display: Display, words: str) -> None:
+    """What a board's page is headed and shows stands behind the rest, and in short too."""
+    definition = Definition(title="Laps", display=display)
+    lines = ["  title      Laps", f"  display    {words}"]
+    assert list(describe.format_definition(definition, 0))[-2:] == lines
+    assert describe.format_short(definition) == f"title Laps, display {words}"
 
 
 def test_guard_in_words() -> None:

@@ -29,7 +29,7 @@ UNTOLD = {
     "remove": _PERIOD,
     "restore": _PERIOD,
     "drop": _PERIOD,
-    "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl", "/guard"},
+    "define": {"/time_zone", "/windows", "/keep", "/scores", "/ttl", "/guard", "/title", "/display"},
     "summary": _PERIOD | {"percentiles"},  # of which no schema says how many digits they may have
     "rank": _PERIOD,
     "hidden": _PERIOD | {"after"},

@@ -32,6 +32,8 @@ DEFAULT: dict[str, Json] = {
     "keep": {},
     "ttl": None,
     "guard": None,
+    "title": None,
+    "display": None,
     "partitions": 1,
 }
 

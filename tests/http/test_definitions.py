@@ -27,6 +27,8 @@ DEFAULT_DEFINITION: dict[str, Any] = {
     "keep": {},
     "ttl": None,
     "guard": None,
+    "title": None,
+    "display": None,
     "partitions": 1,
 }
 LAPS = DEFAULT_DEFINITION | {

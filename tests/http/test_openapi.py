@@ -17,6 +17,7 @@ from laurels.http.openapi import document
 from laurels.http.operations import ANY_REQUEST, STATUSES
 from laurels.http.problems import STATUS
 from laurels.http.reads import READS
+from laurels.http.web_files import WEB_FILES
 from tests.asking import Reply, ask
 from tests.conftest import started
 from tests.http.conftest import ASGI, SERVED
@@ -123,8 +124,8 @@ def test_example_fits_its_schema(schema: dict[str, Any], value: object) -> None:
 
 
 def test_every_operation_has_an_example() -> None:
-    """The walkthrough leaves out nothing but the documents, the console and the metrics."""
-    documents = {"document", "docs", "console", "console_file", "metrics"}
+    """The walkthrough leaves out nothing but the documents, what pages load, the console and the metrics."""
+    documents = {"document", "docs", "console", "console_file", "metrics"} | {each.name for each in WEB_FILES}
     assert {one.operation for one in WALKTHROUGH} == set(BY_NAME) - documents
 
 
@@ -142,8 +143,8 @@ def test_no_words_are_left_over() -> None:
 
 
 def test_reads_have_their_parameters() -> None:
-    """What a read of a board takes is what the document says."""
-    taken = {parameter.name for read in READS for parameter in read.inputs.parameters}
+    """What a read of a board takes, or a page, is what the document says."""
+    taken = {parameter.name for read in READS for parameter in read.inputs.parameters} | {"view", "player"}
     described = DOCUMENT["paths"]["/{board}"]["get"]["parameters"]
     assert {parameter["name"] for parameter in described} == taken | {"board"}
 

@@ -388,6 +388,13 @@ class Conformance(Guarantees, Hiding):
             assert [bucket.count for bucket in found] == [1, 0, 0, 0, 0, 1, 0, 0, 0, 1]
             assert (found[0].low, found[5].low, found[9].high) == (-most, 0, most)
 
+    async def test_histogram_of_fractions(self, store: Store) -> None:
+        """The first edge is the least score and the last edge the greatest, whatever their digits."""
+        await fill(store, KART, {"a": 0.2, "b": 0.9})
+        with requires(store.capabilities.one_state):
+            found = (await store.summary(KART)).histogram
+            assert (found[0].low, found[-1].high) == (0.2, 0.9)
+
     async def test_percentiles(self, store: Store) -> None:
         """Any percentiles may be asked for: 0 is the worst score, 100 the best, and decimals count to the entry."""
         await fill(store, KART, {f"player-{score}": score for score in range(1, 1001)})

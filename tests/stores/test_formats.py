@@ -118,13 +118,13 @@ async def test_first_format_with_a_time_to_live(data: Path, clock: Clock) -> Non
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("journal.db", "UPDATE origin SET format = 6"),
+        ("journal.db", "UPDATE origin SET format = 7"),
         (
             "journal.db",
-            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 6, 1)",
+            "DROP TABLE origin; CREATE TABLE origin (id, format, more); INSERT INTO origin VALUES (x'', 7, 1)",
         ),
-        ("boards.db", "UPDATE seal SET format = 6"),
-        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 6"),
+        ("boards.db", "UPDATE seal SET format = 7"),
+        ("boards.db", "ALTER TABLE seal ADD COLUMN more TEXT DEFAULT 'x'; UPDATE seal SET format = 7"),
     ],
     ids=["journal", "journal with other columns", "snapshot", "snapshot with other columns"],
 )
@@ -132,7 +132,7 @@ async def test_later_format(data: Path, name: str, change: str) -> None:
     """A file of a later version is not called damaged."""
     with closing(sqlite3.connect(data / name)) as db, db:
         db.executescript(change)
-    with pytest.raises(NewerFormat, match=rf"{name} has format 6, and .* knows those up to 5\. Nothing was changed"):
+    with pytest.raises(NewerFormat, match=rf"{name} has format 7, and .* knows those up to 6\. Nothing was changed"):
         await boards(data)
 
 

@@ -17,7 +17,7 @@ from laurels.clock import SECOND
 from laurels.definition import Definition, Order
 from laurels.errors import AnswerLost, DefinitionChanged, StoreUnavailable, SumUncertain
 from laurels.stores.contract import Board, Feed, FullSubmission, IdempotencyKey, Standing, Submission
-from laurels.stores.redis.keys import key_of
+from laurels.stores.redis.keys import LARGEST, key_of
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.store import RedisStore
 from tests.length import times
@@ -195,6 +195,27 @@ async def test_entries_of_other_programs(store: RedisStore, url: str) -> None:
     await store.submit(KART, Submission("w", 3))
     assert shown((await store.around(KART, "w", 1)) or []) == [("w", 3, 0), ("v", 1, 1)]
     assert await store.remove(KART, "w")
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+async def test_what_no_entry_of_ours_has(store: RedisStore, url: str, partitions: int) -> None:
+    """A name that is no UTF-8 and scores without end, which other programs have put there, break no read."""
+    board = Board("wide", Definition(partitions=partitions))
+    await store.define(board.name, board.definition)
+    await store.submit(board, Submission("v", 1))
+    with closing(redis.Redis.from_url(url)) as client:
+        key = "laurels:{wide}" if partitions == 1 else "laurels:{wide#1/2}"
+        client.zadd(key, {b"\xffx": 2, "best": "inf", "worst": "-inf"})
+        client.zadd(key, {b"\xff%d" % each: 2 for each in range(2000)})
+    page = shown(await store.page(board, 0, 3000))
+    assert page[:2] == [("best", LARGEST, 0), ("\ufffdx", 2, 1)]
+    assert page[-1] == ("worst", -LARGEST, len(page) - 1)
+    assert shown(await store.page(board, len(page) - 2, 3000)) == page[-2:]
+    assert b'{"name":"\xef\xbf\xbdx","score":2}' in await store.page_json(board, 0, 9)
+    around = shown(await store.around(board, "v", 1) or [])
+    assert [name[:1] for name, *_ in around] == ["\ufffd", "v", "w"]
+    summary = await store.summary(board)
+    assert (summary.count, summary.best, summary.worst) == (len(page), LARGEST, -LARGEST)
 
 
 async def test_cluster_that_is_not_there() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,8 @@ from laurels.stores.redis.cluster import slot_of
 from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.errors import translate
 from laurels.stores.redis.keys import key_of
+from laurels.stores.redis.partitions import partition_of
+from laurels.stores.redis.relocation import partition
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.store import RedisStore, open_store
 from laurels.stores.redis.url import Address, Target
@@ -176,15 +179,17 @@ async def test_a_password_that_is_taken_away(tmp_path: Path) -> None:
 
 async def test_rights(tmp_path: Path) -> None:
     """A user may do only what it may: what is missing is named, and without CONFIG and INFO nothing is believed."""
-    users = ("default off", "few on >few ~* +ping +evalsha", "some on >some ~* +@all -config -info -script -zadd")
+    users = ("default off", "few on >few ~* +ping +evalsha", "some on >some ~* +@all -config -info -script -zscore")
     with running(tmp_path / "node", users=users, appendonly="yes", appendfsync="always") as node:
         node.password = None
-        for name, missing in (("few", "SCRIPT"), ("some", "SCRIPT")):
+        for name, missing, seldom in (("few", "MULTI", "SCRIPT"), ("some", "ZSCORE", "SCRIPT")):
             store = await open_store(node.url.replace("//", f"//{name}:{name}@"))
             assert not store.capabilities.durable
             assert "does not tell" in store.warnings()[0]
             with pytest.raises(ServerUnusable, match=missing):
                 await store.standing(KART, "v")
+            with pytest.raises(ServerUnusable, match=seldom):
+                await store.count(KART)
             await store.close()
 
 
@@ -226,8 +231,9 @@ async def test_another_kind_of_key(redis_server: Node) -> None:
     store = await open_store(redis_server.url)
     with closing(redis_server.client()) as client:
         client.set(key_of(KART.name), "theirs")
-        with pytest.raises(StoreRefused, match="another program"):
-            await store.submit(KART, Submission("v", 1))
+        for act in (partial(store.submit, KART, Submission("v", 1)), partial(store.standing, KART, "v")):
+            with pytest.raises(StoreRefused, match="another program"):
+                await act()
         assert client.get(key_of(KART.name)) == b"theirs"
     await store.close()
 
@@ -612,28 +618,40 @@ async def test_failover_in_a_cluster(redis_cluster: Cluster) -> None:
     await store.close()
 
 
-async def test_slots_that_move(redis_cluster: Cluster) -> None:
-    """While the slot of a board moves, and afterwards, calls follow it."""
-    slot = slot_of(key_of(SUMS.name))
-    store = await open_sums(redis_cluster.url, timeout=2)
+MOVING = [SUMS, Board("whole", Definition(operator="increment", partitions=2, ranking="competition"))]
+
+
+@pytest.mark.parametrize("board", MOVING, ids=lambda board: board.name)
+async def test_slots_that_move(redis_cluster: Cluster, board: Board) -> None:
+    """While the keys of a board move one by one, nothing is done that does not see them all; then calls follow them."""
+    store = await open_store(redis_cluster.url, settings=RedisSettings(timeout=2))
     assert "--redis-wait 1" in store.warnings()[-1]
+    await store.define(board.name, board.definition)
+    key = key_of(partition(board, partition_of("v", 2)).name if board.definition.partitions > 1 else board.name)
+    slot = slot_of(key)
     source = redis_cluster.primary_of(slot)
-    await store.submit(SUMS, Submission("v", 1))
+    await store.submit(board, Submission("v", 1))
+    await store.hide(board, "w")
     target = next(
         node for node in redis_cluster.nodes if node is not source and node.info("replication")["role"] == "master"
     )
+    found = 1
     with closing(source.client()) as old, closing(target.client()) as new:
         there, here = new.execute_command("CLUSTER MYID").decode(), old.execute_command("CLUSTER MYID").decode()
         new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", here)
         old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", there)
-        keys = old.execute_command("CLUSTER GETKEYSINSLOT", slot, 100)
-        old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-        await store.submit(SUMS, Submission("v", 1))
-        assert await store.standing(SUMS, "v") == Standing(2, 0)
+        for each in old.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
+            old.execute_command("MIGRATE", "127.0.0.1", target.port, each, 0, 5000)
+            acts = [store.submit(board, Submission("v", 1)), store.standing(board, "v"), store.names()]
+            answers = await asyncio.gather(*acts, return_exceptions=True)
+            found += answers[0] is None
+            for answer, right in zip(answers, (None, Standing(found, 0), [board.name]), strict=True):
+                assert answer == right or "is moving these keys. Nothing was counted" in str(answer)
         for client in (new, old):
             client.execute_command("CLUSTER SETSLOT", slot, "NODE", there)
-    await store.submit(SUMS, Submission("v", 1))
-    assert await store.standing(SUMS, "v") == Standing(3, 0)
+    await store.submit(board, Submission("v", 1))
+    assert await store.standing(board, "v") == Standing(found + 1, 0)
+    assert [each.name for each in await store.hidden(board)] == ["w"]
     await store.close()
 
 

@@ -52,7 +52,7 @@ def test_every_format_has_a_directory(number: int) -> None:
     assert {file.name for file in (DATA / f"format-{number}").iterdir()} >= {"boards.db", "journal.db", "lock"}
 
 
-@pytest.fixture(params=["format 2", "format 3", "format 4", "fresh"])
+@pytest.fixture(params=["format 2", "format 3", "format 4", "format 5", "fresh"])
 def data(request: pytest.FixtureRequest, fresh: Path, tmp_path: Path) -> Path:
     """Return a directory as a version of each format left it, and as it is made now."""
     source = fresh / f"format-{FORMAT}" if request.param == "fresh" else DATA / request.param.replace(" ", "-")

@@ -17,7 +17,7 @@ from laurels.http.handshake import offer_websocket
 from laurels.http.hosts import parse_address
 from laurels.http.live import Live
 from laurels.http.messages import BODILESS, Request, StreamingResponse, add_header
-from laurels.http.problems import HTTPError, failure, problem, too_large
+from laurels.http.problems import HTTPError, problem, too_large
 from laurels.http.proxies import read_address
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ class Application:
         except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise  # by the server, not by the handler
-            response = failure(error)
+            response = self.routes.fail(call, request, error)
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
-            response = failure(error)
+            response = self.routes.fail(call, request, error)
         response = self.routes.gate.release(request, call.route, request.method, response, monotonic() - begun)
         await _respond(response, scope, receive, send)
 

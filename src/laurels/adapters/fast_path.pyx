@@ -36,6 +36,7 @@ from laurels.adapters.limits import SLICE_SECONDS as SLICE
 from laurels.adapters.limits import SMALL_BYTES as SMALL
 from laurels.adapters.limits import TURN_SECONDS as TURN
 from laurels.adapters.request_counts import RequestCounts as Counts
+from laurels.http.board_page import VARY, present
 from laurels.http.handlers import ACCEPTED
 from laurels.http.hosts import read_authority
 from laurels.http.messages import JSON, Request, Response, StreamingResponse
@@ -176,11 +177,11 @@ cdef double read_clock(clockid_t clock) noexcept nogil:
 cdef class Site:
     """What the gate says of requests with one ``Host`` and one ``Origin``, or none.
 
-    ``ok`` and ``accepted`` are heads of answers to them, with today's date and the headers of CORS; the server's clock
+    ``ok``, ``page`` and ``accepted`` are heads of answers to them, with today's date and the headers of CORS; the server's clock
     renews them.
     """
 
-    cdef bytes host, origin, ok, accepted
+    cdef bytes host, origin, ok, page, accepted
     cdef bint has_origin
     cdef bint admits[SUBMIT + 1]
     cdef object request     # one with these headers alone
@@ -206,6 +207,7 @@ cdef class Site:
 
     cdef renew(self, format_head):
         self.ok = format_head(Response(200, b"{}", headers=self.headers)) + b"content-length: "
+        self.page = format_head(Response(200, b"{}", headers=(VARY, *self.headers))) + b"content-length: "
         self.accepted = format_head(Response(202, headers=self.headers)) + b"content-length: 0\r\n\r\n"
 
 
@@ -494,6 +496,7 @@ cdef class FastPath:
                     self.standing_row if route == STANDING else self.page_row if route == PAGE else self.submit_row
                 )
             call.is_read = route != SUBMIT
+            call.is_page = route == PAGE
             p = found.end
             try:
                 call.coroutine = self.begin(route, context, &found)
@@ -516,6 +519,7 @@ cdef class FastPath:
 
 
 cdef object NO_VALUE = object()
+cdef object PLAIN = Request("GET", b"", b"", {})  # one of the fast path
 cdef Py_ssize_t SMALL_BYTES = SMALL
 cdef double SLICE_SECONDS = SLICE, TURN_SECONDS = TURN
 

@@ -87,7 +87,7 @@ cdef class InlineCall:
     cdef list callbacks
     cdef FastPath fast
     cdef Site site          # whose heads its answer may have; None if that takes the headers of CORS
-    cdef bint is_head, is_read, is_bare, must_cancel
+    cdef bint is_head, is_read, is_page, is_bare, must_cancel
     cdef int row
     cdef double began
     cdef public bint keep_alive, disconnected, response_complete
@@ -253,6 +253,8 @@ cdef class InlineCall:
         if self.is_read and fast.held and len(response.body) > SMALL_BYTES and not fast.has_room(len(response.body)):
             response = fast.full
         data = self.join_plain(response)
+        if data is None and self.is_page:
+            response = present(self.request or PLAIN, response)
         if fast.is_observed or (fast.cors is not None and data is None):
             try:
                 response = self.release(response, data is not None)
@@ -276,7 +278,7 @@ cdef class InlineCall:
         if site is None or type(response) is not Response or not self.keep_alive or self.is_head or response.headers:
             return None
         if response.status == 200 and response.content_type is JSON:
-            return join_response(site.ok, response.body)
+            return join_response(site.page if self.is_page else site.ok, response.body)
         return site.accepted if response is ACCEPTED else None
 
     cdef write(self, response):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from laurels.definition import DEFAULT_DEFINITION, OPERATORS, Bounds, Guard
+from laurels.definition import DEFAULT_DEFINITION, OPERATORS, Bounds, Display, Guard
 from laurels.windows import Calendar
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ def format_definition(definition: Definition, now: float) -> Iterator[str]:
         yield _format_line("partitions", f"{definition.partitions}, over which the names are spread")
     if definition.guard is not None:
         yield _format_line("guard", format_guard(definition.guard))
+    if definition.title is not None:
+        yield _format_line("title", definition.title)
+    if definition.display is not None:
+        yield _format_line("display", format_display(definition.display))
 
 
 def format_bounds(scores: Bounds) -> str:
@@ -62,6 +66,15 @@ def format_guard(guard: Guard) -> str:
         need = "required" if runs.required else "taken"
         parts.append(f"runs {need}, of {runs.min_seconds} to {runs.max_seconds} seconds")
     return ", ".join(parts)
+
+
+def format_display(display: Display) -> str:
+    """Return in words how a board's page shows its entries."""
+    unit = f" of {display.unit}" if display.unit else ""
+    digits = f", {display.decimals} decimal{'s' * (display.decimals != 1)}" if display.decimals is not None else ""
+    shown = [f"country from {display.country}"] if display.country else []
+    shown += [f"avatar from {display.avatar} at {', '.join(display.avatar_hosts)}"] if display.avatar else []
+    return ", ".join([f"scores as {display.format}s{unit}{digits}", *shown, *display.fields])
 
 
 def _format_window(definition: Definition, window: str, now: float) -> str:
@@ -93,4 +106,6 @@ def _format_value(value: object) -> str:
         return format_bounds(value)
     if isinstance(value, Guard):
         return format_guard(value)
+    if isinstance(value, Display):
+        return format_display(value)
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -92,7 +92,7 @@ class Mover:
         """Read both sides again, and note every difference."""
         definition = await insist(partial(self._target.definition, self._board))
         if definition != self._listed.definition:
-            self._differ("the definition is another")
+            self._differ("the definition is another: define it there as it is here, and run it again with --replace")
         if await self._hidden(self._source) != await self._hidden(self._target):
             self._differ("other names are hidden")
         here, there = await self._periods(self._source), await self._periods(self._target)

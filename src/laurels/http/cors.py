@@ -72,6 +72,8 @@ class Cors:
         self._is_any = ANY in (origins := set(origins))
         self._allowed = {_read_allowed(text) for text in origins - {ANY}}
         only = next(iter(self._allowed)) if len(self._allowed) == 1 else None
+        self.ancestors = b"*" if self._is_any else b" ".join([b"'self'", *sorted(o.format() for o in self._allowed)])
+        """The pages that may have one of ours in a frame."""
         self._headers = ((ALLOW, b"*"), EXPOSE) if self._is_any else _headers(only.format()) if only else (VARY,)
 
     def check(self, request: Request, operation: Operation | None) -> None:
@@ -88,7 +90,12 @@ class Cors:
             raise HTTPError(403, f"Pages of the origin {named} may not {what} here. {ADVICE}")
 
     def __call__(self, request: Request | None, response: Response) -> Response:
-        """Return the response with the headers that let a page read it; one with ``Allow`` answers a preflight, too."""
+        """Return the response with the headers that let a page read it; one with ``Allow`` answers a preflight, too.
+
+        One that says itself who may read it is left as it is.
+        """
+        if any(name == ALLOW for name, _ in response.headers):
+            return response
         headers = self._headers
         sent = request.headers.get(b"origin") if request is not None else None
         if sent is not None and not self._is_any and read_origin(sent) in self._allowed:

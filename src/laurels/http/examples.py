@@ -37,13 +37,13 @@ def _problem(
 _DEFINED = (
     b'{"order":"descending","operator":"best","ties":"earliest","ranking":"competition",'
     b'"scores":{"min":0,"max":1000000,"integer":true},"windows":["daily","weekly"],"time_zone":"Europe/Berlin",'
-    b'"keep":{"daily":30},"ttl":null,"guard":null,"partitions":1}'
+    b'"keep":{"daily":30},"ttl":null,"guard":null,"title":null,"display":null,"partitions":1}'
 )
 _GUARDED = (
     b'{"order":"descending","operator":"best","ties":"name","ranking":"ordinal",'
     b'"scores":{"min":null,"max":null,"integer":false},"windows":[],"time_zone":"UTC","keep":{},"ttl":null,'
     b'"guard":{"max_step":500,"per_player":null,"hold_above":1000,'
-    b'"runs":{"required":true,"min_seconds":0,"max_seconds":3600}},"partitions":1}'
+    b'"runs":{"required":true,"min_seconds":0,"max_seconds":3600}},"title":null,"display":null,"partitions":1}'
 )
 _SUMMARY = (
     b'{"count":4,"best":2077,"worst":1500,"percentiles":{"50":1500,"90":2077,"99":2077},"histogram":['

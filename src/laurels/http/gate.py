@@ -49,6 +49,8 @@ class Context(Struct, frozen=True, gc=False):
     hub: Hub | None = None
     """Who looks on."""
     turns: Turns = field(default_factory=Turns)
+    ancestors: bytes = b"'self'"
+    """The pages that may have one of ours in a frame, as a policy says so."""
 
 
 class Answered(NamedTuple):
@@ -85,6 +87,9 @@ class Gate(Struct, frozen=True, kw_only=True):
     """Looks at ``Origin`` and ``Host`` alone, and at what the operation is; it is remembered as well."""
     access: Access | None = None
     """Who may do what; without it anybody may do everything."""
+
+    ancestors: bytes = b"'self'"
+    """The pages that may have one of ours in a frame, as a policy says so."""
 
     @property
     def is_open(self) -> bool:

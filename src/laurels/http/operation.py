@@ -133,7 +133,9 @@ class Operation(Struct, kw_only=True, eq=False):
     """Returns what the handler gets after names and body, if that is not just the values of the parameters."""
     produces: tuple[bytes, ...] = (JSON,)
     """The media types that its answers have; a client that accepts none of them gets a 406. Of several, the handler
-    gets the one that the client prefers, before the parameters."""
+    gets the one that the client prefers, before the parameters, unless ``parse`` sees to that."""
+    present: Callable[[Request, Response], Response] | None = None
+    """Returns an answer, an error too, as the request wants it."""
     takes_request: bool = False
     """Whether the handler gets the request after the context: for what tells where it was asked for."""
     is_inline: bool = True
@@ -174,7 +176,7 @@ class Operation(Struct, kw_only=True, eq=False):
         names = (request, *names) if self.takes_request else names
         parameters = self.read_parameters(Query(request.query) if request.query else EMPTY_QUERY, headers)
         check_accept(headers, self.produces)
-        if len(self.produces) > 1:
+        if len(self.produces) > 1 and self.parse is None:
             return (*names, preferred_kind(headers, self.produces), *parameters)
         if self.body is None:
             if self.method == "DELETE" and request.body:

@@ -19,6 +19,7 @@ from laurels.http.audited_state import (
     show_restored,
     show_standing,
 )
+from laurels.http.board_page import parse_view, present
 from laurels.http.bodies import parse_batch, parse_definition, parse_metadata, parse_submit, parse_wanted_token
 from laurels.http.handlers import (
     check_health,
@@ -46,7 +47,7 @@ from laurels.http.handlers import (
 from laurels.http.held_scores import list_held, make_run, reject, release
 from laurels.http.hidden_names import hide, list_hidden, show
 from laurels.http.live import parse_views, watch
-from laurels.http.messages import EVENTS
+from laurels.http.messages import EVENTS, HTML, JSON
 from laurels.http.operation import READ_ERRORS, SIMPLE_ERRORS, WRITE_ERRORS, Answer, Body, Operation
 from laurels.http.parameters import (
     ACCESS_TOKEN,
@@ -76,9 +77,11 @@ from laurels.http.parameters import (
     INCLUDE_IN_VIEW,
     KEYS_LIMIT,
     LIMIT_AROUND,
+    LOOK,
     OF_PERIOD,
     ONE_NAME,
     PERIODS_LIMIT,
+    PLAYER_SHOWN,
     PREFER,
     SCORE,
     SPAN,
@@ -87,7 +90,7 @@ from laurels.http.parameters import (
     VIEW,
     WINDOW,
 )
-from laurels.http.reads import READS, parse_read, read_board
+from laurels.http.reads import READS, read_board
 from laurels.http.tokens import give_anonymous_token, give_token
 from laurels.http.wire import (
     AnonymousToken,
@@ -257,11 +260,14 @@ READ = Operation(
     about="Returns entries in the board's order. The parameters say which: a page (`startRank`, `endRank`), the page "
     "after another (`cursor`), a name and its neighbours (`around`, `span` or `limit`), chosen names (`name`, "
     "repeated), or the entries between two scores (`minScore`, `maxScore`, `limit`). One of these at a time; "
-    "`include`, `window` and `period` go with all. A board that does not exist is an empty page.",
+    "`include`, `window` and `period` go with all. A board that does not exist is an empty page. A browser "
+    "(`Accept: text/html`) gets a page for people, and `view` and `player` are for that.",
     answers=(Answer(200, "The entries.", (Reading,)),),
     handler=read_board,
-    parameters=_OF_READS,
-    parse=parse_read,
+    parameters=(*_OF_READS, LOOK, PLAYER_SHOWN),
+    parse=parse_view,
+    produces=(JSON, HTML),
+    present=present,
     errors=READ_ERRORS,
     scope="read",
 )

@@ -1,7 +1,7 @@
 """The parameters of requests. Each knows its form, bounds, default and words, reads itself, and documents itself.
 
     in the path      PathName
-    in the query     Whole · Number · RequiredNumber · Text · Time · Names · Fields · Percentiles
+    in the query     Whole · Number · RequiredNumber · Text · Choice · Time · Names · Fields · Percentiles
     in the headers   Preference · Key · Tags
 
 To add one: make it here, and name it in the parameters of an operation or a read, whose handler gets what it reads.
@@ -176,6 +176,27 @@ class Text(Input, frozen=True, kw_only=True):
     def read(self, query: Query, headers: Headers) -> str | None:
         """Return the text, or None."""
         return query.text(self.name) if self.name in query else None
+
+
+class Choice(Input, frozen=True, kw_only=True):
+    """One of some words."""
+
+    choices: tuple[str, ...]
+
+    @property
+    def schema(self) -> Schema:
+        """The words."""
+        return {"type": "string", "enum": list(self.choices)}
+
+    def read(self, query: Query, headers: Headers) -> str | None:
+        """Return the word, or None."""
+        if self.name not in query:
+            return None
+        word = query.text(self.name)
+        if word not in self.choices:
+            right = " or ".join(self.choices)
+            raise BadParameter(self.name, f"{self.name} is {truncate(word)!r}: it must be {right}.")
+        return word
 
 
 class Time(Input, frozen=True, kw_only=True):
@@ -372,6 +393,7 @@ PERIOD = Text(
     "`2026-11-22T05:00Z`, the instant at which it began. Defaults to the current period.",
 )
 A_PAGE = "a page"
+A_PAGE_FOR_PEOPLE = "the page for people (Accept: text/html)"
 NEXT_PAGE = "the page behind a cursor"
 AROUND_NAME = "a read around a name"
 OF_NAMES = "a read of names"
@@ -424,6 +446,19 @@ LIMIT = Whole(
     most=PAGE_ENTRIES,
     default=DEFAULT_PAGE_ENTRIES,
 )
+LOOK = Choice(
+    name="view",
+    home=A_PAGE_FOR_PEOPLE,
+    about="How the page for people looks: `stage`, large, for an event; `embed`, for a frame in another page.",
+    choices=("stage", "embed"),
+)
+PLAYER_SHOWN = Text(
+    name="player",
+    home=A_PAGE_FOR_PEOPLE,
+    about="The name that the page for people shows with its neighbours, and marks.",
+    is_name=True,
+)
+VERSION = Text(name="v", about="The digest of the content, as pages name it.")
 INCLUDE_IN_VIEW = Fields(
     name="include",
     about="Further fields of each entry: `metadata`.",
@@ -507,6 +542,6 @@ AUDIT_LIMIT = Whole(
 
 OF_PERIOD = (WINDOW, PERIOD)
 """What all that can be asked of a period takes."""
-_OF_READS = (START_RANK, END_RANK, CURSOR, AROUND, SPAN, NAMES, MIN_SCORE, MAX_SCORE, LIMIT)
+_OF_READS = (START_RANK, END_RANK, CURSOR, AROUND, SPAN, NAMES, MIN_SCORE, MAX_SCORE, LIMIT, LOOK, PLAYER_SHOWN)
 HOMES = {parameter.name: parameter.home for parameter in _OF_READS}
 """The reads of a board that parameters go with, for the error if they are sent with another."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from laurels.boards import Boards, Slice
+    from laurels.http.cursor import Cursor
     from laurels.http.gate import Context
     from laurels.http.messages import Headers
     from laurels.http.query import Query
@@ -126,13 +127,7 @@ async def _read_next_page(
     boards = context.boards
     check_fields(boards, fields)
     cursor = read_cursor(board, text)
-    if window is not None:
-        window = (await boards.find_period(board, window, None)).window  # as the definition writes it
-    for key, given, own in (("window", window, cursor.window), ("period", period, cursor.period)):
-        if given is not None and given != own:
-            of = f"window {cursor.window}, period {cursor.period}" if cursor.window else "the board of all time"
-            raise BadParameter(key, f"The cursor is of {of}: it goes on there only.")
-    where = await find_board(boards, board, cursor.window or None, cursor.period or None)
+    where = await find_board_of(boards, cursor, board, window, period)
     found = await boards.entries_after(where, cursor.entry, cursor.size, **_wanted(fields))
     return _answer_slice(where, found, cursor.size, fields)
 
@@ -198,6 +193,17 @@ async def find_board(boards: Boards, board: str, window: str | None, period: str
     if period is not None:
         raise BadParameter("period", "period goes with window: name the window that it is a period of.")
     return boards.board(board)
+
+
+async def find_board_of(boards: Boards, cursor: Cursor, board: str, window: str | None, period: str | None) -> Board:
+    """Return the board, or the period of a window of it, that a cursor goes on in; raise BadParameter for another."""
+    if window is not None:
+        window = (await boards.find_period(board, window, None)).window  # as the definition writes it
+    for key, given, own in (("window", window, cursor.window), ("period", period, cursor.period)):
+        if given is not None and given != own:
+            of = f"window {cursor.window}, period {cursor.period}" if cursor.window else "the board of all time"
+            raise BadParameter(key, f"The cursor is of {of}: it goes on there only.")
+    return await find_board(boards, board, cursor.window or None, cursor.period or None)
 
 
 async def _find_board(

@@ -124,7 +124,14 @@ class Routes:
         self.boards = boards
         self.gate = gate
         self._auditor = auditor or Auditor()
-        self._context = Context(boards, self.operations, access=gate.access, auditor=self._auditor, hub=self.hub)
+        self._context = Context(
+            boards,
+            self.operations,
+            access=gate.access,
+            auditor=self._auditor,
+            hub=self.hub,
+            ancestors=gate.ancestors,
+        )
         self.open_context = self._context if gate.is_open else None
         """The context of every request that passes the checks of its site, if the gate is open."""
         self._root = _tree(self.operations)
@@ -180,6 +187,27 @@ class Routes:
 
     def answer_call(self, call: Call, request: Request) -> Awaitable[Response]:
         """Return the answer to a whole request that was admitted; raises before it is awaited, or then."""
+        if call.operation is not None and call.operation.present is not None:
+            return self._answer_as_wanted(call, request)
+        return self._answer_call(call, request)
+
+    async def _answer_as_wanted(self, call: Call, request: Request) -> Response:
+        try:
+            response = await self._answer_call(call, request)
+        except Exception as error:  # noqa: BLE001 - which the operation presents
+            response = failure(error)
+        return self._present(call, request, response)
+
+    def fail(self, call: Call, request: Request, error: BaseException) -> Response:
+        """Return the response to a request that was refused, or whose handling raised."""
+        return self._present(call, request, failure(error))
+
+    def _present(self, call: Call, request: Request, response: Response) -> Response:
+        if call.operation is None or call.operation.present is None:
+            return response
+        return call.operation.present(request, response)
+
+    def _answer_call(self, call: Call, request: Request) -> Awaitable[Response]:
         if call.asking is not None:
             return self._answer_when_known(call, request, call.asking)
         if call.problem is not None:
@@ -214,7 +242,7 @@ class Routes:
         except (Unauthenticated, Forbidden) as error:
             self._record_refusal(call, request, error)
             raise
-        return await self.answer_call(call, request)
+        return await self._answer_call(call, request)
 
     async def answer(self, request: Request) -> Response:
         """Return what a whole request is answered with, errors too, and show it to the gate's observers."""
@@ -226,7 +254,7 @@ class Routes:
             if isinstance(response, StreamingResponse):
                 raise TypeError("A streamed answer is no whole one")  # noqa: TRY301 - a fault like any other
         except Exception as error:  # noqa: BLE001 - an adapter's outermost part
-            response = failure(error)
+            response = self.fail(call, request, error)
         return self.gate.release(request, call.route, request.method, response, monotonic() - begun)
 
 

@@ -16,7 +16,9 @@ from laurels.definition import BoardsFile, Definition
 from laurels.errors import StoreError
 from laurels.http import Gate, Routes
 from laurels.http.cors import Cors
+from laurels.http.operations import OPERATIONS
 from laurels.http.problems import failure
+from laurels.http.web_files import WEB_FILES
 from laurels.optional import load
 from laurels.serverless.access import ParameterAccess
 from laurels.serverless.errors import BadSetting
@@ -50,8 +52,9 @@ class Function:
         self._access = None
         if settings.access_parameter:
             self._access = ParameterAccess(settings.access_parameter, connect, is_isolated=settings.store is not None)
-        gate = Gate(origin=cors.check, cors=cors if settings.cors_origin else None, access=self._access)
-        self._routes = Routes(self._boards, gate=gate)
+        allowing = cors if settings.cors_origin else None
+        gate = Gate(origin=cors.check, cors=allowing, access=self._access, ancestors=cors.ancestors)
+        self._routes = Routes(self._boards, (*OPERATIONS, *WEB_FILES), gate)
 
     def warm(self) -> None:
         """Get key, access file and a connection before the first request; if that fails, the requests try again."""

@@ -60,5 +60,5 @@ def edges_between(one: Score, other: Score, buckets: int) -> list[Score]:
     """Return the edges of so many buckets between two scores, each the nearest double, and each double once."""
     low, high = min(one, other), max(one, other)
     width = (Fraction(high) - Fraction(low)) / buckets
-    edges = {float(low + step * width) for step in range(buckets + 1)}
+    edges = {float(Fraction(low) + step * width) for step in range(buckets + 1)}
     return [int(edge) if edge.is_integer() else edge for edge in sorted(edges)]

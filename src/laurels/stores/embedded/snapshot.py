@@ -44,6 +44,7 @@ from laurels.errors import DataDamaged
 from laurels.stores.embedded.directory import sync_directory
 from laurels.stores.embedded.metadata_rows import scan_rows, select_rows
 from laurels.stores.embedded.sqlite_file import (
+    FIFTH_FORMAT,
     FORMAT,
     FOURTH_FORMAT,
     OLDEST_FORMAT,
@@ -85,7 +86,7 @@ KEYS = "\t"
 NOTE_COLUMNS = "sequence, name, keys, crc, body"
 
 COLUMNS: dict[int, list[type]] = {1: [bytes, *[int] * 4], 2: [bytes, *[int] * 7], 3: [bytes, *[int] * 9, bytes]}
-COLUMNS[FORMAT] = COLUMNS[FOURTH_FORMAT] = COLUMNS[3]
+COLUMNS[FORMAT] = COLUMNS[FIFTH_FORMAT] = COLUMNS[FOURTH_FORMAT] = COLUMNS[3]
 """What the columns of ``seal`` hold in each format, that of its CRC aside."""
 HIDDEN = "\n"
 """What the key of a chunk begins with if its entries are those of hidden names."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-OLDEST_FORMAT, SECOND_FORMAT, FOURTH_FORMAT, FORMAT = 1, 2, 4, 5
+OLDEST_FORMAT, SECOND_FORMAT, FOURTH_FORMAT, FIFTH_FORMAT, FORMAT = 1, 2, 4, 5, 6
 MAGIC = b"SQLite format 3\0"
 UNUSABLE = {
     sqlite3.SQLITE_BUSY,

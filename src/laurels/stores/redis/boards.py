@@ -27,7 +27,7 @@ AT_ONCE = 500
 """How many boards are looked at at once."""
 BEHIND_PARTITIONS = "\n\U0010ffff"
 """Behind the name of a board these are all its partitions, and no other board."""
-_LIST, _LISTED = Script("list"), Script("listed")
+_LIST, _LISTED = Script("list", closed=True), Script("listed")
 
 
 class BoardList:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from laurels.errors import StoreError
-    from laurels.stores.redis.calls import Reply
+    from laurels.stores.redis.calls import Reply, Script, Word
     from laurels.stores.redis.handshake import Handshake
     from laurels.stores.redis.settings import RedisSettings
 
@@ -67,6 +67,13 @@ class Cluster(Servers):
     def nodes(self) -> list[Node]:
         """What there are connections to."""
         return list(self._nodes.values())
+
+    def call(self, script: Script, keys: tuple[str, ...], *arguments: Word) -> Reply:
+        """Call a script, so that it is refused (TRYAGAIN) while its slot moves and a part of its keys has gone.
+
+        A node knows of the keys alone that it is told. With one that is never there it takes a part for missing.
+        """
+        return super().call(script, keys if script.closed else (*keys, f"{keys[0]}:never"), *arguments)
 
     def send(self, reply: Reply) -> None:
         """Send a call to the node that has its slot, once that is known."""

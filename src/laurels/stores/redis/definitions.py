@@ -64,7 +64,8 @@ UNDECLARED_KNOWN = 100_000
 """Of how many boards without a definition it is remembered that there is something to know."""
 PARTITIONS_KNOWN = 100_000
 """Of how many partitions it is remembered what they are; far more than one board has."""
-_DEFINE, _ANNOUNCE, _ANNOUNCED = Script(COMMON, "define"), Script("announce"), Script("announced")
+_DEFINE = Script(COMMON, "define")
+_ANNOUNCE, _ANNOUNCED = Script("announce", closed=True), Script("announced", closed=True)
 _log = logging.getLogger("laurels.stores")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Definition).decode
@@ -89,6 +90,11 @@ class Known(Struct, frozen=True):
     """How many partitions its entries are being moved from, 0 if they are not."""
     earlier: tuple[int, ...] = ()
     """How many partitions it had before, the last first: idempotency keys may be there."""
+    is_descending: bool = True
+
+    def is_in(self, state: bytes | None) -> bool:
+        """Return whether a board is in this state, watched or not (``common.lua``)."""
+        return (state or b"").partition(b"!")[0] == self.state.encode()
 
     @property
     def is_gone(self) -> bool:
@@ -133,6 +139,7 @@ def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known
         adopts=adopts,
         source=source,
         earlier=tuple(map(int, before)),
+        is_descending=of.order == "descending",
     )
 
 

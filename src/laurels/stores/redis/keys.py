@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ DEFAULT = f"{PREFIX}{{:}}default"
 RUN_KEY = f"{PREFIX}{{:}}run-key"
 """What runs are signed with."""
 COMMON = "common"
+LARGEST = int(sys.float_info.max)
 ONLY = "\n"
 _ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%{}:#"} | {"\n": "#"})
 
@@ -53,6 +56,13 @@ def write_score(score: Score) -> str:
 
 
 def read_score(text: bytes) -> Score:
-    """Return a score; whole ones as int."""
+    """Return a score; whole ones as int. An infinite one, which another program has put there, is the largest."""
     score = float(text)
-    return int(score) if score.is_integer() else score
+    if score.is_integer():
+        return int(score)
+    return score if isfinite(score) else LARGEST if score > 0 else -LARGEST
+
+
+def read_name(name: bytes) -> str:
+    """Return a name; what is no UTF-8 in it, because another program put it there, as U+FFFD."""
+    return name.decode("utf-8", "replace")

@@ -62,7 +62,7 @@ from laurels.stores.contract import (
 )
 from laurels.stores.neighbours import places_around
 from laurels.stores.redis.details import read_entry
-from laurels.stores.redis.keys import partition_name, read_score, write_score
+from laurels.stores.redis.keys import partition_name, read_name, read_score, write_score
 from laurels.stores.redis.relocation import partition
 from laurels.stores.summary import edges_between, places_of, summarize
 
@@ -73,8 +73,8 @@ if TYPE_CHECKING:
     from laurels.stores.redis.definitions import Definitions, Known
     from laurels.stores.redis.relocation import Relocation
 
-    Point = tuple[Score, str]
-    Words = Sequence[Sequence[str | int]]
+    Point = tuple[Score, str | bytes]
+    Words = Sequence[Sequence[str | bytes | int]]
 
 T = TypeVar("T")
 Method = TypeVar("Method", bound="Callable[..., Any]")
@@ -478,7 +478,7 @@ class Partitions:
     async def page_json(self, board: Board, start: int, stop: int) -> bytes:
         """Return a page without ranks and metadata."""
         rows = await self._rows_at(board, start, stop - start, "pairs")
-        return _encode([Entry(name.decode(), read_score(score)) for _, name, score, _ in rows])
+        return _encode([Entry(read_name(name), read_score(score)) for _, name, score, _ in rows])
 
     @_in_one_layout
     async def around(  # noqa: PLR0913 - the options of a read
@@ -611,7 +611,7 @@ class Partitions:
             board, which, "before", [[word for score, name in points for word in (write_score(score), name)]]
         )
 
-    async def _split_at(self, board: Board, score: Score, name: str) -> list[int]:
+    async def _split_at(self, board: Board, score: Score, name: str | bytes) -> list[int]:
         """Return the split at a score and a name."""
         return [count for (count,) in await self._count_before(board, [(score, name)])]
 
@@ -693,7 +693,7 @@ class Partitions:
             if not pivots:
                 break
             pivot = _median(pivots, is_descending=board.definition.order == "descending")
-            split = await self._split_at(board, pivot[0], f"={pivot[1].decode()}")
+            split = await self._split_at(board, pivot[0], b"=" + pivot[1])
             split = [min(max(place, least), most) for place, least, most in zip(split, low, high, strict=True)]
             if sum(split) <= start:
                 low = split

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PREFIX = "laurels:rate:"
-_RATES = Script("rates")
+_RATES = Script("rates", closed=True)
 _Meter: TypeAlias = tuple[str, tuple[float, float], tuple[float, float]]
 
 

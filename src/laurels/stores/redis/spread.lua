@@ -1,4 +1,4 @@
--- spread(B...; state..., order, place, kind, argument...)
+-- spread(B...; n, state..., order, place, kind, argument...), n being how many B there are
 --
 -- What is asked of several partitions at once: B is the key of each, and state what it is taken to be; place is nothing
 -- for the boards, or "window\nperiod". Returns a list of one answer for each; or, if any is another, {"stale", {which
@@ -11,19 +11,19 @@
 --   entries  start, stop...         name, score, details... from a place up to another; a pair for each partition
 --   pairs    start, stop...         the same, without the details
 
-local stale, named = {'stale'}, {}
-for at, base in ipairs(KEYS) do named[at] = base .. ':state' end
+local count, stale, named = tonumber(ARGV[1]), {'stale'}, {}
+for at = 1, count do named[at] = KEYS[at] .. ':state' end
 for at, found in ipairs(redis.call('MGET', unpack(named))) do
   local state = found or ''
-  if state ~= ARGV[at] then state = state:match('^[^!]*') end  -- somebody watches (common.lua)
-  if state ~= ARGV[at] then
+  if state ~= ARGV[at + 1] then state = state:match('^[^!]*') end  -- somebody watches (common.lua)
+  if state ~= ARGV[at + 1] then
     stale[#stale + 1] = {at - 1, state, redis.call('GET', KEYS[at] .. ':definition') or ''}
   end
 end
 if #stale > 1 then return stale end
 
-local FIRST = #KEYS + 4
-local down, place, kind = ARGV[#KEYS + 1] == 'd', ARGV[#KEYS + 2], ARGV[#KEYS + 3]
+local FIRST = count + 5
+local down, place, kind = ARGV[count + 2] == 'd', ARGV[count + 3], ARGV[count + 4]
 local suffix = place == '' and '' or ':' .. place:gsub('\n', ':')
 
 -- A point, and what counts what is better than its score and what is at least as good.
@@ -68,8 +68,8 @@ local answers, points = {}, {}
 if kind == 'before' then
   for word = FIRST, #ARGV, 2 do points[#points + 1] = point_at(word) end
 end
-for at, base in ipairs(KEYS) do
-  local key = base .. suffix
+for at = 1, count do
+  local key = KEYS[at] .. suffix
   if kind == 'count' then
     answers[at] = redis.call('ZCARD', key)
   elseif kind == 'before' then
