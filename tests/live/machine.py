@@ -87,7 +87,7 @@ class Client(Subscriber):
     def __init__(self, machine: FeedMachine, views: tuple[View, ...]) -> None:
         self.machine = machine
         self.views = views
-        self.is_slow = False
+        self.takes_nothing = False
         self.is_there = False
         self.is_catching_up = False
         self.messages = Messages()
@@ -98,7 +98,7 @@ class Client(Subscriber):
     @property
     def unsent(self) -> int:
         """More than may be, if it is slow."""
-        return 10**6 * self.is_slow
+        return 10**6 * self.takes_nothing
 
     def put(self, frames: Frames) -> None:
         """Apply events: what comes at a tick, and a page, is what a fresh read gives."""
@@ -255,7 +255,7 @@ class FeedMachine(RuleBasedStateMachine):
             feed = await self.hub.open(client.views)
         except LaurelsError:
             return False
-        client.is_there, client.is_behind, client.is_slow = True, False, False
+        client.is_there, client.is_behind, client.takes_nothing = True, False, False
         client.is_catching_up = bool(feed.events_since(ident))
         self.hub.join(feed, client, ident)
         client.is_catching_up = False
@@ -278,13 +278,13 @@ class FeedMachine(RuleBasedStateMachine):
     def read_slowly(self, index: int) -> None:
         """Take nothing for a while."""
         if self.clients:
-            self.clients[index % len(self.clients)].is_slow = True
+            self.clients[index % len(self.clients)].takes_nothing = True
 
     @rule()
     def read_all(self) -> None:
         """Have taken all there was."""
         for client in self.clients:
-            client.is_slow = False
+            client.takes_nothing = False
             self.hub.rejoin(client)
 
     @rule()

@@ -87,11 +87,11 @@ class RedisMachine(FeedMachine):
 
 def test_embedded() -> None:
     """Over the embedded store: at every event what a client shows is what a fresh read gives."""
-    run_state_machine_as_test(EmbeddedMachine, settings=settings(max_examples=times(15), stateful_step_count=50))
+    run_state_machine_as_test(EmbeddedMachine, settings=settings(max_examples=times(10), stateful_step_count=50))
 
 
 def test_redis(redis_server: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over Redis: what another process changes is shown by all who look on, as soon as there is rest."""
     monkeypatch.setattr(watching, "PAUSE_SECONDS", 0.001)
     machine = type("Machine", (RedisMachine,), {"url": redis_server.url})
-    run_state_machine_as_test(machine, settings=settings(max_examples=times(25), stateful_step_count=50))
+    run_state_machine_as_test(machine, settings=settings(max_examples=times(15), stateful_step_count=50))
