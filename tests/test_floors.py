@@ -74,7 +74,7 @@ MAY_IMPORT = {
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
     | laurels("clock", "turnstile", "restoring"),
     "laurels.web": set[str](),
-    "laurels.live": laurels("limits", "errors", "stores.contract", "boards"),
+    "laurels.live": laurels("limits", "errors", "stores.contract", "turnstile", "boards"),
     "laurels.http": laurels(
         "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
     )
