@@ -21,8 +21,8 @@ if had then
     return 0
   end
 end
+redis.call('HSET', key .. ':entries', name, metadata and details .. ' ' .. metadata or details)  -- first, as in common.lua
 redis.call('ZADD', key, score, name)
-redis.call('HSET', key .. ':entries', name, metadata and details .. ' ' .. metadata or details)
 if how then  -- as tell of common.lua
   if state == '' then redis.call('DEL', key .. ':state') else redis.call('SET', key .. ':state', state) end
   redis.pcall(how == 's' and 'SPUBLISH' or 'PUBLISH', key .. ':changes', '')
