@@ -420,7 +420,7 @@ class Partitions:
         """Keep what a key came with in a partition that follows from the key alone: another batch has other names."""
         claim = IdempotencyKey(bytes(each ^ 0xFF for each in key.key), key.fingerprint)
         if source := self._source(board):  # nothing is claimed any more where it was
-            await self._relocation.bring(self._on, board, _number(key.key) % source, source, [])
+            await self._relocation.bring(self._on, board, _number(key.key) % source, source, "named")
         await self._carry(board, key.key, f":key:{claim.key.hex()}")
         await self._on(board, self._home_of(board, key.key), self._store.submit, [], claim)
 
