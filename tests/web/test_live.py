@@ -228,7 +228,12 @@ def test_pages_that_may_not_read_are_told_the_option(look: Callable[..., None], 
 
     async def do(watching: Watching) -> None:
         await watching.watch("closed")
-        await watching.state("lost", "laurels serve --cors-origin http://localhost:")
+        option = "laurels serve --cors-origin http://localhost:"
+        await watching.state("lost", option)
+        async with watching.page.expect_event("requestfailed"):
+            await watching.page.evaluate("dispatchEvent(new Event('online'))")
+        await watching.watch("closed", "endRank=1")
+        await watching.state("lost", option)
 
     look(do, server.url)
 

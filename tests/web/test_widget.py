@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
@@ -340,5 +341,26 @@ def test_frame(embed: Embed, host: Site, service: Server, server: Server) -> Non
             await expect(shown.nth(place).get_by_role("row", name="v")).to_have_count(0)
         assert sum("frame-ancestors" in fault for fault in embedded.faults) == 2
         embedded.faults.clear()
+
+    embed(do)
+
+
+@pytest.mark.parametrize("place", range(5), ids=["first", "colours", "events", "frame", "reader"])
+def test_snippets(embed: Embed, host: Site, service: Server, place: int) -> None:
+    """Each piece of HTML in the documentation works on another site as it stands there."""
+    text = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
+    snippets = re.findall(r"^```html\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(snippets) == 5
+    submit(service, "mario-kart", {"v": 2077})
+
+    async def do(embedded: Embedded) -> None:
+        page = embedded.page
+        host.policy = ""
+        snippet = snippets[place].replace("https://boards.example", service.url)
+        await page.goto(host.put("/snippet", f"<!doctype html>{snippet}"))
+        shown = page.frame_locator("iframe") if "<iframe" in snippet else page
+        await expect(shown.get_by_text(re.compile(r"^v( is number 1)?$")).first).to_be_visible()
+        if "#first" in snippet:
+            await expect(page.locator("#first")).to_have_text("v")
 
     embed(do)

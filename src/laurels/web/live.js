@@ -123,7 +123,7 @@ class Connection {
   async explain(error) {
     if (!(error instanceof TypeError) || this.isAway) return error;
     const { origin } = this.url;
-    const isForeign = origin !== location.origin && this.views.some((view) => !view.state);
+    const isForeign = origin !== location.origin && !this.views.some((view) => view.wasLive);
     const probe = new URL("-/widget.js", this.server);
     const isThere = isForeign && (await fetch(probe, { mode: "no-cors", cache: "no-store" }).catch(() => null));
     return new Failure(isThere
@@ -217,6 +217,7 @@ class View {
   say(state, error) {
     if (this.state === state && this.message === error?.message) return;
     Object.assign(this, { state, message: error?.message });
+    this.wasLive ||= state === "live";
     this.tell("onState", state, error);
   }
 

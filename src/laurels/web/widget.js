@@ -22,8 +22,8 @@ th, td { padding: .3em .5em; text-align: start; font-weight: inherit;
 border-top: 1px solid var(--laurels-line, #8884); }
 thead th { border: 0; font-size: .85em; }
 thead th, .foot { color: var(--laurels-muted, inherit); }
-tbody th { width: 100%; overflow-wrap: anywhere; }
-td:last-child, thead th:last-child { text-align: end; white-space: nowrap; }
+th:nth-child(2) { width: 100%; overflow-wrap: anywhere; }
+th + td, th + th + th { text-align: end; white-space: nowrap; }
 .mine { background: var(--laurels-highlight, #fd02); font-weight: 700; }
 .further td, .further th { border-top: 3px double var(--laurels-line, #8884); }
 a { color: var(--laurels-accent, inherit); }
