@@ -33,8 +33,14 @@ V1 = Subprotocol("laurels.v1")
 class Stream:
     """A stream of events that is read event by event."""
 
-    def __init__(self, server: Server, target: str, version: str = "1.1", *headers: str) -> None:
-        self.socket = socket.create_connection((server.host, server.port), timeout=20)
+    def __init__(
+        self, server: Server, target: str, version: str = "1.1", *headers: str, received: int | None = None
+    ) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(20)
+        if received:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received)
+        self.socket.connect((server.host, server.port))
         lines = [f"GET {target} HTTP/{version}", f"Host: {server.host}:{server.port}", *headers, "", ""]
         self.socket.sendall("\r\n".join(lines).encode())
         self.file = self.socket.makefile("rb")
@@ -163,6 +169,45 @@ def upgrade(server: Server, target: str, *headers: str) -> str:
     lines = ["Connection: Upgrade", "Upgrade: websocket", *headers]
     with closing(Stream(server, target, "1.1", *lines)) as stream:
         return stream.head
+
+
+UPGRADE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+)
+
+
+@pytest.mark.parametrize("headers", [(), UPGRADE])
+def test_slow_reader(server: Server, board: str, headers: tuple[str, ...]) -> None:
+    """Who does not read is noticed by what its socket does not take: the kernel holds little; then it gets a page."""
+    names = [f"{number}-" + "n" * 200 for number in range(100)]
+    target = f"/-/boards/{board}/live?endRank=100"
+    submit(server, board, "v", 1)
+    with (
+        closing(Stream(server, target, "1.1", *headers, received=4096)) as slow,
+        closing(Stream(server, target)) as quick,
+    ):
+        sent, score, before = 0, 1, drops(server)
+        while drops(server) == before:
+            score += 1
+            entries = [{"name": name, "score": score} for name in names]
+            httpx.post(f"{server.url}/{board}", json={"entries": entries}).raise_for_status()
+            shown = ""
+            while f'"score": {score},' not in shown:
+                shown = json.dumps(quick.event())
+                sent += len(shown)
+        assert sent < 1_000_000
+        newest, seen = b'"score":%d,' % score, b""
+        while not (b"page" in seen and newest in seen.rpartition(b"page")[2]):
+            seen += slow.file.read1()
+
+
+def drops(server: Server) -> int:
+    """Return how often anybody was too slow."""
+    metrics = httpx.get(f"{server.url}/-/metrics").text
+    return next(int(float(line.split()[1])) for line in metrics.splitlines() if line.startswith("laurels_live_drops"))
 
 
 def test_handshakes(server: Server, board: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -178,15 +179,17 @@ async def test_a_password_that_is_taken_away(tmp_path: Path) -> None:
 
 async def test_rights(tmp_path: Path) -> None:
     """A user may do only what it may: what is missing is named, and without CONFIG and INFO nothing is believed."""
-    users = ("default off", "few on >few ~* +ping +evalsha", "some on >some ~* +@all -config -info -script -zadd")
+    users = ("default off", "few on >few ~* +ping +evalsha", "some on >some ~* +@all -config -info -script -zscore")
     with running(tmp_path / "node", users=users, appendonly="yes", appendfsync="always") as node:
         node.password = None
-        for name, missing in (("few", "SCRIPT"), ("some", "SCRIPT")):
+        for name, missing, seldom in (("few", "MULTI", "SCRIPT"), ("some", "ZSCORE", "SCRIPT")):
             store = await open_store(node.url.replace("//", f"//{name}:{name}@"))
             assert not store.capabilities.durable
             assert "does not tell" in store.warnings()[0]
             with pytest.raises(ServerUnusable, match=missing):
                 await store.standing(KART, "v")
+            with pytest.raises(ServerUnusable, match=seldom):
+                await store.count(KART)
             await store.close()
 
 
@@ -228,8 +231,9 @@ async def test_another_kind_of_key(redis_server: Node) -> None:
     store = await open_store(redis_server.url)
     with closing(redis_server.client()) as client:
         client.set(key_of(KART.name), "theirs")
-        with pytest.raises(StoreRefused, match="another program"):
-            await store.submit(KART, Submission("v", 1))
+        for act in (partial(store.submit, KART, Submission("v", 1)), partial(store.standing, KART, "v")):
+            with pytest.raises(StoreRefused, match="another program"):
+                await act()
         assert client.get(key_of(KART.name)) == b"theirs"
     await store.close()
 

@@ -316,6 +316,7 @@ async def submit_at_last(store: RedisStore) -> float:
         with suppress(StoreError):
             await store.submit(KART, Submission("v", score))
             break
+        await asyncio.sleep(0.01)  # what is refused at once lets nothing else run
     return score
 
 

@@ -7,6 +7,7 @@ framed once (:mod:`laurels.live.events`).
 from __future__ import annotations
 
 import logging
+import socket
 from typing import TYPE_CHECKING, ClassVar
 
 from websockets.frames import CloseCode
@@ -25,6 +26,8 @@ LAST_CHUNK = b"0\r\n\r\n"
 PING = b"\x89\x00"
 RECEIVED_BYTES = 16 * KIB
 """How much a client of a WebSocket may send between two comments: it has nothing to say but pings and pongs."""
+HELD_BYTES = 16 * KIB
+"""How much the kernel holds for who reads slowly, and notices it by that; else it would be megabytes."""
 SILENT = logging.getLogger("laurels.websockets")
 SILENT.setLevel(logging.CRITICAL)
 
@@ -36,9 +39,12 @@ class Listener(Subscriber):
     """The last headers of its answer, which say how that ends."""
     is_over = False
     """Whether the client has ended it."""
+    is_slow = False
+    """Whether the socket did not take all; its connection says so at once."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, HELD_BYTES)
 
     @property
     def unsent(self) -> int:

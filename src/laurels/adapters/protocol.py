@@ -326,6 +326,8 @@ class BoardProtocol(HttpToolsProtocol):
         """Remember since when the client does not read."""
         super().pause_writing()
         self.stalled_since = self.shared.now
+        if self.listener is not None:
+            self.listener.is_slow = True
         self.unsent = max(self.transport.get_write_buffer_size(), self.shared.outbox.piece_bytes)
         self._count()
 
@@ -339,6 +341,7 @@ class BoardProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._count()
         if self.listener is not None:
+            self.listener.is_slow = False
             self.hub.rejoin(self.listener)
             return
         if self.stage == IDLE:

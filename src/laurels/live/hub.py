@@ -21,27 +21,31 @@ import asyncio
 import logging
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from laurels.errors import LaurelsError, StoreUnavailable
 from laurels.live.feed import Feed
-from laurels.live.subscribers import UNSENT_BYTES, Subscriber
 from laurels.live.watched import WatchedBoard, WatchedView
+from laurels.turnstile import EVERY_BOARD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from laurels.boards import Boards
     from laurels.live.events import Frames
+    from laurels.live.subscribers import Subscriber
     from laurels.live.views import View
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 TICK_SECONDS = 0.1
 PAUSE = 2
 """How many times as long as the loop was busy the pause after a tick is, at least."""
 TURN_SECONDS = 0.004
 """How long the feed keeps a turn of the loop: that is some 500 writes."""
+WRITES = 32
+"""How many are written before the time is asked."""
 COMMENT_SECONDS = 15.0
 """How often all subscribers get a comment, and how long a feed without any is kept."""
 LINGERING = 1000
@@ -143,10 +147,11 @@ class Hub:
         self.leave(subscriber)
         subscriber.end()
 
-    def look_again(self) -> None:
-        """Read everything anew at the next tick: anything may have changed."""
-        for board in self._watched.values():
-            board.mark()
+    def look_again(self, board: str) -> None:
+        """Read a board anew at the next tick, or every one: it may be defined otherwise."""
+        for name in list(self._watched) if board == EVERY_BOARD else [board]:
+            if watched := self._watched.get(name):
+                watched.mark()
 
     def recheck(self) -> None:
         """Ask of each subscriber at the next tick whether it may still read: other rules hold."""
@@ -219,7 +224,7 @@ class Hub:
             self._commented = begun
             for feed in [each for each in self._lingering if begun - each.left >= COMMENT_SECONDS]:
                 self._forget(feed)
-            await self._write(list(self._joined_to), self._comment)
+            await self._write(list(self._joined_to), self._comment, None)
         for feed in self._take_due():
             try:
                 await self._serve(feed)
@@ -248,13 +253,12 @@ class Hub:
         current = [each for each in feed.subscribers if not each.is_behind]
         joining, feed.joining = feed.joining, []
         if joining:
-            page = feed.page()
-            await self._write(joining, lambda each: self._put_page(each, page))
+            await self._write(joining, self._put_page, feed.page())
         if frames is not None:
             self._events += 1
-            await self._write(current, lambda each: self._put(each, frames))
+            await self._write(current, self._put, frames)
 
-    def _comment(self, subscriber: Subscriber) -> None:
+    def _comment(self, subscriber: Subscriber, _: None) -> None:
         if subscriber in self._joined_to and not subscriber.unsent:
             subscriber.comment()
 
@@ -264,7 +268,7 @@ class Hub:
             subscriber.put(page)
 
     def _put(self, subscriber: Subscriber, frames: Frames) -> None:
-        if subscriber.unsent > UNSENT_BYTES:
+        if subscriber.is_slow:
             subscriber.is_behind = True
             self._drops += 1
         elif subscriber in self._joined_to:
@@ -283,9 +287,10 @@ class Hub:
                 self._next_expiry = min(self._next_expiry, subscriber.expires)
             await self._rest()
 
-    async def _write(self, subscribers: Iterable[Subscriber], write: Callable[[Subscriber], None]) -> None:
-        for subscriber in subscribers:
-            write(subscriber)
+    async def _write(self, to: Sequence[Subscriber], write: Callable[[Subscriber, T], None], what: T) -> None:
+        for first in range(0, len(to), WRITES):
+            for subscriber in to[first : first + WRITES]:
+                write(subscriber, what)
             await self._rest()
 
     async def _rest(self) -> None:

@@ -35,6 +35,11 @@ class Subscriber(ABC):
     def unsent(self) -> int:
         """How many bytes it has not taken yet."""
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether it is sent nothing until it has taken what it was sent."""
+        return self.unsent > UNSENT_BYTES
+
     @abstractmethod
     def put(self, frames: Frames) -> None:
         """Send frames, without waiting."""

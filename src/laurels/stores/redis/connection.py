@@ -9,17 +9,14 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hiredis import ProtocolError, Reader, pack_command
+from hiredis import ProtocolError, Reader
 
-from laurels.stores.redis.calls import Reply
+from laurels.stores.redis.calls import Reply, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from laurels.stores.redis.calls import Word
-
-
-_pack: Callable[[tuple[Word, ...]], bytes] = pack_command  # type: ignore[assignment]
 
 
 class Refusal(Exception):
@@ -30,6 +27,8 @@ class Sent(Protocol):
     """What waits for an answer of its own."""
 
     at: float
+    ahead: int
+    """How many answers come before its own."""
     takes_refusals: bool
     """Whether an error that the server answers with is an answer like any other."""
 
@@ -73,19 +72,19 @@ class Connection(asyncio.Protocol):
         self._abort = transport.abort  # type: ignore[attr-defined]
         self._write = transport.write  # type: ignore[attr-defined]
 
-    def write(self, calls: Sequence[tuple[Sent, tuple[Word, ...]]]) -> None:
-        """Send commands, all at once, each with what takes its answer."""
+    def write(self, calls: Sequence[tuple[Sent, bytes]]) -> None:
+        """Send packed commands, all at once, each with what takes its answer."""
         self.unanswered.extend(call for call, _ in calls)
-        self._write(b"".join([_pack(words) for _, words in calls]))
+        self._write(b"".join([packed for _, packed in calls]))
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Send calls as they are, all at once."""
         self.unanswered.extend(replies)
-        self._write(b"".join([_pack(reply.words) for reply in replies]))
+        self._write(b"".join([reply.pack() for reply in replies]))
 
     def post(self, *words: Word) -> None:
         """Send a command that has no answer of its own."""
-        self._write(_pack(words))
+        self._write(pack(words))
 
     async def ask(self, *commands: tuple[Word, ...]) -> list[Any]:
         """Return the answers to commands; a :exc:`Refusal` is an answer, too.
@@ -111,7 +110,13 @@ class Connection(asyncio.Protocol):
                 answer = gets()
                 if answer is False:
                     break
-                call = unanswered.popleft()
+                call = unanswered[0]
+                if call.ahead:
+                    call.ahead -= 1
+                    if type(answer) is Refusal:
+                        call.refusal = call.refusal or str(answer)
+                    continue
+                unanswered.popleft()
                 if type(answer) is Refusal and not call.takes_refusals and owner is not None:
                     owner.refused(call, str(answer))
                 else:

@@ -90,6 +90,11 @@ class Known(Struct, frozen=True):
     """How many partitions its entries are being moved from, 0 if they are not."""
     earlier: tuple[int, ...] = ()
     """How many partitions it had before, the last first: idempotency keys may be there."""
+    is_descending: bool = True
+
+    def is_in(self, state: bytes | None) -> bool:
+        """Return whether a board is in this state, watched or not (``common.lua``)."""
+        return (state or b"").partition(b"!")[0] == self.state.encode()
 
     @property
     def is_gone(self) -> bool:
@@ -134,6 +139,7 @@ def _known(state: str, definition: Definition, *, adopts: bool = False) -> Known
         adopts=adopts,
         source=source,
         earlier=tuple(map(int, before)),
+        is_descending=of.order == "descending",
     )
 
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
-from laurels.stores.contract import Entries, FullStanding, Ranked
+import msgspec
+
+from laurels.stores.contract import Entries, Entry, FullStanding, Ranked
 from laurels.stores.redis.keys import read_name, read_score
 from laurels.stores.redis.submitting import read_standing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DIGITS = 15
+"""Of a whole score that JSON has as it is."""
+_encode = msgspec.json.Encoder().encode
+_is_escaped = re.compile(rb'["\\\x00-\x1f]').search
 
 
 def read_details(details: bytes) -> tuple[int, int, bytes | None]:
@@ -52,3 +63,20 @@ def read_full(found: list[Any], *, with_metadata: bool) -> FullStanding:
         place = better = None
     entry = [read_entry([b"", score, 0, details], with_metadata=with_metadata)] if details else []
     return FullStanding(standing, place, better, total, windows=standings).with_details(entry, kept)
+
+
+def page_of(pairs: Sequence[bytes]) -> bytes:
+    """Return a page as JSON, given name, score, name, score...; most are joined without an object for each entry."""
+    if not pairs:
+        return b"[]"
+    names, scores = pairs[::2], pairs[1::2]
+    text = b" ".join(names)
+    if (
+        max(map(len, scores)) > DIGITS
+        or not b"".join(scores).isdigit()
+        or _is_escaped(text)
+        or read_name(text).encode() != text
+    ):
+        return _encode([Entry(read_name(name), read_score(score)) for name, score in zip(names, scores, strict=True)])
+    entries = b'},{"name":"'.join(map(b'","score":'.join, zip(names, scores, strict=True)))
+    return b'[{"name":"' + entries + b"}]"

@@ -17,7 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
 
 from laurels.errors import AnswerLost, StoreUnavailable
-from laurels.stores.redis.calls import Aside
+from laurels.stores.redis.calls import Aside, Look, pack
 from laurels.stores.redis.connection import Connection
 from laurels.stores.redis.durability import QUESTIONS, Facts, read_facts
 from laurels.stores.redis.replicas import Changes
@@ -25,7 +25,7 @@ from laurels.stores.redis.replicas import Changes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from laurels.stores.redis.calls import Reply, Word
+    from laurels.stores.redis.calls import Reply
     from laurels.stores.redis.connection import Sent
     from laurels.stores.redis.handshake import Handshake
     from laurels.stores.redis.settings import RedisSettings
@@ -134,18 +134,18 @@ class Node:
             return
         bodies = {reply.script.body for reply in lacking if reply.script is not None}
         aside = Aside(now, lacking)
-        sent: list[tuple[Sent, tuple[Word, ...]]] = [(aside, ("SCRIPT", "LOAD", body)) for body in bodies]
+        sent: list[tuple[Sent, bytes]] = [(aside, pack(("SCRIPT", "LOAD", body))) for body in bodies]
         for reply in replies:
             if reply.is_asking:
-                sent.append((Aside(now), ("ASKING",)))
-            sent.append((cast("Sent", reply), reply.words))
+                sent.append((Aside(now), pack(("ASKING",))))
+            sent.append((cast("Sent", reply), reply.pack()))
         if changes:
             on_disk = self.facts.is_durable and self.facts.knows_waitaof
             held = self._changes = Changes(self._settings.wait, at=now, on_disk=on_disk)
             touch, wait = held.commands(changes[-1].key, self._settings.timeout)
             for reply in changes:
                 reply.turn = held
-            sent += [(Aside(now), touch), (held, wait)]
+            sent += [(Aside(now), pack(touch)), (held, pack(wait))]
         connection.write(sent)
 
     # Connecting
@@ -208,7 +208,7 @@ class Node:
     def refused(self, reply: Reply, text: str) -> None:
         """Have the router decide what to do with it."""
         reply.turn = None
-        self._router.refused(self, reply, text)
+        self._router.refused(self, reply, reply.refusal if isinstance(reply, Look) and reply.refusal else text)
 
     def lost(self, connection: Connection, reason: str, calls: Sequence[Reply]) -> None:
         """Connect again. Calls that read are made again."""

@@ -21,6 +21,7 @@ class Changes:
     """
 
     takes_refusals = True
+    ahead = 0
 
     def __init__(self, wanted: int, *, at: float, on_disk: bool) -> None:
         self.at = at

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from laurels.errors import ServerUnusable, StoreUnavailable
-from laurels.stores.redis.calls import Reply
+from laurels.stores.redis.calls import Look, Reply
 from laurels.stores.redis.errors import PASSING, code_of, translate
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ class Servers(ABC):
         """Call a script over keys of one hash tag, with all that is asked in this turn of the loop."""
         words = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
         reply = Reply(keys[0], words, script, reads=script.reads)
+        self.send(reply)
+        return reply
+
+    def look(self, key: str, *commands: tuple[Word, ...]) -> Reply:
+        """Read a board: return its state, and what these commands answer."""
+        reply = Look(key, commands)
         self.send(reply)
         return reply
 

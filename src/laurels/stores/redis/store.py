@@ -18,7 +18,15 @@ import msgspec
 from msgspec.structs import replace
 
 from laurels.clock import SECOND
-from laurels.errors import AnswerLost, DefinitionChanged, DefinitionConflict, KeyReused, StoreError, SumUncertain
+from laurels.errors import (
+    AnswerLost,
+    DefinitionChanged,
+    DefinitionConflict,
+    KeyReused,
+    ServerFull,
+    StoreError,
+    SumUncertain,
+)
 from laurels.limits import DEFAULT_SUMMARY_BUCKETS
 from laurels.stores.contract import (
     KEY_SECONDS,
@@ -49,7 +57,7 @@ from laurels.stores.redis.boards import BoardList
 from laurels.stores.redis.calls import Script
 from laurels.stores.redis.connecting import connect
 from laurels.stores.redis.definitions import UNKNOWN, Definitions
-from laurels.stores.redis.details import read_details, read_entries, read_entry, read_full
+from laurels.stores.redis.details import page_of, read_details, read_entries, read_entry, read_full
 from laurels.stores.redis.keys import (
     COMMON,
     RUN_KEY,
@@ -100,7 +108,6 @@ _READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "period
 _CHANGE = {_SUBMIT, _REMOVE, _METADATA, _HIDE}
 """What changes entries: never where they are moved from."""
 _PUT, _PUT_MANY, _ENTER = map(Script, ("put", "put_many", "enter"))
-_PAGE, _STANDING = (Script(name, reads=True) for name in ("page", "standing"))
 _SPREAD = Script("spread", reads=True)
 _STALE, _HELD = b"stale", "held"
 Method = TypeVar("Method", bound="Callable[..., Any]")
@@ -435,12 +442,11 @@ class RedisStore(Store):
     async def standing(self, board: Board, name: str) -> Standing | None:
         known = self._definitions.of(board.name)
         if board.visible and known.is_plain:
-            self._check_open()
-            key, now = key_of(board.name), 0
-            found = await self._servers.call(_STANDING, (key,), known.rules, known.state, now, _place(board), name)
-            if not _is_stale(found):
-                return Standing(read_score(found[0]), found[1]) if found else None
-            await self._follow(board.name, known, found)
+            key, rank = _key(board), "ZREVRANK" if known.is_descending else "ZRANK"
+            looked = await self._look(board, known, ("ZSCORE", key, name), (rank, key, name))
+            if looked is not None:
+                score, place = looked
+                return None if score is None else Standing(read_score(score), place)
         if self._is_spread(board):
             return await self._partitions.standing(board, name)
         found = await self._read(board, "standing", name)
@@ -475,15 +481,11 @@ class RedisStore(Store):
             return await super().page_json(board, start, stop, with_metadata=with_metadata)
         known = self._definitions.of(board.name)
         if board.visible and known.is_plain and start < stop:
-            self._check_open()
-            words = known.rules, known.state, 0, _place(board), start, min(stop, ALL)
-            flat = await self._servers.call(_PAGE, (key_of(board.name),), *words)
-            if not _is_stale(flat):
-                pairs = iter(flat)
-                return _encode(
-                    [Entry(read_name(name), read_score(score)) for name, score in zip(pairs, pairs, strict=True)]
-                )
-            await self._follow(board.name, known, flat)
+            page = "ZREVRANGE" if known.is_descending else "ZRANGE"
+            words = page, _key(board), start, min(stop, ALL) - 1, "WITHSCORES"
+            looked = await self._look(board, known, words)
+            if looked is not None:
+                return page_of(*looked)
         found = await self._read(board, "page", start, min(stop, ALL), "")
         return _encode([Entry(read_name(name), read_score(score)) for name, score, _ in found or ()])
 
@@ -592,6 +594,18 @@ class RedisStore(Store):
         if changed:
             raise DefinitionChanged(changed)
         return answers
+
+    async def _look(self, board: Board, known: Known, *commands: tuple[str | int, ...]) -> list[Any] | None:
+        """Return what plain commands answer; None if the board is another than is known, or if the server is full.
+
+        A full one queues no commands, not even those that read. Scripts read all the same.
+        """
+        self._check_open()
+        try:
+            state, *answers = await self._servers.look(key_of(board.name), *commands)
+        except ServerFull:
+            return None
+        return answers if known.is_in(state) else None
 
     async def _held(self, board: Board, with_metadata: bool, kind: str, *words: str | int) -> list[Ranked]:  # noqa: FBT001
         found = await self._read_at(_HELD, board, kind, *words)
@@ -722,6 +736,10 @@ def _unpack(body: bytes) -> Any:
 
 def _line(window: str, period: str) -> str:
     return f"{window}\n{period}"
+
+
+def _key(board: Board) -> str:
+    return key_of(board.name, board.window, board.period)
 
 
 def _place(board: Board) -> str:
