@@ -81,6 +81,7 @@ def test_imports_alone(tmp_path: Path, target: Target, module: str, store: Store
 VERIFY = """
 import sys
 sys.path = [path for path in sys.path if "site-packages" not in path] + sys.argv[1:3]
+from laurels.web.files import NAMES
 from laurels.access.file import parse_access
 from laurels.access.tokens import Tokens
 players = parse_access(sys.stdin.read(), "access.toml").players
@@ -143,10 +144,10 @@ def test_runtime(runtime: str) -> None:
 
 
 def test_nothing_else() -> None:
-    """An asset has modules and gRPC's certificates; nothing for tests, type checkers or installers."""
+    """An asset has modules, gRPC's certificates and what pages load; nothing for tests, type checkers or installers."""
     names = files(assets.build(ARM64, assets.ASSETS))
     others = {name for name in names if not name.endswith((".py", ".pyc", ".so"))}
-    assert others == {"grpc/_cython/_credentials/roots.pem"}
+    assert others == {"grpc/_cython/_credentials/roots.pem"} | {f"laurels/web/{name}" for name in NAMES}
     assert not [name for name in names if "test" in name.split("/") or "boto" in name.split("/")[0]]
 
 
@@ -159,7 +160,8 @@ def test_of_one_store(target: Target) -> None:
     assert {"hiredis", "tzdata"} <= tops[1] - tops[0]
     others = {name for name in valkey if not name.endswith((".py", ".pyc", ".so")) and not name.startswith("tzdata/")}
     scripts = (ROOT / "src" / "laurels" / "stores" / "redis").glob("*.lua")
-    assert others == {f"laurels/stores/redis/{path.name}" for path in scripts}
+    loaded = {f"laurels/web/{name}" for name in NAMES}
+    assert others == {f"laurels/stores/redis/{path.name}" for path in scripts} | loaded
     assert sum(path.stat().st_size for path in valkey.values()) <= 15_000_000
 
 
