@@ -16,6 +16,7 @@ import pytest
 from infra import assets
 from infra.errors import NotCarried
 from infra.runtimes import HERE, MACHINES, ROOT, RUNTIMES, Target, find_interpreter, find_target, newest_runtime
+from laurels.web.files import NAMES
 from tests.access.issuing import AUDIENCE, FOREIGN, ISSUER, NOW, public, signed
 
 if TYPE_CHECKING:
@@ -81,7 +82,6 @@ def test_imports_alone(tmp_path: Path, target: Target, module: str, store: Store
 VERIFY = """
 import sys
 sys.path = [path for path in sys.path if "site-packages" not in path] + sys.argv[1:3]
-from laurels.web.files import NAMES
 from laurels.access.file import parse_access
 from laurels.access.tokens import Tokens
 players = parse_access(sys.stdin.read(), "access.toml").players
