@@ -13,7 +13,7 @@ KERNEL := $(shell find src -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run run-serverless install-cdk cdk test check bench docs fuzz soak lock clean
+.PHONY: help install run demo run-serverless install-cdk cdk test check bench docs fuzz pictures soak lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -66,6 +66,9 @@ install: $(VENV)/serve.stamp ## Install laurels into .venv/bin
 run: $(VENV)/serve.stamp ## Serve on http://127.0.0.1:8000 (LAURELS_PORT, LAURELS_DATA, ... change it)
 	exec $(BIN)/laurels serve
 
+demo: $(VENV)/serve.stamp ## Serve boards with made-up players on them, at http://127.0.0.1:8000
+	exec $(BIN)/laurels demo $(ARGS)
+
 run-serverless: $(VENV)/serverless.stamp build/wheels.stamp ## Run the serverless stack locally on http://127.0.0.1:8000, without any account
 	exec $(BIN)/python -m infra.local $(ARGS)
 
@@ -108,6 +111,9 @@ fuzz: $(VENV)/dev.stamp ## Fuzz the index under AddressSanitizer for SECONDS (60
 	LAURELS_SANITIZE=1 $(BIN)/python setup.py --quiet build_ext --build-lib build/sanitized --build-temp build/sanitized-temp
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=1 PYTHONMALLOC=malloc \
 	  $(BIN)/python -m tests.ranking.fuzz --kernel build/sanitized --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
+
+pictures: $(VENV)/dev.stamp ## Take the pictures of a board's page, docs/board.png and build/pictures (needs chromium)
+	$(BIN)/python docs/photograph.py $(ARGS)
 
 soak: $(VENV)/dev.stamp build/wheels.stamp build/wheelhouse.stamp node_modules/.stamp ## Run the long forms of tests, for minutes each (needs redis-server); ARGS="--help" lists them
 	$(BIN)/python -m tests.soak $(ARGS)

@@ -6,9 +6,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from laurels.entries import RESERVED
 from laurels.http.headers import NOT_JSON
-from laurels.http.operations import READ, STANDING, SUBMIT
+from laurels.http.operations import LIVE, READ, STANDING, SUBMIT
 from laurels.http.problems import CHALLENGE, FAULT, HTTPError, problem
 from laurels.http.routes import NO_ROUTE
 from laurels.limits import BODY_BYTES, KIB
@@ -30,11 +32,17 @@ class Remainder(Struct, frozen=True):
 
 FUNCTIONS: dict[str, Operation] = {"get_leaderboard": READ, "get_standing": STANDING, "submit_score": SUBMIT}
 """The function that answers each operation of the gateway's."""
+ROUTES: tuple[tuple[str, Operation], ...] = tuple(FUNCTIONS.items())
+OWN = replace(STANDING, path=f"/{RESERVED}/{{name}}")
+LIVE_ROUTES = (*ROUTES, ("get_leaderboard", LIVE), ("get_standing", OWN))
+"""The functions and what each answers. With live boards there is a resource ``/-``, which takes in what is below it: so
+the service's own routes, that else go to the functions as if ``-`` were a board, have a resource there.
+"""
 
 
 def list_methods(path: str) -> list[str]:
     """Return the methods that a resource of the gateway has."""
-    methods = {operation.method for operation in FUNCTIONS.values() if operation.path == path}
+    methods = {operation.method for _, operation in LIVE_ROUTES if operation.path == path}
     return sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set()))
 
 

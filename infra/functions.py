@@ -128,24 +128,28 @@ class Functions(Construct):
         self._with_issuers = has_issuers(settings)
         self.submit_score = self._route("submit-score", "Keep the score of a name on a board")
         self.get_standing = self._route("get-standing", "Give score and rank of a name on a board")
-        self.get_leaderboard = self._route("get-leaderboard", "Give a page of a board")
+        live = [settings.live_key_parameter] if settings.live else []
+        self.get_leaderboard = self._route("get-leaderboard", "Give a page of a board", live)
 
     @property
     def all(self) -> tuple[Function, Function, Function]:
         """All three."""
         return self.submit_score, self.get_standing, self.get_leaderboard
 
-    def _route(self, name: str, description: str) -> Function:
+    def _route(self, name: str, description: str, further: Sequence[str] = ()) -> Function:
+        """Make the function of a route, which may read ``further`` parameters."""
+        function = name.replace("-", "_")
+        live = self._settings.live_environment.get(function, NO_VARIABLES)
         return Function(
             self,
             name.title().replace("-", ""),
             name=name,
-            handler=f"laurels.serverless.handlers.{name.replace('-', '_')}",
+            handler=f"laurels.serverless.handlers.{function}",
             description=description,
             settings=self._settings,
-            environment={**self._settings.route_environment, **self._environment},
+            environment={**self._settings.route_environment, **self._environment, **live},
             statements=[
-                *use_parameters(self, self._settings.parameters_read, settings=self._settings),
+                *use_parameters(self, [*self._settings.parameters_read, *further], settings=self._settings),
                 *self._statements,
             ],
             extra_files=self._extra_files,

@@ -25,11 +25,21 @@ import msgspec
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
-from infra.answers import ANSWERS, DEFAULTS, FUNCTIONS, OTHER_METHOD, gateway_answer, list_methods, refusal
+from infra.answers import (
+    ANSWERS,
+    DEFAULTS,
+    LIVE_ROUTES,
+    OTHER_METHOD,
+    ROUTES,
+    gateway_answer,
+    list_methods,
+    refusal,
+)
 from infra.functions import acknowledge, own_log_group
 from infra.guard import Guard
 from laurels.http.cors import ALLOWED_HEADERS, EXPOSED_HEADERS, PREFLIGHT_SECONDS
 from laurels.http.messages import JSON, ON_EVERY_ANSWER, PROBLEM, Response
+from laurels.http.operations import LIVE
 
 if TYPE_CHECKING:
     from infra.functions import Function, Functions
@@ -66,6 +76,8 @@ LOGGED = {
 }
 """A line of the access log: no bodies, no credentials, and no names of players, which only the path has."""
 API_KEY_HEADER = "X-Api-Key"
+LIVE_SHARE = 5
+"""Those who begin to listen to a board may have every fifth request of a stage: each asks every five minutes."""
 OF_A_MOCK = "It does nothing but say which methods there are, before anybody is asked who it is, as in the contract."
 
 
@@ -90,9 +102,10 @@ class Gateway(Construct):
             schema=apigateway.JsonSchema(schema=apigateway.JsonSchemaVersion.DRAFT4),
         )
         guard = Guard(self, "Guard", api=self.api, settings=settings)
-        for name, operation in FUNCTIONS.items():
+        routes = LIVE_ROUTES if settings.live else ROUTES
+        for name, operation in routes:
             self._add_operation(operation, getattr(functions, name), guard)
-        for path in dict.fromkeys(operation.path for operation in FUNCTIONS.values()):
+        for path in dict.fromkeys(operation.path for _, operation in routes):
             self._refuse_others(self._resource(path), ", ".join(list_methods(path)))
         for kind in ANSWERS:
             self._answer(kind, gateway_answer(kind))
@@ -118,6 +131,7 @@ class Gateway(Construct):
                 tracing_enabled=True,
                 throttling_rate_limit=settings.rate_limit,
                 throttling_burst_limit=settings.burst_limit,
+                method_options=_throttle_live(settings) if settings.live else None,
             ),
         )
         api.node.try_remove_child("Endpoint")  # an output of CDK's; the stack has its own
@@ -191,6 +205,17 @@ class Gateway(Construct):
             "Access-Control-Allow-Origin": f"'{self._settings.cors_origin}'",
             "Access-Control-Expose-Headers": f"'{EXPOSED_HEADERS.decode()}'",
         }
+
+
+def _throttle_live(settings: Settings) -> dict[str, apigateway.MethodDeploymentOptions]:
+    """Let those who begin to listen have a share of the stage's requests, so that they keep no submit out."""
+    options = apigateway.MethodDeploymentOptions(
+        logging_level=apigateway.MethodLoggingLevel.ERROR,
+        data_trace_enabled=False,
+        throttling_rate_limit=max(1, settings.rate_limit // LIVE_SHARE),
+        throttling_burst_limit=max(1, settings.burst_limit // LIVE_SHARE),
+    )
+    return {f"{LIVE.path}/{method}": options for method in ("GET", "HEAD")}
 
 
 def _mock(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from infra.functions import Function
     from infra.settings import Settings
 
+UNTOLD = "UntoldSubmits"
+"""What a function calls the submits that it could not tell of."""
 PERIOD = Duration.minutes(5)
 ERROR_RATE = 0.01
 LATENCY_MS = 1000
@@ -62,9 +64,22 @@ class Monitoring(Construct):
         self._alarm(
             "key", self._key_troubles(routes), 0, "A key is refused, or key or access file cannot be read: see the log."
         )
+        if settings.live:
+            self._alarm("live", self._untold(routes[0]), 0, "Submits count and are not told: see the log.", periods=3)
         dashboard = self._add_dashboard(routes)
         if cache_name is not None:
             self._watch_cache(cache_name, dashboard)
+
+    def _untold(self, submit: Function) -> cloudwatch.Metric:
+        """Return how many submits counted that those who listen were not told of."""
+        dimensions = {"service": "laurels", "stage": self._settings.stage_name}
+        return cloudwatch.Metric(
+            namespace="Laurels",
+            metric_name=UNTOLD,
+            dimensions_map={**dimensions, "function_name": submit.function.function_name},
+            statistic="Sum",
+            period=PERIOD,
+        )
 
     def _watch_cache(self, cache: str, dashboard: cloudwatch.Dashboard) -> None:
         def of(name: str, statistic: str = "Sum") -> cloudwatch.Metric:

@@ -34,7 +34,8 @@ class Rotation(Construct):
                 "LAURELS_ADMIN_KEY_PARAMETER": settings.admin_key_parameter,
                 "LAURELS_KEY_PARAMETER": settings.key_parameter,
                 "LAURELS_ROTATE_DAYS": str(days),
-            },
+            }
+            | ({"LAURELS_LIVE": "true"} if settings.live else {}),
             statements=[
                 *use_parameters(self, [settings.admin_key_parameter], settings=settings),
                 *use_parameters(self, [settings.key_parameter], settings=settings, actions=ACTIONS),

@@ -202,6 +202,7 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     alarm_email: Address | None = None
     manage_cache: Flag | None = None
     rotate_key_days: Days | None = None
+    live: Flag | None = None
     cache_login: Login | None = None
     cache_gigabytes: Gigabytes | None = None
     cache_units: Units | None = None
@@ -232,6 +233,11 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
     def admin_key_parameter(self) -> str:
         """The name of the SSM parameter with the Momento key that may make caches and keys."""
         return f"/leaderboard-api/{self.ssm_stage_name}/momento-super-user-key"
+
+    @property
+    def live_key_parameter(self) -> str:
+        """The name of the SSM parameter with the Momento key that makes tokens to listen to boards."""
+        return f"/leaderboard-api/{self.ssm_stage_name}/momento-live-key"
 
     @property
     def api_key_names(self) -> list[str]:
@@ -275,6 +281,16 @@ class Settings(Struct, frozen=True, kw_only=True, rename="camel"):
         }
         return {name: value for name, value in optional.items() if value}
 
+    @property
+    def live_environment(self) -> dict[str, dict[str, str]]:
+        """What functions of the routes have in addition if boards are live, by the functions' names."""
+        if not self.live:
+            return {}
+        return {
+            "submit_score": {"LAURELS_LIVE": "true"},
+            "get_leaderboard": {"LAURELS_LIVE_KEY_PARAMETER": self.live_key_parameter},
+        }
+
 
 FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
 GUARDS = {"accessParameter", "apiKeys", "cognitoUserPool", "authorizerFunction"}
@@ -284,7 +300,8 @@ NEEDED = {"accessFile": "accessParameter", "secretParameter": "accessParameter"}
 )
 """Settings that are nothing without another one."""
 OF_STORES = {
-    "momento": {"ssmStageName", "cacheName", "namespace", "ttlDays", "momentoEndpoint", "manageCache", "rotateKeyDays"},
+    "momento": {"ssmStageName", "cacheName", "namespace", "ttlDays", "momentoEndpoint", "manageCache", "rotateKeyDays"}
+    | {"live"},
     "valkey": {"cacheLogin", "cacheGigabytes", "cacheUnits", "snapshotDays"},
 }
 """The settings that mean something with one of the stores alone."""
@@ -335,7 +352,7 @@ def read(context: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
 
 
 def _derive_momento(stage: str) -> dict[str, Any]:
-    return {"ssmStageName": stage, "cacheName": f"laurels-{stage}", "ttlDays": 7, "manageCache": False}
+    return {"ssmStageName": stage, "cacheName": f"laurels-{stage}", "ttlDays": 7, "manageCache": False, "live": False}
 
 
 def _derive_valkey(*, is_lasting: bool) -> dict[str, Any]:

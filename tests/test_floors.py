@@ -74,16 +74,16 @@ MAY_IMPORT = {
     "laurels.boards": laurels("limits", "errors", "windows", "definition", "entries", "stores.contract", "submissions")
     | laurels("clock", "turnstile", "restoring"),
     "laurels.web": set[str](),
-    "laurels.live": laurels("limits", "errors", "stores.contract", "boards"),
+    "laurels.live": laurels("limits", "errors", "stores.contract", "turnstile", "boards"),
     "laurels.http": laurels(
         "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
     )
     | laurels("stores.contract", "boards", "audit", "live", "visible"),
     "laurels.adapters.limits": laurels("limits"),
-    "laurels.adapters": laurels("limits", "errors", "access", "http", "live", "adapters.limits"),
+    "laurels.adapters": laurels("limits", "errors", "access", "entries", "http", "live", "adapters.limits"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
-    | laurels("limits", "access", "optional", "http", "adapters"),
+    | laurels("limits", "access", "optional", "live", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
     | laurels("workers", "boards_file", "boards", "audit", "live")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
@@ -114,7 +114,7 @@ MAY_IMPORT = {
     "infra.access": infra("errors", "settings") | laurels("access"),
     "infra.assets": infra("errors", "runtimes", "settings"),
     "infra.boards": infra("settings") | laurels("boards", "boards_file", "stores.momento", "stores.redis"),
-    "infra.answers": laurels("limits", "http"),
+    "infra.answers": laurels("limits", "entries", "http"),
     "infra.functions": infra("access", "runtimes", "assets", "boards", "settings"),
     "infra.account": infra("functions"),
     "infra.cache": infra("functions", "settings"),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["origin"]
 
 README = (ROOT / "README.md").read_text()
-SERVES = ("make run", ".venv/bin/laurels serve", "make run-serverless")
+SERVES = ("make demo", "make run", ".venv/bin/laurels serve", "make run-serverless")
 WHEELS = " ".join(str(place) for place in (WHEELHOUSE, *sorted((ROOT / "build" / "wheels").glob("*"))))
 
 

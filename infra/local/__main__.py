@@ -49,6 +49,18 @@ FOREIGN = {"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy", "https_proxy",
     "reaches the stack may do everything.",
 )
 @click.option(
+    "--live",
+    "is_live",
+    is_flag=True,
+    help="Publish submits to Momento's Topics, and let browsers listen, as the setting live of a deployment.",
+)
+@click.option(
+    "--cors-origin",
+    metavar="ORIGIN",
+    help="The origin whose pages may read answers, or *, as the setting corsOrigin of a deployment. Preflights are "
+    "API Gateway's own, and not answered here.",
+)
+@click.option(
     "--open",
     "is_open",
     is_flag=True,
@@ -78,6 +90,8 @@ def main(
     boards: str | None,
     access: str | None,
     api_keys: tuple[str, ...],
+    is_live: bool,
+    cors_origin: str | None,
     is_open: bool,
     directory: Path,
     as_json: bool,
@@ -97,7 +111,8 @@ def main(
         del os.environ[name]
     try:
         with suppress(asyncio.CancelledError):
-            given = {"boardsFile": boards, "accessFile": access, "apiKeys": ",".join(api_keys)}
+            given: dict[str, str | None] = {"boardsFile": boards, "accessFile": access, "apiKeys": ",".join(api_keys)}
+            given |= {"live": "true" if is_live else None, "corsOrigin": cors_origin}
             context = {"stageName": stage, "store": store} | {name: value for name, value in given.items() if value}
             asyncio.run(_run(host, port, context, directory.absolute(), as_json=as_json))
     except (LaurelsError, OSError) as error:

@@ -19,21 +19,22 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct, field
 
-from infra.answers import DEFAULTS, FUNCTIONS, OTHER_METHOD, gateway_answer, list_methods, refusal
+from infra.answers import DEFAULTS, OTHER_METHOD, ROUTES, gateway_answer, list_methods, refusal
 from infra.local.runtime import ACCOUNT, FunctionFailed
 from laurels.adapters.asgi import read_body, send_response
 from laurels.http.messages import JSON, PROBLEM, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
     from infra.local.runtime import Function
+    from laurels.http.operation import Operation
+
+    Routes = Sequence[tuple[str, Operation]]
 
 PAYLOAD_BYTES = 10 * 1024 * 1024
-RESOURCES = {operation.path.count("/"): operation.path for operation in FUNCTIONS.values()}
-"""The paths of the gateway's operations, by how many names are in them."""
 RENAMED = {"www-authenticate": "x-amzn-remapped-www-authenticate"}
 """Headers of a function's answer that the gateway keeps for itself."""
 NO_KEYS: Mapping[str, str] = {}
@@ -110,8 +111,15 @@ class Refused(Exception):
 class Front:
     """An ASGI application that answers as the gateway's stage does; ``api_keys`` are by their names."""
 
-    def __init__(self, functions: Mapping[str, Function], stage: str, api_keys: Mapping[str, str] = NO_KEYS) -> None:
+    def __init__(
+        self,
+        functions: Mapping[str, Function],
+        stage: str,
+        api_keys: Mapping[str, str] = NO_KEYS,
+        routes: Routes = ROUTES,
+    ) -> None:
         self.functions = functions
+        self._routes = {(operation.method, operation.path): function for function, operation in routes}
         self.stage = stage
         self._key_ids = {key: name for name, key in api_keys.items()}
 
@@ -128,23 +136,36 @@ class Front:
 
     async def _invoked(self, scope: HTTPScope, body: bytes) -> Response:
         path = scope["raw_path"].decode("latin-1")
-        names = path.split("/")[1:]
-        resource = RESOURCES.get(len(names))
-        if resource is None or not all(names):
-            raise Refused("MISSING_AUTHENTICATION_TOKEN")
+        resource, names = self._find_resource(path)
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        asked = (method, resource)
-        function = next((name for name, one in FUNCTIONS.items() if (one.method, one.path) == asked), None)
+        function = self._routes.get((method, resource))
         if function is None:
             return _other_method(scope["method"], ", ".join(list_methods(resource)))
         identity = self._identify(scope)
         if len(body) > PAYLOAD_BYTES:
             raise Refused("REQUEST_TOO_LARGE")
-        event = self._event(scope, resource, path, body, identity)
+        event = self._event(scope, resource, names, body, identity)
         if scope["method"] == "POST":
             _check_body(event)
         said = await self.functions[function].invoke(msgspec.json.encode(event))
         return _response(said)
+
+    def _find_resource(self, path: str) -> tuple[str, dict[str, str]]:
+        """Return the resource of a path, and the names in it; raise Refused if there is none.
+
+        At each part a fixed one is looked for first; what begins with that is looked for nowhere else.
+        """
+        segments = path.split("/")
+        left = [resource.split("/") for _, resource in self._routes]
+        for depth, segment in enumerate(segments):
+            left = [parts for parts in left if len(parts) > depth]
+            fixed = [parts for parts in left if parts[depth] == segment]
+            left = fixed or [parts for parts in left if segment and parts[depth].startswith("{")]
+        found = next((parts for parts in left if len(parts) == len(segments)), None)
+        if found is None:
+            raise Refused("MISSING_AUTHENTICATION_TOKEN")
+        named = zip(found, segments, strict=True)
+        return "/".join(found), {part.strip("{}"): segment for part, segment in named if part.startswith("{")}
 
     def _identify(self, scope: HTTPScope) -> Identity:
         client, _ = scope["client"] or ("127.0.0.1", 0)
@@ -157,7 +178,8 @@ class Front:
                 raise Refused("INVALID_API_KEY")
         return identity
 
-    def _event(self, scope: HTTPScope, resource: str, path: str, body: bytes, identity: Identity) -> Event:
+    def _event(self, scope: HTTPScope, resource: str, names: dict[str, str], body: bytes, identity: Identity) -> Event:
+        path = scope["raw_path"].decode("latin-1")
         headers = _lists((_header_name(name), value.decode("latin-1")) for name, value in scope["headers"])
         headers |= {
             "X-Forwarded-For": [identity.source_ip],
@@ -174,7 +196,7 @@ class Front:
             headers,
             {name: values[-1] for name, values in lists.items()} or None,
             lists or None,
-            dict(zip(("board", "name"), path.split("/")[1:], strict=False)),
+            names,
             Context(resource, scope["method"], f"/{self.stage}{path}", self.stage, identity),
             body.decode("utf-8", "replace") if body else None,
         )

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from infra import assets, settings
 from infra.access import has_issuers
-from infra.answers import FUNCTIONS
+from infra.answers import FUNCTIONS, LIVE_ROUTES, ROUTES
 from infra.boards import read_declarations
 from infra.errors import ServerMissing
 from infra.local.front import Front
@@ -164,9 +164,15 @@ async def open_stack(
             server = Server(sockets)
             front = server.listen(host, port)
             environment = chosen.environment | environment | {"AWS_ENDPOINT_URL_SSM": ssm}
-            functions = {function: server.add(_setup(function, asset, environment, logs)) for function in FUNCTIONS}
+            functions = {
+                function: server.add(
+                    _setup(function, asset, environment | chosen.live_environment.get(function, {}), logs)
+                )
+                for function in FUNCTIONS
+            }
             api_keys = {name: secrets.token_urlsafe(30) for name in chosen.api_key_names}
-            server.add_front(front, Front(functions, chosen.stage_name, api_keys))
+            routes = LIVE_ROUTES if chosen.live else ROUTES
+            server.add_front(front, Front(functions, chosen.stage_name, api_keys, routes))
             places = Places(
                 url=f"http://{host}:{front}",
                 ssm_url=ssm,
@@ -190,9 +196,17 @@ async def _open_momento(
     exports = _read_exports(directory / "momento.env")
     chosen, _ = settings.read({**context, "momentoEndpoint": exports["MOMENTO_ENDPOINT"]})
     _put_parameter(ssm, chosen.admin_key_parameter, exports["MOMENTO_API_KEY"])
-    _put_parameter(ssm, chosen.key_parameter, make_key(exports, chosen.name)[0])
+    rules = [item_rule(chosen.name)]
+    web = {}
+    if chosen.live:
+        topics: dict[str, object] = {"type": "topic", "caches": {"name": chosen.name}, "topics": "*"}
+        rules.append(topics | {"permissions": ["write"]})
+        live_key = make_key(exports, chosen.name, topics | {"permissions": ["read"]})[0]
+        _put_parameter(ssm, chosen.live_key_parameter, live_key)
+        web = {"LAURELS_MOMENTO_WEB": exports["MOMENTO_ACCOUNT_URL"]}
+    _put_parameter(ssm, chosen.key_parameter, make_key(exports, chosen.name, *rules)[0])
     places = {"cache": chosen.name, "parameter": chosen.key_parameter, "momento": exports}
-    return places, chosen.route_environment | {TRUSTED: exports[TRUSTED]}
+    return places, chosen.route_environment | {TRUSTED: exports[TRUSTED]} | web
 
 
 async def _open_valkey(
@@ -256,13 +270,18 @@ def _read_exports(file: Path) -> dict[str, str]:
     return dict(variable.split("=", 1) for _, variable in lines)
 
 
-def make_key(exports: dict[str, str], cache: str) -> tuple[str, str]:
-    """Make a key for one cache and nothing else, as an operator would; return its text and its id."""
-    rule = {"type": "cache", "permissions": ["read", "write"], "caches": {"name": cache}, "items": "*"}
+def item_rule(cache: str) -> dict[str, object]:
+    """Return the right to read and write the items of one cache."""
+    return {"type": "cache", "permissions": ["read", "write"], "caches": {"name": cache}, "items": "*"}
+
+
+def make_key(exports: dict[str, str], cache: str, *rules: dict[str, object]) -> tuple[str, str]:
+    """Make a key with these rights and no other, by default those on items of one cache; return its text and its id."""
+    rules = rules or (item_rule(cache),)
     with httpx.Client(
         base_url=exports["MOMENTO_ACCOUNT_URL"], headers={"authorization": exports["MOMENTO_API_KEY"]}
     ) as account:
-        role = account.post("/roles", json={"role_name": uuid.uuid4().hex, "permissions": {"rules": [rule]}})
+        role = account.post("/roles", json={"role_name": uuid.uuid4().hex, "permissions": {"rules": rules}})
         role_id = role.raise_for_status().json()["role_id"]
         made = account.post("/api-keys", json={"role_id": role_id, "description": cache, "expiry": "never"})
         key = made.raise_for_status().json()

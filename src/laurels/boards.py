@@ -182,8 +182,8 @@ class Boards:
         self._redefined: set[str] = set()
         self._submits = Turnstile(self._forget)
         self._changes = 0
-        self.redefined: Callable[[], object] = lambda: None
-        """Called when a definition may be another."""
+        self.redefined: Callable[[str], object] = lambda _: None
+        """Called with a board whose definition may be another, or with EVERY_BOARD."""
         if store.shares_definitions:
             store.follow(self._learn)
             for method in REPEATED:
@@ -219,7 +219,7 @@ class Boards:
         """Know that a board is defined otherwise than it was."""
         self._changes += 1
         self._redefined.add(board)
-        self._forget()
+        self._forget(board)
 
     def _repeated(self, method: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
         """Return a method that is done again if the definition, by which it was done or refused, has become another."""
@@ -256,11 +256,11 @@ class Boards:
         if self.store.shares_definitions:
             await self.store.learn(checked_board(board))
 
-    def _forget(self) -> None:
-        """Forget what follows from definitions, because one has changed."""
+    def _forget(self, board: str) -> None:
+        """Forget what follows from definitions, because that of a board has changed, or that of every board."""
         self.board.cache_clear()
         self._feeding.cache_clear()
-        self.redefined()
+        self.redefined(board)
 
     # Which board it is
 

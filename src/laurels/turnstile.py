@@ -23,10 +23,10 @@ class Turnstile:
     """One way in for the submits to all boards.
 
     ``changing`` has the boards whose definitions are being changed: while it is empty nothing needs to wait. ``forget``
-    is called when submits begin to wait and when they go on, to forget what follows from definitions.
+    is called with the board when submits begin to wait and when they go on, to forget what follows from definitions.
     """
 
-    def __init__(self, forget: Callable[[], object]) -> None:
+    def __init__(self, forget: Callable[[str], object]) -> None:
         self.changing: dict[str, asyncio.Event] = {}
         self._forget = forget
         self._passing: dict[str, int] = {}
@@ -53,14 +53,14 @@ class Turnstile:
     async def close(self, board: str) -> AsyncIterator[None]:
         """Let the submits to a board wait; :meth:`wait` comes before it, for another change of the same definition."""
         self.changing[board] = asyncio.Event()
-        self._forget()
+        self._forget(board)
         try:
             for name in list(self._passing) if board == EVERY_BOARD else (board,):
                 await self._drain(name)
             yield
         finally:
             self.changing.pop(board).set()
-            self._forget()
+            self._forget(board)
 
     @asynccontextmanager
     async def close_all(self) -> AsyncIterator[None]:

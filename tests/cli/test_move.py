@@ -126,6 +126,23 @@ def test_every_way(source: Path, redis_server: Node, tmp_path: Path) -> None:
     assert everything(tmp_path / "to") == everything(source)
 
 
+def test_spread(source: Path, redis_server: Node, tmp_path: Path) -> None:
+    """Over how many partitions a board is spread is a matter of the store that it is in."""
+
+    async def define(place: str) -> None:
+        async with open_side(Side(place)) as client:
+            await client.define("sums", b'{"operator":"increment","windows":["weekly"],"partitions":4}')
+
+    asyncio.run(define(redis_server.url))
+    other = redis_server.url.replace("/0", "/1")
+    for place, to, count in ((source, redis_server.url, 4), (redis_server.url, other, 4), (other, tmp_path / "to", 1)):
+        for _ in range(2):
+            assert move(place, to).exit_code == 0
+        definition: Any = everything(to)["sums"][0]
+        assert definition.partitions == count
+    assert everything(tmp_path / "to") == everything(source)
+
+
 def test_again(source: Path, tmp_path: Path) -> None:
     """A second run sends what has changed since, and nothing else."""
     assert moved(source, tmp_path / "to")["verified"]

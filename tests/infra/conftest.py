@@ -75,6 +75,13 @@ STAGES: dict[str, dict[str, str]] = {
         "authorizerFunction": "arn:aws:lambda:eu-west-1:123456789012:function:who",
         "apiKeys": "one",
     },
+    "live": {
+        "stageName": "live",
+        "live": "true",
+        "corsOrigin": "https://game.example",
+        "momentoEndpoint": "cell-1.prod.a.momentohq.com",
+        "rotateKeyDays": "30",
+    },
     "boards": {"stageName": "boards", "boardsFile": str(BOARDS)},
     "valkey": {"stageName": "VALKEY-1", "store": "valkey"},
     "valkey-lasting": {

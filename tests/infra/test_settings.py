@@ -50,6 +50,7 @@ REFUSED: dict[str, list[object]] = {
     "alarmEmail": ["ops"],
     "manageCache": ["maybe"],
     "rotateKeyDays": ["-1"],
+    "live": ["maybe"],
     "cacheLogin": ["", "none"],
     "cacheGigabytes": ["0", "5001", "much"],
     "cacheUnits": ["999", "15000001"],
@@ -237,13 +238,15 @@ def test_documented_deployments() -> None:
     """Each deployment in the docs has settings that are taken; one shares key and cache of dev, and not its boards."""
     lines = re.findall(r'^make cdk ARGS="deploy((?: -c \S+=\S+)*)"', DEPLOYING, re.MULTILINE)
     found = [read(dict(re.findall(r"-c (\S+)=(\S+)", line)))[0] for line in lines]
-    first, _, shared, valkey, guarded = found
-    assert [each.stage_name for each in found] == ["dev", "FEAT-123", "FEAT-123", "FEAT-123", "prod"]
-    assert [each.store for each in found if each is not valkey] == ["momento"] * 4
+    first, _, shared, valkey, guarded, live = found
+    assert [each.stage_name for each in found] == ["dev", "FEAT-123", "FEAT-123", "FEAT-123", "prod", "dev"]
+    assert [each.store for each in found if each is not valkey] == ["momento"] * 5
     assert valkey.store == "valkey"
     assert (shared.key_parameter, shared.cache_name) == (first.key_parameter, first.cache_name)
     assert shared.namespace == "FEAT-123"
     assert (guarded.open, guarded.access_parameter) == (False, "/laurels/prod/access")
+    assert f"--name {live.live_key_parameter} " in DEPLOYING
+    assert [each for each in found if each.live] == [live]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/deploying.md"])

@@ -265,7 +265,7 @@ def test_outputs(ephemeral: Synthesized) -> None:
 
 
 RIGHT = {"ttlDays": "1", "namespace": "a", "ssmStageName": "dev", "cacheName": "a", "momentoEndpoint": "a.example"}
-RIGHT |= {"manageCache": "true", "rotateKeyDays": "30", "cacheLogin": "iam", "cacheGigabytes": "1"}
+RIGHT |= {"live": "true", "manageCache": "true", "rotateKeyDays": "30", "cacheLogin": "iam", "cacheGigabytes": "1"}
 RIGHT |= {"cacheUnits": "1000", "snapshotDays": "1"}
 
 

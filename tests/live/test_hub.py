@@ -23,7 +23,7 @@ from laurels.stores.contract import Submission
 from laurels.stores.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from pathlib import Path
 
     from laurels.live.events import Frames
@@ -296,6 +296,29 @@ async def test_definition_changes(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_definition_of_one_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a board is defined anew only what is seen of it is read again; a file of boards may be about all."""
+    async with opened(tmp_path) as (boards, hub):
+        listener = await listen(hub, TOP, PageView("laps", start=0, stop=3))
+        await listener.wait(1)
+        page, read = boards.page, list[str]()
+
+        async def note(where: Any, *arguments: Any, **options: Any) -> Any:
+            read.append(where.name)
+            return await page(where, *arguments, **options)
+
+        monkeypatch.setattr(boards, "page", note)
+        await boards.define("kart", Definition(order="ascending"))
+        await boards.submit("kart", Submission("v", 1))
+        await listener.wait(2)
+        assert {*read} == {"kart"}
+        await boards.declare(BoardsFile())
+        await boards.submit("kart", Submission("v", 2))
+        await listener.wait(3)
+        assert {*read} == {"kart", "laps"}
+
+
+@in_loop
 async def test_credentials(tmp_path: Path) -> None:
     """Who may not read any more, or whose credential is over, is told nothing more."""
     clock = Clock()
@@ -357,6 +380,33 @@ async def test_store_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         faults.append(RuntimeError("a fault"))  # type: ignore[arg-type]
         await boards.submit("kart", Submission("v", 3))
         await listener.ended()
+
+
+@in_loop
+async def test_two_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If two come at once, and the board changes between their reads, the first one is told of it."""
+    async with opened(tmp_path) as (boards, hub):
+        page, both_came, first = boards.page, asyncio.Event(), Listener()
+        before_reading: list[Callable[[], Awaitable[object]]] = [
+            both_came.wait,
+            lambda: boards.submit("kart", Submission("v", 1)),
+        ]
+
+        async def read(*arguments: Any, **options: Any) -> Any:
+            if before_reading:
+                await before_reading.pop(0)()
+            return await page(*arguments, **options)
+
+        async def come() -> None:
+            hub.join(await hub.open((TOP,)), first)
+            boards.redefined("kart")
+
+        monkeypatch.setattr(boards, "page", read)
+        coming = [asyncio.create_task(come()), asyncio.create_task(hub.open((TOP,)))]
+        await asyncio.sleep(0)
+        both_came.set()
+        await asyncio.gather(*coming)
+        assert [each["data"]["total"] for each in await first.wait(2)] == [0, 1]
 
 
 def test_frames_of_all_sizes() -> None:

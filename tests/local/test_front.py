@@ -105,7 +105,8 @@ async def test_without_an_api_key(tmp_path: Path, sent: str | None) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("OPTIONS", "/b/v", 204), ("PUT", "/b/v", 405), ("GET", "/", 404)]
+    ("method", "path", "status"),
+    [("OPTIONS", "/b/v", 204), ("PUT", "/b/v", 405), ("GET", "/", 404), ("GET", "/-/boards/b/live", 404)],
 )
 async def test_what_needs_no_api_key(tmp_path: Path, method: str, path: str, status: int) -> None:
     """A preflight needs no API key, nor what there is not."""

@@ -37,6 +37,15 @@ window.start = (options) => watch({
 window.ready = true;
 </script>"""
 
+TOLD = """() => {
+  const at = told.findIndex((it) => %s);
+  if (at < 0) return false;
+  const kind = Object.keys(told[at])[0];
+  const found = told[at];
+  told = told.filter((it, place) => place > at || !(kind in it));
+  return found;
+}"""
+
 
 class Watching:
     """A page that watches boards; what it is told is in its order."""
@@ -58,10 +67,9 @@ class Watching:
         await self.page.evaluate("last.close()")
 
     async def told(self, fact: str) -> Any:
-        """Wait until something told fits an expression of ``it``, and return that; forget all up to it."""
-        found = f"const at = told.findIndex((it) => {fact}); return at >= 0 && told.splice(0, at + 1).at(-1);"
+        """Wait until something told fits an expression of ``it``; return it, and forget those of its kind before."""
         try:
-            return await (await self.page.wait_for_function(f"() => {{ {found} }}")).json_value()
+            return await (await self.page.wait_for_function(TOLD % fact)).json_value()
         except Timeout:
             told = await self.page.evaluate("JSON.stringify(told)")
             pytest.fail(f"not told: {fact}, but {told}, of {self.asked}")
@@ -164,6 +172,7 @@ def test_views_of_a_board_share_a_stream(look: Callable[..., None], service: Ser
         submit(service, "shared", silverhand=4)
         assert (await watching.told("it.standing?.rank === 2"))["standing"]["passedBy"] == ["silverhand"]
         await watching.close()
+        await watching.told("it.standing?.rank === 2")
         submit(service, "shared", judy=8)
         assert (await watching.told("it.standing?.rank === 0"))["standing"]["previous"] == {"score": 3, "rank": 2}
         assert watching.asked[2:] == [f"{stream}?name=judy"]
@@ -219,7 +228,12 @@ def test_pages_that_may_not_read_are_told_the_option(look: Callable[..., None], 
 
     async def do(watching: Watching) -> None:
         await watching.watch("closed")
-        await watching.state("lost", "laurels serve --cors-origin http://localhost:")
+        option = "laurels serve --cors-origin http://localhost:"
+        await watching.state("lost", option)
+        async with watching.page.expect_event("requestfailed"):
+            await watching.page.evaluate("dispatchEvent(new Event('online'))")
+        await watching.watch("closed", "endRank=1")
+        await watching.state("lost", option)
 
     look(do, server.url)
 
@@ -275,9 +289,10 @@ def test_hidden_tab(look: Callable[..., None], service: Server) -> None:
         submit(service, "hidden", judy=9)
         await page.clock.run_for(60_000)
         assert len(watching.asked) == 1
-        await page.evaluate(hide, "visible")
-        found = await watching.rows(("judy", 9), ("v", 5))
-        assert not found["isWhole"]
+        async with page.expect_request("**/live?*") as asking:
+            await page.evaluate(hide, "visible")
+        assert await (await asking.value).header_value("last-event-id")
+        await watching.rows(("judy", 9), ("v", 5))
 
     look(do, clock=True)
 
@@ -311,3 +326,19 @@ def test_too_many_requests(look: Callable[..., None], host: Site, tmp_path: Path
             await watching.rows()
 
         look(do, limited.url)
+
+
+def test_view_that_is_no_good(look: Callable[..., None], service: Server) -> None:
+    """It is refused, and the others on its connection have their stream."""
+    submit(service, "mixed", v=1)
+
+    async def do(watching: Watching) -> None:
+        await watching.watch("mixed", "endRank=3&window=yearly")
+        await watching.watch("mixed")
+        await watching.state("refused", "window")
+        await watching.rows(("v", 1))
+        submit(service, "mixed", v=2)
+        await watching.rows(("v", 2))
+        assert watching.asked[-1].endswith("/live?endRank=3")
+
+    look(do)

@@ -17,6 +17,7 @@ greedy route ``/{board}/{name+}``.
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlencode
@@ -24,6 +25,7 @@ from urllib.parse import quote, unquote, urlencode
 import msgspec
 from msgspec import Struct
 
+from laurels.entries import RESERVED
 from laurels.http.messages import Request, add_header
 from laurels.http.parameters import IN_PATH
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from laurels.http.messages import Headers, Response
 
 DEFAULT_STAGE = "$default"
+OWN = f"/{RESERVED}/"
+"""How the paths begin that are no board's."""
+_IN_BRACES = re.compile(r"\{(\w+)\}")
 SCHEME = "https"
 """The gateway speaks no other."""
 
@@ -63,6 +68,7 @@ class ProxyEvent(Event, frozen=True, rename="camel"):
 
     http_method: str
     path: str
+    resource: str = ""
     version: str | None = None
     path_parameters: dict[str, str] | None = None
     query_string_parameters: dict[str, str] | None = None
@@ -123,7 +129,9 @@ def format_response(response: Response, method: str = "GET") -> dict[str, Any]:
 
 def _of_proxy(event: ProxyEvent) -> Request:
     encoded = event.version is None
-    path = _path(event.path_parameters, encoded=encoded) or (event.path if encoded else quote(event.path))
+    path = _path(event.path_parameters, encoded=encoded, resource=event.resource) or (
+        event.path if encoded else quote(event.path)
+    )
     query = event.multi_value_query_string_parameters or event.query_string_parameters or {}
     headers = event.multi_value_headers or {name: [value] for name, value in (event.headers or {}).items()}
     lines = ((name, value) for name, values in headers.items() for value in values)
@@ -158,13 +166,16 @@ def _headers(lines: Iterable[tuple[str, str]]) -> Headers:
     return headers
 
 
-def _path(parameters: dict[str, str] | None, *, encoded: bool) -> str:
+def _path(parameters: dict[str, str] | None, *, encoded: bool, resource: str = "") -> str:
     """Return the path, put together from the names in it; nothing if the route has none.
 
-    The paths of the gateway's operations are names alone: a path with fixed parts would lose them here.
+    Those of the service's own resources have fixed parts, of which only the resource knows. All others are names alone.
     """
-    found = [(parameters or {})[name] for name in IN_PATH if name in (parameters or {})]
-    return "".join(f"/{name if encoded else quote(name, safe='')}" for name in found)
+    given = parameters or {}
+    names = {name: given[name] if encoded else quote(given[name], safe="") for name in IN_PATH if name in given}
+    if resource.startswith(OWN):
+        return _IN_BRACES.sub(lambda found: names[found[1]], resource)
+    return "".join(f"/{name}" for name in names.values())
 
 
 def _prefix(whole: str, path: str) -> str:

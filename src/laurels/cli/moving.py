@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from laurels.cli.client import ALL_TIME, Period
 from laurels.cli.comparing import pair, read_rows
@@ -73,6 +73,8 @@ class Mover:
         self._board = listed.name
         self._listed = listed
         self._there = there
+        self._definition = listed.definition
+        """As it is to be there: over how many partitions a board is spread is a matter of its store."""
         self._replaces = replaces
 
     async def move(self, tell: Callable[[int], object]) -> None:
@@ -91,7 +93,7 @@ class Mover:
     async def verify(self) -> None:
         """Read both sides again, and note every difference."""
         definition = await insist(partial(self._target.definition, self._board))
-        if definition != self._listed.definition:
+        if definition != self._definition:
             self._differ("the definition is another: define it there as it is here, and run it again with --replace")
         if await self._hidden(self._source) != await self._hidden(self._target):
             self._differ("other names are hidden")
@@ -104,18 +106,32 @@ class Mover:
     # Definitions and hidden names
 
     async def _define(self) -> None:
-        wanted, there = self._listed.definition, self._there
+        there, listed = self._there, self._listed
         has = there.definition if there else DEFAULT_DEFINITION
-        if wanted == has and not (self._listed.declared and (there is None or not there.declared)):
+        if there:
+            self._spread(has.partitions)
+        if self._definition == has and not (listed.declared and (there is None or not there.declared)):
             return
-        define = partial(self._target.define, self._board, msgspec.json.encode(wanted))
         try:
-            await insist(define)
+            await self._put_definition()
         except RequestRefused:
             if there is None or not self._replaces:
                 raise
             await self._drop()
-            await insist(define)
+            self._spread(listed.definition.partitions)
+            await self._put_definition()
+
+    async def _put_definition(self) -> None:
+        try:
+            await insist(partial(self._target.define, self._board, msgspec.json.encode(self._definition)))
+        except RequestRefused as refusal:
+            if refusal.status != NOT_KEPT or self._definition.partitions == 1:
+                raise
+            self._spread(1)
+            await self._put_definition()
+
+    def _spread(self, partitions: int) -> None:
+        self._definition = structs.replace(self._definition, partitions=partitions)
 
     async def _drop(self) -> None:
         await insist(partial(self._target.delete, self._board))

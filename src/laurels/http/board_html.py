@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 WINDOW_WORDS = {"": "All time", "daily": "Today", "weekly": "This week", "monthly": "This month"}
 MEDALS = 3
-UNAUTHORIZED, FORBIDDEN = 401, 403
+KEYED = (401, 403)
+"""The errors that a key may mend."""
 _KEY = (
     '<form id="key" hidden><label for="secret">Your key or token</label><div class="field"><input id="secret" '
     'type="password" required autocomplete="off" spellcheck="false"><button>Show the board</button></div>'
@@ -103,7 +104,7 @@ def view_html(view: View) -> bytes:
 
 def error_html(problem: Problem) -> bytes:
     """Return the page of an error; of one that a key may mend, with a form for that, which a script shows."""
-    form = _KEY if problem.status in {UNAUTHORIZED, FORBIDDEN} else ""
+    form = _KEY if problem.status in KEYED else ""
     body = (
         f'<main class="error"><p class="status">{problem.status}</p><h1>{escape(problem.title)}</h1>'
         f"<p><bdi>{escape(problem.detail)}</bdi></p>{form}</main>"

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from laurels.errors import NotOnBoard
-from laurels.http.board_html import WINDOW_WORDS, View, error_html, view_html
+from laurels.http.board_html import KEYED, WINDOW_WORDS, View, error_html, view_html
 from laurels.http.cursor import read_cursor, write_cursor
 from laurels.http.headers import quality
 from laurels.http.messages import HTML, JSON, PROBLEM, Response
@@ -75,7 +75,8 @@ def present(request: Request, response: Response) -> Response:
     """Return an answer of the route as it is to leave: an error as a page, if the client wants that."""
     if response.content_type == PROBLEM and wants_page(request.headers):
         page = error_html(_decode_problem(response.body))
-        response = Response(response.status, page, HTML_PAGE, (*response.headers, *_policy()))
+        hosts = ("*",) if response.status in KEYED else ()  # the page that a key then shows may have some
+        response = Response(response.status, page, HTML_PAGE, (*response.headers, *_policy(hosts)))
     return replace(response, headers=(*response.headers, VARY))
 
 

@@ -92,7 +92,7 @@ async def watch(context: Context, request: Request, board: str, views: Sequence[
     headers = shake_hands(request.headers)
     if hub.is_full:
         raise overloaded(f"There are as many subscribers as --max-subscribers allows: {hub.most:,}.")
-    feed = await hub.open(tuple(_place(context.boards, board, view) for view in views))
+    feed = await hub.open(tuple(place_view(context.boards, board, view) for view in views))
     access, shown = context.access, request.headers.get(b"authorization")
     still_may = None if access is None else partial(access.may_read, shown, board)
     ident = request.headers.get(b"last-event-id", b"").decode("latin-1")
@@ -107,7 +107,7 @@ async def watch(context: Context, request: Request, board: str, views: Sequence[
     )
 
 
-def _place(boards: Boards, board: str, view: View) -> View:
+def place_view(boards: Boards, board: str, view: View) -> View:
     """Return a view of a board, with its window as the definition writes it."""
     window = view.window and boards.period_of(board, view.window, None).window
     return replace(view, board=board, window=window)

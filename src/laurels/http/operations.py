@@ -272,6 +272,57 @@ READ = Operation(
     scope="read",
 )
 
+HEALTH = Operation(
+    name="health",
+    method="GET",
+    path="/-/health",
+    tag="Service",
+    title="Ask whether the process answers",
+    about="Returns 200 while it does.",
+    answers=(Answer(200, "It does.", (Health,)),),
+    handler=check_health,
+    scope=None,
+)
+READY = Operation(
+    name="ready",
+    method="GET",
+    path="/-/ready",
+    tag="Service",
+    title="Ask whether submits can be kept",
+    about="Returns 200 while the store can answer and can write, and 503 while it cannot. `warnings` is there if "
+    "the operator has something to look after: a clock that jumped, or one that is far from the newest record; an "
+    "issuer of tokens whose keys cannot be fetched.",
+    answers=(Answer(200, "They can.", (Readiness,)),),
+    handler=check_ready,
+    errors=(*SIMPLE_ERRORS, 503),
+    scope=None,
+)
+LIVE = Operation(
+    name="live",
+    method="GET",
+    path="/-/boards/{board}/live",
+    tag="Boards",
+    title="Watch a board",
+    about="Answers with events for as long as the client listens: `page`, all that the view shows, first and after "
+    "a gap; then `change`, what to set and what to delete. With `name`, `standing`: its score and rank, and who "
+    "has passed it. Ten a second at most. `Last-Event-ID` goes on after an event. The same over WebSocket, with "
+    "the subprotocol `laurels.v1`, as JSON messages.",
+    answers=(
+        Answer(200, "The events.", kinds=(EVENTS,)),
+        Answer(101, "The events follow as messages of a WebSocket."),
+    ),
+    handler=watch,
+    parameters=(
+        *(START_RANK, END_RANK, AROUND, SPAN, LIMIT_AROUND, ONE_NAME, INCLUDE_IN_VIEW, WINDOW, VIEW, ACCESS_TOKEN),
+    ),
+    parse=parse_views,
+    errors=(400, 404, 406, 414, 422, 426, 429, 503),
+    scope="read",
+    produces=(EVENTS,),
+    takes_request=True,
+    is_live=True,
+)
+
 OPERATIONS = (
     SUBMIT,
     Operation(
@@ -413,31 +464,7 @@ OPERATIONS = (
         scope="read",
         subject="the list of a board's periods",
     ),
-    Operation(
-        name="live",
-        method="GET",
-        path="/-/boards/{board}/live",
-        tag="Boards",
-        title="Watch a board",
-        about="Answers with events for as long as the client listens: `page`, all that the view shows, first and after "
-        "a gap; then `change`, what to set and what to delete. With `name`, `standing`: its score and rank, and who "
-        "has passed it. Ten a second at most. `Last-Event-ID` goes on after an event. The same over WebSocket, with "
-        "the subprotocol `laurels.v1`, as JSON messages.",
-        answers=(
-            Answer(200, "The events.", kinds=(EVENTS,)),
-            Answer(101, "The events follow as messages of a WebSocket."),
-        ),
-        handler=watch,
-        parameters=(
-            *(START_RANK, END_RANK, AROUND, SPAN, LIMIT_AROUND, ONE_NAME, INCLUDE_IN_VIEW, WINDOW, VIEW, ACCESS_TOKEN),
-        ),
-        parse=parse_views,
-        errors=(400, 404, 406, 414, 422, 426, 429, 503),
-        scope="read",
-        produces=(EVENTS,),
-        takes_request=True,
-        is_live=True,
-    ),
+    LIVE,
     Operation(
         name="hide",
         method="PUT",
@@ -684,29 +711,6 @@ OPERATIONS = (
         scope=None,
         takes_request=True,
     ),
-    Operation(
-        name="health",
-        method="GET",
-        path="/-/health",
-        tag="Service",
-        title="Ask whether the process answers",
-        about="Returns 200 while it does.",
-        answers=(Answer(200, "It does.", (Health,)),),
-        handler=check_health,
-        scope=None,
-    ),
-    Operation(
-        name="ready",
-        method="GET",
-        path="/-/ready",
-        tag="Service",
-        title="Ask whether submits can be kept",
-        about="Returns 200 while the store can answer and can write, and 503 while it cannot. `warnings` is there if "
-        "the operator has something to look after: a clock that jumped, or one that is far from the newest record; an "
-        "issuer of tokens whose keys cannot be fetched.",
-        answers=(Answer(200, "They can.", (Readiness,)),),
-        handler=check_ready,
-        errors=(*SIMPLE_ERRORS, 503),
-        scope=None,
-    ),
+    HEALTH,
+    READY,
 )

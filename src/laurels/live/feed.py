@@ -50,7 +50,8 @@ class Feed:
     async def begin(self) -> None:
         """Read what it shows, if it never was; raise what a read of it raises."""
         if not self._states:
-            self._states = [await watched.read() for watched in self.watched]
+            states = [await watched.read() for watched in self.watched]
+            self._states = self._states or states  # somebody may have been shown others meanwhile
 
     async def advance(self) -> Frames | None:
         """Read what it shows, and return the events that make that of what it showed before, None if there are none."""

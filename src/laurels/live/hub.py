@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, TypeVar
 from laurels.errors import LaurelsError, StoreUnavailable
 from laurels.live.feed import Feed
 from laurels.live.watched import WatchedBoard, WatchedView
+from laurels.turnstile import EVERY_BOARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -146,10 +147,11 @@ class Hub:
         self.leave(subscriber)
         subscriber.end()
 
-    def look_again(self) -> None:
-        """Read everything anew at the next tick: anything may have changed."""
-        for board in self._watched.values():
-            board.mark()
+    def look_again(self, board: str) -> None:
+        """Read a board anew at the next tick, or every one: it may be defined otherwise."""
+        for name in list(self._watched) if board == EVERY_BOARD else [board]:
+            if watched := self._watched.get(name):
+                watched.mark()
 
     def recheck(self) -> None:
         """Ask of each subscriber at the next tick whether it may still read: other rules hold."""

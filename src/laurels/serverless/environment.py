@@ -35,6 +35,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     namespace: str | None = None
     """Keeps the boards apart from others in the same cache."""
     momento_endpoint: str | None = None
+    live: bool = False
+    """Whether hints of what was submitted are published."""
+    live_key_parameter: str | None = None
+    """Holds the key that makes tokens to listen to hints; without it none are given out."""
+    momento_web: str | None = None
+    """The URL by which browsers reach Momento, if it is not Momento's own."""
     order: Order = "descending"
     """The order of all boards, if no file declares them."""
     boards: str | None = None

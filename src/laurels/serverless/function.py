@@ -22,6 +22,7 @@ from laurels.http.web_files import WEB_FILES
 from laurels.optional import load
 from laurels.serverless.access import ParameterAccess
 from laurels.serverless.errors import BadSetting
+from laurels.serverless.live import Live
 from laurels.serverless.parameters import Connecting
 from laurels.serverless.telemetry import Telemetry
 
@@ -54,7 +55,8 @@ class Function:
             self._access = ParameterAccess(settings.access_parameter, connect, is_isolated=settings.store is not None)
         allowing = cors if settings.cors_origin else None
         gate = Gate(origin=cors.check, cors=allowing, access=self._access, ancestors=cors.ancestors)
-        self._routes = Routes(self._boards, (*OPERATIONS, *WEB_FILES), gate)
+        live = Live(self._opened, self._telemetry.count)
+        self._routes = Routes(self._boards, (*OPERATIONS, *WEB_FILES, *live.operations), gate)
 
     def warm(self) -> None:
         """Get key, access file and a connection before the first request; if that fails, the requests try again."""

@@ -8,10 +8,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from laurels.stores.contract import Store
+    from laurels.stores.momento.topics import Publisher, Subscriptions
 
 
 class Opened(NamedTuple):
-    """A store, and what has to be done before each invocation that uses it."""
+    """A store, what has to be done before each invocation that uses it, and who tells of changes."""
 
     store: Store
     prepare: Callable[[], Awaitable[None]] | None = None
+    publisher: Publisher | None = None
+    subscriptions: Subscriptions | None = None

@@ -34,9 +34,14 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 15 * 60
 DAY_SECONDS = 24 * 60 * 60
-ROLE = "laurels-boards"
+ROLE, LIVE_ROLE = "laurels-boards", "laurels-live-boards"
 RULES: list[dict[str, object]] = [{"type": "cache", "permissions": ["read", "write"], "caches": "*", "items": "*"}]
 """Stages that share a parameter have a cache each, so the key must be for all caches."""
+LIVE_RULES: list[dict[str, object]] = [
+    *RULES,
+    {"type": "topic", "permissions": ["write"], "caches": "*", "topics": "*"},
+]
+"""A key that publishes, too."""
 STORED = "Key {} of Momento, stored by the rotation of Laurels"
 _STORED = re.compile(STORED.format(r"(\S+)"))
 
@@ -50,6 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     key_parameter: str
     admin_key_parameter: str
     rotate_days: int
+    live: bool = False
+    """Whether the key is to publish to topics."""
     momento_account_url: str = account.ADDRESS
 
 
@@ -102,7 +109,7 @@ def _rotate(settings: Settings, ssm: Any, now: float) -> dict[str, Any]:
     for key_id in old:
         momento.revoke(key_id)
         log.info("Revoked the key %s, which is not stored any more or never was", key_id)
-    made = _renew(ssm, momento, settings.key_parameter, found) if found.is_due(now, settings.rotate_days) else None
+    made = _renew(ssm, momento, settings, found) if found.is_due(now, settings.rotate_days) else None
     return {"revoked": old, "made": made}
 
 
@@ -119,12 +126,12 @@ def _look(ssm: Any, momento: Account, name: str) -> Look:
     return Look(arn, known[1] if known and is_certain else None, since.timestamp(), ours)
 
 
-def _renew(ssm: Any, momento: Account, name: str, found: Look) -> str:
-    made = momento.make_key(momento.role(ROLE, RULES), _describe_key(found.arn))
-    key_id = made.key_info.key_id
-    ssm.put_parameter(
-        Name=name, Value=made.api_key, Description=STORED.format(key_id), Type="SecureString", Overwrite=True
-    )
+def _renew(ssm: Any, momento: Account, settings: Settings, found: Look) -> str:
+    role = momento.role(LIVE_ROLE, LIVE_RULES) if settings.live else momento.role(ROLE, RULES)
+    made = momento.make_key(role, _describe_key(found.arn))
+    key_id, stored = made.key_info.key_id, STORED.format(made.key_info.key_id)
+    name = settings.key_parameter
+    ssm.put_parameter(Name=name, Value=made.api_key, Description=stored, Type="SecureString", Overwrite=True)
     log.info("Stored the new key %s", key_id)
     return key_id
 

@@ -44,6 +44,10 @@ class Telemetry:
         if self._cold:
             self._metrics.set_default_dimensions(stage=self._stage, function_name=context.function_name)
 
+    def count(self, metric: str) -> None:
+        """Add one to a metric, which is sent with the request's own."""
+        self._metrics.add_metric(metric, MetricUnit.Count, 1)
+
     def record(self, request: Request | None, status: int, milliseconds: float) -> None:
         """Log and measure one answer. Nearly all of its time is the store's."""
         facts: dict[str, Any] = {"status": status, "milliseconds": round(milliseconds, 2), "cold_start": self._cold}
@@ -65,5 +69,5 @@ class Telemetry:
 
 
 def _hide_token(query: str) -> str:
-    """Return a query as the log has it: not at all if a token is in it, where no route of a function takes one."""
+    """Return a query as the log has it: not at all if a token is in it, wherever that is."""
     return "(has a token)" if TOKEN_PARAMETER in unquote(query) else query

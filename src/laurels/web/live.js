@@ -13,6 +13,7 @@ const POLLS = 30; // how often it reads before it tries the stream again
 const CUTS = 3; // how many streams without an event show that something keeps them back
 const STREAMS = 4; // of one page to one service: browsers open six connections at most
 const VIEWS = 16; // of one stream
+const NO_FEED = [400, 404, 405, 406, 422, 501, 503]; // or one view is no good, or it has too many readers: read each
 const connections = new Set();
 
 /** Watch one view of a board; return what `close()` ends. `query` is that of a read: "startRank=0&endRank=20",
@@ -86,7 +87,8 @@ class Connection {
     const running = (this.running = {});
     for (;;) {
       if (document.hidden) await new Promise((seen) => addEventListener("visibilitychange", seen, { once: true }));
-      if (this.running !== running) return;
+      this.good = this.views.filter((view) => !view.isWrong);
+      if (this.running !== running || !this.good.length) return;
       this.isAway = false;
       const abort = (this.abort = new AbortController());
       const trying = this.polls > 0 ? this.poll() : this.stream();
@@ -105,7 +107,7 @@ class Connection {
     const { status } = error;
     const isFinal = status === 401 || status === 403;
     const isRefused = status >= 400 && status < 500 && status !== 408 && status !== 429;
-    const hasFeed = ![404, 405, 406, 501, 503].includes(status) && this.cuts < CUTS; // 503: it has too many readers
+    const hasFeed = !NO_FEED.includes(status) && this.cuts < CUTS;
     if (!hasFeed && this.polls <= 0) {
       this.polls = POLLS;
       return 0;
@@ -121,7 +123,7 @@ class Connection {
   async explain(error) {
     if (!(error instanceof TypeError) || this.isAway) return error;
     const { origin } = this.url;
-    const isForeign = origin !== location.origin && this.views.some((view) => !view.state);
+    const isForeign = origin !== location.origin && !this.views.some((view) => view.wasLive);
     const probe = new URL("-/widget.js", this.server);
     const isThere = isForeign && (await fetch(probe, { mode: "no-cors", cache: "no-store" }).catch(() => null));
     return new Failure(isThere
@@ -136,8 +138,8 @@ class Connection {
     if (others.length >= STREAMS) return void (this.polls = POLLS);
     this.isStreaming = true;
     const url = new URL(this.url);
-    if (this.views.length > 1) for (const view of this.views) url.searchParams.append("view", view.query);
-    else url.search = this.views[0].query;
+    if (this.good.length > 1) for (const view of this.good) url.searchParams.append("view", view.query);
+    else url.search = this.good[0].query;
     this.listen(FIRST);
     const headers = { Accept: "text/event-stream, application/json;q=0.5" };
     if (this.lastId) headers["Last-Event-ID"] = this.lastId;
@@ -180,7 +182,7 @@ class Connection {
     if (id) this.lastId = id;
     this.failures = this.cuts = 0;
     const message = JSON.parse(data);
-    const view = this.views[message.view ?? 0];
+    const view = this.good[message.view ?? 0];
     if (event === "standing") view.tell("onStanding", message);
     else view.show(message, event === "page");
     view.say("live");
@@ -215,6 +217,7 @@ class View {
   say(state, error) {
     if (this.state === state && this.message === error?.message) return;
     Object.assign(this, { state, message: error?.message });
+    this.wasLive ||= state === "live";
     this.tell("onState", state, error);
   }
 

@@ -9,13 +9,16 @@ const EARLY = 5_000; // how long before a token runs out it is given up
 
 /** Read what all views of a connection show. */
 export async function read(connection) {
-  await Promise.all(connection.views.map(async (view) => {
+  await Promise.all(connection.good.map(async (view) => {
     try {
       await readView(connection, view);
       view.say("live");
     } catch (error) {
-      if (error.status !== 404) throw error;
-      view.say("refused", error); // the name is not there, or not yet
+      if (![400, 404, 422].includes(error.status)) throw error;
+      view.say("refused", error);
+      if (error.status === 404) return; // the name is not there, or not yet
+      view.isWrong = true;
+      connection.polls = 0; // the others may have a stream
     }
   }));
   connection.failures = connection.cuts = 0;
@@ -29,12 +32,12 @@ async function readView({ server, path, token, abort }, view) {
   if (name === null) query.set("include", fields.filter(Boolean).join());
   const target = name === null ? path : `${path}/${encodeURIComponent(name)}`;
   const answer = await request(new URL(`${target}?${query}`, server), token, {}, abort.signal);
-  const found = await answer.json();
-  if (name === null) return view.show(found, !view.state);
-  const previous = view.standing ?? null;
-  view.standing = found;
-  if (previous?.score === found.score && previous.rank === found.rank) return;
-  view.tell("onStanding", { ...found, previous, passedBy: [] });
+  const text = await answer.text();
+  if (text === view.text) return; // nothing has changed
+  const found = JSON.parse(text);
+  if (name === null) view.show(found, !view.text);
+  else view.tell("onStanding", { ...found, previous: view.text ? JSON.parse(view.text) : null, passedBy: [] });
+  view.text = text;
 }
 
 /** Read when a topic of the board tells that something has changed, at most once a second; it does not say what. */

@@ -22,13 +22,13 @@ th, td { padding: .3em .5em; text-align: start; font-weight: inherit;
 border-top: 1px solid var(--laurels-line, #8884); }
 thead th { border: 0; font-size: .85em; }
 thead th, .foot { color: var(--laurels-muted, inherit); }
-tbody th { width: 100%; overflow-wrap: anywhere; }
-td:last-child, thead th:last-child { text-align: end; white-space: nowrap; }
+th:nth-child(2) { width: 100%; overflow-wrap: anywhere; }
+th + td, th + th + th { text-align: end; white-space: nowrap; }
 .mine { background: var(--laurels-highlight, #fd02); font-weight: 700; }
 .further td, .further th { border-top: 3px double var(--laurels-line, #8884); }
 a { color: var(--laurels-accent, inherit); }
 p { margin: .5em 0 0; font-size: .85em; overflow-wrap: anywhere; }
-p:empty { display: none; }
+p:empty { margin: 0; }
 `;
 const MOVE = { duration: 400, easing: "ease-out" };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -87,9 +87,10 @@ class LaurelsBoard extends HTMLElement {
     this.#close();
     const { token } = this;
     const [board, player, heading] = ["board", "player", "heading"].map((name) => this.getAttribute(name));
-    if (!board) return this.#say("The attribute board is missing.");
+    if (!board) return this.#say("No board is named.");
     const path = encodeURIComponent(board);
-    const server = new URL(this.getAttribute("server")?.replace(/\/*$/, "/") || new URL("..", import.meta.url), document.baseURI);
+    const where = this.getAttribute("server");
+    const server = where ? new URL(where.replace(/\/*$/, "/"), document.baseURI) : new URL("..", import.meta.url);
     const described = request(new URL(`-/boards/${path}`, server), token).then((answer) => answer.json());
     const { title, display } = await described.catch(() => ({})); // what is wrong with it, the feed says
     if (round !== this.#round) return;
@@ -99,7 +100,7 @@ class LaurelsBoard extends HTMLElement {
     this.score.textContent = display?.format === "duration" ? "Time" : "Score";
     const window = this.getAttribute("window");
     const query = new URLSearchParams(window ? { window } : {});
-    this.page = new URL(`${path}?${query}`, server).href;
+    this.page = Object.assign(new URL(path, server), { search: query }).href;
     const given = {
       server, board, token,
       onRows: (...told) => this.#take(...told),

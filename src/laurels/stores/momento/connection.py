@@ -1,4 +1,4 @@
-"""The connection to Momento: keys, what the SDK connects with, and the clients of the SDK.
+"""The connection to Momento: keys, what the SDK connects with, and the clients of the SDK: for caches, topics, tokens.
 
 A client of the SDK is bound to one key: a new key gets a new client, and the old one is closed when the last call on it
 has ended. A client is also replaced if its connection may be lost (IDLE_SECONDS, BREAKING).
@@ -14,7 +14,7 @@ import re
 import time
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from momento import CacheClientAsync, Configurations, CredentialProvider
 from momento.config.transport.transport_strategy import StaticGrpcConfiguration
@@ -44,6 +44,8 @@ _KINDS = "A key of Momento's is wanted, v1, v2 or legacy, as its console gives i
 
 _log = logging.getLogger("laurels.stores")
 
+C = TypeVar("C")
+"""A client of the SDK."""
 R = TypeVar("R")
 
 
@@ -117,15 +119,16 @@ def _read_key(key: str, endpoint: str | None) -> CredentialProvider:
     return provider
 
 
-class _Client:
+class _Client(Generic[C]):
     """A client of the SDK, of one key. Enter it for each operation; once retired it is closed after the last one."""
 
-    def __init__(self, key: str, client: CacheClientAsync) -> None:
+    def __init__(self, key: str, client: C, close: Callable[[], Awaitable[object]]) -> None:
         self.key = key
         self.made = self.used = time.time()
         self.is_broken = False
         self.closed = asyncio.Event()
         self._client = client
+        self._close = close
         self._operations = 0
         self._retired = self._closing = False
 
@@ -134,7 +137,7 @@ class _Client:
         """Whether an operation may use its connection."""
         return not self.is_broken and 0 <= time.time() - self.used < IDLE_SECONDS
 
-    async def __aenter__(self) -> CacheClientAsync:
+    async def __aenter__(self) -> C:
         self.used = time.time()
         self._operations += 1
         return self._client
@@ -151,27 +154,27 @@ class _Client:
             return
         self._closing = True
         try:
-            await self._client.__aexit__(None, None, None)
+            await self._close()
         finally:
             self.closed.set()
 
 
-class Connection:
-    """The way of one store to Momento. It belongs to the event loop of its first operation."""
+class Connection(Generic[C]):
+    """The way of one store to Momento. It belongs to the event loop of its first operation.
 
-    def __init__(
-        self, keys: Keys, endpoint: str | None, ttl: timedelta, configuration: Configuration | None = None
-    ) -> None:
+    ``connect`` makes a client, with a number that no other one has: for :func:`own_connection`.
+    """
+
+    def __init__(self, keys: Keys, endpoint: str | None, connect: Callable[[CredentialProvider, int], C]) -> None:
         self._keys = keys
         self._endpoint = endpoint
-        self._ttl = ttl
-        self._configuration = configuration or Configurations.Lambda.latest()
+        self._connect = connect
         self._numbers = itertools.count(FIRST_SEND_BYTES)
-        self.clients: list[_Client] = []
+        self.clients: list[_Client[C]] = []
         """The client in use is the last; those before it finish what is under way."""
         self._closed = False
 
-    async def call(self, operation: Callable[[CacheClientAsync], Awaitable[R]]) -> R:
+    async def call(self, operation: Callable[[C], Awaitable[R]]) -> R:
         """Do an operation with the present key; if that is refused and there is another, once more with that."""
         key = await self._keys.current()
         try:
@@ -182,7 +185,7 @@ class Connection:
                 raise
         return await self._call(renewed, operation)
 
-    async def _call(self, key: str, operation: Callable[[CacheClientAsync], Awaitable[R]]) -> R:
+    async def _call(self, key: str, operation: Callable[[C], Awaitable[R]]) -> R:
         if self._closed:
             raise StoreUnavailable("The store is closed")
         try:
@@ -199,11 +202,10 @@ class Connection:
                 entered.is_broken = True
             raise
 
-    def _client_of(self, key: str) -> _Client:
+    def _client_of(self, key: str) -> _Client[C]:
         if not self.clients or self.clients[-1].key != key or not self.clients[-1].is_good:
-            configuration = _with_own_connection(self._configuration, next(self._numbers))
-            client = CacheClientAsync(configuration, read_credentials(key, self._endpoint), self._ttl)
-            self.clients.append(_Client(key, client))
+            client: Any = self._connect(read_credentials(key, self._endpoint), next(self._numbers))
+            self.clients.append(_Client(key, client, lambda: client.__aexit__(None, None, None)))
         return self.clients[-1]
 
     async def _retire_old(self) -> None:
@@ -219,8 +221,20 @@ class Connection:
             await client.closed.wait()
 
 
-def _with_own_connection(configuration: Configuration, send_bytes: int) -> Configuration:
-    """Return a configuration of which gRPC makes a connection of its own.
+def connect_cache(
+    keys: Keys, endpoint: str | None, ttl: timedelta, configuration: Configuration | None = None
+) -> Connection[CacheClientAsync]:
+    """Return the way to caches."""
+    configuration = configuration or Configurations.Lambda.latest()
+
+    def connect(credentials: CredentialProvider, number: int) -> CacheClientAsync:
+        return CacheClientAsync(own_connection(configuration, number), credentials, ttl)
+
+    return Connection(keys, endpoint, connect)
+
+
+def own_connection(configuration: Any, send_bytes: int) -> Any:
+    """Return a configuration for caches or tokens of which gRPC makes a connection of its own.
 
     gRPC has one connection for all channels with equal options. The size of the longest message is one that does no
     harm, so each client has another.
@@ -232,7 +246,7 @@ def _with_own_connection(configuration: Configuration, send_bytes: int) -> Confi
         known.get_root_certificates_pem(),
         send_bytes,
         known.get_max_receive_message_length(),
-        known.get_keepalive_permit_without_calls(),  # type: ignore[arg-type] # 0 and 1 mean False and True
+        known.get_keepalive_permit_without_calls(),  # 0 and 1 mean False and True
         known.get_keepalive_time(),
         known.get_keepalive_timeout(),
     )

@@ -39,7 +39,7 @@ from laurels.stores.contract import (
     Submission,
     SubmitResult,
 )
-from laurels.stores.momento.connection import TTL, Connection, FixedKey, Keys
+from laurels.stores.momento.connection import TTL, FixedKey, Keys, connect_cache
 from laurels.stores.momento.errors import check_answer, translate
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class MomentoStore(Store):
     ) -> None:
         self._cache = cache
         self._namespace = f"{namespace}\n" if namespace else ""  # no name of a board has a line feed
-        self._connection = Connection(keys, endpoint, ttl, configuration)
+        self._connection = connect_cache(keys, endpoint, ttl, configuration)
 
     def _check_kept(self, board: Board) -> None:
         self._check_open()
