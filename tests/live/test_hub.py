@@ -187,6 +187,39 @@ async def test_who_comes_again(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_what_changed_while_nobody_looked_on(tmp_path: Path) -> None:
+    """Who comes back with an id is told what changed although ticks have passed over it."""
+    async with opened(tmp_path) as (boards, hub):
+        listener, other = await listen(hub, TOP), await listen(hub, PageView("kart", start=0, stop=5))
+        (page,) = await listener.wait(1)
+        await other.wait(1)
+        hub.leave(listener)
+        await boards.submit("kart", Submission("v", 10))
+        await other.wait(2)
+        again = await listen(hub, TOP, ident=page["id"])
+        (change,) = await again.wait(1)
+        assert (change["event"], change["data"]["set"][0]["name"]) == ("change", "v")
+
+
+@in_loop
+async def test_views_of_few_go_on_at_the_next_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view that many look at is served in each tick; of the others as many as there is time for, each in its turn."""
+    monkeypatch.setattr(hubs, "FEW_SECONDS", 0.0)
+    monkeypatch.setattr(hubs, "MANY", 2)
+    async with opened(tmp_path) as (boards, hub):
+        few = [await listen(hub, PageView("kart", start=0, stop=stop)) for stop in range(10, 16)]
+        many = [await listen(hub, TOP) for _ in range(2)]
+        for listener in few + many:
+            await listener.wait(1)
+        await boards.submit("kart", Submission("v", 1))
+        for listener in many:
+            await listener.wait(2)
+        assert sum(len(listener.frames) > 1 for listener in few) <= 1
+        for listener in few:
+            await listener.wait(2)
+
+
+@in_loop
 async def test_ring_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was away for more events than are kept gets a page."""
     monkeypatch.setattr(feeds, "RING", 2)
