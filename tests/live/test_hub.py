@@ -187,6 +187,21 @@ async def test_who_comes_again(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_change_while_nobody_listened(tmp_path: Path) -> None:
+    """Who comes again with the last id gets it, although a tick has passed that had nobody to tell."""
+    async with opened(tmp_path) as (boards, hub):
+        first = await listen(hub, TOP)
+        (page,) = await first.wait(1)
+        other = await listen(hub, PageView("kart", start=0, stop=9))
+        await other.wait(1)
+        hub.leave(first)
+        await boards.submit("kart", Submission("v", 1))
+        await other.wait(2)
+        again = await listen(hub, TOP, ident=page["id"])
+        assert [each["event"] for each in await again.wait(1)] == ["change"]
+
+
+@in_loop
 async def test_ring_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was away for more events than are kept gets a page."""
     monkeypatch.setattr(feeds, "RING", 2)

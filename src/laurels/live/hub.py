@@ -118,6 +118,8 @@ class Hub:
         if missed is not None:
             for frames in missed:
                 subscriber.put(frames)
+            if feed.may_differ:  # it changed while nobody listened
+                self._joined[feed] = None
         elif feed.may_differ:
             subscriber.is_behind = True
             self.rejoin(subscriber)
