@@ -4,7 +4,7 @@
 
 connects COUNT times at once, as FORM says (``events`` or ``websocket``), and reads until its input ends. When all have
 a page, and at each line of its input, it prints a :class:`Seen` of what came since it last did. SLOW of them read
-nothing after their page. A ``%d`` in TARGET is the number of the subscriber.
+nothing after their page. A ``%d`` in TARGET is the number of the subscriber, in 8 digits as in names.
 
 Scores are the microseconds of the machine's monotonic clock at which they were submitted (:mod:`bench.touching`), so an
 event says itself since when it was due.
@@ -76,7 +76,7 @@ class Audience:
                 self._slow.add(place)
             made.connect_ex(("127.0.0.1", port))
             self._sockets[place] = made
-            self._requests[place] = request.format(target=target.replace("%d", str(number))).encode()
+            self._requests[place] = request.format(target=target.replace("%d", f"{number:08d}")).encode()
             self._poll.register(place, select.EPOLLOUT)
 
     def wait_for_pages(self, patience: float) -> None:

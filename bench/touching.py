@@ -1,9 +1,9 @@
 """Submits at a steady rate that each come first on their board: each score is the time at which it was due.
 
-    python -m bench.touching PORT SECONDS RATE
+    python -m bench.touching PORT SECONDS RATE NAMES
 
-over a few connections; a submit that is late is sent at once, and its score says when it was due. All are
-answered, or it fails.
+of so many names in turn, over a few connections; a submit that is late is sent at once, and its score says when it was
+due. All are answered, or it fails.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ from bench.requests import BOARD, Request
 
 CLOCK = time.perf_counter
 CONNECTIONS = 8
-NAMES = 1_000
-"""How many names come first in turn: so that every entry of a page is another one soon."""
 ACCEPTED = b"HTTP/1.1 202 "
 
 
-def touch(port: int, seconds: float, rate: float) -> None:
+def touch(port: int, seconds: float, rate: float, names: int) -> None:
     """Send submits, and wait for all answers; raise LoadFailed."""
     sent = answered = 0
     with selectors.DefaultSelector() as ready:
@@ -37,7 +35,7 @@ def touch(port: int, seconds: float, rate: float) -> None:
             if CLOCK() - begun > seconds + 30:
                 raise LoadFailed("the server", f"it answered {answered} of {asked} submits")
             while sent < asked and begun + sent / rate <= CLOCK():
-                made[sent % CONNECTIONS].sendall(_submit(sent % NAMES, begun + sent / rate))
+                made[sent % CONNECTIONS].sendall(_submit(sent % names, begun + sent / rate))
                 sent += 1
             for key, _ in ready.select(max(0.001, begun + sent / rate - CLOCK()) if sent < asked else 1):
                 answered += key.fileobj.recv(2**16).count(ACCEPTED)  # type: ignore[union-attr]
@@ -51,8 +49,8 @@ def _submit(place: int, due: float) -> bytes:
 
 def main(arguments: list[str]) -> None:
     """Send what the command line says."""
-    port, seconds, rate = arguments
-    touch(int(port), float(seconds), float(rate))
+    port, seconds, rate, names = arguments
+    touch(int(port), float(seconds), float(rate), int(names))
 
 
 if __name__ == "__main__":

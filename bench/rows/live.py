@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MEMBERS = 1_000_000
 SUBSCRIBERS = 10_000
-RATE = 1_000
+RATE, NAMES = 1_000, 1_000
 OPTIONS = ("--max-connections", "10500", "--max-subscribers", "10000")
 FIRST_PAGE = f"/-/boards/{BOARD}/live?startRank=0&endRank=20"
 FORMS = ("events", "websocket")
@@ -127,7 +127,7 @@ def _climbing() -> Iterator[tuple[int, int]]:
 
 def _touch(server: Server, seconds: float) -> float:
     """Submit steadily; return how many seconds of CPU a second the server used."""
-    command = [sys.executable, "-m", "bench.touching", str(server.port), str(seconds), str(RATE)]
+    command = [sys.executable, "-m", "bench.touching", str(server.port), str(seconds), str(RATE), str(NAMES)]
     begun, before = time.perf_counter(), server.cpu()
     subprocess.run(pinned(CLIENT_CORE, command), env=servers.ENVIRONMENT, check=True)
     return (server.cpu() - before) / (time.perf_counter() - begun)

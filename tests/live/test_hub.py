@@ -187,18 +187,36 @@ async def test_who_comes_again(tmp_path: Path) -> None:
 
 
 @in_loop
-async def test_change_while_nobody_listened(tmp_path: Path) -> None:
-    """Who comes again with the last id gets it, although a tick has passed that had nobody to tell."""
+async def test_what_changed_while_nobody_looked_on(tmp_path: Path) -> None:
+    """Who comes back with an id is told what changed although ticks have passed over it."""
     async with opened(tmp_path) as (boards, hub):
-        first = await listen(hub, TOP)
-        (page,) = await first.wait(1)
-        other = await listen(hub, PageView("kart", start=0, stop=9))
+        listener, other = await listen(hub, TOP), await listen(hub, PageView("kart", start=0, stop=5))
+        (page,) = await listener.wait(1)
         await other.wait(1)
-        hub.leave(first)
-        await boards.submit("kart", Submission("v", 1))
+        hub.leave(listener)
+        await boards.submit("kart", Submission("v", 10))
         await other.wait(2)
         again = await listen(hub, TOP, ident=page["id"])
-        assert [each["event"] for each in await again.wait(1)] == ["change"]
+        (change,) = await again.wait(1)
+        assert (change["event"], change["data"]["set"][0]["name"]) == ("change", "v")
+
+
+@in_loop
+async def test_views_of_few_go_on_at_the_next_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A view that many look at is served in each tick; of the others as many as there is time for, each in its turn."""
+    monkeypatch.setattr(hubs, "FEW_SECONDS", 0.0)
+    monkeypatch.setattr(hubs, "MANY", 2)
+    async with opened(tmp_path) as (boards, hub):
+        few = [await listen(hub, PageView("kart", start=0, stop=stop)) for stop in range(10, 16)]
+        many = [await listen(hub, TOP) for _ in range(2)]
+        for listener in few + many:
+            await listener.wait(1)
+        await boards.submit("kart", Submission("v", 1))
+        for listener in many:
+            await listener.wait(2)
+        assert sum(len(listener.frames) > 1 for listener in few) <= 1
+        for listener in few:
+            await listener.wait(2)
 
 
 @in_loop

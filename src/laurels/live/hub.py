@@ -6,7 +6,8 @@
 **Ticks.** A tick reads the views of the boards that have changed, makes events of what each feed showed before and
 shows now, and writes them. So however fast a board changes there are at most ten events a second, the newest state
 wins, and a submit costs the same whoever looks on. A tick that kept the loop busy is followed by a pause of twice as
-long: so the feed takes a third of the loop at most.
+long: so the feed takes a third of the loop at most. What many look at does not wait for what few look at, be it ten
+thousand views: for these a tick has a moment, and the next ones go on with them.
 
 **Joining.** A page is sent when it is what a fresh read gives: at once if nothing has changed since the last tick, else
 at the next. So is that of who has read too slowly to be sent everything.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
@@ -29,7 +31,7 @@ from laurels.live.watched import WatchedBoard, WatchedView
 from laurels.turnstile import EVERY_BOARD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from laurels.boards import Boards
     from laurels.live.events import Frames
@@ -44,6 +46,10 @@ PAUSE = 2
 """How many times as long as the loop was busy the pause after a tick is, at least."""
 TURN_SECONDS = 0.004
 """How long the feed keeps a turn of the loop: that is some 500 writes."""
+MANY = 16
+"""From how many subscribers on a feed is served in each tick."""
+FEW_SECONDS = 0.05
+"""How long a tick keeps the loop busy with the others: with some thousand views."""
 WRITES = 32
 """How many are written before the time is asked."""
 COMMENT_SECONDS = 15.0
@@ -64,7 +70,7 @@ class Hub:
         self._watched: dict[str, WatchedBoard] = {}
         self._joined_to: dict[Subscriber, Feed] = {}
         self._lingering: dict[Feed, None] = {}
-        self._joined: dict[Feed, None] = {}
+        self._due: dict[Feed, None] = {}
         self._running: asyncio.Task[None] | None = None
         self._commented = 0.0
         self._next_expiry = inf
@@ -118,8 +124,7 @@ class Hub:
         if missed is not None:
             for frames in missed:
                 subscriber.put(frames)
-            if feed.may_differ:  # it changed while nobody listened
-                self._joined[feed] = None
+            self._due[feed] = None  # what changed while nobody looked on was not read
         elif feed.may_differ:
             subscriber.is_behind = True
             self.rejoin(subscriber)
@@ -134,7 +139,7 @@ class Hub:
         feed = self._joined_to.get(subscriber)
         if subscriber.is_behind and feed is not None:
             feed.joining.append(subscriber)
-            self._joined[feed] = None
+            self._due[feed] = None
 
     def leave(self, subscriber: Subscriber) -> None:
         """Tell a subscriber nothing more; it may have left already."""
@@ -188,7 +193,7 @@ class Hub:
     def _forget(self, feed: Feed) -> None:
         """Forget a feed, and what nobody looks at any more."""
         self._lingering.pop(feed, None)
-        self._joined.pop(feed, None)
+        self._due.pop(feed, None)
         if self._feeds.get(feed.views) is feed:
             del self._feeds[feed.views]
             for watched in feed.watched:
@@ -217,8 +222,7 @@ class Hub:
             begun = self._turn = monotonic()
             self._busy = 0.0
             await self._tick(begun)
-            self._busy += monotonic() - self._turn
-            await asyncio.sleep(max(begun + TICK_SECONDS - monotonic(), PAUSE * self._busy))
+            await asyncio.sleep(max(begun + TICK_SECONDS - monotonic(), PAUSE * self._busy_until_now()))
 
     async def _tick(self, begun: float) -> None:
         await self._dismiss_unfit()
@@ -227,28 +231,39 @@ class Hub:
             for feed in [each for each in self._lingering if begun - each.left >= COMMENT_SECONDS]:
                 self._forget(feed)
             await self._write(list(self._joined_to), self._comment, None)
-        for feed in self._take_due():
-            try:
-                await self._serve(feed)
-            except StoreUnavailable:
-                self._joined[feed] = None  # the next tick tries again
-            except LaurelsError:
-                self._end(feed)  # who comes again is told why
-            except Exception:
-                log.exception("Failed to read a view")
-                self._end(feed)
-            await self._rest()
+        many, few = self._take_due()
+        for feed in many:
+            await self._try(feed)
+        most = self._busy_until_now() + FEW_SECONDS
+        while few:
+            await self._try(few.popleft())
+            if self._busy_until_now() > most:
+                break
+        self._due = dict.fromkeys([*few, *self._due])
 
-    def _take_due(self) -> Iterable[Feed]:
-        """Return the feeds that may show something else by now, or that somebody has joined."""
-        due, self._joined, now = self._joined, {}, self._boards.now()
+    def _take_due(self) -> tuple[list[Feed], deque[Feed]]:
+        """Return the feeds that may show something else by now, or that somebody has joined: of many, and of few."""
+        due, self._due, now = self._due, {}, self._boards.now()
         for board in self._watched.values():
             if board.is_polled:
                 board.mark()
             if board.changes != board.served or now >= board.due:
                 board.served, board.due = board.changes, inf
                 due.update((self._feeds[views], None) for views in board.feeds)
-        return [feed for feed in due if feed.subscribers]
+        many = [feed for feed in due if len(feed.subscribers) >= MANY]
+        return many, deque(feed for feed in due if 0 < len(feed.subscribers) < MANY)
+
+    async def _try(self, feed: Feed) -> None:
+        try:
+            await self._serve(feed)
+        except StoreUnavailable:
+            self._due[feed] = None  # the next tick tries again
+        except LaurelsError:
+            self._end(feed)  # who comes again is told why
+        except Exception:
+            log.exception("Failed to read a view")
+            self._end(feed)
+        await self._rest()
 
     async def _serve(self, feed: Feed) -> None:
         frames = await feed.advance()
@@ -294,6 +309,9 @@ class Hub:
             for subscriber in to[first : first + WRITES]:
                 write(subscriber, what)
             await self._rest()
+
+    def _busy_until_now(self) -> float:
+        return self._busy + monotonic() - self._turn
 
     async def _rest(self) -> None:
         """Let the loop do something else, if its turn has been long."""
