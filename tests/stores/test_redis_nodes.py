@@ -33,7 +33,7 @@ from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.store import RedisStore, open_store
 from laurels.stores.redis.url import Address, Target
 from tests.redis_servers import PROGRAMS, free_port, running, until
-from tests.stores.guarantees import KART
+from tests.stores.guarantees import KART, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -191,6 +191,26 @@ async def test_rights(tmp_path: Path) -> None:
             with pytest.raises(ServerUnusable, match=seldom):
                 await store.count(KART)
             await store.close()
+
+
+async def test_rights_that_are_taken(redis_server: Node) -> None:
+    """If a user may not do all that a submit is, nothing of it is counted."""
+    boards = [SUMS, Board("timed", Definition(ties="earliest"))]
+    store = RedisStore(redis_server.url.replace("//", "//some:x@"))
+    with closing(redis_server.client()) as client:
+        client.execute_command("ACL SETUSER", "some", "on", ">x", "~*", "&*", "+@all")
+        await until_ready(store)
+        for board in boards:
+            await store.define(board.name, board.definition)
+            await store.submit(board, Submission("v", 1))
+        client.execute_command("ACL SETUSER", "some", "-hset")
+        for board in boards:
+            for sent in (Submission("v", 2), [Submission("v", 2), Submission("w", 2)]):
+                with pytest.raises(ServerUnusable, match="Nothing was counted: have the operator extend its rights"):
+                    await store.submit(board, sent)
+            assert shown(await store.page(board, 0, 9)) == [("v", 1, 0)]
+        client.execute_command("ACL DELUSER", "some")
+    await store.close()
 
 
 async def test_tls(tmp_path: Path) -> None:

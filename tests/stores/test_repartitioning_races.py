@@ -6,11 +6,12 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from laurels.boards import Boards
 from laurels.definition import Bounds, Definition
 from laurels.errors import DefinitionConflict, KeyReused
-from laurels.stores.contract import Board, HiddenName, IdempotencyKey, Standing, Submission
+from laurels.stores.contract import Board, Feed, HiddenName, IdempotencyKey, Standing, Submission
 from laurels.stores.redis.partitions import partition_of
 from laurels.stores.redis.store import RedisStore
 from tests.stores.test_repartitioning import Killed, Mortal, begin, board_of, move
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 KEY = IdempotencyKey(b"1" * 16, b"a" * 16)
 TWO = Definition(operator="increment", partitions=2)
+DAYS = Definition(windows=("daily",), partitions=2)
 
 
 class Interrupted(RedisStore):
@@ -115,6 +117,23 @@ async def test_a_copy_that_comes_too_late(store: RedisStore, slow: Interrupted) 
     slow.after = ("some", others)
     await move(slow, "sums", 3)
     assert await store.standing(await board_of(store, "sums"), "v") == Standing(2, 0)
+
+
+async def test_a_period_that_is_dropped_meanwhile(store: RedisStore, slow: Interrupted) -> None:
+    """What was copied before does not bring the period back."""
+    today = Board("days", DAYS, window="daily", period="2026-11-27")
+    await store.define("days", DAYS)
+    await store.submit(Board("days", DAYS, feeds=(Feed("daily", "2026-11-27", ""),)), Submission("v", 1))
+
+    async def others() -> None:
+        assert await store.drop(replace(today, definition=(await board_of(store, "days")).definition))
+
+    slow.after = ("some", others)
+    await move(slow, "days", 3)
+    board = await board_of(store, "days")
+    assert await store.standing(board, "v") == Standing(1, 0)
+    assert await store.count(replace(today, definition=board.definition)) == 0
+    assert await store.periods(board) == []
 
 
 async def test_who_is_late_does_not_end_the_next_move(store: RedisStore, slow: Interrupted) -> None:

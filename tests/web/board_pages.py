@@ -62,7 +62,7 @@ class BoardPage:
 
     async def is_live(self) -> None:
         """Wait until it is live."""
-        await expect(self.page.locator("#live")).to_have_text("Live")
+        await expect(self.page.locator("#live")).to_have_text("Live", timeout=20_000)  # it waits longer each time
 
     @property
     def rows(self) -> Locator:

@@ -17,10 +17,10 @@ from laurels.http.board_html import KEYED, WINDOW_WORDS, View, error_html, view_
 from laurels.http.cursor import read_cursor, write_cursor
 from laurels.http.headers import quality
 from laurels.http.messages import HTML, JSON, PROBLEM, Response
+from laurels.http.operation import Inputs
 from laurels.http.parameters import LOOK, PLAYER_SHOWN
 from laurels.http.problems import Problem
-from laurels.http.query import Query
-from laurels.http.reads import Read, check_fields, find_board, find_board_of, parse_read, span_of
+from laurels.http.reads import READS, Read, check_fields, find_board, find_board_of, find_read, parse_read, span_of
 from laurels.limits import DEFAULT_PAGE_ENTRIES
 from laurels.stores.contract import Standing
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from laurels.boards import Boards, Slice
     from laurels.http.gate import Context
     from laurels.http.messages import Header, Headers, Request
+    from laurels.http.query import Query
 
 HTML_PAGE = b"text/html; charset=utf-8"
 VARY: Header = (b"vary", b"accept")
@@ -38,16 +39,19 @@ SPAN_SHOWN = 9
 PERIODS_SHOWN = 5
 STAGE_ENTRIES = 50
 """How many entries a large screen goes through, unless it is asked for others."""
-_OF_VIEW = (LOOK.name, PLAYER_SHOWN.name)
+INPUTS = {
+    read.inputs.subject: Inputs(read.inputs.subject, (*read.inputs.parameters, LOOK, PLAYER_SHOWN)) for read in READS
+}
+"""What each read takes if its answer is a page for people."""
+_OF_ALL = {LOOK.name, PLAYER_SHOWN.name, "window", "period", "include"}
+"""The parameters that do not say which entries."""
 _decode_problem = msgspec.json.Decoder(Problem).decode
 
 
 class Asked(Struct, frozen=True):
-    """What a browser asks for: the parameters of a read, and those of the page."""
+    """What a browser asks for: the values of the parameters, by their names."""
 
     values: dict[str, Any]
-    view: str
-    player: str
     is_first: bool
     """Whether it asks for no entries in particular."""
 
@@ -62,13 +66,10 @@ def parse_view(query: Query, headers: Headers) -> Sequence[Any]:
     """Return how to read a board for what a query asks for, and the values of its parameters; raise BadParameter."""
     if not wants_page(headers):
         return parse_read(query, headers)
-    view, player = LOOK.read(query, headers), PLAYER_SHOWN.read(query, headers)
-    rest = Query(b"")
-    rest.update({key: value for key, value in query.items() if key not in _OF_VIEW})
-    read, *values = parse_read(rest, headers)
-    named = dict(zip((each.name for each in read.inputs.parameters), values, strict=True))
-    is_first = not rest.keys() - {"window", "period", "include"}
-    return (Read(read.inputs, show_board), Asked(named, view or "", player or "", is_first))
+    inputs = INPUTS[find_read(query).inputs.subject]
+    values = inputs.read(query, headers)
+    asked = Asked(dict(zip(inputs.known, values, strict=True)), is_first=not query.keys() - _OF_ALL)
+    return (Read(inputs, show_board), asked)
 
 
 def present(request: Request, response: Response) -> Response:
@@ -90,7 +91,9 @@ async def show_board(context: Context, board: str, asked: Asked) -> Response:
         where = await find_board_of(boards, read_cursor(board, values["cursor"]), board, window, period)
     else:
         where = await find_board(boards, board, window, period)
-    view = View(where, asked.view, asked.player, is_exact=boards.store.capabilities.one_state)
+    view = View(
+        where, values[LOOK.name] or "", values[PLAYER_SHOWN.name] or "", is_exact=boards.store.capabilities.one_state
+    )
     await _read_entries(boards, view, asked)
     _find_periods(boards, view)
     if view.total and view.is_exact and view.view != "stage":
@@ -102,7 +105,7 @@ async def show_board(context: Context, board: str, asked: Asked) -> Response:
 
 async def _read_entries(boards: Boards, view: View, asked: Asked) -> None:
     """Find the entries that are asked for, where those after them are, and how the player stands."""
-    display, player = view.display, asked.player
+    display, player = view.display, view.player
     wants_metadata = bool(display.country or display.avatar or display.fields)
     view.with_metadata = wants_metadata and boards.store.capabilities.submission_details
     if not (player and asked.is_first and await _read_near(boards, view)):

@@ -39,6 +39,12 @@ _DEFINED = (
     b'"scores":{"min":0,"max":1000000,"integer":true},"windows":["daily","weekly"],"time_zone":"Europe/Berlin",'
     b'"keep":{"daily":30},"ttl":null,"guard":null,"title":null,"display":null,"partitions":1}'
 )
+_HEADED = (
+    b'{"order":"descending","operator":"latest","ties":"name","ranking":"ordinal",'
+    b'"scores":{"min":null,"max":null,"integer":false},"windows":["daily"],"time_zone":"UTC","keep":{},"ttl":null,'
+    b'"guard":null,"title":"Long jump","display":{"format":"number","unit":"m","decimals":2,"country":"country",'
+    b'"avatar":null,"avatar_hosts":[],"fields":[]},"partitions":1}'
+)
 _GUARDED = (
     b'{"order":"descending","operator":"best","ties":"name","ranking":"ordinal",'
     b'"scores":{"min":null,"max":null,"integer":false},"windows":[],"time_zone":"UTC","keep":{},"ttl":null,'
@@ -252,6 +258,14 @@ WALKTHROUGH = (
             pointer="/time_zone",
         ),
         b'{"windows": ["daily"], "time_zone": "Europe/Atlantis"}',
+    ),
+    Example(
+        "define",
+        "What a board's page shows",
+        "/-/boards/long-jump",
+        201,
+        _HEADED,
+        b'{"windows": ["daily"], "title": "Long jump", "display": {"unit": "m", "decimals": 2, "country": "country"}}',
     ),
     Example(
         "periods",

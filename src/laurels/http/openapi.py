@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from laurels.http.operation import Answer, Body, Operation
     from laurels.http.parameters import Parameter, Schema
 
-SENT = {"Definition": "NewDefinition", "Bounds": "NewBounds", "Guard": "NewGuard", "Runs": "NewRuns"}
+SENT = {
+    "Definition": "NewDefinition",
+    "Bounds": "NewBounds",
+    "Guard": "NewGuard",
+    "Runs": "NewRuns",
+    "Display": "NewDisplay",
+}
 """What is sent and answered has two schemas: what has a default may be left out, but is always in an answer.
 
 No schema says a default by JSON Schema's own word, because generators of clients make of it what must be sent.

@@ -15,7 +15,7 @@ from msgspec import Struct
 from laurels.errors import BadParameter, truncate
 from laurels.http.headers import check_accept, check_content, preferred_kind
 from laurels.http.messages import JSON, Headers, Request, Response
-from laurels.http.parameters import HOMES, IN_PATH, list_words
+from laurels.http.parameters import A_PAGE_FOR_PEOPLE, HOMES, IN_PATH, list_words
 from laurels.http.problems import HTTPError
 from laurels.http.query import EMPTY_QUERY, Query
 from laurels.limits import BODY_BYTES
@@ -87,7 +87,8 @@ class Inputs(Struct, eq=False):
             problem = f"{key} goes with {HOMES[key]}, not here"
         else:
             is_read = self.subject in HOMES.values()  # what is misspelled may be what would have made it another read
-            hint = suggest(key, (*self.known, *HOMES) if is_read else self.known)
+            others = [name for name, home in HOMES.items() if is_read and home != A_PAGE_FOR_PEOPLE]
+            hint = suggest(key, (*self.known, *others))
             problem = f"There is no parameter {truncate(key)}{hint}"
         return f"{problem}: {self.subject} takes {list_words(self.known)}."
 

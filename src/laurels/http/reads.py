@@ -76,8 +76,13 @@ class Read(Struct, frozen=True):
 
 def parse_read(query: Query, headers: Headers) -> Sequence[Any]:
     """Return the read that a query asks for, and the values of its parameters; raise BadParameter for any other."""
-    read = next((BY_PARAMETER[key] for key in BY_PARAMETER if key in query), PAGE_READ)
+    read = find_read(query)
     return (read, *read.inputs.read(query, headers))
+
+
+def find_read(query: Query) -> Read:
+    """Return the read that a query asks for."""
+    return next((BY_PARAMETER[key] for key in BY_PARAMETER if key in query), PAGE_READ)
 
 
 def read_board(context: Context, board: str, read: Read, *values: Any) -> Awaitable[Response]:

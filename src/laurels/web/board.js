@@ -31,6 +31,19 @@ async function load(address) {
   if (search !== null) Object.assign(document.getElementById("player") ?? {}, { value: search }).focus?.();
 }
 
+let loaded = -Infinity;
+let loading;
+
+/** Show this page as it is by now; not over and over, if the service and its feed are not of one mind. */
+function reload() {
+  const { signal } = ending;
+  clearTimeout(loading);
+  loading = setTimeout(() => {
+    loaded = performance.now();
+    if (!signal.aborted) load(location.href).catch(() => {}); // it cannot be reached, which the feed says as well
+  }, loaded + SOON - performance.now());
+}
+
 function start() {
   ending = new AbortController();
   const { signal } = ending;
@@ -52,27 +65,32 @@ function start() {
   }
   signal.addEventListener("abort", () => views.forEach((view) => view.close()));
 
+  const hasPages = display.live.includes("startRank=") && document.body.className !== "stage";
   const isEmpty = document.getElementById("chart") === null && document.getElementById("empty").hidden === false;
   let current;
   function showRows(entries, total, isWhole, period) {
     if (period !== (current ??= period)) rest(0);
     current = period;
     rows.show(entries, isWhole);
-    const players = formatNumber(total) + (total === 1 ? " player" : " players");
-    if (document.getElementById("total").textContent !== players) document.getElementById("total").textContent = players;
-    if (isEmpty && entries.length) return void load(location.href); // with a chart, and all columns
+    const [place, players] = [document.getElementById("total"), total === 1 ? "player" : "players"];
+    write(place, `${formatNumber(total)} ${players}`);
+    if (isEmpty && entries.length) return reload(); // with a chart, and all columns
     document.getElementById("empty").hidden = entries.length > 0;
     const isLast = !document.querySelector("[rel=next]");
-    if (entries.length && isLast === entries.at(-1).place < total - 1) rest(SOON);
+    if (hasPages && entries.length && isLast === entries.at(-1).place < total - 1) rest(SOON);
   }
+}
+
+function write(place, words) { // what is the same is not read aloud again
+  if (place.textContent !== words) place.textContent = words;
 }
 
 /** Say whether the page is live. */
 function say(state, error) {
-  const words = { live: "Live", lost: "Connection lost. Trying again …", refused: `Not live: ${error?.message ?? ""}` };
   const place = document.getElementById("live");
   place.className = `state ${state}`;
-  if (place.textContent !== words[state]) place.textContent = words[state];
+  const why = error?.message ?? "";
+  write(place, { live: "Live", lost: "Connection lost. Trying again …", refused: `Not live: ${why}` }[state]);
 }
 
 // Who is followed
@@ -80,7 +98,7 @@ function say(state, error) {
 /** Show how the player stands, and what has changed: who has passed, or how far it has come. */
 function follow({ score, rank, previous, passedBy }, display) {
   const card = document.getElementById("card");
-  if ((rank === null) !== (card === null)) return void load(location.href);
+  if ((rank === null) !== (card === null)) return reload();
   if (rank === null) return;
   const [place, points] = card.querySelectorAll("dd data");
   place.textContent = formatNumber(rank + 1);
@@ -123,13 +141,15 @@ function refreshing(display, signal) {
   return rest;
 }
 
+const BEFORE = { "nav.pages": ".wide", "nav.past": "nav.tabs" };
+
 /** Put parts of a page that was read again in the place of those that are shown. */
 function graft(found, display) {
   localize(found, display);
   for (const part of ["nav.tabs:not(.past)", "nav.past", "nav.pages", "figcaption", "#chart svg", ".axis", "#period"]) {
     const [mine, its] = [document.querySelector(part), found.querySelector(part)];
     if (mine && its && !mine.isEqualNode(its) && !mine.contains(document.activeElement)) mine.replaceWith(its);
-    else if (its && !mine && part === "nav.pages") document.querySelector(".wide").after(its);
+    else if (its && !mine) document.querySelector(BEFORE[part])?.after(its);
     else if (mine && !its) mine.remove();
   }
   const rows = new Map([...found.querySelectorAll("tbody tr")].map((row) => [row.dataset.name, row]));
@@ -149,7 +169,7 @@ function askForKey() {
   form.hidden = false;
   const field = form.querySelector("input");
   field.focus();
-  if (key) document.querySelector("main h1").after(make("p", { role: "alert", class: "lost" }, "This key does not do."));
+  if (key) complain("This key does not do.");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     key = field.value.trim();
@@ -180,7 +200,12 @@ function focus() {
 }
 
 function fail() {
-  document.querySelector("main").prepend(make("p", { role: "alert", class: "lost" }, "The service cannot be reached."));
+  complain("The service cannot be reached.");
+}
+
+function complain(words) {
+  document.querySelector("[role=alert]")?.remove();
+  document.querySelector("main").prepend(make("p", { role: "alert", class: "lost" }, words));
 }
 
 start();

@@ -4,6 +4,7 @@
 import { avatarOf, fieldOf, flagOf, formatNumber, formatScore, formatTime, make, nameOf } from "./shown.js";
 
 const MOVE = { duration: 550, easing: "cubic-bezier(.2, .7, .2, 1)" };
+const MOST_MOVED = 200; // more would make the page halt
 const MEDALS = 3;
 
 export class Rows {
@@ -14,8 +15,8 @@ export class Rows {
     this.hosts = display.hosts?.split(" ") ?? [];
     this.hasTimes = table.querySelector("thead .time") !== null;
     const kept = new URLSearchParams(location.search);
-    const own = ["window", "view"].filter((name) => kept.get(name)).map((name) => `${name}=${encodeURIComponent(kept.get(name))}&`);
-    this.link = `?${own.join("")}player=`;
+    const own = ["window", "view"].filter((name) => kept.get(name));
+    this.link = `?${own.map((name) => `${name}=${encodeURIComponent(kept.get(name))}&`).join("")}player=`;
   }
 
   /** Show entries, by place. */
@@ -37,15 +38,14 @@ export class Rows {
     this.table.hidden = entries.length === 0;
     this.table.caption.textContent = caption(entries);
     if (focused && focused !== document.activeElement) {
-      const next = focused.isConnected ? focused : this.body.rows[Math.min(index, this.body.rows.length - 1)]?.querySelector("a");
-      next?.focus({ preventScroll: true });
+      const there = this.body.rows[Math.min(index, this.body.rows.length - 1)];
+      (focused.isConnected ? focused : there?.querySelector("a"))?.focus({ preventScroll: true });
     }
     move([...this.body.rows], before);
   }
 
   make(name) {
     const row = make("tr", { "data-name": name, class: name === this.display.player && "mine" });
-    row.dataset.name = name;
     const fields = this.fields.map(() => make("td"));
     const time = this.hasTimes ? make("td", { class: "time" }) : null;
     row.append(make("td", { class: "rank" }, make("span")), this.head(name), ...fields);
@@ -90,8 +90,8 @@ export class Rows {
   /** A score that has just changed is of now; of another nothing is known but what the service says if it is asked. */
   writeTime(row, isEntering) {
     const now = new Date();
-    const time = isEntering ? [] : [make("time", { datetime: now.toISOString(), title: now.toLocaleString() }, formatTime(now))];
-    row.cells[row.cells.length - 1].replaceChildren(...time);
+    const words = { datetime: now.toISOString(), title: now.toLocaleString() };
+    row.cells[row.cells.length - 1].replaceChildren(isEntering ? "" : make("time", words, formatTime(now)));
     if (isEntering) this.onTimesMissing();
   }
 }
@@ -117,16 +117,18 @@ const isStill = () => document.hidden || matchMedia("(prefers-reduced-motion: re
 
 /** Where rows are seen now, also on their way. */
 function measure(rows) {
-  if (isStill()) return null;
-  return new Map([...rows.values()].map((row) => [row, row.getBoundingClientRect().top - row.parentElement.getBoundingClientRect().top]));
+  if (isStill() || rows.size > MOST_MOVED) return null;
+  return new Map([...rows.values()].map((row) => [row, topOf(row)]));
 }
+
+/** How far below the head of its table a row is seen. */
+const topOf = (row) => row.getBoundingClientRect().top - row.parentElement.getBoundingClientRect().top;
 
 /** Move rows from where they were seen to where they are, which is where they are already for who does not look. */
 function move(rows, before) {
   if (!before) return;
   for (const row of rows) for (const each of row.getAnimations()) if (each.id === "move") each.cancel();
-  const top = rows[0]?.parentElement.getBoundingClientRect().top;
-  const ways = rows.map((row) => [row, before.has(row) ? before.get(row) - (row.getBoundingClientRect().top - top) : null]);
+  const ways = rows.map((row) => [row, before.has(row) ? before.get(row) - topOf(row) : null]);
   for (const [row, way] of ways) {
     const from = way === null ? { opacity: 0 } : { transform: `translateY(${way}px)` };
     if (way === null || Math.abs(way) > 1) row.animate([from, {}], { ...MOVE, id: "move" });

@@ -20,11 +20,12 @@ export function formatTime(time) {
 }
 
 function formatPeriod(text) {
-  const utc = { timeZone: "UTC" };
-  if (/^\d+-\d\d-\d\d$/.test(text)) return new Date(text).toLocaleDateString(undefined, { ...utc, dateStyle: "medium" });
-  if (/^\d+-\d\d$/.test(text)) return new Date(text).toLocaleDateString(undefined, { ...utc, month: "long", year: "numeric" });
-  if (/T\d\d:\d\dZ$/.test(text)) return new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-  return null; // a week has a number
+  const form = [
+    [/^\d+-\d\d-\d\d$/, { timeZone: "UTC", dateStyle: "medium" }],
+    [/^\d+-\d\d$/, { timeZone: "UTC", month: "long", year: "numeric" }],
+    [/T\d\d:\d\dZ$/, { dateStyle: "medium", timeStyle: "short" }],
+  ].find(([like]) => like.test(text)); // none for a week, which has a number
+  return form ? new Date(text).toLocaleString(undefined, form[1]) : null;
 }
 
 /** Write the numbers and times of a part of the page for its reader. */
@@ -33,7 +34,9 @@ export function localize(part, display) {
     const value = Number(each.value);
     each.textContent = each.className === "score" ? formatScore(value, display) : formatNumber(value);
   }
-  for (const each of part.querySelectorAll("td.rank span")) each.textContent = formatNumber(Number(each.textContent.replace(/\D/g, "")));
+  for (const each of part.querySelectorAll("td.rank span")) {
+    each.textContent = formatNumber(Number(each.textContent.replace(/\D/g, "")));
+  }
   for (const each of part.querySelectorAll("time")) {
     const time = new Date(each.dateTime);
     if (each.parentElement.className !== "time") each.textContent = formatPeriod(each.dateTime) ?? each.textContent;
@@ -45,7 +48,9 @@ export function localize(part, display) {
     const ends = [low, high].map((end) => formatScore(Number(end), display)).join(" – ");
     each.firstElementChild.textContent = `${ends}: ${formatNumber(Number(count))}`;
   }
-  for (const each of part.querySelectorAll("[data-end]")) each.textContent = formatScore(Number(each.dataset.end), display);
+  for (const each of part.querySelectorAll("[data-end]")) {
+    each.textContent = formatScore(Number(each.dataset.end), display);
+  }
 }
 
 /** What a field of the metadata has. */
@@ -72,9 +77,9 @@ export function flagOf(code) {
 
 /** A player's picture, if it is from one of these hosts. */
 export function avatarOf(address, hosts) {
-  const host = typeof address === "string" && PICTURE.exec(address)?.[1].toLowerCase();
-  const isAllowed = hosts.some((each) => host && (each === host || (each.startsWith("*.") && host.endsWith(each.slice(1)))));
-  if (!isAllowed) return make("span", { class: "avatar" });
+  const host = (typeof address === "string" && PICTURE.exec(address)?.[1].toLowerCase()) || "";
+  const fits = (each) => each === host || (each.startsWith("*.") && host.endsWith(each.slice(1)));
+  if (!hosts.some(fits)) return make("span", { class: "avatar" });
   const image = { class: "avatar", src: address, width: "32", height: "32", loading: "lazy" };
   const picture = make("img", image);
   picture.alt = "";

@@ -14,7 +14,8 @@ export function make(tag, properties = {}, ...content) {
 
 export function formatNumber(value, decimals) {
   if (Math.abs(value) >= LONGEST) return value.toExponential(5).replace(/\.?0+e/, "e").replace(".", point);
-  if (!decimals && value && Math.abs(value) < 1e-6) return String(value).replace(/e-(\d)$/, "e-0$1").replace(".", point);
+  const isTiny = !decimals && value && Math.abs(value) < 1e-6;
+  if (isTiny) return `${value}`.replace(/e-(\d)$/, "e-0$1").replace(".", point);
   const most = { maximumFractionDigits: decimals || 20 };
   const digits = decimals ? { ...most, minimumFractionDigits: decimals } : most;
   return new Intl.NumberFormat(undefined, { ...digits, roundingMode: "halfEven" }).format(value);

@@ -235,19 +235,21 @@ local function list_score(key, score)
   end
 end
 
--- Give a name this entry in place of the one that it had, if any. No key is empty meanwhile: it would lose its expiry.
+-- Give a name this entry in place of the one that it had, if any. No key is empty meanwhile: it would lose its expiry. The
+-- details come first: if they are refused (a key of another kind, a user without the right), nothing was counted; and
+-- without a score they say nothing.
 local function keep(key, name, had, score, tick, sequence, metadata)
   local member = member_of(name, tick, sequence)
   if ttl and not had and redis.call('EXISTS', key) == 0 then begun[#begun + 1] = key end
+  local details = string.format('%.0f.%.0f', tick, sequence)
+  if metadata then details = details .. ' ' .. metadata end
+  redis.call('HSET', key .. ':entries', name, details)
   redis.call('ZADD', key, score, member)
   if had and had.member ~= member then redis.call('ZREM', key, had.member) end
   if not had or had.score ~= score then
     list_score(key, score)
     if had then list_score(key, had.score) end
   end
-  local details = string.format('%.0f.%.0f', tick, sequence)
-  if metadata then details = details .. ' ' .. metadata end
-  redis.call('HSET', key .. ':entries', name, details)
   note(key, name, {member = member, score = score, tick = tick, sequence = sequence, metadata = metadata})
 end
 

@@ -96,6 +96,7 @@ for at, key in ipairs(keys) do
   elseif before and operator == 98 and (value > before) ~= down then  -- best
     if at == 1 and answer then answer[5] = answer[3] end
   else
+    call('HSET', entries, name, details)  -- first, as in common.lua
     call('ZADD', key, score, member)
     if before and old ~= member then call('ZREM', key, old) end
     if dense then
@@ -103,7 +104,6 @@ for at, key in ipairs(keys) do
       call('ZADD', scores, score, score)
       if before and call('ZCOUNT', key, had, had) == 0 then call('ZREMRANGEBYSCORE', scores, had, had) end
     end
-    call('HSET', entries, name, details)
     if at == 1 and answer then answer[4], answer[5] = score, rank_of(member, score) end
     counted = 1
   end

@@ -4,6 +4,7 @@
 --
 --   some  limit      copies of at most so many names that have anything here, first of those that are leaving already
 --   named name...    copies of these, as far as they have anything here
+--   leaving          copies of those that are leaving already
 --   left  name, number...   these names have arrived: nothing of them stays, unless they have another number by now
 --   drop             nothing of any name stays, nor arrives any more
 --
@@ -93,7 +94,8 @@ elseif kind == 'left' then
   for at = 7, #ARGV, 2 do forget_name(ARGV[at], ARGV[at + 1], lines) end
   tell()
 else
-  local names = kind == 'some' and some(tonumber(ARGV[7]), lines) or {unpack(ARGV, 7)}
+  local names = kind == 'leaving' and redis.call('ZRANGE', leaving, 0, -1)
+    or kind == 'some' and some(tonumber(ARGV[7]), lines) or {unpack(ARGV, 7)}
   for _, name in ipairs(names) do
     local found = copy(name, lines)
     if found then copies[#copies + 1] = found else redis.call('ZREM', leaving, name) end

@@ -195,7 +195,7 @@ class Partitions:
             shares: dict[int, list[str]] = {}
             for name in names:
                 shares.setdefault(partition_of(name, source), []).append(name)
-            acts = (self._relocation.bring(self._on, board, at, source, some) for at, some in shares.items())
+            acts = (self._relocation.bring(self._on, board, at, source, "named", *some) for at, some in shares.items())
             await asyncio.gather(*acts)
 
     async def _carry(self, board: Board, name: str | bytes, *ends: str) -> None:
@@ -420,7 +420,7 @@ class Partitions:
         """Keep what a key came with in a partition that follows from the key alone: another batch has other names."""
         claim = IdempotencyKey(bytes(each ^ 0xFF for each in key.key), key.fingerprint)
         if source := self._source(board):  # nothing is claimed any more where it was
-            await self._relocation.bring(self._on, board, _number(key.key) % source, source, [])
+            await self._relocation.bring(self._on, board, _number(key.key) % source, source, "named")
         await self._carry(board, key.key, f":key:{claim.key.hex()}")
         await self._on(board, self._home_of(board, key.key), self._store.submit, [], claim)
 
@@ -451,9 +451,11 @@ class Partitions:
     async def drop(self, board: Board) -> bool:
         source = self._source(board)
         had = bool(source) and await self.count(board) > 0
-        if not board.window:
-            for at in range(source):
-                await self._relocation.drop(self._on, board, at, source)
+        if board.window and source:  # what is copied from now on does not have the period
+            await self._all(board, self._store.drop)
+        end = self._relocation.hurry if board.window else self._relocation.drop
+        for at in range(source):
+            await end(self._on, board, at, source)
         return any(await self._all(board, self._store.drop)) or had
 
     # Reads of several partitions

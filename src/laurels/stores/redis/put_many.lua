@@ -35,8 +35,8 @@ for first = FIRST, #ARGV, 2000 do  -- Lua's stack has room for some thousands
     end
   end
   if size > 0 then
+    redis.call('HSET', key .. ':entries', unpack(times))  -- first, as in common.lua
     redis.call('ZADD', key, unpack(kept))
-    redis.call('HSET', key .. ':entries', unpack(times))
     changed = true
   end
 end

@@ -68,11 +68,10 @@ class Relocation:
         self._definitions = definitions
         self._enlist = enlist
 
-    async def bring(self, on: On, board: Board, number: int, source: int, names: Sequence[str] | None = None) -> int:
-        """Move names from one of ``source`` partitions, or some that are there; return how many."""
+    async def bring(self, on: On, board: Board, number: int, source: int, *which: str | int) -> int:
+        """Move names from one of ``source`` partitions, some unless it is said which; return how many."""
         rate, there = _rate_of(board), partition(board, number, source)
-        words = ("named", *names) if names is not None else ("some", AT_ONCE)
-        done, *copies = await on(board, there, self._leave, rate, *words)
+        done, *copies = await on(board, there, self._leave, rate, *(which or ("some", AT_ONCE)))
         if not copies:
             return 0
         shares: dict[int, list[Any]] = {}
@@ -86,7 +85,16 @@ class Relocation:
 
     async def drop(self, on: On, board: Board, number: int, source: int) -> None:
         """Remove all that is in a partition, and what is under way from there."""
-        (done,) = await on(board, partition(board, number, source), self._leave, "", "drop")
+        await self._settle(on, board, number, source, "drop")
+
+    async def hurry(self, on: On, board: Board, number: int, source: int) -> None:
+        """Move what is under way from a partition as it is there now, not as it was."""
+        await self.bring(on, board, number, source, "leaving")
+        await self._settle(on, board, number, source, "named")
+
+    async def _settle(self, on: On, board: Board, number: int, source: int, kind: str) -> None:
+        """Have nothing arrive any more of what has left."""
+        (done,) = await on(board, partition(board, number, source), self._leave, "", kind)
         for home in range(board.definition.partitions):
             await on(board, partition(board, home), self._arrive, "", f"{number}/{source}", done)
 
