@@ -57,12 +57,13 @@ export async function follow(topics, connection) {
 }
 
 async function subscribe({ endpoint, cache, topic, token }, signal, hint) {
-  const { api_key: key } = JSON.parse(atob(token)); // as Momento wraps it
+  const base = endpoint.includes("://") ? endpoint : `https://web.${endpoint}`;
   const message = [...field(1, cache), ...field(2, topic)];
   const body = new Uint8Array([0, 0, 0, message.length >> 8, message.length & 255, ...message]);
+  const { api_key: key } = JSON.parse(atob(token)); // as Momento's SDKs take it
   const headers = { Authorization: key, "Content-Type": "application/grpc-web+proto", "X-Grpc-Web": "1" };
   const request = { method: "POST", headers, body, signal, credentials: "omit" };
-  const answer = await fetch(`${endpoint}/cache_client.pubsub.Pubsub/Subscribe`, request);
+  const answer = await fetch(`${base}/cache_client.pubsub.Pubsub/Subscribe`, request);
   const reader = answer.body.getReader();
   let bytes = [];
   for (let next; !(next = await reader.read()).done; ) {
