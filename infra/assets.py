@@ -62,6 +62,7 @@ OF_STORE = {"momento": "laurels.serverless.momento", "valkey": "laurels.serverle
 DATA = {
     "grpc._cython.cygrpc": "grpc/_cython/_credentials/roots.pem",
     "laurels.stores.redis": "laurels/stores/redis/*.lua",
+    "laurels.web.files": "laurels/web/*.[cj]s*",
     "laurels.serverless.valkey": "tzdata/*",
 }
 """Files that a module reads, or that something does which it alone needs: only boards in Valkey have time zones."""
@@ -116,7 +117,8 @@ def _remove_old(assets: Iterable[Path]) -> None:
 
 
 def _our_files() -> dict[str, bytes]:
-    paths = [path for kind in ("py", "pyx", "lua") for path in SOURCES.glob(f"laurels/**/*.{kind}")]
+    patterns = ("laurels/**/*.py", "laurels/**/*.pyx", "laurels/**/*.lua", "laurels/web/*.js", "laurels/web/*.css")
+    paths = [path for pattern in patterns for path in SOURCES.glob(pattern)]
     return {str(path.relative_to(SOURCES)): path.read_bytes() for path in paths}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+from playwright.async_api import expect
 
 from tests.asking import ask
 from tests.local.conftest import stack_running
@@ -67,6 +68,24 @@ def test_a_browser_listens_to_the_stack(live: Stack) -> None:
     in_browser(listen)
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="without a browser")
+def test_the_page_of_a_board_is_live(live: Stack) -> None:
+    """The stack's own page listens, within its policy, and shows what is submitted without being loaded anew."""
+    ask(live, "POST", "/page/v", {"score": 1})
+
+    async def look(page: Page) -> None:
+        async with page.expect_response("**/cache_client.pubsub.Pubsub/Subscribe") as subscribed:
+            await page.goto(f"{live.url}/page")
+        assert (await subscribed.value).ok
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        await expect(page.locator("#live")).to_have_text("Live")
+        ask(live, "POST", "/page/judy", {"score": 2})
+        await expect(page.locator("tbody tr")).to_have_count(2)
+        await expect(page.locator("tbody th a").first).to_have_text("judy")
+
+    in_browser(look)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -77,6 +96,7 @@ def test_a_browser_listens_to_the_stack(live: Stack) -> None:
         ("GET", "/-", 404),
         ("GET", "/-/health", 200),
         ("GET", "/-/ready", 200),
+        ("GET", "/-/board.css", 200),
         ("GET", "/-/other", 404),
         ("GET", "/kart/live", 200),
         ("GET", "/kart/-", 200),

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from laurels.assembly import Settings, serve
+from laurels.cli.options import port_option
 from laurels.cli.printing import write
 from laurels.crowd import BOARDS, CREWS, LAPS, POINTS, SEASON_DAYS, Crowd
 
@@ -24,16 +25,7 @@ Examples:
   laurels demo --players 20000 --games 50 --port 9000
 """
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    metavar="N",
-    default=8000,
-    envvar="LAURELS_PORT",
-    show_default=True,
-    show_envvar=True,
-    help="Port to listen on, on this machine alone; 0 takes a free one.",
-)
+@port_option("Port to listen on, on this machine alone; 0 takes a free one.")
 @click.option(
     "--players",
     type=click.IntRange(1, MOST_PLAYERS),

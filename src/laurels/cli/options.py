@@ -118,6 +118,20 @@ def count_option(name: str) -> Callable[[F], F]:
     )
 
 
+def port_option(text: str) -> Callable[[F], F]:
+    """Return the option of the port to listen on."""
+    return click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        metavar="N",
+        default=8000,
+        envvar="LAURELS_PORT",
+        show_default=True,
+        show_envvar=True,
+        help=text,
+    )
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Write one JSON object on stdout.")
 
 

@@ -11,7 +11,7 @@ from laurels.adapters.limits import Limits
 from laurels.assembly import Settings
 from laurels.assembly import serve as run
 from laurels.cli.limits import LimitedCommand, limit_options, take_limits
-from laurels.cli.options import eviction_option, redis_ca_option, redis_password_option
+from laurels.cli.options import eviction_option, port_option, redis_ca_option, redis_password_option
 from laurels.stores.contract import LONGEST_TTL_SECONDS, TTL_SECONDS
 from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.redis.settings import TIMEOUT, WAITING, RedisSettings
@@ -40,16 +40,7 @@ Examples:
     show_envvar=True,
     help="Address to listen on.",
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    metavar="N",
-    default=8000,
-    envvar="LAURELS_PORT",
-    show_default=True,
-    show_envvar=True,
-    help="Port to listen on; 0 takes a free one.",
-)
+@port_option("Port to listen on; 0 takes a free one.")
 @click.option(
     "--store",
     metavar="URL",

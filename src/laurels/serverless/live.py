@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from laurels.errors import StoreError
 from laurels.http.live import place_view
 from laurels.http.messages import Response
-from laurels.http.operations import LIVE, SUBMIT
+from laurels.http.operations import LIVE, READ, SUBMIT
 from laurels.http.wire import encode
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OWN = b"connect-src 'self'"
+"""What the policy of a page says of where it connects to."""
 UNTOLD = "UntoldSubmits"
 """The metric of submits that counted and were not told."""
 
@@ -67,9 +69,11 @@ class Live:
     def operations(self) -> Sequence[Operation]:
         """Those that take the place of others."""
         submit = [replace(SUBMIT, handler=self.submit)] if self._publisher is not None else []
+        if self._subscriptions is None:
+            return submit
         # Whatever a client accepts: it asks for events.
         live = replace(LIVE, handler=self.watch, produces=(), takes_request=False)
-        return [*submit, *([live] if self._subscriptions is not None else [])]
+        return [*submit, live, replace(READ, handler=self.read)]
 
     async def submit(
         self, context: Context, board: str, name: str, sent: tuple[Score, Any, Any], *rest: Any
@@ -83,6 +87,14 @@ class Live:
             log.warning("A submit was not told: %s", error)
             self._count(UNTOLD)
         return response
+
+    async def read(self, *arguments: Any) -> Response:
+        """Answer a read; if that is a page, let it listen where its subscription will be."""
+        response = await READ.handler(*arguments)
+        assert self._subscriptions is not None  # noqa: S101 - or this is not the handler
+        listened_at = OWN + b" " + self._subscriptions.place.encode()
+        headers = tuple((name, value.replace(OWN, listened_at)) for name, value in response.headers)
+        return replace(response, headers=headers)
 
     async def watch(self, context: Context, board: str, views: Sequence[View]) -> Response:
         """Answer with a subscription to the hints of a board, whatever is shown of it."""

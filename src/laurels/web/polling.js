@@ -60,7 +60,8 @@ async function subscribe({ endpoint, cache, topic, token }, signal, hint) {
   const base = endpoint.includes("://") ? endpoint : `https://web.${endpoint}`;
   const message = [...field(1, cache), ...field(2, topic)];
   const body = new Uint8Array([0, 0, 0, message.length >> 8, message.length & 255, ...message]);
-  const headers = { Authorization: token, "Content-Type": "application/grpc-web+proto", "X-Grpc-Web": "1" };
+  const { api_key: key } = JSON.parse(atob(token)); // as Momento's SDKs take it
+  const headers = { Authorization: key, "Content-Type": "application/grpc-web+proto", "X-Grpc-Web": "1" };
   const request = { method: "POST", headers, body, signal, credentials: "omit" };
   const answer = await fetch(`${base}/cache_client.pubsub.Pubsub/Subscribe`, request);
   const reader = answer.body.getReader();

@@ -50,6 +50,7 @@ TOKEN_SECONDS = 600
 TOKENS_KEPT = 1024
 LONGEST_NAME = 200
 """Of a board's encoded name in a topic, in characters."""
+ANYWHERE = "https://*.momentohq.com"
 WEB = "https://web.cache."
 """What comes before an endpoint of Momento's to make the address that browsers call."""
 
@@ -115,6 +116,8 @@ class Subscriptions:
         self._cache = cache
         self._namespace = namespace
         self._web = web
+        self.place = web or (f"{WEB}{endpoint}" if endpoint else ANYWHERE)
+        """Where browsers will listen, as the policy of a page has it."""
         self._clock = clock
         self._connection = Connection(keys, endpoint, _connect_tokens)
         self._given: dict[str, tuple[float, Subscription]] = {}
