@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jwt
 import pytest
 
+from laurels.http.web_files import WEB_FILES
 from tests.access.ways import KeyRing, bearer, invoked, send_oddly, send_plainly, served_by_asgi, serving
 from tests.http.conftest import SERVED
 
@@ -32,6 +33,7 @@ SCOPES = {
         "console",
         "console_file",
         "give_anonymous_token",
+        *(each.name for each in WEB_FILES),
     ],
     "read": ["standing", "read", "definition", "periods", "summary", "rank", "boards", "live"],
     "submit:self": ["submit", "make_run"],

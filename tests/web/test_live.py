@@ -7,11 +7,19 @@ from signal import SIGKILL
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.json_format import ParseDict
+from momento import AuthClient
+from momento.auth.access_control.disposable_token_scopes import DisposableTokenScopes
+from momento.config.auth_configurations import AuthConfigurations
+from momento.responses import GenerateDisposableToken
+from momento.utilities import ExpiresIn
+from momento_wire_types import cachepubsub_pb2
 from playwright.async_api import TimeoutError as Timeout
 
 from tests.access.ways import KeyRing
 from tests.asking import ask
 from tests.conftest import running
+from tests.momento import momento_running
 from tests.web.consoles import Guarded
 from tests.web.sites import Site, buffering_proxy, site
 
@@ -342,3 +350,31 @@ def test_view_that_is_no_good(look: Callable[..., None], service: Server) -> Non
         assert watching.asked[-1].endswith("/live?endRank=3")
 
     look(do)
+
+
+def test_topics(look: Callable[..., None], service: Server) -> None:
+    """If the answer is a topic of Momento's, the board is read again when the topic tells of something."""
+    submit(service, "told", v=1)
+    with momento_running() as momento:
+        cache = momento.new_cache()
+        scope = DisposableTokenScopes.topic_subscribe_only(cache, "board")
+        with AuthClient(AuthConfigurations.Laptop.latest(), momento.credentials) as client:
+            made = client.generate_disposable_token(scope, ExpiresIn.minutes(1))
+        assert isinstance(made, GenerateDisposableToken.Success)
+        given = {"endpoint": momento.connections.account_url, "cache": cache, "topic": "board"}
+        given |= {"token": made.auth_token, "expiresAt": "2099-11-01T00:00:00Z"}
+
+        async def do(watching: Watching) -> None:
+            page = watching.page
+            answer = {"json": {"topics": given}, "headers": {"Access-Control-Allow-Origin": "*"}}
+            await page.route("**/live?*", lambda route: route.fulfill(**answer))
+            async with page.expect_event("response", lambda answer: "Subscribe" in answer.url):
+                await watching.watch("told")
+                await watching.rows(("v", 1))
+            await watching.state("live")
+            submit(service, "told", v=2)
+            said = {"cache_name": cache, "topic": "board", "value": {"text": '{"name":"v","score":2}'}}
+            momento.topics.Publish(ParseDict(said, cachepubsub_pb2._PublishRequest()))  # noqa: SLF001 - named so
+            await watching.rows(("v", 2))
+
+        look(do)

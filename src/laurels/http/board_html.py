@@ -39,6 +39,8 @@ _KEY = (
     "scripts must be allowed, so that a key can be sent; or ask its operator to let anyone read it.</p></noscript>"
 )
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
+"""A name that is written the same everywhere."""
 _PICTURE = re.compile(r"(?i:https)://([A-Za-z0-9.-]+)(?::443)?(?:[/?#][!#-;=?-\[\]-~]*)?")
 _decode_metadata = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -258,9 +260,11 @@ def _rows(view: View, *, has_times: bool) -> Iterator[str]:
     display, player = view.display, view.player
     link = view.link(player="-")[:-1]  # which its name is behind
     has_metadata = bool(display.country or display.avatar or display.fields)
-    before = avatar = flag = fields = time = ""
+    avatar = flag = fields = time = ""
     for entry, place in zip(view.entries, view.entries.places, strict=True):
-        name = entry.name
+        name = address = written = entry.name
+        if not _PLAIN.fullmatch(name):
+            address, written = quote(name, safe=""), escape(name)
         if has_metadata:
             found = _read_metadata(entry.metadata)
             avatar, flag = _avatar(found, display), _flag(found, display)
@@ -270,9 +274,9 @@ def _rows(view: View, *, has_times: bool) -> Iterator[str]:
         medal = f' data-medal="{entry.rank + 1}"' if entry.rank < MEDALS else ""
         mine = ' class="mine"' if name == player else ""
         yield (
-            f'{before}<tr data-name="{escape(name)}" data-place="{place}"{mine}><td class="rank"{medal}>'
+            f'<tr data-name="{written}" data-place="{place}"{mine}><td class="rank"{medal}>'
             f'<span>{entry.rank + 1:,}</span></td><th scope="row">{avatar}'
-            f'<a href="{link}{quote(name, safe="")}">{show_name(name)}</a>{flag}</th>{fields}'
+            f'<a href="{link}{address}">{show_name(name)}</a>{flag}</th>{fields}'
             f'<td class="number">{show_score(entry.score, display)}</td>{time}</tr>'
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from html import escape
+from time import gmtime
 from typing import TYPE_CHECKING
 
 from laurels.definition import DURATION_UNITS
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from laurels.definition import Display, Score
 
 MICROSECONDS = 10**6
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 LONGEST = 10**15
 """From here on the digits of a number tell nobody anything."""
 SPACE = "\N{OPEN BOX}"
@@ -67,8 +69,11 @@ def format_duration(score: Score, display: Display) -> str:
 
 def show_time(microseconds: int) -> str:
     """Return a time as HTML, with its value for scripts."""
-    time = datetime.fromtimestamp(microseconds / MICROSECONDS, UTC)
-    return f'<time datetime="{time:%Y-%m-%dT%H:%M:%SZ}">{time.day} {time:%b %Y, %H:%M} UTC</time>'
+    year, month, day, hour, minute, second, *_ = gmtime(microseconds // MICROSECONDS)
+    return (
+        f'<time datetime="{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z">'
+        f"{day} {MONTHS[month - 1]} {year}, {hour:02}:{minute:02} UTC</time>"
+    )
 
 
 def show_country(code: str) -> str:

@@ -88,6 +88,8 @@ READ_AT_ONCE = 300
 """Entries that are read and passed over rather than counted."""
 SKEWED = 4
 """Rounds after which names are not taken to be spread evenly any more."""
+BEFORE = "before"
+"""What is asked for how many entries come before points."""
 ENTRIES = {"entries", "pairs"}
 """What is asked of each partition for a span of its own, with the details of entries or without."""
 LATER = 10
@@ -604,13 +606,13 @@ class Partitions:
 
     async def _count_before(
         self, board: Board, points: Sequence[Point], parts: Sequence[int] | None = None
-    ) -> list[list[int]]:
+    ) -> Sequence[Sequence[int]]:
         """Return for each of these partitions, or all, how many of its entries come before each point."""
         which = self._parts(board) if parts is None else parts
         if not (board.visible and points and which):
             return [[0] * len(points)] * len(which)
         return await self._ask(
-            board, which, "before", [[word for score, name in points for word in (write_score(score), name)]]
+            board, which, BEFORE, [[word for score, name in points for word in (write_score(score), name)]]
         )
 
     async def _split_at(self, board: Board, score: Score, name: str | bytes) -> list[int]:

@@ -68,7 +68,7 @@ from laurels.stores.redis.keys import (
     read_score,
     write_score,
 )
-from laurels.stores.redis.partitions import ENTRIES, Partitions, names_of
+from laurels.stores.redis.partitions import BEFORE, ENTRIES, Partitions, names_of
 from laurels.stores.redis.rates import RedisMeters
 from laurels.stores.redis.relocation import Relocation
 from laurels.stores.redis.settings import RedisSettings
@@ -108,7 +108,7 @@ _READ, _PERIODS = (Script(COMMON, name, reads=True) for name in ("read", "period
 _CHANGE = {_SUBMIT, _REMOVE, _METADATA, _HIDE}
 """What changes entries: never where they are moved from."""
 _PUT, _PUT_MANY, _ENTER = map(Script, ("put", "put_many", "enter"))
-_SPREAD = Script("spread", reads=True)
+_SPREAD, _BEFORE = (Script("several", name, reads=True) for name in ("spread", "before"))
 _STALE, _HELD = b"stale", "held"
 Method = TypeVar("Method", bound="Callable[..., Any]")
 
@@ -572,6 +572,7 @@ class RedisStore(Store):
         Raises DefinitionChanged of a partition that is another than it is taken to be.
         """
         size, order, place = len(names), board.definition.order[0], _place(board)
+        script, kinds = (_BEFORE, []) if kind == BEFORE else (_SPREAD, [kind])
         if not self._servers.spans_slots:
             size = 1
         replies = []
@@ -579,8 +580,8 @@ class RedisStore(Store):
             asked = names[start : start + size]
             own = words[start : start + size] if kind in ENTRIES else words
             states = [self._definitions.of(name).state for name in asked]
-            line = len(asked), *states, order, place, kind, *chain(*own)
-            replies.append(self._servers.call(_SPREAD, tuple(map(key_of, asked)), *line))
+            line = len(asked), *states, order, place, *kinds, *chain(*own)
+            replies.append(self._servers.call(script, tuple(map(key_of, asked)), *line))
         answers: list[Any] = []
         changed = ""
         for found in [await replies[0]] if len(replies) == 1 else await asyncio.gather(*replies):
@@ -589,6 +590,9 @@ class RedisStore(Store):
                     changed = names[len(answers) + at]
                     self._definitions.take(changed, state, definition)
                 answers += [None] * size
+            elif kind == BEFORE:
+                counts = iter(found)
+                answers += zip(*[counts] * (len(words[0]) // 2), strict=True)
             else:
                 answers += found
         if changed:
