@@ -365,6 +365,8 @@ class Guarantees:
             assert shown(await store.page(period, 0, 9)) == [("b", 9, 0), ("a", 9, 0), ("c", 1, 2)]
             assert (await store.count(period), await store.count(board)) == (3, 3)
             assert await store.page_json(period, 2, 3) == b'[{"name":"c","score":1}]'
+            full = await store.standing_in_full(day(board, "2026-11-23"), "a", [day(board, "2026-11-23"), period])
+            assert (full.standing, full.total, full.windows) == (None, 1, [None, Standing(9, 0)])
 
     async def test_periods(self, store: Store) -> None:
         """Periods are listed by window and from the oldest, whichever came first."""

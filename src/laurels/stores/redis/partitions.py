@@ -292,23 +292,24 @@ class Partitions:
         held = await self.held_entry(board, name) if with_held else None
         if found is None:
             return FullStanding(total=total, windows=[None] * len(periods), held=held)
-        found = structs.replace(found, total=total, held=held)
-        if found.standing is None or found.standing.rank is None:
-            return found
-        others, score = self._others(board, own), found.standing.score
-        counts = await self._count_before(board, [(score, f"<{name}"), (score, BETTER)], others)
-        place, better = (sum(each) for each in zip(*counts, (found.place, found.better), strict=True))
+        others = self._others(board, own)
         windows = [
             await self._rank_standing(period, name, standing, others)
             for period, standing in zip(periods, found.windows, strict=True)
         ]
+        found = structs.replace(found, total=total, held=held, windows=windows)
+        if found.standing is None or found.standing.rank is None:
+            return found
+        score = found.standing.score
+        counts = await self._count_before(board, [(score, f"<{name}"), (score, BETTER)], others)
+        place, better = (sum(each) for each in zip(*counts, (found.place, found.better), strict=True))
         rank = place if board.definition.ranking == "ordinal" else better
-        return structs.replace(found, standing=Standing(score, rank), place=place, better=better, windows=windows)
+        return structs.replace(found, standing=Standing(score, rank), place=place, better=better)
 
     async def _standing_in_full(self, part: Board, name: str, **options: Any) -> FullStanding | None:
         """Return what a partition has of a name, None if that is nothing."""
         found = await self._store.standing_in_full(part, name, **options)
-        return found if found.standing else None
+        return found if found.standing or any(found.windows) else None
 
     async def _rank_standing(
         self, board: Board, name: str, found: Standing | None, others: Sequence[int]
