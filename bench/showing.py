@@ -58,8 +58,7 @@ async def measure(count: int, directory: Path) -> dict[str, dict[str, float]]:
     finally:
         await store.close()
     return {
-        form: {"bytes": len(answers[form].body), "µs": statistics.median(taken) * 1e6}
-        for form, taken in times.items()
+        form: {"bytes": len(answers[form].body), "µs": statistics.median(taken) * 1e6} for form, taken in times.items()
     }
 
 
