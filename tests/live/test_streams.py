@@ -319,7 +319,7 @@ def test_under_asgi(tmp_path: Path) -> None:
 
 
 def test_end_under_uvicorn(tmp_path: Path) -> None:
-    """uvicorn waits for streams as long as it is told to and no longer; then the store is closed, and can be opened."""
+    """Uvicorn waits for streams as long as it is told to and no longer; then the store is closed, and can be opened."""
     command = [sys.executable, "-m", "uvicorn", "--factory", "laurels.assembly:application", "--port", "0"]
     environment = os.environ | {"LAURELS_DATA": str(tmp_path / "data")}
     for score in (1, 2):
