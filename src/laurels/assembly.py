@@ -346,10 +346,11 @@ def _limited(operation: Operation, limits: Limits) -> Operation:
     return operation if body is None or body.limit == limit else replace(operation, body=replace(body, limit=limit))
 
 
-def serve(settings: Settings, beside: Beside | None = None) -> None:
+def serve(settings: Settings, beside: Beside | None = None, board: str = "BOARD") -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way; SIGHUP reloads.
 
-    One process can have something ``beside`` it, which uses its boards from before it listens. Raises AddressUnusable,
+    One process can have something ``beside`` it, which uses its boards from before it listens. The log names the page
+    of ``board``. Raises AddressUnusable,
     AccessUndecided, OneProcess, and as :func:`open_routes`.
     """
     _check_workers(settings)
@@ -361,7 +362,7 @@ def serve(settings: Settings, beside: Beside | None = None) -> None:
             # First: what loads for minutes should not do so in vain
             sockets = [bound.enter_context(each) for each in bind(settings.host, settings.port)]
             settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
-            announce = partial(say_where, sockets, settings.host, is_secure=settings.tls_cert is not None)
+            announce = partial(say_where, sockets, settings.host, board, is_secure=settings.tls_cert is not None)
             if settings.workers > 1:
                 _serve_as_worker(settings, sockets, reloading, announce)
                 return
