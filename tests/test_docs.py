@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PEOPLE = [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 API = (ROOT / "docs" / "http-api.md").read_text()
 
 
@@ -35,7 +36,7 @@ def test_newest_change_is_this_version() -> None:
     assert re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == __version__
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *PEOPLE], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     """Every link between pages has its page."""
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())

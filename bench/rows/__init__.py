@@ -19,6 +19,7 @@ from bench.rows.latency import latency
 from bench.rows.live import live
 from bench.rows.momento import momento
 from bench.rows.restart import restart
+from bench.rows.showing import showing
 from bench.rows.tls import tls
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ ROWS: dict[str, Callable[[Run], Iterator[Figure]]] = {
     "keyed": keyed,
     "metadata": metadata,
     "hiding": hiding,
+    "showing": showing,
     "live": live,
     "batch": batch,
     "import": bulk,

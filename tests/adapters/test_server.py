@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from laurels.adapters.server import bind
+from laurels.adapters.server import bind, say_where
 from laurels.assembly import application
 from laurels.cli import main
 from tests.adapters.test_protocol import log_of
@@ -138,10 +140,37 @@ def test_every_address_of_a_host() -> None:
 
 
 def test_one_line_says_where_it_runs(tmp_path: Path) -> None:
-    """However many times a socket is listened on, the log says it once."""
+    """However many times a socket is listened on, the log says it once, with the pages for people."""
     with running(tmp_path) as server:
-        pass
-    assert len([line for line in server.log if server.url in line]) == 1
+        page = {"accept": "text/html"}
+        assert "<title>" in ask(server, "GET", "/-/console", headers=page).body.decode()
+        assert "<title>" in ask(server, "GET", "/BOARD", headers=page).body.decode()
+    (line,) = [line for line in server.log if server.url in line]
+    assert re.findall(r"https?://\S+", line) == [server.url, f"{server.url}/BOARD", f"{server.url}/-/console"]
+
+
+@pytest.mark.parametrize(
+    ("host", "where", "pages"),
+    [
+        ("::1", "https://[::1]", "https://[::1]"),
+        ("games.example", "https://games.example", "https://games.example"),
+        ("::", "https://[::]", "https://localhost"),
+        ("0.0.0.0", "https://0.0.0.0", "https://localhost"),  # noqa: S104 - the address that is meant
+        ("", "https://", "https://localhost"),
+    ],
+)
+def test_where_pages_are(host: str, where: str, pages: str, caplog: pytest.LogCaptureFixture) -> None:
+    """All addresses are none that a browser could ask for: then the page is that of this machine."""
+    caplog.set_level(logging.INFO)
+    (bound,) = bind("127.0.0.1", 0)
+    with bound:
+        say_where([bound], host, is_secure=True)
+        port = bound.getsockname()[1]
+    assert re.findall(r"https?://\S+", caplog.messages[0]) == [
+        f"{where}:{port}",
+        f"{pages}:{port}/BOARD",
+        f"{pages}:{port}/-/console",
+    ]
 
 
 def test_every_limit_is_an_option(tmp_path: Path) -> None:

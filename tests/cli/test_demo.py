@@ -37,7 +37,9 @@ def test_demo(tmp_path: Path) -> None:
             time.sleep(0.05)
         assert count_of(server.url, CREWS) > before
         assert server.stop(signal.SIGINT) in {0, -signal.SIGINT}
-    assert "300 made-up players" in "".join(server.log)
+    said = "".join(server.log)
+    assert said.startswith("300 made-up players")
+    assert f" {server.url}/{POINTS} is a board" in said
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,6 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
 from laurels.boards import Boards
 from laurels.definition import BoardsFile, Bounds, Definition
@@ -16,17 +17,20 @@ from laurels.errors import NotOnBoard, StoreUnavailable
 from laurels.live import feed as feeds
 from laurels.live import hub as hubs
 from laurels.live.events import frame
-from laurels.live.hub import Hub
+from laurels.live.hub import MANY, Hub
 from laurels.live.subscribers import Subscriber
 from laurels.live.views import AroundView, PageView, StandingView, View
 from laurels.stores.contract import Submission
 from laurels.stores.embedded.store import EmbeddedStore
+from laurels.stores.redis.store import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from pathlib import Path
 
     from laurels.live.events import Frames
+    from laurels.stores.contract import Board
+    from tests.redis_servers import Node
 
 TOP = PageView("kart", start=0, stop=3)
 
@@ -440,6 +444,73 @@ async def test_two_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         both_came.set()
         await asyncio.gather(*coming)
         assert [each["data"]["total"] for each in await first.wait(2)] == [0, 1]
+
+
+@in_loop
+async def test_read_while_another_view_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has two views is told of one what it has shown of it, whatever others have read meanwhile."""
+    other = PageView("other", start=0, stop=3)
+    async with opened(tmp_path) as (boards, hub):
+        await boards.submit("kart", Submission("v", 1))
+        listener = await listen(hub, TOP, other)
+        await listener.wait(1)
+        page, is_reading, may_go_on = boards.page, asyncio.Event(), asyncio.Event()
+
+        async def read(where: Board, *arguments: Any, **options: Any) -> Any:
+            if where.name == "other":
+                is_reading.set()
+                await may_go_on.wait()
+            return await page(where, *arguments, **options)
+
+        monkeypatch.setattr(boards, "page", read)
+        await boards.submit("other", Submission("w", 1))
+        await is_reading.wait()
+        await boards.submit("kart", Submission("v", 2))
+        await hub.open((TOP,))
+        await boards.submit("kart", Submission("v", 1))
+        may_go_on.set()
+        await listener.wait(2)
+        await boards.submit("kart", Submission("last", 0))
+        state: dict[str, Any] = {}
+        while "last" not in str(state):
+            for event in await listener.wait(len(listener.frames) + 1):
+                if event["data"]["view"] == 0:
+                    state = apply(state, event)
+        assert [(entry["name"], entry["score"]) for entry in state["leaderboard"]] == [("v", 1), ("last", 0)]
+
+
+def network_reads(node: Node) -> int:
+    """Return how often the server has found something to read, of whoever it came."""
+    with redis.Redis.from_url(node.url) as client:
+        found: int = client.info("stats")["total_reads_processed"]
+    return found
+
+
+def test_views_are_read_together(redis_server: Node) -> None:
+    """Views that are read over a network are asked for in few pieces, those of few subscribers and those of many."""
+
+    async def run() -> int:
+        boards = Boards(RedisStore(redis_server.url))
+        await boards.declare()
+        hub = Hub(boards)
+        try:
+            await boards.submit("kart", Submission("v", 1))
+            views = [PageView("kart", start=0, stop=stop) for stop in range(1, 49)]
+            listeners = [await listen(hub, view) for view in views for _ in range(MANY if view.stop % 2 else 1)]
+            for listener in listeners:
+                await listener.wait(1)
+            for score in (2, 3):  # the first one finds all that is to be loaded
+                before = network_reads(redis_server)
+                await boards.submit("kart", Submission("v", score))
+                for listener in listeners:
+                    while f'"score":{score},' not in listener.frames[-1].messages[0].decode():
+                        await listener.wait(len(listener.frames) + 1)
+            return network_reads(redis_server) - before
+        finally:
+            hub.close()
+            await boards.store.close()
+
+    assert asyncio.run(run()) < 24
 
 
 def test_frames_of_all_sizes() -> None:

@@ -33,6 +33,8 @@ ACCEPTS = 16
 """Connections accepted in one turn of the loop, and descriptors of each socket that is listened on."""
 NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 """The errors for one address of a host that does not matter if the host has another, such as ::1 without IPv6."""
+EVERY_ADDRESS = {"", "0.0.0.0", "::"}  # noqa: S104 - what may be meant
+"""The hosts that stand for all addresses of the machine, and are none to ask for."""
 SPARE_DESCRIPTORS = 128
 """Kept back: for those of listening sockets, for as many connections that are being refused or closed, for files."""
 
@@ -58,11 +60,13 @@ class Server(uvicorn.Server):
         self._announce()
 
 
-def say_where(sockets: Sequence[socket.socket], host: str, *, is_secure: bool) -> None:
-    """Say in the log where a service listens, in uvicorn's words."""
-    where = f"[{host}]" if ":" in host else host
+def say_where(sockets: Sequence[socket.socket], host: str, board: str = "BOARD", *, is_secure: bool) -> None:
+    """Say in the log where a service listens, in uvicorn's words, and where the pages are for people."""
     scheme, port = "https" if is_secure else "http", sockets[0].getsockname()[1]
-    uvicorn_log.info("Uvicorn running on %s://%s:%d (Press CTRL+C to quit)", scheme, where, port)
+    shown = "localhost" if host in EVERY_ADDRESS else host
+    url, pages = (f"{scheme}://{f'[{each}]' if ':' in each else each}:{port}" for each in (host, shown))
+    said = "Uvicorn running on %s (Press CTRL+C to quit). In a browser: %s/%s is a board, %s/-/console the console."
+    uvicorn_log.info(said, url, pages, board, pages)
 
 
 def bind(host: str, port: int) -> list[socket.socket]:

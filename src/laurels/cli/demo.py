@@ -53,9 +53,9 @@ def demo(*, port: int, players: int, games: float, seed: int) -> None:
         boards.write_text(BOARDS)
         crowd = Crowd(players, seed)
         write(
-            f"{players:,} made-up players play a season of {SEASON_DAYS} days, and then go on. Their boards are "
-            f"/{POINTS}, /{LAPS} and /{CREWS} at the address below; `curl -N` of /-/boards/{CREWS}/live shows changes.",
+            f"{players:,} made-up players play a season of {SEASON_DAYS} days, and then go on, "
+            f"on the boards {POINTS}, {LAPS} and {CREWS}.",
             err=True,
         )
         settings = Settings(port=port, data=Path(scratch, "data"), boards=boards)
-        serve(settings, partial(crowd.playing, now=time.time(), rate=games))
+        serve(settings, partial(crowd.playing, now=time.time(), rate=games), POINTS)

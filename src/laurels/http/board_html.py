@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -24,12 +25,14 @@ from laurels.web.files import find
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from laurels.definition import Display
+    from laurels.definition import Display, Order
     from laurels.http.problems import Problem
     from laurels.stores.contract import Board, Standing, Summary
 
 WINDOW_WORDS = {"": "All time", "daily": "Today", "weekly": "This week", "monthly": "This month"}
 MEDALS = 3
+BOARDS_KEPT = 100
+"""Of so many definitions it is remembered what they are on each page."""
 KEYED = (401, 403)
 """The errors that a key may mend."""
 _KEY = (
@@ -90,8 +93,7 @@ class View(Struct):
 
     def link(self, **parameters: str | None) -> str:
         """Return a link to this board with these parameters and its own."""
-        given = {key: value for key, value in (self.own | parameters).items() if value}
-        return escape(f"?{urlencode(given, quote_via=quote, safe='')}")
+        return f"?{_write_query(self.own | parameters, '&amp;')}"
 
 
 def view_html(view: View) -> bytes:
@@ -141,18 +143,21 @@ def _head(view: View) -> Iterator[str]:
         yield from _search(view)
         yield from _windows(view)
     yield "</header>"
-    yield f'<main id="board" {_attributes(_data(view))}>'
+    yield f'<main id="board" {_data(view)}>'
     if view.player:
         yield from _player(view)
 
 
-def _data(view: View) -> Mapping[str, str]:
-    """Return what the script needs to know."""
-    where, display = view.board, view.display
-    return {
-        "board": where.name,
-        "live": _live_query(view),
-        "player": view.player,
+def _data(view: View) -> str:
+    """Return what the script needs to know, as attributes."""
+    where = view.board
+    values = {"board": where.name, "live": _live_query(view), "player": view.player}
+    return f"{_attributes(values)} {_data_of_board(view.display, where.definition.order)}"
+
+
+@lru_cache(BOARDS_KEPT)
+def _data_of_board(display: Display, order: Order) -> str:
+    values = {
         "format": display.format,
         "unit": display.unit or "",
         "decimals": "" if display.decimals is None else str(display.decimals),
@@ -160,8 +165,9 @@ def _data(view: View) -> Mapping[str, str]:
         "avatar": display.avatar or "",
         "hosts": " ".join(display.avatar_hosts),
         "fields": json.dumps(display.fields) if display.fields else "",
-        "order": where.definition.order,
+        "order": order,
     }
+    return _attributes(values)
 
 
 def _live_query(view: View) -> str:
@@ -171,7 +177,16 @@ def _live_query(view: View) -> str:
         return ""
     window = {"window": where.window} if where.window else {}
     details = {"include": "metadata"} if view.with_metadata else {}
-    return urlencode({**view.live, **window, **details}, quote_via=quote, safe="")
+    return _write_query({**view.live, **window, **details})
+
+
+def _write_query(parameters: Mapping[str, str | None], separator: str = "&") -> str:
+    """Return the parameters that have values; their names are ours."""
+    return separator.join([f"{name}={_quote(value)}" for name, value in parameters.items() if value])
+
+
+def _quote(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else quote(text, safe="")
 
 
 def _attributes(values: Mapping[str, str]) -> str:
@@ -263,8 +278,10 @@ def _rows(view: View, *, has_times: bool) -> Iterator[str]:
     avatar = flag = fields = time = ""
     for entry, place in zip(view.entries, view.entries.places, strict=True):
         name = address = written = entry.name
-        if not _PLAIN.fullmatch(name):
-            address, written = quote(name, safe=""), escape(name)
+        if _PLAIN.fullmatch(name):
+            shown = f"<bdi>{name}</bdi>"
+        else:
+            address, written, shown = quote(name, safe=""), escape(name), show_name(name)
         if has_metadata:
             found = _read_metadata(entry.metadata)
             avatar, flag = _avatar(found, display), _flag(found, display)
@@ -276,7 +293,7 @@ def _rows(view: View, *, has_times: bool) -> Iterator[str]:
         yield (
             f'<tr data-name="{written}" data-place="{place}"{mine}><td class="rank"{medal}>'
             f'<span>{entry.rank + 1:,}</span></td><th scope="row">{avatar}'
-            f'<a href="{link}{address}">{show_name(name)}</a>{flag}</th>{fields}'
+            f'<a href="{link}{address}">{shown}</a>{flag}</th>{fields}'
             f'<td class="number">{show_score(entry.score, display)}</td>{time}</tr>'
         )
 
@@ -290,11 +307,13 @@ def _read_metadata(metadata: bytes | None) -> dict[str, Any]:
 
 
 def _field(value: object) -> str:
-    if value is None or isinstance(value, dict | list):
+    if isinstance(value, str):
+        return show_name(value)
+    if value is None or isinstance(value, (dict, list)):
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float) and abs(value) < LONGEST:
+    if isinstance(value, (int, float)) and abs(value) < LONGEST:
         return f'<data value="{value}">{format_number(value)}</data>'
     return show_name(str(value))
 
@@ -317,7 +336,13 @@ def _is_allowed(address: str, hosts: Sequence[str]) -> bool:
     """Return whether a picture is from one of the hosts, as browsers read its address."""
     found = _PICTURE.fullmatch(address)
     host = found[1].lower() if found else ""
-    return any(host == allowed or (allowed.startswith("*.") and host.endswith(allowed[1:])) for allowed in hosts)
+    return host in hosts or host.endswith(_suffixes(tuple(hosts)))
+
+
+@lru_cache(BOARDS_KEPT)
+def _suffixes(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what hosts end in that are allowed by an asterisk."""
+    return tuple(host[1:] for host in hosts if host.startswith("*."))
 
 
 def _paging(view: View) -> Iterator[str]:

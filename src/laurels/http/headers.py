@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from laurels.http.messages import Headers, Request
 
 REPRESENTATION = b"return=representation"
+ACCEPTS_KEPT = 64
+"""Of so many media types in an Accept the quality is remembered: browsers send few."""
 NOT_JSON = "The body is not declared as JSON: send JSON, with Content-Type: application/json."
 
 _ANYTHING = b"*/*"
@@ -40,6 +43,7 @@ def preferred_kind(headers: Headers, kinds: Sequence[bytes]) -> bytes:
     return max(kinds, key=lambda kind: quality(accept, kind))
 
 
+@lru_cache(maxsize=ACCEPTS_KEPT)
 def quality(accept: bytes, kind: bytes) -> float:
     """Return from 0 to 1 how much a media type is wanted, by the most specific range of an Accept that includes it."""
     found = {_ANYTHING: 0.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache, lru_cache
 from html import escape
 from time import gmtime
 from typing import TYPE_CHECKING
@@ -25,13 +26,16 @@ SPACE = "\N{OPEN BOX}"
 def show_name(name: str) -> str:
     """Return a name as HTML that nothing around it can be mistaken for; what nobody would see is written out."""
     if name.isascii():
+        if name.isalnum():
+            return f"<bdi>{name}</bdi>"
         return f"<bdi>{escape(name) if name.strip() else SPACE * len(name)}</bdi>"
     return f"<bdi>{escape(name if is_seen(name) else escape_invisible(name))}</bdi>"
 
 
 def show_score(score: Score, display: Display) -> str:
     """Return a score as HTML, with its value for scripts."""
-    return f'<data class="score" value="{score}">{escape(format_score(score, display))}</data>'
+    text = format_score(score, display)
+    return f'<data class="score" value="{score}">{escape(text) if display.unit else text}</data>'
 
 
 def format_score(score: Score, display: Display) -> str:
@@ -69,13 +73,19 @@ def format_duration(score: Score, display: Display) -> str:
 
 def show_time(microseconds: int) -> str:
     """Return a time as HTML, with its value for scripts."""
-    year, month, day, hour, minute, second, *_ = gmtime(microseconds // MICROSECONDS)
-    return (
-        f'<time datetime="{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z">'
-        f"{day} {MONTHS[month - 1]} {year}, {hour:02}:{minute:02} UTC</time>"
-    )
+    minutes, second = divmod(microseconds // MICROSECONDS, 60)
+    value, text = _show_minute(minutes)
+    return f'<time datetime="{value}:{second:02}Z">{text}</time>'
 
 
+@lru_cache(maxsize=1_000)
+def _show_minute(minutes: int) -> tuple[str, str]:
+    year, month, day, hour, minute, *_ = gmtime(minutes * 60)
+    value = f"{year}-{month:02}-{day:02}T{hour:02}:{minute:02}"
+    return value, f"{day} {MONTHS[month - 1]} {year}, {hour:02}:{minute:02} UTC"
+
+
+@cache  # there are 676
 def show_country(code: str) -> str:
     """Return a country, by its two letters, as a flag that is read as the letters."""
     flag = "".join(chr(0x1F1E6 - ord("A") + ord(letter)) for letter in code)

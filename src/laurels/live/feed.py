@@ -57,9 +57,9 @@ class Feed:
         """Read what it shows, and return the events that make that of what it showed before, None if there are none."""
         states = [await watched.read() for watched in self.watched]
         found = [
-            (index, watched.find_event(before))
-            for index, (watched, before) in enumerate(zip(self.watched, self._states, strict=True))
-            if watched.state is not before
+            (index, watched.find_event(before, state))
+            for index, (watched, before, state) in enumerate(zip(self.watched, self._states, states, strict=True))
+            if state is not before
         ]
         self._states = states
         if not found:

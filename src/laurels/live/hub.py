@@ -7,7 +7,8 @@
 shows now, and writes them. So however fast a board changes there are at most ten events a second, the newest state
 wins, and a submit costs the same whoever looks on. A tick that kept the loop busy is followed by a pause of twice as
 long: so the feed takes a third of the loop at most. What many look at does not wait for what few look at, be it ten
-thousand views: for these a tick has a moment, and the next ones go on with them.
+thousand views: for these a tick has a moment, and the next ones go on with them. Over a network several are read at
+once, as many as go well in one piece.
 
 **Joining.** A page is sent when it is what a fresh read gives: at once if nothing has changed since the last tick, else
 at the next. So is that of who has read too slowly to be sent everything.
@@ -23,7 +24,7 @@ import logging
 from collections import deque
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from laurels.errors import LaurelsError, StoreUnavailable
 from laurels.live.feed import Feed
@@ -31,7 +32,7 @@ from laurels.live.watched import WatchedBoard, WatchedView
 from laurels.turnstile import EVERY_BOARD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from laurels.boards import Boards
     from laurels.live.events import Frames
@@ -56,6 +57,14 @@ COMMENT_SECONDS = 15.0
 """How often all subscribers get a comment, and how long a feed without any is kept."""
 LINGERING = 1000
 """How many feeds without subscribers are kept at most."""
+
+
+class News(NamedTuple):
+    """What is new on a feed, who gets that, and who gets a page."""
+
+    frames: Frames | None
+    current: Sequence[Subscriber]
+    joining: Sequence[Subscriber]
 
 
 class Hub:
@@ -232,11 +241,12 @@ class Hub:
                 self._forget(feed)
             await self._write(list(self._joined_to), self._comment, None)
         many, few = self._take_due()
-        for feed in many:
-            await self._try(feed)
+        size = self._boards.store.reads_at_once
+        for first in range(0, len(many), size):
+            await self._serve(many[first : first + size])
         most = self._busy_until_now() + FEW_SECONDS
         while few:
-            await self._try(few.popleft())
+            await self._serve([few.popleft() for _ in range(min(size, len(few)))])
             if self._busy_until_now() > most:
                 break
         self._due = dict.fromkeys([*few, *self._due])
@@ -253,9 +263,18 @@ class Hub:
         many = [feed for feed in due if len(feed.subscribers) >= MANY]
         return many, deque(feed for feed in due if 0 < len(feed.subscribers) < MANY)
 
-    async def _try(self, feed: Feed) -> None:
+    async def _serve(self, feeds: Sequence[Feed]) -> None:
+        """Tell of some feeds what is new on them; several are read together."""
+        news: list[Awaitable[News]] = [self._read(feed) for feed in feeds]
+        if len(news) > 1:
+            news = [asyncio.ensure_future(each) for each in news]
+            await asyncio.gather(*news, return_exceptions=True)
+        for feed, each in zip(feeds, news, strict=True):
+            await self._try(feed, each)
+
+    async def _try(self, feed: Feed, news: Awaitable[News]) -> None:
         try:
-            await self._serve(feed)
+            await self._tell(feed, await news)
         except StoreUnavailable:
             self._due[feed] = None  # the next tick tries again
         except LaurelsError:
@@ -265,15 +284,19 @@ class Hub:
             self._end(feed)
         await self._rest()
 
-    async def _serve(self, feed: Feed) -> None:
+    async def _read(self, feed: Feed) -> News:
+        """Read a feed; whoever joins it from then on is sent what was read by that."""
         frames = await feed.advance()
         current = [each for each in feed.subscribers if not each.is_behind]
         joining, feed.joining = feed.joining, []
-        if joining:
-            await self._write(joining, self._put_page, feed.page())
-        if frames is not None:
+        return News(frames, current, joining)
+
+    async def _tell(self, feed: Feed, news: News) -> None:
+        if news.joining:
+            await self._write(news.joining, self._put_page, feed.page())
+        if news.frames is not None:
             self._events += 1
-            await self._write(current, self._put, frames)
+            await self._write(news.current, self._put, news.frames)
 
     def _comment(self, subscriber: Subscriber, _: None) -> None:
         if subscriber in self._joined_to and not subscriber.unsent:

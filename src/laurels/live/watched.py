@@ -66,9 +66,8 @@ class WatchedView:
             assert self.state is not None  # noqa: S101 - it was read
             return self.state
 
-    def find_event(self, before: State) -> Event:
-        """Return what makes of an earlier state the present one; nearly all who ask have shown the same one."""
-        assert self.state is not None  # noqa: S101 - who asks has shown one
-        if self._last is None or self._last[0] is not before or self._last[1] is not self.state:
-            self._last = before, self.state, find_event(before, self.state)
+    def find_event(self, before: State, after: State) -> Event:
+        """Return what makes of a state that was read a later one; nearly all who ask have shown the same one."""
+        if self._last is None or self._last[0] is not before or self._last[1] is not after:
+            self._last = before, after, find_event(before, after)
         return self._last[2]

@@ -507,6 +507,8 @@ class Store(ABC):
     shares_definitions: ClassVar[bool] = False
     """Whether other processes may define its boards. Then any method may raise DefinitionChanged, which has changed
     nothing: it is called again with the board as it is defined now."""
+    reads_at_once: ClassVar[int] = 1
+    """How many reads take little longer than one, if they are begun together; 1 if a read waits for nothing."""
     is_closed = False
     meters: SharedMeters | None = None
     """Those that all processes over the store share, if it has such."""

@@ -1,13 +1,13 @@
 """A summary, of a few scores and counts that every store can look up.
 
-The edges of the histogram are computed as fractions, and rounded once: the width between the least double and the
-greatest would overflow, and a sum of rounded widths would miss the greatest score, which must be the last edge.
+The edges of the histogram are computed as whole numbers over one denominator, and rounded once: the width between the
+least double and the greatest would overflow, and a sum of rounded widths would miss the greatest score, which must be
+the last edge.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,7 @@ def summarize(
 def edges_between(one: Score, other: Score, buckets: int) -> list[Score]:
     """Return the edges of so many buckets between two scores, each the nearest double, and each double once."""
     low, high = min(one, other), max(one, other)
-    width = (Fraction(high) - Fraction(low)) / buckets
-    edges = {float(Fraction(low) + step * width) for step in range(buckets + 1)}
+    (first, of_low), (last, of_high) = low.as_integer_ratio(), high.as_integer_ratio()
+    first, last, whole = first * of_high, last * of_low, of_low * of_high * buckets
+    edges = {(first * (buckets - step) + last * step) / whole for step in range(buckets + 1)}
     return [int(edge) if edge.is_integer() else edge for edge in sorted(edges)]

@@ -133,6 +133,7 @@ class RedisStore(Store):
     capabilities = Capabilities(durable=False, partitioning=True)
     waits_inline = True
     shares_definitions = True
+    reads_at_once = 32
 
     def __init__(
         self,
