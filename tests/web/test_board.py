@@ -14,6 +14,7 @@ from playwright.async_api import expect
 
 from laurels.definition import Display
 from laurels.http.shown import format_score
+from tests.asking import ask
 from tests.conftest import running
 from tests.web.board_pages import BoardPage, Shown
 from tests.web.test_console_service import AXE, HOSTILE, RUN_AXE
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import asyncio
     from pathlib import Path
 
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Route
 
     from tests.conftest import Server
     from tests.web.board_pages import Do, Look
@@ -218,6 +219,75 @@ def test_links_and_chart_follow(look: Look, shown: Shown) -> None:
     look(do)
 
 
+def test_board_that_is_dropped(look: Look, shown: Shown) -> None:
+    """Its page becomes that of an empty board, and one with entries and a chart again by the next score."""
+
+    async def do(board: BoardPage) -> None:
+        page = board.page
+        await page.clock.install()
+        await board.open()
+        assert ask(shown.server, "DELETE", f"/{shown.name}").status == 204
+        await expect(board.rows).to_have_count(0)
+        await page.clock.run_for(3_000)
+        await expect(page.get_by_text("Nobody is on this board yet.")).to_be_visible()
+        await expect(page.locator("#chart")).to_have_count(0)
+        await page.clock.run_for(1_000)
+        await board.is_live()
+        shown.submit(panam=1)
+        await expect(board.rows).to_have_count(1)
+        await page.clock.run_for(3_000)
+        await expect(page.locator("#chart")).to_be_visible()
+
+    look(do)
+
+
+def test_board_that_is_defined_otherwise(look: Look, shown: Shown) -> None:
+    """The page takes the new title, and shows scores as they are to be shown by now."""
+
+    async def do(board: BoardPage) -> None:
+        page = board.page
+        await page.clock.install()
+        await board.open()
+        shown.define(**RULES, title="Laps", display={"format": "duration", "unit": "s"}, windows=["daily"])
+        await page.locator("#chart").scroll_into_view_if_needed()
+        await page.clock.run_for(21_000)
+        await expect(page.get_by_role("heading", name="Laps")).to_be_visible()
+        await board.shows("1 v 34:37", "2 judy 25:00", "3 silverhand 0:34")
+        await expect(page.get_by_role("link", name="Today")).to_be_visible()
+
+    look(do)
+
+
+def test_trouble_takes_the_place_of_nothing(look: Look, server: Server) -> None:
+    """A page that is to be loaded again while the service has trouble stays, and is loaded later."""
+    board = Shown(server, "page-trouble")
+
+    async def do(board: BoardPage) -> None:
+        page = board.page
+        await page.clock.install()
+        await board.open()
+        tries: list[str] = []
+
+        async def fail(route: Route) -> None:  # the first time
+            tries.append(route.request.url)
+            if len(tries) > 1:
+                await route.continue_()
+                return
+            await route.fulfill(status=503, content_type="text/html", body='<main class="error"></main>')
+
+        await page.route(re.compile(rf"/{board.board.name}\?$"), fail)
+        board.board.submit(v=1)
+        await board.shows("1 v 1")
+        await page.clock.run_for(3_000)
+        await expect(page.locator("#chart")).to_have_count(0)
+        await board.shows("1 v 1")
+        await page.clock.run_for(21_000)
+        await expect(page.locator("#chart")).to_be_visible()
+        assert len(tries) == 2
+
+    look(do, board)
+
+
 def test_without_script(look: Look, shown: Shown) -> None:
     """All of it can be read and found by links and forms: pages, windows, their periods, a player."""
     shown.define(**RULES, windows=["daily"])
@@ -286,6 +356,11 @@ def test_key(look: Look, guarded: Guarded) -> None:
         await expect(page.locator("#card dd").first).to_have_text("2")
         guarded.submit("mario-page", judy=9000)
         await expect(page.locator("#card dd").first).to_have_text("1")
+        await page.evaluate("document.querySelector('th a').href = '?around=nobody'")
+        await page.locator("th a").first.click()
+        await expect(page.locator(".status")).to_have_text("404")
+        await page.go_back()
+        await board.shows("1 judy 9,000", "2 v 2,077")
         await page.go_back()
         await expect(page.locator("#card")).to_have_count(0)
         kept = "[{...localStorage}, {...sessionStorage}, document.cookie, history.state, location.href, window.name]"

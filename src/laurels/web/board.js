@@ -20,9 +20,12 @@ async function fetchPage(address) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
-/** Show another page in place of this one, which a key or a change of what there is asks for. */
 async function load(address) {
-  const found = await fetchPage(address);
+  show(await fetchPage(address));
+}
+
+/** Show another page in place of this one, which a key or a change of what there is asks for. */
+function show(found) {
   ending?.abort();
   const search = document.activeElement?.id === "player" ? document.activeElement.value : null;
   document.title = found.title;
@@ -38,20 +41,30 @@ let loading;
 function reload() {
   const { signal } = ending;
   clearTimeout(loading);
-  loading = setTimeout(() => {
+  loading = setTimeout(async () => {
     loaded = performance.now();
-    if (!signal.aborted) load(location.href).catch(() => {}); // it cannot be reached, which the feed says as well
+    const found = signal.aborted ? null : await fetchPage(location.href).catch(() => null);
+    if (signal.aborted) return;
+    if (found?.querySelector("main[data-board], #key")) show(found);
+    else loading = setTimeout(reload, AGAIN); // it has trouble, which does not take the place of what is there
   }, loaded + SOON - performance.now());
+}
+
+/** Return what is the same as long as only the entries of a page change: else it is another page. */
+function kindOf(page) {
+  const { dataset } = page.querySelector("main");
+  const words = ["h1", "#empty"].map((part) => page.querySelector(part).textContent);
+  return JSON.stringify([words, { ...dataset, live: "live" in dataset }]);
 }
 
 function start() {
   ending = new AbortController();
   const { signal } = ending;
   const main = document.querySelector("main");
+  if (key) keepKey(signal);
   if (!main?.dataset.board) return askForKey();
   const display = main.dataset;
   localize(document.body, display);
-  if (key) keepKey(signal);
   if (document.body.className === "stage") roll(signal);
   if (!display.live) return;
   const rest = refreshing(display, signal);
@@ -69,7 +82,7 @@ function start() {
   const isEmpty = document.getElementById("chart") === null && document.getElementById("empty").hidden === false;
   let current;
   function showRows(entries, total, isWhole, period) {
-    if (period !== (current ??= period)) rest(0);
+    if (period !== (current ??= period) || !(total || isEmpty)) rest(SOON);
     current = period;
     rows.show(entries, isWhole);
     const [place, players] = [document.getElementById("total"), total === 1 ? "player" : "players"];
@@ -128,7 +141,10 @@ function refreshing(display, signal) {
     if (document.hidden) return void addEventListener("visibilitychange", () => rest(0), { once: true, signal });
     const found = await fetchPage(location.href).catch(() => null);
     if (signal.aborted) return;
-    if (found?.querySelector("main")?.dataset.board) graft(found, display);
+    if (found?.querySelector("main[data-board]")) {
+      if (kindOf(found) !== kindOf(document)) return show(found);
+      graft(found, display);
+    }
     if (isSeen) rest(AGAIN);
   }
   const chart = document.getElementById("chart");
