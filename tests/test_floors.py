@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "laurels.logs": laurels("visible"),
     "laurels.reloading": laurels("errors", "logs"),
     "laurels.workers": laurels("logs"),
+    "laurels.systemd": set[str](),
     "laurels.ranking": set[str](),
     "laurels.audit": laurels("errors", "visible"),
     "laurels.access": laurels("limits", "errors", "wording", "optional", "entries"),
@@ -85,7 +86,7 @@ MAY_IMPORT = {
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
     | laurels("limits", "access", "optional", "live", "http", "adapters"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
-    | laurels("workers", "boards_file", "boards", "audit", "live")
+    | laurels("workers", "systemd", "boards_file", "boards", "audit", "live")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
     "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),

@@ -29,13 +29,15 @@ from laurels.http.documents import DOCUMENTS
 from laurels.http.operations import OPERATIONS
 from laurels.workers import Figures, Worker, Workers
 from tests.adapters.test_metrics import count_requests
+from tests.adapters.test_tls import Site
 from tests.asking import ask, read_replies
 from tests.conftest import started
 from tests.redis_servers import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from tests.asking import Reply
     from tests.conftest import Server
     from tests.momento import Momento
     from tests.redis_servers import Node
@@ -78,19 +80,32 @@ def server(redis_server: Node) -> Iterator[Server]:
         yield server
 
 
-def test_live(server: Server) -> None:
-    """Who watches a board is told what any worker takes, whichever worker it watches by."""
+def check_streams(connections: Sequence[socket.socket], submit: Callable[[int], Reply]) -> None:
+    """Watch a board over each connection, change it, and see the last change over all of them."""
     request = b"GET /-/boards/b/live?startRank=0&endRank=3 HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with ExitStack() as stack:
-        streams = []
-        for _ in range(CONNECTIONS):
-            connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+        for connection in connections:
             connection.sendall(request)
-            streams.append(stack.enter_context(connection.makefile("rb")))
-        for score in range(3):
-            assert ask(server, "POST", "/b/v", {"score": 1000 + score}).status == 202
+        streams = [stack.enter_context(connection.makefile("rb")) for connection in connections]
+        assert [submit(1000 + number).status for number in range(3)] == [202] * 3
         for stream in streams:
             assert any(b'"score":1002' in line for line in stream)
+
+
+def test_live(server: Server) -> None:
+    """Who watches a board is told what any worker takes, whichever worker it watches by."""
+    with connections_to(server) as connections:
+        check_streams(connections, lambda score: ask(server, "POST", "/b/v", {"score": score}))
+
+
+def test_live_over_tls(tmp_path: Path, redis_server: Node) -> None:
+    """So it is over TLS."""
+    site = Site(tmp_path)
+    site.issue()
+    request = b'POST /b/v HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\n{"score":%d}'
+    with working(redis_server, *site.options) as server, ExitStack() as stack:
+        connections = [stack.enter_context(site.connected(server)) for _ in range(CONNECTIONS)]
+        check_streams(connections, lambda score: site.ask(server, request % score))
 
 
 @contextmanager

@@ -67,6 +67,7 @@ from laurels.stores.embedded.capacity import StoreLimits
 from laurels.stores.embedded.store import EmbeddedStore
 from laurels.stores.redis.settings import RedisSettings
 from laurels.stores.redis.url import SCHEMES
+from laurels.systemd import notify
 from laurels.workers import Figures, Workers
 
 if TYPE_CHECKING:
@@ -362,7 +363,7 @@ def serve(settings: Settings, beside: Beside | None = None, board: str = "BOARD"
             # First: what loads for minutes should not do so in vain
             sockets = [bound.enter_context(each) for each in bind(settings.host, settings.port)]
             settings = replace(settings, allowed_hosts=_hosts_to_answer_to(settings, sockets))
-            announce = partial(say_where, sockets, settings.host, board, is_secure=settings.tls_cert is not None)
+            announce = partial(_announce, settings, sockets, board)
             if settings.workers > 1:
                 _serve_as_worker(settings, sockets, reloading, announce)
                 return
@@ -370,6 +371,12 @@ def serve(settings: Settings, beside: Beside | None = None, board: str = "BOARD"
                 uvloop.run(_serve(settings, sockets, reloading, Hooks(announce, beside)))
     finally:
         ignore_hangups()
+
+
+def _announce(settings: Settings, sockets: Sequence[socket.socket], board: str) -> None:
+    """Say that the service listens: in the log, and to what started it."""
+    say_where(sockets, settings.host, board, is_secure=settings.tls_cert is not None)
+    notify("READY=1")
 
 
 def _check_workers(settings: Settings) -> None:

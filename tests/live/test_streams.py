@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import sys
 from contextlib import closing, contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from websockets.typing import Subprotocol
 
 from laurels.access.keys import digest_key, make_key
 from laurels.assembly import Settings, make_application
-from tests.conftest import running
+from tests.conftest import running, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -315,6 +316,24 @@ def test_under_asgi(tmp_path: Path) -> None:
         for path in ("kart", "-/boards/kart/live?window=daily"):
             with pytest.raises(InvalidStatus), connect(f"{url.replace('http', 'ws')}/{path}"):
                 pass
+
+
+def test_end_under_uvicorn(tmp_path: Path) -> None:
+    """Uvicorn waits for streams as long as it is told to and no longer; then the store is closed, and can be opened."""
+    command = [sys.executable, "-m", "uvicorn", "--factory", "laurels.assembly:application", "--port", "0"]
+    environment = os.environ | {"LAURELS_DATA": str(tmp_path / "data")}
+    for score in (1, 2):
+        with started([*command, "--timeout-graceful-shutdown", "1"], environment) as server:
+            submit(server, "kart", "v", score)
+            where = f"{server.url.replace('http', 'ws')}/-/boards/kart/live"
+            with closing(Stream(server, "/-/boards/kart/live")) as stream, connect(where) as websocket:
+                assert stream.event()["data"]["leaderboard"][0]["score"] == score
+                assert json.loads(websocket.recv(20))["event"] == "page"
+                assert server.stop() in {0, -15}
+                assert "event" not in stream.event()
+                with pytest.raises(ConnectionClosed):
+                    websocket.recv(20)
+        assert "Application shutdown complete" in "".join(server.log)
 
 
 async def _talk(application: Any, scope: dict[str, Any]) -> list[dict[str, Any]]:
