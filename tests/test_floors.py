@@ -149,6 +149,7 @@ MAY_IMPORT = {
     "bench.directories": bench("errors", "requests") | laurels("stores.contract", "stores.embedded"),
     "bench.guesses": laurels("access", "errors", "http"),
     "bench.hiding": bench("members") | laurels("definition", "stores.embedded"),
+    "bench.showing": bench("members") | laurels("boards", "definition", "http", "stores.contract", "stores.embedded"),
     "bench.scale": set[str](),
     "bench.peers": bench("machine", "members"),
     "bench.rows": bench("attacks", "errors", "figures", "machine", "members", "requests", "servers", "load", "openloop")
