@@ -35,7 +35,7 @@ FORMS = {
     "html": Request("GET", b"/b", b"", {b"accept": ACCEPT}),
     "json": Request("GET", b"/b", b"include=rank,metadata,submittedAt,total", {b"accept": b"application/json"}),
 }
-METADATA = b'{"land":"NZ","team":"Red","face":"https://a.example.com/1.png"}'
+LANDS, TEAMS = ("NZ", "IS", "DE"), ("Red", "Blue & White")
 SHOWN = Display(country="land", avatar="face", avatar_hosts=("a.example.com",), fields=("team",))
 DEFINITION = Definition(title="The board", windows=("daily", "weekly"), display=SHOWN)
 
@@ -46,7 +46,7 @@ async def measure(count: int, directory: Path) -> dict[str, dict[str, float]]:
     try:
         boards = Boards(store, BoardsFile(boards={BOARD: DEFINITION}))
         for entries in batches(members(count)):
-            await boards.submit_many(BOARD, [Submission(name, score, metadata=METADATA) for name, score in entries])
+            await boards.submit_many(BOARD, [Submission(*entry, _metadata(entry[0])) for entry in entries])
         routes = Routes(boards)
         times: dict[str, list[float]] = {form: [] for form in FORMS}
         answers: dict[str, Response] = {}
@@ -60,6 +60,12 @@ async def measure(count: int, directory: Path) -> dict[str, dict[str, float]]:
     return {
         form: {"bytes": len(answers[form].body), "µs": statistics.median(taken) * 1e6} for form, taken in times.items()
     }
+
+
+def _metadata(name: str) -> bytes:
+    place = int(name[-8:])
+    land, team = LANDS[place % len(LANDS)], TEAMS[place % len(TEAMS)]
+    return f'{{"land":"{land}","team":"{team}","face":"https://a.example.com/{place}.png?size=64"}}'.encode()
 
 
 if __name__ == "__main__":

@@ -409,6 +409,21 @@ def test_display(service: Server, board: str) -> None:
     assert data["data-live"] == "startRank=0&endRank=20&include=metadata"
 
 
+def test_display_that_changes(service: Server, board: str) -> None:
+    """An entry that was shown is shown anew if its definition, its metadata or its score's unit is another."""
+    told = {"land": "NZ", "home": "IS", "team": "Red"}
+    ask(service, "POST", f"/{board}/v", {"score": 5, "metadata": told})
+    seen = []
+    for display in ({"country": "land"}, {"country": "home"}, {"fields": ["team"]}, {"unit": "<m>"}):
+        define(service, board, display=display)
+        page = browse(service, f"/{board}")
+        seen.append([show(each) for each in (*page.all("span[@class='flag']"), *page.all("tbody/tr/td"))][:-1])
+    assert seen == [["🇳🇿", "1", "5"], ["🇮🇸", "1", "5"], ["1", "Red", "5"], ["1", "5\u00a0<m>"]]
+    define(service, board, display={"fields": ["team"]})
+    ask(service, "POST", f"/{board}/v", {"score": 5, "metadata": {"team": "Blue"}})
+    assert show(browse(service, f"/{board}").all("tbody/tr/td")[1]) == "Blue"
+
+
 METADATA = {
     "nothing": None,
     "number": 3,

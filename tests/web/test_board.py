@@ -341,6 +341,11 @@ def test_key(look: Look, guarded: Guarded) -> None:
         page = board.page
         await board.visit(endRank=1)
         await expect(page.get_by_label("Your key")).to_be_focused()
+        for unfit, words in (("\N{CYRILLIC CAPITAL LETTER EN}", "This key"), ("x" * 70_000, "The service answers 4")):
+            await page.get_by_label("Your key").fill(unfit)
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("alert")).to_have_text(re.compile(words))
+        await page.get_by_label("Your key").fill("")
         await page.keyboard.type(secret[:-1])
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("alert")).to_have_text("This key does not do.")

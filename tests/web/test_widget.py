@@ -282,6 +282,8 @@ def test_token(embed: Embed, host: Site, tmp_path: Path) -> None:
         guarded.submit("keys", v=5)
 
         async def do(embedded: Embedded) -> None:
+            await embedded.show(server, '<laurels-board board="keys" token="\N{WORD JOINER}"></laurels-board>')
+            await embedded.says("This is no token")
             await embedded.show(server, '<laurels-board board="keys"></laurels-board>')
             await embedded.says("Without a key or a token")
             await embedded.page.evaluate(

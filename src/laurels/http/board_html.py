@@ -33,6 +33,8 @@ WINDOW_WORDS = {"": "All time", "daily": "Today", "weekly": "This week", "monthl
 MEDALS = 3
 BOARDS_KEPT = 100
 """Of so many definitions it is remembered what they are on each page."""
+DETAILS_KEPT = 500
+"""Of so many entries it is remembered how their metadata is shown: most pages that are made were made before."""
 KEYED = (401, 403)
 """The errors that a key may mend."""
 _KEY = (
@@ -283,9 +285,7 @@ def _rows(view: View, *, has_times: bool) -> Iterator[str]:
         else:
             address, written, shown = quote(name, safe=""), escape(name), show_name(name)
         if has_metadata:
-            found = _read_metadata(entry.metadata)
-            avatar, flag = _avatar(found, display), _flag(found, display)
-            fields = "".join([f"<td>{_field(found.get(field))}</td>" for field in display.fields])
+            avatar, flag, fields = _details(entry.metadata, display)
         if has_times:
             time = f'<td class="time">{"" if entry.submitted_at is None else show_time(entry.submitted_at)}</td>'
         medal = f' data-medal="{entry.rank + 1}"' if entry.rank < MEDALS else ""
@@ -296,6 +296,14 @@ def _rows(view: View, *, has_times: bool) -> Iterator[str]:
             f'<a href="{link}{address}">{shown}</a>{flag}</th>{fields}'
             f'<td class="number">{show_score(entry.score, display)}</td>{time}</tr>'
         )
+
+
+@lru_cache(DETAILS_KEPT)
+def _details(metadata: bytes | None, display: Display) -> tuple[str, str, str]:
+    """Return the picture, the flag and the columns of an entry."""
+    found = _read_metadata(metadata)
+    fields = "".join([f"<td>{_field(found.get(field))}</td>" for field in display.fields])
+    return _avatar(found, display), _flag(found, display), fields
 
 
 def _read_metadata(metadata: bytes | None) -> dict[str, Any]:

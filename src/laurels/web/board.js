@@ -2,6 +2,7 @@
 // tells how the player fares who is followed, writes numbers and times for the reader, and sends a key.
 
 import { watch } from "./live.js";
+import { Failure, isToken } from "./request.js";
 import { Rows } from "./rows.js";
 import { formatNumber, formatScore, listOf, localize, make } from "./shown.js";
 import { roll } from "./stage.js";
@@ -9,15 +10,18 @@ import { roll } from "./stage.js";
 const SERVER = new URL("../", import.meta.url);
 const AGAIN = 15_000; // how often what the feed does not tell is read again: the chart, the links
 const SOON = 1_500;
+const UNFIT = "This key does not do.";
 
 let key = ""; // in the memory of this module alone: it goes with its tab
 let ending = null; // what the page has going on
 
-/** Ask for a page as the service writes it. */
+/** Ask for a page as the service writes it; throw if what answers is something else. */
 async function fetchPage(address) {
   const headers = { Accept: "text/html", ...(key && { Authorization: `Bearer ${key}` }) };
   const answer = await fetch(address, { headers, cache: "no-store", credentials: "omit" });
-  return new DOMParser().parseFromString(await answer.text(), "text/html");
+  const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (!found.querySelector("main")) throw new Failure(`The service answers ${answer.status}.`, answer.status);
+  return found;
 }
 
 async function load(address) {
@@ -185,10 +189,12 @@ function askForKey() {
   form.hidden = false;
   const field = form.querySelector("input");
   field.focus();
-  if (key) complain("This key does not do.");
+  if (key) complain(UNFIT);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    key = field.value.trim();
+    const entered = field.value.trim();
+    if (!isToken(entered)) return complain(UNFIT);
+    key = entered;
     load(location.href).then(focus, fail);
   });
 }
@@ -215,8 +221,8 @@ function focus() {
   if (!document.getElementById("key")) title.focus();
 }
 
-function fail() {
-  complain("The service cannot be reached.");
+function fail(error) {
+  complain(error instanceof Failure ? error.message : "The service cannot be reached.");
 }
 
 function complain(words) {

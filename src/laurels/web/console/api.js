@@ -90,6 +90,7 @@ function pattern(text) {
 
 /** Show a key from now on, and return who that is; raises Problem, and then none is shown. */
 export async function signIn(text) {
+  if (!/^[!-~]+$/.test(text.trim())) throw new Error("This is no key: it has characters that none has.");
   key = text.trim();
   try {
     return new Session(await ask("GET", "-/whoami"));

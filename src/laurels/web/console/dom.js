@@ -93,7 +93,7 @@ export function problem(error) {
   return make(
     "div",
     { class: "problem", role: "alert" },
-    make("strong", {}, title),
+    error.status === undefined ? null : make("strong", {}, title),
     make("p", {}, seen(error.detail || error.message)),
     error.parameter ? make("p", {}, "Parameter: ", make("code", {}, error.parameter)) : null,
   );
