@@ -44,10 +44,15 @@ def run(url: str, *args: object) -> Result:
 
 
 def start(url: str, *args: object, **streams: int) -> subprocess.Popen[str]:
-    """Start a command in a process of its own, with pipes for its output."""
+    """Start a command in a process of its own, with pipes for its output.
+
+    Its terminal says how large that is: ``LINES`` and ``COLUMNS`` would hold before it, and readline sets them for what
+    it starts.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in {"LINES", "COLUMNS"}}
     command = [sys.executable, "-m", "laurels", *(str(arg) for arg in args)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    return subprocess.Popen(command, text=True, env=os.environ | {"LAURELS_SERVER": url}, **pipes)  # type: ignore[call-overload,no-any-return]
+    return subprocess.Popen(command, text=True, env=environment | {"LAURELS_SERVER": url}, **pipes)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.fixture

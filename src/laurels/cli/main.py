@@ -11,7 +11,7 @@ import click
 
 from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable, SourceFailed
 from laurels.cli.printing import write
-from laurels.errors import BadServerURL, ExtraMissing, LaurelsError, ServerUnusable, StoreUnavailable
+from laurels.errors import BadServerURL, ExtraMissing, KeyRefused, LaurelsError, ServerUnusable, StoreUnavailable
 from laurels.optional import load
 from laurels.version import __version__
 from laurels.visible import escape
@@ -62,6 +62,7 @@ STATUSES: dict[type[Exception], int] = {
     EnvironmentWrong: WRONG,
     KeyUnusable: WRONG,
     BadServerURL: WRONG,
+    KeyRefused: REFUSED,
     ServerUnusable: REFUSED,
     StoreUnavailable: FAILED,
     ServerFailed: FAILED,
