@@ -223,6 +223,7 @@ def _normalize_guard(guard: Guard | None) -> Guard | None:
 def _normalize_display(display: Display | None) -> Display | None:
     if display is None or display == NO_DISPLAY:
         return None
+    display = replace(display, unit=_normalize_line(("display", "unit"), display.unit))
     if display.format == "duration" and display.unit is not None and display.unit not in DURATION_UNITS:
         right = f'it must be {", ".join(map(quote, DURATION_UNITS))}, because format is "duration"'
         raise _bad_value(("display", "unit"), display.unit, right, DURATION_UNITS)
@@ -234,7 +235,7 @@ def _normalize_display(display: Display | None) -> Display | None:
     for index, field in enumerate(display.fields):
         if field in display.fields[:index]:
             raise _bad_value(("display", "fields", index), field, "it stands twice")
-    return replace(display, unit=_normalize_line(("display", "unit"), display.unit))
+    return display
 
 
 def _normalize_line(path: Path, text: str | None) -> str | None:

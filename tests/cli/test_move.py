@@ -270,7 +270,7 @@ def test_default_definition(tmp_path: Path) -> None:
         (("from", "./from/"), 2),
         (("http://localhost:1", "http://localhost:1/"), 2),
         (("from", "http://127.0.0.1:1"), 3),
-        (("from", "redis://127.0.0.1:1/0"), 3),
+        (("from", "redis://127.0.0.1:1/0"), 1),
         (("from", "redis:nonsense"), 2),
         (("from", "htpp://localhost"), 1),
     ],

@@ -11,7 +11,7 @@ import click
 
 from laurels.cli.errors import EnvironmentWrong, KeyUnusable, ServerFailed, ServerUnreachable, SourceFailed
 from laurels.cli.printing import write
-from laurels.errors import BadServerURL, ExtraMissing, KeyRefused, LaurelsError, ServerUnusable, StoreUnavailable
+from laurels.errors import AnswerLost, BadServerURL, ExtraMissing, LaurelsError
 from laurels.optional import load
 from laurels.version import __version__
 from laurels.visible import escape
@@ -62,9 +62,7 @@ STATUSES: dict[type[Exception], int] = {
     EnvironmentWrong: WRONG,
     KeyUnusable: WRONG,
     BadServerURL: WRONG,
-    KeyRefused: REFUSED,
-    ServerUnusable: REFUSED,
-    StoreUnavailable: FAILED,
+    AnswerLost: FAILED,
     ServerFailed: FAILED,
     ServerUnreachable: FAILED,
     SourceFailed: FAILED,
@@ -89,7 +87,7 @@ Exit status:
   0    done
   1    refused, in whole or in part
   2    the command line is wrong, or a variable of the environment, or the key
-  3    the service, or a store, could not be reached, or failed
+  3    the service, or Momento, could not be reached, or failed
   130  interrupted
 
 `laurels COMMAND --help` explains a command. The HTTP routes are documented at the service's own address.
