@@ -1,4 +1,4 @@
-"""One browser and one service for all tests of the console; each has a page and a board of its own."""
+"""One browser for all tests, one service for those of the console, and a site that embeds boards of another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 from playwright.async_api import async_playwright
 
 from tests.access.ways import KeyRing, serving
+from tests.conftest import running
 from tests.web.consoles import Console, Guarded
+from tests.web.sites import site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Server
     from tests.web.consoles import Do, Use
+    from tests.web.sites import Site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 RULES = {"operator": "best", "windows": ["daily"], "guard": {"hold_above": 5000}, "scores": {"min": 0}}
@@ -43,6 +46,20 @@ def browser(runner: asyncio.Runner) -> Iterator[Browser]:
     yield browser
     runner.run(browser.close())
     runner.run(opening.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Site]:
+    """Run one site of another origin, which allows scripts and reads of the service, and no style of anybody's."""
+    with site() as running_site:
+        yield running_site
+
+
+@pytest.fixture(scope="module")
+def service(host: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run one service that the site may read."""
+    with running(tmp_path_factory.mktemp("embedded"), "--cors-origin", host.url) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from tests.asking import ask
 from tests.conftest import running
 from tests.momento import momento_running
 from tests.web.consoles import Guarded
-from tests.web.sites import Site, buffering_proxy, site
+from tests.web.sites import buffering_proxy
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
     from tests.conftest import Server
+    from tests.web.sites import Site
 
 WATCHING = """<!doctype html><title>A game</title><script type="module">
 import { watch } from "%s/-/live.js";
@@ -91,20 +92,6 @@ class Watching:
     async def state(self, state: str, words: str = "") -> None:
         """Wait until it is in this state, with these words."""
         await self.told(f"it.state === {json.dumps(state)} && (it.message ?? '').includes({json.dumps(words)})")
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Site]:
-    """Run one site of another origin."""
-    with site() as running_site:
-        yield running_site
-
-
-@pytest.fixture(scope="module")
-def service(host: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run one service that the site may read."""
-    with running(tmp_path_factory.mktemp("live"), "--cors-origin", host.url) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -17,14 +17,14 @@ from tests.access.ways import KeyRing
 from tests.asking import ask
 from tests.conftest import running
 from tests.web.consoles import Guarded
-from tests.web.sites import Site, site
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from playwright.async_api import Browser, Locator, Page, Request
 
     from tests.conftest import Server
+    from tests.web.sites import Site
 
     Embed = Callable[..., None]
 
@@ -44,20 +44,6 @@ HOSTILE = (
     "../../-/keys?x#y",
     "שלום 123",
 )
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Site]:
-    """Run one site of another origin, which allows scripts and reads of the service, and no style of anybody's."""
-    with site() as running_site:
-        yield running_site
-
-
-@pytest.fixture(scope="module")
-def service(host: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run one service that the site may read."""
-    with running(tmp_path_factory.mktemp("widget"), "--cors-origin", host.url) as server:
-        yield server
 
 
 class Embedded:
