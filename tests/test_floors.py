@@ -35,13 +35,15 @@ MAY_IMPORT = {
     "laurels.wording": set[str](),
     "laurels.optional": laurels("errors"),
     "laurels.visible": set[str](),
-    "laurels.logs": laurels("visible"),
+    "laurels.tracing": set[str](),
+    "laurels.logs": laurels("tracing", "visible"),
+    "laurels.lifetime": set[str](),
     "laurels.reloading": laurels("errors", "logs"),
-    "laurels.workers": laurels("logs"),
+    "laurels.workers": set[str](),
     "laurels.systemd": set[str](),
     "laurels.ranking": set[str](),
     "laurels.audit": laurels("errors", "visible"),
-    "laurels.access": laurels("limits", "errors", "wording", "optional", "entries"),
+    "laurels.access": laurels("limits", "errors", "wording", "optional", "entries", "tracing"),
     "laurels.wall_clock": set[str](),
     "laurels.windows": laurels("errors", "wall_clock"),
     "laurels.definition": laurels("limits", "errors"),
@@ -79,14 +81,14 @@ MAY_IMPORT = {
     "laurels.http": laurels(
         "web", "version", "limits", "errors", "wording", "access", "definition", "entries", "declaring"
     )
-    | laurels("stores.contract", "boards", "audit", "live", "visible"),
+    | laurels("stores.contract", "boards", "audit", "live", "visible", "tracing"),
     "laurels.adapters.limits": laurels("limits"),
-    "laurels.adapters": laurels("limits", "errors", "access", "entries", "http", "live", "adapters.limits"),
+    "laurels.adapters": laurels("limits", "errors", "access", "entries", "http", "live", "adapters.limits", "tracing"),
     "laurels.momento_local": laurels("errors", "ranking"),
     "laurels.serverless": laurels("errors", "definition", "boards", "stores.contract", "stores.momento", "stores.redis")
-    | laurels("limits", "access", "optional", "live", "http", "adapters"),
+    | laurels("limits", "access", "optional", "live", "http", "adapters", "tracing"),
     "laurels.assembly": laurels("clock", "limits", "errors", "access", "optional", "logs", "reloading", "definition")
-    | laurels("workers", "systemd", "boards_file", "boards", "audit", "live")
+    | laurels("workers", "systemd", "boards_file", "boards", "audit", "live", "version", "lifetime", "tracing")
     | laurels("stores.contract", "stores.embedded", "stores.redis", "http", "adapters.limits", "adapters"),
     "laurels.crowd": laurels("clock", "errors", "stores.contract", "boards"),
     "laurels.asgi": laurels("stores.contract", "stores.embedded", "adapters.limits", "adapters", "assembly"),
@@ -105,7 +107,7 @@ MAY_IMPORT = {
         "declaring",
     )
     | laurels("boards_file", "stores.contract", "stores.embedded", "stores.redis", "boards", "http", "adapters.limits")
-    | laurels("momento_local", "assembly", "crowd"),
+    | laurels("momento_local", "assembly", "crowd", "logs", "tracing"),
     "laurels.__init__": laurels("version"),
     "laurels.__main__": laurels("cli"),
     "infra.__init__": set[str](),

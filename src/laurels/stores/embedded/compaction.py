@@ -60,6 +60,7 @@ class Compaction:
         self._may_give_back = True
         self._child: subprocess.Popen[bytes] | None = None
         self._backlog_at_start = 0
+        self._began = 0.0
         self._not_before = 0.0
         self._snapshot = directory.path / "boards.db"
         self._snapshot_bytes = 0
@@ -98,6 +99,7 @@ class Compaction:
     def _advance(self, *, drop: bool) -> float:
         if drop:
             self._journal.drop(self._compacted_upto)
+            _log.debug("The journal is dropped up to its row %d", self._compacted_upto)
             self._may_give_back = True
             self.failure = None
             return 0.0
@@ -112,6 +114,10 @@ class Compaction:
 
     def _start(self) -> None:
         self._backlog_at_start = self.backlog
+        self._began = time.monotonic()
+        _log.debug(
+            "A compaction begins, of %d bytes of the journal, up to its row %d", self.backlog, self._journal.last
+        )
         self._directory.names.forget(self._snapshot, may_change=True)
         lock = self._directory.lock_compaction()
         command = [
@@ -145,6 +151,8 @@ class Compaction:
         before = self._compacted_upto
         if self._snapshot.exists():
             self._take_snapshot()  # whatever the child says: it may have died at the very end
+        took, size, upto = time.monotonic() - self._began, self._snapshot_bytes, self._compacted_upto
+        _log.debug("A compaction ended after %.2f s: the snapshot has %d bytes, up to row %d", took, size, upto)
         if self._compacted_upto > before:
             self.backlog -= self._backlog_at_start
         if child.returncode:

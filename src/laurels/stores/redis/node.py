@@ -83,6 +83,7 @@ class Node:
         self._is_due = False
         self._was_connected = False
         self._is_closed = False
+        self._place = ""  # where it was found last
 
     def send(self, reply: Reply) -> None:
         """Send a call at the end of this turn of the loop; fail it if it cannot be."""
@@ -174,11 +175,13 @@ class Node:
                 break
         if self.trouble is not None:
             _log.info("Redis answers again")
+        _log.debug("Connected to Redis at %s", self._place)
         self.connection, self.trouble, self._was_connected = connection, None, True
         self.progress()
 
     async def _try(self) -> Connection:
         address = await self._router.find(self)
+        self._place = address.host if address.port is None else f"{address.host}:{address.port}"
         connection = Connection(self)
         answers = await self._handshake.open(connection, address, *QUESTIONS)
         facts = read_facts(*answers)
