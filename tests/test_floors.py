@@ -69,6 +69,7 @@ MAY_IMPORT = {
     "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract")
     | laurels("stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
+    "laurels.backup": laurels("limits", "errors", "optional"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),
     "laurels.restoring": laurels("clock", "errors", "definition", "stores.contract", "submissions"),

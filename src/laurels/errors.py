@@ -45,6 +45,9 @@
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
     │   └── NewerFormat           a file on disk was written by a newer version of Laurels
+    ├── BadPlace                  there is no place for backups of that URL
+    ├── NotInPlace                a place for backups has nothing of that name
+    ├── PlaceUnusable             a place for backups cannot be read or written now
     ├── BadHost                   a setting is no host
     ├── BadOrigin                 a setting is no origin
     ├── BadProxy                  a setting is no address of a proxy
@@ -545,6 +548,38 @@ class NewerFormat(StoreError):
             else f"has content that this version of Laurels does not know ({found})"
         )
         super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
+
+
+class BadPlace(LaurelsError):
+    """There is no place for backups of the URL that was given."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        self.url = _without_credentials(url)
+        super().__init__(
+            f"{self.url!r} is no place for backups: {problem}. Name a directory, or s3://BUCKET/PREFIX for a bucket."
+        )
+
+
+class NotInPlace(LaurelsError):
+    """A place for backups has nothing under a name."""
+
+    def __init__(self, place: str, name: str) -> None:
+        self.place = place
+        self.name = name
+        super().__init__(f"There is no {name} in {place}.")
+
+
+class PlaceUnusable(LaurelsError):
+    """A place for backups cannot be read or written; it may be over when it is tried again.
+
+    ``problem`` says what failed, and ``remedy`` what can be done about it.
+    """
+
+    def __init__(self, place: str, problem: str, remedy: str) -> None:
+        self.place = place
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"The backups in {place} cannot be used: {problem}. {remedy}.")
 
 
 class BadHost(LaurelsError):
