@@ -45,6 +45,7 @@
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
     │   └── NewerFormat           a file on disk was written by a newer version of Laurels
+    ├── NotOpenHere               what was opened is closed, or belongs to another thread or process
     ├── BadHost                   a setting is no host
     ├── BadOrigin                 a setting is no origin
     ├── BadProxy                  a setting is no address of a proxy
@@ -545,6 +546,13 @@ class NewerFormat(StoreError):
             else f"has content that this version of Laurels does not know ({found})"
         )
         super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
+
+
+class NotOpenHere(LaurelsError):
+    """What was opened is closed, or cannot be called from this thread or this process."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}.")
 
 
 class BadHost(LaurelsError):
