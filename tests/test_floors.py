@@ -31,6 +31,8 @@ MAY_IMPORT = {
     "laurels.version": set[str](),
     "laurels.limits": set[str](),
     "laurels.clock": set[str](),
+    "laurels.loop_thread": laurels("errors"),
+    "laurels.pytest": laurels("loop_thread"),
     "laurels.errors": laurels("limits"),
     "laurels.wording": set[str](),
     "laurels.optional": laurels("errors"),

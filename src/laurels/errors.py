@@ -45,6 +45,7 @@
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
     │   └── NewerFormat           a file on disk was written by a newer version of Laurels
+    ├── NotOpenHere               what was opened is closed, or belongs to another thread or process
     ├── BackupError
     │   ├── BackupDamaged         a part of a backup is not what was written
     │   ├── NothingToRestore      there is no backup, or none of that time
@@ -555,6 +556,13 @@ class NewerFormat(StoreError):
             else f"has content that this version of Laurels does not know ({found})"
         )
         super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
+
+
+class NotOpenHere(LaurelsError):
+    """What was opened is closed, or cannot be called from this thread or this process."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}.")
 
 
 class BackupError(LaurelsError):
