@@ -66,8 +66,8 @@ MAY_IMPORT = {
         "stores.neighbours",
     )
     | laurels("stores.runs", "stores.guard"),
-    "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract")
-    | laurels("stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard"),
+    "laurels.stores.embedded": laurels("version", "limits", "clock", "errors", "ranking", "definition")
+    | laurels("stores.contract", "stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),
