@@ -48,6 +48,10 @@ MAY_IMPORT = {
     "laurels.entries": laurels("limits", "errors", "definition"),
     "laurels.declaring": laurels("limits", "errors", "wording", "windows", "definition"),
     "laurels.boards_file": laurels("errors", "wording", "definition", "entries", "declaring"),
+    "laurels.backup.__init__": set[str](),
+    "laurels.backup.parts": laurels("errors"),
+    "laurels.backup.tar": laurels("errors"),
+    "laurels.backup.reading": laurels("errors", "backup.parts", "backup.tar"),
     "laurels.stores.__init__": set[str](),
     "laurels.stores.contract": laurels("limits", "errors", "definition"),
     "laurels.stores.sums": laurels("errors", "definition"),
@@ -66,8 +70,11 @@ MAY_IMPORT = {
         "stores.neighbours",
     )
     | laurels("stores.runs", "stores.guard"),
-    "laurels.stores.embedded": laurels("version", "limits", "clock", "errors", "ranking", "definition")
-    | laurels("stores.contract", "stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard"),
+    "laurels.stores.embedded": laurels("limits", "clock", "errors", "ranking", "definition", "stores.contract")
+    | laurels("stores.sums", "stores.summary", "stores.neighbours", "stores.runs", "stores.guard")
+    | laurels("version", "backup.parts", "backup.tar"),
+    "laurels.backup.verify": laurels("errors", "definition", "stores.embedded"),
+    "laurels.backup.restore": laurels("errors", "backup.parts", "backup.reading", "backup.verify", "stores.embedded"),
     "laurels.stores.momento": laurels("errors", "definition", "stores.contract"),
     "laurels.submissions": laurels("limits", "errors", "definition", "entries", "stores.contract"),
     "laurels.turnstile": set[str](),

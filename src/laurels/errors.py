@@ -45,6 +45,12 @@
     │   ├── DirectoryUnusable     it cannot be made, read or written
     │   ├── DataDamaged           a file on disk is not what was written
     │   └── NewerFormat           a file on disk was written by a newer version of Laurels
+    ├── BackupError
+    │   ├── BackupDamaged         a part of a backup is not what was written
+    │   ├── NothingToRestore      there is no backup, or none of that time
+    │   ├── NotArchived           what happened up to that time was not archived
+    │   ├── BackupAbandoned       the journal grew by too much while a backup was read
+    │   └── TargetInUse           something is already where a backup is to be restored
     ├── BadHost                   a setting is no host
     ├── BadOrigin                 a setting is no origin
     ├── BadProxy                  a setting is no address of a proxy
@@ -550,6 +556,46 @@ class NewerFormat(StoreError):
         super().__init__(
             f"{file} {problem}. Nothing was changed. Run {which} or a later one, or restore a backup from before that "
             "version was started here."
+        )
+
+
+class BackupError(LaurelsError):
+    """A backup cannot be taken, or cannot be restored."""
+
+
+class BackupDamaged(BackupError):
+    """A part of a backup is not what was written. ``part`` names it."""
+
+    def __init__(self, part: str, problem: str) -> None:
+        self.part = part
+        super().__init__(f"The backup is damaged: {part}: {problem}.")
+
+
+class NothingToRestore(BackupError):
+    """There is no backup at a place, or none of that time."""
+
+
+class NotArchived(BackupError):
+    """What happened up to a time was not archived: there is a gap."""
+
+
+class BackupAbandoned(BackupError):
+    """The journal grew by more than it may while a copy was read from it."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(
+            f"While the backup was read the journal grew by more than --archive-backlog allows ({limit}): read it "
+            "faster, or allow more."
+        )
+
+
+class TargetInUse(BackupError):
+    """A backup is to be restored where something is already."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} is there already, and is not empty: name a directory that is not, or move this one away first."
         )
 
 
