@@ -545,17 +545,23 @@ class NewerFormat(StoreError):
     """A file of the data directory was written by a newer version of Laurels.
 
     ``found`` is the number of its format, or, if that is a known one, what in the file this version does not know.
+    ``writer`` is the version that made the directory of its format, if the directory says so: those since 0.9 do.
     """
 
-    def __init__(self, file: Path, found: int | str, known: int) -> None:
+    def __init__(self, file: Path, found: int | str, known: int, writer: str | None = None) -> None:
         self.file = file
         self.found = found
+        self.writer = writer
         problem = (
             f"has format {found}, and this version of Laurels knows those up to {known}"
             if isinstance(found, int)
             else f"has content that this version of Laurels does not know ({found})"
         )
-        super().__init__(f"{file} {problem}. Nothing was changed. Run the version that wrote it, or a later one.")
+        which = f"version {writer}, which wrote it," if writer else "the version that wrote it,"
+        super().__init__(
+            f"{file} {problem}. Nothing was changed. Run {which} or a later one, or restore a backup from before that "
+            "version was started here."
+        )
 
 
 class NotOpenHere(LaurelsError):
