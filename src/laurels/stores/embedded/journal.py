@@ -137,7 +137,7 @@ def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-def create(path: Path, first: bytes) -> None:
+def create(path: Path, origin: Origin) -> None:
     """Make an empty journal, complete or not at all."""
     new = path.with_name(f"{path.name}.new")
     with translate_errors(path):
@@ -148,7 +148,7 @@ def create(path: Path, first: bytes) -> None:
             db.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
             db.execute("PRAGMA synchronous=FULL")
             db.execute(BATCHES)
-            _create_tables(db, Origin(os.urandom(16), first=first))
+            _create_tables(db, origin)
             db.execute("PRAGMA journal_mode=WAL")  # last: when a log is copied at the end, SQLite ignores errors
         finally:
             db.close()

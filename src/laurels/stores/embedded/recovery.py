@@ -26,6 +26,7 @@ answers, which a caller reads and which decide nothing, an unknown one is.
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import ExitStack, closing
 from itertools import groupby
 from operator import itemgetter
@@ -40,6 +41,7 @@ from laurels.stores.embedded import journal
 from laurels.stores.embedded.compaction import Compaction
 from laurels.stores.embedded.directory import Directory, sync_directory
 from laurels.stores.embedded.journal import Journal
+from laurels.stores.embedded.journal_rows import Origin
 from laurels.stores.embedded.key_table import KeyTable
 from laurels.stores.embedded.records import DEFAULT, Outcome, decode, decode_definition, encode_definition
 from laurels.stores.embedded.snapshot import ANOTHER_COPY, HIDDEN, Snapshot, decode_offsets
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 
     from laurels.errors import StoreError
     from laurels.stores.embedded.answers import Answered
-    from laurels.stores.embedded.journal_rows import Origin
+    from laurels.stores.embedded.holds import Holds
     from laurels.stores.embedded.records import Detailed, Record
 
 KEY_BITS = 64
@@ -235,7 +237,7 @@ class Recovery:
             self.keys.add(row.pairs, row.tick)
             self.agreed = row.agreed
 
-    def compaction(self, backlog: int, compact_bytes: int) -> Compaction:
+    def compaction(self, backlog: int, compact_bytes: int, holds: Holds) -> Compaction:
         """Return what will compact the journal, of which ``backlog`` bytes are not in the snapshot."""
         compaction = Compaction(
             self.directory,
@@ -243,6 +245,7 @@ class Recovery:
             compacted_upto=self.compacted_upto,
             backlog=backlog,
             compact_bytes=compact_bytes,
+            holds=holds,
         )
         compaction.lost = self._snapshot.footer.lost if self._snapshot else 0
         return compaction
@@ -253,7 +256,7 @@ def _open_journal(directory: Directory, default: Definition) -> Journal:
     path = directory.path / "journal.db"
     others = directory.path / "boards.db", journal.log_of(path)
     if not (path.exists() or directory.acknowledged or any(other.exists() for other in others)):
-        journal.create(path, encode_definition(default))
+        journal.create(path, Origin(os.urandom(16), first=encode_definition(default)))
         sync_directory(directory.path)
     journal.rewrite_log(path)
     return Journal(path, directory.names)
