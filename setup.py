@@ -27,6 +27,7 @@ EXTENSIONS = [
         extra_link_args=["-fsanitize=address,undefined"] if SANITIZE else [],
     )
     for name in (
+        "laurels.distribution",
         "laurels.ranking.index",
         "laurels.ranking.packed",
         "laurels.access.marks",
